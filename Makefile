@@ -1,0 +1,81 @@
+# All that a developer types. Needs Python 3.11 or newer, make and git; fetches the rest into .venv and .tools.
+# Another Python: make test PYTHON=python3.12 (its environment is .venv-3.12).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+export PYTHONDONTWRITEBYTECODE =
+export PYTHONPATH =
+
+AT_LEAST_3_11 := import sys; sys.exit(sys.version_info < (3, 11))
+ifeq ($(origin PYTHON),undefined)
+  PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+    "$$p" -c '$(AT_LEAST_3_11)' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+  VENV := .venv
+else
+  VENV := .venv-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+endif
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint format types unit bench bench-peers soak clean env env-demo
+
+help: ## say what can be made
+	@echo "make ...  (with PYTHON=python3.12 under another Python)"
+	grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do
+	  printf '  %-12s %s\n' "$$name" "$$text"
+	done
+
+demo: env-demo ## the main job on real parts: a server, a shop, traffic, a raise, a rollback
+	@$(BIN)/python -m examples.shop.demo
+
+test: lint types unit ## all that CI runs: lint, types, architecture, tests with coverage
+
+lint: env ## ruff's rules, its format, and who may import whom
+	@$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: env ## mypy and basedpyright, strict
+	@$(BIN)/mypy
+	$(BIN)/basedpyright
+
+unit: env ## the tests alone; ARGS="-k rollback -x" goes to pytest
+	@$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term $(ARGS)
+
+format: env ## bring the code into ruff's format
+	@$(BIN)/ruff check --fix --select I
+	$(BIN)/ruff format
+
+bench: env ## the hot path against its goals, as ratios to a reference
+	@$(BIN)/python -m benchmarks.hot_path
+
+bench-peers: env ## the same for other libraries, each in an environment of its own
+	@$(BIN)/python -m benchmarks.peers
+
+soak: env ## the races and faults again and again; SOAK=300 for five minutes
+	@end=$$(( SECONDS + $${SOAK:-60} ))
+	while (( SECONDS < end )); do
+	  $(BIN)/pytest -q -x -n auto --dist loadgroup tests/stores tests/follower tests/laws $(ARGS)
+	done
+
+clean: ## remove what make and the tools have made
+	@rm -rf .venv .venv-* .tools dist build htmlcov .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	  .import_linter_cache
+	find src tests tools examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+env: python
+	@"$(PYTHON)" tools/bootstrap.py --venv $(VENV) test lint
+
+env-demo: python
+	@"$(PYTHON)" tools/bootstrap.py --venv $(VENV) demo
+
+.PHONY: python
+python:
+	@if [[ -z "$(PYTHON)" ]]; then
+	  echo "graysplit needs Python 3.11 or newer, and none was found on PATH: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2
+	  exit 2
+	fi

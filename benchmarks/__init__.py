@@ -1,0 +1,1 @@
+"""What graysplit costs, measured against its goals: `make bench`."""

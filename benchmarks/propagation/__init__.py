@@ -1,0 +1,1 @@
+"""How long a change takes to reach every process that follows one server."""

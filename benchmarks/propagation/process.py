@@ -1,0 +1,63 @@
+"""One process that follows a server, and says when its own decisions change.
+
+Spoken to line by line: `until VERSION` answers with the time at which a unit gets that version; `ends IN OUT` with the
+time at which, half a second long, the unit IN has got `new` and OUT `old` (0 if never within 20 s).
+Times are of the monotonic clock, which all processes share.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+
+import graysplit
+
+LOOK_EVERY_S: Final = 0.001
+PATIENCE_S: Final = 20.0
+SETTLED_S: Final = 0.5
+
+
+def when(true: Callable[[], bool]) -> float:
+    """Give the time at which something has become true; 0 if it has not."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if true():
+            return time.monotonic()
+        time.sleep(LOOK_EVERY_S)
+    return 0.0
+
+
+def when_settled(true: Callable[[], bool]) -> float:
+    """Give the time from which on something stays true."""
+    deadline = time.monotonic() + PATIENCE_S
+    since = 0.0
+    while time.monotonic() < deadline:
+        since = (since or time.monotonic()) if true() else 0.0
+        if since and time.monotonic() - since > SETTLED_S:
+            return since
+        time.sleep(LOOK_EVERY_S)
+    return 0.0
+
+
+def main(url: str, split: str) -> None:
+    """Serve until standard input ends."""
+    with graysplit.Router(url) as router:
+        router.wait_ready(20)
+        print("ready", flush=True)
+        for line in sys.stdin:
+            word, *units = line.split()
+            print("looking", flush=True)
+            if word == "until":
+                stamp = when(lambda version=units[0]: router.choose(split, "user-1") == version)
+            else:
+                inside, outside = units
+                stamp = when_settled(
+                    lambda: router.choose(split, inside) == "new" and router.choose(split, outside) == "old"
+                )
+            print(stamp, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

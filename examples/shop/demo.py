@@ -1,0 +1,189 @@
+"""The main job on real parts: a server, a shop with four workers, users, a raise in steps, and the way back.
+
+    python -m examples.shop.demo            about 40 seconds; with --quick about 15
+
+Everything is real: a Redis-compatible server of its own, uvicorn's worker processes, HTTP, and the command line in a
+process of its own, as an operator would type it. Ends with exit code 0 if all that it claims is true of this run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from shlex import join
+from typing import Final, NamedTuple
+
+if __package__ in (None, ""):  # started as a file: let it be found as the package's
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from examples.shop import picture
+from examples.shop.proof import Claim, Step, claims, share_of
+from examples.shop.stage import PartError, operate, shop
+from examples.shop.traffic import Traffic
+from graysplit import Control, GraysplitError, embedded
+
+WORKERS: Final = 4
+PERCENTS: Final = (5, 20, 50)
+PATIENCE_S: Final = 60.0  # for whatever should take a moment
+GLANCE_S: Final = 0.2
+TELL_EVERY_S: Final = 2.0  # where there is no terminal to draw on
+
+
+class Pace(NamedTuple):
+    """How much of everything."""
+
+    users: int
+    per_second: float
+    step_s: float
+    rest_s: float  # before the first step, and after the rollback
+
+
+FULL: Final = Pace(users=600, per_second=250, step_s=8.0, rest_s=4.0)
+QUICK: Final = Pace(users=300, per_second=250, step_s=1.5, rest_s=1.5)
+
+
+class Screen:
+    """Where the demo prints: whole lines, and one that is drawn anew while it waits."""
+
+    def __init__(self) -> None:
+        """Find out what standard output can show."""
+        self.signs = picture.signs_of(sys.stdout)
+        self._live = sys.stdout.isatty()
+        self._told = 0.0
+
+    def say(self, line: str = "") -> None:
+        """Print a line, over the one that is drawn."""
+        self._told = time.monotonic()
+        print(f"\r{line:<{picture.COLUMNS - 1}}" if self._live else line, flush=True)
+
+    def draw(self, line: str) -> None:
+        """Draw a line to be drawn over; without a terminal, print one now and then."""
+        if self._live:
+            print(f"\r{line:<{picture.COLUMNS - 1}}", end="", flush=True)
+        elif time.monotonic() - self._told >= TELL_EVERY_S:
+            self._told = time.monotonic()
+            print(line, flush=True)
+
+
+class Demo:
+    """One run: what was done when, and by that what is true of the visits."""
+
+    def __init__(self, url: str, pace: Pace, screen: Screen, traffic: Traffic) -> None:
+        """Take the parts, all of them running."""
+        self.steps: list[Step] = []
+        self.codes: list[int] = []
+        self._url = url
+        self._pace = pace
+        self._screen = screen
+        self._traffic = traffic
+
+    async def run(self) -> list[Claim]:
+        """Raise in steps, roll back, and judge."""
+        await self._stand(0, self._pace.rest_s)
+        for number, percent in enumerate(PERCENTS, 1):
+            await self._type("set", "pricing", str(percent), "--why", f"step {number} of {len(PERCENTS)}")
+            await self._stand(percent, self._pace.step_s)
+        typed_at = time.monotonic()
+        await self._type("rollback", "pricing", "--why", "the demo is over")
+        written_at = await asyncio.to_thread(self._written_at)
+        await self._stand(0, self._pace.rest_s)
+        visits = self._traffic.visits
+        self._screen.say(picture.rule("asked for and actual"))
+        for line in picture.picture([share_of(step, visits) for step in self.steps], self._screen.signs):
+            self._screen.say(line)
+        return [
+            *claims(visits, self._traffic.failures, self.steps, written_at=written_at, workers=WORKERS),
+            Claim(
+                not any(self.codes),
+                f"{self.codes.count(0)} of {len(self.codes)} commands were confirmed by every process (exit code 0); "
+                f"from Enter to the rollback's write: {1000 * (written_at - typed_at):.0f} ms",
+            ),
+        ]
+
+    async def _type(self, *words: str) -> None:
+        self._screen.say(f"$ graysplit {join(words)}")
+        code = await operate(self._url, *words, say=lambda line: self._screen.say(f"  {line}"))
+        if code not in (0, 6):  # 6: written, but not confirmed by everybody
+            raise PartError(f"the command ended with exit code {code}")
+        self.codes.append(code)
+
+    async def _stand(self, percent: float, at_least_s: float) -> None:
+        """Let the users come until each has come once, and no shorter than this."""
+        began = time.monotonic()
+
+        def enough() -> bool:
+            share = share_of(Step(percent, began, time.monotonic()), self._traffic.visits)
+            self._screen.draw(
+                f"  {share.actual:>4.1f} % {picture.bar(share.actual, self._screen.signs, 30)} "
+                f"{share.on_new}/{share.users} users on new, {self._traffic.sent} requests"
+            )
+            return share.users >= self._pace.users and time.monotonic() - began >= at_least_s
+
+        await until(enough, "every user has come once")
+        self.steps.append(Step(percent, began, time.monotonic()))
+        self._screen.say(picture.rule(f"{percent:g} % for {time.monotonic() - began:.1f} s"))
+
+    def _written_at(self) -> float:
+        """Give the moment of the last write: the server's clock is this machine's, so only the zero differs."""
+        with Control(self._url) as control:
+            (entry,) = control.history("pricing", 1)
+        return entry.at_ms / 1000 - (time.time() - time.monotonic())
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    """Ask until it is true; `PartError` when patience ends."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise PartError(f"waited {PATIENCE_S:g} s in vain until {what}")
+        await asyncio.sleep(GLANCE_S)
+
+
+async def perform(pace: Pace, screen: Screen) -> int:
+    """Start all parts, run, stop them, and give the exit code."""
+    this = asyncio.current_task()
+    if this is not None:
+        for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C does it: nothing stays behind
+            asyncio.get_running_loop().add_signal_handler(ending, this.cancel)
+    async with AsyncExitStack() as parts:
+        screen.say(picture.rule("graysplit: new prices for some, then for nobody"))
+        server = parts.enter_context(embedded.server())
+        screen.say(f"  server  {server.url} (process {server.pid})")
+        place = await parts.enter_async_context(shop(server.url, WORKERS))
+        control = parts.enter_context(Control(server.url))
+        await until(lambda: len(control.fleet().live) == WORKERS, f"{WORKERS} workers follow the server")
+        screen.say(f"  shop    {place.address} (process {place.pid}: uvicorn with {WORKERS} workers)")
+        traffic = Traffic(place.address, users=pace.users, per_second=pace.per_second, workers=WORKERS)
+        await parts.enter_async_context(traffic)
+        screen.say(f"  users   {pace.users}, {pace.per_second:g} requests/s on {traffic.connections} connections")
+        proved = await Demo(server.url, pace, screen, traffic).run()
+    screen.say(picture.rule("true of this run"))
+    for claim in proved:
+        for line in picture.folded("ok" if claim.holds else "NO", claim.text):
+            screen.say(line)
+    return 0 if all(claim.holds for claim in proved) else 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Perform, and see to it that nothing stays behind."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="fewer users and shorter steps")
+    options = parser.parse_args(arguments)
+    try:
+        return asyncio.run(perform(QUICK if options.quick else FULL, Screen()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("\ninterrupted; all parts are stopped", file=sys.stderr)
+        return 130
+    except (PartError, GraysplitError) as fault:
+        print(f"\ndemo: {fault}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

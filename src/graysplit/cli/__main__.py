@@ -1,0 +1,7 @@
+"""`python -m graysplit.cli`, where the script is not on PATH."""
+
+from __future__ import annotations
+
+from graysplit.cli import main
+
+main()

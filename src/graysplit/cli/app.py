@@ -1,0 +1,171 @@
+"""The command's frame: options that every verb takes, suggestions, and how each run ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import click
+
+from graysplit.cli import exits
+from graysplit.cli.output import say_json, tell
+from graysplit.cli.session import Session
+from graysplit.errors import GraysplitError, StoreUnreachableError, nearest
+from graysplit.version import __version__
+
+VERBS: Final = (
+    *("list", "show", "watch", "wait", "explain", "history", "fleet", "doctor"),
+    *("create", "set", "rollback", "undo", "preview", "pin", "unpin", "unstop", "delete", "export"),
+)
+CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
+
+
+def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:  # Any: an option's value
+    def keep(ctx: click.Context, _: click.Parameter, value: Any) -> None:  # noqa: ANN401 - an option's value
+        if value:
+            setattr(ctx.ensure_object(Session), name, value)
+
+    return keep
+
+
+def common() -> list[click.Parameter]:
+    """Make the options that stand before or after the verb."""
+    return [
+        click.Option(
+            ["--url"], expose_value=False, callback=_keep("url"), metavar="URL", help="The store  [env: GRAYSPLIT_URL]"
+        ),
+        click.Option(
+            ["--namespace"],
+            expose_value=False,
+            callback=_keep("namespace"),
+            metavar="NAME",
+            help="Its namespace  [env: GRAYSPLIT_NAMESPACE; default: default]",
+        ),
+        click.Option(
+            ["--json"], is_flag=True, expose_value=False, callback=_keep("json"), help="Print JSON, for scripts."
+        ),
+    ]
+
+
+class Verb(click.Command):
+    """A command that takes the common options too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own
+        """Add the common options behind the command's own."""
+        super().__init__(*args, **kwargs)
+        self.params += common()
+
+
+class Verbs(click.Group):
+    """A group that knows what was meant."""
+
+    command_class = Verb
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or name the nearest."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as fault:
+            guess = nearest(args[0], self.list_commands(ctx))
+            hint = f" Did you mean '{guess}'?" if guess else ""
+            raise click.UsageError(f"no command '{args[0]}'.{hint} See all with: graysplit --help", ctx) from fault
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """List the commands in the order of the table, looking first."""
+        return [name for name in VERBS if name in self.commands]
+
+
+_EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in exits.MEANINGS.items()) + "."
+
+
+@click.group(cls=Verbs, invoke_without_command=True, context_settings=CONTEXT, params=common(), epilog=_EPILOG)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def app(ctx: click.Context) -> int:
+    """Move traffic from an old path to a new one, and back.
+
+    Alone it shows what is routed where. A candidate is addressed as in Redis:
+    checkout/new, or checkout where there is only one.
+
+    Every change waits up to 5 s for the receipts of the processes that follow.
+    A namespace that no process follows is said so, and exits 0.
+    """
+    if ctx.invoked_subcommand is not None:
+        return 0
+    from graysplit.cli.looking import list_splits
+
+    return list_splits(ctx.ensure_object(Session))
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run one command and give the exit code."""
+    _load_verbs()
+    session = Session()
+    try:
+        code = app.main(args=args, prog_name="graysplit", standalone_mode=False, obj=session)
+    except click.ClickException as fault:
+        return _usage(session, fault)
+    except (click.Abort, KeyboardInterrupt):
+        return _interrupted(session)
+    except GraysplitError as fault:
+        return _fault(session, fault)
+    except BrokenPipeError:
+        # Whoever read our output has left, as `head` does; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.DONE
+    finally:
+        session.close()
+    return code if isinstance(code, int) else exits.DONE
+
+
+def _load_verbs() -> None:
+    from graysplit.cli import changing, looking  # noqa: F401 - they add their commands to the group
+
+
+def _usage(session: Session, fault: click.ClickException) -> int:
+    ctx = fault.ctx if isinstance(fault, click.UsageError) else None
+    path = ctx.command_path if ctx else "graysplit"
+    message = fault.format_message().rstrip(".")
+    return _say_fault(session, f"{message}. See: {path} --help" if "--help" not in message else message, exits.USAGE)
+
+
+def _fault(session: Session, fault: GraysplitError) -> int:
+    code = exits.code_of(fault)
+    message = str(fault)
+    if isinstance(fault, StoreUnreachableError) and session.submitting:
+        message = f"{message}. Whether the change was written is not known"
+    return _say_fault(session, message, code)
+
+
+def _say_fault(session: Session, message: str, code: int) -> int:
+    tell(f"graysplit: {message}")
+    if session.json:
+        say_json({"error": message, "exit": code})
+    return code
+
+
+def _interrupted(session: Session) -> int:
+    if session.written is not None:
+        said = f"the change was written (revision {session.written.revision}); not all receipts were in"
+    elif session.submitting is not None:
+        said = _was_written(session, session.submitting)
+    else:
+        said = "nothing was written"
+    tell(f"interrupted: {said}")
+    return exits.INTERRUPTED
+
+
+def _was_written(session: Session, change: str) -> str:
+    """Look for a change that was on its way when Ctrl-C came."""
+    try:
+        entries = session.control.history(None, 100)
+    except (GraysplitError, KeyboardInterrupt):
+        return "whether the change was written is not known. Look: graysplit history"
+    found = next((entry for entry in entries if entry.id == change), None)
+    if found is None:
+        return "the change is not in the history. Look: graysplit list"
+    return f"the change was written (revision {found.revision})"

@@ -1,0 +1,170 @@
+"""The verbs that change something."""
+
+from __future__ import annotations
+
+import click
+
+from graysplit.cli.app import app
+from graysplit.cli.options import changing
+from graysplit.cli.session import Session
+
+
+@app.command()
+@click.argument("split")
+@click.option(
+    "--versions", metavar="OLD,NEW", help="The first is the baseline.  [default: as live code says, or old,new]"
+)
+@click.option("--salt", metavar="TEXT", help="Draw other units than the split's name would.")
+@changing
+@click.pass_obj
+def create(  # noqa: PLR0913 - click hands every option over by name
+    session: Session, split: str, versions: str | None, salt: str | None, why: str, *, dry_run: bool
+) -> int:
+    """Define SPLIT, all weights at zero."""
+    from graysplit.cli.receipts import finish
+
+    names = [name.strip() for name in versions.split(",")] if versions is not None else None
+    return finish(session, session.control.create(split, names, salt=salt, why=why, dry_run=dry_run))
+
+
+@app.command(name="set")
+@click.argument("target", metavar="SPLIT[/VERSION]")
+@click.argument("weights", nargs=-1, required=True, metavar="WEIGHT | VERSION=WEIGHT...")
+@click.option("--from", "from_", metavar="WEIGHT", help="Only if this weight is in force now.")
+@click.option("--if-rev", type=int, metavar="N", help="Only if the split is unchanged since revision N.")
+@changing
+@click.pass_obj
+def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
+    session: Session,
+    target: str,
+    weights: tuple[str, ...],
+    from_: str | None,
+    if_rev: int | None,
+    why: str,
+    *,
+    dry_run: bool,
+) -> int:
+    """Set weights in percent: 20, 12.5, 20% or preview.
+
+    Above zero it clears the stop that stands, and begins a new release. A split
+    that live code declares is created on the way. 100 % asks for the name.
+    """
+    from graysplit.cli.receipts import finish
+
+    bare, typed = read_weights(weights)
+    result = session.control.set(
+        target, bare, weights=typed, from_=from_, if_rev=if_rev, yes=session.yes, why=why, dry_run=dry_run
+    )
+    return finish(session, result)
+
+
+@app.command()
+@click.argument("target", required=False, metavar="SPLIT[/VERSION]")
+@click.option("--all", "everything", is_flag=True, help="Every unfinished release.")
+@changing
+@click.pass_obj
+def rollback(session: Session, target: str | None, why: str, *, everything: bool, dry_run: bool) -> int:
+    """Go back: weight zero and a stop beside it.
+
+    Everybody gets the baseline. Never asks, reads or refuses, and may be given
+    twice. `set` starts again.
+    """
+    from graysplit.cli.receipts import finish
+
+    if everything == (target is not None):
+        raise click.UsageError("name a split, or --all: graysplit rollback SPLIT, graysplit rollback --all")
+    return finish(session, session.control.rollback(target or "*", why=why, dry_run=dry_run))
+
+
+@app.command()
+@click.argument("split")
+@click.option("--force", is_flag=True, help="Also raise what a change to zero brought down.")
+@changing
+@click.pass_obj
+def undo(session: Session, split: str, why: str, *, force: bool, dry_run: bool) -> int:
+    """Make the inverse of the last change of SPLIT.
+
+    Only while what it wrote still stands. One that raises asks for the name.
+    """
+    from graysplit.cli.receipts import finish
+
+    return finish(session, session.control.undo(split, force=force, why=why, dry_run=dry_run))
+
+
+@app.command()
+@click.argument("target", metavar="SPLIT[/VERSION]")
+@changing
+@click.pass_obj
+def preview(session: Session, target: str, why: str, *, dry_run: bool) -> int:
+    """Open a candidate to pinned units only."""
+    from graysplit.cli.receipts import finish
+
+    return finish(session, session.control.preview(target, why=why, dry_run=dry_run))
+
+
+@app.command()
+@click.argument("split")
+@click.argument("unit")
+@click.argument("version", required=False)
+@click.option("--deny", is_flag=True, help="Always the baseline for this unit.")
+@changing
+@click.pass_obj
+def pin(  # noqa: PLR0913 - click hands every option over by name
+    session: Session, split: str, unit: str, version: str | None, why: str, *, deny: bool, dry_run: bool
+) -> int:
+    """Give UNIT always the same VERSION, unless it is at zero."""
+    from graysplit.cli.receipts import finish
+
+    if deny and version is not None:
+        raise click.UsageError("--deny names no version: graysplit pin SPLIT UNIT --deny")
+    return finish(session, session.control.pin(split, unit, version, deny=deny, why=why, dry_run=dry_run))
+
+
+@app.command()
+@click.argument("split")
+@click.argument("unit")
+@changing
+@click.pass_obj
+def unpin(session: Session, split: str, unit: str, why: str, *, dry_run: bool) -> int:
+    """Take away what `pin` said of UNIT."""
+    from graysplit.cli.receipts import finish
+
+    return finish(session, session.control.unpin(split, unit, why=why, dry_run=dry_run))
+
+
+@app.command()
+@click.argument("target", metavar="SPLIT[/VERSION] | '*'")
+@changing
+@click.pass_obj
+def unstop(session: Session, target: str, why: str, *, dry_run: bool) -> int:
+    """Clear a stop.
+
+    Asks for the name where a weight above zero stands under it.
+    """
+    from graysplit.cli.receipts import finish
+
+    return finish(session, session.control.unstop(target, why=why, dry_run=dry_run))
+
+
+@app.command()
+@click.argument("split")
+@changing
+@click.pass_obj
+def delete(session: Session, split: str, why: str, *, dry_run: bool) -> int:
+    """Take the record of SPLIT away and free its name.
+
+    Refused while a weight is above zero; asks for the name.
+    """
+    from graysplit.cli.receipts import finish
+
+    return finish(session, session.control.delete(split, why=why, dry_run=dry_run))
+
+
+def read_weights(words: tuple[str, ...]) -> tuple[str | None, dict[str, str]]:
+    """Read `20`, or `b=10 c=10`; raise a usage error for a mixture."""
+    named = [word.partition("=") for word in words if "=" in word]
+    bare = [word for word in words if "=" not in word]
+    typed = {name: weight for name, _, weight in named}
+    if len(bare) > 1 or (bare and typed) or len(typed) != len(named):
+        raise click.UsageError("give one weight, or each with its version once, as in: graysplit set ranking b=10 c=10")
+    return (bare[0] if bare else None), typed

@@ -1,0 +1,55 @@
+"""Exit codes as a table: what scripts may rely on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from graysplit.errors import (
+    BadDefinitionError,
+    BadValueError,
+    ConfigurationError,
+    ConflictError,
+    GraysplitError,
+    StoreUnreachableError,
+    UnknownSplitError,
+    UnknownVersionError,
+)
+
+DONE: Final = 0
+REFUSED: Final = 1
+USAGE: Final = 2
+NO_SUCH_SPLIT: Final = 3
+FASTER: Final = 4
+UNREACHABLE: Final = 5
+UNCONFIRMED: Final = 6
+UNHEALTHY: Final = 7
+INTERRUPTED: Final = 130
+
+MEANINGS: Final = {
+    DONE: "done",
+    REFUSED: "refused; nothing was written",
+    USAGE: "wrong usage, or a value that is none",
+    NO_SUCH_SPLIT: "no such split",
+    FASTER: "somebody was faster; nothing was written",
+    UNREACHABLE: "store unreachable",
+    UNCONFIRMED: "written, but not confirmed everywhere; or not yet",
+    UNHEALTHY: "unhealthy",
+    INTERRUPTED: "interrupted; says whether it was written",
+}
+
+# The first class that fits counts.
+_CODES: Final[tuple[tuple[type[GraysplitError], int], ...]] = (
+    (UnknownSplitError, NO_SUCH_SPLIT),
+    (UnknownVersionError, USAGE),
+    (ConflictError, FASTER),
+    (StoreUnreachableError, UNREACHABLE),
+    (BadDefinitionError, REFUSED),
+    (BadValueError, USAGE),
+    (ConfigurationError, USAGE),
+    (GraysplitError, REFUSED),
+)
+
+
+def code_of(fault: GraysplitError) -> int:
+    """Give the exit code of an error."""
+    return next(code for kind, code in _CODES if isinstance(fault, kind))

@@ -1,0 +1,160 @@
+"""The verbs that only look."""
+
+from __future__ import annotations
+
+import click
+
+from graysplit.cli.app import app
+from graysplit.cli.exits import DONE, UNCONFIRMED, UNHEALTHY
+from graysplit.cli.options import span
+from graysplit.cli.output import say, say_json
+from graysplit.cli.session import Session
+
+
+@app.command(name="list")
+@click.pass_obj
+def list_(session: Session) -> int:
+    """Show all splits: weights asked, effective and actual."""
+    return list_splits(session)
+
+
+def list_splits(session: Session) -> int:
+    """Print the overview; the bare command does the same."""
+    view = session.control.overview()
+    if session.json:
+        from graysplit.cli.values import overview_json
+
+        say_json(overview_json(view))
+    else:
+        from graysplit.cli.render import overview_lines
+
+        say(*overview_lines(view))
+    return DONE
+
+
+@app.command()
+@click.argument("split")
+@click.pass_obj
+def show(session: Session, split: str) -> int:
+    """Show one split, what Redis says, and the emergency lines."""
+    view = session.control.show(split)
+    if session.json:
+        from graysplit.cli.values import show_json
+
+        say_json(show_json(view, session.namespace))
+    else:
+        from graysplit.cli.render import show_lines
+
+        say(*show_lines(view, session.namespace))
+    return DONE
+
+
+@app.command()
+@click.argument("split", required=False)
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N changes.")
+@click.pass_obj
+def watch(session: Session, split: str | None, count: int | None) -> int:
+    """Follow changes as they come.
+
+    A terminal is redrawn; elsewhere each change is one line.
+    """
+    from graysplit.cli.watching import follow
+
+    follow(session, split, count)
+    return DONE
+
+
+@app.command()
+@click.argument("target", metavar="SPLIT[/VERSION]")
+@click.option(
+    "--until",
+    default="confirmed",
+    show_default=True,
+    metavar="confirmed|WEIGHT",
+    help="What stands confirmed by all, or this weight in force and confirmed.",
+)
+@click.option("--timeout", type=span, default="60s", show_default=True, help="Give up then, with exit 6.")
+@click.pass_obj
+def wait(session: Session, target: str, until: str, timeout: float) -> int:
+    """Wait until all live processes do what the store says."""
+    from graysplit.cli.receipts import receipt_lines, receipts_json
+
+    receipts = session.control.wait_weights(target, None if until == "confirmed" else until, timeout)
+    if session.json:
+        say_json({"split": target, "until": until, **receipts_json(receipts)})
+    else:
+        say(*receipt_lines(receipts, "wait"))
+    return DONE if receipts.complete else UNCONFIRMED
+
+
+@app.command()
+@click.argument("split")
+@click.argument("unit")
+@click.pass_obj
+def explain(session: Session, split: str, unit: str) -> int:
+    """Show the ladder that decides for UNIT."""
+    found = session.control.explain(split, unit)
+    if session.json:
+        say_json({**found._asdict(), "unit": unit, "ladder": [step._asdict() for step in found.ladder]})
+    else:
+        from graysplit.cli.render import explain_lines
+
+        say(*explain_lines(found))
+    return DONE
+
+
+@app.command()
+@click.argument("split", required=False)
+@click.option("--count", "-n", type=click.IntRange(min=1), default=50, show_default=True, help="How many at most.")
+@click.pass_obj
+def history(session: Session, split: str | None, count: int) -> int:
+    """Show who changed what, when and why, newest first."""
+    entries = session.control.history(split, count)
+    if session.json:
+        from graysplit.cli.values import entry_json
+
+        say_json({"split": split, "entries": [entry_json(entry) for entry in entries]})
+    else:
+        from graysplit.cli.render import history_lines
+
+        say(*history_lines(entries))
+    return DONE
+
+
+@app.command()
+@click.pass_obj
+def fleet(session: Session) -> int:
+    """Show the processes that follow, and what they say."""
+    found = session.control.fleet()
+    if session.json:
+        from graysplit.cli.values import fleet_json
+
+        say_json(fleet_json(found))
+    else:
+        from graysplit.cli.render import fleet_lines
+
+        say(*fleet_lines(found))
+    return DONE
+
+
+@app.command()
+@click.pass_obj
+def doctor(session: Session) -> int:
+    """Look for what is wrong; exit 7 if anything is."""
+    findings = session.control.doctor()
+    problems = [found for found in findings if found.severity == "problem"]
+    if session.json:
+        say_json({"healthy": not problems, "findings": [found._asdict() for found in findings]})
+    else:
+        from graysplit.cli.render import doctor_lines
+
+        say(*doctor_lines(findings))
+    return UNHEALTHY if problems else DONE
+
+
+@app.command()
+@click.pass_obj
+def export(session: Session) -> int:
+    """Print all that the store holds as JSON."""
+    say_json(dict(session.control.export()))
+    return DONE

@@ -1,0 +1,68 @@
+"""Where text leaves the program: escaped, folded at 80 columns, data and talk apart."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Final, TextIO
+
+WIDTH: Final = 80
+SCHEMA_VERSION: Final = 1
+
+# A line that begins so is for copying, and is never folded.
+COPY: Final = "  $ "
+
+
+def clean(text: str) -> str:
+    """Escape what is no printable character: stored text must not move a cursor or forge a line."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def fold(line: str) -> list[str]:
+    """Clean a line and fold it, further lines two deeper than the first."""
+    line = clean(line)
+    if len(line) <= WIDTH or line.startswith(COPY):
+        return [line]
+    import textwrap
+
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.wrap(line, WIDTH, subsequent_indent=indent + "  ", break_on_hyphens=False, break_long_words=False)
+
+
+def say(*lines: str) -> None:
+    """Print data on stdout, at once."""
+    _print(lines, sys.stdout)
+
+
+def tell(*lines: str) -> None:
+    """Print everything else on stderr, at once."""
+    _print(lines, sys.stderr)
+
+
+def say_json(value: dict[str, object]) -> None:
+    """Print one JSON object on one line of stdout; its ASCII form escapes every control character."""
+    import json
+
+    _print_raw(json.dumps({"schema_version": SCHEMA_VERSION, **value}), sys.stdout)
+
+
+def is_screen() -> bool:
+    """Say whether stdout is a terminal that can redraw."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _print(lines: Iterable[str], to: TextIO) -> None:
+    for line in lines:
+        for folded in fold(line):
+            _print_raw(folded, to)
+
+
+def _print_raw(line: str, to: TextIO) -> None:
+    try:
+        to.write(line + "\n")
+    except UnicodeEncodeError:  # a terminal that knows ASCII only
+        to.write(line.encode("ascii", "backslashreplace").decode() + "\n")
+    to.flush()

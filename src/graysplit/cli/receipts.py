@@ -1,0 +1,136 @@
+"""What a change prints: the written line first, the receipts second."""
+
+from __future__ import annotations
+
+from graysplit.cli.exits import DONE, UNCONFIRMED
+from graysplit.cli.output import say, say_json, tell
+from graysplit.cli.session import Session
+from graysplit.cli.words import number, percent, plural, stop_words
+from graysplit.control.result import Receipts, Result
+from graysplit.errors import StoreUnreachableError
+
+
+def finish(session: Session, result: Result) -> int:
+    """Print what was written, wait for the receipts unless told not to, and give the exit code."""
+    if result.dry_run:
+        _print(session, result, dry_run_lines(result))
+        return DONE
+    session.written = result
+    written = written_lines(result)
+    (tell if session.json else say)(*written)
+    if result.unrecorded:
+        tell(f"it stands, but the history has no entry: {result.unrecorded}")
+    code = DONE
+    if session.wait_s is not None:
+        result, code = _wait(session, result, session.wait_s)
+    if session.json:
+        say_json(result_json(result))
+    return code
+
+
+def _wait(session: Session, result: Result, wait_s: float) -> tuple[Result, int]:
+    try:
+        result = session.control.wait_confirmed(result, wait_s)
+    except StoreUnreachableError as fault:
+        tell(f"written, but the receipts cannot be read: {fault.reason}. Look again with: graysplit fleet")
+        return result, UNCONFIRMED
+    receipts = result.receipts
+    if receipts is None:
+        return result, UNCONFIRMED
+    (tell if session.json else say)(*receipt_lines(receipts, result.cause))
+    return result, DONE if receipts.complete or receipts.nobody else UNCONFIRMED
+
+
+def _print(session: Session, result: Result, lines: list[str]) -> None:
+    if session.json:
+        say_json(result_json(result))
+    else:
+        say(*lines)
+
+
+def written_lines(result: Result) -> list[str]:
+    """Say what stands now."""
+    revision = f"revision {result.revision}" if result.revision else "without a revision"
+    lines: list[str] = []
+    if result.created:
+        lines.append(f"created {result.split}: {result.created[0]} (baseline), {', '.join(result.created[1:])}")
+    moves = ", ".join(
+        f"{field} {percent(before)} -> {percent(after)}" for field, (before, after) in result.moves.items()
+    )
+    lines.append(f"written: {result.cause} {result.split}{': ' + moves if moves else ''} ({revision})")
+    lines += [f"cleared the stop {stop_words(field, text)}" for field, text in result.cleared.items()]
+    if result.cause == "rollback" and not result.moves:
+        lines.append("no weight stood under that name. If it is mistyped: graysplit list")
+    if result.left:
+        lines.append(f"left alone, finished long ago: {', '.join(result.left)}")
+    return lines
+
+
+def dry_run_lines(result: Result) -> list[str]:
+    """Say what would be written."""
+    moves = ", ".join(
+        f"{field} {percent(before)} -> {percent(after)}" for field, (before, after) in result.moves.items()
+    )
+    if result.cause == "rollback":
+        moves = "every weight under it to 0% and a stop beside it"
+    lines = [f"would be written: {result.cause} {result.split}{': ' + moves if moves else ''}"]
+    if result.created:
+        lines.append(f"would create {result.split}: {result.created[0]} (baseline), {', '.join(result.created[1:])}")
+    lines += [f"would clear the stop {stop_words(field, text)}" for field, text in result.cleared.items()]
+    if result.moved:
+        lines.append(f"moves {result.moved / 1000:g}% of all units")
+    if result.needless:
+        lines.append(f"{result.needless / 1000:g}% of them only because runs of buckets meet: it needs --yes")
+    return [*lines, "nothing was written"]
+
+
+def receipt_lines(receipts: Receipts, cause: str) -> list[str]:
+    """Say how many processes do it, and who is missing."""
+    if receipts.nobody:
+        return ["no process follows this namespace, so nobody is there to confirm it"]
+    counted = f"{receipts.confirmed}/{receipts.processes}"
+    done = "send no new calls" if cause == "rollback" else "confirmed"
+    running = f", {plural(receipts.running, 'call')} still running" if receipts.running else ""
+    lines = [f"{counted} {done} in {receipts.seconds:.1f} s{running}"]
+    if receipts.lagging:
+        lines.append(f"behind: {', '.join(receipts.lagging)}. Look: graysplit fleet")
+    if receipts.silent:
+        lines.append(f"silent, dead or cut off: {', '.join(receipts.silent)}. Look: graysplit fleet")
+    return lines
+
+
+def result_json(result: Result) -> dict[str, object]:
+    """Give a result for scripts; what nobody was asked for is null."""
+    receipts = result.receipts
+    to = result.to if result.moves or result.cause != "rollback" else "0"
+    return {
+        "cause": result.cause,
+        "split": result.split,
+        "from": _weights(result.from_),
+        "to": _weights(to),
+        "weights": {f: {"from": number(a), "to": number(b)} for f, (a, b) in result.moves.items()},
+        "revision": result.revision,
+        "change": result.change,
+        "at_ms": result.at_ms,
+        "dry_run": result.dry_run,
+        "created": list(result.created),
+        "cleared": dict(result.cleared),
+        "left": list(result.left),
+        "moved": result.moved / 1000,
+        "needless": result.needless / 1000,
+        "unrecorded": result.unrecorded,
+        **receipts_json(receipts),
+    }
+
+
+def receipts_json(receipts: Receipts | None) -> dict[str, object]:
+    """Give receipts for scripts, all null where nobody waited."""
+    if receipts is None:
+        return dict.fromkeys(("confirmed", "processes", "lagging", "silent", "running", "seconds"))
+    return {**receipts._asdict(), "lagging": list(receipts.lagging), "silent": list(receipts.silent)}
+
+
+def _weights(side: object) -> object:
+    if isinstance(side, dict):
+        return {version: number(weight) for version, weight in side.items()}
+    return number(side) if isinstance(side, str) else side

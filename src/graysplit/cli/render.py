@@ -1,0 +1,144 @@
+"""What the reading commands print: lines from values, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from graysplit.cli.output import COPY
+from graysplit.cli.words import age, percent, plural, stop_words, table, when
+from graysplit.control.doctor import Finding
+from graysplit.control.explaining import Explained
+from graysplit.control.views import Overview, Row, SplitView
+from graysplit.core.fleet import Fleet
+from graysplit.core.record import Entry
+
+
+def overview_lines(view: Overview) -> list[str]:
+    """Answer the bare command: where, what is routed whither, what changed last, and what makes it safe."""
+    lines = [f"namespace {view.namespace} on {view.store}, revision {view.revision}"]
+    lines += [f"the key {key} is lost ({why}). Look: graysplit doctor" for key, why in sorted(view.lost.items())]
+    if view.rows:
+        lines += weight_lines(view.rows)
+    elif not view.unread:
+        lines.append("no splits yet. Make one with: graysplit create checkout --versions old,new")
+    lines += [f"{split}: unreadable. Look: graysplit show {split}" for split in sorted(view.unread)]
+    lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
+    if view.undefined:
+        lines.append(
+            f"declared in code, unknown here: {', '.join(view.undefined)}. "
+            f"Start one with: graysplit set {view.undefined[0]} 5"
+        )
+    lines.append(_processes(view.live, view.silent))
+    if view.last is not None:
+        lines.append(f"last change: {entry_line(view.last)}, {age(view.now_ms - view.last.at_ms)} ago")
+    lines.append("is the new path worse? no guard watches, so nobody here can say")
+    lines.append("to make all of it safe: graysplit rollback --all")
+    return lines
+
+
+def weight_lines(rows: Iterable[Row]) -> list[str]:
+    """Lay out candidates with their weights: as asked, in force, and as processes say."""
+    cells = [(row.field, row.asked, row.effective, row.actual, row.why) for row in rows]
+    return table(("candidate", "asked", "effective", "actual", "why"), cells)
+
+
+def show_lines(view: SplitView, namespace: str) -> list[str]:
+    """Show a split in full, with the lines that work without this program."""
+    lines = [f"{view.split} in namespace {namespace}, revision {view.revision}"]
+    if view.definition is not None:
+        definition = view.definition
+        names = ", ".join(name for name in definition.names if name != definition.baseline)
+        lines.append(f"baseline {definition.baseline}; candidates {names}; salt {definition.salt}")
+        lines.append(f"pins: {len(definition.pins)}, denied: {len(definition.denied)}")
+    if view.unread is not None:
+        lines.append(f"the definition is refused, the last good one stands: {view.unread}")
+    lines += weight_lines(view.rows) if view.rows else []
+    lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
+    lines.append("Redis says:")
+    lines += [f"  {at} = {value}" for at, value in sorted(view.raw.items()) if not at.startswith("stops")] or [
+        "  nothing"
+    ]
+    lines += [f"  refused: {at}: {why}" for at, why in sorted(view.refused.items())]
+    if view.last is not None:
+        lines.append(f"last change: {entry_line(view.last)}, {age(view.now_ms - view.last.at_ms)} ago")
+    return lines + emergency_lines(view, namespace)
+
+
+def emergency_lines(view: SplitView, namespace: str) -> list[str]:
+    """Give the commands that bring a split to zero from anywhere, and what their answers mean."""
+    fields = [row.field for row in view.rows] or [f"{view.split}/new"]
+    weights, stops = f"graysplit:{{{namespace}}}:weights", f"graysplit:{{{namespace}}}:stops"
+    return [
+        "in an emergency:",
+        f"{COPY}graysplit rollback {view.split}",
+        "or without it (0: it was there and is zero now; 1: no such weight was set,",
+        "so check the name):",
+        *(f"{COPY}redis-cli HSET {weights} {field} 0" for field in fields),
+        "when Redis is out of memory (1: taken away, which is zero; 0: it was not there):",
+        *(f"{COPY}redis-cli HDEL {weights} {field}" for field in fields),
+        "to stop all of it (1: stopped now; 0: it was stopped already):",
+        f"{COPY}redis-cli HSETNX {stops} {view.split} by-hand",
+    ]
+
+
+def entry_line(entry: Entry) -> str:
+    """Give a change in one line."""
+    moves = ", ".join(_moves(entry))
+    why = f": {entry.why}" if entry.why else ""
+    return f"{entry.revision or '-'} {entry.cause} {entry.split} {moves + ' ' if moves else ''}by {entry.actor}{why}"
+
+
+def history_lines(entries: Iterable[Entry]) -> list[str]:
+    """Give changes, newest first."""
+    return [f"{when(entry.at_ms)}  {entry_line(entry)}" for entry in entries] or ["no change yet"]
+
+
+def fleet_lines(fleet: Fleet) -> list[str]:
+    """Give the processes, the silent ones last."""
+    rows = [
+        (
+            process.label,
+            age(fleet.now_ms - process.seen_ms),
+            "silent" if process in fleet.silent else "live",
+            str(process.receipt.revision),
+            process.receipt.mode or "-",
+            " ".join(sorted(process.declared)),
+        )
+        for process in (*fleet.live, *fleet.silent)
+    ]
+    lines = table(("process", "seen", "state", "rev", "follows by", "splits"), rows, 30) if rows else []
+    return [*lines, _processes(len(fleet.live), len(fleet.silent))]
+
+
+def explain_lines(found: Explained) -> list[str]:
+    """Give the ladder from the top to the rung that answered."""
+    bucket = "" if found.bucket is None else f", bucket {found.bucket}"
+    lines = [f"{found.split}: {found.version} ({found.reason}{bucket}, revision {found.revision})"]
+    for step in found.ladder:
+        mark = f"-> {step.version}" if step.version is not None else "passed"
+        lines.append(f"  {step.reason:9} {mark:12} {step.asked}")
+    return lines
+
+
+def doctor_lines(findings: Iterable[Finding]) -> list[str]:
+    """Give each finding with the next command."""
+    lines: list[str] = []
+    for found in findings:
+        lines += [f"{found.severity}: {found.where}: {found.what}", f"  next: {found.command}"]
+    return lines or ["nothing wrong found"]
+
+
+def _processes(live: int, silent: int) -> str:
+    if not live and not silent:
+        return "no process follows this namespace"
+    named = f", {silent} silent: graysplit fleet" if silent else ""
+    return f"{plural(live, 'live process', 'live processes')}{named}"
+
+
+def _moves(entry: Entry) -> Iterable[str]:
+    for at in sorted(entry.after, reverse=True):  # weights before stops
+        key, _, field = at.partition(" ")
+        if key == "weights":
+            yield f"{field} {percent(entry.before.get(at))} -> {percent(entry.after[at])}"
+        elif key == "stops":
+            yield f"stop {field} {'cleared' if entry.after[at] is None else 'set'}"

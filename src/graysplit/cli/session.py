@@ -1,0 +1,56 @@
+"""One run of the command line: its options, its control, and what it has written so far."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from graysplit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from graysplit.control import Control, Result
+    from graysplit.control.proposal import Proposal
+
+
+class Session:
+    """What the commands of one run share."""
+
+    def __init__(self) -> None:
+        """Begin with the environment's answers."""
+        self.url = os.environ.get("GRAYSPLIT_URL", "")
+        self.namespace = os.environ.get("GRAYSPLIT_NAMESPACE") or "default"
+        self.json = False
+        self.yes = False
+        self.wait_s: float | None = 5.0  # None: do not wait for receipts
+        self.written: Result | None = None  # the last change that stands, for whoever is interrupted
+        self._control: Control | None = None
+
+    @property
+    def control(self) -> Control:
+        """The control of the store that the options name, made when first needed."""
+        if self._control is None:
+            if not self.url:
+                raise ConfigurationError(
+                    "no store is named. Set GRAYSPLIT_URL, or add --url, as in: "
+                    "graysplit list --url redis://localhost:6379"
+                )
+            from graysplit.control import Control
+
+            self._control = Control(self.url, namespace=self.namespace, agree=self._agree)
+        return self._control
+
+    @property
+    def submitting(self) -> str | None:
+        """The id of a change that was on its way when the run was interrupted."""
+        return self._control.submitting if self._control else None
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._control is not None:
+            self._control.close()
+
+    def _agree(self, proposal: Proposal) -> None:
+        if not self.yes:
+            from graysplit.cli.prompt import agree
+
+            agree(proposal)

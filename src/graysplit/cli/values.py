@@ -1,0 +1,90 @@
+"""What the reading commands give to scripts: plain values from the same views."""
+
+from __future__ import annotations
+
+from graysplit.cli.words import number
+from graysplit.control.views import Overview, Row, SplitView
+from graysplit.core.fleet import Fleet
+from graysplit.core.record import Entry
+
+
+def overview_json(view: Overview) -> dict[str, object]:
+    """Give the overview."""
+    return {
+        "store": view.store,
+        "namespace": view.namespace,
+        "revision": view.revision,
+        "candidates": [_row(row) for row in view.rows],
+        "unreadable": dict(view.unread),
+        "stops": dict(view.stops),
+        "undefined": list(view.undefined),
+        "lost": dict(view.lost),
+        "live": view.live,
+        "silent": view.silent,
+        "guard": None,
+        "last": entry_json(view.last) if view.last else None,
+    }
+
+
+def show_json(view: SplitView, namespace: str) -> dict[str, object]:
+    """Give one split."""
+    definition = view.definition
+    return {
+        "split": view.split,
+        "namespace": namespace,
+        "revision": view.revision,
+        "baseline": definition.baseline if definition else None,
+        "versions": list(definition.names) if definition else None,
+        "salt": definition.salt if definition else None,
+        "pins": len(definition.pins) if definition else None,
+        "denied": len(definition.denied) if definition else None,
+        "unreadable": view.unread,
+        "candidates": [_row(row) for row in view.rows],
+        "redis": dict(view.raw),
+        "refused": dict(view.refused),
+        "stops": dict(view.stops),
+        "releases": dict(view.releases),
+        "live": view.live,
+        "last": entry_json(view.last) if view.last else None,
+    }
+
+
+def fleet_json(fleet: Fleet) -> dict[str, object]:
+    """Give the processes with all they say."""
+    silent = set(fleet.silent)
+    return {
+        "live": len(fleet.live),
+        "silent": len(silent),
+        "processes": [
+            {
+                "process": process.label,
+                "boot": process.boot,
+                "state": "silent" if process in silent else "live",
+                "seen_ms_ago": fleet.now_ms - process.seen_ms,
+                "library": process.library,
+                "mode": process.receipt.mode,
+                "revision": process.receipt.revision,
+                "change": process.receipt.change,
+                "effects": {field: effect._asdict() for field, effect in process.receipt.effects.items()},
+                "refused": list(process.receipt.refused),
+                "declared": {split: found._asdict() for split, found in process.declared.items()},
+            }
+            for process in fleet.processes
+        ],
+    }
+
+
+def entry_json(entry: Entry) -> dict[str, object]:
+    """Give a change."""
+    return {**entry._asdict(), "before": dict(entry.before), "after": dict(entry.after)}
+
+
+def _row(row: Row) -> dict[str, object]:
+    return {
+        "split": row.split,
+        "version": row.version,
+        "asked": number(row.asked),
+        "effective": number(row.effective),
+        "actual": row.actual,
+        "why": row.why,
+    }

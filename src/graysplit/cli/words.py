@@ -1,0 +1,78 @@
+"""Values as people read them: times, ages, weights, stops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+
+def when(at_ms: int) -> str:
+    """Give a server time as UTC."""
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(at_ms / 1000)) if at_ms > 0 else "at no known time"
+
+
+def age(ms: int) -> str:
+    """Give a span of time in its largest fitting unit."""
+    seconds = max(0, ms // 1000)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def percent(weight: str | None) -> str:
+    """Give a stored weight with its unit."""
+    if weight is None:
+        return "absent"
+    return f"{weight}%" if weight[:1].isdigit() else weight
+
+
+def number(weight: str | None) -> object:
+    """Give a stored weight as JSON has it: a number where it is one."""
+    if weight is None or not weight.replace(".", "", 1).isdecimal() or not weight.isascii():
+        return weight
+    return float(weight) if "." in weight else int(weight)
+
+
+def stop_words(field: str, text: str) -> str:
+    """Say what a stop says of itself: by whom, when, why; a stop set by hand may say anything."""
+    said = _object(text)
+    if not said:
+        return f"{field}: {text}" if text else field
+    at = said.get("at")
+    parts = [
+        f"by {said.get('who') or 'somebody'}",
+        when(at) if isinstance(at, int) else "",
+        str(said.get("why") or ""),
+    ]
+    return f"{field}: {', '.join(part for part in parts if part)}"
+
+
+def _object(text: str) -> dict[str, object]:
+    import json
+
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """Give a number with its noun."""
+    return f"{count} {noun if count == 1 else many or noun + 's'}"
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], widest: int = 36) -> list[str]:
+    """Lay out rows in columns, the first one left, the last one free; a long first cell stands on a line alone."""
+    columns = len(head)
+    widths = [min(max(len(row[i]) for row in [head, *rows]), widest if i == 0 else 100) for i in range(columns)]
+    lines: list[str] = []
+    for row in [head, *rows]:
+        first = row[0]
+        if len(first) > widths[0]:
+            lines.append(first)
+            first = ""
+        cells = [first.ljust(widths[0]), *(row[i].rjust(widths[i]) for i in range(1, columns - 1)), row[-1]]
+        lines.append("  ".join(cells).rstrip())
+    return lines

@@ -1,0 +1,35 @@
+"""Time as a guest: what asks for the time takes a Clock, so that tests can move it."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The two clocks graysplit reads; neither decides a push, a lease or a plan (server time does)."""
+
+    def monotonic(self) -> float:
+        """Give seconds that never go back and are shared by a process and its forks."""
+        ...
+
+    def time(self) -> float:
+        """Give seconds since the epoch, for people and files only."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    __slots__ = ()
+
+    def monotonic(self) -> float:
+        """Give the machine's monotonic seconds."""
+        return time.monotonic()
+
+    def time(self) -> float:
+        """Give the machine's wall clock."""
+        return time.time()
+
+
+SYSTEM_CLOCK = SystemClock()

@@ -1,0 +1,109 @@
+"""Definitions and snapshots out of a store's bytes, and back: the one place that knows pydantic.
+
+pydantic reads JSON straight into the core's tuples, so that there is one definition of each record. Build the
+parser in the thread that starts something (`parser()`, about 100 ms once), never on a decision.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from functools import cache
+from typing import Annotated, Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from graysplit.core.adoption import Held, adopt_brakes, adopt_definitions, settle, standing_of, text
+from graysplit.core.definition import OBJECT, Definition, check_definition
+from graysplit.core.record import Load
+from graysplit.core.snapshot import Snapshot, Standing
+from graysplit.errors import BadDefinitionError
+
+_TOMBSTONE: Final = "tombstone"
+
+
+@cache
+def parser() -> TypeAdapter[Definition]:
+    """Give the parser of definitions, built once per process."""
+    return TypeAdapter(Annotated[Definition, OBJECT])
+
+
+def parse_definition(split: str, raw: bytes) -> Definition | None:
+    """Read a definition; None for a tombstone, `BadDefinitionError` with field and reason for anything wrong.
+
+    A field that this library does not know is refused: deciding without it would differ from the processes that do.
+    """
+    try:
+        definition = parser().validate_json(raw)
+    except ValidationError as fault:
+        if _is_tombstone(raw):
+            return None
+        first = fault.errors(include_url=False, include_input=False, include_context=False)[0]
+        raise BadDefinitionError(split, _path(first["loc"]), first["msg"]) from None
+    check_definition(split, definition)
+    return definition
+
+
+def dump_definition(definition: Definition) -> str:
+    """Write a definition as it stands in the store: one line of JSON, its keys in the record's order."""
+    record: dict[str, Any] = definition._asdict()  # Any: JSON
+    record["versions"] = [
+        {key: value for key, value in version._asdict().items() if value is not None}
+        for version in definition.versions
+    ]
+    return json.dumps({key: value for key, value in record.items() if value not in ({}, ())}, ensure_ascii=False)
+
+
+def tombstone(change_id: str) -> str:
+    """Write what stands in the place of a deleted split: its name is free, and its absence no accident."""
+    return json.dumps({_TOMBSTONE: change_id})
+
+
+def read_held(load: Load) -> Held:
+    """Read everything a store holds, as a process would that starts now."""
+    held, _ = adopt_brakes(Held(), load)
+    definitions: dict[str, bytes] = {}
+    refused: dict[tuple[str, str], str] = {}
+    for found in adopt_definitions(held, load, parse_definition):
+        if found.raw is not None:
+            definitions[found.split] = found.raw
+        elif found.reason is not None:
+            refused["splits", found.split] = found.reason
+    return settle(held, load, definitions, refused)
+
+
+def read_snapshot(load: Load, only: Collection[str] | None = None) -> tuple[Snapshot, dict[str, str]]:
+    """Read all splits, or those named, as values; give also the reason for each that cannot be read."""
+    if only is not None:
+        wanted = {name.encode() for name in only} | {b"_"}
+        fields = {name: raw for name, raw in load.splits.fields.items() if name in wanted}
+        load = load._replace(splits=load.splits._replace(fields=fields))
+    held = read_held(load)
+    splits: dict[str, Standing] = {}
+    for name, raw in held.definitions.items():
+        definition = parse_definition(name, raw)
+        if definition is not None:
+            splits[name] = standing_of(held, name, definition)
+    releases = {
+        text(field).removeprefix("release:"): text(value).partition(" ")[0]
+        for field, value in load.meta.fields.items()
+        if field.startswith(b"release:")
+    }
+    unread = {split: reason for (key, split), reason in held.refused.items() if key == "splits"}
+    return Snapshot(splits, held.stops, releases, held.revision), unread
+
+
+def _is_tombstone(raw: bytes) -> bool:
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and _TOMBSTONE in found
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """Give a field's path; what stands below `pins` is a unit and is not named."""
+    parts = [str(part) for part in location]
+    if "pins" in parts:
+        parts = parts[: parts.index("pins") + 1]
+    return ".".join(parts)

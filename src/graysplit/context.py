@@ -1,0 +1,106 @@
+"""The ambient unit and attributes, and the decisions kept for one request. Follows `contextvars`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+
+class _Missing:
+    """Stands for "the context's unit" where a call names none."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = _Missing()
+
+# A batch job under one context may meet any number of units: beyond these, choices are made afresh.
+KEPT_AT_MOST: Final = 1_000
+
+
+class Scope(dict[object, tuple[object, int]]):
+    """One open context: its own entries are the choices kept in it. An empty one is false: compare with None.
+
+    Under a state's key stands the first unit decided for that split, with its version's index: the hot path reads
+    that one entry. Under `(key, encoded unit)` stand all of them. A lowering to zero replaces the key, so that old
+    choices are simply not found. Never prints a unit.
+    """
+
+    __slots__ = ("attributes", "forced", "unit")
+
+    def __init__(
+        self, unit: object = MISSING, attributes: Mapping[str, object] | None = None, forced: Mapping[str, str] = {}
+    ) -> None:
+        """Open with nothing kept."""
+        super().__init__()
+        self.unit = unit
+        self.attributes = attributes or {}
+        self.forced = forced
+
+    def __repr__(self) -> str:
+        """Say how much is kept, never for whom."""
+        return f"<graysplit scope: {len(self)} kept>"
+
+    def inherit(self, outer: Scope | None) -> Scope:
+        """Take over what an outer context kept by unit, so that one request keeps one answer; gives itself."""
+        if outer is not None:
+            self.update((key, found) for key, found in outer.items() if key.__class__ is tuple)
+        return self
+
+    def kept(self, key: object, unit: bytes) -> int | None:
+        """Give the index kept for a split's key and an encoded unit, or None."""
+        found = self.get((key, unit))
+        return found[1] if found else None
+
+    def keep(self, key: object, unit: object, encoded: bytes, index: int) -> None:
+        """Keep a choice; the first for a key also where the hot path looks, if its unit compares safely."""
+        if len(self) >= KEPT_AT_MOST:
+            return
+        self[key, encoded] = (None, index)
+        # Only exact text and MISSING: 1 == True, but True is no unit.
+        if unit is MISSING or unit.__class__ is str:
+            self.setdefault(key, (unit, index))
+
+
+_scope: Final[ContextVar[Scope | None]] = ContextVar("graysplit", default=None)
+scope_get: Final = _scope.get
+
+
+@contextmanager
+def context(unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Iterator[None]:
+    """Set the ambient unit and attributes, and keep each decision made inside for as long as it is open.
+
+    What is not given is inherited from the context around this one. Middleware opens one per request.
+    """
+    outer = scope_get()
+    inner = Scope(
+        unit if unit is not MISSING or outer is None else outer.unit,
+        {**(outer.attributes if outer is not None else {}), **(attributes or {})},
+        outer.forced if outer is not None else {},
+    ).inherit(outer)
+    token = _scope.set(inner)
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+@contextmanager
+def forcing(versions: Mapping[str, str]) -> Iterator[None]:
+    """Force versions by split's name, above the whole ladder, in this context only; for tests."""
+    outer = scope_get()
+    inner = Scope(
+        outer.unit if outer is not None else MISSING,
+        outer.attributes if outer is not None else None,
+        {**(outer.forced if outer is not None else {}), **versions},
+    ).inherit(outer)
+    token = _scope.set(inner)
+    try:
+        yield
+    finally:
+        _scope.reset(token)

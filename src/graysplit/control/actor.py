@@ -1,0 +1,22 @@
+"""Who is at work: for the history, not for access."""
+
+from __future__ import annotations
+
+import os
+
+
+def default_actor() -> str:
+    """Give `GRAYSPLIT_ACTOR`, or user@host."""
+    return os.environ.get("GRAYSPLIT_ACTOR") or f"{_user()}@{os.uname().nodename}"
+
+
+def _user() -> str:
+    named = os.environ.get("LOGNAME") or os.environ.get("USER")
+    if named:
+        return named
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return str(os.getuid())

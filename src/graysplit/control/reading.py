@@ -1,0 +1,69 @@
+"""What a store said at one moment, as an editor sees it: the raw fields beside what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from graysplit.core.adoption import Held, text
+from graysplit.core.changes import Mistyped
+from graysplit.core.definition import Definition
+from graysplit.core.record import SENTINEL, Key, Load
+from graysplit.core.snapshot import Snapshot
+from graysplit.core.weights import FULL, Weight, field_of, split_of
+from graysplit.stores.port import KeyName, Store
+from graysplit.stores.wire import exact, raw_of
+
+
+class Reading(NamedTuple):
+    """One reading: the bytes, what they mean, and what of them cannot be read."""
+
+    load: Load
+    snapshot: Snapshot
+    held: Held
+    unread: Mapping[str, str]  # by split: why its definition cannot be read
+
+    def key(self, name: KeyName) -> Key:
+        """Give one of the four hashes."""
+        keys: dict[str, Key] = self.load._asdict()
+        return keys[name]
+
+    def raw(self, name: KeyName, field: str) -> bytes | None:
+        """Give a field's bytes, or None where it is absent."""
+        return self.key(name).fields.get(raw_of(field))
+
+    def text(self, name: KeyName, field: str) -> str | None:
+        """Give a field's text such that the store can compare it, or None where it is absent."""
+        raw = self.raw(name, field)
+        return None if raw is None else exact(raw)
+
+    def shown(self, name: KeyName, field: str) -> str | None:
+        """Give a field's text for people; what is no UTF-8 is escaped."""
+        raw = self.raw(name, field)
+        return None if raw is None else text(raw)
+
+    def fields(self, name: KeyName, split: str) -> Iterator[str]:
+        """Name the fields of weights or stops that belong to a split, its own name among them."""
+        for raw in self.key(name).fields:
+            field = exact(raw)
+            if raw != SENTINEL and split_of(field) == split:
+                yield field
+
+    def mistyped(self, split: str, definition: Definition) -> Mistyped:
+        """Give the fields that hold a split at zero though they name no candidate, and what stands beneath."""
+        weights = self.held.weights
+        own = field_of(split, definition.baseline)
+        fields = [field for field, zero in ((split, 0), (own, FULL)) if weights.get(field) == zero]
+        beneath: dict[str, Weight] = {
+            version.name: weights.get(field_of(split, version.name), 0) for version in definition.candidates
+        }
+        return Mistyped(fields, beneath) if fields else Mistyped()
+
+
+def read(store: Store) -> Reading:
+    """Read a store whole; the definitions are parsed, which brings pydantic in."""
+    from graysplit.codec import read_held, read_snapshot
+
+    load = store.load()
+    snapshot, unread = read_snapshot(load)
+    return Reading(load, snapshot, read_held(load), unread)

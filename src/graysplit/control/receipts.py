@@ -1,0 +1,54 @@
+"""Wait for the processes to say that they do what was written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from graysplit.clock import SYSTEM_CLOCK, Clock
+from graysplit.control.result import Receipts
+from graysplit.core.fleet import Confirmation, Process, confirmation
+from graysplit.stores.port import Store
+
+POLL_S = 0.03
+
+
+def wait_for(  # noqa: PLR0913 - what to look for, and how long
+    store: Store,
+    change: str,
+    revision: int,
+    expected: Mapping[str, str],
+    *,
+    within_s: float,
+    since: float | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Receipts:
+    """Read the fleet until every live process shows the weights expected (or the change), or the time is up.
+
+    Silent processes are named and not waited for; a namespace that nobody follows is answered at once.
+    """
+    began = clock.monotonic() if since is None else since
+    deadline = clock.monotonic() + within_s
+    while True:
+        found = confirmation(store.fleet(), change, revision, expected)
+        if not found.lagging or clock.monotonic() >= deadline:
+            return _receipts(found, expected, clock.monotonic() - began)
+        threading.Event().wait(max(0.0, min(POLL_S, deadline - clock.monotonic())))
+
+
+def _receipts(found: Confirmation, expected: Mapping[str, str], seconds: float) -> Receipts:
+    return Receipts(
+        confirmed=len(found.confirmed),
+        processes=found.processes,
+        lagging=tuple(_why(process, expected) for process in found.lagging),
+        silent=tuple(process.label for process in found.silent),
+        running=found.running,
+        seconds=round(seconds, 3),
+    )
+
+
+def _why(process: Process, expected: Mapping[str, str]) -> str:
+    """Name a process, with the reason it gives for not showing what was asked."""
+    effects = (process.receipt.effects.get(field) for field in expected)
+    reasons = sorted({effect.why for effect in effects if effect is not None and effect.why})
+    return f"{process.label} ({', '.join(reasons)})" if reasons else process.label

@@ -1,0 +1,62 @@
+"""What a verb did, and what the processes say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Receipts(NamedTuple):
+    """How far a change has come, by the processes that follow the store."""
+
+    confirmed: int
+    processes: int  # all that have not said goodbye, silent ones too
+    lagging: tuple[str, ...]  # live, and not showing the effect yet: "web-7/812 (version_absent)"
+    silent: tuple[str, ...]  # not seen for more than six seconds
+    running: int  # calls still running on what was lowered
+    seconds: float  # from the write to this answer
+
+    @property
+    def complete(self) -> bool:
+        """Say whether somebody confirmed and nobody is missing."""
+        return self.confirmed > 0 and not self.lagging and not self.silent
+
+    @property
+    def nobody(self) -> bool:
+        """Say whether no process follows the namespace at all."""
+        return self.processes == 0
+
+
+class Result(NamedTuple):
+    """One change as it was written, or with `dry_run` as it would be."""
+
+    cause: str
+    split: str  # or what a rollback or unstop was aimed at: "ranking/b", "*"
+    moves: Mapping[str, tuple[str | None, str | None]]  # by field: its weight before and after
+    revision: int = 0  # 0: nothing was written, or the history could not be
+    change: str = ""  # the change's random id
+    at_ms: int = 0  # server time
+    unrecorded: str | None = None  # why the history has no entry, though the change stands
+    created: tuple[str, ...] = ()  # the versions of a split made on the way, the baseline first
+    cleared: Mapping[str, str] = {}  # the stops it cleared, with what they said
+    left: tuple[str, ...] = ()  # finished releases that `rollback --all` left alone
+    moved: int = 0  # buckets that change hands
+    needless: int = 0  # of them, those that no weight asked for
+    expected: Mapping[str, str] = {}  # by field: the weight that receipts will show
+    dry_run: bool = False
+    receipts: Receipts | None = None
+
+    @property
+    def from_(self) -> str | Mapping[str, str | None] | None:
+        """Give the weight before: one text for one candidate, by version for several."""
+        return self._side(0)
+
+    @property
+    def to(self) -> str | Mapping[str, str | None] | None:
+        """Give the weight after, in the same form."""
+        return self._side(1)
+
+    def _side(self, side: int) -> str | Mapping[str, str | None] | None:
+        if len(self.moves) == 1:
+            return next(iter(self.moves.values()))[side]
+        return {field.partition("/")[2] or field: pair[side] for field, pair in self.moves.items()} or None

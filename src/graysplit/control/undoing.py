@@ -1,0 +1,99 @@
+"""The inverse of the last change of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, get_args
+
+from graysplit.control.reading import Reading
+from graysplit.core.changes import Effects, effects
+from graysplit.core.definition import Definition
+from graysplit.core.record import Entry
+from graysplit.core.snapshot import EVERYTHING, SAME, Change, Same, apply
+from graysplit.core.weights import Weight, format_weight, parse_weight, split_of
+from graysplit.errors import ConflictError, RefusedError
+from graysplit.stores.port import KeyName, Write
+
+
+class Field(NamedTuple):
+    """One field that an entry of the history changed."""
+
+    key: KeyName
+    name: str
+    before: str | None
+    after: str | None
+
+
+def undo(reading: Reading, split: str, entry: Entry, release: str, *, force: bool) -> tuple[Change, tuple[Write, ...]]:
+    """Give the change that puts back what stood of a split before an entry, and its writes, byte for byte.
+
+    Raises `ConflictError` where what the entry wrote no longer stands. What a change to zero brought down rises
+    only with `force`.
+    """
+    fields = tuple(_fields(entry, split))
+    if not fields:
+        raise RefusedError(
+            f"the last change of '{split}' ({entry.cause}) wrote nothing that could be undone. "
+            f"See it with: graysplit history {split}"
+        )
+    for field in fields:
+        found = reading.text(field.key, field.name)
+        if found != field.after:
+            raise ConflictError(split, _told(field, field.after), _told(field, found))
+    change = Change(
+        "undo",
+        split,
+        weights={field.name: _weight(field.before) for field in fields if field.key == "weights"},
+        stops={field.name: field.before for field in fields if field.key == "stops"},
+        definition=_definition(split, fields),
+    )
+    done = effects(reading.snapshot, apply(reading.snapshot, change))
+    if done.started and not force:
+        raise RefusedError(
+            f"undoing this {entry.cause} would raise {_started(done)} from zero. "
+            f"Do it with: graysplit undo {split} --force"
+        )
+    writes = tuple(_write(field, release) for field in fields)
+    return change._replace(releases=dict.fromkeys(done.started, release)), writes
+
+
+def _fields(entry: Entry, split: str) -> Iterator[Field]:
+    """Read a split's fields of an entry (of `*`: all); releases and other marks in `meta` are not undone."""
+    for at in sorted(entry.before.keys() | entry.after.keys()):
+        key, _, name = at.partition(" ")
+        if key in get_args(KeyName) and key != "meta" and split in (EVERYTHING, split_of(name)):
+            known: KeyName = key  # type: ignore[assignment]
+            yield Field(known, name, entry.before.get(at), entry.after.get(at))
+
+
+def _definition(split: str, fields: tuple[Field, ...]) -> Definition | Same | None:
+    from graysplit.codec import parse_definition
+
+    for field in fields:
+        if field.key == "splits":
+            return None if field.before is None else parse_definition(split, field.before.encode())
+    return SAME
+
+
+def _weight(text: str | None) -> Weight | None:
+    return None if text is None else parse_weight(text)
+
+
+def _write(field: Field, id_: str) -> Write:
+    from graysplit.codec import tombstone
+
+    # A definition that is only taken away would count as lost (law 8).
+    gone = field.key == "splits" and field.before is None
+    return Write(field.key, field.name, tombstone(id_) if gone else field.before)
+
+
+def _told(field: Field, value: str | None) -> str:
+    if value is None:
+        return f"{field.name} in {field.key} absent"
+    if field.key == "splits":  # it may hold units
+        return f"{field.name} in {field.key} with {'the' if value == field.after else 'another'} definition"
+    return f"{field.name} in {field.key} {value[:40]!r}"
+
+
+def _started(done: Effects) -> str:
+    return ", ".join(f"{field} to {format_weight(done.weights[field][1])}" for field in done.started)

@@ -1,0 +1,191 @@
+"""What operators look at: weights as asked, effective and actual, with the reason for a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from graysplit.control.reading import Reading
+from graysplit.core.adoption import text
+from graysplit.core.definition import Definition
+from graysplit.core.fleet import Fleet, Process
+from graysplit.core.record import SENTINEL, Entry
+from graysplit.core.snapshot import Standing
+from graysplit.core.weights import field_of, format_weight
+
+
+class Row(NamedTuple):
+    """One candidate: three weights that should be one."""
+
+    split: str
+    version: str
+    asked: str  # what the store says, or its text where that is no weight
+    effective: str  # after stops and refusals
+    actual: str  # "3/4 processes", or "-" where nobody says
+    why: str  # the reason for a difference
+
+    @property
+    def field(self) -> str:
+        """Give the candidate's address."""
+        return field_of(self.split, self.version)
+
+
+class Overview(NamedTuple):
+    """A whole namespace on one screen."""
+
+    store: str
+    namespace: str
+    revision: int
+    rows: tuple[Row, ...]
+    unread: Mapping[str, str]
+    stops: Mapping[str, str]
+    undefined: tuple[str, ...]  # splits that live code declares and the store does not know
+    live: int
+    silent: int
+    last: Entry | None
+    now_ms: int
+    lost: Mapping[str, str]
+
+
+class SplitView(NamedTuple):
+    """One split in full."""
+
+    split: str
+    definition: Definition | None  # None: it cannot be read
+    unread: str | None
+    rows: tuple[Row, ...]
+    raw: Mapping[str, str]  # "weights checkout/new" to what the store says
+    refused: Mapping[str, str]  # the same, to why it is not taken
+    stops: Mapping[str, str]
+    releases: Mapping[str, str]
+    live: int
+    revision: int
+    last: Entry | None
+    now_ms: int
+
+
+def overview(store: str, namespace: str, reading: Reading, fleet: Fleet, last: Entry | None) -> Overview:
+    """Lay out all splits."""
+    splits = reading.snapshot.splits
+    rows = [row for name in sorted(splits) for row in rows_of(reading, fleet, splits[name])]
+    declared = {name for process in fleet.live for name in process.declared}
+    return Overview(
+        store,
+        namespace,
+        reading.snapshot.revision,
+        tuple(rows),
+        reading.unread,
+        reading.snapshot.stops,
+        tuple(sorted(declared - splits.keys() - reading.unread.keys())),
+        len(fleet.live),
+        len(fleet.silent),
+        last,
+        reading.load.now_ms,
+        {} if empty(reading) else reading.held.lost,
+    )
+
+
+def split_view(reading: Reading, fleet: Fleet, split: str, last: Entry | None) -> SplitView:
+    """Lay out one split."""
+    standing = reading.snapshot.splits.get(split)
+    refused = {f"{key} {field}": why for (key, field), why in reading.held.refused.items()}
+    raw = {
+        f"{key} {field}": reading.shown(key, field) or ""
+        for key in ("weights", "stops")
+        for field in reading.fields(key, split)
+    }
+    return SplitView(
+        split=split,
+        definition=standing.definition if standing else None,
+        unread=reading.unread.get(split),
+        rows=tuple(rows_of(reading, fleet, standing)) if standing else (),
+        raw=raw,
+        refused={at: why for at, why in refused.items() if at in raw},
+        stops=standing.stops if standing else {},
+        releases={f: r for f, r in reading.snapshot.releases.items() if f.partition("/")[0] == split},
+        live=len(fleet.live),
+        revision=reading.snapshot.revision,
+        last=last,
+        now_ms=reading.load.now_ms,
+    )
+
+
+def rows_of(reading: Reading, fleet: Fleet, standing: Standing) -> Iterable[Row]:
+    """Give a row for each candidate of a split."""
+    for version in standing.definition.candidates:
+        field = field_of(standing.split, version.name)
+        effective = format_weight(standing.effective(version.name))
+        actual, reasons = _actual(fleet.live, field, effective, reading.snapshot.revision)
+        yield Row(
+            standing.split,
+            version.name,
+            _asked(reading, field),
+            effective,
+            actual,
+            "; ".join(filter(None, (_difference(reading, standing, version.name), reasons))),
+        )
+
+
+def empty(reading: Reading) -> bool:
+    """Say whether nothing was ever written to the namespace."""
+    load = reading.load
+    return all(key.fault is None and not key.fields for key in (load.weights, load.stops, load.splits, load.meta))
+
+
+def export(namespace: str, reading: Reading) -> Mapping[str, object]:
+    """Give all four hashes as plain values; a definition as JSON where it is, as its text where not."""
+    keys = {name: reading.key(name).fields for name in ("weights", "stops", "splits", "meta")}
+    shown = {
+        name: {text(field): text(raw) for field, raw in sorted(fields.items()) if field != SENTINEL}
+        for name, fields in keys.items()
+    }
+    splits = {name: _json_or_text(value) for name, value in shown["splits"].items()}
+    return {"namespace": namespace, "revision": reading.snapshot.revision, **shown, "splits": splits}
+
+
+def _json_or_text(value: str) -> object:
+    import json
+
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+def _asked(reading: Reading, field: str) -> str:
+    raw = reading.shown("weights", field)
+    weight = reading.held.weights.get(field)
+    if raw is None:
+        return "0"
+    return raw if weight is None else format_weight(weight)
+
+
+def _difference(reading: Reading, standing: Standing, version: str) -> str:
+    """Say why the weight in force is not the one asked for, or nothing."""
+    field = field_of(standing.split, version)
+    if ("weights", field) in reading.held.refused:
+        return "refused: no weight"
+    stop = standing.stop_on(version)
+    if stop is not None:
+        return f"stopped by {stop}"
+    mistyped = reading.mistyped(standing.split, standing.definition).fields
+    if mistyped:
+        return f"zero by the field {', '.join(sorted(mistyped))}"
+    return ""
+
+
+def _actual(live: Iterable[Process], field: str, effective: str, revision: int) -> tuple[str, str]:
+    """Count the live processes that do it, among those that say; and collect why others do not."""
+    says = shows = 0
+    reasons: set[str] = set()
+    for process in live:
+        effect = process.receipt.effects.get(field)
+        # A receipt names what changed lately; who stands at this revision does what it says.
+        if effect is None and process.receipt.revision < revision:
+            continue
+        says += 1
+        if effect is None or effect.weight == effective:
+            shows += 1
+        elif effect.why:
+            reasons.add(effect.why)
+    return (f"{shows}/{says}" if says else "-"), ", ".join(sorted(reasons))

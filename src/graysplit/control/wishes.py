@@ -1,0 +1,77 @@
+"""What a caller wishes, read once at the edge: weights, targets, what they saw before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from graysplit.core.snapshot import EVERYTHING, Snapshot
+from graysplit.core.weights import Weight, check_name, format_weight, parse_weight, split_of, type_weight
+from graysplit.errors import BadWeightError, ConflictError
+
+# A revision no receipt reaches: with no effects expected, the change's id alone counts.
+NEVER: Final = 1 << 62
+
+
+def new_id() -> str:
+    """Make a random change id."""
+    return os.urandom(12).hex()
+
+
+def typed_weight(value: float | str) -> Weight:
+    """Read a weight as a program or a person gives it."""
+    if isinstance(value, str):
+        return type_weight(value)
+    if isinstance(value, bool):
+        raise BadWeightError(str(value))
+    return type_weight(str(value).removesuffix(".0"))
+
+
+def wanted_weights(
+    version: str,
+    bare: Weight | None,
+    typed: Mapping[str, Weight],
+    only: Callable[[], str],
+) -> Mapping[str, Weight]:
+    """Join the ways to say it: `ranking/b 20`, `checkout 20`, `ranking b=10 c=10`."""
+    if bare is None and not typed:
+        raise BadWeightError("")
+    if bare is None:
+        return typed
+    name = version or only()
+    return {**typed, name: bare}
+
+
+def check_from(snapshot: Snapshot, split: str, wanted: Mapping[str, Weight], from_: float | str | None) -> None:
+    """Raise `ConflictError` unless the weights in force are the one that the caller saw."""
+    if from_ is None:
+        return
+    expected = typed_weight(from_)
+    for version in wanted:
+        found = snapshot.splits[split].effective(version)
+        if found != expected:
+            at = f"{split}/{version} at"
+            raise ConflictError(split, f"{at} {format_weight(expected)}", f"{at} {format_weight(found)}")
+
+
+def lowered(moves: Mapping[str, tuple[str | None, str | None]], *, whole: bool) -> dict[str, str]:
+    """Name what receipts must show at zero: what was lowered, or all of it where no revision tells it either."""
+    return {field: "0" for field, (before, _) in moves.items() if whole or not _is_zero(before)}
+
+
+def _is_zero(text: str | None) -> bool:
+    try:
+        return text is None or parse_weight(text) == 0
+    except BadWeightError:
+        return False
+
+
+def check_target(target: str) -> None:
+    """Raise `BadNameError` for what can name no split, candidate or `*`."""
+    if target == EVERYTHING:
+        return
+    check_name(split_of(target))
+    _, slash, version = target.partition("/")
+    if slash:
+        check_name(version)

@@ -1,0 +1,217 @@
+"""What of a reading is adopted: each key, each field and each split judged alone (laws 4, 8 and 9).
+
+Weights and stops are adopted first, before any definition is looked at, so that a rollback never waits behind
+parsing. Nothing is changed in place: each step gives a new `Held`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple, TypeAlias
+
+from graysplit.core.definition import Definition
+from graysplit.core.record import SENTINEL, Key, Load
+from graysplit.core.snapshot import Standing, stops_on
+from graysplit.core.weights import FULL, Weight, field_of, parse_weight, rises, split_of
+from graysplit.errors import BadDefinitionError, BadWeightError
+
+# Caps before parsing: one huge value is a single C call that holds the interpreter.
+MAX_DEFINITION: Final = 1 << 20
+MAX_WEIGHT: Final = 32
+
+Refused: TypeAlias = Mapping[tuple[str, str], str]  # (key, field) to the reason
+Parse: TypeAlias = Callable[[str, bytes], "Definition | None"]  # None: a tombstone
+
+
+class Held(NamedTuple):
+    """What a process holds of its store: the last good values, and what it would not take."""
+
+    weights: Mapping[str, Weight] = {}  # by field
+    stops: Mapping[str, str] = {}  # by field
+    definitions: Mapping[str, bytes] = {}  # by split: the last good bytes; parsed when compiled
+    refused: Mapping[tuple[str, str], str] = {}  # (key, field) to the reason
+    lost: Mapping[str, str] = {}  # key to the reason why its last content stands
+    revision: int = 0
+    change: str = ""  # id of the last change applied
+    lineage: str = ""
+    seen: Mapping[str, Mapping[bytes, bytes]] = {}  # the raw fields last looked at, good or bad, by key
+
+    @property
+    def loaded(self) -> bool:
+        """Say whether anything has ever been adopted."""
+        return bool(self.seen)
+
+
+def text(raw: bytes) -> str:
+    """Give raw bytes as text that can always be printed; what is no UTF-8 is escaped."""
+    return raw.decode("utf-8", errors="backslashreplace")
+
+
+def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
+    """Adopt weights, stops and the revision; give also the splits whose state they change."""
+    weights, refused = _weights(held, load.weights)
+    stops = _stops(held, load.stops)
+    touched = frozenset(map(split_of, differing(held.weights, weights) | differing(held.stops, stops)))
+    if "*" in touched:
+        touched |= frozenset(held.definitions)
+    kept = {at: reason for at, reason in held.refused.items() if at[0] == "splits"}
+    adopted = held._replace(
+        weights=weights,
+        stops=stops,
+        refused={**kept, **refused},
+        lost=_lost(load),
+        revision=_number(load.meta.fields.get(b"revision")) or held.revision,
+        lineage=text(load.meta.fields.get(b"lineage", b"")) or held.lineage,
+        seen={**held.seen, "weights": load.weights.fields, "stops": load.stops.fields},
+    )
+    return adopted, touched
+
+
+class Found(NamedTuple):
+    """What one changed definition came to: good (definition and bytes), deleted (neither), or refused (a reason)."""
+
+    split: str
+    definition: Definition | None = None
+    raw: bytes | None = None
+    reason: str | None = None
+
+
+def adopt_definitions(held: Held, load: Load, parse: Parse, first: Collection[str] = ()) -> Iterator[Found]:
+    """Walk the definitions that changed, those named `first` before the rest.
+
+    An iterator, so that whoever drives it can pause between two splits.
+    """
+    if load.splits.lost is not None:
+        return
+    before, fields = held.seen.get("splits", {}), load.splits.fields
+    ahead = [raw_name for raw_name in (name.encode() for name in first) if raw_name in fields]
+    for raw_name in (*ahead, *fields):
+        raw = fields[raw_name]
+        if raw_name == SENTINEL or before.get(raw_name) == raw:
+            continue
+        name = text(raw_name)
+        try:
+            definition = _parsed(parse, name, raw)
+        except BadDefinitionError as fault:
+            yield Found(name, reason=str(fault))
+        else:
+            yield Found(name, definition, raw if definition else None)
+    if load.whole:
+        for raw_name in before.keys() - fields.keys():
+            yield Found(text(raw_name), reason="gone without a tombstone: the last definition stands")
+
+
+def settle(held: Held, load: Load, definitions: Mapping[str, bytes], refused: Refused) -> Held:
+    """Close an adoption: the definitions gathered, and the last change applied."""
+    seen = {**held.seen}
+    if load.splits.lost is None:
+        seen["splits"] = load.splits.fields if load.whole else {**seen.get("splits", {}), **load.splits.fields}
+    brakes = {at: reason for at, reason in held.refused.items() if at[0] != "splits"}
+    return held._replace(
+        definitions=definitions,
+        refused={**brakes, **refused},
+        change=load.entries[-1].id if load.entries else held.change,
+        seen=seen,
+    )
+
+
+def standing_of(held: Held, split: str, definition: Definition) -> Standing:
+    """Give a split's standing from what is held.
+
+    Two wishes are clear and only lower, so they are obeyed even mistyped: `<split>` at 0, and the baseline at 100.
+    """
+    zeroed = held.weights.get(split) == 0 or held.weights.get(field_of(split, definition.baseline)) == FULL
+    weights: dict[str, Weight] = {}
+    if not zeroed:
+        for version in definition.candidates:
+            weight = held.weights.get(field_of(split, version.name))
+            if weight is not None:
+                weights[version.name] = weight
+    return Standing(split, definition, weights, stops_on(split, held.stops))
+
+
+def unknown_fields(held: Held, known: Mapping[str, Collection[str]]) -> list[str]:
+    """List the fields of weights and stops that name no split or candidate: mistyped, most likely."""
+    fields = (field for field in (*held.weights, *held.stops) if field != "*")
+    return sorted({field for field in fields if not _is_known(field, known)})
+
+
+def differing(before: Mapping[str, object], after: Mapping[str, object]) -> set[str]:
+    """Give the fields whose value differs between two mappings."""
+    return set() if before is after else {field for field, _ in before.items() ^ after.items()}
+
+
+def _is_known(field: str, known: Mapping[str, Collection[str]]) -> bool:
+    split, slash, version = field.partition("/")
+    return split in known and (not slash or version in known[split])
+
+
+def _weights(held: Held, key: Key) -> tuple[Mapping[str, Weight], Refused]:
+    # What a lost key held is not known to be in force, so that nothing counts as unchanged after it.
+    before = held.seen.get("weights", {}) if "weights" not in held.lost else {}
+    refused = {at: reason for at, reason in held.refused.items() if at[0] == "weights"}
+    if key.lost is None and key.fields == before:
+        return held.weights, refused
+    weights = dict(held.weights)
+    for raw_field, raw in key.fields.items():
+        if raw_field == SENTINEL or (before.get(raw_field) == raw and key.lost is None):
+            continue
+        field = text(raw_field)
+        refused.pop(("weights", field), None)
+        try:
+            weight = _weight(raw)
+        except BadWeightError as fault:
+            refused["weights", field] = str(fault)
+            continue
+        # Law 6: what lowers is obeyed even in a key that counts as lost.
+        if key.lost is None or not rises(weights.get(field, 0), weight):
+            weights[field] = weight
+    if key.lost is None:
+        for field in _gone(before, key.fields) if before else _never_there(weights, refused, key.fields):
+            weights.pop(field, None)
+            refused.pop(("weights", field), None)
+    return weights, refused
+
+
+def _gone(before: Mapping[bytes, bytes], now: Mapping[bytes, bytes]) -> Iterable[str]:
+    return [text(raw_field) for raw_field in before.keys() - now.keys()]
+
+
+def _never_there(weights: Mapping[str, Weight], refused: Refused, now: Mapping[bytes, bytes]) -> Iterable[str]:
+    """List what is held of fields that the first sound reading after a lost one does not have."""
+    return {*weights, *(field for _, field in refused)} - {text(raw_field) for raw_field in now}
+
+
+def _weight(raw: bytes) -> Weight:
+    if len(raw) > MAX_WEIGHT:
+        raise BadWeightError(text(raw[:MAX_WEIGHT]) + "...")
+    try:
+        return parse_weight(raw.decode("ascii"))
+    except UnicodeDecodeError:
+        raise BadWeightError(text(raw)) from None
+
+
+def _stops(held: Held, key: Key) -> Mapping[str, str]:
+    """Presence counts, whatever the value; a lost key adds stops and clears none."""
+    if key.lost is None and key.fields == held.seen.get("stops"):
+        return held.stops
+    read = {text(field): text(raw[:MAX_DEFINITION]) for field, raw in key.fields.items() if field != SENTINEL}
+    return read if key.lost is None else {**held.stops, **read}
+
+
+def _parsed(parse: Parse, name: str, raw: bytes) -> Definition | None:
+    if len(raw) > MAX_DEFINITION:
+        raise BadDefinitionError(name, "", f"{len(raw)} bytes are more than the {MAX_DEFINITION} allowed")
+    return parse(name, raw)
+
+
+def _lost(load: Load) -> dict[str, str]:
+    keys = {"weights": load.weights, "stops": load.stops, "splits": load.splits, "meta": load.meta}
+    return {name: key.lost for name, key in keys.items() if key.lost is not None}
+
+
+def _number(raw: bytes | None) -> int:
+    try:
+        return int(raw or b"0")
+    except ValueError:
+        return 0

@@ -1,0 +1,69 @@
+"""Turn a unit into a bucket. Nothing else in graysplit knows about hashing.
+
+Algorithm number 1, frozen by the vectors in `tests/vectors/`: it never changes inside a major version,
+because a change would move every user of every release at once.
+
+    seed   = mmh3_32(salt as UTF-8, seed 0)
+    hash   = mmh3_32(unit as UTF-8, seed)        0 <= hash < 2**32
+    bucket = (hash * 100_000) >> 32              0 <= bucket < 100_000
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mmh3 import mmh3_32_uintdigest
+
+ALGORITHM: Final = 1
+BUCKETS: Final = 100_000
+HASHES: Final = 1 << 32
+
+# mmh3 is handed bytes only: mmh3.hash("\ud800") ends the process with SIGSEGV (5.0 to 5.3), and json.loads
+# makes such strings from a request body.
+hash32: Final = mmh3_32_uintdigest
+
+
+def encode_unit(unit: object) -> bytes | None:
+    """Give the bytes a unit is hashed as, or None for what is no unit.
+
+    `str`, `int` and `UUID` count as their text (so `1` and `"1"` are one unit), `bytes` as they are. `bool`,
+    `float`, `None`, empty text and text with lone surrogates are no unit.
+    """
+    if isinstance(unit, str):
+        try:
+            return unit.encode() or None
+        except UnicodeEncodeError:
+            return None
+    if isinstance(unit, int):
+        return None if isinstance(unit, bool) else _decimal(unit)
+    if isinstance(unit, bytes):
+        return bytes(unit) or None
+    # A UUID is known by its class's name, so that importing graysplit does not import uuid.
+    if type(unit).__name__ == "UUID" and type(unit).__module__ == "uuid":
+        return str(unit).encode()
+    return None
+
+
+def _decimal(unit: int) -> bytes | None:
+    try:
+        return b"%d" % unit
+    except ValueError:  # more digits than sys.set_int_max_str_digits allows
+        return None
+
+
+def seed_of(salt: str) -> int:
+    """Give the hash seed of a salt: as good as a salt put before each unit, and cheaper."""
+    return hash32(salt.encode(), 0)
+
+
+def bucket_of(unit: bytes, seed: int) -> int:
+    """Give the bucket, 0 to 99,999, of an encoded unit."""
+    return (hash32(unit, seed) * BUCKETS) >> 32
+
+
+def threshold(bucket: int) -> int:
+    """Give the least hash of a bucket: a unit's bucket is below `b` exactly when its hash is below that of `b`.
+
+    0 and 100,000 give 0 and 2**32, so that nobody and everybody need no branch of their own.
+    """
+    return -((-bucket << 32) // BUCKETS)

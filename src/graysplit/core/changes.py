@@ -1,0 +1,268 @@
+"""What each verb makes of a snapshot: a change, or the reason why there is none.
+
+Nothing is written here. A verb refuses what would do harm and hands back a value; `effects` says what the value
+would do, so that a dry run, a prompt and the write itself tell the same story.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from graysplit.core.allocation import moved
+from graysplit.core.bucketing import encode_unit
+from graysplit.core.definition import Definition, candidate, define
+from graysplit.core.snapshot import EVERYTHING, Change, Snapshot, Standing, apply
+from graysplit.core.weights import FULL, Weight, check_name, field_of, format_weight, rises, share, total
+from graysplit.errors import BadValueError, RefusedError, UnknownSplitError, UnknownVersionError
+
+
+class WhichCandidateError(BadValueError):
+    """A split has several candidates and one weight names none of them."""
+
+    def __init__(self, split: str, candidates: Sequence[str]) -> None:
+        """Keep the names; the message shows the form that names each."""
+        self.split = split
+        self.candidates = tuple(candidates)
+        form = " ".join(f"{name}=.." for name in candidates)
+        super().__init__(
+            f"split '{split}' has several candidates: say which, as in: graysplit set {split} {form} "
+            f"(or one: graysplit set {field_of(split, candidates[0])} ..)"
+        )
+
+
+class Effects(NamedTuple):
+    """What a change does to the weights in force, and how many buckets change hands."""
+
+    weights: Mapping[str, tuple[Weight, Weight]] = {}  # by field: before and after, where they differ
+    moved: int = 0  # buckets whose owner differs
+    difference: int = 0  # buckets that would move if nobody moved needlessly (law 3)
+
+    @property
+    def risen(self) -> tuple[str, ...]:
+        """Name the fields that let somebody in who was kept out."""
+        return tuple(field for field, (before, after) in self.weights.items() if rises(before, after))
+
+    @property
+    def started(self) -> tuple[str, ...]:
+        """Name the fields that leave zero: each begins a new release."""
+        return tuple(field for field, (before, after) in self.weights.items() if before == 0 and after != 0)
+
+    @property
+    def needless(self) -> int:
+        """Count the buckets that move although no weight asks them to."""
+        return max(0, self.moved - self.difference)
+
+
+def effects(before: Snapshot, after: Snapshot) -> Effects:
+    """Compare two snapshots by what is in force in them."""
+    weights: dict[str, tuple[Weight, Weight]] = {}
+    hands = difference = 0
+    for split in sorted(before.splits.keys() | after.splits.keys()):
+        old, new = before.splits.get(split), after.splits.get(split)
+        if old == new:
+            continue
+        for version in _candidates(old, new):
+            was = old.effective(version) if old else 0
+            now = new.effective(version) if new else 0
+            difference += abs(share(was) - share(now))
+            if was != now:
+                weights[field_of(split, version)] = (was, now)
+        hands += moved(old.runs() if old else (), new.runs() if new else ())
+    return Effects(weights, hands, difference)
+
+
+def create(snapshot: Snapshot, split: str, versions: Sequence[str], salt: str | None = None) -> Change:
+    """Define a split, all weights at zero; the first version is the baseline.
+
+    A seed that another split has is refused, unless the salt is given and is that split's: then the cohorts
+    coincide on purpose.
+    """
+    check_name(split)
+    if split in snapshot.splits:
+        raise RefusedError(f"split '{split}' exists already. See it with: graysplit show {split}")
+    definition = define(split, versions, salt=salt)
+    for other in snapshot.splits.values():
+        shared = salt is not None and other.definition.salt == salt
+        if other.definition.seed == definition.seed and not shared:
+            raise RefusedError(
+                f"split '{split}' would have the seed of '{other.split}', so that their cohorts coincide. "
+                f"Give it a salt of its own: graysplit create {split} --salt {split}-2; "
+                f"or share the cohorts on purpose: --salt {other.definition.salt}"
+            )
+    weights: dict[str, Weight | None] = {field_of(split, version.name): 0 for version in definition.candidates}
+    return Change("create", split, weights, definition=definition)
+
+
+def known(snapshot: Snapshot, split: str) -> Standing:
+    """Give a split's standing, or raise `UnknownSplitError` with the nearest name."""
+    standing = snapshot.splits.get(split)
+    if standing is None:
+        raise UnknownSplitError(split, snapshot.splits)
+    return standing
+
+
+def only_candidate(split: str, definition: Definition) -> str:
+    """Give the candidate that a bare weight means, or raise `WhichCandidateError`."""
+    names = [version.name for version in definition.candidates]
+    if len(names) != 1:
+        raise WhichCandidateError(split, names)
+    return names[0]
+
+
+class Mistyped(NamedTuple):
+    """Fields that hold a whole split at zero although they name no candidate, and the weights beneath them."""
+
+    fields: Collection[str] = ()
+    beneath: Mapping[str, Weight] = {}  # by candidate
+
+
+NO_MISTYPED: Final = Mistyped()
+
+
+def set_weights(  # noqa: PLR0913 - keyword-only wishes of one verb
+    snapshot: Snapshot,
+    split: str,
+    weights: Mapping[str, Weight],
+    *,
+    release: str,
+    mistyped: Mistyped = NO_MISTYPED,
+    cause: str = "set",
+    yes: bool = False,
+) -> Change:
+    """Set candidates' weights; a weight above zero clears the stops that hold it and begins a new release.
+
+    Refused: more than 100 % together; a stop or mistyped field that holds others at zero too, which would rise
+    with it; and, without `yes`, a change that moves more units than its difference.
+    """
+    standing = known(snapshot, split)
+    _check_candidates(standing, weights)
+    _check_sum(standing, weights)
+    starting = any(weight != 0 for weight in weights.values())
+    lifted = {stop for version, weight in weights.items() if weight != 0 for stop in _stops_over(standing, version)}
+    written: dict[str, Weight | None] = {field_of(split, version): weight for version, weight in weights.items()}
+    if starting:
+        _check_beneath(split, weights, mistyped)
+        written |= dict.fromkeys(mistyped.fields)
+    change = Change(cause, split, written, dict.fromkeys(sorted(lifted)))
+    done = effects(snapshot, apply(snapshot, change))
+    _check_bystanders(written, lifted, done)
+    if not yes:
+        _check_cost(split, done)
+    return change._replace(releases=dict.fromkeys(done.started, release))
+
+
+def pin(snapshot: Snapshot, split: str, unit: str, version: str | None) -> Change:
+    """Pin a unit to a version, or (None) deny it every candidate."""
+    definition = known(snapshot, split).definition
+    if encode_unit(unit) is None:
+        raise BadValueError("an empty text, or one with lone surrogates, is no unit and cannot be pinned")
+    if version is not None and version not in definition.names:
+        raise UnknownVersionError(split, version, definition.names)
+    pins = {pinned: to for pinned, to in definition.pins.items() if pinned != unit}
+    denied = tuple(other for other in definition.denied if other != unit)
+    if version is None:
+        return Change("deny", split, definition=definition._replace(pins=pins, denied=(*denied, unit)))
+    return Change("pin", split, definition=definition._replace(pins={**pins, unit: version}, denied=denied))
+
+
+def unpin(snapshot: Snapshot, split: str, unit: str) -> Change:
+    """Take away what `pin` said of a unit."""
+    definition = known(snapshot, split).definition
+    if unit not in definition.pins and unit not in definition.denied:
+        raise RefusedError(f"split '{split}' has no pin for that unit. Count its pins with: graysplit show {split}")
+    pins = {pinned: to for pinned, to in definition.pins.items() if pinned != unit}
+    denied = tuple(other for other in definition.denied if other != unit)
+    return Change("unpin", split, definition=definition._replace(pins=pins, denied=denied))
+
+
+def lets_in(standing: Standing, change: Change) -> bool:
+    """Say whether a change of pins may let a unit reach a candidate that is open now."""
+    if not isinstance(change.definition, Definition) or change.cause == "deny":
+        return False
+    return any(standing.effective(version.name) != 0 for version in change.definition.candidates)
+
+
+def delete(split: str, weights: Mapping[str, Weight], stops: Iterable[str]) -> Change:
+    """Take a split's record away, with its weights and stops; refused while a weight is above zero.
+
+    Given are the fields that stand for the split, so that one with an unreadable definition can go too.
+    """
+    above = sorted(field for field, weight in weights.items() if weight != 0)
+    if above:
+        shown = ", ".join(f"{field} at {format_weight(weights[field])}" for field in above)
+        raise RefusedError(f"split '{split}' is not at zero ({shown}). Go back first with: graysplit rollback {split}")
+    return Change("delete", split, dict.fromkeys(weights), dict.fromkeys(stops), definition=None)
+
+
+def unstop(snapshot: Snapshot, target: str, release: str) -> Change:
+    """Clear one stop; wherever a weight above zero stands under it, that is a raise and a new release."""
+    if target not in snapshot.stops:
+        standing = ", ".join(sorted(snapshot.stops)) or "none"
+        raise RefusedError(f"no stop '{target}' (stops: {standing}). See them with: graysplit list")
+    change = Change("unstop", target.partition("/")[0], stops={target: None})
+    done = effects(snapshot, apply(snapshot, change))
+    return change._replace(releases=dict.fromkeys(done.started, release))
+
+
+def _candidates(*standings: Standing | None) -> Iterator[str]:
+    names = {version.name: None for found in standings if found for version in found.definition.candidates}
+    yield from names
+
+
+def _stops_over(standing: Standing, version: str) -> Iterable[str]:
+    fields = (field_of(standing.split, version), standing.split, EVERYTHING)
+    return [field for field in fields if field in standing.stops]
+
+
+def _check_candidates(standing: Standing, weights: Mapping[str, Weight]) -> None:
+    split, definition = standing.split, standing.definition
+    if definition.baseline in weights:
+        first = definition.candidates[0].name
+        raise BadValueError(
+            f"'{definition.baseline}' is the baseline of '{split}' and takes what the others leave. "
+            f"Weigh a candidate instead: graysplit set {field_of(split, first)} 20"
+        )
+    for version in weights:
+        candidate(split, definition, version)
+
+
+def _check_sum(standing: Standing, weights: Mapping[str, Weight]) -> None:
+    asked = {version.name: standing.asked(version.name) for version in standing.definition.candidates}
+    summed = total({**asked, **weights}.values())
+    if summed > FULL and any(weight != 0 for weight in weights.values()):
+        shown = " ".join(f"{version}={format_weight(weight)}" for version, weight in {**asked, **weights}.items())
+        raise RefusedError(
+            f"the weights of '{standing.split}' would add up to {format_weight(summed)} % ({shown}). "
+            f"Lower one in the same command: graysplit set {standing.split} {shown}"
+        )
+
+
+def _check_beneath(split: str, weights: Mapping[str, Weight], mistyped: Mistyped) -> None:
+    others = sorted(v for v, weight in mistyped.beneath.items() if weight != 0 and v not in weights)
+    if mistyped.fields and others:
+        zeros = " ".join(f"{version}=0" for version in others)
+        raise RefusedError(
+            f"the field {' and '.join(sorted(mistyped.fields))} in the weights holds '{split}' at zero, and "
+            f"{', '.join(others)} would rise with it. Say what they shall have, as in: "
+            f"graysplit set {split} {' '.join(f'{v}={format_weight(w)}' for v, w in weights.items())} {zeros}"
+        )
+
+
+def _check_bystanders(written: Mapping[str, object], lifted: Collection[str], done: Effects) -> None:
+    others = [field for field in done.risen if field not in written]
+    if others:
+        stop = EVERYTHING if EVERYTHING in lifted else min(lifted, default="")
+        raise RefusedError(
+            f"the stop '{stop}' also holds {', '.join(others)} at zero, and they would rise with it. "
+            f"Lower them first, or clear it for all of them: graysplit unstop '{stop}'"
+        )
+
+
+def _check_cost(split: str, done: Effects) -> None:
+    if done.needless:
+        raise RefusedError(
+            f"this moves {format_weight(done.moved)} % of all units of '{split}' where the weights differ by "
+            f"{format_weight(done.difference)} %, because runs of buckets meet. "
+            "See it with --dry-run, or accept it with --yes"
+        )

@@ -1,0 +1,146 @@
+"""Who wins: the ladder that turns a standing, a unit and its attributes into a version with a reason.
+
+This is the law in its readable form. `state.py` compiles the same ladder for speed, and a property holds the two
+together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, NamedTuple
+
+from graysplit.core.allocation import owner
+from graysplit.core.bucketing import bucket_of
+from graysplit.core.snapshot import Standing
+from graysplit.core.weights import share
+
+
+class Decision(NamedTuple):
+    """The version chosen for a unit, and why."""
+
+    split: str
+    version: str
+    reason: str
+    revision: int = 0  # the store's revision when this process took up the split's present state
+    stale: bool = False  # whether contact with the store was lost at that time
+
+
+class Case(NamedTuple):
+    """One question put to the ladder."""
+
+    standing: Standing
+    unit: bytes | None  # encoded; None for what is no unit
+    attributes: Mapping[str, object]
+    present: Collection[str] | None  # the versions registered in this process; None: choose by name only
+    off: bool = False  # break-glass
+    kept: str | None = None  # the version kept in this request for this unit
+
+
+class Step(NamedTuple):
+    """One rung as `explain` prints it: what it asked, and the version it gave, if it answered."""
+
+    reason: str
+    asked: str
+    version: str | None
+
+
+_Rung = Callable[[Case], tuple[str, str | None]]
+
+
+def _off(case: Case) -> tuple[str, str | None]:
+    return "break-glass (environment or file)", case.standing.definition.baseline if case.off else None
+
+
+def _stopped(case: Case) -> tuple[str, str | None]:
+    standing = case.standing
+    open_ones = [v.name for v in standing.definition.candidates if standing.effective(v.name) != 0]
+    if open_ones:
+        return f"at zero: all but {', '.join(open_ones)}", None
+    stops = sorted({stop for v in standing.definition.candidates if (stop := standing.stop_on(v.name))})
+    asked = f"stopped by {', '.join(stops)}" if stops else "every weight is zero"
+    return asked, standing.definition.baseline if stops else None
+
+
+def _kept(case: Case) -> tuple[str, str | None]:
+    return "the choice kept in this request", case.kept if _reachable(case.standing, case.kept) else None
+
+
+def _denied(case: Case) -> tuple[str, str | None]:
+    definition = case.standing.definition
+    denied = _text(case.unit) in definition.denied
+    return f"deny pins ({len(definition.denied)})", definition.baseline if denied else None
+
+
+def _pinned(case: Case) -> tuple[str, str | None]:
+    definition = case.standing.definition
+    version = definition.pins.get(_text(case.unit))
+    return f"pins ({len(definition.pins)})", version if _reachable(case.standing, version) else None
+
+
+def _bucket(case: Case) -> tuple[str, str | None]:
+    standing = case.standing
+    shares = {v.name: share(standing.effective(v.name)) for v in standing.definition.candidates}
+    if not any(shares.values()) or case.unit is None:
+        return "no weight above zero", None
+    bucket = bucket_of(case.unit, standing.definition.seed)
+    return f"bucket {bucket} of 100000", owner(standing.runs(), bucket) or standing.definition.baseline
+
+
+def _baseline(case: Case) -> tuple[str, str | None]:
+    return "the baseline takes what is left", case.standing.definition.baseline
+
+
+# Section 6 of the design, top to bottom; the first that gives a version answers. Overrides and handed-over
+# decisions belong below `pin`; prerequisites, layers and rules above `bucket`.
+LADDER: Final[tuple[tuple[str, _Rung], ...]] = (
+    ("off", _off),
+    ("stopped", _stopped),
+    ("kept", _kept),
+    ("denied", _denied),
+    ("pin", _pinned),
+    ("bucket", _bucket),
+    ("baseline", _baseline),
+)
+
+
+def decide(case: Case, *, revision: int = 0, stale: bool = False) -> Decision:
+    """Give the decision for a case: the same in every process, on every Python (law 1)."""
+    version, reason = answer(climb(case))
+    return Decision(case.standing.split, version, reason, revision, stale)
+
+
+def climb(case: Case) -> tuple[Step, ...]:
+    """Give the rungs from the top down to the one that answered."""
+    steps: list[Step] = []
+    for reason, rung in LADDER:
+        asked, version = rung(case)
+        steps.append(Step(reason, asked, version))
+        if version is not None:
+            break
+    landed = _landed(case, *answer(tuple(steps)))
+    return tuple(steps) if landed is None else (*steps, landed)
+
+
+def answer(steps: tuple[Step, ...]) -> tuple[str, str]:
+    """Give version and reason of the rung that answered."""
+    last = steps[-1]
+    return last.version or "", last.reason
+
+
+def _landed(case: Case, version: str, reason: str) -> Step | None:
+    """Bring an answer down to what can be answered here (law 5), or None where it stands."""
+    baseline = case.standing.definition.baseline
+    if case.unit is None and reason != "off":
+        return Step("no_unit", "the unit is none: no text, int, UUID or bytes", baseline)
+    if case.present is not None and version not in case.present:
+        return Step("version_absent", f"'{version}' is not registered in this process", baseline)
+    return None
+
+
+def _reachable(standing: Standing, version: str | None) -> bool:
+    """Law 4: whatever names a version, at weight zero it is not reached."""
+    return version is not None and (version == standing.definition.baseline or standing.effective(version) != 0)
+
+
+def _text(unit: bytes | None) -> str:
+    return unit.decode(errors="surrogateescape") if unit is not None else ""

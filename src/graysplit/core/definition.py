@@ -1,0 +1,141 @@
+"""What a split is, apart from its weights: versions with places, salt and seed, pins.
+
+Stored as one JSON value per split. The codec reads it with pydantic straight into these tuples; `Within` and
+`OBJECT` carry the bounds there without importing pydantic here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Final, NamedTuple
+
+from graysplit.core.allocation import PLACES
+from graysplit.core.bucketing import ALGORITHM, HASHES, seed_of
+from graysplit.core.weights import check_name
+from graysplit.errors import BadDefinitionError, BadNameError, UnknownVersionError
+
+# pydantic's core schemas are plain dicts, so bounds can be written without it.
+_Schema = dict[str, Any]  # Any: the shape is pydantic's own
+
+
+class Within(NamedTuple):
+    """Bounds of a whole number, for pydantic's eyes."""
+
+    low: int
+    high: int
+
+    def __get_pydantic_core_schema__(self, source: object, handler: Callable[[object], _Schema]) -> _Schema:
+        """Give an integer schema with these bounds, strict: no bool, no text."""
+        return {"type": "int", "ge": self.low, "le": self.high, "strict": True}
+
+
+class _Object:
+    """Says that a JSON array is no record: pydantic takes one for a NamedTuple otherwise."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: Callable[[object], _Schema]) -> _Schema:
+        return {
+            "type": "function-before",
+            "function": {"type": "no-info", "function": _refuse_array},
+            "schema": handler(source),
+        }
+
+
+def _refuse_array(value: object) -> object:
+    if isinstance(value, (list, tuple)):
+        raise ValueError("expected an object, found an array")  # noqa: TRY004 - pydantic reports ValueError
+    return value
+
+
+OBJECT: Final = _Object()
+
+
+class Version(NamedTuple):
+    """One version of a split; a candidate has a place in the allocation's sequence, given once for life."""
+
+    name: str
+    place: Annotated[int, Within(0, PLACES - 1)] | None = None
+
+
+class Definition(NamedTuple):
+    """A split's record in the store."""
+
+    versions: tuple[Annotated[Version, OBJECT], ...]
+    baseline: str
+    salt: str
+    seed: Annotated[int, Within(0, HASHES - 1)]
+    algorithm: Annotated[int, Within(ALGORITHM, ALGORITHM)]
+    pins: Mapping[str, str] = {}  # a unit's text to the version it always gets
+    denied: tuple[str, ...] = ()  # units that always get the baseline
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All version names, the baseline's among them, in the record's order."""
+        return tuple(version.name for version in self.versions)
+
+    @property
+    def candidates(self) -> tuple[Version, ...]:
+        """The versions on trial: all but the baseline, in the order of their places."""
+        found = [version for version in self.versions if version.name != self.baseline]
+        return tuple(sorted(found, key=lambda version: version.place or 0))
+
+
+def define(split: str, versions: Iterable[str], *, salt: str | None = None) -> Definition:
+    """Make a new split's record: the first version is the baseline, the others take places 0, 1, 2, ...
+
+    The salt is the split's name unless given, and is stored, so that a rename moves nobody.
+    """
+    names = tuple(versions)
+    chosen = salt if salt is not None else split
+    definition = Definition(
+        versions=tuple(Version(name, place - 1 if place else None) for place, name in enumerate(names)),
+        baseline=names[0] if names else "",
+        salt=chosen,
+        seed=seed_of(chosen),
+        algorithm=ALGORITHM,
+    )
+    check_definition(split, definition)
+    return definition
+
+
+def check_definition(split: str, definition: Definition) -> None:
+    """Raise `BadDefinitionError`, naming field and reason, unless the record holds together."""
+    for field, reason in _faults(definition):
+        raise BadDefinitionError(split, field, reason)
+
+
+def candidate(split: str, definition: Definition, version: str) -> Version:
+    """Give a candidate by name, or raise `UnknownVersionError`."""
+    for found in definition.candidates:
+        if found.name == version:
+            return found
+    raise UnknownVersionError(split, version, definition.names)
+
+
+def _faults(definition: Definition) -> Iterable[tuple[str, str]]:
+    names = definition.names
+    for number, name in enumerate(names):
+        try:
+            check_name(name)
+        except BadNameError as fault:
+            yield f"versions.{number}.name", str(fault)
+    if len(set(names)) != len(names):
+        yield "versions", "one name stands twice"
+    if len(names) < 2:  # noqa: PLR2004 - a split is a fork: two paths at least
+        yield "versions", "a split needs a baseline and at least one candidate"
+    if definition.baseline not in names:
+        yield "baseline", f"'{definition.baseline}' is not among the versions ({', '.join(names)})"
+    places = [version.place for version in definition.candidates]
+    if len(set(places)) != len(places) or not all(place in range(PLACES) for place in places):
+        yield "versions", f"each candidate needs a place of its own, from 0 to {PLACES - 1}"
+    if definition.seed != _seed_or_none(definition.salt):
+        yield "seed", "does not belong to the salt; write seed = murmur3_32(salt as UTF-8, seed 0)"
+    for version in definition.pins.values():  # the unit is not named: faults are logged
+        if version not in names:
+            yield "pins", f"a pin names '{version}', which is not among the versions ({', '.join(names)})"
+
+
+def _seed_or_none(salt: str) -> int | None:
+    try:
+        return seed_of(salt)
+    except UnicodeEncodeError:
+        return None

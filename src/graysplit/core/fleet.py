@@ -1,0 +1,113 @@
+"""The processes that follow a store, what they say they do now, and who is counted as what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+BEAT_S: Final = 2.0
+LIVE_MS: Final = 6_000
+FORGET_MS: Final = 600_000
+
+
+class Effect(NamedTuple):
+    """What one field does in one process: the weight as compiled, and the calls still running on it."""
+
+    weight: str  # as in the store: "0", "12.5", "preview"
+    running: int = 0
+    why: str = ""  # why it is not what was asked for: off, version_absent, refused, ...
+
+
+class Receipt(NamedTuple):
+    """What a process says it does now."""
+
+    change: str = ""  # id of the last change applied
+    revision: int = 0
+    effects: Mapping[str, Effect] = {}  # by field: those changed lately
+    mode: str = ""  # how it follows: tracking, log, memory
+    refused: tuple[str, ...] = ()  # "weights checkout/new: '1_0' is no weight ..."
+
+
+class Declared(NamedTuple):
+    """A split as a process's code declares it."""
+
+    baseline: str
+    versions: tuple[str, ...]
+    kind: str = "split"  # split (a handle) or route
+    calls: int = 0  # how often it was asked so far
+
+
+class Process(NamedTuple):
+    """One process in the fleet."""
+
+    boot: str  # random, new in every process and after every fork
+    host: str
+    pid: int
+    library: str  # graysplit's version
+    declared: Mapping[str, Declared] = {}
+    seen_ms: int = 0  # server time of the last heartbeat
+    receipt: Receipt = Receipt()
+
+    @property
+    def label(self) -> str:
+        """Name the process for people: `web-7/812`."""
+        return f"{self.host}/{self.pid}"
+
+
+class Fleet(NamedTuple):
+    """All processes that have not said goodbye, as seen at one server time."""
+
+    now_ms: int
+    processes: tuple[Process, ...] = ()
+
+    @property
+    def live(self) -> tuple[Process, ...]:
+        """Those seen within six seconds of server time."""
+        return tuple(p for p in self.processes if self.now_ms - p.seen_ms <= LIVE_MS)
+
+    @property
+    def silent(self) -> tuple[Process, ...]:
+        """Those not seen for longer: dead, or cut off. They leave the count after ten minutes."""
+        return tuple(p for p in self.processes if self.now_ms - p.seen_ms > LIVE_MS)
+
+
+class Confirmation(NamedTuple):
+    """How far a change has come: who shows its effect, who is behind, who is not heard."""
+
+    confirmed: tuple[Process, ...]
+    lagging: tuple[Process, ...]
+    silent: tuple[Process, ...]
+    running: int = 0  # calls still running on what was lowered
+
+    @property
+    def processes(self) -> int:
+        """How many are counted in all."""
+        return len(self.confirmed) + len(self.lagging) + len(self.silent)
+
+    @property
+    def complete(self) -> bool:
+        """Say whether everybody counted has confirmed, and somebody has."""
+        return bool(self.confirmed) and not self.lagging and not self.silent
+
+
+def confirmation(fleet: Fleet, change: str, revision: int, expected: Mapping[str, str]) -> Confirmation:
+    """Sort a fleet by whether it shows the weights expected; with none expected, by the change itself."""
+    confirmed: list[Process] = []
+    lagging: list[Process] = []
+    for process in fleet.live:
+        (confirmed if _shows(process.receipt, change, revision, expected) else lagging).append(process)
+    effects = (process.receipt.effects.get(field) for process in confirmed for field in expected)
+    running = sum(effect.running for effect in effects if effect is not None)
+    return Confirmation(tuple(confirmed), tuple(lagging), fleet.silent, running)
+
+
+def _shows(receipt: Receipt, change: str, revision: int, expected: Mapping[str, str]) -> bool:
+    if not expected:
+        return receipt.change == change or receipt.revision >= revision
+    effects = receipt.effects
+    return all(field in effects and effects[field].weight == weight for field, weight in expected.items())
+
+
+def declarations(processes: Iterable[Process], split: str) -> Mapping[str, Declared]:
+    """Give what each process declares for a split, by the process's label."""
+    return {p.label: p.declared[split] for p in processes if split in p.declared}

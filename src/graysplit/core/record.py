@@ -1,0 +1,53 @@
+"""What a store hands out, as bytes: nothing here has been believed yet. `adoption.py` says what is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+# Each hash carries this field (no name can be `_`); a key without it is lost, not empty (law 8).
+SENTINEL: Final = b"_"
+
+
+class Key(NamedTuple):
+    """One hash as it was read, or the fault that kept it from being read."""
+
+    fields: Mapping[bytes, bytes] = {}
+    fault: str | None = None  # wrong type, no permission: in the store's words
+
+    @property
+    def lost(self) -> str | None:
+        """Say why the key does not count as an answer, or None where it does."""
+        if self.fault is not None:
+            return self.fault
+        if SENTINEL not in self.fields:
+            return "missing" if not self.fields else "without its field _"
+        return None
+
+
+class Entry(NamedTuple):
+    """One entry of the history. `before` and `after` hold the raw values of every field that changed."""
+
+    id: str  # the change's random id, the only proof of lineage
+    revision: int
+    split: str
+    cause: str  # the verb: create, set, rollback, edited outside, ...
+    actor: str
+    why: str
+    at_ms: int  # server time
+    before: Mapping[str, str | None]  # "weights checkout/new" to its text, None for absent
+    after: Mapping[str, str | None]
+
+
+class Load(NamedTuple):
+    """One consistent reading of a store."""
+
+    weights: Key = Key()
+    stops: Key = Key()
+    splits: Key = Key()
+    meta: Key = Key()
+    whole: bool = True  # False: `splits` holds only definitions that may have changed
+    entries: tuple[Entry, ...] = ()  # the log since the position asked from, oldest first
+    position: str = "0-0"  # of the log's last entry
+    now_ms: int = 0  # server time
+    role: str = "master"  # a replica is no source

@@ -1,0 +1,131 @@
+"""All splits at one moment, and what a change makes of them.
+
+A snapshot holds what the store says once it has been read; a change is a value and `apply` is a function, so that
+an effect can be shown before it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
+
+from graysplit.core.allocation import Claim, Run, allocate
+from graysplit.core.definition import Definition
+from graysplit.core.weights import FULL, Weight, field_of, rises, share, split_of, total
+
+EVERYTHING: Final = "*"
+
+
+class _Same(Enum):
+    SAME = "same"
+
+
+SAME: Final = _Same.SAME
+Same: TypeAlias = Literal[_Same.SAME]
+
+V = TypeVar("V")
+
+
+class Standing(NamedTuple):
+    """Where one split stands: its definition, the weights asked for, and the stops upon it."""
+
+    split: str
+    definition: Definition
+    weights: Mapping[str, Weight] = {}  # by candidate; missing is 0
+    stops: Mapping[str, str] = {}  # the fields that touch this split, with their text for people
+
+    def asked(self, version: str) -> Weight:
+        """Give the weight the store says, whatever stops stand beside it."""
+        return self.weights.get(version, 0)
+
+    def stop_on(self, version: str) -> str | None:
+        """Give the field of the stop that holds a candidate at zero, the narrowest first, or None."""
+        fields = (field_of(self.split, version), self.split, EVERYTHING)
+        return next((field for field in fields if field in self.stops), None)
+
+    def effective(self, version: str) -> Weight:
+        """Give the weight in force: 0 if field, split or `*` is stopped, else the weight asked for."""
+        return 0 if self.stop_on(version) is not None else self.asked(version)
+
+    def runs(self) -> tuple[Run, ...]:
+        """Give the buckets in force, by candidate."""
+        return allocate(
+            Claim(version.name, version.place or 0, share(self.effective(version.name)))
+            for version in self.definition.candidates
+        )
+
+    def overfull(self) -> bool:
+        """Say whether the weights asked for add up to more than 100 %."""
+        return total(self.asked(version.name) for version in self.definition.candidates) > FULL
+
+
+class Snapshot(NamedTuple):
+    """All splits as one process sees them at one moment."""
+
+    splits: Mapping[str, Standing] = {}
+    stops: Mapping[str, str] = {}  # every stop, also those on splits nobody defined
+    releases: Mapping[str, str] = {}  # by field: the id of the release that began last
+    revision: int = 0
+
+
+class Change(NamedTuple):
+    """One change of one split, as a value. None takes a field away; `SAME` leaves the definition alone."""
+
+    cause: str  # the verb that made it: set, rollback, pin, ...
+    split: str
+    weights: Mapping[str, Weight | None] = {}  # by field
+    stops: Mapping[str, str | None] = {}  # by field
+    definition: Definition | Same | None = SAME
+    releases: Mapping[str, str] = {}  # releases that begin with it, by field
+
+
+def apply(snapshot: Snapshot, change: Change) -> Snapshot:
+    """Give the snapshot after a change; the one before stays as it is."""
+    stops = _laid_over(snapshot.stops, change.stops)
+    splits = dict(snapshot.splits)
+    before = splits.get(change.split)
+    definition = change.definition
+    if definition is SAME:
+        definition = before.definition if before else None
+    if definition is None:
+        splits.pop(change.split, None)
+    else:
+        own = {field.partition("/")[2]: weight for field, weight in change.weights.items()}
+        splits[change.split] = Standing(
+            change.split,
+            definition,
+            _laid_over(before.weights if before else {}, own),
+            {},  # laid on below: a stop may cover several splits
+        )
+    return Snapshot(
+        {name: standing._replace(stops=stops_on(name, stops)) for name, standing in splits.items()},
+        stops,
+        {**snapshot.releases, **change.releases},
+        snapshot.revision + 1,
+    )
+
+
+def stops_on(split: str, stops: Mapping[str, str]) -> dict[str, str]:
+    """Give those stops that touch a split."""
+    return {field: text for field, text in stops.items() if field == EVERYTHING or split_of(field) == split}
+
+
+def raises(before: Standing | None, after: Standing | None) -> bool:
+    """Say whether a change lets anybody in whom it kept out before: only those need a fence (law 6)."""
+    if after is None:
+        return False
+    return any(
+        rises(before.effective(version.name) if before else 0, after.effective(version.name))
+        for version in after.definition.candidates
+    )
+
+
+def _laid_over(base: Mapping[str, V], over: Mapping[str, V | None]) -> dict[str, V]:
+    merged: dict[str, V] = dict(base)
+    for key, value in over.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = value
+    return merged

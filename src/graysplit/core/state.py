@@ -1,0 +1,297 @@
+"""One split compiled for the hot path: what a call reads, once, and never changes after publication.
+
+Rungs that a split does not use are absent from its state: the plain percentage is `special is None`, a hash and a
+comparison. Break-glass, not ready, closed, stale and after a fork are states like any other (a state swap), so
+that nothing on the hot path asks for them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from graysplit.core.bucketing import HASHES, hash32, threshold
+from graysplit.core.counting import Counts
+from graysplit.core.decision import Decision
+from graysplit.core.snapshot import Standing
+from graysplit.core.weights import Weight
+
+Version = Callable[..., Any]  # Any: a registered function of whatever signature
+Special = Callable[[bytes], "tuple[int, str] | None"]  # an encoded unit to a version's index and a reason
+
+BASELINE: Final = 0  # the baseline's index in every state
+
+# With several candidates `near[hash >> NEAR]` answers for most hashes at half the cost of a bisect.
+NEAR: Final = 25
+
+
+class Arm(NamedTuple):
+    """What the owner of a run answers with."""
+
+    index: int
+    name: str
+    count: count[int]
+    decision: Decision
+
+
+# What a routed call off the two straight lines reads: a version's index, count and function, and whether its failure
+# and its end are counted (not where it stands in for an absent one). A plain tuple: it unpacks five times faster.
+Lane: TypeAlias = "tuple[int, count[int], Version, bool]"
+
+
+class State:
+    """A split as the hot path sees it. Replaced whole, never changed; one reference read makes a call consistent."""
+
+    __slots__ = (
+        "arms",
+        "asleep",
+        "c_new",
+        "c_old",
+        "calls",
+        "constant",
+        "counts",
+        "d_new",
+        "d_old",
+        "e_new",
+        "f_new",
+        "f_old",
+        "key",
+        "lane_of",
+        "lanes",
+        "names",
+        "near",
+        "new",
+        "old",
+        "revision",
+        "runs",
+        "seed",
+        "special",
+        "split",
+        "stale",
+        "threshold",
+        "weights",
+    )
+
+    split: str
+    names: Sequence[str]
+    old: str  # the two sides of the single threshold: names, counts, decisions, functions
+    new: str
+    c_old: count[int]
+    c_new: count[int]
+    d_old: Decision
+    d_new: Decision
+    f_old: Version | None
+    f_new: Version | None
+    e_new: count[int]  # of the ends of calls to the new side
+    seed: int
+    threshold: int  # hashes below it belong to the new side
+    counts: Counts
+    revision: int
+    stale: bool
+    special: Special | None  # asked before the hash, where the split uses more than a percentage
+    constant: str | None  # the reason for which every call gets the baseline
+    asleep: bool  # whether the next call must wake the router
+    key: object  # under which a request keeps its choice; replaced by any lowering to zero
+    runs: Sequence[int] | None  # the hashes at which the owner changes; None: one threshold says it all
+    arms: Sequence[Arm]  # the owners between them
+    near: Sequence[int]  # by the top bits of a hash: the arm's place, or -1 where the owner changes and bisect decides
+    calls: Sequence[Version | None]  # the registered functions, by index
+    lane_of: Sequence[int]  # beside `arms`: where in `lanes` a routed call finds the owner
+    lanes: Sequence[Lane]  # of a routed split: the versions by index, then what stands in for absent ones
+    weights: Sequence[Weight]  # in force here, by index; 0 for the baseline, which takes what is left
+
+    def pick(self, unit: bytes) -> tuple[int, str]:
+        """Give the version's index and the reason for an encoded unit: the ladder from `denied` down."""
+        if self.constant is not None:
+            return BASELINE, self.constant
+        if self.special is not None:
+            found = self.special(unit)
+            if found is not None:
+                return found
+        hashed = hash32(unit, self.seed)
+        if hashed < self.threshold:
+            return 1, self.d_new.reason
+        if self.runs is None:
+            return BASELINE, self.d_old.reason
+        arm = self.arms[bisect_right(self.runs, hashed)]
+        return arm.index, arm.decision.reason
+
+
+class Mold(NamedTuple):
+    """What a process adds to a standing when it compiles one."""
+
+    counts: Counts  # for the standing's version names, the baseline first
+    key: object
+    calls: Mapping[str, Version] = {}  # the registered functions of a routed split
+    present: frozenset[str] | None = None  # the versions registered here; None: choose by name only
+    revision: int = 0
+    stale: bool = False
+
+
+def names_of(standing: Standing) -> tuple[str, ...]:
+    """Give the version names in the order of their indexes: the baseline, then candidates by place."""
+    definition = standing.definition
+    return (definition.baseline, *(version.name for version in definition.candidates))
+
+
+def compile_state(standing: Standing, mold: Mold) -> State:
+    """Compile a standing: the same answers as `decision.decide`, which a property holds it to."""
+    names = names_of(standing)
+    state = _blank(standing.split, names, mold)
+    state.seed = standing.definition.seed
+    absent = frozenset(names) - mold.present if mold.present is not None else frozenset[str]()
+    _lay_out(state, standing, absent)
+    state.special = _special(standing, names, absent)
+    state.weights = (0, *(0 if name in absent else standing.effective(name) for name in names[1:]))
+    return state
+
+
+def constant_state(split: str, names: tuple[str, ...], reason: str, mold: Mold, *, asleep: bool = False) -> State:
+    """Compile a state in which every call gets the baseline, for one reason."""
+    state = _blank(split, names, mold)
+    state.constant = reason
+    state.asleep = asleep
+    state.special = lambda _unit: (BASELINE, reason)
+    return state
+
+
+def recount(state: State, counts: Counts) -> State:
+    """Give a copy of a state that counts elsewhere: a route's calls are counted apart from choices by name."""
+    copy = State()
+    for slot in State.__slots__:
+        setattr(copy, slot, getattr(state, slot))
+    copy.counts = counts
+    copy.c_old, copy.c_new = counts.started[BASELINE].count, counts.started[1].count
+    copy.e_new = counts.finished[1].count
+    copy.arms = tuple(_counted(arm, counts) for arm in state.arms)
+    copy.lane_of, copy.lanes = _lanes(copy)
+    return copy
+
+
+def with_baseline(state: State, function: Version) -> State:
+    """Give a copy of a state in which a function, the code's baseline, answers for versions not registered here."""
+    copy = recount(state, state.counts)
+    copy.calls = tuple(call or function for call in state.calls)
+    copy.f_old, copy.f_new = copy.calls[BASELINE], copy.calls[1]
+    copy.lane_of, copy.lanes = _lanes(copy)
+    return copy
+
+
+def _counted(arm: Arm, counts: Counts) -> Arm:
+    reason = arm.decision.reason
+    meter = counts.started[arm.index] if reason == "bucket" else counts.other(arm.index, reason)
+    return arm._replace(count=meter.count)
+
+
+def _blank(split: str, names: tuple[str, ...], mold: Mold) -> State:
+    state = State()
+    state.split = split
+    state.names = names
+    state.counts = mold.counts
+    state.key = mold.key
+    state.revision = mold.revision
+    state.stale = mold.stale
+    state.calls = tuple(mold.calls.get(name) for name in names)
+    state.seed = state.threshold = 0
+    state.special = state.constant = state.runs = None
+    state.asleep = False
+    state.arms = state.near = ()
+    state.lane_of, state.lanes = _lanes(state)
+    state.weights = (0,) * len(names)
+    _name_sides(state, BASELINE, 1, "baseline")
+    return state
+
+
+def _name_sides(state: State, old: int, new: int, reason: str) -> None:
+    """Set what the two sides of the single threshold answer with."""
+    state.old, state.new = state.names[old], state.names[new]
+    state.c_old, state.c_new = state.counts.started[old].count, state.counts.started[new].count
+    state.e_new = state.counts.finished[new].count
+    state.f_old, state.f_new = state.calls[old], state.calls[new]
+    state.d_old = _decision(state, old, reason)
+    state.d_new = _decision(state, new, reason)
+
+
+def _decision(state: State, index: int, reason: str) -> Decision:
+    return Decision(state.split, state.names[index], reason, state.revision, state.stale)
+
+
+def _lay_out(state: State, standing: Standing, absent: frozenset[str]) -> None:
+    """Set threshold, runs and arms from the buckets in force."""
+    runs = standing.runs()
+    if not runs:
+        stopped = any(standing.stop_on(version.name) for version in standing.definition.candidates)
+        _name_sides(state, BASELINE, 1, "stopped" if stopped and _all_zero(standing) else "baseline")
+        return
+    _name_sides(state, BASELINE, 1, "bucket")
+    first = runs[0]
+    if len(runs) == 1 and first.start == 0 and first.version == state.names[1] and not absent:
+        state.threshold = threshold(first.end)
+        return
+    bounds: list[int] = []
+    arms = [_arm(state, BASELINE, "bucket")]
+    for run in runs:
+        index = state.names.index(run.version)
+        arm = _arm(state, BASELINE, "version_absent") if run.version in absent else _arm(state, index, "bucket")
+        bounds += (threshold(run.start), threshold(run.end))
+        arms += (arm, _arm(state, BASELINE, "bucket"))
+    state.runs = tuple(bounds)
+    state.arms = tuple(arms)
+    state.near = _near(bounds)
+    state.lane_of, state.lanes = _lanes(state)
+
+
+def _near(bounds: Sequence[int]) -> tuple[int, ...]:
+    """Give for each value of a hash's top bits what `bisect_right(bounds, hash)` gives, or -1 where that differs."""
+    places: list[int] = []
+    for place, bound in enumerate(bounds):
+        cell, inside = divmod(bound, 1 << NEAR)
+        places += [place] * (cell - len(places))
+        if inside and len(places) == cell:
+            places.append(-1)
+    return (*places, *[len(bounds)] * ((HASHES >> NEAR) - len(places)))
+
+
+def _lanes(state: State) -> tuple[tuple[int, ...], tuple[Lane, ...]]:
+    """Give what routed calls off the straight lines read: each arm's lane, and the lanes."""
+    stands_in = len(state.names)  # the lane of absent versions stands behind those of all others
+    lane_of = tuple(arm.index if arm.decision.reason == "bucket" else stands_in for arm in state.arms)
+    baseline = state.calls[BASELINE]
+    if baseline is None:
+        return lane_of, ()
+    started = state.counts.started
+    lanes: list[Lane] = [(i, started[i].count, call or baseline, True) for i, call in enumerate(state.calls)]
+    if stands_in in lane_of:
+        counter = state.counts.other(BASELINE, "version_absent").count
+        lanes.append((BASELINE, counter, baseline, False))
+    return lane_of, tuple(lanes)
+
+
+def _arm(state: State, index: int, reason: str) -> Arm:
+    arm = Arm(index, state.names[index], state.counts.started[index].count, _decision(state, index, reason))
+    return _counted(arm, state.counts)
+
+
+def _all_zero(standing: Standing) -> bool:
+    return all(standing.effective(version.name) == 0 for version in standing.definition.candidates)
+
+
+def _special(standing: Standing, names: tuple[str, ...], absent: frozenset[str]) -> Special | None:
+    """Compile the rungs above the bucket that this split uses, or None where it uses none."""
+    definition = standing.definition
+    if not definition.pins and not definition.denied:
+        return None
+    if _all_zero(standing) and any(standing.stop_on(version.name) for version in definition.candidates):
+        return None  # the rung `stopped` answers before any pin
+    answers: dict[bytes, tuple[int, str]] = {}
+    for unit, version in definition.pins.items():
+        if version != definition.baseline and standing.effective(version) == 0:
+            continue
+        found = (BASELINE, "version_absent") if version in absent else (names.index(version), "pin")
+        answers[unit.encode()] = found
+    for unit in definition.denied:
+        answers[unit.encode()] = (BASELINE, "denied")
+    return answers.get
+

@@ -1,0 +1,144 @@
+"""The conditions graysplit reports as exceptions, each with the sentence that tells the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+class GraysplitError(Exception):
+    """The root of all errors raised by graysplit; a decision never raises one (law 5)."""
+
+
+class ConfigurationError(GraysplitError):
+    """A router, store or program was set up in a way that cannot work."""
+
+
+class RegistrationError(GraysplitError):
+    """Two places in the code claim one name, or a function cannot be routed."""
+
+
+class SignatureMismatchError(RegistrationError):
+    """A candidate does not take every call that the baseline takes."""
+
+    def __init__(self, split: str, version: str, differences: Sequence[str]) -> None:
+        """Keep the names and the differences, one sentence each."""
+        self.split = split
+        self.version = version
+        self.differences = tuple(differences)
+        listed = "; ".join(self.differences)
+        super().__init__(
+            f"version '{version}' of split '{split}' does not take every call that the baseline takes: {listed}. "
+            "Give it the baseline's parameters (extra ones need defaults)."
+        )
+
+
+class BadValueError(GraysplitError, ValueError):
+    """A value that somebody typed or stored is not one that graysplit takes."""
+
+
+class BadWeightError(BadValueError):
+    """A text is no weight."""
+
+    def __init__(self, text: str) -> None:
+        """Keep the text as it was given."""
+        self.text = text
+        super().__init__(
+            f"{text!r} is no weight: use 0 to 100 with up to three decimals (20 or 12.5), or preview"
+        )
+
+
+class BadNameError(BadValueError):
+    """A split or version name is outside the alphabet."""
+
+    def __init__(self, name: str) -> None:
+        """Keep the name as it was given."""
+        self.name = name
+        super().__init__(
+            f"{name!r} is no name: use 1 to 100 characters of a-z 0-9 . _ - beginning with a letter or digit"
+        )
+
+
+class BadDefinitionError(BadValueError):
+    """A definition in the store, or one about to be written, does not hold together."""
+
+    def __init__(self, split: str, field: str, reason: str) -> None:
+        """Keep split, field path (empty for the whole) and reason apart for status and doctor."""
+        self.split = split
+        self.field = field
+        self.reason = reason
+        where = f"split '{split}', {field}" if field else f"split '{split}'"
+        super().__init__(f"{where}: {reason}")
+
+
+class UnknownSplitError(GraysplitError):
+    """Nobody knows a split of this name."""
+
+    def __init__(self, split: str, known: Iterable[str] = ()) -> None:
+        """Keep the name and suggest the nearest of the known ones."""
+        self.split = split
+        self.known = tuple(sorted(known))
+        self.suggestion = nearest(split, self.known)
+        hint = f" Did you mean '{self.suggestion}'?" if self.suggestion else ""
+        super().__init__(
+            f"no split '{split}'.{hint} See the known ones with: graysplit list; "
+            f"or create it with: graysplit create {split}"
+        )
+
+
+class UnknownVersionError(GraysplitError):
+    """A split has no version of this name."""
+
+    def __init__(self, split: str, version: str, known: Iterable[str]) -> None:
+        """Keep the names; the message lists the known versions."""
+        self.split = split
+        self.version = version
+        self.known = tuple(known)
+        self.suggestion = nearest(version, self.known)
+        hint = f" Did you mean '{self.suggestion}'?" if self.suggestion else ""
+        super().__init__(
+            f"split '{split}' has no version '{version}' (known: {', '.join(self.known)}).{hint} "
+            f"See it with: graysplit show {split}"
+        )
+
+
+class RefusedError(GraysplitError):
+    """A change was understood and is not made; the message says why and what to type instead."""
+
+
+class ConflictError(GraysplitError):
+    """Somebody was faster: what the change was compared with is no longer what stands."""
+
+    def __init__(self, split: str, expected: str, found: str) -> None:
+        """Keep what was expected and what was found, as people read it."""
+        self.split = split
+        self.expected = expected
+        self.found = found
+        super().__init__(
+            f"'{split}' has changed meanwhile: expected {expected}, found {found}. Nothing was written. "
+            f"Look at it with: graysplit show {split}"
+        )
+
+
+class StoreUnreachableError(GraysplitError):
+    """The store does not answer, or refuses to."""
+
+    def __init__(self, store: str, reason: str) -> None:
+        """Keep the store's printable address (never its password) and the reason."""
+        self.store = store
+        self.reason = reason
+        super().__init__(
+            f"cannot reach {store}: {reason}. To send everything to the baseline without it: "
+            "set GRAYSPLIT_OFF='*', or write * into the file that GRAYSPLIT_OFF_FILE names"
+        )
+
+
+class StoreCorruptError(GraysplitError):
+    """A key of the store is lost or of the wrong type, so that an ordinary write would do harm."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Give the known word most like `word`, or None where nothing is near."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None

@@ -1,0 +1,53 @@
+"""What a follower tells, and whom: the side of the router that it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from graysplit.core.adoption import Held
+from graysplit.core.definition import Definition
+from graysplit.core.fleet import Declared, Effect
+
+
+class Contact(NamedTuple):
+    """How a process follows its store at present."""
+
+    mode: str = "starting"  # starting, tracking, poll, memory, lost
+    since: float = 0.0  # monotonic time of the last answer; 0 for never
+    reason: str = ""  # why contact is lost
+
+
+class Audience(Protocol):
+    """Whoever compiles and publishes what a follower adopts. Called from the follower's thread only."""
+
+    def adopt(self, held: Held, changed: Iterable[tuple[str, Definition | None]]) -> Iterable[object]:
+        """Compile the splits that changed (None: deleted), one a step, and publish them together at the end.
+
+        An iterable, so that the follower can pause between two splits.
+        """
+        ...
+
+    def settle(self, held: Held) -> None:
+        """Take note of all that is held, definitions included, once an adoption is complete."""
+        ...
+
+    def contact(self, contact: Contact) -> None:
+        """Take note of how the store is followed."""
+        ...
+
+    def knows(self, field: str) -> bool:
+        """Say whether a field of weights or stops names a split or candidate of a published state."""
+        ...
+
+    def refresh(self) -> None:
+        """Publish all states anew: break-glass has changed."""
+        ...
+
+    def declared(self) -> dict[str, Declared]:
+        """Give the splits that the code declares."""
+        ...
+
+    def effects(self, fields: Iterable[str]) -> dict[str, Effect]:
+        """Give what fields do here now, as compiled."""
+        ...

@@ -1,0 +1,368 @@
+"""The published states: compiles what a follower adopts, and swaps it in wherever calls read it.
+
+A state swap is the only mechanism: break-glass, not ready, closed and after a fork are states like any other, so
+nothing on the hot path asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from threading import RLock
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from graysplit.context import MISSING, scope_get
+from graysplit.core.adoption import Held, Parse, standing_of
+from graysplit.core.bucketing import bucket_of, encode_unit
+from graysplit.core.counting import Counts
+from graysplit.core.decision import Case, Decision, Step, answer, climb
+from graysplit.core.fleet import Declared, Effect
+from graysplit.core.state import BASELINE, Mold, State, compile_state, constant_state, names_of, recount
+from graysplit.core.weights import FULL, PREVIEW, Weight, format_weight, share
+from graysplit.follower.port import Contact
+from graysplit.router.explanation import Explanation
+from graysplit.router.registry import Declaration, Swap
+
+if TYPE_CHECKING:
+    from graysplit.core.definition import Definition
+    from graysplit.core.snapshot import Standing
+    from graysplit.events import Events
+    from graysplit.follower.glass import BreakGlass
+
+Phase: TypeAlias = Literal["asleep", "not_ready", "not_configured", "live", "closed"]
+
+# Reasons that count as an exposure drawn by the hash; any other is counted apart and is never evidence.
+DRAWN: Final = frozenset(("bucket", "kept", "baseline", "stopped"))
+OLD: Final = "old"  # the answer for a split that nobody declared
+
+
+class Board:
+    """All states of one router.
+
+    States are published by one assignment each. The lock orders those who publish; no decision takes it, but for the
+    first one, which wakes the router (it may be taken again by its owner: a signal handler may decide).
+    """
+
+    def __init__(self, events: Events, wake: Callable[[], None]) -> None:
+        """Begin asleep: the first decision calls `wake`."""
+        self.declarations: dict[str, Declaration] = {}
+        self.states: dict[str, State] = {}  # as compiled from the store, whatever the phase
+        self.phase: Phase = "asleep"
+        self.following = Contact()
+        self.glass: BreakGlass | None = None
+        self.readers: list[Callable[[dict[str, State]], None]] = []  # who reads states by name
+        self._table: dict[str, State] = {}
+        self._held = Held()
+        self._parse: Parse = _not_yet
+        self._counts: dict[tuple[str, tuple[str, ...], bool], Counts] = {}
+        self._events = events
+        self._wake = wake
+        self._lock = RLock()
+
+    # What the follower tells
+
+    def adopt(self, held: Held, changed: Iterable[tuple[str, Definition | None]]) -> Iterator[None]:
+        """Compile the splits that changed, one a step, and publish them together at the end."""
+        compiled: dict[str, State] = {}
+        deleted: list[str] = []
+        for name, definition in changed:
+            if definition is None:
+                deleted.append(name)
+            else:
+                compiled[name] = self._compile(held, standing_of(held, name, definition))
+            yield
+        with self._lock:
+            self._held = held
+            self.states.update(compiled)
+            for name in deleted:
+                self.states.pop(name, None)
+            if self.phase == "not_ready" and held.loaded:
+                self.phase = "live"
+                self._publish_all()
+            else:
+                self._publish((*compiled, *deleted))
+
+    def settle(self, held: Held) -> None:
+        """Take note of all that is held; `explain` and late declarations read it."""
+        self._held = held
+
+    def contact(self, contact: Contact) -> None:
+        """Take note of how the store is followed; the time of the last answer outlives a loss."""
+        before = self.following
+        if contact.mode not in (before.mode, "lost"):
+            self._events.over("contact")
+            self._events.info(f"mode {contact.mode}", f"following the store (mode: {contact.mode})")
+        self.following = contact._replace(since=contact.since or before.since)
+
+    def knows(self, field: str) -> bool:
+        """Say whether a field names everything, a split or a candidate of a published state."""
+        split, slash, version = field.partition("/")
+        state = self.states.get(split)
+        return field == "*" or (state is not None and (not slash or version in state.names))
+
+    def refresh(self) -> None:
+        """Publish all states anew."""
+        with self._lock:
+            self._publish_all()
+
+    def declared(self) -> dict[str, Declared]:
+        """Give the splits that the code declares, with how often each was asked."""
+        found: dict[str, Declared] = {}
+        with self._lock:
+            for name, declaration in self.declarations.items():
+                asked = sum(counts.asked() for (split, *_), counts in self._counts.items() if split == name)
+                found[name] = Declared(declaration.baseline or "", declaration.names, declaration.kind, asked)
+        return found
+
+    def effects(self, fields: Iterable[str]) -> dict[str, Effect]:
+        """Give what candidates' fields do here now, as compiled, and the calls still running on them."""
+        found: dict[str, Effect] = {}
+        with self._lock:
+            for field in fields:
+                split, _, version = field.partition("/")
+                state = self._in_force(split)
+                if version in state.names[1:]:
+                    index = state.names.index(version)
+                    weight = format_weight(state.weights[index])
+                    why = state.constant or ""
+                    running = self._counts_for(split, state.names, routed=self._routed(split)).running(index)
+                    found[field] = Effect(weight, running, why)
+        return found
+
+    # What the code declares
+
+    def declare(self, split: str, change: Callable[[Declaration], None]) -> None:
+        """Change what the code declares for a split, all or nothing, and publish its state anew."""
+        with self._lock:
+            declaration = self.declarations.get(split) or Declaration(split)
+            change(declaration)
+            self.declarations[split] = declaration
+            standing = self._standing(split)
+            if standing is not None:
+                self.states[split] = self._compile(self._held, standing)
+            self._publish((split,))
+
+    def include(self, library: Board) -> None:
+        """Take over a library's declarations, and serve whoever read its states."""
+        for split, theirs in library.declarations.items():
+            self.declare(split, theirs.copy_into)
+        with self._lock:
+            self.readers.extend(library.readers)
+            self._publish_all()
+
+    def present(self, split: str) -> State:
+        """Give the state that a handle or route begins with."""
+        return self._for_code(split, self._in_force(split))
+
+    def swap_in(self, split: str, swap: Swap) -> None:
+        """Keep a handle's or route's state current from now on."""
+        with self._lock:
+            self.declarations[split].swaps.append(swap)
+            swap(self.present(split))
+
+    # Life
+
+    def enter(self, phase: Phase, glass: BreakGlass | None = None, parse: Parse | None = None) -> None:
+        """Change the phase, and with it every state."""
+        with self._lock:
+            self.glass = glass or self.glass
+            self._parse = parse or self._parse
+            self.phase = phase
+            self._publish_all()
+
+    def after_fork(self) -> None:
+        """In a child: publish states that wake the router. No lock is taken and no thread started."""
+        self._lock = RLock()
+        self.phase = "asleep"
+        self._publish_all()
+
+    def inherit(self, *, fresh: bool) -> None:
+        """In a child that wakes: take over the states, those of versions on trial only where contact is fresh."""
+        with self._lock:
+            for counts in self._counts.values():
+                counts.forget()
+            if not fresh:
+                self.states = {
+                    name: self._constant(name, "not_ready") if _on_trial(state) else state
+                    for name, state in self.states.items()
+                }
+            self.phase = "live" if self.states else "not_ready"
+            self._publish_all()
+
+    # What calls ask
+
+    def resolve(
+        self, state: State, unit: object, attributes: Mapping[str, object] | None
+    ) -> tuple[State, int, Decision]:
+        """Decide off the hot path, and count it; never raises (law 5)."""
+        try:
+            if state.asleep:
+                self._wake()
+                state = self._awakened(state)
+            index, reason = self._climb(state, unit)
+        except Exception as fault:  # noqa: BLE001 - in doubt, baseline: nothing of ours reaches the caller
+            self._events.warning(f"error {state.split}", f"deciding '{state.split}' failed: {type(fault).__name__}")
+            index, reason = BASELINE, "error"
+        meter = state.counts.started[index] if reason in DRAWN else state.counts.other(index, reason)
+        next(meter.count)
+        return state, index, Decision(state.split, state.names[index], reason, state.revision, state.stale)
+
+    def _awakened(self, asleep: State) -> State:
+        """Give the state in force now in the place of one that slept, counting where that one did."""
+        state = self._in_force(asleep.split)
+        routed = asleep.counts is self._counts.get((asleep.split, asleep.names, True))
+        return self._for_code(asleep.split, state) if routed else state
+
+    def unknown(self, split: object) -> State:
+        """Give a state for a name that no table holds."""
+        return self._in_force(split if isinstance(split, str) else OLD)
+
+    def explain(self, split: str, unit: object) -> Explanation:
+        """Give the ladder with the rung that answers. Counts nothing, keeps nothing."""
+        state = self._in_force(split)
+        scope = scope_get()
+        given = scope.unit if unit is MISSING and scope is not None else unit
+        encoded = encode_unit(given)
+        standing = self._standing(split)
+        bucket = bucket_of(encoded, standing.definition.seed) if standing is not None and encoded else None
+        if scope is not None and scope.forced.get(split) in state.names:
+            steps: tuple[Step, ...] = (Step("forced", "forced in this context", scope.forced[split]),)
+        elif state.constant is not None or standing is None:
+            steps = (Step(state.constant or "unknown_split", "every call gets the baseline", state.names[BASELINE]),)
+        else:
+            kept = scope.kept(state.key, encoded) if scope is not None and encoded else None
+            declaration = self.declarations.get(split)
+            present = frozenset(declaration.places) if declaration is not None and declaration.places else None
+            case = Case(standing, encoded, {}, present, kept=None if kept is None else state.names[kept])
+            steps = climb(case)
+        version, reason = answer(steps)
+        return Explanation(split, version, reason, bucket, self._held.revision, steps)
+
+    def _standing(self, split: str) -> Standing | None:
+        raw = self._held.definitions.get(split)
+        definition = self._parse(split, raw) if raw is not None else None
+        return standing_of(self._held, split, definition) if definition is not None else None
+
+    def _climb(self, state: State, unit: object) -> tuple[int, str]:
+        scope = scope_get()
+        if scope is not None and state.split in scope.forced:
+            forced = scope.forced[state.split]
+            if forced in state.names:
+                return state.names.index(forced), "forced"
+            self._events.warning(
+                f"forced {state.split}", f"'{forced}' is forced, but '{state.split}' has no such version"
+            )
+        if state.constant is not None:
+            return BASELINE, state.constant
+        given = scope.unit if unit is MISSING and scope is not None else unit
+        encoded = encode_unit(given)
+        if encoded is None:
+            self._events.warning(f"no unit {state.split}", f"split '{state.split}' was asked without a usable unit")
+            return BASELINE, "no_unit"
+        if scope is None:
+            return state.pick(encoded)
+        kept = scope.kept(state.key, encoded)
+        if kept is not None:
+            return kept, "kept"
+        index, reason = state.pick(encoded)
+        scope.keep(state.key, unit, encoded, index)
+        return index, reason
+
+    # Compiling and publishing
+
+    def _compile(self, held: Held, standing: Standing) -> State:
+        names = names_of(standing)
+        declaration = self.declarations.get(standing.split)
+        present = frozenset(declaration.places) if declaration is not None and declaration.places else None
+        before = self.states.get(standing.split)
+        weights = (0, *(standing.effective(name) for name in names[1:]))
+        same = before is not None and before.names == names and not _lowers_to_zero(before.weights, weights)
+        mold = Mold(
+            self._counts_for(standing.split, names),
+            before.key if before is not None and same else object(),
+            declaration.calls if declaration is not None else {},
+            present,
+            held.revision,
+        )
+        if present is not None and standing.definition.baseline not in present:
+            return constant_state(standing.split, self._own_names(standing.split), "version_absent", mold)
+        return compile_state(standing, mold)
+
+    def _counts_for(self, split: str, names: tuple[str, ...], *, routed: bool = False) -> Counts:
+        key = (split, names, routed)
+        return self._counts.get(key) or self._counts.setdefault(key, Counts(names, routed=routed))
+
+    def _routed(self, split: str) -> bool:
+        declaration = self.declarations.get(split)
+        return declaration is not None and declaration.kind == "route"
+
+    def _for_code(self, split: str, state: State) -> State:
+        """Give the state that handles and routes read: a route counts its calls apart from choices by name."""
+        if not self._routed(split):
+            return state
+        return recount(state, self._counts_for(split, state.names, routed=True))
+
+    def _own_names(self, split: str) -> tuple[str, ...]:
+        """Give the versions that this process's code knows, else the store's, else `old`; at least two."""
+        declaration = self.declarations.get(split)
+        if declaration is not None and declaration.baseline is not None:
+            return declaration.names if len(declaration.names) > 1 else (declaration.baseline, "new")
+        state = self.states.get(split)
+        return state.names if state is not None else (OLD, "new")
+
+    def _constant(self, split: str, reason: str, *, asleep: bool = False) -> State:
+        names = self._own_names(split)
+        declaration = self.declarations.get(split)
+        calls = declaration.calls if declaration is not None else {}
+        mold = Mold(self._counts_for(split, names), object(), calls, None, self._held.revision)
+        return constant_state(split, names, reason, mold, asleep=asleep)
+
+    def _in_force(self, split: str) -> State:
+        """Give the state that calls of a split read in this phase."""
+        if self.glass is not None and self.phase != "asleep" and self.glass.covers(split):
+            return self._constant(split, "off")
+        if self.phase == "live":
+            return self.states.get(split) or self._constant(split, "unknown_split")
+        reason = "not_configured" if self.phase == "not_configured" else "not_ready"
+        return self._constant(split, reason, asleep=self.phase == "asleep")
+
+    def _publish(self, splits: Collection[str]) -> None:
+        """Publish the states of these splits: one assignment for those who ask by name, a swap for each other."""
+        declared = self.declarations
+        table = dict(self._table)
+        for split in splits:
+            if split in self.states or split in declared:
+                table[split] = self._in_force(split)
+            else:
+                table.pop(split, None)
+        self._hand_out(table, splits)
+
+    def _publish_all(self) -> None:
+        splits = {**self.states, **self.declarations}
+        self._hand_out({split: self._in_force(split) for split in splits}, splits)
+
+    def _hand_out(self, table: dict[str, State], splits: Iterable[str]) -> None:
+        self._table = table
+        # Asleep, the table is empty: every name misses, and the slow path wakes the router.
+        by_name = {} if self.phase == "asleep" else table
+        for read in self.readers:
+            read(by_name)
+        for split in splits:
+            declaration = self.declarations.get(split)
+            if declaration is not None and declaration.swaps:
+                state = self._for_code(split, table[split])
+                for swap in declaration.swaps:
+                    swap(state)
+
+
+def _lowers_to_zero(before: Sequence[Weight], after: Sequence[Weight]) -> bool:
+    """Say whether a choice kept in a request could reach a version that nobody may reach by hash any more."""
+    pairs = zip(before, after, strict=True)
+    return any((was != 0 and now == 0) or (share(was) > 0 and now == PREVIEW) for was, now in pairs)
+
+
+def _on_trial(state: State) -> bool:
+    return any(weight == PREVIEW or 0 < weight < FULL for weight in state.weights)
+
+
+def _not_yet(split: str, raw: bytes) -> None:
+    """Stand for the parser until the router starts: nothing is held before."""

@@ -1,0 +1,40 @@
+"""What `explain` and `status` hand out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from graysplit.core.decision import Step
+
+
+class Explanation(NamedTuple):
+    """Why a unit gets its version: the ladder down to the rung that answered, and the bucket."""
+
+    split: str
+    version: str
+    reason: str
+    bucket: int | None  # None for what is no unit, and where no definition is known
+    revision: int
+    ladder: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        """Print it as a table of rungs, without the unit."""
+        rungs = "\n".join(f"  {step.reason:<10} {step.asked}" for step in self.ladder)
+        return f"{self.split}: {self.version} ({self.reason})\n{rungs}"
+
+
+class Status(NamedTuple):
+    """How one router stands."""
+
+    phase: str  # asleep, not_ready, not_configured, live, closed
+    mode: str  # how the store is followed: tracking, poll, memory, lost, starting
+    store: str | None  # printable address
+    age_s: float | None  # since the last answer of the store; None for never
+    revision: int
+    splits: int
+    refused: Mapping[str, str]  # "weights checkout/new" to the reason; the last good value stands
+    lost: Mapping[str, str]  # keys without a usable answer; their last content stands
+    off: tuple[str, ...]  # switched off by break-glass
+    reason: str  # why contact is lost, or ""
+    boot: str | None  # this process's id in the fleet

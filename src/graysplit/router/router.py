@@ -1,0 +1,250 @@
+"""The router: what application code asks, declares with, and starts."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast, overload
+
+from graysplit.clock import SYSTEM_CLOCK, Clock
+from graysplit.context import MISSING, scope_get
+from graysplit.core.bucketing import hash32
+from graysplit.core.decision import Decision
+from graysplit.core.state import State, Version
+from graysplit.errors import ConfigurationError
+from graysplit.router.engine import Engine
+from graysplit.router.explanation import Explanation, Status
+from graysplit.router.registry import HANDLE, Declaration
+from graysplit.router.settings import Settings
+from graysplit.routes import AttributesSpec, Routed, Split, UnitSpec, Wishes, route
+
+if TYPE_CHECKING:
+    from graysplit.stores.port import Store
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Version)
+V = TypeVar("V", bound=str)
+
+
+class Router:
+    """Decides which version a unit gets. Inert until the first decision, `start()` or `wait_ready()`.
+
+    A process needs one. Reads `GRAYSPLIT_URL`, `GRAYSPLIT_NAMESPACE`, `GRAYSPLIT_OFF` and `GRAYSPLIT_OFF_FILE` when it
+    starts; arguments win. Without a URL every answer is the baseline (`not_configured`).
+    """
+
+    def __init__(
+        self,
+        url: str | Store | None = None,
+        *,
+        namespace: str | None = None,
+        off: str | None = None,
+        off_file: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Take what is known already; nothing is read, opened or started."""
+        self._table: dict[str, State] = {}
+        self._engine = Engine(clock)
+        self._engine.board.readers.append(self._read_table)
+        self.configure(url, namespace=namespace, off=off, off_file=off_file)
+
+    # Decisions
+
+    def choose(self, split: str, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> str:
+        """Give the version of a split for a unit; the context's unit where none is named. Never raises, never waits."""
+        try:
+            s = self._table[split]
+            if s.special is None:
+                scope = scope_get()
+                if scope is None:
+                    cls = unit.__class__  # an int left to `except` costs 25 times as much
+                    hashed = hash32(
+                        (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
+                        s.seed,
+                    )
+                    if hashed < s.threshold:
+                        next(s.c_new)
+                        return s.new
+                    if s.runs is None:
+                        next(s.c_old)
+                        return s.old
+                    arm = s.arms[bisect_right(s.runs, hashed)]
+                    next(arm.count)
+                    return arm.name
+                kept, index = scope[s.key]
+                if kept == unit:
+                    if index == 1:
+                        next(s.c_new)
+                        return s.new
+                    if index == 0:
+                        next(s.c_old)
+                        return s.old
+        except Exception:  # noqa: BLE001, S110 - everything that can raise stands before the count
+            pass
+        return self._ask(split, unit, attributes).version
+
+    def decide(self, split: str, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Decision:
+        """Give the whole decision: version, reason, revision, stale. As cheap as `choose`."""
+        try:
+            s = self._table[split]
+            if s.special is None and scope_get() is None:
+                cls = unit.__class__
+                hashed = hash32(
+                    (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
+                    s.seed,
+                )
+                if hashed < s.threshold:
+                    next(s.c_new)
+                    return s.d_new
+                if s.runs is None:
+                    next(s.c_old)
+                    return s.d_old
+                arm = s.arms[bisect_right(s.runs, hashed)]
+                next(arm.count)
+                return arm.decision
+        except Exception:  # noqa: BLE001, S110 - everything that can raise stands before the count
+            pass
+        return self._ask(split, unit, attributes)
+
+    def explain(self, split: str, unit: object = MISSING) -> Explanation:
+        """Give the ladder with the rung that answers, and the bucket. Counts nothing; for people."""
+        if self._engine.board.phase == "asleep":
+            self._engine.start()
+        return self._engine.board.explain(split, unit)
+
+    def resolve(
+        self, state: State, unit: object, attributes: Mapping[str, object] | None
+    ) -> tuple[State, int, Decision]:
+        """Decide off the hot path, for handles and routes; see `routes.port.Chooser`."""
+        return self._engine.board.resolve(state, unit, attributes)
+
+    def _ask(self, split: str, unit: object, attributes: Mapping[str, object] | None) -> Decision:
+        """Decide off the hot path; law 5: whatever happens here, the caller gets a baseline."""
+        board = self._engine.board
+        try:
+            state = self._table.get(split) or board.unknown(split)
+        except TypeError:  # a name that cannot be one
+            state = board.unknown(None)
+        return board.resolve(state, unit, attributes)[2]
+
+    # Declarations
+
+    def route(
+        self,
+        split: str,
+        *,
+        unit: UnitSpec = None,
+        attributes: AttributesSpec = None,
+        baseline: str = "old",
+        fallback: bool = False,
+    ) -> Callable[[Callable[P, R]], Routed[P, R]]:
+        """Declare a function as a split's baseline: what runs today, and whenever in doubt.
+
+        `unit` is a parameter's name with an optional attribute path (`"user.id"`), a callable whose parameter names
+        pick from the arguments, `graysplit.attribute(name)`, a tuple of these (the first that is a unit), or absent:
+        the context's. `attributes` is a mapping of such paths, or such a callable. With `fallback`, declared safe to
+        run twice, the baseline runs once when the candidate raises an `Exception`. Other decorators go outside.
+        """
+        wishes = Wishes(split, baseline, unit, attributes, fallback)
+
+        def decorate(function: Callable[P, R]) -> Routed[P, R]:
+            return cast("Routed[P, R]", self._route(function, wishes))
+
+        return decorate
+
+    def version(self, split: str, name: str) -> Callable[[F], F]:
+        """Register a candidate by name, from any module, before or after its baseline; the function is handed back."""
+
+        def take(function: F) -> F:
+            self._register(split, name, function)
+            return function
+
+        return take
+
+    @overload
+    def split(self, name: str, /) -> Split[Literal["old", "new"]]: ...
+    @overload
+    def split(self, name: str, /, *versions: V) -> Split[V]: ...
+    def split(self, name: str, /, *versions: str) -> Split[Any]:  # Any: the overloads say which
+        """Declare a split without functions and give its handle; the first version is the baseline."""
+        names = versions or ("old", "new")
+
+        def change(declaration: Declaration) -> None:
+            for version in names:
+                declaration.claim(version, HANDLE)
+            declaration.lead(names[0], "split")
+
+        board = self._engine.board
+        board.declare(name, change)
+        handle: Split[Any] = Split(name, names, board.present(name), self)  # Any: as above
+        board.swap_in(name, handle._swap)  # noqa: SLF001 - its maker
+        return handle
+
+    def _route(self, function: Version, wishes: Wishes) -> Version:
+        board, split = self._engine.board, wishes.split
+        made = route(function, wishes, board.present(split), self, lambda name, found: self._register(split, name, found))
+        board.declare(split, lambda declaration: declaration.lead_route(wishes.baseline, function, made.admit))
+        board.swap_in(split, made.swap)
+        return made.function
+
+    def _register(self, split: str, name: str, function: Version) -> None:
+        self._engine.board.declare(split, lambda declaration: declaration.take(name, function))
+
+    # Life
+
+    def configure(
+        self,
+        url: str | Store | None = None,
+        *,
+        namespace: str | None = None,
+        off: str | None = None,
+        off_file: str | None = None,
+    ) -> None:
+        """Set what the constructor was not told; before the router starts. For app factories."""
+        store = None if isinstance(url, str) else url
+        self._engine.configure(store, Settings(url if isinstance(url, str) else None, namespace, off, off_file))
+
+    def start(self) -> None:
+        """Read the environment, import what the store needs, start the daemon thread. Never waits for the store.
+
+        May be called again, does nothing then. Raises `ConfigurationError` for an address that cannot work.
+        """
+        self._engine.start()
+
+    def wait_ready(self, timeout: float = 2.0) -> bool:
+        """Start, and wait until something is loaded; False when that takes longer (seconds), or no store is set."""
+        return self._engine.wait_ready(timeout)
+
+    def close(self) -> None:
+        """Say goodbye to the fleet and stop following, within about a second. Every answer is a baseline then."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def status(self) -> Status:
+        """Say how this router stands: phase, mode of following, age, what is refused or lost."""
+        return self._engine.status()
+
+    def include(self, library: Router) -> None:
+        """Take over what a library declares on its own, inert router; from now on both are served by this one's store.
+
+        The library goes on declaring and deciding on its router; it never starts it.
+        """
+        theirs = library._engine
+        if theirs is self._engine:
+            return
+        if theirs.started:
+            raise ConfigurationError("an included router must not have started: a library declares and never starts")
+        library._engine = self._engine
+        self._engine.board.include(theirs.board)
+
+    def _read_table(self, table: dict[str, State]) -> None:
+        self._table = table

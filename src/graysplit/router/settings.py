@@ -1,0 +1,30 @@
+"""What a router is told: by arguments, and by the environment when it starts. Arguments win."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+
+class Settings(NamedTuple):
+    """A router's settings; None: not said, so the environment is asked."""
+
+    url: str | None = None  # GRAYSPLIT_URL
+    namespace: str | None = None  # GRAYSPLIT_NAMESPACE
+    off: str | None = None  # GRAYSPLIT_OFF
+    off_file: str | None = None  # GRAYSPLIT_OFF_FILE
+
+    def over(self, other: Settings) -> Settings:
+        """Lay what is said here over what was said before."""
+        return Settings(*(new if new is not None else old for new, old in zip(self, other, strict=True)))
+
+    def resolved(self) -> Settings:
+        """Fill what was not said from the environment."""
+        get = os.environ.get
+        return Settings(
+            self.url if self.url is not None else get("GRAYSPLIT_URL"),
+            self.namespace if self.namespace is not None else get("GRAYSPLIT_NAMESPACE", "default"),
+            # Break-glass holds for every router, however it was made: words are united, never replaced.
+            f"{self.off or ''},{get('GRAYSPLIT_OFF', '')}",
+            self.off_file if self.off_file is not None else get("GRAYSPLIT_OFF_FILE"),
+        )

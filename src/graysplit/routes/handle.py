@@ -1,0 +1,144 @@
+"""A handle: a split that is asked by code of its own, without a function for each version."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Final, Generic, TypeVar, cast
+
+from graysplit.context import MISSING, scope_get
+from graysplit.core.bucketing import hash32
+from graysplit.core.decision import Decision
+from graysplit.core.state import State
+from graysplit.routes import outcome
+from graysplit.routes.port import Chooser
+
+V_co = TypeVar("V_co", bound=str, covariant=True)
+
+_Decide = Callable[[object, "Mapping[str, object] | None"], "tuple[State, int, Decision]"]
+
+
+class Split(Generic[V_co]):
+    """The handle of one split, made by `Router.split`: it names versions, and the caller's code runs them.
+
+    `choose` and `decide` never raise and never wait. They tell one story in two texts, because a call between them
+    would cost a quarter of a decision; in both, all that can raise stands before the count, and the slow path
+    outside the `try`.
+    """
+
+    __slots__ = ("_chooser", "_state", "baseline", "name", "versions")
+
+    def __init__(self, name: str, versions: tuple[V_co, ...], state: State, chooser: Chooser) -> None:
+        """Read `state` until it is swapped; the first version is the code's baseline."""
+        self.name: Final = name
+        self.versions: Final = versions
+        self.baseline: Final = versions[0]
+        self._state = state
+        self._chooser: Final = chooser
+
+    def __repr__(self) -> str:
+        return f"<graysplit split '{self.name}': {', '.join(self.versions)}>"
+
+    def choose(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
+        """Give the version's name for a unit, the context's unless given; counted as an exposure."""
+        s = self._state
+        if s.special is None:
+            scope = scope_get()
+            try:
+                if scope is None:
+                    cls = unit.__class__  # an int left to `except` costs 25 times as much
+                    h = hash32(
+                        (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
+                        s.seed,
+                    )
+                    if h < s.threshold:
+                        next(s.c_new)
+                        return s.new  # type: ignore[return-value] # the names that the maker was given
+                    if s.runs is None:
+                        next(s.c_old)
+                        return s.old  # type: ignore[return-value]
+                    k = s.near[h >> 25]
+                    arm = s.arms[k if k >= 0 else bisect_right(s.runs, h)]
+                    next(arm[2])
+                    return arm[1]  # type: ignore[return-value]
+                kept, index = scope[s.key]
+                if kept == unit:
+                    next(s.counts.started[index].count)
+                    return s.names[index]  # type: ignore[return-value]
+            except Exception:  # noqa: BLE001, S110 - law 5: the slow path answers
+                pass
+        return cast("V_co", self._chooser.resolve(s, unit, attributes)[2].version)
+
+    def decide(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Decision:
+        """Give version, reason, revision and staleness; counted like `choose`, and as cheap outside a context."""
+        s = self._state
+        if s.special is None and scope_get() is None:
+            try:
+                cls = unit.__class__
+                h = hash32(
+                    (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
+                    s.seed,
+                )
+                if h < s.threshold:
+                    next(s.c_new)
+                    return s.d_new
+                if s.runs is None:
+                    next(s.c_old)
+                    return s.d_old
+                k = s.near[h >> 25]
+                arm = s.arms[k if k >= 0 else bisect_right(s.runs, h)]
+                next(arm[2])
+                return arm[3]
+            except Exception:  # noqa: BLE001, S110 - law 5: the slow path answers
+                pass
+        return self._chooser.resolve(s, unit, attributes)[2]
+
+    def attempt(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Attempt[V_co]:
+        """Give a block measured for the version it yields: what raises inside is that version's failure.
+
+        A plain `with`, also in async code: deciding never waits. May be entered many times, also within itself.
+        """
+        return Attempt(self._enter, unit, attributes)
+
+    def _enter(self, unit: object, attributes: Mapping[str, object] | None) -> tuple[State, int, Decision]:
+        """Decide for an attempt."""
+        return self._chooser.resolve(self._state, unit, attributes)
+
+    def _swap(self, state: State) -> None:
+        """Let questions asked from now on read another state."""
+        self._state = state
+
+
+class Attempt(Generic[V_co]):
+    """A measured block around an ad-hoc choice; decides anew at each entry."""
+
+    __slots__ = ("_attributes", "_decide", "_entered", "_unit")
+
+    def __init__(self, decide: _Decide, unit: object, attributes: Mapping[str, object] | None) -> None:
+        """Keep whom to decide for; nothing is decided yet."""
+        self._decide = decide
+        self._unit = unit
+        self._attributes = attributes
+        self._entered: list[tuple[State, int, bool]] = []
+
+    def __enter__(self) -> V_co:
+        """Decide, count the exposure, and give the version's name."""
+        state, index, decision = self._decide(self._unit, self._attributes)
+        evidence = decision.reason in outcome.EVIDENCE
+        if evidence:
+            outcome.entered(state, index)
+        self._entered.append((state, index, evidence))
+        return cast("V_co", decision.version)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Count how the block ended; the error passes through untouched."""
+        state, index, evidence = self._entered.pop()
+        if not evidence:
+            return
+        if error is None:
+            outcome.finished(state, index)
+        else:
+            outcome.failed(state, index, error)

@@ -1,0 +1,27 @@
+"""What routes need from the router above them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from graysplit.core.decision import Decision
+from graysplit.core.state import State
+
+
+class Chooser(Protocol):
+    """The slow path: whatever the straight line of a route or handle does not answer."""
+
+    def resolve(
+        self, state: State, unit: object, attributes: Mapping[str, object] | None
+    ) -> tuple[State, int, Decision]:
+        """Give the state decided on, the version's index in it, and the decision.
+
+        Wakes the router, looks at the open context, climbs the ladder and counts the exposure; never raises. The
+        unit is `context.MISSING` where the context's is meant, None where asking for it has failed.
+        """
+        ...
+
+
+# Called with a version's name and its function; puts it where the router compiles states from, or raises.
+Register = Callable[[str, Callable[..., Any]], None]  # Any: a version of whatever signature

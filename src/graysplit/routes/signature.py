@@ -1,0 +1,220 @@
+"""What a function takes, and whether a candidate takes every call that the baseline takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType, FunctionType
+from typing import Any, Final, NamedTuple
+
+from graysplit.errors import RegistrationError, SignatureMismatchError
+
+Function = Callable[..., Any]  # Any: a version of whatever signature
+
+# The kinds of parameters, numbered as inspect numbers them.
+POSITIONAL_ONLY: Final = 0
+POSITIONAL: Final = 1
+VAR_POSITIONAL: Final = 2
+KEYWORD_ONLY: Final = 3
+VAR_KEYWORD: Final = 4
+
+# Flags of a code object, as inspect names them (inspect costs 12 ms to load).
+_VARARGS: Final = 0x04
+_VARKEYWORDS: Final = 0x08
+_GENERATOR: Final = 0x20
+_COROUTINE: Final = 0x80
+_ITERABLE_COROUTINE: Final = 0x100
+_ASYNC_GENERATOR: Final = 0x200
+
+FUNCTION: Final = "function"
+COROUTINE: Final = "coroutine function"
+GENERATOR: Final = "generator"
+ASYNC_GENERATOR: Final = "async generator"
+LEGACY_COROUTINE: Final = "generator-based coroutine"
+
+
+_NO_FUNCTIONS: Final[tuple[type, ...]] = (classmethod, staticmethod, property, type)
+
+
+class Parameter(NamedTuple):
+    """One parameter; `optional` where it has a default or takes any number."""
+
+    name: str
+    kind: int
+    optional: bool
+
+    def __str__(self) -> str:
+        """Give it as people write it."""
+        return {VAR_POSITIONAL: "*", VAR_KEYWORD: "**"}.get(self.kind, "") + self.name
+
+
+class Shape(NamedTuple):
+    """What can be said of a function without running it."""
+
+    parameters: tuple[Parameter, ...]
+    mode: str
+
+    def of(self, *kinds: int) -> tuple[Parameter, ...]:
+        """Give the parameters of these kinds, in order."""
+        return tuple(parameter for parameter in self.parameters if parameter.kind in kinds)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All parameters' names."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+
+def shape_of(function: Function) -> Shape:
+    """Give a function's shape; plain functions are read from their code, other callables through inspect."""
+    if isinstance(function, FunctionType):
+        return Shape(tuple(_read(function)), _mode(function.__code__))
+    return _inspected(function)
+
+
+def described(function: object) -> str:
+    """Name a function or whatever else was given, as people know it."""
+    name = getattr(function, "__qualname__", None)
+    return f"'{name}'" if isinstance(name, str) else f"an object of type {type(function).__qualname__}"
+
+
+def check_candidate(split: str, version: str, baseline: Function, candidate: Function) -> None:
+    """Raise `SignatureMismatchError`, naming each difference, unless a candidate takes every call of the baseline.
+
+    Extra parameters are allowed where they have defaults. Defaults are compared by presence only: a routed call
+    hands the baseline's over.
+    """
+    given: object = candidate
+    if not callable(given) or isinstance(given, _NO_FUNCTIONS):
+        raise RegistrationError(
+            f"version '{version}' of split '{split}' cannot be {described(candidate)} ({type(candidate).__name__}): "
+            "register a plain function and call it from there"
+        )
+    found = tuple(_differences(shape_of(baseline), shape_of(candidate)))
+    if found:
+        raise SignatureMismatchError(split, version, found)
+
+
+def _read(function: FunctionType) -> Iterator[Parameter]:
+    code = function.__code__
+    names = code.co_varnames
+    count, only = code.co_argcount, code.co_kwonlyargcount
+    required = count - len(function.__defaults__ or ())
+    for place, name in enumerate(names[:count]):
+        kind = POSITIONAL_ONLY if place < code.co_posonlyargcount else POSITIONAL
+        yield Parameter(name, kind, place >= required)
+    after = count + only
+    if code.co_flags & _VARARGS:
+        yield Parameter(names[after], VAR_POSITIONAL, optional=True)
+        after += 1
+    for name in names[count : count + only]:
+        yield Parameter(name, KEYWORD_ONLY, name in (function.__kwdefaults__ or ()))
+    if code.co_flags & _VARKEYWORDS:
+        yield Parameter(names[after], VAR_KEYWORD, optional=True)
+
+
+def _mode(code: CodeType) -> str:
+    flags = code.co_flags
+    if flags & _ITERABLE_COROUTINE:
+        return LEGACY_COROUTINE
+    if flags & _ASYNC_GENERATOR:
+        return ASYNC_GENERATOR
+    if flags & _COROUTINE:
+        return COROUTINE
+    return GENERATOR if flags & _GENERATOR else FUNCTION
+
+
+def _inspected(function: Function) -> Shape:
+    """Read a callable that is no plain function: a partial, a bound method, an object, a C function."""
+    import inspect
+
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        raise RegistrationError(
+            f"the parameters of {described(function)} cannot be read: write a plain function that calls it"
+        ) from None
+    parameters = tuple(
+        Parameter(p.name, int(p.kind), p.default is not p.empty or p.kind in (VAR_POSITIONAL, VAR_KEYWORD))
+        for p in signature.parameters.values()
+    )
+    return Shape(parameters, _inspected_mode(function))
+
+
+def _inspected_mode(function: Function) -> str:
+    import inspect
+
+    asked = function
+    if not inspect.isroutine(function) and not hasattr(function, "func"):
+        asked = type(function).__call__  # an object: what it does is written in its class
+    if inspect.iscoroutinefunction(asked):
+        return COROUTINE
+    if inspect.isasyncgenfunction(asked):
+        return ASYNC_GENERATOR
+    return GENERATOR if inspect.isgeneratorfunction(asked) else FUNCTION
+
+
+def _differences(baseline: Shape, candidate: Shape) -> Iterator[str]:
+    if candidate.mode != baseline.mode:
+        yield f"the baseline is a {baseline.mode}, this is a {candidate.mode}"
+    yield from _positional_differences(baseline, candidate)
+    yield from _keyword_differences(baseline, candidate)
+
+
+def _positional_differences(baseline: Shape, candidate: Shape) -> Iterator[str]:
+    ours = candidate.of(POSITIONAL_ONLY, POSITIONAL)
+    theirs = baseline.of(POSITIONAL_ONLY, POSITIONAL)
+    for place, wanted in enumerate(theirs):
+        if place < len(ours):
+            yield from _paired(wanted, ours[place], place)
+        else:
+            yield from _left_over(wanted, candidate)
+    taken_by_name = {p.name for p in baseline.of(KEYWORD_ONLY)}
+    swallows = bool(baseline.of(VAR_POSITIONAL))
+    if swallows and not candidate.of(VAR_POSITIONAL):
+        yield f"it lacks '{baseline.of(VAR_POSITIONAL)[0]}'"
+    for extra in ours[len(theirs) :]:
+        if swallows:
+            yield f"its '{extra}' would take the first of '{baseline.of(VAR_POSITIONAL)[0]}'"
+        elif not extra.optional and extra.name not in taken_by_name:
+            yield f"its '{extra}' has no default, and the baseline does not have it"
+
+
+def _paired(wanted: Parameter, found: Parameter, place: int) -> Iterator[str]:
+    if wanted.kind == POSITIONAL and found.name != wanted.name:
+        yield f"parameter {place + 1} is '{found}' where the baseline has '{wanted}'"
+    elif wanted.kind == POSITIONAL and found.kind == POSITIONAL_ONLY:
+        yield f"'{found}' is positional-only here and can be named at the baseline"
+    if wanted.optional and not found.optional:
+        yield f"'{found}' has a default at the baseline and none here"
+
+
+def _left_over(wanted: Parameter, candidate: Shape) -> Iterator[str]:
+    """Say what becomes of a positional parameter beyond the candidate's own ones."""
+    if candidate.of(VAR_POSITIONAL) and (wanted.kind == POSITIONAL_ONLY or candidate.of(VAR_KEYWORD)):
+        return
+    if any(p.name == wanted.name for p in candidate.of(KEYWORD_ONLY)):
+        yield f"'{wanted}' is keyword-only here and not at the baseline"
+    else:
+        yield f"it lacks '{wanted}'"
+
+
+def _keyword_differences(baseline: Shape, candidate: Shape) -> Iterator[str]:
+    named = {p.name: p for p in candidate.of(POSITIONAL, KEYWORD_ONLY)}
+    first_free = len(baseline.of(POSITIONAL_ONLY, POSITIONAL))
+    filled = {p.name for p in candidate.of(POSITIONAL_ONLY, POSITIONAL)[:first_free]}
+    for wanted in baseline.of(KEYWORD_ONLY):
+        found = named.get(wanted.name)
+        if found is None or found.name in filled:
+            if not candidate.of(VAR_KEYWORD) or wanted.name in filled:
+                yield f"it lacks '{wanted}' by name"
+        elif wanted.optional and not found.optional:
+            yield f"'{wanted}' has a default at the baseline and none here"
+    if baseline.of(VAR_KEYWORD) and not candidate.of(VAR_KEYWORD):
+        yield f"it lacks '{baseline.of(VAR_KEYWORD)[0]}'"
+    known = {p.name for p in baseline.parameters}
+    yield from _unasked(candidate.of(KEYWORD_ONLY), known)
+
+
+def _unasked(parameters: Sequence[Parameter], known: set[str]) -> Iterator[str]:
+    for extra in parameters:
+        if not extra.optional and extra.name not in known:
+            yield f"its '{extra}' has no default, and the baseline does not have it"

@@ -1,0 +1,286 @@
+"""The text of a routed function: one straight line for each side, with the function's own parameters.
+
+Every name of the template begins with a prefix (`$` in this file) that no parameter begins with. What is not a
+parameter is a cell, so that the text reads nothing from the module whose globals it shares.
+
+Rules of the text, each held by a test:
+* whatever of ours can raise stands before the count, so that nothing is counted twice;
+* the slow path is never called inside an `except`, or the `__context__` of what a version raises would lie;
+* a version is called from this frame only: one frame in a traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import indent
+from typing import Final, NamedTuple
+
+from graysplit.core.state import NEAR
+from graysplit.routes.signature import (
+    ASYNC_GENERATOR,
+    COROUTINE,
+    FUNCTION,
+    GENERATOR,
+    KEYWORD_ONLY,
+    POSITIONAL_ONLY,
+    VAR_POSITIONAL,
+    Parameter,
+    Shape,
+)
+from graysplit.routes.unit import Reading
+
+_OPENING: Final = {FUNCTION: "def", GENERATOR: "def", COROUTINE: "async def", ASYNC_GENERATOR: "async def"}
+_CALLING: Final = {FUNCTION: "", GENERATOR: "yield from ", COROUTINE: "await "}
+
+_CHOICE: Final = """\
+$s = $state
+$hit = None
+if $s.special is None:
+    $scope = $scope_get()
+    try:
+        if $scope is None:
+            $hit = ($h := $hash32({encoded}, $s.seed)) < $s.threshold
+        else:
+            $u, $k = $scope[$s.key]
+            if $u == {unit}:
+                $h = ~$k
+                $hit = $k == 1
+    except $Exception:
+        $hit = None
+"""
+# Without a unit of its own a route takes the context's: nothing to hash here, only what the request has kept.
+_AMBIENT_CHOICE: Final = """\
+$s = $state
+$hit = None
+if $s.special is None:
+    $scope = $scope_get()
+    if $scope is not None:
+        $u, $k = $scope.get($s.key, $nothing)
+        if $u is $MISSING:
+            $h = ~$k
+            $hit = $k == 1
+"""
+_NEW: Final = """\
+if $hit:
+    $next($s.c_new)
+    $f = $s.f_new
+    try:
+        {run}
+    except $BaseException as $e:
+        $failed($s, 1, $e)
+        raise
+    $next($s.e_new)
+    return{result}
+"""
+_NEW_WITH_FALLBACK: Final = """\
+if $hit:
+    $next($s.c_new)
+    $f = $s.f_new
+    try:
+        {run}
+    except $Exception as $e:
+        $failed($s, 1, $e)
+    except $BaseException as $e:
+        $failed($s, 1, $e)
+        raise
+    else:
+        $next($s.e_new)
+        return{result}
+    $f = $s.f_old
+    return {again}
+"""
+_OLD: Final = """\
+$next($s.c_old)
+$f = $s.f_old
+try:
+    {last}
+except $BaseException as $e:
+    $failed($s, 0, $e)
+    raise
+{end}"""
+# The baseline's lines stand twice: a test more would be paid by every plain percentage. A kept index stands as its
+# complement, below zero, where no hash is.
+_NOT_NEW: Final = """\
+if $hit is not None:
+    if $s.runs is None:
+        {old}
+    if $h < 0:
+        $i = ~$h
+    else:
+        $k = $s.near[$h >> {near}]
+        $i = $s.lane_of[$k if $k >= 0 else $bisect_right($s.runs, $h)]
+    if not $i:
+        {old}
+    $n, $count, $f, $counted = $s.lanes[$i]
+    $next($count)
+else:
+"""
+_OTHER: Final = """\
+try:
+    {run}
+except $BaseException as $e:
+    if $counted:
+        $failed($s, $n, $e)
+    raise
+if $counted:
+    $finished($s, $n)
+return{result}
+"""
+_OTHER_WITH_FALLBACK: Final = """\
+try:
+    {run}
+except $Exception as $e:
+    if $counted:
+        $failed($s, $n, $e)
+    if not $n:
+        raise
+except $BaseException as $e:
+    if $counted:
+        $failed($s, $n, $e)
+    raise
+else:
+    if $counted:
+        $finished($s, $n)
+    return{result}
+$f = $s.calls[0] or $baseline
+return {again}
+"""
+# PEP 525 has no `yield from`: each step is taken outside the handler, so that no context is added.
+_DELEGATION: Final = """\
+$g = $f({arguments})
+$step = $g.__anext__()
+try:
+    while True:
+        $r = await $step
+        try:
+            $step = $g.asend((yield $r))
+        except $BaseException as $e:
+            $step = $g.athrow($passed_on($e))
+except $StopAsyncIteration:
+    pass"""
+
+
+class Plan(NamedTuple):
+    """What a routed function's text depends on."""
+
+    shape: Shape
+    prefix: str
+    readings: Sequence[Reading]
+    attributes: Reading | None
+    annotation: str  # of the parameter that is the unit: "str", "int" or anything else
+    fallback: bool
+
+
+def free_prefix(shape: Shape) -> str:
+    """Give a prefix that no parameter begins with."""
+    prefix = "gs_"
+    while any(name.startswith(prefix) for name in shape.names):
+        prefix += "_"
+    return prefix
+
+
+def text(plan: Plan, objects: Sequence[str]) -> str:
+    """Give the source of the factory that makes a routed function and the function that swaps its state."""
+    body = "".join(_body(plan))
+    lines = [
+        f"def $make({', '.join(['$state', *objects])}):",
+        f"    {_OPENING[plan.shape.mode]} $routed({_parameters(plan.shape)}):",
+        indent(body, " " * 8),
+        "    def $swap($new):",
+        "        nonlocal $state",
+        "        $state = $new",
+        "    return $routed, $swap",
+        "",
+    ]
+    return "\n".join(lines).replace("$", plan.prefix)
+
+
+def _body(plan: Plan) -> Iterator[str]:
+    unit, ambient = _unit(plan), _is_ambient(plan)
+    yield from _unit_lines(plan)
+    yield _AMBIENT_CHOICE if ambient else _CHOICE.format(unit=unit, encoded=_encoded(unit, plan.annotation))
+    run = _run(plan)
+    yield _filled(_NEW_WITH_FALLBACK if plan.fallback else _NEW, run)
+    yield _filled(_NOT_NEW, {"old": _filled(_OLD, run), "near": str(NEAR)})
+    yield indent(_asking(plan, unit), "    ")
+    yield _filled(_OTHER_WITH_FALLBACK if plan.fallback else _OTHER, run)
+
+
+def _filled(template: str, blanks: Mapping[str, str]) -> str:
+    """Fill a template's blanks; text of several lines is indented as deep as its blank stands."""
+    lines: list[str] = []
+    for line in template.splitlines():
+        depth = line[: len(line) - len(line.lstrip())]
+        lines += [f"{depth}{filled}" for filled in line.strip().format(**blanks).splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def _unit(plan: Plan) -> str:
+    """Give the expression of the unit: a parameter as it is, or the variable that holds what was read."""
+    first = plan.readings[0]
+    if len(plan.readings) == 1 and (first.parameter or _is_ambient(plan)):
+        return first.expression
+    return "$unit"
+
+
+def _is_ambient(plan: Plan) -> bool:
+    return len(plan.readings) == 1 and plan.readings[0].expression == plan.prefix + "MISSING"
+
+
+def _unit_lines(plan: Plan) -> Iterator[str]:
+    """Read a unit that is no bare parameter, once; what raises gives none."""
+    if _unit(plan) != "$unit":
+        return
+    for number, reading in enumerate(plan.readings):
+        asked = f"try:\n    $unit = {reading.expression}\nexcept $Exception:\n    $unit = None\n"
+        yield f"if not $is_unit($unit):\n{indent(asked, '    ')}" if number else asked
+
+
+def _encoded(unit: str, annotation: str) -> str:
+    """Give the bytes to hash. An int left to the `except` would cost 25 times as much."""
+    if annotation == "str":
+        return f"{unit}.encode() or None"
+    text, number = f"{unit}.encode() if $c is $str", f"b'%d' % {unit} if $c is $int"
+    first, second = (number, text) if annotation == "int" else (text, number)
+    first = first.replace("$c", f"($c := {unit}.__class__)")
+    return f"({first} else {second} else None) or None"
+
+
+def _asking(plan: Plan, unit: str) -> str:
+    if plan.attributes is None:
+        return f"$s, $n, $f, $counted = $slow($s, {unit}, None)\n"
+    return (
+        f"$v, $a = {unit}, None\n"
+        "if $s.special is not None:\n"
+        "    try:\n"
+        f"        $a = {plan.attributes.expression}\n"
+        "    except $Exception:\n"
+        "        $v = None\n"
+        "$s, $n, $f, $counted = $slow($s, $v, $a)\n"
+    )
+
+
+def _run(plan: Plan) -> dict[str, str]:
+    """Give the text that runs a version to its end, and what is returned after it."""
+    arguments = ", ".join(_handed_over(parameter) for parameter in plan.shape.parameters)
+    if plan.shape.mode == ASYNC_GENERATOR:
+        steps = _DELEGATION.format(arguments=arguments)
+        return {"run": steps, "last": steps, "end": "return", "result": "", "again": ""}
+    call = f"{_CALLING[plan.shape.mode]}$f({arguments})"
+    last = f"return ({call})" if plan.shape.mode == GENERATOR else f"return {call}"
+    return {"run": f"$r = {call}", "last": last, "end": "", "result": " $r", "again": call}
+
+
+def _handed_over(parameter: Parameter) -> str:
+    return f"{parameter.name}={parameter.name}" if parameter.kind == KEYWORD_ONLY else str(parameter)
+
+
+def _parameters(shape: Shape) -> str:
+    """Give the parameters without defaults: the function's own default objects are put in place afterwards."""
+    parts = [str(parameter) for parameter in shape.of(POSITIONAL_ONLY)]
+    parts += ["/"] if parts else []
+    for parameter in shape.parameters[len(shape.of(POSITIONAL_ONLY)) :]:
+        if parameter.kind == KEYWORD_ONLY and "*" not in parts and not shape.of(VAR_POSITIONAL):
+            parts.append("*")
+        parts.append(str(parameter))
+    return ", ".join(parts)

@@ -1,0 +1,182 @@
+"""Where a routed call finds its unit and attributes: resolved once, at decoration, against the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from keyword import iskeyword
+from typing import Final, NamedTuple, TypeAlias, cast
+
+from graysplit.context import MISSING, scope_get
+from graysplit.core.bucketing import encode_unit
+from graysplit.errors import RegistrationError, nearest
+from graysplit.routes.signature import (
+    COROUTINE,
+    FUNCTION,
+    KEYWORD_ONLY,
+    POSITIONAL,
+    POSITIONAL_ONLY,
+    VAR_KEYWORD,
+    VAR_POSITIONAL,
+    Shape,
+    described,
+    shape_of,
+)
+
+
+class Attribute:
+    """A unit that is an attribute of the open context; made by `attribute`."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        """Keep the attribute's name."""
+        self.name = name
+
+    def __repr__(self) -> str:
+        """Give it as it was written."""
+        return f"graysplit.attribute({self.name!r})"
+
+    def __call__(self) -> object:
+        """Give the open context's attribute, or None."""
+        scope = scope_get()
+        return scope.attributes.get(self.name) if scope is not None else None
+
+
+def attribute(name: str) -> Attribute:
+    """Name an attribute of the open context as a route's unit."""
+    return Attribute(name)
+
+
+class _Instance:
+    """Stands for the process itself as the unit."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "graysplit.INSTANCE"
+
+
+INSTANCE: Final = _Instance()
+
+_Named: TypeAlias = str | Callable[..., object]
+_Single: TypeAlias = str | Attribute | _Instance | Callable[..., object] | None
+UnitSpec: TypeAlias = "str | Attribute | _Instance | Callable[..., object] | tuple[UnitSpec, ...] | None"
+AttributesSpec: TypeAlias = Mapping[str, _Named] | Callable[..., Mapping[str, object]] | None
+
+
+class Reading(NamedTuple):
+    """A Python expression over the parameters, and the objects that it names beside them."""
+
+    expression: str
+    objects: Mapping[str, object] = {}
+    parameter: str | None = None  # where the expression is a parameter and nothing else
+
+
+class Place(NamedTuple):
+    """The function at which a spec is resolved; what it is called in errors, and the template's prefix."""
+
+    split: str
+    function: str
+    shape: Shape
+    prefix: str
+
+
+def is_unit(value: object) -> bool:
+    """Say whether a value of a tuple is taken, or the next one asked."""
+    return encode_unit(value) is not None
+
+
+def read_unit(spec: UnitSpec, place: Place) -> tuple[Reading, ...]:
+    """Give the readings of a unit spec in the order in which they are tried."""
+    specs = tuple(_flat(spec))
+    if not specs:
+        raise _refusal(place, "unit=() names nothing: leave unit out to take the context's")
+    return tuple(_read(one, place, f"unit{number}") for number, one in enumerate(specs))
+
+
+def read_attributes(spec: AttributesSpec, place: Place) -> Reading | None:
+    """Give the expression of a mapping of attributes, or None where a route has none of its own."""
+    if spec is None:
+        return None
+    if callable(spec):
+        return _called(spec, place, "attributes")
+    parts: list[str] = []
+    objects: dict[str, object] = {}
+    for number, (name, one) in enumerate(spec.items()):
+        reading = _read(one, place, f"attribute{number}")
+        key = f"{place.prefix}key{number}"  # not as text: names may hold anything, also the template's marks
+        parts.append(f"{key}: {reading.expression}")
+        objects.update(reading.objects, **{key: name})
+    return Reading("{" + ", ".join(parts) + "}", objects)
+
+
+def _flat(spec: UnitSpec) -> Iterator[_Single]:
+    if not isinstance(spec, tuple):
+        yield spec
+        return
+    for one in cast("tuple[UnitSpec, ...]", spec):  # type: ignore[redundant-cast] # pyright narrows to tuple[Unknown]
+        yield from _flat(one)
+
+
+def _read(spec: _Single, place: Place, label: str) -> Reading:
+    if spec is None:
+        name = place.prefix + "MISSING"
+        return Reading(name, {name: MISSING})
+    if isinstance(spec, str):
+        return _path(spec, place)
+    if isinstance(spec, _Instance):
+        raise _refusal(
+            place, "unit=graysplit.INSTANCE is not served yet: name a parameter, or pass the host's name as unit"
+        )
+    if callable(spec):
+        return _called(spec, place, label)
+    raise _refusal(place, f"{described(spec)} is no unit: give a parameter's name, a path or a callable")
+
+
+def _path(path: str, place: Place) -> Reading:
+    first, *rest = path.split(".")
+    if not all(part.isidentifier() and not iskeyword(part) for part in (first, *rest)):
+        raise _refusal(place, f"{path!r} is no path: write a parameter's name, or user.id")
+    kinds = {parameter.name: parameter.kind for parameter in place.shape.parameters}
+    if first not in kinds:
+        raise _refusal(place, _unknown(path, first, place.shape))
+    if kinds[first] in (VAR_POSITIONAL, VAR_KEYWORD):
+        raise _refusal(place, f"{path!r} takes any number of values: pick one, as in unit=lambda {first}: {first}[...]")
+    return Reading(path, {}, first if not rest else None)
+
+
+def _unknown(path: str, name: str, shape: Shape) -> str:
+    found = nearest(name, shape.names)
+    hint = f" Did you mean '{found}'?" if found else ""
+    known = ", ".join(str(parameter) for parameter in shape.parameters) or "none"
+    asked = f"{path!r} begins with" if path != name else "there is"
+    wrapped = all(parameter.kind in (VAR_POSITIONAL, VAR_KEYWORD) for parameter in shape.parameters)
+    below = " If another decorator replaced the function, put the route under it, next to the def." if wrapped else ""
+    return f"{asked} no parameter '{name}' (parameters: {known}).{hint}{below}"
+
+
+def _called(function: Callable[..., object], place: Place, label: str) -> Reading:
+    shape = shape_of(function)
+    if shape.mode != FUNCTION:
+        why = "a decision never waits" if shape.mode == COROUTINE else "it must return one value"
+        raise _refusal(place, f"{described(function)} is a {shape.mode}, but {why}: give a plain function")
+    name = place.prefix + label
+    return Reading(f"{name}({', '.join(_picked(shape, function, place))})", {name: function})
+
+
+def _picked(shape: Shape, function: Callable[..., object], place: Place) -> Iterator[str]:
+    """Give the arguments of a picking callable: the routed function's parameters of the same names."""
+    by_place = True
+    for parameter in shape.of(POSITIONAL_ONLY, POSITIONAL, KEYWORD_ONLY):
+        name = parameter.name
+        by_place = by_place and parameter.kind != KEYWORD_ONLY
+        if name in place.shape.names:
+            yield name if by_place else f"{name}={name}"
+        elif parameter.optional:
+            by_place = False
+        else:
+            raise _refusal(place, f"{described(function)} asks for '{name}', but {_unknown(name, name, place.shape)}")
+
+
+def _refusal(place: Place, reason: str) -> RegistrationError:
+    return RegistrationError(f"split '{place.split}', function '{place.function}': {reason}")

@@ -1,0 +1,227 @@
+"""Make the plain function that stands in for a baseline for life; what it reads is swapped, never itself."""
+
+from __future__ import annotations
+
+import linecache
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from types import FunctionType, MappingProxyType
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+from graysplit.context import MISSING, scope_get
+from graysplit.core.bucketing import hash32
+from graysplit.core.state import BASELINE, State, with_baseline
+from graysplit.errors import RegistrationError
+from graysplit.routes import outcome
+from graysplit.routes.port import Chooser, Register
+from graysplit.routes.signature import (
+    COROUTINE,
+    FUNCTION,
+    LEGACY_COROUTINE,
+    Function,
+    check_candidate,
+    described,
+    shape_of,
+)
+from graysplit.routes.template import Plan, free_prefix, text
+from graysplit.routes.unit import AttributesSpec, Place, Reading, UnitSpec, is_unit, read_attributes, read_unit
+
+F = TypeVar("F", bound=Function)
+
+_Slow = Callable[[State, object, object], "tuple[State, int, Function, bool]"]
+_Swap = Callable[[State], None]
+
+_MORE_ANNOTATIONS: Final = ("__annotate__", "__type_params__")  # of Python 3.14 and 3.12
+
+
+class Wishes(NamedTuple):
+    """How a function is to be routed."""
+
+    split: str
+    baseline: str = "old"
+    unit: UnitSpec = None
+    attributes: AttributesSpec = None
+    fallback: bool = False
+
+
+class Route:
+    """One routed function as the router holds it."""
+
+    __slots__ = ("_registered", "_swaps", "baseline", "function", "original", "split", "versions")
+
+    def __init__(self, original: FunctionType, wishes: Wishes, chooser: Chooser) -> None:
+        """Make the function; it may be called after the first swap."""
+        self.split = wishes.split
+        self.baseline = wishes.baseline
+        self.original = original
+        self._registered: dict[str, Function] = {wishes.baseline: original}
+        self.versions: Mapping[str, Function] = MappingProxyType(self._registered)
+        function, self._swaps = _build(original, wishes, _slow(chooser, original))
+        self.function = function
+
+    def admit(self, version: str, function: Function) -> None:
+        """Take a candidate in, or raise `SignatureMismatchError`; it is called from the next swap on."""
+        check_candidate(self.split, version, self.original, function)
+        self._registered[version] = function
+
+    def swap(self, state: State) -> None:
+        """Let calls that begin from now on read another state."""
+        # The store may know another baseline than the code; in doubt the code's answers (law 5).
+        self._swaps(state if state.f_old is not None else with_baseline(state, self.original))
+
+
+def route(function: Function, wishes: Wishes, state: State, chooser: Chooser, register: Register) -> Route:
+    """Make the routed function of a baseline, reading `state` until it is swapped.
+
+    Costs about a third of a millisecond, once. `register` is what `.version(name)` hands candidates to.
+    """
+    original = _plain(function, wishes)
+    made = Route(original, wishes, chooser)
+    _dress(made.function, original)
+    _equip(made.function, made, register)
+    made.swap(state)
+    return made
+
+
+def _plain(function: Function, wishes: Wishes) -> FunctionType:
+    """Refuse whatever a generated function could not stand in for."""
+    where = f"split '{wishes.split}': "
+    if not isinstance(function, FunctionType):
+        raise RegistrationError(
+            f"{where}{described(function)} ({type(function).__name__}) cannot be routed: "
+            "route a plain function (def or async def) and call it from there; other decorators go outside the route"
+        )
+    mode = shape_of(function).mode
+    if mode == LEGACY_COROUTINE:
+        raise RegistrationError(f"{where}{described(function)} is a {mode}: write it as async def to route it")
+    if wishes.fallback and mode not in (FUNCTION, COROUTINE):
+        raise RegistrationError(
+            f"{where}fallback=True runs the baseline after the candidate, which a {mode} that has already given items "
+            "cannot undo: leave it out, or route a function"
+        )
+    return function
+
+
+def _build(original: FunctionType, wishes: Wishes, slow: _Slow) -> tuple[FunctionType, _Swap]:
+    shape = shape_of(original)
+    prefix = free_prefix(shape)
+    place = Place(wishes.split, original.__qualname__, shape, prefix)
+    readings = read_unit(wishes.unit, place)
+    attributes = read_attributes(wishes.attributes, place)
+    annotation = _annotation(original, readings[0].parameter if len(readings) == 1 else None)
+    plan = Plan(shape, prefix, readings, attributes, annotation, wishes.fallback)
+    objects = _objects(prefix, (*readings, *((attributes,) if attributes else ())))
+    objects[prefix + "slow"] = slow
+    objects[prefix + "baseline"] = original
+    source = text(plan, tuple(objects))
+    filename = _listed(wishes.split, source)
+    # The function's own globals, for whoever resolves its annotations by `__globals__`; the text reads none of them.
+    namespace: dict[str, Any] = {}  # Any: what exec leaves there
+    exec(compile(source, filename, "exec", dont_inherit=True), original.__globals__, namespace)  # noqa: S102 - our text
+    return cast("tuple[FunctionType, _Swap]", namespace[prefix + "make"](None, **objects))
+
+
+def _objects(prefix: str, readings: tuple[Reading, ...]) -> dict[str, object]:
+    """Give what the text names beside parameters and state."""
+    ours: dict[str, object] = {
+        "BaseException": BaseException,
+        "Exception": Exception,
+        "StopAsyncIteration": StopAsyncIteration,
+        "MISSING": MISSING,
+        "bisect_right": bisect_right,
+        "failed": outcome.failed,
+        "finished": outcome.finished,
+        "hash32": hash32,
+        "int": int,
+        "is_unit": is_unit,
+        "next": next,
+        "nothing": (None, -1),
+        "passed_on": _passed_on,
+        "scope_get": scope_get,
+        "str": str,
+    }
+    named = {prefix + name: value for name, value in ours.items()}
+    for reading in readings:
+        named.update(reading.objects)
+    return named
+
+
+def _slow(chooser: Chooser, original: FunctionType) -> _Slow:
+    """Make what the text asks beside its straight line: the state decided on, the index, the function, evidence."""
+
+    def slow(state: State, unit: object, given: object) -> tuple[State, int, Function, bool]:
+        try:
+            attributes = cast("Mapping[str, object] | None", given)
+            if given is not None and not isinstance(given, Mapping):
+                unit, attributes = (
+                    None,
+                    None,
+                )  # a callable that answers with anything else is as good as one that raises
+            found, index, decision = chooser.resolve(state, unit, attributes)
+            return found, index, found.calls[index] or original, decision.reason in outcome.EVIDENCE
+        except Exception:  # noqa: BLE001 - law 5: in doubt, the baseline
+            return state, BASELINE, original, False
+
+    return slow
+
+
+def _passed_on(error: BaseException) -> BaseException:
+    """Take the generated frame out of what is thrown into an async generator: it will be passed again."""
+    trace = error.__traceback__
+    return error.with_traceback(trace.tb_next if trace else None)
+
+
+def _annotation(function: FunctionType, parameter: str | None) -> str:
+    try:
+        found = function.__annotations__.get(parameter) if parameter else None
+    except Exception:  # noqa: BLE001 - Python 3.14 evaluates here, and names may not exist yet
+        return ""
+    return found if isinstance(found, str) else getattr(found, "__name__", "")
+
+
+def _listed(split: str, source: str) -> str:
+    """Give the file name under which tracebacks find the text."""
+    name, number = f"<graysplit {split}>", 1
+    while name in linecache.cache and "".join(linecache.getlines(name)) != source:
+        number += 1
+        name = f"<graysplit {split} {number}>"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    return name
+
+
+def _dress(routed: FunctionType, original: FunctionType) -> None:
+    """Give the routed function the looks of the original; its defaults are the same objects."""
+    routed.__code__ = routed.__code__.replace(
+        co_name=original.__code__.co_name, co_qualname=original.__code__.co_qualname
+    )
+    routed.__name__ = original.__name__
+    routed.__qualname__ = original.__qualname__
+    routed.__module__ = original.__module__
+    routed.__doc__ = original.__doc__
+    routed.__defaults__ = original.__defaults__
+    routed.__kwdefaults__ = dict(original.__kwdefaults__) if original.__kwdefaults__ else None
+    if hasattr(original, "__annotate__"):
+        for name in _MORE_ANNOTATIONS:
+            setattr(routed, name, getattr(original, name))
+    else:
+        routed.__annotations__ = original.__annotations__
+    routed.__dict__.update(original.__dict__)
+    routed.__dict__["__wrapped__"] = original
+
+
+def _equip(routed: FunctionType, made: Route, register: Register) -> None:
+    def version(name: str) -> Callable[[F], F]:
+        """Register the decorated function as a candidate; it is handed back untouched."""
+        if name == made.baseline:
+            raise RegistrationError(
+                f"split '{made.split}': '{name}' is the baseline, which the route itself declares: "
+                "give the candidate another name"
+            )
+
+        def take(function: F) -> F:
+            register(name, function)
+            return function
+
+        return take
+
+    routed.__dict__.update(version=version, versions=made.versions, split=made.split)

@@ -1,0 +1,26 @@
+-- Write a process's heartbeat, and drop those that have been silent too long.
+--
+-- KEYS  1 fleet:seen      zset: boot id -> server time in ms of its last heartbeat
+--       2 fleet:about     hash: boot id -> JSON: host, pid, library, declared splits
+--       3 fleet:receipts  hash: boot id -> JSON: what it does now
+-- ARGV  1 boot id  2 receipt  3 about, or '' to leave it as it is  4 silence in ms after which a process is dropped
+-- Gives {server time in ms, '1' if its about is known}.
+
+local boot, receipt, about, forget = unpack(ARGV, 1, 4)
+local now = now_ms()
+local silent = redis.call('ZRANGE', KEYS[1], '-inf', string.format('(%.0f', now - tonumber(forget)), 'BYSCORE',
+  'LIMIT', 0, 100)
+
+-- ZREM comes first: it is allowed when the server is out of memory, and after it everything else is.
+redis.call('ZREM', KEYS[1], '')
+for _, gone in ipairs(silent) do
+  redis.call('ZREM', KEYS[1], gone)
+  redis.call('HDEL', KEYS[2], gone)
+  redis.call('HDEL', KEYS[3], gone)
+end
+redis.call('ZADD', KEYS[1], now, boot)
+redis.call('HSET', KEYS[3], boot, receipt)
+if about ~= '' then
+  redis.call('HSET', KEYS[2], boot, about)
+end
+return { now, redis.call('HGET', KEYS[2], boot) and '1' or '0' }

@@ -1,0 +1,115 @@
+-- Write a history entry for each split whose weights or stops were edited past graysplit. Processes that race book once.
+--
+-- KEYS  1 booked  hash: 'weights <field>' and 'stops <field>' as the history knows them
+--       2 log     stream: one entry per change
+--       3 meta    hash: revision, release:<field> -> '<change id> <ms>'
+--       4 plans   hash: checkout -> a plan's progress; an edit from outside ends it
+-- ARGV  1 actor  2 a random id: the entries' change ids are this and a number  3 cause  4 entries to keep in the log
+--       and keys that are only read, hence not declared (the caller may not write them; the same slot):
+--       5 weights  hash: checkout/new -> percent or 'preview'
+--       6 stops    hash: checkout/new, checkout or * -> a text for people
+-- Gives the number of entries written.
+
+local BOOKED, LOG, META, PLANS = unpack(KEYS, 1, 4)
+local actor, id, cause, keep, WEIGHTS, STOPS = unpack(ARGV, 1, 6)
+local weights, weight_fields = read(WEIGHTS)
+local stops, stop_fields = read(STOPS)
+local booked, booked_fields, fault = read(BOOKED)
+if fault then
+  return 0
+end
+local weights_stand = weights ~= nil and weights['_'] ~= nil
+local stops_stand = stops ~= nil and stops['_'] ~= nil
+local _, log_fault = try('XREVRANGE', LOG, '+', '-', 'COUNT', 1)
+if log_fault or lost(META) or not (weights_stand or stops_stand) then
+  return 0
+end
+
+-- Every difference, as {where, before or false, after or false}, by split.
+local edits, splits = {}, {}
+local function note(where, field, before, after)
+  local split = split_of(field)
+  if not edits[split] then
+    edits[split] = { before = {}, after = {} }
+    splits[#splits + 1] = split
+  end
+  table.insert(edits[split].before, { where, before })
+  table.insert(edits[split].after, { where, after })
+end
+local function compare(name, fields, found)
+  for _, field in ipairs(fields) do
+    local where = name .. ' ' .. field
+    if field ~= '_' and booked[where] ~= found[field] then
+      note(where, field, booked[where] or false, found[field])
+    end
+  end
+end
+if weights_stand then
+  compare('weights', weight_fields, weights)
+end
+if stops_stand then
+  compare('stops', stop_fields, stops)
+end
+for _, where in ipairs(booked_fields) do
+  local name, field = string.match(where, '^(%a+) (.*)$')
+  local gone = (name == 'weights' and weights_stand and not weights[field])
+    or (name == 'stops' and stops_stand and not stops[field])
+  if gone then
+    note(where, field, booked[where], false)
+  end
+end
+table.sort(splits)
+if #splits == 0 and booked['_'] then
+  return 0
+end
+
+-- HDEL comes first: it is allowed when the server is out of memory, and after it everything else is.
+redis.call('HDEL', BOOKED, '*')
+local known = booked['_']
+if not known then -- the books themselves were lost: what stands is taken as known
+  redis.call('HSET', BOOKED, '_', '1')
+end
+for _, split in ipairs(splits) do
+  for _, pair in ipairs(edits[split].after) do
+    if pair[2] then
+      redis.call('HSET', BOOKED, pair[1], pair[2])
+    else
+      redis.call('HDEL', BOOKED, pair[1])
+    end
+  end
+end
+if not known then
+  return 0
+end
+
+-- A release begins where the weight in force was zero and is not any more.
+local started = {}
+local function stopped(field, is)
+  return is(field) or is(split_of(field)) or is('*')
+end
+if weights_stand and stops_stand then
+  for _, field in ipairs(weight_fields) do
+    local split = split_of(field)
+    if split ~= field and more(weights[field]) and not stopped(field, function(f) return stops[f] ~= nil end) then
+      local was = more(booked['weights ' .. field])
+        and not stopped(field, function(f) return booked['stops ' .. f] ~= nil end)
+      if not was then
+        started[#started + 1] = field
+      end
+    end
+  end
+end
+local now = now_ms()
+for number, split in ipairs(splits) do
+  local change = id .. '-' .. number
+  for _, field in ipairs(started) do
+    if split == '*' or split_of(field) == split then
+      redis.call('HSET', META, 'release:' .. field, change .. ' ' .. string.format('%.0f', now))
+    end
+  end
+  try('HDEL', PLANS, split)
+  local revision = try('HINCRBY', META, 'revision', 1) or 0
+  redis.call('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', change, 'rev', revision, 'split', split, 'cause', cause,
+    'actor', actor, 'why', '', 'from', object(edits[split].before), 'to', object(edits[split].after))
+end
+return #splits

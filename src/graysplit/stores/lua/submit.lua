@@ -1,0 +1,110 @@
+-- One compare-and-set change: all of it happens, or nothing.
+--
+-- KEYS  1 weights  hash: checkout/new -> percent or 'preview'
+--       2 stops    hash: checkout/new, checkout or * -> a text for people
+--       3 splits   hash: checkout -> definition, JSON
+--       4 meta     hash: revision, schema, lineage, release:<field> -> '<change id> <ms>'
+--       5 booked   hash: 'weights <field>' and 'stops <field>' as the history knows them
+--       6 log      stream: one entry per change
+-- ARGV  1 change id  2 split  3 cause  4 actor  5 why  6 from (JSON)  7 to (JSON)
+--       8 server time in ms of the reading that is compared  9 '1' if it raises  10 a raise's longest age in ms
+--       11 entries to keep in the log  12 '1' if it may have been sent before
+--       then three lists, each after its length: expectations and writes as (number of key, field, '1' or '0' for
+--       absent, text), and the fields whose release begins
+-- Gives {'ok', revision, ms}, {'again', revision, ms, from, to}, {'conflict', number of the expectation, '1' or '0',
+--       text}, {'late', ms} or {'corrupt', name of the key, reason}.
+
+local NAMES = { 'weights', 'stops', 'splits', 'meta', 'booked', 'log' }
+local id, split, cause, actor, why, from, to = unpack(ARGV, 1, 7)
+local read_at, raises, window, keep, attempt = tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10]), ARGV[11], ARGV[12]
+local now = now_ms()
+
+local at = 13
+local function places()
+  local list, count = {}, tonumber(ARGV[at])
+  at = at + 1
+  for i = 1, count do
+    list[i] = { key = tonumber(ARGV[at]), field = ARGV[at + 1], present = ARGV[at + 2] == '1', text = ARGV[at + 3] }
+    at = at + 4
+  end
+  return list
+end
+local expectations, writes = places(), places()
+local begins = {}
+for i = 1, tonumber(ARGV[at]) do
+  begins[i] = ARGV[at + i]
+end
+
+-- Everything is read and judged before the first write: a script that fails half way keeps its first half.
+if attempt == '1' then
+  local again = answered(KEYS[6], id, now)
+  if again then
+    return again
+  end
+end
+local faults, missing = {}, 0
+for i = 1, 4 do
+  faults[i] = lost(KEYS[i])
+  if faults[i] == 'missing' then
+    missing = missing + 1
+  end
+end
+local fresh = missing == 4
+for i = 1, 4 do
+  if faults[i] and not fresh then
+    return { 'corrupt', NAMES[i], faults[i] }
+  end
+end
+local booked, fault = try('HGET', KEYS[5], '_')
+if fault then
+  return { 'corrupt', NAMES[5], fault }
+end
+local last
+last, fault = try('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)
+if fault then
+  return { 'corrupt', NAMES[6], fault }
+end
+if not fresh then
+  local revision = redis.call('HGET', KEYS[4], 'revision') or '0'
+  if not string.match(revision, '^%d+$') then
+    return { 'corrupt', NAMES[4], 'holding a revision that is no number' }
+  end
+end
+for i, expect in ipairs(expectations) do
+  local found = redis.call('HGET', KEYS[expect.key], expect.field)
+  if found ~= (expect.present and expect.text) then
+    return { 'conflict', i, found and '1' or '0', found or '' }
+  end
+end
+if raises == '1' and math.abs(now - read_at) > window then
+  return { 'late', now }
+end
+
+if fresh then
+  for i = 1, 5 do
+    redis.call('HSET', KEYS[i], '_', '1')
+  end
+  redis.call('HSET', KEYS[4], 'schema', '1', 'lineage', id)
+end
+for _, write in ipairs(writes) do
+  local where = NAMES[write.key] .. ' ' .. write.field
+  if write.present then
+    redis.call('HSET', KEYS[write.key], write.field, write.text)
+  else
+    redis.call('HDEL', KEYS[write.key], write.field)
+  end
+  if write.key <= 2 then
+    if write.present then
+      redis.call('HSET', KEYS[5], where, write.text)
+    else
+      redis.call('HDEL', KEYS[5], where)
+    end
+  end
+end
+for _, field in ipairs(begins) do
+  redis.call('HSET', KEYS[4], 'release:' .. field, id .. ' ' .. string.format('%.0f', now))
+end
+local revision = redis.call('HINCRBY', KEYS[4], 'revision', 1)
+redis.call('XADD', KEYS[6], 'MAXLEN', '~', keep, '*', 'id', id, 'rev', revision, 'split', split, 'cause', cause,
+  'actor', actor, 'why', why, 'from', from, 'to', to)
+return { 'ok', revision, now }

@@ -1,0 +1,344 @@
+"""The store for tests and single processes: raw bytes under one lock, with the contract of every store.
+
+`memory://` is private, `memory://name` is shared inside one process.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict, deque
+from typing import Final
+
+from graysplit.clock import SYSTEM_CLOCK, Clock
+from graysplit.core.fleet import FORGET_MS, Fleet, Process
+from graysplit.core.record import SENTINEL, Entry, Key, Load
+from graysplit.stores import rules
+from graysplit.stores.port import Report, Rollback, Submission, Written
+from graysplit.stores.wire import changed, exact, new_id, raw_of, stop_text
+
+LOG_AT_MOST: Final = 100_000
+ANSWERS_AT_MOST: Final = 10_000
+
+class _Space:
+    """What one memory store holds; every method but `locked` is called under the lock."""
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.clock = clock
+        self.hashes: dict[str, dict[bytes, bytes]] = {}
+        self.log: deque[tuple[str, Entry]] = deque(maxlen=LOG_AT_MOST)
+        self.answers: OrderedDict[str, Written] = OrderedDict()
+        self.processes: dict[str, Process] = {}
+        self.signals = 0  # grows with every write to a key that is followed
+        self._last = (0, 0)  # milliseconds and sequence of the last log position
+        self._pid = os.getpid()
+        self._condition = threading.Condition()
+
+    @property
+    def locked(self) -> threading.Condition:
+        """The lock; a new one after a fork, where the old one may be held by a thread that is not there."""
+        if os.getpid() != self._pid:
+            self._pid = os.getpid()
+            self._condition = threading.Condition()
+        return self._condition
+
+    def now_ms(self) -> int:
+        return int(self.clock.time() * 1000)
+
+    def key(self, name: str) -> Key:
+        return Key(dict(self.hashes.get(name, {})))
+
+    def put(self, name: str, field: str, value: str | None) -> None:
+        """Write or take away one field, as any writer would; a hash without fields is gone."""
+        if value is not None:
+            self.hashes.setdefault(name, {})[raw_of(field)] = raw_of(value)
+        elif name in self.hashes:
+            self.hashes[name].pop(raw_of(field), None)
+            if not self.hashes[name]:
+                del self.hashes[name]
+        self.signal(name)
+
+    def signal(self, name: str) -> None:
+        if name in rules.HASHES:
+            self.signals += 1
+            self.locked.notify_all()
+
+    def write(self, where: str, value: str | None) -> None:
+        """Write `weights checkout/new` and keep the books equal."""
+        name, _, field = where.partition(" ")
+        self.put(name, field, value)
+        if name in ("weights", "stops"):
+            self.put("booked", where, value)
+
+    def seed(self, change: str) -> None:
+        """Make the keys of a new namespace."""
+        for name in (*rules.HASHES, "booked"):
+            self.put(name, exact(SENTINEL), "1")
+        self.put("meta", "schema", "1")
+        self.put("meta", "lineage", change)
+
+    def begin(self, field: str, change: str, at_ms: int) -> None:
+        self.put("meta", f"release:{field}", f"{change} {at_ms}")
+
+    def next_revision(self) -> int:
+        """Count up; 0 where `meta` is lost, for numbers must not begin again."""
+        if self.key("meta").lost is not None:
+            return 0
+        try:
+            revision = int(self.hashes["meta"].get(b"revision", b"0")) + 1
+        except ValueError:
+            return 0
+        self.put("meta", "revision", str(revision))
+        return revision
+
+    def record(self, entry: Entry) -> None:
+        ms, sequence = self._last
+        self._last = (entry.at_ms, 0) if entry.at_ms > ms else (ms, sequence + 1)
+        self.log.append((f"{self._last[0]}-{self._last[1]}", entry))
+
+    def answer(self, written: Written) -> Written:
+        self.answers[written.id] = written
+        while len(self.answers) > ANSWERS_AT_MOST:
+            self.answers.popitem(last=False)
+        return written
+
+    def load(self, since: str | None) -> Load:
+        entries = [entry for position, entry in self.log if since and _order(position) > _order(since)]
+        if not since and self.log:
+            entries = [self.log[-1][1]]
+        return Load(
+            weights=self.key("weights"),
+            stops=self.key("stops"),
+            splits=self.key("splits"),
+            meta=self.key("meta"),
+            entries=tuple(entries),
+            position=self.log[-1][0] if self.log else "0-0",
+            now_ms=self.now_ms(),
+        )
+
+
+_shared: Final[dict[tuple[str, str], _Space]] = {}
+_sharing: Final = threading.Lock()
+
+
+class MemoryStore:
+    """The `memory` store; `raw_set`, `raw_delete` and `raw_drop` write past it, as redis-cli would."""
+
+    def __init__(self, name: str = "", namespace: str = "default", *, clock: Clock = SYSTEM_CLOCK) -> None:
+        """Open the space of this name and namespace, shared inside the process; without a name a private one."""
+        self.name = f"memory://{name}" if namespace == "default" else f"memory://{name} namespace {namespace}"
+        if name:
+            with _sharing:
+                self._space = _shared.setdefault((name, namespace), _Space(clock))
+        else:
+            self._space = _Space(clock)
+
+    def load(self) -> Load:
+        """Read everything at one moment."""
+        with self._space.locked:
+            return self._space.load("")
+
+    def submit(self, submission: Submission) -> Written:
+        """Compare, write, bump the revision and append to the history, in one step."""
+        before, after = changed(submission)
+        space = self._space
+        with space.locked:
+            if submission.id in space.answers:
+                return space.answers[submission.id]
+            now_ms = space.now_ms()
+            if rules.judge(submission, {name: space.key(name) for name in rules.HASHES}, now_ms):
+                space.seed(submission.id)
+            for write in submission.writes:
+                space.write(f"{write.key} {write.field}", write.value)
+            for field in submission.begins:
+                space.begin(field, submission.id, now_ms)
+            revision = space.next_revision()
+            space.record(
+                Entry(
+                    submission.id,
+                    revision,
+                    submission.split,
+                    submission.cause,
+                    submission.actor,
+                    submission.why,
+                    now_ms,
+                    before,
+                    after,
+                )
+            )
+            return space.answer(Written(submission.id, revision, now_ms, before, after))
+
+    def roll_back(self, rollback: Rollback) -> Written:
+        """Set the weight to zero and a stop beside it, whatever stands there."""
+        space = self._space
+        with space.locked:
+            if rollback.id in space.answers:
+                return space.answers[rollback.id]
+            now_ms = space.now_ms()
+            meta = space.key("meta")
+            weights = space.key("weights")
+            lowering = rules.lowering(rollback.target, weights, rules.finished_of(meta))
+            writes: dict[str, str] = {f"weights {field}": "0" for field in lowering.fields}
+            for stop in lowering.stops:
+                release = rules.releases_of(meta, stop, lowering.fields)
+                writes[f"stops {stop}"] = stop_text(
+                    why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release
+                )
+            before = {where: self._standing(where) for where in writes}
+            for where, value in writes.items():
+                space.write(where, value)
+            for stop in lowering.stops:
+                space.put("plans", stop.partition("/")[0], None)
+            revision = space.next_revision() if writes else rules.revision_of(meta)
+            after = dict(writes)
+            if writes:
+                split = rollback.target.partition("/")[0]
+                space.record(
+                    Entry(
+                        rollback.id, revision, split, rollback.cause, rollback.actor, rollback.why, now_ms, before, after
+                    )
+                )
+            unrecorded = None if meta.lost is None else f"the key 'meta' is {meta.lost}: no revision"
+            return space.answer(
+                Written(rollback.id, revision, now_ms, before, after, unrecorded if writes else None, lowering.left)
+            )
+
+    def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
+        """Give the newest entries, newest first, of one split or of all."""
+        with self._space.locked:
+            found = [entry for _, entry in reversed(self._space.log) if split is None or rules.concerns(entry, split)]
+        return tuple(found[:count])
+
+    def fleet(self) -> Fleet:
+        """Give the processes that follow this store."""
+        with self._space.locked:
+            _forget(self._space)
+            processes = sorted(self._space.processes.values(), key=lambda process: (process.host, process.pid))
+            return Fleet(self._space.now_ms(), tuple(processes))
+
+    def follow(self) -> MemoryFeed:
+        """Open a follower's view."""
+        return MemoryFeed(self._space)
+
+    def replicas(self, timeout_s: float) -> int | None:  # noqa: ARG002 - the port's signature
+        """Memory has no replicas."""
+        return None
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def raw_set(self, key: str, field: str, value: str | bytes) -> None:
+        """Write one field past the store, as `redis-cli HSET` would; for tests."""
+        text = value if isinstance(value, str) else exact(value)
+        with self._space.locked:
+            self._space.put(key, field, text)
+
+    def raw_delete(self, key: str, field: str) -> None:
+        """Take one field away past the store, as `redis-cli HDEL` would; for tests."""
+        with self._space.locked:
+            self._space.put(key, field, None)
+
+    def raw_drop(self, key: str) -> None:
+        """Lose a whole key, as `redis-cli DEL` or an eviction would; for tests."""
+        with self._space.locked:
+            self._space.hashes.pop(key, None)
+            self._space.signal(key)
+
+    def _standing(self, where: str) -> str | None:
+        name, _, field = where.partition(" ")
+        raw = self._space.hashes.get(name, {}).get(raw_of(field))
+        return None if raw is None else exact(raw)
+
+
+class MemoryFeed:
+    """A follower's view of a memory store; waits on the store's condition."""
+
+    mode = "memory"
+
+    def __init__(self, space: _Space) -> None:
+        """Begin without having read anything."""
+        self._space = space
+        self._seen = -1
+
+    def load(self, since: str, *, whole: bool) -> Load:  # noqa: ARG002 - always whole: nothing crosses a network
+        """Read everything at one moment, with the log since a position."""
+        with self._space.locked:
+            self._seen = self._space.signals
+            return self._space.load(since)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until something was written since the last load."""
+        condition = self._space.locked
+        with condition:
+            return condition.wait_for(lambda: self._space.signals != self._seen, timeout_s)
+
+    def report(self, report: Report, *, about: bool) -> int:  # noqa: ARG002 - keeping all of it costs nothing here
+        """Write a heartbeat."""
+        with self._space.locked:
+            now_ms = self._space.now_ms()
+            self._space.processes[report.boot] = Process(
+                report.boot, report.host, report.pid, report.library, report.declared, now_ms, report.receipt
+            )
+            _forget(self._space)
+            return now_ms
+
+    def book(self, actor: str) -> int:
+        """Write history entries for raw edits that have none."""
+        with self._space.locked:
+            return _book(self._space, actor)
+
+    def leave(self, boot: str) -> None:
+        """Say goodbye: the process leaves the count."""
+        with self._space.locked:
+            self._space.processes.pop(boot, None)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _book(space: _Space, actor: str) -> int:
+    weights, stops, meta = space.key("weights"), space.key("stops"), space.key("meta")
+    if meta.lost is not None:
+        return 0
+    booked = space.hashes.get("booked", {})
+    if SENTINEL not in booked:  # the books themselves were lost: what stands is taken as known
+        _copy_books(space, weights, stops)
+        return 0
+    edits = rules.unbooked(weights, stops, booked)
+    started = rules.begun(weights, stops, booked) if edits else []
+    now_ms = space.now_ms()
+    change = ""
+    for edit in edits:
+        change = new_id()
+        for where, value in edit.after.items():
+            space.put("booked", where, value)
+        space.put("plans", edit.split, None)
+        for field in [f for f in started if f.partition("/")[0] == edit.split or edit.split == rules.EVERYTHING]:
+            space.begin(field, change, now_ms)
+        space.record(
+            Entry(
+                change, space.next_revision(), edit.split, rules.OUTSIDE, actor, "", now_ms, edit.before, edit.after
+            )
+        )
+    return len(edits)
+
+
+def _copy_books(space: _Space, weights: Key, stops: Key) -> None:
+    copied: dict[bytes, bytes] = {SENTINEL: b"1"}
+    for name, key in (("weights", weights), ("stops", stops)):
+        copied |= {f"{name} ".encode() + field: raw for field, raw in key.fields.items() if field != SENTINEL}
+    space.hashes["booked"] = copied
+
+
+def _forget(space: _Space) -> None:
+    oldest = space.now_ms() - FORGET_MS
+    for boot in [boot for boot, process in space.processes.items() if process.seen_ms < oldest]:
+        del space.processes[boot]
+
+
+def _order(position: str) -> tuple[int, int]:
+    ms, _, sequence = position.partition("-")
+    try:
+        return int(ms), int(sequence or 0)
+    except ValueError:
+        return (0, 0)

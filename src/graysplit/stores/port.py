@@ -1,0 +1,167 @@
+"""The port of every store: few, atomic verbs, each with what it promises under a race.
+
+The contract suite in `graysplit.testing.StoreContract` holds every store and every wrapper to these sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
+
+from graysplit.core.fleet import Declared, Fleet, Receipt
+from graysplit.core.record import Entry, Load
+
+# The hashes that hold what is decided from; their names are the ends of the keys in Redis.
+KeyName: TypeAlias = Literal["weights", "stops", "splits", "meta"]
+
+# A raise that rests on an older reading than this is refused: no delayed `set` overtakes a rollback.
+RAISE_WINDOW_MS: Final = 10_000
+
+
+class Expect(NamedTuple):
+    """What an editor saw in a field: its text, or None for absent."""
+
+    key: KeyName
+    field: str
+    value: str | None
+
+
+class Write(NamedTuple):
+    """What a field is to hold: a text, or None to take it away."""
+
+    key: KeyName
+    field: str
+    value: str | None
+
+
+class Submission(NamedTuple):
+    """One compare-and-set change. All of it happens, or nothing."""
+
+    id: str  # random; the same id again returns the first answer
+    split: str
+    cause: str
+    actor: str
+    why: str
+    expect: tuple[Expect, ...]
+    writes: tuple[Write, ...]
+    read_at_ms: int  # server time of the reading that `expect` rests on
+    raises: bool = False  # whether it lets anybody in whom the store keeps out now
+    begins: tuple[str, ...] = ()  # fields of candidates whose release begins with it
+
+
+class Rollback(NamedTuple):
+    """Weight zero and stopped. It compares nothing and is never refused for what the store holds."""
+
+    id: str
+    target: str  # "checkout", "ranking/b", or "*": every unfinished release
+    actor: str
+    why: str
+    cause: str = "rollback"
+
+
+class Written(NamedTuple):
+    """What a store did."""
+
+    id: str
+    revision: int  # 0 where the history could not be written
+    at_ms: int  # server time
+    before: Mapping[str, str | None] = {}  # "weights checkout/new" to its text before
+    after: Mapping[str, str | None] = {}
+    unrecorded: str | None = None  # why there is no history entry, though the change stands
+    left: tuple[str, ...] = ()  # with `*`: the finished releases that were left alone
+
+
+class Report(NamedTuple):
+    """A heartbeat: who a process is, and what it does now."""
+
+    boot: str
+    host: str
+    pid: int
+    library: str
+    declared: Mapping[str, Declared]
+    receipt: Receipt
+
+
+class Feed(Protocol):
+    """One follower's connection. Used by one thread; a signal only ever means: read again."""
+
+    mode: str  # tracking, memory: which promise is in force
+
+    def load(self, since: str, *, whole: bool) -> Load:
+        """Read everything at one moment, with the log since a position ("" for its end only).
+
+        With `whole` false, a store may leave out definitions that its log says are unchanged (`Load.whole`). Raises
+        `StoreUnreachableError`, also where the server is a replica.
+        """
+        ...
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a signal; True: something may have changed, read again.
+
+        Checks by itself that the other end still answers, and raises `StoreUnreachableError` at most 1.5 seconds
+        after it stopped.
+        """
+        ...
+
+    def report(self, report: Report, *, about: bool) -> int:
+        """Write a heartbeat (with `about`, also what does not change); gives the server time in ms."""
+        ...
+
+    def book(self, actor: str) -> int:
+        """Write history entries for raw edits that have none; gives their number. Racing processes book once."""
+        ...
+
+    def leave(self, boot: str) -> None:
+        """Say goodbye: the process leaves the count."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection; never raises."""
+        ...
+
+
+class Store(Protocol):
+    """A store as operators use it."""
+
+    name: str  # printable address, without password
+
+    def load(self) -> Load:
+        """Read everything at one moment."""
+        ...
+
+    def submit(self, submission: Submission) -> Written:
+        """Compare, write, bump the revision and append to the history, in one step.
+
+        Raises `ConflictError` where a field is not what was expected, `RefusedError` for a raise that rests on a
+        reading older than 10 s of server time, `StoreCorruptError` where a key is lost or of the wrong type, and
+        `StoreUnreachableError`. The first write into an empty namespace makes its keys.
+        """
+        ...
+
+    def roll_back(self, rollback: Rollback) -> Written:
+        """Set the weight to zero and a stop beside it, whatever stands there.
+
+        Works with unreadable neighbours and when the server is out of memory; has worked as soon as stop or weight
+        stands. Raises `StoreUnreachableError` where neither does.
+        """
+        ...
+
+    def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
+        """Give the newest entries, newest first, of one split or of all."""
+        ...
+
+    def fleet(self) -> Fleet:
+        """Give the processes that follow this store."""
+        ...
+
+    def follow(self) -> Feed:
+        """Open a follower's connection; raises `StoreUnreachableError`."""
+        ...
+
+    def replicas(self, timeout_s: float) -> int | None:
+        """Say how many replicas have this connection's last write, or None where the store has no such notion."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all connections; never raises, may be called twice."""
+        ...

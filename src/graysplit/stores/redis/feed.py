@@ -1,0 +1,144 @@
+"""A follower's connection: tracking where the server offers it, else a look every two seconds."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from redis import exceptions
+
+from graysplit.core.fleet import FORGET_MS
+from graysplit.core.record import Load
+from graysplit.errors import RefusedError, StoreUnreachableError
+from graysplit.stores.port import Report
+from graysplit.stores.redis.faults import is_unsupported, reason
+from graysplit.stores.redis.keys import Keys
+from graysplit.stores.redis.line import Line, Reply
+from graysplit.stores.redis.reading import Reader, time_of
+from graysplit.stores.redis.scripts import script
+from graysplit.stores.redis.topology import Timeouts, Topology
+from graysplit.stores.rules import OUTSIDE
+from graysplit.stores.wire import about_text, new_id, raw_of, receipt_text
+
+TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.0)
+SILENCE_S: Final = 0.5
+PONG_WITHIN_S: Final = 0.75
+POLL_S: Final = 2.0
+LOG_AT_MOST: Final = 100_000
+
+
+def open_feed(topology: Topology, keys: Keys) -> RedisFeed:
+    """Connect and subscribe, in this order, and before anything is read; raises `StoreUnreachableError`."""
+    try:
+        line = Line(topology.pool(keys.weights, TIMEOUTS, protocol=3), topology.name, TIMEOUTS.answer_s, pushes=True)
+    except exceptions.ResponseError:  # it does not speak RESP3, or not to us
+        return RedisFeed(_plain_line(topology, keys), keys, "poll")
+    prefixes = [word for key in keys.followed for word in ("PREFIX", key)]
+    (answer,) = line.ask(("CLIENT", "TRACKING", "ON", "BCAST", *prefixes))
+    return RedisFeed(line, keys, "poll" if isinstance(answer, exceptions.ResponseError) else "tracking")
+
+
+def _plain_line(topology: Topology, keys: Keys) -> Line:
+    try:
+        return Line(topology.pool(keys.weights, TIMEOUTS, protocol=2), topology.name, TIMEOUTS.answer_s)
+    except exceptions.ResponseError as error:
+        raise StoreUnreachableError(topology.name, reason(error)) from None
+
+
+class RedisFeed:
+    """One connection for everything a follower does. A signal stands until the next load."""
+
+    def __init__(self, line: Line, keys: Keys, mode: str) -> None:
+        """Take over a connection on which the subscription stands."""
+        self.mode = mode
+        self._line = line
+        self._keys = keys
+        self._reader = Reader(line, keys)
+        self._poll_at = 0.0
+        line.dirty = True  # nothing has been read yet
+
+    def load(self, since: str, *, whole: bool) -> Load:
+        """Read everything at one moment; a push that arrives meanwhile makes the next `wait` true."""
+        self._line.drain()
+        self._line.dirty = False
+        self._poll_at = time.monotonic() + POLL_S
+        try:
+            return self._reader.read(since, whole=whole)
+        except StoreUnreachableError:
+            self._line.dirty = True
+            raise
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a signal, asking after half a second of silence whether the other end still lives."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._line.drain()
+            now = time.monotonic()
+            if self._line.dirty or (self.mode == "poll" and now >= self._poll_at):
+                return True
+            ping_at = self._line.heard + SILENCE_S
+            if now >= ping_at:
+                self._line.ask(("PING",), within_s=PONG_WITHIN_S)
+                continue
+            if now >= deadline:
+                return False
+            until = min(deadline, ping_at, self._poll_at) if self.mode == "poll" else min(deadline, ping_at)
+            self._line.readable(until - now)
+
+    def report(self, report: Report, *, about: bool) -> int:
+        """Write a heartbeat; raises `RefusedError` where the server takes it from nobody, or not from us."""
+        receipt = raw_of(receipt_text(report.receipt))
+        said = raw_of(about_text(report))
+        now_ms, known = self._beat(report.boot, receipt, said if about else b"")
+        if not known:  # the server lost it: say it again
+            self._beat(report.boot, receipt, said)
+        return now_ms
+
+    def book(self, actor: str) -> int:
+        """Write history entries for raw edits that have none; raises `RefusedError` where this role may not."""
+        keys = self._keys
+        answer = self._line.evaluate(
+            script("book"),
+            (keys.booked, keys.log, keys.meta, keys.plans),
+            (raw_of(actor), new_id(), OUTSIDE, LOG_AT_MOST, keys.weights, keys.stops),
+        )
+        if not isinstance(answer, int):
+            raise _refused("edits from outside cannot be written into the history", answer)
+        return answer
+
+    def leave(self, boot: str) -> None:
+        """Say goodbye: the process leaves the count."""
+        keys = self._keys
+        self._line.ask(("ZREM", keys.seen, boot), ("HDEL", keys.about, boot), ("HDEL", keys.receipts, boot))
+
+    def close(self) -> None:
+        """Let go of the connection; never raises."""
+        self._line.close()
+
+    def _beat(self, boot: str, receipt: bytes, about: bytes) -> tuple[int, bool]:
+        keys = self._keys
+        fleet = (keys.seen, keys.about, keys.receipts)
+        answer = self._line.evaluate(script("beat"), fleet, (boot, receipt, about, FORGET_MS))
+        if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
+            return self._beat_without_script(boot, receipt, about)
+        if not isinstance(answer, list):
+            raise _refused("the heartbeat was not taken", answer)
+        return int(answer[0]), answer[1] == b"1"
+
+    def _beat_without_script(self, boot: str, receipt: bytes, about: bytes) -> tuple[int, bool]:
+        """Write the heartbeat where scripts are refused; the silent ones are left for readers to pass over."""
+        keys = self._keys
+        now_ms = time_of(self._line.ask(("TIME",))[0])
+        writes = [("ZADD", keys.seen, now_ms, boot), ("HSET", keys.receipts, boot, receipt)]
+        if about:
+            writes.append(("HSET", keys.about, boot, about))
+        *answers, known = self._line.ask(*writes, ("HEXISTS", keys.about, boot))
+        for answer in answers:
+            if isinstance(answer, exceptions.ResponseError):
+                raise _refused("the heartbeat was not taken", answer)
+        return now_ms, known != 0
+
+
+def _refused(what: str, answer: Reply) -> RefusedError:
+    why = reason(answer) if isinstance(answer, BaseException) else "an answer of the wrong kind"
+    return RefusedError(f"{what}: {why}. See what the server allows with: graysplit doctor")

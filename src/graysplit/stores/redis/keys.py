@@ -1,0 +1,31 @@
+"""The keys of a namespace, all in one slot of a Cluster."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Keys(NamedTuple):
+    """The full names of a namespace's keys."""
+
+    weights: str
+    stops: str
+    splits: str
+    meta: str
+    plans: str
+    booked: str
+    log: str
+    seen: str
+    about: str
+    receipts: str
+
+    @property
+    def followed(self) -> tuple[str, str, str, str]:
+        """The four hashes that are decided from: each change of them, by whomever, is signalled."""
+        return self.weights, self.stops, self.splits, self.meta
+
+
+def keys_of(namespace: str) -> Keys:
+    """Give the keys of a namespace."""
+    ends = ("weights", "stops", "splits", "meta", "plans", "booked", "log", "fleet:seen", "fleet:about", "fleet:receipts")
+    return Keys(*(f"graysplit:{{{namespace}}}:{end}" for end in ends))

@@ -1,0 +1,177 @@
+"""One connection on which commands are sent and answers awaited, each with a deadline of its own.
+
+redis-py's un-underscored methods only. A push may arrive in front of any answer; here it marks the line as dirty,
+and is never lost (the first traps of a tracking connection: an invalidation read as an answer, or thrown away).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, TypeAlias
+
+from redis import exceptions
+from redis.connection import Connection, ConnectionPool
+
+from graysplit.errors import StoreUnreachableError
+from graysplit.stores.redis.faults import concerns_one_key, is_fatal, reason, unreachable
+from graysplit.stores.redis.scripts import Script
+
+Reply: TypeAlias = Any  # Any: what a server answers is of every kind, and is looked at where it is used
+Command: TypeAlias = tuple["str | bytes | int | float", ...]
+
+# redis-py 6 cannot look without waiting; there each single read waits for at most the connection's timeout.
+_AT_ONCE: Final[dict[str, Any]] = {"timeout": 0} if "timeout" in (Connection.read_response.__kwdefaults__ or {}) else {}
+_HALF_A_FRAME_S: Final = 0.001
+_TRANSACTIONS_AT_MOST: Final = 12
+
+
+class LostReplyError(StoreUnreachableError):
+    """A command was sent and the connection broke before its answer: it may have been done."""
+
+
+class Line:
+    """One connection. Once broken it stays so: redis-py would connect again by itself, without tracking."""
+
+    def __init__(self, pool: ConnectionPool, name: str, answer_s: float, *, pushes: bool = False) -> None:
+        """Connect; raises `StoreUnreachableError`, or redis-py's `ResponseError` where the greeting is refused."""
+        self._pool = pool
+        self._pushes = pushes
+        self._broken: str | None = None
+        self.name = name
+        self.answer_s = answer_s
+        self.dirty = False
+        self.heard = 0.0
+        try:
+            self._connection = pool.get_connection()
+        except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
+            raise unreachable(name, error) from None
+        self.heard = time.monotonic()
+
+    @property
+    def broken(self) -> bool:
+        """Say whether the line is of no use any more."""
+        return self._broken is not None
+
+    def ask(self, *commands: Command, within_s: float | None = None) -> list[Reply]:
+        """Send commands together and give their answers; an error that the server answered is given, not raised."""
+        with self._speaking() as connection:
+            self._drain()
+            connection.send_packed_command(connection.pack_commands(commands))
+            sent = True
+        with self._speaking(sent=sent):
+            replies = [self._reply(within_s or self.answer_s) for _ in commands]
+        for reply in replies:
+            if _is_error(reply) and is_fatal(reply):
+                raise unreachable(self.name, reply)
+        return replies
+
+    def transaction(self, *commands: Command, within_s: float | None = None) -> list[Reply]:
+        """Ask at one moment (`MULTI`/`EXEC`). What this user or server may not do is left out, its error given."""
+        errors: dict[int, exceptions.ResponseError] = {}
+        for _ in range(_TRANSACTIONS_AT_MOST):
+            places = [place for place in range(len(commands)) if place not in errors]
+            sent = [commands[place] for place in places]
+            _, *queued, done = self.ask(("MULTI",), *sent, ("EXEC",), within_s=within_s)
+            refused = {place: error for place, error in zip(places, queued, strict=True) if _is_error(error)}
+            if not refused and isinstance(done, list):
+                answers = dict(zip(places, done, strict=True))
+                return [errors[place] if place in errors else answers[place] for place in range(len(commands))]
+            if not refused or not all(concerns_one_key(error) for error in refused.values()):
+                raise unreachable(self.name, next(iter(refused.values()), _as_error(done)))
+            errors |= refused
+        raise StoreUnreachableError(self.name, "it refuses too many commands")
+
+    def evaluate(self, script: Script, keys: tuple[str, ...], arguments: tuple[str | bytes | int, ...]) -> Reply:
+        """Run a script, by its hash where the server knows it."""
+        rest = (len(keys), *keys, *arguments)
+        (answer,) = self.ask(("EVALSHA", script.sha, *rest))
+        if isinstance(answer, exceptions.NoScriptError):
+            (answer,) = self.ask(("EVAL", script.source, *rest))
+        return answer
+
+    def drain(self) -> None:
+        """Read what has arrived by itself; a push marks the line as dirty."""
+        with self._speaking():
+            self._drain()
+
+    def readable(self, within_s: float) -> bool:
+        """Wait until something arrives."""
+        with self._speaking() as connection:
+            return bool(connection.can_read(within_s))
+
+    def close(self) -> None:
+        """Let go of the connection; never raises. In a forked child the parent's connection stays up."""
+        self._broken = self._broken or "it was closed"
+        with suppress(Exception):
+            self._connection.disconnect()
+        self.release()
+
+    def release(self) -> None:
+        """Give the connection back to its pool."""
+        with suppress(Exception):
+            self._pool.release(self._connection)
+
+    @contextmanager
+    def _speaking(self, *, sent: bool = False) -> Iterator[Connection]:
+        """Turn the connection's errors into ours, after which the line is of no use any more."""
+        if self._broken is not None:
+            raise StoreUnreachableError(self.name, self._broken)
+        try:
+            yield self._connection
+        except (exceptions.RedisError, OSError) as error:
+            self._broken = reason(error)
+            self.close()
+            lost = sent and isinstance(error, exceptions.ConnectionError)
+            if lost and not isinstance(error, (exceptions.AuthenticationError, exceptions.BusyLoadingError)):
+                raise LostReplyError(self.name, self._broken) from None
+            raise unreachable(self.name, error) from None
+
+    def _drain(self) -> None:
+        while self._connection.can_read(0):
+            frame = self._frame(time.monotonic() + self.answer_s)
+            if not self._is_push(frame):
+                raise exceptions.InvalidResponse("an answer that nobody asked for")  # noqa: EM101, TRY003 - told above
+            self.dirty = True
+
+    def _reply(self, within_s: float) -> Reply:
+        deadline = time.monotonic() + within_s
+        while True:
+            frame = self._frame(deadline)
+            if not self._is_push(frame):
+                return frame
+            self.dirty = True
+
+    def _frame(self, deadline: float) -> Reply:
+        """Read one frame; the deadline is for all of it, however slowly its bytes drip in."""
+        connection = self._connection
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise exceptions.TimeoutError("no answer in time")  # noqa: EM101, TRY003 - told above
+            if not connection.can_read(left):
+                continue
+            try:
+                frame = connection.read_response(disconnect_on_error=False, push_request=True, **_AT_ONCE)
+            except exceptions.ResponseError as error:
+                frame = error
+            except exceptions.TimeoutError:
+                time.sleep(_HALF_A_FRAME_S)
+                continue
+            self.heard = time.monotonic()
+            return frame
+
+    def _is_push(self, frame: Reply) -> bool:
+        """Tell a push from an answer: redis-py hands out None, older ones the frame. Nothing asked here answers null."""
+        if not self._pushes:
+            return False
+        return frame is None or (isinstance(frame, list) and len(frame) == 2 and frame[0] == b"invalidate")  # noqa: PLR2004
+
+
+def _is_error(reply: Reply) -> bool:
+    return isinstance(reply, exceptions.ResponseError)
+
+
+def _as_error(reply: Reply) -> BaseException:
+    return reply if isinstance(reply, BaseException) else exceptions.ResponseError("it broke off a transaction")

@@ -1,0 +1,158 @@
+"""One consistent reading of a namespace, over one line; of big namespaces only what may have changed, or in pieces."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from redis import exceptions
+
+from graysplit.core.record import SENTINEL, Entry, Key, Load
+from graysplit.errors import StoreUnreachableError
+from graysplit.stores.redis.faults import fault
+from graysplit.stores.redis.keys import Keys
+from graysplit.stores.redis.line import Command, Line, Reply
+from graysplit.stores.wire import raw_of, read_entry
+
+# Beyond these numbers of splits: read only definitions that the log names; read the hash in pieces.
+DELTA_FROM: Final = 200
+PIECES_FROM: Final = 1_000
+PIECE: Final = 250
+# Between two pieces others get the interpreter (and a turn at the server).
+BREATH_S: Final = 0.0002
+ENTRIES_AT_MOST: Final = 1_000
+LOAD_WITHIN_S: Final = 3.0
+
+
+class Reader:
+    """Reads a namespace again and again, knowing how big it was."""
+
+    def __init__(self, line: Line, keys: Keys) -> None:
+        """Begin without knowing the size."""
+        self._line = line
+        self._keys = keys
+        self._size: int | None = None
+
+    def read(self, since: str, *, whole: bool) -> Load:
+        """Read everything at one moment, with the log since a position; raises `StoreUnreachableError`."""
+        if self._size is None:
+            self._size = _count(self._line.ask(("HLEN", self._keys.splits))[0])
+        load = None
+        if since and not whole and self._size > DELTA_FROM:
+            load = self._named_by_the_log(since)
+        if load is None:
+            load = self._in_pieces(since) if self._size > PIECES_FROM else self._at_once(since)
+            self._size = len(load.splits.fields)
+        return load
+
+    def _at_once(self, since: str) -> Load:
+        load, definitions = self._exchange(since, ("HGETALL", self._keys.splits))
+        return load._replace(splits=key_of(definitions))
+
+    def _named_by_the_log(self, since: str) -> Load | None:
+        """Read only definitions that changed by the log's word; None where the log explains nothing."""
+        load, mark = self._exchange(since, ("HGET", self._keys.splits, SENTINEL))
+        if not load.entries or len(load.entries) >= ENTRIES_AT_MOST or not isinstance(mark, bytes):
+            return None
+        names = sorted({name for entry in load.entries for name in _definitions_in(entry)})
+        key = self._definitions(names)
+        return load._replace(splits=key._replace(fields={SENTINEL: mark, **key.fields}), whole=False)
+
+    def _in_pieces(self, since: str) -> Load:
+        """Read a big hash field by field; once more where it changed meanwhile."""
+        load = Load()
+        for _ in range(2):
+            load, names = self._exchange(since, ("HKEYS", self._keys.splits))
+            if not isinstance(names, (list, set)):
+                return load._replace(splits=key_of(names))
+            load = load._replace(splits=self._definitions(names))
+            (revision,) = self._line.ask(("HGET", self._keys.meta, "revision"))
+            if revision == load.meta.fields.get(b"revision"):
+                break
+        return load
+
+    def _definitions(self, names: Iterable[bytes]) -> Key:
+        fields: dict[bytes, bytes] = {}
+        wanted = list(names)
+        for start in range(0, len(wanted), PIECE):
+            if start:
+                time.sleep(BREATH_S)
+            piece = wanted[start : start + PIECE]
+            (values,) = self._line.ask(("HMGET", self._keys.splits, *piece), within_s=LOAD_WITHIN_S)
+            if not isinstance(values, list):
+                return Key(fault=fault(values))
+            fields.update((name, value) for name, value in zip(piece, values, strict=True) if value is not None)
+        return Key(fields)
+
+    def _exchange(self, since: str, definitions: Command) -> tuple[Load, Reply]:
+        """Ask for everything but the definitions, and for those as told, at one moment."""
+        keys = self._keys
+        weights, stops, splits, meta, entries, end, now, role = self._line.transaction(
+            ("HGETALL", keys.weights),
+            ("HGETALL", keys.stops),
+            definitions,
+            ("HGETALL", keys.meta),
+            ("XREVRANGE", keys.log, "+", f"({since}" if since else "+", "COUNT", ENTRIES_AT_MOST if since else 1),
+            ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
+            ("TIME",),
+            ("ROLE",),
+            within_s=LOAD_WITHIN_S,
+        )
+        self._check_role(role)
+        last = entries_of(end)
+        found = entries_of(entries) if since else last
+        load = Load(
+            weights=key_of(weights),
+            stops=key_of(stops),
+            meta=key_of(meta),
+            entries=tuple(entry for _, entry in reversed(found)),
+            position=last[0][0] if last else "0-0",
+            now_ms=time_of(now),
+        )
+        return load, splits
+
+    def _check_role(self, role: Reply) -> None:
+        """A replica is no source; a server that keeps its role to itself is believed to be a primary."""
+        if isinstance(role, list) and role and role[0] != b"master":
+            raise StoreUnreachableError(self._line.name, "it is a replica, and may be cut off from its primary")
+
+
+def key_of(reply: Reply) -> Key:
+    """Take the answer to `HGETALL`, in whichever protocol."""
+    if isinstance(reply, exceptions.ResponseError):
+        return Key(fault=fault(reply))
+    return Key(mapping_of(reply))
+
+
+def mapping_of(reply: Reply) -> Mapping[bytes, bytes]:
+    """Take a map, or a flat list of names and values."""
+    if isinstance(reply, dict):
+        return reply
+    if isinstance(reply, list):
+        return dict(zip(reply[::2], reply[1::2], strict=False))
+    return {}
+
+
+def entries_of(reply: Reply) -> list[tuple[str, Entry]]:
+    """Take the answer to `XREVRANGE`: positions and entries, newest first; nothing where the log is unreadable."""
+    if not isinstance(reply, list):
+        return []
+    found = [one for one in reply if isinstance(one, list) and isinstance(one[1], (list, dict))]
+    return [(one[0].decode("ascii"), read_entry(one[0], mapping_of(one[1]))) for one in found]
+
+
+def time_of(reply: Reply) -> int:
+    """Take the answer to `TIME`, in ms; 0 where it was refused."""
+    if not isinstance(reply, list):
+        return 0
+    return int(reply[0]) * 1000 + int(reply[1]) // 1000
+
+
+def _definitions_in(entry: Entry) -> list[bytes]:
+    changed = (*entry.before, *entry.after)
+    return [raw_of(where.removeprefix("splits ")) for where in changed if where.startswith("splits ")]
+
+
+def _count(reply: Reply) -> int:
+    return reply if isinstance(reply, int) else 0

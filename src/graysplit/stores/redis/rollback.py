@@ -1,0 +1,156 @@
+"""A rollback in Redis, as a ladder: the script; stop and weight in one `MULTI`; each alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from redis import exceptions
+
+from graysplit.core.record import Entry
+from graysplit.errors import StoreUnreachableError
+from graysplit.stores import rules
+from graysplit.stores.port import Rollback, Written
+from graysplit.stores.redis.faults import fault, reason
+from graysplit.stores.redis.feed import LOG_AT_MOST
+from graysplit.stores.redis.keys import Keys
+from graysplit.stores.redis.line import Command, Line, Reply
+from graysplit.stores.redis.reading import key_of, time_of
+from graysplit.stores.redis.scripts import script
+from graysplit.stores.redis.submit import append, first_answer, found_in_log, put
+from graysplit.stores.wire import exact, raw_of, stop_text
+
+
+class _Plan(NamedTuple):
+    """What is to be written, found out without a script."""
+
+    writes: dict[str, str]
+    before: dict[str, str | None]
+    left: tuple[str, ...]
+    revision: int
+    now_ms: int
+
+
+def roll_back(line: Line, keys: Keys, rollback: Rollback, *, again: bool) -> Written:
+    """Lower and stop; raises `StoreUnreachableError` only where neither stop nor weight could be written."""
+    texts = (rollback.id, rollback.target, rollback.actor, rollback.why, rollback.cause)
+    answer = line.evaluate(
+        script("rollback"),
+        (keys.weights, keys.stops),
+        (*(raw_of(text) for text in texts), int(again), LOG_AT_MOST, keys.meta, keys.booked, keys.log, keys.plans),
+    )
+    if isinstance(answer, list) and answer[0] == b"ok":
+        return _written(rollback.id, answer)
+    if isinstance(answer, list) and answer[0] == b"again":
+        return first_answer(rollback.id, answer)
+    return _without_script(line, keys, rollback, again=again)
+
+
+def _written(change: str, answer: Reply) -> Written:
+    _, revision, at_ms, unrecorded, rows, left = answer
+    triples = list(zip(rows[::3], rows[1::3], rows[2::3], strict=True))
+    return Written(
+        id=change,
+        revision=revision,
+        at_ms=at_ms,
+        before={exact(where): None if raw is None else exact(raw) for where, raw, _ in triples},
+        after={exact(where): exact(raw) for where, _, raw in triples},
+        unrecorded=_why_unrecorded(exact(unrecorded)),
+        left=tuple(exact(split) for split in left),
+    )
+
+
+def _why_unrecorded(text: str) -> str | None:
+    key, _, why = text.partition(": ")
+    return f"the key '{key}' is {fault(why)}" if text else None
+
+
+def _without_script(line: Line, keys: Keys, rollback: Rollback, *, again: bool) -> Written:
+    if again:
+        found = found_in_log(line, keys, rollback.id)
+        if found is not None:
+            return found
+    plan = _planned(line, keys, rollback)
+    if not plan.writes:
+        return Written(rollback.id, plan.revision, plan.now_ms, left=plan.left)
+    lowering = _lowering(keys, plan.writes)
+    after: dict[str, str | None] = dict(plan.writes)
+    split = rollback.target.partition("/")[0]
+    entry = Entry(
+        rollback.id,
+        plan.revision + 1,
+        split,
+        rollback.cause,
+        rollback.actor,
+        rollback.why,
+        plan.now_ms,
+        plan.before,
+        after,
+    )
+    books = [put(keys.booked, where, value) for where, value in plan.writes.items()]
+    record = [*books, ("HINCRBY", keys.meta, "revision", 1), append(keys, entry)]
+    results = _in_one(line, [*lowering, *record])
+    if results is not None and any(not _failed(r) for r in results[: len(lowering)]):
+        why = next((reason(r) for r in results[len(lowering) :] if _failed(r)), None)
+        return Written(rollback.id, entry.revision if why is None else 0, plan.now_ms, plan.before, after, why, plan.left)
+    faults = _alone(line, lowering)
+    return Written(rollback.id, 0, plan.now_ms, plan.before, after, faults, plan.left)
+
+
+def _planned(line: Line, keys: Keys, rollback: Rollback) -> _Plan:
+    """Read as much as can be read; what cannot is taken for empty."""
+    weights, stops, meta, now = line.ask(
+        ("HGETALL", keys.weights), ("HGETALL", keys.stops), ("HGETALL", keys.meta), ("TIME",)
+    )
+    known = {"weights": key_of(weights), "stops": key_of(stops), "meta": key_of(meta)}
+    now_ms = time_of(now)
+    lowering = rules.lowering(rollback.target, known["weights"], rules.finished_of(known["meta"]))
+    writes = {f"weights {field}": "0" for field in lowering.fields}
+    for stop in lowering.stops:
+        release = rules.releases_of(known["meta"], stop, lowering.fields)
+        writes[f"stops {stop}"] = stop_text(
+            why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release
+        )
+    before: dict[str, str | None] = {}
+    for where in writes:
+        name, _, field = where.partition(" ")
+        raw = known[name].fields.get(raw_of(field))
+        before[where] = None if raw is None else exact(raw)
+    return _Plan(writes, before, lowering.left, rules.revision_of(known["meta"]), now_ms)
+
+
+def _lowering(keys: Keys, writes: dict[str, str]) -> list[Command]:
+    where_to = {"weights": keys.weights, "stops": keys.stops}
+    return [
+        put(where_to[name], field, value)
+        for (name, _, field), value in ((where.partition(" "), value) for where, value in writes.items())
+    ]
+
+
+def _in_one(line: Line, commands: list[Command]) -> list[Reply] | None:
+    """Write all in one `MULTI`, or as much as this user and server allow; None where it broke off."""
+    try:
+        return line.transaction(*commands)
+    except StoreUnreachableError:
+        if line.broken:
+            raise
+        return None
+
+
+def _alone(line: Line, lowering: list[Command]) -> str:
+    """Write stop and weight each alone; where memory is out a weight is taken away instead: missing is zero."""
+    faults: list[str] = []
+    stood = False
+    for command in lowering:
+        (reply,) = line.ask(command)
+        if _failed(reply):
+            faults.append(reason(reply))
+            if "weights" in str(command[1]).rpartition(":")[2]:
+                (reply,) = line.ask(("HDEL", command[1], command[2]))
+        stood = stood or not _failed(reply)
+    if not stood:
+        raise StoreUnreachableError(line.name, faults[0] if faults else "it refuses every write")
+    return faults[0] if faults else "the server refused to write it together with the weight"
+
+
+def _failed(reply: Reply) -> bool:
+    return isinstance(reply, exceptions.ResponseError)

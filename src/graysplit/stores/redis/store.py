@@ -1,0 +1,172 @@
+"""The store as operators use it: few connections, short timeouts, no hidden attempts."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from redis import exceptions
+from redis.connection import ConnectionPool
+
+from graysplit.core.fleet import FORGET_MS, Fleet
+from graysplit.core.record import Entry, Load
+from graysplit.errors import StoreUnreachableError
+from graysplit.stores.port import Rollback, Submission, Written
+from graysplit.stores.redis.faults import reason, unreachable
+from graysplit.stores.redis.feed import RedisFeed, open_feed
+from graysplit.stores.redis.keys import keys_of
+from graysplit.stores.redis.line import Line, LostReplyError, Reply
+from graysplit.stores.redis.reading import Reader, entries_of, mapping_of, time_of
+from graysplit.stores.redis.rollback import roll_back
+from graysplit.stores.redis.submit import submit
+from graysplit.stores.redis.topology import Timeouts, Topology
+from graysplit.stores.rules import concerns
+from graysplit.stores.wire import read_process
+
+TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.5)
+_PAGE: Final = 500
+_REMEMBERED: Final = 1_000
+
+
+class RedisStore:
+    """A namespace in Redis or Valkey. Safe to share between threads."""
+
+    def __init__(self, url: str, namespace: str = "default") -> None:
+        """Take the address apart; nothing is connected yet."""
+        self._topology = Topology(url)
+        self._keys = keys_of(namespace)
+        self.name = self._topology.name if namespace == "default" else f"{self._topology.name} namespace {namespace}"
+        self._pool: ConnectionPool | None = None
+        self._sent: deque[str] = deque(maxlen=_REMEMBERED)
+
+    def load(self) -> Load:
+        """Read everything at one moment."""
+        with self._line() as line:
+            return Reader(line, self._keys).read("", whole=True)
+
+    def submit(self, submission: Submission) -> Written:
+        """Compare, write, bump the revision and append to the history, in one step."""
+        again = self._known(submission.id)
+        try:
+            with self._line() as line:
+                return submit(line, self._keys, submission, again=again)
+        except LostReplyError:
+            with self._line() as line:
+                return submit(line, self._keys, submission, again=True)
+
+    def roll_back(self, rollback: Rollback) -> Written:
+        """Set the weight to zero and a stop beside it, whatever stands there."""
+        again = self._known(rollback.id)
+        try:
+            with self._line() as line:
+                return roll_back(line, self._keys, rollback, again=again)
+        except LostReplyError:
+            with self._line() as line:
+                return roll_back(line, self._keys, rollback, again=True)
+
+    def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
+        """Give the newest entries, newest first, of one split or of all."""
+        found: list[Entry] = []
+        end = "+"
+        with self._line() as line:
+            while len(found) < count:
+                page = _PAGE if split is not None else min(count - len(found), _PAGE)
+                (reply,) = line.ask(("XREVRANGE", self._keys.log, end, "-", "COUNT", page))
+                if isinstance(reply, exceptions.ResponseError):
+                    raise unreachable(self.name, reply)
+                rows = entries_of(reply)
+                found += [entry for _, entry in rows if split is None or concerns(entry, split)]
+                if len(rows) < page:
+                    break
+                end = f"({rows[-1][0]}"
+        return tuple(found[:count])
+
+    def fleet(self) -> Fleet:
+        """Give the processes that follow this store; those silent for ten minutes are passed over."""
+        keys = self._keys
+        with self._line() as line:
+            seen, about, receipts, now = line.transaction(
+                ("ZRANGE", keys.seen, 0, -1, "WITHSCORES"),
+                ("HGETALL", keys.about),
+                ("HGETALL", keys.receipts),
+                ("TIME",),
+            )
+        for reply in (seen, now):
+            if isinstance(reply, exceptions.ResponseError):
+                raise unreachable(self.name, reply)
+        now_ms = time_of(now)
+        abouts, said = mapping_of(about), mapping_of(receipts)
+        processes = [
+            read_process(boot, seen_ms, abouts.get(boot), said.get(boot))
+            for boot, seen_ms in _scores(seen)
+            if now_ms - seen_ms <= FORGET_MS
+        ]
+        return Fleet(now_ms, tuple(sorted(processes, key=lambda process: (process.host, process.pid))))
+
+    def follow(self) -> RedisFeed:
+        """Open a follower's connection."""
+        return open_feed(self._topology, self._keys)
+
+    def replicas(self, timeout_s: float) -> int | None:
+        """Say how many replicas have the last write that this store made from this thread's connection."""
+        with self._line() as line:
+            (role,) = line.ask(("ROLE",))
+            wanted = 1
+            if isinstance(role, list) and len(role) > 2 and isinstance(role[2], list):  # noqa: PLR2004 - master, offset, replicas
+                wanted = len(role[2])
+            if not wanted:
+                return 0
+            within_s = timeout_s + line.answer_s
+            (count,) = line.ask(("WAIT", wanted, max(1, int(timeout_s * 1000))), within_s=within_s)
+        return count if isinstance(count, int) else None
+
+    def close(self) -> None:
+        """Let go of all connections; never raises, may be called twice."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.disconnect()
+
+    def _known(self, change: str) -> bool:
+        """Say whether this store has sent a change before, and remember that it does now."""
+        known = change in self._sent
+        if not known:
+            self._sent.append(change)
+        return known
+
+    @contextmanager
+    def _line(self) -> Iterator[Line]:
+        """Lend a connection of the pool; a broken one is not given back whole."""
+        if self._pool is None:
+            self._pool = self._topology.pool(self._keys.weights, TIMEOUTS, protocol=2)
+        try:
+            line = Line(self._pool, self.name, TIMEOUTS.answer_s)
+        except exceptions.ResponseError as error:
+            raise StoreUnreachableError(self.name, reason(error)) from None
+        except StoreUnreachableError:
+            self._forget_primary()
+            raise
+        try:
+            yield line
+        except StoreUnreachableError:
+            line.close()
+            self._forget_primary()
+            raise
+        except BaseException:
+            line.close()
+            raise
+        else:
+            line.release()
+
+    def _forget_primary(self) -> None:
+        """Ask Sentinel or Cluster again next time: the primary may have moved."""
+        if self._topology.kind:
+            self.close()
+
+
+def _scores(reply: Reply) -> list[tuple[bytes, int]]:
+    """Take members and scores, flat or in pairs."""
+    if reply and isinstance(reply[0], list):
+        return [(member, int(float(score))) for member, score in reply]
+    return [(member, int(float(score))) for member, score in zip(reply[::2], reply[1::2], strict=False)]

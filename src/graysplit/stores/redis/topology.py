@@ -1,0 +1,144 @@
+"""From a URL to a pool of connections to the server that owns a namespace: plain, TLS, socket, Sentinel or Cluster."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionPool, parse_url
+from redis.retry import Retry
+
+from graysplit.errors import ConfigurationError
+from graysplit.stores.redis.faults import unreachable
+
+Options = dict[str, Any]  # Any: redis-py's keyword arguments are of every kind
+
+# What a URL may not change: bytes in and out, and no hidden attempts that would turn an outage into a long silence.
+_OURS: Final = ("decode_responses", "protocol", "retry", "retry_on_timeout", "retry_on_error", "health_check_interval")
+
+
+class Timeouts(NamedTuple):
+    """How long a connection may take, and each answer on it."""
+
+    connect_s: float
+    answer_s: float
+
+
+class Topology:
+    """Where a namespace lives. Resolved anew for each pool: the primary may have moved."""
+
+    def __init__(self, url: str) -> None:
+        """Take the address apart; raises `ConfigurationError` without repeating it, for it may hold a password."""
+        self._url = url
+        parts = urlsplit(url)
+        self.kind = parts.scheme.partition("+")[2]  # "", sentinel or cluster
+        self.name = _printable(url)
+        try:
+            self._options, self._hosts, self._service = self._taken_apart()
+        except ValueError as error:
+            raise ConfigurationError(f"the store's address {self.name} cannot be read: {_safe(error)}") from None
+
+    def pool(self, key: str, timeouts: Timeouts, *, protocol: int) -> ConnectionPool:
+        """Give a pool of connections to the owner of a key; raises `StoreUnreachableError`."""
+        options = self._options | _own(timeouts, protocol)
+        try:
+            if self.kind == "sentinel":
+                return self._by_sentinel(options)
+            if self.kind == "cluster":
+                return self._by_cluster(options, key)
+            return ConnectionPool(**_quiet(options))
+        except (exceptions.RedisError, OSError) as error:
+            raise unreachable(self.name, error) from None
+
+    def _taken_apart(self) -> tuple[Options, list[tuple[str, int]], str]:
+        if not self.kind:
+            options: Options = parse_url(self._url)
+            return {key: value for key, value in options.items() if key not in _OURS}, [], ""
+        scheme, _, rest = self._url.partition("://")
+        authority, _, path = rest.partition("?")[0].partition("/")
+        login, _, listed = authority.rpartition("@")
+        hosts = [_host(one, 26379 if self.kind == "sentinel" else 6379) for one in listed.split(",") if one]
+        if not hosts:
+            raise ValueError("it names no host")  # noqa: EM101, TRY003 - becomes a ConfigurationError above
+        service, _, db = path.partition("/")
+        # One host stands in for all, so that redis-py reads the options as it does for a single server.
+        query = rest.partition("?")[2]
+        base = f"{scheme.partition('+')[0]}://{login + '@' if login else ''}{hosts[0][0]}:{hosts[0][1]}/{db}?{query}"
+        options = parse_url(base)
+        for taken in ("host", "port", *_OURS):
+            options.pop(taken, None)
+        return options, hosts, service
+
+    def _by_sentinel(self, options: Options) -> ConnectionPool:
+        from redis.sentinel import Sentinel
+
+        if not self._service:
+            raise ConfigurationError(f"{self.name} names no service: redis+sentinel://host:26379/<service>")
+        query = parse_qs(urlsplit(self._url).query)
+        asking: Options = {key: options[key] for key in ("socket_connect_timeout", "socket_timeout", "retry")}
+        for own, theirs in (("sentinel_username", "username"), ("sentinel_password", "password")):
+            options.pop(own, None)
+            if own in query:
+                asking[theirs] = query[own][0]
+        tls = "connection_class" in options
+        options.pop("connection_class", None)
+        sentinel = Sentinel(self._hosts, sentinel_kwargs=asking)
+        found: ConnectionPool = sentinel.master_for(self._service, **options, **({"ssl": True} if tls else {})).connection_pool
+        return found
+
+    def _by_cluster(self, options: Options, key: str) -> ConnectionPool:
+        from redis.cluster import ClusterNode, RedisCluster
+
+        tls = options.pop("connection_class", None) is not None
+        options.pop("db", None)
+        nodes = [ClusterNode(host, port) for host, port in self._hosts]
+        cluster = RedisCluster(startup_nodes=nodes, **options, **({"ssl": True} if tls else {}))
+        node = cluster.get_node_from_key(key)
+        if node is None or node.redis_connection is None:
+            raise exceptions.ConnectionError("no node owns the namespace's slot")  # noqa: EM101, TRY003 - told above
+        found: ConnectionPool = node.redis_connection.connection_pool
+        return found
+
+
+def _own(timeouts: Timeouts, protocol: int) -> Options:
+    return {
+        "decode_responses": False,
+        "protocol": protocol,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_connect_timeout": timeouts.connect_s,
+        "socket_timeout": timeouts.answer_s,
+        "socket_keepalive": True,
+        "health_check_interval": 0,
+    }
+
+
+def _quiet(options: Options) -> Options:
+    """Switch off the notices of planned maintenance where this redis-py has them: they change timeouts by themselves."""
+    if options.get("path"):  # a unix socket: no keepalive, no connect timeout
+        options = {k: v for k, v in options.items() if k not in ("socket_keepalive", "socket_connect_timeout")}
+    if options["protocol"] != 3:  # noqa: PLR2004 - RESP3 only
+        return options
+    try:
+        from redis.maint_notifications import MaintNotificationsConfig
+    except ImportError:
+        return options
+    return {**options, "maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+
+
+def _host(text: str, port: int) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    return unquote(parts.hostname or "localhost"), parts.port or port
+
+
+def _printable(url: str) -> str:
+    """Give an address without user, password and options."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+
+
+def _safe(error: ValueError) -> str:
+    """Give what is wrong, unless it repeats a piece of the address."""
+    text = str(error)
+    return "is its port a number?" if "ort" in text else text.partition("'")[0].strip() or "it is malformed"

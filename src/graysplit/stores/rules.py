@@ -1,0 +1,188 @@
+"""What a store judges before it writes, as pure functions; the Lua scripts say the same in Redis.
+
+Used where no script runs: in memory, and where a server refuses scripts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final, NamedTuple
+
+from graysplit.core.record import SENTINEL, Entry, Key
+from graysplit.core.weights import split_of
+from graysplit.errors import ConflictError, RefusedError, StoreCorruptError
+from graysplit.stores.port import RAISE_WINDOW_MS, Expect, Submission
+from graysplit.stores.wire import exact, raw_of
+
+HASHES: Final = ("weights", "stops", "splits", "meta")
+EVERYTHING: Final = "*"
+OUTSIDE: Final = "edited outside"
+
+_ZEROS: Final = frozenset((b"", b"null", b'""', b'"0"'))
+_ZERO = re.compile(rb"0{1,3}(?:\.0{1,3})?")
+_WEIGHT = re.compile(rb"preview|[0-9]{1,3}(?:\.[0-9]{1,3})?")
+
+
+class Lowering(NamedTuple):
+    """What a rollback writes: the stops, the weights to zero, and the finished releases it leaves alone."""
+
+    stops: tuple[str, ...]
+    fields: tuple[str, ...]
+    left: tuple[str, ...] = ()
+
+
+class Edit(NamedTuple):
+    """A raw edit of one split that has no history entry yet."""
+
+    split: str
+    before: dict[str, str | None]
+    after: dict[str, str | None]
+
+
+# --- an ordinary write -----------------------------------------------------------------------------------------------
+
+
+def judge(submission: Submission, keys: Mapping[str, Key], now_ms: int) -> bool:
+    """Raise unless the submission may be written; True where the namespace is new and its keys are to be made."""
+    fresh = all(keys[name].fault is None and not keys[name].fields for name in HASHES)
+    if not fresh:
+        for name in HASHES:
+            reason = keys[name].lost
+            if reason is not None:
+                raise corrupt(name, reason)
+        if not keys["meta"].fields.get(b"revision", b"0").isdigit():
+            raise corrupt("meta", "holding a revision that is no number")
+    for expect in submission.expect:
+        found = keys[expect.key].fields.get(raw_of(expect.field))
+        if found != (None if expect.value is None else raw_of(expect.value)):
+            raise conflict(submission.split, expect, None if found is None else exact(found))
+    if submission.raises and abs(now_ms - submission.read_at_ms) > RAISE_WINDOW_MS:
+        raise late(submission, now_ms)
+    return fresh
+
+
+def corrupt(key: str, reason: str) -> StoreCorruptError:
+    """Name the key that keeps the store from being written."""
+    return StoreCorruptError(f"the key '{key}' is {reason}, so nothing was written. Look at it with: graysplit doctor")
+
+
+def conflict(split: str, expect: Expect, found: str | None) -> ConflictError:
+    """Say what was expected and what was found."""
+    return ConflictError(split, _described(expect, expect.value), _described(expect, found))
+
+
+def late(submission: Submission, now_ms: int) -> RefusedError:
+    """Say that a raise rests on too old a reading."""
+    age_s = (now_ms - submission.read_at_ms) / 1000
+    return RefusedError(
+        f"'{submission.split}': this raise rests on a reading {age_s:.0f} s old, and {RAISE_WINDOW_MS // 1000} s are "
+        f"allowed, so that it cannot overtake a rollback. Nothing was written. "
+        f"Look again, then repeat it: graysplit show {submission.split}"
+    )
+
+
+def _described(expect: Expect, value: str | None) -> str:
+    if value is None:
+        return f"nothing in {expect.key} {expect.field}"
+    if expect.key == "splits":
+        return f"a definition of {len(value)} characters in {expect.key} {expect.field}"
+    shown = value if len(value) <= 80 else value[:80] + "..."  # noqa: PLR2004 - a line's width, for people
+    return f"{shown!r} in {expect.key} {expect.field}"
+
+
+# --- a rollback ------------------------------------------------------------------------------------------------------
+
+
+def lowering(target: str, weights: Key, finished: Collection[str]) -> Lowering:
+    """Say what a rollback of a candidate, a split or everything writes; in doubt it lowers more."""
+    fields = [exact(raw) for raw in weights.fields if raw != SENTINEL]
+    if target != EVERYTHING:
+        own = (target,) if "/" in target else tuple(f for f in fields if f.startswith(f"{target}/"))
+        return Lowering((target,), own)
+    if weights.lost is not None:
+        return Lowering((EVERYTHING,), ())
+    splits = {split_of(f) for f in fields if "/" in f and not is_zero(weights.fields[raw_of(f)])}
+    stopped = tuple(sorted(splits - set(finished)))
+    own = tuple(sorted(f for f in fields if "/" in f and split_of(f) in stopped))
+    return Lowering(stopped, own, tuple(sorted(splits & set(finished))))
+
+
+def finished_of(meta: Key) -> frozenset[str]:
+    """Give the splits whose release is finished."""
+    prefix = b"finished:"
+    return frozenset(exact(raw[len(prefix) :]) for raw in meta.fields if raw.startswith(prefix))
+
+
+def releases_of(meta: Key, stop: str, fields: Iterable[str]) -> str:
+    """Give the ids of the releases that a stop ends, parted by blanks."""
+    own = (f for f in fields if f == stop or split_of(f) == stop)
+    values = (meta.fields.get(raw_of(f"release:{field}"), b"") for field in own)
+    return " ".join(exact(value.partition(b" ")[0]) for value in values if value)
+
+
+def revision_of(meta: Key) -> int:
+    """Give the revision that stands; raises nothing: what is no number is 0."""
+    raw = meta.fields.get(b"revision", b"0")
+    return int(raw) if raw.isdigit() and len(raw) < 20 else 0  # noqa: PLR2004 - what Redis can count to
+
+
+def concerns(entry: Entry, split: str) -> bool:
+    """Say whether a history entry is about a split; an act on everything is about those whose fields it changed."""
+    return entry.split == split or any(_split_at(where) == split for where in (*entry.before, *entry.after))
+
+
+def _split_at(where: str) -> str:
+    return split_of(where.partition(" ")[2])
+
+
+def is_zero(raw: bytes | None) -> bool:
+    """Say whether a stored weight is certainly zero; garbage is not, for the last good weight may stand."""
+    return raw is None or raw in _ZEROS or _ZERO.fullmatch(raw) is not None
+
+
+def _certainly_more(raw: bytes | None) -> bool:
+    if raw is None or is_zero(raw) or _WEIGHT.fullmatch(raw) is None:
+        return False
+    return raw == b"preview" or float(raw) <= 100  # noqa: PLR2004 - percent
+
+
+# --- raw edits -------------------------------------------------------------------------------------------------------
+
+
+def unbooked(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[Edit]:
+    """Find the raw edits, one per split, in the order of their names; a lost key says nothing."""
+    edits: dict[str, Edit] = {}
+    for name, key in (("weights", weights), ("stops", stops)):
+        if key.lost is not None:
+            continue
+        prefix = f"{name} ".encode()
+        known = {raw[len(prefix) :]: value for raw, value in booked.items() if raw.startswith(prefix)}
+        present = {field: value for field, value in key.fields.items() if field != SENTINEL}
+        for field in sorted({field for field, _ in known.items() ^ present.items()}):
+            edit = edits.setdefault(split_of(exact(field)), Edit(split_of(exact(field)), {}, {}))
+            edit.before[f"{name} {exact(field)}"] = _maybe(known.get(field))
+            edit.after[f"{name} {exact(field)}"] = _maybe(present.get(field))
+    return [edits[split] for split in sorted(edits)]
+
+
+def begun(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[str]:
+    """Find the candidates that raw edits started: their weight in force was zero, and is not any more."""
+    if weights.lost is not None or stops.lost is not None:
+        return []
+    before_stops = {raw.removeprefix(b"stops ") for raw in booked if raw.startswith(b"stops ")}
+    started: list[str] = []
+    for field, raw in weights.fields.items():
+        was = booked.get(b"weights " + field)
+        before = _certainly_more(was) and not _stopped(field, before_stops)
+        if b"/" in field and _certainly_more(raw) and not _stopped(field, stops.fields) and not before:
+            started.append(exact(field))
+    return sorted(started)
+
+
+def _stopped(field: bytes, stops: Collection[bytes]) -> bool:
+    return field in stops or field.partition(b"/")[0] in stops or b"*" in stops
+
+
+def _maybe(raw: bytes | None) -> str | None:
+    return None if raw is None else exact(raw)

@@ -1,0 +1,41 @@
+"""From an address to a store."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from graysplit.errors import ConfigurationError, nearest
+from graysplit.stores.port import Store
+
+REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+_SCHEMES: Final = (*REDIS_SCHEMES, "memory")
+
+
+def store_from_url(url: str, namespace: str = "default") -> Store:
+    """Make the store that an address names; nothing is connected yet.
+
+    `redis://host:6379/0`, `rediss://` (TLS), `unix:///path/to/socket`, `redis+sentinel://h1:26379,h2:26379/name`,
+    `redis+cluster://h1:6379,h2:6379`, `memory://` (private) or `memory://name` (shared inside this process).
+    """
+    scheme, found, rest = url.partition("://")
+    if not found or scheme not in _SCHEMES:
+        raise ConfigurationError(_unknown(scheme if found else ""))
+    if not namespace or set(namespace) & set("{} \t\r\n"):
+        raise ConfigurationError(f"{namespace!r} is no namespace: use letters and digits without blanks or braces")
+    if scheme == "memory":
+        from graysplit.stores.memory import MemoryStore
+
+        return MemoryStore(rest.strip("/"), namespace)
+    from graysplit.stores.redis import RedisStore
+
+    return RedisStore(url, namespace)
+
+
+def _unknown(scheme: str) -> str:
+    """Say what addresses look like, without the address: it may hold a password."""
+    known = ", ".join(f"{name}://" for name in _SCHEMES)
+    if not scheme:
+        return f"the store's address has no scheme (use one of {known}), for example redis://localhost:6379/0"
+    guess = nearest(scheme, _SCHEMES)
+    hint = f" Did you mean {guess}://?" if guess else ""
+    return f"no store answers to {scheme}://.{hint} Use one of {known}"

@@ -1,0 +1,224 @@
+"""The text forms of what a store keeps besides plain weights: history entries, stops, receipts, processes.
+
+Reading is tolerant: whatever the server holds, it gives defaults and never raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from graysplit.core.fleet import Declared, Effect, Process, Receipt
+from graysplit.core.record import Entry
+from graysplit.stores.port import Expect, Report, Submission, Write
+
+Texts: TypeAlias = Mapping[str, "str | None"]  # "weights checkout/new" to its text, None for absent
+
+# Far above anything graysplit writes; parsing more would hold the interpreter in one call.
+_MAX_JSON: Final = 4 << 20
+
+
+def new_id() -> str:
+    """Give a random id for a change or a process."""
+    import os
+
+    return os.urandom(8).hex()
+
+
+def exact(raw: bytes) -> str:
+    """Give raw bytes as a text that `raw_of` turns back into the same bytes; what an editor expects must be exact."""
+    return raw.decode("utf-8", errors="surrogateescape")
+
+
+def raw_of(value: str) -> bytes:
+    """Give the bytes to be stored for a text; lone surrogates that stand for no byte are escaped."""
+    try:
+        return value.encode("utf-8", errors="surrogateescape")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", errors="backslashreplace")
+
+
+def dumps(value: object) -> str:
+    """Write JSON without blanks, people's letters left as they are."""
+    import json
+
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+# --- changes ---------------------------------------------------------------------------------------------------------
+
+
+def address(place: Expect | Write) -> str:
+    """Name a field as the history does: `weights checkout/new`."""
+    return f"{place.key} {place.field}"
+
+
+def changed(submission: Submission) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """Give the fields that a submission changes, before and after; every write needs an expectation beside it."""
+    seen = {address(expect): expect.value for expect in submission.expect}
+    after = {address(write): write.value for write in submission.writes}
+    unseen = sorted(after.keys() - seen.keys())
+    if unseen:
+        raise ValueError(f"a write without an expectation cannot be compared: {', '.join(unseen)}")
+    differing = [where for where, value in after.items() if seen[where] != value]
+    return {where: seen[where] for where in differing}, {where: after[where] for where in differing}
+
+
+def stop_text(*, why: str, who: str, at_ms: int, change: str, release: str) -> str:
+    """Give what a stop holds for people; its presence alone counts."""
+    return dumps({"why": why, "who": who, "at": at_ms, "change": change, "release": release})
+
+
+def entry_fields(entry: Entry) -> dict[str, str]:
+    """Give a history entry as the fields of a stream entry."""
+    return {
+        "id": entry.id,
+        "rev": str(entry.revision),
+        "split": entry.split,
+        "cause": entry.cause,
+        "actor": entry.actor,
+        "why": entry.why,
+        "from": dumps(dict(entry.before)),
+        "to": dumps(dict(entry.after)),
+    }
+
+
+def read_entry(position: bytes | str, fields: Mapping[bytes, bytes]) -> Entry:
+    """Read a stream entry; its position gives the server's time."""
+    where = position if isinstance(position, str) else position.decode("ascii", errors="replace")
+    return Entry(
+        id=_text(fields.get(b"id")),
+        revision=_number(fields.get(b"rev")),
+        split=_text(fields.get(b"split")),
+        cause=_text(fields.get(b"cause")),
+        actor=_text(fields.get(b"actor")),
+        why=_text(fields.get(b"why")),
+        at_ms=_number(where.partition("-")[0].encode()),
+        before=_texts(fields.get(b"from")),
+        after=_texts(fields.get(b"to")),
+    )
+
+
+# --- the fleet -------------------------------------------------------------------------------------------------------
+
+
+def about_text(report: Report) -> str:
+    """Write what of a process hardly changes."""
+    declared = {
+        split: {"baseline": d.baseline, "versions": list(d.versions), "kind": d.kind, "calls": d.calls}
+        for split, d in report.declared.items()
+    }
+    return dumps({"host": report.host, "pid": report.pid, "library": report.library, "declared": declared})
+
+
+def receipt_text(receipt: Receipt) -> str:
+    """Write what a process does now."""
+    effects = {
+        field: {"weight": effect.weight, "running": effect.running, "why": effect.why}
+        for field, effect in receipt.effects.items()
+    }
+    return dumps(
+        {
+            "change": receipt.change,
+            "revision": receipt.revision,
+            "effects": effects,
+            "mode": receipt.mode,
+            "refused": list(receipt.refused),
+        }
+    )
+
+
+def read_process(boot: bytes, seen_ms: int, about: bytes | None, receipt: bytes | None) -> Process:
+    """Read a process from the two texts it wrote."""
+    said = _object(about)
+    declared = {name: _declared(value) for name, value in _items(said.get("declared"))}
+    return Process(
+        boot=_text(boot),
+        host=_str(said.get("host")),
+        pid=_int(said.get("pid")),
+        library=_str(said.get("library")),
+        declared=declared,
+        seen_ms=seen_ms,
+        receipt=_receipt(_object(receipt)),
+    )
+
+
+def _declared(value: object) -> Declared:
+    said = _as_object(value)
+    versions = tuple(_str(name) for name in _list(said.get("versions")))
+    return Declared(_str(said.get("baseline")), versions, _str(said.get("kind")) or "split", _int(said.get("calls")))
+
+
+def _receipt(said: Mapping[str, object]) -> Receipt:
+    effects: dict[str, Effect] = {}
+    for field, value in _items(said.get("effects")):
+        effect = _as_object(value)
+        effects[field] = Effect(_str(effect.get("weight")), _int(effect.get("running")), _str(effect.get("why")))
+    return Receipt(
+        change=_str(said.get("change")),
+        revision=_int(said.get("revision")),
+        effects=effects,
+        mode=_str(said.get("mode")),
+        refused=tuple(_str(reason) for reason in _list(said.get("refused"))),
+    )
+
+
+# --- reading what cannot be believed ---------------------------------------------------------------------------------
+
+
+def _object(raw: bytes | None) -> Mapping[str, object]:
+    """Read a JSON object; anything else is an empty one."""
+    import json
+
+    if not raw or len(raw) > _MAX_JSON:
+        return {}
+    try:
+        return _as_object(json.loads(raw.decode("utf-8", errors="replace")))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _as_object(value: object) -> Mapping[str, object]:
+    # Any: what JSON holds is not known; JSON's keys are always texts.
+    found: Mapping[str, Any] = value if isinstance(value, dict) else {}
+    return {_printable(key): found[key] for key in found}
+
+
+def _items(value: object) -> list[tuple[str, object]]:
+    return list(_as_object(value).items())
+
+
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else ()
+
+
+def _str(value: object) -> str:
+    return _printable(value) if isinstance(value, str) else ""
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _texts(raw: bytes | None) -> dict[str, str | None]:
+    return {where: None if value is None else _as_text(value) for where, value in _object(raw).items()}
+
+
+def _as_text(value: object) -> str:
+    return _printable(value) if isinstance(value, str) else dumps(value)
+
+
+def _text(raw: bytes | None) -> str:
+    return (raw or b"").decode("utf-8", errors="backslashreplace")
+
+
+def _printable(value: str) -> str:
+    """Escape lone surrogates: they stand for bytes that were no text, and cannot be printed."""
+    return value.encode("utf-8", errors="backslashreplace").decode("utf-8")
+
+
+def _number(raw: bytes | None) -> int:
+    try:
+        return int(raw or b"0")
+    except ValueError:
+        return 0

@@ -1,0 +1,132 @@
+"""Stores around stores: the same port with one thing changed. Each prints its stack in `name`."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from graysplit.core.fleet import Fleet
+from graysplit.core.record import Entry, Load
+from graysplit.errors import RefusedError
+from graysplit.stores.port import Feed, Report, Rollback, Store, Submission, Written
+
+
+class ReadOnlyStore:
+    """Reads as the store inside does, and refuses every write; heartbeats too."""
+
+    def __init__(self, inner: Store) -> None:
+        """Wrap a store."""
+        self._inner = inner
+        self.name = f"read-only {inner.name}"
+
+    def load(self) -> Load:
+        """Read everything at one moment."""
+        return self._inner.load()
+
+    def submit(self, submission: Submission) -> Written:
+        """Refuse."""
+        self._refuse(f"'{submission.cause}' of '{submission.split}'")
+
+    def roll_back(self, rollback: Rollback) -> Written:
+        """Refuse."""
+        self._refuse(f"rollback of '{rollback.target}'")
+
+    def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
+        """Give the newest entries, newest first, of one split or of all."""
+        return self._inner.history(split, count)
+
+    def fleet(self) -> Fleet:
+        """Give the processes that follow this store."""
+        return self._inner.fleet()
+
+    def follow(self) -> Feed:
+        """Open a follower's connection that writes nothing."""
+        return _SilentFeed(self._inner.follow())
+
+    def replicas(self, timeout_s: float) -> int | None:
+        """Say how many replicas have the last write."""
+        return self._inner.replicas(timeout_s)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._inner.close()
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise RefusedError(f"{what} is refused: {self.name} takes no writes. Open it without the read-only wrapper")
+
+
+class _SilentFeed:
+    """Follows, and leaves no trace: no heartbeat, no booking."""
+
+    def __init__(self, inner: Feed) -> None:
+        self._inner = inner
+        self._now_ms = 0
+        self.mode = inner.mode
+
+    def load(self, since: str, *, whole: bool) -> Load:
+        load = self._inner.load(since, whole=whole)
+        self._now_ms = load.now_ms
+        return load
+
+    def wait(self, timeout_s: float) -> bool:
+        return self._inner.wait(timeout_s)
+
+    def report(self, report: Report, *, about: bool) -> int:  # noqa: ARG002 - the port's signature
+        return self._now_ms
+
+    def book(self, actor: str) -> int:  # noqa: ARG002 - the port's signature
+        return 0
+
+    def leave(self, boot: str) -> None:
+        """Nothing was ever written, so there is nothing to take back."""
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class RecordingStore:
+    """Passes everything through and remembers which verbs were used, in order; for tests and instruments."""
+
+    def __init__(self, inner: Store) -> None:
+        """Wrap a store."""
+        self._inner = inner
+        self.name = f"recording {inner.name}"
+        self.calls: list[str] = []
+
+    def load(self) -> Load:
+        """Read everything at one moment."""
+        self.calls.append("load")
+        return self._inner.load()
+
+    def submit(self, submission: Submission) -> Written:
+        """Write a change."""
+        self.calls.append(f"submit {submission.cause} {submission.split}")
+        return self._inner.submit(submission)
+
+    def roll_back(self, rollback: Rollback) -> Written:
+        """Set the weight to zero and a stop beside it."""
+        self.calls.append(f"roll_back {rollback.target}")
+        return self._inner.roll_back(rollback)
+
+    def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
+        """Give the newest entries, newest first, of one split or of all."""
+        self.calls.append("history")
+        return self._inner.history(split, count)
+
+    def fleet(self) -> Fleet:
+        """Give the processes that follow this store."""
+        self.calls.append("fleet")
+        return self._inner.fleet()
+
+    def follow(self) -> Feed:
+        """Open a follower's connection."""
+        self.calls.append("follow")
+        return self._inner.follow()
+
+    def replicas(self, timeout_s: float) -> int | None:
+        """Say how many replicas have the last write."""
+        self.calls.append("replicas")
+        return self._inner.replicas(timeout_s)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._inner.close()

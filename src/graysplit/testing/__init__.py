@@ -1,0 +1,22 @@
+"""For tests of programs that use graysplit: force a version, and hold a store to its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from graysplit.context import forcing
+from graysplit.testing.contract import StoreContract
+
+__all__ = ["StoreContract", "forced"]
+
+
+@contextmanager
+def forced(**versions: str) -> Iterator[None]:
+    """Force versions by split's name, above the whole ladder, inside this context only.
+
+    Works as a context manager and as a decorator: `with forced(checkout="new"): ...`. For a name that is no
+    identifier: `forced(**{"new-search": "b"})`.
+    """
+    with forcing(versions):
+        yield

@@ -1,0 +1,1 @@
+"""The tests mirror `src/graysplit`; beside them stand laws, faults, typing and vectors."""

@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from graysplit.cli.app import VERBS, app, run
+from graysplit.cli.exits import MEANINGS
+from graysplit.core.fleet import Declared, Effect
+from graysplit.stores.memory import MemoryStore
+from tests.control.processes import live
+
+
+class Ran(NamedTuple):
+    """What one command gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """Its one JSON object, which names its schema."""
+        lines = self.out.splitlines()
+        assert len(lines) == 1, self
+        found: dict[str, Any] = json.loads(lines[0])
+        assert found["schema_version"] == 1
+        return found
+
+
+Cli = Callable[..., Ran]
+
+
+@pytest.fixture
+def name() -> str:
+    """A store's name of this test's own."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def store(name: str) -> MemoryStore:
+    """The store that the commands of this test use."""
+    return MemoryStore(name)
+
+
+@pytest.fixture
+def cli(name: str, store: MemoryStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Run one command in this process, without a terminal; human output stays within 80 columns."""
+    monkeypatch.setenv("GRAYSPLIT_URL", f"memory://{name}")
+    monkeypatch.setenv("GRAYSPLIT_ACTOR", "ada@lab")
+    monkeypatch.delenv("GRAYSPLIT_NAMESPACE", raising=False)
+    assert store is not None
+
+    def command(*words: str) -> Ran:
+        capsys.readouterr()
+        code = run(words)
+        out, err = capsys.readouterr()
+        talk = err if "--json" in words else out + err
+        assert all(len(line) <= 80 for line in talk.splitlines()), talk
+        return Ran(code, out, err)
+
+    return command
+
+
+# Every command once, in an order in which each succeeds; `watch` has a test of its own.
+STORY = (
+    ("create", "checkout"),
+    ("create", "ranking", "--versions", "a,b,c"),
+    ("set", "checkout", "20", "--why", "step 1"),
+    ("set", "ranking", "b=10", "c=10"),
+    ("pin", "checkout", "u-17"),
+    ("unpin", "checkout", "u-17"),
+    ("undo", "checkout"),
+    ("preview", "ranking/b"),
+    ("list",),
+    ("show", "checkout"),
+    ("explain", "checkout", "u-17"),
+    ("history",),
+    ("fleet",),
+    ("doctor",),
+    ("export",),
+    ("rollback", "checkout"),
+    ("rollback", "ranking/b"),
+    ("rollback", "--all"),
+    ("unstop", "checkout"),
+    ("delete", "checkout", "--yes"),
+)
+
+
+def test_every_command_has_its_place_in_the_story() -> None:
+    """No command goes untested; `wait` and `watch` need processes and changes of their own."""
+    assert {words[0] for words in STORY} | {"wait", "watch"} == set(VERBS) == set(app.commands)
+
+
+def test_every_command_says_something_in_80_columns(cli: Cli) -> None:
+    """Each succeeds without a terminal, with data on stdout and no colour."""
+    for words in STORY:
+        ran = cli(*words)
+        assert ran.code == 0, (words, ran)
+        assert ran.out, words
+        assert "\x1b" not in ran.out, words
+
+
+def test_every_command_gives_json(cli: Cli) -> None:
+    """Each prints exactly one object on stdout, wherever `--json` stands."""
+    for words in STORY:
+        assert cli("--json", *words).json, words
+    for words in (("list",), ("export",), ("set", "ranking/b", "5"), ("rollback", "ranking/b")):
+        assert cli(*words, "--json").json, words
+
+
+def test_a_change_in_json_has_what_scripts_need(cli: Cli) -> None:
+    """Split, weights, revision and receipts, with numbers as numbers."""
+    cli("create", "checkout")
+    found = cli("set", "checkout", "12.5", "--json").json
+    assert {k: found[k] for k in ("split", "from", "to", "confirmed", "processes", "lagging", "silent")} == {
+        "split": "checkout",
+        "from": 0,
+        "to": 12.5,
+        "confirmed": 0,
+        "processes": 0,
+        "lagging": [],
+        "silent": [],
+    }
+    assert found["revision"] == 2
+    assert found["seconds"] >= 0
+    back = cli("rollback", "checkout", "--json").json
+    assert (back["from"], back["to"], back["revision"]) == (12.5, 0, 3)
+    assert cli("rollback", "checkout", "--json", "--no-wait").json["confirmed"] is None
+
+
+def test_explain_in_json_has_the_ladder(cli: Cli) -> None:
+    """Unit, version, reason, bucket, revision and every rung asked."""
+    cli("create", "checkout")
+    cli("set", "checkout", "20")
+    found = cli("explain", "checkout", "user-1", "--json").json
+    assert set(found) >= {"split", "unit", "version", "reason", "bucket", "revision", "ladder"}
+    assert found["ladder"][-1]["version"] == found["version"]
+
+
+def test_the_bare_command_answers(cli: Cli) -> None:
+    """Where, what is routed whither, what changed last, no guard, and the command that makes it safe."""
+    assert "graysplit create" in cli().out
+    cli("create", "checkout")
+    cli("set", "checkout", "20", "--why", "step 1")
+    out = cli().out
+    assert "namespace default on memory://" in out
+    assert "checkout/new     20         20" in out
+    assert "set checkout checkout/new 0% -> 20% by ada@lab: step 1" in out.replace("\n  ", " ")
+    assert "no guard" in out
+    assert "graysplit rollback --all" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("set", "chekout", "20"), 3, "Did you mean 'checkout'?"),
+        (("show", "chekout"), 3, "Did you mean 'checkout'?"),
+        (("explain", "nope", "u"), 3, "graysplit list"),
+        (("set", "ranking", "20"), 2, "b=.. c=.."),
+        (("set", "checkout/nwe", "20"), 2, "Did you mean 'new'?"),
+        (("set", "checkout", "1_0"), 2, "is no weight"),
+        (("set", "checkout"), 2, "--help"),
+        (("set", "ranking", "b=10", "20"), 2, "b=10 c=10"),
+        (("set", "ranking", "b=60", "c=60"), 1, "120 %"),
+        (("set", "checkout", "30", "--from", "5"), 4, "Nothing was written"),
+        (("set", "checkout", "30", "--if-rev", "1"), 4, "Nothing was written"),
+        (("set", "checkout", "100"), 1, "--yes"),
+        (("delete", "checkout"), 1, "graysplit rollback checkout"),
+        (("create", "checkout"), 1, "exists already"),
+        (("create", "Check out"), 2, "is no name"),
+        (("rollback",), 2, "graysplit rollback --all"),
+        (("rollback", "checkout", "--all"), 2, "graysplit rollback --all"),
+        (("unstop", "checkout"), 1, "graysplit list"),
+        (("rolback", "checkout"), 2, "Did you mean 'rollback'?"),
+        (("set", "checkout", "5", "--wait", "soon"), 2, "5s"),
+        (("pin", "checkout", "u", "new", "--deny"), 2, "--deny"),
+    ],
+)
+def test_every_refusal_has_a_code_and_a_way_out(cli: Cli, words: tuple[str, ...], code: int, says: str) -> None:
+    """The sentence goes to stderr and names what to do; with `--json` it is an object on stdout too."""
+    cli("create", "checkout")
+    cli("create", "ranking", "--versions", "a,b,c")
+    cli("set", "checkout", "20")
+    ran = cli(*words)
+    assert (ran.code, ran.out) == (code, ""), ran
+    assert says in ran.err.replace("\n  ", " "), ran
+    found = cli("--json", *words).json
+    assert (found["exit"], code in MEANINGS) == (code, True)
+
+
+def test_receipts_are_told_and_decide_the_code(cli: Cli, store: MemoryStore) -> None:
+    """All confirmed is 0; somebody behind is 6, by name."""
+    cli("create", "checkout")
+    change = cli("set", "checkout", "20", "--json").json["change"]
+    live(store, 1, effects={"checkout/new": Effect("0", 17)}, change=change)
+    ran = cli("rollback", "checkout")
+    assert ran.code == 0
+    assert "1/1 send no new calls in 0.0 s, 17 calls still running" in ran.out
+    behind = cli("set", "checkout", "30", "--wait", "0s")
+    assert behind.code == 6
+    assert behind.out.startswith("written: set checkout: checkout/new 0% -> 30%")
+    assert "behind: web-1/101" in behind.out
+    assert cli("set", "checkout", "40", "--no-wait").code == 0
+    assert cli("wait", "checkout", "--timeout", "0s").code == 6
+    live(store, 1, effects={"checkout/new": Effect("40")})
+    assert cli("wait", "checkout").code == 0
+    assert cli("wait", "checkout", "--until", "40%", "--json").json["confirmed"] == 1
+
+
+def test_nobody_is_said_in_words(cli: Cli) -> None:
+    """Never "0/0": where no process follows, that is the answer."""
+    cli("create", "checkout")
+    ran = cli("set", "checkout", "20")
+    assert "no process follows this namespace" in ran.out
+    assert "0/0" not in ran.out
+
+
+def test_a_set_creates_what_live_code_declares(cli: Cli, store: MemoryStore) -> None:
+    """Ops need no `create` for what the code declares."""
+    live(store, 1, declared={"search": Declared("v1", ("v1", "v2"))})
+    assert "search" in cli("list").out
+    ran = cli("set", "search", "5", "--no-wait")
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "created search: v1 (baseline), v2")
+
+
+def test_show_has_the_emergency_lines(cli: Cli, store: MemoryStore) -> None:
+    """The redis-cli lines are whole, and what Redis says stands beside what is in force."""
+    cli("create", "checkout")
+    cli("set", "checkout", "20")
+    store.raw_set("weights", "checkout/new", "1_0")
+    out = cli("show", "checkout").out
+    assert "  $ redis-cli HSET graysplit:{default}:weights checkout/new 0" in out
+    assert "  $ redis-cli HDEL graysplit:{default}:weights checkout/new" in out
+    assert "  $ redis-cli HSETNX graysplit:{default}:stops checkout by-hand" in out
+    assert "weights checkout/new = 1_0" in out
+    assert "refused: weights checkout/new: '1_0' is no weight" in out
+
+
+def test_the_doctor_says_unhealthy_by_its_code(cli: Cli, store: MemoryStore) -> None:
+    """0 where nothing is wrong, 7 where something is."""
+    cli("create", "checkout")
+    assert cli("doctor").code == 0
+    store.raw_set("weights", "checkout/new", "many")
+    ran = cli("doctor")
+    assert ran.code == 7
+    assert "weights checkout/new" in ran.out
+    assert "next: graysplit show checkout" in ran.out
+    assert cli("doctor", "--json").json["healthy"] is False
+
+
+def test_stored_text_cannot_move_the_cursor(cli: Cli, store: MemoryStore) -> None:
+    """Control characters from anywhere are printed escaped, and forge no line."""
+    evil = "\x1b]52;c;aGk=\x07\nwritten: all is well\u202e"
+    cli("create", "checkout")
+    cli("set", "checkout", "20", "--why", evil)
+    store.raw_set("weights", "checkout/new", evil)
+    store.raw_set("stops", f"checkout{evil}", evil)
+    store.raw_set("stops", "checkout", evil)
+    for words in (("list",), ("show", "checkout"), ("history",), ("doctor",), ("export",), ("list", "--json")):
+        ran = cli(*words)
+        assert not {"\x1b", "\x07", "\u202e"} & set(ran.out + ran.err), words
+        assert not any(line.startswith("written: all") for line in ran.out.splitlines()), words
+
+
+def test_watch_prints_one_line_per_change(cli: Cli, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a terminal each change is a line (or an object), until enough have come."""
+    cli("create", "checkout")
+    cli("create", "other")
+    begun = MemoryStore.follow
+
+    def follow_then_change(self: MemoryStore) -> Any:
+        feed = begun(self)
+        load = feed.load
+
+        def first(since: str, *, whole: bool) -> Any:
+            found = load(since, whole=whole)
+            if not since:
+                run(["set", "other", "1", "--no-wait"])
+                run(["set", "checkout", "20", "--no-wait"])
+            return found
+
+        monkeypatch.setattr(feed, "load", first)
+        return feed
+
+    monkeypatch.setattr(MemoryStore, "follow", follow_then_change)
+    ran = cli("watch", "checkout", "--count", "1")
+    assert ran.code == 0
+    assert "set checkout checkout/new 0% -> 20%" in ran.out.splitlines()[-1]
+
+
+def test_no_store_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a URL nothing is guessed."""
+    monkeypatch.delenv("GRAYSPLIT_URL")
+    ran = cli("list")
+    assert (ran.code, "GRAYSPLIT_URL" in ran.err) == (2, True)
+
+
+def test_a_namespace_is_a_world_of_its_own(cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It comes from the option or the environment."""
+    cli("create", "checkout")
+    assert cli("list", "--namespace", "blue", "--json").json["candidates"] == []
+    monkeypatch.setenv("GRAYSPLIT_NAMESPACE", "blue")
+    cli("create", "search")
+    assert f"graysplit:{{{'blue'}}}:weights" in cli("show", "search").out
+
+
+def test_help_lists_every_verb_and_every_exit_code(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table of codes is printed from the table."""
+    out = cli("--help").out
+    assert all(f"  {verb} " in out for verb in VERBS)
+    folded = " ".join(out.split())
+    assert all(f"{code} {meaning}" in folded for code, meaning in MEANINGS.items())
+    for verb in VERBS:
+        ran = cli(verb, "--help")
+        assert (ran.code, "--json" in ran.out) == (0, True)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+
+from graysplit.control import Control
+from graysplit.core.fleet import Declared
+from graysplit.stores.memory import MemoryStore
+from tests.control.processes import CHECKOUT, live
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """A store with one split at 20 %."""
+    store = MemoryStore()
+    control = Control(store, actor="ada")
+    control.create("checkout")
+    control.set("checkout", 20)
+    return store
+
+
+def found(store: MemoryStore) -> dict[str, str]:
+    """Give what the doctor finds, by place; all of it with a next command."""
+    findings = Control(store, actor="ada").doctor()
+    assert all(finding.command for finding in findings)
+    return {finding.where: f"{finding.severity}: {finding.what}" for finding in findings}
+
+
+def test_a_healthy_store_has_no_findings(store: MemoryStore) -> None:
+    """Nothing is found where nothing is wrong, nor where nothing is."""
+    live(store)
+    assert found(store) == {}
+    assert found(MemoryStore()) == {}
+
+
+@pytest.mark.parametrize("value", ["many", "101", "-1", "NaN", "1e999", "1_0", " 20 ", "٢٠", b"\xff\xfe"])
+def test_a_bad_weight_is_named(store: MemoryStore, value: str | bytes) -> None:
+    """Split, field and reason stand in the finding."""
+    store.raw_set("weights", "checkout/new", value)
+    assert "is no weight" in found(store)["weights checkout/new"]
+
+
+def test_a_bad_definition_is_named(store: MemoryStore) -> None:
+    """The reason says what is wrong with it."""
+    store.raw_set("splits", "checkout", "{broken")
+    assert "refused" in found(store)["splits checkout"]
+
+
+def test_a_lost_key_is_named(store: MemoryStore) -> None:
+    """A key that is gone, or without its field `_`, counts as lost."""
+    store.raw_drop("weights")
+    store.raw_delete("stops", "_")
+    assert "lost" in found(store)["weights"]
+    assert "lost" in found(store)["stops"]
+
+
+def test_mistyped_fields_are_named(store: MemoryStore) -> None:
+    """Fields that name no candidate, those that hold a split down, and a stop on a baseline."""
+    store.raw_set("weights", "checkout/nwe", "0")
+    store.raw_set("weights", "checkout", "0")
+    store.raw_set("stops", "checkout/old", "")
+    store.raw_set("stops", "serach", "")
+    findings = found(store)
+    assert "names no split" in findings["weights checkout/nwe"]
+    assert "names no split" in findings["stops serach"]
+    assert "at zero" in findings["weights checkout"]
+    assert "cannot be stopped" in findings["stops checkout/old"]
+
+
+def test_overfull_weights_are_named(store: MemoryStore) -> None:
+    """Raw edits may add up to more than everybody."""
+    control = Control(store, actor="ada")
+    control.create("ranking", ["a", "b", "c"])
+    store.raw_set("weights", "ranking/b", "60")
+    store.raw_set("weights", "ranking/c", "60")
+    assert "more than 100 %" in found(store)["weights ranking"]
+
+
+def test_code_that_differs_is_named(store: MemoryStore) -> None:
+    """Differing baselines, splits the store does not know, routes nobody calls."""
+    live(store, 1, declared={**CHECKOUT, "search": Declared("old", ("old", "new"), "route", 0)})
+    live(store, 2, declared={"checkout": Declared("new", ("new", "old"))})
+    findings = found(store)
+    assert "differ on the baseline" in findings["code checkout"]
+    assert findings["code search"].startswith("note: ")
+
+
+def test_the_stores_baseline_may_differ_from_the_codes(store: MemoryStore) -> None:
+    """Code and store that disagree are both named."""
+    live(store, 1, declared={"checkout": Declared("v1", ("v1", "new"))})
+    assert "'v1' on web-1/101" in found(store)["code checkout"]
+
+
+def test_what_processes_refuse_is_told(store: MemoryStore) -> None:
+    """A receipt may name what its process would not take."""
+    live(store, 1, refused=("weights checkout/new: '1_0' is no weight",))
+    assert "1_0" in found(store)["process web-1/101"]

@@ -1,0 +1,79 @@
+"""Beside the laws, which `tests/laws` holds it to: what adoption tells those who drive it."""
+
+from __future__ import annotations
+
+from graysplit.core.adoption import Found, Held, adopt_brakes, adopt_definitions, differing, unknown_fields
+from graysplit.core.record import Entry, Key
+from tests.core.adopting import BETTER, GOOD, TOMBSTONE, adopt, load, parse
+
+
+def test_nothing_is_held_at_first() -> None:
+    """Before the first reading nothing is loaded; after it something is, be the store as empty as it likes."""
+    assert not Held().loaded
+    assert adopt(Held(), load()).loaded
+
+
+def test_an_equal_reading_touches_nothing() -> None:
+    """The same bytes again give the same mappings, so that nothing is compiled anew."""
+    reading = load({"checkout/new": "20"}, {"search": ""})
+    held = adopt(Held(), reading)
+    again, touched = adopt_brakes(held, reading)
+    assert touched == frozenset()
+    assert again.weights is held.weights
+    assert again.stops is held.stops
+
+
+def test_only_changed_definitions_are_parsed() -> None:
+    """Bytes seen before are not looked at again, good or bad."""
+    held = adopt(Held(), load(splits={"a": GOOD, "b": GOOD, "c": b"bad"}))
+    asked: list[str] = []
+
+    def watched(split: str, raw: bytes) -> object:
+        asked.append(split)
+        return parse(split, raw)
+
+    found = list(adopt_definitions(held, load(splits={"a": GOOD, "b": BETTER, "c": b"bad"}), watched))  # type: ignore[arg-type]
+    assert asked == ["b"]
+    assert [(one.split, one.raw) for one in found] == [("b", BETTER)]
+
+
+def test_those_named_first_come_first() -> None:
+    """A split whose weights changed does not wait behind the others, and none comes twice."""
+    names = [f"s{n}" for n in range(6)]
+    found = adopt_definitions(Held(), load(splits=dict.fromkeys(names, GOOD)), parse, first=("s4", "s2", "gone"))
+    order = [one.split for one in found]
+    assert order[:2] == ["s4", "s2"]
+    assert sorted(set(order)) == names
+
+
+def test_each_definition_comes_to_one_of_three_ends() -> None:
+    """Good with its bytes, deleted with neither, refused with a reason."""
+    ends = list(adopt_definitions(Held(), load(splits={"a": GOOD, "b": TOMBSTONE, "c": b"bad"}), parse))
+    assert ends[0].definition is not None
+    assert ends[0].raw == GOOD
+    assert ends[1] == Found("b")
+    assert ends[2] == Found("c", reason="split 'c', versions: cannot be read")
+
+
+def test_where_the_store_stands_is_adopted() -> None:
+    """Revision, lineage and last change are the store's; what it does not say stands."""
+    entry = Entry("c-7", 7, "checkout", "set", "ann", "", 0, {}, {})
+    meta = Key({b"_": b"1", b"revision": b"7", b"lineage": b"l-1"})
+    held = adopt(Held(), load()._replace(meta=meta, entries=(entry,)))
+    assert (held.revision, held.change, held.lineage) == (7, "c-7", "l-1")
+    later = adopt(held, load()._replace(meta=Key({b"_": b"1", b"revision": b"none"})))
+    assert (later.revision, later.change, later.lineage) == (7, "c-7", "l-1")
+
+
+def test_mistyped_fields_are_listed() -> None:
+    """A field that names no split or candidate is most likely a mistake; `*` is none."""
+    held = Held(
+        weights={"checkout/new": 1, "checkout/nwe": 1, "chekout/new": 1},
+        stops={"*": "", "checkout": "", "serach": ""},
+    )
+    assert unknown_fields(held, {"checkout": ("old", "new")}) == ["checkout/nwe", "chekout/new", "serach"]
+
+
+def test_fields_that_differ() -> None:
+    """Added, taken away and changed."""
+    assert differing({"a": 1, "b": 1, "c": 1}, {"b": 2, "c": 1, "d": 1}) == {"a", "b", "d"}

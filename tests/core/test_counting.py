@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from threading import Thread
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graysplit.core.counting import Counts, Meter
+
+
+def bump(meter: Meter, times: int) -> None:
+    """Count as the hot path does."""
+    for _ in range(times):
+        next(meter.count)
+
+
+@given(st.lists(st.integers(0, 50) | st.sampled_from(("read", "forget"))))
+def test_a_meter_is_exact_however_often_it_is_read(steps: list[int | str]) -> None:
+    """Reading takes nothing away, and forgetting begins at zero."""
+    meter, expected = Meter(), 0
+    for step in steps:
+        if isinstance(step, int):
+            bump(meter, step)
+            expected += step
+        elif step == "read":
+            assert meter.read() == expected
+        else:
+            meter.forget()
+            expected = 0
+    assert meter.read() == meter.read() == expected
+
+
+def test_eight_threads_lose_nothing() -> None:
+    """8 x 20,000 counts are 160,000."""
+    meter = Meter()
+    threads = [Thread(target=bump, args=(meter, 20_000)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert meter.read() == 160_000
+
+
+def test_reasons_off_the_hot_path_are_counted_apart() -> None:
+    """A pinned call is asked for, and no evidence."""
+    counts = Counts(("old", "new"))
+    bump(counts.other(1, "pin"), 3)
+    bump(counts.started[1], 2)
+    assert counts.other(1, "pin") is counts.other(1, "pin")
+    assert counts.started[1].read() == 2
+    assert counts.asked() == 5
+
+
+def test_running_calls_are_those_begun_and_not_ended() -> None:
+    """Of a route each call counts; of a handle only attempts do."""
+    routed, handle = Counts(("old", "new"), routed=True), Counts(("old", "new"))
+    for counts in (routed, handle):
+        bump(counts.started[1], 5)
+        bump(counts.finished[1], 2)
+    assert routed.running(1) == 3
+    assert handle.running(1) == 0
+    bump(handle.entered[1], 4)
+    assert handle.running(1) == 2
+
+
+def test_a_child_forgets() -> None:
+    """After a fork nothing of the parent's is counted again, in routes neither."""
+    for routed in (False, True):
+        counts = Counts(("old", "new"), routed=routed)
+        for meter in (*counts.started, *counts.entered, *counts.finished, *counts.failed, counts.other(0, "pin")):
+            bump(meter, 3)
+        counts.forget()
+        assert counts.asked() == counts.running(0) == counts.running(1) == 0
+        bump(counts.started[0], 1)
+        assert counts.asked() == 1

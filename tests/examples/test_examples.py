@@ -1,0 +1,112 @@
+"""Every example runs as a user would run it, and what it prints is true."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+# By program: what it prints, line by line; each is a pattern found in this order.
+SHOWN = {
+    "app_factory": [
+        r"^before it is made: asleep$",
+        r"^after: live; to ann@example\.org by the new relay$",
+        r"^a second time: this router has started already: call configure\(\) before",
+    ],
+    "async_handlers": [
+        r"^the routed function is a coroutine function: True$",
+        r"^user-3 over HTTP: Good day$",
+        r"^user-1 over HTTP: Hi!$",
+        r"^user-1 as a task: Hi!$",
+    ],
+    "attempt_block": [
+        r"^user-1 sees the new banner$",
+        r"^user-7's error passes through untouched: no banner in this size$",
+        r"^rolled back: 1/1 confirmed, 1 still running$",
+        r"^user-7 sees the old banner$",
+    ],
+    "django_view": [
+        r"^old price for user-1 in Price$",
+        r"^new price for user-8 in Price$",
+        r"^what the view allows: GET, HEAD, OPTIONS$",
+    ],
+    "fallback": [
+        r"^user-1 gets \['pot', 'tin', 'for user-1'\] from the candidate$",
+        r"^user-7 gets \['tea', 'mug', 'for user-7'\] from the baseline",
+        r"reaches the caller: user-1's order reached nobody$",
+    ],
+    "forked_workers": [
+        r"^the parent is live before it forks: old$",
+        r"^set: 4/4 confirmed; children: new, new, new$",
+        r"^rollback: 4/4 confirmed; children: old, old, old$",
+    ],
+    "hoped_for_and_actual": [
+        r"^search   new   asked     0 %  actual   0\.000 %",
+        r"^search   new   asked    20 %  actual  (19\.[5-9]|20\.[0-4])",
+        r"^search   new   asked   100 %  actual 100\.000 %",
+        r"^ranking  old   asked    65 %  actual  (64\.[5-9]|65\.[0-4])",
+    ],
+    "library_include": [
+        r"^included, at zero: for acme by the old engine$",
+        r"^at 100 %: for acme by the new engine$",
+        r"^the application's process declares: pdf\.render$",
+        r"^both routers give one answer: new, new$",
+    ],
+    "pins_and_preview": [
+        r"^at zero: +tester: old \(stopped\), big-customer: old \(stopped\), others on new: 0$",
+        r"^preview: +tester: new \(pin\), big-customer: old \(denied\), others on new: 0$",
+        r"^at 100: +tester: new \(pin\), big-customer: old \(denied\), others on new: 1000$",
+        r"^rolled back: +tester: old \(stopped\), big-customer: old \(stopped\), others on new: 0$",
+    ],
+    "plain_redis_cli": [
+        r"^HSET .*:weights pricing/new 100\n  new after \d+\.\d ms$",
+        r"^HDEL .*:weights pricing/new\n  old after \d+\.\d ms$",
+        r"^HSETNX .*:stops pricing by-hand\n  old after \d+\.\d ms$",
+        r"^revision 5: edited outside: stops pricing None -> by-hand$",
+        r"^revision 4: edited outside: weights pricing/new None -> 100$",
+        r"^revision 3: edited outside: weights pricing/new 100 -> None$",
+        r"^revision 2: edited outside: weights pricing/new 0 -> 100$",
+    ],
+    "quickstart": [
+        r"^at first: 0 of 1000 users on the new path$",
+        r"^at 20 %: (1[6-9]|2[0-3])\d of 1000 users on the new path$",
+        r"^rolled back: 0 of 1000 users on the new path$",
+    ],
+    "testing_your_code": [
+        r"^test_baseline: passed$",
+        r"^test_candidate: passed$",
+        r"^test_both_directly: passed$",
+        r"^test_only_here: passed$",
+    ],
+}
+
+
+def test_every_example_is_run() -> None:
+    """No program under examples/ is without its facts here."""
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == SHOWN.keys()
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_example(name: str) -> None:
+    """An example ends by itself with exit code 0, warns of nothing and shows what it says."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("GRAYSPLIT_")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=clean,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    at = 0
+    for pattern in SHOWN[name]:
+        found = re.compile(pattern, re.MULTILINE).search(done.stdout, at)
+        assert found, f"after {at} characters there is no {pattern} in:\n{done.stdout}"
+        at = found.end()

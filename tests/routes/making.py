@@ -1,0 +1,108 @@
+"""States, and a small chooser that stands in the router's place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from graysplit.context import MISSING, scope_get
+from graysplit.core.bucketing import encode_unit
+from graysplit.core.counting import Counts
+from graysplit.core.decision import Decision
+from graysplit.core.definition import define
+from graysplit.core.snapshot import Standing
+from graysplit.core.state import BASELINE, Mold, State, compile_state
+from graysplit.routes.wrap import Route, Wishes, route
+
+Function = Callable[..., Any]
+
+
+class FakeChooser:
+    """Climbs what rungs the tests need, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        """Begin with nothing asked."""
+        self.asked: list[tuple[object, Mapping[str, object] | None]] = []
+
+    def resolve(
+        self, state: State, unit: object, attributes: Mapping[str, object] | None
+    ) -> tuple[State, int, Decision]:
+        """Decide, count and keep as the router does."""
+        self.asked.append((unit, attributes))
+        index, reason = self._climb(state, unit)
+        drawn = reason in {"bucket", "kept", "baseline", "stopped"}
+        next((state.counts.started[index] if drawn else state.counts.other(index, reason)).count)
+        return state, index, Decision(state.split, state.names[index], reason)
+
+    def _climb(self, state: State, unit: object) -> tuple[int, str]:
+        scope = scope_get()
+        if state.constant is not None:
+            return BASELINE, state.constant
+        encoded = encode_unit(scope.unit if unit is MISSING and scope is not None else unit)
+        if encoded is None:
+            return BASELINE, "no_unit"
+        if scope is None:
+            return state.pick(encoded)
+        kept = scope.kept(state.key, encoded)
+        if kept is not None:
+            return kept, "kept"
+        index, reason = state.pick(encoded)
+        scope.keep(state.key, unit, encoded, index)
+        return index, reason
+
+
+def a_state(
+    weights: Mapping[str, float],
+    calls: Mapping[str, Function] | None = None,
+    *,
+    counts: Counts | None = None,
+    key: object = None,
+    pins: Mapping[str, str] | None = None,
+    split: str = "checkout",
+) -> State:
+    """Compile a split with the baseline `old`; weights in percent."""
+    names = ("old", *weights)
+    definition = define(split, names)._replace(pins=pins or {})
+    standing = Standing(split, definition, {name: round(weight * 1000) for name, weight in weights.items()})
+    present = frozenset(calls) if calls is not None else None
+    return compile_state(
+        standing, Mold(counts or Counts(names, routed=calls is not None), key or object(), calls or {}, present)
+    )
+
+
+def routed(
+    old: Function,
+    new: Function | None = None,
+    *,
+    weight: float = 100,
+    chooser: FakeChooser | None = None,
+    pins: Mapping[str, str] | None = None,
+    **wishes: Any,
+) -> tuple[Any, State]:
+    """Route a function with one candidate (itself unless given) and give it with its state."""
+    made, state = a_route(old, new, weight=weight, chooser=chooser, pins=pins, **wishes)
+    return made.function, state
+
+
+def a_route(
+    old: Function,
+    new: Function | None = None,
+    *,
+    weight: float = 100,
+    chooser: FakeChooser | None = None,
+    pins: Mapping[str, str] | None = None,
+    **wishes: Any,
+) -> tuple[Route, State]:
+    """Route a function and give the route itself."""
+    wishes.setdefault("unit", "unit")
+    state = a_state({"new": weight}, {"old": old, "new": new or old}, pins=pins)
+    made = route(old, Wishes("checkout", **wishes), state, chooser or FakeChooser(), lambda name, function: None)
+    made.admit("new", new or old)
+    return made, state
+
+
+def read(state: State) -> dict[str, list[int]]:
+    """Give the counts by kind, each the baseline's first."""
+    counts = state.counts
+    kinds = {"started": counts.started, "finished": counts.finished, "failed": counts.failed}
+    return {kind: [meter.read() for meter in meters] for kind, meters in kinds.items()}

@@ -1,0 +1,46 @@
+"""Wait for a condition instead of sleeping. The only place in the tests where time is let pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+_FIRST_PAUSE_S: Final = 0.001
+_LONGEST_PAUSE_S: Final = 0.05
+
+
+def eventually(predicate: Callable[[], T], within: float = 5.0, *, message: str = "") -> T:
+    """Ask until the answer is true and give it; fail with the last answer once `within` seconds are over.
+
+    An assertion that the predicate raises counts as "not yet", so that it may be a block of plain asserts that
+    ends with something true; the last one is the cause of the failure. Other exceptions pass through at once.
+    """
+    deadline = time.monotonic() + within
+    pause = _FIRST_PAUSE_S
+    while True:
+        answer, doubt = _ask(predicate)
+        if answer:
+            return answer
+        if time.monotonic() >= deadline:
+            raise AssertionError(_report(predicate, within, message, answer, doubt)) from doubt
+        time.sleep(pause)  # noqa: TID251 - the one place that waits for all others
+        pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+def _ask(predicate: Callable[[], T]) -> tuple[T | None, AssertionError | None]:
+    try:
+        return predicate(), None
+    except AssertionError as doubt:
+        return None, doubt
+
+
+def _report(
+    predicate: Callable[[], object], within: float, message: str, answer: object, doubt: AssertionError | None
+) -> str:
+    code = getattr(predicate, "__code__", None)
+    where = f"{code.co_filename}:{code.co_firstlineno}" if code else repr(predicate)
+    last = f"it raised {doubt}" if doubt is not None else f"its last answer was {answer!r}"
+    return f"{message or 'the condition'} did not hold within {within:g} s ({where}); {last}"
