@@ -35,7 +35,7 @@ LOADED: Final = (
 )
 RSS: Final = "print('rss:', int(open('/proc/self/statm').read().split()[1]) * __import__('os').sysconf('SC_PAGE_SIZE'))"
 LOAD: Final = """\
-import gc, sys, time
+import atexit, gc, sys, time
 import graysplit
 router = graysplit.Router(sys.argv[1], namespace=sys.argv[2])
 assert router.wait_ready(20)
@@ -43,6 +43,7 @@ while router.status().splits < int(sys.argv[3]):
     time.sleep(0.01)
 router.choose("split-00000", unit="user-1")
 gc.collect()
+atexit.register(router.close)
 """
 
 

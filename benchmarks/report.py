@@ -48,6 +48,10 @@ def table(title: str, rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) and value >= 100 else f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}"
+
+
 def misses(rows: Sequence[Row]) -> str:
     """Say in one line which goals are missed."""
     missed = [row.case for row in rows if row.missed]

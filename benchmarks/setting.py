@@ -18,6 +18,7 @@ from graysplit.stores.port import Expect, Store, Submission, Write
 PATIENCE_S: Final = 30.0
 SPLITS_KEY: Final = "graysplit:{default}:splits"
 WEIGHTS_KEY: Final = "graysplit:{default}:weights"
+BOOKED_KEY: Final = "graysplit:{default}:booked"
 STOPS_KEY: Final = "graysplit:{default}:stops"
 
 

@@ -28,7 +28,7 @@ def main() -> None:
         control.create("search")
         gray.wait_ready()
         control.pin("search", "tester", "new", why="tries it first")
-        control.wait_confirmed(control.pin("search", "big-customer", None, why="has asked to wait"))
+        control.wait_confirmed(control.pin("search", "big-customer", deny=True, why="has asked to wait"))
         look("at zero:")
         control.wait_confirmed(control.preview("search", why="testers only"))
         look("preview:")

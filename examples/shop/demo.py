@@ -23,7 +23,8 @@ if __package__ in (None, ""):  # started as a file: let it be found as the packa
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from examples.shop import picture
-from examples.shop.proof import Claim, Step, claims, share_of
+from examples.shop.proof import Claim, Share, Step, Turn, claims, share_of
+from examples.shop.screen import Screen
 from examples.shop.stage import PartError, operate, shop
 from examples.shop.traffic import Traffic
 from graysplit import Control, GraysplitError, embedded
@@ -32,7 +33,6 @@ WORKERS: Final = 4
 PERCENTS: Final = (5, 20, 50)
 PATIENCE_S: Final = 60.0  # for whatever should take a moment
 GLANCE_S: Final = 0.2
-TELL_EVERY_S: Final = 2.0  # where there is no terminal to draw on
 
 
 class Pace(NamedTuple):
@@ -44,31 +44,8 @@ class Pace(NamedTuple):
     rest_s: float  # before the first step, and after the rollback
 
 
-FULL: Final = Pace(users=600, per_second=250, step_s=8.0, rest_s=4.0)
-QUICK: Final = Pace(users=300, per_second=250, step_s=1.5, rest_s=1.5)
-
-
-class Screen:
-    """Where the demo prints: whole lines, and one that is drawn anew while it waits."""
-
-    def __init__(self) -> None:
-        """Find out what standard output can show."""
-        self.signs = picture.signs_of(sys.stdout)
-        self._live = sys.stdout.isatty()
-        self._told = 0.0
-
-    def say(self, line: str = "") -> None:
-        """Print a line, over the one that is drawn."""
-        self._told = time.monotonic()
-        print(f"\r{line:<{picture.COLUMNS - 1}}" if self._live else line, flush=True)
-
-    def draw(self, line: str) -> None:
-        """Draw a line to be drawn over; without a terminal, print one now and then."""
-        if self._live:
-            print(f"\r{line:<{picture.COLUMNS - 1}}", end="", flush=True)
-        elif time.monotonic() - self._told >= TELL_EVERY_S:
-            self._told = time.monotonic()
-            print(line, flush=True)
+FULL: Final = Pace(users=500, per_second=200, step_s=7.0, rest_s=3.0)
+QUICK: Final = Pace(users=300, per_second=200, step_s=1.5, rest_s=1.5)
 
 
 class Demo:
@@ -85,6 +62,7 @@ class Demo:
 
     async def run(self) -> list[Claim]:
         """Raise in steps, roll back, and judge."""
+        self._screen.say("\nNobody has turned anything yet: everybody gets the old prices.")
         await self._stand(0, self._pace.rest_s)
         for number, percent in enumerate(PERCENTS, 1):
             await self._type("set", "pricing", str(percent), "--why", f"step {number} of {len(PERCENTS)}")
@@ -93,41 +71,46 @@ class Demo:
         await self._type("rollback", "pricing", "--why", "the demo is over")
         written_at = await asyncio.to_thread(self._written_at)
         await self._stand(0, self._pace.rest_s)
-        visits = self._traffic.visits
-        self._screen.say(picture.rule("asked for and actual"))
+        visits, failures = self._traffic.visits, self._traffic.failures
+        self._screen.say()
         for line in picture.picture([share_of(step, visits) for step in self.steps], self._screen.signs):
             self._screen.say(line)
         return [
-            *claims(visits, self._traffic.failures, self.steps, written_at=written_at, workers=WORKERS),
+            *claims(visits, failures, self.steps, Turn(typed_at, written_at), workers=WORKERS),
             Claim(
                 not any(self.codes),
-                f"{self.codes.count(0)} of {len(self.codes)} commands were confirmed by every process (exit code 0); "
-                f"from Enter to the rollback's write: {1000 * (written_at - typed_at):.0f} ms",
+                f"{self.codes.count(0)} of {len(self.codes)} commands were confirmed by every process (exit code 0)",
             ),
         ]
 
     async def _type(self, *words: str) -> None:
-        self._screen.say(f"$ graysplit {join(words)}")
+        self._screen.say(f"\n$ graysplit {join(words)}")
         code = await operate(self._url, *words, say=lambda line: self._screen.say(f"  {line}"))
         if code not in (0, 6):  # 6: written, but not confirmed by everybody
             raise PartError(f"the command ended with exit code {code}")
         self.codes.append(code)
 
     async def _stand(self, percent: float, at_least_s: float) -> None:
-        """Let the users come until each has come once, and no shorter than this."""
-        began = time.monotonic()
+        """Let the users come until each has come once, and no shorter than this; show it while it goes on."""
+        began, before = time.monotonic(), self._traffic.answered
+
+        def so_far() -> Share:
+            return share_of(Step(percent, began, time.monotonic()), self._traffic.visits)
+
+        def drawn(share: Share) -> str:
+            return (
+                f"  {share.actual:>4.1f} % {picture.bar(share.actual, self._screen.signs, 24)} "
+                f"{share.on_new}/{share.users} users on new, {self._traffic.answered - before} requests"
+            )
 
         def enough() -> bool:
-            share = share_of(Step(percent, began, time.monotonic()), self._traffic.visits)
-            self._screen.draw(
-                f"  {share.actual:>4.1f} % {picture.bar(share.actual, self._screen.signs, 30)} "
-                f"{share.on_new}/{share.users} users on new, {self._traffic.sent} requests"
-            )
+            share = so_far()
+            self._screen.draw(drawn(share))
             return share.users >= self._pace.users and time.monotonic() - began >= at_least_s
 
         await until(enough, "every user has come once")
+        self._screen.say(drawn(so_far()))
         self.steps.append(Step(percent, began, time.monotonic()))
-        self._screen.say(picture.rule(f"{percent:g} % for {time.monotonic() - began:.1f} s"))
 
     def _written_at(self) -> float:
         """Give the moment of the last write: the server's clock is this machine's, so only the zero differs."""
@@ -155,6 +138,7 @@ async def perform(pace: Pace, screen: Screen) -> int:
         screen.say(picture.rule("graysplit: new prices for some, then for nobody"))
         server = parts.enter_context(embedded.server())
         screen.say(f"  server  {server.url} (process {server.pid})")
+        screen.draw(f"  shop    opening, with {WORKERS} workers ...")
         place = await parts.enter_async_context(shop(server.url, WORKERS))
         control = parts.enter_context(Control(server.url))
         await until(lambda: len(control.fleet().live) == WORKERS, f"{WORKERS} workers follow the server")

@@ -28,11 +28,12 @@ def bar(percent: float, signs: tuple[str, str], width: int = BAR) -> str:
 
 
 def picture(shares: Sequence[Share], signs: tuple[str, str]) -> Iterator[str]:
-    """Draw asked-for and actual shares, step under step."""
+    """Draw asked-for and actual shares, step under step; zero at the end is the way back."""
     yield f"{'':<15}0 %{'share of users on the new path':^{BAR - 8}}100 %"
-    for share in shares:
+    for number, share in enumerate(shares):
         asked, actual = bar(share.percent, signs), bar(share.actual, signs)
-        yield f"  asked  {share.percent:>4g} % {asked}"
+        back = " rolled back" if number and not share.percent else ""
+        yield f"  asked  {share.percent:>4g} % {asked}{back}"
         yield f"  actual {share.actual:>4.1f} % {actual} {share.on_new}/{share.users}"
 
 

@@ -20,6 +20,13 @@ class Step(NamedTuple):
     ended: float
 
 
+class Turn(NamedTuple):
+    """The way back: when it was typed, and when the store had it."""
+
+    typed_at: float
+    written_at: float
+
+
 class Share(NamedTuple):
     """What became of a step: how many distinct users came, and how many of them met the new path."""
 
@@ -77,29 +84,26 @@ def last_entry(visits: Iterable[Visit], version: str) -> float | None:
 
 
 def claims(
-    visits: Sequence[Visit], failures: Sequence[str], steps: Sequence[Step], *, written_at: float, workers: int
+    visits: Sequence[Visit], failures: Sequence[str], steps: Sequence[Step], turn: Turn, *, workers: int
 ) -> list[Claim]:
-    """Judge one run: `steps` while raising, then a rollback written at a moment."""
+    """Judge one run: steps while raising, a rollback, and what came after it."""
     shares = [share_of(step, visits) for step in steps]
-    back = moved_back(visits, until=written_at)
+    back = moved_back(visits, until=turn.written_at)
     reached = {visit.user for visit in visits if visit.version == "new"}
     seen = {visit.worker for visit in visits}
-    said = f" The first: {failures[0]}" if failures else ""
+    said = f": {failures[0]}" if failures else ""
     return [
         *map(_fair, shares),
         Claim(
             bool(reached) and not back,
-            f"nobody moved back while raising: {len(back)} of {len(reached)} users who reached the new path",
+            f"nobody moved back while raising: {len(back)} of the {len(reached)} users who reached the new path",
         ),
         Claim(
-            not any(share.torn for share in shares),
-            f"all {len(seen)} workers gave each user the same path within a step",
+            len(seen) > 1 and not any(share.torn for share in shares),
+            f"{len(seen)} of {workers} workers priced, and gave each user the same path within a step",
         ),
-        Claim(len(seen) == workers, f"{len(seen)} of {workers} workers priced"),
-        Claim(
-            bool(visits) and not failures, f"{len(failures)} of {len(visits) + len(failures)} requests failed.{said}"
-        ),
-        _gone(visits, written_at),
+        Claim(bool(visits) and not failures, f"{len(failures)} of {len(visits) + len(failures)} requests failed{said}"),
+        _gone(visits, turn),
     ]
 
 
@@ -112,13 +116,15 @@ def _fair(share: Share) -> Claim:
     )
 
 
-def _gone(visits: Sequence[Visit], written_at: float) -> Claim:
-    last, after = last_entry(visits, "new"), sum(visit.entered_at >= written_at for visit in visits)
+def _gone(visits: Sequence[Visit], turn: Turn) -> Claim:
+    last = last_entry(visits, "new")
+    after = [visit for visit in visits if visit.entered_at >= turn.written_at]
     if last is None or not after:
-        return Claim(holds=False, text="nobody came after the rollback, or ever met the new path")
-    late = sum(visit.version == "new" and visit.entered_at >= written_at for visit in visits)
-    when = f"{1000 * (last - written_at):.0f} ms after" if late else f"{1000 * (written_at - last):.0f} ms before"
+        return Claim(holds=False, text="nobody came after the rollback, or nobody ever met the new path")
+    late = sum(visit.version == "new" for visit in after)
+    when = f"{1000 * abs(last - turn.written_at):.0f} ms {'after' if late else 'before'}"
     return Claim(
-        last - written_at <= GONE_WITHIN_S,
-        f"the last request entered the new path {when} the rollback was written ({late} of {after} came later)",
+        last - turn.written_at <= GONE_WITHIN_S,
+        f"the last request entered the new path {when} the rollback's write, {1000 * (last - turn.typed_at):.0f} ms "
+        f"after Enter; of {len(after)} after the write {late} did",
     )

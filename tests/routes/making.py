@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -96,7 +98,7 @@ def a_route(
     """Route a function and give the route itself."""
     wishes.setdefault("unit", "unit")
     state = a_state({"new": weight}, {"old": old, "new": new or old}, pins=pins)
-    made = route(old, Wishes("checkout", **wishes), state, chooser or FakeChooser(), lambda name, function: None)
+    made = route(old, Wishes("checkout", **wishes), state, chooser or FakeChooser(), lambda *_: None)
     made.admit("new", new or old)
     return made, state
 
@@ -106,3 +108,26 @@ def read(state: State) -> dict[str, list[int]]:
     counts = state.counts
     kinds = {"started": counts.started, "finished": counts.finished, "failed": counts.failed}
     return {kind: [meter.read() for meter in meters] for kind, meters in kinds.items()}
+
+
+def in_threads(work: Callable[[int], object], threads: int, meanwhile: Callable[[], object]) -> None:
+    """Run work in threads that change places as often as they can, and something else until they have ended."""
+    done = threading.Event()
+
+    def disturb() -> None:
+        while not done.is_set():
+            meanwhile()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        disturber = threading.Thread(target=disturb)
+        workers = [threading.Thread(target=work, args=(place,)) for place in range(threads)]
+        for thread in (disturber, *workers):
+            thread.start()
+        for thread in workers:
+            thread.join()
+        done.set()
+        disturber.join()
+    finally:
+        sys.setswitchinterval(interval)

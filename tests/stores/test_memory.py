@@ -35,9 +35,10 @@ class _OnMemory:
 
 
 class TestMemoryStore(_OnMemory, StoreContract):
-    """memory://name"""
+    """The store at memory://name."""
 
     def make(self) -> Store:
+        """Open one."""
         return self.inner()
 
 
@@ -45,6 +46,7 @@ class TestRecordingStore(_OnMemory, StoreContract):
     """A wrapper that remembers."""
 
     def make(self) -> Store:
+        """Open one."""
         return RecordingStore(self.inner())
 
 
@@ -52,9 +54,11 @@ class TestReadOnlyStore(_OnMemory, ReadingContract):
     """A wrapper that refuses writes."""
 
     def make(self) -> Store:
+        """Open one."""
         return ReadOnlyStore(self.inner())
 
     def writer(self) -> Store:
+        """Open one that writes."""
         return self.inner()
 
 
@@ -62,12 +66,15 @@ class MovedClock:
     """A clock that tests move."""
 
     def __init__(self) -> None:
+        """Begin somewhere."""
         self.now = 1_000_000.0
 
     def monotonic(self) -> float:
+        """Give the time set."""
         return self.now
 
     def time(self) -> float:
+        """Give the time set."""
         return self.now
 
 

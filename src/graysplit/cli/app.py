@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 import click
@@ -103,9 +104,9 @@ def app(ctx: click.Context) -> int:
 
 def run(args: Sequence[str] | None = None) -> int:
     """Run one command and give the exit code."""
-    _load_verbs()
     session = Session()
     try:
+        load_verbs()
         code = app.main(args=args, prog_name="graysplit", standalone_mode=False, obj=session)
     except click.ClickException as fault:
         return _usage(session, fault)
@@ -122,8 +123,10 @@ def run(args: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else exits.DONE
 
 
-def _load_verbs() -> None:
-    from graysplit.cli import changing, looking  # noqa: F401 - they add their commands to the group
+def load_verbs() -> None:
+    """Import the modules of the verbs: each adds its commands to the group."""
+    import_module("graysplit.cli.looking")
+    import_module("graysplit.cli.changing")
 
 
 def _usage(session: Session, fault: click.ClickException) -> int:
@@ -136,7 +139,7 @@ def _usage(session: Session, fault: click.ClickException) -> int:
 def _fault(session: Session, fault: GraysplitError) -> int:
     code = exits.code_of(fault)
     message = str(fault)
-    if isinstance(fault, StoreUnreachableError) and session.submitting:
+    if isinstance(fault, StoreUnreachableError) and session.attempted:
         message = f"{message}. Whether the change was written is not known"
     return _say_fault(session, message, code)
 
@@ -151,8 +154,8 @@ def _say_fault(session: Session, message: str, code: int) -> int:
 def _interrupted(session: Session) -> int:
     if session.written is not None:
         said = f"the change was written (revision {session.written.revision}); not all receipts were in"
-    elif session.submitting is not None:
-        said = _was_written(session, session.submitting)
+    elif session.attempted is not None:
+        said = _was_written(session, session.attempted)
     else:
         said = "nothing was written"
     tell(f"interrupted: {said}")

@@ -37,7 +37,7 @@ MEANINGS: Final = {
     INTERRUPTED: "interrupted; says whether it was written",
 }
 
-# The first class that fits counts.
+# The first class that fits counts; what is not here was refused.
 _CODES: Final[tuple[tuple[type[GraysplitError], int], ...]] = (
     (UnknownSplitError, NO_SUCH_SPLIT),
     (UnknownVersionError, USAGE),
@@ -46,10 +46,9 @@ _CODES: Final[tuple[tuple[type[GraysplitError], int], ...]] = (
     (BadDefinitionError, REFUSED),
     (BadValueError, USAGE),
     (ConfigurationError, USAGE),
-    (GraysplitError, REFUSED),
 )
 
 
 def code_of(fault: GraysplitError) -> int:
     """Give the exit code of an error."""
-    return next(code for kind, code in _CODES if isinstance(fault, kind))
+    return next((code for kind, code in _CODES if isinstance(fault, kind)), REFUSED)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from graysplit.cli.exits import DONE, UNCONFIRMED
 from graysplit.cli.output import say, say_json, tell
 from graysplit.cli.session import Session
@@ -99,6 +102,9 @@ def receipt_lines(receipts: Receipts, cause: str) -> list[str]:
     return lines
 
 
+_NOT_ASKED: Final[Mapping[str, object]] = dict.fromkeys(Receipts._fields)
+
+
 def result_json(result: Result) -> dict[str, object]:
     """Give a result for scripts; what nobody was asked for is null."""
     receipts = result.receipts
@@ -126,11 +132,11 @@ def result_json(result: Result) -> dict[str, object]:
 def receipts_json(receipts: Receipts | None) -> dict[str, object]:
     """Give receipts for scripts, all null where nobody waited."""
     if receipts is None:
-        return dict.fromkeys(("confirmed", "processes", "lagging", "silent", "running", "seconds"))
+        return {**_NOT_ASKED}
     return {**receipts._asdict(), "lagging": list(receipts.lagging), "silent": list(receipts.silent)}
 
 
-def _weights(side: object) -> object:
-    if isinstance(side, dict):
-        return {version: number(weight) for version, weight in side.items()}
-    return number(side) if isinstance(side, str) else side
+def _weights(side: str | Mapping[str, str | None] | None) -> object:
+    if side is None or isinstance(side, str):
+        return number(side)
+    return {version: number(weight) for version, weight in side.items()}

@@ -15,7 +15,8 @@ from graysplit.core.record import Entry
 
 def overview_lines(view: Overview) -> list[str]:
     """Answer the bare command: where, what is routed whither, what changed last, and what makes it safe."""
-    lines = [f"namespace {view.namespace} on {view.store}, revision {view.revision}"]
+    server = view.store.removesuffix(f" namespace {view.namespace}")
+    lines = [f"namespace {view.namespace} on {server}, revision {view.revision}"]
     lines += [f"the key {key} is lost ({why}). Look: graysplit doctor" for key, why in sorted(view.lost.items())]
     if view.rows:
         lines += weight_lines(view.rows)

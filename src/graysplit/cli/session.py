@@ -40,9 +40,9 @@ class Session:
         return self._control
 
     @property
-    def submitting(self) -> str | None:
-        """The id of a change that was on its way when the run was interrupted."""
-        return self._control.submitting if self._control else None
+    def attempted(self) -> str | None:
+        """The id of a change that was handed to the store, whether or not it answered."""
+        return self._control.attempted if self._control else None
 
     def close(self) -> None:
         """Let go of the store."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 
 from graysplit.cli.output import fold, is_screen, say, say_json
@@ -16,6 +17,7 @@ LOOK_AGAIN_S = 1.0
 
 def follow(session: Session, split: str | None, count: int | None) -> None:
     """Print changes as they come, until interrupted or `count` have come; on a screen redraw the whole."""
+    gc.enable()  # this run may be long
     feed = session.control.store.follow()
     try:
         position = feed.load("", whole=True).position

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any, cast
 
 
 def when(at_ms: int) -> str:
@@ -52,10 +53,11 @@ def _object(text: str) -> dict[str, object]:
     import json
 
     try:
-        found = json.loads(text)
+        found: object = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    # Any: what JSON holds is not known; its keys are always texts.
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def plural(count: int, noun: str, many: str = "") -> str:

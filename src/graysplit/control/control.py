@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
@@ -16,7 +16,7 @@ from graysplit.core import changes
 from graysplit.core.record import Entry
 from graysplit.core.snapshot import SAME, Change, Snapshot, apply
 from graysplit.core.weights import PREVIEW, Weight, check_name, format_weight
-from graysplit.errors import BadDefinitionError, ConflictError, RefusedError, UnknownSplitError
+from graysplit.errors import BadDefinitionError, ConflictError, RefusedError, StoreCorruptError, UnknownSplitError
 from graysplit.stores.port import Rollback, Store
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Control:
         """Take a store or its URL; `agree` is asked before what a person should confirm, and raises to refuse."""
         self.namespace = namespace
         self.actor = actor or default_actor()
-        self.submitting: str | None = None  # the id of a change on its way, for whoever is interrupted
+        self.attempted: str | None = None  # the id of the last change handed to the store, for whoever is interrupted
         self._agree = agree
         self._wrote_at: float | None = None  # the monotonic time of the last write, which receipts count from
         self._given = store
@@ -118,7 +118,7 @@ class Control:
         `from_` is the weight in force that you saw; `if_rev` the revision since which this split must be unchanged;
         `yes` accepts that more units move than the difference.
         """
-        typed = {version: typed_weight(value) for version, value in (weights or {}).items()}
+        typed: dict[str, Weight] = {version: typed_weight(value) for version, value in (weights or {}).items()}
         bare = None if weight is None else typed_weight(weight)
         return self._set(
             target, bare, typed, cause="set", why=why, from_=from_, if_rev=if_rev, yes=yes, dry_run=dry_run
@@ -264,7 +264,7 @@ class Control:
 
         reading = self._read()
         if split not in reading.unread:
-            self._known(reading.snapshot, split)
+            self._check_known(reading, split)
         return split_view(reading, self.store.fleet(), split, next(iter(self.store.history(split, 1)), None))
 
     def explain(self, split: str, unit: object) -> Explained:
@@ -273,7 +273,8 @@ class Control:
 
         reading = self._read()
         self._check_readable(reading, split)
-        return explain(changes.known(reading.snapshot, split), unit, reading.snapshot.revision)
+        self._check_known(reading, split)
+        return explain(reading.snapshot.splits[split], unit, reading.snapshot.revision)
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
         """Give the newest changes, newest first."""
@@ -345,7 +346,9 @@ class Control:
     def _change(self, plan: Callable[[Reading, str], Proposal], *, why: str, dry_run: bool) -> Result:
         """Plan, show where somebody must agree (then read again and compare), submit."""
         id_ = new_id()
-        proposal = plan(self._read(), id_)
+        reading = self._read()
+        _check_whole(reading)
+        proposal = plan(reading, id_)
         if dry_run:
             return proposal.result()
         if proposal.ask is not None and self._agree is not None:
@@ -366,11 +369,14 @@ class Control:
         return again
 
     @contextmanager
-    def _submitting(self, id_: str) -> Iterator[None]:
-        self.submitting = id_
+    def _submitting(self, id_: str) -> Generator[None]:
+        self.attempted = id_
         self._wrote_at = time.monotonic()
-        yield
-        self.submitting = None
+        try:
+            yield
+        except (ConflictError, RefusedError, StoreCorruptError):
+            self.attempted = None  # the store says that nothing was written
+            raise
 
     def _read(self) -> Reading:
         from graysplit.control.reading import read
@@ -417,10 +423,11 @@ class Control:
             return None
         return definition.names if definition is not SAME and definition is not None else None
 
-    def _known(self, snapshot: Snapshot, split: str) -> None:
-        if split not in snapshot.splits:
+    def _check_known(self, reading: Reading, split: str) -> None:
+        if split not in reading.snapshot.splits:
+            _check_whole(reading)
             names = {name for process in self.store.fleet().live for name in process.declared}
-            raise UnknownSplitError(split, names | snapshot.splits.keys())
+            raise UnknownSplitError(split, names | reading.snapshot.splits.keys())
 
     def _in_force(self, target: str) -> dict[str, str]:
         split, _, version = target.partition("/")
@@ -428,3 +435,15 @@ class Control:
         names = [candidate.name for candidate in standing.definition.candidates]
         chosen = [version] if version else names
         return {f"{split}/{name}": format_weight(standing.effective(name)) for name in chosen}
+
+
+def _check_whole(reading: Reading) -> None:
+    """Raise `StoreCorruptError` where a key is lost: what it says of the rest cannot be told."""
+    from graysplit.control.views import empty
+
+    for key, reason in sorted(reading.held.lost.items()):
+        if not empty(reading):
+            raise StoreCorruptError(
+                f"the key '{key}' is lost ({reason}), so nothing was written; processes keep what they had. "
+                "Look at it with: graysplit doctor; going back still works: graysplit rollback --all"
+            )

@@ -62,8 +62,8 @@ class Reading(NamedTuple):
 
 def read(store: Store) -> Reading:
     """Read a store whole; the definitions are parsed, which brings pydantic in."""
+    load = store.load()  # first: where nobody answers, no parser is needed to say so
     from graysplit.codec import read_held, read_snapshot
 
-    load = store.load()
     snapshot, unread = read_snapshot(load)
     return Reading(load, snapshot, read_held(load), unread)

@@ -19,6 +19,8 @@ from graysplit.errors import BadDefinitionError, BadWeightError
 MAX_DEFINITION: Final = 1 << 20
 MAX_WEIGHT: Final = 32
 
+_NOTHING: Final[Mapping[bytes, bytes]] = {}
+
 Refused: TypeAlias = Mapping[tuple[str, str], str]  # (key, field) to the reason
 Parse: TypeAlias = Callable[[str, bytes], "Definition | None"]  # None: a tombstone
 
@@ -31,9 +33,8 @@ class Held(NamedTuple):
     definitions: Mapping[str, bytes] = {}  # by split: the last good bytes; parsed when compiled
     refused: Mapping[tuple[str, str], str] = {}  # (key, field) to the reason
     lost: Mapping[str, str] = {}  # key to the reason why its last content stands
+    releases: Mapping[str, int] = {}  # by field: server time in ms at which its last release began
     revision: int = 0
-    change: str = ""  # id of the last change applied
-    lineage: str = ""
     seen: Mapping[str, Mapping[bytes, bytes]] = {}  # the raw fields last looked at, good or bad, by key
 
     @property
@@ -60,9 +61,9 @@ def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
         stops=stops,
         refused={**kept, **refused},
         lost=_lost(load),
+        releases=_releases(held, load.meta),
         revision=_number(load.meta.fields.get(b"revision")) or held.revision,
-        lineage=text(load.meta.fields.get(b"lineage", b"")) or held.lineage,
-        seen={**held.seen, "weights": load.weights.fields, "stops": load.stops.fields},
+        seen={**held.seen, "weights": load.weights.fields, "stops": load.stops.fields, "meta": load.meta.fields},
     )
     return adopted, touched
 
@@ -84,9 +85,8 @@ def adopt_definitions(held: Held, load: Load, parse: Parse, first: Collection[st
     if load.splits.lost is not None:
         return
     before, fields = held.seen.get("splits", {}), load.splits.fields
-    ahead = [raw_name for raw_name in (name.encode() for name in first) if raw_name in fields]
-    for raw_name in (*ahead, *fields):
-        raw = fields[raw_name]
+    ahead = {raw_name: fields[raw_name] for raw_name in (name.encode() for name in first) if raw_name in fields}
+    for raw_name, raw in {**ahead, **fields}.items():
         if raw_name == SENTINEL or before.get(raw_name) == raw:
             continue
         name = text(raw_name)
@@ -102,7 +102,7 @@ def adopt_definitions(held: Held, load: Load, parse: Parse, first: Collection[st
 
 
 def settle(held: Held, load: Load, definitions: Mapping[str, bytes], refused: Refused) -> Held:
-    """Close an adoption: the definitions gathered, and the last change applied."""
+    """Close an adoption with the definitions gathered."""
     seen = {**held.seen}
     if load.splits.lost is None:
         seen["splits"] = load.splits.fields if load.whole else {**seen.get("splits", {}), **load.splits.fields}
@@ -110,7 +110,6 @@ def settle(held: Held, load: Load, definitions: Mapping[str, bytes], refused: Re
     return held._replace(
         definitions=definitions,
         refused={**brakes, **refused},
-        change=load.entries[-1].id if load.entries else held.change,
         seen=seen,
     )
 
@@ -148,7 +147,7 @@ def _is_known(field: str, known: Mapping[str, Collection[str]]) -> bool:
 
 def _weights(held: Held, key: Key) -> tuple[Mapping[str, Weight], Refused]:
     # What a lost key held is not known to be in force, so that nothing counts as unchanged after it.
-    before = held.seen.get("weights", {}) if "weights" not in held.lost else {}
+    before = held.seen.get("weights", _NOTHING) if "weights" not in held.lost else _NOTHING
     refused = {at: reason for at, reason in held.refused.items() if at[0] == "weights"}
     if key.lost is None and key.fields == before:
         return held.weights, refused
@@ -208,6 +207,15 @@ def _parsed(parse: Parse, name: str, raw: bytes) -> Definition | None:
 def _lost(load: Load) -> dict[str, str]:
     keys = {"weights": load.weights, "stops": load.stops, "splits": load.splits, "meta": load.meta}
     return {name: key.lost for name, key in keys.items() if key.lost is not None}
+
+
+def _releases(held: Held, meta: Key) -> Mapping[str, int]:
+    """Read when each candidate's release began; a lost `meta` keeps what is known."""
+    if meta.lost is not None or meta.fields == held.seen.get("meta"):
+        return held.releases
+    prefix = b"release:"
+    begun = ((name, raw) for name, raw in meta.fields.items() if name.startswith(prefix))
+    return {text(name.removeprefix(prefix)): _number(raw.rpartition(b" ")[2]) for name, raw in begun}
 
 
 def _number(raw: bytes | None) -> int:

@@ -228,10 +228,11 @@ def _check_candidates(standing: Standing, weights: Mapping[str, Weight]) -> None
 
 
 def _check_sum(standing: Standing, weights: Mapping[str, Weight]) -> None:
-    asked = {version.name: standing.asked(version.name) for version in standing.definition.candidates}
-    summed = total({**asked, **weights}.values())
+    wanted: dict[str, Weight] = {v.name: standing.asked(v.name) for v in standing.definition.candidates}
+    wanted |= weights
+    summed = total(wanted.values())
     if summed > FULL and any(weight != 0 for weight in weights.values()):
-        shown = " ".join(f"{version}={format_weight(weight)}" for version, weight in {**asked, **weights}.items())
+        shown = " ".join(f"{version}={format_weight(weight)}" for version, weight in wanted.items())
         raise RefusedError(
             f"the weights of '{standing.split}' would add up to {format_weight(summed)} % ({shown}). "
             f"Lower one in the same command: graysplit set {standing.split} {shown}"

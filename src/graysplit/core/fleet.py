@@ -26,6 +26,8 @@ class Receipt(NamedTuple):
     effects: Mapping[str, Effect] = {}  # by field: those changed lately
     mode: str = ""  # how it follows: tracking, log, memory
     refused: tuple[str, ...] = ()  # "weights checkout/new: '1_0' is no weight ..."
+    held: tuple[str, ...] = ()  # kept by law 7 although the store says more
+    durable: bool = True  # False: the last-known-good file could not be written
 
 
 class Declared(NamedTuple):

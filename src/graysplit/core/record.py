@@ -49,5 +49,6 @@ class Load(NamedTuple):
     whole: bool = True  # False: `splits` holds only definitions that may have changed
     entries: tuple[Entry, ...] = ()  # the log since the position asked from, oldest first
     position: str = "0-0"  # of the log's last entry
+    anchor: str = ""  # id of the entry that stands at the position asked from; "" where none does
     now_ms: int = 0  # server time
     role: str = "master"  # a replica is no source

@@ -91,7 +91,7 @@ def apply(snapshot: Snapshot, change: Change) -> Snapshot:
     if definition is None:
         splits.pop(change.split, None)
     else:
-        own = {field.partition("/")[2]: weight for field, weight in change.weights.items()}
+        own: dict[str, Weight | None] = {field.partition("/")[2]: weight for field, weight in change.weights.items()}
         splits[change.split] = Standing(
             change.split,
             definition,

@@ -30,9 +30,9 @@ NEAR: Final = 25
 class Arm(NamedTuple):
     """What the owner of a run answers with."""
 
-    index: int
+    number: int  # the version's index
     name: str
-    count: count[int]
+    counter: count[int]
     decision: Decision
 
 
@@ -75,7 +75,7 @@ class State:
     )
 
     split: str
-    names: Sequence[str]
+    names: tuple[str, ...]
     old: str  # the two sides of the single threshold: names, counts, decisions, functions
     new: str
     c_old: count[int]
@@ -116,7 +116,7 @@ class State:
         if self.runs is None:
             return BASELINE, self.d_old.reason
         arm = self.arms[bisect_right(self.runs, hashed)]
-        return arm.index, arm.decision.reason
+        return arm.number, arm.decision.reason
 
 
 class Mold(NamedTuple):
@@ -181,8 +181,8 @@ def with_baseline(state: State, function: Version) -> State:
 
 def _counted(arm: Arm, counts: Counts) -> Arm:
     reason = arm.decision.reason
-    meter = counts.started[arm.index] if reason == "bucket" else counts.other(arm.index, reason)
-    return arm._replace(count=meter.count)
+    meter = counts.started[arm.number] if reason == "bucket" else counts.other(arm.number, reason)
+    return arm._replace(counter=meter.count)
 
 
 def _blank(split: str, names: tuple[str, ...], mold: Mold) -> State:
@@ -257,7 +257,7 @@ def _near(bounds: Sequence[int]) -> tuple[int, ...]:
 def _lanes(state: State) -> tuple[tuple[int, ...], tuple[Lane, ...]]:
     """Give what routed calls off the straight lines read: each arm's lane, and the lanes."""
     stands_in = len(state.names)  # the lane of absent versions stands behind those of all others
-    lane_of = tuple(arm.index if arm.decision.reason == "bucket" else stands_in for arm in state.arms)
+    lane_of = tuple(arm.number if arm.decision.reason == "bucket" else stands_in for arm in state.arms)
     baseline = state.calls[BASELINE]
     if baseline is None:
         return lane_of, ()

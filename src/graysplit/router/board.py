@@ -6,7 +6,7 @@ nothing on the hot path asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -175,11 +175,19 @@ class Board:
         self.phase = "asleep"
         self._publish_all()
 
-    def inherit(self, *, fresh: bool) -> None:
-        """In a child that wakes: take over the states, those of versions on trial only where contact is fresh."""
+    def inherit(self, held: Held, *, fresh: bool) -> None:
+        """Begin with what is known before the store is asked; versions on trial only where that is fresh.
+
+        In a forked child the states are there already, and its parent's calls are not counted again.
+        """
         with self._lock:
+            self._held = held
             for counts in self._counts.values():
                 counts.forget()
+            for split in held.definitions.keys() - self.states.keys():
+                standing = self._standing(split)
+                if standing is not None:
+                    self.states[split] = self._compile(held, standing)
             if not fresh:
                 self.states = {
                     name: self._constant(name, "not_ready") if _on_trial(state) else state
@@ -190,9 +198,7 @@ class Board:
 
     # What calls ask
 
-    def resolve(
-        self, state: State, unit: object, attributes: Mapping[str, object] | None
-    ) -> tuple[State, int, Decision]:
+    def resolve(self, state: State, unit: object) -> tuple[State, int, Decision]:
         """Decide off the hot path, and count it; never raises (law 5)."""
         try:
             if state.asleep:
@@ -274,7 +280,7 @@ class Board:
         declaration = self.declarations.get(standing.split)
         present = frozenset(declaration.places) if declaration is not None and declaration.places else None
         before = self.states.get(standing.split)
-        weights = (0, *(standing.effective(name) for name in names[1:]))
+        weights: tuple[Weight, ...] = (0, *(standing.effective(name) for name in names[1:]))
         same = before is not None and before.names == names and not _lowers_to_zero(before.weights, weights)
         mold = Mold(
             self._counts_for(standing.split, names),

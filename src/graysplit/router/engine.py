@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import weakref
+from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core.adoption import Held, Parse
+from graysplit.core.bucketing import hash32
+from graysplit.core.lineage import Past
 from graysplit.errors import ConfigurationError
 from graysplit.events import Events
-from graysplit.follower import BreakGlass, Follower
+from graysplit.follower import BreakGlass, Follower, Keeper, KnownGood
 from graysplit.router.board import Board
 from graysplit.router.explanation import Status
 from graysplit.router.settings import Settings
@@ -23,6 +26,14 @@ if TYPE_CHECKING:
 
 # A child uses the inherited snapshot while its parent's last contact is younger than this.
 FRESH_S: Final = 2.0
+
+
+class Known(NamedTuple):
+    """What is known before the store has been asked, and whether versions on trial may run by it."""
+
+    held: Held
+    past: Past
+    fresh: bool
 
 
 class Engine:
@@ -91,7 +102,7 @@ class Engine:
     def status(self) -> Status:
         """Say how it stands."""
         board, follower = self.board, self._follower
-        held = follower.held if follower is not None else Held()
+        held = follower.keeper.held if follower is not None else Held()
         contact = board.following
         return Status(
             phase=board.phase,
@@ -101,6 +112,7 @@ class Engine:
             revision=held.revision,
             splits=len(board.states),
             refused={f"{key} {field}": reason for (key, field), reason in held.refused.items()},
+            held=dict(follower.keeper.back) if follower is not None else {},
             lost=dict(held.lost),
             off=tuple(sorted(board.glass.names)) if board.glass is not None else (),
             reason=contact.reason,
@@ -117,25 +129,45 @@ class Engine:
         if store is None:
             self.events.warning("configuration", "no store: set GRAYSPLIT_URL. Every answer is the baseline")
         self.board.enter("not_configured" if store is None else "not_ready", glass, parse)
-        follower = Follower(
-            store,
-            self.board,
-            glass,
-            self.events,
-            parse,
-            library=__version__,
-            held=parent.held if parent is not None else Held(),
-            clock=self._clock,
+        file = self._file(settings) if store is not None else None
+        known = self._known(parent, file, settings)
+        keeper = Keeper(self.board, self.events, parse, known.held, known.past)
+        self._follower = Follower(
+            store, keeper, self.board, glass, self.events, file=file, library=__version__, clock=self._clock
         )
-        self._follower = follower
-        if parent is not None and parent.held.loaded:
-            fresh = self._clock.monotonic() - self.board.following.since < FRESH_S
-            self.board.inherit(fresh=fresh)
-            if fresh:
-                follower.ready.set()
+        if known.held.loaded:
+            self.board.inherit(known.held, fresh=known.fresh)
+        if known.fresh:
+            self._follower.ready.set()
         self._hook_forks()
         if store is not None or settings.off_file is not None:
-            follower.start()
+            self._follower.start()
+
+    def _file(self, settings: Settings) -> KnownGood | None:
+        """Give the last-known-good file of this store and namespace, where one is kept."""
+        if not settings.cache_dir or self._store is None:
+            return None
+        mark = hash32(self._store.name.encode(), 0)
+        return KnownGood(
+            Path(settings.cache_dir) / f"graysplit-{settings.namespace}-{mark:08x}.json", self.events, self._clock
+        )
+
+    def _known(self, parent: Follower | None, file: KnownGood | None, settings: Settings) -> Known:
+        """Give what is known before the store is asked: inherited over a fork, else from file, else bootstrap."""
+        if parent is not None and parent.keeper.held.loaded:
+            fresh = self._clock.monotonic() - self.board.following.since < FRESH_S
+            return Known(parent.keeper.held, parent.keeper.past, fresh)
+        kept = file.read() if file is not None else None
+        if file is not None and kept is not None:
+            return Known(kept.held, kept.past, file.trusted(kept))
+        if self._store is not None and settings.bootstrap:
+            return Known(self._bootstrapped(settings.bootstrap), Past(), True)  # noqa: FBT003 - named by its field
+        return Known(Held(), Past(), False)  # noqa: FBT003 - as above
+
+    def _bootstrapped(self, path: str) -> Held:
+        from graysplit.codec import read_bootstrap
+
+        return read_bootstrap(Path(path))
 
     def _hook_forks(self) -> None:
         """Publish restart states in forked children; once, and without keeping this router alive."""

@@ -34,6 +34,7 @@ class Status(NamedTuple):
     revision: int
     splits: int
     refused: Mapping[str, str]  # "weights checkout/new" to the reason; the last good value stands
+    held: Mapping[str, str]  # "weights checkout/new" to what the store says and is not believed (law 7)
     lost: Mapping[str, str]  # keys without a usable answer; their last content stands
     off: tuple[str, ...]  # switched off by break-glass
     reason: str  # why contact is lost, or ""

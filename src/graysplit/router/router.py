@@ -10,7 +10,7 @@ from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.context import MISSING, scope_get
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import Decision
-from graysplit.core.state import State, Version
+from graysplit.core.state import NEAR, State, Version
 from graysplit.errors import ConfigurationError
 from graysplit.router.engine import Engine
 from graysplit.router.explanation import Explanation, Status
@@ -30,28 +30,37 @@ V = TypeVar("V", bound=str)
 class Router:
     """Decides which version a unit gets. Inert until the first decision, `start()` or `wait_ready()`.
 
-    A process needs one. Reads `GRAYSPLIT_URL`, `GRAYSPLIT_NAMESPACE`, `GRAYSPLIT_OFF` and `GRAYSPLIT_OFF_FILE` when it
-    starts; arguments win. Without a URL every answer is the baseline (`not_configured`).
+    A process needs one. Reads the environment when it starts (`GRAYSPLIT_URL`, `_NAMESPACE`, `_OFF`, `_OFF_FILE`,
+    `_CACHE_DIR`, `_BOOTSTRAP`); arguments win. Without a URL every answer is the baseline (`not_configured`).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only settings
         self,
         url: str | Store | None = None,
         *,
         namespace: str | None = None,
         off: str | None = None,
         off_file: str | None = None,
+        cache_dir: str | None = None,
+        bootstrap: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Take what is known already; nothing is read, opened or started."""
         self._table: dict[str, State] = {}
         self._engine = Engine(clock)
         self._engine.board.readers.append(self._read_table)
-        self.configure(url, namespace=namespace, off=off, off_file=off_file)
+        self.configure(
+            url, namespace=namespace, off=off, off_file=off_file, cache_dir=cache_dir, bootstrap=bootstrap
+        )
 
     # Decisions
 
-    def choose(self, split: str, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> str:
+    def choose(
+        self,
+        split: str,
+        unit: object = MISSING,
+        attributes: Mapping[str, object] | None = None,  # noqa: ARG002 - asked for by rules, which no split has yet
+    ) -> str:
         """Give the version of a split for a unit; the context's unit where none is named. Never raises, never waits."""
         try:
             s = self._table[split]
@@ -69,8 +78,9 @@ class Router:
                     if s.runs is None:
                         next(s.c_old)
                         return s.old
-                    arm = s.arms[bisect_right(s.runs, hashed)]
-                    next(arm.count)
+                    near = s.near[hashed >> NEAR]
+                    arm = s.arms[near if near >= 0 else bisect_right(s.runs, hashed)]
+                    next(arm.counter)
                     return arm.name
                 kept, index = scope[s.key]
                 if kept == unit:
@@ -82,9 +92,14 @@ class Router:
                         return s.old
         except Exception:  # noqa: BLE001, S110 - everything that can raise stands before the count
             pass
-        return self._ask(split, unit, attributes).version
+        return self._ask(split, unit).version
 
-    def decide(self, split: str, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Decision:
+    def decide(
+        self,
+        split: str,
+        unit: object = MISSING,
+        attributes: Mapping[str, object] | None = None,  # noqa: ARG002 - as above
+    ) -> Decision:
         """Give the whole decision: version, reason, revision, stale. As cheap as `choose`."""
         try:
             s = self._table[split]
@@ -100,12 +115,13 @@ class Router:
                 if s.runs is None:
                     next(s.c_old)
                     return s.d_old
-                arm = s.arms[bisect_right(s.runs, hashed)]
-                next(arm.count)
+                near = s.near[hashed >> NEAR]
+                arm = s.arms[near if near >= 0 else bisect_right(s.runs, hashed)]
+                next(arm.counter)
                 return arm.decision
         except Exception:  # noqa: BLE001, S110 - everything that can raise stands before the count
             pass
-        return self._ask(split, unit, attributes)
+        return self._ask(split, unit)
 
     def explain(self, split: str, unit: object = MISSING) -> Explanation:
         """Give the ladder with the rung that answers, and the bucket. Counts nothing; for people."""
@@ -117,16 +133,17 @@ class Router:
         self, state: State, unit: object, attributes: Mapping[str, object] | None
     ) -> tuple[State, int, Decision]:
         """Decide off the hot path, for handles and routes; see `routes.port.Chooser`."""
-        return self._engine.board.resolve(state, unit, attributes)
+        del attributes  # no rung asks for them yet: rules do
+        return self._engine.board.resolve(state, unit)
 
-    def _ask(self, split: str, unit: object, attributes: Mapping[str, object] | None) -> Decision:
+    def _ask(self, split: str, unit: object) -> Decision:
         """Decide off the hot path; law 5: whatever happens here, the caller gets a baseline."""
         board = self._engine.board
         try:
             state = self._table.get(split) or board.unknown(split)
         except TypeError:  # a name that cannot be one
             state = board.unknown(None)
-        return board.resolve(state, unit, attributes)[2]
+        return board.resolve(state, unit)[2]
 
     # Declarations
 
@@ -178,7 +195,7 @@ class Router:
         board = self._engine.board
         board.declare(name, change)
         handle: Split[Any] = Split(name, names, board.present(name), self)  # Any: as above
-        board.swap_in(name, handle._swap)  # noqa: SLF001 - its maker
+        board.swap_in(name, handle.swap)
         return handle
 
     def _route(self, function: Version, wishes: Wishes) -> Version:
@@ -193,17 +210,20 @@ class Router:
 
     # Life
 
-    def configure(
+    def configure(  # noqa: PLR0913 - keyword-only settings
         self,
         url: str | Store | None = None,
         *,
         namespace: str | None = None,
         off: str | None = None,
         off_file: str | None = None,
+        cache_dir: str | None = None,
+        bootstrap: str | None = None,
     ) -> None:
         """Set what the constructor was not told; before the router starts. For app factories."""
         store = None if isinstance(url, str) else url
-        self._engine.configure(store, Settings(url if isinstance(url, str) else None, namespace, off, off_file))
+        address = url if isinstance(url, str) else None
+        self._engine.configure(store, Settings(address, namespace, off, off_file, cache_dir, bootstrap))
 
     def start(self) -> None:
         """Read the environment, import what the store needs, start the daemon thread. Never waits for the store.

@@ -13,6 +13,8 @@ class Settings(NamedTuple):
     namespace: str | None = None  # GRAYSPLIT_NAMESPACE
     off: str | None = None  # GRAYSPLIT_OFF
     off_file: str | None = None  # GRAYSPLIT_OFF_FILE
+    cache_dir: str | None = None  # GRAYSPLIT_CACHE_DIR: where the last-known-good file is kept; none: nowhere
+    bootstrap: str | None = None  # GRAYSPLIT_BOOTSTRAP: a JSON or TOML file to start from where nothing else is known
 
     def over(self, other: Settings) -> Settings:
         """Lay what is said here over what was said before."""
@@ -27,4 +29,6 @@ class Settings(NamedTuple):
             # Break-glass holds for every router, however it was made: words are united, never replaced.
             f"{self.off or ''},{get('GRAYSPLIT_OFF', '')}",
             self.off_file if self.off_file is not None else get("GRAYSPLIT_OFF_FILE"),
+            self.cache_dir if self.cache_dir is not None else get("GRAYSPLIT_CACHE_DIR"),
+            self.bootstrap if self.bootstrap is not None else get("GRAYSPLIT_BOOTSTRAP"),
         )

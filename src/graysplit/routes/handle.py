@@ -105,7 +105,8 @@ class Split(Generic[V_co]):
         """Decide for an attempt."""
         return self._chooser.resolve(self._state, unit, attributes)
 
-    def _swap(self, state: State) -> None:
+    def swap(self, state: State) -> None:
+        """Read another state from now on; the router calls it, nobody else."""
         """Let questions asked from now on read another state."""
         self._state = state
 

@@ -12,7 +12,6 @@ Rules of the text, each held by a test:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from textwrap import indent
 from typing import Final, NamedTuple
 
 from graysplit.core.state import NEAR
@@ -185,7 +184,7 @@ def text(plan: Plan, objects: Sequence[str]) -> str:
     lines = [
         f"def $make({', '.join(['$state', *objects])}):",
         f"    {_OPENING[plan.shape.mode]} $routed({_parameters(plan.shape)}):",
-        indent(body, " " * 8),
+        _indented(body, 8),
         "    def $swap($new):",
         "        nonlocal $state",
         "        $state = $new",
@@ -202,8 +201,12 @@ def _body(plan: Plan) -> Iterator[str]:
     run = _run(plan)
     yield _filled(_NEW_WITH_FALLBACK if plan.fallback else _NEW, run)
     yield _filled(_NOT_NEW, {"old": _filled(_OLD, run), "near": str(NEAR)})
-    yield indent(_asking(plan, unit), "    ")
+    yield _indented(_asking(plan, unit), 4)
     yield _filled(_OTHER_WITH_FALLBACK if plan.fallback else _OTHER, run)
+
+
+def _indented(lines: str, depth: int) -> str:
+    return "".join(f"{' ' * depth}{line}\n" for line in lines.splitlines())
 
 
 def _filled(template: str, blanks: Mapping[str, str]) -> str:
@@ -233,7 +236,7 @@ def _unit_lines(plan: Plan) -> Iterator[str]:
         return
     for number, reading in enumerate(plan.readings):
         asked = f"try:\n    $unit = {reading.expression}\nexcept $Exception:\n    $unit = None\n"
-        yield f"if not $is_unit($unit):\n{indent(asked, '    ')}" if number else asked
+        yield f"if not $is_unit($unit):\n{_indented(asked, 4)}" if number else asked
 
 
 def _encoded(unit: str, annotation: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from types import FunctionType, MappingProxyType
@@ -73,7 +72,7 @@ class Route:
 def route(function: Function, wishes: Wishes, state: State, chooser: Chooser, register: Register) -> Route:
     """Make the routed function of a baseline, reading `state` until it is swapped.
 
-    Costs about a third of a millisecond, once. `register` is what `.version(name)` hands candidates to.
+    Costs about a millisecond, once. `register` is what `.version(name)` hands candidates to.
     """
     original = _plain(function, wishes)
     made = Route(original, wishes, chooser)
@@ -181,6 +180,8 @@ def _annotation(function: FunctionType, parameter: str | None) -> str:
 
 def _listed(split: str, source: str) -> str:
     """Give the file name under which tracebacks find the text."""
+    import linecache  # loads tokenize: nothing for import time
+
     name, number = f"<graysplit {split}>", 1
     while name in linecache.cache and "".join(linecache.getlines(name)) != source:
         number += 1

@@ -14,11 +14,12 @@ from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.fleet import FORGET_MS, Fleet, Process
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.stores import rules
-from graysplit.stores.port import Report, Rollback, Submission, Written
-from graysplit.stores.wire import changed, exact, new_id, raw_of, stop_text
+from graysplit.stores.port import NEWEST, Report, Rollback, Submission, Written
+from graysplit.stores.wire import BRAKE, changed, exact, new_id, raw_of, stop_text
 
 LOG_AT_MOST: Final = 100_000
 ANSWERS_AT_MOST: Final = 10_000
+
 
 class _Space:
     """What one memory store holds; every method but `locked` is called under the lock."""
@@ -102,10 +103,11 @@ class _Space:
             self.answers.popitem(last=False)
         return written
 
-    def load(self, since: str | None) -> Load:
-        entries = [entry for position, entry in self.log if since and _order(position) > _order(since)]
-        if not since and self.log:
-            entries = [self.log[-1][1]]
+    def load(self, since: str, newest: int) -> Load:
+        if since:
+            entries = [entry for position, entry in self.log if _order(position) > _order(since)]
+        else:
+            entries = [entry for _, entry in list(self.log)[-newest:]]
         return Load(
             weights=self.key("weights"),
             stops=self.key("stops"),
@@ -113,6 +115,7 @@ class _Space:
             meta=self.key("meta"),
             entries=tuple(entries),
             position=self.log[-1][0] if self.log else "0-0",
+            anchor=next((entry.id for position, entry in reversed(self.log) if position == since), ""),
             now_ms=self.now_ms(),
         )
 
@@ -136,7 +139,7 @@ class MemoryStore:
     def load(self) -> Load:
         """Read everything at one moment."""
         with self._space.locked:
-            return self._space.load("")
+            return self._space.load("", 1)
 
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""
@@ -195,7 +198,15 @@ class MemoryStore:
                 split = rollback.target.partition("/")[0]
                 space.record(
                     Entry(
-                        rollback.id, revision, split, rollback.cause, rollback.actor, rollback.why, now_ms, before, after
+                        rollback.id,
+                        revision,
+                        split,
+                        rollback.cause,
+                        rollback.actor,
+                        rollback.why,
+                        now_ms,
+                        before,
+                        after,
                     )
                 )
             unrecorded = None if meta.lost is None else f"the key 'meta' is {meta.lost}: no revision"
@@ -264,7 +275,7 @@ class MemoryFeed:
         """Read everything at one moment, with the log since a position."""
         with self._space.locked:
             self._seen = self._space.signals
-            return self._space.load(since)
+            return self._space.load(since, NEWEST)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until something was written since the last load."""
@@ -286,6 +297,18 @@ class MemoryFeed:
         """Write history entries for raw edits that have none."""
         with self._space.locked:
             return _book(self._space, actor)
+
+    def brake(self, field: str, why: str, release_ms: int) -> bool:
+        """Stop a field unless it is stopped already, or its release is younger."""
+        space = self._space
+        with space.locked:
+            meta = space.key("meta")
+            allowed = rules.may_brake(field, space.key("stops"), meta, release_ms)
+            if allowed:
+                release = rules.releases_of(meta, field, [field])
+                text = stop_text(why=why, who=BRAKE, at_ms=space.now_ms(), change=new_id(), release=release)
+                space.put("stops", field, text)
+            return allowed is not False
 
     def leave(self, boot: str) -> None:
         """Say goodbye: the process leaves the count."""
@@ -316,9 +339,7 @@ def _book(space: _Space, actor: str) -> int:
         for field in [f for f in started if f.partition("/")[0] == edit.split or edit.split == rules.EVERYTHING]:
             space.begin(field, change, now_ms)
         space.record(
-            Entry(
-                change, space.next_revision(), edit.split, rules.OUTSIDE, actor, "", now_ms, edit.before, edit.after
-            )
+            Entry(change, space.next_revision(), edit.split, rules.OUTSIDE, actor, "", now_ms, edit.before, edit.after)
         )
     return len(edits)
 

@@ -17,6 +17,9 @@ KeyName: TypeAlias = Literal["weights", "stops", "splits", "meta"]
 # A raise that rests on an older reading than this is refused: no delayed `set` overtakes a rollback.
 RAISE_WINDOW_MS: Final = 10_000
 
+# How many of the log's newest entries a follower gets that names no position, to find an ancestor in later.
+NEWEST: Final = 200
+
 
 class Expect(NamedTuple):
     """What an editor saw in a field: its text, or None for absent."""
@@ -88,7 +91,7 @@ class Feed(Protocol):
     mode: str  # tracking, memory: which promise is in force
 
     def load(self, since: str, *, whole: bool) -> Load:
-        """Read everything at one moment, with the log since a position ("" for its end only).
+        """Read everything at one moment, with the log since a position ("" for its newest entries only).
 
         With `whole` false, a store may leave out definitions that its log says are unchanged (`Load.whole`). Raises
         `StoreUnreachableError`, also where the server is a replica.
@@ -109,6 +112,13 @@ class Feed(Protocol):
 
     def book(self, actor: str) -> int:
         """Write history entries for raw edits that have none; gives their number. Racing processes book once."""
+        ...
+
+    def brake(self, field: str, why: str, release_ms: int) -> bool:
+        """Stop a field unless it is stopped already, or its release in the store began later than `release_ms`.
+
+        All that an `app` role may do to lower; gives whether a stop stands now.
+        """
         ...
 
     def leave(self, boot: str) -> None:

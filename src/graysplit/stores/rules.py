@@ -45,7 +45,7 @@ class Edit(NamedTuple):
 
 def judge(submission: Submission, keys: Mapping[str, Key], now_ms: int) -> bool:
     """Raise unless the submission may be written; True where the namespace is new and its keys are to be made."""
-    fresh = all(keys[name].fault is None and not keys[name].fields for name in HASHES)
+    fresh = _is_fresh(keys)
     if not fresh:
         for name in HASHES:
             reason = keys[name].lost
@@ -60,6 +60,12 @@ def judge(submission: Submission, keys: Mapping[str, Key], now_ms: int) -> bool:
     if submission.raises and abs(now_ms - submission.read_at_ms) > RAISE_WINDOW_MS:
         raise late(submission, now_ms)
     return fresh
+
+
+def _is_fresh(keys: Mapping[str, Key]) -> bool:
+    """Say whether a namespace is new: it may hold what somebody lowered before there was anything."""
+    unmarked = all(keys[name].fault is None and SENTINEL not in keys[name].fields for name in HASHES)
+    return unmarked and not keys["splits"].fields and not keys["meta"].fields
 
 
 def corrupt(key: str, reason: str) -> StoreCorruptError:
@@ -145,6 +151,14 @@ def _certainly_more(raw: bytes | None) -> bool:
     if raw is None or is_zero(raw) or _WEIGHT.fullmatch(raw) is None:
         return False
     return raw == b"preview" or float(raw) <= 100  # noqa: PLR2004 - percent
+
+
+def may_brake(field: str, stops: Key, meta: Key, release_ms: int) -> bool | None:
+    """Say whether a process may stop a field: None where it is stopped already, False where its release is younger."""
+    if _stopped(raw_of(field), stops.fields):
+        return None
+    began = meta.fields.get(raw_of(f"release:{field}"), b"").rpartition(b" ")[2]
+    return not (began.isdigit() and len(began) < 20 and int(began) > release_ms)  # noqa: PLR2004 - what Redis counts to
 
 
 # --- raw edits -------------------------------------------------------------------------------------------------------

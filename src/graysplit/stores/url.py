@@ -7,7 +7,15 @@ from typing import Final
 from graysplit.errors import ConfigurationError, nearest
 from graysplit.stores.port import Store
 
-REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+REDIS_SCHEMES: Final = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+)
 _SCHEMES: Final = (*REDIS_SCHEMES, "memory")
 
 

@@ -6,7 +6,7 @@ Reading is tolerant: whatever the server holds, it gives defaults and never rais
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from graysplit.core.fleet import Declared, Effect, Process, Receipt
 from graysplit.core.record import Entry
@@ -16,6 +16,8 @@ Texts: TypeAlias = Mapping[str, "str | None"]  # "weights checkout/new" to its t
 
 # Far above anything graysplit writes; parsing more would hold the interpreter in one call.
 _MAX_JSON: Final = 4 << 20
+# Who a stop names that a process has set by itself.
+BRAKE: Final = "graysplit"
 
 
 def new_id() -> str:
@@ -124,6 +126,7 @@ def receipt_text(receipt: Receipt) -> str:
             "effects": effects,
             "mode": receipt.mode,
             "refused": list(receipt.refused),
+            "held": list(receipt.held),
         }
     )
 
@@ -160,6 +163,7 @@ def _receipt(said: Mapping[str, object]) -> Receipt:
         effects=effects,
         mode=_str(said.get("mode")),
         refused=tuple(_str(reason) for reason in _list(said.get("refused"))),
+        held=tuple(_str(word) for word in _list(said.get("held"))),
     )
 
 
@@ -179,8 +183,7 @@ def _object(raw: bytes | None) -> Mapping[str, object]:
 
 
 def _as_object(value: object) -> Mapping[str, object]:
-    # Any: what JSON holds is not known; JSON's keys are always texts.
-    found: Mapping[str, Any] = value if isinstance(value, dict) else {}
+    found = cast("dict[str, object]", value) if isinstance(value, dict) else {}  # JSON's keys are always texts
     return {_printable(key): found[key] for key in found}
 
 
@@ -189,7 +192,7 @@ def _items(value: object) -> list[tuple[str, object]]:
 
 
 def _list(value: object) -> Sequence[object]:
-    return value if isinstance(value, list) else ()
+    return cast("list[object]", value) if isinstance(value, list) else ()
 
 
 def _str(value: object) -> str:

@@ -76,6 +76,9 @@ class _SilentFeed:
     def book(self, actor: str) -> int:  # noqa: ARG002 - the port's signature
         return 0
 
+    def brake(self, field: str, why: str, release_ms: int) -> bool:  # noqa: ARG002 - the port's signature
+        return False
+
     def leave(self, boot: str) -> None:
         """Nothing was ever written, so there is nothing to take back."""
 

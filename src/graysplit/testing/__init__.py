@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from graysplit.context import forcing
@@ -12,7 +12,7 @@ __all__ = ["StoreContract", "forced"]
 
 
 @contextmanager
-def forced(**versions: str) -> Iterator[None]:
+def forced(**versions: str) -> Generator[None]:
     """Force versions by split's name, above the whole ladder, inside this context only.
 
     Works as a context manager and as a decorator: `with forced(checkout="new"): ...`. For a name that is no

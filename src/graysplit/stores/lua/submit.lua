@@ -42,14 +42,15 @@ if attempt == '1' then
     return again
   end
 end
-local faults, missing = {}, 0
+local faults = {}
 for i = 1, 4 do
   faults[i] = lost(KEYS[i])
-  if faults[i] == 'missing' then
-    missing = missing + 1
-  end
 end
-local fresh = missing == 4
+-- A new namespace may hold fields that somebody lowered before there was anything: a rollback, a raw stop.
+local function unmarked(i)
+  return faults[i] == 'missing' or faults[i] == 'without its field _'
+end
+local fresh = unmarked(1) and unmarked(2) and faults[3] == 'missing' and faults[4] == 'missing'
 for i = 1, 4 do
   if faults[i] and not fresh then
     return { 'corrupt', NAMES[i], faults[i] }

@@ -7,7 +7,7 @@ from typing import Final
 
 from redis import exceptions
 
-from graysplit.errors import StoreUnreachableError
+from graysplit.errors import RefusedError, StoreUnreachableError
 
 # redis-py 6 lacks some of these; the texts are the servers'.
 _WORDS: Final = (
@@ -16,6 +16,20 @@ _WORDS: Final = (
     ("no permissions", "not readable (no permission)"),
     ("can't access", "not readable (no permission)"),
     ("can't run this command", "not readable (no permission)"),
+)
+_KINDS: Final = (
+    (exceptions.TimeoutError, "no answer in time"),
+    (exceptions.BusyLoadingError, "it is still loading its data"),
+    (exceptions.AuthenticationError, "it refuses the user or the password"),
+    (exceptions.ReadOnlyError, "it is a replica, and takes no writes"),
+)
+_MARKS: Final = (
+    ("WRONGPASS", "it refuses the user or the password"),
+    ("READONLY", "it is a replica, and takes no writes"),
+    ("OOM", "it is out of memory"),
+    ("used memory > 'maxmemory'", "it is out of memory"),
+    ("NOREPLICAS", "it has too few replicas to take writes"),
+    ("MISCONF", "it cannot save to its disk, and takes no writes"),
 )
 _UNSUPPORTED: Final = ("unknown command", "unknown subcommand", "syntax error", "not supported", "disabled")
 _PREFIX: Final = re.compile(r"^Error -?\w+ (?:connecting to \S+|while \w+ \w+ \w+)\. ")
@@ -29,33 +43,21 @@ def unreachable(name: str, error: BaseException) -> StoreUnreachableError:
 def reason(error: BaseException) -> str:
     """Say in plain words what kept the server from answering."""
     text = str(error)
-    if isinstance(error, exceptions.TimeoutError):
-        return "no answer in time"
-    if isinstance(error, exceptions.BusyLoadingError):
-        return "it is still loading its data"
-    if isinstance(error, exceptions.AuthenticationError) or "WRONGPASS" in text:
-        return "it refuses the user or the password"
-    if isinstance(error, exceptions.ReadOnlyError) or "READONLY" in text:
-        return "it is a replica, and takes no writes"
-    if is_oom(error):
-        return "it is out of memory"
-    if "NOREPLICAS" in text:
-        return "it has too few replicas to take writes"
-    if "MISCONF" in text:
-        return "it cannot save to its disk, and takes no writes"
-    return _PREFIX.sub("", text).rstrip(".").replace("Connection refused", "connection refused") or type(error).__name__
+    known = next((words for kind, words in _KINDS if isinstance(error, kind)), None)
+    known = known or next((words for mark, words in _MARKS if mark in text), None)
+    return known or _PREFIX.sub("", text).rstrip(".").replace("Connection refused", "connection refused")
+
+
+def refused(what: str, answer: object) -> RefusedError:
+    """Say that the server takes a follower's write from nobody, or not from us."""
+    why = reason(answer) if isinstance(answer, BaseException) else "an answer of the wrong kind"
+    return RefusedError(f"{what}: {why}. See what the server allows with: graysplit doctor")
 
 
 def fault(error: BaseException | str) -> str:
     """Say why one key cannot be read: the words after "the key 'meta' is"."""
     text = f"NOPERM {error}" if isinstance(error, exceptions.NoPermissionError) else str(error)
     return next((words for mark, words in _WORDS if mark in text), text)
-
-
-def is_oom(error: BaseException) -> bool:
-    """Say whether a write was refused for lack of memory."""
-    text = str(error)
-    return "OOM" in text or "used memory > 'maxmemory'" in text
 
 
 def concerns_one_key(error: BaseException) -> bool:

@@ -9,22 +9,23 @@ from redis import exceptions
 
 from graysplit.core.fleet import FORGET_MS
 from graysplit.core.record import Load
-from graysplit.errors import RefusedError, StoreUnreachableError
-from graysplit.stores.port import Report
-from graysplit.stores.redis.faults import is_unsupported, reason
-from graysplit.stores.redis.keys import Keys
-from graysplit.stores.redis.line import Line, Reply
+from graysplit.errors import StoreUnreachableError
+from graysplit.stores.port import NEWEST, Report
+from graysplit.stores.redis.client import Command, is_list
+from graysplit.stores.redis.faults import is_unsupported, reason, refused
+from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
+from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import Reader, time_of
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.topology import Timeouts, Topology
+from graysplit.stores.redis.watching import book_by_watching, brake_by_hand
 from graysplit.stores.rules import OUTSIDE
-from graysplit.stores.wire import about_text, new_id, raw_of, receipt_text
+from graysplit.stores.wire import BRAKE, about_text, new_id, raw_of, receipt_text
 
 TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.0)
 SILENCE_S: Final = 0.5
 PONG_WITHIN_S: Final = 0.75
 POLL_S: Final = 2.0
-LOG_AT_MOST: Final = 100_000
 
 
 def open_feed(topology: Topology, keys: Keys) -> RedisFeed:
@@ -53,7 +54,7 @@ class RedisFeed:
         self.mode = mode
         self._line = line
         self._keys = keys
-        self._reader = Reader(line, keys)
+        self._reader = Reader(line, keys, newest=NEWEST)
         self._poll_at = 0.0
         line.dirty = True  # nothing has been read yet
 
@@ -102,9 +103,22 @@ class RedisFeed:
             (keys.booked, keys.log, keys.meta, keys.plans),
             (raw_of(actor), new_id(), OUTSIDE, LOG_AT_MOST, keys.weights, keys.stops),
         )
+        if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
+            return book_by_watching(self._line, keys, actor)
         if not isinstance(answer, int):
-            raise _refused("edits from outside cannot be written into the history", answer)
+            raise refused("edits from outside cannot be written into the history", answer)
         return answer
+
+    def brake(self, field: str, why: str, release_ms: int) -> bool:
+        """Stop a field unless it is stopped already, or its release is younger; raises `RefusedError` if it may not."""
+        keys = self._keys
+        arguments = (raw_of(field), raw_of(why), BRAKE, new_id(), release_ms, keys.meta)
+        answer = self._line.evaluate(script("brake"), (keys.stops,), arguments)
+        if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
+            return brake_by_hand(self._line, keys, field, why, release_ms)
+        if isinstance(answer, exceptions.ResponseError):
+            raise refused(f"the stop of '{field}' was not taken", answer)
+        return bool(answer)
 
     def leave(self, boot: str) -> None:
         """Say goodbye: the process leaves the count."""
@@ -121,24 +135,19 @@ class RedisFeed:
         answer = self._line.evaluate(script("beat"), fleet, (boot, receipt, about, FORGET_MS))
         if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
             return self._beat_without_script(boot, receipt, about)
-        if not isinstance(answer, list):
-            raise _refused("the heartbeat was not taken", answer)
+        if not is_list(answer):
+            raise refused("the heartbeat was not taken", answer)
         return int(answer[0]), answer[1] == b"1"
 
     def _beat_without_script(self, boot: str, receipt: bytes, about: bytes) -> tuple[int, bool]:
         """Write the heartbeat where scripts are refused; the silent ones are left for readers to pass over."""
         keys = self._keys
         now_ms = time_of(self._line.ask(("TIME",))[0])
-        writes = [("ZADD", keys.seen, now_ms, boot), ("HSET", keys.receipts, boot, receipt)]
+        writes: list[Command] = [("ZADD", keys.seen, now_ms, boot), ("HSET", keys.receipts, boot, receipt)]
         if about:
             writes.append(("HSET", keys.about, boot, about))
         *answers, known = self._line.ask(*writes, ("HEXISTS", keys.about, boot))
         for answer in answers:
             if isinstance(answer, exceptions.ResponseError):
-                raise _refused("the heartbeat was not taken", answer)
-        return now_ms, known != 0
-
-
-def _refused(what: str, answer: Reply) -> RefusedError:
-    why = reason(answer) if isinstance(answer, BaseException) else "an answer of the wrong kind"
-    return RefusedError(f"{what}: {why}. See what the server allows with: graysplit doctor")
+                raise refused("the heartbeat was not taken", answer)
+        return now_ms, bool(known)

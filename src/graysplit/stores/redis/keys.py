@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+# The log is trimmed to about this many entries.
+LOG_AT_MOST: Final = 100_000
 
 
 class Keys(NamedTuple):
@@ -27,5 +30,16 @@ class Keys(NamedTuple):
 
 def keys_of(namespace: str) -> Keys:
     """Give the keys of a namespace."""
-    ends = ("weights", "stops", "splits", "meta", "plans", "booked", "log", "fleet:seen", "fleet:about", "fleet:receipts")
+    ends = (
+        "weights",
+        "stops",
+        "splits",
+        "meta",
+        "plans",
+        "booked",
+        "log",
+        "fleet:seen",
+        "fleet:about",
+        "fleet:receipts",
+    )
     return Keys(*(f"graysplit:{{{namespace}}}:{end}" for end in ends))

@@ -7,22 +7,21 @@ and is never lost (the first traps of a tracking connection: an invalidation rea
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from typing import Any, Final, TypeAlias
+from typing import Final
 
+from redis import connection as redis_connection
 from redis import exceptions
-from redis.connection import Connection, ConnectionPool
 
 from graysplit.errors import StoreUnreachableError
+from graysplit.stores.redis.client import Command, Connection, Pool, Reply, is_list
 from graysplit.stores.redis.faults import concerns_one_key, is_fatal, reason, unreachable
 from graysplit.stores.redis.scripts import Script
 
-Reply: TypeAlias = Any  # Any: what a server answers is of every kind, and is looked at where it is used
-Command: TypeAlias = tuple["str | bytes | int | float", ...]
-
 # redis-py 6 cannot look without waiting; there each single read waits for at most the connection's timeout.
-_AT_ONCE: Final[dict[str, Any]] = {"timeout": 0} if "timeout" in (Connection.read_response.__kwdefaults__ or {}) else {}
+_READ: Final = redis_connection.Connection.read_response
+_AT_ONCE: Final[dict[str, float]] = {"timeout": 0.0} if "timeout" in (_READ.__kwdefaults__ or {}) else {}
 _HALF_A_FRAME_S: Final = 0.001
 _TRANSACTIONS_AT_MOST: Final = 12
 
@@ -34,7 +33,7 @@ class LostReplyError(StoreUnreachableError):
 class Line:
     """One connection. Once broken it stays so: redis-py would connect again by itself, without tracking."""
 
-    def __init__(self, pool: ConnectionPool, name: str, answer_s: float, *, pushes: bool = False) -> None:
+    def __init__(self, pool: Pool, name: str, answer_s: float, *, pushes: bool = False) -> None:
         """Connect; raises `StoreUnreachableError`, or redis-py's `ResponseError` where the greeting is refused."""
         self._pool = pool
         self._pushes = pushes
@@ -61,7 +60,8 @@ class Line:
             connection.send_packed_command(connection.pack_commands(commands))
             sent = True
         with self._speaking(sent=sent):
-            replies = [self._reply(within_s or self.answer_s) for _ in commands]
+            deadline = time.monotonic() + (within_s or self.answer_s)
+            replies = [self._reply(deadline) for _ in commands]
         for reply in replies:
             if _is_error(reply) and is_fatal(reply):
                 raise unreachable(self.name, reply)
@@ -75,13 +75,34 @@ class Line:
             sent = [commands[place] for place in places]
             _, *queued, done = self.ask(("MULTI",), *sent, ("EXEC",), within_s=within_s)
             refused = {place: error for place, error in zip(places, queued, strict=True) if _is_error(error)}
-            if not refused and isinstance(done, list):
+            if not refused and is_list(done):
                 answers = dict(zip(places, done, strict=True))
                 return [errors[place] if place in errors else answers[place] for place in range(len(commands))]
             if not refused or not all(concerns_one_key(error) for error in refused.values()):
                 raise unreachable(self.name, next(iter(refused.values()), _as_error(done)))
             errors |= refused
         raise StoreUnreachableError(self.name, "it refuses too many commands")
+
+    def commit(self, *commands: Command) -> Reply:
+        """Send commands in one `MULTI` after a `WATCH`: their answers, the first error, or None if a key has changed.
+
+        An `EXEC` that did nothing answers null, which looks like a push; so the answer to a PING marks the end.
+        """
+        with self._speaking() as connection:
+            self._drain()
+            packed = connection.pack_commands([("MULTI",), *commands, ("EXEC",), ("PING",)])
+            connection.send_packed_command(packed)
+            sent = True
+        done: Reply = None
+        with self._speaking(sent=sent):
+            deadline = time.monotonic() + self.answer_s
+            queued = [self._reply(deadline) for _ in range(len(commands) + 1)]
+            while (frame := self._frame(deadline)) != b"PONG":
+                if frame is None or self._is_push(frame):
+                    self.dirty = self.dirty or self._pushes
+                else:
+                    done = frame
+        return next((reply for reply in queued if _is_error(reply)), done)
 
     def evaluate(self, script: Script, keys: tuple[str, ...], arguments: tuple[str | bytes | int, ...]) -> Reply:
         """Run a script, by its hash where the server knows it."""
@@ -114,7 +135,7 @@ class Line:
             self._pool.release(self._connection)
 
     @contextmanager
-    def _speaking(self, *, sent: bool = False) -> Iterator[Connection]:
+    def _speaking(self, *, sent: bool = False) -> Generator[Connection]:
         """Turn the connection's errors into ours, after which the line is of no use any more."""
         if self._broken is not None:
             raise StoreUnreachableError(self.name, self._broken)
@@ -132,11 +153,10 @@ class Line:
         while self._connection.can_read(0):
             frame = self._frame(time.monotonic() + self.answer_s)
             if not self._is_push(frame):
-                raise exceptions.InvalidResponse("an answer that nobody asked for")  # noqa: EM101, TRY003 - told above
+                raise exceptions.InvalidResponse("an answer that nobody asked for")
             self.dirty = True
 
-    def _reply(self, within_s: float) -> Reply:
-        deadline = time.monotonic() + within_s
+    def _reply(self, deadline: float) -> Reply:
         while True:
             frame = self._frame(deadline)
             if not self._is_push(frame):
@@ -149,7 +169,7 @@ class Line:
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise exceptions.TimeoutError("no answer in time")  # noqa: EM101, TRY003 - told above
+                raise exceptions.TimeoutError("no answer in time")
             if not connection.can_read(left):
                 continue
             try:
@@ -157,16 +177,18 @@ class Line:
             except exceptions.ResponseError as error:
                 frame = error
             except exceptions.TimeoutError:
-                time.sleep(_HALF_A_FRAME_S)
+                time.sleep(_HALF_A_FRAME_S)  # noqa: TID251 - the rest is on its way
                 continue
             self.heard = time.monotonic()
             return frame
 
     def _is_push(self, frame: Reply) -> bool:
-        """Tell a push from an answer: redis-py hands out None, older ones the frame. Nothing asked here answers null."""
+        """Tell a push from an answer: redis-py hands out None, older ones the frame; no command here answers null."""
         if not self._pushes:
             return False
-        return frame is None or (isinstance(frame, list) and len(frame) == 2 and frame[0] == b"invalidate")  # noqa: PLR2004
+        if is_list(frame):
+            return len(frame) == 2 and bool(frame[0] == b"invalidate")  # noqa: PLR2004 - the kind, and the keys
+        return frame is None
 
 
 def _is_error(reply: Reply) -> bool:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, cast
 
 from redis import exceptions
 
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.errors import StoreUnreachableError
+from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.faults import fault
 from graysplit.stores.redis.keys import Keys
-from graysplit.stores.redis.line import Command, Line, Reply
-from graysplit.stores.wire import raw_of, read_entry
+from graysplit.stores.redis.line import Line
+from graysplit.stores.wire import exact, raw_of, read_entry
 
 # Beyond these numbers of splits: read only definitions that the log names; read the hash in pieces.
 DELTA_FROM: Final = 200
@@ -28,8 +29,9 @@ LOAD_WITHIN_S: Final = 3.0
 class Reader:
     """Reads a namespace again and again, knowing how big it was."""
 
-    def __init__(self, line: Line, keys: Keys) -> None:
-        """Begin without knowing the size."""
+    def __init__(self, line: Line, keys: Keys, *, newest: int = 1) -> None:
+        """Begin without knowing the size; `newest`: the log's entries that a reading without a position brings."""
+        self._newest = newest
         self._line = line
         self._keys = keys
         self._size: int | None = None
@@ -51,9 +53,9 @@ class Reader:
         return load._replace(splits=key_of(definitions))
 
     def _named_by_the_log(self, since: str) -> Load | None:
-        """Read only definitions that changed by the log's word; None where the log explains nothing."""
+        """Read only definitions that changed by the log's word; None where it says too much."""
         load, mark = self._exchange(since, ("HGET", self._keys.splits, SENTINEL))
-        if not load.entries or len(load.entries) >= ENTRIES_AT_MOST or not isinstance(mark, bytes):
+        if len(load.entries) >= ENTRIES_AT_MOST or not isinstance(mark, bytes):
             return None
         names = sorted({name for entry in load.entries for name in _definitions_in(entry)})
         key = self._definitions(names)
@@ -64,7 +66,7 @@ class Reader:
         load = Load()
         for _ in range(2):
             load, names = self._exchange(since, ("HKEYS", self._keys.splits))
-            if not isinstance(names, (list, set)):
+            if isinstance(names, exceptions.ResponseError):
                 return load._replace(splits=key_of(names))
             load = load._replace(splits=self._definitions(names))
             (revision,) = self._line.ask(("HGET", self._keys.meta, "revision"))
@@ -77,10 +79,10 @@ class Reader:
         wanted = list(names)
         for start in range(0, len(wanted), PIECE):
             if start:
-                time.sleep(BREATH_S)
+                time.sleep(BREATH_S)  # noqa: TID251 - a pause, not a wait
             piece = wanted[start : start + PIECE]
             (values,) = self._line.ask(("HMGET", self._keys.splits, *piece), within_s=LOAD_WITHIN_S)
-            if not isinstance(values, list):
+            if isinstance(values, exceptions.ResponseError):
                 return Key(fault=fault(values))
             fields.update((name, value) for name, value in zip(piece, values, strict=True) if value is not None)
         return Key(fields)
@@ -88,34 +90,37 @@ class Reader:
     def _exchange(self, since: str, definitions: Command) -> tuple[Load, Reply]:
         """Ask for everything but the definitions, and for those as told, at one moment."""
         keys = self._keys
-        weights, stops, splits, meta, entries, end, now, role = self._line.transaction(
+        oldest = f"({since}" if since else "-"
+        weights, stops, splits, meta, newer, at, end, now, role = self._line.transaction(
             ("HGETALL", keys.weights),
             ("HGETALL", keys.stops),
             definitions,
             ("HGETALL", keys.meta),
-            ("XREVRANGE", keys.log, "+", f"({since}" if since else "+", "COUNT", ENTRIES_AT_MOST if since else 1),
+            ("XREVRANGE", keys.log, "+", oldest, "COUNT", ENTRIES_AT_MOST if since else self._newest),
+            ("XRANGE", keys.log, since or "0-0", since or "0-0"),  # whether this is still the same log
             ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
             ("TIME",),
             ("ROLE",),
             within_s=LOAD_WITHIN_S,
         )
-        self._check_role(role)
-        last = entries_of(end)
-        found = entries_of(entries) if since else last
+        check_role(self._line, role)
+        standing, last = entries_of(at), entries_of(end)
         load = Load(
             weights=key_of(weights),
             stops=key_of(stops),
             meta=key_of(meta),
-            entries=tuple(entry for _, entry in reversed(found)),
+            entries=tuple(entry for _, entry in reversed(entries_of(newer))),
             position=last[0][0] if last else "0-0",
+            anchor=standing[0][1].id if standing else "",
             now_ms=time_of(now),
         )
         return load, splits
 
-    def _check_role(self, role: Reply) -> None:
-        """A replica is no source; a server that keeps its role to itself is believed to be a primary."""
-        if isinstance(role, list) and role and role[0] != b"master":
-            raise StoreUnreachableError(self._line.name, "it is a replica, and may be cut off from its primary")
+
+def check_role(line: Line, role: Reply) -> None:
+    """Refuse a replica; a server that keeps its role to itself is believed to be a primary."""
+    if not isinstance(role, exceptions.ResponseError) and role[0] != b"master":
+        raise StoreUnreachableError(line.name, "it is a replica, and may be cut off from its primary")
 
 
 def key_of(reply: Reply) -> Key:
@@ -128,25 +133,23 @@ def key_of(reply: Reply) -> Key:
 def mapping_of(reply: Reply) -> Mapping[bytes, bytes]:
     """Take a map, or a flat list of names and values."""
     if isinstance(reply, dict):
-        return reply
-    if isinstance(reply, list):
-        return dict(zip(reply[::2], reply[1::2], strict=False))
-    return {}
+        return cast("dict[bytes, bytes]", reply)
+    flat = cast("list[bytes]", reply) if isinstance(reply, list) else []
+    return dict(zip(flat[::2], flat[1::2], strict=False))
 
 
 def entries_of(reply: Reply) -> list[tuple[str, Entry]]:
     """Take the answer to `XREVRANGE`: positions and entries, newest first; nothing where the log is unreadable."""
-    if not isinstance(reply, list):
-        return []
-    found = [one for one in reply if isinstance(one, list) and isinstance(one[1], (list, dict))]
-    return [(one[0].decode("ascii"), read_entry(one[0], mapping_of(one[1]))) for one in found]
+    rows = reply if is_list(reply) else []
+    return [(exact(row[0]), read_entry(row[0], mapping_of(row[1]))) for row in rows if row[1] is not None]
 
 
 def time_of(reply: Reply) -> int:
     """Take the answer to `TIME`, in ms; 0 where it was refused."""
-    if not isinstance(reply, list):
+    if isinstance(reply, exceptions.ResponseError):
         return 0
-    return int(reply[0]) * 1000 + int(reply[1]) // 1000
+    seconds, microseconds = reply
+    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def _definitions_in(entry: Entry) -> list[bytes]:

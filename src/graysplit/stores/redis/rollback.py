@@ -10,13 +10,14 @@ from graysplit.core.record import Entry
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import Rollback, Written
+from graysplit.stores.redis.client import Command, Reply
 from graysplit.stores.redis.faults import fault, reason
-from graysplit.stores.redis.feed import LOG_AT_MOST
-from graysplit.stores.redis.keys import Keys
-from graysplit.stores.redis.line import Command, Line, Reply
+from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
+from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import key_of, time_of
 from graysplit.stores.redis.scripts import script
-from graysplit.stores.redis.submit import append, first_answer, found_in_log, put
+from graysplit.stores.redis.submit import first_answer
+from graysplit.stores.redis.watching import append, found_in_log, put
 from graysplit.stores.wire import exact, raw_of, stop_text
 
 
@@ -27,6 +28,7 @@ class _Plan(NamedTuple):
     before: dict[str, str | None]
     left: tuple[str, ...]
     revision: int
+    numberless: str | None  # why there can be no revision
     now_ms: int
 
 
@@ -73,27 +75,34 @@ def _without_script(line: Line, keys: Keys, rollback: Rollback, *, again: bool) 
     if not plan.writes:
         return Written(rollback.id, plan.revision, plan.now_ms, left=plan.left)
     lowering = _lowering(keys, plan.writes)
-    after: dict[str, str | None] = dict(plan.writes)
-    split = rollback.target.partition("/")[0]
+    record = _record(keys, rollback, plan)
+    results = _in_one(line, [*lowering, *record])
+    why: str | None
+    if results is None or all(_failed(reply) for reply in results[: len(lowering)]):
+        why = _alone(line, lowering)
+    else:
+        why = next((reason(reply) for reply in results[len(lowering) :] if _failed(reply)), plan.numberless)
+    revision = plan.revision + 1 if why is None else 0
+    return Written(rollback.id, revision, plan.now_ms, plan.before, dict(plan.writes), why, plan.left)
+
+
+def _record(keys: Keys, rollback: Rollback, plan: _Plan) -> list[Command]:
+    """Give the commands for books, revision and history; no number where `meta` is lost: none may come twice."""
     entry = Entry(
         rollback.id,
-        plan.revision + 1,
-        split,
+        0 if plan.numberless else plan.revision + 1,
+        rollback.target.partition("/")[0],
         rollback.cause,
         rollback.actor,
         rollback.why,
         plan.now_ms,
         plan.before,
-        after,
+        dict(plan.writes),
     )
-    books = [put(keys.booked, where, value) for where, value in plan.writes.items()]
-    record = [*books, ("HINCRBY", keys.meta, "revision", 1), append(keys, entry)]
-    results = _in_one(line, [*lowering, *record])
-    if results is not None and any(not _failed(r) for r in results[: len(lowering)]):
-        why = next((reason(r) for r in results[len(lowering) :] if _failed(r)), None)
-        return Written(rollback.id, entry.revision if why is None else 0, plan.now_ms, plan.before, after, why, plan.left)
-    faults = _alone(line, lowering)
-    return Written(rollback.id, 0, plan.now_ms, plan.before, after, faults, plan.left)
+    commands = [put(keys.booked, where, value) for where, value in plan.writes.items()]
+    if not plan.numberless:
+        commands.append(("HINCRBY", keys.meta, "revision", 1))
+    return [*commands, append(keys, entry)]
 
 
 def _planned(line: Line, keys: Keys, rollback: Rollback) -> _Plan:
@@ -115,7 +124,9 @@ def _planned(line: Line, keys: Keys, rollback: Rollback) -> _Plan:
         name, _, field = where.partition(" ")
         raw = known[name].fields.get(raw_of(field))
         before[where] = None if raw is None else exact(raw)
-    return _Plan(writes, before, lowering.left, rules.revision_of(known["meta"]), now_ms)
+    lost = known["meta"].lost
+    numberless = f"the key 'meta' is {lost}" if lost else None
+    return _Plan(writes, before, lowering.left, rules.revision_of(known["meta"]), numberless, now_ms)
 
 
 def _lowering(keys: Keys, writes: dict[str, str]) -> list[Command]:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
 from redis import exceptions
-from redis.connection import ConnectionPool
 
 from graysplit.core.fleet import FORGET_MS, Fleet
 from graysplit.core.record import Entry, Load
-from graysplit.errors import StoreUnreachableError
+from graysplit.errors import ConflictError, GraysplitError, RefusedError, StoreCorruptError, StoreUnreachableError
 from graysplit.stores.port import Rollback, Submission, Written
+from graysplit.stores.redis.client import Pool, Reply
 from graysplit.stores.redis.faults import reason, unreachable
 from graysplit.stores.redis.feed import RedisFeed, open_feed
 from graysplit.stores.redis.keys import keys_of
-from graysplit.stores.redis.line import Line, LostReplyError, Reply
-from graysplit.stores.redis.reading import Reader, entries_of, mapping_of, time_of
+from graysplit.stores.redis.line import Line, LostReplyError
+from graysplit.stores.redis.reading import Reader, check_role, entries_of, mapping_of, time_of
 from graysplit.stores.redis.rollback import roll_back
 from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.topology import Timeouts, Topology
@@ -38,7 +38,7 @@ class RedisStore:
         self._topology = Topology(url)
         self._keys = keys_of(namespace)
         self.name = self._topology.name if namespace == "default" else f"{self._topology.name} namespace {namespace}"
-        self._pool: ConnectionPool | None = None
+        self._pool: Pool | None = None
         self._sent: deque[str] = deque(maxlen=_REMEMBERED)
 
     def load(self) -> Load:
@@ -50,11 +50,9 @@ class RedisStore:
         """Compare, write, bump the revision and append to the history, in one step."""
         again = self._known(submission.id)
         try:
-            with self._line() as line:
-                return submit(line, self._keys, submission, again=again)
+            return self._submit(submission, again=again)
         except LostReplyError:
-            with self._line() as line:
-                return submit(line, self._keys, submission, again=True)
+            return self._submit(submission, again=True)
 
     def roll_back(self, rollback: Rollback) -> Written:
         """Set the weight to zero and a stop beside it, whatever stands there."""
@@ -113,9 +111,7 @@ class RedisStore:
         """Say how many replicas have the last write that this store made from this thread's connection."""
         with self._line() as line:
             (role,) = line.ask(("ROLE",))
-            wanted = 1
-            if isinstance(role, list) and len(role) > 2 and isinstance(role[2], list):  # noqa: PLR2004 - master, offset, replicas
-                wanted = len(role[2])
+            wanted = 1 if isinstance(role, exceptions.ResponseError) else len(role[2])  # master, offset, replicas
             if not wanted:
                 return 0
             within_s = timeout_s + line.answer_s
@@ -128,6 +124,14 @@ class RedisStore:
         if pool is not None:
             pool.disconnect()
 
+    def _submit(self, submission: Submission, *, again: bool) -> Written:
+        with self._line() as line:
+            try:
+                return submit(line, self._keys, submission, again=again)
+            except (ConflictError, RefusedError, StoreCorruptError):
+                check_role(line, line.ask(("ROLE",))[0])  # what a replica finds missing may only not have arrived
+                raise
+
     def _known(self, change: str) -> bool:
         """Say whether this store has sent a change before, and remember that it does now."""
         known = change in self._sent
@@ -136,7 +140,7 @@ class RedisStore:
         return known
 
     @contextmanager
-    def _line(self) -> Iterator[Line]:
+    def _line(self) -> Generator[Line]:
         """Lend a connection of the pool; a broken one is not given back whole."""
         if self._pool is None:
             self._pool = self._topology.pool(self._keys.weights, TIMEOUTS, protocol=2)
@@ -152,6 +156,9 @@ class RedisStore:
         except StoreUnreachableError:
             line.close()
             self._forget_primary()
+            raise
+        except GraysplitError:
+            line.release()
             raise
         except BaseException:
             line.close()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from redis import connection as redis_connection
 from redis import exceptions
 from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool, parse_url
 from redis.retry import Retry
 
 from graysplit.errors import ConfigurationError
+from graysplit.stores.redis.client import Options, Pool
 from graysplit.stores.redis.faults import unreachable
 
-Options = dict[str, Any]  # Any: redis-py's keyword arguments are of every kind
+# Any: redis-py's makers of connections are not annotated, or take what no dictionary can promise.
+_parse_url: Final = cast("Any", redis_connection).parse_url
+_connection_pool: Final = cast("Any", redis_connection).ConnectionPool
 
 # What a URL may not change: bytes in and out, and no hidden attempts that would turn an outage into a long silence.
 _OURS: Final = ("decode_responses", "protocol", "retry", "retry_on_timeout", "retry_on_error", "health_check_interval")
@@ -32,15 +35,14 @@ class Topology:
     def __init__(self, url: str) -> None:
         """Take the address apart; raises `ConfigurationError` without repeating it, for it may hold a password."""
         self._url = url
-        parts = urlsplit(url)
-        self.kind = parts.scheme.partition("+")[2]  # "", sentinel or cluster
+        self.kind = url.partition("://")[0].partition("+")[2]  # "", sentinel or cluster
         self.name = _printable(url)
         try:
             self._options, self._hosts, self._service = self._taken_apart()
         except ValueError as error:
             raise ConfigurationError(f"the store's address {self.name} cannot be read: {_safe(error)}") from None
 
-    def pool(self, key: str, timeouts: Timeouts, *, protocol: int) -> ConnectionPool:
+    def pool(self, key: str, timeouts: Timeouts, *, protocol: int) -> Pool:
         """Give a pool of connections to the owner of a key; raises `StoreUnreachableError`."""
         options = self._options | _own(timeouts, protocol)
         try:
@@ -48,31 +50,31 @@ class Topology:
                 return self._by_sentinel(options)
             if self.kind == "cluster":
                 return self._by_cluster(options, key)
-            return ConnectionPool(**_quiet(options))
+            return cast("Pool", _connection_pool(**_quiet(options)))
         except (exceptions.RedisError, OSError) as error:
             raise unreachable(self.name, error) from None
 
     def _taken_apart(self) -> tuple[Options, list[tuple[str, int]], str]:
         if not self.kind:
-            options: Options = parse_url(self._url)
+            options: Options = _parse_url(self._url)
             return {key: value for key, value in options.items() if key not in _OURS}, [], ""
         scheme, _, rest = self._url.partition("://")
         authority, _, path = rest.partition("?")[0].partition("/")
         login, _, listed = authority.rpartition("@")
         hosts = [_host(one, 26379 if self.kind == "sentinel" else 6379) for one in listed.split(",") if one]
         if not hosts:
-            raise ValueError("it names no host")  # noqa: EM101, TRY003 - becomes a ConfigurationError above
+            raise ValueError("it names no host")
         service, _, db = path.partition("/")
         # One host stands in for all, so that redis-py reads the options as it does for a single server.
         query = rest.partition("?")[2]
         base = f"{scheme.partition('+')[0]}://{login + '@' if login else ''}{hosts[0][0]}:{hosts[0][1]}/{db}?{query}"
-        options = parse_url(base)
+        options = _parse_url(base)
         for taken in ("host", "port", *_OURS):
             options.pop(taken, None)
         return options, hosts, service
 
-    def _by_sentinel(self, options: Options) -> ConnectionPool:
-        from redis.sentinel import Sentinel
+    def _by_sentinel(self, options: Options) -> Pool:
+        from redis import sentinel
 
         if not self._service:
             raise ConfigurationError(f"{self.name} names no service: redis+sentinel://host:26379/<service>")
@@ -82,24 +84,25 @@ class Topology:
             options.pop(own, None)
             if own in query:
                 asking[theirs] = query[own][0]
-        tls = "connection_class" in options
-        options.pop("connection_class", None)
-        sentinel = Sentinel(self._hosts, sentinel_kwargs=asking)
-        found: ConnectionPool = sentinel.master_for(self._service, **options, **({"ssl": True} if tls else {})).connection_pool
-        return found
+        found = cast("Any", sentinel).Sentinel(self._hosts, sentinel_kwargs=asking)
+        return cast("Pool", found.master_for(self._service, **_by_name(options)).connection_pool)
 
-    def _by_cluster(self, options: Options, key: str) -> ConnectionPool:
-        from redis.cluster import ClusterNode, RedisCluster
+    def _by_cluster(self, options: Options, key: str) -> Pool:
+        from redis import cluster
 
-        tls = options.pop("connection_class", None) is not None
+        makers = cast("Any", cluster)
         options.pop("db", None)
-        nodes = [ClusterNode(host, port) for host, port in self._hosts]
-        cluster = RedisCluster(startup_nodes=nodes, **options, **({"ssl": True} if tls else {}))
-        node = cluster.get_node_from_key(key)
+        nodes = [makers.ClusterNode(host, port) for host, port in self._hosts]
+        node = makers.RedisCluster(startup_nodes=nodes, **_by_name(options)).get_node_from_key(key)
         if node is None or node.redis_connection is None:
-            raise exceptions.ConnectionError("no node owns the namespace's slot")  # noqa: EM101, TRY003 - told above
-        found: ConnectionPool = node.redis_connection.connection_pool
-        return found
+            raise exceptions.ConnectionError("no node owns the namespace's slot")
+        return cast("Pool", node.redis_connection.connection_pool)
+
+
+def _by_name(options: Options) -> Options:
+    """Ask for TLS as clients do; a pool is asked by its kind of connection."""
+    tls = {"ssl": True} if "connection_class" in options else {}
+    return {key: value for key, value in options.items() if key != "connection_class"} | tls
 
 
 def _own(timeouts: Timeouts, protocol: int) -> Options:
@@ -115,7 +118,7 @@ def _own(timeouts: Timeouts, protocol: int) -> Options:
 
 
 def _quiet(options: Options) -> Options:
-    """Switch off the notices of planned maintenance where this redis-py has them: they change timeouts by themselves."""
+    """Switch off the notices of planned maintenance where redis-py has them: they change timeouts by themselves."""
     if options.get("path"):  # a unix socket: no keepalive, no connect timeout
         options = {k: v for k, v in options.items() if k not in ("socket_keepalive", "socket_connect_timeout")}
     if options["protocol"] != 3:  # noqa: PLR2004 - RESP3 only

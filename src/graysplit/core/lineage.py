@@ -1,0 +1,169 @@
+"""Never backwards (law 7): whether the store's log is still the one a process knows, and what counts if not.
+
+A process asks whether the last change it applied is still in the log, by the change's random id: numbers repeat
+after a failover, and two servers can issue the same log position. While it is, the store's word counts, up and
+down. If not, the log has forked, and a *fence* stands: a raise counts only where an entry newer than the common
+ancestor explains it; what lowers is adopted from any source, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from graysplit.core.adoption import Held, text
+from graysplit.core.definition import Definition
+from graysplit.core.record import SENTINEL, Entry, Key, Load
+from graysplit.core.weights import Weight, format_weight, parse_weight, rises
+from graysplit.errors import BadDefinitionError, BadWeightError
+
+# Change ids a process remembers, to find the ancestor that it shares with another log.
+REMEMBERED: Final = 1_000
+
+Parse = Callable[[str, bytes], "Definition | None"]
+
+
+class Past(NamedTuple):
+    """What a process knows of the log it follows."""
+
+    position: str = ""  # of the last entry read; "" before the first
+    recent: tuple[str, ...] = ()  # the last change ids applied, oldest first
+    lineage: str = ""  # the namespace's random id
+    explained: frozenset[str] | None = None  # while a fence stands: what newer entries name ("weights checkout/new")
+
+    @property
+    def change(self) -> str:
+        """The id of the last change applied, or ""."""
+        return self.recent[-1] if self.recent else ""
+
+    @property
+    def fenced(self) -> bool:
+        """Say whether a fence stands."""
+        return self.explained is not None
+
+
+class Fenced(NamedTuple):
+    """A reading behind the fence: what may be believed of it, and what is held instead of the store's word."""
+
+    load: Load
+    back: Mapping[str, str]  # "weights checkout/new" to what the store says and is not believed
+
+
+def forked(past: Past, load: Load) -> bool:
+    """Say whether the last change applied is no longer where this process read it."""
+    return past.change not in ("", load.anchor)
+
+
+def followed(past: Past, load: Load) -> Past:
+    """Go on in the same log."""
+    explained = past.explained
+    if explained is not None:
+        explained |= named_by(load.entries)
+    return _after(past, load, explained)
+
+
+def crossed(past: Past, load: Load) -> Past:
+    """Go over to a log that has forked: `load` brings its newest entries, to look for the ancestor in."""
+    newer = newer_than_ancestor(past, load)
+    return _after(past, load, named_by(newer))
+
+
+def newer_than_ancestor(past: Past, load: Load) -> Sequence[Entry]:
+    """Give the entries that came after the last one both logs share.
+
+    In a store that was seeded anew (another lineage) all are newer. Where no ancestor is found none is: the log may
+    be one of long ago.
+    """
+    known = frozenset(past.recent)
+    for number in range(len(load.entries) - 1, -1, -1):
+        if load.entries[number].id in known:
+            return load.entries[number + 1 :]
+    lineage = text(load.meta.fields.get(b"lineage", b""))
+    return load.entries if lineage and lineage != past.lineage else ()
+
+
+def named_by(entries: Iterable[Entry]) -> frozenset[str]:
+    """Give everything that entries explain: `weights checkout/new`, `stops checkout`, `splits checkout`."""
+    return frozenset(where for entry in entries for where in entry.after)
+
+
+def fence(held: Held, load: Load, explained: frozenset[str], parse: Parse) -> Fenced:
+    """Put what is held in the place of raises that nothing explains: each weight the lower of the two.
+
+    Absent counts as 0, preview stands only if on both sides; a stop stays, and a split whose baseline or versions
+    differ keeps the held definition whole.
+    """
+    back: dict[str, str] = {}
+    weights = _lower_weights(held, load.weights, explained, back)
+    stops = _united_stops(held, load.stops, explained, back)
+    splits = _held_shapes(held, load.splits, explained, parse, back)
+    return Fenced(load._replace(weights=weights, stops=stops, splits=splits), back)
+
+
+def to_heal(held: Held, back: Mapping[str, str]) -> list[str]:
+    """Give the fields that this process knows to stand at zero and the store does not: to be written as stops."""
+    fields = [where.partition(" ")[2] for where in back if where.startswith("weights ")]
+    return [field for field in fields if held.weights.get(field, 0) == 0]
+
+
+def _after(past: Past, load: Load, explained: frozenset[str] | None) -> Past:
+    return Past(
+        load.position,
+        (*past.recent, *(entry.id for entry in load.entries))[-REMEMBERED:],
+        text(load.meta.fields.get(b"lineage", b"")) or past.lineage,
+        explained,
+    )
+
+
+def _lower_weights(held: Held, key: Key, explained: frozenset[str], back: dict[str, str]) -> Key:
+    if key.lost is not None:
+        return key
+    fields = dict(key.fields)
+    for raw_field, raw in key.fields.items():
+        field = text(raw_field)
+        known = held.weights.get(field, 0)
+        if raw_field == SENTINEL or f"weights {field}" in explained or not rises(known, _weight(raw, known)):
+            continue
+        back[f"weights {field}"] = text(raw)
+        fields[raw_field] = format_weight(known).encode()
+    return key._replace(fields=fields)
+
+
+def _weight(raw: bytes, otherwise: Weight) -> Weight:
+    try:
+        return parse_weight(text(raw))
+    except BadWeightError:
+        return otherwise  # judged, and refused, where it is adopted
+
+
+def _united_stops(held: Held, key: Key, explained: frozenset[str], back: dict[str, str]) -> Key:
+    if key.lost is not None:
+        return key
+    fields = dict(key.fields)
+    for field, why in held.stops.items():
+        if field.encode() not in fields and f"stops {field}" not in explained:
+            back[f"stops {field}"] = "cleared"
+            fields[field.encode()] = why.encode()
+    return key._replace(fields=fields)
+
+
+def _held_shapes(held: Held, key: Key, explained: frozenset[str], parse: Parse, back: dict[str, str]) -> Key:
+    if key.lost is not None:
+        return key
+    fields = dict(key.fields)
+    for split, good in held.definitions.items():
+        raw = fields.get(split.encode())
+        if raw is None or raw == good or f"splits {split}" in explained:
+            continue
+        if _shape(parse, split, raw) != _shape(parse, split, good):
+            back[f"splits {split}"] = "another baseline or other versions"
+            fields[split.encode()] = good
+    return key._replace(fields=fields)
+
+
+def _shape(parse: Parse, split: str, raw: bytes) -> object:
+    try:
+        definition = parse(split, raw)
+    except BadDefinitionError:
+        return None
+    return definition and (definition.baseline, definition.versions, definition.seed)

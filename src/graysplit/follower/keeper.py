@@ -1,0 +1,164 @@
+"""What a process holds of its store: judge a reading, adopt what may be believed of it, have it published.
+
+Three judges, in this order: is it an answer at all (law 8), is it still the log we know (law 7), is each value good
+(law 9). Weights and stops are adopted and published before any definition is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from graysplit.core.adoption import Held, Parse, adopt_brakes, adopt_definitions, differing, settle
+from graysplit.core.definition import Definition
+from graysplit.core.lineage import Past, crossed, fence, followed, forked, named_by, to_heal
+
+if TYPE_CHECKING:
+    from graysplit.core.record import Load
+    from graysplit.events import Events
+    from graysplit.follower.port import Audience
+
+REGRESSED: Final = "SOURCE_REGRESSED"
+
+
+class Taken(NamedTuple):
+    """What came of a reading."""
+
+    changed: frozenset[str] = frozenset()  # fields of weights and stops
+    unexplained: bool = False  # whether some of them are named by no entry: edited by hand
+    zeros: tuple[str, ...] = ()  # fields known to stand at zero here, which the store has lost
+
+
+class Keeper:
+    """Holds the last good values; one thread calls `take`, anyone may read `held` and `back`."""
+
+    def __init__(self, audience: Audience, events: Events, parse: Parse, held: Held, past: Past) -> None:
+        """Begin with what is held already: inherited, from a file, or nothing."""
+        self.held = held
+        self.past = past
+        self.back: Mapping[str, str] = {}  # what the store says and is not believed
+        self._audience = audience
+        self._events = events
+        self._parse = parse
+        self._anew = True  # the next adoption compiles everything: the first, and one after a broken one
+
+    def take(self, load: Load, again: Callable[[], Load], work: Callable[[Iterable[object]], None]) -> Taken:
+        """Adopt a reading.
+
+        `again` reads once more, with the log's newest entries; `work` goes through steps in small portions.
+        """
+        if not self._is_answer(load):
+            return Taken()
+        first = self.past.position == ""
+        load, past, zeros = self._believed(load, again)
+        before = self.held
+        changed = self._adopt(load, work)
+        self.past = past
+        self._tell(before, changed)
+        explained = {where.partition(" ")[2] for where in named_by(load.entries)}
+        return Taken(changed, not first and bool(changed - explained), zeros)
+
+    def _is_answer(self, load: Load) -> bool:
+        """Law 8: an empty answer is an outage. A lost key still lowers, once anything is held."""
+        lost = {"weights": load.weights.lost, "stops": load.stops.lost, "splits": load.splits.lost}
+        for key, reason in lost.items():
+            if reason is None:
+                self._events.over(f"lost {key}")
+            elif self.held.loaded or any(other is None for other in lost.values()):
+                self._events.warning(
+                    f"lost {key}", f"the key {key} is lost ({reason}): its last content stands. See: graysplit doctor"
+                )
+        fields = (load.weights.fields, load.stops.fields, load.splits.fields)
+        return not all(lost.values()) or (self.held.loaded and any(fields))
+
+    def _believed(self, load: Load, again: Callable[[], Load]) -> tuple[Load, Past, tuple[str, ...]]:
+        """Law 7: believe a reading, unless the store's log has forked; then hold back what nothing explains."""
+        if forked(self.past, load):
+            load = again()
+            past = crossed(self.past, load)
+        else:
+            past = followed(self.past, load)
+        if past.explained is None:
+            self._hold_back({})
+            return load, past, ()
+        load, back = fence(self.held, load, past.explained, self._parse)
+        self._hold_back(back)
+        return load, past if back else past._replace(explained=None), tuple(to_heal(self.held, back))
+
+    def _hold_back(self, back: Mapping[str, str]) -> None:
+        if back and not self.back:
+            named = ", ".join(sorted(back))
+            self._events.warning(
+                REGRESSED,
+                f"{REGRESSED}: the store has lost changes; kept as they were: {named}. "
+                "Settle it with: graysplit recover",
+            )
+        elif self.back and not back:
+            self._events.over(REGRESSED)
+            self._events.info("settled", "the store's word counts again everywhere")
+        self.back = back
+
+    def _adopt(self, load: Load, work: Callable[[Iterable[object]], None]) -> frozenset[str]:
+        before = self.held
+        held, touched = adopt_brakes(before, load)
+        if self._anew:
+            touched |= frozenset(held.definitions)
+        self._anew = True
+        self.held = held
+        work(self._audience.adopt(held, self._unchanged(held, load, touched)))
+        self._adopt_definitions(load, touched, work)
+        self._anew = False
+        return frozenset(differing(before.weights, held.weights) | differing(before.stops, held.stops))
+
+    def _unchanged(
+        self, held: Held, load: Load, touched: Collection[str]
+    ) -> Iterator[tuple[str, Definition | None]]:
+        """Walk the touched splits whose definition stays as it is: nothing need be parsed before they are published."""
+        raw = load.splits.fields if load.splits.lost is None else dict[bytes, bytes]()
+        seen = held.seen.get("splits", dict[bytes, bytes]())
+        return self._held_definitions(
+            name for name in touched if raw.get(name.encode()) in (None, seen.get(name.encode()))
+        )
+
+    def _adopt_definitions(
+        self, load: Load, touched: frozenset[str], work: Callable[[Iterable[object]], None]
+    ) -> None:
+        held = self.held
+        definitions = dict(held.definitions)
+        refused = {at: reason for at, reason in held.refused.items() if at[0] == "splits"}
+
+        def standing_now() -> Iterator[tuple[str, Definition | None]]:
+            for found in adopt_definitions(held, load, self._parse, first=touched):
+                name = found.split
+                refused.pop(("splits", name), None)
+                if found.reason is not None:
+                    refused["splits", name] = found.reason
+                    if name in touched:
+                        yield from self._held_definitions([name])  # the last good one stands
+                    continue
+                if found.raw is not None:
+                    definitions[name] = found.raw
+                else:
+                    definitions.pop(name, None)
+                yield name, found.definition
+
+        work(self._audience.adopt(held, standing_now()))
+        self.held = settle(held, load, definitions, refused)
+        self._audience.settle(self.held)
+
+    def _held_definitions(self, names: Iterable[str]) -> Iterator[tuple[str, Definition | None]]:
+        for name in names:
+            raw = self.held.definitions.get(name)
+            if raw is not None:
+                yield name, self._parse(name, raw)
+
+    def _tell(self, before: Held, changed: Iterable[str]) -> None:
+        for at, reason in self.held.refused.items():
+            if before.refused.get(at) != reason:
+                key, field = at
+                self._events.warning(f"refused {key} {field}", f"{key} {field}: {reason}. The last good value stands.")
+        for field in changed:
+            if not self._audience.knows(field):
+                self._events.warning(
+                    f"unknown {field}", f"'{field}' names no split or candidate: mistyped? See: graysplit doctor"
+                )

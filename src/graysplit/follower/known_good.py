@@ -1,0 +1,183 @@
+"""The last-known-good file: what a process held last, so that it can start without its store.
+
+Written whole to a temporary file, synced, renamed, under a lock, mode 0600, with a checksum. A lowering is on disk
+before it is reported; a reading of an older place in the log never replaces a newer one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from graysplit.clock import Clock
+from graysplit.core.adoption import Held
+from graysplit.core.lineage import Past
+from graysplit.core.weights import Weight, format_weight, parse_weight, rises
+
+if TYPE_CHECKING:
+    from graysplit.events import Events
+
+SCHEMA: Final = 1
+# A version on trial that is read from a file older than this, with no source to ask, is at baseline: nobody can
+# know whether it has been rolled back meanwhile.
+TRUST_S: Final = 3600.0
+WRITE_EVERY_S: Final = 1.0  # what raises may wait this long; what lowers never waits
+REFRESH_S: Final = 300.0  # while contact lasts, the file's time is kept young
+READ_AT_MOST: Final = 1 << 28
+
+
+class Known(NamedTuple):
+    """What a file held, and when it was written (seconds since the epoch)."""
+
+    held: Held
+    past: Past
+    at: float
+
+
+class KnownGood:
+    """One file, shared by the processes that follow one store under one cache directory."""
+
+    def __init__(self, path: Path, events: Events, clock: Clock) -> None:
+        """Take the path; nothing is read or written yet."""
+        self.path = path
+        self._events = events
+        self._clock = clock
+        self._written: Held | None = None
+        self._written_at = float("-inf")
+
+    def read(self) -> Known | None:
+        """Give what the file holds; None where there is none, or none to be trusted (said once in the log)."""
+        try:
+            with self.path.open("rb") as file:
+                return _decode(file.read(READ_AT_MOST))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+            self._events.warning("file", f"the last-known-good file {self.path.name} is passed over: {fault}")
+            return None
+
+    def trusted(self, known: Known) -> bool:
+        """Say whether a version on trial may run by this file alone; a time in the future counts as old."""
+        return 0 <= self._clock.time() - known.at < TRUST_S
+
+    def keep(self, held: Held, past: Past) -> bool:
+        """Write what is held, if it has changed; False where that failed, and the file was taken away instead."""
+        before, age = self._written, self._clock.monotonic() - self._written_at
+        if not held.loaded or (held is before and age < REFRESH_S):
+            return True
+        if before is not None and age < WRITE_EVERY_S and not lowers(before, held):
+            return True
+        try:
+            self._replace(held, past)
+        except OSError as fault:
+            self._events.warning("file", f"the last-known-good file could not be written ({fault}) and is taken away")
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
+            return False
+        self._written, self._written_at = held, self._clock.monotonic()
+        return True
+
+    def _replace(self, held: Held, past: Past) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _locked(self.path.with_suffix(".lock")):
+            known = self.read()
+            if known is not None and past.change and past.change in known.past.recent[:-1]:
+                held, past = _with_stops(known.held, held.stops), known.past
+            elif known is not None and known.past.change not in past.recent:
+                held = _with_stops(held, known.held.stops)  # neither is known to be newer: in doubt, lower
+            self._write(_encode(held, past, self._clock.time()))
+
+    def _write(self, content: bytes) -> None:
+        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+def lowers(before: Held, after: Held) -> bool:
+    """Say whether anything is lower afterwards: only that must be on disk at once."""
+    if after.stops.keys() - before.stops.keys():
+        return True
+    if before.weights is after.weights:
+        return False
+    return any(rises(after.weights.get(field, 0), weight) for field, weight in before.weights.items())
+
+
+def _with_stops(held: Held, stops: Mapping[str, str]) -> Held:
+    return held._replace(stops={**stops, **held.stops})
+
+
+@contextmanager
+def _locked(path: Path) -> Generator[None]:
+    """Hold a lock file; where the system has no such locks, the rename alone keeps readers safe."""
+    try:
+        from fcntl import LOCK_EX, flock
+    except ImportError:
+        yield
+        return
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        flock(handle, LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _encode(held: Held, past: Past, at: float) -> bytes:
+    import json
+
+    body = {
+        "weights": {field: format_weight(weight) for field, weight in held.weights.items()},
+        "stops": dict(held.stops),
+        "definitions": {split: raw.decode() for split, raw in held.definitions.items()},
+        "releases": dict(held.releases),
+        "revision": held.revision,
+        "position": past.position,
+        "recent": past.recent,
+        "lineage": past.lineage,
+        "explained": None if past.explained is None else sorted(past.explained),
+    }
+    text = json.dumps(body)
+    return json.dumps({"schema": SCHEMA, "at": at, "sum": _sum(text), "body": text}).encode()
+
+
+def _decode(content: bytes) -> Known:
+    import json
+
+    whole: dict[str, Any] = json.loads(content)  # Any: JSON, judged below
+    if whole["schema"] != SCHEMA:
+        raise ValueError(f"schema {whole['schema']!r} is not {SCHEMA}")
+    if _sum(whole["body"]) != whole["sum"]:
+        raise ValueError("its checksum does not fit")
+    body: dict[str, Any] = json.loads(whole["body"])  # Any: as above
+    weights: dict[str, Weight] = {field: parse_weight(text) for field, text in body["weights"].items()}
+    held = Held(
+        weights=weights,
+        stops=body["stops"],
+        definitions={split: text.encode() for split, text in body["definitions"].items()},
+        releases=body["releases"],
+        revision=body["revision"],
+        seen={"weights": {}, "stops": {}, "splits": {}},
+    )
+    explained = body["explained"]
+    past = Past(
+        body["position"], tuple(body["recent"]), body["lineage"], None if explained is None else frozenset(explained)
+    )
+    return Known(held, past, float(whole["at"]))
+
+
+def _sum(text: str) -> str:
+    from hashlib import sha256
+
+    return sha256(text.encode()).hexdigest()

@@ -1,0 +1,198 @@
+"""The same writes by optimistic locking, where a server or a role refuses scripts.
+
+`WATCH`, read, judge, `MULTI`: somebody always wins, so that a bounded number of tries is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from redis import exceptions
+
+from graysplit.core.record import SENTINEL, Entry
+from graysplit.errors import StoreUnreachableError
+from graysplit.stores import rules
+from graysplit.stores.port import Submission, Written
+from graysplit.stores.redis.client import Command
+from graysplit.stores.redis.faults import fault, refused, unreachable
+from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
+from graysplit.stores.redis.line import Line
+from graysplit.stores.redis.reading import entries_of, key_of, time_of
+from graysplit.stores.wire import BRAKE, changed, entry_fields, exact, new_id, raw_of, stop_text
+
+T = TypeVar("T")
+
+_TRIES: Final = 200
+_REMEMBERED_MS: Final = 60_000
+
+
+def submit_by_watching(line: Line, keys: Keys, submission: Submission, *, again: bool) -> Written:
+    """Compare, write, bump the revision and append to the history; raises as the script's answers do."""
+    found = found_in_log(line, keys, submission.id) if again else None
+    return found or _until_written(line, lambda: _submit_once(line, keys, submission))
+
+
+def book_by_watching(line: Line, keys: Keys, actor: str) -> int:
+    """Write history entries for raw edits that have none; gives their number."""
+    return _until_written(line, lambda: _book_once(line, keys, actor))
+
+
+def brake_by_hand(line: Line, keys: Keys, field: str, why: str, release_ms: int) -> bool:
+    """Add a stop unless one stands or the release is younger; `HSETNX` clears none that came in between."""
+    stops, meta, now = line.ask(("HGETALL", keys.stops), ("HGETALL", keys.meta), ("TIME",))
+    known = key_of(meta)
+    allowed = rules.may_brake(field, key_of(stops), known, release_ms)
+    if allowed:
+        release = rules.releases_of(known, field, [field])
+        text = stop_text(why=why, who=BRAKE, at_ms=time_of(now), change=new_id(), release=release)
+        (answer,) = line.ask(("HSETNX", keys.stops, raw_of(field), raw_of(text)))
+        if isinstance(answer, exceptions.ResponseError):
+            raise refused(f"the stop of '{field}' was not taken", answer)
+    return allowed is not False
+
+
+def found_in_log(line: Line, keys: Keys, change: str) -> Written | None:
+    """Look for a change in the last minute of the log."""
+    now, reply = line.ask(("TIME",), ("XREVRANGE", keys.log, "+", "-", "COUNT", 1_000))
+    oldest = time_of(now) - _REMEMBERED_MS
+    for _, entry in entries_of(reply):
+        if entry.id == change and entry.at_ms >= oldest:
+            return Written(change, entry.revision, entry.at_ms, entry.before, entry.after)
+    return None
+
+
+def put(key: str, field: str, value: str | None) -> Command:
+    """Give the command that writes a field, or takes it away."""
+    return ("HDEL", key, raw_of(field)) if value is None else ("HSET", key, raw_of(field), raw_of(value))
+
+
+def append(keys: Keys, entry: Entry) -> Command:
+    """Give the command that appends a history entry."""
+    flat = [part for name, value in entry_fields(entry).items() for part in (name, raw_of(value))]
+    return ("XADD", keys.log, "MAXLEN", "~", LOG_AT_MOST, "*", *flat)
+
+
+def _until_written(line: Line, attempt: Callable[[], T | None]) -> T:
+    for _ in range(_TRIES):
+        try:
+            written = attempt()
+        except BaseException:
+            if not line.broken:
+                line.ask(("UNWATCH",))
+            raise
+        if written is not None:
+            return written
+    raise StoreUnreachableError(line.name, "others wrote all the time")
+
+
+# --- a submission ----------------------------------------------------------------------------------------------------
+
+
+def _submit_once(line: Line, keys: Keys, submission: Submission) -> Written | None:
+    before, after = changed(submission)
+    watched, *replies, booked, log, now = line.ask(
+        ("WATCH", *keys.followed, keys.booked, keys.log),
+        *(("HGETALL", key) for key in keys.followed),
+        ("HGET", keys.booked, SENTINEL),
+        ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
+        ("TIME",),
+    )
+    if isinstance(watched, exceptions.ResponseError):
+        raise unreachable(line.name, watched)
+    for name, reply in (("booked", booked), ("log", log)):
+        if isinstance(reply, exceptions.ResponseError):
+            raise rules.corrupt(name, fault(reply))
+    hashes = {name: key_of(reply) for name, reply in zip(rules.HASHES, replies, strict=True)}
+    now_ms = time_of(now)
+    fresh = rules.judge(submission, hashes, now_ms)
+    revision = rules.revision_of(hashes["meta"]) + 1
+    entry = Entry(
+        submission.id,
+        revision,
+        submission.split,
+        submission.cause,
+        submission.actor,
+        submission.why,
+        now_ms,
+        before,
+        after,
+    )
+    seeds = _seeds(keys, submission.id) if fresh else []
+    done = line.commit(*seeds, *_writes(keys, submission, now_ms), *_record(keys, entry))
+    if done is None:
+        return None
+    if isinstance(done, exceptions.ResponseError):
+        raise unreachable(line.name, done)
+    return Written(submission.id, revision, now_ms, before, after)
+
+
+def _seeds(keys: Keys, change: str) -> list[Command]:
+    made: list[Command] = [("HSET", key, SENTINEL, "1") for key in (*keys.followed, keys.booked)]
+    return [*made, ("HSET", keys.meta, "schema", "1", "lineage", change)]
+
+
+def _writes(keys: Keys, submission: Submission, now_ms: int) -> list[Command]:
+    commands: list[Command] = []
+    for write in submission.writes:
+        commands.append(put(keys.followed[rules.HASHES.index(write.key)], write.field, write.value))
+        if write.key in ("weights", "stops"):
+            commands.append(put(keys.booked, f"{write.key} {write.field}", write.value))
+    return [*commands, *(_begin(keys, field, submission.id, now_ms) for field in submission.begins)]
+
+
+def _begin(keys: Keys, field: str, change: str, now_ms: int) -> Command:
+    return put(keys.meta, f"release:{field}", f"{change} {now_ms}")
+
+
+def _record(keys: Keys, entry: Entry) -> list[Command]:
+    return [("HINCRBY", keys.meta, "revision", 1), append(keys, entry)]
+
+
+# --- booking ---------------------------------------------------------------------------------------------------------
+
+
+def _book_once(line: Line, keys: Keys, actor: str) -> int | None:
+    watched, *replies, log, now = line.ask(
+        ("WATCH", keys.weights, keys.stops, keys.meta, keys.booked, keys.log),
+        *(("HGETALL", key) for key in (keys.weights, keys.stops, keys.meta, keys.booked)),
+        ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
+        ("TIME",),
+    )
+    if isinstance(watched, exceptions.ResponseError):
+        raise refused("edits from outside cannot be written into the history", watched)
+    weights, stops, meta, booked = (key_of(reply) for reply in replies)
+    if meta.lost is not None or booked.fault is not None or isinstance(log, exceptions.ResponseError):
+        line.ask(("UNWATCH",))
+        return 0
+    edits = rules.unbooked(weights, stops, booked.fields)
+    known = SENTINEL in booked.fields  # else the books themselves were lost: what stands is taken as known
+    commands = [put(keys.booked, where, value) for edit in edits for where, value in edit.after.items()]
+    if known:
+        started = rules.begun(weights, stops, booked.fields) if edits else []
+        commands += _entries(keys, edits, started, actor, revision=rules.revision_of(meta), now_ms=time_of(now))
+    else:
+        commands.append(put(keys.booked, exact(SENTINEL), "1"))
+    if not commands:
+        line.ask(("UNWATCH",))
+        return 0
+    done = line.commit(*commands)
+    if done is None:
+        return None
+    if isinstance(done, exceptions.ResponseError):
+        raise refused("edits from outside cannot be written into the history", done)
+    return len(edits) if known else 0
+
+
+def _entries(  # noqa: PLR0913 - all of what an entry holds
+    keys: Keys, edits: list[rules.Edit], started: list[str], actor: str, *, revision: int, now_ms: int
+) -> list[Command]:
+    commands: list[Command] = []
+    for number, edit in enumerate(edits, 1):
+        entry = Entry(
+            new_id(), revision + number, edit.split, rules.OUTSIDE, actor, "", now_ms, edit.before, edit.after
+        )
+        own = (field for field in started if edit.split in (rules.EVERYTHING, field.partition("/")[0]))
+        commands += (_begin(keys, field, entry.id, now_ms) for field in own)
+        commands += (("HDEL", keys.plans, edit.split), *_record(keys, entry))
+    return commands
