@@ -50,8 +50,8 @@ format: env ## bring the code into ruff's format
 	@$(BIN)/ruff check --fix --select I
 	$(BIN)/ruff format
 
-bench: env ## the hot path against its goals, as ratios to a reference
-	@$(BIN)/python -m benchmarks.hot_path
+bench: env ## what it costs, against its goals: hot path, import, reload, propagation
+	@$(BIN)/python -m benchmarks
 
 bench-peers: env ## the same for other libraries, each in an environment of its own
 	@$(BIN)/python -m benchmarks.peers

@@ -1,8 +1,8 @@
 """Measure small calls as ratios to a reference call, so that figures of different machines can be compared.
 
-The reference is `mmh3.hash(text of 12 characters, 42, False)`. A ratio is the thread's CPU time of a chunk of calls over
-that of the reference just before and just after it; the loop is part of both. Cases are interleaved in shuffled order,
-the garbage collector rests during a chunk, and the median of the repetitions counts.
+The reference is `mmh3.hash(text of 12 characters, 42, False)`. A ratio is the thread's CPU time of a chunk of calls
+over that of the reference just before and just after it; the loop is part of both. Cases are interleaved in shuffled
+order, the garbage collector rests during a chunk, and the median of the repetitions counts.
 """
 
 from __future__ import annotations

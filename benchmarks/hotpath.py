@@ -4,6 +4,8 @@ Everything is set up through the public API on a memory store with 1,000 splits,
 real thing: follower, states and all.
 """
 
+# ruff: noqa: ARG001, ARG002 - the functions measured have parameters and no use for them
+
 from __future__ import annotations
 
 import sys
@@ -49,7 +51,7 @@ class Routed(NamedTuple):
     one: Callable[..., object]
     four: Callable[..., object]
     generic: Callable[..., object]
-    method: Callable[..., object]
+    shop: Any  # Any: an object with a routed method
     coroutine: Callable[..., object]
     bare: Callable[..., object]
     direct: Callable[..., object]
@@ -90,6 +92,17 @@ def splits() -> dict[str, Planned]:
 def declare(router: graysplit.Router) -> Routed:
     """Route one function of each kind."""
 
+    async def bare(user_id: str) -> int:
+        return 0
+
+    def direct(user_id: str) -> int:
+        return 0
+
+    coroutine, method = _coroutine(router), _method(router)
+    return Routed(*_functions(router), method, coroutine, bare, direct)
+
+
+def _functions(router: graysplit.Router) -> tuple[Callable[..., object], ...]:
     @router.route("one", unit="user_id")
     def one(user_id: str) -> int:
         return 0
@@ -114,6 +127,10 @@ def declare(router: graysplit.Router) -> Routed:
     def generic_new(user_id: str, *args: object, **kw: object) -> int:
         return 1
 
+    return one, four, generic
+
+
+def _method(router: graysplit.Router) -> Any:  # noqa: ANN401 - an object with one routed method
     class Shop:
         @router.route("method", unit="user_id")
         def method(self, user_id: str) -> int:
@@ -123,6 +140,10 @@ def declare(router: graysplit.Router) -> Routed:
         def method_new(self, user_id: str) -> int:
             return 1
 
+    return Shop()
+
+
+def _coroutine(router: graysplit.Router) -> Callable[..., object]:
     @router.route("coroutine", unit="user_id")
     async def coroutine(user_id: str) -> int:
         return 0
@@ -131,14 +152,7 @@ def declare(router: graysplit.Router) -> Routed:
     async def coroutine_new(user_id: str) -> int:
         return 1
 
-    async def bare(user_id: str) -> int:
-        return 0
-
-    def direct(user_id: str) -> int:
-        return 0
-
-    shop: Any = Shop()  # Any: a routed method is bound as any function is
-    return Routed(one, four, generic, shop, coroutine, bare, direct)
+    return coroutine
 
 
 @contextmanager
@@ -166,7 +180,9 @@ def cases(router: graysplit.Router, routed: Routed) -> list[Case]:
         Case("choose(name, unit)", looped("r.choose('plain', k)", r=router)),
         Case("decide(name, unit=unit)", looped("r.decide('plain', unit=k)", r=router)),
         Case("kept in the request: choose(name)", looped("r.choose('plain')", r=router), SAME, opened),
-        Case("kept in the request: choose(name, unit=unit)", looped("r.choose('pair', unit=k)", r=router), SAME, opened),
+        Case(
+            "kept in the request: choose(name, unit=unit)", looped("r.choose('pair', unit=k)", r=router), SAME, opened
+        ),
         Case("handle.choose(int)", looped("h.choose(k)", h=handle), NUMBERS),
         Case("choose(name, unit=int)", looped("r.choose('plain', unit=k)", r=router), NUMBERS),
         Case("direct call", looped("f(k)", f=routed.direct)),
@@ -174,7 +190,7 @@ def cases(router: graysplit.Router, routed: Routed) -> list[Case]:
         Case("routed, 4 parameters", looped("f(k, None, fast=True)", f=routed.four)),
         Case("routed, *args **kw, by position", looped("f(k)", f=routed.generic)),
         Case("routed, *args **kw, with keywords", looped("f(k, None, fast=True)", f=routed.generic)),
-        Case("routed method", looped("o.method(k)", o=routed.method)),
+        Case("routed method", looped("o.method(k)", o=routed.shop)),
         Case("bare await", looped("f(k)", asynchronous=True, f=routed.bare)),
         Case("routed await", looped("f(k)", asynchronous=True, f=routed.coroutine)),
     ]
@@ -315,7 +331,7 @@ def _lost(router: graysplit.Router, store: Store, each: int) -> list[Row]:
 
 
 @contextmanager
-def _swapping(store: Any) -> Iterator[list[int]]:  # Any: the memory store's raw writes are not in the port
+def _swapping(store: Any) -> Iterator[list[int]]:  # noqa: ANN401 - the memory store's raw writes are not in the port
     """Swap a weight as fast as the follower takes it up, until the block ends."""
     done, swaps = threading.Event(), [0]
 
@@ -333,7 +349,7 @@ def _swapping(store: Any) -> Iterator[list[int]]:  # Any: the memory store's raw
         swapper.join()
 
 
-def _counts(router: Any, split: str) -> list[Counts]:  # Any: reads what no public call gives yet
+def _counts(router: Any, split: str) -> list[Counts]:  # noqa: ANN401 - reads what no public call gives yet
     return [counts for key, counts in router._engine.board._counts.items() if key[0] == split]  # noqa: SLF001
 
 

@@ -26,6 +26,7 @@ NOT_FOR_ROLLBACK: Final = ("opentelemetry", "pydantic")
 
 BARE: Final = "pass"
 IMPORT: Final = "import graysplit"
+USE: Final = "from graysplit import Router, context"  # names are imported when asked for: what an application has
 HELP: Final = "import sys\nsys.argv = ['graysplit', '--help']\nfrom graysplit.cli import main\nsys.exit(main())"
 ROLLBACK: Final = HELP.replace("'--help'", "'rollback', 'checkout', '--why', 'measured'")
 # Adds to any text: print which of these modules are loaded at the end.
@@ -60,9 +61,9 @@ def _loaded(text: str, url: str = "") -> set[str]:
     return set(_said(python(LOADED + text, environment=environment).said, "loaded:"))
 
 
-def _heavy(text: str, heavy: tuple[str, ...], url: str = "") -> list[str]:
+def heavy(text: str, unwanted: tuple[str, ...], url: str = "") -> list[str]:
     """Give the heavy modules that a text loads and a bare interpreter does not."""
-    return sorted((_loaded(text, url) - _loaded(BARE)) & set(heavy))
+    return sorted((_loaded(text, url) - _loaded(BARE)) & set(unwanted))
 
 
 def _rss_mb(text: str, *arguments: str) -> float:
@@ -73,16 +74,17 @@ def _rss_mb(text: str, *arguments: str) -> float:
 def importing(rounds: int) -> list[Row]:
     """Measure `import graysplit` and `graysplit --help` over bare Python."""
     progress("import and --help, in fresh processes")
-    found = median_cpu_ms({"bare": BARE, "import": IMPORT, "help": HELP}, rounds)
-    heavy = _heavy(IMPORT, HEAVY_TOO)
+    found = median_cpu_ms({"bare": BARE, "import": IMPORT, "use": USE, "help": HELP}, rounds)
+    loaded = heavy(USE, HEAVY_TOO)
     listed = [
         Row("import graysplit, CPU over bare Python", found["import"] - found["bare"], IMPORT_MS, "ms"),
-        Row("heavy modules that import loads", len(heavy), 0, "", note=", ".join(heavy)),
+        Row("the same with Router and context in use", found["use"] - found["bare"], IMPORT_MS, "ms"),
+        Row("heavy modules that import loads", len(loaded), 0, "", note=", ".join(loaded)),
         Row("graysplit --help, CPU over bare Python", found["help"] - found["bare"], HELP_MS, "ms"),
         Row("bare Python", found["bare"], unit="ms"),
     ]
     if sys.platform == "linux":
-        memory = median(_rss_mb(IMPORT) for _ in range(3)) - median(_rss_mb(BARE) for _ in range(3))
+        memory = median(_rss_mb(USE) for _ in range(3)) - median(_rss_mb(BARE) for _ in range(3))
         listed.insert(1, Row("import graysplit, memory over bare Python", memory, IMPORT_MB, "MB"))
     return listed
 
@@ -91,10 +93,10 @@ def rolling_back(rounds: int, url: str) -> list[Row]:
     """Measure `graysplit rollback` over bare Python, against a real server."""
     progress("rollback, in fresh processes")
     found = median_cpu_ms({"bare": BARE, "rollback": ROLLBACK}, rounds, {"GRAYSPLIT_URL": url})
-    heavy = _heavy(ROLLBACK, NOT_FOR_ROLLBACK, url)
+    loaded = heavy(ROLLBACK, NOT_FOR_ROLLBACK, url)
     return [
         Row("graysplit rollback, CPU over bare Python", found["rollback"] - found["bare"], ROLLBACK_MS, "ms"),
-        Row("heavy modules that rollback loads", len(heavy), 0, "", note=", ".join(heavy)),
+        Row("heavy modules that rollback loads", len(loaded), 0, "", note=", ".join(loaded)),
     ]
 
 

@@ -52,7 +52,9 @@ def surroundings(more: Mapping[str, str] | None) -> dict[str, str]:
     return {**kept, **(more or {})}
 
 
-def median_cpu_ms(texts: Mapping[str, str], rounds: int, environment: Mapping[str, str] | None = None) -> dict[str, float]:
+def median_cpu_ms(
+    texts: Mapping[str, str], rounds: int, environment: Mapping[str, str] | None = None
+) -> dict[str, float]:
     """Give the median CPU time of each text, run in turns; the first round writes bytecode and does not count."""
     found: dict[str, list[float]] = {name: [] for name in texts}
     for number in range(rounds + 1):

@@ -150,7 +150,7 @@ def _rows(count: int, found: list[Spun], quiet: Spun) -> list[Row]:
     ]
 
 
-def _prepare(client: Any, url: str, count: int) -> None:  # Any: redis-py's client
+def _prepare(client: Any, url: str, count: int) -> None:  # noqa: ANN401 - redis-py's answers are unions
     store = store_from_url(url)
     fill(store, many(1))
     store.close()
@@ -163,14 +163,14 @@ def _prepare(client: Any, url: str, count: int) -> None:  # Any: redis-py's clie
         client.hset(BOOKED_KEY, mapping={f"weights {name}/new": "20" for name in piece})
 
 
-def _round(loop: Any, client: Any, definitions: dict[str, str], number: int) -> Spun:  # Any: Popen, redis-py's client
+def _round(loop: Any, client: Any, definitions: dict[str, str], number: int) -> Spun:  # noqa: ANN401 - Popen; redis-py
     tell(loop, f"watch {'new' if number % 2 else 'old'}")
     hear(loop)
     client.hset(SPLITS_KEY, mapping=definitions)
     return _heard(loop)
 
 
-def _heard(loop: Any) -> Spun:  # Any: Popen
+def _heard(loop: Any) -> Spun:  # noqa: ANN401 - Popen
     return Spun(*map(float, hear(loop).split()))
 
 

@@ -49,7 +49,13 @@ def table(title: str, rows: Sequence[Row]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) and value >= 100 else f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}"
+    return (
+        f"{value:,.0f}"
+        if value == int(value) and value >= 100
+        else f"{value:.3g}"
+        if abs(value) < 1
+        else f"{value:.2f}"
+    )
 
 
 def misses(rows: Sequence[Row]) -> str:

@@ -95,7 +95,7 @@ def measured(name: str, users: int) -> list[Line]:
     found: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
     lines = [Line(name, way, one["process"], one["thread"], one["share"], versions) for way, one in found.items()]
     for line in lines:
-        if not 0.17 < line.share < 0.23:  # noqa: PLR2004 - 20 % were asked for
+        if not 0.17 < line.share < 0.23:
             raise Failed(f"it gave {line.share:.1%} of the users the new version where 20 % were asked for")
     return lines
 
@@ -103,7 +103,7 @@ def measured(name: str, users: int) -> list[Line]:
 def _versions(there: str, requires: tuple[str, ...]) -> str:
     if not requires:
         return ""
-    text = "import sys; from importlib.metadata import version; print(*(f'{n} {version(n)}' for n in sys.argv[1:]), sep=', ')"
+    text = "import sys, importlib.metadata as m; print(*(f'{n} {m.version(n)}' for n in sys.argv[1:]), sep=', ')"
     return _say([there, "-c", text, *requires]).strip()
 
 
@@ -147,7 +147,9 @@ def main() -> int:
 def _print(lines: list[Line], failed: dict[str, str], *, json_wanted: bool) -> None:
     if json_wanted:
         listed = [line._asdict() for line in lines]
-        print(json.dumps({"schema_version": 1, "python": python(), "measured": listed, "not_measured": failed}, indent=1))
+        print(
+            json.dumps({"schema_version": 1, "python": python(), "measured": listed, "not_measured": failed}, indent=1)
+        )
         return
     if any(line.peer == ITSELF for line in lines):
         print(f"One decision at 20 %, CPU as a multiple of one murmur3 hash ({python()})")

@@ -46,4 +46,4 @@ def deciders() -> Deciders:
             initial_configuration=eppo_client.Configuration(flags_configuration=json.dumps(CONFIGURATION).encode()),
         )
     )
-    return {"": lambda user: client.get_boolean_assignment("new-checkout", user, {}, False)}
+    return {"": lambda user: client.get_boolean_assignment("new-checkout", user, {}, False)}  # noqa: FBT003 - the default, as the API has it

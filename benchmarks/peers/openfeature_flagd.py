@@ -34,4 +34,4 @@ def deciders() -> Deciders:
     path.write_text(json.dumps(FLAGS))
     api.set_provider(FlagdProvider(resolver_type=ResolverType.FILE, offline_flag_source_path=str(path)))
     client = api.get_client()
-    return {"": lambda user: client.get_boolean_value("new-checkout", False, EvaluationContext(targeting_key=user))}
+    return {"": lambda user: client.get_boolean_value("new-checkout", False, EvaluationContext(targeting_key=user))}  # noqa: FBT003 - the default, as the API has it

@@ -20,11 +20,11 @@ def deciders() -> Deciders:
     from openfeature.flag_evaluation import FlagResolutionDetails, Reason
     from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
-    def evaluate(flag: Any, context: Any) -> Any:  # Any: the package is not installed where types are checked
+    def evaluate(flag: Any, context: Any) -> Any:  # noqa: ANN401 - not installed where types are checked
         variant = "on" if mmh3.hash(context.targeting_key, 42, signed=False) < LIMIT else "off"
         return FlagResolutionDetails(value=flag.variants[variant], reason=Reason.SPLIT, variant=variant)
 
     flag = InMemoryFlag("off", {"on": True, "off": False}, context_evaluator=evaluate)
     api.set_provider(InMemoryProvider({"new-checkout": flag}))
     client = api.get_client()
-    return {"": lambda user: client.get_boolean_value("new-checkout", False, EvaluationContext(targeting_key=user))}
+    return {"": lambda user: client.get_boolean_value("new-checkout", False, EvaluationContext(targeting_key=user))}  # noqa: FBT003 - the default, as the API has it

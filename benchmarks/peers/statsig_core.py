@@ -65,7 +65,7 @@ def deciders() -> Deciders:
     from statsig_python_core.data_store import DataStoreResponse
 
     class Local(DataStore):  # type: ignore[misc] # the package is not installed where types are checked
-        def get(self, key: str) -> DataStoreResponse:
+        def get(self, key: str) -> DataStoreResponse:  # noqa: ARG002 - one content, whatever is asked
             return DataStoreResponse(result=json.dumps(SPECS), time=SPECS["time"])
 
     statsig = Statsig("secret-bench", StatsigOptions(data_store=Local(), disable_network=True))

@@ -18,7 +18,14 @@ STRATEGY = {
 FEATURES = {
     "version": 2,
     "features": [
-        {"name": "new-checkout", "type": "release", "enabled": True, "stale": False, "strategies": [STRATEGY], "variants": []}
+        {
+            "name": "new-checkout",
+            "type": "release",
+            "enabled": True,
+            "stale": False,
+            "strategies": [STRATEGY],
+            "variants": [],
+        }
     ],
 }
 

@@ -44,7 +44,7 @@ class Writer(NamedTuple):
     version: str  # what every unit gets after it
 
 
-def writers(control: graysplit.Control, client: Any) -> tuple[Writer, ...]:  # Any: redis-py's client
+def writers(control: graysplit.Control, client: Any) -> tuple[Writer, ...]:  # noqa: ANN401 - redis-py's answers are unions
     """Give the changes in a cycle in which each one turns the decision over."""
     return (
         Writer("set 100", lambda: control.set(SPLIT, 100), "new"),
@@ -93,13 +93,22 @@ def changes(url: str, processes: Processes, count: int) -> list[Row]:
             else:
                 lost.append(f"{number + 1}: {writer.name}, {sum(not stamp for stamp in seen)} processes")
     client.close()
-    return [*_latencies(found, len(processes)), Row("changes that some process missed", len(lost), 0, "", note="; ".join(lost))]
+    return [
+        *_latencies(found, len(processes)),
+        Row("changes that some process missed", len(lost), 0, "", note="; ".join(lost)),
+    ]
 
 
 def _latencies(found: dict[str, list[float]], processes: int) -> list[Row]:
     every = [took for times in found.values() for took in times]
     listed = [
-        Row(f"write to last of {processes} processes, p99", _percentile(every, 99), P99_MS, "ms", note=f"{len(every)} changes"),
+        Row(
+            f"write to last of {processes} processes, p99",
+            _percentile(every, 99),
+            P99_MS,
+            "ms",
+            note=f"{len(every)} changes",
+        ),
         Row("the same, p50", _percentile(every, 50), unit="ms", note=f"longest {max(every):.1f}"),
     ]
     for name, times in sorted(found.items()):

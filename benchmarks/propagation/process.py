@@ -49,14 +49,17 @@ def main(url: str, split: str) -> None:
         for line in sys.stdin:
             word, *units = line.split()
             print("looking", flush=True)
-            if word == "until":
-                stamp = when(lambda version=units[0]: router.choose(split, "user-1") == version)
-            else:
-                inside, outside = units
-                stamp = when_settled(
-                    lambda: router.choose(split, inside) == "new" and router.choose(split, outside) == "old"
-                )
-            print(stamp, flush=True)
+            print(until(router, split, *units) if word == "until" else ends(router, split, *units), flush=True)
+
+
+def until(router: graysplit.Router, split: str, version: str) -> float:
+    """Give the time at which a unit gets a version."""
+    return when(lambda: router.choose(split, "user-1") == version)
+
+
+def ends(router: graysplit.Router, split: str, inside: str, outside: str) -> float:
+    """Give the time from which on one unit is let in and another kept out."""
+    return when_settled(lambda: router.choose(split, inside) == "new" and router.choose(split, outside) == "old")
 
 
 if __name__ == "__main__":

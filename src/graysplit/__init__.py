@@ -1,36 +1,41 @@
-"""Move traffic from an old implementation to a new one inside the running program, by percentage, from Redis."""
+"""Move traffic from an old implementation to a new one inside the running program, by percentage, from Redis.
+
+A table of contents: each name is imported from its room when it is first asked for, so that the command line pays
+for none of what application code uses.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-# What application code asks and declares with
-from graysplit.context import context
-from graysplit.core.decision import Decision
-
-# What it may catch
-from graysplit.errors import (
-    BadDefinitionError,
-    BadNameError,
-    BadValueError,
-    BadWeightError,
-    ConfigurationError,
-    ConflictError,
-    GraysplitError,
-    RefusedError,
-    RegistrationError,
-    SignatureMismatchError,
-    StoreCorruptError,
-    StoreUnreachableError,
-    UnknownSplitError,
-    UnknownVersionError,
-)
-from graysplit.router import Explanation, Router, Status
-from graysplit.routes import INSTANCE, Routed, Split, attribute
 from graysplit.version import __version__
 
 if TYPE_CHECKING:
+    # What application code asks and declares with
+    # What operators' programs use
     from graysplit.control import Control
+    from graysplit.core.decision import Decision
+
+    # What either may catch
+    from graysplit.errors import (
+        BadDefinitionError,
+        BadNameError,
+        BadValueError,
+        BadWeightError,
+        ConfigurationError,
+        ConflictError,
+        GraysplitError,
+        RefusedError,
+        RegistrationError,
+        SignatureMismatchError,
+        StoreCorruptError,
+        StoreUnreachableError,
+        UnknownSplitError,
+        UnknownVersionError,
+    )
+    from graysplit.router import Explanation, Router, Status
+    from graysplit.routes import INSTANCE, Routed, Split, attribute
+    from graysplit.scope import context
 
 __all__ = [
     "INSTANCE",
@@ -60,11 +65,31 @@ __all__ = [
     "context",
 ]
 
+_ROOMS = {
+    "context": "graysplit.scope",
+    "Control": "graysplit.control",
+    "Decision": "graysplit.core.decision",
+    "Explanation": "graysplit.router",
+    "Router": "graysplit.router",
+    "Status": "graysplit.router",
+    "INSTANCE": "graysplit.routes",
+    "Routed": "graysplit.routes",
+    "Split": "graysplit.routes",
+    "attribute": "graysplit.routes",
+}
+
 
 def __getattr__(name: str) -> object:
-    """Import what only operators need when it is first asked for."""
-    if name == "Control":
-        from graysplit.control import Control
+    """Import a name from its room, once."""
+    if name not in __all__:
+        raise AttributeError(f"module 'graysplit' has no attribute {name!r}")
+    from importlib import import_module
 
-        return Control
-    raise AttributeError(f"module 'graysplit' has no attribute {name!r}")
+    found = getattr(import_module(_ROOMS.get(name, "graysplit.errors")), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted(__all__)

@@ -54,7 +54,9 @@ def dump_definition(definition: Definition) -> str:
         {key: value for key, value in version._asdict().items() if value is not None}
         for version in definition.versions
     ]
-    return json.dumps({key: value for key, value in record.items() if value not in ({}, ())}, ensure_ascii=False)
+    unsaid = Definition._field_defaults
+    kept = {key: value for key, value in record.items() if key not in unsaid or value != unsaid[key]}
+    return json.dumps(kept, ensure_ascii=False)
 
 
 def tombstone(change_id: str) -> str:

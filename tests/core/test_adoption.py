@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graysplit.core.adoption import Found, Held, adopt_brakes, adopt_definitions, differing, unknown_fields
-from graysplit.core.record import Entry, Key
+from graysplit.core.record import Key
 from tests.core.adopting import BETTER, GOOD, TOMBSTONE, adopt, load, parse
 
 

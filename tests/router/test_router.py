@@ -119,7 +119,7 @@ def test_context_nests_and_ends(router: Router) -> None:
 
 def test_context_never_prints_its_unit(router: Router) -> None:
     """The scope's repr holds no unit."""
-    from graysplit.context import scope_get
+    from graysplit.scope import scope_get
 
     with graysplit.context(unit="secret-unit"):
         router.choose("checkout")
@@ -128,7 +128,7 @@ def test_context_never_prints_its_unit(router: Router) -> None:
 
 def test_kept_choices_are_bounded(router: Router) -> None:
     """A batch job under one context keeps a bounded number of choices."""
-    from graysplit.context import KEPT_AT_MOST, scope_get
+    from graysplit.scope import KEPT_AT_MOST, scope_get
 
     with graysplit.context():
         for number in range(3 * KEPT_AT_MOST):
@@ -317,7 +317,7 @@ def test_a_forked_child_follows(router: Router, store: MemoryStore) -> None:
 def test_importing_does_nothing() -> None:
     """Importing graysplit starts no thread and loads none of the heavy modules."""
     code = (
-        "import sys, threading, graysplit\n"
+        "import sys, threading, graysplit\ngraysplit.Router, graysplit.context\n"
         "heavy = {'pydantic', 'redis', 'opentelemetry', 'asyncio', 'dataclasses', 'inspect', 'logging', 'json'}\n"
         "print(sorted(heavy & set(sys.modules)), threading.active_count())"
     )

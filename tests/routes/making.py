@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graysplit.context import MISSING, scope_get
+from graysplit.scope import MISSING, scope_get
 from graysplit.core.bucketing import encode_unit
 from graysplit.core.counting import Counts
 from graysplit.core.decision import Decision

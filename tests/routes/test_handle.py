@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graysplit.context import context
+from graysplit.scope import context
 from graysplit.core.bucketing import encode_unit
 from graysplit.core.state import State
 from graysplit.routes import Split

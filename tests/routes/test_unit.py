@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from graysplit.context import MISSING, context
+from graysplit.scope import MISSING, context
 from graysplit.errors import RegistrationError
 from graysplit.routes import INSTANCE, attribute
 from tests.routes.making import FakeChooser, a_state, read, routed

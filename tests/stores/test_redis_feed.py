@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 from redis import Redis
+from redis.connection import Connection
 
 from graysplit import embedded
 from graysplit.core.fleet import FORGET_MS
@@ -135,7 +136,7 @@ def test_without_tracking_it_looks_every_two_seconds(
     """Where tracking is refused the feed says so, and still signals within its interval."""
     seed(store)
     with (
-        user(client, redis_url, "~*", "&*", "+@all", "-client|tracking") as url,
+        user(client, redis_url, "~*", "&*", "+@all", "-client") as url,
         following(url, namespace) as feed,
     ):
         assert feed.mode == "poll"
@@ -193,6 +194,9 @@ def test_a_killed_server_is_noticed_at_once_and_found_again(namespace: str) -> N
         store.close()
 
 
+@pytest.mark.skipif(
+    "timeout" not in (Connection.read_response.__kwdefaults__ or {}), reason="redis-py 6 waits for bytes"
+)
 def test_a_dripping_server_is_noticed(server: embedded.Server, namespace: str) -> None:
     """An answer that comes in single bytes, each in time, is no answer in time."""
     with Proxy(server.port) as proxy, following(proxy.url(server.url), namespace) as feed:

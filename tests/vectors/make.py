@@ -49,6 +49,7 @@ LAYOUTS: Final[tuple[tuple[str, tuple[tuple[str, int, int], ...]], ...]] = (
     ("one candidate at 100 %", (("new", 0, 100_000),)),
     ("one candidate in the second place", (("new", 1, 12_345),)),
     ("one candidate that goes round", (("new", 2, 80_000),)),
+    ("one that goes down round the end, past another", (("b", 2, 10_000), ("c", 5, 30_000))),
     ("two that share everything", (("b", 0, 33_333), ("c", 1, 66_667))),
     ("the order of writing is no matter", (("c", 1, 5_000), ("b", 0, 10_000))),
     ("three that do not meet", (("b", 0, 20_000), ("c", 1, 20_000), ("d", 2, 30_000))),

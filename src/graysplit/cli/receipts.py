@@ -94,7 +94,7 @@ def receipt_lines(receipts: Receipts, cause: str) -> list[str]:
     counted = f"{receipts.confirmed}/{receipts.processes}"
     done = "send no new calls" if cause == "rollback" else "confirmed"
     running = f", {plural(receipts.running, 'call')} still running" if receipts.running else ""
-    lines = [f"{counted} {done} in {receipts.seconds:.1f} s{running}"]
+    lines = [f"{counted} {done} in {receipts.seconds:.2f} s{running}"]
     if receipts.lagging:
         lines.append(f"behind: {', '.join(receipts.lagging)}. Look: graysplit fleet")
     if receipts.silent:

@@ -50,7 +50,6 @@ class Control:
         self.actor = actor or default_actor()
         self.attempted: str | None = None  # the id of the last change handed to the store, for whoever is interrupted
         self._agree = agree
-        self._wrote_at: float | None = None  # the monotonic time of the last write, which receipts count from
         self._given = store
         self._store: Store | None = store if not isinstance(store, str) else None
 
@@ -231,21 +230,20 @@ class Control:
             result.revision or NEVER,
             result.expected,
             within_s=within_s,
-            since=self._wrote_at,
+            written_ms=result.at_ms,
         )
         return result._replace(receipts=receipts)
 
     def wait_weights(self, target: str, weight: float | str | None = None, within_s: float = 60.0) -> Receipts:
         """Wait until every live process shows a split's weights as they stand, or the one given."""
         deadline = time.monotonic() + within_s
-        began = time.monotonic()
         while True:
             expected = self._in_force(target)
             if weight is None or set(expected.values()) == {format_weight(typed_weight(weight))}:
                 left_s = max(0.0, deadline - time.monotonic())
-                return wait_for(self.store, "", NEVER, expected, within_s=left_s, since=began)
+                return wait_for(self.store, "", NEVER, expected, within_s=left_s)
             if time.monotonic() >= deadline:
-                found = wait_for(self.store, "", NEVER, expected, within_s=0.0, since=began)
+                found = wait_for(self.store, "", NEVER, expected, within_s=0.0)
                 return found._replace(confirmed=0)
             threading.Event().wait(0.2)
 
@@ -371,7 +369,6 @@ class Control:
     @contextmanager
     def _submitting(self, id_: str) -> Generator[None]:
         self.attempted = id_
-        self._wrote_at = time.monotonic()
         try:
             yield
         except (ConflictError, RefusedError, StoreCorruptError):
@@ -427,7 +424,7 @@ class Control:
         if split not in reading.snapshot.splits:
             _check_whole(reading)
             names = {name for process in self.store.fleet().live for name in process.declared}
-            raise UnknownSplitError(split, names | reading.snapshot.splits.keys())
+            raise UnknownSplitError(split, (names | reading.snapshot.splits.keys()) - {split})
 
     def _in_force(self, target: str) -> dict[str, str]:
         split, _, version = target.partition("/")

@@ -20,19 +20,22 @@ def wait_for(  # noqa: PLR0913 - what to look for, and how long
     expected: Mapping[str, str],
     *,
     within_s: float,
-    since: float | None = None,
+    written_ms: int = 0,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Receipts:
     """Read the fleet until every live process shows the weights expected (or the change), or the time is up.
 
-    Silent processes are named and not waited for; a namespace that nobody follows is answered at once.
+    Silent processes are named and not waited for; a namespace that nobody follows is answered at once. `written_ms`
+    is the server's time of the write, from which the fleet's own time is told.
     """
-    began = clock.monotonic() if since is None else since
-    deadline = clock.monotonic() + within_s
+    began = clock.monotonic()
+    deadline = began + within_s
     while True:
-        found = confirmation(store.fleet(), change, revision, expected)
+        fleet = store.fleet()
+        found = confirmation(fleet, change, revision, expected)
         if not found.lagging or clock.monotonic() >= deadline:
-            return _receipts(found, expected, clock.monotonic() - began)
+            waited = _taken_ms(found, fleet.now_ms, written_ms) / 1000 if written_ms else clock.monotonic() - began
+            return _receipts(found, expected, waited)
         threading.Event().wait(max(0.0, min(POLL_S, deadline - clock.monotonic())))
 
 
@@ -45,6 +48,16 @@ def _receipts(found: Confirmation, expected: Mapping[str, str], seconds: float) 
         running=found.running,
         seconds=round(seconds, 3),
     )
+
+
+def _taken_ms(found: Confirmation, now_ms: int, written_ms: int) -> int:
+    """Give how long the fleet took: to the last receipt, or until now while some are missing.
+
+    The server's own times, for this program may have been slow itself: importing its client takes longer than a fleet
+    does to follow.
+    """
+    last = now_ms if found.lagging or not found.confirmed else max(process.seen_ms for process in found.confirmed)
+    return max(0, last - written_ms)
 
 
 def _why(process: Process, expected: Mapping[str, str]) -> str:

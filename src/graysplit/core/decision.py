@@ -74,7 +74,9 @@ def _denied(case: Case) -> tuple[str, str | None]:
 def _pinned(case: Case) -> tuple[str, str | None]:
     definition = case.standing.definition
     version = definition.pins.get(_text(case.unit))
-    return f"pins ({len(definition.pins)})", version if _reachable(case.standing, version) else None
+    if version is None or _reachable(case.standing, version):
+        return f"pins ({len(definition.pins)})", version
+    return f"pinned to {version}, which stands at zero", None
 
 
 def _bucket(case: Case) -> tuple[str, str | None]:

@@ -7,7 +7,7 @@ Stored as one JSON value per split. The codec reads it with pydantic straight in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from graysplit.core.allocation import PLACES
 from graysplit.core.bucketing import ALGORITHM, HASHES, seed_of
@@ -66,6 +66,14 @@ class Definition(NamedTuple):
     algorithm: Annotated[int, Within(ALGORITHM, ALGORITHM)]
     pins: Mapping[str, str] = {}  # a unit's text to the version it always gets
     denied: tuple[str, ...] = ()  # units that always get the baseline
+    # What happens when the store has not been heard for `max_stale` seconds: the last state stands, or the baseline.
+    when_stale: Literal["keep", "baseline"] = "keep"
+    max_stale: Annotated[int, Within(1, 10**9)] | None = None
+
+    @property
+    def stale_limit(self) -> int | None:
+        """The seconds without contact after which everybody gets the baseline, or None."""
+        return self.max_stale if self.when_stale == "baseline" else None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,9 +137,10 @@ def _faults(definition: Definition) -> Iterable[tuple[str, str]]:
         yield "versions", f"each candidate needs a place of its own, from 0 to {PLACES - 1}"
     if definition.seed != _seed_or_none(definition.salt):
         yield "seed", "does not belong to the salt; write seed = murmur3_32(salt as UTF-8, seed 0)"
-    for version in definition.pins.values():  # the unit is not named: faults are logged
-        if version not in names:
-            yield "pins", f"a pin names '{version}', which is not among the versions ({', '.join(names)})"
+    if definition.when_stale == "baseline" and definition.max_stale is None:
+        yield "max_stale", "when_stale is baseline, but after how many seconds is not said"
+    for version in sorted(set(definition.pins.values()) - set(names)):  # the unit is not named: faults are logged
+        yield "pins", f"a pin names '{version}', which is not among the versions ({', '.join(names)})"
 
 
 def _seed_or_none(salt: str) -> int | None:

@@ -60,6 +60,7 @@ class State:
         "key",
         "lane_of",
         "lanes",
+        "limit",
         "names",
         "near",
         "new",
@@ -100,6 +101,7 @@ class State:
     calls: Sequence[Version | None]  # the registered functions, by index
     lane_of: Sequence[int]  # beside `arms`: where in `lanes` a routed call finds the owner
     lanes: Sequence[Lane]  # of a routed split: the versions by index, then what stands in for absent ones
+    limit: int | None  # the seconds without contact after which everybody gets the baseline
     weights: Sequence[Weight]  # in force here, by index; 0 for the baseline, which takes what is left
 
     def pick(self, unit: bytes) -> tuple[int, str]:
@@ -144,6 +146,7 @@ def compile_state(standing: Standing, mold: Mold) -> State:
     absent = frozenset(names) - mold.present if mold.present is not None else frozenset[str]()
     _lay_out(state, standing, absent)
     state.special = _special(standing, names, absent)
+    state.limit = standing.definition.stale_limit
     state.weights = (0, *(0 if name in absent else standing.effective(name) for name in names[1:]))
     return state
 
@@ -167,6 +170,15 @@ def recount(state: State, counts: Counts) -> State:
     copy.e_new = counts.finished[1].count
     copy.arms = tuple(_counted(arm, counts) for arm in state.arms)
     copy.lane_of, copy.lanes = _lanes(copy)
+    return copy
+
+
+def aged(state: State) -> State:
+    """Give a copy of a state whose decisions say that contact with the store is lost."""
+    copy = recount(state, state.counts)
+    copy.stale = True
+    copy.d_old, copy.d_new = state.d_old._replace(stale=True), state.d_new._replace(stale=True)
+    copy.arms = tuple(arm._replace(decision=arm.decision._replace(stale=True)) for arm in state.arms)
     return copy
 
 
@@ -197,6 +209,7 @@ def _blank(split: str, names: tuple[str, ...], mold: Mold) -> State:
     state.seed = state.threshold = 0
     state.special = state.constant = state.runs = None
     state.asleep = False
+    state.limit = None
     state.arms = state.near = ()
     state.lane_of, state.lanes = _lanes(state)
     state.weights = (0,) * len(names)

@@ -7,7 +7,7 @@ reading, never a wrong state; and a jittered full reading lies under it all.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -66,6 +66,7 @@ class Follower:
         self._recent: dict[str, None] = {}
         self._told: dict[str, Declared] = {}
         self._tell_again = 0.0
+        self._mute = ""  # why the server takes no heartbeat
         self._loaded = False  # whether the present connection has been read from
         self._book_at: float | None = None
         self._thread: Thread | None = None
@@ -87,7 +88,7 @@ class Follower:
         while not self._stopping.is_set():
             if self._store is None:
                 self._stopping.wait(TURN_S)
-                self._watch_glass()
+                self._turn()
                 continue
             self._loaded = False
             try:
@@ -109,8 +110,8 @@ class Follower:
             self._book_soon()
             while not self._stopping.is_set():
                 signalled = feed.wait(max(0.0, min(TURN_S, beat - clock.monotonic())))
-                self._audience.contact(Contact(feed.mode, clock.monotonic()))
-                self._watch_glass()
+                self._audience.contact(Contact(feed.mode, clock.monotonic(), self._mute))
+                self._turn()
                 now = clock.monotonic()
                 if signalled or now >= full:
                     partial = not self._read(feed, whole=now >= full)
@@ -131,15 +132,14 @@ class Follower:
         load = feed.load(keeper.past.position, whole=whole)
         taken = keeper.take(load, lambda: feed.load("", whole=True), self._work)
         self._loaded = True
-        self._audience.contact(Contact(feed.mode, self._clock.monotonic()))
-        if keeper.held.loaded:
-            self.ready.set()
+        self._audience.contact(Contact(feed.mode, self._clock.monotonic(), self._mute))
+        self.ready.set()
         self._remember(taken.changed)
         if self._file is not None:  # before the receipt: what was lowered outlives this process
             self._durable = self._file.keep(keeper.held, keeper.past)
         self._report(feed, about=False)
         for field in taken.zeros:
-            feed.brake(field, "known to stand at zero before the store lost it", keeper.held.releases.get(field, 0))
+            self._brake(feed, field)
         if taken.unexplained:
             self._book_soon()
         return load.whole
@@ -173,7 +173,7 @@ class Follower:
         # Code may declare more at any time; how often it was asked is told now and then.
         now, names = self._clock.monotonic(), {split: found._replace(calls=0) for split, found in declared.items()}
         about = about or names != self._told or now >= self._tell_again
-        feed.report(report, about=about)
+        self._mute = self._attempt("report", "this process is not counted", lambda: feed.report(report, about=about))
         if about:
             self._told, self._tell_again = names, now + ABOUT_S
 
@@ -197,12 +197,24 @@ class Follower:
         if self._book_at is None or self._clock.monotonic() < self._book_at:
             return
         self._book_at = None
+        self._attempt("book", "raw edits stay out of the history", lambda: feed.book("outside"))
+
+    def _brake(self, feed: Feed, field: str) -> None:
+        """Write a zero that the store has lost back as a stop, for processes born later."""
+        why, release = "known to stand at zero before the store lost it", self.keeper.held.releases.get(field, 0)
+        self._attempt(f"brake {field}", f"'{field}' stays at zero here alone", lambda: feed.brake(field, why, release))
+
+    def _attempt(self, kind: str, said: str, act: Callable[[], object]) -> str:
+        """Write what a server may refuse without the following being any worse for it; give why, or ""."""
         try:
-            feed.book("outside")
+            act()
         except StoreUnreachableError:
             raise
         except GraysplitError as fault:
-            self._events.warning("book", f"raw edits stay out of the history: {fault}")
+            self._events.warning(kind, f"{said}: {fault}")
+            return str(fault)
+        self._events.over(kind)
+        return ""
 
     def _leave(self, feed: Feed) -> None:
         try:
@@ -210,7 +222,9 @@ class Follower:
         except GraysplitError:
             return  # after ten minutes of silence it leaves the count by itself
 
-    def _watch_glass(self) -> None:
+    def _turn(self) -> None:
+        """Look at what changes without the store: break-glass, and the age of what is held."""
+        self._audience.turn(self._clock.monotonic())
         if self._glass.poll():
             names = ", ".join(sorted(self._glass.names)) or "nothing"
             self._events.warning(f"off {names}", f"break-glass: switched off now: {names}")
@@ -226,7 +240,7 @@ class Follower:
         until = self._clock.monotonic() + min(cap, first * 2 ** min(attempt, 10)) * (0.5 + chance())
         while not self._stopping.is_set() and self._clock.monotonic() < until:
             self._stopping.wait(max(0.0, min(TURN_S, until - self._clock.monotonic())))
-            self._watch_glass()
+            self._turn()
 
 
 def chance() -> float:

@@ -40,6 +40,10 @@ class Audience(Protocol):
         """Say whether a field of weights or stops names a split or candidate of a published state."""
         ...
 
+    def turn(self, now: float) -> None:
+        """Let time pass (monotonic seconds): what has not been heard of becomes stale."""
+        ...
+
     def refresh(self) -> None:
         """Publish all states anew: break-glass has changed."""
         ...

@@ -10,23 +10,28 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from graysplit.context import MISSING, scope_get
 from graysplit.core.adoption import Held, Parse, standing_of
 from graysplit.core.bucketing import bucket_of, encode_unit
 from graysplit.core.counting import Counts
 from graysplit.core.decision import Case, Decision, Step, answer, climb
 from graysplit.core.fleet import Declared, Effect
-from graysplit.core.state import BASELINE, Mold, State, compile_state, constant_state, names_of, recount
+from graysplit.core.state import BASELINE, Mold, State, aged, compile_state, constant_state, names_of, recount
 from graysplit.core.weights import FULL, PREVIEW, Weight, format_weight, share
 from graysplit.follower.port import Contact
 from graysplit.router.explanation import Explanation
 from graysplit.router.registry import Declaration, Swap
+from graysplit.scope import MISSING, scope_get
 
 if TYPE_CHECKING:
     from graysplit.core.definition import Definition
     from graysplit.core.snapshot import Standing
     from graysplit.events import Events
     from graysplit.follower.glass import BreakGlass
+
+# Contact lost for longer than this makes decisions stale: a quick reconnect does not.
+STALE_S: Final = 3.0
+
+_NONE: Final[frozenset[str]] = frozenset()
 
 Phase: TypeAlias = Literal["asleep", "not_ready", "not_configured", "live", "closed"]
 
@@ -54,9 +59,17 @@ class Board:
         self._held = Held()
         self._parse: Parse = _not_yet
         self._counts: dict[tuple[str, tuple[str, ...], bool], Counts] = {}
+        self._born = float("inf")  # when following began; before that nothing ages
+        self._stale = False
+        self._expired: frozenset[str] = _NONE
         self._events = events
         self._wake = wake
         self._lock = RLock()
+
+    @property
+    def stale(self) -> bool:
+        """Say whether contact has been lost for so long that decisions say so."""
+        return self._stale
 
     # What the follower tells
 
@@ -92,6 +105,18 @@ class Board:
             self._events.over("contact")
             self._events.info(f"mode {contact.mode}", f"following the store (mode: {contact.mode})")
         self.following = contact._replace(since=contact.since or before.since)
+
+    def turn(self, now: float) -> None:
+        """Let time pass: states become stale, and those with a limit fall to the baseline; contact ends both."""
+        age = now - (self.following.since or self._born)
+        stale = age > STALE_S
+        limits = self.states.items() if stale else ()
+        expired = frozenset(name for name, state in limits if state.limit is not None and age > state.limit)
+        if stale == self._stale and expired == self._expired:
+            return
+        with self._lock:
+            self._stale, self._expired = stale, expired
+            self._publish_all()
 
     def knows(self, field: str) -> bool:
         """Say whether a field names everything, a split or a candidate of a published state."""
@@ -161,9 +186,16 @@ class Board:
 
     # Life
 
-    def enter(self, phase: Phase, glass: BreakGlass | None = None, parse: Parse | None = None) -> None:
-        """Change the phase, and with it every state."""
+    def enter(
+        self,
+        phase: Phase,
+        glass: BreakGlass | None = None,
+        parse: Parse | None = None,
+        born: float = float("inf"),
+    ) -> None:
+        """Change the phase, and with it every state; `born`: the monotonic time from which silence is counted."""
         with self._lock:
+            self._born = born
             self.glass = glass or self.glass
             self._parse = parse or self._parse
             self.phase = phase
@@ -327,9 +359,16 @@ class Board:
         if self.glass is not None and self.phase != "asleep" and self.glass.covers(split):
             return self._constant(split, "off")
         if self.phase == "live":
-            return self.states.get(split) or self._constant(split, "unknown_split")
+            return self._timely(split)
         reason = "not_configured" if self.phase == "not_configured" else "not_ready"
         return self._constant(split, reason, asleep=self.phase == "asleep")
+
+    def _timely(self, split: str) -> State:
+        """Give a split's compiled state, as old as it is."""
+        if split in self._expired:
+            return self._constant(split, "stale")
+        state = self.states.get(split) or self._constant(split, "unknown_split")
+        return aged(state) if self._stale else state
 
     def _publish(self, splits: Collection[str]) -> None:
         """Publish the states of these splits: one assignment for those who ask by name, a swap for each other."""

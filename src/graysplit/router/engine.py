@@ -84,7 +84,10 @@ class Engine:
             self._starting.release()
 
     def wait_ready(self, timeout_s: float) -> bool:
-        """Start and wait until something is loaded; False if that takes longer, or where there is no store."""
+        """Start and wait until the store has answered; False if that takes longer, or where there is no store.
+
+        An answer may be "nothing there": a namespace that was never used keeps no program waiting.
+        """
         self.start()
         if self._follower is None or self.board.phase == "not_configured":
             return False
@@ -116,6 +119,7 @@ class Engine:
             lost=dict(held.lost),
             off=tuple(sorted(board.glass.names)) if board.glass is not None else (),
             reason=contact.reason,
+            stale=board.stale,
             boot=follower.boot if follower is not None else None,
         )
 
@@ -128,7 +132,8 @@ class Engine:
         parse = _parse_definition() if store is not None else _nothing_to_parse
         if store is None:
             self.events.warning("configuration", "no store: set GRAYSPLIT_URL. Every answer is the baseline")
-        self.board.enter("not_configured" if store is None else "not_ready", glass, parse)
+        born = self._clock.monotonic() if store is not None else float("inf")
+        self.board.enter("not_configured" if store is None else "not_ready", glass, parse, born)
         file = self._file(settings) if store is not None else None
         known = self._known(parent, file, settings)
         keeper = Keeper(self.board, self.events, parse, known.held, known.past)

@@ -38,4 +38,5 @@ class Status(NamedTuple):
     lost: Mapping[str, str]  # keys without a usable answer; their last content stands
     off: tuple[str, ...]  # switched off by break-glass
     reason: str  # why contact is lost, or ""
+    stale: bool  # contact lost for more than three seconds
     boot: str | None  # this process's id in the fleet

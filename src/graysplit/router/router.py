@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast, overload
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
-from graysplit.context import MISSING, scope_get
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import Decision
 from graysplit.core.state import NEAR, State, Version
@@ -17,6 +16,7 @@ from graysplit.router.explanation import Explanation, Status
 from graysplit.router.registry import HANDLE, Declaration
 from graysplit.router.settings import Settings
 from graysplit.routes import AttributesSpec, Routed, Split, UnitSpec, Wishes, route
+from graysplit.scope import MISSING, scope_get
 
 if TYPE_CHECKING:
     from graysplit.stores.port import Store
@@ -200,7 +200,7 @@ class Router:
 
     def _route(self, function: Version, wishes: Wishes) -> Version:
         board, split = self._engine.board, wishes.split
-        made = route(function, wishes, board.present(split), self, lambda name, found: self._register(split, name, found))
+        made = route(function, wishes, board.present(split), self, lambda name, it: self._register(split, name, it))
         board.declare(split, lambda declaration: declaration.lead_route(wishes.baseline, function, made.admit))
         board.swap_in(split, made.swap)
         return made.function
@@ -233,7 +233,7 @@ class Router:
         self._engine.start()
 
     def wait_ready(self, timeout: float = 2.0) -> bool:
-        """Start, and wait until something is loaded; False when that takes longer (seconds), or no store is set."""
+        """Start, and wait until the store has answered; False when that takes longer (seconds), or no store is set."""
         return self._engine.wait_ready(timeout)
 
     def close(self) -> None:

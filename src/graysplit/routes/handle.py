@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Generic, TypeVar, cast
 
-from graysplit.context import MISSING, scope_get
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import Decision
 from graysplit.core.state import State
 from graysplit.routes import outcome
 from graysplit.routes.port import Chooser
+from graysplit.scope import MISSING, scope_get
 
 V_co = TypeVar("V_co", bound=str, covariant=True)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from keyword import iskeyword
 from typing import Final, NamedTuple, TypeAlias, cast
 
-from graysplit.context import MISSING, scope_get
 from graysplit.core.bucketing import encode_unit
 from graysplit.errors import RegistrationError, nearest
 from graysplit.routes.signature import (
@@ -21,6 +20,7 @@ from graysplit.routes.signature import (
     described,
     shape_of,
 )
+from graysplit.scope import MISSING, scope_get
 
 
 class Attribute:

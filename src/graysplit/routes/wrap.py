@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from types import FunctionType, MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
-from graysplit.context import MISSING, scope_get
 from graysplit.core.bucketing import hash32
 from graysplit.core.state import BASELINE, State, with_baseline
 from graysplit.errors import RegistrationError
@@ -24,6 +23,7 @@ from graysplit.routes.signature import (
 )
 from graysplit.routes.template import Plan, free_prefix, text
 from graysplit.routes.unit import AttributesSpec, Place, Reading, UnitSpec, is_unit, read_attributes, read_unit
+from graysplit.scope import MISSING, scope_get
 
 F = TypeVar("F", bound=Function)
 

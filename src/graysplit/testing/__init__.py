@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from graysplit.context import forcing
+from graysplit.scope import forcing
 from graysplit.testing.contract import StoreContract
 
 __all__ = ["StoreContract", "forced"]

@@ -17,6 +17,7 @@ _WORDS: Final = (
     ("can't access", "not readable (no permission)"),
     ("can't run this command", "not readable (no permission)"),
 )
+_OOM: Final = ("OOM", "used memory > 'maxmemory'")
 _KINDS: Final = (
     (exceptions.TimeoutError, "no answer in time"),
     (exceptions.BusyLoadingError, "it is still loading its data"),
@@ -26,8 +27,7 @@ _KINDS: Final = (
 _MARKS: Final = (
     ("WRONGPASS", "it refuses the user or the password"),
     ("READONLY", "it is a replica, and takes no writes"),
-    ("OOM", "it is out of memory"),
-    ("used memory > 'maxmemory'", "it is out of memory"),
+    *((mark, "it is out of memory") for mark in _OOM),
     ("NOREPLICAS", "it has too few replicas to take writes"),
     ("MISCONF", "it cannot save to its disk, and takes no writes"),
 )
@@ -72,6 +72,12 @@ def is_unsupported(error: BaseException) -> bool:
         return True
     text = str(error)
     return "NOPERM" in text or any(mark in text.lower() for mark in _UNSUPPORTED)
+
+
+def is_oom(error: BaseException) -> bool:
+    """Say whether a command was refused for lack of memory."""
+    text = str(error)
+    return any(mark in text for mark in _OOM)
 
 
 def is_fatal(error: BaseException) -> bool:

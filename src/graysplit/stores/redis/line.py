@@ -16,7 +16,7 @@ from redis import exceptions
 
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.redis.client import Command, Connection, Pool, Reply, is_list
-from graysplit.stores.redis.faults import concerns_one_key, is_fatal, reason, unreachable
+from graysplit.stores.redis.faults import concerns_one_key, is_fatal, is_oom, reason, unreachable
 from graysplit.stores.redis.scripts import Script
 
 # redis-py 6 cannot look without waiting; there each single read waits for at most the connection's timeout.
@@ -68,7 +68,11 @@ class Line:
         return replies
 
     def transaction(self, *commands: Command, within_s: float | None = None) -> list[Reply]:
-        """Ask at one moment (`MULTI`/`EXEC`). What this user or server may not do is left out, its error given."""
+        """Ask at one moment (`MULTI`/`EXEC`). What this user or server may not do is left out, its error given.
+
+        Redis without memory queues nothing, not even reads. Asked one after the other, but in one piece, they are
+        answered; should a write come in between, then its signal follows.
+        """
         errors: dict[int, exceptions.ResponseError] = {}
         for _ in range(_TRANSACTIONS_AT_MOST):
             places = [place for place in range(len(commands)) if place not in errors]
@@ -78,6 +82,8 @@ class Line:
             if not refused and is_list(done):
                 answers = dict(zip(places, done, strict=True))
                 return [errors[place] if place in errors else answers[place] for place in range(len(commands))]
+            if any(is_oom(error) for error in refused.values()):
+                return self.ask(*commands, within_s=within_s)
             if not refused or not all(concerns_one_key(error) for error in refused.values()):
                 raise unreachable(self.name, next(iter(refused.values()), _as_error(done)))
             errors |= refused

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graysplit.context import KEPT_AT_MOST, MISSING, Scope, context, forcing, scope_get
+from graysplit.scope import KEPT_AT_MOST, MISSING, Scope, context, forcing, scope_get
 
 
 def current() -> Scope:

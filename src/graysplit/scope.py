@@ -1,4 +1,7 @@
-"""The ambient unit and attributes, and the decisions kept for one request. Follows `contextvars`."""
+"""The ambient unit and attributes, and the decisions kept for one request: the scope that `context` opens.
+
+Follows `contextvars`.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,46 @@
+"""Run every benchmark of graysplit itself, each in a process of its own, and print figures beside goals.
+
+Alone: `python -m benchmarks.hotpath`, `.imports`, `.reload`, `.propagation`.
+Other libraries: `python -m benchmarks.peers`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from typing import Final
+
+from benchmarks.processes import ROOT, surroundings
+from benchmarks.report import Row, from_json, misses, table
+
+PARTS: Final = ("hotpath", "imports", "reload", "propagation")
+
+
+def main() -> int:
+    """Run all parts; 0 also where goals are missed, 1 where a part could not run."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="few repetitions: shows that it runs, proves nothing")
+    asked = parser.parse_args()
+    found: list[Row] = []
+    broken: list[str] = []
+    for part in PARTS:
+        print(f"{part}:", file=sys.stderr, flush=True)
+        command = [sys.executable, "-m", f"benchmarks.{part}", "--json", *(["--quick"] if asked.quick else [])]
+        ended = subprocess.run(
+            command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings(None), check=False
+        )
+        if ended.returncode:
+            broken.append(part)
+            continue
+        title, rows = from_json(ended.stdout)
+        print(f"\n{table(title, rows)}\n", flush=True)
+        found += rows
+    print(misses(found))
+    if broken:
+        print(f"could not run: {', '.join(broken)}")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""A process that follows a server, and tells each change of its decisions with the time at which it saw it.
+
+Told by one JSON object on the command line (`url`, `namespace`, `splits`, further settings of the router). Writes one
+JSON object a line: `{"at": monotonic, "split": ..., "share": ...}` for each change, and the answer to each word on its
+standard input: `status`, `ping`. Ends with its standard input. The monotonic clock is one for all processes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import time
+from typing import Any, Final
+
+import graysplit
+from tests.faults.shares import LOADED_WITHIN_S, share, units
+
+LOOK_EVERY_S: Final = 0.002
+
+
+def say(**what: object) -> None:
+    """Tell the parent."""
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def main(splits: list[str], wait_s: float = LOADED_WITHIN_S, **settings: Any) -> None:  # Any: a router's settings
+    """Follow, look, tell."""
+    for split in splits:
+        units(split)
+    router = graysplit.Router(**settings)
+    router.wait_ready(wait_s)
+    say(ready=os.getpid())
+    seen: dict[str, int] = {}
+    while True:
+        for split in splits:
+            now = share(router, split)
+            if seen.get(split) != now:
+                seen[split] = now
+                say(at=time.monotonic(), split=split, share=now)
+        if select.select([sys.stdin], [], [], LOOK_EVERY_S)[0]:
+            word = sys.stdin.readline().strip()
+            if not word:
+                break
+            say(answer=router.status()._asdict() if word == "status" else word)
+    router.close()
+
+
+if __name__ == "__main__":
+    main(**json.loads(sys.argv[1]))
