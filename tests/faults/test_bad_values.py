@@ -158,8 +158,7 @@ def test_a_lost_key_is_an_outage(
             client.hdel(key(end), "_")
         eventually(lambda: end in router.status().lost)
         assert (share(router), share(router, "search")) == (20, 0)
-        found = graysplit_cli(redis_url, namespace, "doctor", "--json")
-        assert end in {problem["where"] for problem in found.json["findings"]}
+        assert end in {problem.where for problem in control.doctor()}
         client.hset(key("stops"), "checkout", "by hand")
         eventually(lambda: share(router) == 0)
 
@@ -169,9 +168,7 @@ def test_a_lost_key_is_an_outage(
 def test_a_key_of_the_wrong_type_hides_no_other(
     control: graysplit.Control, client: redis.Redis, key: Key, redis_url: str, namespace: str, end: str, kind: str
 ) -> None:
-    """Whichever key has the wrong type: decisions stay, both before and for a process born later; a lowering by any
-    key that is left is obeyed.
-    """  # fmt: skip
+    """Whichever key has the wrong type, decisions stay, newborn processes follow, and what lowers is obeyed."""
     control.create("checkout")
     control.set("checkout", 20)
     with following(redis_url, namespace) as router:
