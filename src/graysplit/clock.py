@@ -13,9 +13,16 @@ class Clock(Protocol):
         """Give seconds that never go back and are shared by a process and its forks."""
         ...
 
+    def boottime(self) -> float:
+        """Give seconds that go on also while the machine sleeps; a lease ends by them."""
+        ...
+
     def time(self) -> float:
         """Give seconds since the epoch, for people and files only."""
         ...
+
+
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class SystemClock:
@@ -26,6 +33,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """Give the machine's monotonic seconds."""
         return time.monotonic()
+
+    def boottime(self) -> float:
+        """Give the machine's seconds since it was started, its sleep included where the system tells."""
+        return time.clock_gettime(_BOOTTIME)
 
     def time(self) -> float:
         """Give the machine's wall clock."""

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from graysplit.core.adoption import Held, adopt_brakes, adopt_definitions, settle, standing_of, text
 from graysplit.core.definition import OBJECT, Definition, candidate, check_definition, define
+from graysplit.core.lease import lapsed
 from graysplit.core.record import Load
 from graysplit.core.snapshot import Snapshot, Standing
 from graysplit.core.weights import Weight, check_name, field_of, type_weight
@@ -84,6 +85,7 @@ def read_snapshot(load: Load, only: Collection[str] | None = None) -> tuple[Snap
         fields = {name: raw for name, raw in load.splits.fields.items() if name in wanted}
         load = load._replace(splits=load.splits._replace(fields=fields))
     held = read_held(load)
+    held = held._replace(lapsed=lapsed(held.leases, held.weights, load.now_ms))
     splits: dict[str, Standing] = {}
     for name, raw in held.definitions.items():
         definition = parse_definition(name, raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from graysplit.cli.app import app
-from graysplit.cli.options import changing
+from graysplit.cli.options import changing, span
 from graysplit.cli.session import Session
 
 
@@ -32,6 +32,7 @@ def create(  # noqa: PLR0913 - click hands every option over by name
 @click.argument("weights", nargs=-1, required=True, metavar="WEIGHT | VERSION=WEIGHT...")
 @click.option("--from", "from_", metavar="WEIGHT", help="Only if this weight is in force now.")
 @click.option("--if-rev", type=int, metavar="N", help="Only if the split is unchanged since revision N.")
+@click.option("--for", "for_s", type=span, metavar="TIME", help="A raise for a time, as 30m: then back by itself.")
 @changing
 @click.pass_obj
 def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
@@ -40,6 +41,7 @@ def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     weights: tuple[str, ...],
     from_: str | None,
     if_rev: int | None,
+    for_s: float | None,
     why: str,
     *,
     dry_run: bool,
@@ -53,7 +55,15 @@ def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
 
     bare, typed = read_weights(weights)
     result = session.control.set(
-        target, bare, weights=typed, from_=from_, if_rev=if_rev, yes=session.yes, why=why, dry_run=dry_run
+        target,
+        bare,
+        weights=typed,
+        from_=from_,
+        if_rev=if_rev,
+        yes=session.yes,
+        for_s=for_s,
+        why=why,
+        dry_run=dry_run,
     )
     return finish(session, result)
 

@@ -109,18 +109,20 @@ class Control:
         from_: float | str | None = None,
         if_rev: int | None = None,
         yes: bool = False,
+        for_s: float | None = None,
         dry_run: bool = False,
     ) -> Result:
         """Set the weight of a candidate (`checkout`, `ranking/b`), or with `weights` of several at once.
 
         Clears the stop that holds it, and creates a split that live code declares but the store does not know.
         `from_` is the weight in force that you saw; `if_rev` the revision since which this split must be unchanged;
-        `yes` accepts that more units move than the difference.
+        `yes` accepts that more units move than the difference; `for_s` makes a raise a lease of so many seconds,
+        after which every process, cut off or not, goes back to the weight before.
         """
         typed: dict[str, Weight] = {version: typed_weight(value) for version, value in (weights or {}).items()}
         bare = None if weight is None else typed_weight(weight)
         return self._set(
-            target, bare, typed, cause="set", why=why, from_=from_, if_rev=if_rev, yes=yes, dry_run=dry_run
+            target, bare, typed, cause="set", why=why, from_=from_, if_rev=if_rev, yes=yes, for_s=for_s, dry_run=dry_run
         )
 
     def preview(self, target: str, *, why: str = "", dry_run: bool = False) -> Result:
@@ -307,6 +309,7 @@ class Control:
         from_: float | str | None = None,
         if_rev: int | None = None,
         yes: bool = False,
+        for_s: float | None = None,
         dry_run: bool,
     ) -> Result:
         split, _, version = target.partition("/")
@@ -326,6 +329,8 @@ class Control:
                 mistyped=reading.mistyped(split, definition),
                 cause=cause,
                 yes=yes or dry_run,
+                until_ms=None if for_s is None else reading.load.now_ms + int(for_s * 1000),
+                leases=reading.held.leases,
             )
             if created is not None:
                 change = change._replace(weights={**created.weights, **change.weights}, definition=created.definition)

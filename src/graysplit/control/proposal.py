@@ -10,6 +10,7 @@ from graysplit.control.result import Result
 from graysplit.core.adoption import MAX_DEFINITION
 from graysplit.core.changes import Effects, effects, lets_in
 from graysplit.core.definition import Definition
+from graysplit.core.lease import PREFIX
 from graysplit.core.snapshot import EVERYTHING, SAME, Change, apply
 from graysplit.core.weights import FULL, Weight, field_of, format_weight
 from graysplit.errors import RefusedError
@@ -81,7 +82,7 @@ def propose(reading: Reading, change: Change, id_: str, *, target: str | None = 
         change=change,
         effects=done,
         expect=tuple(_expect(reading, change)),
-        writes=tuple(_writes(change, id_)),
+        writes=(*_writes(change, id_), *_lease_writes(reading, change)),
         read_at_ms=reading.load.now_ms,
         raises=raises,
         moves=moves,
@@ -103,6 +104,18 @@ def _pair(reading: Reading, change: Change, done: Effects, field: str) -> tuple[
         return None
     same = format_weight(standing.effective(version))
     return same, None if change.definition is None else same
+
+
+def _leased(reading: Reading, change: Change) -> list[str]:
+    """Name the fields whose lease a change takes, or ends because it writes their weight."""
+    standing = (field for field in change.weights if reading.raw("meta", PREFIX + field) is not None)
+    return sorted({*standing, *change.leases})
+
+
+def _lease_writes(reading: Reading, change: Change) -> Iterator[Write]:
+    for field in _leased(reading, change):
+        lease = change.leases.get(field)
+        yield Write("meta", PREFIX + field, None if lease is None else str(lease))
 
 
 def _ask(change: Change, done: Effects) -> str | None:
@@ -128,6 +141,7 @@ def _expect(reading: Reading, change: Change) -> Iterator[Expect]:
     yield from _seen(reading, "weights", _weights_under(reading, change))
     yield from _seen(reading, "stops", _stops_over(reading, change))
     yield from _seen(reading, "meta", [f"release:{field}" for field in change.releases])
+    yield from _seen(reading, "meta", [f"{PREFIX}{field}" for field in _leased(reading, change)])
 
 
 def _weights_under(reading: Reading, change: Change) -> list[str]:

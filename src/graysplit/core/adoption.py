@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from graysplit.core.definition import Definition
+from graysplit.core.lease import PREFIX, Lease, parse_lease
 from graysplit.core.record import SENTINEL, Key, Load
 from graysplit.core.snapshot import Standing, stops_on
 from graysplit.core.weights import FULL, Weight, field_of, parse_weight, rises, split_of
@@ -34,6 +35,8 @@ class Held(NamedTuple):
     refused: Mapping[tuple[str, str], str] = {}  # (key, field) to the reason
     lost: Mapping[str, str] = {}  # key to the reason why its last content stands
     releases: Mapping[str, int] = {}  # by field: server time in ms at which its last release began
+    leases: Mapping[str, Lease] = {}  # by field
+    lapsed: Mapping[str, Weight] = {}  # by field whose lease is over: the weight that stands instead
     revision: int = 0
     seen: Mapping[str, Mapping[bytes, bytes]] = {}  # the raw fields last looked at, good or bad, by key
 
@@ -52,7 +55,11 @@ def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
     """Adopt weights, stops and the revision; give also the splits whose state they change."""
     weights, refused = _weights(held, load.weights)
     stops = _stops(held, load.stops)
-    touched = frozenset(map(split_of, differing(held.weights, weights) | differing(held.stops, stops)))
+    leases = _leases(held, load.meta)
+    # A lease that is over stays so while its weight stands; any other weight has voided it.
+    over = {field: weight for field, weight in held.lapsed.items() if _stands(leases.get(field), weights.get(field))}
+    changed = differing(held.weights, weights) | differing(held.stops, stops) | differing(held.lapsed, over)
+    touched = frozenset(map(split_of, changed))
     if "*" in touched:
         touched |= frozenset(held.definitions)
     kept = {at: reason for at, reason in held.refused.items() if at[0] == "splits"}
@@ -60,8 +67,10 @@ def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
         weights=weights,
         stops=stops,
         refused={**kept, **refused},
-        lost=_lost(load),
+        lost=lost_keys(load),
         releases=_releases(held, load.meta),
+        leases=leases,
+        lapsed=over,
         revision=_number(load.meta.fields.get(b"revision")) or held.revision,
         seen={**held.seen, "weights": load.weights.fields, "stops": load.stops.fields, "meta": load.meta.fields},
     )
@@ -123,7 +132,8 @@ def standing_of(held: Held, split: str, definition: Definition) -> Standing:
     weights: dict[str, Weight] = {}
     if not zeroed:
         for version in definition.candidates:
-            weight = held.weights.get(field_of(split, version.name))
+            field = field_of(split, version.name)
+            weight = held.lapsed.get(field, held.weights.get(field))
             if weight is not None:
                 weights[version.name] = weight
     return Standing(split, definition, weights, stops_on(split, held.stops))
@@ -204,7 +214,8 @@ def _parsed(parse: Parse, name: str, raw: bytes) -> Definition | None:
     return parse(name, raw)
 
 
-def _lost(load: Load) -> dict[str, str]:
+def lost_keys(load: Load) -> dict[str, str]:
+    """Give the keys that do not count as an answer, with the reason."""
     keys = {"weights": load.weights, "stops": load.stops, "splits": load.splits, "meta": load.meta}
     return {name: key.lost for name, key in keys.items() if key.lost is not None}
 
@@ -216,6 +227,19 @@ def _releases(held: Held, meta: Key) -> Mapping[str, int]:
     prefix = b"release:"
     begun = ((name, raw) for name, raw in meta.fields.items() if name.startswith(prefix))
     return {text(name.removeprefix(prefix)): _number(raw.rpartition(b" ")[2]) for name, raw in begun}
+
+
+def _leases(held: Held, meta: Key) -> Mapping[str, Lease]:
+    """Read the leases; a lost `meta` keeps what is known, and what is no lease is none."""
+    if meta.lost is not None or meta.fields == held.seen.get("meta"):
+        return held.leases
+    texts = {text(name): text(raw) for name, raw in meta.fields.items() if name.startswith(PREFIX.encode())}
+    found = {name.removeprefix(PREFIX): parse_lease(words) for name, words in texts.items()}
+    return {field: lease for field, lease in found.items() if lease is not None}
+
+
+def _stands(lease: Lease | None, weight: Weight | None) -> bool:
+    return lease is not None and lease.at == weight
 
 
 def _number(raw: bytes | None) -> int:

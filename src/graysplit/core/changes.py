@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from graysplit.core.allocation import moved
 from graysplit.core.bucketing import encode_unit
 from graysplit.core.definition import Definition, candidate, define
+from graysplit.core.lease import Lease, take
 from graysplit.core.snapshot import EVERYTHING, Change, Snapshot, Standing, apply
 from graysplit.core.weights import FULL, Weight, check_name, field_of, format_weight, rises, share, total
 from graysplit.errors import BadValueError, RefusedError, UnknownSplitError, UnknownVersionError
@@ -129,8 +130,12 @@ def set_weights(  # noqa: PLR0913 - keyword-only wishes of one verb
     mistyped: Mistyped = NO_MISTYPED,
     cause: str = "set",
     yes: bool = False,
+    until_ms: int | None = None,
+    leases: Mapping[str, Lease] = {},
 ) -> Change:
     """Set candidates' weights; a weight above zero clears the stops that hold it and begins a new release.
+
+    With `until_ms` (server time) each raise is a lease; `leases` are those that stand.
 
     Refused: more than 100 % together; a stop or mistyped field that holds others at zero too, which would rise
     with it; and, without `yes`, a change that moves more units than its difference.
@@ -149,7 +154,23 @@ def set_weights(  # noqa: PLR0913 - keyword-only wishes of one verb
     _check_bystanders(written, lifted, done)
     if not yes:
         _check_cost(split, done)
-    return change._replace(releases=dict.fromkeys(done.started, release))
+    taken = {} if until_ms is None else _leases(standing, weights, done, until_ms, leases)
+    return change._replace(releases=dict.fromkeys(done.started, release), leases=taken)
+
+
+def _leases(
+    standing: Standing, weights: Mapping[str, Weight], done: Effects, until_ms: int, running: Mapping[str, Lease]
+) -> Mapping[str, Lease]:
+    """Make each raise a lease, and each weight that stands by a lease a longer one."""
+    taken: dict[str, Lease] = {}
+    for version, weight in weights.items():
+        field, before = field_of(standing.split, version), standing.effective(version)
+        lease = running.get(field)
+        if field in done.risen or (lease is not None and lease.at == before == weight):
+            taken[field] = take(weight, before, until_ms, lease)
+    if not taken:
+        raise RefusedError("only a raise can be for a time, and this raises nothing. Leave --for out: lowering stands")
+    return taken
 
 
 def pin(snapshot: Snapshot, split: str, unit: str, version: str | None) -> Change:

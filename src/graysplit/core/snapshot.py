@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from graysplit.core.allocation import Claim, Run, allocate
 from graysplit.core.definition import Definition
+from graysplit.core.lease import Lease
 from graysplit.core.weights import FULL, Weight, field_of, rises, share, split_of, total
 
 EVERYTHING: Final = "*"
@@ -78,6 +79,7 @@ class Change(NamedTuple):
     stops: Mapping[str, str | None] = {}  # by field
     definition: Definition | Same | None = SAME
     releases: Mapping[str, str] = {}  # releases that begin with it, by field
+    leases: Mapping[str, Lease] = {}  # leases taken with it, by field; any other on a weight it writes ends
 
 
 def apply(snapshot: Snapshot, change: Change) -> Snapshot:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.fleet import BEAT_S, Declared, Receipt
-from graysplit.core.weights import split_of
-from graysplit.errors import GraysplitError, StoreUnreachableError
+from graysplit.core.lease import PREFIX, Lease
+from graysplit.core.weights import format_weight, split_of
+from graysplit.errors import ConflictError, GraysplitError, StoreUnreachableError
 from graysplit.follower.port import Audience, Contact
-from graysplit.stores.port import Feed, Report, Store
+from graysplit.stores.port import Expect, Feed, Report, Store, Submission, Write
 
 if TYPE_CHECKING:
     from graysplit.events import Events
@@ -69,6 +72,7 @@ class Follower:
         self._mute = ""  # why the server takes no heartbeat
         self._loaded = False  # whether the present connection has been read from
         self._book_at: float | None = None
+        self._server_ms: float | None = None  # the server's time at boot time zero
         self._thread: Thread | None = None
 
     def start(self) -> None:
@@ -142,6 +146,7 @@ class Follower:
             self._brake(feed, field)
         if taken.unexplained:
             self._book_soon()
+        self._server_ms = load.now_ms - 1000 * self._clock.boottime() if load.now_ms else None
         return load.whole
 
     def _work(self, steps: Iterable[object]) -> None:
@@ -193,10 +198,20 @@ class Follower:
         if self._book_at is None:
             self._book_at = self._clock.monotonic() + BOOK_WITHIN_S * chance()
 
+    def _end_leases(self, feed: Feed) -> None:
+        """Write down what has lapsed: whoever is first does it, and whoever may not leaves it."""
+        held = self.keeper.held
+        for field in tuple(held.lapsed):
+            stands = held.seen["weights"].get(field.encode())
+            ending = lease_over(field, held.leases[field], None if stands is None else stands.decode())
+            said = "the end of a lease stays out of the history"
+            self._attempt(f"lease {field}", said, partial(_submit, feed, ending))
+
     def _book_if_due(self, feed: Feed) -> None:
         if self._book_at is None or self._clock.monotonic() < self._book_at:
             return
         self._book_at = None
+        self._end_leases(feed)
         self._attempt("book", "raw edits stay out of the history", lambda: feed.book("outside"))
 
     def _brake(self, feed: Feed, field: str) -> None:
@@ -225,6 +240,10 @@ class Follower:
     def _turn(self) -> None:
         """Look at what changes without the store: break-glass, and the age of what is held."""
         self._audience.turn(self._clock.monotonic())
+        if self.keeper.held.leases:
+            now_ms = None if self._server_ms is None else int(self._server_ms + 1000 * self._clock.boottime())
+            if self.keeper.pass_time(now_ms, self._work):
+                self._book_soon()
         if self._glass.poll():
             names = ", ".join(sorted(self._glass.names)) or "nothing"
             self._events.warning(f"off {names}", f"break-glass: switched off now: {names}")
@@ -251,3 +270,24 @@ def chance() -> float:
 def jittered(seconds: float) -> float:
     """Give a time that differs by up to a quarter, so that a fleet does nothing in step."""
     return seconds * (0.75 + chance() / 2)
+
+
+def lease_over(field: str, lease: Lease, stands: str | None) -> Submission:
+    """Give the change that ends a lease in the store, on condition that it is still as it was read."""
+    name = PREFIX + field
+    return Submission(
+        os.urandom(12).hex(),
+        split_of(field),
+        "lease over",
+        "lease",
+        "",
+        (Expect("weights", field, stands), Expect("meta", name, str(lease))),
+        (Write("weights", field, format_weight(lease.then)), Write("meta", name, None)),
+        read_at_ms=0,
+    )
+
+
+def _submit(feed: Feed, submission: Submission) -> None:
+    """Submit what any process may be the first to write."""
+    with suppress(ConflictError):
+        feed.submit(submission)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from graysplit.core.adoption import Held, Parse, adopt_brakes, adopt_definitions, differing, settle
+from graysplit.core.adoption import Held, Parse, adopt_brakes, adopt_definitions, differing, lost_keys, settle
 from graysplit.core.definition import Definition
+from graysplit.core.lease import lapsed
 from graysplit.core.lineage import Past, crossed, fence, followed, forked, named_by, to_heal
+from graysplit.core.weights import Weight, split_of
 
 if TYPE_CHECKING:
     from graysplit.core.record import Load
@@ -48,6 +50,7 @@ class Keeper:
         `again` reads once more, with the log's newest entries; `work` goes through steps in small portions.
         """
         if not self._is_answer(load):
+            self.held = self.held._replace(lost=lost_keys(load))  # said, and nothing else is touched
             return Taken()
         first = self.past.position == ""
         load, past, zeros = self._believed(load, again)
@@ -57,6 +60,17 @@ class Keeper:
         self._tell(before, changed)
         explained = {where.partition(" ")[2] for where in named_by(load.entries)}
         return Taken(changed, not first and bool(changed - explained), zeros)
+
+    def pass_time(self, now_ms: int | None, work: Callable[[Iterable[object]], None]) -> Mapping[str, Weight]:
+        """End the leases that are over by the server's time (None: not known); give what stands lapsed now."""
+        held = self.held
+        over = lapsed(held.leases, held.weights, now_ms)
+        if over != held.lapsed:
+            self.held = held._replace(lapsed=over)
+            touched = sorted({split_of(field) for field in differing(held.lapsed, over)})
+            work(self._audience.adopt(self.held, self._held_definitions(touched)))
+            self._audience.settle(self.held)
+        return over
 
     def _is_answer(self, load: Load) -> bool:
         """Law 8: an empty answer is an outage. A lost key still lowers, once anything is held."""

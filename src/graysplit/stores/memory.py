@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.fleet import FORGET_MS, Fleet, Process
+from graysplit.core.lease import PREFIX
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.stores import rules
 from graysplit.stores.port import NEWEST, Report, Rollback, Submission, Written
@@ -190,6 +192,7 @@ class MemoryStore:
             before = {where: self._standing(where) for where in writes}
             for where, value in writes.items():
                 space.write(where, value)
+                space.put("meta", where.replace("weights ", PREFIX, 1), None)
             for stop in lowering.stops:
                 space.put("plans", stop.partition("/")[0], None)
             revision = space.next_revision() if writes else rules.revision_of(meta)
@@ -229,7 +232,7 @@ class MemoryStore:
 
     def follow(self) -> MemoryFeed:
         """Open a follower's view."""
-        return MemoryFeed(self._space)
+        return MemoryFeed(self._space, self.submit)
 
     def replicas(self, timeout_s: float) -> int | None:  # noqa: ARG002 - the port's signature
         """Memory has no replicas."""
@@ -266,8 +269,9 @@ class MemoryFeed:
 
     mode = "memory"
 
-    def __init__(self, space: _Space) -> None:
+    def __init__(self, space: _Space, submit: Callable[[Submission], Written]) -> None:
         """Begin without having read anything."""
+        self.submit = submit
         self._space = space
         self._seen = -1
 
@@ -335,6 +339,7 @@ def _book(space: _Space, actor: str) -> int:
         change = new_id()
         for where, value in edit.after.items():
             space.put("booked", where, value)
+            space.put("meta", where.replace("weights ", PREFIX, 1), None)  # an edit from outside ends a lease
         space.put("plans", edit.split, None)
         for field in [f for f in started if f.partition("/")[0] == edit.split or edit.split == rules.EVERYTHING]:
             space.begin(field, change, now_ms)

@@ -121,6 +121,10 @@ class Feed(Protocol):
         """
         ...
 
+    def submit(self, submission: Submission) -> Written:
+        """Write a change as `Store.submit` does, over this connection."""
+        ...
+
     def leave(self, boot: str) -> None:
         """Say goodbye: the process leaves the count."""
         ...

@@ -79,6 +79,9 @@ class _SilentFeed:
     def brake(self, field: str, why: str, release_ms: int) -> bool:  # noqa: ARG002 - the port's signature
         return False
 
+    def submit(self, submission: Submission) -> Written:
+        raise RefusedError(f"a {submission.cause} is refused: this store takes no writes")
+
     def leave(self, boot: str) -> None:
         """Nothing was ever written, so there is nothing to take back."""
 

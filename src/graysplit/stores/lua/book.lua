@@ -2,7 +2,7 @@
 --
 -- KEYS  1 booked  hash: 'weights <field>' and 'stops <field>' as the history knows them
 --       2 log     stream: one entry per change
---       3 meta    hash: revision, release:<field> -> '<change id> <ms>'
+--       3 meta    hash: revision, release:<field> -> '<change id> <ms>', lease:<field>
 --       4 plans   hash: checkout -> a plan's progress; an edit from outside ends it
 -- ARGV  1 actor  2 a random id: the entries' change ids are this and a number  3 cause  4 entries to keep in the log
 --       and keys that are only read, hence not declared (the caller may not write them; the same slot):
@@ -71,6 +71,10 @@ if not known then -- the books themselves were lost: what stands is taken as kno
 end
 for _, split in ipairs(splits) do
   for _, pair in ipairs(edits[split].after) do
+    local leased = string.match(pair[1], '^weights (.*)$')
+    if leased then -- an edit from outside ends a lease
+      redis.call('HDEL', META, 'lease:' .. leased)
+    end
     if pair[2] then
       redis.call('HSET', BOOKED, pair[1], pair[2])
     else

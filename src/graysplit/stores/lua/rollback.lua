@@ -98,6 +98,7 @@ for _, stop in ipairs(stops) do
 end
 for _, field in ipairs(zeros) do
   put(WEIGHTS, 'weights ' .. field, field, '0', weights and weights[field] or false)
+  try('HDEL', META, 'lease:' .. field)
 end
 if #stops > 0 and #after == 0 then
   return { 'failed', faults[1] or 'nothing could be written' }

@@ -10,13 +10,14 @@ from redis import exceptions
 from graysplit.core.fleet import FORGET_MS
 from graysplit.core.record import Load
 from graysplit.errors import StoreUnreachableError
-from graysplit.stores.port import NEWEST, Report
+from graysplit.stores.port import NEWEST, Report, Submission, Written
 from graysplit.stores.redis.client import Command, is_list
 from graysplit.stores.redis.faults import is_unsupported, reason, refused
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import Reader, time_of
 from graysplit.stores.redis.scripts import script
+from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.topology import Timeouts, Topology
 from graysplit.stores.redis.watching import book_by_watching, brake_by_hand
 from graysplit.stores.rules import OUTSIDE
@@ -119,6 +120,10 @@ class RedisFeed:
         if isinstance(answer, exceptions.ResponseError):
             raise refused(f"the stop of '{field}' was not taken", answer)
         return bool(answer)
+
+    def submit(self, submission: Submission) -> Written:
+        """Compare, write, bump the revision and append to the history, in one step."""
+        return submit(self._line, self._keys, submission, again=False)
 
     def leave(self, boot: str) -> None:
         """Say goodbye: the process leaves the count."""

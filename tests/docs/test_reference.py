@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import re
+from importlib import util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from graysplit.core.definition import Definition
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    """Give the generator, which is a program and no package."""
+    spec = util.spec_from_file_location("reference", ROOT / "tools" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    found = util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def test_the_generated_parts_say_what_the_code_says(reference: ModuleType) -> None:
+    """Command line, environment, keys, errors, reasons and laws in the docs are those of the code."""
+    stale = sorted(str(page.relative_to(ROOT)) for page in reference.stale())
+    assert not stale, f"out of date: {', '.join(stale)}. Write them again with: {reference.COMMAND}"
+
+
+def test_every_part_has_its_page(reference: ModuleType) -> None:
+    """Nothing is generated for nobody."""
+    assert reference.used() == set(reference.PARTS)
+
+
+def test_every_reason_in_the_source_is_explained(reference: ModuleType) -> None:
+    """A reason that a decision may give stands in the table."""
+    sources = [ROOT / "src" / "graysplit" / "core" / "decision.py", ROOT / "src" / "graysplit" / "router" / "board.py"]
+    text = "\n".join(source.read_text("utf-8") for source in sources)
+    given = set(re.findall(r'(?:_constant\(\w+, |BASELINE, |Step\(|reason = |, )"([a-z_]+)"', text))
+    known = set(reference.REASONS)
+    assert {"no_unit", "version_absent", "not_ready", "unknown_split", "error", "stale"} <= given
+    assert given <= known | {"live", "asleep", "closed", "route", "split"}, sorted(given - known)
+
+
+def test_a_name_without_a_text_is_an_error(reference: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new field cannot be forgotten."""
+    texts = {name: text for name, text in reference.DEFINITION.items() if name != Definition._fields[0]}
+    monkeypatch.setattr(reference, "DEFINITION", texts)
+    with pytest.raises(SystemExit, match="versions"):
+        reference.definition()

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from graysplit import embedded
+from tests.docs.pages import PAGES, ROOT, Block, Command, Reader, blocks_of, commands_of
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+# Folders of a developer's or a CI's machine; a reader has others.
+MACHINE = re.compile(r"(?<![\w.])/(work|root|home|Users|tmp/\w*priv)\b")
+LANGUAGES = {"python", "console", "sh", "json", "toml", "text", "ini", "yaml"}
+
+
+def named(page: Path) -> str:
+    """Name a page in the test's id."""
+    return str(page.relative_to(ROOT))
+
+
+@pytest.fixture
+def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+    """Give a reader of a page, with a server that nobody else uses, as the environment says."""
+    for name in ("NAMESPACE", "OFF", "OFF_FILE", "CACHE_DIR", "BOOTSTRAP"):
+        monkeypatch.delenv(f"GRAYSPLIT_{name}", raising=False)
+    with embedded.server() as server:
+        monkeypatch.setenv("GRAYSPLIT_URL", server.url)
+        monkeypatch.setenv("GRAYSPLIT_ACTOR", "ada@laptop")
+        found = Reader(request.node.callspec.params["page"], server.url)
+        yield found
+        found.leave()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(blocks_of(page))], ids=named)
+def test_a_page_does_what_it_says(page: Path, reader: Reader) -> None:
+    """Typed from top to bottom, each block runs and shows what the page shows."""
+    for block in blocks_of(page):
+        assert block.language in LANGUAGES, f"{named(page)}:{block.line}: unknown language '{block.language}'"
+        if block.run:
+            reader.follow(block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_link_inside_leads_somewhere(page: Path) -> None:
+    """Files exist, and so do the headings that are pointed at."""
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = unquote(target).partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{named(page)} points at {target}, which is not there"
+        if anchor:
+            assert anchor in anchors(file), f"{named(page)} points at {target}, and there is no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_a_page_names_no_folder_of_this_machine(page: Path) -> None:
+    """What a page names exists for its reader."""
+    found = MACHINE.search(page.read_text(encoding="utf-8"))
+    assert found is None, f"{named(page)} names {found[0] if found else ''}"
+
+
+def test_the_index_leads_to_every_page() -> None:
+    """Nothing is written that nobody finds."""
+    index = ROOT / "docs" / "index.md"
+    listed = {(index.parent / target.partition("#")[0]).resolve() for target in LINK.findall(index.read_text("utf-8"))}
+    pages = {page for page in PAGES if page not in (index, ROOT / "README.md")}
+    assert pages <= listed, sorted(named(page) for page in pages - listed)
+
+
+def test_the_first_screen_of_the_readme_runs() -> None:
+    """Within its first 60 lines stand code, the command line, and the two make commands."""
+    first = "\n".join((ROOT / "README.md").read_text("utf-8").splitlines()[:60])
+    assert all(part in first for part in ("```python", "$ graysplit rollback", "make demo", "make test"))
+
+
+def test_a_console_block_is_read_as_typed() -> None:
+    """Continued lines are joined, an exit code may stand behind, and what is printed stands below."""
+    block = Block("console", "$ graysplit set a \\\n    20  # exit 6\nwritten\n\n$ graysplit list", 7, run=True)
+    assert list(commands_of(block)) == [
+        Command(("graysplit", "set", "a", "20"), 6, "written\n", 7),
+        Command(("graysplit", "list"), 0, "", 11),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["```python\nraise ValueError\n```", "```console\n$ graysplit show nosuch\n```", "```json\n{,}\n```"],
+    ids=["python", "console", "json"],
+)
+def test_a_page_that_is_wrong_fails(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check itself can fail."""
+    monkeypatch.setattr("tests.docs.pages.ROOT", tmp_path)
+    monkeypatch.setenv("GRAYSPLIT_URL", "memory://")
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    reader = Reader(page, "redis://localhost:1")
+    with pytest.raises((ValueError, AssertionError)):
+        for block in blocks_of(page):
+            reader.follow(block)
+    reader.leave()
+
+
+def anchors(page: Path) -> set[str]:
+    """Give the anchors that a page's headings get."""
+    text = "\n".join(_outside_blocks(page))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(text)}
+
+
+def _outside_blocks(page: Path) -> Iterator[str]:
+    inside = False
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.lstrip().startswith("```"):
+            inside = not inside
+        elif not inside:
+            yield line

@@ -1,0 +1,54 @@
+"""Leases in a following process: they end by themselves, connected or cut off, and are written down once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from graysplit import Control, RefusedError, Router
+from graysplit.stores.memory import MemoryStore
+from tests.router.test_router import NEW
+from tests.support import eventually
+
+
+def test_a_lease_ends_by_itself_and_is_booked_once(store: MemoryStore, make_router: Callable[..., Router]) -> None:
+    """After its time the weight before stands again in every process, with exactly one entry."""
+    routers = [make_router(store) for _ in range(3)]
+    assert all(router.wait_ready(5) for router in routers)
+    control = Control(store)
+    control.set("checkout", 100, for_s=0.6, yes=True)
+    eventually(lambda: all(router.choose("checkout", "anyone") == "new" for router in routers))
+    eventually(lambda: all(router.explain("checkout", NEW).reason == "bucket" for router in routers))
+    eventually(lambda: control.show("checkout").rows[0].asked == "20" and control.history(count=1)[0].cause == "lease over")
+    assert [entry.cause for entry in control.history()].count("lease over") == 1
+    assert routers[0].decide("checkout", NEW).version == "new"
+    assert b"lease:checkout/new" not in store.load().meta.fields
+
+
+def test_only_a_raise_can_be_a_lease(store: MemoryStore) -> None:
+    """A lowering for a time would be a raise by machine: it is refused."""
+    with pytest.raises(RefusedError, match="only a raise"):
+        Control(store).set("checkout", 5, for_s=60)
+
+
+def test_another_weight_ends_the_lease(store: MemoryStore) -> None:
+    """Whoever sets the weight meanwhile, also to the same value, has the last word."""
+    control = Control(store)
+    control.set("checkout", 50, for_s=60)
+    control.set("checkout", 30)
+    assert b"lease:checkout/new" not in store.load().meta.fields
+    control.set("checkout", 50, for_s=60)
+    control.rollback("checkout")
+    assert control.show("checkout").rows[0].effective == "0"
+
+
+def test_a_lease_is_renewed(store: MemoryStore) -> None:
+    """Taken again, it lasts longer and still ends at what stood before it."""
+    control = Control(store)
+    control.set("checkout", 50, for_s=60)
+    first = store.load().meta.fields[b"lease:checkout/new"]
+    control.set("checkout", 50, for_s=600)
+    second = store.load().meta.fields[b"lease:checkout/new"]
+    assert first.split()[2] == second.split()[2] == b"20"
+    assert int(second.split()[1]) > int(first.split()[1])
