@@ -52,8 +52,7 @@ def dump_definition(definition: Definition) -> str:
     """Write a definition as it stands in the store: one line of JSON, its keys in the record's order."""
     record: dict[str, Any] = definition._asdict()  # Any: JSON
     record["versions"] = [
-        {key: value for key, value in version._asdict().items() if value is not None}
-        for version in definition.versions
+        {key: value for key, value in version._asdict().items() if value is not None} for version in definition.versions
     ]
     unsaid = Definition._field_defaults
     kept = {key: value for key, value in record.items() if key not in unsaid or value != unsaid[key]}

@@ -42,9 +42,7 @@ class BadWeightError(BadValueError):
     def __init__(self, text: str) -> None:
         """Keep the text as it was given."""
         self.text = text
-        super().__init__(
-            f"{text!r} is no weight: use 0 to 100 with up to three decimals (20 or 12.5), or preview"
-        )
+        super().__init__(f"{text!r} is no weight: use 0 to 100 with up to three decimals (20 or 12.5), or preview")
 
 
 class BadNameError(BadValueError):

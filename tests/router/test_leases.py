@@ -20,7 +20,9 @@ def test_a_lease_ends_by_itself_and_is_booked_once(store: MemoryStore, make_rout
     control.set("checkout", 100, for_s=0.6, yes=True)
     eventually(lambda: all(router.choose("checkout", "anyone") == "new" for router in routers))
     eventually(lambda: all(router.explain("checkout", NEW).reason == "bucket" for router in routers))
-    eventually(lambda: control.show("checkout").rows[0].asked == "20" and control.history(count=1)[0].cause == "lease over")
+    eventually(
+        lambda: control.show("checkout").rows[0].asked == "20" and control.history(count=1)[0].cause == "lease over"
+    )
     assert [entry.cause for entry in control.history()].count("lease over") == 1
     assert routers[0].decide("checkout", NEW).version == "new"
     assert b"lease:checkout/new" not in store.load().meta.fields

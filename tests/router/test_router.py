@@ -45,9 +45,7 @@ def test_unit_kinds_are_one_unit(router: Router) -> None:
 
 @pytest.mark.parametrize("unit", [None, True, False, 1.5, "", b"", "\ud800", object(), [], float("nan")])
 @pytest.mark.parametrize("weight", [0, 20, 100])
-def test_what_is_no_unit_gets_the_baseline(
-    store: MemoryStore, router: Router, unit: object, weight: int
-) -> None:
+def test_what_is_no_unit_gets_the_baseline(store: MemoryStore, router: Router, unit: object, weight: int) -> None:
     """What is no unit gets the baseline with the reason `no_unit`, also at 100 %."""
     Control(store).set("checkout", weight)
     eventually(lambda: router.decide("checkout", OLD).version == ("new" if weight == 100 else "old"))

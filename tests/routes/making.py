@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graysplit.scope import MISSING, scope_get
 from graysplit.core.bucketing import encode_unit
 from graysplit.core.counting import Counts
 from graysplit.core.decision import Decision
@@ -15,6 +14,7 @@ from graysplit.core.definition import define
 from graysplit.core.snapshot import Standing
 from graysplit.core.state import BASELINE, Mold, State, compile_state
 from graysplit.routes.wrap import Route, Wishes, route
+from graysplit.scope import MISSING, scope_get
 
 Function = Callable[..., Any]
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graysplit.scope import context
 from graysplit.core.bucketing import encode_unit
 from graysplit.core.state import State
 from graysplit.routes import Split
+from graysplit.scope import context
 from tests.routes.making import FakeChooser, a_state, in_threads, read
 from tests.routes.test_routed import HOSTILE
 

@@ -18,12 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graysplit.scope import context
 from graysplit.core.bucketing import encode_unit
 from graysplit.core.counting import Counts
 from graysplit.core.state import Mold, constant_state
 from graysplit.errors import RegistrationError, SignatureMismatchError
 from graysplit.routes.wrap import Wishes, route
+from graysplit.scope import context
 from tests.routes.making import FakeChooser, a_route, a_state, in_threads, read, routed
 
 SENTINEL = object()

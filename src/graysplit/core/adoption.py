@@ -133,7 +133,7 @@ def standing_of(held: Held, split: str, definition: Definition) -> Standing:
     if not zeroed:
         for version in definition.candidates:
             field = field_of(split, version.name)
-            weight = held.lapsed.get(field, held.weights.get(field))
+            weight = held.lapsed[field] if field in held.lapsed else held.weights.get(field)
             if weight is not None:
                 weights[version.name] = weight
     return Standing(split, definition, weights, stops_on(split, held.stops))

@@ -63,9 +63,7 @@ def allocate(claims: Iterable[Claim]) -> tuple[Run, ...]:
                 break
             size = min(left, end - start)
             upwards = claim.place % 2 == 0
-            taken.append(
-                Run(start, start + size, claim.version) if upwards else Run(end - size, end, claim.version)
-            )
+            taken.append(Run(start, start + size, claim.version) if upwards else Run(end - size, end, claim.version))
             left -= size
     return _joined(taken)
 
@@ -78,11 +76,7 @@ def owner(runs: Sequence[Run], bucket: int) -> str | None:
 def moved(before: Sequence[Run], after: Sequence[Run]) -> int:
     """Count the buckets whose owner differs between two layouts."""
     edges = sorted({0, BUCKETS, *(edge for run in (*before, *after) for edge in (run.start, run.end))})
-    return sum(
-        end - start
-        for start, end in pairwise(edges)
-        if owner(before, start) != owner(after, start)
-    )
+    return sum(end - start for start, end in pairwise(edges) if owner(before, start) != owner(after, start))
 
 
 def _free_from(origin: int, upwards: bool, taken: Iterable[Run]) -> list[tuple[int, int]]:  # noqa: FBT001 - anchor()'s pair

@@ -154,7 +154,7 @@ def set_weights(  # noqa: PLR0913 - keyword-only wishes of one verb
     _check_bystanders(written, lifted, done)
     if not yes:
         _check_cost(split, done)
-    taken = {} if until_ms is None else _leases(standing, weights, done, until_ms, leases)
+    taken: Mapping[str, Lease] = {} if until_ms is None else _leases(standing, weights, done, until_ms, leases)
     return change._replace(releases=dict.fromkeys(done.started, release), leases=taken)
 
 

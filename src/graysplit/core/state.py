@@ -307,4 +307,3 @@ def _special(standing: Standing, names: tuple[str, ...], absent: frozenset[str])
     for unit in definition.denied:
         answers[unit.encode()] = (BASELINE, "denied")
     return answers.get
-

@@ -124,9 +124,7 @@ class Keeper:
         self._anew = False
         return frozenset(differing(before.weights, held.weights) | differing(before.stops, held.stops))
 
-    def _unchanged(
-        self, held: Held, load: Load, touched: Collection[str]
-    ) -> Iterator[tuple[str, Definition | None]]:
+    def _unchanged(self, held: Held, load: Load, touched: Collection[str]) -> Iterator[tuple[str, Definition | None]]:
         """Walk the touched splits whose definition stays as it is: nothing need be parsed before they are published."""
         raw = load.splits.fields if load.splits.lost is None else dict[bytes, bytes]()
         seen = held.seen.get("splits", dict[bytes, bytes]())
@@ -134,9 +132,7 @@ class Keeper:
             name for name in touched if raw.get(name.encode()) in (None, seen.get(name.encode()))
         )
 
-    def _adopt_definitions(
-        self, load: Load, touched: frozenset[str], work: Callable[[Iterable[object]], None]
-    ) -> None:
+    def _adopt_definitions(self, load: Load, touched: frozenset[str], work: Callable[[Iterable[object]], None]) -> None:
         held = self.held
         definitions = dict(held.definitions)
         refused = {at: reason for at, reason in held.refused.items() if at[0] == "splits"}

@@ -49,9 +49,7 @@ class Router:
         self._table: dict[str, State] = {}
         self._engine = Engine(clock)
         self._engine.board.readers.append(self._read_table)
-        self.configure(
-            url, namespace=namespace, off=off, off_file=off_file, cache_dir=cache_dir, bootstrap=bootstrap
-        )
+        self.configure(url, namespace=namespace, off=off, off_file=off_file, cache_dir=cache_dir, bootstrap=bootstrap)
 
     # Decisions
 

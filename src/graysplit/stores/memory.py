@@ -271,7 +271,7 @@ class MemoryFeed:
 
     def __init__(self, space: _Space, submit: Callable[[Submission], Written]) -> None:
         """Begin without having read anything."""
-        self.submit = submit
+        self._submit = submit
         self._space = space
         self._seen = -1
 
@@ -313,6 +313,10 @@ class MemoryFeed:
                 text = stop_text(why=why, who=BRAKE, at_ms=space.now_ms(), change=new_id(), release=release)
                 space.put("stops", field, text)
             return allowed is not False
+
+    def submit(self, submission: Submission) -> Written:
+        """Write a change as the store does."""
+        return self._submit(submission)
 
     def leave(self, boot: str) -> None:
         """Say goodbye: the process leaves the count."""
