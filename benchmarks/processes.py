@@ -47,8 +47,9 @@ def companion(module: str, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def surroundings(more: Mapping[str, str] | None) -> dict[str, str]:
-    """Give the environment of a program: ours, without what would steer graysplit."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GRAYSPLIT_", "COV_"))}
+    """Give the environment of a program: ours, without what would steer graysplit or keep bytecode from being kept."""
+    unwanted = ("GRAYSPLIT_", "COV_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return {**kept, **(more or {})}
 
 

@@ -109,7 +109,7 @@ REASONS: Final = {
     "no_unit": ("baseline", "the unit is none: `None`, `\"\"`, a bool, a float, text with lone surrogates; or finding it raised"),
     "version_absent": ("baseline", "the version chosen is not registered in this process"),
     "unknown_split": ("baseline", "the store has no such split"),
-    "not_ready": ("baseline", "nothing is loaded yet, or the router is closed"),
+    "not_ready": ("baseline", "nothing is loaded: the store has not answered yet, or holds nothing; or the router is closed"),
     "not_configured": ("baseline", "no store is set"),
     "stale": ("baseline", "the store has not been heard for `max_stale` and the split says `when_stale: baseline`"),
     "error": ("baseline", "something inside graysplit failed; the log says what"),

@@ -21,7 +21,9 @@ def test_is_read_as_written_and_never_ends_higher(at: Weight, until: int, then: 
     assert read.then == (at if rises(at, then) else then)
 
 
-@pytest.mark.parametrize("text", ["", "20", "20 x 5", "20 -1 5", "20 1 5 6", "101 1 5", "20 ١ 5", "20  1 5", "nan 1 5"])
+@pytest.mark.parametrize(
+    "text", ["", "20", "20 x 5", "20 -1 5", "20 1 5 6", "101 1 5", "20 \u0661 5", "20  1 5", "nan 1 5"]
+)
 def test_what_is_no_lease_is_none(text: str) -> None:
     """Garbage is no lease, and raises nothing."""
     assert parse_lease(text) is None

