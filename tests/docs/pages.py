@@ -168,6 +168,8 @@ def _answered(answer: object) -> list[str]:
         return ["OK" if answer is True else str(answer)]
     if isinstance(answer, int):
         return [f"(integer) {answer}"]
+    if answer == b"OK":
+        return ["OK"]
     if isinstance(answer, bytes):
         return ['"' + answer.decode().replace("\\", "\\\\").replace('"', '\\"') + '"']
     items = [part for pair in answer.items() for part in pair] if isinstance(answer, dict) else list(answer)  # type: ignore[call-overload]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 # A child uses the inherited snapshot while its parent's last contact is younger than this.
 FRESH_S: Final = 2.0
+GOODBYE_S: Final = 0.5
 
 
 class Known(NamedTuple):
@@ -144,7 +147,7 @@ class Engine:
             self.board.inherit(known.held, fresh=known.fresh)
         if known.fresh:
             self._follower.ready.set()
-        self._hook_forks()
+        self._hook_life()
         if store is not None or settings.off_file is not None:
             self._follower.start()
 
@@ -174,25 +177,40 @@ class Engine:
 
         return read_bootstrap(Path(path))
 
-    def _hook_forks(self) -> None:
-        """Publish restart states in forked children; once, and without keeping this router alive."""
-        if self._hooked or not hasattr(os, "register_at_fork"):
+    def _hook_life(self) -> None:
+        """Publish restart states in forked children, and say goodbye at exit; once, without keeping this alive."""
+        if self._hooked:
             return
         self._hooked = True
-        alive = weakref.WeakMethod(self._after_fork)
+        atexit.register(_weakly(self._say_goodbye))
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_weakly(self._after_fork))
 
-        def in_child() -> None:
-            after_fork = alive()
-            if after_fork is not None:
-                after_fork()
+    def _say_goodbye(self) -> None:
+        """Leave the fleet, or every deployment would leave processes that count as silent for ten minutes.
 
-        os.register_at_fork(after_in_child=in_child)
+        Decisions stay as they are for whatever else still ends; Redis gone costs half a second at most.
+        """
+        if self._follower is not None:
+            self._follower.stop(GOODBYE_S)
 
     def _after_fork(self) -> None:
         """Only publish: no lock is taken, no thread started. The next decision in this child wakes the router."""
         self._starting = Lock()
         if self.board.phase not in ("asleep", "closed"):
             self.board.after_fork()
+
+
+def _weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """Give a function that calls a method as long as its object lives."""
+    alive = weakref.WeakMethod(method)
+
+    def call() -> None:
+        found = alive()
+        if found is not None:
+            found()
+
+    return call
 
 
 def _parse_definition() -> Parse:
