@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from graysplit.core.bucketing import HASHES, threshold
 from graysplit.core.counting import Counts
 from graysplit.core.snapshot import Standing
-from graysplit.core.state import NEAR, Mold, State, compile_state, names_of
+from graysplit.core.state import NEAR, Mold, State, compile_state, names_of, unpinned
 from graysplit.core.weights import PREVIEW
 from tests.strategies import plain, standings
 
@@ -104,3 +104,18 @@ def test_the_quick_table_never_contradicts_the_bounds(standing: Standing, drawn:
         assert state.near[hashed >> NEAR] in (-1, bisect_right(state.runs, hashed))
     assert len(state.near) == HASHES >> NEAR
     assert state.near.count(-1) <= len(state.runs)
+
+
+@settings(max_examples=60)
+@given(standings(), st.text(min_size=1, max_size=8))
+def test_what_no_pin_can_name_is_answered_by_one_look(standing: Standing, unit: str) -> None:
+    """The short way past the pins gives nothing, or what the ladder gives."""
+    state = state_of(standing)
+    try:
+        owner = unpinned(state, unit)
+    except UnicodeEncodeError:
+        return
+    if owner is not None:
+        assert (owner.number, owner.decision.reason) == state.pick(unit.encode())
+    if unit in standing.definition.pins or unit in standing.definition.denied:
+        assert owner is None

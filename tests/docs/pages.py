@@ -145,7 +145,7 @@ class Reader:
             with redirect_stdout(io.StringIO()) as out, redirect_stderr(out):
                 code = graysplit_command(words)
             return code, out.getvalue()
-        assert program == "redis-cli", f"line {command.line}: a console block runs graysplit and redis-cli, nothing else"
+        assert program == "redis-cli", f"line {command.line}: only graysplit and redis-cli are run, not {program}"
         return self._raw(words)
 
     def _raw(self, words: list[str]) -> tuple[int, str]:
@@ -164,7 +164,7 @@ _LOOKING: Final = ("list", "show", "history", "fleet", "doctor", "wait")
 def _answered(answer: object) -> list[str]:
     if answer is None:
         return ["(nil)"]
-    if isinstance(answer, bool) or isinstance(answer, str):
+    if isinstance(answer, (bool, str)):
         return ["OK" if answer is True else str(answer)]
     if isinstance(answer, int):
         return [f"(integer) {answer}"]

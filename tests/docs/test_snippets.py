@@ -23,14 +23,18 @@ def named(page: Path) -> str:
 
 
 @pytest.fixture
-def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+def reader(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    server: embedded.Server,  # shared by all tests, and asked for here to be skipped where there is none
+) -> Iterator[Reader]:
     """Give a reader of a page, with a server that nobody else uses, as the environment says."""
     for name in ("NAMESPACE", "OFF", "OFF_FILE", "CACHE_DIR", "BOOTSTRAP"):
         monkeypatch.delenv(f"GRAYSPLIT_{name}", raising=False)
-    with embedded.server() as server:
-        monkeypatch.setenv("GRAYSPLIT_URL", server.url)
+    with embedded.server() as own:
+        monkeypatch.setenv("GRAYSPLIT_URL", own.url)
         monkeypatch.setenv("GRAYSPLIT_ACTOR", "ada@laptop")
-        found = Reader(request.node.callspec.params["page"], server.url)
+        found = Reader(request.node.callspec.params["page"], own.url)
         yield found
         found.leave()
 
@@ -99,9 +103,9 @@ def test_a_page_that_is_wrong_fails(text: str, tmp_path: Path, monkeypatch: pyte
     page = tmp_path / "page.md"
     page.write_text(text)
     reader = Reader(page, "redis://localhost:1")
+    (block,) = blocks_of(page)
     with pytest.raises((ValueError, AssertionError)):
-        for block in blocks_of(page):
-            reader.follow(block)
+        reader.follow(block)
     reader.leave()
 
 

@@ -36,6 +36,8 @@ class Arm(NamedTuple):
     decision: Decision
 
 
+# What a decision among several candidates reads of an arm: count, name, decision; a plain tuple for the same reason.
+End: TypeAlias = "tuple[count[int], str, Decision]"
 # What a routed call off the two straight lines reads: a version's index, count and function, and whether its failure
 # and its end are counted (not where it stands in for an absent one). A plain tuple: it unpacks five times faster.
 Lane: TypeAlias = "tuple[int, count[int], Version, bool]"
@@ -55,6 +57,7 @@ class State:
         "d_new",
         "d_old",
         "e_new",
+        "ends",
         "f_new",
         "f_old",
         "key",
@@ -65,6 +68,7 @@ class State:
         "near",
         "new",
         "old",
+        "pinned",
         "revision",
         "runs",
         "seed",
@@ -92,11 +96,13 @@ class State:
     revision: int
     stale: bool
     special: Special | None  # asked before the hash, where the split uses more than a percentage
+    pinned: frozenset[int] | None  # hashes of pinned and denied units, where pins are all that `special` knows
     constant: str | None  # the reason for which every call gets the baseline
     asleep: bool  # whether the next call must wake the router
     key: object  # under which a request keeps its choice; replaced by any lowering to zero
     runs: Sequence[int] | None  # the hashes at which the owner changes; None: one threshold says it all
     arms: Sequence[Arm]  # the owners between them
+    ends: Sequence[End]  # what of each arm the hot path reads
     near: Sequence[int]  # by the top bits of a hash: the arm's place, or -1 where the owner changes and bisect decides
     calls: Sequence[Version | None]  # the registered functions, by index
     lane_of: Sequence[int]  # beside `arms`: where in `lanes` a routed call finds the owner
@@ -132,6 +138,24 @@ class Mold(NamedTuple):
     stale: bool = False
 
 
+def unpinned(state: State, unit: object) -> Arm | None:
+    """Give the owner of a unit that no pin can name, by one look at its hash; None where the ladder must be climbed.
+
+    Outside any context only. Raises whatever an unusable unit raises; nothing is counted.
+    """
+    if state.pinned is None or state.runs is None:
+        return None
+    cls = type(unit)
+    hashed = hash32(
+        (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
+        state.seed,
+    )
+    if hashed in state.pinned:
+        return None
+    near = state.near[hashed >> NEAR]
+    return state.arms[near if near >= 0 else bisect_right(state.runs, hashed)]
+
+
 def names_of(standing: Standing) -> tuple[str, ...]:
     """Give the version names in the order of their indexes: the baseline, then candidates by place."""
     definition = standing.definition
@@ -145,7 +169,7 @@ def compile_state(standing: Standing, mold: Mold) -> State:
     state.seed = standing.definition.seed
     absent = frozenset(names) - mold.present if mold.present is not None else frozenset[str]()
     _lay_out(state, standing, absent)
-    state.special = _special(standing, names, absent)
+    _pin(state, standing, absent)
     state.limit = standing.definition.stale_limit
     state.weights = (0, *(0 if name in absent else standing.effective(name) for name in names[1:]))
     return state
@@ -168,7 +192,7 @@ def recount(state: State, counts: Counts) -> State:
     copy.counts = counts
     copy.c_old, copy.c_new = counts.started[BASELINE].count, counts.started[1].count
     copy.e_new = counts.finished[1].count
-    copy.arms = tuple(_counted(arm, counts) for arm in state.arms)
+    _set_arms(copy, [_counted(arm, counts) for arm in state.arms])
     copy.lane_of, copy.lanes = _lanes(copy)
     return copy
 
@@ -178,7 +202,7 @@ def aged(state: State) -> State:
     copy = recount(state, state.counts)
     copy.stale = True
     copy.d_old, copy.d_new = state.d_old._replace(stale=True), state.d_new._replace(stale=True)
-    copy.arms = tuple(arm._replace(decision=arm.decision._replace(stale=True)) for arm in state.arms)
+    _set_arms(copy, [arm._replace(decision=arm.decision._replace(stale=True)) for arm in state.arms])
     return copy
 
 
@@ -189,6 +213,11 @@ def with_baseline(state: State, function: Version) -> State:
     copy.f_old, copy.f_new = copy.calls[BASELINE], copy.calls[1]
     copy.lane_of, copy.lanes = _lanes(copy)
     return copy
+
+
+def _set_arms(state: State, arms: Sequence[Arm]) -> None:
+    state.arms = tuple(arms)
+    state.ends = tuple((arm.counter, arm.name, arm.decision) for arm in arms)
 
 
 def _counted(arm: Arm, counts: Counts) -> Arm:
@@ -207,10 +236,10 @@ def _blank(split: str, names: tuple[str, ...], mold: Mold) -> State:
     state.stale = mold.stale
     state.calls = tuple(mold.calls.get(name) for name in names)
     state.seed = state.threshold = 0
-    state.special = state.constant = state.runs = None
+    state.special = state.pinned = state.constant = state.runs = None
     state.asleep = False
     state.limit = None
-    state.arms = state.near = ()
+    state.arms = state.ends = state.near = ()
     state.lane_of, state.lanes = _lanes(state)
     state.weights = (0,) * len(names)
     _name_sides(state, BASELINE, 1, "baseline")
@@ -240,7 +269,9 @@ def _lay_out(state: State, standing: Standing, absent: frozenset[str]) -> None:
         return
     _name_sides(state, BASELINE, 1, "bucket")
     first = runs[0]
-    if len(runs) == 1 and first.start == 0 and first.version == state.names[1] and not absent:
+    # With pins the owner is looked up in the runs: `unpinned` tells its story once for all.
+    plain = not absent and not _has_pins(standing)
+    if plain and len(runs) == 1 and first.start == 0 and first.version == state.names[1]:
         state.threshold = threshold(first.end)
         return
     bounds: list[int] = []
@@ -251,7 +282,7 @@ def _lay_out(state: State, standing: Standing, absent: frozenset[str]) -> None:
         bounds += (threshold(run.start), threshold(run.end))
         arms += (arm, _arm(state, BASELINE, "bucket"))
     state.runs = tuple(bounds)
-    state.arms = tuple(arms)
+    _set_arms(state, arms)
     state.near = _near(bounds)
     state.lane_of, state.lanes = _lanes(state)
 
@@ -291,13 +322,17 @@ def _all_zero(standing: Standing) -> bool:
     return all(standing.effective(version.name) == 0 for version in standing.definition.candidates)
 
 
-def _special(standing: Standing, names: tuple[str, ...], absent: frozenset[str]) -> Special | None:
-    """Compile the rungs above the bucket that this split uses, or None where it uses none."""
-    definition = standing.definition
-    if not definition.pins and not definition.denied:
-        return None
+def _has_pins(standing: Standing) -> bool:
+    return bool(standing.definition.pins or standing.definition.denied)
+
+
+def _pin(state: State, standing: Standing, absent: frozenset[str]) -> None:
+    """Set what the rungs above the bucket need, where this split uses them."""
+    definition, names = standing.definition, state.names
+    if not _has_pins(standing):
+        return
     if _all_zero(standing) and any(standing.stop_on(version.name) for version in definition.candidates):
-        return None  # the rung `stopped` answers before any pin
+        return  # the rung `stopped` answers before any pin
     answers: dict[bytes, tuple[int, str]] = {}
     for unit, version in definition.pins.items():
         if version != definition.baseline and standing.effective(version) == 0:
@@ -306,4 +341,5 @@ def _special(standing: Standing, names: tuple[str, ...], absent: frozenset[str])
         answers[unit.encode()] = found
     for unit in definition.denied:
         answers[unit.encode()] = (BASELINE, "denied")
-    return answers.get
+    state.special = answers.get
+    state.pinned = frozenset(hash32(unit, state.seed) for unit in answers)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast, 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import Decision
-from graysplit.core.state import NEAR, State, Version
+from graysplit.core.state import NEAR, State, Version, unpinned
 from graysplit.errors import ConfigurationError
 from graysplit.router.engine import Engine
 from graysplit.router.explanation import Explanation, Status
@@ -53,7 +53,7 @@ class Router:
 
     # Decisions
 
-    def choose(
+    def choose(  # noqa: PLR0911 - one story, told without calls between
         self,
         split: str,
         unit: object = MISSING,
@@ -63,9 +63,8 @@ class Router:
         try:
             s = self._table[split]
             if s.special is None:
-                scope = scope_get()
-                if scope is None:
-                    cls = unit.__class__  # an int left to `except` costs 25 times as much
+                if (scope := scope_get()) is None:
+                    cls = type(unit)  # an int left to `except` costs 25 times as much
                     hashed = hash32(
                         (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
                         s.seed,
@@ -77,9 +76,9 @@ class Router:
                         next(s.c_old)
                         return s.old
                     near = s.near[hashed >> NEAR]
-                    arm = s.arms[near if near >= 0 else bisect_right(s.runs, hashed)]
-                    next(arm.counter)
-                    return arm.name
+                    counter, name, _ = s.ends[near if near >= 0 else bisect_right(s.runs, hashed)]
+                    next(counter)
+                    return name
                 kept, index = scope[s.key]
                 if kept == unit:
                     if index == 1:
@@ -88,6 +87,9 @@ class Router:
                     if index == 0:
                         next(s.c_old)
                         return s.old
+            elif s.pinned is not None and scope_get() is None and (owner := unpinned(s, unit)) is not None:
+                next(owner.counter)
+                return owner.name
         except Exception:  # noqa: BLE001, S110 - everything that can raise stands before the count
             pass
         return self._ask(split, unit).version
@@ -102,7 +104,7 @@ class Router:
         try:
             s = self._table[split]
             if s.special is None and scope_get() is None:
-                cls = unit.__class__
+                cls = type(unit)
                 hashed = hash32(
                     (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
                     s.seed,
@@ -114,9 +116,9 @@ class Router:
                     next(s.c_old)
                     return s.d_old
                 near = s.near[hashed >> NEAR]
-                arm = s.arms[near if near >= 0 else bisect_right(s.runs, hashed)]
-                next(arm.counter)
-                return arm.decision
+                counter, _, decision = s.ends[near if near >= 0 else bisect_right(s.runs, hashed)]
+                next(counter)
+                return decision
         except Exception:  # noqa: BLE001, S110 - everything that can raise stands before the count
             pass
         return self._ask(split, unit)

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import Decision
-from graysplit.core.state import State
+from graysplit.core.state import NEAR, State, unpinned
 from graysplit.routes import outcome
 from graysplit.routes.port import Chooser
 from graysplit.scope import MISSING, scope_get
@@ -43,31 +43,33 @@ class Split(Generic[V_co]):
     def choose(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
         """Give the version's name for a unit, the context's unless given; counted as an exposure."""
         s = self._state
-        if s.special is None:
-            scope = scope_get()
-            try:
-                if scope is None:
-                    cls = unit.__class__  # an int left to `except` costs 25 times as much
-                    h = hash32(
-                        (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
-                        s.seed,
-                    )
-                    if h < s.threshold:
-                        next(s.c_new)
-                        return s.new  # type: ignore[return-value] # the names that the maker was given
-                    if s.runs is None:
-                        next(s.c_old)
-                        return s.old  # type: ignore[return-value]
-                    k = s.near[h >> 25]
-                    arm = s.arms[k if k >= 0 else bisect_right(s.runs, h)]
-                    next(arm[2])
-                    return arm[1]  # type: ignore[return-value]
-                kept, index = scope[s.key]
+        try:
+            if s.special is None and scope_get() is None:
+                cls = type(unit)  # an int left to `except` costs 25 times as much
+                h = hash32(
+                    (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
+                    s.seed,
+                )
+                if h < s.threshold:
+                    next(s.c_new)
+                    return s.new  # type: ignore[return-value] # the names that the maker was given
+                if s.runs is None:
+                    next(s.c_old)
+                    return s.old  # type: ignore[return-value]
+                k = s.near[h >> NEAR]
+                counter, name, _ = s.ends[k if k >= 0 else bisect_right(s.runs, h)]
+                next(counter)
+                return name  # type: ignore[return-value]
+            if s.special is None:
+                kept, index = scope_get()[s.key]  # type: ignore[index] # one is open
                 if kept == unit:
                     next(s.counts.started[index].count)
                     return s.names[index]  # type: ignore[return-value]
-            except Exception:  # noqa: BLE001, S110 - law 5: the slow path answers
-                pass
+            elif s.pinned is not None and scope_get() is None and (owner := unpinned(s, unit)) is not None:
+                next(owner.counter)
+                return owner.name  # type: ignore[return-value]
+        except Exception:  # noqa: BLE001, S110 - law 5: the slow path answers
+            pass
         return cast("V_co", self._chooser.resolve(s, unit, attributes)[2].version)
 
     def decide(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Decision:
@@ -75,7 +77,7 @@ class Split(Generic[V_co]):
         s = self._state
         if s.special is None and scope_get() is None:
             try:
-                cls = unit.__class__
+                cls = type(unit)
                 h = hash32(
                     (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
                     s.seed,
@@ -86,10 +88,10 @@ class Split(Generic[V_co]):
                 if s.runs is None:
                     next(s.c_old)
                     return s.d_old
-                k = s.near[h >> 25]
-                arm = s.arms[k if k >= 0 else bisect_right(s.runs, h)]
-                next(arm[2])
-                return arm[3]
+                k = s.near[h >> NEAR]
+                counter, _, decision = s.ends[k if k >= 0 else bisect_right(s.runs, h)]
+                next(counter)
+                return decision
             except Exception:  # noqa: BLE001, S110 - law 5: the slow path answers
                 pass
         return self._chooser.resolve(s, unit, attributes)[2]
@@ -106,8 +108,7 @@ class Split(Generic[V_co]):
         return self._chooser.resolve(self._state, unit, attributes)
 
     def swap(self, state: State) -> None:
-        """Read another state from now on; the router calls it, nobody else."""
-        """Let questions asked from now on read another state."""
+        """Let questions asked from now on read another state; the router calls it, nobody else."""
         self._state = state
 
 
