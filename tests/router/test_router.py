@@ -321,3 +321,20 @@ def test_importing_does_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["[]", "1"]
+
+
+def test_break_glass_shows_in_the_receipts(store: MemoryStore, make_router: MakeRouter, tmp_path: Path) -> None:
+    """Whoever looks at the fleet sees at once that a process is switched off, and why its weight is zero."""
+    path = tmp_path / "off"
+    router = make_router(store, off_file=str(path))
+    assert router.wait_ready(5)
+    path.write_text("checkout", encoding="utf-8")
+
+    def effect() -> tuple[str, str]:
+        [process] = store.fleet().live
+        found = process.receipt.effects["checkout/new"]
+        return found.weight, found.why
+
+    eventually(lambda: effect() == ("0", "off"))
+    path.unlink()
+    eventually(lambda: effect() == ("20", ""))

@@ -51,7 +51,7 @@ def show_json(view: SplitView, namespace: str) -> dict[str, object]:
 
 def fleet_json(fleet: Fleet) -> dict[str, object]:
     """Give the processes with all they say."""
-    silent = set(fleet.silent)
+    silent = {process.boot for process in fleet.silent}
     return {
         "live": len(fleet.live),
         "silent": len(silent),
@@ -59,7 +59,7 @@ def fleet_json(fleet: Fleet) -> dict[str, object]:
             {
                 "process": process.label,
                 "boot": process.boot,
-                "state": "silent" if process in silent else "live",
+                "state": "silent" if process.boot in silent else "live",
                 "seen_ms_ago": fleet.now_ms - process.seen_ms,
                 "library": process.library,
                 "mode": process.receipt.mode,

@@ -9,7 +9,7 @@ from graysplit.control.reading import Reading
 from graysplit.core.adoption import text
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet, Process
-from graysplit.core.record import SENTINEL, Entry
+from graysplit.core.record import SENTINEL, Entry, is_new
 from graysplit.core.snapshot import Standing
 from graysplit.core.weights import field_of, format_weight
 
@@ -129,7 +129,7 @@ def rows_of(reading: Reading, fleet: Fleet, standing: Standing) -> Iterable[Row]
 def empty(reading: Reading) -> bool:
     """Say whether nothing was ever written to the namespace."""
     load = reading.load
-    return all(key.fault is None and not key.fields for key in (load.weights, load.stops, load.splits, load.meta))
+    return is_new(load.weights, load.stops, load.splits, load.meta)
 
 
 def export(namespace: str, reading: Reading) -> Mapping[str, object]:

@@ -215,7 +215,7 @@ def _parsed(parse: Parse, name: str, raw: bytes) -> Definition | None:
 
 
 def lost_keys(load: Load) -> dict[str, str]:
-    """Give the keys that do not count as an answer, with the reason."""
+    """Give the keys that do not count as an answer, each with the reason."""
     keys = {"weights": load.weights, "stops": load.stops, "splits": load.splits, "meta": load.meta}
     return {name: key.lost for name, key in keys.items() if key.lost is not None}
 

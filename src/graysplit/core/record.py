@@ -25,6 +25,13 @@ class Key(NamedTuple):
         return None
 
 
+def is_new(weights: Key, stops: Key, splits: Key, meta: Key) -> bool:
+    """Say whether a namespace was never used: it may hold what somebody lowered before there was anything."""
+    keys = (weights, stops, splits, meta)
+    unmarked = all(key.fault is None and SENTINEL not in key.fields for key in keys)
+    return unmarked and not splits.fields and not meta.fields
+
+
 class Entry(NamedTuple):
     """One entry of the history. `before` and `after` hold the raw values of every field that changed."""
 

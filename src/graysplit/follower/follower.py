@@ -71,6 +71,7 @@ class Follower:
         self._tell_again = 0.0
         self._mute = ""  # why the server takes no heartbeat
         self._loaded = False  # whether the present connection has been read from
+        self._beat_at = 0.0
         self._book_at: float | None = None
         self._server_ms: float | None = None  # the server's time at boot time zero
         self._thread: Thread | None = None
@@ -110,10 +111,11 @@ class Follower:
         try:
             self._report(feed, about=True)  # registered before loading: whoever waits for receipts counts this process
             self._read(feed, whole=True)
-            full, beat = clock.monotonic() + jittered(FULL_READ_S), clock.monotonic() + BEAT_S
+            full = clock.monotonic() + jittered(FULL_READ_S)
+            self._beat_at = clock.monotonic() + BEAT_S
             self._book_soon()
             while not self._stopping.is_set():
-                signalled = feed.wait(max(0.0, min(TURN_S, beat - clock.monotonic())))
+                signalled = feed.wait(max(0.0, min(TURN_S, self._beat_at - clock.monotonic())))
                 self._audience.contact(Contact(feed.mode, clock.monotonic(), self._mute))
                 self._turn()
                 now = clock.monotonic()
@@ -121,10 +123,10 @@ class Follower:
                     partial = not self._read(feed, whole=now >= full)
                     soon = now + (SOON_S * chance() if partial else jittered(FULL_READ_S))
                     full = min(full, soon) if now < full else soon
-                    beat = now + BEAT_S
-                elif now >= beat:
+                    self._beat_at = now + BEAT_S
+                elif now >= self._beat_at:
                     self._report(feed, about=False)
-                    beat = now + BEAT_S
+                    self._beat_at = now + BEAT_S
                 self._book_if_due(feed)
             self._leave(feed)
         finally:
@@ -248,6 +250,8 @@ class Follower:
             names = ", ".join(sorted(self._glass.names)) or "nothing"
             self._events.warning(f"off {names}", f"break-glass: switched off now: {names}")
             self._audience.refresh()
+            self._remember(self.keeper.held.weights)  # any of them may show another effect now
+            self._beat_at = 0.0
 
     def _lose(self, reason: str) -> None:
         self._events.warning("contact", f"lost contact with the store: {reason}. The last state stands.")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from graysplit.core.record import SENTINEL, Entry, Key
+from graysplit.core.record import SENTINEL, Entry, Key, is_new
 from graysplit.core.weights import split_of
 from graysplit.errors import ConflictError, RefusedError, StoreCorruptError
 from graysplit.stores.port import RAISE_WINDOW_MS, Expect, Submission
@@ -45,7 +45,7 @@ class Edit(NamedTuple):
 
 def judge(submission: Submission, keys: Mapping[str, Key], now_ms: int) -> bool:
     """Raise unless the submission may be written; True where the namespace is new and its keys are to be made."""
-    fresh = _is_fresh(keys)
+    fresh = is_new(*(keys[name] for name in HASHES))
     if not fresh:
         for name in HASHES:
             reason = keys[name].lost
@@ -60,12 +60,6 @@ def judge(submission: Submission, keys: Mapping[str, Key], now_ms: int) -> bool:
     if submission.raises and abs(now_ms - submission.read_at_ms) > RAISE_WINDOW_MS:
         raise late(submission, now_ms)
     return fresh
-
-
-def _is_fresh(keys: Mapping[str, Key]) -> bool:
-    """Say whether a namespace is new: it may hold what somebody lowered before there was anything."""
-    unmarked = all(keys[name].fault is None and SENTINEL not in keys[name].fields for name in HASHES)
-    return unmarked and not keys["splits"].fields and not keys["meta"].fields
 
 
 def corrupt(key: str, reason: str) -> StoreCorruptError:
