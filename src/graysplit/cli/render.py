@@ -113,8 +113,8 @@ def fleet_lines(fleet: Fleet) -> list[str]:
 
 def explain_lines(found: Explained) -> list[str]:
     """Give the ladder from the top to the rung that answered."""
-    bucket = "" if found.bucket is None else f", bucket {found.bucket}"
-    lines = [f"{found.split}: {found.version} ({found.reason}{bucket}, revision {found.revision})"]
+    bucket = "" if found.bucket is None else f", hashed to {found.bucket}"
+    lines = [f"{found.split}: {found.version} (by {found.reason}{bucket}, revision {found.revision})"]
     for step in found.ladder:
         mark = f"-> {step.version}" if step.version is not None else "passed"
         lines.append(f"  {step.reason:9} {mark:12} {step.asked}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -392,10 +393,11 @@ class Control:
 
     def _check_readable(self, reading: Reading, split: str) -> None:
         if split in reading.unread:
+            reason = re.sub(r"^split '[^']*'[:,] ", "", reading.unread[split])
             raise BadDefinitionError(
                 split,
                 "",
-                f"{reading.unread[split]}. Going back needs no definition: graysplit rollback {split}; "
+                f"{reason}. Going back needs no definition: graysplit rollback {split}; "
                 f"to begin anew: graysplit delete {split}",
             )
 
