@@ -1,7 +1,8 @@
-"""Wait for a condition instead of sleeping. The only place in the tests where time is let pass."""
+"""What all tests share: waiting for a condition instead of sleeping, and children that are not measured."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -28,6 +29,11 @@ def eventually(predicate: Callable[[], T], within: float = 5.0, *, message: str 
             raise AssertionError(_report(predicate, within, message, answer, doubt)) from doubt
         time.sleep(pause)  # noqa: TID251 - the one place that waits for all others
         pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+def bare_environment() -> dict[str, str]:
+    """Give the environment for a child that shows what it loads: coverage would load modules of its own into it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("COV_CORE_", "COVERAGE_"))}
 
 
 def _ask(predicate: Callable[[], T]) -> tuple[T | None, AssertionError | None]:

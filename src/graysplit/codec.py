@@ -15,7 +15,16 @@ from typing import Annotated, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from graysplit.core.adoption import Held, adopt_brakes, adopt_definitions, settle, standing_of, text
+from graysplit.core.adoption import (
+    Held,
+    adopt_brakes,
+    adopt_definitions,
+    changed_definitions,
+    judge_definition,
+    note_definitions,
+    standing_of,
+    text,
+)
 from graysplit.core.definition import OBJECT, Definition, candidate, check_definition, define
 from graysplit.core.lease import lapsed
 from graysplit.core.record import Load
@@ -67,14 +76,9 @@ def tombstone(change_id: str) -> str:
 def read_held(load: Load) -> Held:
     """Read everything a store holds, as a process would that starts now."""
     held, _ = adopt_brakes(Held(), load)
-    definitions: dict[str, bytes] = {}
-    refused: dict[tuple[str, str], str] = {}
-    for found in adopt_definitions(held, load, parse_definition):
-        if found.raw is not None:
-            definitions[found.split] = found.raw
-        elif found.reason is not None:
-            refused["splits", found.split] = found.reason
-    return settle(held, load, definitions, refused)
+    changed = changed_definitions(held, load)
+    held = note_definitions(held, load)
+    return adopt_definitions(held, (judge_definition(name, raw, parse_definition) for name, raw in changed.items()))
 
 
 def read_snapshot(load: Load, only: Collection[str] | None = None) -> tuple[Snapshot, dict[str, str]]:

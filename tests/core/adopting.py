@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from graysplit.core.adoption import Held, adopt_brakes, adopt_definitions, settle
+from graysplit.core.adoption import (
+    Held,
+    adopt_brakes,
+    adopt_definitions,
+    changed_definitions,
+    judge_definition,
+    note_definitions,
+)
 from graysplit.core.definition import Definition, define
 from graysplit.core.record import Key, Load
 from graysplit.errors import BadDefinitionError
@@ -35,17 +42,9 @@ def load(
 def adopt(held: Held, reading: Load) -> Held:
     """Adopt a whole reading as a follower does, all in one go."""
     braked, _ = adopt_brakes(held, reading)
-    definitions = dict(held.definitions)
-    refused = {at: reason for at, reason in held.refused.items() if at[0] == "splits"}
-    for found in adopt_definitions(braked, reading, parse):
-        refused.pop(("splits", found.split), None)
-        if found.reason is not None:
-            refused["splits", found.split] = found.reason
-        elif found.raw is None:
-            definitions.pop(found.split, None)
-        else:
-            definitions[found.split] = found.raw
-    return settle(braked, reading, definitions, refused)
+    changed = changed_definitions(braked, reading)
+    noted = note_definitions(braked, reading)
+    return adopt_definitions(noted, [judge_definition(split, raw, parse) for split, raw in changed.items()])
 
 
 def _key(fields: Mapping[str, str | bytes] | None) -> Key:

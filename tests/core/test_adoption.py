@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from graysplit.core.adoption import Found, Held, adopt_brakes, adopt_definitions, differing, unknown_fields
+from graysplit.core.adoption import (
+    Found,
+    Held,
+    adopt_brakes,
+    changed_definitions,
+    differing,
+    judge_definition,
+    unknown_fields,
+)
 from graysplit.core.record import Key
 from tests.core.adopting import BETTER, GOOD, TOMBSTONE, adopt, load, parse
 
@@ -23,36 +31,31 @@ def test_an_equal_reading_touches_nothing() -> None:
     assert again.stops is held.stops
 
 
-def test_only_changed_definitions_are_parsed() -> None:
-    """Bytes seen before are not looked at again, good or bad."""
-    held = adopt(Held(), load(splits={"a": GOOD, "b": GOOD, "c": b"bad"}))
-    asked: list[str] = []
-
-    def watched(split: str, raw: bytes) -> object:
-        asked.append(split)
-        return parse(split, raw)
-
-    found = list(adopt_definitions(held, load(splits={"a": GOOD, "b": BETTER, "c": b"bad"}), watched))  # type: ignore[arg-type]
-    assert asked == ["b"]
-    assert [(one.split, one.raw) for one in found] == [("b", BETTER)]
-
-
-def test_those_named_first_come_first() -> None:
-    """A split whose weights changed does not wait behind the others, and none comes twice."""
-    names = [f"s{n}" for n in range(6)]
-    found = adopt_definitions(Held(), load(splits=dict.fromkeys(names, GOOD)), parse, first=("s4", "s2", "gone"))
-    order = [one.split for one in found]
-    assert order[:2] == ["s4", "s2"]
-    assert sorted(set(order)) == names
+def test_only_changed_definitions_are_looked_at() -> None:
+    """Bytes seen before are not looked at again, good or bad; one that is gone is."""
+    held = adopt(Held(), load(splits={"a": GOOD, "b": GOOD, "c": b"bad", "d": GOOD}))
+    assert changed_definitions(held, load(splits={"a": GOOD, "b": BETTER, "c": b"bad"})) == {"b": BETTER, "d": None}
+    assert changed_definitions(held, load(splits={"b": BETTER})._replace(whole=False)) == {"b": BETTER}
+    assert changed_definitions(held, load(splits={"a": GOOD, "b": GOOD, "c": b"bad", "d": GOOD})) == {}
 
 
 def test_each_definition_comes_to_one_of_three_ends() -> None:
     """Good with its bytes, deleted with neither, refused with a reason."""
-    ends = list(adopt_definitions(Held(), load(splits={"a": GOOD, "b": TOMBSTONE, "c": b"bad"}), parse))
-    assert ends[0].definition is not None
-    assert ends[0].raw == GOOD
-    assert ends[1] == Found("b")
-    assert ends[2] == Found("c", reason="split 'c', versions: cannot be read")
+    good = judge_definition("a", GOOD, parse)
+    assert good.definition is not None
+    assert good.raw == GOOD
+    assert judge_definition("b", TOMBSTONE, parse) == Found("b")
+    assert judge_definition("c", b"bad", parse) == Found("c", reason="split 'c', versions: cannot be read")
+    assert judge_definition("d", None, parse).reason is not None
+
+
+def test_a_parser_that_breaks_harms_that_split_alone() -> None:
+    """Whatever an odd value does to a parser, it is a refusal."""
+
+    def broken(_split: str, _raw: bytes) -> None:
+        raise RecursionError
+
+    assert judge_definition("a", GOOD, broken).reason == "split 'a': cannot be read (RecursionError)"
 
 
 def test_the_revision_is_the_stores() -> None:

@@ -26,7 +26,7 @@ class Proxy:
         self.drip_s = 0.0  # between two bytes of an answer
         self.connections = 0  # how many have been made in all
         self.holding = threading.Event()  # a request is being held back
-        self._target = port
+        self._target = self._first = port
         self._closing = threading.Event()
         self._open = threading.Event()
         self._open.set()
@@ -38,7 +38,7 @@ class Proxy:
 
     def url(self, server_url: str) -> str:
         """Give the address of the proxy in the place of the server's."""
-        return server_url.replace(f":{self._target}", f":{self.port}")
+        return server_url.replace(f":{self._first}", f":{self.port}")
 
     def refuse(self) -> None:
         """Break what is open and refuse every new connection."""
@@ -65,6 +65,11 @@ class Proxy:
         for pair in pairs:
             for each in pair:
                 self._shut(each)
+
+    def switch(self, port: int) -> None:
+        """Break what is open and lead to another server from now on, as a failover does."""
+        self._target = port
+        self.cut()
 
     def heal(self) -> None:
         """Pass everything on again."""

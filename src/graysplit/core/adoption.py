@@ -6,7 +6,7 @@ parsing. Nothing is changed in place: each step gives a new `Held`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from graysplit.core.definition import Definition
@@ -86,41 +86,55 @@ class Found(NamedTuple):
     reason: str | None = None
 
 
-def adopt_definitions(held: Held, load: Load, parse: Parse, first: Collection[str] = ()) -> Iterator[Found]:
-    """Walk the definitions that changed, those named `first` before the rest.
-
-    An iterator, so that whoever drives it can pause between two splits.
-    """
+def changed_definitions(held: Held, load: Load) -> dict[str, bytes | None]:
+    """Give the definitions that a reading changes, as bytes; None where one is gone without a tombstone."""
     if load.splits.lost is not None:
-        return
-    before, fields = held.seen.get("splits", {}), load.splits.fields
-    ahead = {raw_name: fields[raw_name] for raw_name in (name.encode() for name in first) if raw_name in fields}
-    for raw_name, raw in {**ahead, **fields}.items():
-        if raw_name == SENTINEL or before.get(raw_name) == raw:
-            continue
-        name = text(raw_name)
-        try:
-            definition = _parsed(parse, name, raw)
-        except BadDefinitionError as fault:
-            yield Found(name, reason=str(fault))
-        else:
-            yield Found(name, definition, raw if definition else None)
+        return {}
+    before, fields = held.seen.get("splits", _NOTHING), load.splits.fields
+    if before == fields:
+        return {}
+    changed: dict[str, bytes | None] = {
+        text(name): raw for name, raw in fields.items() if name != SENTINEL and before.get(name) != raw
+    }
     if load.whole:
-        for raw_name in before.keys() - fields.keys():
-            yield Found(text(raw_name), reason="gone without a tombstone: the last definition stands")
+        changed |= dict.fromkeys(map(text, before.keys() - fields.keys()))
+    return changed
 
 
-def settle(held: Held, load: Load, definitions: Mapping[str, bytes], refused: Refused) -> Held:
-    """Close an adoption with the definitions gathered."""
-    seen = {**held.seen}
-    if load.splits.lost is None:
-        seen["splits"] = load.splits.fields if load.whole else {**seen.get("splits", {}), **load.splits.fields}
-    brakes = {at: reason for at, reason in held.refused.items() if at[0] != "splits"}
-    return held._replace(
-        definitions=definitions,
-        refused={**brakes, **refused},
-        seen=seen,
-    )
+def judge_definition(split: str, raw: bytes | None, parse: Parse) -> Found:
+    """Judge one changed definition: nothing else is touched by what is wrong with it."""
+    if raw is None:
+        return Found(split, reason="gone without a tombstone: the last definition stands")
+    try:
+        definition = _parsed(parse, split, raw)
+    except BadDefinitionError as fault:
+        return Found(split, reason=str(fault))
+    except Exception as fault:  # noqa: BLE001 - law 9: whatever a value does to a parser, it does to that split alone
+        return Found(split, reason=f"split '{split}': cannot be read ({type(fault).__name__})")
+    return Found(split, definition, raw if definition else None)
+
+
+def adopt_definitions(held: Held, found: Iterable[Found]) -> Held:
+    """Adopt what was found of definitions; each refusal leaves the last good one standing."""
+    definitions, refused = dict(held.definitions), dict(held.refused)
+    for one in found:
+        refused.pop(("splits", one.split), None)
+        if one.reason is not None:
+            refused["splits", one.split] = one.reason
+        elif one.raw is not None:
+            definitions[one.split] = one.raw
+        else:
+            definitions.pop(one.split, None)
+    return held._replace(definitions=definitions, refused=refused)
+
+
+def note_definitions(held: Held, load: Load) -> Held:
+    """Take note of which definitions have been looked at, good or bad."""
+    if load.splits.lost is not None:
+        return held
+    seen = held.seen.get("splits", _NOTHING)
+    fields = load.splits.fields if load.whole else {**seen, **load.splits.fields}
+    return held._replace(seen={**held.seen, "splits": fields})
 
 
 def standing_of(held: Held, split: str, definition: Definition) -> Standing:

@@ -33,7 +33,7 @@ SOON_S: Final = 2.0  # a partial reading is followed by a full one within this t
 BOOK_WITHIN_S: Final = 0.25  # a raw edit is booked after a random wait, so that one process does it
 ABOUT_S: Final = 30.0  # how often a heartbeat tells again what hardly changes
 BACKOFF_S: Final = (0.05, 1.0)
-WORK_S: Final = 0.0005  # adopt for this long, then let others run
+WORK_S: Final = 0.0005  # look at definitions for this long, then let others run
 REST_S: Final = 0.0002
 REMEMBERED: Final = 256  # fields whose effect a receipt shows: those changed last
 
@@ -64,6 +64,7 @@ class Follower:
         self._clock = clock
         self._file = file
         self._durable = True
+        self._applied = ("", 0)  # the last change of which everything is in force here, and its revision
         self._library = library
         self._stopping = Event()
         self._recent: dict[str, None] = {}
@@ -115,7 +116,10 @@ class Follower:
             self._beat_at = clock.monotonic() + BEAT_S
             self._book_soon()
             while not self._stopping.is_set():
-                signalled = feed.wait(max(0.0, min(TURN_S, self._beat_at - clock.monotonic())))
+                # While definitions are lined up, the rest between two portions is spent listening: a rollback that
+                # comes behind ten thousand of them is read at once.
+                rest = REST_S if self.keeper.busy else max(0.0, min(TURN_S, self._beat_at - clock.monotonic()))
+                signalled = feed.wait(rest)
                 self._audience.contact(Contact(feed.mode, clock.monotonic(), self._mute))
                 self._turn()
                 now = clock.monotonic()
@@ -127,6 +131,8 @@ class Follower:
                 elif now >= self._beat_at:
                     self._report(feed, about=False)
                     self._beat_at = now + BEAT_S
+                elif self.keeper.busy:
+                    self._go_on(feed)
                 self._book_if_due(feed)
             self._leave(feed)
         finally:
@@ -136,14 +142,16 @@ class Follower:
         """Load, adopt and report; say whether all definitions were read."""
         keeper = self.keeper
         load = feed.load(keeper.past.position, whole=whole)
-        taken = keeper.take(load, lambda: feed.load("", whole=True), self._work)
+        taken = keeper.take(load, lambda: feed.load("", whole=True))
         self._loaded = True
         self._audience.contact(Contact(feed.mode, self._clock.monotonic(), self._mute))
         self.ready.set()
         self._remember(taken.changed)
         if self._file is not None:  # before the receipt: what was lowered outlives this process
             self._durable = self._file.keep(keeper.held, keeper.past)
-        self._report(feed, about=False)
+        self._go_on(feed)
+        if keeper.busy:
+            self._report(feed, about=False)  # what was lowered is in force, whatever else is still lined up
         for field in taken.zeros:
             self._brake(feed, field)
         if taken.unexplained:
@@ -151,14 +159,13 @@ class Follower:
         self._server_ms = load.now_ms - 1000 * self._clock.boottime() if load.now_ms else None
         return load.whole
 
-    def _work(self, steps: Iterable[object]) -> None:
-        """Go through steps in small portions, so that a busy event loop is never held up for long."""
-        monotonic = self._clock.monotonic
-        until = monotonic() + WORK_S
-        for _ in steps:
-            if monotonic() >= until:
-                self._stopping.wait(REST_S)
-                until = monotonic() + WORK_S
+    def _go_on(self, feed: Feed) -> None:
+        """Look at one portion of the definitions that changed, and report."""
+        monotonic, until = self._clock.monotonic, self._clock.monotonic() + WORK_S
+        self.keeper.go_on(lambda: monotonic() >= until)
+        if not self.keeper.busy:
+            self._applied = (self.keeper.past.change, self.keeper.held.revision)
+            self._report(feed, about=False)
 
     def _remember(self, changed: Iterable[str]) -> None:
         """Keep the fields that changed last; a stop on a split changes all its candidates' fields."""
@@ -187,8 +194,7 @@ class Follower:
     def _receipt(self, mode: str) -> Receipt:
         keeper = self.keeper
         return Receipt(
-            keeper.past.change,
-            keeper.held.revision,
+            *self._applied,
             self._audience.effects(self._recent),
             mode,
             tuple(f"{key} {field}: {reason}" for (key, field), reason in keeper.held.refused.items()),
@@ -244,7 +250,7 @@ class Follower:
         self._audience.turn(self._clock.monotonic())
         if self.keeper.held.leases:
             now_ms = None if self._server_ms is None else int(self._server_ms + 1000 * self._clock.boottime())
-            if self.keeper.pass_time(now_ms, self._work):
+            if self.keeper.pass_time(now_ms):
                 self._book_soon()
         if self._glass.poll():
             names = ", ".join(sorted(self._glass.names)) or "nothing"

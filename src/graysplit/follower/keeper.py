@@ -6,11 +6,20 @@ Three judges, in this order: is it an answer at all (law 8), is it still the log
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from graysplit.core.adoption import Held, Parse, adopt_brakes, adopt_definitions, differing, lost_keys, settle
-from graysplit.core.definition import Definition
+from graysplit.core.adoption import (
+    Held,
+    Parse,
+    adopt_brakes,
+    adopt_definitions,
+    changed_definitions,
+    differing,
+    judge_definition,
+    lost_keys,
+    note_definitions,
+)
 from graysplit.core.lease import lapsed
 from graysplit.core.lineage import Past, crossed, fence, followed, forked, named_by, to_heal
 from graysplit.core.weights import Weight, split_of
@@ -42,12 +51,19 @@ class Keeper:
         self._audience = audience
         self._events = events
         self._parse = parse
-        self._anew = True  # the next adoption compiles everything: the first, and one after a broken one
+        self._pending: dict[str, bytes | None] = {}  # definitions that changed and have not been looked at
+        self._broken = False  # an adoption broke off: the next looks at everything again
 
-    def take(self, load: Load, again: Callable[[], Load], work: Callable[[Iterable[object]], None]) -> Taken:
-        """Adopt a reading.
+    @property
+    def busy(self) -> bool:
+        """Say whether definitions are waiting to be looked at: `go_on`."""
+        return bool(self._pending)
 
-        `again` reads once more, with the log's newest entries; `work` goes through steps in small portions.
+    def take(self, load: Load, again: Callable[[], Load]) -> Taken:
+        """Adopt a reading's weights and stops, and line up the definitions that it changes for `go_on`.
+
+        A definition that changed together with its weights is looked at with them: neither is in force without the
+        other. `again` reads once more, with the log's newest entries.
         """
         if not self._is_answer(load):
             self.held = self.held._replace(lost=lost_keys(load))  # said, and nothing else is touched
@@ -55,21 +71,27 @@ class Keeper:
         first = self.past.position == ""
         load, past, zeros = self._believed(load, again)
         before = self.held
-        changed = self._adopt(load, work)
+        changed = self._adopt(load)
         self.past = past
         self._tell(before, changed)
         explained = {where.partition(" ")[2] for where in named_by(load.entries)}
         return Taken(changed, not first and bool(changed - explained), zeros)
 
-    def pass_time(self, now_ms: int | None, work: Callable[[Iterable[object]], None]) -> Mapping[str, Weight]:
+    def go_on(self, enough: Callable[[], bool]) -> None:
+        """Look at lined-up definitions until it is enough, and have what was found published together."""
+        before, names = self.held, list[str]()
+        self._look_at(self._until(enough, names))
+        if names:
+            self._audience.publish(self.held, names)
+            self._tell(before, ())
+
+    def pass_time(self, now_ms: int | None) -> Mapping[str, Weight]:
         """End the leases that are over by the server's time (None: not known); give what stands lapsed now."""
         held = self.held
         over = lapsed(held.leases, held.weights, now_ms)
         if over != held.lapsed:
             self.held = held._replace(lapsed=over)
-            touched = sorted({split_of(field) for field in differing(held.lapsed, over)})
-            work(self._audience.adopt(self.held, self._held_definitions(touched)))
-            self._audience.settle(self.held)
+            self._audience.publish(self.held, {split_of(field) for field in differing(held.lapsed, over)})
         return over
 
     def _is_answer(self, load: Load) -> bool:
@@ -112,55 +134,31 @@ class Keeper:
             self._events.info("settled", "the store's word counts again everywhere")
         self.back = back
 
-    def _adopt(self, load: Load, work: Callable[[Iterable[object]], None]) -> frozenset[str]:
+    def _adopt(self, load: Load) -> frozenset[str]:
         before = self.held
+        if self._broken:
+            before = before._replace(seen={name: {} for name in before.seen})
+        self._broken = True
         held, touched = adopt_brakes(before, load)
-        if self._anew:
-            touched |= frozenset(held.definitions)
-        self._anew = True
-        self.held = held
-        work(self._audience.adopt(held, self._unchanged(held, load, touched)))
-        self._adopt_definitions(load, touched, work)
-        self._anew = False
+        self._pending |= changed_definitions(held, load)
+        self.held = note_definitions(held, load)
+        self._look_at([name for name in touched if name in self._pending])
+        self._audience.publish(self.held, touched)
+        self._broken = False
         return frozenset(differing(before.weights, held.weights) | differing(before.stops, held.stops))
 
-    def _unchanged(self, held: Held, load: Load, touched: Collection[str]) -> Iterator[tuple[str, Definition | None]]:
-        """Walk the touched splits whose definition stays as it is: nothing need be parsed before they are published."""
-        raw = load.splits.fields if load.splits.lost is None else dict[bytes, bytes]()
-        seen = held.seen.get("splits", dict[bytes, bytes]())
-        return self._held_definitions(
-            name for name in touched if raw.get(name.encode()) in (None, seen.get(name.encode()))
-        )
+    def _until(self, enough: Callable[[], bool], names: list[str]) -> Iterator[str]:
+        """Walk what is lined up until it is enough, and remember what was walked."""
+        for name in tuple(self._pending):
+            names.append(name)
+            yield name
+            if enough():
+                return
 
-    def _adopt_definitions(self, load: Load, touched: frozenset[str], work: Callable[[Iterable[object]], None]) -> None:
-        held = self.held
-        definitions = dict(held.definitions)
-        refused = {at: reason for at, reason in held.refused.items() if at[0] == "splits"}
-
-        def standing_now() -> Iterator[tuple[str, Definition | None]]:
-            for found in adopt_definitions(held, load, self._parse, first=touched):
-                name = found.split
-                refused.pop(("splits", name), None)
-                if found.reason is not None:
-                    refused["splits", name] = found.reason
-                    if name in touched:
-                        yield from self._held_definitions([name])  # the last good one stands
-                    continue
-                if found.raw is not None:
-                    definitions[name] = found.raw
-                else:
-                    definitions.pop(name, None)
-                yield name, found.definition
-
-        work(self._audience.adopt(held, standing_now()))
-        self.held = settle(held, load, definitions, refused)
-        self._audience.settle(self.held)
-
-    def _held_definitions(self, names: Iterable[str]) -> Iterator[tuple[str, Definition | None]]:
-        for name in names:
-            raw = self.held.definitions.get(name)
-            if raw is not None:
-                yield name, self._parse(name, raw)
+    def _look_at(self, names: Iterable[str]) -> None:
+        found = [judge_definition(name, self._pending.pop(name), self._parse) for name in names]
+        if found:
+            self.held = adopt_definitions(self.held, found)
 
     def _tell(self, before: Held, changed: Iterable[str]) -> None:
         for at, reason in self.held.refused.items():

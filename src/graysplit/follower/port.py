@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple, Protocol
 
 from graysplit.core.adoption import Held
-from graysplit.core.definition import Definition
 from graysplit.core.fleet import Declared, Effect
 
 
@@ -19,17 +18,10 @@ class Contact(NamedTuple):
 
 
 class Audience(Protocol):
-    """Whoever compiles and publishes what a follower adopts. Called from the follower's thread only."""
+    """Whoever publishes what a follower adopts. Called from the follower's thread only."""
 
-    def adopt(self, held: Held, changed: Iterable[tuple[str, Definition | None]]) -> Iterable[object]:
-        """Compile the splits that changed (None: deleted), one a step, and publish them together at the end.
-
-        An iterable, so that the follower can pause between two splits.
-        """
-        ...
-
-    def settle(self, held: Held) -> None:
-        """Take note of all that is held, definitions included, once an adoption is complete."""
+    def publish(self, held: Held, splits: Collection[str]) -> None:
+        """Publish what is held now; `splits` are those that it changes."""
         ...
 
     def contact(self, contact: Contact) -> None:

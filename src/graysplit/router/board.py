@@ -1,14 +1,15 @@
-"""The published states: compiles what a follower adopts, and swaps it in wherever calls read it.
+"""The published states: what a follower adopts, compiled when it is first asked for, swapped in wherever calls read it.
 
-A state swap is the only mechanism: break-glass, not ready, closed and after a fork are states like any other, so
-nothing on the hot path asks for them.
+A state swap is the only mechanism: break-glass, not ready, stale, closed and after a fork are states like any other,
+so nothing on the hot path asks for them. Handles and routes are handed each new state at once. Who asks by name
+misses once after a change, and the slow path compiles: what a program never asks for costs it nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from threading import RLock
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from graysplit.core.adoption import Held, Parse, standing_of
 from graysplit.core.bucketing import bucket_of, encode_unit
@@ -23,15 +24,12 @@ from graysplit.router.registry import Declaration, Swap
 from graysplit.scope import MISSING, scope_get
 
 if TYPE_CHECKING:
-    from graysplit.core.definition import Definition
     from graysplit.core.snapshot import Standing
     from graysplit.events import Events
     from graysplit.follower.glass import BreakGlass
 
 # Contact lost for longer than this makes decisions stale: a quick reconnect does not.
 STALE_S: Final = 3.0
-
-_NONE: Final[frozenset[str]] = frozenset()
 
 Phase: TypeAlias = Literal["asleep", "not_ready", "not_configured", "live", "closed"]
 
@@ -40,63 +38,70 @@ DRAWN: Final = frozenset(("bucket", "kept", "baseline", "stopped"))
 OLD: Final = "old"  # the answer for a split that nobody declared
 
 
+class View(NamedTuple):
+    """What is held, and the states compiled from it so far: replaced together, so that neither outlives the other."""
+
+    held: Held
+    table: dict[str, State]
+
+
+class Mark(NamedTuple):
+    """What a split's last state is remembered by, to know whether choices kept in requests still count."""
+
+    key: object
+    names: tuple[str, ...]
+    weights: Sequence[Weight]
+
+
 class Board:
     """All states of one router.
 
-    States are published by one assignment each. The lock orders those who publish; no decision takes it, but for the
-    first one, which wakes the router (it may be taken again by its owner: a signal handler may decide).
+    A view is published by one assignment. The lock orders those who publish; no decision takes it, but for the first
+    one, which wakes the router (it may be taken again by its owner: a signal handler may decide).
     """
 
     def __init__(self, events: Events, wake: Callable[[], None]) -> None:
         """Begin asleep: the first decision calls `wake`."""
         self.declarations: dict[str, Declaration] = {}
-        self.states: dict[str, State] = {}  # as compiled from the store, whatever the phase
         self.phase: Phase = "asleep"
         self.following = Contact()
         self.glass: BreakGlass | None = None
         self.readers: list[Callable[[dict[str, State]], None]] = []  # who reads states by name
-        self._table: dict[str, State] = {}
-        self._held = Held()
+        self._view = View(Held(), {})
         self._parse: Parse = _not_yet
+        self._marks: dict[str, Mark] = {}
         self._counts: dict[tuple[str, tuple[str, ...], bool], Counts] = {}
+        self._trusted = True  # False: what is held is so old that versions on trial stay at baseline
         self._born = float("inf")  # when following began; before that nothing ages
-        self._stale = False
-        self._expired: frozenset[str] = _NONE
+        self._age = 0.0  # seconds since the store was heard
+        self._limits: set[int] = set()  # the ages at which some split falls to the baseline
         self._events = events
         self._wake = wake
         self._lock = RLock()
 
     @property
+    def held(self) -> Held:
+        """What the published states are compiled from."""
+        return self._view.held
+
+    @property
     def stale(self) -> bool:
         """Say whether contact has been lost for so long that decisions say so."""
-        return self._stale
+        return self._age > STALE_S
 
     # What the follower tells
 
-    def adopt(self, held: Held, changed: Iterable[tuple[str, Definition | None]]) -> Iterator[None]:
-        """Compile the splits that changed, one a step, and publish them together at the end."""
-        compiled: dict[str, State] = {}
-        deleted: list[str] = []
-        for name, definition in changed:
-            if definition is None:
-                deleted.append(name)
-            else:
-                compiled[name] = self._compile(held, standing_of(held, name, definition))
-            yield
+    def publish(self, held: Held, splits: Collection[str]) -> None:
+        """Publish what is held now; `splits` are those that it changes."""
         with self._lock:
-            self._held = held
-            self.states.update(compiled)
-            for name in deleted:
-                self.states.pop(name, None)
+            everything = not self._trusted or (self.phase == "not_ready" and held.loaded)
+            self._trusted = True
             if self.phase == "not_ready" and held.loaded:
                 self.phase = "live"
-                self._publish_all()
+            if everything:
+                self._publish_all(held)
             else:
-                self._publish((*compiled, *deleted))
-
-    def settle(self, held: Held) -> None:
-        """Take note of all that is held; `explain` and late declarations read it."""
-        self._held = held
+                self._publish(held, splits)
 
     def contact(self, contact: Contact) -> None:
         """Take note of how the store is followed; the time of the last answer outlives a loss."""
@@ -108,35 +113,33 @@ class Board:
 
     def turn(self, now: float) -> None:
         """Let time pass: states become stale, and those with a limit fall to the baseline; contact ends both."""
-        age = now - (self.following.since or self._born)
-        stale = age > STALE_S
-        limits = self.states.items() if stale else ()
-        expired = frozenset(name for name, state in limits if state.limit is not None and age > state.limit)
-        if stale == self._stale and expired == self._expired:
-            return
-        with self._lock:
-            self._stale, self._expired = stale, expired
-            self._publish_all()
+        before, age = self._age, now - (self.following.since or self._born)
+        self._age = age
+        if any((before > limit) != (age > limit) for limit in (STALE_S, *self._limits)):
+            self.refresh()
 
     def knows(self, field: str) -> bool:
-        """Say whether a field names everything, a split or a candidate of a published state."""
+        """Say whether a field names everything, a split or a candidate of what is held."""
         split, slash, version = field.partition("/")
-        state = self.states.get(split)
-        return field == "*" or (state is not None and (not slash or version in state.names))
+        standing = self._standing(split)
+        return field == "*" or (standing is not None and (not slash or version in standing.definition.names))
 
     def refresh(self) -> None:
         """Publish all states anew."""
         with self._lock:
-            self._publish_all()
+            self._publish_all(self._view.held)
 
     def declared(self) -> dict[str, Declared]:
         """Give the splits that the code declares, with how often each was asked."""
-        found: dict[str, Declared] = {}
         with self._lock:
-            for name, declaration in self.declarations.items():
-                asked = sum(counts.asked() for (split, *_), counts in self._counts.items() if split == name)
-                found[name] = Declared(declaration.baseline or "", declaration.names, declaration.kind, asked)
-        return found
+            asked = dict.fromkeys(self.declarations, 0)
+            for (split, *_), counts in self._counts.copy().items():
+                if split in asked:
+                    asked[split] += counts.asked()
+            return {
+                name: Declared(found.baseline or "", found.names, found.kind, asked[name])
+                for name, found in self.declarations.items()
+            }
 
     def effects(self, fields: Iterable[str]) -> dict[str, Effect]:
         """Give what candidates' fields do here now, as compiled, and the calls still running on them."""
@@ -144,13 +147,12 @@ class Board:
         with self._lock:
             for field in fields:
                 split, _, version = field.partition("/")
-                state = self._in_force(split)
+                state = self.state(split)
                 if version in state.names[1:]:
                     index = state.names.index(version)
                     weight = format_weight(state.weights[index])
-                    why = state.constant or ""
                     running = self._counts_for(split, state.names, routed=self._routed(split)).running(index)
-                    found[field] = Effect(weight, running, why)
+                    found[field] = Effect(weight, running, state.constant or "")
         return found
 
     # What the code declares
@@ -161,10 +163,7 @@ class Board:
             declaration = self.declarations.get(split) or Declaration(split)
             change(declaration)
             self.declarations[split] = declaration
-            standing = self._standing(split)
-            if standing is not None:
-                self.states[split] = self._compile(self._held, standing)
-            self._publish((split,))
+            self._publish(self._view.held, (split,))
 
     def include(self, library: Board) -> None:
         """Take over a library's declarations, and serve whoever read its states."""
@@ -172,11 +171,11 @@ class Board:
             self.declare(split, theirs.copy_into)
         with self._lock:
             self.readers.extend(library.readers)
-            self._publish_all()
+            self._publish_all(self._view.held)
 
     def present(self, split: str) -> State:
         """Give the state that a handle or route begins with."""
-        return self._for_code(split, self._in_force(split))
+        return self._for_code(split, self.state(split))
 
     def swap_in(self, split: str, swap: Swap) -> None:
         """Keep a handle's or route's state current from now on."""
@@ -199,34 +198,25 @@ class Board:
             self.glass = glass or self.glass
             self._parse = parse or self._parse
             self.phase = phase
-            self._publish_all()
+            self._publish_all(self._view.held)
 
     def after_fork(self) -> None:
         """In a child: publish states that wake the router. No lock is taken and no thread started."""
         self._lock = RLock()
         self.phase = "asleep"
-        self._publish_all()
+        self._publish_all(self._view.held)
 
     def inherit(self, held: Held, *, fresh: bool) -> None:
         """Begin with what is known before the store is asked; versions on trial only where that is fresh.
 
-        In a forked child the states are there already, and its parent's calls are not counted again.
+        A forked child does not count its parent's calls again.
         """
         with self._lock:
-            self._held = held
             for counts in self._counts.values():
                 counts.forget()
-            for split in held.definitions.keys() - self.states.keys():
-                standing = self._standing(split)
-                if standing is not None:
-                    self.states[split] = self._compile(held, standing)
-            if not fresh:
-                self.states = {
-                    name: self._constant(name, "not_ready") if _on_trial(state) else state
-                    for name, state in self.states.items()
-                }
-            self.phase = "live" if self.states else "not_ready"
-            self._publish_all()
+            self._trusted = fresh
+            self.phase = "live" if held.definitions else "not_ready"
+            self._publish_all(held)
 
     # What calls ask
 
@@ -246,17 +236,25 @@ class Board:
 
     def _awakened(self, asleep: State) -> State:
         """Give the state in force now in the place of one that slept, counting where that one did."""
-        state = self._in_force(asleep.split)
+        state = self.state(asleep.split)
         routed = asleep.counts is self._counts.get((asleep.split, asleep.names, True))
         return self._for_code(asleep.split, state) if routed else state
 
-    def unknown(self, split: object) -> State:
-        """Give a state for a name that no table holds."""
-        return self._in_force(split if isinstance(split, str) else OLD)
+    def state(self, split: object) -> State:
+        """Give the state in force of a split, compiled now unless it has been; takes no lock."""
+        name = split if isinstance(split, str) else OLD
+        view = self._view
+        found = view.table.get(name)
+        if found is None:
+            found = self._in_force(name, view.held)
+            # Into this view's table only: where another has been published meanwhile, the next call misses again.
+            if self.phase != "asleep" and (name in view.held.definitions or name in self.declarations):
+                view.table[name] = found
+        return found
 
     def explain(self, split: str, unit: object) -> Explanation:
         """Give the ladder with the rung that answers. Counts nothing, keeps nothing."""
-        state = self._in_force(split)
+        state = self.state(split)
         scope = scope_get()
         given = scope.unit if unit is MISSING and scope is not None else unit
         encoded = encode_unit(given)
@@ -273,12 +271,13 @@ class Board:
             case = Case(standing, encoded, {}, present, kept=None if kept is None else state.names[kept])
             steps = climb(case)
         version, reason = answer(steps)
-        return Explanation(split, version, reason, bucket, self._held.revision, steps)
+        return Explanation(split, version, reason, bucket, self._view.held.revision, steps)
 
-    def _standing(self, split: str) -> Standing | None:
-        raw = self._held.definitions.get(split)
+    def _standing(self, split: str, held: Held | None = None) -> Standing | None:
+        held = held or self._view.held
+        raw = held.definitions.get(split)
         definition = self._parse(split, raw) if raw is not None else None
-        return standing_of(self._held, split, definition) if definition is not None else None
+        return standing_of(held, split, definition) if definition is not None else None
 
     def _climb(self, state: State, unit: object) -> tuple[int, str]:
         scope = scope_get()
@@ -307,23 +306,24 @@ class Board:
 
     # Compiling and publishing
 
-    def _compile(self, held: Held, standing: Standing) -> State:
-        names = names_of(standing)
-        declaration = self.declarations.get(standing.split)
+    def _compile(self, standing: Standing, revision: int) -> State:
+        split, names = standing.split, names_of(standing)
+        declaration = self.declarations.get(split)
         present = frozenset(declaration.places) if declaration is not None and declaration.places else None
-        before = self.states.get(standing.split)
-        weights: tuple[Weight, ...] = (0, *(standing.effective(name) for name in names[1:]))
-        same = before is not None and before.names == names and not _lowers_to_zero(before.weights, weights)
-        mold = Mold(
-            self._counts_for(standing.split, names),
-            before.key if before is not None and same else object(),
-            declaration.calls if declaration is not None else {},
-            present,
-            held.revision,
-        )
+        calls = declaration.calls if declaration is not None else {}
+        mold = Mold(self._counts_for(split, names), self._key(standing, names), calls, present, revision)
         if present is not None and standing.definition.baseline not in present:
-            return constant_state(standing.split, self._own_names(standing.split), "version_absent", mold)
+            return constant_state(split, self._own_names(split), "version_absent", mold)
         return compile_state(standing, mold)
+
+    def _key(self, standing: Standing, names: tuple[str, ...]) -> object:
+        """Give the key under which requests keep choices: a new one where an old choice must not be found again."""
+        weights: tuple[Weight, ...] = (0, *(standing.effective(name) for name in names[1:]))
+        mark = self._marks.get(standing.split)
+        if mark is None or mark.names != names or _lowers_to_zero(mark.weights, weights):
+            mark = Mark(object(), names, weights)
+        self._marks[standing.split] = mark._replace(weights=weights)
+        return mark.key
 
     def _counts_for(self, split: str, names: tuple[str, ...], *, routed: bool = False) -> Counts:
         key = (split, names, routed)
@@ -340,61 +340,60 @@ class Board:
         return recount(state, self._counts_for(split, state.names, routed=True))
 
     def _own_names(self, split: str) -> tuple[str, ...]:
-        """Give the versions that this process's code knows, else the store's, else `old`; at least two."""
+        """Give the versions that this process's code knows, else those last compiled, else `old`; at least two."""
         declaration = self.declarations.get(split)
         if declaration is not None and declaration.baseline is not None:
             return declaration.names if len(declaration.names) > 1 else (declaration.baseline, "new")
-        state = self.states.get(split)
-        return state.names if state is not None else (OLD, "new")
+        mark = self._marks.get(split)
+        return mark.names if mark is not None else (OLD, "new")
 
     def _constant(self, split: str, reason: str, *, asleep: bool = False) -> State:
         names = self._own_names(split)
         declaration = self.declarations.get(split)
         calls = declaration.calls if declaration is not None else {}
-        mold = Mold(self._counts_for(split, names), object(), calls, None, self._held.revision)
+        mold = Mold(self._counts_for(split, names), object(), calls, None, self._view.held.revision)
         return constant_state(split, names, reason, mold, asleep=asleep)
 
-    def _in_force(self, split: str) -> State:
-        """Give the state that calls of a split read in this phase."""
+    def _in_force(self, split: str, held: Held) -> State:
+        """Compile the state that calls of a split read in this phase."""
         if self.glass is not None and self.phase != "asleep" and self.glass.covers(split):
             return self._constant(split, "off")
-        if self.phase == "live":
-            return self._timely(split)
-        reason = "not_configured" if self.phase == "not_configured" else "not_ready"
-        return self._constant(split, reason, asleep=self.phase == "asleep")
+        if self.phase != "live":
+            reason = "not_configured" if self.phase == "not_configured" else "not_ready"
+            return self._constant(split, reason, asleep=self.phase == "asleep")
+        standing = self._standing(split, held)
+        if standing is None:
+            return self._constant(split, "unknown_split")
+        return self._timely(self._compile(standing, held.revision))
 
-    def _timely(self, split: str) -> State:
-        """Give a split's compiled state, as old as it is."""
-        if split in self._expired:
-            return self._constant(split, "stale")
-        state = self.states.get(split) or self._constant(split, "unknown_split")
-        return aged(state) if self._stale else state
+    def _timely(self, state: State) -> State:
+        """Give a compiled state as old as what is held."""
+        if state.limit is not None:
+            self._limits.add(state.limit)
+            if self._age > state.limit:
+                return self._constant(state.split, "stale")
+        if not self._trusted and _on_trial(state):
+            return self._constant(state.split, "not_ready")
+        return aged(state) if self.stale else state
 
-    def _publish(self, splits: Collection[str]) -> None:
-        """Publish the states of these splits: one assignment for those who ask by name, a swap for each other."""
-        declared = self.declarations
-        table = dict(self._table)
+    def _publish(self, held: Held, splits: Collection[str]) -> None:
+        """Publish a view in which these splits are compiled anew."""
+        table = self._view.table.copy()
         for split in splits:
-            if split in self.states or split in declared:
-                table[split] = self._in_force(split)
-            else:
-                table.pop(split, None)
-        self._hand_out(table, splits)
+            table.pop(split, None)
+        self._hand_out(View(held, table), splits)
 
-    def _publish_all(self) -> None:
-        splits = {**self.states, **self.declarations}
-        self._hand_out({split: self._in_force(split) for split in splits}, splits)
+    def _publish_all(self, held: Held) -> None:
+        self._hand_out(View(held, {}), self.declarations)
 
-    def _hand_out(self, table: dict[str, State], splits: Iterable[str]) -> None:
-        self._table = table
-        # Asleep, the table is empty: every name misses, and the slow path wakes the router.
-        by_name = {} if self.phase == "asleep" else table
+    def _hand_out(self, view: View, splits: Collection[str]) -> None:
+        """One assignment for those who ask by name; a swap for each handle and route."""
+        self._view = view
         for read in self.readers:
-            read(by_name)
-        for split in splits:
-            declaration = self.declarations.get(split)
-            if declaration is not None and declaration.swaps:
-                state = self._for_code(split, table[split])
+            read(view.table)
+        for split, declaration in self.declarations.items():
+            if split in splits and declaration.swaps:
+                state = self.present(split)
                 for swap in declaration.swaps:
                     swap(state)
 

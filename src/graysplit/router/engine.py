@@ -116,7 +116,7 @@ class Engine:
             store=self._store.name if self._store is not None else None,
             age_s=self._clock.monotonic() - contact.since if contact.since else None,
             revision=held.revision,
-            splits=len(board.states),
+            splits=len(held.definitions),
             refused={f"{key} {field}": reason for (key, field), reason in held.refused.items()},
             held=dict(follower.keeper.back) if follower is not None else {},
             lost=dict(held.lost),

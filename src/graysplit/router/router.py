@@ -140,9 +140,9 @@ class Router:
         """Decide off the hot path; law 5: whatever happens here, the caller gets a baseline."""
         board = self._engine.board
         try:
-            state = self._table.get(split) or board.unknown(split)
+            state = self._table.get(split) or board.state(split)
         except TypeError:  # a name that cannot be one
-            state = board.unknown(None)
+            state = board.state(None)
         return board.resolve(state, unit)[2]
 
     # Declarations
