@@ -34,7 +34,9 @@ if TYPE_CHECKING:
         UnknownVersionError,
     )
     from graysplit.router import Explanation, Router, Status
-    from graysplit.routes import INSTANCE, Routed, Split, attribute
+    from graysplit.routes.handle import Split
+    from graysplit.routes.types import Routed
+    from graysplit.routes.unit import INSTANCE, attribute
     from graysplit.scope import context
 
 __all__ = [
@@ -72,10 +74,10 @@ _ROOMS = {
     "Explanation": "graysplit.router",
     "Router": "graysplit.router",
     "Status": "graysplit.router",
-    "INSTANCE": "graysplit.routes",
-    "Routed": "graysplit.routes",
-    "Split": "graysplit.routes",
-    "attribute": "graysplit.routes",
+    "INSTANCE": "graysplit.routes.unit",
+    "Routed": "graysplit.routes.types",
+    "Split": "graysplit.routes.handle",
+    "attribute": "graysplit.routes.unit",
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from graysplit.follower import BreakGlass
+from graysplit.follower.glass import BreakGlass
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from graysplit.errors import RegistrationError
-from graysplit.routes import INSTANCE, attribute
+from graysplit.routes.unit import INSTANCE, attribute
 from graysplit.scope import MISSING, context
 from tests.routes.making import FakeChooser, a_state, read, routed
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from graysplit.routes import Split
+from graysplit.routes.handle import Split
 from tests.typing.face import Router
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ParamSpec, Protocol, TypeVar
 
-from graysplit.routes import AttributesSpec, Routed, Split, UnitSpec
+from graysplit.routes.handle import Split
+from graysplit.routes.types import Routed
+from graysplit.routes.unit import AttributesSpec, UnitSpec
 
 P = ParamSpec("P")
 R = TypeVar("R")

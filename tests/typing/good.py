@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from graysplit.routes import Split, attribute
+from graysplit.routes.handle import Split
+from graysplit.routes.unit import attribute
 from tests.typing.face import Router
 
 

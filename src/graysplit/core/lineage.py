@@ -47,6 +47,7 @@ class Fenced(NamedTuple):
 
     load: Load
     back: Mapping[str, str]  # "weights checkout/new" to what the store says and is not believed
+    zeros: Mapping[str, int]  # known to stand at zero here, to be written back as stops; when each release began
 
 
 def forked(past: Past, load: Load) -> bool:
@@ -71,15 +72,18 @@ def crossed(past: Past, load: Load) -> Past:
 def newer_than_ancestor(past: Past, load: Load) -> Sequence[Entry]:
     """Give the entries that came after the last one both logs share.
 
-    In a store that was seeded anew (another lineage) all are newer. Where no ancestor is found none is: the log may
-    be one of long ago.
+    In a store that was sown anew (another lineage) all are newer. Where no ancestor is found the log was cut, or is one
+    of long ago: what has come since the last entry read is newer, and nothing else.
     """
     known = frozenset(past.recent)
     for number in range(len(load.entries) - 1, -1, -1):
         if load.entries[number].id in known:
             return load.entries[number + 1 :]
     lineage = text(load.meta.fields.get(b"lineage", b""))
-    return load.entries if lineage and lineage != past.lineage else ()
+    if lineage and lineage != past.lineage:
+        return load.entries
+    last_ms = int(past.position.partition("-")[0] or 0)
+    return [entry for entry in load.entries if entry.at_ms > last_ms]
 
 
 def named_by(entries: Iterable[Entry]) -> frozenset[str]:
@@ -90,20 +94,52 @@ def named_by(entries: Iterable[Entry]) -> frozenset[str]:
 def fence(held: Held, load: Load, explained: frozenset[str], parse: Parse) -> Fenced:
     """Put what is held in the place of raises that nothing explains: each weight the lower of the two.
 
-    Absent counts as 0, preview stands only if on both sides; a stop stays, and a split whose baseline or versions
-    differ keeps the held definition whole.
+    Absent counts as 0, preview stands only if on both sides; a stop that was lost holds what the store would let in
+    under it, and a split whose baseline or versions differ keeps the held definition whole. Where the store's own
+    stops cover a weight nothing need be held: it is zero for everybody.
     """
     back: dict[str, str] = {}
-    weights = _lower_weights(held, load.weights, explained, back)
-    stops = _united_stops(held, load.stops, explained, back)
+    risen = _open_fields(load, explained)
+    weights = _lower_weights(held, load.weights, risen, back)
+    stops = _lost_stops(held, load.stops, risen, explained, back)
     splits = _held_shapes(held, load.splits, explained, parse, back)
-    return Fenced(load._replace(weights=weights, stops=stops, splits=splits), back)
+    return Fenced(load._replace(weights=weights, stops=stops, splits=splits), back, _zeros(held, risen, explained, back))
 
 
-def to_heal(held: Held, back: Mapping[str, str]) -> list[str]:
-    """Give the fields that this process knows to stand at zero and the store does not: to be written as stops."""
-    fields = [where.partition(" ")[2] for where in back if where.startswith("weights ")]
-    return [field for field in fields if held.weights.get(field, 0) == 0]
+def _open_fields(load: Load, explained: frozenset[str]) -> Mapping[str, Weight]:
+    """Give the weights above zero that no newer entry explains and no stop of the store covers."""
+    if load.weights.lost is not None:
+        return {}
+    stops = {text(field) for field in load.stops.fields}
+    found = {text(field): _weight(raw) for field, raw in load.weights.fields.items() if field != SENTINEL}
+    return {
+        field: weight
+        for field, weight in found.items()
+        if weight != 0 and f"weights {field}" not in explained and stops.isdisjoint(_stops_over(field))
+    }
+
+
+def _stops_over(field: str) -> tuple[str, str, str]:
+    return field, split_of(field), "*"
+
+
+def _zeros(
+    held: Held, risen: Mapping[str, Weight], explained: frozenset[str], back: Mapping[str, str]
+) -> Mapping[str, int]:
+    """Give what is known to stand at zero here and not in the store, with the time at which its release began.
+
+    Not where the shape differs: under another baseline a zero says something else.
+    """
+
+    def stands_at_zero(field: str) -> bool:
+        stopped = any(stop in held.stops and f"stops {stop}" not in explained for stop in _stops_over(field))
+        return stopped or held.weights.get(field, 0) == 0
+
+    return {
+        field: held.releases.get(field, 0)
+        for field in risen
+        if stands_at_zero(field) and f"splits {split_of(field)}" not in back
+    }
 
 
 def _after(past: Past, load: Load, explained: frozenset[str] | None) -> Past:
@@ -115,35 +151,35 @@ def _after(past: Past, load: Load, explained: frozenset[str] | None) -> Past:
     )
 
 
-def _lower_weights(held: Held, key: Key, explained: frozenset[str], back: dict[str, str]) -> Key:
-    if key.lost is not None:
-        return key
+def _lower_weights(held: Held, key: Key, risen: Mapping[str, Weight], back: dict[str, str]) -> Key:
     fields = dict(key.fields)
-    for raw_field, raw in key.fields.items():
-        field = text(raw_field)
+    for field, weight in risen.items():
         known = held.weights.get(field, 0)
-        if raw_field == SENTINEL or f"weights {field}" in explained or not rises(known, _weight(raw, known)):
-            continue
-        back[f"weights {field}"] = text(raw)
-        fields[raw_field] = format_weight(known).encode()
+        if rises(known, weight):
+            back[f"weights {field}"] = format_weight(weight)
+            fields[raw_of(field)] = format_weight(known).encode()
     return key._replace(fields=fields)
 
 
-def _weight(raw: bytes, otherwise: Weight) -> Weight:
+def _weight(raw: bytes) -> Weight:
     try:
         return parse_weight(text(raw))
     except BadWeightError:
-        return otherwise  # judged, and refused, where it is adopted
+        return 0  # judged, and refused, where it is adopted
 
 
-def _united_stops(held: Held, key: Key, explained: frozenset[str], back: dict[str, str]) -> Key:
+def _lost_stops(
+    held: Held, key: Key, risen: Mapping[str, Weight], explained: frozenset[str], back: dict[str, str]
+) -> Key:
+    """Keep a stop that the store has lost, field by field, on what would rise without it."""
     if key.lost is not None:
         return key
     fields = dict(key.fields)
-    for field, why in held.stops.items():
-        if field.encode() not in fields and f"stops {field}" not in explained:
-            back[f"stops {field}"] = "cleared"
-            fields[field.encode()] = why.encode()
+    for field in risen:
+        for stop in _stops_over(field):
+            if stop in held.stops and f"stops {stop}" not in explained:
+                back[f"stops {stop}"] = "cleared"
+                fields[raw_of(field)] = held.stops[stop].encode()
     return key._replace(fields=fields)
 
 

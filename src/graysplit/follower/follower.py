@@ -152,8 +152,8 @@ class Follower:
         self._go_on(feed)
         if keeper.busy:
             self._report(feed, about=False)  # what was lowered is in force, whatever else is still lined up
-        for field in taken.zeros:
-            self._brake(feed, field)
+        for field, release_ms in taken.zeros.items():
+            self._brake(feed, field, release_ms)
         if taken.unexplained:
             self._book_soon()
         self._server_ms = load.now_ms - 1000 * self._clock.boottime() if load.now_ms else None
@@ -222,10 +222,10 @@ class Follower:
         self._end_leases(feed)
         self._attempt("book", "raw edits stay out of the history", lambda: feed.book("outside"))
 
-    def _brake(self, feed: Feed, field: str) -> None:
+    def _brake(self, feed: Feed, field: str, release_ms: int) -> None:
         """Write a zero that the store has lost back as a stop, for processes born later."""
-        why, release = "known to stand at zero before the store lost it", self.keeper.held.releases.get(field, 0)
-        self._attempt(f"brake {field}", f"'{field}' stays at zero here alone", lambda: feed.brake(field, why, release))
+        why, alone = "known to stand at zero before the store lost it", f"'{field}' stays at zero here alone"
+        self._attempt(f"brake {field}", alone, lambda: feed.brake(field, why, release_ms))
 
     def _attempt(self, kind: str, said: str, act: Callable[[], object]) -> str:
         """Write what a server may refuse without the following being any worse for it; give why, or ""."""

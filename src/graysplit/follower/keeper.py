@@ -21,7 +21,7 @@ from graysplit.core.adoption import (
     note_definitions,
 )
 from graysplit.core.lease import lapsed
-from graysplit.core.lineage import Past, crossed, fence, followed, forked, named_by, to_heal
+from graysplit.core.lineage import Past, crossed, fence, followed, forked, named_by
 from graysplit.core.weights import Weight, split_of
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class Taken(NamedTuple):
     """What came of a reading."""
 
     changed: frozenset[str] = frozenset()  # fields of weights and stops
-    unexplained: bool = False  # whether some of them are named by no entry: edited by hand
-    zeros: tuple[str, ...] = ()  # fields known to stand at zero here, which the store has lost
+    unexplained: bool = False  # whether an edit by hand may wait to be booked
+    zeros: Mapping[str, int] = {}  # known to stand at zero here, lost by the store; when each release began (ms)
 
 
 class Keeper:
@@ -75,7 +75,7 @@ class Keeper:
         self.past = past
         self._tell(before, changed)
         explained = {where.partition(" ")[2] for where in named_by(load.entries)}
-        return Taken(changed, not first and bool(changed - explained), zeros)
+        return Taken(changed, not first and bool(changed - explained or self.back), zeros)
 
     def go_on(self, enough: Callable[[], bool]) -> None:
         """Look at lined-up definitions until it is enough, and have what was found published together."""
@@ -107,7 +107,7 @@ class Keeper:
         fields = (load.weights.fields, load.stops.fields, load.splits.fields)
         return not all(lost.values()) or (self.held.loaded and any(fields))
 
-    def _believed(self, load: Load, again: Callable[[], Load]) -> tuple[Load, Past, tuple[str, ...]]:
+    def _believed(self, load: Load, again: Callable[[], Load]) -> tuple[Load, Past, Mapping[str, int]]:
         """Law 7: believe a reading, unless the store's log has forked; then hold back what nothing explains."""
         if forked(self.past, load):
             load = again()
@@ -116,10 +116,10 @@ class Keeper:
             past = followed(self.past, load)
         if past.explained is None:
             self._hold_back({})
-            return load, past, ()
-        load, back = fence(self.held, load, past.explained, self._parse)
+            return load, past, {}
+        load, back, zeros = fence(self.held, load, past.explained, self._parse)
         self._hold_back(back)
-        return load, past if back else past._replace(explained=None), tuple(to_heal(self.held, back))
+        return load, past if back else past._replace(explained=None), zeros
 
     def _hold_back(self, back: Mapping[str, str]) -> None:
         if back and not self.back:

@@ -6,37 +6,22 @@ import atexit
 import os
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from graysplit.core.adoption import Held, Parse
-from graysplit.core.bucketing import hash32
-from graysplit.core.lineage import Past
+from graysplit.core.adoption import Held
 from graysplit.errors import ConfigurationError
 from graysplit.events import Events
-from graysplit.follower import BreakGlass, Follower, Keeper, KnownGood
 from graysplit.router.board import Board
 from graysplit.router.explanation import Status
 from graysplit.router.settings import Settings
-from graysplit.stores.url import store_from_url
-from graysplit.version import __version__
 
 if TYPE_CHECKING:
     from graysplit.clock import Clock
+    from graysplit.follower.follower import Follower
     from graysplit.stores.port import Store
 
-# A child uses the inherited snapshot while its parent's last contact is younger than this.
-FRESH_S: Final = 2.0
 GOODBYE_S: Final = 0.5
-
-
-class Known(NamedTuple):
-    """What is known before the store has been asked, and whether versions on trial may run by it."""
-
-    held: Held
-    past: Past
-    fresh: bool
 
 
 class Engine:
@@ -127,55 +112,18 @@ class Engine:
         )
 
     def _start(self) -> None:
+        from graysplit.router import starting
+
         settings = self.settings.resolved()
-        glass = BreakGlass(settings.off or "", settings.off_file)
-        if self._store is None and settings.url:
-            self._store = store_from_url(settings.url, namespace=settings.namespace or "default")
-        store, parent = self._store, self._follower
-        parse = _parse_definition() if store is not None else _nothing_to_parse
-        if store is None:
+        self._store = self._store or starting.make_store(settings)
+        if self._store is None:
             self.events.warning("configuration", "no store: set GRAYSPLIT_URL. Every answer is the baseline")
-        born = self._clock.monotonic() if store is not None else float("inf")
-        self.board.enter("not_configured" if store is None else "not_ready", glass, parse, born)
-        file = self._file(settings) if store is not None else None
-        known = self._known(parent, file, settings)
-        keeper = Keeper(self.board, self.events, parse, known.held, known.past)
-        self._follower = Follower(
-            store, keeper, self.board, glass, self.events, file=file, library=__version__, clock=self._clock
+        self._follower = starting.make_follower(
+            self._store, settings, self.board, self.events, self._clock, self._follower
         )
-        if known.held.loaded:
-            self.board.inherit(known.held, fresh=known.fresh)
-        if known.fresh:
-            self._follower.ready.set()
         self._hook_life()
-        if store is not None or settings.off_file is not None:
+        if self._store is not None or settings.off_file is not None:
             self._follower.start()
-
-    def _file(self, settings: Settings) -> KnownGood | None:
-        """Give the last-known-good file of this store and namespace, where one is kept."""
-        if not settings.cache_dir or self._store is None:
-            return None
-        mark = hash32(self._store.name.encode(), 0)
-        return KnownGood(
-            Path(settings.cache_dir) / f"graysplit-{settings.namespace}-{mark:08x}.json", self.events, self._clock
-        )
-
-    def _known(self, parent: Follower | None, file: KnownGood | None, settings: Settings) -> Known:
-        """Give what is known before the store is asked: inherited over a fork, else from file, else bootstrap."""
-        if parent is not None and parent.keeper.held.loaded:
-            fresh = self._clock.monotonic() - self.board.following.since < FRESH_S
-            return Known(parent.keeper.held, parent.keeper.past, fresh)
-        kept = file.read() if file is not None else None
-        if file is not None and kept is not None:
-            return Known(kept.held, kept.past, file.trusted(kept))
-        if self._store is not None and settings.bootstrap:
-            return Known(self._bootstrapped(settings.bootstrap), Past(), True)  # noqa: FBT003 - named by its field
-        return Known(Held(), Past(), False)  # noqa: FBT003 - as above
-
-    def _bootstrapped(self, path: str) -> Held:
-        from graysplit.codec import read_bootstrap
-
-        return read_bootstrap(Path(path))
 
     def _hook_life(self) -> None:
         """Publish restart states in forked children, and say goodbye at exit; once, without keeping this alive."""
@@ -211,15 +159,3 @@ def _weakly(method: Callable[[], None]) -> Callable[[], None]:
             found()
 
     return call
-
-
-def _parse_definition() -> Parse:
-    """Make the parser ready in the caller's thread (about 100 ms, once), not in the follower's."""
-    from graysplit.codec import parse_definition, parser
-
-    parser()
-    return parse_definition
-
-
-def _nothing_to_parse(split: str, raw: bytes) -> None:
-    """Stand for the parser where there is no store, so that pydantic need not be imported."""

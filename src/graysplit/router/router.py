@@ -15,10 +15,13 @@ from graysplit.router.engine import Engine
 from graysplit.router.explanation import Explanation, Status
 from graysplit.router.registry import HANDLE, Declaration
 from graysplit.router.settings import Settings
-from graysplit.routes import AttributesSpec, Routed, Split, UnitSpec, Wishes, route
 from graysplit.scope import MISSING, scope_get
 
 if TYPE_CHECKING:
+    from graysplit.routes.handle import Split
+    from graysplit.routes.types import Routed
+    from graysplit.routes.unit import AttributesSpec, UnitSpec
+    from graysplit.routes.wrap import Wishes
     from graysplit.stores.port import Store
 
 P = ParamSpec("P")
@@ -163,6 +166,8 @@ class Router:
         the context's. `attributes` is a mapping of such paths, or such a callable. With `fallback`, declared safe to
         run twice, the baseline runs once when the candidate raises an `Exception`. Other decorators go outside.
         """
+        from graysplit.routes.wrap import Wishes
+
         wishes = Wishes(split, baseline, unit, attributes, fallback)
 
         def decorate(function: Callable[P, R]) -> Routed[P, R]:
@@ -185,6 +190,8 @@ class Router:
     def split(self, name: str, /, *versions: V) -> Split[V]: ...
     def split(self, name: str, /, *versions: str) -> Split[Any]:  # Any: the overloads say which
         """Declare a split without functions and give its handle; the first version is the baseline."""
+        from graysplit.routes.handle import Split
+
         names = versions or ("old", "new")
 
         def change(declaration: Declaration) -> None:
@@ -199,6 +206,8 @@ class Router:
         return handle
 
     def _route(self, function: Version, wishes: Wishes) -> Version:
+        from graysplit.routes.wrap import route
+
         board, split = self._engine.board, wishes.split
         made = route(function, wishes, board.present(split), self, lambda name, it: self._register(split, name, it))
         board.declare(split, lambda declaration: declaration.lead_route(wishes.baseline, function, made.admit))

@@ -1,0 +1,94 @@
+"""What a start makes: a store, break-glass, what is known already, and the follower. Imported when a router starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from graysplit.core.adoption import Held, Parse
+from graysplit.core.bucketing import hash32
+from graysplit.core.lineage import Past
+from graysplit.follower.follower import Follower
+from graysplit.follower.glass import BreakGlass
+from graysplit.follower.keeper import Keeper
+from graysplit.follower.known_good import KnownGood
+from graysplit.stores.url import store_from_url
+from graysplit.version import __version__
+
+if TYPE_CHECKING:
+    from graysplit.clock import Clock
+    from graysplit.events import Events
+    from graysplit.router.board import Board
+    from graysplit.router.settings import Settings
+    from graysplit.stores.port import Store
+
+# A child uses the inherited snapshot while its parent's last contact is younger than this.
+FRESH_S: Final = 2.0
+
+
+class Known(NamedTuple):
+    """What is known before the store has been asked, and whether versions on trial may run by it."""
+
+    held: Held
+    past: Past
+    fresh: bool
+
+
+def make_store(settings: Settings) -> Store | None:
+    """Make the store that settings name, connecting to nothing; None where they name none."""
+    if not settings.url:
+        return None
+    return store_from_url(settings.url, namespace=settings.namespace or "default")
+
+
+def make_follower(  # noqa: PLR0913, PLR0917 - what an engine has, handed over once
+    store: Store | None, settings: Settings, board: Board, events: Events, clock: Clock, parent: Follower | None
+) -> Follower:
+    """Make the follower and let the board begin with what is known already; the thread is not started yet."""
+    glass = BreakGlass(settings.off or "", settings.off_file)
+    parse = _parse_definition() if store is not None else _nothing_to_parse
+    born = clock.monotonic() if store is not None else float("inf")
+    board.enter("not_configured" if store is None else "not_ready", glass, parse, born)
+    file = _file(store, settings, events, clock)
+    known = _known(parent, file, settings, clock.monotonic() - board.following.since)
+    keeper = Keeper(board, events, parse, known.held, known.past)
+    follower = Follower(store, keeper, board, glass, events, file=file, library=__version__, clock=clock)
+    if store is not None and known.held.loaded:
+        board.inherit(known.held, fresh=known.fresh)
+        if known.fresh:
+            follower.ready.set()
+    return follower
+
+
+def _file(store: Store | None, settings: Settings, events: Events, clock: Clock) -> KnownGood | None:
+    """Give the last-known-good file of this store and namespace, where one is kept."""
+    if not settings.cache_dir or store is None:
+        return None
+    mark = hash32(store.name.encode(), 0)
+    return KnownGood(Path(settings.cache_dir) / f"graysplit-{settings.namespace}-{mark:08x}.json", events, clock)
+
+
+def _known(parent: Follower | None, file: KnownGood | None, settings: Settings, age_s: float) -> Known:
+    """Give what is known before the store is asked: inherited over a fork, else from file, else bootstrap."""
+    if parent is not None and parent.keeper.held.loaded:
+        return Known(parent.keeper.held, parent.keeper.past, age_s < FRESH_S)
+    kept = file.read() if file is not None else None
+    if file is not None and kept is not None:
+        return Known(kept.held, kept.past, file.trusted(kept))
+    if settings.bootstrap:
+        from graysplit.codec import read_bootstrap
+
+        return Known(read_bootstrap(Path(settings.bootstrap)), Past(), fresh=True)
+    return Known(Held(), Past(), fresh=False)
+
+
+def _parse_definition() -> Parse:
+    """Make the parser ready in the caller's thread (about 100 ms, once), not in the follower's."""
+    from graysplit.codec import parse_definition, parser
+
+    parser()
+    return parse_definition
+
+
+def _nothing_to_parse(split: str, raw: bytes) -> None:
+    """Stand for the parser where there is no store, so that pydantic need not be imported."""
