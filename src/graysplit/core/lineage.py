@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from graysplit.core.adoption import Held, text
 from graysplit.core.definition import Definition
 from graysplit.core.record import SENTINEL, Entry, Key, Load
-from graysplit.core.weights import Weight, format_weight, parse_weight, rises
+from graysplit.core.weights import Weight, format_weight, parse_weight, rises, split_of
 from graysplit.errors import BadDefinitionError, BadWeightError
 
 # Change ids a process remembers, to find the ancestor that it shares with another log.
@@ -111,7 +111,8 @@ def _open_fields(load: Load, explained: frozenset[str]) -> Mapping[str, Weight]:
     if load.weights.lost is not None:
         return {}
     stops = {text(field) for field in load.stops.fields}
-    found = {text(field): _weight(raw) for field, raw in load.weights.fields.items() if field != SENTINEL}
+    named = ((name, raw) for name, raw in load.weights.fields.items() if name.isascii() and name != SENTINEL)
+    found = {text(name): _weight(raw) for name, raw in named}
     return {
         field: weight
         for field, weight in found.items()
@@ -157,7 +158,7 @@ def _lower_weights(held: Held, key: Key, risen: Mapping[str, Weight], back: dict
         known = held.weights.get(field, 0)
         if rises(known, weight):
             back[f"weights {field}"] = format_weight(weight)
-            fields[raw_of(field)] = format_weight(known).encode()
+            fields[field.encode()] = format_weight(known).encode()
     return key._replace(fields=fields)
 
 
@@ -179,7 +180,7 @@ def _lost_stops(
         for stop in _stops_over(field):
             if stop in held.stops and f"stops {stop}" not in explained:
                 back[f"stops {stop}"] = "cleared"
-                fields[raw_of(field)] = held.stops[stop].encode()
+                fields[field.encode()] = held.stops[stop].encode()
     return key._replace(fields=fields)
 
 
