@@ -15,6 +15,7 @@ from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.fleet import FORGET_MS, Fleet, Process
 from graysplit.core.lease import PREFIX
 from graysplit.core.record import SENTINEL, Entry, Key, Load
+from graysplit.core.weights import split_of
 from graysplit.stores import rules
 from graysplit.stores.port import NEWEST, Report, Rollback, Submission, Written
 from graysplit.stores.wire import BRAKE, changed, exact, new_id, raw_of, stop_text
@@ -336,7 +337,10 @@ def _book(space: _Space, actor: str) -> int:
         _copy_books(space, weights, stops)
         return 0
     edits = rules.unbooked(weights, stops, booked)
-    started = rules.begun(weights, stops, booked) if edits else []
+    started: dict[str, list[str]] = {}
+    for field in rules.begun(weights, stops, booked) if edits else ():
+        for of in (split_of(field), rules.EVERYTHING):
+            started.setdefault(of, []).append(field)
     now_ms = space.now_ms()
     change = ""
     for edit in edits:
@@ -345,7 +349,7 @@ def _book(space: _Space, actor: str) -> int:
             space.put("booked", where, value)
             space.put("meta", where.replace("weights ", PREFIX, 1), None)  # an edit from outside ends a lease
         space.put("plans", edit.split, None)
-        for field in [f for f in started if f.partition("/")[0] == edit.split or edit.split == rules.EVERYTHING]:
+        for field in started.get(edit.split, ()):
             space.begin(field, change, now_ms)
         space.record(
             Entry(change, space.next_revision(), edit.split, rules.OUTSIDE, actor, "", now_ms, edit.before, edit.after)

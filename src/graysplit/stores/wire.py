@@ -58,14 +58,15 @@ def address(place: Expect | Write) -> str:
 def changed(submission: Submission) -> tuple[dict[str, str | None], dict[str, str | None]]:
     """Give the fields that a submission writes, before and after; every write needs an expectation beside it.
 
-    One that writes what stands there already is named too: a process behind a fence (law 7) waits for a person's word.
+    A value that stands there already is named too: a process behind a fence (law 7) waits for a person's word.
     """
     seen = {address(expect): expect.value for expect in submission.expect}
     after = {address(write): write.value for write in submission.writes}
     unseen = sorted(after.keys() - seen.keys())
     if unseen:
         raise ValueError(f"a write without an expectation cannot be compared: {', '.join(unseen)}")
-    return {where: seen[where] for where in after}, after
+    named = {where: value for where, value in after.items() if value is not None or seen[where] is not None}
+    return {where: seen[where] for where in named}, named
 
 
 def stop_text(*, why: str, who: str, at_ms: int, change: str, release: str) -> str:

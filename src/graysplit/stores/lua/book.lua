@@ -98,7 +98,10 @@ if weights_stand and stops_stand then
       local was = more(booked['weights ' .. field])
         and not stopped(field, function(f) return booked['stops ' .. f] ~= nil end)
       if not was then
-        started[#started + 1] = field
+        for _, of in ipairs({ split, '*' }) do
+          started[of] = started[of] or {}
+          table.insert(started[of], field)
+        end
       end
     end
   end
@@ -106,10 +109,8 @@ end
 local now = now_ms()
 for number, split in ipairs(splits) do
   local change = id .. '-' .. number
-  for _, field in ipairs(started) do
-    if split == '*' or split_of(field) == split then
-      redis.call('HSET', META, 'release:' .. field, change .. ' ' .. string.format('%.0f', now))
-    end
+  for _, field in ipairs(started[split] or {}) do
+    redis.call('HSET', META, 'release:' .. field, change .. ' ' .. string.format('%.0f', now))
   end
   try('HDEL', PLANS, split)
   local revision = try('HINCRBY', META, 'revision', 1) or 0
