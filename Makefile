@@ -56,10 +56,11 @@ bench: env ## what it costs, against its goals: hot path, import, reload, propag
 bench-peers: env ## the same for other libraries, each in an environment of its own
 	@$(BIN)/python -m benchmarks.peers
 
-soak: env ## the races and faults again and again; SOAK=300 for five minutes
-	@end=$$(( SECONDS + $${SOAK:-60} ))
+soak: env ## the long part of the fault suite, then races and faults again and again; SOAK=300 for five minutes
+	@$(BIN)/pytest -q -m soak -n auto --dist loadgroup tests $(ARGS)
+	end=$$(( SECONDS + $${SOAK:-60} ))
 	while (( SECONDS < end )); do
-	  $(BIN)/pytest -q -x -n auto --dist loadgroup tests/stores tests/follower tests/laws $(ARGS)
+	  $(BIN)/pytest -q -x -n auto --dist loadgroup tests/faults tests/stores tests/follower tests/laws $(ARGS)
 	done
 
 clean: ## remove what make and the tools have made

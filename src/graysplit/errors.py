@@ -120,10 +120,14 @@ class ConflictError(GraysplitError):
 class StoreUnreachableError(GraysplitError):
     """The store does not answer, or refuses to."""
 
-    def __init__(self, store: str, reason: str) -> None:
-        """Keep the store's printable address (never its password) and the reason."""
+    def __init__(self, store: str, reason: str, *, patient: bool = False) -> None:
+        """Keep the store's printable address (never its password) and the reason.
+
+        `patient`: only a person can end it (a password, a right), so that whoever asks again does so seldom.
+        """
         self.store = store
         self.reason = reason
+        self.patient = patient
         super().__init__(
             f"cannot reach {store}: {reason}. To send everything to the baseline without it: "
             "set GRAYSPLIT_OFF='*', or write * into the file that GRAYSPLIT_OFF_FILE names"

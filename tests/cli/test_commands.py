@@ -59,7 +59,7 @@ def cli(name: str, store: MemoryStore, capsys: pytest.CaptureFixture[str], monke
         capsys.readouterr()
         code = run(words)
         out, err = capsys.readouterr()
-        talk = err if {"--json", "export"} & {*words} else out + err
+        talk = err if {"--json", "export", "acl"} & {*words} else out + err
         assert all(len(line) <= 80 for line in talk.splitlines()), talk
         return Ran(code, out, err)
 
@@ -83,6 +83,7 @@ STORY = (
     ("fleet",),
     ("doctor",),
     ("export",),
+    ("acl", "app"),
     ("rollback", "checkout"),
     ("rollback", "ranking/b"),
     ("rollback", "--all"),

@@ -11,7 +11,7 @@ from graysplit.core.definition import Definition
 
 ROOT = Path(__file__).resolve().parents[2]
 # Where the source names a reason: a constant state's, a step's, or beside the baseline's index.
-REASON = re.compile(r'(?:_constant\(\w+, |\bBASELINE, |\bStep\(|\breason = )"(\w+)"')
+REASON = re.compile(r'(?:_constant\([\w.]+, |\bBASELINE, |\bStep\(|\breason = )"(\w+)"')
 
 
 @pytest.fixture(scope="module")

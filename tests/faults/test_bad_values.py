@@ -1,4 +1,4 @@
-"""A bad value harms nobody (law 9), an empty answer is an outage (law 8), and both are named by split, field, reason."""
+"""A bad value harms nobody (law 9), an empty answer is an outage (law 8); both are named by split, field, reason."""
 
 from __future__ import annotations
 

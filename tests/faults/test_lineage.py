@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -273,7 +273,7 @@ def test_f06_a_raw_edit_of_a_held_weight_ends_the_doubt(pair: Pair, weight: int)
 
 
 def test_f06_a_command_ends_the_doubt_for_what_it_names(pair: Pair) -> None:
-    """F6: a change of another split leaves the held one held; `set`, even to what the store says already, settles it."""
+    """F6: a change of another split leaves this one held; `set`, even to what the store says already, settles it."""
     pair.one.control.create("search")
     pair.two.become(pair.one.dump())
     with pair.process() as router:
@@ -439,9 +439,7 @@ def test_f15_a_clear_wish_is_obeyed_though_mistyped(pair: Pair, field: str, valu
 
 
 @pytest.mark.parametrize("field", ["checkout:new", "Checkout/new", "checkout/neu", "chekout"])
-def test_f15_an_unknown_field_is_named_at_once(
-    pair: Pair, field: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_f15_an_unknown_field_is_named_at_once(pair: Pair, field: str, caplog: pytest.LogCaptureFixture) -> None:
     """F15: Redis answers 1 and nothing happens: the processes' logs and `doctor` name the field."""
     with pair.process() as router, caplog.at_level(logging.WARNING, "graysplit"):
         pair.one.hset("weights", field, "0")
@@ -492,6 +490,7 @@ def test_f19_a_held_value_does_not_confirm(pair: Pair) -> None:
         assert (receipts.confirmed, receipts.complete) == (0, False)
         (process,) = pair.two.control.fleet().live
         assert any("50" in line for line in process.receipt.held)
+        assert any("has lost changes" in finding.what for finding in pair.two.control.doctor())
 
 
 def test_f20_who_registers_during_the_wait_is_counted(pair: Pair) -> None:

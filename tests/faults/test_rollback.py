@@ -134,7 +134,9 @@ def test_back_for_one_candidate_of_three(control: graysplit.Control, redis_url: 
     assert after == {unit: "old" if version == "b" else version for unit, version in before.items()}
 
 
-def test_back_with_everything(control: graysplit.Control, client: redis.Redis, key: Key, redis_url: str, namespace: str) -> None:
+def test_back_with_everything(
+    control: graysplit.Control, client: redis.Redis, key: Key, redis_url: str, namespace: str
+) -> None:
     """`rollback --all` takes every release that runs."""
     for split, weight in (("checkout", 50), ("search", 100), ("banner", 0)):
         control.create(split)

@@ -130,36 +130,6 @@ def test_other_keys_of_the_namespace_are_no_signal(store: Store, client: Redis, 
         assert feed.wait(5)
 
 
-def test_without_tracking_it_looks_every_two_seconds(
-    store: Store, client: Redis, redis_url: str, namespace: str
-) -> None:
-    """Where tracking is refused the feed says so, and still signals within its interval."""
-    seed(store)
-    with (
-        user(client, redis_url, "~*", "&*", "+@all", "-client") as url,
-        following(url, namespace) as feed,
-    ):
-        assert feed.mode == "poll"
-        assert not feed.wait(0.1)
-        client.hset(weights(namespace), "checkout/new", 20)
-        assert feed.wait(10)
-        assert feed.load("", whole=True).weights.fields[b"checkout/new"] == b"20"
-
-
-def test_a_server_without_the_new_protocol_is_followed_too(namespace: str) -> None:
-    """Where RESP3 is unknown the old protocol serves: loads, heartbeats, booking, stops."""
-    with embedded.server(arguments=("--rename-command", "HELLO", "")) as own:
-        store = store_from_url(own.url, namespace)
-        seed(store, weight="20")
-        with following(own.url, namespace) as feed:
-            assert feed.mode == "poll"
-            assert feed.report(report_of("boot-1", weight="0"), about=True)
-            assert feed.book("process") == 0
-            assert feed.brake("checkout/new", "known", 0)
-            assert feed.load("", whole=True).stops.fields.keys() == {SENTINEL, b"checkout/new"}
-        store.close()
-
-
 # --- loss of contact -------------------------------------------------------------------------------------------------
 
 
@@ -435,9 +405,9 @@ def test_an_address_cannot_make_text_of_bytes(redis_url: str, store: Store, clie
 def test_replicas_are_counted(server: embedded.Server, store: Store) -> None:
     """A server without replicas has none with the last write; one with a replica has it on one."""
     seed(store)
-    assert store.replicas(0.1) == 0
+    assert store.replicas(0.1) == (0, 0)
     with embedded.server(arguments=("--replicaof", "127.0.0.1", str(server.port))) as replica:
         assert replica.pid
         deadline = time.monotonic() + 20
-        while store.replicas(1.0) != 1:
+        while store.replicas(1.0) != (1, 1):
             assert time.monotonic() < deadline

@@ -18,7 +18,7 @@ from graysplit.version import __version__
 
 VERBS: Final = (
     *("list", "show", "watch", "wait", "explain", "history", "fleet", "doctor"),
-    *("create", "set", "rollback", "undo", "preview", "pin", "unpin", "unstop", "delete", "export"),
+    *("create", "set", "rollback", "undo", "preview", "pin", "unpin", "unstop", "delete", "export", "acl"),
 )
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
@@ -127,6 +127,7 @@ def load_verbs() -> None:
     """Import the modules of the verbs: each adds its commands to the group."""
     import_module("graysplit.cli.looking")
     import_module("graysplit.cli.changing")
+    import_module("graysplit.cli.rights")
 
 
 def _usage(session: Session, fault: click.ClickException) -> int:

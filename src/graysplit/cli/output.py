@@ -37,6 +37,11 @@ def say(*lines: str) -> None:
     _print(lines, sys.stdout)
 
 
+def say_whole(line: str) -> None:
+    """Print one line for another program to read: escaped, and never folded."""
+    _print_raw(clean(line), sys.stdout)
+
+
 def tell(*lines: str) -> None:
     """Print everything else on stderr, at once."""
     _print(lines, sys.stderr)

@@ -11,6 +11,7 @@ from graysplit.cli.session import Session
 from graysplit.cli.words import number, percent, plural, stop_words
 from graysplit.control.result import Receipts, Result
 from graysplit.errors import StoreUnreachableError
+from graysplit.stores.port import Copies
 
 
 def finish(session: Session, result: Result) -> int:
@@ -25,7 +26,7 @@ def finish(session: Session, result: Result) -> int:
         tell(f"it stands, but the history has no entry: {result.unrecorded}")
     code = DONE
     if session.wait_s is not None:
-        result, code = _wait(session, result, session.wait_s)
+        result, code = _wait(session, _count_copies(session, result), session.wait_s)
     if session.json:
         say_json(result_json(result))
     return code
@@ -42,6 +43,27 @@ def _wait(session: Session, result: Result, wait_s: float) -> tuple[Result, int]
         return result, UNCONFIRMED
     (tell if session.json else say)(*receipt_lines(receipts, result.cause))
     return result, DONE if receipts.complete or receipts.nobody else UNCONFIRMED
+
+
+def _count_copies(session: Session, result: Result) -> Result:
+    """Say how many replicas have a rollback: one that no replica has dies with its primary."""
+    if result.cause != "rollback" or not result.at_ms:
+        return result
+    try:
+        result = session.control.with_copies(result)
+    except StoreUnreachableError:
+        return result  # whoever reads the receipts next says so
+    if result.copies is not None:
+        (tell if session.json else say)(copies_line(result.copies, result.split))
+    return result
+
+
+def copies_line(copies: Copies, target: str) -> str:
+    """Say how many replicas have a rollback."""
+    if not copies.have:
+        again = "--all" if target == "*" else target
+        return f"not replicated yet: a failover now would lose it. Once more does no harm: graysplit rollback {again}"
+    return f"{copies.have} of {copies.of} replicas {'has' if copies.have == 1 else 'have'} it"
 
 
 def _print(session: Session, result: Result, lines: list[str]) -> None:
@@ -125,6 +147,7 @@ def result_json(result: Result) -> dict[str, object]:
         "moved": result.moved / 1000,
         "needless": result.needless / 1000,
         "unrecorded": result.unrecorded,
+        "replicas": None if result.copies is None else result.copies._asdict(),
         **receipts_json(receipts),
     }
 

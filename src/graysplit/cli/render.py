@@ -9,7 +9,7 @@ from graysplit.cli.words import age, percent, plural, stop_words, table, when
 from graysplit.control.doctor import Finding
 from graysplit.control.explaining import Explained
 from graysplit.control.views import Overview, Row, SplitView
-from graysplit.core.fleet import Fleet
+from graysplit.core.fleet import PROMISES, Fleet
 from graysplit.core.record import Entry
 
 
@@ -108,13 +108,15 @@ def fleet_lines(fleet: Fleet) -> list[str]:
         for process in (*fleet.live, *fleet.silent)
     ]
     lines = table(("process", "seen", "state", "rev", "follows by", "splits"), rows, 30) if rows else []
+    modes = {process.receipt.mode for process in fleet.live}
+    lines += [f"{mode}: {promise}" for mode, promise in PROMISES.items() if mode in modes]
     return [*lines, _processes(len(fleet.live), len(fleet.silent))]
 
 
 def explain_lines(found: Explained) -> list[str]:
     """Give the ladder from the top to the rung that answered."""
     bucket = "" if found.bucket is None else f", hashed to {found.bucket}"
-    lines = [f"{found.split}: {found.version} (by {found.reason}{bucket}, revision {found.revision})"]
+    lines = [f"{found.split}: {found.version} ({found.reason}{bucket}, revision {found.revision})"]
     for step in found.ladder:
         mark = f"-> {step.version}" if step.version is not None else "passed"
         lines.append(f"  {step.reason:9} {mark:12} {step.asked}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graysplit.cli.words import number
 from graysplit.control.views import Overview, Row, SplitView
-from graysplit.core.fleet import Fleet
+from graysplit.core.fleet import PROMISES, Fleet
 from graysplit.core.record import Entry
 
 
@@ -63,6 +63,7 @@ def fleet_json(fleet: Fleet) -> dict[str, object]:
                 "seen_ms_ago": fleet.now_ms - process.seen_ms,
                 "library": process.library,
                 "mode": process.receipt.mode,
+                "promise": PROMISES.get(process.receipt.mode),
                 "revision": process.receipt.revision,
                 "change": process.receipt.change,
                 "effects": {field: effect._asdict() for field, effect in process.receipt.effects.items()},

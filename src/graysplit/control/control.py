@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from graysplit.control.views import Overview, SplitView
     from graysplit.core.fleet import Fleet
 
+# How long a change may take to its replicas before they are counted as without it.
+COPIED_WITHIN_S = 0.3
+
 Agree = Callable[["Proposal"], None]
 
 
@@ -236,6 +239,11 @@ class Control:
             written_ms=result.at_ms,
         )
         return result._replace(receipts=receipts)
+
+    def with_copies(self, result: Result, within_s: float = COPIED_WITHIN_S) -> Result:
+        """Give a result with the number of replicas that have it; right after the change, from the same thread."""
+        copies = self.store.replicas(within_s)
+        return result._replace(copies=copies if copies is not None and copies.of else None)
 
     def wait_weights(self, target: str, weight: float | str | None = None, within_s: float = 60.0) -> Receipts:
         """Wait until every live process shows a split's weights as they stand, or the one given."""

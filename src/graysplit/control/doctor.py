@@ -9,8 +9,9 @@ from graysplit.control.creating import told_apart
 from graysplit.control.reading import Reading
 from graysplit.control.views import empty
 from graysplit.core.adoption import unknown_fields
-from graysplit.core.fleet import Fleet, declarations
+from graysplit.core.fleet import PROMISES, Fleet, declarations
 from graysplit.core.weights import field_of
+from graysplit.stores.port import Advice
 
 
 class Finding(NamedTuple):
@@ -26,17 +27,20 @@ class Finding(NamedTuple):
 class Advising(Protocol):
     """A store that can judge how its server is kept."""
 
-    def advice(self) -> list[str]:
-        """Give a sentence for each setting that may lose weights: persistence, eviction."""
+    def advice(self) -> list[Advice]:
+        """Give what may lose weights: persistence, eviction, an old server."""
         ...
 
 
 def examine(reading: Reading, fleet: Fleet, store: object = None) -> tuple[Finding, ...]:
     """Give all findings, problems first."""
     found = [*_keys(reading), *_values(reading), *_splits(reading), *_baselines(reading, fleet), *_processes(fleet)]
-    found += _declarations(reading, fleet)
+    found += [*_modes(fleet), *_declarations(reading, fleet)]
     if isinstance(store, Advising):
-        found += [Finding("note", "server", advice, "redis-cli CONFIG GET '*'") for advice in store.advice()]
+        found += [
+            Finding("problem" if advice.serious else "note", "server", advice.what, advice.command)
+            for advice in store.advice()
+        ]
     return tuple(sorted(found, key=lambda finding: finding.severity != "problem"))
 
 
@@ -97,6 +101,21 @@ def _processes(fleet: Fleet) -> Iterator[Finding]:
     for process in fleet.live:
         for reason in process.receipt.refused:
             yield Finding("problem", f"process {process.label}", f"refused: {reason}", "graysplit fleet")
+        for held in process.receipt.held:
+            what = f"the store has lost changes, and this process keeps what it had: {held}"
+            yield Finding("problem", f"process {process.label}", what, "graysplit fleet")
+        if not process.receipt.durable:
+            what = "its last-known-good file cannot be written: after a restart without the store it knows nothing"
+            yield Finding("problem", f"process {process.label}", what, "graysplit fleet")
+
+
+def _modes(fleet: Fleet) -> Iterator[Finding]:
+    for mode in ("redirect", "log", "poll"):
+        lesser = [process.label for process in fleet.live if process.receipt.mode == mode]
+        if lesser:
+            more = f" and {len(lesser) - 1} more" if len(lesser) > 1 else ""
+            what = f"follows by '{mode}', not by tracking: {PROMISES[mode]}. The server, or its user's rights, lack it"
+            yield Finding("note", f"process {lesser[0]}{more}", what, "graysplit acl app")
 
 
 def _declarations(reading: Reading, fleet: Fleet) -> Iterable[Finding]:

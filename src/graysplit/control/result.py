@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from graysplit.stores.port import Copies
+
 
 class Receipts(NamedTuple):
     """How far a change has come, by the processes that follow the store."""
@@ -45,6 +47,7 @@ class Result(NamedTuple):
     expected: Mapping[str, str] = {}  # by field: the weight that receipts will show
     dry_run: bool = False
     receipts: Receipts | None = None
+    copies: Copies | None = None  # how many replicas have it; None where nobody asked, or where there is none
 
     @property
     def from_(self) -> str | Mapping[str, str | None] | None:

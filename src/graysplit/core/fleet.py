@@ -10,6 +10,16 @@ LIVE_MS: Final = 6_000
 FORGET_MS: Final = 600_000
 
 
+# How a store can be followed, and what that promises; in this order, the best first.
+PROMISES: Final[Mapping[str, str]] = {
+    "memory": "every change at once",
+    "tracking": "every change at once, whoever makes it",
+    "redirect": "every change at once, whoever makes it; by the old protocol, on two connections",
+    "log": "what graysplit writes at once, raw edits within 2 s",
+    "poll": "every change within 2 s",
+}
+
+
 class Effect(NamedTuple):
     """What one field does in one process: the weight as compiled, and the calls still running on it."""
 
@@ -24,7 +34,7 @@ class Receipt(NamedTuple):
     change: str = ""  # id of the last change applied
     revision: int = 0
     effects: Mapping[str, Effect] = {}  # by field: those changed lately
-    mode: str = ""  # how it follows: tracking, log, memory
+    mode: str = ""  # how it follows: one of PROMISES
     refused: tuple[str, ...] = ()  # "weights checkout/new: '1_0' is no weight ..."
     held: tuple[str, ...] = ()  # kept by law 7 although the store says more
     durable: bool = True  # False: the last-known-good file could not be written

@@ -103,7 +103,8 @@ def fence(held: Held, load: Load, explained: frozenset[str], parse: Parse) -> Fe
     weights = _lower_weights(held, load.weights, risen, back)
     stops = _lost_stops(held, load.stops, risen, explained, back)
     splits = _held_shapes(held, load.splits, explained, parse, back)
-    return Fenced(load._replace(weights=weights, stops=stops, splits=splits), back, _zeros(held, risen, explained, back))
+    zeros = _zeros(held, risen, explained, back)
+    return Fenced(load._replace(weights=weights, stops=stops, splits=splits), back, zeros)
 
 
 def _open_fields(load: Load, explained: frozenset[str]) -> Mapping[str, Weight]:
@@ -112,7 +113,7 @@ def _open_fields(load: Load, explained: frozenset[str]) -> Mapping[str, Weight]:
         return {}
     stops = {text(field) for field in load.stops.fields}
     named = ((name, raw) for name, raw in load.weights.fields.items() if name.isascii() and name != SENTINEL)
-    found = {text(name): _weight(raw) for name, raw in named}
+    found: dict[str, Weight] = {text(name): _weight(raw) for name, raw in named}
     return {
         field: weight
         for field, weight in found.items()

@@ -32,7 +32,8 @@ FULL_READ_S: Final = 15.0  # +-25 %: the net under the net
 SOON_S: Final = 2.0  # a partial reading is followed by a full one within this time
 BOOK_WITHIN_S: Final = 0.25  # a raw edit is booked after a random wait, so that one process does it
 ABOUT_S: Final = 30.0  # how often a heartbeat tells again what hardly changes
-BACKOFF_S: Final = (0.05, 1.0)
+BACKOFF_S: Final = (0.05, 0.8)
+PATIENT_S: Final = 40.0  # +-25 %: between attempts that only a person can make succeed, so 30 s at least
 WORK_S: Final = 0.0005  # look at definitions for this long, then let others run
 REST_S: Final = 0.0002
 REMEMBERED: Final = 256  # fields whose effect a receipt shows: those changed last
@@ -96,15 +97,16 @@ class Follower:
                 self._stopping.wait(TURN_S)
                 self._turn()
                 continue
-            self._loaded = False
+            self._loaded = patient = False
             try:
                 self._follow(self._store.follow())
             except StoreUnreachableError as fault:
+                patient = fault.patient
                 self._lose(fault.reason)
             except Exception as fault:  # noqa: BLE001 - the thread outlives whatever it meets, and says so
                 self._lose(f"{type(fault).__name__}: {fault}")
             attempt = 0 if self._loaded else attempt + 1
-            self._rest(attempt)
+            self._rest(attempt, patient=patient)
 
     def _follow(self, feed: Feed) -> None:
         """Serve one connection until it breaks or the router closes."""
@@ -263,10 +265,11 @@ class Follower:
         self._events.warning("contact", f"lost contact with the store: {reason}. The last state stands.")
         self._audience.contact(Contact("lost", 0.0, reason))
 
-    def _rest(self, attempt: int) -> None:
+    def _rest(self, attempt: int, *, patient: bool) -> None:
         """Wait before the next attempt: jittered after the cap, so that a fleet never comes back in step."""
         first, cap = BACKOFF_S
-        until = self._clock.monotonic() + min(cap, first * 2 ** min(attempt, 10)) * (0.5 + chance())
+        soon = min(cap, first * 2 ** min(attempt, 10)) * (0.5 + chance())
+        until = self._clock.monotonic() + (jittered(PATIENT_S) if patient else soon)
         while not self._stopping.is_set() and self._clock.monotonic() < until:
             self._stopping.wait(max(0.0, min(TURN_S, until - self._clock.monotonic())))
             self._turn()

@@ -12,7 +12,7 @@ from graysplit.core.fleet import Declared, Effect
 class Contact(NamedTuple):
     """How a process follows its store at present."""
 
-    mode: str = "starting"  # starting, tracking, poll, memory, lost
+    mode: str = "starting"  # starting, lost, or one of graysplit.core.fleet.PROMISES
     since: float = 0.0  # monotonic time of the last answer; 0 for never
     reason: str = ""  # why contact is lost
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from graysplit.core.decision import Step
+from graysplit.core.fleet import PROMISES
 
 
 class Explanation(NamedTuple):
@@ -28,7 +29,7 @@ class Status(NamedTuple):
     """How one router stands."""
 
     phase: str  # asleep, not_ready, not_configured, live, closed
-    mode: str  # how the store is followed: tracking, poll, memory, lost, starting
+    mode: str  # how the store is followed: starting, lost, or one of graysplit.core.fleet.PROMISES
     store: str | None  # printable address
     age_s: float | None  # since the last answer of the store; None for never
     revision: int
@@ -40,3 +41,8 @@ class Status(NamedTuple):
     reason: str  # why contact is lost, or ""
     stale: bool  # contact lost for more than three seconds
     boot: str | None  # this process's id in the fleet
+
+    @property
+    def promise(self) -> str:
+        """Say how soon a change arrives here as the store is followed now."""
+        return PROMISES.get(self.mode, "none: what was last read stands")

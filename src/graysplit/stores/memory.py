@@ -17,7 +17,7 @@ from graysplit.core.lease import PREFIX
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.core.weights import split_of
 from graysplit.stores import rules
-from graysplit.stores.port import NEWEST, Report, Rollback, Submission, Written
+from graysplit.stores.port import NEWEST, Copies, Report, Rollback, Submission, Written
 from graysplit.stores.wire import BRAKE, changed, exact, new_id, raw_of, stop_text
 
 LOG_AT_MOST: Final = 100_000
@@ -235,7 +235,7 @@ class MemoryStore:
         """Open a follower's view."""
         return MemoryFeed(self._space, self.submit)
 
-    def replicas(self, timeout_s: float) -> int | None:  # noqa: ARG002 - the port's signature
+    def replicas(self, timeout_s: float) -> Copies | None:  # noqa: ARG002 - the port's signature
         """Memory has no replicas."""
         return None
 

@@ -74,6 +74,21 @@ class Written(NamedTuple):
     left: tuple[str, ...] = ()  # with `*`: the finished releases that were left alone
 
 
+class Copies(NamedTuple):
+    """How far a write has come: an acknowledged one can die in a failover while no replica has it."""
+
+    have: int
+    of: int  # replicas there are
+
+
+class Advice(NamedTuple):
+    """A setting of a store that may lose weights, and the next command to type."""
+
+    what: str
+    command: str
+    serious: bool = False  # it will, sooner or later
+
+
 class Report(NamedTuple):
     """A heartbeat: who a process is, and what it does now."""
 
@@ -88,7 +103,7 @@ class Report(NamedTuple):
 class Feed(Protocol):
     """One follower's connection. Used by one thread; a signal only ever means: read again."""
 
-    mode: str  # tracking, memory: which promise is in force
+    mode: str  # which promise is in force: one of `graysplit.core.fleet.PROMISES`
 
     def load(self, since: str, *, whole: bool) -> Load:
         """Read everything at one moment, with the log since a position ("" for its newest entries only).
@@ -172,8 +187,8 @@ class Store(Protocol):
         """Open a follower's connection; raises `StoreUnreachableError`."""
         ...
 
-    def replicas(self, timeout_s: float) -> int | None:
-        """Say how many replicas have this connection's last write, or None where the store has no such notion."""
+    def replicas(self, timeout_s: float) -> Copies | None:
+        """Say how many replicas have this store's last write, or None where that cannot be told."""
         ...
 
     def close(self) -> None:

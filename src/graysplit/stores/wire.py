@@ -130,6 +130,7 @@ def receipt_text(receipt: Receipt) -> str:
             "mode": receipt.mode,
             "refused": list(receipt.refused),
             "held": list(receipt.held),
+            "durable": receipt.durable,
         }
     )
 
@@ -167,6 +168,7 @@ def _receipt(said: Mapping[str, object]) -> Receipt:
         mode=_str(said.get("mode")),
         refused=tuple(_str(reason) for reason in _list(said.get("refused"))),
         held=tuple(_str(word) for word in _list(said.get("held"))),
+        durable=said.get("durable") is not False,
     )
 
 

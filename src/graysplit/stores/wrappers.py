@@ -7,7 +7,7 @@ from typing import NoReturn
 from graysplit.core.fleet import Fleet
 from graysplit.core.record import Entry, Load
 from graysplit.errors import RefusedError
-from graysplit.stores.port import Feed, Report, Rollback, Store, Submission, Written
+from graysplit.stores.port import Copies, Feed, Report, Rollback, Store, Submission, Written
 
 
 class ReadOnlyStore:
@@ -42,8 +42,8 @@ class ReadOnlyStore:
         """Open a follower's connection that writes nothing."""
         return _SilentFeed(self._inner.follow())
 
-    def replicas(self, timeout_s: float) -> int | None:
-        """Say how many replicas have the last write."""
+    def replicas(self, timeout_s: float) -> Copies | None:
+        """Say how many replicas have the last write, or None where that cannot be told."""
         return self._inner.replicas(timeout_s)
 
     def close(self) -> None:
@@ -128,8 +128,8 @@ class RecordingStore:
         self.calls.append("follow")
         return self._inner.follow()
 
-    def replicas(self, timeout_s: float) -> int | None:
-        """Say how many replicas have the last write."""
+    def replicas(self, timeout_s: float) -> Copies | None:
+        """Say how many replicas have the last write, or None where that cannot be told."""
         self.calls.append("replicas")
         return self._inner.replicas(timeout_s)
 

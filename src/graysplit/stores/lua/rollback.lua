@@ -84,6 +84,10 @@ redis.pcall('HDEL', STOPS, stops[1] or '**')
 local before, after, faults = {}, {}, {}
 local function put(key, where, field, text, stood)
   local done, fault = try('HSET', key, field, text)
+  if fault and key == STOPS then -- a role that can only lower may add a stop, and not change one that stands
+    done, fault = try('HSETNX', key, field, text)
+    text = done == 0 and stood or text
+  end
   if done then
     before[#before + 1] = { where, stood }
     after[#after + 1] = { where, text }

@@ -1,25 +1,30 @@
 -- One compare-and-set change: all of it happens, or nothing.
 --
--- KEYS  1 weights  hash: checkout/new -> percent or 'preview'
---       2 stops    hash: checkout/new, checkout or * -> a text for people
---       3 splits   hash: checkout -> definition, JSON
---       4 meta     hash: revision, schema, lineage, release:<field> -> '<change id> <ms>'
---       5 booked   hash: 'weights <field>' and 'stops <field>' as the history knows them
---       6 log      stream: one entry per change
+-- KEYS  1 meta    hash: revision, schema, lineage, release:<field> -> '<change id> <ms>'
+--       2 booked  hash: 'weights <field>' and 'stops <field>' as the history knows them
+--       3 log     stream: one entry per change
+--       and those of the next three that it writes: a caller who may not write one is refused before anything is done
 -- ARGV  1 change id  2 split  3 cause  4 actor  5 why  6 from (JSON)  7 to (JSON)
 --       8 server time in ms of the reading that is compared  9 '1' if it raises  10 a raise's longest age in ms
 --       11 entries to keep in the log  12 '1' if it may have been sent before
+--       and keys that may be only read, hence declared above or not at all (the same slot):
+--       13 weights  hash: checkout/new -> percent or 'preview'
+--       14 stops    hash: checkout/new, checkout or * -> a text for people
+--       15 splits   hash: checkout -> definition, JSON
 --       then three lists, each after its length: expectations and writes as (number of key, field, '1' or '0' for
---       absent, text), and the fields whose release begins
+--       absent, text), and the fields whose release begins. Writes come with the least permitted first: what a role
+--       may not do with a key that it may write is refused before anything is done.
 -- Gives {'ok', revision, ms}, {'again', revision, ms, from, to}, {'conflict', number of the expectation, '1' or '0',
 --       text}, {'late', ms} or {'corrupt', name of the key, reason}.
 
-local NAMES = { 'weights', 'stops', 'splits', 'meta', 'booked', 'log' }
+local NAMES = { 'weights', 'stops', 'splits', 'meta' }
+local META, BOOKED, LOG = unpack(KEYS, 1, 3)
+local FOLLOWED = { ARGV[13], ARGV[14], ARGV[15], META }
 local id, split, cause, actor, why, from, to = unpack(ARGV, 1, 7)
 local read_at, raises, window, keep, attempt = tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10]), ARGV[11], ARGV[12]
 local now = now_ms()
 
-local at = 13
+local at = 16
 local function places()
   local list, count = {}, tonumber(ARGV[at])
   at = at + 1
@@ -37,14 +42,14 @@ end
 
 -- Everything is read and judged before the first write: a script that fails half way keeps its first half.
 if attempt == '1' then
-  local again = answered(KEYS[6], id, now)
+  local again = answered(LOG, id, now)
   if again then
     return again
   end
 end
 local faults = {}
 for i = 1, 4 do
-  faults[i] = lost(KEYS[i])
+  faults[i] = lost(FOLLOWED[i])
 end
 -- A new namespace may hold fields that somebody lowered before there was anything: a rollback, a raw stop.
 local function unmarked(i)
@@ -56,23 +61,23 @@ for i = 1, 4 do
     return { 'corrupt', NAMES[i], faults[i] }
   end
 end
-local booked, fault = try('HGET', KEYS[5], '_')
+local booked, fault = try('HGET', BOOKED, '_')
 if fault then
-  return { 'corrupt', NAMES[5], fault }
+  return { 'corrupt', 'booked', fault }
 end
 local last
-last, fault = try('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)
+last, fault = try('XREVRANGE', LOG, '+', '-', 'COUNT', 1)
 if fault then
-  return { 'corrupt', NAMES[6], fault }
+  return { 'corrupt', 'log', fault }
 end
 if not fresh then
-  local revision = redis.call('HGET', KEYS[4], 'revision') or '0'
+  local revision = redis.call('HGET', META, 'revision') or '0'
   if not string.match(revision, '^%d+$') then
     return { 'corrupt', NAMES[4], 'holding a revision that is no number' }
   end
 end
 for i, expect in ipairs(expectations) do
-  local found = redis.call('HGET', KEYS[expect.key], expect.field)
+  local found = redis.call('HGET', FOLLOWED[expect.key], expect.field)
   if found ~= (expect.present and expect.text) then
     return { 'conflict', i, found and '1' or '0', found or '' }
   end
@@ -82,30 +87,30 @@ if raises == '1' and math.abs(now - read_at) > window then
 end
 
 if fresh then
-  for i = 1, 5 do
-    redis.call('HSET', KEYS[i], '_', '1')
+  for _, key in ipairs({ FOLLOWED[3], FOLLOWED[2], FOLLOWED[1], META, BOOKED }) do
+    redis.call('HSET', key, '_', '1')
   end
-  redis.call('HSET', KEYS[4], 'schema', '1', 'lineage', id)
+  redis.call('HSET', META, 'schema', '1', 'lineage', id)
 end
 for _, write in ipairs(writes) do
   local where = NAMES[write.key] .. ' ' .. write.field
   if write.present then
-    redis.call('HSET', KEYS[write.key], write.field, write.text)
+    redis.call('HSET', FOLLOWED[write.key], write.field, write.text)
   else
-    redis.call('HDEL', KEYS[write.key], write.field)
+    redis.call('HDEL', FOLLOWED[write.key], write.field)
   end
   if write.key <= 2 then
     if write.present then
-      redis.call('HSET', KEYS[5], where, write.text)
+      redis.call('HSET', BOOKED, where, write.text)
     else
-      redis.call('HDEL', KEYS[5], where)
+      redis.call('HDEL', BOOKED, where)
     end
   end
 end
 for _, field in ipairs(begins) do
-  redis.call('HSET', KEYS[4], 'release:' .. field, id .. ' ' .. string.format('%.0f', now))
+  redis.call('HSET', META, 'release:' .. field, id .. ' ' .. string.format('%.0f', now))
 end
-local revision = redis.call('HINCRBY', KEYS[4], 'revision', 1)
-redis.call('XADD', KEYS[6], 'MAXLEN', '~', keep, '*', 'id', id, 'rev', revision, 'split', split, 'cause', cause,
+local revision = redis.call('HINCRBY', META, 'revision', 1)
+redis.call('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', id, 'rev', revision, 'split', split, 'cause', cause,
   'actor', actor, 'why', why, 'from', from, 'to', to)
 return { 'ok', revision, now }

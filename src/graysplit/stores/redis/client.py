@@ -34,6 +34,18 @@ class Connection(Protocol):
         ...
 
 
+class Greeted(Protocol):
+    """A connection on which nothing has been said yet."""
+
+    def on_connect(self) -> None:
+        """Choose the protocol, log in, select the database."""
+        ...
+
+    def disconnect(self) -> None:
+        """Close the socket, under whoever reads from it."""
+        ...
+
+
 class Pool(Protocol):
     """Connections to one server."""
 

@@ -3,85 +3,123 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from redis import exceptions
 
 from graysplit.errors import RefusedError, StoreUnreachableError
 
-# redis-py 6 lacks some of these; the texts are the servers'.
-_WORDS: Final = (
-    ("WRONGTYPE", "of the wrong type"),
-    ("NOPERM", "not readable (no permission)"),
-    ("no permissions", "not readable (no permission)"),
-    ("can't access", "not readable (no permission)"),
-    ("can't run this command", "not readable (no permission)"),
+
+class Condition(NamedTuple):
+    """One way in which a server is of no use, and what that means for whoever asks again."""
+
+    words: str
+    kinds: tuple[type[Exception], ...] = ()
+    marks: tuple[str, ...] = ()  # the servers' own words; redis-py 6 has no class for some
+    fatal: bool = False  # as an answer: nothing else will be answered on this connection either
+    patient: bool = False  # only a person can end it
+
+
+# The first that fits counts. What is neither fatal nor patient may pass by itself, and soon.
+CONDITIONS: Final = (
+    Condition("no answer in time", (exceptions.TimeoutError,)),
+    Condition("it is still loading its data", (exceptions.BusyLoadingError,), ("LOADING",), fatal=True),
+    Condition("it is a replica, and takes no writes", (exceptions.ReadOnlyError,), ("READONLY",), fatal=True),
+    Condition(
+        "it is a replica, and cut off from its primary", (exceptions.MasterDownError,), ("MASTERDOWN",), fatal=True
+    ),
+    Condition("the cluster is down", (exceptions.ClusterDownError,), ("CLUSTERDOWN",), fatal=True),
+    Condition("its slot is on the way to another node", (exceptions.TryAgainError,), ("TRYAGAIN",), fatal=True),
+    Condition(
+        "another node of the cluster owns the namespace", (exceptions.AskError, exceptions.MovedError), fatal=True
+    ),
+    Condition(
+        "it wants a user and a password",
+        marks=("NOAUTH", "Authentication required", "must be called with the client already authenticated"),
+        fatal=True,
+        patient=True,
+    ),
+    Condition(
+        "it refuses the user or the password",
+        (exceptions.AuthenticationError, exceptions.AuthorizationError),
+        ("WRONGPASS", "invalid username-password"),
+        fatal=True,
+        patient=True,
+    ),
+    Condition("it is out of memory", (exceptions.OutOfMemoryError,), ("OOM", "used memory > 'maxmemory'")),
+    Condition("it has too few replicas to take writes", marks=("NOREPLICAS",)),
+    Condition("it cannot save to its disk, and takes no writes", marks=("MISCONF",)),
+    Condition("it is busy with somebody's script", marks=("BUSY ",)),
+    Condition("it takes no more connections", marks=("max number of clients",)),
+    Condition("what answers there is no Redis", (exceptions.InvalidResponse, ValueError)),
 )
-_OOM: Final = ("OOM", "used memory > 'maxmemory'")
-_KINDS: Final = (
-    (exceptions.TimeoutError, "no answer in time"),
-    (exceptions.BusyLoadingError, "it is still loading its data"),
-    (exceptions.AuthenticationError, "it refuses the user or the password"),
-    (exceptions.ReadOnlyError, "it is a replica, and takes no writes"),
-)
-_MARKS: Final = (
-    ("WRONGPASS", "it refuses the user or the password"),
-    ("READONLY", "it is a replica, and takes no writes"),
-    *((mark, "it is out of memory") for mark in _OOM),
-    ("NOREPLICAS", "it has too few replicas to take writes"),
-    ("MISCONF", "it cannot save to its disk, and takes no writes"),
-)
+_FORBIDDEN: Final = ("NOPERM", "no permissions", "can't access", "can't run this command", "ACL failure")
 _UNSUPPORTED: Final = ("unknown command", "unknown subcommand", "syntax error", "not supported", "disabled")
 _PREFIX: Final = re.compile(r"^Error -?\w+ (?:connecting to \S+|while \w+ \w+ \w+)\. ")
 
 
 def unreachable(name: str, error: BaseException) -> StoreUnreachableError:
     """Give the error that tells a user why the server is of no use."""
-    return StoreUnreachableError(name, reason(error))
+    condition = _condition(error)
+    patient = is_forbidden(error) or (condition is not None and condition.patient)
+    return StoreUnreachableError(name, reason(error), patient=patient)
 
 
 def reason(error: BaseException) -> str:
     """Say in plain words what kept the server from answering."""
-    text = str(error)
-    known = next((words for kind, words in _KINDS if isinstance(error, kind)), None)
-    known = known or next((words for mark, words in _MARKS if mark in text), None)
-    return known or _PREFIX.sub("", text).rstrip(".").replace("Connection refused", "connection refused")
+    condition = _condition(error)
+    if condition is not None:
+        return condition.words
+    text = _PREFIX.sub("", str(error)).rstrip(".").replace("Connection refused", "connection refused")
+    return f"its rights are too narrow: {text}" if is_forbidden(error) else text
 
 
 def refused(what: str, answer: object) -> RefusedError:
-    """Say that the server takes a follower's write from nobody, or not from us."""
+    """Say that the server takes a write from nobody, or not from us."""
     why = reason(answer) if isinstance(answer, BaseException) else "an answer of the wrong kind"
     return RefusedError(f"{what}: {why}. See what the server allows with: graysplit doctor")
 
 
 def fault(error: BaseException | str) -> str:
     """Say why one key cannot be read: the words after "the key 'meta' is"."""
-    text = f"NOPERM {error}" if isinstance(error, exceptions.NoPermissionError) else str(error)
-    return next((words for mark, words in _WORDS if mark in text), text)
+    text = str(error)
+    if "WRONGTYPE" in text:
+        return "of the wrong type"
+    if is_forbidden(error) if isinstance(error, BaseException) else _names_a_right(text):
+        return "not readable (no permission)"
+    return text
 
 
 def concerns_one_key(error: BaseException) -> bool:
     """Say whether an error is about one key or command only, so that the others still answer."""
-    text = str(error)
-    return is_unsupported(error) or "WRONGTYPE" in text
+    return is_unsupported(error) or "WRONGTYPE" in str(error)
 
 
 def is_unsupported(error: BaseException) -> bool:
     """Say whether this server, or this user's role, lacks the command."""
-    if isinstance(error, exceptions.NoPermissionError):
-        return True
-    text = str(error)
-    return "NOPERM" in text or any(mark in text.lower() for mark in _UNSUPPORTED)
+    return is_forbidden(error) or any(mark in str(error).lower() for mark in _UNSUPPORTED)
+
+
+def is_forbidden(error: BaseException) -> bool:
+    """Say whether this user's role lacks the command or the key."""
+    return isinstance(error, exceptions.NoPermissionError) or _names_a_right(str(error))
 
 
 def is_oom(error: BaseException) -> bool:
     """Say whether a command was refused for lack of memory."""
-    text = str(error)
-    return any(mark in text for mark in _OOM)
+    return isinstance(error, exceptions.OutOfMemoryError) or any(mark in str(error) for mark in ("OOM", "'maxmemory'"))
 
 
 def is_fatal(error: BaseException) -> bool:
-    """Say whether an error reply means that this server is the wrong one to talk to."""
-    kinds = (exceptions.ReadOnlyError, exceptions.MovedError, exceptions.AskError, exceptions.ClusterDownError)
+    """Say whether an error reply means that this server is the wrong one to talk to, or not now."""
+    condition = _condition(error)
+    return condition is not None and condition.fatal
+
+
+def _condition(error: BaseException) -> Condition | None:
     text = str(error)
-    return isinstance(error, kinds) or any(mark in text for mark in ("READONLY", "LOADING", "MASTERDOWN", "NOAUTH"))
+    return next((c for c in CONDITIONS if isinstance(error, c.kinds) or any(mark in text for mark in c.marks)), None)
+
+
+def _names_a_right(text: str) -> bool:
+    return any(mark in text for mark in _FORBIDDEN)

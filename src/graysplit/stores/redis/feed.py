@@ -1,8 +1,10 @@
-"""A follower's connection: tracking where the server offers it, else a look every two seconds."""
+"""What a follower does over its connection, however it is signalled: read, report, book, brake, say goodbye."""
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Final
 
 from redis import exceptions
@@ -12,83 +14,52 @@ from graysplit.core.record import Load
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import NEWEST, Report, Submission, Written
 from graysplit.stores.redis.client import Command, is_list
-from graysplit.stores.redis.faults import is_unsupported, reason, refused
+from graysplit.stores.redis.faults import is_unsupported, refused
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import Reader, time_of
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import submit
-from graysplit.stores.redis.topology import Timeouts, Topology
 from graysplit.stores.redis.watching import book_by_watching, brake_by_hand
 from graysplit.stores.rules import OUTSIDE
 from graysplit.stores.wire import BRAKE, about_text, new_id, raw_of, receipt_text
 
-TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.0)
+# After so much silence a connection is asked whether it lives, and has so long to answer: 1.25 s in all.
 SILENCE_S: Final = 0.5
 PONG_WITHIN_S: Final = 0.75
-POLL_S: Final = 2.0
+# How often the way to the primary is asked for again.
+WAY_S: Final = 10.0
 
 
-def open_feed(topology: Topology, keys: Keys) -> RedisFeed:
-    """Connect and subscribe, in this order, and before anything is read; raises `StoreUnreachableError`."""
-    try:
-        line = Line(topology.pool(keys.weights, TIMEOUTS, protocol=3), topology.name, TIMEOUTS.answer_s, pushes=True)
-    except exceptions.ResponseError:  # it does not speak RESP3, or not to us
-        return RedisFeed(_plain_line(topology, keys), keys, "poll")
-    prefixes = [word for key in keys.followed for word in ("PREFIX", key)]
-    (answer,) = line.ask(("CLIENT", "TRACKING", "ON", "BCAST", *prefixes))
-    return RedisFeed(line, keys, "poll" if isinstance(answer, exceptions.ResponseError) else "tracking")
+class RedisFeed(ABC):
+    """One follower's connection. A signal stands until the next load; each mode has its own way to be signalled."""
 
+    mode: str
 
-def _plain_line(topology: Topology, keys: Keys) -> Line:
-    try:
-        return Line(topology.pool(keys.weights, TIMEOUTS, protocol=2), topology.name, TIMEOUTS.answer_s)
-    except exceptions.ResponseError as error:
-        raise StoreUnreachableError(topology.name, reason(error)) from None
-
-
-class RedisFeed:
-    """One connection for everything a follower does. A signal stands until the next load."""
-
-    def __init__(self, line: Line, keys: Keys, mode: str) -> None:
-        """Take over a connection on which the subscription stands."""
-        self.mode = mode
+    def __init__(self, line: Line, keys: Keys) -> None:
+        """Take over a connection on which nothing has been read yet."""
         self._line = line
         self._keys = keys
         self._reader = Reader(line, keys, newest=NEWEST)
-        self._poll_at = 0.0
-        line.dirty = True  # nothing has been read yet
+        self._has_moved: Callable[[], bool] | None = None
+        self._ask_way_at = 0.0
 
-    def load(self, since: str, *, whole: bool) -> Load:
-        """Read everything at one moment; a push that arrives meanwhile makes the next `wait` true."""
-        self._line.drain()
-        self._line.dirty = False
-        self._poll_at = time.monotonic() + POLL_S
-        try:
-            return self._reader.read(since, whole=whole)
-        except StoreUnreachableError:
-            self._line.dirty = True
-            raise
+    def stay_with(self, has_moved: Callable[[], bool]) -> None:
+        """Ask this now and then, and break when it is so: a primary that was cut off answers like the real one."""
+        self._has_moved = has_moved
+        self._ask_way_at = time.monotonic() + WAY_S
 
+    @abstractmethod
     def wait(self, timeout_s: float) -> bool:
         """Wait for a signal, asking after half a second of silence whether the other end still lives."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            self._line.drain()
-            now = time.monotonic()
-            if self._line.dirty or (self.mode == "poll" and now >= self._poll_at):
-                return True
-            ping_at = self._line.heard + SILENCE_S
-            if now >= ping_at:
-                self._line.ask(("PING",), within_s=PONG_WITHIN_S)
-                continue
-            if now >= deadline:
-                return False
-            until = min(deadline, ping_at, self._poll_at) if self.mode == "poll" else min(deadline, ping_at)
-            self._line.readable(until - now)
+
+    def load(self, since: str, *, whole: bool) -> Load:
+        """Read everything at one moment; a signal that comes meanwhile makes the next `wait` true."""
+        return self._reader.read(since, whole=whole)
 
     def report(self, report: Report, *, about: bool) -> int:
         """Write a heartbeat; raises `RefusedError` where the server takes it from nobody, or not from us."""
+        self._check_way()
         receipt = raw_of(receipt_text(report.receipt))
         said = raw_of(about_text(report))
         now_ms, known = self._beat(report.boot, receipt, said if about else b"")
@@ -134,6 +105,14 @@ class RedisFeed:
         """Let go of the connection; never raises."""
         self._line.close()
 
+    def _check_way(self) -> None:
+        now = time.monotonic()
+        if self._has_moved is None or now < self._ask_way_at:
+            return
+        self._ask_way_at = now + WAY_S
+        if self._has_moved():
+            raise StoreUnreachableError(self._line.name, "the primary is another server now")
+
     def _beat(self, boot: str, receipt: bytes, about: bytes) -> tuple[int, bool]:
         keys = self._keys
         fleet = (keys.seen, keys.about, keys.receipts)
@@ -156,3 +135,13 @@ class RedisFeed:
             if isinstance(answer, exceptions.ResponseError):
                 raise refused("the heartbeat was not taken", answer)
         return now_ms, bool(known)
+
+
+def is_due(line: Line, now: float) -> bool:
+    """Say whether a line has been silent for so long that it must be asked."""
+    return now >= line.heard + SILENCE_S
+
+
+def prove(line: Line) -> None:
+    """Ask whether the other end still lives; raises `StoreUnreachableError`."""
+    line.ask(("PING",), within_s=PONG_WITHIN_S)

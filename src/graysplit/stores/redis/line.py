@@ -7,9 +7,9 @@ and is never lost (the first traps of a tracking connection: an invalidation rea
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 from redis import connection as redis_connection
 from redis import exceptions
@@ -26,6 +26,19 @@ _HALF_A_FRAME_S: Final = 0.001
 _TRANSACTIONS_AT_MOST: Final = 12
 
 
+# What ends a connection. ValueError: a number that is none, from a server of another kind.
+_NO_CONNECTION: Final = (exceptions.RedisError, OSError, ValueError)
+
+IsPush: TypeAlias = Callable[[Reply], bool]
+
+
+class _Patience(NamedTuple):
+    """Until when to wait for answers, and for how long while not a byte comes."""
+
+    until: float
+    silence_s: float
+
+
 class LostReplyError(StoreUnreachableError):
     """A command was sent and the connection broke before its answer: it may have been done."""
 
@@ -33,10 +46,14 @@ class LostReplyError(StoreUnreachableError):
 class Line:
     """One connection. Once broken it stays so: redis-py would connect again by itself, without tracking."""
 
-    def __init__(self, pool: Pool, name: str, answer_s: float, *, pushes: bool = False) -> None:
-        """Connect; raises `StoreUnreachableError`, or redis-py's `ResponseError` where the greeting is refused."""
+    def __init__(self, pool: Pool, name: str, answer_s: float, *, is_push: IsPush | None = None) -> None:
+        """Connect; raises `StoreUnreachableError`, or redis-py's `ResponseError` where the greeting is refused.
+
+        `is_push` tells frames that come by themselves from answers; without it none does.
+        """
         self._pool = pool
-        self._pushes = pushes
+        self._is_push = is_push
+        self._until: float | None = None  # the end of all answers inside `within`
         self._broken: str | None = None
         self.name = name
         self.answer_s = answer_s
@@ -44,7 +61,9 @@ class Line:
         self.heard = 0.0
         try:
             self._connection = pool.get_connection()
-        except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
+        except exceptions.ResponseError:
+            raise
+        except _NO_CONNECTION as error:
             raise unreachable(name, error) from None
         self.heard = time.monotonic()
 
@@ -53,6 +72,20 @@ class Line:
         """Say whether the line is of no use any more."""
         return self._broken is not None
 
+    @property
+    def connection(self) -> int:
+        """Tell this connection from others of its pool."""
+        return id(self._connection)
+
+    @contextmanager
+    def within(self, total_s: float) -> Generator[None]:
+        """Give several questions, or long answers, this much time together; `answer_s` then ends a silence."""
+        before, self._until = self._until, time.monotonic() + total_s
+        try:
+            yield
+        finally:
+            self._until = before
+
     def ask(self, *commands: Command, within_s: float | None = None) -> list[Reply]:
         """Send commands together and give their answers; an error that the server answered is given, not raised."""
         with self._speaking() as connection:
@@ -60,14 +93,14 @@ class Line:
             connection.send_packed_command(connection.pack_commands(commands))
             sent = True
         with self._speaking(sent=sent):
-            deadline = time.monotonic() + (within_s or self.answer_s)
-            replies = [self._reply(deadline) for _ in commands]
+            patience = self._patience(within_s)
+            replies = [self._reply(patience) for _ in commands]
         for reply in replies:
             if _is_error(reply) and is_fatal(reply):
                 raise unreachable(self.name, reply)
         return replies
 
-    def transaction(self, *commands: Command, within_s: float | None = None) -> list[Reply]:
+    def transaction(self, *commands: Command) -> list[Reply]:
         """Ask at one moment (`MULTI`/`EXEC`). What this user or server may not do is left out, its error given.
 
         Redis without memory queues nothing, not even reads. Asked one after the other, but in one piece, they are
@@ -77,13 +110,15 @@ class Line:
         for _ in range(_TRANSACTIONS_AT_MOST):
             places = [place for place in range(len(commands)) if place not in errors]
             sent = [commands[place] for place in places]
-            _, *queued, done = self.ask(("MULTI",), *sent, ("EXEC",), within_s=within_s)
+            begun, *queued, done = self.ask(("MULTI",), *sent, ("EXEC",))
+            if _is_error(begun):
+                raise unreachable(self.name, begun)
             refused = {place: error for place, error in zip(places, queued, strict=True) if _is_error(error)}
             if not refused and is_list(done):
                 answers = dict(zip(places, done, strict=True))
                 return [errors[place] if place in errors else answers[place] for place in range(len(commands))]
             if any(is_oom(error) for error in refused.values()):
-                return self.ask(*commands, within_s=within_s)
+                return self.ask(*commands)
             if not refused or not all(concerns_one_key(error) for error in refused.values()):
                 raise unreachable(self.name, next(iter(refused.values()), _as_error(done)))
             errors |= refused
@@ -101,11 +136,11 @@ class Line:
             sent = True
         done: Reply = None
         with self._speaking(sent=sent):
-            deadline = time.monotonic() + self.answer_s
-            queued = [self._reply(deadline) for _ in range(len(commands) + 1)]
-            while (frame := self._frame(deadline)) != b"PONG":
-                if frame is None or self._is_push(frame):
-                    self.dirty = self.dirty or self._pushes
+            patience = self._patience(None)
+            queued = [self._reply(patience) for _ in range(len(commands) + 1)]
+            while (frame := self._frame(patience)) != b"PONG":
+                if frame is None or self._came_by_itself(frame):
+                    self.dirty = self.dirty or self._is_push is not None
                 else:
                     done = frame
         return next((reply for reply in queued if _is_error(reply)), done)
@@ -147,7 +182,7 @@ class Line:
             raise StoreUnreachableError(self.name, self._broken)
         try:
             yield self._connection
-        except (exceptions.RedisError, OSError) as error:
+        except _NO_CONNECTION as error:
             self._broken = reason(error)
             self.close()
             lost = sent and isinstance(error, exceptions.ConnectionError)
@@ -157,27 +192,33 @@ class Line:
 
     def _drain(self) -> None:
         while self._connection.can_read(0):
-            frame = self._frame(time.monotonic() + self.answer_s)
-            if not self._is_push(frame):
+            if not self._came_by_itself(self._frame(self._patience(None))):
                 raise exceptions.InvalidResponse("an answer that nobody asked for")
             self.dirty = True
 
-    def _reply(self, deadline: float) -> Reply:
+    def _reply(self, patience: _Patience) -> Reply:
         while True:
-            frame = self._frame(deadline)
-            if not self._is_push(frame):
+            frame = self._frame(patience)
+            if not self._came_by_itself(frame):
                 return frame
             self.dirty = True
 
-    def _frame(self, deadline: float) -> Reply:
-        """Read one frame; the deadline is for all of it, however slowly its bytes drip in."""
+    def _patience(self, within_s: float | None) -> _Patience:
+        """Give the end of the answers now asked for: one time for all, or, inside `within`, an end of each silence."""
+        silence_s = within_s or self.answer_s
+        return _Patience(self._until or time.monotonic() + silence_s, silence_s)
+
+    def _frame(self, patience: _Patience) -> Reply:
+        """Read one frame; there is an end to waiting for all of it, however slowly its bytes drip in."""
         connection = self._connection
+        heard = time.monotonic()
         while True:
-            left = deadline - time.monotonic()
+            left = min(patience.until, heard + patience.silence_s) - time.monotonic()
             if left <= 0:
                 raise exceptions.TimeoutError("no answer in time")
             if not connection.can_read(left):
                 continue
+            heard = time.monotonic()
             try:
                 frame = connection.read_response(disconnect_on_error=False, push_request=True, **_AT_ONCE)
             except exceptions.ResponseError as error:
@@ -188,13 +229,20 @@ class Line:
             self.heard = time.monotonic()
             return frame
 
-    def _is_push(self, frame: Reply) -> bool:
-        """Tell a push from an answer: redis-py hands out None, older ones the frame; no command here answers null."""
-        if not self._pushes:
-            return False
-        if is_list(frame):
-            return len(frame) == 2 and bool(frame[0] == b"invalidate")  # noqa: PLR2004 - the kind, and the keys
-        return frame is None
+    def _came_by_itself(self, frame: Reply) -> bool:
+        return self._is_push is not None and self._is_push(frame)
+
+
+def is_invalidation(frame: Reply) -> bool:
+    """Tell RESP3's push from an answer: redis-py hands out None, older ones the frame; no command here answers null."""
+    if is_list(frame):
+        return len(frame) == 2 and bool(frame[0] == b"invalidate")  # noqa: PLR2004 - the kind, and the keys
+    return frame is None
+
+
+def is_message(frame: Reply) -> bool:
+    """Tell a message of a RESP2 subscription from an answer."""
+    return is_list(frame) and len(frame) == 3 and bool(frame[0] == b"message")  # noqa: PLR2004 - kind, channel, keys
 
 
 def _is_error(reply: Reply) -> bool:

@@ -23,7 +23,9 @@ PIECE: Final = 250
 # Between two pieces others get the interpreter (and a turn at the server).
 BREATH_S: Final = 0.0002
 ENTRIES_AT_MOST: Final = 1_000
+# How long a reading may take in all: slow bytes end it as silence does. A big one gets a second for so many splits.
 LOAD_WITHIN_S: Final = 3.0
+SPLITS_A_SECOND: Final = 2_500
 
 
 class Reader:
@@ -40,11 +42,15 @@ class Reader:
         """Read everything at one moment, with the log since a position; raises `StoreUnreachableError`."""
         if self._size is None:
             self._size = _count(self._line.ask(("HLEN", self._keys.splits))[0])
+        with self._line.within(LOAD_WITHIN_S + self._size // SPLITS_A_SECOND):
+            return self._read(since, self._size, whole=whole)
+
+    def _read(self, since: str, size: int, *, whole: bool) -> Load:
         load = None
-        if since and not whole and self._size > DELTA_FROM:
+        if since and not whole and size > DELTA_FROM:
             load = self._named_by_the_log(since)
         if load is None:
-            load = self._in_pieces(since) if self._size > PIECES_FROM else self._at_once(since)
+            load = self._in_pieces(since) if size > PIECES_FROM else self._at_once(since)
             self._size = len(load.splits.fields)
         return load
 
@@ -81,7 +87,7 @@ class Reader:
             if start:
                 time.sleep(BREATH_S)  # noqa: TID251 - a pause, not a wait
             piece = wanted[start : start + PIECE]
-            (values,) = self._line.ask(("HMGET", self._keys.splits, *piece), within_s=LOAD_WITHIN_S)
+            (values,) = self._line.ask(("HMGET", self._keys.splits, *piece))
             if isinstance(values, exceptions.ResponseError):
                 return Key(fault=fault(values))
             fields.update((name, value) for name, value in zip(piece, values, strict=True) if value is not None)
@@ -101,7 +107,6 @@ class Reader:
             ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
             ("TIME",),
             ("ROLE",),
-            within_s=LOAD_WITHIN_S,
         )
         check_role(self._line, role)
         standing, last = entries_of(at), entries_of(end)

@@ -79,7 +79,7 @@ def _without_script(line: Line, keys: Keys, rollback: Rollback, *, again: bool) 
     results = _in_one(line, [*lowering, *record])
     why: str | None
     if results is None or all(_failed(reply) for reply in results[: len(lowering)]):
-        why = _alone(line, lowering)
+        why = _alone(line, keys, lowering)
     else:
         why = next((reason(reply) for reply in results[len(lowering) :] if _failed(reply)), plan.numberless)
     revision = plan.revision + 1 if why is None else 0
@@ -147,20 +147,25 @@ def _in_one(line: Line, commands: list[Command]) -> list[Reply] | None:
         return None
 
 
-def _alone(line: Line, lowering: list[Command]) -> str:
-    """Write stop and weight each alone; where memory is out a weight is taken away instead: missing is zero."""
+def _alone(line: Line, keys: Keys, lowering: list[Command]) -> str:
+    """Write stop and weight each alone, and in another way where that is refused."""
     faults: list[str] = []
     stood = False
     for command in lowering:
         (reply,) = line.ask(command)
         if _failed(reply):
             faults.append(reason(reply))
-            if "weights" in str(command[1]).rpartition(":")[2]:
-                (reply,) = line.ask(("HDEL", command[1], command[2]))
+            (reply,) = line.ask(_otherwise(keys, command))
         stood = stood or not _failed(reply)
     if not stood:
         raise StoreUnreachableError(line.name, faults[0] if faults else "it refuses every write")
     return faults[0] if faults else "the server refused to write it together with the weight"
+
+
+def _otherwise(keys: Keys, command: Command) -> Command:
+    """Take a weight away (missing is zero, and allowed without memory); add a stop where none may be changed."""
+    _, key, field, value = command
+    return ("HDEL", key, field) if key == keys.weights else ("HSETNX", key, field, value)
 
 
 def _failed(reply: Reply) -> bool:

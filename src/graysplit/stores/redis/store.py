@@ -12,12 +12,14 @@ from redis import exceptions
 from graysplit.core.fleet import FORGET_MS, Fleet
 from graysplit.core.record import Entry, Load
 from graysplit.errors import ConflictError, GraysplitError, RefusedError, StoreCorruptError, StoreUnreachableError
-from graysplit.stores.port import Rollback, Submission, Written
+from graysplit.stores.port import Advice, Copies, Rollback, Submission, Written
+from graysplit.stores.redis.advice import Version, advise, version_of
 from graysplit.stores.redis.client import Pool, Reply
-from graysplit.stores.redis.faults import reason, unreachable
-from graysplit.stores.redis.feed import RedisFeed, open_feed
+from graysplit.stores.redis.faults import unreachable
+from graysplit.stores.redis.feed import RedisFeed
 from graysplit.stores.redis.keys import keys_of
 from graysplit.stores.redis.line import Line, LostReplyError
+from graysplit.stores.redis.modes import open_feed
 from graysplit.stores.redis.reading import Reader, check_role, entries_of, mapping_of, time_of
 from graysplit.stores.redis.rollback import roll_back
 from graysplit.stores.redis.submit import submit
@@ -25,7 +27,9 @@ from graysplit.stores.redis.topology import Timeouts, Topology
 from graysplit.stores.rules import concerns
 from graysplit.stores.wire import read_process
 
-TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.5)
+# A hanging server is given up after a second of silence, a dripping one after three in all.
+TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.0)
+VERB_WITHIN_S: Final = 3.0
 _PAGE: Final = 500
 _REMEMBERED: Final = 1_000
 
@@ -40,6 +44,7 @@ class RedisStore:
         self.name = self._topology.name if namespace == "default" else f"{self._topology.name} namespace {namespace}"
         self._pool: Pool | None = None
         self._sent: deque[str] = deque(maxlen=_REMEMBERED)
+        self._wrote_on: int | None = None  # the connection of the last write: only that one can tell how far it came
 
     def load(self) -> Load:
         """Read everything at one moment."""
@@ -58,11 +63,9 @@ class RedisStore:
         """Set the weight to zero and a stop beside it, whatever stands there."""
         again = self._known(rollback.id)
         try:
-            with self._line() as line:
-                return roll_back(line, self._keys, rollback, again=again)
+            return self._roll_back(rollback, again=again)
         except LostReplyError:
-            with self._line() as line:
-                return roll_back(line, self._keys, rollback, again=True)
+            return self._roll_back(rollback, again=True)
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
         """Give the newest entries, newest first, of one split or of all."""
@@ -107,16 +110,28 @@ class RedisStore:
         """Open a follower's connection."""
         return open_feed(self._topology, self._keys)
 
-    def replicas(self, timeout_s: float) -> int | None:
-        """Say how many replicas have the last write that this store made from this thread's connection."""
-        with self._line() as line:
+    def replicas(self, timeout_s: float) -> Copies | None:
+        """Say how many replicas have the last write that this store made, or None where that cannot be told."""
+        with self._line() as line, line.within(timeout_s + line.answer_s):
             (role,) = line.ask(("ROLE",))
-            wanted = 1 if isinstance(role, exceptions.ResponseError) else len(role[2])  # master, offset, replicas
+            if isinstance(role, exceptions.ResponseError) or line.connection != self._wrote_on:
+                return None
+            wanted = len(role[2])  # master, offset, replicas
             if not wanted:
-                return 0
+                return Copies(0, 0)
             within_s = timeout_s + line.answer_s
             (count,) = line.ask(("WAIT", wanted, max(1, int(timeout_s * 1000))), within_s=within_s)
-        return count if isinstance(count, int) else None
+        return Copies(count, wanted) if isinstance(count, int) else None
+
+    def advice(self) -> list[Advice]:
+        """Say what of the server's settings may lose weights."""
+        with self._line() as line:
+            return advise(line, failing_over=self._topology.kind == "sentinel")
+
+    def version(self) -> Version | None:
+        """Give the server's version, or None where it is not told."""
+        with self._line() as line:
+            return version_of(line)
 
     def close(self) -> None:
         """Let go of all connections; never raises, may be called twice."""
@@ -126,11 +141,17 @@ class RedisStore:
 
     def _submit(self, submission: Submission, *, again: bool) -> Written:
         with self._line() as line:
+            self._wrote_on = line.connection
             try:
                 return submit(line, self._keys, submission, again=again)
             except (ConflictError, RefusedError, StoreCorruptError):
                 check_role(line, line.ask(("ROLE",))[0])  # what a replica finds missing may only not have arrived
                 raise
+
+    def _roll_back(self, rollback: Rollback, *, again: bool) -> Written:
+        with self._line() as line:
+            self._wrote_on = line.connection
+            return roll_back(line, self._keys, rollback, again=again)
 
     def _known(self, change: str) -> bool:
         """Say whether this store has sent a change before, and remember that it does now."""
@@ -147,12 +168,13 @@ class RedisStore:
         try:
             line = Line(self._pool, self.name, TIMEOUTS.answer_s)
         except exceptions.ResponseError as error:
-            raise StoreUnreachableError(self.name, reason(error)) from None
+            raise unreachable(self.name, error) from None
         except StoreUnreachableError:
             self._forget_primary()
             raise
         try:
-            yield line
+            with line.within(VERB_WITHIN_S):
+                yield line
         except StoreUnreachableError:
             line.close()
             self._forget_primary()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
 
 from redis import exceptions
 
@@ -18,14 +18,18 @@ from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.watching import submit_by_watching
 from graysplit.stores.wire import changed, dumps, exact, raw_of, read_entry
 
+# The order of writes: a role that may not is refused at the first.
+_LEAST_PERMITTED: Final = ("splits", "stops", "weights", "meta")
+
 Texts: TypeAlias = Mapping[str, "str | None"]
 
 
 def submit(line: Line, keys: Keys, submission: Submission, *, again: bool) -> Written:
     """Write a change; `again`: it may have been sent before, and then its first answer is given."""
     before, after = changed(submission)
-    own = (*keys.followed, keys.booked, keys.log)
-    answer = line.evaluate(script("submit"), own, _arguments(submission, before, after, again=again))
+    answer = line.evaluate(
+        script("submit"), _declared(keys, submission), _arguments(keys, submission, before, after, again=again)
+    )
     if isinstance(answer, exceptions.ResponseError):
         if is_unsupported(answer):
             return submit_by_watching(line, keys, submission, again=again)
@@ -40,7 +44,16 @@ def first_answer(change: str, answer: Reply) -> Written:
     return Written(change, revision, at_ms, entry.before, entry.after)
 
 
-def _arguments(submission: Submission, before: Texts, after: Texts, *, again: bool) -> tuple[bytes | str | int, ...]:
+def _declared(keys: Keys, submission: Submission) -> tuple[str, ...]:
+    """Give the keys that the script writes, and no others: what is declared must be writable to the caller."""
+    always = (keys.meta, keys.booked, keys.log)
+    written = {keys.followed[rules.HASHES.index(write.key)] for write in submission.writes}
+    return (*always, *sorted(written.difference(always)))
+
+
+def _arguments(
+    keys: Keys, submission: Submission, before: Texts, after: Texts, *, again: bool
+) -> tuple[bytes | str | int, ...]:
     texts = (submission.id, submission.split, submission.cause, submission.actor, submission.why)
     return (
         *(raw_of(text) for text in texts),
@@ -51,14 +64,17 @@ def _arguments(submission: Submission, before: Texts, after: Texts, *, again: bo
         RAISE_WINDOW_MS,
         LOG_AT_MOST,
         int(again),
+        keys.weights,
+        keys.stops,
+        keys.splits,
         *_places(submission.expect),
-        *_places(submission.writes),
+        *_places(sorted(submission.writes, key=lambda write: _LEAST_PERMITTED.index(write.key))),
         len(submission.begins),
         *(raw_of(field) for field in submission.begins),
     )
 
 
-def _places(places: tuple[Expect, ...] | tuple[Write, ...]) -> list[bytes | int]:
+def _places(places: Sequence[Expect] | Sequence[Write]) -> list[bytes | int]:
     flat: list[bytes | int] = [len(places)]
     for place in places:
         number = rules.HASHES.index(place.key) + 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from threading import Event, Timer
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -11,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from graysplit.errors import ConfigurationError
-from graysplit.stores.redis.client import Options, Pool
+from graysplit.stores.redis.client import Greeted, Options, Pool
 from graysplit.stores.redis.faults import unreachable
 
 # Any: redis-py's makers of connections are not annotated, or take what no dictionary can promise.
@@ -22,11 +24,19 @@ _connection_pool: Final = cast("Any", redis_connection).ConnectionPool
 _OURS: Final = ("decode_responses", "protocol", "retry", "retry_on_timeout", "retry_on_error", "health_check_interval")
 
 
+RESP2: Final = 2
+RESP3: Final = 3
+
+
 class Timeouts(NamedTuple):
-    """How long a connection may take, and each answer on it."""
+    """How long a connection may take, and then its greeting, and each answer on it."""
 
     connect_s: float
     answer_s: float
+
+
+# How long all Sentinels together may take to say whether the primary is still the same.
+ASKING: Final = Timeouts(connect_s=0.5, answer_s=0.5)
 
 
 class Topology:
@@ -37,6 +47,7 @@ class Topology:
         self._url = url
         self.kind = url.partition("://")[0].partition("+")[2]  # "", sentinel or cluster
         self.name = _printable(url)
+        self.protocol = RESP2 if parse_qs(url.partition("?")[2]).get("protocol") == ["2"] else RESP3  # the best to try
         try:
             self._options, self._hosts, self._service = self._taken_apart()
         except ValueError as error:
@@ -51,8 +62,19 @@ class Topology:
             if self.kind == "cluster":
                 return self._by_cluster(options, key)
             return cast("Pool", _connection_pool(**_quiet(options)))
-        except (exceptions.RedisError, OSError) as error:
+        except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
             raise unreachable(self.name, error) from None
+
+    def primary(self) -> tuple[str, int] | None:
+        """Ask Sentinel for the primary's address; None where there is no Sentinel, or none that answers."""
+        if self.kind != "sentinel":
+            return None
+        try:
+            return cast(
+                "tuple[str, int]", self._sentinel(self._options | _own(ASKING, RESP2)).discover_master(self._service)
+            )
+        except (exceptions.RedisError, OSError):
+            return None
 
     def _taken_apart(self) -> tuple[Options, list[tuple[str, int]], str]:
         if not self.kind:
@@ -74,18 +96,21 @@ class Topology:
         return options, hosts, service
 
     def _by_sentinel(self, options: Options) -> Pool:
-        from redis import sentinel
-
         if not self._service:
             raise ConfigurationError(f"{self.name} names no service: redis+sentinel://host:26379/<service>")
+        found = self._sentinel(options)
+        own = {key: value for key, value in options.items() if not key.startswith("sentinel_")}
+        return cast("Pool", found.master_for(self._service, **_by_name(own)).connection_pool)
+
+    def _sentinel(self, options: Options) -> Any:  # noqa: ANN401 - redis-py's Sentinel is not annotated
+        from redis import sentinel
+
         query = parse_qs(urlsplit(self._url).query)
-        asking: Options = {key: options[key] for key in ("socket_connect_timeout", "socket_timeout", "retry")}
+        asking: Options = {**self._shared(options), "retry": options["retry"]}
         for own, theirs in (("sentinel_username", "username"), ("sentinel_password", "password")):
-            options.pop(own, None)
             if own in query:
                 asking[theirs] = query[own][0]
-        found = cast("Any", sentinel).Sentinel(self._hosts, sentinel_kwargs=asking)
-        return cast("Pool", found.master_for(self._service, **_by_name(options)).connection_pool)
+        return cast("Any", sentinel).Sentinel(self._hosts, sentinel_kwargs=asking)
 
     def _by_cluster(self, options: Options, key: str) -> Pool:
         from redis import cluster
@@ -93,10 +118,20 @@ class Topology:
         makers = cast("Any", cluster)
         options.pop("db", None)
         nodes = [makers.ClusterNode(host, port) for host, port in self._hosts]
-        node = makers.RedisCluster(startup_nodes=nodes, **_by_name(options)).get_node_from_key(key)
-        if node is None or node.redis_connection is None:
+        asking = {name: value for name, value in options.items() if name != "redis_connect_func"}  # it has its own
+        found = makers.RedisCluster(startup_nodes=nodes, **_by_name(asking | self._shared(options)))
+        try:
+            node = found.get_node_from_key(key)
+        finally:
+            found.close()
+        if node is None:
             raise exceptions.ConnectionError("no node owns the namespace's slot")
-        return cast("Pool", node.redis_connection.connection_pool)
+        return cast("Pool", _connection_pool(**_quiet(options | {"host": node.host, "port": node.port})))
+
+    def _shared(self, options: Options) -> Options:
+        """Share the time among all that are asked for the way: they may all hang."""
+        share_s = max(0.25, options["socket_timeout"] / len(self._hosts))
+        return {"socket_connect_timeout": share_s, "socket_timeout": share_s}
 
 
 def _by_name(options: Options) -> Options:
@@ -114,14 +149,36 @@ def _own(timeouts: Timeouts, protocol: int) -> Options:
         "socket_timeout": timeouts.answer_s,
         "socket_keepalive": True,
         "health_check_interval": 0,
+        "redis_connect_func": partial(_greet, within_s=timeouts.answer_s),
     }
+
+
+def _greet(connection: Greeted, within_s: float) -> None:
+    """Say hello and log in, with one end to it all: a server that drips would make each single byte a success."""
+    late = Event()
+
+    def end() -> None:
+        late.set()
+        connection.disconnect()
+
+    ending = Timer(within_s, end)
+    ending.daemon = True
+    ending.start()
+    try:
+        connection.on_connect()
+    except Exception:
+        if late.is_set():  # whatever a connection says whose socket was taken from under it
+            raise exceptions.TimeoutError("no answer in time") from None
+        raise
+    finally:
+        ending.cancel()
 
 
 def _quiet(options: Options) -> Options:
     """Switch off the notices of planned maintenance where redis-py has them: they change timeouts by themselves."""
     if options.get("path"):  # a unix socket: no keepalive, no connect timeout
         options = {k: v for k, v in options.items() if k not in ("socket_keepalive", "socket_connect_timeout")}
-    if options["protocol"] != 3:  # noqa: PLR2004 - RESP3 only
+    if options["protocol"] != RESP3:
         return options
     try:
         from redis.maint_notifications import MaintNotificationsConfig

@@ -11,11 +11,11 @@ from typing import Final, TypeVar
 from redis import exceptions
 
 from graysplit.core.record import SENTINEL, Entry
-from graysplit.errors import StoreUnreachableError
+from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import Submission, Written
 from graysplit.stores.redis.client import Command
-from graysplit.stores.redis.faults import fault, refused, unreachable
+from graysplit.stores.redis.faults import fault, is_forbidden, refused, unreachable
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import entries_of, key_of, time_of
@@ -99,7 +99,7 @@ def _submit_once(line: Line, keys: Keys, submission: Submission) -> Written | No
         ("TIME",),
     )
     if isinstance(watched, exceptions.ResponseError):
-        raise unreachable(line.name, watched)
+        raise _not_written(line, submission, watched)
     for name, reply in (("booked", booked), ("log", log)):
         if isinstance(reply, exceptions.ResponseError):
             raise rules.corrupt(name, fault(reply))
@@ -123,8 +123,15 @@ def _submit_once(line: Line, keys: Keys, submission: Submission) -> Written | No
     if done is None:
         return None
     if isinstance(done, exceptions.ResponseError):
-        raise unreachable(line.name, done)
+        raise _not_written(line, submission, done)
     return Written(submission.id, revision, now_ms, before, after)
+
+
+def _not_written(line: Line, submission: Submission, error: exceptions.ResponseError) -> GraysplitError:
+    """Give the error for a write that was refused as a whole: this user may not, or nobody may now."""
+    if is_forbidden(error):
+        return refused(f"'{submission.cause}' of '{submission.split}' was not written", error)
+    return unreachable(line.name, error)
 
 
 def _seeds(keys: Keys, change: str) -> list[Command]:

@@ -1,0 +1,225 @@
+"""The ways to be signalled, best first; which one a server and a user's rights allow is found out at connect.
+
+Each keeps its promise (`graysplit.core.fleet.PROMISES`) or breaks, and is then opened anew as a whole: a subscription
+that connects again by itself is silent for ever.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from redis import exceptions
+
+from graysplit.core.record import Load
+from graysplit.stores.redis.client import Command
+from graysplit.stores.redis.faults import unreachable
+from graysplit.stores.redis.feed import PONG_WITHIN_S, SILENCE_S, RedisFeed, is_due, prove
+from graysplit.stores.redis.keys import Keys
+from graysplit.stores.redis.line import IsPush, Line, is_invalidation, is_message
+from graysplit.stores.redis.topology import RESP2, RESP3, Timeouts, Topology
+
+TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.0)
+POLL_S: Final = 2.0
+CHANNEL: Final = "__redis__:invalidate"
+
+
+def open_feed(topology: Topology, keys: Keys) -> RedisFeed:
+    """Connect and subscribe in the best way there is, before anything is read; raises `StoreUnreachableError`."""
+    primary = topology.primary()
+    feed = _best(topology, keys)
+    if primary is not None:
+        feed.stay_with(lambda: topology.primary() not in (primary, None))
+    return feed
+
+
+def _best(topology: Topology, keys: Keys) -> RedisFeed:
+    tracking = _tracking(topology, keys)
+    if tracking is not None:
+        return tracking
+    line = _plain_line(topology, keys)
+    try:
+        signals = _redirected(topology, keys)
+        if signals is not None:
+            return RedirectFeed(line, keys, signals)
+        return LogFeed(line, keys) if _has_streams(line, keys) else PollFeed(line, keys)
+    except BaseException:
+        line.close()
+        raise
+
+
+class _PushedFeed(RedisFeed):
+    """The server tells of each change of the followed keys, whoever made it, by a frame that comes by itself."""
+
+    def __init__(self, line: Line, keys: Keys, signals: Line) -> None:
+        """Take over the connection to read from, and the one that is subscribed; they may be one."""
+        super().__init__(line, keys)
+        self._signals = signals
+        self._signals.dirty = True  # nothing has been read yet
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a signal; each connection is asked after half a second of silence whether it lives."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._signals.drain()
+            if self._signals.dirty:
+                return True
+            now = time.monotonic()
+            silent = [line for line in (self._signals, self._line) if is_due(line, now)]
+            if silent:
+                prove(silent[0])
+                continue
+            if now >= deadline:
+                return False
+            ping_at = min(self._signals.heard, self._line.heard) + SILENCE_S
+            self._signals.readable(min(deadline, ping_at) - now)
+
+    def load(self, since: str, *, whole: bool) -> Load:
+        """Read everything at one moment; what was signalled before is answered by it, unless it fails."""
+        self._signals.drain()
+        self._signals.dirty = False
+        try:
+            return super().load(since, whole=whole)
+        except BaseException:
+            self._signals.dirty = True
+            raise
+
+    def close(self) -> None:
+        """Let go of both."""
+        self._signals.close()
+        super().close()
+
+
+class TrackingFeed(_PushedFeed):
+    """RESP3: pushes arrive on the connection that is read from."""
+
+    mode = "tracking"
+
+    def __init__(self, line: Line, keys: Keys) -> None:
+        """Take over a connection that is tracking."""
+        super().__init__(line, keys, line)
+
+
+class RedirectFeed(_PushedFeed):
+    """RESP2: a second connection tracks, is told what it tracks, and can do nothing else."""
+
+    mode = "redirect"
+
+
+class PollFeed(RedisFeed):
+    """The server tells nothing: everything is read every two seconds."""
+
+    mode = "poll"
+
+    def __init__(self, line: Line, keys: Keys) -> None:
+        """Take over a plain connection; the first look is due at once."""
+        super().__init__(line, keys)
+        self._poll_at = 0.0
+
+    def load(self, since: str, *, whole: bool) -> Load:
+        """Read everything at one moment; a look that is due is a whole one, for no log tells of raw edits."""
+        whole = whole or time.monotonic() >= self._poll_at
+        load = super().load(since, whole=whole)
+        if whole:
+            self._poll_at = time.monotonic() + POLL_S
+        return load
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until a look is due, or for a signal where this mode has one."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            now = time.monotonic()
+            if now >= self._poll_at:
+                return True
+            if is_due(self._line, now):
+                prove(self._line)
+                continue
+            if now >= deadline:
+                return False
+            if self._listen(min(deadline, self._poll_at, self._line.heard + SILENCE_S) - now):
+                return True
+
+    def _listen(self, timeout_s: float) -> bool:
+        self._line.readable(timeout_s)  # nothing comes by itself, but the end of the connection does
+        return False
+
+
+class LogFeed(PollFeed):
+    """The server is asked for the log's next entry, and keeps the answer back until there is one."""
+
+    mode = "log"
+
+    def __init__(self, line: Line, keys: Keys) -> None:
+        """Take over a plain connection of a user who may read the log."""
+        super().__init__(line, keys)
+        self._position = "0-0"
+        self._signalled = True  # nothing has been read yet
+
+    def load(self, since: str, *, whole: bool) -> Load:
+        """Read everything at one moment, and listen from the end of the log as it was then."""
+        self._signalled = True  # it stands should this fail
+        load = super().load(since, whole=whole)
+        self._position, self._signalled = load.position, False
+        return load
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for an entry, or until a look is due."""
+        return self._signalled or super().wait(timeout_s)
+
+    def _listen(self, timeout_s: float) -> bool:
+        """Ask for the next entry; a server that keeps the answer back for too long is lost, so no PING is needed."""
+        block_ms = int(timeout_s * 1000)
+        blocking = ("BLOCK", block_ms) if block_ms else ()  # 0 would be for ever
+        question: Command = ("XREAD", "COUNT", 1, *blocking, "STREAMS", self._keys.log, self._position)
+        (answer,) = self._line.ask(question, within_s=timeout_s + PONG_WITHIN_S)
+        if isinstance(answer, exceptions.ResponseError):
+            raise unreachable(self._line.name, answer)  # opened anew, in another mode if need be
+        self._signalled = bool(answer)
+        return self._signalled
+
+
+def _tracking(topology: Topology, keys: Keys) -> TrackingFeed | None:
+    """Try RESP3; None where the server or this user has no such thing."""
+    if topology.protocol < RESP3:
+        return None
+    try:
+        pool = topology.pool(keys.weights, TIMEOUTS, protocol=RESP3)
+        line = Line(pool, topology.name, TIMEOUTS.answer_s, is_push=is_invalidation)
+    except exceptions.ResponseError:  # it does not speak it, or not to us
+        return None
+    (answer,) = line.ask(("CLIENT", "TRACKING", "ON", "BCAST", *_prefixes(keys)))
+    if isinstance(answer, exceptions.ResponseError):
+        line.close()
+        return None
+    return TrackingFeed(line, keys)
+
+
+def _redirected(topology: Topology, keys: Keys) -> Line | None:
+    """Try RESP2's way: a connection that tracks, told on the same connection, and that can then only listen."""
+    line = _plain_line(topology, keys, is_push=is_message)
+    (own,) = line.ask(("CLIENT", "ID"))
+    if isinstance(own, int):
+        tracking: Command = ("CLIENT", "TRACKING", "ON", "REDIRECT", own, "BCAST", *_prefixes(keys))
+        if not any(
+            isinstance(answer, exceptions.ResponseError) for answer in line.ask(tracking, ("SUBSCRIBE", CHANNEL))
+        ):
+            return line
+    line.close()
+    return None
+
+
+def _has_streams(line: Line, keys: Keys) -> bool:
+    answers = line.ask(("XREVRANGE", keys.log, "+", "-", "COUNT", 1), ("XREAD", "COUNT", 1, "STREAMS", keys.log, "$"))
+    return not any(isinstance(answer, exceptions.ResponseError) for answer in answers)
+
+
+def _plain_line(topology: Topology, keys: Keys, is_push: IsPush | None = None) -> Line:
+    try:
+        pool = topology.pool(keys.weights, TIMEOUTS, protocol=RESP2)
+        return Line(pool, topology.name, TIMEOUTS.answer_s, is_push=is_push)
+    except exceptions.ResponseError as error:
+        raise unreachable(topology.name, error) from None
+
+
+def _prefixes(keys: Keys) -> list[str]:
+    return [word for key in keys.followed for word in ("PREFIX", key)]

@@ -1,0 +1,123 @@
+"""Law 7: never backwards.
+
+While the store's log still holds the last change this process applied, the store's word counts, up and down. If not,
+the lineage is broken: a raise counts only where an entry newer than the common ancestor explains it; otherwise each
+weight is the lower of the two. (With real servers: `tests/faults/test_lineage.py`.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graysplit.core.adoption import Held, adopt_brakes
+from graysplit.core.lineage import Past, crossed, fence, followed, forked, newer_than_ancestor
+from graysplit.core.record import Entry, Key, Load
+from graysplit.core.weights import PREVIEW, Weight, format_weight, rises
+from tests.core.adopting import adopt, parse
+
+FIELDS = ("checkout/new", "search/b", "search/c")
+WEIGHTS = st.one_of(st.integers(0, 100_000), st.just(PREVIEW))
+SIDES = st.dictionaries(st.sampled_from(FIELDS), WEIGHTS)
+STOPS = st.frozensets(st.sampled_from((*FIELDS, "checkout", "*")))
+NAMED = st.frozensets(st.sampled_from([f"weights {field}" for field in FIELDS]))
+
+
+def entry(change: str, *where: str) -> Entry:
+    """Give a log entry that names fields."""
+    return Entry(change, 0, "checkout", "set", "", "", 0, {}, dict.fromkeys(where, "1"))
+
+
+def reading(weights: Mapping[str, Weight], stops: frozenset[str] = frozenset()) -> Load:
+    """Give a sound reading."""
+    marked = {b"_": b"1"}
+    return Load(
+        Key({**marked, **{field.encode(): format_weight(weight).encode() for field, weight in weights.items()}}),
+        Key({**marked, **{field.encode(): b"why" for field in stops}}),
+        Key(marked),
+        Key(marked),
+    )
+
+
+@given(SIDES, SIDES, NAMED)
+def test_behind_the_fence_each_weight_is_the_lower_of_the_two(
+    known: dict[str, Weight], said: dict[str, Weight], explained: frozenset[str]
+) -> None:
+    """What nothing explains never rises, what is explained is as the store says, and what lowers is adopted."""
+    held = adopt(Held(), reading(known))
+    fenced = fence(held, reading(said), explained, parse)
+    after, _ = adopt_brakes(held, fenced.load)
+    for field in FIELDS:
+        before, store, now = known.get(field, 0), said.get(field, 0), after.weights.get(field, 0)
+        if f"weights {field}" in explained or not rises(before, store):
+            assert now == store
+        else:
+            assert now == before
+            assert fenced.back[f"weights {field}"] == format_weight(store)
+    assert {where.partition(" ")[2] for where in fenced.back} <= set(said)
+
+
+def in_force(held: Held, field: str) -> Weight:
+    """Give the weight in force of a field, stops considered."""
+    stopped = {field, field.partition("/")[0], "*"} & set(held.stops)
+    return 0 if stopped else held.weights.get(field, 0)
+
+
+@given(SIDES, STOPS, SIDES, STOPS)
+def test_behind_the_fence_nothing_in_force_rises(
+    known: dict[str, Weight], stops: frozenset[str], said: dict[str, Weight], said_stops: frozenset[str]
+) -> None:
+    """With nothing explained, neither a lost weight nor a lost stop lets anybody in; the store's own stops count."""
+    held = adopt(Held(), reading(known, stops))
+    after, _ = adopt_brakes(held, fence(held, reading(said, said_stops), frozenset(), parse).load)
+    assert said_stops <= set(after.stops)
+    for field in FIELDS:
+        assert not rises(in_force(held, field), in_force(after, field))
+
+
+@given(SIDES, SIDES)
+def test_known_zeros_are_to_be_written_back(known: dict[str, Weight], said: dict[str, Weight]) -> None:
+    """Exactly what this process knows at zero and the store does not is to become a stop."""
+    held = adopt(Held(), reading(known))
+    zeros = fence(held, reading(said), frozenset(), parse).zeros
+    assert set(zeros) == {field for field in FIELDS if known.get(field, 0) == 0 and said.get(field, 0) != 0}
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 8), st.integers(0, 8), st.integers(0, 8))
+def test_only_what_came_after_the_common_ancestor_explains(shared: int, ours: int, theirs: int) -> None:
+    """Two logs that share a beginning: the other's own entries count, and nothing older does."""
+    common = [entry(f"c-{n}", f"weights old{n}/new") for n in range(shared)]
+    past = Past(recent=tuple(one.id for one in common) + tuple(f"mine-{n}" for n in range(ours)), lineage="l")
+    own = [entry(f"theirs-{n}", f"weights s{n}/new") for n in range(theirs)]
+    load = reading({})._replace(entries=(*common, *own))
+    assert list(newer_than_ancestor(past, load)) == own
+    assert crossed(past, load).explained == {f"weights s{n}/new" for n in range(theirs)}
+
+
+def test_numbers_prove_nothing() -> None:
+    """Another change at the same place and with the same revision is another log (F1)."""
+    past = Past("5-0", ("a", "b"), "l")
+    assert not forked(past, reading({})._replace(anchor="b"))
+    assert forked(past, reading({})._replace(anchor="x"))
+    assert forked(past, reading({}))
+    assert not forked(Past(), reading({}))
+
+
+def test_an_old_log_explains_nothing_and_a_new_namespace_everything() -> None:
+    """A restored dump of long ago has no ancestor we know; a store seeded anew says so by its lineage."""
+    old = reading({})._replace(entries=(entry("long-ago", "weights checkout/new"),))
+    past = Past("9-0", ("a",), "l")
+    assert not newer_than_ancestor(past, old)
+    seeded = old._replace(meta=Key({b"_": b"1", b"lineage": b"another"}))
+    assert newer_than_ancestor(past, seeded) == seeded.entries
+
+
+def test_a_fence_learns_from_each_later_entry() -> None:
+    """A person's change after the break takes effect, field by field."""
+    past = Past("9-0", ("a",), "l", frozenset())
+    later = followed(past, reading({})._replace(entries=(entry("b", "weights checkout/new"),), position="10-0"))
+    assert later.explained == {"weights checkout/new"}
+    assert later.change == "b"
