@@ -24,7 +24,7 @@ from graysplit import embedded
 from graysplit.clock import SystemClock
 from tests.faults.followers import ROOT
 from tests.faults.shares import following, share
-from tests.support import eventually
+from tests.support import bare_environment, eventually
 
 WORKERS: Final = 2
 SEEN_WITHIN_S: Final = 10.0
@@ -47,6 +47,7 @@ def fork_under_load(count: int) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "tests.faults.forking", own.url, str(count)],
             cwd=ROOT,
+            env=bare_environment(),  # coverage's own locks do not outlive a fork among threads
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

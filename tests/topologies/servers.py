@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -10,9 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple
 
-import pytest
 from redis import Redis, exceptions
 
 from graysplit import embedded
@@ -21,14 +19,7 @@ from tests.support import eventually
 HOST: Final = "127.0.0.1"
 SERVICE: Final = "main"
 STARTED_WITHIN_S: Final = 20.0
-PASSWORD: Final = "replicating"
-
-
-def skip(reason: str) -> NoReturn:
-    """Skip loudly; in CI, which installs what is missing, fail."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+USER: Final = "replicating"  # its password is its name
 
 
 @contextmanager
@@ -54,7 +45,7 @@ class Pair(NamedTuple):
     def cut(self) -> None:
         """Break replication, and keep it broken, while both go on serving."""
         with client(self.primary) as one:
-            one.execute_command("ACL", "SETUSER", "replicating", "off")
+            one.execute_command("ACL", "SETUSER", USER, "off")
             one.execute_command("CLIENT", "KILL", "TYPE", "replica")
         eventually(lambda: replication(self.replica)["master_link_status"] == "down", 10)
 
@@ -80,10 +71,8 @@ def pair() -> Iterator[Pair]:
     """Give a primary and its replica, in step."""
     with server("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1") as primary:
         with client(primary) as one:
-            one.execute_command(
-                "ACL", "SETUSER", "replicating", "on", f">{PASSWORD}", "+psync", "+replconf", "+ping"
-            )
-        login = ("--masteruser", "replicating", "--masterauth", PASSWORD)
+            one.execute_command("ACL", "SETUSER", USER, "on", f">{USER}", "+psync", "+replconf", "+ping")
+        login = ("--masteruser", USER, "--masterauth", USER)
         with server("--replicaof", HOST, str(primary.port), *login) as replica:
             found = Pair(primary, replica)
             found.in_step()
@@ -98,7 +87,8 @@ def sentinels(primary: embedded.Server, count: int, *, down_after_ms: int = 1_00
     ports = [embedded._free_port() for _ in range(count)]
     try:
         for port in ports:
-            running.append(_sentinel(folder, port, primary, quorum=count // 2 + 1, down_after_ms=down_after_ms))
+            process = _sentinel(folder, port, primary, quorum=count // 2 + 1, down_after_ms=down_after_ms)
+            running.append(process)
         for port in ports:
             eventually(lambda port=port: _knows(port, others=count - 1), STARTED_WITHIN_S, message="Sentinels know all")
         yield f"redis+sentinel://{','.join(f'{HOST}:{port}' for port in ports)}/{SERVICE}"
@@ -155,8 +145,8 @@ def cluster(count: int = 3) -> Iterator[list[embedded.Server]]:
 def _covers(node: embedded.Server, count: int) -> bool:
     with client(node) as one:
         said = one.execute_command("CLUSTER", "INFO")
-        found = said if isinstance(said, dict) else dict(
-            row.split(":", 1) for row in said.decode().split() if ":" in row
+        found = (
+            said if isinstance(said, dict) else dict(row.split(":", 1) for row in said.decode().split() if ":" in row)
         )
         return found["cluster_state"] == "ok" and found["cluster_known_nodes"] == str(count)
 

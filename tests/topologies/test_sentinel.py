@@ -70,7 +70,7 @@ def test_a_failover_costs_no_decision(watchers: int, record_property: Callable[[
 
 
 def test_a_stale_replica_raises_nobody(record_property: Callable[[str, object], None]) -> None:
-    """A rollback that died with its primary stands in every process; the new primary gets a stop, and a person goes on."""
+    """A rollback that died with its primary stands: the new primary gets a stop for it, and a person goes on."""
     with pair() as found, sentinels(found.primary, 1) as url, graysplit.Control(url) as control:
         for split in ("checkout", "search", "other"):
             control.create(split)
@@ -107,6 +107,7 @@ def test_a_stale_replica_raises_nobody(record_property: Callable[[str, object], 
                 for each in (router, newborn):
                     eventually(lambda each=each: (share(each), share(each, "search")) == (30, 60))
             eventually(lambda: router.status().held == {})
+            watch.when(30)
             assert watch.shares == [50, 0, 30]
 
 
