@@ -222,6 +222,20 @@ def test_nobody_is_said_in_words(cli: Cli) -> None:
     assert "0/0" not in ran.out
 
 
+def test_the_promise_in_force_is_told(cli: Cli, store: MemoryStore) -> None:
+    """How processes follow stands in `fleet`, and `doctor` notes who follows by less than tracking."""
+    live(store, 1)
+    live(store, 2, mode="poll")
+    said = cli("fleet").out
+    assert "tracking: every change at once" in said
+    assert "poll: every change within 2 s" in said
+    assert cli("fleet", "--json").json["processes"][1]["promise"] == "every change within 2 s"
+    ran = cli("doctor")
+    assert ran.code == 0
+    assert "web-2/102" in ran.out
+    assert "every change within" in ran.out
+
+
 def test_a_set_creates_what_live_code_declares(cli: Cli, store: MemoryStore) -> None:
     """Ops need no `create` for what the code declares."""
     live(store, 1, declared={"search": Declared("v1", ("v1", "v2"))})
@@ -293,6 +307,21 @@ def test_watch_prints_one_line_per_change(cli: Cli, store: MemoryStore, monkeypa
     ran = cli("watch", "checkout", "--count", "1")
     assert ran.code == 0
     assert "set checkout checkout/new 0% -> 20%" in ran.out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("role", ["app", "drive", "ops"])
+def test_a_role_is_one_line_for_redis_cli(cli: Cli, monkeypatch: pytest.MonkeyPatch, role: str) -> None:
+    """The line alone stands on stdout, for the namespace named, whether or not there is a store."""
+    for url in ("memory://x", "", "redis://127.0.0.1:1"):
+        monkeypatch.setenv("GRAYSPLIT_URL", url)
+        ran = cli("acl", role, "--user", "web", "--namespace", "shop")
+        assert ran.code == 0, ran
+        (line,) = ran.out.splitlines()
+        assert line.startswith("ACL SETUSER web reset on >PASSWORD %R~graysplit:{shop}:* ")
+        assert "7.0" in ran.err
+    assert cli("acl", role, "--json").json["role"] == role
+    assert cli("acl", role, "--user", "a b").code == 2
+    assert cli("acl", "root").code == 2
 
 
 def test_no_store_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

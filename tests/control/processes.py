@@ -19,9 +19,10 @@ def live(
     revision: int = 0,
     effects: Mapping[str, Effect] | None = None,
     refused: tuple[str, ...] = (),
+    mode: str = "tracking",
 ) -> None:
     """Have one process report once."""
-    receipt = Receipt(change, revision, effects or {}, "tracking", refused)
+    receipt = Receipt(change, revision, effects or {}, mode, refused)
     feed = store.follow()
     feed.report(Report(f"boot-{number}", f"web-{number}", 100 + number, "0.1.0", declared, receipt), about=True)
     feed.close()

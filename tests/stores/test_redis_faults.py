@@ -81,7 +81,7 @@ def test_each_answer_is_told_in_words_and_known_to_pass_or_not(answer: str, word
     """Operators and followers read the same words; only what a person must mend makes a follower patient."""
     with saying(f"{answer}\r\n".encode()) as url:
         store = store_from_url(url)
-        for act in (store.load, store.fleet, store.follow):
+        for act in (store.load, store.fleet, lambda: store.follow().load("", whole=True)):
             found = why(act)
             assert words in found.reason, (act, found.reason)
             assert found.patient is patient, act

@@ -14,6 +14,7 @@ from redis import Redis, exceptions
 
 from graysplit import embedded
 from graysplit.control import Control
+from graysplit.core.fleet import PROMISES
 from graysplit.core.record import SENTINEL
 from graysplit.errors import RefusedError
 from graysplit.router import Router
@@ -22,6 +23,7 @@ from graysplit.stores.redis import RedisStore
 from graysplit.stores.redis.roles import ROLES, rules, rules_before_7
 from graysplit.stores.wire import new_id
 from graysplit.testing.contract import DEFINITION, one, put, report_of, submission_of
+from tests.faults.command_line import graysplit_cli
 from tests.support import eventually, skip_or_fail
 
 NAMESPACE: Final = "rights"
@@ -225,6 +227,18 @@ def test_older_servers_know_commands_only(stage: Stage) -> None:
     stage.client.execute_command("ACL", "DELUSER", "old")
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_the_command_prints_what_the_server_takes(stage: Stage, role: str) -> None:
+    """A line of `graysplit acl` makes a user whose rights work, word for word."""
+    ran = graysplit_cli(stage.url, NAMESPACE, "acl", role, "--user", "printed")
+    assert ran.code == 0, ran
+    stage.client.execute_command(*ran.out.replace("PASSWORD", "secret").split())
+    store = store_from_url(stage.url.replace("redis://", "redis://printed:secret@"), NAMESPACE)
+    assert store.load().splits.lost is None
+    store.close()
+    stage.client.execute_command("ACL", "DELUSER", "printed")
+
+
 def test_a_namespace_cannot_widen_its_pattern() -> None:
     """What means something in a pattern is taken by its letter."""
     assert rules("app", "a*[b]")[0] == r"%R~graysplit:{a\*\[b\]}:*"
@@ -350,7 +364,7 @@ def test_a_whole_process_lives_in_each_role(stage: Stage, role: str, caplog: pyt
         Router(url, namespace=NAMESPACE) as router,
     ):
         assert router.wait_ready(20)
-        assert router.status().mode == "tracking"
+        assert (router.status().mode, router.status().promise) == ("tracking", PROMISES["tracking"])
         for weight in ("100", "0", "100", "0", "100"):
             stage.client.hset(W, "checkout/new", weight)
             eventually(lambda expect=weight: (router.choose("checkout", "user-1") == "new") == (expect == "100"))

@@ -49,7 +49,7 @@ CONDITIONS: Final = (
     Condition("it is out of memory", (exceptions.OutOfMemoryError,), ("OOM", "used memory > 'maxmemory'")),
     Condition("it has too few replicas to take writes", marks=("NOREPLICAS",)),
     Condition("it cannot save to its disk, and takes no writes", marks=("MISCONF",)),
-    Condition("it is busy with somebody's script", marks=("BUSY ",)),
+    Condition("it is busy with somebody's script", marks=("BUSY ", "is busy running a script"), fatal=True),
     Condition("it takes no more connections", marks=("max number of clients",)),
     Condition("what answers there is no Redis", (exceptions.InvalidResponse, ValueError)),
 )
