@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from graysplit import Router
 from graysplit.control import Control
 from graysplit.control.proposal import Proposal
 from graysplit.core.changes import WhichCandidateError
@@ -21,6 +22,7 @@ from graysplit.errors import (
 )
 from graysplit.stores.memory import MemoryStore
 from tests.control.processes import live
+from tests.support import eventually
 
 
 class Hands:
@@ -417,3 +419,27 @@ def test_explain_prints_the_ladder_to_the_rung_that_answered(control: Control) -
     assert control.explain("checkout", None).bucket is None
     with pytest.raises(UnknownSplitError):
         control.explain("nothing", "u")
+
+
+def test_a_row_says_what_is_in_force_where_the_store_does_not(store: MemoryStore) -> None:
+    """A refused weight and a lost key show what the live processes do, and that the last content stands."""
+    control = Control(store)
+    control.create("checkout")
+    control.set("checkout", 20)
+    with Router(store) as router:
+        assert router.wait_ready(5)
+        store.raw_set("weights", "checkout/new", b"1_0")
+        eventually(lambda: router.status().refused)
+        [row] = eventually(lambda: [row for row in control.overview().rows if row.effective == "20"])
+        assert (row.asked, row.actual) == ("1_0", "1/1")
+        assert "the last good one stands" in row.why
+
+
+def test_a_row_shows_its_lease(store: MemoryStore) -> None:
+    """A raise for a time says how long it lasts and what comes after it."""
+    control = Control(store)
+    control.create("checkout")
+    control.set("checkout", 20, for_s=1800)
+    [row] = control.overview().rows
+    assert row.effective == "20"
+    assert row.why.endswith("s more, then 0")

@@ -114,7 +114,7 @@ def rows_of(reading: Reading, fleet: Fleet, standing: Standing) -> Iterable[Row]
     """Give a row for each candidate of a split."""
     for version in standing.definition.candidates:
         field = field_of(standing.split, version.name)
-        effective = format_weight(standing.effective(version.name))
+        effective = _effective(reading, fleet.live, standing, version.name)
         actual, reasons = _actual(fleet.live, field, effective, reading.snapshot.revision)
         yield Row(
             standing.split,
@@ -124,6 +124,16 @@ def rows_of(reading: Reading, fleet: Fleet, standing: Standing) -> Iterable[Row]
             actual,
             "; ".join(filter(None, (_difference(reading, standing, version.name), reasons))),
         )
+
+
+def _effective(reading: Reading, live: Iterable[Process], standing: Standing, version: str) -> str:
+    """Give the weight in force: as the store says, or where it gives no good answer, as all live processes do."""
+    field = field_of(standing.split, version)
+    if ("weights", field) in reading.held.refused or reading.held.lost:
+        said = {process.receipt.effects[field].weight for process in live if field in process.receipt.effects}
+        if len(said) == 1:
+            return said.pop()
+    return format_weight(standing.effective(version))
 
 
 def empty(reading: Reading) -> bool:
@@ -164,13 +174,19 @@ def _difference(reading: Reading, standing: Standing, version: str) -> str:
     """Say why the weight in force is not the one asked for, or nothing."""
     field = field_of(standing.split, version)
     if ("weights", field) in reading.held.refused:
-        return "refused: no weight"
+        return "refused: no weight; the last good one stands"
+    if reading.held.lost:
+        return f"lost: {', '.join(sorted(reading.held.lost))}; the last content stands"
     stop = standing.stop_on(version)
     if stop is not None:
         return f"stopped by {stop}"
     mistyped = reading.mistyped(standing.split, standing.definition).fields
     if mistyped:
         return f"zero by the field {', '.join(sorted(mistyped))}"
+    lease = reading.held.leases.get(field)
+    if lease is not None and lease.at == standing.asked(version):
+        left_s = max(0, lease.until_ms - reading.load.now_ms) // 1000
+        return f"for {left_s // 60} min {left_s % 60} s more, then {format_weight(lease.then)}"
     return ""
 
 
@@ -186,6 +202,6 @@ def _actual(live: Iterable[Process], field: str, effective: str, revision: int) 
         says += 1
         if effect is None or effect.weight == effective:
             shows += 1
-        elif effect.why:
-            reasons.add(effect.why)
+        else:
+            reasons.add(effect.why or f"{effect.weight} elsewhere")
     return (f"{shows}/{says}" if says else "-"), ", ".join(sorted(reasons))

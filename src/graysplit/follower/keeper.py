@@ -127,7 +127,7 @@ class Keeper:
             self._events.warning(
                 REGRESSED,
                 f"{REGRESSED}: the store has lost changes; kept as they were: {named}. "
-                "Settle it with: graysplit recover",
+                "Settle each with: graysplit set, or graysplit rollback",
             )
         elif self.back and not back:
             self._events.over(REGRESSED)
