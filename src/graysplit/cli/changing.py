@@ -15,16 +15,28 @@ from graysplit.cli.session import Session
     "--versions", metavar="OLD,NEW", help="The first is the baseline.  [default: as live code says, or old,new]"
 )
 @click.option("--salt", metavar="TEXT", help="Draw other units than the split's name would.")
+@click.option(
+    "--max-stale", type=span, metavar="TIME", help="The baseline for all where the store is not heard for so long."
+)
 @changing
 @click.pass_obj
-def create(  # noqa: PLR0913 - click hands every option over by name
-    session: Session, split: str, versions: str | None, salt: str | None, why: str, *, dry_run: bool
+def create(  # noqa: PLR0913, PLR0917 - click hands every option over by name
+    session: Session,
+    split: str,
+    versions: str | None,
+    salt: str | None,
+    max_stale: float | None,
+    why: str,
+    *,
+    dry_run: bool,
 ) -> int:
     """Define SPLIT, all weights at zero."""
     from graysplit.cli.receipts import finish
 
     names = [name.strip() for name in versions.split(",")] if versions is not None else None
-    return finish(session, session.control.create(split, names, salt=salt, why=why, dry_run=dry_run))
+    limit = None if max_stale is None else int(max_stale)
+    result = session.control.create(split, names, salt=salt, max_stale_s=limit, why=why, dry_run=dry_run)
+    return finish(session, result)
 
 
 @app.command(name="set")

@@ -81,24 +81,26 @@ class Control:
 
     # -- changes -------------------------------------------------------------------------------------------------
 
-    def create(
+    def create(  # noqa: PLR0913 - keyword-only options of one verb
         self,
         split: str,
         versions: Sequence[str] | None = None,
         *,
         salt: str | None = None,
+        max_stale_s: int | None = None,
         why: str = "",
         dry_run: bool = False,
     ) -> Result:
         """Define a split with all weights at zero; the first version is the baseline.
 
-        Without versions: those that live code declares, else `old` and `new`.
+        Without versions: those that live code declares, else `old` and `new`. With `max_stale_s` everybody gets the
+        baseline in a process that has not heard the store for so long.
         """
 
         def plan(reading: Reading, id_: str) -> Proposal:
             self._check_readable(reading, split)
             chosen = versions or self._declared(reading.snapshot, split) or ("old", "new")
-            change = changes.create(reading.snapshot, split, chosen, salt)
+            change = changes.create(reading.snapshot, split, chosen, salt, max_stale_s)
             return self._propose(reading, change, id_)._replace(created=tuple(chosen))
 
         return self._change(plan, why=why, dry_run=dry_run)

@@ -73,7 +73,9 @@ def effects(before: Snapshot, after: Snapshot) -> Effects:
     return Effects(weights, hands, difference)
 
 
-def create(snapshot: Snapshot, split: str, versions: Sequence[str], salt: str | None = None) -> Change:
+def create(
+    snapshot: Snapshot, split: str, versions: Sequence[str], salt: str | None = None, max_stale: int | None = None
+) -> Change:
     """Define a split, all weights at zero; the first version is the baseline.
 
     A seed that another split has is refused, unless the salt is given and is that split's: then the cohorts
@@ -82,7 +84,7 @@ def create(snapshot: Snapshot, split: str, versions: Sequence[str], salt: str | 
     check_name(split)
     if split in snapshot.splits:
         raise RefusedError(f"split '{split}' exists already. See it with: graysplit show {split}")
-    definition = define(split, versions, salt=salt)
+    definition = define(split, versions, salt=salt, max_stale=max_stale)
     for other in snapshot.splits.values():
         shared = salt is not None and other.definition.salt == salt
         if other.definition.seed == definition.seed and not shared:

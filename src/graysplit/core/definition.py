@@ -87,10 +87,11 @@ class Definition(NamedTuple):
         return tuple(sorted(found, key=lambda version: version.place or 0))
 
 
-def define(split: str, versions: Iterable[str], *, salt: str | None = None) -> Definition:
+def define(split: str, versions: Iterable[str], *, salt: str | None = None, max_stale: int | None = None) -> Definition:
     """Make a new split's record: the first version is the baseline, the others take places 0, 1, 2, ...
 
-    The salt is the split's name unless given, and is stored, so that a rename moves nobody.
+    The salt is the split's name unless given, and is stored, so that a rename moves nobody. With `max_stale`
+    everybody gets the baseline in a process that has not heard its store for so many seconds.
     """
     names = tuple(versions)
     chosen = salt if salt is not None else split
@@ -100,6 +101,8 @@ def define(split: str, versions: Iterable[str], *, salt: str | None = None) -> D
         salt=chosen,
         seed=seed_of(chosen),
         algorithm=ALGORITHM,
+        when_stale="keep" if max_stale is None else "baseline",
+        max_stale=max_stale,
     )
     check_definition(split, definition)
     return definition
@@ -137,8 +140,8 @@ def _faults(definition: Definition) -> Iterable[tuple[str, str]]:
         yield "versions", f"each candidate needs a place of its own, from 0 to {PLACES - 1}"
     if definition.seed != _seed_or_none(definition.salt):
         yield "seed", "does not belong to the salt; write seed = murmur3_32(salt as UTF-8, seed 0)"
-    if definition.when_stale == "baseline" and definition.max_stale is None:
-        yield "max_stale", "when_stale is baseline, but after how many seconds is not said"
+    if definition.when_stale == "baseline" and (definition.max_stale or 0) < 1:
+        yield "max_stale", "when_stale is baseline, and max_stale is no number of seconds from 1 up"
     for version in sorted(set(definition.pins.values()) - set(names)):  # the unit is not named: faults are logged
         yield "pins", f"a pin names '{version}', which is not among the versions ({', '.join(names)})"
 
