@@ -148,9 +148,6 @@ def _refused(client: Redis) -> int:
     return sum(int(entry["count"]) for entry in entries if entry["reason"] == "auth")
 
 
-@pytest.mark.skipif(
-    "timeout" not in (Connection.read_response.__kwdefaults__ or {}), reason="redis-py 6 waits for bytes"
-)
 @pytest.mark.parametrize("greeting", [b"*14\r\n$6\r\nserver\r\n", b""])
 def test_a_greeting_that_drips_in_ends(greeting: bytes) -> None:
     """HELLO, AUTH and SELECT have one end in time, however slowly their answers come."""
@@ -182,6 +179,9 @@ def test_a_greeting_that_drips_in_ends(greeting: bytes) -> None:
         store.close()
 
 
+@pytest.mark.skipif(
+    "timeout" not in (Connection.read_response.__kwdefaults__ or {}), reason="redis-py 6 waits for bytes"
+)
 def test_a_big_reading_that_drips_in_ends(server: embedded.Server, redis_url: str, namespace: str) -> None:
     """A refresh has an end in all, also where its definitions come in pieces."""
     store = store_from_url(redis_url, namespace)

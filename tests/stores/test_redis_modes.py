@@ -29,8 +29,8 @@ POLL_S: Final = modes.POLL_S
 MODES: Final = {
     "tracking": (("+@all",), 3),
     "redirect": (("+@all",), 2),
-    "log": (("+@all", "-client|tracking"), 3),
-    "poll": (("+@all", "-client|tracking", "-xread"), 3),
+    "log": (("+@all", "-client"), 3),
+    "poll": (("+@all", "-client", "-xread"), 3),
 }
 PUSHED: Final = ("tracking", "redirect")
 # Promised is less: a busy machine gets room.

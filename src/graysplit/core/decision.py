@@ -14,6 +14,10 @@ from graysplit.core.bucketing import bucket_of
 from graysplit.core.snapshot import Standing
 from graysplit.core.weights import share
 
+# The reasons that the hash has drawn: counted as exposures. Any other (pinned, forced, absent, ...) is counted apart,
+# and is never evidence for or against a version.
+DRAWN: Final = frozenset(("bucket", "kept", "baseline", "stopped"))
+
 
 class Decision(NamedTuple):
     """The version chosen for a unit, and why."""

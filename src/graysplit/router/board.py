@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 from graysplit.core.adoption import Held, Parse, standing_of
 from graysplit.core.bucketing import bucket_of, encode_unit
 from graysplit.core.counting import Counts
-from graysplit.core.decision import Case, Decision, Step, answer, climb
+from graysplit.core.decision import DRAWN, Case, Decision, Step, answer, climb
 from graysplit.core.fleet import Declared, Effect
 from graysplit.core.state import BASELINE, Mold, State, aged, compile_state, constant_state, names_of, recount
 from graysplit.core.weights import FULL, PREVIEW, Weight, format_weight, share
@@ -33,8 +33,6 @@ STALE_S: Final = 3.0
 
 Phase: TypeAlias = Literal["asleep", "not_ready", "not_configured", "live", "closed"]
 
-# Reasons that count as an exposure drawn by the hash; any other is counted apart and is never evidence.
-DRAWN: Final = frozenset(("bucket", "kept", "baseline", "stopped"))
 OLD: Final = "old"  # the answer for a split that nobody declared
 
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Generic, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
-from graysplit.core.decision import Decision
+from graysplit.core.decision import DRAWN, Decision
 from graysplit.core.state import NEAR, State, unpinned
 from graysplit.routes import outcome
 from graysplit.routes.port import Chooser
@@ -127,7 +127,7 @@ class Attempt(Generic[V_co]):
     def __enter__(self) -> V_co:
         """Decide, count the exposure, and give the version's name."""
         state, index, decision = self._decide(self._unit, self._attributes)
-        evidence = decision.reason in outcome.EVIDENCE
+        evidence = decision.reason in DRAWN
         if evidence:
             outcome.entered(state, index)
         self._entered.append((state, index, evidence))

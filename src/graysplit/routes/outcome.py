@@ -7,10 +7,6 @@ from typing import Final
 
 from graysplit.core.state import BASELINE, State
 
-# The reasons that the fast path counts as started; only calls counted there may count as failed or finished.
-# Pinned, forced and handed-over calls are never evidence.
-EVIDENCE: Final = frozenset({"bucket", "kept", "baseline", "stopped"})
-
 # How the world ends a call without the version being at fault. Looked up where already imported: loading asyncio
 # costs 40 ms, and an error of a module that nobody loaded cannot have been raised.
 _CANCELLED: Final = (("asyncio.exceptions", "CancelledError"), ("trio", "Cancelled"), ("greenlet", "GreenletExit"))

@@ -8,6 +8,7 @@ from types import FunctionType, MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
+from graysplit.core.decision import DRAWN
 from graysplit.core.state import BASELINE, State, with_baseline
 from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
@@ -157,7 +158,7 @@ def _slow(chooser: Chooser, original: FunctionType) -> _Slow:
                     None,
                 )  # a callable that answers with anything else is as good as one that raises
             found, index, decision = chooser.resolve(state, unit, attributes)
-            return found, index, found.calls[index] or original, decision.reason in outcome.EVIDENCE
+            return found, index, found.calls[index] or original, decision.reason in DRAWN
         except Exception:  # noqa: BLE001 - law 5: in doubt, the baseline
             return state, BASELINE, original, False
 

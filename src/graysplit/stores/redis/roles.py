@@ -64,7 +64,7 @@ MEANINGS: Final = {
     "drive": "may also write weights, plans and history: whoever may drive may raise",
     "ops": "may also write definitions and clear stops",
 }
-CHANNEL: Final = "__redis__:invalidate"
+_CHANNELS: Final = ("resetchannels", "&__redis__:invalidate")  # Redis 6.2 begins with all channels
 
 
 def rules(role: str, namespace: str) -> tuple[str, ...]:
@@ -72,13 +72,13 @@ def rules(role: str, namespace: str) -> tuple[str, ...]:
     reads = [grant for grant in ROLES[role] if not grant.write]
     patterns = [f"%R~{_pattern(end, namespace)}" for grant in reads for end in grant.keys]
     commands = [f"+{command}" for grant in reads for command in grant.commands]
-    return (*patterns, f"&{CHANNEL}", *commands, *(_selector(g, namespace) for g in ROLES[role] if g.write))
+    return (*patterns, *_CHANNELS, *commands, *(_selector(g, namespace) for g in ROLES[role] if g.write))
 
 
 def rules_before_7(role: str, namespace: str) -> tuple[str, ...]:
     """Give the nearest that older servers know: commands alone, so that every role can raise."""
     commands = dict.fromkeys(f"+{command}" for grant in ROLES[role] for command in grant.commands)
-    return (f"~{_pattern('*', namespace)}", f"&{CHANNEL}", *commands)
+    return (f"~{_pattern('*', namespace)}", *_CHANNELS, *commands)
 
 
 def _selector(grant: Grant, namespace: str) -> str:
