@@ -96,9 +96,8 @@ def changed_definitions(held: Held, load: Load) -> dict[str, bytes | None]:
     changed: dict[str, bytes | None] = {
         text(name): raw for name, raw in fields.items() if name != SENTINEL and before.get(name) != raw
     }
-    if load.whole:  # at first all that is held counts as seen: it came from a file, or over a fork
-        known = map(text, before) if before else held.definitions
-        changed |= dict.fromkeys(name for name in known if name != "_" and name.encode() not in fields)
+    if load.whole:
+        changed |= dict.fromkeys(map(text, before.keys() - fields.keys()))
     return changed
 
 
