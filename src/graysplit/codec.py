@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -25,7 +25,7 @@ from graysplit.core.adoption import (
     standing_of,
     text,
 )
-from graysplit.core.definition import OBJECT, Definition, candidate, check_definition, define
+from graysplit.core.definition import OBJECT, Definition, Version, candidate, check_definition, define
 from graysplit.core.lease import lapsed
 from graysplit.core.record import Load
 from graysplit.core.snapshot import Snapshot, Standing
@@ -33,6 +33,7 @@ from graysplit.core.weights import Weight, check_name, field_of, type_weight
 from graysplit.errors import BadDefinitionError, ConfigurationError, UnknownVersionError
 
 _TOMBSTONE: Final = "tombstone"
+_FIELDS: Final = (*Definition._fields, *Version._fields)
 
 
 @cache
@@ -53,6 +54,10 @@ def parse_definition(split: str, raw: bytes) -> Definition | None:
             return None
         first = fault.errors(include_url=False, include_input=False, include_context=False)[0]
         raise BadDefinitionError(split, _path(first["loc"]), first["msg"]) from None
+    try:
+        _KEYS.decode(raw.decode())
+    except BadDefinitionError as fault:
+        raise BadDefinitionError(split, fault.field, fault.reason) from None
     check_definition(split, definition)
     return definition
 
@@ -66,6 +71,15 @@ def dump_definition(definition: Definition) -> str:
     unsaid = Definition._field_defaults
     kept = {key: value for key, value in record.items() if key not in unsaid or value != unsaid[key]}
     return json.dumps(kept, ensure_ascii=False)
+
+
+def without_units(split: str, raw: bytes) -> str:
+    """Give a definition without pins and denials, for where no unit may be told; "" for what is none."""
+    try:
+        definition = parse_definition(split, raw)
+    except BadDefinitionError:
+        return ""
+    return "" if definition is None else dump_definition(definition._replace(pins={}, denied=()))
 
 
 def tombstone(change_id: str) -> str:
@@ -136,12 +150,26 @@ def _is_tombstone(raw: bytes) -> bool:
         found = json.loads(raw)
     except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and _TOMBSTONE in found
+    said = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    # With a field of a definition beside it, it is neither: nobody is deleted in doubt.
+    return isinstance(said.get(_TOMBSTONE), str) and not said.keys() & set(Definition._fields)
+
+
+def _check_keys(pairs: list[tuple[str, Any]]) -> None:  # Any: JSON
+    """Refuse a key that stands twice in one object, of which pydantic takes the last; what is pinned is not named."""
+    names = {name for name, _ in pairs}
+    if len(names) != len(pairs):
+        written = [name for name, _ in pairs]
+        twice = next((name for name in _FIELDS if written.count(name) > 1), "pins")
+        raise BadDefinitionError("", twice, "one name stands twice")
+
+
+_KEYS: Final = json.JSONDecoder(object_pairs_hook=_check_keys)
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """Give a field's path; what stands below `pins` is a unit and is not named."""
-    parts = [str(part) for part in location]
+    """Give a field's path; what stands below `pins` is a unit and is not named, and no name is long."""
+    parts = [str(part)[:100] for part in location]
     if "pins" in parts:
         parts = parts[: parts.index("pins") + 1]
     return ".".join(parts)

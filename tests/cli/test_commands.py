@@ -83,6 +83,7 @@ STORY = (
     ("fleet",),
     ("doctor",),
     ("export",),
+    ("recover",),
     ("acl", "app"),
     ("rollback", "checkout"),
     ("rollback", "ranking/b"),
@@ -349,3 +350,90 @@ def test_help_lists_every_verb_and_every_exit_code(cli: Cli, capsys: pytest.Capt
     for verb in VERBS:
         ran = cli(verb, "--help")
         assert (ran.code, "--json" in ran.out) == (0, True)
+
+
+def test_recover_shows_both_sides_and_writes_the_lower(cli: Cli, store: MemoryStore) -> None:
+    """The sides come first, then what is written and who confirms it; once settled there is nothing to do."""
+    cli("create", "checkout")
+    cli("set", "checkout", "50")
+    live(store, revision=2, effects={"checkout/new": Effect("10")}, held={"weights checkout/new": "10"})
+    assert "SOURCE_REGRESSED" in cli("fleet").out
+    assert "graysplit recover" in cli("fleet").out
+    ran = cli("doctor")
+    assert ran.code == 7
+    assert "checkout/new at 10" in ran.out
+    assert "10 held: graysplit recover" in cli("list").out
+    dry = cli("recover", "--dry-run")
+    assert dry.out.splitlines()[:2] == [
+        "candidate     store says  fleet has  written",
+        "checkout/new          50         10  10",
+    ]
+    assert "nothing was written" in dry.out
+    ran = cli("recover", "--why", "a failover")
+    assert ran.code == 0, ran
+    assert "written: recover checkout: checkout/new 50% -> 10% (revision 3)" in ran.out
+    assert "1/1 confirmed" in ran.out
+    assert store.load().weights.fields[b"checkout/new"] == b"10"
+
+
+def test_recover_in_json_tells_both_sides(cli: Cli, store: MemoryStore) -> None:
+    """Beside what every change tells: the sides, what was lost, what is left; units of a definition are not told."""
+    cli("create", "checkout")
+    cli("pin", "checkout", "canary-unit")
+    cli("set", "checkout", "50")
+    store.raw_drop("splits")
+    told = cli("recover", "--json", "--yes")
+    found = told.json
+    assert (found["cause"], found["lost"], found["fresh"]) == ("recover", {"splits": "missing"}, False)
+    (side,) = found["sides"]
+    assert (side["field"], side["store"], side["written"]) == ("checkout", None, "old (baseline), new")
+    assert "canary-unit" not in told.out + told.err
+    assert "canary-unit" in cli("export").out
+    assert cli("recover", "--json").json["sides"] == []
+
+
+def test_a_recovery_that_raises_needs_the_name(cli: Cli, store: MemoryStore) -> None:
+    """Without a terminal it is refused, and says what would rise; an empty namespace asks for a file."""
+    assert "--source FILE" in cli("recover").err
+    cli("create", "checkout")
+    cli("set", "checkout", "50")
+    store.raw_drop("weights")
+    ran = cli("recover")
+    assert ran.code == 1
+    assert "the key weights is lost (missing): it is made whole" in ran.out
+    assert "this raises checkout/new 0 -> 50" in ran.err
+    assert cli("set", "checkout", "20").code == 1
+    assert cli("recover", "--yes").code == 0
+    assert cli("set", "checkout", "20").code == 0
+
+
+def test_what_is_left_to_a_person_is_said(cli: Cli, store: MemoryStore) -> None:
+    """Nothing is written of a split whose definition processes hold differently, and the command is refused."""
+    cli("create", "checkout")
+    live(store, held={"splits checkout": ""})
+    ran = cli("recover")
+    assert ran.code == 1
+    assert "checkout is left as it is" in ran.out
+
+
+def test_a_lease_and_a_limit_are_shown(cli: Cli) -> None:
+    """For how long a raise stands, and what happens where the store is not heard."""
+    cli("create", "checkout", "--max-stale", "60s")
+    cli("set", "checkout", "5")
+    cli("set", "checkout", "20", "--for", "30m")
+    assert "s more, then 5" in cli("list").out
+    lease = cli("list", "--json").json["candidates"][0]["lease"]
+    assert lease["then"] == 5
+    shown = cli("show", "checkout")
+    assert "not heard for 60 s" in shown.out
+    assert cli("show", "checkout", "--json").json["max_stale"] == 60
+
+
+def test_the_fleet_says_how_it_follows_and_what_is_amiss(cli: Cli, store: MemoryStore) -> None:
+    """Mode and promise, age, and who cannot write a last-known-good file."""
+    live(store, 1, mode="poll", durable=False)
+    ran = cli("fleet")
+    assert "poll: every change within 2 s" in ran.out
+    assert "no last-known-good file can be written by: web-1/101" in ran.out
+    (process,) = cli("fleet", "--json").json["processes"]
+    assert (process["durable"], process["held"], process["promise"]) == (False, {}, "every change within 2 s")

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -251,6 +252,49 @@ def test_at_a_terminal_the_name_is_asked(cli: Cli, redis_url: str, namespace: st
     assert typed(redis_url, namespace, "checkout\n", "set", "checkout", "100") == 0
     assert json.loads(cli("list", "--json").stdout)["candidates"][0]["asked"] == 100
     assert typed(redis_url, namespace, "\x03", "set", "checkout", "50") == 0
+
+
+def test_an_emptied_store_is_sown_anew(cli: Cli, redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """From what `export` printed: at zero, or with the file's weights where the namespace's name is typed."""
+    import redis
+
+    def emptied(*words: str) -> subprocess.CompletedProcess[str]:
+        with closing(redis.Redis.from_url(redis_url)) as client:
+            client.delete(*client.keys(f"graysplit:{{{namespace}}}:*"))
+        return cli("recover", *words)
+
+    cli("create", "checkout")
+    cli("set", "checkout", "20")
+    file = tmp_path / "export.json"
+    file.write_text(cli("export").stdout)
+    assert emptied().returncode == 1
+    ran = cli("recover", "--source", str(file))
+    assert ran.returncode == 0, ran
+    assert f"nothing stands in namespace {namespace}: it is sown anew" in ran.stdout
+    assert json.loads(cli("list", "--json").stdout)["candidates"][0]["asked"] == 0
+    assert emptied("--source", str(file), "--take", "source").returncode == 1
+    words = ("recover", "--source", str(file), "--take", "source")
+    assert typed(redis_url, namespace, "checkout\n", *words) == 1
+    assert json.loads(cli("list", "--json").stdout)["candidates"] == []
+    assert typed(redis_url, namespace, f"{namespace}\n", *words) == 0
+    assert json.loads(cli("list", "--json").stdout)["candidates"][0]["asked"] == 20
+
+
+def test_a_lost_key_is_made_whole(cli: Cli, redis_url: str, namespace: str) -> None:
+    """Both sides are told before it is asked for; then the store takes ordinary changes again."""
+    import redis
+
+    cli("create", "checkout")
+    cli("set", "checkout", "20")
+    with closing(redis.Redis.from_url(redis_url)) as client:
+        client.delete(f"graysplit:{{{namespace}}}:weights")
+        assert "graysplit recover" in cli("doctor").stdout
+        assert "graysplit recover" in cli("set", "checkout", "30").stderr
+        ran = cli("recover")
+        assert (ran.returncode, "checkout/new" in ran.stdout, "--yes" in ran.stderr) == (1, True, True)
+        assert cli("recover", "--yes").returncode == 0
+        assert client.hgetall(f"graysplit:{{{namespace}}}:weights") == {b"_": b"1", b"checkout/new": b"20"}
+    assert cli("set", "checkout", "30").returncode == 0
 
 
 def typed(url: str, namespace: str, keys: str, *words: str) -> int:

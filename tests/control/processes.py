@@ -20,9 +20,11 @@ def live(
     effects: Mapping[str, Effect] | None = None,
     refused: tuple[str, ...] = (),
     mode: str = "tracking",
+    held: Mapping[str, str] = {},
+    durable: bool = True,
 ) -> None:
     """Have one process report once."""
-    receipt = Receipt(change, revision, effects or {}, mode, refused)
+    receipt = Receipt(change, revision, effects or {}, mode, refused, held, durable)
     feed = store.follow()
     feed.report(Report(f"boot-{number}", f"web-{number}", 100 + number, "0.1.0", declared, receipt), about=True)
     feed.close()

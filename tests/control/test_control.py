@@ -355,7 +355,6 @@ def test_receipts_count_who_shows_the_effect(control: Control, store: MemoryStor
     live(store, 1, effects={"checkout/new": Effect("20", 2)}, change=result.change, revision=2)
     live(store, 2, effects={"checkout/new": Effect("0", 0, "version_absent")})
     receipts = control.wait_confirmed(result, 0.0).receipts
-    assert receipts is not None
     assert (receipts.confirmed, receipts.processes, receipts.running) == (1, 3, 2)
     assert receipts.lagging == ("web-2/102 (version_absent)",)
     assert receipts.silent == ("web-3/103",)
@@ -379,7 +378,6 @@ def test_nobody_is_said(control: Control) -> None:
     """A namespace without processes is answered at once."""
     control.create("checkout")
     receipts = control.wait_confirmed(control.set("checkout", 20), 30.0).receipts
-    assert receipts is not None
     assert receipts.nobody
     assert not receipts.complete
 

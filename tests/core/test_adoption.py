@@ -39,6 +39,16 @@ def test_only_changed_definitions_are_looked_at() -> None:
     assert changed_definitions(held, load(splits={"a": GOOD, "b": GOOD, "c": b"bad", "d": GOOD})) == {}
 
 
+def test_a_definition_out_of_a_file_that_the_store_lacks_is_named() -> None:
+    """Before the first reading what is held counts as seen: gone without a tombstone, it stands, and is told."""
+    held = Held(definitions={"a": GOOD, "b": GOOD}, seen={"weights": {}, "stops": {}, "splits": {}})
+    assert changed_definitions(held, load(splits={"a": BETTER})) == {"a": BETTER, "b": None}
+    after = adopt(held, load(splits={"a": BETTER}))
+    assert set(after.definitions) == {"a", "b"}
+    assert set(after.refused) == {("splits", "b")}
+    assert adopt(after, load(splits={"a": BETTER})).refused == after.refused
+
+
 def test_each_definition_comes_to_one_of_three_ends() -> None:
     """Good with its bytes, deleted with neither, refused with a reason."""
     good = judge_definition("a", GOOD, parse)

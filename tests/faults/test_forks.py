@@ -206,7 +206,6 @@ def rounds(kind: str, folder: Path, count: int) -> None:
                 expected = weight if number % 3 else 0
                 eventually(lambda expected=expected: web.shares() == {expected}, SEEN_WITHIN_S)  # type: ignore[misc]
                 receipts = control.wait_confirmed(result).receipts
-                assert receipts is not None
                 assert (receipts.confirmed, receipts.processes) == (WORKERS + 1, WORKERS + 1), receipts
                 assert time.monotonic() - began < SEEN_WITHIN_S
         if kind not in ENDED_BY_THE_SIGNAL:

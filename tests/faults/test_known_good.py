@@ -199,7 +199,6 @@ def test_a_lowering_is_on_disk_before_its_receipt(
         for weight in (30, 40, 50):
             control.wait_confirmed(control.set("checkout", weight))
             receipts = control.wait_confirmed(control.rollback("checkout")).receipts
-            assert receipts is not None
             assert receipts.complete
             known = kept(tmp_path).read()
             assert known is not None
@@ -255,7 +254,6 @@ def test_processes_that_share_a_path_leave_a_sound_file(
             result = control.rollback("checkout")
             assert kept(tmp_path).read() is not None
         receipts = control.wait_confirmed(result).receipts
-        assert receipts is not None
         assert receipts.complete
         found.wait_for(0)
         known = kept(tmp_path).read()
@@ -309,3 +307,45 @@ def test_a_writer_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
 def test_a_thousand_killed_writers_leave_a_whole_file(tmp_path: Path) -> None:
     """The same a thousand times."""
     assert kill_writers(tmp_path / "known.json", 1_000) == 0
+
+
+# --- what it is good for besides starting ----------------------------------------------------------------------------
+
+
+def test_a_lease_is_over_for_who_starts_from_the_file_alone(
+    server: embedded.Server, control: graysplit.Control, tmp_path: Path, away: Callable[..., graysplit.Router]
+) -> None:
+    """No server time is known there: in doubt, lower; once the server answers, the lease runs on."""
+    control.create("checkout")
+    control.set("checkout", 5)
+    control.set("checkout", 60, for_s=600)
+    with Proxy(server.port) as proxy:
+        url = proxy.url(server.url)
+        with following(url, control.namespace, cache_dir=str(tmp_path)) as router:
+            assert share(router) == 60
+        proxy.refuse()
+        with away(url) as router:
+            eventually(lambda: share(router) == 5)
+            proxy.heal()
+            eventually(lambda: share(router) == 60, 10)
+
+
+def test_an_emptied_store_is_sown_anew_from_a_file_of_a_process(
+    redis_url: str, client: redis.Redis, control: graysplit.Control, tmp_path: Path
+) -> None:
+    """Definitions with their pins come back, and weights where they are asked for; a stop stays a stop."""
+    for split in ("checkout", "search"):
+        control.create(split)
+        control.set(split, 60)
+    control.pin("checkout", "tester")
+    with following(redis_url, control.namespace, cache_dir=str(tmp_path)) as router:
+        assert control.wait_confirmed(control.rollback("search")).receipts.complete
+        file = the_file(tmp_path)
+        client.delete(*client.keys(f"graysplit:{{{control.namespace}}}:*"))
+        eventually(lambda: router.status().lost)
+    control.recover(source=file, take="source")
+    definition = control.show("checkout").definition
+    assert definition is not None
+    assert dict(definition.pins) == {"tester": "new"}
+    with following(redis_url, control.namespace) as newborn:
+        assert (share(newborn), share(newborn, "search")) == (60, 0)

@@ -51,7 +51,6 @@ def confirm(crowd: Crowd) -> None:
     control, count = crowd.control, len(crowd.everybody)
     for act, share in ((lambda: control.set("checkout", 20), 20), (lambda: control.rollback("checkout"), 0)):
         receipts = control.wait_confirmed(act()).receipts
-        assert receipts is not None
         assert (receipts.confirmed, receipts.processes) == (count, count), receipts
         crowd.everybody.wait_for(share)
 

@@ -316,6 +316,29 @@ def test_who_may_not_raise_is_refused_with_nothing_written(stage: Stage) -> None
     assert after._replace(now_ms=0) == before._replace(now_ms=0)
 
 
+@pytest.mark.parametrize("value", [None, "no hash"])
+def test_ops_makes_a_lost_key_whole_and_takes_away_no_other_kind(stage: Stage, value: str | None) -> None:
+    """A missing key is written anew; to take away what is no hash needs an owner's right, and nothing is written."""
+    stage.client.delete(W)
+    if value is not None:
+        stage.client.set(W, value)
+    with stage.acting("ops") as url:
+        store = store_from_url(url, NAMESPACE)
+        mending = submission_of(store, "checkout", *one("weights", "checkout/new", None, "20"))._replace(
+            mends=("weights",)
+        )
+        before = {end: stage.client.dump(key(end)) for end in ("stops", "splits", "meta", "log", "booked")}
+        if value is None:
+            store.submit(mending)
+            assert stage.client.hgetall(W) == {b"_": b"1", b"checkout/new": b"20"}
+        else:
+            with pytest.raises(RefusedError, match="rights"):
+                store.submit(mending)
+            assert stage.client.get(W) == value.encode()
+            assert before == {end: stage.client.dump(key(end)) for end in before}
+        store.close()
+
+
 def test_a_driver_makes_no_half_namespace(stage: Stage) -> None:
     """The first write into an empty namespace makes all its keys, or none: `drive` may not make definitions."""
     stage.client.flushall()

@@ -18,7 +18,7 @@ from graysplit.version import __version__
 
 VERBS: Final = (
     *("list", "show", "watch", "wait", "explain", "history", "fleet", "doctor"),
-    *("create", "set", "rollback", "undo", "preview", "pin", "unpin", "unstop", "delete", "export", "acl"),
+    *("create", "set", "rollback", "undo", "preview", "pin", "unpin", "unstop", "delete", "recover", "export", "acl"),
 )
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 

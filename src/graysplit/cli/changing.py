@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
 
 from graysplit.cli.app import app
@@ -180,6 +182,41 @@ def delete(session: Session, split: str, why: str, *, dry_run: bool) -> int:
     from graysplit.cli.receipts import finish
 
     return finish(session, session.control.delete(split, why=why, dry_run=dry_run))
+
+
+@app.command()
+@click.argument("splits", nargs=-1, metavar="[SPLIT]...")
+@click.option(
+    "--source",
+    default="fleet",
+    show_default=True,
+    metavar="fleet|FILE",
+    help="What processes hold, or a last-known-good file, an export, a bootstrap file.",
+)
+@click.option(
+    "--take",
+    type=click.Choice(["lower", "source"]),
+    default="lower",
+    show_default=True,
+    help="The lower of the two, or what the source has.",
+)
+@changing
+@click.pass_obj
+def recover(  # noqa: PLR0913 - click hands every option over by name
+    session: Session, splits: tuple[str, ...], source: str, take: Literal["lower", "source"], why: str, *, dry_run: bool
+) -> int:
+    """After the store lost data: show both sides, write the lower.
+
+    Ends all doubt (SOURCE_REGRESSED), makes lost keys whole, and sows an empty
+    namespace anew from FILE. Where something rises it asks for the name.
+    """
+    from graysplit.cli.recovering import recovered, show_sides
+
+    found = session.control.recover(splits, source=source, take=take, why=why, dry_run=True)
+    show_sides(session, found)
+    if not dry_run and found.needed:
+        found = session.control.recover(splits, source=source, take=take, why=why, seen=found)
+    return recovered(session, found)
 
 
 def read_weights(words: tuple[str, ...]) -> tuple[str | None, dict[str, str]]:

@@ -7,11 +7,11 @@ import sys
 import click
 
 from graysplit.cli.output import tell
-from graysplit.control.proposal import Proposal
+from graysplit.control.control import Question
 from graysplit.errors import RefusedError
 
 
-def agree(proposal: Proposal) -> None:
+def agree(proposal: Question) -> None:
     """Have the target's name typed; without a terminal, or with another name, raise `RefusedError`."""
     if not sys.stdin.isatty():
         raise RefusedError(

@@ -14,35 +14,35 @@ from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Copies
 
 
-def finish(session: Session, result: Result) -> int:
-    """Print what was written, wait for the receipts unless told not to, and give the exit code."""
+def finish(session: Session, result: Result, more: Mapping[str, object] = {}) -> int:
+    """Print what was written, wait for the receipts unless told not to, and give the exit code.
+
+    `more` stands beside it in JSON.
+    """
     if result.dry_run:
-        _print(session, result, dry_run_lines(result))
+        _print(session, result, dry_run_lines(result), more)
         return DONE
     session.written = result
-    written = written_lines(result)
-    (tell if session.json else say)(*written)
+    (tell if session.json else say)(*written_lines(result))
     if result.unrecorded:
         tell(f"it stands, but the history has no entry: {result.unrecorded}")
-    code = DONE
+    receipts, code = None, DONE
     if session.wait_s is not None:
-        result, code = _wait(session, _count_copies(session, result), session.wait_s)
+        result = _count_copies(session, result)
+        receipts, code = _wait(session, result, session.wait_s)
     if session.json:
-        say_json(result_json(result))
+        say_json({**result_json(result, receipts), **more})
     return code
 
 
-def _wait(session: Session, result: Result, wait_s: float) -> tuple[Result, int]:
+def _wait(session: Session, result: Result, wait_s: float) -> tuple[Receipts | None, int]:
     try:
-        result = session.control.wait_confirmed(result, wait_s)
+        receipts = session.control.wait_confirmed(result, wait_s).receipts
     except StoreUnreachableError as fault:
         tell(f"written, but the receipts cannot be read: {fault.reason}. Look again with: graysplit fleet")
-        return result, UNCONFIRMED
-    receipts = result.receipts
-    if receipts is None:
-        return result, UNCONFIRMED
+        return None, UNCONFIRMED
     (tell if session.json else say)(*receipt_lines(receipts, result.cause))
-    return result, DONE if receipts.complete or receipts.nobody else UNCONFIRMED
+    return receipts, DONE if receipts.complete or receipts.nobody else UNCONFIRMED
 
 
 def _count_copies(session: Session, result: Result) -> Result:
@@ -66,9 +66,9 @@ def copies_line(copies: Copies, target: str) -> str:
     return f"{copies.have} of {copies.of} replicas {'has' if copies.have == 1 else 'have'} it"
 
 
-def _print(session: Session, result: Result, lines: list[str]) -> None:
+def _print(session: Session, result: Result, lines: list[str], more: Mapping[str, object]) -> None:
     if session.json:
-        say_json(result_json(result))
+        say_json({**result_json(result), **more})
     else:
         say(*lines)
 
@@ -127,9 +127,8 @@ def receipt_lines(receipts: Receipts, cause: str) -> list[str]:
 _NOT_ASKED: Final[Mapping[str, object]] = dict.fromkeys(Receipts._fields)
 
 
-def result_json(result: Result) -> dict[str, object]:
+def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, object]:
     """Give a result for scripts; what nobody was asked for is null."""
-    receipts = result.receipts
     to = result.to if result.moves or result.cause != "rollback" else "0"
     return {
         "cause": result.cause,

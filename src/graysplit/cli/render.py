@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from graysplit.cli.output import COPY
 from graysplit.cli.words import age, percent, plural, stop_words, table, when
-from graysplit.control.doctor import Finding
+from graysplit.control.doctor import SAID_AT_MOST, Finding, held_words
 from graysplit.control.explaining import Explained
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.core.fleet import PROMISES, Fleet
@@ -51,6 +51,8 @@ def show_lines(view: SplitView, namespace: str) -> list[str]:
         names = ", ".join(name for name in definition.names if name != definition.baseline)
         lines.append(f"baseline {definition.baseline}; candidates {names}; salt {definition.salt}")
         lines.append(f"pins: {len(definition.pins)}, denied: {len(definition.denied)}")
+        if definition.stale_limit is not None:
+            lines.append(f"the baseline for all where the store is not heard for {definition.stale_limit} s")
     if view.unread is not None:
         lines.append(f"the definition is refused, the last good one stands: {view.unread}")
     lines += weight_lines(view.rows) if view.rows else []
@@ -110,7 +112,32 @@ def fleet_lines(fleet: Fleet) -> list[str]:
     lines = table(("process", "seen", "state", "rev", "follows by", "splits"), rows, 30) if rows else []
     modes = {process.receipt.mode for process in fleet.live}
     lines += [f"{mode}: {promise}" for mode, promise in PROMISES.items() if mode in modes]
+    lines += [*held_lines(fleet), *durable_lines(fleet)]
     return [*lines, _processes(len(fleet.live), len(fleet.silent))]
+
+
+def held_lines(fleet: Fleet) -> list[str]:
+    """Say what processes hold against the store, and how to settle it."""
+    counts: dict[str, int] = {}
+    for process in fleet.live:
+        for where, word in process.receipt.held.items():
+            said = held_words(where, word)
+            counts[said] = counts.get(said, 0) + 1
+    if not counts:
+        return []
+    named = [f"{said} ({plural(count, 'process', 'processes')})" for said, count in sorted(counts.items())]
+    more = f" and {len(named) - SAID_AT_MOST} more" if len(named) > SAID_AT_MOST else ""
+    kept = f"{', '.join(named[:SAID_AT_MOST])}{more}"
+    return [f"SOURCE_REGRESSED: the store has lost changes; kept: {kept}. Settle it with: graysplit recover"]
+
+
+def durable_lines(fleet: Fleet) -> list[str]:
+    """Name the processes that cannot write their last-known-good file."""
+    labels = [process.label for process in fleet.live if not process.receipt.durable]
+    if not labels:
+        return []
+    more = f" and {len(labels) - SAID_AT_MOST} more" if len(labels) > SAID_AT_MOST else ""
+    return [f"no last-known-good file can be written by: {', '.join(labels[:SAID_AT_MOST])}{more}"]
 
 
 def explain_lines(found: Explained) -> list[str]:

@@ -9,7 +9,7 @@ from graysplit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from graysplit.control import Control, Result
-    from graysplit.control.proposal import Proposal
+    from graysplit.control.control import Question
 
 
 class Session:
@@ -49,7 +49,7 @@ class Session:
         if self._control is not None:
             self._control.close()
 
-    def _agree(self, proposal: Proposal) -> None:
+    def _agree(self, proposal: Question) -> None:
         if not self.yes:
             from graysplit.cli.prompt import agree
 

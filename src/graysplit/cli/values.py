@@ -5,7 +5,9 @@ from __future__ import annotations
 from graysplit.cli.words import number
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.core.fleet import PROMISES, Fleet
+from graysplit.core.lease import Lease
 from graysplit.core.record import Entry
+from graysplit.core.weights import format_weight
 
 
 def overview_json(view: Overview) -> dict[str, object]:
@@ -38,6 +40,8 @@ def show_json(view: SplitView, namespace: str) -> dict[str, object]:
         "salt": definition.salt if definition else None,
         "pins": len(definition.pins) if definition else None,
         "denied": len(definition.denied) if definition else None,
+        "when_stale": definition.when_stale if definition else None,
+        "max_stale": definition.max_stale if definition else None,
         "unreadable": view.unread,
         "candidates": [_row(row) for row in view.rows],
         "redis": dict(view.raw),
@@ -68,6 +72,8 @@ def fleet_json(fleet: Fleet) -> dict[str, object]:
                 "change": process.receipt.change,
                 "effects": {field: effect._asdict() for field, effect in process.receipt.effects.items()},
                 "refused": list(process.receipt.refused),
+                "held": dict(process.receipt.held),
+                "durable": process.receipt.durable,
                 "declared": {split: found._asdict() for split, found in process.declared.items()},
             }
             for process in fleet.processes
@@ -88,4 +94,9 @@ def _row(row: Row) -> dict[str, object]:
         "effective": number(row.effective),
         "actual": row.actual,
         "why": row.why,
+        "lease": None if row.lease is None else _lease(row.lease),
     }
+
+
+def _lease(lease: Lease) -> dict[str, object]:
+    return {"until_ms": lease.until_ms, "then": number(format_weight(lease.then))}

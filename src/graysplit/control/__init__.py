@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from graysplit.control.control import Control
-from graysplit.control.result import Receipts, Result
+from graysplit.control.result import Confirmed, Receipts, Result
 
-__all__ = ["Control", "Receipts", "Result"]
+__all__ = ["Confirmed", "Control", "Receipts", "Result"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from graysplit.control.actor import default_actor
 from graysplit.control.receipts import wait_for
-from graysplit.control.result import Receipts, Result
+from graysplit.control.result import Confirmed, Receipts, Result
 from graysplit.control.wishes import NEVER, check_from, check_target, lowered, new_id, typed_weight, wanted_weights
 from graysplit.core import changes
 from graysplit.core.record import Entry
@@ -21,17 +21,38 @@ from graysplit.errors import BadDefinitionError, ConflictError, RefusedError, St
 from graysplit.stores.port import Rollback, Store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from graysplit.control.doctor import Finding
     from graysplit.control.explaining import Explained
     from graysplit.control.proposal import Proposal
     from graysplit.control.reading import Reading
+    from graysplit.control.recovering import Recovery, Take
     from graysplit.control.views import Overview, SplitView
     from graysplit.core.fleet import Fleet
 
 # How long a change may take to its replicas before they are counted as without it.
 COPIED_WITHIN_S = 0.3
 
-Agree = Callable[["Proposal"], None]
+# More than a store keeps.
+WHOLE_HISTORY = 1_000_000
+
+
+class Question(Protocol):
+    """What a person should agree to before it is written."""
+
+    @property
+    def target(self) -> str:
+        """What they type."""
+        ...
+
+    @property
+    def ask(self) -> str | None:
+        """What they type it for."""
+        ...
+
+
+Agree = Callable[[Question], None]
 
 
 class Control:
@@ -228,9 +249,49 @@ class Control:
 
         return self._change(plan, why=why, dry_run=dry_run)
 
+    def recover(  # noqa: PLR0913 - keyword-only options of one verb
+        self,
+        splits: Collection[str] = (),
+        *,
+        source: str | Path = "fleet",
+        take: Take = "lower",
+        why: str = "",
+        seen: Recovery | None = None,
+        dry_run: bool = False,
+    ) -> Recovery:
+        """After a store lost data: write the lower of what it says and what a source knows, and end all doubt.
+
+        The source is `fleet`, what live processes hold, or a file: a last-known-good file, an export, a bootstrap
+        file. Lost keys are made whole, and from a file an empty namespace is sown anew. `take="source"` writes the
+        source's weights even where they are higher. Refused unless it is still what was `seen`.
+        """
+
+        def plan(id_: str) -> Recovery:
+            reading = self._read()  # first: where nobody answers, nothing else is needed to say so
+            from pathlib import Path
+
+            from graysplit.control.recovering import Request, recover
+            from graysplit.control.sources import of_file, of_fleet
+
+            file = None if source == "fleet" else of_file(Path(source))
+            request = Request(frozenset(splits), take, self.actor, self.namespace, id_)
+            return recover(reading, of_fleet(self.store.fleet()), file, self._whole_history, request)
+
+        recovery = plan(new_id())
+        if dry_run or not recovery.needed:
+            return recovery
+        if recovery.ask is not None and self._agree is not None:
+            self._agree(recovery)
+            seen = seen or recovery
+            recovery = plan(recovery.id)
+        if seen is not None and seen.told != recovery.told:
+            raise ConflictError(recovery.target, "what was shown", "something else")
+        with self._submitting(recovery.id):
+            return recovery.done(self.store.submit(recovery.submission(self.actor, why)))
+
     # -- receipts ------------------------------------------------------------------------------------------------
 
-    def wait_confirmed(self, result: Result, within_s: float = 5.0) -> Result:
+    def wait_confirmed(self, result: Result, within_s: float = 5.0) -> Confirmed:
         """Wait until every live process shows a result's effect, and give the result with its receipts."""
         receipts = wait_for(
             self.store,
@@ -240,7 +301,7 @@ class Control:
             within_s=within_s,
             written_ms=result.at_ms,
         )
-        return result._replace(receipts=receipts)
+        return Confirmed(result, receipts)
 
     def with_copies(self, result: Result, within_s: float = COPIED_WITHIN_S) -> Result:
         """Give a result with the number of replicas that have it; right after the change, from the same thread."""
@@ -391,6 +452,9 @@ class Control:
             self.attempted = None  # the store says that nothing was written
             raise
 
+    def _whole_history(self) -> tuple[Entry, ...]:
+        return self.store.history(None, WHOLE_HISTORY)
+
     def _read(self) -> Reading:
         from graysplit.control.reading import read
 
@@ -459,5 +523,5 @@ def _check_whole(reading: Reading) -> None:
         if not empty(reading):
             raise StoreCorruptError(
                 f"the key '{key}' is lost ({reason}), so nothing was written; processes keep what they had. "
-                "Look at it with: graysplit doctor; going back still works: graysplit rollback --all"
+                "Make it whole with: graysplit recover; going back still works: graysplit rollback --all"
             )

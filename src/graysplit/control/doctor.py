@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from graysplit.control.creating import told_apart
 from graysplit.control.reading import Reading
@@ -12,6 +12,8 @@ from graysplit.core.adoption import unknown_fields
 from graysplit.core.fleet import PROMISES, Fleet, declarations
 from graysplit.core.weights import field_of
 from graysplit.stores.port import Advice
+
+SAID_AT_MOST: Final = 20
 
 
 class Finding(NamedTuple):
@@ -49,7 +51,7 @@ def _keys(reading: Reading) -> Iterator[Finding]:
         return
     for key, reason in sorted(reading.held.lost.items()):
         what = f"the key is {reason}: it counts as lost, and processes keep what they had"
-        yield Finding("problem", key, what, "graysplit rollback --all")
+        yield Finding("problem", key, what, "graysplit recover, or at once: graysplit rollback --all")
 
 
 def _values(reading: Reading) -> Iterator[Finding]:
@@ -101,12 +103,21 @@ def _processes(fleet: Fleet) -> Iterator[Finding]:
     for process in fleet.live:
         for reason in process.receipt.refused:
             yield Finding("problem", f"process {process.label}", f"refused: {reason}", "graysplit fleet")
-        for held in process.receipt.held:
-            what = f"the store has lost changes, and this process keeps what it had: {held}"
-            yield Finding("problem", f"process {process.label}", what, "graysplit fleet")
+        if process.receipt.held:
+            words = [held_words(*pair) for pair in process.receipt.held.items()]
+            more = f" and {len(words) - SAID_AT_MOST} more" if len(words) > SAID_AT_MOST else ""
+            kept = ", ".join(words[:SAID_AT_MOST]) + more
+            what = f"SOURCE_REGRESSED: the store has lost changes, and this process keeps what it had: {kept}"
+            yield Finding("problem", f"process {process.label}", what, "graysplit recover")
         if not process.receipt.durable:
             what = "its last-known-good file cannot be written: after a restart without the store it knows nothing"
             yield Finding("problem", f"process {process.label}", what, "graysplit fleet")
+
+
+def held_words(where: str, word: str) -> str:
+    """Say what is held against the store, without the texts that are not for people."""
+    key, _, field = where.partition(" ")
+    return {"weights": f"{field} at {word}", "stops": f"the stop {field}"}.get(key, f"the definition of {field}")
 
 
 def _modes(fleet: Fleet) -> Iterator[Finding]:

@@ -46,7 +46,6 @@ class Result(NamedTuple):
     needless: int = 0  # of them, those that no weight asked for
     expected: Mapping[str, str] = {}  # by field: the weight that receipts will show
     dry_run: bool = False
-    receipts: Receipts | None = None
     copies: Copies | None = None  # how many replicas have it; None where nobody asked, or where there is none
 
     @property
@@ -63,3 +62,10 @@ class Result(NamedTuple):
         if len(self.moves) == 1:
             return next(iter(self.moves.values()))[side]
         return {field.partition("/")[2] or field: pair[side] for field, pair in self.moves.items()} or None
+
+
+class Confirmed(NamedTuple):
+    """A change, and how far it has come."""
+
+    result: Result
+    receipts: Receipts

@@ -13,6 +13,7 @@ from graysplit.core.snapshot import EVERYTHING, SAME, Change, Same, apply
 from graysplit.core.weights import Weight, format_weight, parse_weight, split_of
 from graysplit.errors import ConflictError, RefusedError
 from graysplit.stores.port import KeyName, Write
+from graysplit.stores.wire import raw_of
 
 
 class Field(NamedTuple):
@@ -71,7 +72,7 @@ def _definition(split: str, fields: tuple[Field, ...]) -> Definition | Same | No
 
     for field in fields:
         if field.key == "splits":
-            return None if field.before is None else parse_definition(split, field.before.encode())
+            return None if field.before is None else parse_definition(split, raw_of(field.before))
     return SAME
 
 

@@ -9,6 +9,7 @@ from graysplit.control.reading import Reading
 from graysplit.core.adoption import text
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet, Process
+from graysplit.core.lease import Lease
 from graysplit.core.record import SENTINEL, Entry, is_new
 from graysplit.core.snapshot import Standing
 from graysplit.core.weights import field_of, format_weight
@@ -23,6 +24,7 @@ class Row(NamedTuple):
     effective: str  # after stops and refusals
     actual: str  # "3/4 processes", or "-" where nobody says
     why: str  # the reason for a difference
+    lease: Lease | None = None  # where the weight in force is for a time
 
     @property
     def field(self) -> str:
@@ -123,6 +125,7 @@ def rows_of(reading: Reading, fleet: Fleet, standing: Standing) -> Iterable[Row]
             effective,
             actual,
             "; ".join(filter(None, (_difference(reading, standing, version.name), reasons))),
+            _lease(reading, standing, version.name),
         )
 
 
@@ -143,23 +146,20 @@ def empty(reading: Reading) -> bool:
 
 
 def export(namespace: str, reading: Reading) -> Mapping[str, object]:
-    """Give all four hashes as plain values; a definition as JSON where it is, as its text where not."""
+    """Give all four hashes as plain values; a definition as JSON where it can be read, as its text where not."""
+    import json
+
     keys = {name: reading.key(name).fields for name in ("weights", "stops", "splits", "meta")}
     shown = {
         name: {text(field): text(raw) for field, raw in sorted(fields.items()) if field != SENTINEL}
         for name, fields in keys.items()
     }
-    splits = {name: _json_or_text(value) for name, value in shown["splits"].items()}
+    judged = "splits" not in reading.held.lost
+    splits = {
+        name: json.loads(value) if judged and name not in reading.unread else value
+        for name, value in shown["splits"].items()
+    }
     return {"namespace": namespace, "revision": reading.snapshot.revision, **shown, "splits": splits}
-
-
-def _json_or_text(value: str) -> object:
-    import json
-
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value
 
 
 def _asked(reading: Reading, field: str) -> str:
@@ -183,11 +183,17 @@ def _difference(reading: Reading, standing: Standing, version: str) -> str:
     mistyped = reading.mistyped(standing.split, standing.definition).fields
     if mistyped:
         return f"zero by the field {', '.join(sorted(mistyped))}"
-    lease = reading.held.leases.get(field)
-    if lease is not None and lease.at == standing.asked(version):
+    lease = _lease(reading, standing, version)
+    if lease is not None:
         left_s = max(0, lease.until_ms - reading.load.now_ms) // 1000
         return f"for {left_s // 60} min {left_s % 60} s more, then {format_weight(lease.then)}"
     return ""
+
+
+def _lease(reading: Reading, standing: Standing, version: str) -> Lease | None:
+    """Give the lease by which a candidate's weight stands, if it does."""
+    lease = reading.held.leases.get(field_of(standing.split, version))
+    return lease if lease is not None and lease.at == standing.effective(version) else None
 
 
 def _actual(live: Iterable[Process], field: str, effective: str, revision: int) -> tuple[str, str]:
@@ -203,5 +209,6 @@ def _actual(live: Iterable[Process], field: str, effective: str, revision: int) 
         if effect is None or effect.weight == effective:
             shows += 1
         else:
-            reasons.add(effect.why or f"{effect.weight} elsewhere")
+            held = f"weights {field}" in process.receipt.held
+            reasons.add(effect.why or f"{effect.weight} {'held: graysplit recover' if held else 'elsewhere'}")
     return (f"{shows}/{says}" if says else "-"), ", ".join(sorted(reasons))

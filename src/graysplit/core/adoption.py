@@ -19,6 +19,7 @@ from graysplit.errors import BadDefinitionError, BadWeightError
 # Caps before parsing: one huge value is a single C call that holds the interpreter.
 MAX_DEFINITION: Final = 1 << 20
 MAX_WEIGHT: Final = 32
+MAX_REASON: Final = 300  # what is told of a refusal, in logs and receipts too: a fault may quote what it found
 
 _NOTHING: Final[Mapping[bytes, bytes]] = {}
 
@@ -93,11 +94,13 @@ def changed_definitions(held: Held, load: Load) -> dict[str, bytes | None]:
     before, fields = held.seen.get("splits", _NOTHING), load.splits.fields
     if before == fields:
         return {}
-    changed: dict[str, bytes | None] = {
-        text(name): raw for name, raw in fields.items() if name != SENTINEL and before.get(name) != raw
-    }
-    if load.whole:
-        changed |= dict.fromkeys(map(text, before.keys() - fields.keys()))
+    changed: dict[str, bytes | None] = {}
+    if load.whole:  # at first all that is held counts as seen: it came from a file, or over a fork
+        known = before.keys() or {name.encode() for name in held.definitions}
+        changed |= dict.fromkeys(map(text, known - fields.keys()))
+    for name, raw in fields.items():
+        if name != SENTINEL and before.get(name) != raw:
+            changed[text(name)] = raw
     return changed
 
 
@@ -108,9 +111,9 @@ def judge_definition(split: str, raw: bytes | None, parse: Parse) -> Found:
     try:
         definition = _parsed(parse, split, raw)
     except BadDefinitionError as fault:
-        return Found(split, reason=str(fault))
+        return Found(split, reason=_told(str(fault)))
     except Exception as fault:  # noqa: BLE001 - law 9: whatever a value does to a parser, it does to that split alone
-        return Found(split, reason=f"split '{split}': cannot be read ({type(fault).__name__})")
+        return Found(split, reason=_told(f"split '{split}': cannot be read ({type(fault).__name__})"))
     return Found(split, definition, raw if definition else None)
 
 
@@ -220,6 +223,12 @@ def _stops(held: Held, key: Key) -> Mapping[str, str]:
         return held.stops
     read = {text(field): text(raw[:MAX_DEFINITION]) for field, raw in key.fields.items() if field != SENTINEL}
     return read if key.lost is None else {**held.stops, **read}
+
+
+def _told(reason: str) -> str:
+    """Give a reason on one line of bounded length."""
+    cut = reason if len(reason) <= MAX_REASON else reason[:MAX_REASON] + "..."
+    return cut if cut.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in cut)
 
 
 def _parsed(parse: Parse, name: str, raw: bytes) -> Definition | None:

@@ -36,7 +36,9 @@ class Receipt(NamedTuple):
     effects: Mapping[str, Effect] = {}  # by field: those changed lately
     mode: str = ""  # how it follows: one of PROMISES
     refused: tuple[str, ...] = ()  # "weights checkout/new: '1_0' is no weight ..."
-    held: tuple[str, ...] = ()  # kept by law 7 although the store says more
+    # Kept by law 7 although the store says more, the first of it: "weights checkout/new" to the weight in force,
+    # "stops checkout" to the stop's text, "splits checkout" to the definition without its units.
+    held: Mapping[str, str] = {}
     durable: bool = True  # False: the last-known-good file could not be written
 
 

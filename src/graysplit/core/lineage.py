@@ -8,6 +8,7 @@ ancestor explains it; what lowers is adopted from any source, always.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -19,6 +20,9 @@ from graysplit.errors import BadDefinitionError, BadWeightError
 
 # Change ids a process remembers, to find the ancestor that it shares with another log.
 REMEMBERED: Final = 1_000
+
+# In the text of a stop set by graysplit: the server's time. One set by hand has any text, or none.
+_STOPPED_AT: Final = re.compile(r'"at": ?([0-9]{1,15})\b')
 
 Parse = Callable[[str, bytes], "Definition | None"]
 
@@ -47,7 +51,7 @@ class Fenced(NamedTuple):
 
     load: Load
     back: Mapping[str, str]  # "weights checkout/new" to what the store says and is not believed
-    zeros: Mapping[str, int]  # known to stand at zero here, to be written back as stops; when each release began
+    zeros: Mapping[str, int]  # known to stand at zero here, to be written back as stops; when that was known
 
 
 def forked(past: Past, load: Load) -> bool:
@@ -63,10 +67,23 @@ def followed(past: Past, load: Load) -> Past:
     return _after(past, load, explained)
 
 
-def crossed(past: Past, load: Load) -> Past:
-    """Go over to a log that has forked: `load` brings its newest entries, to look for the ancestor in."""
+def crossed(past: Past, load: Load, held: Held = Held()) -> Past:
+    """Go over to a log that has forked: `load` brings its newest entries, to look for the ancestor in.
+
+    The logs may have gone on side by side: an entry older than the last one read here does not outweigh a stop.
+    """
     newer = newer_than_ancestor(past, load)
-    return _after(past, load, named_by(newer))
+    youngest = named_by(entry for entry in newer if entry.at_ms >= _last_ms(past))
+    explained = frozenset(where for where in named_by(newer) if where in youngest or not _stopped(held, where))
+    return _after(past, load, explained)
+
+
+def _last_ms(past: Past) -> int:
+    return int(past.position.partition("-")[0] or 0)
+
+
+def _stopped(held: Held, where: str) -> bool:
+    return not held.stops.keys().isdisjoint(_stops_over(where.partition(" ")[2]))
 
 
 def newer_than_ancestor(past: Past, load: Load) -> Sequence[Entry]:
@@ -82,8 +99,7 @@ def newer_than_ancestor(past: Past, load: Load) -> Sequence[Entry]:
     lineage = text(load.meta.fields.get(b"lineage", b""))
     if lineage and lineage != past.lineage:
         return load.entries
-    last_ms = int(past.position.partition("-")[0] or 0)
-    return [entry for entry in load.entries if entry.at_ms > last_ms]
+    return [entry for entry in load.entries if entry.at_ms > _last_ms(past)]
 
 
 def named_by(entries: Iterable[Entry]) -> frozenset[str]:
@@ -99,7 +115,7 @@ def fence(held: Held, load: Load, explained: frozenset[str], parse: Parse) -> Fe
     stops cover a weight nothing need be held: it is zero for everybody.
     """
     back: dict[str, str] = {}
-    risen = _open_fields(load, explained)
+    risen = _open_fields(held, load, explained)
     weights = _lower_weights(held, load.weights, risen, back)
     stops = _lost_stops(held, load.stops, risen, explained, back)
     splits = _held_shapes(held, load.splits, explained, parse, back)
@@ -107,13 +123,27 @@ def fence(held: Held, load: Load, explained: frozenset[str], parse: Parse) -> Fe
     return Fenced(load._replace(weights=weights, stops=stops, splits=splits), back, zeros)
 
 
-def _open_fields(load: Load, explained: frozenset[str]) -> Mapping[str, Weight]:
-    """Give the weights above zero that no newer entry explains and no stop of the store covers."""
-    if load.weights.lost is not None:
+def bare(held: Held, load: Load) -> Mapping[str, int]:
+    """Give what nothing but a stop holds at zero, where the key of the stops is lost: to be written back as stops.
+
+    Who is born now knows of no stop (law 8 keeps the last content, and there was none).
+    """
+    if load.stops.lost is None or not held.stops:
         return {}
+    found = _open_fields(held, load, frozenset())
+    return {field: _known_since(held, field) for field in found if not held.stops.keys().isdisjoint(_stops_over(field))}
+
+
+def _open_fields(held: Held, load: Load, explained: frozenset[str]) -> Mapping[str, Weight]:
+    """Give the weights above zero that no newer entry explains and no stop of the store covers.
+
+    Of a lost key the last content stands.
+    """
     stops = {text(field) for field in load.stops.fields}
-    named = ((name, raw) for name, raw in load.weights.fields.items() if name.isascii() and name != SENTINEL)
-    found: dict[str, Weight] = {text(name): _weight(raw) for name, raw in named}
+    found: Mapping[str, Weight] = held.weights
+    if load.weights.lost is None:
+        named = ((name, raw) for name, raw in load.weights.fields.items() if name.isascii() and name != SENTINEL)
+        found = {text(name): _weight(raw) for name, raw in named}
     return {
         field: weight
         for field, weight in found.items()
@@ -138,10 +168,16 @@ def _zeros(
         return stopped or held.weights.get(field, 0) == 0
 
     return {
-        field: held.releases.get(field, 0)
+        field: _known_since(held, field)
         for field in risen
         if stands_at_zero(field) and f"splits {split_of(field)}" not in back
     }
+
+
+def _known_since(held: Held, field: str) -> int:
+    """Give when a candidate's release began or a stop put an end to it: what began later is not stopped."""
+    stops = (_STOPPED_AT.search(held.stops.get(stop, "")) for stop in _stops_over(field))
+    return max(held.releases.get(field, 0), *(int(found[1]) if found else 0 for found in stops))
 
 
 def _after(past: Past, load: Load, explained: frozenset[str] | None) -> Past:

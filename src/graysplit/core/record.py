@@ -59,3 +59,4 @@ class Load(NamedTuple):
     anchor: str = ""  # id of the entry that stands at the position asked from; "" where none does
     now_ms: int = 0  # server time
     role: str = "master"  # a replica is no source
+    booked: Key = Key()  # weights and stops as the history knows them ("weights checkout/new"); for editors only

@@ -21,8 +21,8 @@ from graysplit.core.adoption import (
     note_definitions,
 )
 from graysplit.core.lease import lapsed
-from graysplit.core.lineage import Past, crossed, fence, followed, forked, named_by
-from graysplit.core.weights import Weight, split_of
+from graysplit.core.lineage import Past, bare, crossed, fence, followed, forked, named_by
+from graysplit.core.weights import Weight, format_weight, split_of
 
 if TYPE_CHECKING:
     from graysplit.core.record import Load
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from graysplit.follower.port import Audience
 
 REGRESSED: Final = "SOURCE_REGRESSED"
+LONGEST: Final = 2_000  # characters of a stop or definition in a receipt; a longer one is only named
 
 
 class Taken(NamedTuple):
@@ -94,6 +95,24 @@ class Keeper:
             self._audience.publish(self.held, {split_of(field) for field in differing(held.lapsed, over)})
         return over
 
+    def in_force(self, at_most: int) -> Mapping[str, str]:
+        """Give what stands here instead of what is not believed of the store, the first of it; no units among it."""
+        if not self.back:
+            return {}
+        return {where: self._word(where) for where in sorted(self.back)[:at_most]}
+
+    def _word(self, where: str) -> str:
+        key, _, field = where.partition(" ")
+        if key == "weights":
+            return format_weight(self.held.weights.get(field, 0))
+        if key == "stops":
+            word = self.held.stops.get(field, "")
+        else:
+            from graysplit.codec import without_units
+
+            word = without_units(field, self.held.definitions.get(field, b""))
+        return word if len(word) <= LONGEST else ""
+
     def _is_answer(self, load: Load) -> bool:
         """Law 8: an empty answer is an outage. A lost key still lowers, once anything is held."""
         lost = {"weights": load.weights.lost, "stops": load.stops.lost, "splits": load.splits.lost}
@@ -111,12 +130,12 @@ class Keeper:
         """Law 7: believe a reading, unless the store's log has forked; then hold back what nothing explains."""
         if forked(self.past, load):
             load = again()
-            past = crossed(self.past, load)
+            past = crossed(self.past, load, self.held)
         else:
             past = followed(self.past, load)
         if past.explained is None:
             self._hold_back({})
-            return load, past, {}
+            return load, past, bare(self.held, load)
         load, back, zeros = fence(self.held, load, past.explained, self._parse)
         self._hold_back(back)
         return load, past if back else past._replace(explained=None), zeros
@@ -127,7 +146,7 @@ class Keeper:
             self._events.warning(
                 REGRESSED,
                 f"{REGRESSED}: the store has lost changes; kept as they were: {named}. "
-                "Settle each with: graysplit set, or graysplit rollback",
+                "Settle it with: graysplit recover",
             )
         elif self.back and not back:
             self._events.over(REGRESSED)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from graysplit.clock import Clock
 from graysplit.core.adoption import Held
+from graysplit.core.lease import parse_lease
 from graysplit.core.lineage import Past
 from graysplit.core.weights import Weight, format_weight, parse_weight, rises
 
@@ -50,9 +51,11 @@ class KnownGood:
 
     def read(self) -> Known | None:
         """Give what the file holds; None where there is none, or none to be trusted (said once in the log)."""
+        import json
+
         try:
             with self.path.open("rb") as file:
-                return _decode(file.read(READ_AT_MOST))
+                return decode(json.loads(file.read(READ_AT_MOST)))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
@@ -142,6 +145,7 @@ def _encode(held: Held, past: Past, at: float) -> bytes:
         "stops": dict(held.stops),
         "definitions": {split: raw.decode() for split, raw in held.definitions.items()},
         "releases": dict(held.releases),
+        "leases": {field: str(lease) for field, lease in held.leases.items()},
         "revision": held.revision,
         "position": past.position,
         "recent": past.recent,
@@ -152,21 +156,23 @@ def _encode(held: Held, past: Past, at: float) -> bytes:
     return json.dumps({"schema": SCHEMA, "at": at, "sum": _sum(text), "body": text}).encode()
 
 
-def _decode(content: bytes) -> Known:
+def decode(whole: Mapping[str, Any]) -> Known:  # Any: JSON, judged here
+    """Read a file's content; raises whatever wrong content makes of it: value, key, type and attribute errors."""
     import json
 
-    whole: dict[str, Any] = json.loads(content)  # Any: JSON, judged below
     if whole["schema"] != SCHEMA:
         raise ValueError(f"schema {whole['schema']!r} is not {SCHEMA}")
     if _sum(whole["body"]) != whole["sum"]:
         raise ValueError("its checksum does not fit")
     body: dict[str, Any] = json.loads(whole["body"])  # Any: as above
     weights: dict[str, Weight] = {field: parse_weight(text) for field, text in body["weights"].items()}
+    leases = {field: parse_lease(text) for field, text in body.get("leases", {}).items()}
     held = Held(
         weights=weights,
         stops=body["stops"],
         definitions={split: text.encode() for split, text in body["definitions"].items()},
         releases=body["releases"],
+        leases={field: lease for field, lease in leases.items() if lease is not None},
         revision=body["revision"],
         seen={"weights": {}, "stops": {}, "splits": {}},
     )

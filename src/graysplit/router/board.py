@@ -8,6 +8,7 @@ misses once after a change, and the slow path compiles: what a program never ask
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
@@ -16,8 +17,9 @@ from graysplit.core.bucketing import bucket_of, encode_unit
 from graysplit.core.counting import Counts
 from graysplit.core.decision import DRAWN, Case, Decision, Step, answer, climb
 from graysplit.core.fleet import Declared, Effect
+from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.state import BASELINE, Mold, State, aged, compile_state, constant_state, names_of, recount
-from graysplit.core.weights import FULL, PREVIEW, Weight, format_weight, share
+from graysplit.core.weights import FULL, PREVIEW, Weight, field_of, format_weight, share
 from graysplit.follower.port import Contact
 from graysplit.router.explanation import Explanation
 from graysplit.router.registry import Declaration, Swap
@@ -93,6 +95,7 @@ class Board:
         """Publish what is held now; `splits` are those that it changes."""
         with self._lock:
             everything = not self._trusted or (self.phase == "not_ready" and held.loaded)
+            self._forget_zeroed(held, self._marks.copy() if everything else splits)
             self._trusted = True
             if self.phase == "not_ready" and held.loaded:
                 self.phase = "live"
@@ -323,6 +326,16 @@ class Board:
         self._marks[standing.split] = mark._replace(weights=weights)
         return mark.key
 
+    def _forget_zeroed(self, held: Held, splits: Iterable[str]) -> None:
+        """Give a new key to what falls to zero, be it asked for at zero or not until it has risen again."""
+        for split in splits:
+            mark = self._marks.get(split)
+            if mark is not None:
+                weigh = partial(_weight_in, held, split, mark.names[BASELINE])
+                weights: tuple[Weight, ...] = (0, *map(weigh, mark.names[1:]))
+                if _lowers_to_zero(mark.weights, weights):
+                    self._marks[split] = mark._replace(key=object(), weights=weights)
+
     def _counts_for(self, split: str, names: tuple[str, ...], *, routed: bool = False) -> Counts:
         key = (split, names, routed)
         return self._counts.get(key) or self._counts.setdefault(key, Counts(names, routed=routed))
@@ -394,6 +407,16 @@ class Board:
                 state = self.present(split)
                 for swap in declaration.swaps:
                     swap(state)
+
+
+def _weight_in(held: Held, split: str, baseline: str, version: str) -> Weight:
+    """Give a candidate's weight in force by what is held, as `standing_of` does, without its definition."""
+    field = field_of(split, version)
+    if not held.stops.keys().isdisjoint((field, split, EVERYTHING)):
+        return 0
+    if held.weights.get(split) == 0 or held.weights.get(field_of(split, baseline)) == FULL:
+        return 0
+    return held.lapsed[field] if field in held.lapsed else held.weights.get(field, 0)
 
 
 def _lowers_to_zero(before: Sequence[Weight], after: Sequence[Weight]) -> bool:

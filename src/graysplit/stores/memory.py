@@ -142,7 +142,7 @@ class MemoryStore:
     def load(self) -> Load:
         """Read everything at one moment."""
         with self._space.locked:
-            return self._space.load("", 1)
+            return self._space.load("", 1)._replace(booked=self._space.key("booked"))
 
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""
@@ -154,6 +154,8 @@ class MemoryStore:
             now_ms = space.now_ms()
             if rules.judge(submission, {name: space.key(name) for name in rules.HASHES}, now_ms):
                 space.seed(submission.id)
+            for name in submission.mends:
+                space.put(name, exact(SENTINEL), "1")
             for write in submission.writes:
                 space.write(f"{write.key} {write.field}", write.value)
             for field in submission.begins:

@@ -50,6 +50,7 @@ class Submission(NamedTuple):
     read_at_ms: int  # server time of the reading that `expect` rests on
     raises: bool = False  # whether it lets anybody in whom the store keeps out now
     begins: tuple[str, ...] = ()  # fields of candidates whose release begins with it
+    mends: tuple[KeyName, ...] = ()  # lost keys that it makes whole, in the same step; what is no hash there goes
 
 
 class Rollback(NamedTuple):
@@ -155,15 +156,15 @@ class Store(Protocol):
     name: str  # printable address, without password
 
     def load(self) -> Load:
-        """Read everything at one moment."""
+        """Read everything at one moment, the books (`Load.booked`) too."""
         ...
 
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step.
 
         Raises `ConflictError` where a field is not what was expected, `RefusedError` for a raise that rests on a
-        reading older than 10 s of server time, `StoreCorruptError` where a key is lost or of the wrong type, and
-        `StoreUnreachableError`. The first write into an empty namespace makes its keys.
+        reading older than 10 s of server time, `StoreCorruptError` where a key is lost or of the wrong type that the
+        submission does not mend, and `StoreUnreachableError`. The first write into an empty namespace makes its keys.
         """
         ...
 

@@ -18,6 +18,7 @@ from graysplit.stores.wire import exact, raw_of
 HASHES: Final = ("weights", "stops", "splits", "meta")
 EVERYTHING: Final = "*"
 OUTSIDE: Final = "edited outside"
+WRONG_TYPE: Final = "of the wrong type"  # what is no hash can be taken away; what may not be read stays as it is
 
 _ZEROS: Final = frozenset((b"", b"null", b'""', b'"0"'))
 _ZERO = re.compile(rb"0{1,3}(?:\.0{1,3})?")
@@ -49,7 +50,8 @@ def judge(submission: Submission, keys: Mapping[str, Key], now_ms: int) -> bool:
     if not fresh:
         for name in HASHES:
             reason = keys[name].lost
-            if reason is not None:
+            mended = name in submission.mends and keys[name].fault in {None, WRONG_TYPE}
+            if reason is not None and not mended:
                 raise corrupt(name, reason)
         if not keys["meta"].fields.get(b"revision", b"0").isdigit():
             raise corrupt("meta", "holding a revision that is no number")

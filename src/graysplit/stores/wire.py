@@ -129,7 +129,7 @@ def receipt_text(receipt: Receipt) -> str:
             "effects": effects,
             "mode": receipt.mode,
             "refused": list(receipt.refused),
-            "held": list(receipt.held),
+            "held": dict(receipt.held),
             "durable": receipt.durable,
         }
     )
@@ -167,7 +167,7 @@ def _receipt(said: Mapping[str, object]) -> Receipt:
         effects=effects,
         mode=_str(said.get("mode")),
         refused=tuple(_str(reason) for reason in _list(said.get("refused"))),
-        held=tuple(_str(word) for word in _list(said.get("held"))),
+        held={where: _str(word) for where, word in _items(said.get("held"))},
         durable=said.get("durable") is not False,
     )
 

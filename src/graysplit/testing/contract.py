@@ -71,6 +71,13 @@ class ReadingContract:
         assert load.meta.fields[b"revision"] == b"1"
         assert load.role == "master"
 
+    def test_a_reading_for_editors_holds_the_books(self) -> None:
+        """Weights and stops as the history knows them stand beside those that a raw edit has made of them."""
+        seed(self.writer(), weight="5")
+        self.raw("weights", "checkout/new", "20")
+        load = self.make().load()
+        assert load.booked.fields[b"weights checkout/new"] == b"5"
+
     def test_a_raw_edit_is_read_as_it_is(self) -> None:
         """A reading hides nothing: bytes that are no text come through."""
         seed(self.writer())
@@ -349,6 +356,40 @@ class StoreContract(ReadingContract):
         self.raw("weights", "_", None)
         raised(StoreCorruptError, lambda: put(store, "checkout/new", "20"))
         assert store.load().weights.fields == {b"checkout/new": b"0"}
+
+    def test_a_lost_key_is_made_whole_by_who_says_so(self) -> None:
+        """A submission that mends a lost key writes its field `_` in the same step; another lost key still refuses."""
+        for key in ("weights", "stops", "splits", "meta"):
+            store = self.make()
+            split = f"split-{key}"
+            seed(store, split)
+            self.drop(key)
+            found: KeyName = key
+            writes = one(found, split, None, "whole again")
+            mending = submission_of(store, split, *writes)._replace(mends=(found,))
+            self.drop("stops" if key == "weights" else "weights")
+            raised(StoreCorruptError, lambda: store.submit(mending))  # noqa: B023
+            assert self._fields(store, key) == {}
+            self.raw("stops" if key == "weights" else "weights", "_", "1")
+            store.submit(mending)
+            fields = self._fields(store, key)
+            assert fields[SENTINEL] == b"1"
+            assert fields[split.encode()] == b"whole again"
+            seed(store, f"after-{key}")
+
+    def test_a_mending_compares_what_stands(self) -> None:
+        """What is without its field `_` keeps its other fields, and is compared like anything else."""
+        store = self.make()
+        seed(store, weight="20")
+        self.raw("weights", "_", None)
+        mending = submission_of(store, "checkout", *one("weights", "checkout/new", "50", "50"))._replace(
+            mends=("weights",)
+        )
+        raised(ConflictError, lambda: store.submit(mending))
+        assert SENTINEL not in self._fields(store, "weights")
+        put_back = submission_of(store, "checkout", *one("weights", "checkout/new", "20", "5"))
+        store.submit(put_back._replace(mends=("weights",)))
+        assert self._fields(store, "weights") == {SENTINEL: b"1", b"checkout/new": b"5"}
 
     def test_no_edit_is_lost_in_a_race(self) -> None:
         """Eight editors make 400 edits of one split; none is lost, and all stand in the history, in order."""
@@ -761,7 +802,7 @@ def report_of(boot: str, *, weight: str) -> Report:
         library="1.0",
         declared={"checkout": Declared("old", ("old", "new"), "route", 17)},
         receipt=Receipt(
-            "c1", 3, {"checkout/new": Effect(weight, 2, "off")}, "memory", ("weights x/y: bad",), ("weights a/b: held",)
+            "c1", 3, {"checkout/new": Effect(weight, 2, "off")}, "memory", ("weights x/y: bad",), {"weights a/b": "5"}
         ),
     )
 

@@ -11,9 +11,10 @@
 --       13 weights  hash: checkout/new -> percent or 'preview'
 --       14 stops    hash: checkout/new, checkout or * -> a text for people
 --       15 splits   hash: checkout -> definition, JSON
---       then three lists, each after its length: expectations and writes as (number of key, field, '1' or '0' for
---       absent, text), and the fields whose release begins. Writes come with the least permitted first: what a role
---       may not do with a key that it may write is refused before anything is done.
+--       then four lists, each after its length: expectations and writes as (number of key, field, '1' or '0' for
+--       absent, text), the fields whose release begins, and the numbers of lost keys that are made whole. Writes come
+--       with the least permitted first: what a role may not do with a key that it may write is refused before anything
+--       is done.
 -- Gives {'ok', revision, ms}, {'again', revision, ms, from, to}, {'conflict', number of the expectation, '1' or '0',
 --       text}, {'late', ms} or {'corrupt', name of the key, reason}.
 
@@ -35,9 +36,17 @@ local function places()
   return list
 end
 local expectations, writes = places(), places()
-local begins = {}
-for i = 1, tonumber(ARGV[at]) do
-  begins[i] = ARGV[at + i]
+local function texts()
+  local list, count = {}, tonumber(ARGV[at])
+  for i = 1, count do
+    list[i] = ARGV[at + i]
+  end
+  at = at + count + 1
+  return list
+end
+local begins, mends = texts(), {}
+for _, number in ipairs(texts()) do
+  mends[tonumber(number)] = true
 end
 
 -- Everything is read and judged before the first write: a script that fails half way keeps its first half.
@@ -56,8 +65,12 @@ local function unmarked(i)
   return faults[i] == 'missing' or faults[i] == 'without its field _'
 end
 local fresh = unmarked(1) and unmarked(2) and faults[3] == 'missing' and faults[4] == 'missing'
+-- What holds no hash can be made whole only by taking it away; what this caller may not read stays as it is.
+local function alien(i)
+  return string.match(faults[i], '^WRONGTYPE') ~= nil
+end
 for i = 1, 4 do
-  if faults[i] and not fresh then
+  if faults[i] and not fresh and not (mends[i] and (unmarked(i) or alien(i))) then
     return { 'corrupt', NAMES[i], faults[i] }
   end
 end
@@ -71,13 +84,13 @@ if fault then
   return { 'corrupt', 'log', fault }
 end
 if not fresh then
-  local revision = redis.call('HGET', META, 'revision') or '0'
+  local revision = try('HGET', META, 'revision') or '0'
   if not string.match(revision, '^%d+$') then
     return { 'corrupt', NAMES[4], 'holding a revision that is no number' }
   end
 end
 for i, expect in ipairs(expectations) do
-  local found = redis.call('HGET', FOLLOWED[expect.key], expect.field)
+  local found = try('HGET', FOLLOWED[expect.key], expect.field) or false
   if found ~= (expect.present and expect.text) then
     return { 'conflict', i, found and '1' or '0', found or '' }
   end
@@ -91,6 +104,16 @@ if fresh then
     redis.call('HSET', key, '_', '1')
   end
   redis.call('HSET', META, 'schema', '1', 'lineage', id)
+end
+for i = 1, 4 do
+  if faults[i] and alien(i) then -- first: not everybody may, and then nothing is written
+    redis.call('DEL', FOLLOWED[i])
+  end
+end
+for i = 1, 4 do
+  if mends[i] then
+    redis.call('HSET', FOLLOWED[i], '_', '1')
+  end
 end
 for _, write in ipairs(writes) do
   local where = NAMES[write.key] .. ' ' .. write.field

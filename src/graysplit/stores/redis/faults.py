@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from redis import exceptions
 
 from graysplit.errors import RefusedError, StoreUnreachableError
+from graysplit.stores.rules import WRONG_TYPE
 
 
 class Condition(NamedTuple):
@@ -84,7 +85,7 @@ def fault(error: BaseException | str) -> str:
     """Say why one key cannot be read: the words after "the key 'meta' is"."""
     text = str(error)
     if "WRONGTYPE" in text:
-        return "of the wrong type"
+        return WRONG_TYPE
     if is_forbidden(error) if isinstance(error, BaseException) else _names_a_right(text):
         return "not readable (no permission)"
     return text

@@ -31,9 +31,13 @@ SPLITS_A_SECOND: Final = 2_500
 class Reader:
     """Reads a namespace again and again, knowing how big it was."""
 
-    def __init__(self, line: Line, keys: Keys, *, newest: int = 1) -> None:
-        """Begin without knowing the size; `newest`: the log's entries that a reading without a position brings."""
+    def __init__(self, line: Line, keys: Keys, *, newest: int = 1, books: bool = False) -> None:
+        """Begin without knowing the size.
+
+        `newest`: the log's entries that a reading without a position brings; `books`: whether it brings the books.
+        """
         self._newest = newest
+        self._books = [("HGETALL", keys.booked)] if books else []
         self._line = line
         self._keys = keys
         self._size: int | None = None
@@ -97,7 +101,7 @@ class Reader:
         """Ask for everything but the definitions, and for those as told, at one moment."""
         keys = self._keys
         oldest = f"({since}" if since else "-"
-        weights, stops, splits, meta, newer, at, end, now, role = self._line.transaction(
+        weights, stops, splits, meta, newer, at, end, now, role, *booked = self._line.transaction(
             ("HGETALL", keys.weights),
             ("HGETALL", keys.stops),
             definitions,
@@ -107,6 +111,7 @@ class Reader:
             ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
             ("TIME",),
             ("ROLE",),
+            *self._books,
         )
         check_role(self._line, role)
         standing, last = entries_of(at), entries_of(end)
@@ -118,6 +123,7 @@ class Reader:
             position=last[0][0] if last else "0-0",
             anchor=standing[0][1].id if standing else "",
             now_ms=time_of(now),
+            booked=key_of(booked[0]) if booked else Key(),
         )
         return load, splits
 

@@ -49,7 +49,7 @@ class RedisStore:
     def load(self) -> Load:
         """Read everything at one moment."""
         with self._line() as line:
-            return Reader(line, self._keys).read("", whole=True)
+            return Reader(line, self._keys, books=True).read("", whole=True)
 
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""

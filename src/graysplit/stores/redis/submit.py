@@ -47,7 +47,8 @@ def first_answer(change: str, answer: Reply) -> Written:
 def _declared(keys: Keys, submission: Submission) -> tuple[str, ...]:
     """Give the keys that the script writes, and no others: what is declared must be writable to the caller."""
     always = (keys.meta, keys.booked, keys.log)
-    written = {keys.followed[rules.HASHES.index(write.key)] for write in submission.writes}
+    names = {*submission.mends, *(write.key for write in submission.writes)}
+    written = {keys.followed[rules.HASHES.index(name)] for name in names}
     return (*always, *sorted(written.difference(always)))
 
 
@@ -71,6 +72,8 @@ def _arguments(
         *_places(sorted(submission.writes, key=lambda write: _LEAST_PERMITTED.index(write.key))),
         len(submission.begins),
         *(raw_of(field) for field in submission.begins),
+        len(submission.mends),
+        *(rules.HASHES.index(name) + 1 for name in submission.mends),
     )
 
 

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from redis import exceptions
 
-from graysplit.core.record import SENTINEL, Entry
+from graysplit.core.record import SENTINEL, Entry, Key
 from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import Submission, Written
@@ -118,7 +118,7 @@ def _submit_once(line: Line, keys: Keys, submission: Submission) -> Written | No
         before,
         after,
     )
-    seeds = _seeds(keys, submission.id) if fresh else []
+    seeds = _seeds(keys, submission.id) if fresh else _mends(keys, submission, hashes)
     done = line.commit(*seeds, *_writes(keys, submission, now_ms), *_record(keys, entry))
     if done is None:
         return None
@@ -137,6 +137,16 @@ def _not_written(line: Line, submission: Submission, error: exceptions.ResponseE
 def _seeds(keys: Keys, change: str) -> list[Command]:
     made: list[Command] = [("HSET", key, SENTINEL, "1") for key in (*keys.followed, keys.booked)]
     return [*made, ("HSET", keys.meta, "schema", "1", "lineage", change)]
+
+
+def _mends(keys: Keys, submission: Submission, hashes: Mapping[str, Key]) -> list[Command]:
+    commands: list[Command] = []
+    for name in submission.mends:
+        key = keys.followed[rules.HASHES.index(name)]
+        if hashes[name].fault is not None:
+            commands.append(("DEL", key))
+        commands.append(("HSET", key, SENTINEL, "1"))
+    return commands
 
 
 def _writes(keys: Keys, submission: Submission, now_ms: int) -> list[Command]:

@@ -1,0 +1,447 @@
+"""After a store lost data: both sides of every field, and the change that writes the lower of the two.
+
+A lost key is made whole from what the history knows of it, from what live processes run, and from a file. Every
+field that a process holds against the store is named, so that each fence lifts (law 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Final, Literal, NamedTuple, TypeAlias, cast
+
+from graysplit.codec import dump_definition, parse_definition
+from graysplit.control.reading import Reading
+from graysplit.control.result import Result
+from graysplit.control.sources import Source, lowest
+from graysplit.control.views import empty
+from graysplit.core.definition import Definition
+from graysplit.core.lease import PREFIX, parse_lease
+from graysplit.core.record import SENTINEL, Entry
+from graysplit.core.snapshot import EVERYTHING
+from graysplit.core.weights import Weight, field_of, format_weight, parse_weight, rises, split_of
+from graysplit.errors import BadDefinitionError, BadWeightError, RefusedError, UnknownSplitError
+from graysplit.stores.port import Expect, KeyName, Submission, Write, Written
+from graysplit.stores.rules import HASHES
+from graysplit.stores.wire import BRAKE, exact, stop_text
+
+Take: TypeAlias = Literal["lower", "source"]
+History: TypeAlias = Callable[[], Iterable[Entry]]
+Moves: TypeAlias = Mapping[str, "tuple[Weight, Weight]"]  # by field: the weight in force before and after
+
+# Beyond this many fields the change's own id confirms it: a receipt names only those changed last.
+EXPECTED_AT_MOST: Final = 100
+_SAID_AT_MOST: Final = 3
+
+
+class Sides(NamedTuple):
+    """One field as each side has it; None where a side says nothing of it, or where nothing will stand."""
+
+    key: KeyName
+    field: str
+    store: str | None
+    fleet: str | None
+    file: str | None
+    written: str | None
+
+    @property
+    def split(self) -> str:
+        """Give the split that it belongs to."""
+        return split_of(self.field)
+
+
+class Recovery(NamedTuple):
+    """What `recover` found, and what it has written, or would write."""
+
+    source: str  # fleet, or the file's name
+    target: str  # a split, or the namespace
+    sides: tuple[Sides, ...]
+    lost: Mapping[str, str]  # keys that are made whole, and why they are not
+    fresh: bool  # whether the namespace is sown anew
+    left: Mapping[str, str]  # by split: why nothing of it is written
+    ask: str | None  # what a person types the name for
+    result: Result
+    expect: tuple[Expect, ...] = ()
+    writes: tuple[Write, ...] = ()
+    read_at_ms: int = 0
+    raises: bool = False
+    begins: tuple[str, ...] = ()
+    id: str = ""
+
+    @property
+    def needed(self) -> bool:
+        """Say whether there is anything to write."""
+        return bool(self.writes or self.lost)
+
+    @property
+    def told(self) -> object:
+        """Give what a person has been shown, to be compared with what is about to be written."""
+        sides = [side._replace(written=None) if side.key == "stops" else side for side in self.sides]
+        return sides, self.lost, self.fresh, self.left, self.ask
+
+    def submission(self, actor: str, why: str) -> Submission:
+        """Give what the store is handed: one change, so that no key is ever half whole."""
+        return Submission(
+            self.id,
+            self.result.split,
+            "recover",
+            actor,
+            why,
+            self.expect,
+            self.writes,
+            self.read_at_ms,
+            self.raises,
+            self.begins,
+            cast("tuple[KeyName, ...]", tuple(name for name in HASHES if name in self.lost)),
+        )
+
+    def done(self, written: Written) -> Recovery:
+        """Give it as it was written."""
+        result = self.result._replace(dry_run=False, revision=written.revision, change=written.id, at_ms=written.at_ms)
+        return self._replace(result=result)
+
+
+class Request(NamedTuple):
+    """What is asked for."""
+
+    splits: Collection[str]  # none: all
+    take: Take
+    actor: str
+    namespace: str
+    id: str
+
+
+def recover(reading: Reading, fleet: Source, file: Source | None, history: History, request: Request) -> Recovery:
+    """Give both sides, and the change that makes them one."""
+    return _Plan(reading, fleet, file, history, request).recovery()
+
+
+class _Left(NamedTuple):
+    """Why nothing of a split is written."""
+
+    why: str
+
+
+class _Plan:
+    """The sides of one recovery, worked out key by key: definitions, weights, stops, meta."""
+
+    def __init__(
+        self, reading: Reading, fleet: Source, file: Source | None, history: History, request: Request
+    ) -> None:
+        self.reading, self.fleet, self.file, self.request = reading, fleet, file, request
+        self.fresh = empty(reading)
+        self.lost: Mapping[str, str] = {} if self.fresh else reading.held.lost
+        self.entries = tuple(history()) if self.lost else ()
+        self.books = _books(reading, self.entries) if self.lost else {}
+        self.left: dict[str, str] = {}
+        self._check()
+        self.redefined: dict[str, Sides] = {}  # by split: the definitions that are written
+        self.definitions = dict(self._definitions())
+        self.candidates = {
+            field_of(split, version.name) for split, found in self.definitions.items() for version in found.candidates
+        }
+        self.weights = {side.field: side for side in self._weights()}
+        self.stops = {side.field: side for side in self._stops()}
+        self.stopped = {*map(exact, reading.load.stops.fields), *self.stops}
+
+    def recovery(self) -> Recovery:
+        """Put it together."""
+        request = self.request
+        sides = (*self.redefined.values(), *self.weights.values(), *self.stops.values())
+        splits = {side.split for side in sides}
+        one = splits.pop() if len(splits) == 1 and not (self.lost or self.fresh) else EVERYTHING
+        moved: Moves = {field: (self._before(field), self._after(field)) for field in self.weights}
+        risen = [field for field, (before, after) in moved.items() if rises(before, after)]
+        opened = any(split_of(field) in self.redefined and self._after(field) != 0 for field in self.candidates)
+        writes = (*(Write(side.key, side.field, side.written) for side in sides), *self._meta())
+        return Recovery(
+            source=(self.file or self.fleet).name,
+            target=one if one != EVERYTHING else request.namespace,
+            sides=sides,
+            lost=self.lost,
+            fresh=self.fresh,
+            left=self.left,
+            ask=self._ask(moved),
+            result=self._result(one, moved),
+            expect=tuple(self._expect(writes)),
+            writes=writes,
+            read_at_ms=self.reading.load.now_ms,
+            raises=bool(risen) or opened,
+            begins=tuple(field for field in risen if self._begins(field)),
+            id=request.id,
+        )
+
+    # what there is
+
+    def _check(self) -> None:
+        request = self.request
+        if self.fresh and self.file is None:
+            raise RefusedError(
+                f"nothing stands in the namespace '{request.namespace}', and what processes tell is not enough to sow "
+                "it anew. Give a file: graysplit recover --source FILE (a last-known-good file, an export, a "
+                "bootstrap file); or begin with: graysplit create"
+            )
+        if self.lost and request.splits:
+            raise RefusedError(
+                f"the key {', '.join(sorted(self.lost))} is lost and can only be made whole for all splits at once. "
+                "Leave their names out: graysplit recover"
+            )
+        known = self._splits()
+        for split in request.splits:
+            if split not in known:
+                raise UnknownSplitError(split, known)
+
+    def _splits(self) -> set[str]:
+        """Name the splits that any side knows."""
+        found = {*self.reading.snapshot.splits, *self.reading.unread, *self.fleet.definitions, *self.fleet.disputed}
+        found |= {split_of(field) for field in (*self.fleet.weights, *self.fleet.stops)}
+        found |= {where.removeprefix("splits ") for where in self.books if where.startswith("splits ")}
+        return (found | set(self.file.definitions if self.file else ())) - {EVERYTHING}
+
+    def _wanted(self, split: str) -> bool:
+        return split not in self.left and (not self.request.splits or split in self.request.splits)
+
+    # definitions
+
+    def _definitions(self) -> Iterator[tuple[str, Definition]]:
+        """Give each split's definition as it will stand, and note those to be written."""
+        for split in sorted(filter(self._wanted, self._splits())):
+            raw = self.reading.text("splits", split)
+            chosen = self._chosen(split, raw)
+            if chosen is None:
+                continue
+            if isinstance(chosen, _Left):
+                self.left[split] = chosen.why
+                continue
+            if chosen != raw:
+                file = self.file.definitions.get(split) if self.file else None
+                fleet = self.fleet.definitions.get(split)
+                self.redefined[split] = Sides("splits", split, raw, fleet, file, chosen)
+            definition = _parsed(split, chosen)
+            if definition is not None:
+                yield split, definition
+
+    def _chosen(self, split: str, raw: str | None) -> str | _Left | None:  # noqa: PLR0911 - one answer for each case
+        """Give the definition that shall stand, None where there is none, or why the split is left as it is."""
+        file = self.file.definitions.get(split) if self.file else None
+        lost = "splits" in self.lost
+        if file is not None and self.request.take == "source":
+            return file
+        if split in self.fleet.disputed:
+            return _Left("processes hold definitions that differ. Name one: --source FILE --take source")
+        if split in self.fleet.definitions:
+            return _with_units(split, self.fleet.definitions[split], raw)
+        if raw is None and lost:
+            raw = self.books.get(f"splits {split}")
+        if raw is None:
+            return file or (_Left("nobody knows its definition") if lost else None)
+        if _is_bad(split, raw):
+            return file
+        if _parsed(split, raw) is None:
+            return _Left("it has been deleted") if file is not None and not lost else raw
+        if file is not None and _shape(split, raw) != _shape(split, file):
+            return _Left("its baseline or versions differ from the file's. For those: --take source")
+        return raw
+
+    # weights
+
+    def _weights(self) -> Iterator[Sides]:
+        fields = {*self.candidates, *(field for field in self.fleet.weights if self._wanted(split_of(field)))}
+        fields |= {field for split in self.redefined for field in self.reading.fields("weights", split)}
+        if "weights" in self.lost:
+            fields |= {where.removeprefix("weights ") for where in self.books if where.startswith("weights ")}
+            fields |= {exact(raw) for raw in self.reading.load.weights.fields if raw != SENTINEL}
+        for field in sorted(fields):
+            side = self._weight_sides(field)
+            if side is not None:
+                yield side
+
+    def _weight_sides(self, field: str) -> Sides | None:
+        """Give a weight's sides, or None where they are one and nothing need be written."""
+        raw, lost, split = self.reading.text("weights", field), "weights" in self.lost, split_of(field)
+        store = raw if raw is not None or not lost else self.books.get(f"weights {field}")
+        stored = _weight(store) if lost else _weight(store) or 0
+        fleet = self._by_fleet(field, stored)
+        file = self.file.weights.get(field, 0) if self.file and split in self.file.definitions else None
+        written = self._settled(field, stored, fleet, file)
+        made = raw is None and written is not None and (lost or split in self.redefined)
+        if not made and stored == written and fleet is None and file in {None, stored}:
+            return None
+        if not made and raw is None and not written and f"weights {field}" not in self.books:
+            return None
+        return Sides("weights", field, store, _text(fleet), _text(file), _text(written))
+
+    def _by_fleet(self, field: str, stored: Weight | None) -> Weight | None:
+        """Give what processes say of a weight: held, at zero by a stop written back, or of lost keys what runs."""
+        brake = 0 if stored and _is_brake(self.reading.text("stops", field)) else None
+        ran = self.fleet.effects.get(field) if {"weights", "stops"} & self.lost.keys() else None
+        return lowest(self.fleet.weights.get(field), brake, ran)
+
+    def _settled(self, field: str, stored: Weight | None, fleet: Weight | None, file: Weight | None) -> Weight | None:
+        """Give the weight that shall stand: the lower, or the source's where that was asked for."""
+        if split_of(field) in self.definitions and field not in self.candidates:
+            return None
+        source = fleet if self.file is None else file
+        if self.request.take == "source" and source is not None:
+            return source
+        found = lowest(stored, fleet, file)
+        booked = bool(self.entries) or self.reading.load.booked.lost is None
+        unsure = "stops" in self.lost and not booked and fleet is file is None  # a stop that nobody remembers
+        return 0 if unsure and found is not None else found
+
+    # stops
+
+    def _stops(self) -> Iterator[Sides]:
+        booked = {where.removeprefix("stops "): text for where, text in self.books.items() if where[:6] == "stops "}
+        known = booked if "stops" in self.lost else {}
+        file: Mapping[str, str] = self.file.stops if self.file else {}
+        for field in sorted({*known, *self.fleet.stops, *file}):
+            said = (known.get(field), self.fleet.stops.get(field), file.get(field))
+            wanted = not self.request.splits if field == EVERYTHING else self._wanted(split_of(field))
+            if wanted and self.reading.text("stops", field) is None and any(word is not None for word in said):
+                yield Sides("stops", field, *said, next(filter(None, said), None) or self._own_stop(field))
+
+    def _own_stop(self, field: str) -> str:
+        why, request = "stopped before the store lost it", self.request
+        release = self.reading.snapshot.releases.get(field, "")
+        return stop_text(why=why, who=request.actor, at_ms=self.reading.load.now_ms, change=request.id, release=release)
+
+    # meta, and what the store is told
+
+    def _meta(self) -> Iterator[Write]:
+        if "meta" not in self.lost:
+            for field, side in self.weights.items():
+                if self.reading.text("meta", PREFIX + field) is not None and side.written != side.store:
+                    yield Write("meta", PREFIX + field, None)  # another weight ends a lease
+            return
+        numbers = (*(entry.revision for entry in self.entries), self.fleet.revision, self.reading.snapshot.revision)
+        yield Write("meta", "revision", str(max(numbers)))
+        yield Write("meta", "schema", "1")
+        yield Write("meta", "lineage", self.request.id)
+        for where, text in sorted(self.books.items()):
+            key, _, field = where.partition(" ")
+            if key != "meta" or text is None or field in {"revision", "schema", "lineage"}:
+                continue
+            if not field.startswith(PREFIX) or self._runs(field.removeprefix(PREFIX), text):
+                yield Write("meta", field, text)
+
+    def _runs(self, field: str, text: str) -> bool:
+        """Say whether a lease still belongs to the weight that will stand."""
+        lease = parse_lease(text)
+        return lease is not None and self._standing(field) == lease.at
+
+    def _standing(self, field: str) -> Weight:
+        side = self.weights.get(field)
+        return _weight(side.written if side is not None else self.reading.text("weights", field)) or 0
+
+    def _expect(self, writes: Iterable[Write]) -> Iterator[Expect]:
+        """Rest on what is written over, and on the stops and releases that a weight's effect depends on."""
+        places: dict[tuple[KeyName, str], None] = {(write.key, write.field): None for write in writes}
+        for field, side in self.weights.items():
+            places |= {("stops", stop): None for stop in (field, side.split, EVERYTHING)}
+            places["meta", f"release:{field}"] = None
+        return (Expect(key, field, self.reading.text(key, field)) for key, field in places)
+
+    def _before(self, field: str) -> Weight:
+        """Give the weight in force by the store's word: a lost key lets nobody in."""
+        standing = self.reading.snapshot.splits.get(split_of(field))
+        return standing.effective(field.partition("/")[2]) if standing and "weights" not in self.lost else 0
+
+    def _after(self, field: str) -> Weight:
+        return self._standing(field) if self.stopped.isdisjoint((field, split_of(field), EVERYTHING)) else 0
+
+    def _begins(self, field: str) -> bool:
+        """Say whether a release begins: not where one goes on that only the store had lost."""
+        known = self.reading.raw("meta", f"release:{field}") is not None
+        return self._before(field) == 0 and not (known and "weights" in self.lost)
+
+    def _ask(self, moved: Moves) -> str | None:
+        """Say what rises, against the store's word or against what processes hold."""
+        risen: list[str] = []
+        for field, (before, after) in moved.items():
+            lower = lowest(before, self.fleet.weights.get(field)) or 0
+            if rises(lower, after):
+                risen.append(f"{field} {format_weight(lower)} -> {format_weight(after)}")
+        if not risen:
+            return None
+        more = f" and {len(risen) - _SAID_AT_MOST} more" if len(risen) > _SAID_AT_MOST else ""
+        return f"this raises {', '.join(risen[:_SAID_AT_MOST])}{more}"
+
+    def _result(self, split: str, moved: Moves) -> Result:
+        known = {field: pair for field, pair in moved.items() if field in self.candidates}
+        expected = {field: format_weight(after) for field, (_, after) in known.items()}
+        return Result(
+            cause="recover",
+            split=split,
+            moves={field: (format_weight(before), format_weight(after)) for field, (before, after) in known.items()},
+            expected=expected if len(expected) <= EXPECTED_AT_MOST else {},
+            dry_run=True,
+        )
+
+
+# --- what the history knows, and definitions -------------------------------------------------------------------------
+
+
+def _books(reading: Reading, entries: Iterable[Entry]) -> dict[str, str | None]:
+    """Give each field's last value by the history: the books where they stand, the log for the rest."""
+    found: dict[str, str | None] = {}
+    for entry in entries:  # newest first
+        for where, text in entry.after.items():
+            found.setdefault(where, text)
+    booked = reading.load.booked
+    if booked.lost is None:
+        rest = {where: text for where, text in found.items() if not where.startswith(("weights ", "stops "))}
+        found = {**rest, **{exact(raw): exact(text) for raw, text in booked.fields.items() if raw != SENTINEL}}
+    return found
+
+
+def _weight(text: str | None) -> Weight | None:
+    """Read a weight; what is none is zero, for its last good value is not known here."""
+    try:
+        return None if text is None else parse_weight(text)
+    except BadWeightError:
+        return 0
+
+
+def _text(weight: Weight | None) -> str | None:
+    return None if weight is None else format_weight(weight)
+
+
+def _is_brake(stop: str | None) -> bool:
+    """Say whether a stop is a zero that a process has written back."""
+    import json
+
+    try:
+        found: object = json.loads(stop or "null")
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and cast("dict[str, object]", found).get("who") == BRAKE
+
+
+def _parsed(split: str, raw: str) -> Definition | None:
+    try:
+        return parse_definition(split, raw.encode(errors="replace"))
+    except BadDefinitionError:
+        return None
+
+
+def _is_bad(split: str, raw: str) -> bool:
+    try:
+        parse_definition(split, raw.encode(errors="replace"))
+    except BadDefinitionError:
+        return True
+    return False
+
+
+def _shape(split: str, raw: str) -> object:
+    definition = _parsed(split, raw)
+    return definition and (definition.baseline, definition.versions, definition.seed)
+
+
+def _with_units(split: str, told: str, raw: str | None) -> str:
+    """Give a definition as processes tell it, which names no units, with the pins and denials that the store has."""
+    definition = _parsed(split, told)
+    stored = None if raw is None else _parsed(split, raw)
+    if definition is None or stored is None:
+        return told
+    pins = {unit: version for unit, version in stored.pins.items() if version in definition.names}
+    return dump_definition(definition._replace(pins=pins, denied=stored.denied))

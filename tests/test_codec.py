@@ -1,0 +1,60 @@
+"""What the codec takes for a definition beyond what its types say (each field, spoilt: `tests/model/test_fuzz.py`)."""
+
+from __future__ import annotations
+
+import pytest
+
+from graysplit.codec import dump_definition, parse_definition, tombstone
+from graysplit.core.adoption import MAX_REASON, judge_definition
+from graysplit.core.definition import define
+from graysplit.errors import BadDefinitionError
+
+GOOD = dump_definition(define("checkout", ("old", "new"))._replace(pins={"u-1": "new"}))
+
+
+def test_a_definition_survives_the_way_through_the_store() -> None:
+    """What is written is read as it was."""
+    definition = parse_definition("checkout", GOOD.encode())
+    assert definition is not None
+    assert dump_definition(definition) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("good", "twice", "field"),
+    [
+        ('"baseline": "old"', '"baseline": "old", "baseline": "old"', "baseline"),
+        ('"place": 0', '"place": 0, "place": 1', "place"),
+        ('"u-1": "new"', '"u-1": "new", "u-1": "old"', "pins"),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(good: str, twice: str, field: str) -> None:
+    """No process picks one of the two; the field is named, a pinned unit is not."""
+    assert good in GOOD
+    with pytest.raises(BadDefinitionError) as refused:
+        parse_definition("checkout", GOOD.replace(good, twice).encode())
+    assert refused.value.field == field
+    assert "twice" in str(refused.value)
+    assert "u-1" not in str(refused.value)
+
+
+def test_a_tombstone_is_one_and_nothing_else() -> None:
+    """Half a definition beside the mark, or a mark that says nothing, deletes nobody."""
+    assert parse_definition("checkout", tombstone("c-1").encode()) is None
+    for neither in (
+        f'{{"tombstone": "c-1", {GOOD[1:]}',
+        '{"tombstone": null}',
+        '{"tombstone": ["c-1"]}',
+        '["tombstone"]',
+    ):
+        with pytest.raises(BadDefinitionError):
+            parse_definition("checkout", neither.encode())
+
+
+@pytest.mark.parametrize("long", ["x" * 100_000, "\n" * 100_000, "\x1b[2J" * 30_000])
+def test_a_refusal_is_one_line_of_bounded_length(long: str) -> None:
+    """It goes into logs, receipts and terminals, whatever it quotes."""
+    for bad in (f'{{"{long}": 1}}', GOOD.replace('"old"', f'"{long}"'), GOOD.replace("new", long)):
+        reason = judge_definition("checkout", bad.encode(), parse_definition).reason
+        assert reason is not None
+        assert reason.isprintable()
+        assert len(reason) <= 6 * MAX_REASON
