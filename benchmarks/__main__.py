@@ -1,6 +1,6 @@
 """Run every benchmark of graysplit itself, each in a process of its own, and print figures beside goals.
 
-Alone: `python -m benchmarks.hotpath`, `.imports`, `.reload`, `.propagation`.
+Alone: `python -m benchmarks.hotpath`, `.imports`, `.reload`, `.propagation` (there also 2,000 followers, and --matrix).
 Other libraries: `python -m benchmarks.peers`.
 """
 
@@ -15,6 +15,7 @@ from benchmarks.processes import ROOT, surroundings
 from benchmarks.report import Row, from_json, misses, table
 
 PARTS: Final = ("hotpath", "imports", "reload", "propagation")
+LONG: Final = ("propagation",)  # those that have a small form
 
 
 def main() -> int:
@@ -26,7 +27,8 @@ def main() -> int:
     broken: list[str] = []
     for part in PARTS:
         print(f"{part}:", file=sys.stderr, flush=True)
-        command = [sys.executable, "-m", f"benchmarks.{part}", "--json", *(["--quick"] if asked.quick else [])]
+        size = ["--quick"] if asked.quick else ["--small"] if part in LONG else []
+        command = [sys.executable, "-m", f"benchmarks.{part}", "--json", *size]
         ended = subprocess.run(
             command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings(None), check=False
         )

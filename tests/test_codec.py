@@ -37,6 +37,15 @@ def test_a_name_that_stands_twice_is_refused(good: str, twice: str, field: str) 
     assert "u-1" not in str(refused.value)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_what_is_no_number_is_refused_wherever_it_stands(number: str) -> None:
+    """In a plan, which is kept as it was written, it could not be written again."""
+    plan = f'{GOOD[:-1]}, "plan": {{"version": "new", "steps": [{{"weight": 2.5}}]}}}}'
+    assert parse_definition("checkout", plan.encode())
+    with pytest.raises(BadDefinitionError, match="no number"):
+        parse_definition("checkout", plan.replace("2.5", number).encode())
+
+
 def test_a_tombstone_is_one_and_nothing_else() -> None:
     """Half a definition beside the mark, or a mark that says nothing, deletes nobody."""
     assert parse_definition("checkout", tombstone("c-1").encode()) is None

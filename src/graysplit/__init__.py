@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         UnknownSplitError,
         UnknownVersionError,
     )
+    from graysplit.notices import CommandHook, Webhook
     from graysplit.router import Explanation, Router, Status
     from graysplit.routes.handle import Split
     from graysplit.routes.types import Routed
@@ -45,6 +46,7 @@ __all__ = [
     "BadNameError",
     "BadValueError",
     "BadWeightError",
+    "CommandHook",
     "ConfigurationError",
     "ConflictError",
     "Control",
@@ -62,6 +64,7 @@ __all__ = [
     "StoreUnreachableError",
     "UnknownSplitError",
     "UnknownVersionError",
+    "Webhook",
     "__version__",
     "attribute",
     "context",
@@ -69,6 +72,8 @@ __all__ = [
 
 _ROOMS = {
     "context": "graysplit.scope",
+    "CommandHook": "graysplit.notices",
+    "Webhook": "graysplit.notices",
     "Control": "graysplit.control",
     "Decision": "graysplit.core.decision",
     "Explanation": "graysplit.router",

@@ -10,6 +10,7 @@ import json
 import tomllib
 from collections.abc import Collection
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
@@ -55,7 +56,7 @@ def parse_definition(split: str, raw: bytes) -> Definition | None:
         first = fault.errors(include_url=False, include_input=False, include_context=False)[0]
         raise BadDefinitionError(split, _path(first["loc"]), first["msg"]) from None
     try:
-        _KEYS.decode(raw.decode())
+        _STRICT.decode(raw.decode())
     except BadDefinitionError as fault:
         raise BadDefinitionError(split, fault.field, fault.reason) from None
     check_definition(split, definition)
@@ -164,7 +165,16 @@ def _check_keys(pairs: list[tuple[str, Any]]) -> None:  # Any: JSON
         raise BadDefinitionError("", twice, "one name stands twice")
 
 
-_KEYS: Final = json.JSONDecoder(object_pairs_hook=_check_keys)
+def _check_number(text: str) -> float:
+    """Refuse what is no number in JSON, or none that a float can be: it could not be written again."""
+    if isfinite(float(text)):
+        return 0.0
+    raise BadDefinitionError("", "", "NaN and infinity are no numbers")
+
+
+_STRICT: Final = json.JSONDecoder(
+    object_pairs_hook=_check_keys, parse_float=_check_number, parse_constant=_check_number
+)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

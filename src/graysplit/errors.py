@@ -103,6 +103,10 @@ class RefusedError(GraysplitError):
     """A change was understood and is not made; the message says why and what to type instead."""
 
 
+class NotYetError(RefusedError):
+    """A plan's step is not due by the server's own clock, or the server has started only now."""
+
+
 class ConflictError(GraysplitError):
     """Somebody was faster: what the change was compared with is no longer what stands."""
 
@@ -120,14 +124,16 @@ class ConflictError(GraysplitError):
 class StoreUnreachableError(GraysplitError):
     """The store does not answer, or refuses to."""
 
-    def __init__(self, store: str, reason: str, *, patient: bool = False) -> None:
+    def __init__(self, store: str, reason: str, *, patient: bool = False, silent: bool = False) -> None:
         """Keep the store's printable address (never its password) and the reason.
 
         `patient`: only a person can end it (a password, a right), so that whoever asks again does so seldom.
+        `silent`: nothing came at all, so that it may answer again at any moment.
         """
         self.store = store
         self.reason = reason
         self.patient = patient
+        self.silent = silent
         super().__init__(
             f"cannot reach {store}: {reason}. To send everything to the baseline without it: "
             "set GRAYSPLIT_OFF='*', or write * into the file that GRAYSPLIT_OFF_FILE names"

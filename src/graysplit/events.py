@@ -23,6 +23,7 @@ class Events:
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         """Begin with nothing said."""
         self._clock = clock
+        self.left_out = 0  # lines that were counted instead of printed
         self._said: dict[str, tuple[float, int]] = {}  # kind to when it was last printed, and how many since
 
     def info(self, kind: str, message: str) -> None:
@@ -42,6 +43,7 @@ class Events:
         last, left_out = self._said.get(kind, (float("-inf"), 0))
         if now - last < QUIET_S:
             self._said[kind] = (last, left_out + 1)
+            self.left_out += 1
             return
         if len(self._said) >= KINDS_AT_MOST:
             self._said.clear()

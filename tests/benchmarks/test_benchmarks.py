@@ -100,6 +100,8 @@ def test_a_real_server_is_measured(module: str) -> None:
     if module == "benchmarks.propagation":
         assert rows["changes that some process missed"]["value"] == 0
         assert rows["processes that end on the last value"]["verdict"] == "ok"
+        assert rows["  not confirmed by all"]["value"] == 0
+        assert rows["2 followers: missed by"]["value"] == 0
 
 
 def test_import_loads_nothing_heavy() -> None:

@@ -85,6 +85,17 @@ STORY = (
     ("export",),
     ("recover",),
     ("acl", "app"),
+    ("ramp", "checkout", "30,40", "--approve"),
+    ("pause", "checkout"),
+    ("resume", "checkout"),
+    ("approve", "checkout"),
+    ("simulate", "checkout"),
+    ("freeze", "check*", "--for", "2h", "--why", "holiday"),
+    ("unfreeze", "check*", "--yes"),
+    ("protect", "checkout"),
+    ("unprotect", "checkout", "--yes"),
+    ("finish", "ranking"),
+    ("switch", "ranking", "--to", "a"),
     ("rollback", "checkout"),
     ("rollback", "ranking/b"),
     ("rollback", "--all"),
@@ -94,9 +105,9 @@ STORY = (
 
 
 def test_every_command_has_its_place_in_the_story() -> None:
-    """No command goes untested; `wait` and `watch` need processes and changes of their own."""
+    """No command goes untested; `drive`, `rebalance`, `wait` and `watch` need processes and changes of their own."""
     load_verbs()
-    assert {words[0] for words in STORY} | {"wait", "watch"} == set(VERBS) == set(app.commands)
+    assert {words[0] for words in STORY} | {"drive", "rebalance", "wait", "watch"} == set(VERBS) == set(app.commands)
 
 
 def test_every_command_says_something_in_80_columns(cli: Cli) -> None:
@@ -194,6 +205,31 @@ def test_every_refusal_has_a_code_and_a_way_out(cli: Cli, words: tuple[str, ...]
     assert says in ran.err.replace("\n  ", " "), ran
     found = cli("--json", *words).json
     assert (found["exit"], code in MEANINGS) == (code, True)
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("chekout", "Did you mean 'checkout'? graysplit rollback checkout"),
+        ("checkout/nwe", "Did you mean 'checkout/new'? graysplit rollback checkout/new"),
+        ("elsewhere", "If it is mistyped: graysplit list"),
+    ],
+)
+def test_a_rollback_of_what_nobody_knows_stands_and_says_so(
+    cli: Cli, store: MemoryStore, target: str, says: str
+) -> None:
+    """It needs no reading and is never refused: exit 0, what may have been meant, and how to take the stop away."""
+    cli("create", "checkout")
+    cli("set", "checkout", "20")
+    ran = cli("rollback", target)
+    assert (ran.code, ran.out.startswith(f"written: rollback {target}")) == (0, True), ran
+    said = ran.out.replace("\n  ", " ")
+    assert says in said
+    assert f"graysplit unstop {target}" in said
+    assert target.encode() in store.load().stops.fields
+    assert cli("unstop", target).code == 0
+    assert target.encode() not in store.load().stops.fields
+    assert "mean" not in cli("rollback", "checkout").out
 
 
 def test_receipts_are_told_and_decide_the_code(cli: Cli, store: MemoryStore) -> None:

@@ -382,6 +382,19 @@ def test_nobody_is_said(control: Control) -> None:
     assert not receipts.complete
 
 
+def test_a_fleet_that_died_without_a_goodbye_is_no_proof(control: Control, store: MemoryStore, clock: Hands) -> None:
+    """Nobody is counted, but somebody declared it within a day: who it was is said, and nothing is complete (F20)."""
+    control.create("checkout")
+    live(store, 1)
+    clock.now += 3 * 3_600
+    receipts = control.wait_confirmed(control.set("checkout", 20), 30.0).receipts
+    assert receipts.gone == ("web-1/101 (3 h ago)",)
+    assert not receipts.nobody
+    assert not receipts.complete
+    clock.now += 24 * 3_600
+    assert control.wait_confirmed(control.set("checkout", 30), 30.0).receipts.nobody
+
+
 def test_wait_weights_knows_what_stands(control: Control, store: MemoryStore) -> None:
     """Waiting for a split counts who shows the weights in force; for another weight it gives up."""
     control.create("checkout")

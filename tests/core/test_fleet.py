@@ -1,6 +1,18 @@
 from __future__ import annotations
 
-from graysplit.core.fleet import LIVE_MS, Declared, Effect, Fleet, Process, Receipt, confirmation, declarations
+from graysplit.core.fleet import (
+    FORGET_MS,
+    GONE_MS,
+    LIVE_MS,
+    Declared,
+    Effect,
+    Fleet,
+    Process,
+    Receipt,
+    confirmation,
+    declarations,
+    fleet_of,
+)
 
 NOW = 1_000_000
 FIELD = "checkout/new"
@@ -58,3 +70,11 @@ def test_declarations_by_process() -> None:
     declared = Declared("old", ("old", "new"), "route")
     first = process(1)._replace(declared={"checkout": declared})
     assert declarations((first, process(2)), "checkout") == {"web-7/1": declared}
+
+
+def test_who_was_heard_within_a_day_is_told_apart() -> None:
+    """Silent for more than ten minutes is counted no more, and after a day forgotten."""
+    ages = (0, FORGET_MS, FORGET_MS + 1, GONE_MS, GONE_MS + 1)
+    fleet = fleet_of(NOW, [process(number, age_ms=age) for number, age in enumerate(ages)])
+    assert [p.pid for p in fleet.processes] == [0, 1]
+    assert [p.pid for p in fleet.gone] == [2, 3]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from graysplit.core.adoption import Held
+from graysplit.core.adoption import MAX_DEFINITION, Held
+from graysplit.core.definition import Definition, define
 from graysplit.core.lineage import bare, fence
 from graysplit.core.record import Key, Load
-from tests.core.adopting import load, parse
+from tests.core.adopting import BETTER, GOOD, TOMBSTONE, load, parse
 
 STOPPED = Held(weights={"checkout/new": 20_000, "search/b": 5_000}, stops={"checkout": "by hand"})
 
 
 def without(reading: Load, *keys: str) -> Load:
     """Lose keys of a reading."""
-    return reading._replace(**dict.fromkeys(keys, Key()))
+    return Load(**{**reading._asdict(), **dict.fromkeys(keys, Key())})
 
 
 def test_what_a_lost_stop_held_is_written_back() -> None:
@@ -36,3 +37,37 @@ def test_a_lost_weights_key_lets_nobody_in_behind_the_fence() -> None:
     assert b"checkout/new" in fenced.load.stops.fields
     assert b"search/b" not in fenced.load.stops.fields
     assert fenced.zeros == {"checkout/new": 0}
+
+
+SHAPED = Held(definitions={"checkout": GOOD})
+
+
+def turned(split: str, raw: bytes) -> Definition | None:
+    """Parse with the sides changed in the second of the texts; a very long one would be a stall."""
+    assert len(raw) <= MAX_DEFINITION
+    if raw == b"deep":
+        raise RecursionError
+    return define(split, ("new", "old")) if raw == BETTER else parse(split, raw)
+
+
+def test_another_baseline_or_a_deletion_is_held_back_whole() -> None:
+    """Behind the fence a split whose shape differs keeps the held definition, unless a newer entry names it."""
+    for raw in (BETTER, TOMBSTONE):
+        reading = load({"checkout/new": "20"}, splits={"checkout": raw})
+        fenced = fence(SHAPED, reading, frozenset(), turned)
+        assert fenced.back.keys() == {"weights checkout/new", "splits checkout"}
+        assert fenced.load.splits.fields[b"checkout"] == GOOD
+        assert fenced.zeros == {}, "under another baseline a zero says something else"
+        explained = fence(SHAPED, reading, frozenset({"splits checkout"}), turned)
+        assert explained.load.splits.fields[b"checkout"] == raw
+    assert not fence(SHAPED, load(splits={"checkout": BETTER}), frozenset(), parse).back, "the same shape"
+
+
+def test_a_definition_that_cannot_be_read_is_no_other_shape() -> None:
+    """It is passed on, to be refused by name like anywhere else; nothing is held, and a long one is not parsed."""
+    for raw in (b"junk", b"deep", b"[" * (MAX_DEFINITION + 1)):
+        reading = load({"checkout/new": "20"}, splits={"checkout": raw})
+        fenced = fence(SHAPED, reading, frozenset(), turned)
+        assert fenced.back.keys() == {"weights checkout/new"}
+        assert fenced.load.splits.fields[b"checkout"] == raw
+        assert fenced.zeros == {"checkout/new": 0}

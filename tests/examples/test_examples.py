@@ -31,6 +31,20 @@ SHOWN = {
         r"^rolled back: 1/1 confirmed, 1 still running$",
         r"^user-7 sees the old banner$",
     ],
+    "blue_green": [
+        r"^at first users get old$",
+        r"^refused: 'new' is not ready in 2 of 2 processes: a worker \(failed: FileNotFoundError\)",
+        r"^so users still get old$",
+        r"^switch 0 -> 100: 2/2 confirmed$",
+        r"^after it users get new$",
+        r"^switch 100 -> 0: 2/2 confirmed$",
+        r"^after it users get old$",
+        r"^switch 0 -> 100: 2/2 confirmed$",
+        r"^began on one side and ended on the other: 0$",
+        r"^rollback 100 -> 0: 2/2 confirmed$",
+        r"^after it users get old$",
+        r"^hundreds of requests, 0 failed$",
+    ],
     "django_view": [
         r"^old price for user-1 in Price$",
         r"^new price for user-8 in Price$",
@@ -58,6 +72,12 @@ SHOWN = {
         r"^the application's process declares: pdf\.render$",
         r"^both routers give one answer: new, new$",
     ],
+    "metrics": [
+        r"^graysplit\.evaluations +785  split=checkout version=old reason=bucket$",
+        r"^graysplit\.evaluations +215  split=checkout version=new reason=bucket$",
+        r"^graysplit\.weight\.actual +20\.0  split=checkout version=new$",
+        r"^graysplit\.revision +2 ",
+    ],
     "pins_and_preview": [
         r"^at zero: +tester: old \(baseline\), big-customer: old \(denied\), others on new: 0$",
         r"^preview: +tester: new \(pin\), big-customer: old \(denied\), others on new: 0$",
@@ -77,6 +97,14 @@ SHOWN = {
         r"^at first: 0 of 1000 users on the new path$",
         r"^at 20 %: (1[6-9]|2[0-3])\d of 1000 users on the new path$",
         r"^rolled back: 0 of 1000 users on the new path$",
+    ],
+    "rolling_by_instance": [
+        r"^20 % of 5 hosts    on new: web-2$",
+        r"^it dies            on new: nobody$",
+        r"^rebalanced         on new: web-4$",
+        r"^60 % of 5 hosts    on new: web-4, web-5, web-6$",
+        r"^20 % again         on new: web-4$",
+        r"^rolled back        on new: nobody$",
     ],
     "testing_your_code": [
         r"^test_baseline: passed$",

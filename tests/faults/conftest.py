@@ -1,4 +1,4 @@
-"""What fault tests have in common: a raw client, an operator, keys by name."""
+"""What fault tests have in common: a raw client, an operator, keys by name, two servers for one namespace."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import pytest
 import redis
 
 import graysplit
+from graysplit import embedded
+from tests.faults.pairs import Pair, Side
+from tests.faults.proxy import Proxy
 
 
 @pytest.fixture
@@ -28,3 +31,31 @@ def control(redis_url: str, namespace: str) -> Iterator[graysplit.Control]:
     """Give an operator of this test's namespace."""
     with graysplit.Control(redis_url, namespace=namespace, actor="operator") as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[embedded.Server, embedded.Server]]:
+    """Give two servers."""
+    with embedded.server() as one, embedded.server() as two:
+        yield one, two
+
+
+@pytest.fixture
+def pair(servers: tuple[embedded.Server, embedded.Server], namespace: str) -> Iterator[Pair]:
+    """Give two servers with a split at 50 % on the first."""
+    sides = [
+        Side(
+            server,
+            graysplit.Control(server.url, namespace=namespace, actor=f"operator-{number}"),
+            redis.Redis.from_url(server.url),
+            f"graysplit:{{{namespace}}}:",
+        )
+        for number, server in enumerate(servers, 1)
+    ]
+    sides[0].control.create("checkout")
+    sides[0].control.set("checkout", 50)
+    with Proxy(servers[0].port) as proxy:
+        yield Pair(sides[0], sides[1], proxy, proxy.url(servers[0].url), namespace)
+    for side in sides:
+        side.control.close()
+        side.client.close()

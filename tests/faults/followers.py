@@ -57,6 +57,10 @@ class Follower:
         """Give the shares that it changed to since a time."""
         return [seen.share for seen in list(self.seen) if seen.split == split and seen.at >= at]
 
+    def seen_any(self, split: str) -> bool:
+        """Say whether any unit ever got `new` here."""
+        return any(seen.share for seen in list(self.seen) if seen.split == split)
+
     def ready(self) -> None:
         """Wait until it has loaded."""
         self._answers.get(timeout=STARTED_WITHIN_S)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -18,8 +19,12 @@ from tests.faults.followers import ROOT
 from tests.faults.proxy import Proxy
 
 CODE: Final = 7
-# The promise is one second; a busy machine gets room.
+# From a program's last statement to its end, beyond what the interpreter's own end takes. A busy machine gets room in
+# each run, and three of them.
+PROMISED_S: Final = 1.0
 ENDS_WITHIN_S: Final = 4.0
+RUNS_AT_MOST: Final = 3
+EACH: Final = 67  # 201 in all
 STATES: Final = ("up", "refused", "blackholed")
 HOWS: Final = ("plain", "exception", "closed", "never waited", "busy thread")
 
@@ -35,8 +40,8 @@ def address(server: embedded.Server, state: str) -> Iterator[str]:
         yield proxy.url(server.url)
 
 
-def ends(url: str, how: str, namespace: str = "exits") -> None:
-    """Run the program, and look at its end."""
+def ends(url: str, how: str, namespace: str = "exits") -> float:
+    """Run the program, look at its end, and give the seconds from its last statement on."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.exits", url, how],
         cwd=ROOT,
@@ -50,14 +55,23 @@ def ends(url: str, how: str, namespace: str = "exits") -> None:
     assert done.stderr == b"", done.stderr.decode()
     assert done.returncode == (1 if how == "exception" else CODE)
     assert took < ENDS_WITHIN_S, f"{took:.1f} s"
+    return took
+
+
+def figures(seconds: list[float]) -> str:
+    """Give the middle and the largest."""
+    return f"p50 {statistics.median(seconds):.3f}, max {max(seconds):.3f}"
 
 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("how", HOWS)
 def test_a_program_ends_with_its_own_code_in_silence(server: embedded.Server, state: str, how: str) -> None:
-    """Exit code kept, stderr empty, and soon: with Redis up, refusing, and swallowing everything."""
+    """Exit code kept, stderr empty, within a second: with Redis up, refusing, and swallowing everything."""
     with address(server, state) as url:
-        ends(url, how)
+        took = ends(url, how)
+        for _ in range(RUNS_AT_MOST - 1):
+            took = took if took < PROMISED_S else ends(url, how)
+    assert took < PROMISED_S, f"{took:.1f} s, {RUNS_AT_MOST} times"
 
 
 def test_a_program_that_ends_leaves_the_fleet(redis_url: str, namespace: str) -> None:
@@ -70,8 +84,17 @@ def test_a_program_that_ends_leaves_the_fleet(redis_url: str, namespace: str) ->
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("state", STATES)
-def test_two_hundred_programs_end(server: embedded.Server, state: str) -> None:
-    """The same, many times."""
+def test_two_hundred_programs_end(
+    server: embedded.Server, state: str, record_property: Callable[[str, object], None]
+) -> None:
+    """The same, many times: none takes a second longer than a program beside it that started no router."""
+    took: list[float] = []
+    more: list[float] = []
     with address(server, state) as url:
-        for number in range(67):
-            ends(url, HOWS[number % len(HOWS)])
+        for number in range(EACH):
+            beside = ends(url, "without")
+            took.append(ends(url, HOWS[number % len(HOWS)]))
+            more.append(took[-1] - beside)
+    record_property("exit s", figures(took))
+    record_property("exit s beyond the interpreter's own", figures(more))
+    assert max(more) < PROMISED_S, figures(more)

@@ -1,10 +1,12 @@
-"""Stored values, mutated with their structure in mind: whatever stands in Redis, nobody crashes and nobody moves."""
+"""Stored values, mutated with their structure in mind: whatever stands in Redis, nobody crashes and nobody moves.
+
+The same without a server, each field in each way and all that people look at: `tests/model/test_fuzz.py`.
+"""
 
 from __future__ import annotations
 
 import json
 import random
-from typing import Any
 
 import pytest
 import redis
@@ -14,67 +16,11 @@ from graysplit.codec import parse_definition
 from graysplit.core.weights import parse_weight
 from graysplit.errors import BadDefinitionError, BadWeightError
 from tests.faults.shares import following, share
+from tests.model.mutations import at_random, broken
 from tests.support import eventually
 
 SPLITS = tuple(f"split-{number}" for number in range(10))
-JUNK: tuple[Any, ...] = (  # Any: JSON
-    None, "", 0, -1, 1.5, True, [], {}, [[]], {"a": 1}, "old", "new", "x" * 3_000, "\x00", "٢٠", 10**30, [None] * 50,
-    "\ud800", {"name": "new", "place": 0}, 1e300, "NaN",
-)  # fmt: skip
-WEIGHTS = (
-    "NaN",
-    "-1",
-    "101",
-    "1_0",
-    " 20 ",
-    "2e1",
-    "٢٠",
-    "0x14",
-    "20%",
-    "20,5",
-    "+20",
-    "20.0001",
-    "[]",
-    "previews",
-)
-
-
-def mutated(value: Any, chance: random.Random) -> Any:  # Any: JSON
-    """Blank, null, drop, repeat or replace one thing somewhere inside."""
-    if isinstance(value, dict) and value and chance.random() < 0.8:
-        return mutated_object(value, chance)
-    if isinstance(value, list) and value and chance.random() < 0.8:
-        place = chance.randrange(len(value))
-        if chance.random() < 0.3:
-            return value * chance.choice((2, 10, 200))
-        return [*value[:place], mutated(value[place], chance), *value[place + 1 :]]
-    return chance.choice(JUNK)
-
-
-def mutated_object(value: dict[str, Any], chance: random.Random) -> dict[str, Any]:  # Any: JSON
-    """Do so in one field of an object, or to its name."""
-    name = chance.choice(list(value))
-    rest = {key: inner for key, inner in value.items() if key != name}
-    others: tuple[dict[str, Any], ...] = (  # Any: JSON
-        {},
-        {name: chance.choice(JUNK)},
-        {name: value[name], chance.choice(("x", name.upper(), "")): value[name]},
-        {name: mutated(value[name], chance)},
-    )
-    return {**rest, **chance.choice(others)}
-
-
-def broken(raw: bytes, chance: random.Random) -> bytes:
-    """Cut it, flip a byte of it, or put something in."""
-    place = chance.randrange(len(raw))
-    kind = chance.randrange(4)
-    if kind == 0:
-        return raw[:place]
-    if kind == 1:
-        return raw[:place] + bytes([chance.randrange(256)]) + raw[place + 1 :]
-    if kind == 2:
-        return raw[:place] + chance.choice((b"\xff", b'"', b"{", b"NaN", b"\x00", b"1" * 5_000)) + raw[place:]
-    return b"[" * chance.choice((50, 5_000, 100_000)) + raw
+WEIGHTS = ("NaN", "-1", "101", "1_0", " 20 ", "2e1", "٢٠", "0x14", "20%", "20,5", "+20", "20.0001", "[]", "previews")
 
 
 def is_definition(split: str, raw: bytes) -> bool:
@@ -109,12 +55,12 @@ def fuzz(control: graysplit.Control, client: redis.Redis, url: str, rounds: int,
             weights: dict[str, bytes] = {}
             for split in SPLITS:
                 raw = good[split]
-                assert raw is not None
+                assert isinstance(raw, bytes)
                 if chance.random() < 0.3:
-                    weight = chance.choice((*WEIGHTS, broken(b"12.5", chance), "9" * 5_000))
-                    weights[split] = weight.encode() if isinstance(weight, str) else weight
+                    known = (*WEIGHTS, "9" * 5_000)
+                    weights[split] = chance.choice((*(weight.encode() for weight in known), broken(b"12.5", chance)))
                 elif chance.random() < 0.6:
-                    definitions[split] = json.dumps(mutated(json.loads(raw), chance)).encode()
+                    definitions[split] = at_random(json.loads(raw), chance)
                 else:
                     definitions[split] = broken(raw, chance)
             definitions = {split: raw for split, raw in definitions.items() if not is_definition(split, raw)}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 import redis
+from benchmarks.propagation import rollback
 
 import graysplit
 from graysplit import embedded
@@ -126,3 +127,13 @@ def test_every_change_by_any_writer_reaches_sixty_four_processes(crowd: Crowd) -
     confirm(crowd)
     expect_soon(crowd, 500)
     write_rapidly(crowd, RAPID)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_a_rollback_by_command_reaches_sixty_four_processes(record_property: Callable[[str, object], None]) -> None:
+    """With the rights that `graysplit acl` gives: the last obeys in time, all are confirmed, the stopped are named."""
+    for row in rollback.measure(64, 30, 2):
+        record_property(row.case, round(row.value, 1))
+        room = 4 if row.unit == "ms" else 1  # the goals are for a quiet machine
+        assert row.goal is None or (row.value >= row.goal if row.at_least else row.value <= row.goal * room), row

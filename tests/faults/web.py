@@ -47,10 +47,18 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Iter
     return [body]
 
 
-async def asgi(
-    scope: dict[str, Any], receive: object, send: Callable[[object], Awaitable[None]]
-) -> None:  # Any: ASGI's
-    """Answer whatever is asked."""
+Receive = Callable[[], Awaitable[dict[str, Any]]]  # Any: ASGI's
+Send = Callable[[object], Awaitable[None]]
+
+
+async def asgi(scope: dict[str, Any], receive: Receive, send: Send) -> None:  # Any: ASGI's
+    """Answer whatever is asked, and say goodbye when told to shut down: uvicorn's end runs no exit hooks."""
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": answer()})
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        gray.close()
+        await send({"type": "lifespan.shutdown.complete"})

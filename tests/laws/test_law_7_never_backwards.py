@@ -106,13 +106,30 @@ def test_numbers_prove_nothing() -> None:
     assert not forked(Past(), reading({}))
 
 
+def began(at_ms: int, *, revision: int = 1) -> Load:
+    """Give a reading of another lineage, whose oldest entry in sight is this one."""
+    first = entry("a-first", "weights checkout/new")._replace(revision=revision, at_ms=at_ms)
+    second = entry("a-second", "weights search/b")._replace(revision=revision + 1, at_ms=at_ms + 1)
+    return reading({})._replace(entries=(first, second), meta=Key({b"_": b"1", b"lineage": b"another"}))
+
+
 def test_an_old_log_explains_nothing_and_a_new_namespace_everything() -> None:
-    """A restored dump of long ago has no ancestor we know; a store seeded anew says so by its lineage."""
+    """A restored dump of long ago has no ancestor we know; a store sown anew since explains all that is in it."""
     old = reading({})._replace(entries=(entry("long-ago", "weights checkout/new"),))
     past = Past("9-0", ("a",), "l")
     assert not newer_than_ancestor(past, old)
-    seeded = old._replace(meta=Key({b"_": b"1", b"lineage": b"another"}))
-    assert newer_than_ancestor(past, seeded) == seeded.entries
+    sown = began(10)
+    assert list(newer_than_ancestor(past, sown)) == list(sown.entries)
+
+
+def test_a_log_of_another_lineage_explains_nothing_that_was_done_before() -> None:
+    """A store that lived beside ours, its entries younger than ours or not, or too many to see where it began."""
+    past = Past("9-0", ("a",), "l")
+    assert not newer_than_ancestor(past, began(8))
+    assert not newer_than_ancestor(past._replace(read_ms=12), began(10)), "begun while ours was still read"
+    assert not newer_than_ancestor(past, began(10, revision=2))
+    assert not newer_than_ancestor(past, began(10)._replace(entries=()))
+    assert newer_than_ancestor(past._replace(lineage=""), began(10, revision=2)), "no lineage known: no other one"
 
 
 def test_a_fence_learns_from_each_later_entry() -> None:

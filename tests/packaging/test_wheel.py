@@ -23,12 +23,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 @pytest.mark.xdist_group("wheel")
 def test_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
-    """The wheel has each source file, the Lua scripts and py.typed."""
+    """The wheel has each source file, the Lua scripts, the schema and py.typed."""
     source = ROOT / "src"
     expected = {
         str(path.relative_to(source))
         for path in (source / "graysplit").rglob("*")
-        if path.is_file() and path.suffix in {".py", ".lua", ".typed"}
+        if path.is_file() and path.suffix in {".py", ".lua", ".json", ".typed"}
     }
     assert "graysplit/py.typed" in expected
     assert any(name.endswith(".lua") for name in expected)

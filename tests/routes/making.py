@@ -36,6 +36,10 @@ class FakeChooser:
         next((state.counts.started[index] if drawn else state.counts.other(index, reason)).count)
         return state, index, Decision(state.split, state.names[index], reason)
 
+    def instance(self) -> str:
+        """Give the host's name."""
+        return "web-1"
+
     def _climb(self, state: State, unit: object) -> tuple[int, str]:
         scope = scope_get()
         if state.constant is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from graysplit.errors import RegistrationError
-from graysplit.routes.unit import INSTANCE, attribute
+from graysplit.routes.unit import INSTANCE, attribute, by_instance
 from graysplit.scope import MISSING, context
 from tests.routes.making import FakeChooser, a_state, read, routed
 
@@ -121,8 +121,6 @@ def test_a_unit_is_read_once_a_call() -> None:
         ("user_id()", "is no path"),
         ((), "unit=\\(\\) names nothing"),
         (3, "is no unit"),
-        (INSTANCE, "INSTANCE is not served yet"),
-        (("user_id", INSTANCE), "INSTANCE is not served yet"),
         (lambda usr_id: usr_id, "asks for 'usr_id', but there is no parameter 'usr_id'.*Did you mean 'user_id'"),
     ],
 )
@@ -130,6 +128,29 @@ def test_a_wrong_spec_is_refused_at_decoration(spec: Any, told: str) -> None:
     """A spec that can never work says so at once, with the names that there are."""
     with pytest.raises(RegistrationError, match=told):
         routed(lambda user_id, *rest: None, unit=spec)
+
+
+def test_the_instance_is_a_unit() -> None:
+    """`INSTANCE` is this host's name, alone or where nothing before it in a tuple is a unit."""
+    for spec, given, meant in (
+        (INSTANCE, "u-1", "web-1"),
+        (("user_id", INSTANCE), None, "web-1"),
+        (("user_id", INSTANCE), "u-1", "u-1"),
+    ):
+        chooser = FakeChooser()
+        pins = {"nobody": "new"}  # so that the router is asked
+        function, _ = routed(lambda user_id: "old", unit=spec, chooser=chooser, pins=pins)
+        function(given)
+        assert chooser.asked == [(meant, None)]
+
+
+def test_only_what_is_asked_first_makes_instances_cross() -> None:
+    """Behind another unit the instance is one unit among others, and the split is no rolling upgrade."""
+    assert by_instance(INSTANCE)
+    assert by_instance((INSTANCE, "user_id"))
+    assert not by_instance(("user_id", INSTANCE))
+    assert not by_instance("user_id")
+    assert not by_instance(None)
 
 
 def test_an_asynchronous_picker_is_refused() -> None:

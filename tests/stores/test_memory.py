@@ -10,6 +10,7 @@ from graysplit.core.fleet import FORGET_MS
 from graysplit.errors import RefusedError
 from graysplit.stores import Rollback, Store, store_from_url
 from graysplit.stores.memory import MemoryStore
+from graysplit.stores.port import Ticking
 from graysplit.stores.wrappers import ReadOnlyStore, RecordingStore
 from graysplit.testing.contract import ReadingContract, StoreContract, report_of, seed, submission_of
 
@@ -124,6 +125,11 @@ def test_a_read_only_store_refuses_writes_and_leaves_no_trace() -> None:
     feed.load("", whole=True)
     feed.report(report_of("boot-1", weight="0"), about=True)
     assert feed.book("process") == 0
+    assert not feed.brake("checkout/new", "known", 0)
+    with pytest.raises(RefusedError, match="not driven from here"):
+        feed.tick(Ticking("checkout", "", "", "{}", ""))
+    with pytest.raises(RefusedError, match="takes no writes"):
+        feed.submit(submission_of(inner, "checkout"))
     feed.leave("boot-1")
     feed.close()
     assert store.fleet().processes == ()

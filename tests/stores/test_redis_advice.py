@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 import pytest
 from redis import Redis
 
 from graysplit import embedded
 from graysplit.control import Control
+from graysplit.embedded import HOST
 from graysplit.stores.redis import RedisStore
 from graysplit.stores.redis.advice import Version, advise
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.topology import RESP2, Timeouts, Topology
+from tests.faults.command_line import graysplit_cli
+from tests.support import eventually
 
 
 @contextmanager
@@ -31,12 +35,46 @@ def limited(url: str, *rules: str) -> str:
     return url.replace("redis://", "redis://limited:pw@")
 
 
+@contextmanager
+def in_memory_alone(*arguments: str) -> Iterator[embedded.Server]:
+    """Give a server that was not started for trying out: its folder is another."""
+    with TemporaryDirectory(prefix="kept-") as folder, embedded.server(arguments=("--dir", folder, *arguments)) as own:
+        yield own
+
+
 def test_persistence_or_a_replica_is_wanted() -> None:
-    """A server in memory alone is noted; one with an append-only file, or a replica, is not."""
+    """F4: a server in memory alone is unhealthy, with exit 7; the command printed mends it."""
+    with in_memory_alone() as own, Control(own.url) as control, Redis.from_url(own.url) as client:
+        control.create("checkout")
+        ran = graysplit_cli(own.url, "default", "doctor")
+        assert (ran.code, "append-only" in ran.out) == (7, True), ran
+        (finding,) = control.doctor()
+        assert (finding.severity, finding.where) == ("problem", "server")
+        client.execute_command(*finding.command.split()[1:])
+        eventually(lambda: client.info("persistence")["aof_enabled"] == 1)
+        assert control.doctor() == ()
+
+
+def test_a_replica_is_persistence_enough() -> None:
+    """F4: with a replica nothing is found, and without it again it is."""
+    with in_memory_alone("--repl-diskless-sync-delay", "0") as own, line(own.url) as one:
+        with embedded.server(arguments=("--replicaof", HOST, str(own.port))):
+            eventually(lambda: advise(one, failing_over=False) == [], 10)
+        eventually(lambda: [advice.serious for advice in advise(one, failing_over=False)] == [True], 10)
+
+
+def test_a_server_for_trying_out_is_only_noted() -> None:
+    """An embedded server is meant to keep nothing: `doctor` says so and ends with 0."""
     with embedded.server() as bare, embedded.server(appendonly=True) as kept, line(bare.url) as one:
-        assert ["append-only" in advice.what for advice in advise(one, failing_over=False)] == [True]
+        ran = graysplit_cli(bare.url, "default", "doctor")
+        assert (ran.code, "append-only" in ran.out) == (0, True), ran
+        assert [advice.serious for advice in advise(one, failing_over=False)] == [False]
         with line(kept.url) as other:
             assert advise(other, failing_over=False) == []
+    with in_memory_alone() as own, line(limited(own.url, "-config")) as one:
+        assert [advice.serious for advice in advise(one, failing_over=False)] == [True], (
+            "not known to be for trying out"
+        )
 
 
 def test_eviction_is_a_problem() -> None:
@@ -68,6 +106,7 @@ def test_under_sentinel_a_primary_alone_must_not_write() -> None:
     with embedded.server(appendonly=True) as own, line(own.url) as one, Redis.from_url(own.url) as client:
         (advice,) = advise(one, failing_over=True)
         assert "min-replicas-to-write" in advice.what
+        assert advice.serious
         client.execute_command(*advice.command.split()[1:])
         assert advise(one, failing_over=True) == []
 

@@ -56,6 +56,9 @@ def functions(gray: Router) -> None:
     checkout("u-1", 1, currency="EUR")  # error
     checkout.versions["new"](1, 2)  # error
     checkout.warmed  # error
+    checkout.warm("new")(renamed)  # error
+    checkout.warm("new", every="30s")  # error
+    checkout.warm("new", 30)  # error
     gray.route("checkout", unit=3)  # error
     gray.route("checkout", unit="user_id", fallback="yes")  # error
 
@@ -104,5 +107,6 @@ def handles(gray: Router) -> None:
         return
     wrong: Literal["old"] = banner.choose("u-1")  # error
     narrower: Split[Literal["old"]] = banner  # error
+    banner.warm("new", every="30s")  # error
     banner.choose("u-1", attributes=3)  # error
     banner.attempt("u-1").version  # error

@@ -12,6 +12,7 @@ from graysplit.routes.unit import AttributesSpec, UnitSpec
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., object])
+H = TypeVar("H", bound=Callable[[], object])
 V = TypeVar("V", bound=str)
 
 
@@ -29,5 +30,7 @@ class Router(Protocol):
     ) -> Callable[[Callable[P, R]], Routed[P, R]]: ...
 
     def version(self, split: str, name: str) -> Callable[[F], F]: ...
+
+    def warm(self, split: str, name: str, *, every: float | None = None) -> Callable[[H], H]: ...
 
     def split(self, name: str, baseline: V, /, *others: V) -> Split[V]: ...

@@ -48,6 +48,16 @@ def declare(gray: Router) -> None:
     plain: Callable[[str, int], float] = checkout
     inspect.signature(checkout)
 
+    @checkout.warm("wider", every=30.0)
+    def prepare() -> int:
+        return 1
+
+    @gray.warm("checkout", "by-name")
+    def prepare_by_name(retries: int = 3) -> None: ...
+
+    assert_type(prepare(), int)
+    prepare_by_name(retries=2)
+
     @gray.version("checkout", "by-name")
     def by_name(user_id: str, cart: int, mine: int = 0) -> float:
         return 5.0
@@ -141,5 +151,11 @@ def handles(gray: Router) -> None:
     with banner.attempt(unit="u-1") as version:
         assert_type(version, Literal["old", "new"])
     wider: Split[str] = banner
+
+    @banner.warm("new", every=5)
+    def prepare() -> list[str]:
+        return []
+
+    assert_type(prepare(), list[str])
     loose = gray.split("banner", "old", "new")
     loose_name: str = loose.choose("u-1")

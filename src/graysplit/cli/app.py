@@ -17,8 +17,10 @@ from graysplit.errors import GraysplitError, StoreUnreachableError, nearest
 from graysplit.version import __version__
 
 VERBS: Final = (
-    *("list", "show", "watch", "wait", "explain", "history", "fleet", "doctor"),
-    *("create", "set", "rollback", "undo", "preview", "pin", "unpin", "unstop", "delete", "recover", "export", "acl"),
+    *("list", "show", "watch", "wait", "simulate", "explain", "history", "fleet", "doctor"),
+    *("create", "set", "rollback", "undo", "ramp", "pause", "resume", "approve", "switch", "finish", "delete"),
+    *("freeze", "unfreeze", "protect", "unprotect"),
+    *("preview", "pin", "unpin", "recover", "unstop", "drive", "rebalance", "export", "acl"),
 )
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
@@ -127,7 +129,12 @@ def load_verbs() -> None:
     """Import the modules of the verbs: each adds its commands to the group."""
     import_module("graysplit.cli.looking")
     import_module("graysplit.cli.changing")
+    import_module("graysplit.cli.freezing")
+    import_module("graysplit.cli.planning")
+    import_module("graysplit.cli.simulating")
+    import_module("graysplit.cli.switching")
     import_module("graysplit.cli.rights")
+    import_module("graysplit.cli.rolling")
 
 
 def _usage(session: Session, fault: click.ClickException) -> int:

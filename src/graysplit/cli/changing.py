@@ -20,6 +20,16 @@ from graysplit.cli.session import Session
 @click.option(
     "--max-stale", type=span, metavar="TIME", help="The baseline for all where the store is not heard for so long."
 )
+@click.option(
+    "--in-flight",
+    type=click.Choice(["finish"]),
+    help="Choices kept in open requests outlive a plain zero, never a stop.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["unit", "instance"]),
+    help="By instance, hosts cross over in waves.  [default: as live code says]",
+)
 @changing
 @click.pass_obj
 def create(  # noqa: PLR0913, PLR0917 - click hands every option over by name
@@ -28,6 +38,8 @@ def create(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     versions: str | None,
     salt: str | None,
     max_stale: float | None,
+    in_flight: Literal["finish"] | None,
+    by: Literal["unit", "instance"] | None,
     why: str,
     *,
     dry_run: bool,
@@ -37,7 +49,9 @@ def create(  # noqa: PLR0913, PLR0917 - click hands every option over by name
 
     names = [name.strip() for name in versions.split(",")] if versions is not None else None
     limit = None if max_stale is None else int(max_stale)
-    result = session.control.create(split, names, salt=salt, max_stale_s=limit, why=why, dry_run=dry_run)
+    result = session.control.create(
+        split, names, salt=salt, max_stale_s=limit, in_flight=in_flight, by=by, why=why, dry_run=dry_run
+    )
     return finish(session, result)
 
 
@@ -177,7 +191,8 @@ def unstop(session: Session, target: str, why: str, *, dry_run: bool) -> int:
 def delete(session: Session, split: str, why: str, *, dry_run: bool) -> int:
     """Take the record of SPLIT away and free its name.
 
-    Refused while a weight is above zero; asks for the name.
+    Refused while a weight is above zero, unless its release is finished and no
+    code declares it any more. Asks for the name.
     """
     from graysplit.cli.receipts import finish
 

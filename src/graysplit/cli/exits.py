@@ -33,7 +33,7 @@ MEANINGS: Final = {
     FASTER: "somebody was faster; nothing was written",
     UNREACHABLE: "store unreachable",
     UNCONFIRMED: "written, but not confirmed everywhere; or not yet",
-    UNHEALTHY: "unhealthy",
+    UNHEALTHY: "unhealthy, or rolled back meanwhile",
     INTERRUPTED: "interrupted; says whether it was written",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from graysplit.cli.app import app
-from graysplit.cli.exits import DONE, UNCONFIRMED, UNHEALTHY
+from graysplit.cli.exits import DONE, UNHEALTHY
 from graysplit.cli.options import span
 from graysplit.cli.output import say, say_json
 from graysplit.cli.session import Session
@@ -54,9 +54,10 @@ def show(session: Session, split: str) -> int:
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N changes.")
 @click.pass_obj
 def watch(session: Session, split: str | None, count: int | None) -> int:
-    """Follow changes as they come.
+    """Follow what stands and what a plan waits for, live.
 
-    A terminal is redrawn; elsewhere each change is one line.
+    A terminal is redrawn each second; elsewhere each change is one line, and so
+    is each turn that a plan takes.
     """
     from graysplit.cli.watching import follow
 
@@ -70,21 +71,20 @@ def watch(session: Session, split: str | None, count: int | None) -> int:
     "--until",
     default="confirmed",
     show_default=True,
-    metavar="confirmed|WEIGHT",
-    help="What stands confirmed by all, or this weight in force and confirmed.",
+    metavar="confirmed|safe|done|WEIGHT",
+    help="What stands confirmed by all, a verdict, its plan at its end, or a weight in force and confirmed.",
 )
 @click.option("--timeout", type=span, default="60s", show_default=True, help="Give up then, with exit 6.")
 @click.pass_obj
 def wait(session: Session, target: str, until: str, timeout: float) -> int:
-    """Wait until all live processes do what the store says."""
-    from graysplit.cli.receipts import receipt_lines, receipts_json
+    """Wait for a split, for pipelines.
 
-    receipts = session.control.wait_weights(target, None if until == "confirmed" else until, timeout)
-    if session.json:
-        say_json({"split": target, "until": until, **receipts_json(receipts)})
-    else:
-        say(*receipt_lines(receipts, "wait"))
-    return DONE if receipts.complete else UNCONFIRMED
+    Ends at once with exit 7 where it is rolled back or stopped meanwhile. Lives
+    through an outage of the store, and says so.
+    """
+    from graysplit.cli import waiting
+
+    return waiting.wait(session, target, until, timeout)
 
 
 @app.command()
@@ -126,14 +126,16 @@ def history(session: Session, split: str | None, count: int) -> int:
 def fleet(session: Session) -> int:
     """Show the processes that follow, and what they say."""
     found = session.control.fleet()
+    rolls = any(declared.by == "instance" for process in found.processes for declared in process.declared.values())
+    crossings = session.control.crossings() if rolls else ()
     if session.json:
         from graysplit.cli.values import fleet_json
 
-        say_json(fleet_json(found))
+        say_json(fleet_json(found, crossings))
     else:
         from graysplit.cli.render import fleet_lines
 
-        say(*fleet_lines(found))
+        say(*fleet_lines(found, crossings))
     return DONE
 
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from graysplit.cli.session import Session
+from graysplit.core.spans import BadSpanError, parse_span
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: a command's function, of whatever options
 
-_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)?", re.ASCII)
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
-
 
 def span(text: str) -> float:
-    """Read a span of time as seconds: 5s, 500ms, 2m; a bare number is seconds."""
-    found = _SPAN.fullmatch(text)
-    if found is None:
-        raise click.BadParameter(f"{text!r} is no span of time: write 5s, 500ms or 2m")
-    return float(found[1]) * _UNITS[found[2]]
+    """Read a span of time as seconds: 5s, 500ms, 2m, 3d; a bare number is seconds."""
+    try:
+        return parse_span(text)
+    except BadSpanError as fault:
+        raise click.BadParameter(str(fault)) from None
 
 
 def _keep_yes(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's callback

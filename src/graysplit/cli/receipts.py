@@ -10,7 +10,7 @@ from graysplit.cli.output import say, say_json, tell
 from graysplit.cli.session import Session
 from graysplit.cli.words import number, percent, plural, stop_words
 from graysplit.control.result import Receipts, Result
-from graysplit.errors import StoreUnreachableError
+from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.stores.port import Copies
 
 
@@ -24,6 +24,9 @@ def finish(session: Session, result: Result, more: Mapping[str, object] = {}) ->
         return DONE
     session.written = result
     (tell if session.json else say)(*written_lines(result))
+    found_none = all(before is None for before, _ in result.moves.values())
+    if result.cause == "rollback" and found_none and result.split != "*":
+        (tell if session.json else say)(*unknown_lines(result.split, _meant(session, result.split)))
     if result.unrecorded:
         tell(f"it stands, but the history has no entry: {result.unrecorded}")
     receipts, code = None, DONE
@@ -66,6 +69,24 @@ def copies_line(copies: Copies, target: str) -> str:
     return f"{copies.have} of {copies.of} replicas {'has' if copies.have == 1 else 'have'} it"
 
 
+def _meant(session: Session, target: str) -> str | None:
+    try:
+        return session.control.meant(target)
+    except GraysplitError:
+        return None  # the rollback stands all the same
+
+
+def unknown_lines(target: str, meant: str | None) -> list[str]:
+    """Say that no weight was found to lower: a stop stands under that name, for whoever may come."""
+    if meant == target:
+        return ["no weight was changed: the stop holds it"]
+    hint = f"Did you mean '{meant}'? graysplit rollback {meant}" if meant else "If it is mistyped: graysplit list"
+    return [
+        f"no weight stood under that name. {hint}",
+        f"a stop stands there now; take it away with: graysplit unstop {target}",
+    ]
+
+
 def _print(session: Session, result: Result, lines: list[str], more: Mapping[str, object]) -> None:
     if session.json:
         say_json({**result_json(result), **more})
@@ -84,11 +105,9 @@ def written_lines(result: Result) -> list[str]:
     )
     lines.append(f"written: {result.cause} {result.split}{': ' + moves if moves else ''} ({revision})")
     lines += [f"cleared the stop {stop_words(field, text)}" for field, text in result.cleared.items()]
-    if result.cause == "rollback" and not result.moves:
-        lines.append("no weight stood under that name. If it is mistyped: graysplit list")
     if result.left:
         lines.append(f"left alone, finished long ago: {', '.join(result.left)}")
-    return lines
+    return [*lines, *result.notes]
 
 
 def dry_run_lines(result: Result) -> list[str]:
@@ -106,11 +125,13 @@ def dry_run_lines(result: Result) -> list[str]:
         lines.append(f"moves {result.moved / 1000:g}% of all units")
     if result.needless:
         lines.append(f"{result.needless / 1000:g}% of them only because runs of buckets meet: it needs --yes")
-    return [*lines, "nothing was written"]
+    return [*lines, *result.notes, "nothing was written"]
 
 
 def receipt_lines(receipts: Receipts, cause: str) -> list[str]:
     """Say how many processes do it, and who is missing."""
+    if receipts.gone:
+        return [f"nobody is left to confirm it; heard last: {', '.join(receipts.gone[:5])}. Look: graysplit fleet"]
     if receipts.nobody:
         return ["no process follows this namespace, so nobody is there to confirm it"]
     counted = f"{receipts.confirmed}/{receipts.processes}"
@@ -143,6 +164,7 @@ def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, o
         "created": list(result.created),
         "cleared": dict(result.cleared),
         "left": list(result.left),
+        "notes": list(result.notes),
         "moved": result.moved / 1000,
         "needless": result.needless / 1000,
         "unrecorded": result.unrecorded,
@@ -155,7 +177,8 @@ def receipts_json(receipts: Receipts | None) -> dict[str, object]:
     """Give receipts for scripts, all null where nobody waited."""
     if receipts is None:
         return {**_NOT_ASKED}
-    return {**receipts._asdict(), "lagging": list(receipts.lagging), "silent": list(receipts.silent)}
+    lists = {"lagging": list(receipts.lagging), "silent": list(receipts.silent), "gone": list(receipts.gone)}
+    return {**receipts._asdict(), **lists}
 
 
 def _weights(side: str | Mapping[str, str | None] | None) -> object:

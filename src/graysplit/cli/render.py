@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from graysplit.cli.crossings import crossing_lines
 from graysplit.cli.output import COPY
+from graysplit.cli.plans import gate_lines, plan_lines
 from graysplit.cli.words import age, percent, plural, stop_words, table, when
 from graysplit.control.doctor import SAID_AT_MOST, Finding, held_words
 from graysplit.control.explaining import Explained
+from graysplit.control.freezing import freeze_words, unfreeze_command
+from graysplit.control.rolling import Crossing
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.core.fleet import PROMISES, Fleet
+from graysplit.core.freeze import Freeze
 from graysplit.core.record import Entry
 
 
@@ -24,6 +29,9 @@ def overview_lines(view: Overview) -> list[str]:
         lines.append("no splits yet. Make one with: graysplit create checkout --versions old,new")
     lines += [f"{split}: unreadable. Look: graysplit show {split}" for split in sorted(view.unread)]
     lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
+    lines += [*freeze_lines(view.freezes)]
+    lines += [f"{split}: finished {age(view.now_ms - ms)} ago" for split, ms in sorted(view.finished.items())]
+    lines += [line for found in view.plans for line in plan_lines(found, f"{found.split}: plan")]
     if view.undefined:
         lines.append(
             f"declared in code, unknown here: {', '.join(view.undefined)}. "
@@ -56,7 +64,14 @@ def show_lines(view: SplitView, namespace: str) -> list[str]:
     if view.unread is not None:
         lines.append(f"the definition is refused, the last good one stands: {view.unread}")
     lines += weight_lines(view.rows) if view.rows else []
+    lines += [*crossing_lines(view.crossings)]
     lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
+    lines += [*plan_lines(view.plan), *gate_lines(view.plan, "  ")] if view.plan else []
+    lines += [*freeze_lines(view.freezes)]
+    if view.definition is not None and view.definition.protected:
+        lines.append("protected: a raise needs --why and the typed name")
+    if view.finished_ms is not None:
+        lines.append(f"finished {age(view.now_ms - view.finished_ms)} ago: rollback --all leaves it alone")
     lines.append("Redis says:")
     lines += [f"  {at} = {value}" for at, value in sorted(view.raw.items()) if not at.startswith("stops")] or [
         "  nothing"
@@ -65,6 +80,11 @@ def show_lines(view: SplitView, namespace: str) -> list[str]:
     if view.last is not None:
         lines.append(f"last change: {entry_line(view.last)}, {age(view.now_ms - view.last.at_ms)} ago")
     return lines + emergency_lines(view, namespace)
+
+
+def freeze_lines(freezes: Iterable[Freeze]) -> Iterable[str]:
+    """Say what may not rise, and how that ends."""
+    return (f"{freeze_words(found)}. End it: {unfreeze_command(found.pattern)}" for found in freezes)
 
 
 def emergency_lines(view: SplitView, namespace: str) -> list[str]:
@@ -96,7 +116,7 @@ def history_lines(entries: Iterable[Entry]) -> list[str]:
     return [f"{when(entry.at_ms)}  {entry_line(entry)}" for entry in entries] or ["no change yet"]
 
 
-def fleet_lines(fleet: Fleet) -> list[str]:
+def fleet_lines(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> list[str]:
     """Give the processes, the silent ones last."""
     rows = [
         (
@@ -112,8 +132,8 @@ def fleet_lines(fleet: Fleet) -> list[str]:
     lines = table(("process", "seen", "state", "rev", "follows by", "splits"), rows, 30) if rows else []
     modes = {process.receipt.mode for process in fleet.live}
     lines += [f"{mode}: {promise}" for mode, promise in PROMISES.items() if mode in modes]
-    lines += [*held_lines(fleet), *durable_lines(fleet)]
-    return [*lines, _processes(len(fleet.live), len(fleet.silent))]
+    lines += [*held_lines(fleet), *durable_lines(fleet), *unready_lines(fleet)]
+    return [*lines, *crossing_lines(crossings), _processes(len(fleet.live), len(fleet.silent))]
 
 
 def held_lines(fleet: Fleet) -> list[str]:
@@ -138,6 +158,21 @@ def durable_lines(fleet: Fleet) -> list[str]:
         return []
     more = f" and {len(labels) - SAID_AT_MOST} more" if len(labels) > SAID_AT_MOST else ""
     return [f"no last-known-good file can be written by: {', '.join(labels[:SAID_AT_MOST])}{more}"]
+
+
+def unready_lines(fleet: Fleet) -> list[str]:
+    """Name the versions that are being prepared or cannot be, with where: `graysplit switch` refuses them."""
+    found: dict[str, list[str]] = {}
+    for process in fleet.live:
+        for split, declared in process.declared.items():
+            for version, why in declared.warm.items():
+                if why:
+                    found.setdefault(f"{split}/{version}", []).append(f"{process.label} ({why})")
+    lines: list[str] = []
+    for field, named in sorted(found.items()):
+        more = f" and {len(named) - SAID_AT_MOST} more" if len(named) > SAID_AT_MOST else ""
+        lines.append(f"{field} is not ready on: {', '.join(named[:SAID_AT_MOST])}{more}")
+    return lines
 
 
 def explain_lines(found: Explained) -> list[str]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from graysplit.cli.crossings import crossing_json
+from graysplit.cli.plans import plan_json
 from graysplit.cli.words import number
+from graysplit.control.rolling import Crossing
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.core.fleet import PROMISES, Fleet
 from graysplit.core.lease import Lease
@@ -16,10 +21,13 @@ def overview_json(view: Overview) -> dict[str, object]:
         "store": view.store,
         "namespace": view.namespace,
         "revision": view.revision,
-        "candidates": [_row(row) for row in view.rows],
+        "candidates": [row_json(row) for row in view.rows],
         "unreadable": dict(view.unread),
         "stops": dict(view.stops),
         "undefined": list(view.undefined),
+        "freezes": [found._asdict() for found in view.freezes],
+        "finished": dict(view.finished),
+        "plans": [plan_json(found) for found in view.plans],
         "lost": dict(view.lost),
         "live": view.live,
         "silent": view.silent,
@@ -42,8 +50,15 @@ def show_json(view: SplitView, namespace: str) -> dict[str, object]:
         "denied": len(definition.denied) if definition else None,
         "when_stale": definition.when_stale if definition else None,
         "max_stale": definition.max_stale if definition else None,
+        "protected": definition.protected if definition else None,
+        "freezes": [found._asdict() for found in view.freezes],
+        "finished_ms": view.finished_ms,
+        "plan": plan_json(view.plan) if view.plan else None,
+        "in_flight": definition.in_flight if definition else None,
+        "by": definition.by if definition else None,
+        "crossings": [crossing_json(found) for found in view.crossings],
         "unreadable": view.unread,
-        "candidates": [_row(row) for row in view.rows],
+        "candidates": [row_json(row) for row in view.rows],
         "redis": dict(view.raw),
         "refused": dict(view.refused),
         "stops": dict(view.stops),
@@ -53,15 +68,18 @@ def show_json(view: SplitView, namespace: str) -> dict[str, object]:
     }
 
 
-def fleet_json(fleet: Fleet) -> dict[str, object]:
+def fleet_json(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> dict[str, object]:
     """Give the processes with all they say."""
     silent = {process.boot for process in fleet.silent}
     return {
         "live": len(fleet.live),
         "silent": len(silent),
+        "crossings": [crossing_json(found) for found in crossings],
         "processes": [
             {
                 "process": process.label,
+                "instance": process.instance or process.host,
+                "zone": process.zone,
                 "boot": process.boot,
                 "state": "silent" if process.boot in silent else "live",
                 "seen_ms_ago": fleet.now_ms - process.seen_ms,
@@ -86,7 +104,8 @@ def entry_json(entry: Entry) -> dict[str, object]:
     return {**entry._asdict(), "before": dict(entry.before), "after": dict(entry.after)}
 
 
-def _row(row: Row) -> dict[str, object]:
+def row_json(row: Row) -> dict[str, object]:
+    """Give a candidate's weights."""
     return {
         "split": row.split,
         "version": row.version,

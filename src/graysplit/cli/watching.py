@@ -1,62 +1,186 @@
-"""Follow a namespace as a process does, and print what happens."""
+"""Follow a namespace as a process does, and print what happens; an outage is said and outlived."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
+import shutil
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
 
-from graysplit.cli.output import fold, is_screen, say, say_json
-from graysplit.cli.render import entry_line, overview_lines
+from graysplit.cli.output import fold, is_screen, say, say_json, tell
+from graysplit.cli.plans import plan_json, plan_words
+from graysplit.cli.render import entry_line
 from graysplit.cli.session import Session
-from graysplit.cli.values import entry_json
+from graysplit.cli.tree import row_words, tree_lines
+from graysplit.cli.values import entry_json, row_json
 from graysplit.cli.words import when
+from graysplit.control.awaiting import SHOWN, Awaited
+from graysplit.control.views import Overview
 from graysplit.core.record import Entry
+from graysplit.errors import StoreUnreachableError, UnknownSplitError
+from graysplit.stores.port import Feed
 
-LOOK_AGAIN_S = 1.0
+LOOK_AGAIN_S: Final = 1.0
+MOMENT_MS: Final = 5_000
 
 
 def follow(session: Session, split: str | None, count: int | None) -> None:
-    """Print changes as they come, until interrupted or `count` have come; on a screen redraw the whole."""
+    """Print changes as they come, until interrupted or `count` have come; on a screen redraw the whole.
+
+    Raises what the first look raises; once there was contact, an outage is waited through.
+    """
     gc.enable()  # this run may be long
-    feed = session.control.store.follow()
-    try:
-        position = feed.load("", whole=True).position
-        seen = 0
-        _begin(session)
-        while count is None or seen < count:
+    watch = _Watch(session, split, count)
+    while not watch.enough:
+        feed = watch.connect()
+        try:
+            watch.read(feed)
+        except StoreUnreachableError as lost:
+            watch.lose(lost)
+        finally:
+            feed.close()
+
+
+class _State(NamedTuple):
+    """Something that stands, as far as it does not change by the clock alone; and how it is told."""
+
+    mark: object
+    line: str
+    told: Mapping[str, object]
+
+
+class _Watch:
+    """What has been told so far, over all connections."""
+
+    def __init__(self, session: Session, split: str | None, count: int | None) -> None:
+        self._session = session
+        self._split = split
+        self._left = count
+        self._position = ""
+        self._states: dict[str, _State] = {}
+        self._lines: list[str] = []  # as last drawn
+        self._met = False  # whether there has been contact yet
+        self._lost = ""
+        self._draws = is_screen() and not session.json
+
+    @property
+    def enough(self) -> bool:
+        """Say whether as many changes have come as were asked for."""
+        return self._left is not None and self._left <= 0
+
+    def connect(self) -> Feed:
+        """Open a connection; after the first, for as long as it takes."""
+        while True:
+            try:
+                return self._session.control.store.follow()
+            except StoreUnreachableError as lost:
+                if not self._met:
+                    raise
+                self.lose(lost)
+
+    def lose(self, lost: StoreUnreachableError) -> None:
+        """Say that there is no contact, once, and let a moment pass."""
+        if not self._met:
+            raise lost
+        if not self._lost:
+            self._lost = lost.reason
+            if self._draws:
+                self._paint([f"no contact ({lost.reason}); this is what stood before:", *self._lines])
+            else:
+                tell(f"no contact, watching on: {lost.reason}")
+        threading.Event().wait(LOOK_AGAIN_S)
+
+    def read(self, feed: Feed) -> None:
+        """Print what comes over one connection."""
+        if not self._position:
+            self._position = feed.load("", whole=True).position
+            self._look(first=True)
+        while not self.enough:
             feed.wait(LOOK_AGAIN_S)
-            load = feed.load(position, whole=True)
-            position = load.position
-            fresh = [entry for entry in load.entries if split is None or _concerns(entry, split)]
-            fresh = fresh[: None if count is None else count - seen]
-            seen += len(fresh)
-            _print(session, fresh)
-    finally:
-        feed.close()
+            load = feed.load(self._position, whole=True)
+            self._position, self._met = load.position, True
+            if self._lost and not self._draws:
+                tell("contact again")
+            self._lost = ""
+            self._tell([entry for entry in load.entries if self._split is None or _concerns(entry, self._split)])
+            if not self.enough:
+                self._look(first=False)
+
+    def _tell(self, entries: list[Entry]) -> None:
+        entries = entries[: self._left]
+        self._left = None if self._left is None else self._left - len(entries)
+        if self._session.json:
+            for entry in entries:
+                say_json({"event": "change", **entry_json(entry)})
+        elif not self._draws:
+            say(*(f"{when(entry.at_ms)}  {entry_line(entry)}" for entry in entries))
+
+    def _look(self, *, first: bool) -> None:
+        """Draw what stands now; without a screen tell what of it has changed, at first only the plans."""
+        view = self._session.control.overview()
+        if first and self._split is not None:
+            _check_known(view, self._split)
+        if self._draws:
+            self._lines = tree_lines(view, self._split)
+            self._paint(self._lines)
+            return
+        states = dict(_states(view, self._split))
+        for name, state in states.items():
+            before = self._states.get(name)
+            if (before is None and name.endswith(": plan")) or (before is not None and before.mark != state.mark):
+                self._tell_state(view.now_ms, state)
+        self._states = states
+
+    def _tell_state(self, now_ms: int, state: _State) -> None:
+        if self._session.json:
+            say_json({**state.told, "at_ms": now_ms})
+        else:
+            say(f"{when(now_ms)}  {state.line}")
+
+    def _paint(self, lines: list[str]) -> None:
+        """Draw from the top of the screen, leaving nothing of the last time, and no more than it holds."""
+        folded = [part for line in lines for part in fold(line)]
+        height = max(2, shutil.get_terminal_size().lines - 1)
+        if len(folded) > height:
+            folded = [*folded[: height - 1], f"... and {len(folded) - height + 1} lines more: graysplit list"]
+        text = "\x1b[H" + "".join(f"{line}\x1b[K\n" for line in folded) + "\x1b[J"
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError:  # a terminal that knows ASCII only
+            sys.stdout.write(text.encode("ascii", "backslashreplace").decode())
+        sys.stdout.flush()
 
 
-def _begin(session: Session) -> None:
-    if is_screen() and not session.json:
-        _redraw(session)
+def _states(view: Overview, split: str | None) -> Iterator[tuple[str, _State]]:
+    """Give what stands, by a name of its own."""
+    for plan in view.plans:
+        if split in {None, plan.split} and not _in_between(plan):
+            gates = tuple((gate.name, gate.open) for gate in plan.gates)
+            mark = (plan.name, plan.step, plan.steps, plan.state, gates, plan.driven, plan.paused)
+            words = plan_words(plan) if plan.driven else f"{plan_words(plan)}; no driver: run graysplit drive"
+            yield f"{plan.split}: plan", _State(mark, f"{plan.split}: plan: {words}", _event("plan", plan_json(plan)))
+    for row in view.rows:
+        if split in {None, row.split}:
+            line = f"{row.field}: {row_words(row)}"
+            yield row.field, _State((row.asked, row.effective, row.actual), line, _event("weights", row_json(row)))
 
 
-def _print(session: Session, entries: Iterable[Entry]) -> None:
-    if session.json:
-        for entry in entries:
-            say_json(entry_json(entry))
-    elif is_screen():
-        _redraw(session)
-    else:
-        say(*(f"{when(entry.at_ms)}  {entry_line(entry)}" for entry in entries))
+def _in_between(plan: Awaited) -> bool:
+    """Say whether a step is shown by all and its driver has not counted it yet: no news for a moment."""
+    uncounted = any(gate.name == SHOWN and not gate.open and not gate.why for gate in plan.gates)
+    return uncounted and plan.tick_age_ms < MOMENT_MS
 
 
-def _redraw(session: Session) -> None:
-    """Draw the overview from the top of the screen, leaving nothing of the last one."""
-    import sys
+def _event(name: str, said: Mapping[str, object]) -> Mapping[str, object]:
+    return {"event": name, **said}
 
-    lines = [folded for line in overview_lines(session.control.overview()) for folded in fold(line)]
-    sys.stdout.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
-    sys.stdout.flush()
+
+def _check_known(view: Overview, split: str) -> None:
+    names = {row.split for row in view.rows} | view.unread.keys() | {*view.undefined}
+    if split not in names:
+        raise UnknownSplitError(split, names)
 
 
 def _concerns(entry: Entry, split: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from graysplit.core.changes import create
 from graysplit.core.fleet import Declared, Fleet, declarations
@@ -10,10 +11,12 @@ from graysplit.core.snapshot import Change, Snapshot
 from graysplit.errors import RefusedError, UnknownSplitError
 
 
-def create_declared(snapshot: Snapshot, fleet: Fleet, split: str) -> Change:
+def create_declared(
+    snapshot: Snapshot, fleet: Fleet, split: str, *, by: Literal["unit", "instance"] | None = None
+) -> Change:
     """Give the change that creates a split with all versions that live processes declare for it.
 
-    Refused where they differ on the baseline; `UnknownSplitError` where none declares it.
+    Refused where they differ on the baseline, or on who crosses over; `UnknownSplitError` where none declares it.
     """
     declared = declarations(fleet.live, split)
     if not declared:
@@ -27,7 +30,26 @@ def create_declared(snapshot: Snapshot, fleet: Fleet, split: str) -> Change:
         )
     versions = {version: None for label in sorted(declared) for version in declared[label].versions}
     baseline = baselines.pop()
-    return create(snapshot, split, [baseline, *(version for version in versions if version != baseline)])
+    ordered = [baseline, *(version for version in versions if version != baseline)]
+    return create(snapshot, split, ordered, by=by or declared_by(fleet, split))
+
+
+def declared_by(fleet: Fleet, split: str) -> Literal["unit", "instance"]:
+    """Say whether hosts cross over or units, as live processes declare it; units where none does.
+
+    Refused where they differ.
+    """
+    said = {label: found.by for label, found in declarations(fleet.live, split).items()}
+    rolling = sorted(label for label, by in said.items() if by == "instance")
+    if not rolling:
+        return "unit"
+    if len(rolling) < len(said):
+        others = sorted(said.keys() - rolling)
+        raise RefusedError(
+            f"live processes differ on who crosses over in '{split}': the instance on {', '.join(rolling)}, the unit "
+            f"on {', '.join(others)}. Deploy one of them everywhere, or say which: graysplit create {split} --by unit"
+        )
+    return "instance"
 
 
 def told_apart(declared: Mapping[str, Declared]) -> str:

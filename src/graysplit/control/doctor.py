@@ -6,12 +6,17 @@ from collections.abc import Iterable, Iterator
 from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from graysplit.control.creating import told_apart
+from graysplit.control.freezing import declaring, freeze_words, standing_freezes, unfreeze_command
 from graysplit.control.reading import Reading
-from graysplit.control.views import empty
+from graysplit.control.rolling import all_crossings, rebalance_command, short_words
+from graysplit.control.views import empty, finished
 from graysplit.core.adoption import unknown_fields
 from graysplit.core.fleet import PROMISES, Fleet, declarations
+from graysplit.core.wave import PREFIX as WAVE
 from graysplit.core.weights import field_of
-from graysplit.stores.port import Advice
+from graysplit.errors import RefusedError
+from graysplit.stores.port import Advice, Told
+from graysplit.stores.tellings import read_telling
 
 SAID_AT_MOST: Final = 20
 
@@ -34,16 +39,51 @@ class Advising(Protocol):
         ...
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """A store that knows how far hooks have been told."""
+
+    def told(self) -> Told:
+        """Read it."""
+        ...
+
+
 def examine(reading: Reading, fleet: Fleet, store: object = None) -> tuple[Finding, ...]:
     """Give all findings, problems first."""
     found = [*_keys(reading), *_values(reading), *_splits(reading), *_baselines(reading, fleet), *_processes(fleet)]
-    found += [*_modes(fleet), *_declarations(reading, fleet)]
+    found += [*_modes(fleet), *_declarations(reading, fleet), *_freezes(reading), *_finished(reading, fleet)]
+    found += _waves(reading, fleet)
     if isinstance(store, Advising):
         found += [
             Finding("problem" if advice.serious else "note", "server", advice.what, advice.command)
             for advice in store.advice()
         ]
+    if isinstance(store, Telling):
+        found += _untold(store)
     return tuple(sorted(found, key=lambda finding: finding.severity != "problem"))
+
+
+def _untold(store: Telling) -> Iterator[Finding]:
+    try:
+        read = store.told()
+    except RefusedError as fault:
+        yield Finding("problem", "fleet:notices", str(fault), "graysplit acl app")
+        return
+    for hook, text in sorted(read.texts.items()):
+        telling = read_telling(text)
+        if telling is None:
+            what = "how far it has been told cannot be read: it begins at the log's end again"
+            yield Finding("note", f"notices {hook}", what, "graysplit history")
+            continue
+        if telling.attempts:
+            what = f"it has refused the next change {telling.attempts} times, and is asked again"
+            yield Finding("note", f"notices {hook}", what, "graysplit history")
+        if telling.dead:
+            what = f"{telling.dead} changes were given up: it took them at no attempt. The last: {telling.last_dead}"
+            yield Finding("note", f"notices {hook}", what, "graysplit history")
+        if telling.missed:
+            what = f"up to {telling.missed} changes were never told to it: gone from the log, or a day old"
+            yield Finding("note", f"notices {hook}", what, "graysplit history")
 
 
 def _keys(reading: Reading) -> Iterator[Finding]:
@@ -56,7 +96,7 @@ def _keys(reading: Reading) -> Iterator[Finding]:
 
 def _values(reading: Reading) -> Iterator[Finding]:
     for (key, field), reason in sorted(reading.held.refused.items()):
-        command = f"graysplit show {field.partition('/')[0]}"
+        command = f"graysplit show {field.removeprefix(WAVE).partition('/')[0]}"
         yield Finding("problem", f"{key} {field}", f"refused, the last good value stands: {reason}", command)
     known = {name: standing.definition.names for name, standing in reading.snapshot.splits.items()}
     for field in unknown_fields(reading.held, {**known, **dict.fromkeys(reading.unread, ())}):
@@ -80,6 +120,41 @@ def _splits(reading: Reading) -> Iterator[Finding]:
         if own in standing.stops:
             what = f"'{definition.baseline}' is the baseline and cannot be stopped: nothing comes of it"
             yield Finding("problem", f"stops {own}", what, f"graysplit unstop {own}")
+
+
+def _freezes(reading: Reading) -> Iterator[Finding]:
+    for found in standing_freezes(reading):
+        severity: Literal["problem", "note"] = "note" if found.at_ms else "problem"  # written by hand, or garbage
+        yield Finding(severity, "meta freezes", freeze_words(found), unfreeze_command(found.pattern))
+
+
+def _finished(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
+    for split in finished(reading):
+        first, *others = declaring(fleet, split) or ("",)
+        if not first:
+            what = "finished, and no code declares it any more: its record can go"
+            yield Finding("note", f"splits {split}", what, f"graysplit delete {split}")
+            continue
+        more = f" and {len(others)} more" if others else ""
+        what = f"finished, and code still declares both paths: {first}{more}. Take the route from the code"
+        yield Finding("note", f"code {split}", what, f"graysplit delete {split}, once that runs everywhere")
+
+
+def _waves(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
+    for found in all_crossings(reading.snapshot, fleet):
+        if found.short:
+            severity: Literal["problem", "note"] = "note" if found.recorded else "problem"
+            what = f"{len(found.crossed)} of {found.instances} instances have crossed where {short_words(found)}"
+            yield Finding(severity, f"instances {found.field}", what, rebalance_command(found.split))
+        if found.missing:
+            what = f"{len(found.missing)} instances of its wave are not live, and keep their places till then"
+            yield Finding("note", f"instances {found.field}", what, rebalance_command(found.split))
+    for split, standing in sorted(reading.snapshot.splits.items()):
+        said = {declared.by for declared in declarations(fleet.live, split).values()}
+        if said and said != {standing.definition.by}:
+            code = "on whom live processes differ" if len(said) > 1 else f"and in the code the {said.pop()}"
+            what = f"the {standing.definition.by} crosses over by the store's record, {code}"
+            yield Finding("problem", f"code {split}", what, f"graysplit show {split}")
 
 
 def _baselines(reading: Reading, fleet: Fleet) -> Iterator[Finding]:

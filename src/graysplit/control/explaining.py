@@ -15,7 +15,7 @@ class Explained(NamedTuple):
     split: str
     version: str
     reason: str
-    bucket: int | None  # None for what is no unit
+    bucket: int | None  # None for what is no unit, and where instances cross over
     revision: int
     ladder: tuple[Step, ...]
 
@@ -25,5 +25,6 @@ def explain(standing: Standing, unit: object, revision: int) -> Explained:
     encoded = encode_unit(unit)
     case = Case(standing, encoded, {}, None)
     decision = decide(case, revision=revision)
-    bucket = None if encoded is None else bucket_of(encoded, standing.definition.seed)
+    by_unit = standing.definition.by == "unit"
+    bucket = bucket_of(encoded, standing.definition.seed) if encoded is not None and by_unit else None
     return Explained(standing.split, decision.version, decision.reason, bucket, revision, climb(case))

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from graysplit.control.freezing import check_thawed, expect_freezes, unmarked
+from graysplit.control.planning import Start, ended
 from graysplit.control.reading import Reading
 from graysplit.control.result import Result
+from graysplit.control.rolling import crossing_over
 from graysplit.core.adoption import MAX_DEFINITION
 from graysplit.core.changes import Effects, effects, lets_in
 from graysplit.core.definition import Definition
+from graysplit.core.freeze import FREEZES, THAWED
 from graysplit.core.lease import PREFIX
-from graysplit.core.snapshot import EVERYTHING, SAME, Change, apply
-from graysplit.core.weights import FULL, Weight, field_of, format_weight
+from graysplit.core.snapshot import EVERYTHING, SAME, Change, Snapshot, apply
+from graysplit.core.weights import FULL, Weight, field_of, format_weight, split_of
 from graysplit.errors import RefusedError
 from graysplit.stores.port import Expect, KeyName, Submission, Write, Written
 
@@ -32,6 +36,14 @@ class Proposal(NamedTuple):
     created: tuple[str, ...] = ()
     cleared: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple's default, never changed
     ask: str | None = None  # what a person types the name for
+    guarded: tuple[str, ...] = ()  # protected splits that rise: it needs a reason
+    notes: tuple[str, ...] = ()  # what is worth saying beside it
+    ends: tuple[str, ...] = ()  # splits whose plan is over with it
+
+    @property
+    def told(self) -> object:
+        """Give what a person has been shown, to be compared with what is about to be written; not the time of it."""
+        return self.expect, [write for write in self.writes if write.field != THAWED]
 
     def submission(self, actor: str, why: str) -> Submission:
         """Give what the store is handed."""
@@ -47,6 +59,15 @@ class Proposal(NamedTuple):
             self.read_at_ms,
             self.raises,
             tuple(change.releases),
+            ends=self.ends,
+        )
+
+    def beginning(self, start: Start) -> Proposal:
+        """Give it with what is noted of a plan beside it."""
+        return self._replace(
+            expect=(*self.expect, *(e for e in start.expect if e not in self.expect)),
+            writes=(*self.writes, *start.writes),
+            notes=(*self.notes, *start.notes),
         )
 
     def result(self, written: Written | None = None) -> Result:
@@ -65,6 +86,7 @@ class Proposal(NamedTuple):
             needless=self.effects.needless,
             expected={field: format_weight(after) for field, (_, after) in self.effects.weights.items()},
             dry_run=written is None,
+            notes=self.notes,
         )
 
 
@@ -72,8 +94,11 @@ def propose(reading: Reading, change: Change, id_: str, *, target: str | None = 
     """Turn a change into a proposal that rests on every field the change was made from."""
     after = apply(reading.snapshot, change)
     done = effects(reading.snapshot, after)
-    standing = reading.snapshot.splits.get(change.split)
-    raises = bool(done.risen) or bool(standing and lets_in(standing, change))
+    across = crossing_over(reading, after, change.marks)
+    raised = _raised(reading.snapshot, change, done) | frozenset(map(split_of, across))
+    check_thawed(reading.text("meta", FREEZES), raised, reading.load.now_ms)
+    change = change._replace(marks={**change.marks, **dict.fromkeys(unmarked(reading, change, done.risen))})
+    guarded = tuple(split for split in sorted(raised) if _protected(split, reading.snapshot, after))
     named = {**dict.fromkeys(change.weights), **done.weights}
     moves = {field: pair for field in named if (pair := _pair(reading, change, done, field)) is not None}
     return Proposal(
@@ -81,14 +106,28 @@ def propose(reading: Reading, change: Change, id_: str, *, target: str | None = 
         target=target or change.split,
         change=change,
         effects=done,
-        expect=tuple(_expect(reading, change)),
+        expect=(*_expect(reading, change), *([expect_freezes(reading)] if raised else [])),
         writes=(*_writes(change, id_), *_lease_writes(reading, change)),
         read_at_ms=reading.load.now_ms,
-        raises=raises,
+        raises=bool(raised),
         moves=moves,
         cleared={field: reading.snapshot.stops[field] for field in change.stops if field in reading.snapshot.stops},
-        ask=_ask(change, done),
+        ask=_ask(reading.snapshot, change, {**_reached(after, across), **_reached(after, done.risen)}, done, guarded),
+        guarded=guarded,
+        ends=tuple(ended(reading, change)),
     )
+
+
+def _raised(snapshot: Snapshot, change: Change, done: Effects) -> frozenset[str]:
+    """Name the splits in which a change lets anybody in who was kept out."""
+    standing = snapshot.splits.get(change.split)
+    by_pins = {change.split} if standing is not None and lets_in(standing, change) else set[str]()
+    return frozenset(map(split_of, done.risen)) | by_pins
+
+
+def _protected(split: str, *snapshots: Snapshot) -> bool:
+    standings = (snapshot.splits.get(split) for snapshot in snapshots)
+    return any(standing is not None and standing.definition.protected for standing in standings)
 
 
 def _pair(reading: Reading, change: Change, done: Effects, field: str) -> tuple[str | None, str | None] | None:
@@ -118,15 +157,30 @@ def _lease_writes(reading: Reading, change: Change) -> Iterator[Write]:
         yield Write("meta", PREFIX + field, None if lease is None else str(lease))
 
 
-def _ask(change: Change, done: Effects) -> str | None:
+def _reached(after: Snapshot, fields: Iterable[str]) -> dict[str, Weight]:
+    """Give the weights in force that let somebody in."""
+    found = ((field, after.splits.get(split_of(field))) for field in fields)
+    return {field: standing.effective(field.partition("/")[2]) for field, standing in found if standing is not None}
+
+
+def _ask(
+    snapshot: Snapshot, change: Change, reached: dict[str, Weight], done: Effects, guarded: tuple[str, ...]
+) -> str | None:
     if change.cause == "delete":
         return f"this deletes the record of '{change.split}'"
-    full = [field for field in done.risen if done.weights[field][1] == FULL]
+    if change.cause == "unfreeze":
+        return f"this lets everything rise again that only '{change.split}' froze"
+    written = change.definition
+    if _protected(change.split, snapshot) and isinstance(written, Definition) and not written.protected:
+        return f"this takes the protection from '{change.split}'"
+    full = [field for field, weight in reached.items() if weight == FULL]
     if full:
         return f"this sends everybody to {', '.join(full)}"
-    if done.risen and change.cause in {"undo", "unstop"}:
-        return f"this raises {', '.join(_rise(field, done.weights[field]) for field in done.risen)}"
-    return None
+    rises = ", ".join(_rise(field, done.weights[field]) for field in done.risen)
+    if guarded:
+        more = f"who crosses to {', '.join(reached)}" if reached else "what pins let in"
+        return f"this raises {rises or more}, and {', '.join(guarded)} is protected"
+    return f"this raises {rises}" if rises and change.cause in {"undo", "unstop"} else None
 
 
 def _rise(field: str, pair: tuple[Weight, Weight]) -> str:
@@ -134,9 +188,10 @@ def _rise(field: str, pair: tuple[Weight, Weight]) -> str:
 
 
 def _expect(reading: Reading, change: Change) -> Iterator[Expect]:
-    if change.split != EVERYTHING:
+    if change.split != EVERYTHING and FREEZES not in change.marks:
         yield from _seen(reading, "splits", [change.split])
-    if not change.weights and not change.stops:
+    yield from _seen(reading, "meta", change.marks)
+    if not change.weights and not change.stops and change.cause != "finish":
         return
     yield from _seen(reading, "weights", _weights_under(reading, change))
     yield from _seen(reading, "stops", _stops_over(reading, change))
@@ -170,6 +225,8 @@ def _writes(change: Change, id_: str) -> Iterator[Write]:
         yield Write("weights", field, None if weight is None else format_weight(weight))
     for field, stop in change.stops.items():
         yield Write("stops", field, stop)
+    for field, mark in change.marks.items():
+        yield Write("meta", field, mark)
     if change.definition is not SAME:
         yield Write("splits", change.split, _definition_text(change.split, change.definition, id_))
 

@@ -24,7 +24,7 @@ class Reading(NamedTuple):
     unread: Mapping[str, str]  # by split: why its definition cannot be read
 
     def key(self, name: KeyName) -> Key:
-        """Give one of the four hashes."""
+        """Give one of the hashes."""
         keys: dict[str, Key] = self.load._asdict()
         return keys[name]
 
@@ -41,6 +41,10 @@ class Reading(NamedTuple):
         """Give a field's text for people; what is no UTF-8 is escaped."""
         raw = self.raw(name, field)
         return None if raw is None else text(raw)
+
+    def texts(self, name: KeyName) -> Iterator[str]:
+        """Name all fields of a key."""
+        return (exact(raw) for raw in self.key(name).fields if raw != SENTINEL)
 
     def fields(self, name: KeyName, split: str) -> Iterator[str]:
         """Name the fields of weights or stops that belong to a split, its own name among them."""

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.control.result import Receipts
-from graysplit.core.fleet import Confirmation, Process, confirmation
+from graysplit.core.fleet import Confirmation, Fleet, Process, confirmation
+from graysplit.core.spans import format_span
+from graysplit.core.weights import split_of
 from graysplit.stores.port import Store
 
 POLL_S = 0.03
@@ -35,7 +37,7 @@ def wait_for(  # noqa: PLR0913 - what to look for, and how long
         found = confirmation(fleet, change, revision, expected)
         if not found.lagging or clock.monotonic() >= deadline:
             waited = _taken_ms(found, fleet.now_ms, written_ms) / 1000 if written_ms else clock.monotonic() - began
-            return _receipts(found, expected, waited)
+            return _receipts(found, expected, waited)._replace(gone=_gone(fleet, expected))
         threading.Event().wait(max(0.0, min(POLL_S, deadline - clock.monotonic())))
 
 
@@ -48,6 +50,13 @@ def _receipts(found: Confirmation, expected: Mapping[str, str], seconds: float) 
         running=found.running,
         seconds=round(seconds, 3),
     )
+
+
+def _gone(fleet: Fleet, expected: Mapping[str, str]) -> tuple[str, ...]:
+    """Name who declared the splits and is heard no more, where nobody is left to be asked."""
+    splits = set(map(split_of, expected))
+    declaring = () if fleet.processes else (p for p in fleet.gone if splits & p.declared.keys())
+    return tuple(f"{process.label} ({format_span(fleet.now_ms - process.seen_ms)} ago)" for process in declaring)
 
 
 def _taken_ms(found: Confirmation, now_ms: int, written_ms: int) -> int:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.codec import dump_definition, parse_definition
+from graysplit.control.freezing import check_thawed
 from graysplit.control.reading import Reading
 from graysplit.control.result import Result
 from graysplit.control.sources import Source, lowest
 from graysplit.control.views import empty
 from graysplit.core.definition import Definition
+from graysplit.core.freeze import FREEZES
 from graysplit.core.lease import PREFIX, parse_lease
 from graysplit.core.record import SENTINEL, Entry
 from graysplit.core.snapshot import EVERYTHING
@@ -66,6 +68,7 @@ class Recovery(NamedTuple):
     raises: bool = False
     begins: tuple[str, ...] = ()
     id: str = ""
+    guarded: tuple[str, ...] = ()  # protected splits that rise: it needs a reason
 
     @property
     def needed(self) -> bool:
@@ -151,7 +154,9 @@ class _Plan:
         one = splits.pop() if len(splits) == 1 and not (self.lost or self.fresh) else EVERYTHING
         moved: Moves = {field: (self._before(field), self._after(field)) for field in self.weights}
         risen = [field for field, (before, after) in moved.items() if rises(before, after)]
-        opened = any(split_of(field) in self.redefined and self._after(field) != 0 for field in self.candidates)
+        opened = {split_of(field) for field in self.candidates if self._after(field) != 0} & self.redefined.keys()
+        raised = {*map(split_of, risen), *opened}
+        check_thawed(self._freezes(), raised, self.reading.load.now_ms)
         writes = (*(Write(side.key, side.field, side.written) for side in sides), *self._meta())
         return Recovery(
             source=(self.file or self.fleet).name,
@@ -162,12 +167,13 @@ class _Plan:
             left=self.left,
             ask=self._ask(moved),
             result=self._result(one, moved),
-            expect=tuple(self._expect(writes)),
+            expect=tuple(self._expect(writes, raises=bool(raised))),
             writes=writes,
             read_at_ms=self.reading.load.now_ms,
-            raises=bool(risen) or opened,
+            raises=bool(raised),
             begins=tuple(field for field in risen if self._begins(field)),
             id=request.id,
+            guarded=tuple(sorted(split for split in raised if self._protected(split))),
         )
 
     # what there is
@@ -333,9 +339,21 @@ class _Plan:
         side = self.weights.get(field)
         return _weight(side.written if side is not None else self.reading.text("weights", field)) or 0
 
-    def _expect(self, writes: Iterable[Write]) -> Iterator[Expect]:
+    def _freezes(self) -> str | None:
+        """Give what stands frozen, where `meta` is lost also by the history."""
+        found = self.reading.text("meta", FREEZES)
+        return self.books.get(f"meta {FREEZES}") if found is None and "meta" in self.lost else found
+
+    def _protected(self, split: str) -> bool:
+        standing = self.reading.snapshot.splits.get(split)
+        found = (standing and standing.definition, self.definitions.get(split))
+        return any(definition is not None and definition.protected for definition in found)
+
+    def _expect(self, writes: Iterable[Write], *, raises: bool) -> Iterator[Expect]:
         """Rest on what is written over, and on the stops and releases that a weight's effect depends on."""
         places: dict[tuple[KeyName, str], None] = {(write.key, write.field): None for write in writes}
+        if raises:
+            places["meta", FREEZES] = None
         for field, side in self.weights.items():
             places |= {("stops", stop): None for stop in (field, side.split, EVERYTHING)}
             places["meta", f"release:{field}"] = None

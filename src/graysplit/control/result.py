@@ -17,6 +17,7 @@ class Receipts(NamedTuple):
     silent: tuple[str, ...]  # not seen for more than six seconds
     running: int  # calls still running on what was lowered
     seconds: float  # from the write to this answer
+    gone: tuple[str, ...] = ()  # where nobody is counted: who declared it within a day, and left without a goodbye
 
     @property
     def complete(self) -> bool:
@@ -25,8 +26,8 @@ class Receipts(NamedTuple):
 
     @property
     def nobody(self) -> bool:
-        """Say whether no process follows the namespace at all."""
-        return self.processes == 0
+        """Say whether no process follows the namespace, and none did of late."""
+        return self.processes == 0 and not self.gone
 
 
 class Result(NamedTuple):
@@ -47,6 +48,7 @@ class Result(NamedTuple):
     expected: Mapping[str, str] = {}  # by field: the weight that receipts will show
     dry_run: bool = False
     copies: Copies | None = None  # how many replicas have it; None where nobody asked, or where there is none
+    notes: tuple[str, ...] = ()  # what is worth saying beside it
 
     @property
     def from_(self) -> str | Mapping[str, str | None] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, get_args
 
+from graysplit.control.freezing import FINISHED, unfreeze_command
 from graysplit.control.reading import Reading
 from graysplit.core.changes import Effects, effects
 from graysplit.core.definition import Definition
@@ -32,6 +33,8 @@ def undo(reading: Reading, split: str, entry: Entry, release: str, *, force: boo
     only with `force`.
     """
     fields = tuple(_fields(entry, split))
+    if entry.cause == "freeze":
+        raise RefusedError(f"the last change of '{split}' is a freeze. End it with: {unfreeze_command(entry.split)}")
     if not fields:
         raise RefusedError(
             f"the last change of '{split}' ({entry.cause}) wrote nothing that could be undone. "
@@ -47,6 +50,7 @@ def undo(reading: Reading, split: str, entry: Entry, release: str, *, force: boo
         weights={field.name: _weight(field.before) for field in fields if field.key == "weights"},
         stops={field.name: field.before for field in fields if field.key == "stops"},
         definition=_definition(split, fields),
+        marks={field.name: field.before for field in fields if field.key == "meta"},
     )
     done = effects(reading.snapshot, apply(reading.snapshot, change))
     if done.started and not force:
@@ -54,15 +58,17 @@ def undo(reading: Reading, split: str, entry: Entry, release: str, *, force: boo
             f"undoing this {entry.cause} would raise {_started(done)} from zero. "
             f"Do it with: graysplit undo {split} --force"
         )
-    writes = tuple(_write(field, release) for field in fields)
+    writes = tuple(_write(field, release) for field in fields if field.key != "meta")
     return change._replace(releases=dict.fromkeys(done.started, release)), writes
 
 
 def _fields(entry: Entry, split: str) -> Iterator[Field]:
-    """Read a split's fields of an entry (of `*`: all); releases and other marks in `meta` are not undone."""
+    """Read a split's fields of an entry (of `*`: all); of the marks in `meta` only that a release is finished."""
     for at in sorted(entry.before.keys() | entry.after.keys()):
         key, _, name = at.partition(" ")
-        if key in get_args(KeyName) and key != "meta" and split in (EVERYTHING, split_of(name)):
+        if key == "meta" and not name.startswith(FINISHED):
+            continue
+        if key in get_args(KeyName) and split in (EVERYTHING, split_of(name.removeprefix(FINISHED))):
             known: KeyName = key  # type: ignore[assignment]
             yield Field(known, name, entry.before.get(at), entry.after.get(at))
 

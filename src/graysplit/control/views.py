@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from graysplit.control.awaiting import Awaited, awaited
+from graysplit.control.freezing import FINISHED, finished_ms, standing_freezes
 from graysplit.control.reading import Reading
+from graysplit.control.rolling import Crossing, crossings
 from graysplit.core.adoption import text
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet, Process
+from graysplit.core.freeze import Freeze
 from graysplit.core.lease import Lease
 from graysplit.core.record import SENTINEL, Entry, is_new
 from graysplit.core.snapshot import Standing
 from graysplit.core.weights import field_of, format_weight
+from graysplit.stores.wire import exact
 
 
 class Row(NamedTuple):
@@ -47,6 +52,9 @@ class Overview(NamedTuple):
     last: Entry | None
     now_ms: int
     lost: Mapping[str, str]
+    freezes: tuple[Freeze, ...] = ()
+    finished: Mapping[str, int] = {}  # by split above zero whose release is over: the server time at which it was
+    plans: tuple[Awaited, ...] = ()  # those that run
 
 
 class SplitView(NamedTuple):
@@ -64,6 +72,10 @@ class SplitView(NamedTuple):
     revision: int
     last: Entry | None
     now_ms: int
+    freezes: tuple[Freeze, ...] = ()  # those that hold it
+    finished_ms: int | None = None  # server time at which its release was finished
+    crossings: tuple[Crossing, ...] = ()  # where instances cross over: how far they have, by candidate
+    plan: Awaited | None = None  # where one runs
 
 
 def overview(store: str, namespace: str, reading: Reading, fleet: Fleet, last: Entry | None) -> Overview:
@@ -84,12 +96,16 @@ def overview(store: str, namespace: str, reading: Reading, fleet: Fleet, last: E
         last,
         reading.load.now_ms,
         {} if empty(reading) else reading.held.lost,
+        standing_freezes(reading),
+        finished(reading),
+        tuple(filter(None, (awaited(reading, fleet, name, in_force(rows, name)) for name in sorted(splits)))),
     )
 
 
 def split_view(reading: Reading, fleet: Fleet, split: str, last: Entry | None) -> SplitView:
     """Lay out one split."""
     standing = reading.snapshot.splits.get(split)
+    rows = tuple(rows_of(reading, fleet, standing)) if standing else ()
     refused = {f"{key} {field}": why for (key, field), why in reading.held.refused.items()}
     raw = {
         f"{key} {field}": reading.shown(key, field) or ""
@@ -100,7 +116,7 @@ def split_view(reading: Reading, fleet: Fleet, split: str, last: Entry | None) -
         split=split,
         definition=standing.definition if standing else None,
         unread=reading.unread.get(split),
-        rows=tuple(rows_of(reading, fleet, standing)) if standing else (),
+        rows=rows,
         raw=raw,
         refused={at: why for at, why in refused.items() if at in raw},
         stops=standing.stops if standing else {},
@@ -109,7 +125,30 @@ def split_view(reading: Reading, fleet: Fleet, split: str, last: Entry | None) -
         revision=reading.snapshot.revision,
         last=last,
         now_ms=reading.load.now_ms,
+        freezes=tuple(found for found in standing_freezes(reading) if found.holds(split)),
+        finished_ms=finished(reading).get(split),
+        crossings=crossings(reading.snapshot, fleet, split),
+        plan=awaited(reading, fleet, split, in_force(rows, split)),
     )
+
+
+def in_force(rows: Iterable[Row], split: str) -> Mapping[str, str]:
+    """Give the weights in force of a split's candidates."""
+    return {row.version: row.effective for row in rows if row.split == split}
+
+
+def finished(reading: Reading) -> Mapping[str, int]:
+    """Give the splits above zero whose release is over, each with the server time at which it was finished."""
+    marks = [exact(raw).removeprefix(FINISHED) for raw in reading.load.meta.fields if raw.startswith(FINISHED.encode())]
+    ended = {split: finished_ms(reading, split) for split in sorted(marks) if _above_zero(reading, split)}
+    return {split: ms for split, ms in ended.items() if ms is not None}
+
+
+def _above_zero(reading: Reading, split: str) -> bool:
+    standing = reading.snapshot.splits.get(split)
+    if standing is None:
+        return False
+    return any(standing.effective(version.name) != 0 for version in standing.definition.candidates)
 
 
 def rows_of(reading: Reading, fleet: Fleet, standing: Standing) -> Iterable[Row]:

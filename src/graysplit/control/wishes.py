@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from graysplit.core.snapshot import EVERYTHING, Snapshot
 from graysplit.core.weights import Weight, check_name, format_weight, parse_weight, split_of, type_weight
-from graysplit.errors import BadWeightError, ConflictError
+from graysplit.errors import BadWeightError, ConflictError, RefusedError
 
 # A revision no receipt reaches: with no effects expected, the change's id alone counts.
 NEVER: Final = 1 << 62
@@ -43,6 +43,12 @@ def wanted_weights(
     return {**typed, name: bare}
 
 
+def planned_version(*records: Mapping[str, object] | None) -> str | None:
+    """Give the version that a plan's record names, the last of them first."""
+    named = (record.get("version") for record in reversed(records) if record is not None)
+    return next((version for version in named if isinstance(version, str)), None)
+
+
 def check_from(snapshot: Snapshot, split: str, wanted: Mapping[str, Weight], from_: float | str | None) -> None:
     """Raise `ConflictError` unless the weights in force are the one that the caller saw."""
     if from_ is None:
@@ -53,6 +59,16 @@ def check_from(snapshot: Snapshot, split: str, wanted: Mapping[str, Weight], fro
         if found != expected:
             at = f"{split}/{version} at"
             raise ConflictError(split, f"{at} {format_weight(expected)}", f"{at} {format_weight(found)}")
+
+
+def check_reason(guarded: Collection[str], why: str) -> None:
+    """Raise `RefusedError` where a protected split would rise without a reason."""
+    if guarded and not why.strip():
+        split = min(guarded)
+        raise RefusedError(
+            f"'{split}' is protected, and this raises it: say why, with --why. Nothing was written. "
+            f"Protection ends with: graysplit unprotect {split}"
+        )
 
 
 def lowered(moves: Mapping[str, tuple[str | None, str | None]], *, whole: bool) -> dict[str, str]:

@@ -13,6 +13,8 @@ from graysplit.core.definition import Definition
 from graysplit.core.lease import PREFIX, Lease, parse_lease
 from graysplit.core.record import SENTINEL, Key, Load
 from graysplit.core.snapshot import Standing, stops_on
+from graysplit.core.wave import PREFIX as WAVE
+from graysplit.core.wave import Wave, parse_wave
 from graysplit.core.weights import FULL, Weight, field_of, parse_weight, rises, split_of
 from graysplit.errors import BadDefinitionError, BadWeightError
 
@@ -38,6 +40,8 @@ class Held(NamedTuple):
     releases: Mapping[str, int] = {}  # by field: server time in ms at which its last release began
     leases: Mapping[str, Lease] = {}  # by field
     lapsed: Mapping[str, Weight] = {}  # by field whose lease is over: the weight that stands instead
+    planned: Mapping[str, str] = {}  # by split whose plan runs: "<run> <version>"
+    waves: Mapping[str, Wave] = {}  # by field: the instances that have crossed, where they do and not units
     revision: int = 0
     seen: Mapping[str, Mapping[bytes, bytes]] = {}  # the raw fields last looked at, good or bad, by key
 
@@ -57,9 +61,11 @@ def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
     weights, refused = _weights(held, load.weights)
     stops = _stops(held, load.stops)
     leases = _leases(held, load.meta)
+    waves, unread = _waves(held, load.meta)
     # A lease that is over stays so while its weight stands; any other weight has voided it.
     over = {field: weight for field, weight in held.lapsed.items() if _stands(leases.get(field), weights.get(field))}
     changed = differing(held.weights, weights) | differing(held.stops, stops) | differing(held.lapsed, over)
+    changed |= {field for field in (*held.waves, *waves) if held.waves.get(field) != waves.get(field)}
     touched = frozenset(map(split_of, changed))
     if "*" in touched:
         touched |= frozenset(held.definitions)
@@ -67,11 +73,13 @@ def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
     adopted = held._replace(
         weights=weights,
         stops=stops,
-        refused={**kept, **refused},
+        refused={**kept, **refused, **unread},
         lost=lost_keys(load),
         releases=_releases(held, load.meta),
         leases=leases,
         lapsed=over,
+        planned=_planned(held, load.meta),
+        waves=waves,
         revision=_number(load.meta.fields.get(b"revision")) or held.revision,
         seen={**held.seen, "weights": load.weights.fields, "stops": load.stops.fields, "meta": load.meta.fields},
     )
@@ -153,7 +161,11 @@ def standing_of(held: Held, split: str, definition: Definition) -> Standing:
             weight = held.lapsed[field] if field in held.lapsed else held.weights.get(field)
             if weight is not None:
                 weights[version.name] = weight
-    return Standing(split, definition, weights, stops_on(split, held.stops))
+    standing = Standing(split, definition, weights, stops_on(split, held.stops))
+    if definition.by == "unit":
+        return standing
+    fields = {version.name: field_of(split, version.name) for version in definition.candidates}
+    return standing._replace(waves={v: held.waves[field] for v, field in fields.items() if field in held.waves})
 
 
 def unknown_fields(held: Held, known: Mapping[str, Collection[str]]) -> list[str]:
@@ -259,6 +271,35 @@ def _leases(held: Held, meta: Key) -> Mapping[str, Lease]:
     texts = {text(name): text(raw) for name, raw in meta.fields.items() if name.startswith(PREFIX.encode())}
     found = {name.removeprefix(PREFIX): parse_lease(words) for name, words in texts.items()}
     return {field: lease for field, lease in found.items() if lease is not None}
+
+
+def _planned(held: Held, meta: Key) -> Mapping[str, str]:
+    """Read which plans run; a lost `meta` keeps what is known."""
+    if meta.lost is not None or meta.fields == held.seen.get("meta"):
+        return held.planned
+    prefix = b"plan:"
+    return {text(name.removeprefix(prefix)): text(raw) for name, raw in meta.fields.items() if name.startswith(prefix)}
+
+
+def _waves(held: Held, meta: Key) -> tuple[Mapping[str, Wave], Refused]:
+    """Read the waves; a lost `meta` keeps what is known, and one that is lost alone has sent nobody across."""
+    refused = {at: reason for at, reason in held.refused.items() if at[0] == "meta"}
+    if meta.lost is not None or meta.fields == held.seen.get("meta"):
+        return held.waves, refused
+    before, waves = held.seen.get("meta", _NOTHING), dict[str, Wave]()
+    refused.clear()
+    for name, raw in meta.fields.items():
+        if not name.startswith(WAVE.encode()):
+            continue
+        field = text(name.removeprefix(WAVE.encode()))
+        known = held.waves.get(field)
+        wave = known if known is not None and before.get(name) == raw else parse_wave(text(raw))
+        if wave is None:
+            refused["meta", WAVE + field] = f"'{text(raw[:MAX_WEIGHT])}' is no wave of instances"
+        if (found := wave or known) is not None:
+            waves[field] = found
+    # What did not change is the same object, so that comparing it costs nothing.
+    return (held.waves if waves == held.waves else waves), refused
 
 
 def _stands(lease: Lease | None, weight: Weight | None) -> bool:

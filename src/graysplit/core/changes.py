@@ -7,7 +7,7 @@ would do, so that a dry run, a prompt and the write itself tell the same story.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from graysplit.core.allocation import moved
 from graysplit.core.bucketing import encode_unit
@@ -63,18 +63,29 @@ def effects(before: Snapshot, after: Snapshot) -> Effects:
         old, new = before.splits.get(split), after.splits.get(split)
         if old == new:
             continue
+        asked = 0
         for version in _candidates(old, new):
             was = old.effective(version) if old else 0
             now = new.effective(version) if new else 0
-            difference += abs(share(was) - share(now))
+            asked += abs(share(was) - share(now))
             if was != now:
                 weights[field_of(split, version)] = (was, now)
-        hands += moved(old.runs() if old else (), new.runs() if new else ())
+        difference += asked
+        # Instances cross one by one: no runs of buckets meet.
+        whole = any(found is not None and found.definition.by == "instance" for found in (old, new))
+        hands += asked if whole else moved(old.runs() if old else (), new.runs() if new else ())
     return Effects(weights, hands, difference)
 
 
-def create(
-    snapshot: Snapshot, split: str, versions: Sequence[str], salt: str | None = None, max_stale: int | None = None
+def create(  # noqa: PLR0913 - what a record begins with
+    snapshot: Snapshot,
+    split: str,
+    versions: Sequence[str],
+    salt: str | None = None,
+    max_stale: int | None = None,
+    *,
+    in_flight: Literal["finish"] | None = None,
+    by: Literal["unit", "instance"] = "unit",
 ) -> Change:
     """Define a split, all weights at zero; the first version is the baseline.
 
@@ -84,7 +95,7 @@ def create(
     check_name(split)
     if split in snapshot.splits:
         raise RefusedError(f"split '{split}' exists already. See it with: graysplit show {split}")
-    definition = define(split, versions, salt=salt, max_stale=max_stale)
+    definition = define(split, versions, salt=salt, max_stale=max_stale, in_flight=in_flight, by=by)
     for other in snapshot.splits.values():
         shared = salt is not None and other.definition.salt == salt
         if other.definition.seed == definition.seed and not shared:
@@ -199,22 +210,58 @@ def unpin(snapshot: Snapshot, split: str, unit: str) -> Change:
     return Change("unpin", split, definition=definition._replace(pins=pins, denied=denied))
 
 
+def protect(snapshot: Snapshot, split: str, *, on: bool) -> Change:
+    """Have every raise of a split ask for a reason and the typed name, or no longer."""
+    definition = known(snapshot, split).definition
+    if definition.protected == on:
+        said = "protected already" if on else "not protected"
+        raise RefusedError(f"split '{split}' is {said}. See it with: graysplit show {split}")
+    return Change("protect" if on else "unprotect", split, definition=definition._replace(protected=on))
+
+
 def lets_in(standing: Standing, change: Change) -> bool:
-    """Say whether a change of pins may let a unit reach a candidate that is open now."""
-    if not isinstance(change.definition, Definition) or change.cause == "deny":
+    """Say whether a change of the definition may let a unit reach a candidate that is open now and kept it out."""
+    before, after = standing.definition, change.definition
+    if not isinstance(after, Definition):
         return False
-    return any(standing.effective(version.name) != 0 for version in change.definition.candidates)
+    open_ = {version.name for version in after.candidates if standing.effective(version.name) != 0}
+    if before._replace(**_let_alone(after)) != after:
+        return bool(open_)
+    units = {unit for unit, _ in before.pins.items() ^ after.pins.items()} | {*before.denied} ^ {*after.denied}
+    return any(_reach(after, unit, open_) - _sure(before, unit, open_) for unit in units)
 
 
-def delete(split: str, weights: Mapping[str, Weight], stops: Iterable[str]) -> Change:
-    """Take a split's record away, with its weights and stops; refused while a weight is above zero.
+def _let_alone(after: Definition) -> dict[str, Any]:  # Any: fields of a record
+    """Give the fields of a definition that say nothing of who gets what, and those that are judged unit by unit."""
+    return {name: getattr(after, name) for name in ("pins", "denied", "protected", "plan")}
+
+
+def _reach(definition: Definition, unit: str, open_: set[str]) -> set[str]:
+    """Name the open candidates that a unit may get; by its bucket it may get any."""
+    pinned = definition.pins.get(unit)
+    if unit in definition.denied or pinned == definition.baseline:
+        return set()
+    return {pinned} if pinned in open_ else open_
+
+
+def _sure(definition: Definition, unit: str, open_: set[str]) -> set[str]:
+    """Name the open candidate that a unit gets for certain."""
+    pinned = definition.pins.get(unit)
+    return {pinned} if pinned in open_ and unit not in definition.denied else set()
+
+
+def delete(split: str, weights: Mapping[str, Weight], stops: Iterable[str], *, finished: bool = False) -> Change:
+    """Take a split's record away, with its weights and stops; above zero only where its release is finished.
 
     Given are the fields that stand for the split, so that one with an unreadable definition can go too.
     """
     above = sorted(field for field, weight in weights.items() if weight != 0)
-    if above:
+    if above and not finished:
         shown = ", ".join(f"{field} at {format_weight(weights[field])}" for field in above)
-        raise RefusedError(f"split '{split}' is not at zero ({shown}). Go back first with: graysplit rollback {split}")
+        raise RefusedError(
+            f"split '{split}' is not at zero ({shown}). Go back first with: graysplit rollback {split}; "
+            f"or, where the release is over: graysplit finish {split}"
+        )
     return Change("delete", split, dict.fromkeys(weights), dict.fromkeys(stops), definition=None)
 
 

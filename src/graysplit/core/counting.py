@@ -5,7 +5,9 @@ Eight threads bumping one of them lose nothing, where `d[k] = d.get(k, 0) + 1` l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count
+from typing import NamedTuple
 
 
 class Meter:
@@ -28,6 +30,18 @@ class Meter:
         """Begin at zero again: a forked child does not count its parent's calls."""
         counted = self.read()
         self._reads += counted
+
+
+class Measure(NamedTuple):
+    """What one process has counted and does of one version of a split; never a unit."""
+
+    split: str
+    version: str
+    evaluations: Mapping[str, int]  # by reason
+    failures: int
+    running: int  # measured calls of a candidate that have begun and not ended
+    asked: int | None  # the weight by the store, in thousandths of a percent; None for the baseline
+    actual: int | None  # the weight as compiled here, after stops, leases, refusals and break-glass
 
 
 class Counts:
@@ -57,6 +71,11 @@ class Counts:
     def running(self, index: int) -> int:
         """Give the measured calls of a candidate that have begun and not ended, as near as two readings can tell."""
         return max(0, self.entered[index].read() - self.finished[index].read())
+
+    def evaluations(self, index: int) -> dict[str, int]:
+        """Give how often a version was chosen, by reason; what was kept in a request counts as its bucket."""
+        named = {reason: meter.read() for (at, reason), meter in self.others.copy().items() if at == index}
+        return {"bucket": self.started[index].read(), **named}
 
     def forget(self) -> None:
         """Begin at zero again."""

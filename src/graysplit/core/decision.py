@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from graysplit.core.allocation import owner
 from graysplit.core.bucketing import bucket_of
 from graysplit.core.snapshot import Standing
-from graysplit.core.weights import share
+from graysplit.core.weights import format_weight, share
 
 # The reasons that the hash has drawn: counted as exposures. Any other (pinned, forced, absent, ...) is counted apart,
 # and is never evidence for or against a version.
@@ -38,6 +38,7 @@ class Case(NamedTuple):
     present: Collection[str] | None  # the versions registered in this process; None: choose by name only
     off: bool = False  # break-glass
     kept: str | None = None  # the version kept in this request for this unit
+    instance: str | None = None  # where it is asked; None: on the instance that the unit names
 
 
 class Step(NamedTuple):
@@ -61,12 +62,15 @@ def _stopped(case: Case) -> tuple[str, str | None]:
     if open_ones:
         return f"at zero: all but {', '.join(open_ones)}", None
     stops = sorted({stop for v in standing.definition.candidates if (stop := standing.stop_on(v.name))})
+    if _lingers(standing, case.kept):
+        return f"at zero, and {case.kept} may finish", None
     asked = f"stopped by {', '.join(stops)}" if stops else "every weight is zero"
     return asked, standing.definition.baseline if stops else None
 
 
 def _kept(case: Case) -> tuple[str, str | None]:
-    return "the choice kept in this request", case.kept if _reachable(case.standing, case.kept) else None
+    found = _reachable(case.standing, case.kept) or _lingers(case.standing, case.kept)
+    return "the choice kept in this request", case.kept if found else None
 
 
 def _denied(case: Case) -> tuple[str, str | None]:
@@ -88,8 +92,23 @@ def _bucket(case: Case) -> tuple[str, str | None]:
     shares = {v.name: share(standing.effective(v.name)) for v in standing.definition.candidates}
     if not any(shares.values()) or case.unit is None:
         return "no weight above zero", None
+    if standing.definition.by == "instance":
+        return _waved(case)
     bucket = bucket_of(case.unit, standing.definition.seed)
     return f"bucket {bucket} of 100000", owner(standing.runs(), bucket) or standing.definition.baseline
+
+
+def _waved(case: Case) -> tuple[str, str | None]:
+    """Answer by the recorded waves: the same for every unit of an instance."""
+    standing = case.standing
+    instance = _text(case.unit) if case.instance is None else case.instance
+    version = standing.crossed_to(instance)
+    if version is None:
+        return f"the instance {instance} has not crossed", standing.definition.baseline
+    asked = format_weight(standing.effective(version))
+    at = standing.waves[version].at.get(instance)
+    when = "with everybody" if at is None else f"at {format_weight(at)} %"
+    return f"the instance {instance} has crossed to {version} {when}, of {asked} % now", version
 
 
 def _baseline(case: Case) -> tuple[str, str | None]:
@@ -146,6 +165,13 @@ def _landed(case: Case, version: str, reason: str) -> Step | None:
 def _reachable(standing: Standing, version: str | None) -> bool:
     """Law 4: whatever names a version, at weight zero it is not reached."""
     return version is not None and (version == standing.definition.baseline or standing.effective(version) != 0)
+
+
+def _lingers(standing: Standing, kept: str | None) -> bool:
+    """Say whether a choice kept in a request outlives a plain zero: the law's one exception, never across a stop."""
+    definition = standing.definition
+    candidate = kept is not None and kept != definition.baseline
+    return candidate and definition.in_flight == "finish" and standing.stop_on(kept or "") is None
 
 
 def _text(unit: bytes | None) -> str:

@@ -29,6 +29,13 @@ class Within(NamedTuple):
         return {"type": "int", "ge": self.low, "le": self.high, "strict": True}
 
 
+class _Flag:
+    """Says that a yes or no is `true` or `false`, and no number or text that reads like one."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: Callable[[object], _Schema]) -> _Schema:
+        return {"type": "bool", "strict": True}
+
+
 class _Object:
     """Says that a JSON array is no record: pydantic takes one for a NamedTuple otherwise."""
 
@@ -69,6 +76,12 @@ class Definition(NamedTuple):
     # What happens when the store has not been heard for `max_stale` seconds: the last state stands, or the baseline.
     when_stale: Literal["keep", "baseline"] = "keep"
     max_stale: Annotated[int, Within(1, 10**9)] | None = None
+    protected: Annotated[bool, _Flag()] = False  # raising needs a reason and the typed name
+    by: Literal["unit", "instance"] = "unit"  # by instance, hosts cross over in recorded waves, not by their buckets
+    # The plan that ran last, as it was written: `plan.py` reads it, and whoever does not understand it does not drive.
+    plan: Mapping[str, object] | None = None
+    # Choices of requests already open outlive a plain zero (a planned `switch` back), never a stop.
+    in_flight: Literal["finish"] | None = None
 
     @property
     def stale_limit(self) -> int | None:
@@ -87,7 +100,15 @@ class Definition(NamedTuple):
         return tuple(sorted(found, key=lambda version: version.place or 0))
 
 
-def define(split: str, versions: Iterable[str], *, salt: str | None = None, max_stale: int | None = None) -> Definition:
+def define(  # noqa: PLR0913 - what a record begins with
+    split: str,
+    versions: Iterable[str],
+    *,
+    salt: str | None = None,
+    max_stale: int | None = None,
+    in_flight: Literal["finish"] | None = None,
+    by: Literal["unit", "instance"] = "unit",
+) -> Definition:
     """Make a new split's record: the first version is the baseline, the others take places 0, 1, 2, ...
 
     The salt is the split's name unless given, and is stored, so that a rename moves nobody. With `max_stale`
@@ -103,6 +124,8 @@ def define(split: str, versions: Iterable[str], *, salt: str | None = None, max_
         algorithm=ALGORITHM,
         when_stale="keep" if max_stale is None else "baseline",
         max_stale=max_stale,
+        in_flight=in_flight,
+        by=by,
     )
     check_definition(split, definition)
     return definition

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 BEAT_S: Final = 2.0
 LIVE_MS: Final = 6_000
 FORGET_MS: Final = 600_000
+GONE_MS: Final = 86_400_000  # who was heard within a day and said no goodbye: a fleet of nobody is no proof
 
 
 # How a store can be followed, and what that promises; in this order, the best first.
@@ -49,6 +50,18 @@ class Declared(NamedTuple):
     versions: tuple[str, ...]
     kind: str = "split"  # split (a handle) or route
     calls: int = 0  # how often it was asked so far
+    # By version: "" where what prepares it here (`warm`) has succeeded, else why it is not ready. A version that is not
+    # in here needs no preparing.
+    warm: Mapping[str, str] = {}
+    by: Literal["unit", "instance"] = "unit"  # instance: where its unit is graysplit.INSTANCE
+
+    def unready(self, version: str) -> str | None:
+        """Say why this process cannot take over with a version, or None where it can."""
+        stray = [name for name in self.warm if name not in self.versions]
+        if version not in self.versions:
+            return "version_absent"
+        # A mistyped name would leave the version it was meant for without what prepares it, and seemingly ready.
+        return f"prepares '{stray[0]}', which it does not declare" if stray else self.warm.get(version) or None
 
 
 class Process(NamedTuple):
@@ -61,6 +74,8 @@ class Process(NamedTuple):
     declared: Mapping[str, Declared] = {}
     seen_ms: int = 0  # server time of the last heartbeat
     receipt: Receipt = Receipt()
+    instance: str = ""  # the name under which its host crosses over; "" from a library that does not tell
+    zone: str = ""
 
     @property
     def label(self) -> str:
@@ -73,6 +88,7 @@ class Fleet(NamedTuple):
 
     now_ms: int
     processes: tuple[Process, ...] = ()
+    gone: tuple[Process, ...] = ()  # heard within a day, silent for more than ten minutes: not counted any more
 
     @property
     def live(self) -> tuple[Process, ...]:
@@ -83,6 +99,16 @@ class Fleet(NamedTuple):
     def silent(self) -> tuple[Process, ...]:
         """Those not seen for longer: dead, or cut off. They leave the count after ten minutes."""
         return tuple(p for p in self.processes if self.now_ms - p.seen_ms > LIVE_MS)
+
+
+def fleet_of(now_ms: int, found: Iterable[Process]) -> Fleet:
+    """Sort processes by name, and by whether they are still counted."""
+    sorted_ = sorted(found, key=lambda process: (process.host, process.pid))
+    return Fleet(
+        now_ms,
+        tuple(process for process in sorted_ if now_ms - process.seen_ms <= FORGET_MS),
+        tuple(process for process in sorted_ if FORGET_MS < now_ms - process.seen_ms <= GONE_MS),
+    )
 
 
 class Confirmation(NamedTuple):

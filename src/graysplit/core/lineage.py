@@ -9,22 +9,20 @@ ancestor explains it; what lowers is adopted from any source, always.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from graysplit.core.adoption import Held, text
+from graysplit.core.adoption import Held, Parse, judge_definition, text
 from graysplit.core.definition import Definition
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.core.weights import Weight, format_weight, parse_weight, rises, split_of
-from graysplit.errors import BadDefinitionError, BadWeightError
+from graysplit.errors import BadWeightError
 
 # Change ids a process remembers, to find the ancestor that it shares with another log.
 REMEMBERED: Final = 1_000
 
 # In the text of a stop set by graysplit: the server's time. One set by hand has any text, or none.
 _STOPPED_AT: Final = re.compile(r'"at": ?([0-9]{1,15})\b')
-
-Parse = Callable[[str, bytes], "Definition | None"]
 
 
 class Past(NamedTuple):
@@ -34,6 +32,7 @@ class Past(NamedTuple):
     recent: tuple[str, ...] = ()  # the last change ids applied, oldest first
     lineage: str = ""  # the namespace's random id
     explained: frozenset[str] | None = None  # while a fence stands: what newer entries name ("weights checkout/new")
+    read_ms: int = 0  # the server's time of the last reading
 
     @property
     def change(self) -> str:
@@ -89,17 +88,26 @@ def _stopped(held: Held, where: str) -> bool:
 def newer_than_ancestor(past: Past, load: Load) -> Sequence[Entry]:
     """Give the entries that came after the last one both logs share.
 
-    In a store that was sown anew (another lineage) all are newer. Where no ancestor is found the log was cut, or is one
-    of long ago: what has come since the last entry read is newer, and nothing else.
+    Where no ancestor is found the log was cut, is one of long ago, or was sown anew: what has come since the last entry
+    read is newer, and nothing else. Of a log that another lineage kept beside this one nothing is: what was done there
+    was not done to what this process holds.
     """
     known = frozenset(past.recent)
     for number in range(len(load.entries) - 1, -1, -1):
         if load.entries[number].id in known:
             return load.entries[number + 1 :]
-    lineage = text(load.meta.fields.get(b"lineage", b""))
-    if lineage and lineage != past.lineage:
-        return load.entries
+    if _is_anothers(past, load):
+        return ()
     return [entry for entry in load.entries if entry.at_ms > _last_ms(past)]
+
+
+def _is_anothers(past: Past, load: Load) -> bool:
+    """Say whether a log has another lineage, and was begun while this one could still be read."""
+    lineage = text(load.meta.fields.get(b"lineage", b""))
+    if not lineage or not past.lineage or lineage == past.lineage:
+        return False
+    first = next(iter(load.entries), None)
+    return first is None or first.revision != 1 or first.at_ms <= max(past.read_ms, _last_ms(past))
 
 
 def named_by(entries: Iterable[Entry]) -> frozenset[str]:
@@ -186,6 +194,7 @@ def _after(past: Past, load: Load, explained: frozenset[str] | None) -> Past:
         (*past.recent, *(entry.id for entry in load.entries))[-REMEMBERED:],
         text(load.meta.fields.get(b"lineage", b"")) or past.lineage,
         explained,
+        load.now_ms or past.read_ms,
     )
 
 
@@ -229,15 +238,14 @@ def _held_shapes(held: Held, key: Key, explained: frozenset[str], parse: Parse, 
         raw = fields.get(split.encode())
         if raw is None or raw == good or f"splits {split}" in explained:
             continue
-        if _shape(parse, split, raw) != _shape(parse, split, good):
+        found, known = judge_definition(split, raw, parse), judge_definition(split, good, parse)
+        if found.reason is not None or known.reason is not None:
+            continue  # what cannot be read is refused where it is adopted: the last good one stands all the same
+        if _shape(found.definition) != _shape(known.definition):
             back[f"splits {split}"] = "another baseline or other versions"
             fields[split.encode()] = good
     return key._replace(fields=fields)
 
 
-def _shape(parse: Parse, split: str, raw: bytes) -> object:
-    try:
-        definition = parse(split, raw)
-    except BadDefinitionError:
-        return None
+def _shape(definition: Definition | None) -> object:
     return definition and (definition.baseline, definition.versions, definition.seed)

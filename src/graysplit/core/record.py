@@ -60,3 +60,4 @@ class Load(NamedTuple):
     now_ms: int = 0  # server time
     role: str = "master"  # a replica is no source
     booked: Key = Key()  # weights and stops as the history knows them ("weights checkout/new"); for editors only
+    plans: Key = Key()  # each plan's progress and its driver's tick; for editors only

@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 from graysplit.core.allocation import Claim, Run, allocate
 from graysplit.core.definition import Definition
 from graysplit.core.lease import Lease
+from graysplit.core.wave import Wave, crossed
 from graysplit.core.weights import FULL, Weight, field_of, rises, share, split_of, total
 
 EVERYTHING: Final = "*"
@@ -35,6 +36,7 @@ class Standing(NamedTuple):
     definition: Definition
     weights: Mapping[str, Weight] = {}  # by candidate; missing is 0
     stops: Mapping[str, str] = {}  # the fields that touch this split, with their text for people
+    waves: Mapping[str, Wave] = {}  # by candidate: the instances that have crossed, where they do and not units
 
     def asked(self, version: str) -> Weight:
         """Give the weight the store says, whatever stops stand beside it."""
@@ -55,6 +57,11 @@ class Standing(NamedTuple):
             Claim(version.name, version.place or 0, share(self.effective(version.name)))
             for version in self.definition.candidates
         )
+
+    def crossed_to(self, instance: str) -> str | None:
+        """Give the candidate to which an instance has crossed, or None."""
+        found = (v.name for v in self.definition.candidates if v.name in self.waves)
+        return next((name for name in found if crossed(self.waves[name], instance, self.effective(name))), None)
 
     def overfull(self) -> bool:
         """Say whether the weights asked for add up to more than 100 %."""
@@ -80,6 +87,7 @@ class Change(NamedTuple):
     definition: Definition | Same | None = SAME
     releases: Mapping[str, str] = {}  # releases that begin with it, by field
     leases: Mapping[str, Lease] = {}  # leases taken with it, by field; any other on a weight it writes ends
+    marks: Mapping[str, str | None] = {}  # other fields of `meta`: a release is finished, splits are frozen
 
 
 def apply(snapshot: Snapshot, change: Change) -> Snapshot:
@@ -99,6 +107,7 @@ def apply(snapshot: Snapshot, change: Change) -> Snapshot:
             definition,
             _laid_over(before.weights if before else {}, own),
             {},  # laid on below: a stop may cover several splits
+            before.waves if before else {},
         )
     return Snapshot(
         {name: standing._replace(stops=stops_on(name, stops)) for name, standing in splits.items()},

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from graysplit.core.bucketing import HASHES, hash32, threshold
+from graysplit.core.allocation import Run
+from graysplit.core.bucketing import BUCKETS, HASHES, hash32, threshold
 from graysplit.core.counting import Counts
 from graysplit.core.decision import Decision
 from graysplit.core.snapshot import Standing
@@ -60,6 +61,7 @@ class State:
         "ends",
         "f_new",
         "f_old",
+        "here",
         "key",
         "lane_of",
         "lanes",
@@ -107,6 +109,7 @@ class State:
     calls: Sequence[Version | None]  # the registered functions, by index
     lane_of: Sequence[int]  # beside `arms`: where in `lanes` a routed call finds the owner
     lanes: Sequence[Lane]  # of a routed split: the versions by index, then what stands in for absent ones
+    here: str | None  # this instance's name, where instances cross over and not units: who names no unit is meant by it
     limit: int | None  # the seconds without contact after which everybody gets the baseline
     weights: Sequence[Weight]  # in force here, by index; 0 for the baseline, which takes what is left
 
@@ -136,6 +139,7 @@ class Mold(NamedTuple):
     present: frozenset[str] | None = None  # the versions registered here; None: choose by name only
     revision: int = 0
     stale: bool = False
+    instance: str = ""  # the name of this process's host
 
 
 def unpinned(state: State, unit: object) -> Arm | None:
@@ -168,7 +172,11 @@ def compile_state(standing: Standing, mold: Mold) -> State:
     state = _blank(standing.split, names, mold)
     state.seed = standing.definition.seed
     absent = frozenset(names) - mold.present if mold.present is not None else frozenset[str]()
-    _lay_out(state, standing, absent)
+    if standing.definition.by == "instance":
+        state.here = mold.instance or None
+        _lay_out(state, standing, absent, _waved(standing, mold.instance))
+    else:
+        _lay_out(state, standing, absent, standing.runs())
     _pin(state, standing, absent)
     state.limit = standing.definition.stale_limit
     state.weights = (0, *(0 if name in absent else standing.effective(name) for name in names[1:]))
@@ -238,6 +246,7 @@ def _blank(split: str, names: tuple[str, ...], mold: Mold) -> State:
     state.seed = state.threshold = 0
     state.special = state.pinned = state.constant = state.runs = None
     state.asleep = False
+    state.here = None
     state.limit = None
     state.arms = state.ends = state.near = ()
     state.lane_of, state.lanes = _lanes(state)
@@ -260,9 +269,16 @@ def _decision(state: State, index: int, reason: str) -> Decision:
     return Decision(state.split, state.names[index], reason, state.revision, state.stale)
 
 
-def _lay_out(state: State, standing: Standing, absent: frozenset[str]) -> None:
+def _waved(standing: Standing, instance: str) -> tuple[Run, ...]:
+    """Give all buckets to the candidate to which this instance has crossed; nobody is drawn where no weight stands."""
+    version = standing.crossed_to(instance)
+    if version is not None:
+        return (Run(0, BUCKETS, version),)
+    return (Run(0, 0, standing.definition.candidates[0].name),) if standing.runs() else ()
+
+
+def _lay_out(state: State, standing: Standing, absent: frozenset[str], runs: Sequence[Run]) -> None:
     """Set threshold, runs and arms from the buckets in force."""
-    runs = standing.runs()
     if not runs:
         stopped = any(standing.stop_on(version.name) for version in standing.definition.candidates)
         _name_sides(state, BASELINE, 1, "stopped" if stopped and _all_zero(standing) else "baseline")

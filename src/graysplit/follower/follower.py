@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.fleet import BEAT_S, Declared, Receipt
-from graysplit.core.lease import PREFIX, Lease
-from graysplit.core.weights import format_weight, split_of
+from graysplit.core.lease import PREFIX
+from graysplit.core.weights import Weight, field_of, format_weight, split_of
 from graysplit.errors import ConflictError, GraysplitError, StoreUnreachableError
+from graysplit.follower.driver import Driver, Verdicts
 from graysplit.follower.port import Audience, Contact
 from graysplit.stores.port import Expect, Feed, Report, Store, Submission, Write
 
@@ -33,6 +34,11 @@ SOON_S: Final = 2.0  # a partial reading is followed by a full one within this t
 BOOK_WITHIN_S: Final = 0.25  # a raw edit is booked after a random wait, so that one process does it
 ABOUT_S: Final = 30.0  # how often a heartbeat tells again what hardly changes
 BACKOFF_S: Final = (0.05, 0.8)
+# How many processes a fleet sends back to its server in a second. One that is up takes a thousand in its stride; one
+# that refused everybody comes back to all at once, and cold.
+JOINS_PER_S: Final = 1_000
+JOINS_AFTER_REFUSAL_PER_S: Final = 60
+LONGEST_PAUSE_S: Final = 20.0  # +-50 %, whatever the fleet's size
 PATIENT_S: Final = 40.0  # +-25 %: between attempts that only a person can make succeed, so 30 s at least
 WORK_S: Final = 0.0005  # look at definitions for this long, then let others run
 REST_S: Final = 0.0002
@@ -55,7 +61,10 @@ class Follower:
         *,
         file: KnownGood | None = None,
         library: str,
+        instance: str = "",
+        zone: str = "",
         clock: Clock = SYSTEM_CLOCK,
+        verdicts: Verdicts | None = None,
     ) -> None:
         """Take what to follow (None: only break-glass is watched), who keeps what is read, and whom to tell."""
         self.boot = os.urandom(8).hex()
@@ -70,6 +79,9 @@ class Follower:
         self._durable = True
         self._applied = ("", 0)  # the last change of which everything is in force here, and its revision
         self._library = library
+        self._instance = instance
+        self._zone = zone
+        self._driver = Driver(self.boot, keeper, events, clock, verdicts)
         self._stopping = Event()
         self._recent: dict[str, None] = {}
         self._told: dict[str, Declared] = {}
@@ -78,6 +90,7 @@ class Follower:
         self._loaded = False  # whether the present connection has been read from
         self._beat_at = 0.0
         self._book_at: float | None = None
+        self._crowd = 0  # how many processes the store has counted
         self._server_ms: float | None = None  # the server's time at boot time zero
         self._thread: Thread | None = None
 
@@ -100,16 +113,16 @@ class Follower:
                 self._stopping.wait(TURN_S)
                 self._turn()
                 continue
-            self._loaded = patient = False
+            self._loaded = patient = silent = False
             try:
                 self._follow(self._store.follow())
             except StoreUnreachableError as fault:
-                patient = fault.patient
+                patient, silent = fault.patient, fault.silent
                 self._lose(fault.reason)
             except Exception as fault:  # noqa: BLE001 - the thread outlives whatever it meets, and says so
                 self._lose(f"{type(fault).__name__}: {fault}")
             attempt = 0 if self._loaded else attempt + 1
-            self._rest(attempt, patient=patient)
+            self._rest(jittered(PATIENT_S) if patient else pause_s(attempt, self._crowd, silent=silent))
 
     def _follow(self, feed: Feed) -> None:
         """Serve one connection until it breaks or the router closes."""
@@ -120,6 +133,7 @@ class Follower:
             full = clock.monotonic() + jittered(FULL_READ_S)
             self._beat_at = clock.monotonic() + BEAT_S
             self._book_soon()
+            self._driver.connected()
             while not self._stopping.is_set():
                 # While definitions are lined up, the rest between two portions is spent listening: a rollback that
                 # comes behind ten thousand of them is read at once.
@@ -139,6 +153,7 @@ class Follower:
                 elif self.keeper.busy:
                     self._go_on(feed)
                 self._book_if_due(feed)
+                self._driver.turn(feed)
             self._leave(feed)
         finally:
             feed.close()
@@ -188,19 +203,24 @@ class Follower:
         import socket
 
         declared = self._audience.declared()
-        report = Report(self.boot, socket.gethostname(), os.getpid(), self._library, declared, self._receipt(feed.mode))
+        receipt = self._receipt(feed.mode)
+        report = Report(
+            self.boot, socket.gethostname(), os.getpid(), self._library, declared, receipt, self._instance, self._zone
+        )
         # Code may declare more at any time; how often it was asked is told now and then.
         now, names = self._clock.monotonic(), {split: found._replace(calls=0) for split, found in declared.items()}
         about = about or names != self._told or now >= self._tell_again
         self._mute = self._attempt("report", "this process is not counted", lambda: feed.report(report, about=about))
+        self._crowd = feed.counted or self._crowd
         if about:
             self._told, self._tell_again = names, now + ABOUT_S
 
     def _receipt(self, mode: str) -> Receipt:
         keeper = self.keeper
+        planned = (field_of(split, mark.partition(" ")[2]) for split, mark in keeper.held.planned.items())
         return Receipt(
             *self._applied,
-            self._audience.effects(self._recent),
+            self._audience.effects(dict.fromkeys((*self._recent, *planned))),  # a plan waits for those born later, too
             mode,
             tuple(f"{key} {field}: {reason}" for (key, field), reason in keeper.held.refused.items()),
             keeper.in_force(HELD_AT_MOST),
@@ -216,7 +236,9 @@ class Follower:
         held = self.keeper.held
         for field in tuple(held.lapsed):
             stands = held.seen["weights"].get(field.encode())
-            ending = lease_over(field, held.leases[field], None if stands is None else stands.decode())
+            lease = held.seen["meta"].get(f"{PREFIX}{field}".encode(), b"")  # as it was written, maybe by hand
+            then = held.leases[field].then
+            ending = lease_over(field, None if stands is None else stands.decode(), lease.decode(), then)
             said = "the end of a lease stays out of the history"
             self._attempt(f"lease {field}", said, partial(_submit, feed, ending))
 
@@ -252,7 +274,8 @@ class Follower:
 
     def _turn(self) -> None:
         """Look at what changes without the store: break-glass, and the age of what is held."""
-        self._audience.turn(self._clock.monotonic())
+        if self._audience.turn(self._clock.monotonic()):
+            self._beat_at = 0.0
         if self.keeper.held.leases:
             now_ms = None if self._server_ms is None else int(self._server_ms + 1000 * self._clock.boottime())
             if self.keeper.pass_time(now_ms):
@@ -268,14 +291,24 @@ class Follower:
         self._events.warning("contact", f"lost contact with the store: {reason}. The last state stands.")
         self._audience.contact(Contact("lost", 0.0, reason))
 
-    def _rest(self, attempt: int, *, patient: bool) -> None:
-        """Wait before the next attempt: jittered after the cap, so that a fleet never comes back in step."""
-        first, cap = BACKOFF_S
-        soon = min(cap, first * 2 ** min(attempt, 10)) * (0.5 + chance())
-        until = self._clock.monotonic() + (jittered(PATIENT_S) if patient else soon)
+    def _rest(self, seconds: float) -> None:
+        """Wait before the next attempt."""
+        until = self._clock.monotonic() + seconds
         while not self._stopping.is_set() and self._clock.monotonic() < until:
             self._stopping.wait(max(0.0, min(TURN_S, until - self._clock.monotonic())))
             self._turn()
+
+
+def pause_s(attempt: int, crowd: int, *, silent: bool) -> float:
+    """Give the time before an attempt, the first after a loss being 0: the longer, the larger the fleet.
+
+    Jittered after the cap, the first one too, so that a fleet never comes back in step. A server that was silent is
+    asked sooner than one that refused: it may only have been held up, and what it missed is wanted.
+    """
+    first, cap = BACKOFF_S
+    per_s = JOINS_PER_S if silent or not attempt else JOINS_AFTER_REFUSAL_PER_S
+    alone = min(cap, first * (1 << min(attempt, 10)))
+    return max(alone, min(LONGEST_PAUSE_S, crowd / per_s)) * (0.5 + chance())
 
 
 def chance() -> float:
@@ -288,7 +321,7 @@ def jittered(seconds: float) -> float:
     return seconds * (0.75 + chance() / 2)
 
 
-def lease_over(field: str, lease: Lease, stands: str | None) -> Submission:
+def lease_over(field: str, stands: str | None, lease: str, then: Weight) -> Submission:
     """Give the change that ends a lease in the store, on condition that it is still as it was read."""
     name = PREFIX + field
     return Submission(
@@ -297,8 +330,8 @@ def lease_over(field: str, lease: Lease, stands: str | None) -> Submission:
         "lease over",
         "lease",
         "",
-        (Expect("weights", field, stands), Expect("meta", name, str(lease))),
-        (Write("weights", field, format_weight(lease.then)), Write("meta", name, None)),
+        (Expect("weights", field, stands), Expect("meta", name, lease)),
+        (Write("weights", field, format_weight(then)), Write("meta", name, None)),
         read_at_ms=0,
     )
 

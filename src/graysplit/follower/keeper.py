@@ -51,7 +51,7 @@ class Keeper:
         self.back: Mapping[str, str] = {}  # what the store says and is not believed
         self._audience = audience
         self._events = events
-        self._parse = parse
+        self.parse = parse
         self._pending: dict[str, bytes | None] = {}  # definitions that changed and have not been looked at
         self._broken = False  # an adoption broke off: the next looks at everything again
 
@@ -136,7 +136,7 @@ class Keeper:
         if past.explained is None:
             self._hold_back({})
             return load, past, bare(self.held, load)
-        load, back, zeros = fence(self.held, load, past.explained, self._parse)
+        load, back, zeros = fence(self.held, load, past.explained, self.parse)
         self._hold_back(back)
         return load, past if back else past._replace(explained=None), zeros
 
@@ -175,7 +175,7 @@ class Keeper:
                 return
 
     def _look_at(self, names: Iterable[str]) -> None:
-        found = [judge_definition(name, self._pending.pop(name), self._parse) for name in names]
+        found = [judge_definition(name, self._pending.pop(name), self.parse) for name in names]
         if found:
             self.held = adopt_definitions(self.held, found)
 

@@ -16,6 +16,7 @@ from graysplit.clock import Clock
 from graysplit.core.adoption import Held
 from graysplit.core.lease import parse_lease
 from graysplit.core.lineage import Past
+from graysplit.core.wave import format_wave, parse_wave
 from graysplit.core.weights import Weight, format_weight, parse_weight, rises
 
 if TYPE_CHECKING:
@@ -146,11 +147,13 @@ def _encode(held: Held, past: Past, at: float) -> bytes:
         "definitions": {split: raw.decode() for split, raw in held.definitions.items()},
         "releases": dict(held.releases),
         "leases": {field: str(lease) for field, lease in held.leases.items()},
+        "waves": {field: format_wave(wave) for field, wave in held.waves.items()},
         "revision": held.revision,
         "position": past.position,
         "recent": past.recent,
         "lineage": past.lineage,
         "explained": None if past.explained is None else sorted(past.explained),
+        "read_ms": past.read_ms,
     }
     text = json.dumps(body)
     return json.dumps({"schema": SCHEMA, "at": at, "sum": _sum(text), "body": text}).encode()
@@ -167,18 +170,24 @@ def decode(whole: Mapping[str, Any]) -> Known:  # Any: JSON, judged here
     body: dict[str, Any] = json.loads(whole["body"])  # Any: as above
     weights: dict[str, Weight] = {field: parse_weight(text) for field, text in body["weights"].items()}
     leases = {field: parse_lease(text) for field, text in body.get("leases", {}).items()}
+    waves = {field: parse_wave(text) for field, text in body.get("waves", {}).items()}
     held = Held(
         weights=weights,
         stops=body["stops"],
         definitions={split: text.encode() for split, text in body["definitions"].items()},
         releases=body["releases"],
         leases={field: lease for field, lease in leases.items() if lease is not None},
+        waves={field: wave for field, wave in waves.items() if wave is not None},
         revision=body["revision"],
         seen={"weights": {}, "stops": {}, "splits": {}},
     )
     explained = body["explained"]
     past = Past(
-        body["position"], tuple(body["recent"]), body["lineage"], None if explained is None else frozenset(explained)
+        body["position"],
+        tuple(body["recent"]),
+        body["lineage"],
+        None if explained is None else frozenset(explained),
+        body.get("read_ms", 0),
     )
     return Known(held, past, float(whole["at"]))
 

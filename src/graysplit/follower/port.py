@@ -32,8 +32,11 @@ class Audience(Protocol):
         """Say whether a field of weights or stops names a split or candidate of a published state."""
         ...
 
-    def turn(self, now: float) -> None:
-        """Let time pass (monotonic seconds): what has not been heard of becomes stale."""
+    def turn(self, now: float) -> bool:
+        """Let time pass (monotonic seconds): what has not been heard of becomes stale.
+
+        True where what the code declares has changed, so that the fleet should be told at once.
+        """
         ...
 
     def refresh(self) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from graysplit.core.adoption import Held, Parse, standing_of
 from graysplit.core.bucketing import bucket_of, encode_unit
-from graysplit.core.counting import Counts
+from graysplit.core.counting import Counts, Measure
 from graysplit.core.decision import DRAWN, Case, Decision, Step, answer, climb
 from graysplit.core.fleet import Declared, Effect
 from graysplit.core.snapshot import EVERYTHING
@@ -23,12 +23,13 @@ from graysplit.core.weights import FULL, PREVIEW, Weight, field_of, format_weigh
 from graysplit.follower.port import Contact
 from graysplit.router.explanation import Explanation
 from graysplit.router.registry import Declaration, Swap
-from graysplit.scope import MISSING, scope_get
+from graysplit.scope import MISSING, Scope, scope_get
 
 if TYPE_CHECKING:
     from graysplit.core.snapshot import Standing
     from graysplit.events import Events
     from graysplit.follower.glass import BreakGlass
+    from graysplit.router.warming import Warming
 
 # Contact lost for longer than this makes decisions stale: a quick reconnect does not.
 STALE_S: Final = 3.0
@@ -50,7 +51,9 @@ class Mark(NamedTuple):
 
     key: object
     names: tuple[str, ...]
+    # In force; with `in_flight: finish` a plain zero leaves the weight before it, for a stop to take that away.
     weights: Sequence[Weight]
+    finish: bool = False
 
 
 class Board:
@@ -66,7 +69,10 @@ class Board:
         self.phase: Phase = "asleep"
         self.following = Contact()
         self.glass: BreakGlass | None = None
+        self.warming: Warming | None = None  # from the start on, where a store is followed
+        self.notify: Callable[[float], None] | None = None  # the same, where there is somebody to tell
         self.readers: list[Callable[[dict[str, State]], None]] = []  # who reads states by name
+        self.instance = ""  # the name of this process's host, known from the start on
         self._view = View(Held(), {})
         self._parse: Parse = _not_yet
         self._marks: dict[str, Mark] = {}
@@ -112,12 +118,18 @@ class Board:
             self._events.info(f"mode {contact.mode}", f"following the store (mode: {contact.mode})")
         self.following = contact._replace(since=contact.since or before.since)
 
-    def turn(self, now: float) -> None:
-        """Let time pass: states become stale, and those with a limit fall to the baseline; contact ends both."""
+    def turn(self, now: float) -> bool:
+        """Let time pass: states become stale, and those with a limit fall to the baseline; contact ends both.
+
+        Hooks that are due are handed over; True where it has changed which version is ready.
+        """
         before, age = self._age, now - (self.following.since or self._born)
         self._age = age
         if any((before > limit) != (age > limit) for limit in (STALE_S, *self._limits)):
             self.refresh()
+        if self.notify is not None:
+            self.notify(now)
+        return self.warming is not None and self.warming.turn(now)
 
     def knows(self, field: str) -> bool:
         """Say whether a field names everything, a split or a candidate of what is held."""
@@ -138,9 +150,46 @@ class Board:
                 if split in asked:
                     asked[split] += counts.asked()
             return {
-                name: Declared(found.baseline or "", found.names, found.kind, asked[name])
+                name: Declared(
+                    found.baseline or "",
+                    found.names,
+                    found.kind,
+                    asked[name],
+                    {version: hook.reason for version, hook in found.hooks.items()},
+                    found.by,
+                )
                 for name, found in self.declarations.items()
+                if found.places  # what prepares a version declares none
             }
+
+    def measures(self) -> list[Measure]:
+        """Give what has been counted so far of every version of every split that was asked for or declared."""
+        with self._lock:
+            counted = dict.fromkeys(((split, name) for split, names, _ in self._counts.copy() for name in names))
+            return [self._measure(split, name) for split, name in counted]
+
+    def _measure(self, split: str, version: str) -> Measure:
+        evaluations: dict[str, int] = {}
+        failures = running = 0
+        for (name, names, _), counts in self._counts.copy().items():
+            if name != split or version not in names:
+                continue
+            index = names.index(version)
+            for reason, number in counts.evaluations(index).items():
+                evaluations[reason] = evaluations.get(reason, 0) + number
+            failures += counts.failed[index].read()
+            running += counts.running(index) if index else 0
+        state, field = self.state(split), field_of(split, version)
+        candidate = version in state.names[1:]
+        return Measure(
+            split,
+            version,
+            evaluations,
+            failures,
+            running,
+            share(self.held.weights.get(field, 0)) if candidate else None,
+            share(state.weights[state.names.index(version)]) if candidate else None,
+        )
 
     def effects(self, fields: Iterable[str]) -> dict[str, Effect]:
         """Give what candidates' fields do here now, as compiled, and the calls still running on them."""
@@ -257,10 +306,10 @@ class Board:
         """Give the ladder with the rung that answers. Counts nothing, keeps nothing."""
         state = self.state(split)
         scope = scope_get()
-        given = scope.unit if unit is MISSING and scope is not None else unit
-        encoded = encode_unit(given)
+        encoded = encode_unit(_given(state, unit, scope))
         standing = self._standing(split)
-        bucket = bucket_of(encoded, standing.definition.seed) if standing is not None and encoded else None
+        drawn = standing is not None and standing.definition.by == "unit"
+        bucket = bucket_of(encoded, standing.definition.seed) if standing is not None and drawn and encoded else None
         if scope is not None and scope.forced.get(split) in state.names:
             steps: tuple[Step, ...] = (Step("forced", "forced in this context", scope.forced[split]),)
         elif state.constant is not None or standing is None:
@@ -270,6 +319,7 @@ class Board:
             declaration = self.declarations.get(split)
             present = frozenset(declaration.places) if declaration is not None and declaration.places else None
             case = Case(standing, encoded, {}, present, kept=None if kept is None else state.names[kept])
+            case = case._replace(instance=self.instance)
             steps = climb(case)
         version, reason = answer(steps)
         return Explanation(split, version, reason, bucket, self._view.held.revision, steps)
@@ -291,8 +341,7 @@ class Board:
             )
         if state.constant is not None:
             return BASELINE, state.constant
-        given = scope.unit if unit is MISSING and scope is not None else unit
-        encoded = encode_unit(given)
+        encoded = encode_unit(_given(state, unit, scope))
         if encoded is None:
             self._events.warning(f"no unit {state.split}", f"split '{state.split}' was asked without a usable unit")
             return BASELINE, "no_unit"
@@ -312,7 +361,8 @@ class Board:
         declaration = self.declarations.get(split)
         present = frozenset(declaration.places) if declaration is not None and declaration.places else None
         calls = declaration.calls if declaration is not None else {}
-        mold = Mold(self._counts_for(split, names), self._key(standing, names), calls, present, revision)
+        counts, key = self._counts_for(split, names), self._key(standing, names)
+        mold = Mold(counts, key, calls, present, revision, instance=self.instance)
         if present is not None and standing.definition.baseline not in present:
             return constant_state(split, self._own_names(split), "version_absent", mold)
         return compile_state(standing, mold)
@@ -320,10 +370,14 @@ class Board:
     def _key(self, standing: Standing, names: tuple[str, ...]) -> object:
         """Give the key under which requests keep choices: a new one where an old choice must not be found again."""
         weights: tuple[Weight, ...] = (0, *(standing.effective(name) for name in names[1:]))
+        finish = standing.definition.in_flight == "finish"
         mark = self._marks.get(standing.split)
+        if mark is not None and mark.names == names and finish:
+            stopped = (True, *(standing.stop_on(name) is not None for name in names[1:]))
+            weights = _lingering(mark.weights, weights, stopped)
         if mark is None or mark.names != names or _lowers_to_zero(mark.weights, weights):
             mark = Mark(object(), names, weights)
-        self._marks[standing.split] = mark._replace(weights=weights)
+        self._marks[standing.split] = mark._replace(weights=weights, finish=finish)
         return mark.key
 
     def _forget_zeroed(self, held: Held, splits: Iterable[str]) -> None:
@@ -333,6 +387,9 @@ class Board:
             if mark is not None:
                 weigh = partial(_weight_in, held, split, mark.names[BASELINE])
                 weights: tuple[Weight, ...] = (0, *map(weigh, mark.names[1:]))
+                if mark.finish and split in held.definitions:
+                    stopped = (True, *(_is_stopped(held, split, name) for name in mark.names[1:]))
+                    weights = _lingering(mark.weights, weights, stopped)
                 if _lowers_to_zero(mark.weights, weights):
                     self._marks[split] = mark._replace(key=object(), weights=weights)
 
@@ -383,7 +440,7 @@ class Board:
             self._limits.add(state.limit)
             if self._age > state.limit:
                 return self._constant(state.split, "stale")
-        if not self._trusted and _on_trial(state):
+        if not self._trusted and (_on_trial(state) or state.split in self._view.held.planned):
             return self._constant(state.split, "not_ready")
         return aged(state) if self.stale else state
 
@@ -409,14 +466,30 @@ class Board:
                     swap(state)
 
 
+def _given(state: State, unit: object, scope: Scope | None) -> object:
+    """Give the unit that is meant: the one named, else the context's, else this instance where instances cross over."""
+    if unit is MISSING and scope is not None:
+        unit = scope.unit
+    return state.here if unit is MISSING else unit
+
+
 def _weight_in(held: Held, split: str, baseline: str, version: str) -> Weight:
     """Give a candidate's weight in force by what is held, as `standing_of` does, without its definition."""
     field = field_of(split, version)
-    if not held.stops.keys().isdisjoint((field, split, EVERYTHING)):
+    if _is_stopped(held, split, version):
         return 0
     if held.weights.get(split) == 0 or held.weights.get(field_of(split, baseline)) == FULL:
         return 0
     return held.lapsed[field] if field in held.lapsed else held.weights.get(field, 0)
+
+
+def _is_stopped(held: Held, split: str, version: str) -> bool:
+    return not held.stops.keys().isdisjoint((field_of(split, version), split, EVERYTHING))
+
+
+def _lingering(before: Sequence[Weight], after: Sequence[Weight], stopped: Sequence[bool]) -> tuple[Weight, ...]:
+    """Give the weights by which kept choices are judged: a plain zero leaves what was before it, a stop nothing."""
+    return tuple(was if now == 0 and not stop else now for was, now, stop in zip(before, after, stopped, strict=True))
 
 
 def _lowers_to_zero(before: Sequence[Weight], after: Sequence[Weight]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import weakref
 from collections.abc import Callable
 from threading import Lock
@@ -14,11 +15,13 @@ from graysplit.errors import ConfigurationError
 from graysplit.events import Events
 from graysplit.router.board import Board
 from graysplit.router.explanation import Status
+from graysplit.router.jobs import Jobs
 from graysplit.router.settings import Settings
 
 if TYPE_CHECKING:
     from graysplit.clock import Clock
     from graysplit.follower.follower import Follower
+    from graysplit.notices.teller import Notices
     from graysplit.stores.port import Store
 
 GOODBYE_S: Final = 0.5
@@ -31,12 +34,14 @@ class Engine:
         """Begin asleep: nothing is read, opened or started."""
         self.events = Events(clock)
         self.board = Board(self.events, self.wake)
+        self.jobs = Jobs(self.events)
         self.settings = Settings()
         self._clock = clock
         self._store: Store | None = None
         self._follower: Follower | None = None
         self._starting = Lock()
-        self._hooked = False
+        self._notices: Notices | None = None
+        self._hooked_in = 0  # the process in which the hooks were last looked after
 
     @property
     def started(self) -> bool:
@@ -51,6 +56,12 @@ class Engine:
             )
         self._store = store or self._store
         self.settings = settings.over(self.settings)
+
+    def instance(self) -> str:
+        """Give the name of this process's host; the environment is read for it where nothing has started yet."""
+        if not self.board.instance:
+            self.board.instance = self.settings.resolved().instance or ""
+        return self.board.instance
 
     def start(self) -> None:
         """Start, unless that has been done. Never waits for the store; raises `ConfigurationError`."""
@@ -85,6 +96,7 @@ class Engine:
         """Say goodbye and stop following; may be called twice."""
         with self._starting:
             self.board.enter("closed")
+            self.jobs.close()
             if self._follower is not None:
                 self._follower.stop()
             if self._store is not None:
@@ -109,12 +121,22 @@ class Engine:
             reason=contact.reason,
             stale=board.stale,
             boot=follower.boot if follower is not None else None,
+            untold=self._notices.untold() if self._notices is not None else {},
+            dropped=self.events.left_out,
         )
 
     def _start(self) -> None:
+        if "uwsgi" in sys.modules:
+            from graysplit.router.uwsgi import is_master
+
+            if is_master():
+                self.events.info("uwsgi", "inside uWSGI's master: this router starts in each worker instead")
+                return
         from graysplit.router import starting
+        from graysplit.router.warming import Warming
 
         settings = self.settings.resolved()
+        self.board.instance = settings.instance or ""
         self._store = self._store or starting.make_store(settings)
         if self._store is None:
             self.events.warning("configuration", "no store: set GRAYSPLIT_URL. Every answer is the baseline")
@@ -122,29 +144,53 @@ class Engine:
             self._store, settings, self.board, self.events, self._clock, self._follower
         )
         self._hook_life()
+        if self._store is not None:
+            self.board.warming = Warming(self.board.declarations, self.jobs)
+            self.board.warming.turn(self._clock.monotonic())
+            self._notify(
+                starting.make_notices(self._store, settings, self._follower, self.jobs, self.events, self._clock)
+            )
         if self._store is not None or settings.off_file is not None:
             self._follower.start()
 
+    def _notify(self, notices: Notices | None) -> None:
+        """Have the follower's thread look, at each of its turns, whether there is something to tell."""
+        self._notices, follower = notices, self._follower
+        if notices is None or follower is None:
+            self.board.notify = None
+            return
+        turn, keeper = notices.turn, follower.keeper
+        self.board.notify = lambda now: turn(now, keeper.past.position)
+
     def _hook_life(self) -> None:
         """Publish restart states in forked children, and say goodbye at exit; once, without keeping this alive."""
-        if self._hooked:
+        before, self._hooked_in = self._hooked_in, os.getpid()
+        if before == self._hooked_in:
             return
-        self._hooked = True
-        atexit.register(_weakly(self._say_goodbye))
+        goodbye = _weakly(self._say_goodbye)
+        # Its children end by `os._exit`, so that nothing that is registered with `atexit` runs there.
+        if (multiprocessing := sys.modules.get("multiprocessing.util")) is not None:
+            multiprocessing.Finalize(None, goodbye, exitpriority=0)
+        if before:
+            return
+        atexit.register(goodbye)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_weakly(self._after_fork))
 
     def _say_goodbye(self) -> None:
         """Leave the fleet, or every deployment would leave processes that count as silent for ten minutes.
 
-        Decisions stay as they are for whatever else still ends; Redis gone costs half a second at most.
+        Decisions stay as they are for whatever else still ends; Redis gone costs half a second at most, and no job is
+        begun any more.
         """
+        self.jobs.close()
         if self._follower is not None:
             self._follower.stop(GOODBYE_S)
 
     def _after_fork(self) -> None:
         """Only publish: no lock is taken, no thread started. The next decision in this child wakes the router."""
         self._starting = Lock()
+        self.jobs.after_fork()
         if self.board.phase not in ("asleep", "closed"):
             self.board.after_fork()
 

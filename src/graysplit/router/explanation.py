@@ -41,6 +41,8 @@ class Status(NamedTuple):
     reason: str  # why contact is lost, or ""
     stale: bool  # contact lost for more than three seconds
     boot: str | None  # this process's id in the fleet
+    untold: Mapping[str, int] = {}  # hook to how many changes it was not told of, as last read
+    dropped: int = 0  # log lines that were counted instead of printed
 
     @property
     def promise(self) -> str:

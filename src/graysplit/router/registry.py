@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from graysplit.core.state import State, Version
 from graysplit.core.weights import check_name
 from graysplit.errors import RegistrationError
+
+if TYPE_CHECKING:
+    from graysplit.router.warming import Hook
 
 Swap = Callable[[State], None]
 Admit = Callable[[str, Version], None]
@@ -31,17 +34,19 @@ HANDLE = Place("", "Router.split()")
 class Declaration:
     """One split as this process's code declares it. Changed only under the board's lock."""
 
-    __slots__ = ("admit", "baseline", "calls", "kind", "places", "split", "swaps")
+    __slots__ = ("admit", "baseline", "by", "calls", "hooks", "kind", "places", "split", "swaps")
 
     def __init__(self, split: str) -> None:
         """Begin with nothing known; versions may be registered before their baseline."""
         self.split = check_name(split)
         self.baseline: str | None = None
         self.kind = "split"
+        self.by: Literal["unit", "instance"] = "unit"  # instance: where its unit is graysplit.INSTANCE
         self.admit: Admit | None = None  # the route's check of candidates, once its baseline is known
         self.calls: dict[str, Version] = {}  # functions of a routed split, by version
         self.places: dict[str, Place] = {}  # every version declared, by name
         self.swaps: list[Swap] = []
+        self.hooks: dict[str, Hook] = {}  # what prepares a version, by its name
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,9 +60,13 @@ class Declaration:
             other.claim(version, place)
         if self.baseline is not None:
             other.lead(self.baseline, self.kind)
+        if self.by == "instance":
+            other.by = self.by
         other.admit = other.admit or self.admit
         for version, function in self.calls.items():
             other.take(version, function)
+        for version, hook in self.hooks.items():
+            other.prepare(version, hook)
         other.swaps.extend(self.swaps)
 
     def lead(self, baseline: str, kind: str) -> None:
@@ -85,6 +94,16 @@ class Declaration:
             if version != baseline:
                 admit(version, candidate)
         self.take(baseline, function)
+
+    def prepare(self, version: str, hook: Hook) -> None:
+        """Register what prepares a version, which may come later; the same place again replaces it."""
+        known = self.hooks.get(check_name(version))
+        if known is not None and known.place != hook.place:
+            raise RegistrationError(
+                f"version '{version}' of split '{self.split}' is prepared twice: by {known.place} and by {hook.place}. "
+                "Call both from one hook"
+            )
+        self.hooks = {**self.hooks, version: hook}
 
     def claim(self, version: str, place: Place) -> None:
         """Register a version's name; the same place again (a reload) replaces, another is an error."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast, overload
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
@@ -18,6 +19,8 @@ from graysplit.router.settings import Settings
 from graysplit.scope import MISSING, scope_get
 
 if TYPE_CHECKING:
+    from graysplit.core.counting import Measure
+    from graysplit.notices.hooks import Hook
     from graysplit.routes.handle import Split
     from graysplit.routes.types import Routed
     from graysplit.routes.unit import AttributesSpec, UnitSpec
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Version)
+H = TypeVar("H", bound=Callable[[], object])
 V = TypeVar("V", bound=str)
 
 
@@ -34,7 +38,8 @@ class Router:
     """Decides which version a unit gets. Inert until the first decision, `start()` or `wait_ready()`.
 
     A process needs one. Reads the environment when it starts (`GRAYSPLIT_URL`, `_NAMESPACE`, `_OFF`, `_OFF_FILE`,
-    `_CACHE_DIR`, `_BOOTSTRAP`); arguments win. Without a URL every answer is the baseline (`not_configured`).
+    `_CACHE_DIR`, `_BOOTSTRAP`, `_INSTANCE`, `_ZONE`, `_NOTIFY_URL`); arguments win. Without a URL
+    every answer is the baseline (`not_configured`).
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only settings
@@ -46,13 +51,26 @@ class Router:
         off_file: str | None = None,
         cache_dir: str | None = None,
         bootstrap: str | None = None,
+        instance: str | None = None,
+        zone: str | None = None,
+        notify: Hook | Sequence[Hook] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Take what is known already; nothing is read, opened or started."""
         self._table: dict[str, State] = {}
         self._engine = Engine(clock)
         self._engine.board.readers.append(self._read_table)
-        self.configure(url, namespace=namespace, off=off, off_file=off_file, cache_dir=cache_dir, bootstrap=bootstrap)
+        self.configure(
+            url,
+            namespace=namespace,
+            off=off,
+            off_file=off_file,
+            cache_dir=cache_dir,
+            bootstrap=bootstrap,
+            instance=instance,
+            zone=zone,
+            notify=notify,
+        )
 
     # Decisions
 
@@ -139,6 +157,10 @@ class Router:
         del attributes  # no rung asks for them yet: rules do
         return self._engine.board.resolve(state, unit)
 
+    def instance(self) -> str:
+        """Give the name of this host, `GRAYSPLIT_INSTANCE` or its host name: the unit `graysplit.INSTANCE`."""
+        return self._engine.instance()
+
     def _ask(self, split: str, unit: object) -> Decision:
         """Decide off the hot path; law 5: whatever happens here, the caller gets a baseline."""
         board = self._engine.board
@@ -162,9 +184,10 @@ class Router:
         """Declare a function as a split's baseline: what runs today, and whenever in doubt.
 
         `unit` is a parameter's name with an optional attribute path (`"user.id"`), a callable whose parameter names
-        pick from the arguments, `graysplit.attribute(name)`, a tuple of these (the first that is a unit), or absent:
-        the context's. `attributes` is a mapping of such paths, or such a callable. With `fallback`, declared safe to
-        run twice, the baseline runs once when the candidate raises an `Exception`. Other decorators go outside.
+        pick from the arguments, `graysplit.attribute(name)`, `graysplit.INSTANCE` (this host), a tuple of these (the
+        first that is a unit), or absent: the context's. `attributes` is a mapping of such paths, or such a callable.
+        With `fallback`, declared safe to run twice, the baseline runs once when the candidate raises an `Exception`.
+        Other decorators go outside.
         """
         from graysplit.routes.wrap import Wishes
 
@@ -184,35 +207,79 @@ class Router:
 
         return take
 
+    def warm(self, split: str, name: str, *, every: float | None = None) -> Callable[[H], H]:
+        """Register what prepares a version, by name; the function (no arguments) is handed back.
+
+        It runs once in each process that follows a store, beside the follower, and again in forked children; until
+        it has succeeded `graysplit switch` refuses. With `every` it runs again so many seconds after each start, to
+        keep the version warm, so it must only read: a query, a connection, a cache.
+        """
+
+        def take(function: H) -> H:
+            self._prepare(split, name, function, every)
+            return function
+
+        return take
+
     @overload
-    def split(self, name: str, /) -> Split[Literal["old", "new"]]: ...
+    def split(self, name: str, /, *, unit: UnitSpec = None) -> Split[Literal["old", "new"]]: ...
     @overload
-    def split(self, name: str, /, *versions: V) -> Split[V]: ...
-    def split(self, name: str, /, *versions: str) -> Split[Any]:  # Any: the overloads say which
-        """Declare a split without functions and give its handle; the first version is the baseline."""
-        from graysplit.routes.handle import Split
+    def split(self, name: str, /, *versions: V, unit: UnitSpec = None) -> Split[V]: ...
+    def split(self, name: str, /, *versions: str, unit: UnitSpec = None) -> Split[Any]:  # Any: the overloads say which
+        """Declare a split without functions and give its handle; the first version is the baseline.
+
+        `unit` is who is meant where a question names nobody: `graysplit.INSTANCE`, `graysplit.attribute(name)`, a
+        callable without parameters, a tuple of these (the first that is a unit), or absent: the context's.
+        """
+        from graysplit.routes.handle import FindingSplit, Split
+        from graysplit.routes.unit import by_instance, handle_unit
 
         names = versions or ("old", "new")
+        find = handle_unit(unit, name, self.instance) if unit is not None else None
 
         def change(declaration: Declaration) -> None:
             for version in names:
                 declaration.claim(version, HANDLE)
             declaration.lead(names[0], "split")
+            if by_instance(unit):
+                declaration.by = "instance"
 
         board = self._engine.board
         board.declare(name, change)
-        handle: Split[Any] = Split(name, names, board.present(name), self)  # Any: as above
+        prepare = partial(self._prepare, name)
+        handle: Split[Any] = Split(name, names, board.present(name), self, prepare)  # Any: as above
+        if find is not None:
+            handle = FindingSplit(name, names, board.present(name), self, prepare, find)
         board.swap_in(name, handle.swap)
         return handle
 
     def _route(self, function: Version, wishes: Wishes) -> Version:
+        from graysplit.routes.unit import by_instance
         from graysplit.routes.wrap import route
 
+        def change(declaration: Declaration) -> None:
+            declaration.lead_route(wishes.baseline, function, made.admit)
+            if by_instance(wishes.unit):
+                declaration.by = "instance"
+
         board, split = self._engine.board, wishes.split
-        made = route(function, wishes, board.present(split), self, lambda name, it: self._register(split, name, it))
-        board.declare(split, lambda declaration: declaration.lead_route(wishes.baseline, function, made.admit))
+        made = route(
+            function,
+            wishes,
+            board.present(split),
+            self,
+            lambda name, it: self._register(split, name, it),
+            partial(self._prepare, split),
+        )
+        board.declare(split, change)
         board.swap_in(split, made.swap)
         return made.function
+
+    def _prepare(self, split: str, name: str, function: Callable[[], object], every_s: float | None) -> None:
+        from graysplit.router.warming import make_hook
+
+        hook = make_hook(split, name, function, every_s)
+        self._engine.board.declare(split, lambda declaration: declaration.prepare(name, hook))
 
     def _register(self, split: str, name: str, function: Version) -> None:
         self._engine.board.declare(split, lambda declaration: declaration.take(name, function))
@@ -228,11 +295,16 @@ class Router:
         off_file: str | None = None,
         cache_dir: str | None = None,
         bootstrap: str | None = None,
+        instance: str | None = None,
+        zone: str | None = None,
+        notify: Hook | Sequence[Hook] | None = None,
     ) -> None:
         """Set what the constructor was not told; before the router starts. For app factories."""
         store = None if isinstance(url, str) else url
         address = url if isinstance(url, str) else None
-        self._engine.configure(store, Settings(address, namespace, off, off_file, cache_dir, bootstrap))
+        hooks = notify if notify is None or isinstance(notify, Sequence) else (notify,)
+        settings = Settings(address, namespace, off, off_file, cache_dir, bootstrap, instance, zone)
+        self._engine.configure(store, settings._replace(notify=None if hooks is None else tuple(hooks)))
 
     def start(self) -> None:
         """Read the environment, import what the store needs, start the daemon thread. Never waits for the store.
@@ -261,6 +333,10 @@ class Router:
     def status(self) -> Status:
         """Say how this router stands: phase, mode of following, age, what is refused or lost."""
         return self._engine.status()
+
+    def measures(self) -> list[Measure]:
+        """Give what this process has counted, by split and version; `graysplit.telemetry` makes metrics of it."""
+        return self._engine.board.measures()
 
     def include(self, library: Router) -> None:
         """Take over what a library declares on its own, inert router; from now on both are served by this one's store.

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from graysplit.core.wave import clean_name
+
+if TYPE_CHECKING:
+    from graysplit.notices.hooks import Hook
 
 
 class Settings(NamedTuple):
@@ -15,10 +20,14 @@ class Settings(NamedTuple):
     off_file: str | None = None  # GRAYSPLIT_OFF_FILE
     cache_dir: str | None = None  # GRAYSPLIT_CACHE_DIR: where the last-known-good file is kept; none: nowhere
     bootstrap: str | None = None  # GRAYSPLIT_BOOTSTRAP: a JSON or TOML file to start from where nothing else is known
+    instance: str | None = None  # GRAYSPLIT_INSTANCE: the name under which this host crosses over; its host name
+    zone: str | None = None  # GRAYSPLIT_ZONE: instances of different zones take turns
+    notify: tuple[Hook, ...] | None = None  # GRAYSPLIT_NOTIFY_URL: whom to tell what the history says
+    notify_url: str | None = None  # what the environment says, where the code names nobody
 
     def over(self, other: Settings) -> Settings:
         """Lay what is said here over what was said before."""
-        return Settings(*(new if new is not None else old for new, old in zip(self, other, strict=True)))
+        return other._replace(**{name: said for name, said in self._asdict().items() if said is not None})
 
     def resolved(self) -> Settings:
         """Fill what was not said from the environment."""
@@ -31,4 +40,14 @@ class Settings(NamedTuple):
             self.off_file if self.off_file is not None else get("GRAYSPLIT_OFF_FILE"),
             self.cache_dir if self.cache_dir is not None else get("GRAYSPLIT_CACHE_DIR"),
             self.bootstrap if self.bootstrap is not None else get("GRAYSPLIT_BOOTSTRAP"),
+            clean_name(self.instance or get("GRAYSPLIT_INSTANCE", "")) or _host(),
+            clean_name(self.zone or get("GRAYSPLIT_ZONE", "")),
+            self.notify,
+            get("GRAYSPLIT_NOTIFY_URL") if self.notify is None else None,
         )
+
+
+def _host() -> str:
+    import socket
+
+    return clean_name(socket.gethostname()) or "unnamed"

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from graysplit.core.adoption import Held, Parse
 from graysplit.core.bucketing import hash32
 from graysplit.core.lineage import Past
+from graysplit.errors import ConfigurationError
 from graysplit.follower.follower import Follower
 from graysplit.follower.glass import BreakGlass
 from graysplit.follower.keeper import Keeper
 from graysplit.follower.known_good import KnownGood
+from graysplit.router.jobs import Jobs
 from graysplit.stores.url import store_from_url
 from graysplit.version import __version__
 
 if TYPE_CHECKING:
     from graysplit.clock import Clock
     from graysplit.events import Events
+    from graysplit.notices.teller import Notices
     from graysplit.router.board import Board
     from graysplit.router.settings import Settings
     from graysplit.stores.port import Store
@@ -52,12 +55,42 @@ def make_follower(  # noqa: PLR0913, PLR0917 - what an engine has, handed over o
     file = _file(store, settings, events, clock)
     known = _known(parent, file, settings, clock.monotonic() - board.following.since)
     keeper = Keeper(board, events, parse, known.held, known.past)
-    follower = Follower(store, keeper, board, glass, events, file=file, library=__version__, clock=clock)
+    follower = Follower(
+        store,
+        keeper,
+        board,
+        glass,
+        events,
+        file=file,
+        library=__version__,
+        instance=settings.instance or "",
+        zone=settings.zone or "",
+        clock=clock,
+    )
     if store is not None and known.held.loaded:
         board.inherit(known.held, fresh=known.fresh)
         if known.fresh:
             follower.ready.set()
     return follower
+
+
+def make_notices(  # noqa: PLR0913, PLR0917 - as above
+    store: Store, settings: Settings, follower: Follower, jobs: Jobs, events: Events, clock: Clock
+) -> Notices | None:
+    """Make what tells the hooks that settings name; None where they name none, or none that can be told.
+
+    A wrong address in the environment is said and harms no decision.
+    """
+    if not settings.notify and not settings.notify_url:
+        return None
+    from graysplit.notices.teller import Desk, Notices, hooks_of
+
+    try:
+        hooks = settings.notify or hooks_of(settings.notify_url or "")
+    except ConfigurationError as fault:
+        events.warning("notify", f"nobody is notified from here: GRAYSPLIT_NOTIFY_URL: {fault}")
+        return None
+    return Notices(hooks, Desk(follower.boot, store, settings.namespace or "default", events, clock), jobs.submit)
 
 
 def _file(store: Store | None, settings: Settings, events: Events, clock: Clock) -> KnownGood | None:

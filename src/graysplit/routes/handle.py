@@ -10,11 +10,13 @@ from typing import Final, Generic, TypeVar, cast
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import DRAWN, Decision
 from graysplit.core.state import NEAR, State, unpinned
+from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
-from graysplit.routes.port import Chooser
+from graysplit.routes.port import Chooser, Prepare, unprepared
 from graysplit.scope import MISSING, scope_get
 
 V_co = TypeVar("V_co", bound=str, covariant=True)
+H = TypeVar("H", bound=Callable[[], object])
 
 _Decide = Callable[[object, "Mapping[str, object] | None"], "tuple[State, int, Decision]"]
 
@@ -27,15 +29,18 @@ class Split(Generic[V_co]):
     outside the `try`.
     """
 
-    __slots__ = ("_chooser", "_state", "baseline", "name", "versions")
+    __slots__ = ("_chooser", "_prepare", "_state", "baseline", "name", "versions")
 
-    def __init__(self, name: str, versions: tuple[V_co, ...], state: State, chooser: Chooser) -> None:
+    def __init__(
+        self, name: str, versions: tuple[V_co, ...], state: State, chooser: Chooser, prepare: Prepare = unprepared
+    ) -> None:
         """Read `state` until it is swapped; the first version is the code's baseline."""
         self.name: Final = name
         self.versions: Final = versions
         self.baseline: Final = versions[0]
         self._state = state
         self._chooser: Final = chooser
+        self._prepare: Final = prepare
 
     def __repr__(self) -> str:
         return f"<graysplit split '{self.name}': {', '.join(self.versions)}>"
@@ -103,6 +108,20 @@ class Split(Generic[V_co]):
         """
         return Attempt(self._enter, unit, attributes)
 
+    def warm(self, version: str, /, *, every: float | None = None) -> Callable[[H], H]:
+        """Register what prepares a version; see `Router.warm`."""
+        if version not in self.versions:
+            raise RegistrationError(
+                f"split '{self.name}' has no version '{version}' to prepare: it was declared with "
+                f"{', '.join(self.versions)}"
+            )
+
+        def take(function: H) -> H:
+            self._prepare(version, function, every)
+            return function
+
+        return take
+
     def _enter(self, unit: object, attributes: Mapping[str, object] | None) -> tuple[State, int, Decision]:
         """Decide for an attempt."""
         return self._chooser.resolve(self._state, unit, attributes)
@@ -110,6 +129,36 @@ class Split(Generic[V_co]):
     def swap(self, state: State) -> None:
         """Let questions asked from now on read another state; the router calls it, nobody else."""
         self._state = state
+
+
+class FindingSplit(Split[V_co]):
+    """A handle that finds the unit itself where a question names none: this instance, say."""
+
+    __slots__ = ("_find",)
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a handle's own, and what finds the unit
+        self,
+        name: str,
+        versions: tuple[V_co, ...],
+        state: State,
+        chooser: Chooser,
+        prepare: Prepare,
+        find: Callable[[], object],
+    ) -> None:
+        """Take what finds the unit; it never raises, and gives None for no unit."""
+        super().__init__(name, versions, state, chooser, prepare)
+        self._find: Final = find
+
+    def choose(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
+        """Give the version's name for a unit, the one that the handle finds unless given."""
+        return super().choose(self._find() if unit is MISSING else unit, attributes)
+
+    def decide(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Decision:
+        """Give version, reason, revision and staleness, for the unit that the handle finds unless given."""
+        return super().decide(self._find() if unit is MISSING else unit, attributes)
+
+    def _enter(self, unit: object, attributes: Mapping[str, object] | None) -> tuple[State, int, Decision]:
+        return super()._enter(self._find() if unit is MISSING else unit, attributes)
 
 
 class Attempt(Generic[V_co]):

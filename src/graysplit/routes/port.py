@@ -22,6 +22,17 @@ class Chooser(Protocol):
         """
         ...
 
+    def instance(self) -> str:
+        """Give the name of this process's host: the unit where that is `graysplit.INSTANCE`."""
+        ...
+
+
+# Called with a version's name, what prepares it, and how often in seconds; or raises.
+Prepare = Callable[[str, Callable[[], object], "float | None"], None]
 
 # Called with a version's name and its function; puts it where the router compiles states from, or raises.
 Register = Callable[[str, Callable[..., Any]], None]  # Any: a version of whatever signature
+
+
+def unprepared(version: str, function: Callable[[], object], every_s: float | None) -> None:
+    """Stand for `Prepare` where there is no router: nothing is prepared."""

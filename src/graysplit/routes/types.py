@@ -9,6 +9,7 @@ P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
+H = TypeVar("H", bound=Callable[[], object])
 
 
 class Candidate(Protocol[P, R]):
@@ -52,6 +53,10 @@ class Routed(Protocol[P, R]):
     def __get__(self, instance: None, owner: type | None = None, /) -> Self: ...
     @overload
     def __get__(self: Routed[Concatenate[S, Q], R], instance: S, owner: type | None = None, /) -> Callable[Q, R]: ...
+
+    def warm(self, name: str, /, *, every: float | None = None) -> Callable[[H], H]:
+        """Register what prepares a version (no arguments), the baseline too; see `Router.warm`."""
+        ...
 
     def version(self, name: str, /) -> Candidate[P, R]:
         """Register the decorated function as a candidate of this name."""

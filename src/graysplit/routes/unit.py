@@ -48,7 +48,7 @@ def attribute(name: str) -> Attribute:
 
 
 class _Instance:
-    """Stands for the process itself as the unit."""
+    """Stands for the host as the unit: all processes of one name cross over together."""
 
     __slots__ = ()
 
@@ -79,11 +79,47 @@ class Place(NamedTuple):
     function: str
     shape: Shape
     prefix: str
+    instance: Callable[[], str]  # gives the name of this process's host
 
 
 def is_unit(value: object) -> bool:
     """Say whether a value of a tuple is taken, or the next one asked."""
     return encode_unit(value) is not None
+
+
+def by_instance(spec: UnitSpec) -> bool:
+    """Say whether a spec always gives the instance: nothing that stands behind it in a tuple is ever asked."""
+    return next(_flat(spec), None) is INSTANCE
+
+
+def handle_unit(spec: UnitSpec, split: str, instance: Callable[[], str]) -> Callable[[], object]:
+    """Give what finds the unit of a handle that is asked without one: there are no parameters to pick from."""
+    asked = [_own(one, split, instance) for one in _flat(spec)]
+    if not asked:
+        raise RegistrationError(f"split '{split}': unit=() names nothing: leave unit out to take the context's")
+
+    def find() -> object:
+        try:
+            return next((unit for one in asked if is_unit(unit := one())), None)
+        except Exception:  # noqa: BLE001 - law 5: no unit, and the baseline
+            return None
+
+    return find
+
+
+def _own(spec: _Single, split: str, instance: Callable[[], str]) -> Callable[[], object]:
+    if isinstance(spec, _Instance):
+        return instance
+    if callable(spec) and not (shape_of(spec).mode != FUNCTION or list(_required(shape_of(spec)))):
+        return spec
+    raise RegistrationError(
+        f"split '{split}': {spec!r} is no unit of a handle, which has no parameters: give graysplit.INSTANCE, "
+        "graysplit.attribute(...) or a callable without parameters, or name the unit with each question"
+    )
+
+
+def _required(shape: Shape) -> Iterator[str]:
+    return (p.name for p in shape.of(POSITIONAL_ONLY, POSITIONAL, KEYWORD_ONLY) if not p.optional)
 
 
 def read_unit(spec: UnitSpec, place: Place) -> tuple[Reading, ...]:
@@ -125,9 +161,8 @@ def _read(spec: _Single, place: Place, label: str) -> Reading:
     if isinstance(spec, str):
         return _path(spec, place)
     if isinstance(spec, _Instance):
-        raise _refusal(
-            place, "unit=graysplit.INSTANCE is not served yet: name a parameter, or pass the host's name as unit"
-        )
+        name = place.prefix + "instance"
+        return Reading(f"{name}()", {name: place.instance})
     if callable(spec):
         return _called(spec, place, label)
     raise _refusal(place, f"{described(spec)} is no unit: give a parameter's name, a path or a callable")

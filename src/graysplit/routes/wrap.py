@@ -12,7 +12,7 @@ from graysplit.core.decision import DRAWN
 from graysplit.core.state import BASELINE, State, with_baseline
 from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
-from graysplit.routes.port import Chooser, Register
+from graysplit.routes.port import Chooser, Prepare, Register, unprepared
 from graysplit.routes.signature import (
     COROUTINE,
     FUNCTION,
@@ -27,6 +27,7 @@ from graysplit.routes.unit import AttributesSpec, Place, Reading, UnitSpec, is_u
 from graysplit.scope import MISSING, scope_get
 
 F = TypeVar("F", bound=Function)
+H = TypeVar("H", bound=Callable[[], object])
 
 _Slow = Callable[[State, object, object], "tuple[State, int, Function, bool]"]
 _Swap = Callable[[State], None]
@@ -56,7 +57,7 @@ class Route:
         self.original = original
         self._registered: dict[str, Function] = {wishes.baseline: original}
         self.versions: Mapping[str, Function] = MappingProxyType(self._registered)
-        function, self._swaps = _build(original, wishes, _slow(chooser, original))
+        function, self._swaps = _build(original, wishes, _slow(chooser, original), chooser.instance)
         self.function = function
 
     def admit(self, version: str, function: Function) -> None:
@@ -70,15 +71,23 @@ class Route:
         self._swaps(state if state.f_old is not None else with_baseline(state, self.original))
 
 
-def route(function: Function, wishes: Wishes, state: State, chooser: Chooser, register: Register) -> Route:
+def route(  # noqa: PLR0913, PLR0917 - what a router has, handed over once
+    function: Function,
+    wishes: Wishes,
+    state: State,
+    chooser: Chooser,
+    register: Register,
+    prepare: Prepare = unprepared,
+) -> Route:
     """Make the routed function of a baseline, reading `state` until it is swapped.
 
-    Costs about a millisecond, once. `register` is what `.version(name)` hands candidates to.
+    Costs about a millisecond, once. `register` is what `.version(name)` hands candidates to, `prepare` what
+    `.warm(name)` hands hooks to.
     """
     original = _plain(function, wishes)
     made = Route(original, wishes, chooser)
     _dress(made.function, original)
-    _equip(made.function, made, register)
+    _equip(made.function, made, register, prepare)
     made.swap(state)
     return made
 
@@ -102,10 +111,12 @@ def _plain(function: Function, wishes: Wishes) -> FunctionType:
     return function
 
 
-def _build(original: FunctionType, wishes: Wishes, slow: _Slow) -> tuple[FunctionType, _Swap]:
+def _build(
+    original: FunctionType, wishes: Wishes, slow: _Slow, instance: Callable[[], str]
+) -> tuple[FunctionType, _Swap]:
     shape = shape_of(original)
     prefix = free_prefix(shape)
-    place = Place(wishes.split, original.__qualname__, shape, prefix)
+    place = Place(wishes.split, original.__qualname__, shape, prefix, instance)
     readings = read_unit(wishes.unit, place)
     attributes = read_attributes(wishes.attributes, place)
     annotation = _annotation(original, readings[0].parameter if len(readings) == 1 else None)
@@ -211,7 +222,7 @@ def _dress(routed: FunctionType, original: FunctionType) -> None:
     routed.__dict__["__wrapped__"] = original
 
 
-def _equip(routed: FunctionType, made: Route, register: Register) -> None:
+def _equip(routed: FunctionType, made: Route, register: Register, prepare: Prepare) -> None:
     def version(name: str) -> Callable[[F], F]:
         """Register the decorated function as a candidate; it is handed back untouched."""
         if name == made.baseline:
@@ -226,4 +237,13 @@ def _equip(routed: FunctionType, made: Route, register: Register) -> None:
 
         return take
 
-    routed.__dict__.update(version=version, versions=made.versions, split=made.split)
+    def warm(name: str, /, *, every: float | None = None) -> Callable[[H], H]:
+        """Register what prepares a version; see `Router.warm`."""
+
+        def take(function: H) -> H:
+            prepare(name, function, every)
+            return function
+
+        return take
+
+    routed.__dict__.update(version=version, versions=made.versions, warm=warm, split=made.split)

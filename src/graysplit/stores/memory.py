@@ -8,20 +8,22 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
-from graysplit.core.fleet import FORGET_MS, Fleet, Process
+from graysplit.core.fleet import FORGET_MS, Fleet, Process, fleet_of
 from graysplit.core.lease import PREFIX
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.core.weights import split_of
 from graysplit.stores import rules
-from graysplit.stores.port import NEWEST, Copies, Report, Rollback, Submission, Written
-from graysplit.stores.wire import BRAKE, changed, exact, new_id, raw_of, stop_text
+from graysplit.stores.port import NEWEST, Copies, Glance, Place, Report, Rollback, Submission, Ticking, Told, Written
+from graysplit.stores.wire import BRAKE, PLAN, TICK, changed, exact, new_id, raw_of, stop_text
 
 LOG_AT_MOST: Final = 100_000
 ANSWERS_AT_MOST: Final = 10_000
+NOTICES: Final = "fleet:notices"
 
 
 class _Space:
@@ -33,6 +35,7 @@ class _Space:
         self.log: deque[tuple[str, Entry]] = deque(maxlen=LOG_AT_MOST)
         self.answers: OrderedDict[str, Written] = OrderedDict()
         self.processes: dict[str, Process] = {}
+        self.run_id = "memory"  # one start: it lives as long as what it holds
         self.signals = 0  # grows with every write to a key that is followed
         self._last = (0, 0)  # milliseconds and sequence of the last log position
         self._pid = os.getpid()
@@ -51,6 +54,10 @@ class _Space:
 
     def key(self, name: str) -> Key:
         return Key(dict(self.hashes.get(name, {})))
+
+    def text(self, name: str, field: str) -> str | None:
+        raw = self.hashes.get(name, {}).get(raw_of(field))
+        return None if raw is None else exact(raw)
 
     def put(self, name: str, field: str, value: str | None) -> None:
         """Write or take away one field, as any writer would; a hash without fields is gone."""
@@ -83,6 +90,23 @@ class _Space:
 
     def begin(self, field: str, change: str, at_ms: int) -> None:
         self.put("meta", f"release:{field}", f"{change} {at_ms}")
+
+    def check_start(self, submission: Submission, now_ms: int) -> None:
+        """Note the start that a plan's writes rest on, and raise `NotYetError` unless its step may be taken."""
+        if submission.due is None and all(write.key != "plans" for write in submission.writes):
+            return
+        known = self.text("meta", "run_id")
+        other = rules.started(self.run_id, known, now_ms)
+        if other is not None and self.key("meta").lost is None:
+            self.put("meta", "run_id", other)
+        if submission.due is not None:
+            rules.check_due(submission, submission.due, self.run_id, other or known, now_ms)
+
+    def end_plan(self, split: str) -> None:
+        """Take a plan's progress away, and its mark in `meta`."""
+        for name, field in (("plans", split), ("plans", TICK + split), ("meta", PLAN + split)):
+            if raw_of(field) in self.hashes.get(name, {}):
+                self.put(name, field, None)
 
     def next_revision(self) -> int:
         """Count up; 0 where `meta` is lost, for numbers must not begin again."""
@@ -142,7 +166,8 @@ class MemoryStore:
     def load(self) -> Load:
         """Read everything at one moment."""
         with self._space.locked:
-            return self._space.load("", 1)._replace(booked=self._space.key("booked"))
+            booked, plans = self._space.key("booked"), self._space.key("plans")
+            return self._space.load("", 1)._replace(booked=booked, plans=plans)
 
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""
@@ -152,8 +177,12 @@ class MemoryStore:
             if submission.id in space.answers:
                 return space.answers[submission.id]
             now_ms = space.now_ms()
-            if rules.judge(submission, {name: space.key(name) for name in rules.HASHES}, now_ms):
+            fresh = rules.judge(submission, {name: space.key(name) for name in rules.NUMBERED}, now_ms)
+            space.check_start(submission, now_ms)
+            if fresh:
                 space.seed(submission.id)
+            for split in submission.ends:
+                space.end_plan(split)
             for name in submission.mends:
                 space.put(name, exact(SENTINEL), "1")
             for write in submission.writes:
@@ -197,7 +226,9 @@ class MemoryStore:
                 space.write(where, value)
                 space.put("meta", where.replace("weights ", PREFIX, 1), None)
             for stop in lowering.stops:
-                space.put("plans", stop.partition("/")[0], None)
+                for split in rules.ended_by(meta, stop):
+                    space.end_plan(split)
+                space.put("meta", f"finished:{split_of(stop)}", None)
             revision = space.next_revision() if writes else rules.revision_of(meta)
             after = dict(writes)
             if writes:
@@ -229,13 +260,33 @@ class MemoryStore:
     def fleet(self) -> Fleet:
         """Give the processes that follow this store."""
         with self._space.locked:
-            _forget(self._space)
-            processes = sorted(self._space.processes.values(), key=lambda process: (process.host, process.pid))
-            return Fleet(self._space.now_ms(), tuple(processes))
+            return fleet_of(self._space.now_ms(), self._space.processes.values())
+
+    def told(self) -> Told:
+        """Read how far each hook has been told, with the log's end."""
+        space = self._space
+        with space.locked:
+            position, revision = (space.log[-1][0], space.log[-1][1].revision) if space.log else ("0-0", 0)
+            texts = {exact(hook): exact(raw) for hook, raw in space.key(NOTICES).fields.items()}
+            return Told(texts, position, revision, space.now_ms())
+
+    def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
+        """Give positions and entries of the log from a position on, oldest first."""
+        with self._space.locked:
+            found = (row for row in self._space.log if _order(row[0]) >= _order(start))
+            return tuple(islice(found, count))
+
+    def tell(self, hook: str, read: str | None, text: str) -> bool:
+        """Write a hook's record if it is still as read."""
+        with self._space.locked:
+            if self._space.text(NOTICES, hook) != read:
+                return False
+            self._space.put(NOTICES, hook, text)
+            return True
 
     def follow(self) -> MemoryFeed:
         """Open a follower's view."""
-        return MemoryFeed(self._space, self.submit)
+        return MemoryFeed(self._space, self)
 
     def replicas(self, timeout_s: float) -> Copies | None:  # noqa: ARG002 - the port's signature
         """Memory has no replicas."""
@@ -263,8 +314,7 @@ class MemoryStore:
 
     def _standing(self, where: str) -> str | None:
         name, _, field = where.partition(" ")
-        raw = self._space.hashes.get(name, {}).get(raw_of(field))
-        return None if raw is None else exact(raw)
+        return self._space.text(name, field)
 
 
 class MemoryFeed:
@@ -272,9 +322,10 @@ class MemoryFeed:
 
     mode = "memory"
 
-    def __init__(self, space: _Space, submit: Callable[[Submission], Written]) -> None:
+    def __init__(self, space: _Space, store: MemoryStore) -> None:
         """Begin without having read anything."""
-        self._submit = submit
+        self.counted = 0
+        self._store = store
         self._space = space
         self._seen = -1
 
@@ -295,9 +346,18 @@ class MemoryFeed:
         with self._space.locked:
             now_ms = self._space.now_ms()
             self._space.processes[report.boot] = Process(
-                report.boot, report.host, report.pid, report.library, report.declared, now_ms, report.receipt
+                report.boot,
+                report.host,
+                report.pid,
+                report.library,
+                report.declared,
+                now_ms,
+                report.receipt,
+                report.instance,
+                report.zone,
             )
             _forget(self._space)
+            self.counted = len(self._space.processes)
             return now_ms
 
     def book(self, actor: str) -> int:
@@ -319,7 +379,28 @@ class MemoryFeed:
 
     def submit(self, submission: Submission) -> Written:
         """Write a change as the store does."""
-        return self._submit(submission)
+        return self._store.submit(submission)
+
+    def glance(self, places: Sequence[Place]) -> Glance:
+        """Read a few fields at one moment."""
+        with self._space.locked:
+            texts = {place: self._space.text(*place) for place in places}
+            return Glance(texts, self._space.now_ms())
+
+    def tick(self, ticking: Ticking) -> bool:
+        """Write a plan's progress and tick if both are still as read."""
+        space, split = self._space, ticking.split
+        with space.locked:
+            found = (space.text("plans", split), space.text("plans", TICK + split))
+            if found != (ticking.progress, ticking.tick):
+                return False
+            space.put("plans", split, ticking.new_progress)
+            space.put("plans", TICK + split, ticking.new_tick)
+            return True
+
+    def fleet(self) -> Fleet:
+        """Give the processes that follow this store."""
+        return self._store.fleet()
 
     def leave(self, boot: str) -> None:
         """Say goodbye: the process leaves the count."""
@@ -350,7 +431,8 @@ def _book(space: _Space, actor: str) -> int:
         for where, value in edit.after.items():
             space.put("booked", where, value)
             space.put("meta", where.replace("weights ", PREFIX, 1), None)  # an edit from outside ends a lease
-        space.put("plans", edit.split, None)
+        for split in {split for where in edit.after for split in rules.ended_by(meta, where.partition(" ")[2])}:
+            space.end_plan(split)
         for field in started.get(edit.split, ()):
             space.begin(field, change, now_ms)
         space.record(

@@ -5,17 +5,22 @@ The contract suite in `graysplit.testing.StoreContract` holds every store and ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from graysplit.core.fleet import Declared, Fleet, Receipt
 from graysplit.core.record import Entry, Load
 
-# The hashes that hold what is decided from; their names are the ends of the keys in Redis.
-KeyName: TypeAlias = Literal["weights", "stops", "splits", "meta"]
+# The hashes that hold what is decided from, and the plans' progress, which nobody follows; their names are the ends
+# of the keys in Redis.
+KeyName: TypeAlias = Literal["weights", "stops", "splits", "meta", "plans"]
+Place: TypeAlias = tuple[KeyName, str]  # a key and a field of it
 
 # A raise that rests on an older reading than this is refused: no delayed `set` overtakes a rollback.
 RAISE_WINDOW_MS: Final = 10_000
+
+# A plan does not step in the first seconds of a server's life: it may have forgotten a rollback.
+SETTLE_MS: Final = 10_000
 
 # How many of the log's newest entries a follower gets that names no position, to find an ancestor in later.
 NEWEST: Final = 200
@@ -37,6 +42,14 @@ class Write(NamedTuple):
     value: str | None
 
 
+class Due(NamedTuple):
+    """When a plan may step, by the server's own clock, and not within ten seconds of its start."""
+
+    from_ms: int
+    until_ms: int  # later, time has passed that nobody drove
+    settled: bool  # whether this process has been connected for ten seconds: asked where the server hides its start
+
+
 class Submission(NamedTuple):
     """One compare-and-set change. All of it happens, or nothing."""
 
@@ -51,6 +64,8 @@ class Submission(NamedTuple):
     raises: bool = False  # whether it lets anybody in whom the store keeps out now
     begins: tuple[str, ...] = ()  # fields of candidates whose release begins with it
     mends: tuple[KeyName, ...] = ()  # lost keys that it makes whole, in the same step; what is no hash there goes
+    ends: tuple[str, ...] = ()  # splits whose plan is over with it
+    due: Due | None = None  # only a plan's step has one
 
 
 class Rollback(NamedTuple):
@@ -99,12 +114,41 @@ class Report(NamedTuple):
     library: str
     declared: Mapping[str, Declared]
     receipt: Receipt
+    instance: str = ""  # the name under which its host crosses over
+    zone: str = ""
+
+
+class Glance(NamedTuple):
+    """A few fields at one moment."""
+
+    texts: Mapping[Place, str | None]
+    now_ms: int  # server time
+
+
+class Ticking(NamedTuple):
+    """A driver's note on a plan: what it read, and what it writes instead. Nobody is told, no history is written."""
+
+    split: str
+    progress: str  # as read
+    tick: str
+    new_progress: str
+    new_tick: str
+
+
+class Told(NamedTuple):
+    """How far hooks have been told, and where the log ends, at one moment."""
+
+    texts: Mapping[str, str]  # hook to its record
+    position: str  # of the log's last entry
+    revision: int  # of that entry
+    now_ms: int  # server time
 
 
 class Feed(Protocol):
     """One follower's connection. Used by one thread; a signal only ever means: read again."""
 
     mode: str  # which promise is in force: one of `graysplit.core.fleet.PROMISES`
+    counted: int  # processes that the store counted at the last heartbeat; 0 where that is not known
 
     def load(self, since: str, *, whole: bool) -> Load:
         """Read everything at one moment, with the log since a position ("" for its newest entries only).
@@ -141,6 +185,18 @@ class Feed(Protocol):
         """Write a change as `Store.submit` does, over this connection."""
         ...
 
+    def glance(self, places: Sequence[Place]) -> Glance:
+        """Read a few fields at one moment; a key of the wrong type has none."""
+        ...
+
+    def tick(self, ticking: Ticking) -> bool:
+        """Write a plan's progress and tick if both are still as read; False where somebody was faster."""
+        ...
+
+    def fleet(self) -> Fleet:
+        """Give the processes that follow this store, over this connection."""
+        ...
+
     def leave(self, boot: str) -> None:
         """Say goodbye: the process leaves the count."""
         ...
@@ -164,7 +220,8 @@ class Store(Protocol):
 
         Raises `ConflictError` where a field is not what was expected, `RefusedError` for a raise that rests on a
         reading older than 10 s of server time, `StoreCorruptError` where a key is lost or of the wrong type that the
-        submission does not mend, and `StoreUnreachableError`. The first write into an empty namespace makes its keys.
+        submission does not mend, and `StoreUnreachableError`; `NotYetError` for a step that is not due by the server's
+        clock. The first write into an empty namespace makes its keys.
         """
         ...
 
@@ -182,6 +239,21 @@ class Store(Protocol):
 
     def fleet(self) -> Fleet:
         """Give the processes that follow this store."""
+        ...
+
+    def told(self) -> Told:
+        """Read how far each hook has been told, with the log's end."""
+        ...
+
+    def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
+        """Give positions and entries of the log from a position on, oldest first; who stands there is the first."""
+        ...
+
+    def tell(self, hook: str, read: str | None, text: str) -> bool:
+        """Write a hook's record if it is still as read (None: absent); False where somebody was faster.
+
+        Nobody is signalled, and no history is written.
+        """
         ...
 
     def follow(self) -> Feed:

@@ -11,11 +11,12 @@ from typing import Final, NamedTuple
 
 from graysplit.core.record import SENTINEL, Entry, Key, is_new
 from graysplit.core.weights import split_of
-from graysplit.errors import ConflictError, RefusedError, StoreCorruptError
-from graysplit.stores.port import RAISE_WINDOW_MS, Expect, Submission
-from graysplit.stores.wire import exact, raw_of
+from graysplit.errors import ConflictError, NotYetError, RefusedError, StoreCorruptError
+from graysplit.stores.port import RAISE_WINDOW_MS, SETTLE_MS, Due, Expect, Submission
+from graysplit.stores.wire import PLAN, exact, raw_of
 
 HASHES: Final = ("weights", "stops", "splits", "meta")
+NUMBERED: Final = (*HASHES, "plans")  # as scripts count them; the last is followed by nobody, and never lost
 EVERYTHING: Final = "*"
 OUTSIDE: Final = "edited outside"
 WRONG_TYPE: Final = "of the wrong type"  # what is no hash can be taken away; what may not be read stays as it is
@@ -62,6 +63,29 @@ def judge(submission: Submission, keys: Mapping[str, Key], now_ms: int) -> bool:
     if submission.raises and abs(now_ms - submission.read_at_ms) > RAISE_WINDOW_MS:
         raise late(submission, now_ms)
     return fresh
+
+
+def started(run_id: str | None, known: str | None, now_ms: int) -> str | None:
+    """Give what `meta` should say of the server's start where it says another thing: its run id, and since when."""
+    if run_id is None or (known or "").partition(" ")[0] == run_id:
+        return None
+    return f"{run_id} {now_ms if known else 0}"
+
+
+def check_due(submission: Submission, due: Due, run_id: str | None, known: str | None, now_ms: int) -> None:
+    """Raise `NotYetError` unless a plan may step now; `known` is what `meta` says of the server's start."""
+    since = (known or "").rpartition(" ")[2]
+    is_time = since.isascii() and since.isdigit() and len(since) < 20  # noqa: PLR2004 - what Redis can count to
+    up_ms = now_ms - (int(since) if is_time else 0)
+    if up_ms < SETTLE_MS if run_id is not None else not due.settled:
+        raise early(submission, "the server has started only now")
+    if not due.from_ms <= now_ms <= due.until_ms:
+        raise early(submission, "it is not due by the server's clock")
+
+
+def early(submission: Submission, reason: str) -> NotYetError:
+    """Say why a step is not taken yet."""
+    return NotYetError(f"'{submission.split}': {submission.why} is not taken: {reason}")
 
 
 def corrupt(key: str, reason: str) -> StoreCorruptError:
@@ -141,6 +165,22 @@ def _split_at(where: str) -> str:
 def is_zero(raw: bytes | None) -> bool:
     """Say whether a stored weight is certainly zero; garbage is not, for the last good weight may stand."""
     return raw is None or raw in _ZEROS or _ZERO.fullmatch(raw) is not None
+
+
+def drives(mark: bytes | None, field: str) -> bool:
+    """Say whether a change of a field concerns the candidate that a plan's mark names."""
+    version = exact(mark or b"").partition(" ")[2]
+    named = field.partition("/")[2]
+    return not version or not named or named == version
+
+
+def ended_by(meta: Key, field: str) -> tuple[str, ...]:
+    """Name the splits whose plan is over with a change of a field: checkout/new, checkout or *."""
+    prefix, one = raw_of(PLAN), raw_of(PLAN + split_of(field))
+    marks = {one: meta.fields[one]} if one in meta.fields else {}
+    if split_of(field) == EVERYTHING:
+        marks = {name: mark for name, mark in meta.fields.items() if name.startswith(prefix)}
+    return tuple(exact(name.removeprefix(prefix)) for name, mark in marks.items() if drives(mark, field))
 
 
 def _certainly_more(raw: bytes | None) -> bool:

@@ -6,9 +6,10 @@ Reading is tolerant: whatever the server holds, it gives defaults and never rais
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias, cast
+from typing import Final, Literal, TypeAlias, cast
 
 from graysplit.core.fleet import Declared, Effect, Process, Receipt
+from graysplit.core.progress import Pause, Progress, Tick
 from graysplit.core.record import Entry
 from graysplit.stores.port import Expect, Report, Submission, Write
 
@@ -58,10 +59,11 @@ def address(place: Expect | Write) -> str:
 def changed(submission: Submission) -> tuple[dict[str, str | None], dict[str, str | None]]:
     """Give the fields that a submission writes, before and after; every write needs an expectation beside it.
 
-    A value that stands there already is named too: a process behind a fence (law 7) waits for a person's word.
+    A plan's progress is no part of the history. A value that stands there already is named too: a process behind a
+    fence (law 7) waits for a person's word.
     """
-    seen = {address(expect): expect.value for expect in submission.expect}
-    after = {address(write): write.value for write in submission.writes}
+    seen = {address(expect): expect.value for expect in submission.expect if expect.key != "plans"}
+    after = {address(write): write.value for write in submission.writes if write.key != "plans"}
     unseen = sorted(after.keys() - seen.keys())
     if unseen:
         raise ValueError(f"a write without an expectation cannot be compared: {', '.join(unseen)}")
@@ -104,6 +106,56 @@ def read_entry(position: bytes | str, fields: Mapping[bytes, bytes]) -> Entry:
     )
 
 
+# --- plans -----------------------------------------------------------------------------------------------------------
+
+TICK: Final = "tick:"  # before a split's name: its driver's tick
+PLAN: Final = "plan:"  # in `meta`, before a split's name: "<run> <version>" while a plan runs
+
+
+def progress_text(progress: Progress) -> str:
+    """Write where a plan stands."""
+    said = {**progress._asdict(), "paused": progress.paused and progress.paused._asdict()}
+    unsaid = Progress._field_defaults
+    return dumps({name: value for name, value in said.items() if name not in unsaid or value != unsaid[name]})
+
+
+def read_progress(raw: str | None) -> Progress | None:
+    """Read where a plan stands; None for what is no progress: nobody drives by it."""
+    said = _object(raw_of(raw or ""))
+    if not _str(said.get("run")) or not isinstance(said.get("step"), int):
+        return None
+    paused = _as_object(said.get("paused"))
+    return Progress(
+        run=_str(said["run"]),
+        release=_str(said.get("release")),
+        step=_int(said["step"]),
+        at=_int(said.get("at")),
+        since_ms=_int(said.get("since_ms")),
+        confirmed_ms=_int(said.get("confirmed_ms")),
+        approved=_str(said.get("approved")),
+        paused=Pause(_str(paused.get("who")), _str(paused.get("why")), _int(paused.get("at_ms"))) if paused else None,
+        resumed_ms=_int(said.get("resumed_ms")),
+        nagged=said.get("nagged") is True,
+    )
+
+
+def tick_text(tick: Tick) -> str:
+    """Write a driver's tick."""
+    return f"{tick.at_ms} {tick.clock_ms} {int(tick.running)} {tick.driver}"
+
+
+def read_tick(raw: str | None) -> Tick:
+    """Read a driver's tick; what is none is one that was never made."""
+    parts = (raw or "").split(" ")
+    if len(parts) != 4 or not all(map(_is_count, parts[:3])):  # noqa: PLR2004 - as written
+        return Tick(0)
+    return Tick(int(parts[0]), int(parts[1]), parts[2] == "1", parts[3])
+
+
+def _is_count(part: str) -> bool:
+    return part.isascii() and part.isdigit() and len(part) < 20  # noqa: PLR2004 - what Redis can count to
+
+
 # --- the fleet -------------------------------------------------------------------------------------------------------
 
 
@@ -111,9 +163,13 @@ def about_text(report: Report) -> str:
     """Write what of a process hardly changes."""
     declared = {
         split: {"baseline": d.baseline, "versions": list(d.versions), "kind": d.kind, "calls": d.calls}
+        | ({"warm": dict(d.warm)} if d.warm else {})
+        | ({"by": d.by} if d.by != "unit" else {})
         for split, d in report.declared.items()
     }
-    return dumps({"host": report.host, "pid": report.pid, "library": report.library, "declared": declared})
+    about = {"host": report.host, "pid": report.pid, "library": report.library, "declared": declared}
+    about |= {"instance": report.instance} if report.instance else {}
+    return dumps(about | ({"zone": report.zone} if report.zone else {}))
 
 
 def receipt_text(receipt: Receipt) -> str:
@@ -147,13 +203,19 @@ def read_process(boot: bytes, seen_ms: int, about: bytes | None, receipt: bytes 
         declared=declared,
         seen_ms=seen_ms,
         receipt=_receipt(_object(receipt)),
+        instance=_str(said.get("instance")),
+        zone=_str(said.get("zone")),
     )
 
 
 def _declared(value: object) -> Declared:
     said = _as_object(value)
     versions = tuple(_str(name) for name in _list(said.get("versions")))
-    return Declared(_str(said.get("baseline")), versions, _str(said.get("kind")) or "split", _int(said.get("calls")))
+    kind, calls = _str(said.get("kind")) or "split", _int(said.get("calls"))
+    # What is no text is no readiness either.
+    warm = {name: _str(why) if isinstance(why, str) else "unreadable" for name, why in _items(said.get("warm"))}
+    by: Literal["unit", "instance"] = "instance" if said.get("by") == "instance" else "unit"
+    return Declared(_str(said.get("baseline")), versions, kind, calls, warm, by)
 
 
 def _receipt(said: Mapping[str, object]) -> Receipt:

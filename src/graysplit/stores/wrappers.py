@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 from graysplit.core.fleet import Fleet
 from graysplit.core.record import Entry, Load
 from graysplit.errors import RefusedError
-from graysplit.stores.port import Copies, Feed, Report, Rollback, Store, Submission, Written
+from graysplit.stores.port import (
+    Copies,
+    Feed,
+    Glance,
+    Place,
+    Report,
+    Rollback,
+    Store,
+    Submission,
+    Ticking,
+    Told,
+    Written,
+)
 
 
 class ReadOnlyStore:
@@ -38,6 +51,18 @@ class ReadOnlyStore:
         """Give the processes that follow this store."""
         return self._inner.fleet()
 
+    def told(self) -> Told:
+        """Read how far each hook has been told."""
+        return self._inner.told()
+
+    def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
+        """Give the log from a position on, oldest first."""
+        return self._inner.log(start, count)
+
+    def tell(self, hook: str, read: str | None, text: str) -> bool:  # noqa: ARG002 - the port's signature
+        """Refuse."""
+        self._refuse(f"telling {hook}")
+
     def follow(self) -> Feed:
         """Open a follower's connection that writes nothing."""
         return _SilentFeed(self._inner.follow())
@@ -61,6 +86,7 @@ class _SilentFeed:
         self._inner = inner
         self._now_ms = 0
         self.mode = inner.mode
+        self.counted = 0
 
     def load(self, since: str, *, whole: bool) -> Load:
         load = self._inner.load(since, whole=whole)
@@ -81,6 +107,15 @@ class _SilentFeed:
 
     def submit(self, submission: Submission) -> Written:
         raise RefusedError(f"a {submission.cause} is refused: this store takes no writes")
+
+    def glance(self, places: Sequence[Place]) -> Glance:
+        return self._inner.glance(places)
+
+    def tick(self, ticking: Ticking) -> bool:
+        raise RefusedError(f"the plan of '{ticking.split}' is not driven from here: this store takes no writes")
+
+    def fleet(self) -> Fleet:
+        return self._inner.fleet()
 
     def leave(self, boot: str) -> None:
         """Nothing was ever written, so there is nothing to take back."""
@@ -122,6 +157,21 @@ class RecordingStore:
         """Give the processes that follow this store."""
         self.calls.append("fleet")
         return self._inner.fleet()
+
+    def told(self) -> Told:
+        """Read how far each hook has been told."""
+        self.calls.append("told")
+        return self._inner.told()
+
+    def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
+        """Give the log from a position on, oldest first."""
+        self.calls.append("log")
+        return self._inner.log(start, count)
+
+    def tell(self, hook: str, read: str | None, text: str) -> bool:
+        """Write a hook's record if it is still as read."""
+        self.calls.append(f"tell {hook}")
+        return self._inner.tell(hook, read, text)
 
     def follow(self) -> Feed:
         """Open a follower's connection."""

@@ -17,8 +17,22 @@ from typing import Final, TypeVar
 
 from graysplit.core.fleet import Declared, Effect, Receipt
 from graysplit.core.record import SENTINEL, Key
-from graysplit.errors import ConflictError, GraysplitError, RefusedError, StoreCorruptError
-from graysplit.stores.port import RAISE_WINDOW_MS, Expect, KeyName, Report, Rollback, Store, Submission, Write, Written
+from graysplit.errors import ConflictError, GraysplitError, NotYetError, RefusedError, StoreCorruptError
+from graysplit.stores.port import (
+    RAISE_WINDOW_MS,
+    SETTLE_MS,
+    Due,
+    Expect,
+    KeyName,
+    Place,
+    Report,
+    Rollback,
+    Store,
+    Submission,
+    Ticking,
+    Write,
+    Written,
+)
 from graysplit.stores.wire import exact, new_id
 
 E = TypeVar("E", bound=BaseException)
@@ -29,6 +43,8 @@ SOON_S: Final = 5.0
 QUIET_S: Final = 0.1
 
 # What a re-encoding would change: an empty list, digits beyond a float's, an order of fields, letters beyond ASCII.
+PROGRESS: Final = '{"run":"run","step":0}'
+TICKED: Final = "1 0 0 boot"
 DEFINITION: Final = '{"versions":[],"z":33.333000000000001,"a":9007199254740993,"ü":null}'
 
 
@@ -142,7 +158,46 @@ class ReadingContract:
         assert store.history("checkout", 1)[0].cause == "rollback"
         assert store.history("search", 1)[0].cause == "create"
 
+    def test_a_glance_gives_a_few_fields_at_one_moment(self) -> None:
+        """Only what was asked for, to the letter, with the server's time; what is not there is None."""
+        seed(self.writer(), weight="20")
+        self.raw("plans", "checkout", b"\xff{}")
+        feed = self.make().follow()
+        asked: list[Place] = [
+            ("weights", "checkout/new"),
+            ("stops", "*"),
+            ("splits", "checkout"),
+            ("plans", "checkout"),
+        ]
+        glance = feed.glance(asked)
+        assert [glance.texts[place] for place in asked] == ["20", None, DEFINITION, exact(b"\xff{}")]
+        assert glance.texts.keys() == set(asked)
+        assert abs(glance.now_ms - self.make().load().now_ms) < 60_000  # noqa: PLR2004
+        feed.close()
+
     # --- following ---
+
+    def test_the_log_is_given_with_positions(self) -> None:
+        """From a position on come positions and entries, oldest first and no more than asked; who stands is first."""
+        writer = self.writer()
+        seed(writer)
+        store = self.make()
+        end = store.told()
+        for weight in ("5", "20", "50"):
+            put(writer, "checkout/new", weight)
+        rows = store.log(end.position, 3)
+        assert rows[0][0] == end.position
+        assert [entry.cause for _, entry in rows] == ["create", "set", "set"]
+        assert store.log(rows[2][0], 9)[1][0] == store.told().position
+        assert (end.revision, store.told().revision) == (1, 4)
+
+    def test_nobody_has_been_told_at_first(self) -> None:
+        """Where nothing was ever written the log ends at its beginning, and no hook has a record."""
+        store = self.make()
+        told = store.told()
+        assert (dict(told.texts), told.position, told.revision) == ({}, "0-0", 0)
+        assert store.log("0-0", 9) == ()
+        assert told.now_ms > 0
 
     def test_a_feed_that_has_read_nothing_says_so(self) -> None:
         """Before the first load a signal stands."""
@@ -177,6 +232,16 @@ class ReadingContract:
             feed.load("", whole=True)
             act()
             assert feed.wait(SOON_S), f"act {number} was not signalled"
+        feed.close()
+
+    def test_a_plans_progress_wakes_nobody(self) -> None:
+        """It is noted once a second, and nobody decides by it: n processes would be woken for nothing."""
+        seed(self.writer())
+        feed = self.make().follow()
+        feed.load("", whole=True)
+        self.raw("plans", "tick:checkout", "1 0 1 boot")
+        assert not feed.wait(QUIET_S)
+        assert self.make().load().plans.fields == {b"tick:checkout": b"1 0 1 boot"}
         feed.close()
 
     def test_a_signal_stands_until_the_next_load(self) -> None:
@@ -669,7 +734,217 @@ class StoreContract(ReadingContract):
         assert b"checkout/new" in store.load().stops.fields
         feed.close()
 
+    # --- plans ---
+
+    def test_a_plans_progress_is_no_part_of_the_history(self) -> None:
+        """It is written with a change, needs no expectation, and the entry and the answer are silent on it."""
+        store = self.make()
+        seed(store)
+        written = start_plan(store)
+        assert self._plan(store) == {b"checkout": PROGRESS.encode(), b"tick:checkout": TICKED.encode()}
+        assert written.after == store.history()[0].after == {"meta plan:checkout": "run new"}
+
+    def test_a_plans_progress_can_be_compared(self) -> None:
+        """Whoever notes an approval meets the step that came in between."""
+        store = self.make()
+        seed(store)
+        start_plan(store)
+        note = (Write("plans", "checkout", "{}"),)
+        seen = submission_of(store, "checkout", (Expect("plans", "checkout", "other"),), note)
+        raised(ConflictError, lambda: store.submit(seen))
+        store.submit(submission_of(store, "checkout", (Expect("plans", "checkout", PROGRESS),), note))
+        assert self._plan(store)[b"checkout"] == b"{}"
+
+    def test_a_tick_is_written_if_nobody_was_faster(self) -> None:
+        """Progress and tick are compared with what was read, and written both or neither."""
+        store = self.make()
+        seed(store)
+        start_plan(store)
+        feed = store.follow()
+        ticking = Ticking("checkout", PROGRESS, TICKED, "{}", "2 1 1 boot")
+        assert not feed.tick(ticking._replace(progress="other"))
+        assert not feed.tick(ticking._replace(tick="other"))
+        assert not feed.tick(ticking._replace(split="search"))
+        assert self._plan(store) == {b"checkout": PROGRESS.encode(), b"tick:checkout": TICKED.encode()}
+        assert feed.tick(ticking)
+        assert not feed.tick(ticking)
+        assert self._plan(store) == {b"checkout": b"{}", b"tick:checkout": b"2 1 1 boot"}
+        assert [entry.cause for entry in store.history()] == ["ramp", "create"]
+        feed.close()
+
+    def test_of_racing_ticks_one_is_written(self) -> None:
+        """Eight processes tick at the same moment."""
+        store = self.make()
+        seed(store)
+        start_plan(store)
+        feeds = [self.make().follow() for _ in range(EDITORS)]
+        taken: list[int] = []
+
+        def tick(number: int) -> None:
+            if feeds[number].tick(Ticking("checkout", PROGRESS, TICKED, PROGRESS, f"2 1 1 {number}")):
+                taken.append(number)
+
+        together(EDITORS, tick)
+        for feed in feeds:
+            feed.close()
+        assert self._plan(store)[b"tick:checkout"] == b"2 1 1 %d" % taken[0]
+        assert len(taken) == 1
+
+    def test_a_step_is_taken_once_by_whoever_is_first(self) -> None:
+        """Eight processes take the same step over their own connections: one does, the others meet its weight."""
+        store = self.make()
+        seed(store, weight="5")
+        start_plan(store)
+        feeds = [self.make().follow() for _ in range(EDITORS)]
+        taken: list[int] = []
+
+        def step(number: int) -> None:
+            try:
+                feeds[number].submit(step_of(store))
+            except ConflictError:
+                return
+            taken.append(number)
+
+        together(EDITORS, step)
+        for feed in feeds:
+            feed.close()
+        assert len(taken) == 1
+        assert [entry.cause for entry in store.history()] == ["step", "ramp", "create"]
+
+    def test_a_step_is_not_taken_before_its_time_nor_long_after(self) -> None:
+        """The store's clock decides, not the driver's: what is refused is not written."""
+        store = self.make()
+        seed(store, weight="5")
+        start_plan(store)
+        now_ms = store.load().now_ms
+        minute = 60_000
+        for first, last in ((now_ms + minute, now_ms + 2 * minute), (now_ms - 2 * minute, now_ms - minute)):
+            due = Due(first, last, settled=True)
+            error = raised(NotYetError, lambda: store.submit(step_of(store)._replace(due=due)))  # noqa: B023
+            assert "not due" in str(error)
+        assert store.load().weights.fields[b"checkout/new"] == b"5"
+        assert [entry.cause for entry in store.history()] == ["ramp", "create"]
+        store.submit(step_of(store)._replace(due=Due(now_ms - minute, now_ms + minute, settled=False)))
+        assert store.load().weights.fields[b"checkout/new"] == b"20"
+
+    def test_no_step_is_taken_in_the_first_seconds_of_a_servers_life(self) -> None:
+        """It may have forgotten a rollback: another start than the one that is known is noted, and waited out."""
+        store = self.make()
+        seed(store, weight="5")
+        start_plan(store)
+        run_id, since = store.load().meta.fields[b"run_id"].split()
+        assert since == b"0"
+        self.raw("meta", "run_id", "another 0")
+        for _ in range(2):
+            error = raised(NotYetError, lambda: store.submit(step_of(store)))
+            assert "started" in str(error)
+        load = store.load()
+        noted, since = load.meta.fields[b"run_id"].split()
+        assert noted == run_id
+        assert abs(int(since) - load.now_ms) < SETTLE_MS
+        self.raw("meta", "run_id", b"%s %d" % (run_id, load.now_ms - SETTLE_MS - 1))
+        store.submit(step_of(store))
+        assert store.load().weights.fields[b"checkout/new"] == b"20"
+
+    def test_a_plan_that_begins_notes_the_start_of_its_server(self) -> None:
+        """Where another start was known, this one counts from now."""
+        store = self.make()
+        seed(store, weight="5")
+        self.raw("meta", "run_id", "another 0")
+        at_ms = start_plan(store).at_ms
+        noted, since = store.load().meta.fields[b"run_id"].split()
+        assert noted != b"another"
+        assert abs(int(since) - at_ms) < SETTLE_MS
+
+    def test_a_change_can_end_a_plan(self) -> None:
+        """Its progress, its tick and its mark go in the same step; a plan that begins with the change stands."""
+        store = self.make()
+        seed(store)
+        for split in ("checkout", "search"):
+            start_plan(store, split)
+        ending = submission_of(store, "checkout", *one("weights", "checkout/new", "0", "5"))
+        store.submit(ending._replace(ends=("checkout",)))
+        assert self._plans(store) == {"search"}
+        again = submission_of(store, "search", writes=(Write("plans", "search", "{}"),))
+        store.submit(again._replace(ends=("search",)))
+        assert self._plan(store) == {b"search": b"{}"}
+
+    def test_a_rollback_ends_the_plan_of_what_it_brings_down(self) -> None:
+        """The split's, the candidate's, or all of them; another candidate's rollback leaves it."""
+        for target, left in (
+            ("checkout", {"search"}),
+            ("checkout/new", {"search"}),
+            ("checkout/other", {"checkout", "search"}),
+            ("*", set[str]()),
+        ):
+            store = self.make()
+            for split in ("checkout", "search"):
+                if split.encode() not in store.load().splits.fields:
+                    seed(store, split)
+                self.raw("stops", split, None)
+                self.raw("weights", f"{split}/new", "20")
+                self._end(split)
+                start_plan(store, split)
+            store.roll_back(Rollback(new_id(), target, "tester", ""))
+            assert self._plans(store) == left, target
+
+    def test_a_rollback_of_everything_in_the_dark_ends_all_plans(self) -> None:
+        """With weights lost nobody knows what runs: the stop is on everything, and no plan outlives it."""
+        store = self.make()
+        seed(store, weight="20")
+        start_plan(store)
+        self.drop("weights")
+        store.roll_back(Rollback(new_id(), "*", "tester", ""))
+        assert self._plans(store) == set()
+
+    def test_a_raw_edit_ends_a_plan_once_it_is_booked(self) -> None:
+        """Of its candidate's weight, or of a stop that holds it; what concerns another candidate leaves it."""
+        store = self.make()
+        seed(store, weight="20")
+        feed = store.follow()
+        for key, field, left in (
+            ("weights", "checkout/other", True),
+            ("stops", "checkout/other", True),
+            ("weights", "checkout/new", False),
+            ("stops", "checkout/new", False),
+            ("stops", "checkout", False),
+            ("stops", "*", False),
+        ):
+            self._end("checkout")
+            start_plan(store)
+            self.raw(key, field, "0")
+            assert self._plans(store) == {"checkout"}
+            assert feed.book("process") == 1
+            assert self._plans(store) == ({"checkout"} if left else set()), f"{key} {field}"
+        feed.close()
+
+    def _plan(self, store: Store) -> dict[bytes, bytes]:
+        """Give what is noted of plans."""
+        return dict(store.load().plans.fields)
+
+    def _plans(self, store: Store) -> set[str]:
+        """Name the splits whose plan runs: by mark and by progress, which never disagree."""
+        load = store.load()
+        marked = {exact(name)[5:] for name in load.meta.fields if name.startswith(b"plan:")}
+        noted = {exact(name).removeprefix("tick:") for name in load.plans.fields}
+        assert marked == noted
+        return marked
+
+    def _end(self, split: str) -> None:
+        """Take a plan away past the store."""
+        for key, field in (("plans", split), ("plans", f"tick:{split}"), ("meta", f"plan:{split}")):
+            self.raw(key, field, None)
+
     # --- the fleet ---
+
+    def test_a_feed_gives_the_fleet_too(self) -> None:
+        """Over its own connection, the same as the store."""
+        store = self.make()
+        feed = store.follow()
+        feed.report(report_of("boot-1", weight="20"), about=True)
+        assert feed.fleet().processes == store.fleet().processes
+        assert [process.boot for process in feed.fleet().live] == ["boot-1"]
+        feed.close()
 
     def test_a_process_is_seen_with_what_it_says(self) -> None:
         """A heartbeat shows a process, what it declares and what it does now."""
@@ -716,6 +991,53 @@ class StoreContract(ReadingContract):
         assert [process.boot for process in store.fleet().processes] == ["boot-2"]
         feed.close()
 
+    def test_a_heartbeat_tells_how_many_there_are(self) -> None:
+        """Who follows knows the size of its fleet, and comes back to a restarted server the slower for it."""
+        store = self.make()
+        feed = store.follow()
+        for count, boot in enumerate(("boot-1", "boot-2", "boot-3"), 1):
+            feed.report(report_of(boot, weight="20"), about=True)
+            assert feed.counted == count
+        feed.close()
+
+    # --- hooks ---
+
+    def test_how_far_a_hook_was_told_is_written_as_it_was_read(self) -> None:
+        """A record is compared and written: absent, then as the last writer left it; others' stay as they are."""
+        store = self.make()
+        assert store.tell("page", None, "one")
+        assert not store.tell("page", None, "two")
+        assert not store.tell("page", "other", "two")
+        assert store.tell("chät", None, "ü")
+        assert store.tell("page", "one", "two")
+        assert dict(self.make().told().texts) == {"page": "two", "chät": "ü"}
+
+    def test_racing_tellers_take_one_turn(self) -> None:
+        """Of many who write over the same record at once, one is told that it did."""
+        self.make().tell("page", None, "free")
+        stores = [self.make() for _ in range(EDITORS)]
+        won: list[int] = []
+
+        def take(number: int) -> None:
+            if stores[number].tell("page", "free", f"teller {number}"):
+                won.append(number)
+
+        together(EDITORS, take)
+        assert len(won) == 1
+        assert self.make().told().texts["page"] == f"teller {won[0]}"
+
+    def test_telling_wakes_nobody(self) -> None:
+        """No follower is signalled, and the history stays as it is."""
+        store = self.make()
+        seed(store)
+        feed = store.follow()
+        feed.load("", whole=True)
+        store.tell("page", None, "one")
+        woken = feed.wait(QUIET_S)
+        feed.close()
+        assert not woken
+        assert len(store.history()) == 1
+
     def test_a_heartbeat_wakes_nobody(self) -> None:
         """Receipts are no signal: n processes would cost n^2 wake-ups."""
         store = self.make()
@@ -757,6 +1079,24 @@ def put(store: Store, field: str, weight: str, *, expect: str | None = "", why: 
         seen = None if raw is None else exact(raw)
     split = field.partition("/")[0]
     return store.submit(submission_of(store, split, *one("weights", field, seen, weight), why=why))
+
+
+def start_plan(store: Store, split: str = "checkout") -> Written:
+    """Begin a plan: its mark, its progress and its first tick."""
+    writes = (
+        Write("meta", f"plan:{split}", "run new"),
+        Write("plans", split, PROGRESS),
+        Write("plans", f"tick:{split}", TICKED),
+    )
+    return store.submit(submission_of(store, split, (Expect("meta", f"plan:{split}", None),), writes, cause="ramp"))
+
+
+def step_of(store: Store) -> Submission:
+    """Give a plan's step from 5 to 20, due now."""
+    step = submission_of(store, "checkout", *one("weights", "checkout/new", "5", "20"), cause="step", raises=True)
+    due = Due(step.read_at_ms, step.read_at_ms + 30_000, settled=True)
+    notes = (Write("plans", "checkout", PROGRESS), Write("plans", "tick:checkout", TICKED))
+    return step._replace(writes=(*step.writes, *notes), due=due)
 
 
 def one(key: KeyName, field: str, seen: str | None, value: str | None) -> tuple[tuple[Expect], tuple[Write]]:

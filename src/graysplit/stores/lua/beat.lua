@@ -4,7 +4,7 @@
 --       2 fleet:about     hash: boot id -> JSON: host, pid, library, declared splits
 --       3 fleet:receipts  hash: boot id -> JSON: what it does now
 -- ARGV  1 boot id  2 receipt  3 about, or '' to leave it as it is  4 silence in ms after which a process is dropped
--- Gives {server time in ms, '1' if its about is known}.
+-- Gives {server time in ms, '1' if its about is known, how many processes are counted (0: its user may not know)}.
 
 local boot, receipt, about, forget = unpack(ARGV, 1, 4)
 local now = now_ms()
@@ -23,4 +23,5 @@ redis.call('HSET', KEYS[3], boot, receipt)
 if about ~= '' then
   redis.call('HSET', KEYS[2], boot, about)
 end
-return { now, redis.call('HGET', KEYS[2], boot) and '1' or '0' }
+local counted = redis.pcall('HLEN', KEYS[2])
+return { now, redis.call('HGET', KEYS[2], boot) and '1' or '0', type(counted) == 'number' and counted or 0 }

@@ -3,7 +3,7 @@
 -- KEYS  1 booked  hash: 'weights <field>' and 'stops <field>' as the history knows them
 --       2 log     stream: one entry per change
 --       3 meta    hash: revision, release:<field> -> '<change id> <ms>', lease:<field>
---       4 plans   hash: checkout -> a plan's progress; an edit from outside ends it
+--       4 plans   hash: checkout -> a plan's progress, tick:checkout -> its tick; an edit of its weight ends it
 -- ARGV  1 actor  2 a random id: the entries' change ids are this and a number  3 cause  4 entries to keep in the log
 --       and keys that are only read, hence not declared (the caller may not write them; the same slot):
 --       5 weights  hash: checkout/new -> percent or 'preview'
@@ -112,7 +112,9 @@ for number, split in ipairs(splits) do
   for _, field in ipairs(started[split] or {}) do
     redis.call('HSET', META, 'release:' .. field, change .. ' ' .. string.format('%.0f', now))
   end
-  try('HDEL', PLANS, split)
+  for _, pair in ipairs(edits[split].after) do
+    end_plans(PLANS, META, string.match(pair[1], ' (.*)$'))
+  end
   local revision = try('HINCRBY', META, 'revision', 1) or 0
   redis.call('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', change, 'rev', revision, 'split', split, 'cause', cause,
     'actor', actor, 'why', '', 'from', object(edits[split].before), 'to', object(edits[split].after))

@@ -8,7 +8,7 @@
 --       8 meta    hash: revision, release:<field>, finished:<split>
 --       9 booked  hash: weights and stops as the history knows them
 --       10 log    stream: one entry per change
---       11 plans  hash: checkout -> a plan's progress
+--       11 plans  hash: checkout -> a plan's progress, tick:checkout -> its driver's tick
 -- Gives {'ok', revision (0: none), ms, why there is no revision or history entry or '', {where, before or nil, after,
 --       ...}, {finished splits left alone}}, {'again', revision, ms, from, to} or {'failed', reason}.
 
@@ -98,7 +98,8 @@ local function put(key, where, field, text, stood)
 end
 for _, stop in ipairs(stops) do
   put(STOPS, 'stops ' .. stop, stop, stop_text(stop), standing['stops ' .. stop])
-  try('HDEL', PLANS, split_of(stop))
+  end_plans(PLANS, META, stop)
+  try('HDEL', META, 'finished:' .. split_of(stop)) -- a finished release that is rolled back is open again
 end
 for _, field in ipairs(zeros) do
   put(WEIGHTS, 'weights ' .. field, field, '0', weights and weights[field] or false)

@@ -1,4 +1,4 @@
--- What the scripts share; put before each of them. Nothing here writes.
+-- What the scripts share; put before each of them. Nothing here writes, but `end_plan` and `end_plans`.
 
 -- Server time in ms.
 local function now_ms()
@@ -85,6 +85,42 @@ local function more(text)
     return false
   end
   return tonumber(text) <= 100
+end
+
+-- Take a plan's progress away, and its mark in meta. Who may not leaves them: the driver then finds the plan over.
+local function end_plan(plans, meta, split)
+  try('HDEL', plans, split, 'tick:' .. split)
+  try('HDEL', meta, 'plan:' .. split)
+end
+
+-- Whether a change of a field (checkout/new, checkout or *) concerns the candidate that a plan's mark names.
+local function drives(mark, field)
+  local version = mark and string.match(mark, ' (.*)$')
+  local named = string.match(field, '/(.*)$')
+  return not version or not named or named == version
+end
+
+-- Take away the plans that a change of a field (checkout/new, checkout or *) concerns.
+local function end_plans(plans, meta, field)
+  local split = split_of(field)
+  if split ~= '*' then
+    if drives(try('HGET', meta, 'plan:' .. split), field) then
+      end_plan(plans, meta, split)
+    end
+    return
+  end
+  for name in pairs(read(meta) or {}) do
+    local planned = string.match(name, '^plan:(.*)$')
+    if planned then
+      end_plan(plans, meta, planned)
+    end
+  end
+end
+
+-- The server's random id of this start, or nil where it is not told.
+local function run_id()
+  local info = try('INFO', 'server')
+  return type(info) == 'string' and string.match(info, 'run_id:(%w+)') or nil
 end
 
 -- The answer given before to a change, where it was made within the last minute: {'again', revision, ms, from, to}.

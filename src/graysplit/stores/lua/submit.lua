@@ -1,9 +1,10 @@
 -- One compare-and-set change: all of it happens, or nothing.
 --
--- KEYS  1 meta    hash: revision, schema, lineage, release:<field> -> '<change id> <ms>'
+-- KEYS  1 meta    hash: revision, schema, lineage, release:<field> -> '<change id> <ms>', plan:<split> -> '<run>
+--                 <version>' while a plan runs, run_id -> '<the server's run id> <ms since when, 0 at first>'
 --       2 booked  hash: 'weights <field>' and 'stops <field>' as the history knows them
 --       3 log     stream: one entry per change
---       and those of the next three that it writes: a caller who may not write one is refused before anything is done
+--       and those of the next four that it writes: a caller who may not write one is refused before anything is done
 -- ARGV  1 change id  2 split  3 cause  4 actor  5 why  6 from (JSON)  7 to (JSON)
 --       8 server time in ms of the reading that is compared  9 '1' if it raises  10 a raise's longest age in ms
 --       11 entries to keep in the log  12 '1' if it may have been sent before
@@ -11,21 +12,26 @@
 --       13 weights  hash: checkout/new -> percent or 'preview'
 --       14 stops    hash: checkout/new, checkout or * -> a text for people
 --       15 splits   hash: checkout -> definition, JSON
---       then four lists, each after its length: expectations and writes as (number of key, field, '1' or '0' for
---       absent, text), the fields whose release begins, and the numbers of lost keys that are made whole. Writes come
+--       16 plans    hash: checkout -> a plan's progress, tick:checkout -> its driver's tick; not followed
+--       a plan's step alone: 17 server time in ms from which it is due, or ''  18 until when  19 '1' if the caller has
+--       been connected for long enough to do without the server's run id  20 ms that a server must be up
+--       then five lists, each after its length: expectations and writes as (number of key, field, '1' or '0' for
+--       absent, text), the fields whose release begins, the numbers of lost keys that are made whole, and the splits
+--       whose plan ends. Writes come
 --       with the least permitted first: what a role may not do with a key that it may write is refused before anything
 --       is done.
 -- Gives {'ok', revision, ms}, {'again', revision, ms, from, to}, {'conflict', number of the expectation, '1' or '0',
---       text}, {'late', ms} or {'corrupt', name of the key, reason}.
+--       text}, {'late', ms}, {'early', ms, reason} or {'corrupt', name of the key, reason}.
 
-local NAMES = { 'weights', 'stops', 'splits', 'meta' }
+local NAMES = { 'weights', 'stops', 'splits', 'meta', 'plans' }
 local META, BOOKED, LOG = unpack(KEYS, 1, 3)
-local FOLLOWED = { ARGV[13], ARGV[14], ARGV[15], META }
+local FOLLOWED = { ARGV[13], ARGV[14], ARGV[15], META, ARGV[16] }
 local id, split, cause, actor, why, from, to = unpack(ARGV, 1, 7)
 local read_at, raises, window, keep, attempt = tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10]), ARGV[11], ARGV[12]
+local due, overdue, settled, settle = tonumber(ARGV[17]), tonumber(ARGV[18]), ARGV[19], tonumber(ARGV[20])
 local now = now_ms()
 
-local at = 16
+local at = 21
 local function places()
   local list, count = {}, tonumber(ARGV[at])
   at = at + 1
@@ -48,6 +54,7 @@ local begins, mends = texts(), {}
 for _, number in ipairs(texts()) do
   mends[tonumber(number)] = true
 end
+local ends = texts()
 
 -- Everything is read and judged before the first write: a script that fails half way keeps its first half.
 if attempt == '1' then
@@ -99,6 +106,25 @@ if raises == '1' and math.abs(now - read_at) > window then
   return { 'late', now }
 end
 
+-- A plan steps when it is due by this server's clock, and not while the server may have forgotten a rollback.
+local function note_start()
+  local run, known = run_id(), try('HGET', META, 'run_id') or ''
+  if run and string.match(known, '^%S*') ~= run then
+    known = run .. ' ' .. string.format('%.0f', known == '' and 0 or now)
+    redis.call('HSET', META, 'run_id', known)
+  end
+  return run, now - (tonumber(string.match(known, ' (%d+)$')) or 0)
+end
+if due then
+  local run, up = note_start()
+  if (run and up < settle) or (not run and settled ~= '1') then
+    return { 'early', now, 'the server has started only now' }
+  end
+  if now < due or now > overdue then
+    return { 'early', now, 'it is not due by the server\'s clock' }
+  end
+end
+
 if fresh then
   for _, key in ipairs({ FOLLOWED[3], FOLLOWED[2], FOLLOWED[1], META, BOOKED }) do
     redis.call('HSET', key, '_', '1')
@@ -114,6 +140,12 @@ for i = 1, 4 do
   if mends[i] then
     redis.call('HSET', FOLLOWED[i], '_', '1')
   end
+end
+for _, over in ipairs(ends) do -- first: a plan that begins with this change takes the place of the one before
+  end_plan(FOLLOWED[5], META, over)
+end
+if writes[1] and writes[#writes].key == 5 and not due then -- the least permitted come first, and plans last
+  note_start()
 end
 for _, write in ipairs(writes) do
   local where = NAMES[write.key] .. ' ' .. write.field

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from redis import exceptions
@@ -14,6 +15,9 @@ from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import mapping_of
 
 _CANNOT: Final = "cannot look at {what}: {why}"
+
+# How the folder begins in which `graysplit.embedded`, three floors up, lets its servers run.
+_EMBEDDED: Final = "graysplit-"
 
 
 class Version(NamedTuple):
@@ -47,11 +51,11 @@ def advise(line: Line, *, failing_over: bool) -> list[Advice]:
         why = reason(reply)
         found = [Advice(_CANNOT.format(what="persistence, eviction and version", why=why), "redis-cli INFO")]
     else:
-        found = list(_judged(_info(reply)))
+        found = list(_judged(line, _info(reply)))
     return [*found, *(_failover(line) if failing_over else ())]
 
 
-def _judged(info: Mapping[str, str]) -> Iterator[Advice]:
+def _judged(line: Line, info: Mapping[str, str]) -> Iterator[Advice]:
     version = _version(info)
     if version is not None and not version.supported:
         named = f"{version.name} {version.major}.{version.minor}"
@@ -59,11 +63,19 @@ def _judged(info: Mapping[str, str]) -> Iterator[Advice]:
         yield Advice(what, "redis-cli INFO server", serious=True)
     if info.get("aof_enabled") == "0" and info.get("connected_slaves", "0") == "0":
         what = "neither an append-only file nor a replica: a crash brings back old weights, or none"
-        yield Advice(what, "redis-cli CONFIG SET appendonly yes")
+        yield Advice(what, "redis-cli CONFIG SET appendonly yes", serious=not _is_for_trying_out(line))
     policy = info.get("maxmemory_policy", "")
     if policy.startswith("allkeys-"):
         what = f"maxmemory-policy {policy}: out of memory the server throws away weights and stops"
         yield Advice(what, "redis-cli CONFIG SET maxmemory-policy noeviction", serious=True)
+
+
+def _is_for_trying_out(line: Line) -> bool:
+    """Say whether the server is one of `graysplit.embedded`, which is meant to keep nothing: known by its folder."""
+    (reply,) = line.ask(("CONFIG", "GET", "dir"))
+    if isinstance(reply, exceptions.ResponseError):
+        return False
+    return PurePosixPath((_setting(reply) or b"").decode(errors="replace")).name.startswith(_EMBEDDED)
 
 
 def _failover(line: Line) -> Iterator[Advice]:
@@ -75,7 +87,7 @@ def _failover(line: Line) -> Iterator[Advice]:
         what = (
             "min-replicas-to-write is 0 under Sentinel: a primary that was cut off still takes writes, and loses them"
         )
-        yield Advice(what, command)
+        yield Advice(what, command, serious=True)
 
 
 def _setting(reply: Reply) -> bytes | None:

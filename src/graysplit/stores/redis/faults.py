@@ -19,11 +19,12 @@ class Condition(NamedTuple):
     marks: tuple[str, ...] = ()  # the servers' own words; redis-py 6 has no class for some
     fatal: bool = False  # as an answer: nothing else will be answered on this connection either
     patient: bool = False  # only a person can end it
+    silent: bool = False  # nothing came at all
 
 
 # The first that fits counts. What is neither fatal nor patient may pass by itself, and soon.
 CONDITIONS: Final = (
-    Condition("no answer in time", (exceptions.TimeoutError,)),
+    Condition("no answer in time", (exceptions.TimeoutError,), silent=True),
     Condition("it is still loading its data", (exceptions.BusyLoadingError,), ("LOADING",), fatal=True),
     Condition("it is a replica, and takes no writes", (exceptions.ReadOnlyError,), ("READONLY",), fatal=True),
     Condition(
@@ -63,7 +64,8 @@ def unreachable(name: str, error: BaseException) -> StoreUnreachableError:
     """Give the error that tells a user why the server is of no use."""
     condition = _condition(error)
     patient = is_forbidden(error) or (condition is not None and condition.patient)
-    return StoreUnreachableError(name, reason(error), patient=patient)
+    silent = condition is not None and condition.silent
+    return StoreUnreachableError(name, reason(error), patient=patient, silent=silent)
 
 
 def reason(error: BaseException) -> str:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from redis import exceptions
 
-from graysplit.core.fleet import FORGET_MS
+from graysplit.core.fleet import FORGET_MS, Fleet
 from graysplit.core.record import Load
 from graysplit.errors import StoreUnreachableError
-from graysplit.stores.port import NEWEST, Report, Submission, Written
+from graysplit.stores.port import NEWEST, Glance, Place, Report, Submission, Ticking, Written
 from graysplit.stores.redis.client import Command, is_list
 from graysplit.stores.redis.faults import is_unsupported, refused
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import Reader, time_of
+from graysplit.stores.redis.reading import Reader, glance, read_fleet, time_of
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import submit
-from graysplit.stores.redis.watching import book_by_watching, brake_by_hand
+from graysplit.stores.redis.watching import book_by_watching, brake_by_hand, tick_by_watching
 from graysplit.stores.rules import OUTSIDE
 from graysplit.stores.wire import BRAKE, about_text, new_id, raw_of, receipt_text
 
@@ -41,6 +41,7 @@ class RedisFeed(ABC):
         self._line = line
         self._keys = keys
         self._reader = Reader(line, keys, newest=NEWEST)
+        self.counted = 0
         self._has_moved: Callable[[], bool] | None = None
         self._ask_way_at = 0.0
 
@@ -96,6 +97,23 @@ class RedisFeed(ABC):
         """Compare, write, bump the revision and append to the history, in one step."""
         return submit(self._line, self._keys, submission, again=False)
 
+    def glance(self, places: Sequence[Place]) -> Glance:
+        """Read a few fields at one moment."""
+        return glance(self._line, self._keys, places)
+
+    def tick(self, ticking: Ticking) -> bool:
+        """Write a plan's progress and tick if both are still as read; raises `RefusedError` where this role may not."""
+        answer = self._line.evaluate(script("tick"), (self._keys.plans,), tuple(raw_of(text) for text in ticking))
+        if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
+            return tick_by_watching(self._line, self._keys, ticking)
+        if isinstance(answer, exceptions.ResponseError):
+            raise refused(f"the plan of '{ticking.split}' is not driven from here", answer)
+        return bool(answer)
+
+    def fleet(self) -> Fleet:
+        """Give the processes that follow this store."""
+        return read_fleet(self._line, self._keys)
+
     def leave(self, boot: str) -> None:
         """Say goodbye: the process leaves the count."""
         keys = self._keys
@@ -121,6 +139,7 @@ class RedisFeed(ABC):
             return self._beat_without_script(boot, receipt, about)
         if not is_list(answer):
             raise refused("the heartbeat was not taken", answer)
+        self.counted = int(answer[2])
         return int(answer[0]), answer[1] == b"1"
 
     def _beat_without_script(self, boot: str, receipt: bytes, about: bytes) -> tuple[int, bool]:
@@ -130,10 +149,11 @@ class RedisFeed(ABC):
         writes: list[Command] = [("ZADD", keys.seen, now_ms, boot), ("HSET", keys.receipts, boot, receipt)]
         if about:
             writes.append(("HSET", keys.about, boot, about))
-        *answers, known = self._line.ask(*writes, ("HEXISTS", keys.about, boot))
+        *answers, known, counted = self._line.ask(*writes, ("HEXISTS", keys.about, boot), ("HLEN", keys.about))
         for answer in answers:
             if isinstance(answer, exceptions.ResponseError):
                 raise refused("the heartbeat was not taken", answer)
+        self.counted = counted if isinstance(counted, int) else 0
         return now_ms, bool(known)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 # The log is trimmed to about this many entries.
@@ -21,11 +22,23 @@ class Keys(NamedTuple):
     seen: str
     about: str
     receipts: str
+    notices: str
 
     @property
     def followed(self) -> tuple[str, str, str, str]:
         """The four hashes that are decided from: each change of them, by whomever, is signalled."""
         return self.weights, self.stops, self.splits, self.meta
+
+    @property
+    def hashes(self) -> Mapping[str, str]:
+        """The hashes that an editor reads and writes, by the ends of their names."""
+        return {
+            "weights": self.weights,
+            "stops": self.stops,
+            "splits": self.splits,
+            "meta": self.meta,
+            "plans": self.plans,
+        }
 
 
 def keys_of(namespace: str) -> Keys:
@@ -41,5 +54,6 @@ def keys_of(namespace: str) -> Keys:
         "fleet:seen",
         "fleet:about",
         "fleet:receipts",
+        "fleet:notices",
     )
     return Keys(*(f"graysplit:{{{namespace}}}:{end}" for end in ends))

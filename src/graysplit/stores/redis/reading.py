@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, cast
 
 from redis import exceptions
 
+from graysplit.core.fleet import Fleet, fleet_of
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.errors import StoreUnreachableError
+from graysplit.stores.port import Glance, KeyName, Place
 from graysplit.stores.redis.client import Command, Reply, is_list
-from graysplit.stores.redis.faults import fault
+from graysplit.stores.redis.faults import fault, unreachable
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.wire import exact, raw_of, read_entry
+from graysplit.stores.wire import exact, raw_of, read_entry, read_process
 
 # Beyond these numbers of splits: read only definitions that the log names; read the hash in pieces.
 DELTA_FROM: Final = 200
@@ -34,10 +36,11 @@ class Reader:
     def __init__(self, line: Line, keys: Keys, *, newest: int = 1, books: bool = False) -> None:
         """Begin without knowing the size.
 
-        `newest`: the log's entries that a reading without a position brings; `books`: whether it brings the books.
+        `newest`: the log's entries that a reading without a position brings; `books`: whether it brings the books
+        and the plans.
         """
         self._newest = newest
-        self._books = [("HGETALL", keys.booked)] if books else []
+        self._books = [("HGETALL", keys.booked), ("HGETALL", keys.plans)] if books else []
         self._line = line
         self._keys = keys
         self._size: int | None = None
@@ -101,7 +104,7 @@ class Reader:
         """Ask for everything but the definitions, and for those as told, at one moment."""
         keys = self._keys
         oldest = f"({since}" if since else "-"
-        weights, stops, splits, meta, newer, at, end, now, role, *booked = self._line.transaction(
+        weights, stops, splits, meta, newer, at, end, now, role, *books = self._line.transaction(
             ("HGETALL", keys.weights),
             ("HGETALL", keys.stops),
             definitions,
@@ -123,7 +126,8 @@ class Reader:
             position=last[0][0] if last else "0-0",
             anchor=standing[0][1].id if standing else "",
             now_ms=time_of(now),
-            booked=key_of(booked[0]) if booked else Key(),
+            booked=key_of(books[0]) if books else Key(),
+            plans=key_of(books[1]) if books else Key(),
         )
         return load, splits
 
@@ -132,6 +136,53 @@ def check_role(line: Line, role: Reply) -> None:
     """Refuse a replica; a server that keeps its role to itself is believed to be a primary."""
     if not isinstance(role, exceptions.ResponseError) and role[0] != b"master":
         raise StoreUnreachableError(line.name, "it is a replica, and may be cut off from its primary")
+
+
+def glance(line: Line, keys: Keys, places: Sequence[Place]) -> Glance:
+    """Read a few fields at one moment; a key of the wrong type, or one that may not be read, has none."""
+    wanted: dict[KeyName, list[str]] = {}
+    for key, field in places:
+        wanted.setdefault(key, []).append(field)
+    asked: list[Command] = [("HMGET", keys.hashes[key], *map(raw_of, fields)) for key, fields in wanted.items()]
+    *replies, now, role = line.transaction(*asked, ("TIME",), ("ROLE",))
+    check_role(line, role)
+    texts: dict[Place, str | None] = {}
+    for (key, fields), reply in zip(wanted.items(), replies, strict=True):
+        values = reply if is_list(reply) else [None] * len(fields)
+        for field, raw in zip(fields, values, strict=True):
+            texts[key, field] = None if raw is None else exact(raw)
+    return Glance(texts, time_of(now))
+
+
+def run_id_of(reply: Reply) -> str | None:
+    """Find the server's run id in the answer to `INFO`; None where it is kept secret."""
+    info = reply if isinstance(reply, bytes) else b""
+    found = next((line for line in info.split(b"\r\n") if line.startswith(b"run_id:")), None)
+    return None if found is None else exact(found.removeprefix(b"run_id:"))
+
+
+def read_fleet(line: Line, keys: Keys) -> Fleet:
+    """Read the processes; those silent for ten minutes are told apart, those silent for a day passed over."""
+    seen, about, receipts, now = line.transaction(
+        ("ZRANGE", keys.seen, 0, -1, "WITHSCORES"),
+        ("HGETALL", keys.about),
+        ("HGETALL", keys.receipts),
+        ("TIME",),
+    )
+    for reply in (seen, now):
+        if isinstance(reply, exceptions.ResponseError):
+            raise unreachable(line.name, reply)
+    now_ms = time_of(now)
+    abouts, said = mapping_of(about), mapping_of(receipts)
+    found = (read_process(boot, seen_ms, abouts.get(boot), said.get(boot)) for boot, seen_ms in _scores(seen))
+    return fleet_of(now_ms, found)
+
+
+def _scores(reply: Reply) -> list[tuple[bytes, int]]:
+    """Take members and scores, flat or in pairs."""
+    if reply and isinstance(reply[0], list):
+        return [(member, int(float(score))) for member, score in reply]
+    return [(member, int(float(score))) for member, score in zip(reply[::2], reply[1::2], strict=False)]
 
 
 def key_of(reply: Reply) -> Key:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from redis import exceptions
 
 from graysplit.core.record import Entry
+from graysplit.core.weights import split_of
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import Rollback, Written
@@ -17,7 +18,7 @@ from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import key_of, time_of
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import first_answer
-from graysplit.stores.redis.watching import append, found_in_log, put
+from graysplit.stores.redis.watching import append, end_plan, found_in_log, put
 from graysplit.stores.wire import exact, raw_of, stop_text
 
 
@@ -27,6 +28,7 @@ class _Plan(NamedTuple):
     writes: dict[str, str]
     before: dict[str, str | None]
     left: tuple[str, ...]
+    over: tuple[str, ...]  # splits whose plan ends
     revision: int
     numberless: str | None  # why there can be no revision
     now_ms: int
@@ -82,6 +84,10 @@ def _without_script(line: Line, keys: Keys, rollback: Rollback, *, again: bool) 
         why = _alone(line, keys, lowering)
     else:
         why = next((reason(reply) for reply in results[len(lowering) :] if _failed(reply)), plan.numberless)
+    for split in plan.over:
+        line.ask(*end_plan(keys, split))  # what may not be written stays: its driver finds the plan over
+    for stop in (where.removeprefix("stops ") for where in plan.writes if where.startswith("stops ")):
+        line.ask(("HDEL", keys.meta, raw_of(f"finished:{split_of(stop)}")))
     revision = plan.revision + 1 if why is None else 0
     return Written(rollback.id, revision, plan.now_ms, plan.before, dict(plan.writes), why, plan.left)
 
@@ -126,7 +132,8 @@ def _planned(line: Line, keys: Keys, rollback: Rollback) -> _Plan:
         before[where] = None if raw is None else exact(raw)
     lost = known["meta"].lost
     numberless = f"the key 'meta' is {lost}" if lost else None
-    return _Plan(writes, before, lowering.left, rules.revision_of(known["meta"]), numberless, now_ms)
+    over = tuple(split for stop in lowering.stops for split in rules.ended_by(known["meta"], stop))
+    return _Plan(writes, before, lowering.left, over, rules.revision_of(known["meta"]), numberless, now_ms)
 
 
 def _lowering(keys: Keys, writes: dict[str, str]) -> list[Command]:

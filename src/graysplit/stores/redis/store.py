@@ -9,23 +9,23 @@ from typing import Final
 
 from redis import exceptions
 
-from graysplit.core.fleet import FORGET_MS, Fleet
+from graysplit.core.fleet import Fleet
 from graysplit.core.record import Entry, Load
 from graysplit.errors import ConflictError, GraysplitError, RefusedError, StoreCorruptError, StoreUnreachableError
-from graysplit.stores.port import Advice, Copies, Rollback, Submission, Written
+from graysplit.stores.port import Advice, Copies, Rollback, Submission, Told, Written
 from graysplit.stores.redis.advice import Version, advise, version_of
-from graysplit.stores.redis.client import Pool, Reply
+from graysplit.stores.redis.client import Pool
 from graysplit.stores.redis.faults import unreachable
 from graysplit.stores.redis.feed import RedisFeed
 from graysplit.stores.redis.keys import keys_of
 from graysplit.stores.redis.line import Line, LostReplyError
 from graysplit.stores.redis.modes import open_feed
-from graysplit.stores.redis.reading import Reader, check_role, entries_of, mapping_of, time_of
+from graysplit.stores.redis.reading import Reader, check_role, entries_of, read_fleet
 from graysplit.stores.redis.rollback import roll_back
 from graysplit.stores.redis.submit import submit
+from graysplit.stores.redis.telling import read_log, read_told, tell
 from graysplit.stores.redis.topology import Timeouts, Topology
 from graysplit.stores.rules import concerns
-from graysplit.stores.wire import read_process
 
 # A hanging server is given up after a second of silence, a dripping one after three in all.
 TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.0)
@@ -86,25 +86,23 @@ class RedisStore:
 
     def fleet(self) -> Fleet:
         """Give the processes that follow this store; those silent for ten minutes are passed over."""
-        keys = self._keys
         with self._line() as line:
-            seen, about, receipts, now = line.transaction(
-                ("ZRANGE", keys.seen, 0, -1, "WITHSCORES"),
-                ("HGETALL", keys.about),
-                ("HGETALL", keys.receipts),
-                ("TIME",),
-            )
-        for reply in (seen, now):
-            if isinstance(reply, exceptions.ResponseError):
-                raise unreachable(self.name, reply)
-        now_ms = time_of(now)
-        abouts, said = mapping_of(about), mapping_of(receipts)
-        processes = [
-            read_process(boot, seen_ms, abouts.get(boot), said.get(boot))
-            for boot, seen_ms in _scores(seen)
-            if now_ms - seen_ms <= FORGET_MS
-        ]
-        return Fleet(now_ms, tuple(sorted(processes, key=lambda process: (process.host, process.pid))))
+            return read_fleet(line, self._keys)
+
+    def told(self) -> Told:
+        """Read how far each hook has been told, with the log's end."""
+        with self._line() as line:
+            return read_told(line, self._keys)
+
+    def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
+        """Give positions and entries of the log from a position on, oldest first."""
+        with self._line() as line:
+            return read_log(line, self._keys, start, count)
+
+    def tell(self, hook: str, read: str | None, text: str) -> bool:
+        """Write a hook's record if it is still as read."""
+        with self._line() as line:
+            return tell(line, self._keys, hook, read, text)
 
     def follow(self) -> RedisFeed:
         """Open a follower's connection."""
@@ -192,10 +190,3 @@ class RedisStore:
         """Ask Sentinel or Cluster again next time: the primary may have moved."""
         if self._topology.kind:
             self.close()
-
-
-def _scores(reply: Reply) -> list[tuple[bytes, int]]:
-    """Take members and scores, flat or in pairs."""
-    if reply and isinstance(reply[0], list):
-        return [(member, int(float(score))) for member, score in reply]
-    return [(member, int(float(score))) for member, score in zip(reply[::2], reply[1::2], strict=False)]

@@ -9,7 +9,7 @@ from redis import exceptions
 
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import rules
-from graysplit.stores.port import RAISE_WINDOW_MS, Expect, Submission, Write, Written
+from graysplit.stores.port import RAISE_WINDOW_MS, SETTLE_MS, Due, Expect, Submission, Write, Written
 from graysplit.stores.redis.client import Reply
 from graysplit.stores.redis.faults import fault, is_unsupported, unreachable
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
@@ -19,7 +19,7 @@ from graysplit.stores.redis.watching import submit_by_watching
 from graysplit.stores.wire import changed, dumps, exact, raw_of, read_entry
 
 # The order of writes: a role that may not is refused at the first.
-_LEAST_PERMITTED: Final = ("splits", "stops", "weights", "meta")
+_LEAST_PERMITTED: Final = ("splits", "stops", "weights", "meta", "plans")
 
 Texts: TypeAlias = Mapping[str, "str | None"]
 
@@ -48,7 +48,9 @@ def _declared(keys: Keys, submission: Submission) -> tuple[str, ...]:
     """Give the keys that the script writes, and no others: what is declared must be writable to the caller."""
     always = (keys.meta, keys.booked, keys.log)
     names = {*submission.mends, *(write.key for write in submission.writes)}
-    written = {keys.followed[rules.HASHES.index(name)] for name in names}
+    if submission.ends:
+        names.add("plans")
+    written = {keys.hashes[name] for name in names}
     return (*always, *sorted(written.difference(always)))
 
 
@@ -68,19 +70,27 @@ def _arguments(
         keys.weights,
         keys.stops,
         keys.splits,
+        keys.plans,
+        *_due(submission.due),
         *_places(submission.expect),
         *_places(sorted(submission.writes, key=lambda write: _LEAST_PERMITTED.index(write.key))),
         len(submission.begins),
         *(raw_of(field) for field in submission.begins),
         len(submission.mends),
-        *(rules.HASHES.index(name) + 1 for name in submission.mends),
+        *(rules.NUMBERED.index(name) + 1 for name in submission.mends),
+        len(submission.ends),
+        *(raw_of(split) for split in submission.ends),
     )
+
+
+def _due(due: Due | None) -> tuple[bytes | int, ...]:
+    return (b"", b"", b"", b"") if due is None else (due.from_ms, due.until_ms, int(due.settled), SETTLE_MS)
 
 
 def _places(places: Sequence[Expect] | Sequence[Write]) -> list[bytes | int]:
     flat: list[bytes | int] = [len(places)]
     for place in places:
-        number = rules.HASHES.index(place.key) + 1
+        number = rules.NUMBERED.index(place.key) + 1
         flat += (number, raw_of(place.field), int(place.value is not None), raw_of(place.value or ""))
     return flat
 
@@ -97,6 +107,8 @@ def _understood(line: Line, submission: Submission, answer: Reply, before: Texts
         raise rules.conflict(submission.split, expect, found)
     if tag == b"late":
         raise rules.late(submission, answer[1])
+    if tag == b"early":
+        raise rules.early(submission, exact(answer[2]))
     if tag == b"corrupt":
         raise rules.corrupt(exact(answer[1]), fault(exact(answer[2])))
     raise StoreUnreachableError(line.name, "an answer of the wrong kind")

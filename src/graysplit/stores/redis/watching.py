@@ -11,15 +11,15 @@ from typing import Final, TypeVar
 from redis import exceptions
 
 from graysplit.core.record import SENTINEL, Entry, Key
-from graysplit.errors import GraysplitError, StoreUnreachableError
+from graysplit.errors import GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.stores import rules
-from graysplit.stores.port import Submission, Written
+from graysplit.stores.port import Submission, Ticking, Written
 from graysplit.stores.redis.client import Command
 from graysplit.stores.redis.faults import fault, is_forbidden, refused, unreachable
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import entries_of, key_of, time_of
-from graysplit.stores.wire import BRAKE, changed, entry_fields, exact, new_id, raw_of, stop_text
+from graysplit.stores.redis.reading import entries_of, key_of, run_id_of, time_of
+from graysplit.stores.wire import BRAKE, PLAN, TICK, changed, entry_fields, exact, new_id, raw_of, stop_text
 
 T = TypeVar("T")
 
@@ -52,6 +52,20 @@ def brake_by_hand(line: Line, keys: Keys, field: str, why: str, release_ms: int)
     return allowed is not False
 
 
+def tick_by_watching(line: Line, keys: Keys, ticking: Ticking) -> bool:
+    """Write a plan's progress and tick if both are still as read."""
+    split, tick = raw_of(ticking.split), raw_of(TICK + ticking.split)
+    _, found = line.ask(("WATCH", keys.plans), ("HMGET", keys.plans, split, tick))
+    if found != [raw_of(ticking.progress), raw_of(ticking.tick)]:
+        line.ask(("UNWATCH",))
+        return False
+    writes = (split, raw_of(ticking.new_progress), tick, raw_of(ticking.new_tick))
+    done = line.commit(("HSET", keys.plans, *writes))
+    if isinstance(done, exceptions.ResponseError):
+        raise refused(f"the plan of '{ticking.split}' is not driven from here", done)
+    return done is not None
+
+
 def found_in_log(line: Line, keys: Keys, change: str) -> Written | None:
     """Look for a change in the last minute of the log."""
     now, reply = line.ask(("TIME",), ("XREVRANGE", keys.log, "+", "-", "COUNT", 1_000))
@@ -65,6 +79,14 @@ def found_in_log(line: Line, keys: Keys, change: str) -> Written | None:
 def put(key: str, field: str, value: str | None) -> Command:
     """Give the command that writes a field, or takes it away."""
     return ("HDEL", key, raw_of(field)) if value is None else ("HSET", key, raw_of(field), raw_of(value))
+
+
+def end_plan(keys: Keys, split: str) -> list[Command]:
+    """Give the commands that take a plan's progress away, and its mark in `meta`."""
+    return [
+        ("HDEL", keys.plans, raw_of(split), raw_of(TICK + split)),
+        ("HDEL", keys.meta, raw_of(PLAN + split)),
+    ]
 
 
 def append(keys: Keys, entry: Entry) -> Command:
@@ -92,8 +114,8 @@ def _until_written(line: Line, attempt: Callable[[], T | None]) -> T:
 def _submit_once(line: Line, keys: Keys, submission: Submission) -> Written | None:
     before, after = changed(submission)
     watched, *replies, booked, log, now = line.ask(
-        ("WATCH", *keys.followed, keys.booked, keys.log),
-        *(("HGETALL", key) for key in keys.followed),
+        ("WATCH", *keys.hashes.values(), keys.booked, keys.log),
+        *(("HGETALL", key) for key in keys.hashes.values()),
         ("HGET", keys.booked, SENTINEL),
         ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
         ("TIME",),
@@ -103,9 +125,10 @@ def _submit_once(line: Line, keys: Keys, submission: Submission) -> Written | No
     for name, reply in (("booked", booked), ("log", log)):
         if isinstance(reply, exceptions.ResponseError):
             raise rules.corrupt(name, fault(reply))
-    hashes = {name: key_of(reply) for name, reply in zip(rules.HASHES, replies, strict=True)}
+    hashes = {name: key_of(reply) for name, reply in zip(keys.hashes, replies, strict=True)}
     now_ms = time_of(now)
     fresh = rules.judge(submission, hashes, now_ms)
+    started = _check_start(line, keys, submission, hashes["meta"], now_ms)
     revision = rules.revision_of(hashes["meta"]) + 1
     entry = Entry(
         submission.id,
@@ -119,12 +142,30 @@ def _submit_once(line: Line, keys: Keys, submission: Submission) -> Written | No
         after,
     )
     seeds = _seeds(keys, submission.id) if fresh else _mends(keys, submission, hashes)
-    done = line.commit(*seeds, *_writes(keys, submission, now_ms), *_record(keys, entry))
+    done = line.commit(*seeds, *started, *_writes(keys, submission, now_ms), *_record(keys, entry))
     if done is None:
         return None
     if isinstance(done, exceptions.ResponseError):
         raise _not_written(line, submission, done)
     return Written(submission.id, revision, now_ms, before, after)
+
+
+def _check_start(line: Line, keys: Keys, submission: Submission, meta: Key, now_ms: int) -> list[Command]:
+    """Check that a plan may step, and give what `meta` should say of the server's start; raises `NotYetError`."""
+    if submission.due is None and all(write.key != "plans" for write in submission.writes):
+        return []
+    raw = meta.fields.get(b"run_id")
+    known = None if raw is None else exact(raw)
+    run_id = run_id_of(line.ask(("INFO", "server"))[0])
+    other = rules.started(run_id, known, now_ms)
+    said = [] if other is None else [put(keys.meta, "run_id", other)]
+    if submission.due is not None:
+        try:
+            rules.check_due(submission, submission.due, run_id, other or known, now_ms)
+        except NotYetError:
+            line.commit(*said)
+            raise
+    return said
 
 
 def _not_written(line: Line, submission: Submission, error: exceptions.ResponseError) -> GraysplitError:
@@ -142,7 +183,7 @@ def _seeds(keys: Keys, change: str) -> list[Command]:
 def _mends(keys: Keys, submission: Submission, hashes: Mapping[str, Key]) -> list[Command]:
     commands: list[Command] = []
     for name in submission.mends:
-        key = keys.followed[rules.HASHES.index(name)]
+        key = keys.hashes[name]
         if hashes[name].fault is not None:
             commands.append(("DEL", key))
         commands.append(("HSET", key, SENTINEL, "1"))
@@ -150,9 +191,9 @@ def _mends(keys: Keys, submission: Submission, hashes: Mapping[str, Key]) -> lis
 
 
 def _writes(keys: Keys, submission: Submission, now_ms: int) -> list[Command]:
-    commands: list[Command] = []
+    commands = [command for split in submission.ends for command in end_plan(keys, split)]
     for write in submission.writes:
-        commands.append(put(keys.followed[rules.HASHES.index(write.key)], write.field, write.value))
+        commands.append(put(keys.hashes[write.key], write.field, write.value))
         if write.key in ("weights", "stops"):
             commands.append(put(keys.booked, f"{write.key} {write.field}", write.value))
     return [*commands, *(_begin(keys, field, submission.id, now_ms) for field in submission.begins)]
@@ -187,7 +228,7 @@ def _book_once(line: Line, keys: Keys, actor: str) -> int | None:
     commands = [put(keys.booked, where, value) for edit in edits for where, value in edit.after.items()]
     if known:
         started = rules.begun(weights, stops, booked.fields) if edits else []
-        commands += _entries(keys, edits, started, actor, revision=rules.revision_of(meta), now_ms=time_of(now))
+        commands += _entries(keys, edits, started, actor, meta=meta, now_ms=time_of(now))
     else:
         commands.append(put(keys.booked, exact(SENTINEL), "1"))
     if not commands:
@@ -202,14 +243,17 @@ def _book_once(line: Line, keys: Keys, actor: str) -> int | None:
 
 
 def _entries(  # noqa: PLR0913 - all of what an entry holds
-    keys: Keys, edits: list[rules.Edit], started: list[str], actor: str, *, revision: int, now_ms: int
+    keys: Keys, edits: list[rules.Edit], started: list[str], actor: str, *, meta: Key, now_ms: int
 ) -> list[Command]:
     commands: list[Command] = []
+    revision = rules.revision_of(meta)
     for number, edit in enumerate(edits, 1):
         entry = Entry(
             new_id(), revision + number, edit.split, rules.OUTSIDE, actor, "", now_ms, edit.before, edit.after
         )
         own = (field for field in started if edit.split in (rules.EVERYTHING, field.partition("/")[0]))
         commands += (_begin(keys, field, entry.id, now_ms) for field in own)
-        commands += (("HDEL", keys.plans, edit.split), *_record(keys, entry))
+        over = {split for where in edit.after for split in rules.ended_by(meta, where.partition(" ")[2])}
+        commands += (command for split in sorted(over) for command in end_plan(keys, split))
+        commands += _record(keys, entry)
     return commands

@@ -1,0 +1,121 @@
+"""The verbs of plans: start, stop the clock, wave through, drive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from graysplit.cli.app import app
+from graysplit.cli.options import changing
+from graysplit.cli.session import Session
+from graysplit.cli.shaping import Shape, print_schema, shaping
+
+if TYPE_CHECKING:
+    from graysplit.control.result import Result
+
+
+@app.command()
+@click.argument("target", metavar="SPLIT[/VERSION]")
+@shaping
+@click.option("--save", metavar="NAME", help="Keep these steps as a template.")
+@click.option("--no-guard", is_flag=True, help="Arm no guard with it.")
+@click.option(
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_schema,
+    help="Print the JSON Schema of plan files, and do nothing else.",
+)
+@changing
+@click.pass_obj
+def ramp(  # noqa: PLR0913 - click hands every option over by name
+    session: Session, target: str, shape: Shape, save: str | None, why: str, *, no_guard: bool, dry_run: bool
+) -> int:
+    """Raise step by step: the first now, each next one when its gates are open.
+
+    Without steps it starts the last plan of SPLIT again, else 20, approve, 50,
+    approve, 100, bake. Processes that follow the store take the steps; see what
+    a plan waits for with show, and stop it with pause or rollback.
+    """
+    from graysplit.cli.receipts import finish
+
+    del no_guard  # nothing is armed yet
+    result = session.control.ramp(
+        target,
+        shape.steps,
+        record=shape.record,
+        template=shape.template,
+        bake_s=shape.bake_s,
+        save=save,
+        yes=session.yes,
+        why=why,
+        dry_run=dry_run,
+    )
+    return finish(session, result)
+
+
+@app.command()
+@click.argument("split")
+@changing
+@click.pass_obj
+def approve(session: Session, split: str, why: str, *, dry_run: bool) -> int:
+    """Say yes to the next step of a plan.
+
+    Bound to this release and step; twice is the same as once.
+    """
+    return _noted(session, session.control.approve(split, why=why, dry_run=dry_run))
+
+
+@app.command()
+@click.argument("split")
+@changing
+@click.pass_obj
+def pause(session: Session, split: str, why: str, *, dry_run: bool) -> int:
+    """Stop the clock of a plan; its weight stays."""
+    return _noted(session, session.control.pause(split, why=why, dry_run=dry_run))
+
+
+@app.command()
+@click.argument("split")
+@changing
+@click.pass_obj
+def resume(session: Session, split: str, why: str, *, dry_run: bool) -> int:
+    """Let the clock of a plan run on: the rest shifts, nothing is skipped."""
+    return _noted(session, session.control.resume(split, why=why, dry_run=dry_run))
+
+
+@app.command()
+@click.option("--notify-url", metavar="URL", multiple=True, help="POST what the history says there, as JSON.")
+@click.option("--notify-command", metavar="CMD", multiple=True, help="Run this with the JSON on its standard input.")
+@click.option("--notify-on", metavar="CAUSE,...", help="Which changes: rollback, step, ... or all.")
+@click.pass_obj
+def drive(session: Session, notify_url: tuple[str, ...], notify_command: tuple[str, ...], notify_on: str | None) -> int:
+    """Take the steps of plans from here, until interrupted.
+
+    For fleets whose own role may only stop (see: graysplit acl app). Run two,
+    for one can be lost: each step is taken once, whoever drives.
+
+    With --notify-url (better: GRAYSPLIT_NOTIFY_URL, which no process list
+    shows) or --notify-command it tells people: each change once, whoever
+    drives, and twice rather than not at all.
+    """
+    from graysplit.cli.driving import drive_until_interrupted, hooks_of
+
+    return drive_until_interrupted(session, hooks_of(notify_url, notify_command, notify_on))
+
+
+def _noted(session: Session, result: Result) -> int:
+    """Print what was noted; where it was so already, there is nothing to wait for."""
+    from graysplit.cli.exits import DONE
+    from graysplit.cli.output import say, say_json
+    from graysplit.cli.receipts import finish, result_json
+
+    if result.change or result.dry_run:
+        return finish(session, result)
+    if session.json:
+        say_json(result_json(result))
+    else:
+        say(*result.notes)
+    return DONE

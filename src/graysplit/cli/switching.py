@@ -1,0 +1,32 @@
+"""The verb that sends everybody to one version."""
+
+from __future__ import annotations
+
+import click
+
+from graysplit.cli.app import app
+from graysplit.cli.options import changing, span
+from graysplit.cli.session import Session
+
+
+@app.command()
+@click.argument("split")
+@click.option("--to", required=True, metavar="VERSION", help="A candidate, or the baseline to go back as planned.")
+@click.option("--over", "over_s", type=span, metavar="TIME", help="In ten steps over so long, as 10s; 10m at most.")
+@changing
+@click.pass_obj
+def switch(session: Session, split: str, to: str, over_s: float | None, why: str, *, dry_run: bool) -> int:  # noqa: PLR0913 - click hands every option over by name
+    """Blue-green: send everybody to one version.
+
+    Refused, with the list of who is not ready, unless every live process that
+    declares SPLIT has the version and its warm-up has succeeded. Asks for the
+    name, as 100 % does. --to the baseline sets no stop. Going back in trouble
+    is `rollback`, at once, also during --over: whatever somebody else writes
+    ends it.
+    """
+    from graysplit.cli.receipts import finish
+    from graysplit.cli.standby import Steps
+
+    steps = Steps(session)
+    result = session.control.switch(split, to=to, over_s=over_s, why=why, told=steps.told, dry_run=dry_run)
+    return finish(session, result, steps.json)

@@ -1,0 +1,52 @@
+"""The live picture of a namespace: split, candidate, plan, gate by gate; one line for each, the deeper the finer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from graysplit.cli.plans import gate_lines, plan_lines
+from graysplit.cli.render import entry_line, freeze_lines
+from graysplit.cli.words import age, percent, plural, stop_words, when
+from graysplit.control.awaiting import Awaited
+from graysplit.control.views import Overview, Row
+
+
+def tree_lines(view: Overview, split: str | None = None) -> list[str]:
+    """Draw all splits, or one."""
+    lines = [f"namespace {view.namespace}, revision {view.revision}, {when(view.now_ms)}"]
+    lines += [f"the key {key} is lost ({why}). Look: graysplit doctor" for key, why in sorted(view.lost.items())]
+    names = sorted({row.split for row in view.rows} | view.unread.keys())
+    plans = {plan.split: plan for plan in view.plans}
+    for name in names if split is None else [split]:
+        lines += _split_lines(view, name, plans.get(name))
+    if not names:
+        lines.append("no splits yet. Make one with: graysplit create checkout --versions old,new")
+    lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
+    lines += freeze_lines(view.freezes)
+    silent = f", {view.silent} silent: graysplit fleet" if view.silent else ""
+    lines.append(f"{plural(view.live, 'live process', 'live processes')}{silent}")
+    if view.last is not None:
+        lines.append(f"last change: {entry_line(view.last)}, {age(view.now_ms - view.last.at_ms)} ago")
+    return lines
+
+
+def row_words(row: Row) -> str:
+    """Say a candidate's three weights in one line."""
+    why = f" ({row.why})" if row.why else ""
+    actual = "nobody says" if row.actual == "-" else f"{row.actual} show it"
+    return f"asked {percent(row.asked)}, effective {percent(row.effective)}, {actual}{why}"
+
+
+def _split_lines(view: Overview, split: str, plan: Awaited | None) -> Iterator[str]:
+    yield split if split not in view.unread else f"{split}: unreadable. Look: graysplit show {split}"
+    for row in _rows(view.rows, split):
+        yield f"  {row.version}: {row_words(row)}"
+        if plan is not None and plan.version in {row.version, ""}:
+            yield from (f"    {line}" for line in plan_lines(plan))
+            yield from gate_lines(plan, "      ")
+            if plan.driven and plan.driver:
+                yield f"      driven by {plan.driver}"
+
+
+def _rows(rows: Iterable[Row], split: str) -> Iterator[Row]:
+    return (row for row in rows if row.split == split)

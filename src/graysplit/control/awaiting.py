@@ -1,0 +1,228 @@
+"""What a plan that runs waits for, as its driver would say at this moment: one value for all who look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from graysplit.control.planning import running
+from graysplit.control.reading import Reading
+from graysplit.core.fleet import Fleet
+from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
+from graysplit.core.plan import Plan, Step, span_text
+from graysplit.core.progress import (
+    GAP_MS,
+    Confirmed,
+    Go,
+    Late,
+    Over,
+    Pause,
+    Ruling,
+    Tick,
+    View,
+    Wait,
+    doubting,
+    rule,
+    unshown,
+)
+from graysplit.core.simulation import Start
+from graysplit.core.spans import format_span
+from graysplit.core.verdict import NO_VERDICT
+from graysplit.core.weights import FULL, Weight, field_of, format_weight, parse_weight, share
+from graysplit.errors import BadWeightError
+from graysplit.stores.freezes import read_freezes
+
+# counts: time alone is missing; waits: for somebody or something; stands: its clock stands; bakes: the last step is
+# taken; due: the next step may be taken now; unread: this library does not understand it.
+State: TypeAlias = Literal["counts", "waits", "stands", "bakes", "due", "unread"]
+
+SHOWN: Final = "shown by all"
+
+
+class Gate(NamedTuple):
+    """One thing that must be so before the next step."""
+
+    name: str  # "shown by all", "after 10m", "until safe", "approve", "room"
+    open: bool
+    why: str  # what is missing, or who opened it
+
+
+class Awaited(NamedTuple):
+    """Where a plan stands, and what for."""
+
+    split: str
+    version: str
+    name: str  # the template's, or "ramp"
+    step: int  # the number of the step whose weight stands, from 1
+    steps: int  # 0: not known here
+    weight: str  # the one it asks for
+    ahead: str | None  # the next step's weight; None where this is the last
+    state: State
+    why: str  # the reason in one line
+    left_ms: int | None  # what its clock still has to count before the next step, or of the bake
+    gates: tuple[Gate, ...]
+    driver: str  # who drives, or drove last: "web-7/812"; "" where that process has gone
+    tick_age_ms: int  # since somebody last counted its clock
+    paused: Pause | None = None
+
+    @property
+    def field(self) -> str:
+        """The address of the candidate that it raises."""
+        return field_of(self.split, self.version)
+
+    @property
+    def driven(self) -> bool:
+        """Say whether somebody drives it: what was counted longer ago does not count."""
+        return self.tick_age_ms <= GAP_MS
+
+
+def awaited(reading: Reading, fleet: Fleet, split: str, in_force: Mapping[str, str]) -> Awaited | None:
+    """Say what a split's plan waits for; None where none runs, or where it is over but for its last entry.
+
+    `in_force` gives each candidate's weight in force.
+    """
+    found = running(reading, split)
+    if found is None:
+        return None
+    labels = {process.boot: process.label for process in fleet.processes}
+    tick_age_ms = max(0, reading.load.now_ms - found.tick.at_ms)
+    plan, progress = found.plan, found.progress
+    said = Awaited(
+        split,
+        "" if plan is None else plan.version,
+        "" if plan is None else plan.name,
+        progress.step + 1,
+        0 if plan is None else len(plan.steps),
+        format_weight(progress.at),
+        None,
+        "unread",
+        found.fault.removeprefix("plan, "),
+        None,
+        (),
+        labels.get(found.tick.driver, ""),
+        tick_age_ms,
+        progress.paused,
+    )
+    if plan is None:
+        return said
+    start = standing(reading, fleet, split, plan, in_force)
+    return None if start is None else _judged(said, plan, start)
+
+
+def standing(reading: Reading, fleet: Fleet, split: str, plan: Plan, in_force: Mapping[str, str]) -> Start | None:
+    """Give where a plan that runs stands, with what its driver would find; None where a weight cannot be told."""
+    found = running(reading, split)
+    try:
+        weights: dict[str, Weight] = {version: parse_weight(text) for version, text in in_force.items()}
+    except BadWeightError:
+        return None
+    if found is None:
+        return None
+    field, progress, now_ms = field_of(split, plan.version), found.progress, reading.load.now_ms
+    freezes = read_freezes(reading.text("meta", FREEZES))
+    frost = frozen(freezes, split, now_ms)
+    view = View(
+        now_ms,
+        weights.get(plan.version, 0),
+        sum(share(weight) for version, weight in weights.items() if version != plan.version),
+        "" if frost is None else frost.words,
+        thawed_ms=thawed_ms(freezes, split, reading.text("meta", THAWED), now_ms),
+        verdict=NO_VERDICT,
+    )
+    if not progress.confirmed_ms:
+        view = view._replace(missing=unshown(fleet, field, progress), doubt=doubting(fleet))
+    elif isinstance(rule(plan, progress, found.tick, view), Go):
+        view = view._replace(doubt=doubting(fleet))
+    return Start(progress, found.tick, view, 0 if frost is None else frost.until_ms)
+
+
+def _judged(said: Awaited, plan: Plan, start: Start) -> Awaited | None:
+    ruling = rule(plan, *start[:3])
+    if isinstance(ruling, Over):
+        return None
+    number = start.progress.step
+    last = number + 1 == len(plan.steps)
+    return said._replace(
+        ahead=None if last else format_weight(plan.steps[number + 1].weight),
+        state=_state(start, ruling, last=last),
+        why=_reason(ruling),
+        left_ms=_left_ms(plan, start),
+        gates=tuple(_gates(plan, start)),
+    )
+
+
+def _state(start: Start, ruling: Ruling, *, last: bool) -> State:
+    if isinstance(ruling, Go):
+        return "due"
+    if _obstructed(start):
+        return "stands"
+    if not (isinstance(ruling, Wait) and ruling.runs):
+        return "waits"
+    return "bakes" if last else "waits" if ruling.due_ms is None else "counts"
+
+
+def _reason(ruling: Ruling) -> str:
+    match ruling:
+        case Wait(reason=reason):
+            return reason
+        case Late(act=act, reason=reason):
+            return f"{reason}; that is too long, so {'it goes back' if act == 'rollback' else 'a person is called'}"
+        case Confirmed():
+            return "for its driver to count it as shown"
+        case Over() | Go():
+            return ""
+
+
+def _obstructed(start: Start) -> bool:
+    """Say whether something keeps the clock from running that is no gate."""
+    view = start.view
+    return bool(start.progress.paused or view.frozen or view.doubt or view.verdict.word == "suspect")
+
+
+def _left_ms(plan: Plan, start: Start) -> int | None:
+    """Give what the clock still has to count, whatever else is missing; None where nothing is, or not yet."""
+    if not start.progress.confirmed_ms:
+        return None
+    number = start.progress.step
+    found = _alone(plan, start, Step(start.progress.at, plan.steps[number].after_s))
+    return found.due_ms - start.view.now_ms if isinstance(found, Wait) and found.due_ms is not None else None
+
+
+def _alone(plan: Plan, start: Start, step: Step) -> Ruling:
+    """Judge one gate of the step that stands, as if it were the only one and nothing stood in the way."""
+    progress, tick, view, _ = start
+    if not progress.confirmed_ms:
+        progress, tick = progress._replace(confirmed_ms=view.now_ms), Tick(view.now_ms)
+    number = progress.step
+    only = plan._replace(steps=(*plan.steps[:number], step, *plan.steps[number + 1 :]))
+    seen = view._replace(frozen="", doubt="", others=0, verdict=view.verdict if step.until else NO_VERDICT)
+    return rule(only, progress._replace(paused=None), tick, seen)
+
+
+def _gates(plan: Plan, start: Start) -> Iterator[Gate]:
+    """Give what must be so before the next step (or the end), one by one."""
+    progress, view = start.progress, start.view
+    yield Gate(SHOWN, bool(progress.confirmed_ms), view.missing)
+    step = plan.steps[progress.step]
+    if progress.step + 1 == len(plan.steps):
+        if plan.bake_s:
+            yield _gate(plan, start, f"bake {span_text(plan.bake_s)}", step, "")
+        return
+    at = step.weight
+    if step.after_s:
+        yield _gate(plan, start, f"after {span_text(step.after_s)}", Step(at, step.after_s), "")
+    if step.until:
+        yield _gate(plan, start, f"until {step.until}", Step(at, until=step.until), view.verdict.why)
+    if step.approve:
+        yield _gate(plan, start, "approve", Step(at, approve=True), f"by {progress.approved}")
+    ahead = plan.steps[progress.step + 1].weight
+    if view.others + ahead > FULL:
+        yield Gate("room", open=False, why=f"with {format_weight(ahead)} % all weights would be over 100 %")
+
+
+def _gate(plan: Plan, start: Start, name: str, step: Step, opened: str) -> Gate:
+    ruling = _alone(plan, start, step)
+    if not isinstance(ruling, Wait):
+        return Gate(name, open=True, why=opened)
+    left = None if ruling.due_ms is None else format_span(ruling.due_ms - start.view.now_ms + 999)
+    return Gate(name, open=False, why=f"{left} more" if left else ruling.reason)

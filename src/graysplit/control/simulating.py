@@ -1,0 +1,143 @@
+"""Foretell a plan from where everything stands now: its dates, and who moves at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from graysplit.control import planning
+from graysplit.control.awaiting import standing as start_of
+from graysplit.control.reading import Reading
+from graysplit.control.views import in_force, rows_of
+from graysplit.control.wishes import planned_version
+from graysplit.core.allocation import moved
+from graysplit.core.changes import only_candidate
+from graysplit.core.cohort import Cohort, cohort, moving, on_each
+from graysplit.core.fleet import Fleet
+from graysplit.core.freeze import FREEZES, frozen
+from graysplit.core.plan import Plan, Step
+from graysplit.core.simulation import Forecast, Start, foresee, fresh
+from graysplit.core.snapshot import Snapshot, Standing, apply
+from graysplit.core.weights import field_of, share
+from graysplit.errors import RefusedError
+from graysplit.stores.freezes import read_freezes
+
+
+class Wish(NamedTuple):
+    """Whose future is asked for: the plan that runs, or with any of these one that starts now."""
+
+    target: str
+    steps: Collection[Step] | None = None
+    record: Mapping[str, object] | None = None
+    template: str | None = None
+    bake_s: float | None = None
+
+    @property
+    def new(self) -> bool:
+        """Say whether a plan is described, whatever runs."""
+        return any(given is not None for given in (self.steps, self.record, self.template, self.bake_s))
+
+
+class Moves(NamedTuple):
+    """Who moves at one step: buckets, and where units are known how many of them."""
+
+    buckets: int | None  # thousandths of a percent of all units; None: the step was taken before
+    units: int | None = None
+    on: int | None = None  # how many of the units are on the candidate from then on
+
+
+class Simulation(NamedTuple):
+    """A plan's future."""
+
+    split: str
+    version: str
+    plan: Plan
+    now_ms: int  # server time
+    runs: bool  # whether the plan runs already
+    forecast: Forecast
+    moves: tuple[Moves, ...]  # for each of the forecast's steps
+    units: int | None  # how many units were given, each counted once
+    notes: tuple[str, ...] = ()
+
+    @property
+    def field(self) -> str:
+        """The address of the candidate that it raises."""
+        return field_of(self.split, self.version)
+
+
+class Eyes(NamedTuple):
+    """What of an operator's hand a simulation needs."""
+
+    reading: Reading
+    fleet: Fleet
+    base: Snapshot  # with the split in it, also where only live code declares it
+
+
+def simulate(eyes: Eyes, wish: Wish, confirm_s: float, units: Callable[[], Iterable[bytes]] | None) -> Simulation:
+    """Give a plan's future; `units` are read once it is known that there is one."""
+    split, _, version = wish.target.partition("/")
+    standing = eyes.base.splits[split]
+    if units is not None and standing.definition.by == "instance":
+        raise RefusedError(f"'{split}' moves by instance, so no unit's side is its own. Ask without --units")
+    found = None if wish.new else _running(eyes, split, version)
+    plan, start, after, notes = found or _starting(eyes, wish, split, version)
+    forecast = foresee(plan, start, int(confirm_s * 1000))
+    known = None if units is None else cohort(standing.definition, units())
+    return Simulation(
+        split,
+        plan.version,
+        plan,
+        start.view.now_ms,
+        found is not None,
+        forecast,
+        tuple(_moves(known, None if found else standing, after, plan, forecast)),
+        None if known is None else known.size,
+        notes,
+    )
+
+
+_Begun = tuple[Plan, Start, Standing, tuple[str, ...]]
+
+
+def _running(eyes: Eyes, split: str, version: str) -> _Begun | None:
+    """Give the plan that runs, from where it stands, or None."""
+    found = planning.running(eyes.reading, split)
+    if found is None or version not in {"", found.plan.version if found.plan else version}:
+        return None
+    if found.plan is None:
+        raise RefusedError(f"the plan of '{split}' is not understood here ({found.fault}): use a newer graysplit")
+    standing = eyes.base.splits[split]
+    weights = in_force(rows_of(eyes.reading, eyes.fleet, standing), split)
+    start = start_of(eyes.reading, eyes.fleet, split, found.plan, weights)
+    return None if start is None else (found.plan, start, standing, ())
+
+
+def _starting(eyes: Eyes, wish: Wish, split: str, version: str) -> _Begun:
+    """Give the plan that would start now, as `ramp` would start it."""
+    reading = eyes.reading._replace(snapshot=eyes.base)
+    definition = eyes.base.splits[split].definition
+    name = version or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
+    plan = planning.chosen_plan(
+        reading, split, name, steps=wish.steps, record=wish.record, template=wish.template, bake_s=wish.bake_s
+    )
+    begun = planning.begin(reading, split, plan, "", mistyped=reading.mistyped(split, definition), yes=True)
+    after = apply(eyes.base, begun.change).splits[split]
+    weight = share(after.effective(plan.version))
+    number = next(number for number, step in enumerate(plan.steps) if step.weight == weight)
+    others = sum(share(after.effective(one.name)) for one in definition.candidates if one.name != plan.version)
+    now_ms = reading.load.now_ms
+    frost = frozen(read_freezes(reading.text("meta", FREEZES)), split, now_ms)
+    notes = () if frost is None else (f"it could not start now: {frost.words}",)
+    return plan, fresh(plan, number, now_ms, others), after, notes
+
+
+def _moves(
+    known: Cohort | None, before: Standing | None, first: Standing, plan: Plan, forecast: Forecast
+) -> Iterable[Moves]:
+    """Give who moves at each step; at the first of a plan that runs nobody does any more."""
+    for step in forecast.steps:
+        after = first._replace(weights={**first.weights, plan.version: step.weight})
+        buckets = None if before is None else moved(before.runs(), after.runs())
+        units = None if known is None or before is None else moving(known, before, after)
+        yield Moves(buckets, units, None if known is None else on_each(known, after)[plan.version])
+        before = after

@@ -1,0 +1,66 @@
+"""Who moves when weights change: exact counts of known units, by the buckets that decide for them.
+
+A unit counts once, however often it is listed. What is pinned or denied is asked of the ladder; all others are kept as
+counts per bucket, so that millions of units cost one hash each and a step of a plan costs none.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+from graysplit.core.allocation import owner
+from graysplit.core.bucketing import BUCKETS, bucket_of
+from graysplit.core.decision import Case, decide
+from graysplit.core.definition import Definition
+from graysplit.core.snapshot import Standing
+
+
+class Cohort(NamedTuple):
+    """Known units of one split."""
+
+    below: tuple[int, ...]  # by bucket: how many units fall below it
+    named: tuple[bytes, ...] = ()  # the pinned and the denied among them
+
+    @property
+    def size(self) -> int:
+        """How many units there are."""
+        return self.below[-1] + len(self.named)
+
+
+def cohort(definition: Definition, units: Iterable[bytes]) -> Cohort:
+    """Sort units into buckets; those that pins name stay by themselves."""
+    pinned = {name.encode() for name in (*definition.pins, *definition.denied)}
+    distinct = set(units) - {b""}
+    counts = Counter(bucket_of(unit, definition.seed) for unit in distinct - pinned)
+    below = [0]
+    for bucket in range(BUCKETS):
+        below.append(below[-1] + counts[bucket])
+    return Cohort(tuple(below), tuple(sorted(distinct & pinned)))
+
+
+def on_each(found: Cohort, standing: Standing) -> Mapping[str, int]:
+    """Count the units on each version."""
+    counts: Counter[str] = Counter(_decided(unit, standing) for unit in found.named)
+    runs = standing.runs()
+    for run in runs:
+        counts[run.version] += found.below[run.end] - found.below[run.start]
+    counts[standing.definition.baseline] += found.size - counts.total()
+    return {version: counts[version] for version in standing.definition.names}
+
+
+def moving(found: Cohort, before: Standing, after: Standing) -> int:
+    """Count the units whose version differs between two standings of a split."""
+    moved = sum(_decided(unit, before) != _decided(unit, after) for unit in found.named)
+    first, second = before.runs(), after.runs()
+    edges = sorted({0, BUCKETS, *(edge for run in (*first, *second) for edge in (run.start, run.end))})
+    for start, end in pairwise(edges):
+        if owner(first, start) != owner(second, start):
+            moved += found.below[end] - found.below[start]
+    return moved
+
+
+def _decided(unit: bytes, standing: Standing) -> str:
+    return decide(Case(standing, unit, {}, None)).version

@@ -1,0 +1,177 @@
+"""What the guard counts: units by their first error in each stopwatch's window, by the second their call began.
+
+A unit counts once per window over all strata, by the error begun first; an earlier begin replaces a later one, however
+late it arrives. Calls are those begun in the window, less failed calls of units that count already (else a retry storm
+hides itself). Over-counting the calls of new is harmless, under-counting is not; any number for old is harmless.
+
+The second belongs to the beginning: an error is of the second in which its call began, and at each mark the running
+calls of old begun by then are taken for failed ones. Else an outage of something that both versions use, which old
+meets a few seconds later, would be a sure false rollback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import log
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from graysplit.core.stopwatch import (
+    ALPHA_ERRORS,
+    DEADLINE_S,
+    MARKS_S,
+    MINIMUM,
+    NORMAL,
+    STOPWATCHES_S,
+    Margin,
+    Stratum,
+    expected_on_new,
+    limit,
+    ln_evidence,
+    ln_mean,
+)
+from graysplit.core.verdict import Proof, What
+
+_NONE: Final[Mapping[int, int]] = MappingProxyType({})
+
+
+class Span(NamedTuple):
+    """One window of one stopwatch, in whole seconds of the server's time."""
+
+    length_s: int
+    number: int  # from 1, and it never goes back
+    begin_s: int
+
+    @property
+    def end_s(self) -> int:
+        """Give the first second after it."""
+        return self.begin_s + self.length_s
+
+
+class StratumName(NamedTuple):
+    """A stratum's name: a stage, and the rule with weights of its own that a call met, or none."""
+
+    stage: int
+    rule: str = ""
+
+
+class Side(NamedTuple):
+    """What a window has booked on one version in one stratum."""
+
+    calls: int = 0  # begun in the window
+    repeats: int = 0  # of those, failed calls of units that count already
+    settled: int = 0  # units first failing in calls begun before those of `recent`
+    recent: Mapping[int, int] = _NONE  # units by begin second, of the last 30 seconds at least
+
+    def units(self, by_s: int) -> int:
+        """Give the units whose first error's call had begun by a second."""
+        return self.settled + sum(units for second, units in self.recent.items() if second <= by_s)
+
+
+class Book(NamedTuple):
+    """What a window has booked in one stratum."""
+
+    name: StratumName
+    w: float  # the configured chance of new among eligible calls
+    new: Side
+    old: Side
+    running: Mapping[int, int] = _NONE  # calls of old that have not ended, by begin second
+
+    def still(self, by_s: int) -> int:
+        """Give the running calls of old that had begun by a second."""
+        return sum(calls for second, calls in self.running.items() if second <= by_s)
+
+
+class Window(NamedTuple):
+    """A window and its books."""
+
+    span: Span
+    books: tuple[Book, ...]
+
+
+class Totals(NamedTuple):
+    """What only grows in a window, and shows its loss."""
+
+    calls: int
+    repeats: int
+    units: int
+
+
+def span_of(length_s: int, second: int, started_s: int) -> Span:
+    """Give a stopwatch's window that a second is in, for a release begun so."""
+    passed = max(0, second - started_s) // length_s
+    return Span(length_s, passed + 1, started_s + passed * length_s)
+
+
+def judged_spans(started_s: int, now_s: int) -> Iterator[Span]:
+    """Give the windows to be judged now: of each stopwatch the present one, and the last until 30 s after its end."""
+    for length_s in STOPWATCHES_S:
+        span = span_of(length_s, now_s, started_s)
+        if span.number > 1 and now_s - span.begin_s <= DEADLINE_S:
+            yield Span(length_s, span.number - 1, span.begin_s - length_s)
+        yield span
+
+
+def strata_by(books: Iterable[Book], by_s: int) -> tuple[Stratum, ...]:
+    """Give the counts at a mark: of first errors those of calls begun by then, and all calls."""
+    return tuple(
+        Stratum(
+            book.new.units(by_s),
+            book.old.units(by_s) + book.still(by_s),
+            max(0, book.new.calls - book.new.repeats),
+            max(0, book.old.calls - book.old.repeats),
+            book.w,
+        )
+        for book in books
+    )
+
+
+def totals(books: Iterable[Book]) -> Totals:
+    """Give what a cursor remembers of a window."""
+    sides = [side for book in books for side in (book.new, book.old)]
+    return Totals(
+        sum(side.calls for side in sides),
+        sum(side.repeats for side in sides),
+        sum(side.settled + sum(side.recent.values()) for side in sides),
+    )
+
+
+def is_lost(cursor: Totals, found: Totals) -> bool:
+    """Say whether a store holds less than an evaluator has seen there: the window is dead."""
+    return any(now < before for before, now in zip(cursor, found, strict=True))
+
+
+def strongest(
+    windows: Iterable[Window],
+    now_s: int,
+    margin: Margin = NORMAL,
+    alpha: float = ALPHA_ERRORS,
+    what: What = "errors",
+) -> Proof | None:
+    """Give the strongest evidence against new over all windows and marks; None where nothing was booked."""
+    found = [proof for window in windows for proof in _proofs(window, now_s, margin, alpha, what)]
+    return max(found, key=lambda proof: (proof.convicts, proof.excess), default=None)
+
+
+def _proofs(window: Window, now_s: int, margin: Margin, alpha: float, what: What) -> Iterator[Proof]:
+    """Look at each mark; those that saw the same counts are one."""
+    seen: set[tuple[Stratum, ...]] = set()
+    for mark_s in MARKS_S:
+        strata = strata_by(window.books, now_s - mark_s)
+        if not strata or strata in seen:
+            continue
+        seen.add(strata)
+        on_new = sum(stratum.x for stratum in strata)
+        found, ceiling = ln_mean(ln_evidence(strata, margin)), log(limit(window.span.number, alpha))
+        yield Proof(
+            what,
+            window.span.length_s,
+            window.span.number,
+            on_new,
+            sum(stratum.y for stratum in strata),
+            sum(book.still(now_s - mark_s) for book in window.books),
+            expected_on_new(strata),
+            found,
+            ceiling,
+            on_new >= MINIMUM and found >= ceiling,
+        )

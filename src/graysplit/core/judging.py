@@ -1,0 +1,227 @@
+"""The guard's verdict: a pure function of what has been counted, in a fixed order of rules.
+
+`worse` (too many units with an error, or with a slow call, on new; an exception named by its owner), `suspect` (a
+doubt that pauses and warns: few users, a sample ratio that is off, evidence lost), `no control`, `safe`, `unclear`.
+A healthy release is `worse` in at most 1 of 100 cases and never `safe` by having no traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import floor, log
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from graysplit.core.evidence import Book, Window, strongest
+from graysplit.core.interval import (
+    EACH,
+    SLACK,
+    SRM_K,
+    SRM_LIMIT,
+    Counts,
+    ln_mixture,
+    total,
+)
+from graysplit.core.stopwatch import ALPHA_ERRORS, ALPHA_LOCAL, ALPHA_SLOW, NORMAL, SLOW, Margin
+from graysplit.core.verdict import Verdict, told
+
+_MOST_UNITS: Final = 1e9
+
+
+class Guard(NamedTuple):
+    """What a guard was told when it was armed."""
+
+    candidate: str = "new"
+    baseline: str = "old"
+    margin: Margin = NORMAL
+    named: frozenset[str] = frozenset()  # exceptions of which the first on new stops the release
+
+
+class Raw(NamedTuple):
+    """Calls of one version, and how many of them failed."""
+
+    calls: int = 0
+    failures: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Give the share that failed."""
+        return self.failures / self.calls if self.calls else 0.0
+
+
+class Seen(NamedTuple):
+    """First-seen units of the present stage in one stratum; counted for the sample ratio."""
+
+    on_new: int
+    units: int
+    w: float
+
+
+class Raised(NamedTuple):
+    """How often a named exception was raised in this release."""
+
+    on_new: int
+    on_old: int
+
+
+_NOTHING: Final[Mapping[str, Raised]] = MappingProxyType({})
+
+
+class Evidence(NamedTuple):
+    """All that is known of a candidate in its release, at one moment."""
+
+    stage: int  # the number of the present one in the release, from 1
+    w: float  # its chance of new; at 0 and 1 there is no control
+    errors: tuple[Window, ...] = ()
+    slow: tuple[Window, ...] = ()  # the same with "slow" for "error"
+    doubts: tuple[Window, ...] = ()  # one failed call per unit and 10 s in place of first errors
+    counts: tuple[Counts, ...] = ()  # units since the stage began, by stratum; X with the running calls of new
+    seen: tuple[Seen, ...] = ()
+    new: Raw = Raw()  # since the stage began
+    old: Raw = Raw()
+    minute: Raw = Raw()  # the last one's, of new
+    named: Mapping[str, Raised] = _NOTHING
+    lost: str = ""  # which evidence was lost
+    accepted: bool = False  # a person has seen this stage's doubts and goes on
+
+
+def judge(evidence: Evidence, guard: Guard, now_s: int) -> Verdict:
+    """Give the verdict at a moment of the server's time."""
+    return (
+        _worse(evidence, guard, now_s)
+        or _suspect(evidence, guard, now_s)
+        or _without_control(evidence)
+        or _safe_or_unclear(evidence, guard)
+    )
+
+
+def breaks_locally(windows: Sequence[Window], processes: int, now_s: int, margin: Margin = NORMAL) -> bool:
+    """Say whether a process without its store goes to baseline by its own counts; `processes` were last seen live.
+
+    Errors only, and each has its part of one budget, so that the whole fleet's sum stays what it is.
+    """
+    found = strongest(windows, now_s, margin, ALPHA_LOCAL / max(1, processes))
+    return found is not None and found.convicts
+
+
+def is_safe(counts: Sequence[Counts]) -> bool:
+    """Say whether it is shown that new fails at most twice as often as old, plus half a point of the exposed units.
+
+    By stratum, each with its part of what may be missed; a stratum without a control says nothing.
+    """
+    told_by = [one for one in counts if 0 < one.w < 1]
+    if not told_by:
+        return False
+    each = EACH / len(told_by)
+    high = sum(total(one.x, one.w, each).high for one in told_by)
+    low = sum(total(one.y, 1 - one.w, each).low for one in told_by)
+    return high < 2 * low + SLACK * sum(one.n for one in told_by)
+
+
+def missing_on_new(counts: Sequence[Counts]) -> float | None:
+    """Estimate how many more units on new `safe` needs if all goes on as it does; None where it never comes."""
+    told_by = [one for one in counts if 0 < one.w < 1]
+    seen = sum(one.n for one in told_by)
+    if not seen:
+        return None
+
+    def enough(times: float) -> bool:
+        return is_safe([Counts(floor(x * times), floor(y * times), n * times, w) for x, y, n, w in told_by])
+
+    low, high = 1.0, 1.0
+    while not enough(high):
+        low, high = high, high * 2
+        if high * seen > _MOST_UNITS:
+            return None
+    while high - low > low / 1_000:
+        middle = (low + high) / 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return (high - 1) * sum(one.n * one.w for one in told_by)
+
+
+def ratio_is_off(seen: Sequence[Seen], stage: int) -> bool:
+    """Say whether too many or too few of the first-seen units are on new for chance, over a stage's strata."""
+    told_by = [one for one in seen if 0 < one.w < 1]
+    found = sum(ln_mixture(one.on_new, one.units, one.w, SRM_K) for one in told_by)
+    return bool(told_by) and found >= log(SRM_LIMIT * stage * (stage + 1))
+
+
+def _worse(evidence: Evidence, guard: Guard, now_s: int) -> Verdict | None:
+    for found in (
+        strongest(evidence.errors, now_s, guard.margin, ALPHA_ERRORS, "errors"),
+        strongest(evidence.slow, now_s, SLOW, ALPHA_SLOW, "slow"),
+    ):
+        if found is not None and found.convicts:
+            return Verdict("worse", told(found, guard.candidate, guard.baseline), found)
+    for name, raised in sorted(evidence.named.items()):
+        if name in guard.named and raised.on_new and not raised.on_old:
+            why = f"{name} was raised on {guard.candidate} and never on {guard.baseline}; its owner has named it"
+            return Verdict("worse", f"{why} (outside the bound of 1 in 100)")
+    return None
+
+
+def _suspect(evidence: Evidence, guard: Guard, now_s: int) -> Verdict | None:
+    if evidence.accepted:
+        return None
+    if evidence.lost:
+        return Verdict("suspect", f"evidence was lost: {evidence.lost}")
+    if ratio_is_off(evidence.seen, evidence.stage):
+        return Verdict("suspect", _off(evidence, guard))
+    here = [Window(window.span, _of_stage(window.books, evidence.stage)) for window in evidence.doubts]
+    found = strongest(here, now_s, guard.margin, ALPHA_ERRORS, "doubt")
+    if found is not None and found.convicts:
+        return Verdict("suspect", told(found, guard.candidate, guard.baseline), found)
+    return None
+
+
+def _of_stage(books: Sequence[Book], stage: int) -> tuple[Book, ...]:
+    """Leave out what a person has accepted, or left behind, with another stage."""
+    return tuple(book for book in books if book.name.stage == stage)
+
+
+def _off(evidence: Evidence, guard: Guard) -> str:
+    on_new, units = sum(one.on_new for one in evidence.seen), sum(one.units for one in evidence.seen)
+    expected = sum(one.units * one.w for one in evidence.seen)
+    return f"the sample ratio is off: {on_new:,} of {units:,} users on {guard.candidate}, {expected:,.0f} expected"
+
+
+def _without_control(evidence: Evidence) -> Verdict | None:
+    if 0 < evidence.w < 1:
+        return None
+    why = "everybody is on one version: there is nothing to compare with"
+    failing = evidence.minute.rate
+    if failing > 0.5:  # noqa: PLR2004 - over half
+        why += f"; {100 * failing:.0f} % of the last minute's calls failed"
+    return Verdict("no control", why)
+
+
+def _safe_or_unclear(evidence: Evidence, guard: Guard) -> Verdict:
+    veto = _veto(evidence, guard)
+    if veto:
+        return Verdict("unclear", veto)
+    missing = missing_on_new(evidence.counts)
+    if missing is None:
+        seen = any(one.n for one in evidence.counts)
+        return Verdict("unclear", f"{guard.candidate} fails too often to be safe" if seen else "no traffic yet")
+    if missing:
+        return Verdict("unclear", f"some {_rounded(missing):,} more users are needed on {guard.candidate}")
+    shown = f"{guard.candidate} fails at most twice as often as {guard.baseline}, plus half a point"
+    return Verdict("safe", f"shown: {shown}")
+
+
+def _veto(evidence: Evidence, guard: Guard) -> str:
+    """Name what makes `safe` impossible, also where a person goes on."""
+    if evidence.lost:
+        return f"evidence was lost: {evidence.lost}"
+    if ratio_is_off(evidence.seen, evidence.stage):
+        return _off(evidence, guard)
+    new, old = evidence.new.rate, evidence.old.rate
+    if new > 2 * old + SLACK:
+        return f"{100 * new:.2f} % of the calls fail on {guard.candidate}, {100 * old:.2f} % on {guard.baseline}"
+    return ""
+
+
+def _rounded(units: float) -> int:
+    """Give two digits, upwards: an estimate is no more than that."""
+    unit = 10 ** max(0, len(str(int(units))) - 2)
+    return -int(-units // unit) * unit

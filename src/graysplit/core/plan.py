@@ -1,0 +1,215 @@
+"""A plan: the schedule of a release, as a person wrote it into the split's record.
+
+    {"version": "new", "steps": [{"weight": "20", "after": "10m"}, {"weight": "50", "approve": true}], "bake": "1h"}
+
+A step is a weight and its gates: what must be so before the next step is taken, `after` (time since its
+confirmation), `until` (a verdict), `approve` (a person, asked last). A gate that a library does not know keeps it
+from driving: an unknown key is no decoration, and `needs` says what a plan asks of its drivers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal, NamedTuple, TypeAlias, cast
+
+from graysplit.core.spans import BadSpanError, parse_span
+from graysplit.core.weights import FULL, check_name, format_weight, type_weight
+from graysplit.errors import BadNameError, BadValueError, BadWeightError
+
+NEEDS: Final = 1  # what this library knows; a plan that needs more is not driven here
+STEPS_AT_MOST: Final = 1_000
+SPAN_AT_MOST_S: Final = 400 * 86_400
+BAKE_S: Final = 3_600
+SAFE: Final = "safe"
+
+Overdue: TypeAlias = Literal["nag", "rollback"]
+
+
+class BadPlanError(BadValueError):
+    """A plan does not hold together, or is not understood here."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        """Keep the field's path (empty for the whole) and the reason."""
+        self.field = field
+        self.reason = reason
+        super().__init__(f"plan, {field}: {reason}" if field else f"plan: {reason}")
+
+
+class Step(NamedTuple):
+    """One weight, and the gates that stand before the next step."""
+
+    weight: int  # thousandths of a percent
+    after_s: float = 0  # seconds that must have been driven since its confirmation
+    until: Literal["safe"] | None = None  # the verdict that must stand
+    approve: bool = False  # a person must say yes, asked when the other gates are open
+    max_wait_s: float | None = None  # how long it may wait at its gates
+    overdue: Overdue = "nag"  # what happens after that: a person is called again, or everything goes back
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Name the gates for people, in the order in which they are asked."""
+        named = (
+            f"after {span_text(self.after_s)}" if self.after_s else "",
+            f"until {self.until}" if self.until else "",
+            "approve" if self.approve else "",
+        )
+        return tuple(filter(None, named))
+
+
+class Plan(NamedTuple):
+    """The steps of one candidate."""
+
+    version: str
+    steps: tuple[Step, ...]
+    name: str = "ramp"  # the template's that it was copied from
+    bake_s: float = 0  # the guarded wait after the last step
+    needs: int = NEEDS
+
+
+# What `ramp` does unless told otherwise.
+DEFAULT: Final = (Step(20_000, approve=True), Step(50_000, approve=True), Step(FULL))
+
+
+def make_plan(version: str, steps: Iterable[Step], *, name: str = "ramp", bake_s: float = 0) -> Plan:
+    """Make a plan; raises `BadPlanError` unless it rises from above 0 to at most 100 %."""
+    plan = Plan(version, tuple(steps), name, bake_s)
+    _check(plan)
+    return plan
+
+
+def parse_plan(record: Mapping[str, object], version: str | None = None) -> Plan:
+    """Read a plan from a split's record or a file (where `version` stands in for one not named)."""
+    _check_keys("", record, ("version", "steps", "name", "bake", "needs"))
+    needs = record.get("needs", NEEDS)
+    if not _is_whole(needs) or cast("int", needs) > NEEDS:
+        raise BadPlanError("needs", f"{needs!r} is more than this library knows ({NEEDS}); a newer one must drive it")
+    steps = record.get("steps")
+    if not isinstance(steps, Sequence) or isinstance(steps, str):
+        raise BadPlanError("steps", 'expected a list, as in [{"weight": "20", "approve": true}, {"weight": "100"}]')
+    plan = Plan(
+        _name("version", record.get("version", version)),
+        tuple(_step(number, step) for number, step in enumerate(cast("Sequence[object]", steps))),
+        _name("name", record.get("name", "ramp")),
+        _span("bake", record.get("bake", 0)),
+    )
+    _check(plan)
+    return plan
+
+
+def plan_record(plan: Plan) -> dict[str, object]:
+    """Give a plan as it stands in the split's record."""
+    record: dict[str, object] = {"version": plan.version, "steps": [_step_record(step) for step in plan.steps]}
+    if plan.name != "ramp":
+        record["name"] = plan.name
+    if plan.bake_s:
+        record["bake"] = span_text(plan.bake_s)
+    return record
+
+
+def span_text(seconds: float) -> str:
+    """Write seconds as a plan does: in the greatest unit that is whole."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{int(seconds // size)}{unit}"
+    return f"{f'{seconds:.6f}'.rstrip('0').rstrip('.')}s"
+
+
+def _step(number: int, found: object) -> Step:
+    where = f"steps.{number}"
+    if not isinstance(found, Mapping):
+        raise BadPlanError(where, 'expected an object, as in {"weight": "20", "after": "10m"}')
+    record = cast("Mapping[str, object]", found)
+    _check_keys(where, record, ("weight", "after", "until", "approve", "max_wait", "overdue"))
+    until, approve, overdue = record.get("until"), record.get("approve", False), record.get("overdue")
+    if until not in (None, SAFE):  # no set: what stands here may be a list, and has no hash
+        raise BadPlanError(f"{where}.until", f"{until!r} is no verdict to wait for: only 'safe' is")
+    if not isinstance(approve, bool):
+        raise BadPlanError(f"{where}.approve", f"{approve!r} is neither true nor false")
+    if overdue not in (None, "nag", "rollback"):
+        raise BadPlanError(f"{where}.overdue", f"{overdue!r} is neither 'nag' nor 'rollback'")
+    return Step(
+        _weight(f"{where}.weight", record.get("weight")),
+        _span(f"{where}.after", record.get("after", 0)),
+        SAFE if until == SAFE else None,
+        approve,
+        _span(f"{where}.max_wait", record["max_wait"]) if "max_wait" in record else None,
+        "rollback" if overdue == "rollback" else "nag",
+    )
+
+
+def _step_record(step: Step) -> dict[str, object]:
+    record: dict[str, object] = {"weight": format_weight(step.weight)}
+    if step.after_s:
+        record["after"] = span_text(step.after_s)
+    if step.until:
+        record["until"] = step.until
+    if step.approve:
+        record["approve"] = True
+    if step.max_wait_s is not None:
+        record["max_wait"] = span_text(step.max_wait_s)
+    if step.overdue != "nag":
+        record["overdue"] = step.overdue
+    return record
+
+
+def _check(plan: Plan) -> None:
+    if not plan.steps:
+        raise BadPlanError("steps", "a plan needs one step at least")
+    if len(plan.steps) > STEPS_AT_MOST:
+        raise BadPlanError("steps", f"{len(plan.steps)} are more than the {STEPS_AT_MOST} allowed")
+    before = 0
+    for number, step in enumerate(plan.steps):
+        if step.weight == 0:
+            raise BadPlanError(f"steps.{number}.weight", "a plan raises: zero is a rollback, never a step")
+        if step.weight <= before:
+            shown = f"{format_weight(step.weight)} does not rise above {format_weight(before)}"
+            raise BadPlanError(f"steps.{number}.weight", f"{shown}: each step raises, and going back is a rollback")
+        before = step.weight
+
+
+def _check_keys(where: str, record: Mapping[str, object], known: Sequence[str]) -> None:
+    unknown = next((key for key in record if key not in known), None)
+    if unknown is not None:
+        path = f"{where}.{unknown}" if where else str(unknown)
+        raise BadPlanError(path[:100], f"unknown here (known: {', '.join(known)})")
+
+
+def _weight(where: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise BadPlanError(where, f"{value!r} is no weight: write 20 or 12.5")
+    try:
+        weight = type_weight(value if isinstance(value, str) else f"{value:.10g}")
+    except BadWeightError as fault:
+        raise BadPlanError(where, str(fault)) from None
+    except OverflowError:
+        raise BadPlanError(where, "it is no weight: use 0 to 100") from None
+    if weight == "preview":
+        raise BadPlanError(where, "a preview is no step: it lets nobody in whom the next could compare")
+    return weight
+
+
+def _span(where: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise BadPlanError(where, f"{value!r} is no span of time: write 10m, 2h or 3d")
+    try:
+        seconds = parse_span(value) if isinstance(value, str) else float(value)
+    except BadSpanError as fault:
+        raise BadPlanError(where, str(fault)) from None
+    except OverflowError:
+        raise BadPlanError(where, "it is no span of time: write 10m, 2h or 3d") from None
+    if not 0 <= seconds <= SPAN_AT_MOST_S:
+        raise BadPlanError(where, f"{value!r} is not between 0 and {SPAN_AT_MOST_S // 86_400} days")
+    return seconds
+
+
+def _name(where: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise BadPlanError(where, f"{value!r} is no name")
+    try:
+        return check_name(value)
+    except BadNameError as fault:
+        raise BadPlanError(where, str(fault)) from None
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,215 @@
+"""Where a plan stands, and the pure rule that says what is due: a step, or a wait with its reason.
+
+A plan's clock is time that was driven: it runs from a step's confirmation, from tick to tick, and only between two
+ticks that both found nothing in its way and lie at most 30 s apart. So a pause, a freeze and an hour in which nobody
+drove shift the plan, and nothing is caught up. Server time only; nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, TypeAlias
+
+from graysplit.core.fleet import Fleet
+from graysplit.core.plan import SAFE, Overdue, Plan, Step
+from graysplit.core.spans import format_span
+from graysplit.core.verdict import NO_VERDICT, Verdict
+from graysplit.core.weights import FULL, Weight, format_weight
+
+GAP_MS: Final = 30_000  # a longer time between two ticks was not driven, and does not count
+TICK_MS: Final = 1_000
+RANK_MS: Final = 500  # whoever is next in line steps in so much later
+RANKS: Final = 11  # and nobody waits longer than 5 s
+
+
+class Pause(NamedTuple):
+    """A person has stopped a plan's clock."""
+
+    who: str
+    why: str
+    at_ms: int
+
+
+class Progress(NamedTuple):
+    """Where a plan stands: what people and drivers write, a few times per step."""
+
+    run: str  # random, of this start of the plan
+    release: str  # the release that it drives
+    step: int  # the number of the step whose weight stands, from 0
+    at: int  # the weight that it wrote: any other in force ends the plan
+    since_ms: int  # when it was written
+    confirmed_ms: int = 0  # when the fleet had shown it; 0: not yet
+    approved: str = ""  # who has approved the next step
+    paused: Pause | None = None
+    resumed_ms: int = 0  # when the last pause ended
+    nagged: bool = False  # whether its waiting too long has been told
+
+
+class Tick(NamedTuple):
+    """The driver's tick: up to when the clock has been counted."""
+
+    at_ms: int
+    clock_ms: int = 0  # driven time since the step was confirmed
+    running: bool = False  # whether the clock ran at that moment
+    driver: str = ""  # boot id of whoever drives
+
+
+class View(NamedTuple):
+    """What a driver found at one moment."""
+
+    now_ms: int
+    weight: Weight  # in force, stops counted
+    others: int = 0  # buckets that the split's other candidates own
+    frozen: str = ""  # by whom and why nothing may rise
+    doubt: str = ""  # which process reports a broken lineage
+    thawed_ms: int = 0  # when the last freeze ended
+    missing: str = ""  # who has not shown the step's weight yet
+    verdict: Verdict = NO_VERDICT
+
+
+class Wait(NamedTuple):
+    """Nothing is due, and why."""
+
+    reason: str
+    runs: bool = False  # whether the plan's clock runs meanwhile
+    due_ms: int | None = None  # when time alone will have ended it, where it will
+
+
+class Confirmed(NamedTuple):
+    """The fleet shows the step's weight: its clock begins."""
+
+
+class Go(NamedTuple):
+    """The next step is due."""
+
+    step: int
+    due_ms: int  # since when
+
+
+class Late(NamedTuple):
+    """It has waited at a gate for too long."""
+
+    act: Overdue
+    reason: str
+
+
+class Over(NamedTuple):
+    """The plan has ended."""
+
+    reason: str
+    done: bool = False  # whether it had come to its end
+
+
+Ruling: TypeAlias = Wait | Confirmed | Go | Late | Over
+
+
+def rule(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
+    """Say what is due."""
+    if view.weight != progress.at:
+        found, wrote = format_weight(view.weight), format_weight(progress.at)
+        return Over(f"{found} % is in force, and the plan wrote {wrote} %")
+    if progress.step >= len(plan.steps) or plan.steps[progress.step].weight != progress.at:
+        return Over("the plan was written anew under way")
+    obstacle = _obstacle(progress, view)
+    if obstacle:
+        return Wait(obstacle)
+    if not progress.confirmed_ms:
+        shown = format_weight(progress.at)
+        return Wait(f"for {view.missing} to show {shown} %") if view.missing else Confirmed()
+    last = progress.step + 1 == len(plan.steps)
+    return _at_the_end(plan, progress, tick, view) if last else _at_the_gates(plan, progress, tick, view)
+
+
+def counted(progress: Progress, tick: Tick, view: View) -> int:
+    """Give the clock at a moment at which nothing stands in the plan's way; what stood there since does not count."""
+    if not tick.running or not 0 <= view.now_ms - tick.at_ms <= GAP_MS:
+        return tick.clock_ms
+    return tick.clock_ms + max(0, view.now_ms - max(tick.at_ms, view.thawed_ms, progress.resumed_ms))
+
+
+def ticked(progress: Progress, tick: Tick, view: View, driver: str, *, runs: bool) -> Tick:
+    """Give the next tick."""
+    clock_ms = counted(progress, tick, view) if runs else tick.clock_ms
+    return Tick(view.now_ms, clock_ms, runs, driver)
+
+
+def stepped(progress: Progress, plan: Plan, to: int, now_ms: int) -> Progress:
+    """Give where the plan stands once a step has been written."""
+    return Progress(progress.run, progress.release, to, plan.steps[to].weight, now_ms)
+
+
+def _obstacle(progress: Progress, view: View) -> str:
+    """Say what keeps the clock from running, the weightiest first."""
+    if progress.paused is not None:
+        why = f": {progress.paused.why}" if progress.paused.why else ""
+        return f"paused by {progress.paused.who} for {format_span(view.now_ms - progress.paused.at_ms)}{why}"
+    if view.frozen:
+        return view.frozen
+    if view.doubt:
+        return f"{view.doubt} keeps values against the store: graysplit recover"
+    if view.verdict.word == "suspect":
+        return f"the new version is suspect: {view.verdict.why}"
+    return ""
+
+
+def _at_the_end(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
+    left_ms = int(plan.bake_s * 1000) - counted(progress, tick, view)
+    if left_ms <= 0:
+        return Over("it has baked", done=True)
+    return Wait(f"baking for {format_span(left_ms + 999)} more", runs=True, due_ms=view.now_ms + left_ms)
+
+
+def _at_the_gates(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
+    step, ahead = plan.steps[progress.step], plan.steps[progress.step + 1]
+    left_ms = int(step.after_s * 1000) - counted(progress, tick, view)
+    wanted = _wanted(step, f"step {progress.step + 2} ({format_weight(ahead.weight)} %)", progress, view)
+    if left_ms > 0:
+        reason = f"{format_span(left_ms + 999)} more at {format_weight(step.weight)} %"
+        found = Wait(reason, runs=True, due_ms=None if wanted else view.now_ms + left_ms)
+    elif wanted:
+        found = Wait(wanted, runs=True)
+    elif view.others + ahead.weight > FULL:
+        found = Wait(f"for room: with {format_weight(ahead.weight)} % all weights would be over 100 %", runs=True)
+    else:
+        return Go(progress.step + 1, view.now_ms + left_ms)
+    return _if_late(step, progress, view, found)
+
+
+def _wanted(step: Step, ahead: str, progress: Progress, view: View) -> str:
+    """Name the gate that waits for more than time."""
+    waited = format_span(view.now_ms - progress.confirmed_ms)
+    if step.until == SAFE and view.verdict.word != SAFE:
+        why = f": {view.verdict.why}" if view.verdict.why else ""
+        return f"{waited} for the verdict safe (now {view.verdict.word}{why})"
+    if step.approve and not progress.approved:
+        return f"{waited} for approval of {ahead}"
+    return ""
+
+
+def _if_late(step: Step, progress: Progress, view: View, found: Wait) -> Ruling:
+    if step.max_wait_s is None or view.now_ms - progress.confirmed_ms <= step.max_wait_s * 1000:
+        return found
+    if step.overdue == "nag" and progress.nagged:
+        return found
+    return Late(step.overdue, found.reason)
+
+
+def unshown(fleet: Fleet, field: str, progress: Progress) -> str:
+    """Name the processes that do not show a step's weight yet, or nothing.
+
+    Who says why it does otherwise (switched off, version absent) keeps nobody waiting. Everybody is waited for as long
+    as it counts as live, and no longer: the dead do not stop a plan, not even those that died while they started.
+    """
+    wanted = format_weight(progress.at)
+    behind: list[str] = []
+    for process in fleet.live:
+        effect = process.receipt.effects.get(field)
+        heard = process.seen_ms > progress.since_ms
+        if not heard or effect is None or (effect.weight != wanted and not effect.why):
+            behind.append(process.label)
+    named = ", ".join(sorted(behind)[:3]) + (", ..." if len(behind) > 3 else "")  # noqa: PLR2004 - a line's width
+    return f"{len(behind)} of {len(fleet.live)} processes ({named})" if behind else ""
+
+
+def doubting(fleet: Fleet) -> str:
+    """Name a live process that keeps values against the store (law 7), or nothing."""
+    return next((process.label for process in fleet.live if process.receipt.held), "")

@@ -1,0 +1,335 @@
+"""Step the plans: in every process whose role may, one of them at a time, by the server's clock.
+
+Whoever drove last goes on; the others, each in its own rank, step in when its tick grows old. Two who step in at once
+harm nobody: every write compares what it was made from, so that one of them is first, and each step is taken once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from graysplit.core.definition import Definition
+from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
+from graysplit.core.plan import BadPlanError, Plan, parse_plan
+from graysplit.core.progress import (
+    GAP_MS,
+    RANK_MS,
+    RANKS,
+    TICK_MS,
+    Confirmed,
+    Go,
+    Late,
+    Over,
+    Progress,
+    Ruling,
+    Tick,
+    View,
+    Wait,
+    doubting,
+    rule,
+    stepped,
+    ticked,
+    unshown,
+)
+from graysplit.core.verdict import NO_VERDICT, Verdict
+from graysplit.core.wave import PREFIX as WAVE
+from graysplit.core.wave import members, parse_wave, wave_writes
+from graysplit.core.weights import FULL, Weight, field_of, format_weight, parse_weight, share
+from graysplit.errors import BadWeightError, ConflictError, GraysplitError, NotYetError, StoreUnreachableError
+from graysplit.stores.freezes import read_freezes
+from graysplit.stores.port import SETTLE_MS, Due, Expect, Feed, KeyName, Place, Submission, Ticking, Write
+from graysplit.stores.wire import PLAN, TICK, progress_text, raw_of, read_progress, read_tick, tick_text
+
+if TYPE_CHECKING:
+    from graysplit.clock import Clock
+    from graysplit.events import Events
+    from graysplit.follower.keeper import Keeper
+
+Verdicts: TypeAlias = Callable[[str, str], Verdict]  # of a split's candidate; asked on the follower's thread
+
+SOON_S: Final = 0.2
+LATER_S: Final = 2.0
+BARRED_S: Final = 40.0  # between attempts that only a person can make succeed
+
+
+class Found(NamedTuple):
+    """What a driver read of one split at one moment."""
+
+    split: str
+    definition: Definition
+    plan: Plan
+    progress: Progress
+    tick: Tick
+    texts: Mapping[Place, str | None]
+    now_ms: int
+
+    @property
+    def field(self) -> str:
+        """The address of the candidate that the plan raises."""
+        return field_of(self.split, self.plan.version)
+
+
+class Driver:
+    """Drives for one process; used by its follower's thread alone."""
+
+    def __init__(self, boot: str, keeper: Keeper, events: Events, clock: Clock, verdicts: Verdicts | None) -> None:
+        """Begin with no plan looked at; `verdicts` tells what a gate `until: safe` waits for."""
+        self._boot = boot
+        self._keeper = keeper
+        self._events = events
+        self._clock = clock
+        self._verdicts = verdicts or _no_verdict
+        self._look_at: dict[str, float] = {}
+        self._read: dict[str, tuple[bytes, tuple[Definition, Plan] | None]] = {}
+        self._connected = 0.0
+
+    def connected(self) -> None:
+        """Note that a connection begins: what is known of its server begins anew."""
+        self._connected = self._clock.monotonic()
+        self._look_at.clear()
+
+    def turn(self, feed: Feed) -> None:
+        """Look at each plan whose time to be looked at has come."""
+        planned = self._keeper.held.planned
+        for split, mark in planned.items():
+            if self._clock.monotonic() >= self._look_at.get(split, 0.0):
+                self._look_at[split] = self._clock.monotonic() + self._attempt(feed, split, mark)
+        for split in self._look_at.keys() - planned.keys():
+            del self._look_at[split]
+
+    def _attempt(self, feed: Feed, split: str, mark: str) -> float:
+        """Drive a split; give the seconds until it should be looked at again."""
+        kind = f"plan {split}"
+        try:
+            pause_s = self._drive(feed, split, mark)
+        except (ConflictError, NotYetError):
+            return SOON_S  # somebody was faster, or the server's clock says not yet: read again
+        except StoreUnreachableError:
+            raise
+        except GraysplitError as fault:
+            self._events.warning(kind, f"the plan of '{split}' is not driven from here: {fault}")
+            return BARRED_S
+        self._events.over(kind)
+        return pause_s
+
+    def _drive(self, feed: Feed, split: str, mark: str) -> float:
+        raw = self._keeper.held.definitions.get(split, b"")
+        known = self._understood(split, raw)
+        if known is None:
+            return LATER_S
+        found = _find(feed, split, *known, mark)
+        if found is None or raw_of(found.texts["splits", split] or "") != raw:
+            return SOON_S if found is not None else LATER_S  # the definition has changed: it is adopted first
+        turn_ms = found.tick.at_ms + self._patience_ms(found.tick) - found.now_ms
+        if 0 < turn_ms <= GAP_MS:
+            return turn_ms / 1000
+        view = self._view(found)
+        return self._act(feed, found, view, self._rule(feed, found, view))
+
+    def _patience_ms(self, tick: Tick) -> int:
+        """Give the age of the tick at which this process drives; at once where it drove last."""
+        return 0 if tick.driver == self._boot else TICK_MS + RANK_MS * (1 + int(self._boot[:4], 16) % (RANKS - 1))
+
+    def _understood(self, split: str, raw: bytes) -> tuple[Definition, Plan] | None:
+        """Read a split's plan, once per definition; None, and said, where this library must not drive it."""
+        cached = self._read.get(split)
+        if cached is None or cached[0] != raw:
+            cached = self._read[split] = (raw, self._parsed(split, raw))
+        return cached[1]
+
+    def _parsed(self, split: str, raw: bytes) -> tuple[Definition, Plan] | None:
+        try:
+            definition = self._keeper.parse(split, raw) if raw else None
+            if definition is None or definition.plan is None:
+                return None
+            return definition, parse_plan(definition.plan)
+        except (GraysplitError, ValueError) as fault:
+            needed = "" if not isinstance(fault, BadPlanError) else f" ({fault.field}: {fault.reason})"
+            self._events.warning(
+                f"plan of {split}", f"the plan of '{split}' is not understood here and not driven{needed}"
+            )
+            return None
+
+    def _rule(self, feed: Feed, found: Found, view: View) -> Ruling:
+        """Say what is due; the fleet is read only where it matters."""
+        if not found.progress.confirmed_ms:
+            fleet = feed.fleet()
+            view = view._replace(missing=unshown(fleet, found.field, found.progress), doubt=doubting(fleet))
+        ruling = rule(found.plan, found.progress, found.tick, view)
+        if isinstance(ruling, Go):
+            ruling = rule(found.plan, found.progress, found.tick, view._replace(doubt=doubting(feed.fleet())))
+        return ruling
+
+    def _view(self, found: Found) -> View:
+        freezes = read_freezes(found.texts["meta", FREEZES])
+        frost = frozen(freezes, found.split, found.now_ms)
+        asks = found.plan.steps[found.progress.step].until if found.progress.step < len(found.plan.steps) else None
+        others = (v.name for v in found.definition.candidates if v.name != found.plan.version)
+        return View(
+            now_ms=found.now_ms,
+            weight=self._in_force(found, found.plan.version),
+            others=sum(share(self._in_force(found, name)) for name in others),
+            frozen=frost.words if frost is not None else "",
+            thawed_ms=thawed_ms(freezes, found.split, found.texts["meta", THAWED], found.now_ms),
+            verdict=self._verdicts(found.split, found.plan.version) if asks else NO_VERDICT,
+        )
+
+    def _in_force(self, found: Found, version: str) -> Weight:
+        """Give a candidate's weight in force by the texts that were read; a bad one leaves the last good value."""
+        texts, split = found.texts, found.split
+        field = field_of(split, version)
+        if any(texts.get(("stops", stop)) is not None for stop in (field, split, "*")):
+            return 0
+        whole, own = texts["weights", split], texts["weights", field_of(split, found.definition.baseline)]
+        if (whole is not None and _weight(whole, 1) == 0) or (own is not None and _weight(own, 0) == FULL):
+            return 0
+        raw = texts["weights", field]
+        return 0 if raw is None else _weight(raw, self._keeper.held.weights.get(field, 0))
+
+    def _act(self, feed: Feed, found: Found, view: View, ruling: Ruling) -> float:
+        """Do what is due; give the seconds until the next look."""
+        match ruling:
+            case Go() if found.now_ms - found.tick.at_ms > GAP_MS:  # a step rests on a tick: nobody has driven lately
+                self._tick(feed, found, found.progress, ticked(found.progress, found.tick, view, self._boot, runs=True))
+                return 0.0
+            case Go():
+                feed.submit(self._step(found, ruling, self._waves(feed, found, ruling)))
+                return SOON_S
+            case Over():
+                feed.submit(_end(found, ruling))
+                return LATER_S
+            case Late():
+                return self._late(feed, found, ruling)
+            case Confirmed():
+                progress = found.progress._replace(confirmed_ms=found.now_ms)
+                self._tick(feed, found, progress, Tick(found.now_ms, 0, running=True, driver=self._boot))
+                return 0.0
+            case Wait():
+                return self._wait(feed, found, view, ruling)
+
+    def _wait(self, feed: Feed, found: Found, view: View, ruling: Wait) -> float:
+        tick = ticked(found.progress, found.tick, view, self._boot, runs=ruling.runs)
+        if not 0 <= found.now_ms - found.tick.at_ms < TICK_MS or tick.running != found.tick.running:
+            self._tick(feed, found, found.progress, tick)
+        left_ms = TICK_MS if ruling.due_ms is None else min(TICK_MS, max(0, ruling.due_ms - found.now_ms))
+        return left_ms / 1000
+
+    def _tick(self, feed: Feed, found: Found, progress: Progress, tick: Tick) -> None:
+        read = (found.texts["plans", found.split] or "", found.texts["plans", TICK + found.split] or "")
+        feed.tick(Ticking(found.split, *read, progress_text(progress), tick_text(tick)))
+
+    def _waves(self, feed: Feed, found: Found, go: Go) -> tuple[Write, ...]:
+        """Record who crosses with a step, where instances cross over: nothing else makes one cross."""
+        if found.definition.by != "instance":
+            return ()
+        weight, at = found.plan.steps[go.step].weight, WAVE + found.field
+        text = wave_writes(
+            found.definition,
+            found.split,
+            found.plan.version,
+            weight,
+            found.texts["meta", at],
+            feed.fleet(),
+            before=found.progress.at,
+            taken=self._taken(found),
+        )
+        return () if text is None else (Write("meta", at, text),)
+
+    def _taken(self, found: Found) -> frozenset[str]:
+        """Name the instances that have crossed to other candidates."""
+        taken: set[str] = set()
+        for version in found.definition.candidates:
+            wave = parse_wave(found.texts["meta", WAVE + field_of(found.split, version.name)] or "")
+            if wave is not None and version.name != found.plan.version:
+                taken |= {*members(wave, self._in_force(found, version.name))}
+        return frozenset(taken)
+
+    def _step(self, found: Found, go: Go, waves: tuple[Write, ...]) -> Submission:
+        """Make the change that takes a step: it rests on everything that could speak against it."""
+        split, now_ms = found.split, found.now_ms
+        progress = stepped(found.progress, found.plan, go.step, now_ms)
+        last = go.step + 1 == len(found.plan.steps) and not found.plan.bake_s  # nothing is left to be noted after it
+        notes = (
+            Write("plans", split, progress_text(progress)),
+            Write("plans", TICK + split, tick_text(Tick(now_ms, driver=self._boot))),
+        )
+        settled = self._clock.monotonic() - self._connected >= SETTLE_MS / 1000
+        return Submission(
+            os.urandom(12).hex(),
+            split,
+            "step",
+            f"plan:{found.plan.name}",
+            f"step {go.step + 1} of {len(found.plan.steps)}",
+            tuple(Expect(key, field, text) for (key, field), text in found.texts.items()),
+            (Write("weights", found.field, format_weight(progress.at)), *waves, *(() if last else notes)),
+            read_at_ms=now_ms,
+            raises=True,
+            ends=(split,) if last else (),
+            due=Due(min(go.due_ms, now_ms), found.tick.at_ms + GAP_MS, settled),
+        )
+
+    def _late(self, feed: Feed, found: Found, late: Late) -> float:
+        """Call for a person once more, or go back: it has waited too long."""
+        if late.act == "rollback":
+            feed.brake(found.field, f"its plan waited too long {late.reason}", found.now_ms)
+            return SOON_S  # the stop ends the plan
+        nagged = found.progress._replace(nagged=True)
+        write = Write("plans", found.split, progress_text(nagged))
+        feed.submit(_change(found, "waiting", late.reason, (write,)))
+        return SOON_S
+
+
+def _find(feed: Feed, split: str, definition: Definition, plan: Plan, mark: str) -> Found | None:
+    """Read what a plan rests on; None where it is not the plan that the mark names, or is told only to others."""
+    fields = [field_of(split, version.name) for version in definition.versions]
+    places: list[Place] = [
+        *(("weights", field) for field in (*fields, split)),
+        *(("stops", field) for field in (*fields, split, "*")),
+        *(("meta", name) for name in (PLAN + split, FREEZES, THAWED, f"release:{field_of(split, plan.version)}")),
+        *(("meta", WAVE + field) for field in fields if definition.by == "instance"),
+        ("splits", split),
+        ("plans", split),
+        ("plans", TICK + split),
+    ]
+    glance = feed.glance(places)
+    progress = read_progress(glance.texts["plans", split])
+    run, _, version = mark.partition(" ")
+    if glance.texts["meta", PLAN + split] != mark or progress is None or progress.run != run:
+        return None
+    if version != plan.version:
+        return None
+    tick = read_tick(glance.texts["plans", TICK + split])
+    return Found(split, definition, plan, progress, tick, glance.texts, glance.now_ms)
+
+
+def _end(found: Found, over: Over) -> Submission:
+    """Make the change that ends a plan; what stands in weights and stops is not its business."""
+    return _change(found, "plan over", over.reason, ())._replace(ends=(found.split,))
+
+
+def _change(found: Found, cause: str, why: str, writes: tuple[Write, ...]) -> Submission:
+    """Make a change that raises nothing, on condition that the plan stands where it was read."""
+    named: tuple[tuple[KeyName, str], ...] = (("plans", found.split), ("meta", PLAN + found.split))
+    return Submission(
+        os.urandom(12).hex(),
+        found.split,
+        cause,
+        f"plan:{found.plan.name}",
+        why,
+        tuple(Expect(key, field, found.texts[key, field]) for key, field in named),
+        writes,
+        read_at_ms=found.now_ms,
+    )
+
+
+def _weight(text: str, otherwise: Weight) -> Weight:
+    try:
+        return parse_weight(text)
+    except BadWeightError:
+        return otherwise
+
+
+def _no_verdict(split: str, version: str) -> Verdict:  # noqa: ARG001 - the signature of verdicts
+    return NO_VERDICT

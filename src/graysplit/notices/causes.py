@@ -1,0 +1,51 @@
+"""Which changes are told: causes by name, as the history has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Final
+
+from graysplit.errors import ConfigurationError
+
+EVERY: Final = "all"
+
+# What a person wants to hear of at 3 a.m.: traffic went back or was moved by something other than the caller's own
+# command, something waits for a person, or nobody may raise.
+WANTED: Final = (
+    "rollback",
+    "step",
+    "waiting",
+    "plan over",
+    "edited outside",
+    "lease over",
+    "freeze",
+    "unfreeze",
+    "switch",
+    "finish",
+    "recover",
+    "unstop",
+)
+OTHERS: Final = (
+    *("create", "set", "preview", "ramp", "approve", "pause", "resume", "undo", "delete", "rebalance"),
+    *("protect", "unprotect", "pin", "unpin", "deny"),
+)
+
+
+def chosen(causes: Iterable[str] | None) -> frozenset[str]:
+    """Give the causes to tell of; a name that no change ever has raises `ConfigurationError`: it would stay silent."""
+    if causes is None:
+        return frozenset(WANTED)
+    named = [cause.strip() for cause in causes if cause.strip()]
+    if not named:
+        raise ConfigurationError(f"no cause is named to notify on. Name some of these, or {EVERY}: {_listed()}")
+    for cause in named:
+        if cause != EVERY and cause not in (*WANTED, *OTHERS):
+            near = get_close_matches(cause, (*WANTED, *OTHERS), 1)
+            meant = f" Did you mean '{near[0]}'?" if near else ""
+            raise ConfigurationError(f"no change has the cause {cause!r}.{meant} There are {EVERY}, {_listed()}")
+    return frozenset((*WANTED, *OTHERS) if EVERY in named else named)
+
+
+def _listed() -> str:
+    return ", ".join((*WANTED, *OTHERS))

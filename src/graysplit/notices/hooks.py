@@ -1,0 +1,156 @@
+"""Whom to tell: a webhook, or a command. Each takes a notice within five seconds, or says why it did not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Final, Protocol
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from graysplit.errors import ConfigurationError, GraysplitError
+from graysplit.notices.causes import chosen
+from graysplit.notices.payload import Notice
+
+WITHIN_S: Final = 5.0
+
+
+class NotTakenError(GraysplitError):
+    """A hook did not take a notice; the text holds nothing of its address."""
+
+
+class Hook(Protocol):
+    """Somebody to tell."""
+
+    name: str  # in Redis and in log lines: the same in every process that has this hook, and without secrets
+    causes: frozenset[str]
+
+    def prepare(self) -> None:
+        """Import what it needs, in the caller's thread."""
+        ...
+
+    def deliver(self, notice: Notice) -> None:
+        """Hand a notice over; raises `NotTakenError`."""
+        ...
+
+
+class Webhook:
+    """An address to which each change is sent: `POST`, JSON, the change's id in the header `X-Graysplit-Change`.
+
+    Taken is what is answered with 2xx within five seconds; anything else, a redirect too, is attempted again, five
+    times in all. The same change may come twice: tell it by its id. `on` names the causes, as in `("rollback",)`.
+    """
+
+    def __init__(self, url: str, *, on: Iterable[str] | None = None) -> None:
+        """Check the address, and connect to nothing; raises `ConfigurationError`."""
+        parts = _checked(url)
+        self.causes = chosen(on)
+        self.address = masked(url)
+        self.name = f"webhook {parts.hostname} {_mark(url)}"
+        # Without user and password, which urllib would take for a part of the host's name.
+        self._url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path or "/", parts.query, ""))
+        self._authorization = _basic(parts)
+
+    def __repr__(self) -> str:
+        """Show it without what is secret."""
+        return f"Webhook({self.address!r})"
+
+    def prepare(self) -> None:
+        """Import what sends it."""
+        import_module("graysplit.notices.post")
+
+    def deliver(self, notice: Notice) -> None:
+        """Send a notice; raises `NotTakenError`."""
+        from graysplit.notices.post import post
+
+        headers = {"Content-Type": "application/json", "X-Graysplit-Change": notice.change} | self._authorization
+        status = post(self._url, notice.body, headers, WITHIN_S)
+        if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's own
+            raise NotTakenError(f"it answered {status}{_redirects(status)}")
+
+
+class CommandHook:
+    """A program that is run for each change: the JSON on its standard input, no shell.
+
+    Its environment is the process's, with `GRAYSPLIT_CAUSE`, `GRAYSPLIT_SPLIT` and `GRAYSPLIT_CHANGE` beside it. Taken
+    is what ends with 0 within five seconds; else it is killed, and attempted again, five times in all.
+    """
+
+    def __init__(self, command: Sequence[str], *, on: Iterable[str] | None = None) -> None:
+        """Take the program and its arguments; raises `ConfigurationError`."""
+        if isinstance(command, str) or not command or not all(command[:1]):
+            raise ConfigurationError(
+                "a command is a list of program and arguments, run without a shell, as in: "
+                'CommandHook(["/usr/local/bin/page", "--urgent"])'
+            )
+        self.causes = chosen(on)
+        self._command = tuple(command)
+        self.address = os.path.basename(command[0])  # noqa: PTH119 - not a path of this host for certain
+        self.name = f"command {self.address} {_mark(chr(0).join(command))}"
+
+    def __repr__(self) -> str:
+        """Show it without its arguments."""
+        return f"CommandHook({self.address!r})"
+
+    def prepare(self) -> None:
+        """Import what runs it."""
+        import_module("graysplit.notices.run")
+
+    def deliver(self, notice: Notice) -> None:
+        """Run it; raises `NotTakenError`."""
+        from graysplit.notices.run import run
+
+        named = {
+            "GRAYSPLIT_CAUSE": notice.cause,
+            "GRAYSPLIT_SPLIT": notice.split,
+            "GRAYSPLIT_CHANGE": notice.change,
+        }
+        code = run(self._command, notice.body, named, WITHIN_S)
+        if code:
+            raise NotTakenError(f"it ended with {code}")
+
+
+def masked(url: str) -> str:
+    """Give of an address what is no secret: user, password and query are, and chat services' paths as well."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "..."
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    more = "/..." if parts.path not in ("", "/") or parts.query or parts.fragment else ""
+    return f"{parts.scheme}://{host}{port}{more}"
+
+
+def _checked(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 0) >= 0
+    except ValueError:
+        raise ConfigurationError("the address to notify is no URL. Write it as in: https://example.com/hook") from None
+    if not good or any(not 32 < ord(letter) < 127 for letter in url):  # noqa: PLR2004 - printable ASCII
+        raise ConfigurationError(
+            f"the address to notify is no http or https URL: {masked(url)}. Write it as in: https://example.com/hook"
+        )
+    return parts
+
+
+def _basic(parts: SplitResult) -> dict[str, str]:
+    from base64 import b64encode
+    from urllib.parse import unquote
+
+    if parts.username is None:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+
+
+def _mark(secret: str) -> str:
+    """Tell hooks apart that share a host or a program, without what is secret about them."""
+    from hashlib import sha256
+
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _redirects(status: int) -> str:
+    return ", and no redirect is followed" if 300 <= status < 400 else ""  # noqa: PLR2004 - HTTP's own

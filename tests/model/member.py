@@ -1,0 +1,59 @@
+"""A process that follows, reports and drives plans, a turn at a time, by a clock that is moved by hand."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from graysplit.core.fleet import Declared, Effect, Receipt
+from graysplit.core.weights import field_of, format_weight
+from graysplit.follower.driver import Driver
+from graysplit.stores.memory import MemoryStore
+from graysplit.stores.port import Report
+from tests.model.world import FakeClock, Process
+
+BEAT_S: Final = 2.0
+
+
+class OldDriver(Driver):
+    """The driver of a library that knows no plan of today."""
+
+    def _parsed(self, split: str, raw: bytes) -> None:  # noqa: ARG002 - the signature of the real one
+        return None
+
+
+class Member(Process):
+    """A process that follows, reports and drives."""
+
+    def __init__(self, store: MemoryStore, clock: FakeClock, number: int, *, old: bool) -> None:
+        """Begin as one of the fleet; `old`: with a library that does not know its plans."""
+        super().__init__(store, clock)
+        self.number = number
+        self.boot = f"{number * 7919 % 65536:04x}{number:04d}"
+        self.stopped = False  # by SIGSTOP: it does nothing, and says nothing
+        self.driver = (OldDriver if old else Driver)(self.boot, self.keeper, self.events, clock, None)
+        self._beat_at = 0.0
+
+    def live(self) -> None:
+        """Do what a follower's thread does in a turn."""
+        if self.feed.wait(0):
+            self.read()
+            self.feed.book("outside")
+            self.beat()
+        elif self._clock.now >= self._beat_at:
+            self.beat()
+        self.driver.turn(self.feed)
+
+    def beat(self) -> None:
+        """Report what is in force here."""
+        self._beat_at = self._clock.now + BEAT_S
+        standings = self.standings()
+        effects = {
+            field_of(split, version.name): Effect(format_weight(standing.effective(version.name)))
+            for split, standing in standings.items()
+            for version in standing.definition.candidates
+        }
+        declared = {
+            split: Declared(found.definition.baseline, found.definition.names) for split, found in standings.items()
+        }
+        receipt = Receipt(self.keeper.past.change, self.held.revision, effects, "memory")
+        self.feed.report(Report(self.boot, f"web-{self.number}", self.number, "1", declared, receipt), about=True)

@@ -1,0 +1,155 @@
+"""A process and a store without threads and without time that passes: what a model steps through one by one."""
+
+# pyright: reportPrivateUsage=false, reportAttributeAccessIssue=false
+from __future__ import annotations
+
+import json
+from collections import OrderedDict, deque
+from typing import Final, NamedTuple
+
+from graysplit.codec import parse_definition
+from graysplit.core.adoption import Held, standing_of
+from graysplit.core.lineage import Past
+from graysplit.core.record import Entry, Load
+from graysplit.core.snapshot import Standing
+from graysplit.events import Events
+from graysplit.follower.keeper import Keeper, Taken
+from graysplit.follower.known_good import Known, _encode, decode
+from graysplit.router.board import Board
+from graysplit.scope import Scope, _scope
+from graysplit.stores.memory import MemoryStore
+from graysplit.stores.port import Written
+
+UNITS: Final = tuple(f"u-{n}" for n in range(40))
+
+
+class FakeClock:
+    """Both clocks, moved by hand."""
+
+    def __init__(self) -> None:
+        """Begin at a time in this century."""
+        self.now = 1_700_000_000.0
+
+    def monotonic(self) -> float:
+        """Give the time."""
+        return self.now
+
+    boottime = time = monotonic
+
+
+class Copy(NamedTuple):
+    """All that a memory store holds at one moment."""
+
+    hashes: dict[str, dict[bytes, bytes]]
+    log: tuple[tuple[str, Entry], ...]
+    answers: dict[str, Written]
+    last: tuple[int, int]
+
+
+def copy_of(store: MemoryStore) -> Copy:
+    """Take a copy, as a dump or a replica would be."""
+    space = store._space
+    hashes = {name: dict(fields) for name, fields in space.hashes.items()}
+    return Copy(hashes, tuple(space.log), dict(space.answers), space._last)
+
+
+def put_back(store: MemoryStore, copy: Copy) -> None:
+    """Let a store hold what a copy holds, and nothing else."""
+    space = store._space
+    space.hashes = {name: dict(fields) for name, fields in copy.hashes.items()}
+    space.log = deque(copy.log, maxlen=space.log.maxlen)
+    space.answers = OrderedDict(copy.answers)
+    space._last = copy.last
+    space.signals += 1
+
+
+class Process:
+    """What a follower's thread does, one reading at a time: load, adopt, write zeros back."""
+
+    def __init__(self, store: MemoryStore, clock: FakeClock, known: Known | None = None) -> None:
+        """Begin as a router does: with what a file held, or with nothing."""
+        self.events = Events(clock)
+        self.board = Board(self.events, lambda: None)
+        self.board.enter("not_ready", None, parse_definition, clock.monotonic())
+        held, past = (known.held, known.past) if known is not None else (Held(), Past())
+        self.keeper = Keeper(self.board, self.events, parse_definition, held, past)
+        if held.loaded:
+            self.board.inherit(held, fresh=True)
+        self.connected = True
+        self.apart = False  # whether it stayed with a primary that others have given up
+        self.request = Scope()  # a request that stays open for the whole life
+        self._clock = clock
+        self._server_s: float | None = None
+        self.attach(store)
+
+    @property
+    def held(self) -> Held:
+        """What it holds."""
+        return self.keeper.held
+
+    def attach(self, store: MemoryStore) -> None:
+        """Follow this store from now on."""
+        self.feed = store.follow()
+
+    def load(self) -> Load:
+        """Read the store, adopt nothing."""
+        return self.feed.load(self.keeper.past.position, whole=True)
+
+    def read(self) -> Taken:
+        """Take one reading, look at all definitions that it changed, and write back what the store has lost."""
+        load = self.load()
+        taken = self.keeper.take(load, lambda: self.feed.load("", whole=True))
+        while self.keeper.busy:
+            self.keeper.go_on(lambda: True)
+        for field, release_ms in taken.zeros.items():
+            self.feed.brake(field, "known to stand at zero", release_ms)
+        self._server_s = load.now_ms / 1000 - self._clock.now
+        self.turn()
+        return taken
+
+    def turn(self) -> None:
+        """End the leases that are over by this process's own reckoning."""
+        self.keeper.pass_time(None if self._server_s is None else int((self._clock.now + self._server_s) * 1000))
+
+    def file(self) -> Known:
+        """Give what its last-known-good file would hold, read again."""
+        return decode(json.loads(_encode(self.held, self.keeper.past, self._clock.time())))
+
+    def standing(self, split: str) -> Standing | None:
+        """Give a split as it stands in this process, by the readable law."""
+        raw = self.held.definitions.get(split)
+        definition = parse_definition(split, raw) if raw is not None else None
+        return standing_of(self.held, split, definition) if definition is not None else None
+
+    def standings(self) -> dict[str, Standing]:
+        """Give all splits as they stand here."""
+        found = {split: self.standing(split) for split in self.held.definitions}
+        return {split: standing for split, standing in found.items() if standing is not None}
+
+    def choose(self, split: str, unit: object, *, kept: bool = False) -> str:
+        """Ask the board as a call would; `kept`: inside the request that stays open."""
+        state = self.board.present(split)
+        token = _scope.set(self.request if kept else None)
+        try:
+            return self.board.resolve(state, unit)[2].version
+        finally:
+            _scope.reset(token)
+
+
+class Store(MemoryStore):
+    """A memory store that remembers what it held after each of its last writes."""
+
+    def __init__(self, clock: FakeClock, most: int = 12) -> None:
+        """Begin empty."""
+        super().__init__(clock=clock)
+        self.copies: deque[Copy] = deque(maxlen=most)
+
+    def keep_copy(self) -> None:
+        """Remember what it holds now, unless that is what it held last."""
+        copy = copy_of(self)
+        if not self.copies or self.copies[-1] != copy:
+            self.copies.append(copy)
+
+    def ago(self, writes: int) -> Copy:
+        """Give what it held this many writes ago, or as far back as is known."""
+        return self.copies[max(0, len(self.copies) - 1 - writes)]
