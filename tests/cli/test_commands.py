@@ -12,7 +12,7 @@ from graysplit.cli.app import VERBS, app, load_verbs, run
 from graysplit.cli.exits import MEANINGS
 from graysplit.core.fleet import Declared, Effect
 from graysplit.stores.memory import MemoryStore
-from tests.control.processes import live
+from tests.control.processes import beating, live
 
 
 class Ran(NamedTuple):
@@ -236,8 +236,8 @@ def test_receipts_are_told_and_decide_the_code(cli: Cli, store: MemoryStore) -> 
     """All confirmed is 0; somebody behind is 6, by name."""
     cli("create", "checkout")
     change = cli("set", "checkout", "20", "--json").json["change"]
-    live(store, 1, effects={"checkout/new": Effect("0", 17)}, change=change)
-    ran = cli("rollback", "checkout")
+    with beating(store, 1, effects={"checkout/new": Effect("0", 17)}, change=change):
+        ran = cli("rollback", "checkout")
     assert ran.code == 0
     assert re.search(r"1/1 send no new calls in \S+ s, 17 calls still running", ran.out)
     behind = cli("set", "checkout", "30", "--wait", "0s")
@@ -405,7 +405,8 @@ def test_recover_shows_both_sides_and_writes_the_lower(cli: Cli, store: MemorySt
         "checkout/new          50         10  10",
     ]
     assert "nothing was written" in dry.out
-    ran = cli("recover", "--why", "a failover")
+    with beating(store, revision=2, effects={"checkout/new": Effect("10")}, held={"weights checkout/new": "10"}):
+        ran = cli("recover", "--why", "a failover")
     assert ran.code == 0, ran
     assert "written: recover checkout: checkout/new 50% -> 10% (revision 3)" in ran.out
     assert "1/1 confirmed" in ran.out

@@ -115,9 +115,12 @@ def test_the_future_of_the_plan_that_runs(cli: Cli) -> None:
         ("100",),
     ],
 )
-def test_the_picture_stands_by_itself(cli: Cli, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_the_picture_stands_by_itself(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
     """It is well-formed, refers to nothing, names each weight, and stays inside its frame."""
-    file = tmp_path / "plan.svg"
+    monkeypatch.chdir(tmp_path)
+    file = Path("plan.svg")
     ran = cli("simulate", "checkout", *words, "--svg", str(file))
     assert (ran.code, "drawn:" in ran.err) == (0, True)
     text = file.read_text("utf-8")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from graysplit.core.fleet import Declared, Effect, Receipt
 from graysplit.stores.port import Report, Store
@@ -28,3 +31,22 @@ def live(
     feed = store.follow()
     feed.report(Report(f"boot-{number}", f"web-{number}", 100 + number, "0.1.0", declared, receipt), about=True)
     feed.close()
+
+
+@contextmanager
+def beating(store: Store, number: int = 1, **report: Any) -> Iterator[None]:  # Any: what `live` takes
+    """Have one process report again and again: what was told before a change says nothing about it."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(0.005):
+            live(store, number, **report)
+
+    live(store, number, **report)
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

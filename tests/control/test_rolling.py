@@ -187,6 +187,16 @@ def test_a_rebalance_is_a_raise(store: MemoryStore, control: Control) -> None:
     assert (wave(store) or "").endswith(" 100:*")
 
 
+def test_everybody_is_more_than_all_who_are_there(store: MemoryStore, control: Control) -> None:
+    """With all ten in, recording 100 % lets those in who are born later, so it is a raise and asks for the name."""
+    control.set("renderer", 99)
+    assert len((wave(store) or "").split(" ")) == 10
+    store.raw_set("weights", "renderer/new", "100")
+    control.freeze("renderer")
+    with pytest.raises(RefusedError, match="frozen"):
+        control.rebalance("renderer")
+
+
 def test_taking_only_the_dead_away_is_no_raise(store: MemoryStore, control: Control) -> None:
     """Nobody crosses by it, so a freeze does not keep it back."""
     control.set("renderer", 20)

@@ -50,6 +50,14 @@ def test_the_lagging_and_the_silent_are_told_apart() -> None:
     assert not confirmation(Fleet(NOW, (process(4, weight="0", age_ms=9_000),)), "c-1", 7, {FIELD: "0"}).complete
 
 
+def test_what_was_told_before_the_write_confirms_nothing() -> None:
+    """A raise written just before may be in force there already; in the same millisecond the change's id decides."""
+    told = (process(1, weight="0", age_ms=3), process(2, weight="0", age_ms=2), process(3, weight="0", age_ms=1))
+    fleet = Fleet(NOW, (*told, process(4, weight="0", age_ms=2, change="c-1"), process(5, weight="20", age_ms=1)))
+    found = confirmation(fleet, "c-1", 7, {FIELD: "0"}, written_ms=NOW - 2)
+    assert [[p.pid for p in group] for group in found[:2]] == [[3, 4], [1, 2, 5]]
+
+
 def test_nobody_confirms_nothing() -> None:
     """Without any process there is no confirmation."""
     found = confirmation(Fleet(NOW), "c-1", 7, {FIELD: "0"})

@@ -13,6 +13,7 @@ from graysplit.core.record import Key, Load
 from graysplit.core.snapshot import Standing
 from graysplit.core.state import Mold, compile_state, names_of
 from graysplit.core.wave import (
+    MAX_WAVE,
     NOBODY,
     Instance,
     Wave,
@@ -55,6 +56,11 @@ def test_a_wave_is_read_as_it_was_written(wave: Wave) -> None:
 def test_what_is_no_wave_is_none(text: str) -> None:
     """A wave is whole or nothing: no instance crosses by half of one."""
     assert parse_wave(text) is None
+
+
+def test_a_huge_text_is_no_wave() -> None:
+    """It is not taken apart, which would keep the follower busy."""
+    assert parse_wave("20:web-1 " * MAX_WAVE + "20:web-1") is None
 
 
 @pytest.mark.parametrize(

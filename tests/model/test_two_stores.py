@@ -315,8 +315,9 @@ class TwoStores(RuleBasedStateMachine):
 
     def in_force_where_known(self, field: str, copy: Copy) -> list[tuple[Process, Weight]]:
         """Give a weight as it is in force where the last change has been read, if that is not in a copy (F3)."""
-        last = self.store.history(count=1)[0].id
-        if last in {entry.id for _, entry in copy.log}:
+        newest = self.store.history(count=1)
+        last = newest[0].id if newest else ""
+        if not last or last in {entry.id for _, entry in copy.log}:
             return []
         split, _, version = field.partition("/")
         standings = [(one, one.standing(split)) for one in self.connected if last in one.keeper.past.recent]

@@ -24,12 +24,17 @@ def name() -> str:
     return uuid.uuid4().hex
 
 
+def told(name: str, split: str) -> bool:
+    """Say whether the fleet knows that a live process declares a split."""
+    return any(split in process.declared for process in MemoryStore(name).fleet().live)
+
+
 def test_the_instance_is_named_by_argument_environment_or_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read when it is first asked for, not before; the argument wins, and the host's name is what is left."""
-    router, told = graysplit.Router(), graysplit.Router(instance="web-7")
+    router, given = graysplit.Router(), graysplit.Router(instance="web-7")
     monkeypatch.setenv("GRAYSPLIT_INSTANCE", " pod 1 ")
     assert router.instance() == "pod_1"
-    assert told.instance() == "web-7"
+    assert given.instance() == "web-7"
     monkeypatch.setenv("GRAYSPLIT_INSTANCE", "")
     assert router.instance() == "pod_1"
     assert graysplit.Router().instance() == socket.gethostname()
@@ -49,13 +54,13 @@ def test_the_fleet_is_told_instance_zone_and_who_crosses_over(name: str, monkeyp
         assert render() == "old"
         assert gray.wait_ready(5)
 
-        def told() -> bool:
+        def all_told() -> bool:
             (process,) = MemoryStore(name).fleet().live
             assert (process.instance, process.zone) == ("web-7", "eu-1a")
             said = {split: found.by for split, found in process.declared.items()}
             return said == {"renderer": "instance", "cache": "instance", "banner": "unit"}
 
-        assert eventually(told)
+        assert eventually(all_told)
 
 
 def test_a_library_crosses_over_with_its_application(name: str) -> None:
@@ -68,6 +73,7 @@ def test_a_library_crosses_over_with_its_application(name: str) -> None:
     ):
         gray.include(library)
         assert gray.wait_ready(5)
+        eventually(lambda: told(name, "cache"))
         assert library.instance() == "web-7"
         control.wait_confirmed(control.set("cache", 50))
         assert cache.choose() == "new"
@@ -89,6 +95,7 @@ def test_a_routed_call_crosses_over(name: str) -> None:
             return f"new {page}"
 
         assert gray.wait_ready(5)
+        eventually(lambda: told(name, "renderer"))
         control.wait_confirmed(control.set("renderer", 1))
         assert {render(page) for page in "ab"} == {"new a", "new b"}
         with graysplit.context(unit="u-1"):
@@ -111,6 +118,7 @@ def test_a_handle_finds_its_unit(name: str) -> None:
         banner = gray.split("banner", "old", "new", unit=(graysplit.attribute("tenant"), graysplit.INSTANCE))
         other = gray.split("other", "old", "new", unit=broken)
         assert gray.wait_ready(5)
+        eventually(lambda: told(name, "banner") and told(name, "other"))
         control.set("banner", "preview")
         control.pin("banner", "acme", "new")
         control.wait_confirmed(control.pin("banner", "web-7", "new"))

@@ -176,6 +176,7 @@ def main(where: str, count: int) -> None:
     if where != "signal":
         act()
     eventually(lambda: gray.status().phase != "asleep")  # by the first decision, made there
+    gray.wait_ready(20)
     for thread in threads:
         thread.start()
     while progress[0] < count:

@@ -28,13 +28,13 @@ def wait_for(  # noqa: PLR0913 - what to look for, and how long
     """Read the fleet until every live process shows the weights expected (or the change), or the time is up.
 
     Silent processes are named and not waited for; a namespace that nobody follows is answered at once. `written_ms`
-    is the server's time of the write, from which the fleet's own time is told.
+    is the server's time of the write: receipts count from then on, and the fleet's own time is told from it.
     """
     began = clock.monotonic()
     deadline = began + within_s
     while True:
         fleet = store.fleet()
-        found = confirmation(fleet, change, revision, expected)
+        found = confirmation(fleet, change, revision, expected, written_ms)
         if not found.lagging or clock.monotonic() >= deadline:
             waited = _taken_ms(found, fleet.now_ms, written_ms) / 1000 if written_ms else clock.monotonic() - began
             return _receipts(found, expected, waited)._replace(gone=_gone(fleet, expected))

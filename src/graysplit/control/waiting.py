@@ -181,6 +181,10 @@ def _judged(eyes: Eyes, goal: Goal, first: Seen, seen: Seen) -> Waited:
     if goal.weight is not None and set(seen.weights.values()) != {goal.weight}:
         now = ", ".join(f"{field} {weight}" for field, weight in seen.weights.items())
         return Waited("late", f"not at {goal.weight} yet: {now}", receipts._replace(confirmed=0), seen.plan)
+    refused = sorted(field for field in seen.weights if ("weights", field) in seen.reading.held.refused)
+    if refused:  # what runs instead is no proof of what was asked for
+        why = f"the store's value of {', '.join(refused)} is no weight, and is taken by nobody"
+        return Waited("late", why, receipts._replace(confirmed=0), seen.plan)
     return Waited("late" if receipts.lagging else "met", "", receipts, seen.plan)
 
 

@@ -130,12 +130,19 @@ class Confirmation(NamedTuple):
         return bool(self.confirmed) and not self.lagging and not self.silent
 
 
-def confirmation(fleet: Fleet, change: str, revision: int, expected: Mapping[str, str]) -> Confirmation:
-    """Sort a fleet by whether it shows the weights expected; with none expected, by the change itself."""
+def confirmation(
+    fleet: Fleet, change: str, revision: int, expected: Mapping[str, str], written_ms: int = 0
+) -> Confirmation:
+    """Sort a fleet by whether it shows the weights expected; with none expected, by the change itself.
+
+    What a process told before `written_ms`, the server's time of the change, proves nothing: a raise that was written
+    just before may be in force there, with the receipt for it still on its way.
+    """
     confirmed: list[Process] = []
     lagging: list[Process] = []
     for process in fleet.live:
-        (confirmed if _shows(process.receipt, change, revision, expected) else lagging).append(process)
+        heard = not expected or process.seen_ms > written_ms or process.receipt.change == change
+        (confirmed if heard and _shows(process.receipt, change, revision, expected) else lagging).append(process)
     effects = (process.receipt.effects.get(field) for process in confirmed for field in expected)
     running = sum(effect.running for effect in effects if effect is not None)
     return Confirmation(tuple(confirmed), tuple(lagging), fleet.silent, running)

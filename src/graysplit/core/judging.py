@@ -8,7 +8,7 @@ A healthy release is `worse` in at most 1 of 100 cases and never `safe` by havin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import floor, log
+from math import ceil, floor, log
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -223,5 +223,5 @@ def _veto(evidence: Evidence, guard: Guard) -> str:
 
 def _rounded(units: float) -> int:
     """Give two digits, upwards: an estimate is no more than that."""
-    unit = 10 ** max(0, len(str(int(units))) - 2)
-    return -int(-units // unit) * unit
+    step = float("1" + "0" * max(0, len(str(int(units))) - 2))
+    return int(ceil(units / step) * step)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from graysplit.core.admission import Levels, admits, bits_at, first_levels, next_levels
-from graysplit.core.evidence import Book, StratumName, Side, Span, Window
+from graysplit.core.evidence import Book, Side, Span, StratumName, Window
 from graysplit.core.stopwatch import DEADLINE_S, STRATA_AT_MOST
 
 Running = Mapping[StratumName, Mapping[int, int]]  # calls of old that have not ended, by stratum and begin second
