@@ -1,6 +1,7 @@
 """Run every benchmark of graysplit itself, each in a process of its own, and print figures beside goals.
 
-Alone: `python -m benchmarks.hotpath`, `.imports`, `.reload`, `.propagation` (there also 2,000 followers, and --matrix).
+Alone: `python -m benchmarks.hotpath`, `.imports`, `.reload`, `.propagation` (there also 2,000 followers, and --matrix),
+`.guard` (simulations; there also more runs).
 Other libraries: `python -m benchmarks.peers`.
 """
 
@@ -14,8 +15,8 @@ from typing import Final
 from benchmarks.processes import ROOT, surroundings
 from benchmarks.report import Row, from_json, misses, table
 
-PARTS: Final = ("hotpath", "imports", "reload", "propagation")
-LONG: Final = ("propagation",)  # those that have a small form
+PARTS: Final = ("hotpath", "imports", "reload", "propagation", "guard")
+LONG: Final = ("propagation", "guard")  # those that have a small form
 
 
 def main() -> int:

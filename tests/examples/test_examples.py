@@ -60,6 +60,15 @@ SHOWN = {
         r"^set: 4/4 confirmed; children: new, new, new$",
         r"^rollback: 4/4 confirmed; children: old, old, old$",
     ],
+    "grayscale_story": [
+        r"^ramp: 20 %; about a fifth of the users are on the new path$",
+        r"^approved: 50 %; about half of the users are on the new path$",
+        r"^the new path throws for some of its users$",
+        r"^rollback 50 -> 0: 2/2 send no new calls$",
+        r"^after it users get old$",
+        r"^the plan: over$",
+        r"^thousands of requests, 0 lost; all failures came from the new path itself$",
+    ],
     "hoped_for_and_actual": [
         r"^search   new   asked     0 %  actual   0\.000 %",
         r"^search   new   asked    20 %  actual  (19\.[5-9]|20\.[0-4])",
@@ -92,6 +101,11 @@ SHOWN = {
         r"^revision 4: edited outside: weights pricing/new None -> 100$",
         r"^revision 3: edited outside: weights pricing/new 100 -> None$",
         r"^revision 2: edited outside: weights pricing/new 0 -> 100$",
+    ],
+    "queue_workers": [
+        r"^at first:      \{'old': 400\}$",
+        r"^at 30 %:       both paths, some a third of it new$",
+        r"^the backlog:   most of it still waited when the rollback was confirmed, and all went the way: old$",
     ],
     "quickstart": [
         r"^at first: 0 of 1000 users on the new path$",

@@ -11,7 +11,8 @@ meets a few seconds later, would be a sure false rollback.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import log
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -63,10 +64,6 @@ class Side(NamedTuple):
     settled: int = 0  # units first failing in calls begun before those of `recent`
     recent: Mapping[int, int] = _NONE  # units by begin second, of the last 30 seconds at least
 
-    def units(self, by_s: int) -> int:
-        """Give the units whose first error's call had begun by a second."""
-        return self.settled + sum(units for second, units in self.recent.items() if second <= by_s)
-
 
 class Book(NamedTuple):
     """What a window has booked in one stratum."""
@@ -76,10 +73,6 @@ class Book(NamedTuple):
     new: Side
     old: Side
     running: Mapping[int, int] = _NONE  # calls of old that have not ended, by begin second
-
-    def still(self, by_s: int) -> int:
-        """Give the running calls of old that had begun by a second."""
-        return sum(calls for second, calls in self.running.items() if second <= by_s)
 
 
 class Window(NamedTuple):
@@ -112,17 +105,18 @@ def judged_spans(started_s: int, now_s: int) -> Iterator[Span]:
         yield span
 
 
-def strata_by(books: Iterable[Book], by_s: int) -> tuple[Stratum, ...]:
-    """Give the counts at a mark: of first errors those of calls begun by then, and all calls."""
+class Look(NamedTuple):
+    """The counts of a window as they are compared at one mark."""
+
+    strata: tuple[Stratum, ...]
+    running: int  # of the units on old: calls that have not ended
+
+
+def looks(books: Sequence[Book], now_s: int) -> tuple[Look, ...]:
+    """Give the counts at each mark: of first errors those of calls begun by then, and all calls."""
+    rows = [_stratum_by_marks(book, now_s) for book in books]
     return tuple(
-        Stratum(
-            book.new.units(by_s),
-            book.old.units(by_s) + book.still(by_s),
-            max(0, book.new.calls - book.new.repeats),
-            max(0, book.old.calls - book.old.repeats),
-            book.w,
-        )
-        for book in books
+        Look(tuple(row[mark][0] for row in rows), sum(row[mark][1] for row in rows)) for mark in range(len(MARKS_S))
     )
 
 
@@ -153,25 +147,36 @@ def strongest(
     return max(found, key=lambda proof: (proof.convicts, proof.excess), default=None)
 
 
+def _stratum_by_marks(book: Book, now_s: int) -> list[tuple[Stratum, int]]:
+    new, old = _by_marks(book.new.recent, now_s), _by_marks(book.old.recent, now_s)
+    n, o = max(0, book.new.calls - book.new.repeats), max(0, book.old.calls - book.old.repeats)
+    return [
+        (Stratum(book.new.settled + x, book.old.settled + y + still, n, o, book.w), still)
+        for x, y, still in zip(new, old, _by_marks(book.running, now_s), strict=True)
+    ]
+
+
+def _by_marks(seconds: Mapping[int, int], now_s: int) -> list[int]:
+    """Sum up, for each mark, what had begun by then."""
+    found = [0] * len(MARKS_S)
+    for second, count in seconds.items():
+        passed = bisect(MARKS_S, now_s - second)
+        if passed:
+            found[passed - 1] += count
+    for mark in range(len(MARKS_S) - 1, 0, -1):
+        found[mark - 1] += found[mark]
+    return found
+
+
 def _proofs(window: Window, now_s: int, margin: Margin, alpha: float, what: What) -> Iterator[Proof]:
     """Look at each mark; those that saw the same counts are one."""
-    seen: set[tuple[Stratum, ...]] = set()
-    for mark_s in MARKS_S:
-        strata = strata_by(window.books, now_s - mark_s)
-        if not strata or strata in seen:
-            continue
-        seen.add(strata)
-        on_new = sum(stratum.x for stratum in strata)
-        found, ceiling = ln_mean(ln_evidence(strata, margin)), log(limit(window.span.number, alpha))
-        yield Proof(
-            what,
-            window.span.length_s,
-            window.span.number,
-            on_new,
-            sum(stratum.y for stratum in strata),
-            sum(book.still(now_s - mark_s) for book in window.books),
-            expected_on_new(strata),
-            found,
-            ceiling,
-            on_new >= MINIMUM and found >= ceiling,
-        )
+    ceiling = log(limit(window.span.number, alpha))
+    for strata, running in dict.fromkeys(looks(window.books, now_s)):
+        if not strata:
+            return
+        on_new, on_old = sum(stratum.x for stratum in strata), sum(stratum.y for stratum in strata)
+        found = ln_mean(ln_evidence(strata, margin))
+        convicts = on_new >= MINIMUM and found >= ceiling
+        expected = expected_on_new(strata)
+        length_s, number, _ = window.span
+        yield Proof(what, length_s, number, on_new, on_old, running, expected, found, ceiling, convicts)
