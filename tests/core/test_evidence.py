@@ -68,6 +68,7 @@ def test_windows_follow_each_other_from_the_release_s_beginning() -> None:
     assert span_of(60, BEGAN, BEGAN) == MINUTE
     assert span_of(60, BEGAN + 59, BEGAN) == MINUTE
     assert span_of(60, BEGAN + 60, BEGAN) == Span(60, 2, BEGAN + 60)
+    assert [span.number for span in judged_spans(BEGAN, BEGAN + 5)] == [1, 1, 1]
     assert [span.number for span in judged_spans(BEGAN, BEGAN + 89)] == [1, 2, 1, 1]
     assert [span.number for span in judged_spans(BEGAN, BEGAN + 91)] == [2, 1, 1]
     assert [span.length_s for span in judged_spans(BEGAN, BEGAN + 1_800)] == [60, 60, 1_800, 1_800, 21_600]
@@ -325,6 +326,14 @@ def test_a_process_alone_has_its_part_of_one_budget() -> None:
     assert breaks_locally(found, 0, BEGAN + 99)
     assert not breaks_locally(found, 100_000, BEGAN + 99)
     assert not breaks_locally([], 1, BEGAN)
+
+
+def test_four_users_convict_nobody() -> None:
+    """However strong the evidence: a floor."""
+    found = strongest([window(4, 0, 4, 396, 0.01)], BEGAN + 99)
+    assert found is not None
+    assert found.excess > 7
+    assert not found.convicts
 
 
 def test_the_strongest_window_speaks() -> None:

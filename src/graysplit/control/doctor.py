@@ -79,11 +79,15 @@ def _untold(store: Telling) -> Iterator[Finding]:
             what = f"it has refused the next change {telling.attempts} times, and is asked again"
             yield Finding("note", f"notices {hook}", what, "graysplit history")
         if telling.dead:
-            what = f"{telling.dead} changes were given up: it took them at no attempt. The last: {telling.last_dead}"
+            what = f"{_changes(telling.dead)} given up, all attempts having failed; the last: {telling.last_dead}"
             yield Finding("note", f"notices {hook}", what, "graysplit history")
         if telling.missed:
-            what = f"up to {telling.missed} changes were never told to it: gone from the log, or a day old"
+            what = f"up to {_changes(telling.missed)} never told to it: gone from the log, or a day old"
             yield Finding("note", f"notices {hook}", what, "graysplit history")
+
+
+def _changes(count: int) -> str:
+    return "1 change" if count == 1 else f"{count} changes"
 
 
 def _keys(reading: Reading) -> Iterator[Finding]:

@@ -80,11 +80,13 @@ def failed(telling: Telling, step: Step, now_ms: int, chance: float) -> Telling:
 def passed_over(telling: Telling, position: str, first: int) -> Telling:
     """Go on where the log begins, or where it is young enough; `first` is the revision of the first entry left.
 
-    Revisions say how many are missing at most: some may have been of no interest.
+    Revisions say how many are missing at most: some may have been of no interest. Where none is, all stays as it is,
+    the attempts at that first entry too.
     """
-    gap = max(0, first - telling.revision - 1)
-    known = max(telling.revision, first - 1)
-    return telling._replace(position=position, revision=known, attempts=0, due_ms=0, missed=telling.missed + gap)
+    gap = first - telling.revision - 1
+    if gap <= 0:
+        return telling
+    return telling._replace(position=position, revision=first - 1, attempts=0, due_ms=0, missed=telling.missed + gap)
 
 
 def is_before(position: str, other: str) -> bool:

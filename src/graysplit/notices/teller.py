@@ -187,11 +187,14 @@ class Turn:
         rows = [*self._desk.store.log(start, BATCH)]
         if rows and rows[0][0] == self.telling.position:
             return rows[1:]
-        first = rows[0][1].revision if rows else self._read.revision + 1
         missed = self.telling.missed
-        self.telling = passed_over(self.telling, start if rows else self._read.position, first)
+        if rows:
+            self.telling = passed_over(self.telling, start, rows[0][1].revision)
+        else:
+            over = passed_over(self.telling, self._read.position, self._read.revision + 1)
+            self.telling = over._replace(position=self._read.position)
         if gap := self.telling.missed - missed:
-            self._warn("gone", f"up to {gap} changes were never told to it: gone from the log, or a day old")
+            self._warn("gone", f"up to {gap} changes are not told: gone from the log, or a day old")
         return rows
 
     def _deliver(self, entry: Entry) -> str:
