@@ -194,7 +194,10 @@ def _law_tests(number: str, law: Mapping[str, Any]) -> str:  # Any: TOML
 
 def python() -> str:
     """Describe the public classes and functions by their signatures and docstrings."""
-    names = ("Router", "Split", "context", "attribute", "Decision", "Explanation", "Control")
+    names = (
+        *("Router", "Split", "context", "attribute", "Decision", "Explanation", "Control"),
+        *("Webhook", "CommandHook"),
+    )
     return "\n\n".join("\n\n".join(_described(name, getattr(graysplit, name))) for name in names)
 
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -13,9 +16,9 @@ from graysplit.notices import hooks
 from graysplit.notices.hooks import Hook, NotTakenError
 from graysplit.notices.payload import Notice
 from tests.notices.recorder import Recorder
-from tests.support import eventually
+from tests.support import eventually, skip_or_fail
 
-SECRET = "s3cr3t"
+PATH = "known-to-few"
 NOTICE = Notice("c0ffee", "checkout", "rollback", b'{"change":"c0ffee"}')
 
 
@@ -50,7 +53,7 @@ def test_nobody_there_is_said_without_the_address() -> None:
     """The system's word for it, and nothing of the path."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    assert refusal(Webhook(f"http://127.0.0.1:{port}/{SECRET}")) == "Connection refused"
+    assert refusal(Webhook(f"http://127.0.0.1:{port}/{PATH}")) == "Connection refused"
 
 
 @pytest.mark.parametrize("drip", [b"", b"x"])
@@ -84,11 +87,34 @@ def dripping(drip: bytes) -> Iterator[int]:
         thread.join()
 
 
-def test_a_certificate_that_nobody_signed_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server without a good certificate is told nothing: here one that speaks no TLS at all."""
-    monkeypatch.setattr(hooks, "WITHIN_S", 1.0)
-    with dripping(b"") as port:
-        assert refusal(Webhook(f"https://127.0.0.1:{port}/"))
+def test_a_certificate_that_nobody_signed_is_not_trusted(tmp_path: Path) -> None:
+    """Whoever answers in the host's place is told nothing."""
+    tool = shutil.which("openssl") or skip_or_fail("TLS needs openssl: install Debian's package openssl")
+    names = ("-subj", "/CN=own", "-addext", "subjectAltName=IP:127.0.0.1")
+    words = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", *names, "-keyout", "key", "-out", "own")
+    subprocess.run([tool, *words], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    with posing(tmp_path) as (port, heard):
+        assert "its certificate is not valid: self" in refusal(Webhook(f"https://127.0.0.1:{port}/"))
+    assert heard == []
+
+
+@contextmanager
+def posing(folder: Path) -> Iterator[tuple[int, list[bytes]]]:
+    """Serve one connection with a certificate of one's own, and keep what is heard."""
+    papers = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    papers.load_cert_chain(folder / "own", folder / "key")
+    heard: list[bytes] = []
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError), papers.wrap_socket(connection, server_side=True) as safe:
+            heard.append(safe.recv(1))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1], heard
+        thread.join(10)
 
 
 def test_a_command_is_run_without_a_shell(tmp_path: Path) -> None:
