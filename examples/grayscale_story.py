@@ -192,7 +192,7 @@ async def main() -> None:
             await Story(control, answers).tell(new_prices)
             over.set()
             await asyncio.gather(*users)
-    lost = sum(count for answer, count in answers.items() if answer.startswith("lost"))
+    lost = sum(count for answer, count in answers.items() if answer not in {"old", "new", "new path failed"})
     enough = "thousands of" if answers.total() > 2_000 else "few"  # noqa: PLR2004 - thousands
     print(f"{enough} requests, {lost} lost; all failures came from the new path itself")
 

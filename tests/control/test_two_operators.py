@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Final
 
 import pytest
 
 from graysplit import ConflictError, Control, RefusedError
+from graysplit.cli.app import run
 from graysplit.core.plan import Step
-from graysplit.stores.memory import MemoryStore
+from graysplit.stores.memory import MemoryFeed, MemoryStore
 from graysplit.stores.port import Store, Submission, Written
 from graysplit.stores.wrappers import RecordingStore
+from tests.model.member import Member
+from tests.model.world import FakeClock
 
 PLAN: Final = (Step(20_000, approve=True), Step(50_000))
 
@@ -106,3 +110,89 @@ def test_a_rollback_loses_to_nobody() -> None:
         act(ana)
         bo.rollback("checkout")
         assert bo.show("checkout").rows[0].effective == "0"
+
+
+@pytest.mark.parametrize(
+    ("words", "acts"),
+    [
+        (("set", "checkout", "30"), "set"),
+        (("set", "checkout", "30"), "rollback"),
+        (("ramp", "checkout", "30,50"), "rollback"),
+        (("undo", "checkout", "--force"), "ramp"),
+    ],
+    ids=["set against set", "set against rollback", "ramp against rollback", "undo against ramp"],
+)
+def test_the_command_line_says_who_was_faster(
+    words: tuple[str, ...], acts: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 4, what was expected and what was found; nothing of it is written."""
+    name = uuid.uuid4().hex
+    bo = Control(MemoryStore(name), actor="bo")
+    bo.create("checkout", ("old", "new"))
+    bo.set("checkout", 5)
+    write = MemoryStore.submit
+
+    def second(store: MemoryStore, submission: Submission) -> Written:
+        monkeypatch.setattr(MemoryStore, "submit", write)
+        OTHERS[acts](bo)
+        return write(store, submission)
+
+    monkeypatch.setenv("GRAYSPLIT_URL", f"memory://{name}")
+    monkeypatch.setattr(MemoryStore, "submit", second)
+    assert run((*words, "--yes", "--no-wait")) == 4
+    told = " ".join(capsys.readouterr().err.split())
+    assert "expected" in told
+    assert "found" in told
+    assert (bo.history("checkout", 1)[0].actor, bo.history("checkout", 1)[0].cause) == ("bo", acts)
+
+
+@pytest.fixture
+def stage() -> tuple[Control, Member, Callable[[float], None]]:
+    """Give an operator, a process that drives a plan of ten seconds a step, and time."""
+    clock = FakeClock()
+    store = MemoryStore(clock=clock)
+    ana = Control(store, actor="ana")
+    ana.create("checkout", ("old", "new"))
+    member = Member(store, clock, 1, old=False)
+
+    def live(seconds: float) -> None:
+        for _ in range(int(seconds * 2)):
+            clock.now += 0.5
+            member.live()
+
+    live(1)
+    ana.ramp("checkout", (Step(5_000, 10), Step(20_000, 10), Step(50_000)))
+    return ana, member, live
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda control: control.freeze("check*", why="audit"),
+        lambda control: control.pause("checkout"),
+        lambda control: control.rollback("checkout"),
+        lambda control: control.set("checkout", 3),
+        lambda control: control.set("checkout", 5),
+    ],
+    ids=["freeze", "pause", "rollback", "set", "the same weight"],
+)
+def test_a_step_on_its_way_loses_to_a_person(
+    act: Act, stage: tuple[Control, Member, Callable[[float], None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a driver's reading and its writing somebody acts: the step is not taken, then or later."""
+    ana, member, live = stage
+    write, met = MemoryFeed.submit, list[str]()
+
+    def second(feed: MemoryFeed, submission: Submission) -> Written:
+        if submission.cause == "step":
+            met.append(submission.why)
+            if len(met) == 1:
+                act(ana)
+        return write(feed, submission)
+
+    monkeypatch.setattr(MemoryFeed, "submit", second)
+    live(60)
+    assert met == ["step 2 of 3"]
+    assert [entry.cause for entry in ana.history("checkout", 100) if entry.cause == "step"] == []
+    assert ana.show("checkout").rows[0].effective in {"5", "3", "0"}
+    assert member.feed.fleet().live

@@ -15,6 +15,7 @@ import time
 from typing import Any, Final
 
 import graysplit
+from graysplit.core import plan
 from tests.faults.shares import LOADED_WITHIN_S, share, units
 
 LOOK_EVERY_S: Final = 0.002
@@ -26,8 +27,11 @@ def say(**what: object) -> None:
     sys.stdout.flush()
 
 
-def main(splits: list[str], wait_s: float = LOADED_WITHIN_S, **settings: Any) -> None:  # Any: a router's settings
-    """Follow, look, tell."""
+def main(
+    splits: list[str], wait_s: float = LOADED_WITHIN_S, needs: int = plan.NEEDS, **settings: Any
+) -> None:  # Any: a router's settings
+    """Follow, look, tell; as a library that drives plans up to `needs`."""
+    setattr(plan, "NEEDS", needs)  # noqa: B010 - it is final
     for split in splits:
         units(split)
     router = graysplit.Router(**settings)
