@@ -21,7 +21,7 @@ else
 endif
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint format types unit bench bench-peers soak clean env env-demo
+.PHONY: help demo test lint format types unit cover bench bench-peers soak clean env env-demo
 
 help: ## say what can be made
 	@echo "make ...  (with PYTHON=python3.12 under another Python)"
@@ -32,7 +32,7 @@ help: ## say what can be made
 demo: env-demo ## the main job on real parts: a server, a shop, traffic, a raise, a rollback
 	@$(BIN)/python -m examples.shop.demo
 
-test: lint types unit ## all that CI runs: lint, types, architecture, tests with coverage
+test: lint types unit ## all that CI runs: lint, types, architecture, tests
 
 lint: env ## ruff's rules, its format, and who may import whom
 	@$(BIN)/ruff check
@@ -44,6 +44,9 @@ types: env ## mypy and basedpyright, strict
 	$(BIN)/basedpyright
 
 unit: env ## the tests alone; ARGS="-k rollback -x" goes to pytest
+	@$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+
+cover: env ## the tests with coverage, children and workers too: twice as slow
 	@$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term $(ARGS)
 
 format: env ## bring the code into ruff's format
@@ -65,7 +68,7 @@ soak: env ## the long part of the fault suite, then races and faults again and a
 
 clean: ## remove what make and the tools have made
 	@rm -rf .venv .venv-* .tools dist build htmlcov .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
-	  .import_linter_cache
+	  .import_linter_cache benchmarks/peers/.envs
 	find src tests tools examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 env: python
