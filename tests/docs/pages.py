@@ -115,8 +115,9 @@ class Reader:
     def leave(self) -> None:
         """Close what the page has opened."""
         for found in self._names.values():
-            if type(found).__name__ in ("Router", "Control"):
-                found.close()
+            for one in found.values() if isinstance(found, dict) else (found,):
+                if type(one).__name__ in ("Router", "Control"):
+                    one.close()
         self._client.close()
 
     def _compiled(self, block: Block) -> CodeType:
