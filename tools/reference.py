@@ -22,7 +22,7 @@ import click
 
 import graysplit
 from graysplit.cli import exits
-from graysplit.cli.app import app, common, load_verbs
+from graysplit.cli.app import VERBS, app, common, load
 from graysplit.core.decision import LADDER
 from graysplit.core.definition import Definition
 from graysplit.core.record import Entry
@@ -72,7 +72,8 @@ def used() -> set[str]:
 
 def commands() -> str:
     """Describe every verb: what it is for, how it is written, its own options."""
-    load_verbs()
+    for verb in VERBS:
+        load(verb)
     return "\n\n".join(_command(name, app.commands[name]) for name in app.list_commands(click.Context(app)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final
 
@@ -16,12 +16,23 @@ from graysplit.cli.session import Session
 from graysplit.errors import GraysplitError, StoreUnreachableError, nearest
 from graysplit.version import __version__
 
-VERBS: Final = (
-    *("list", "show", "watch", "wait", "simulate", "explain", "history", "fleet", "doctor"),
-    *("create", "set", "rollback", "undo", "ramp", "pause", "resume", "approve", "switch", "finish", "delete"),
-    *("freeze", "unfreeze", "protect", "unprotect"),
-    *("preview", "pin", "unpin", "recover", "unstop", "drive", "rebalance", "export", "acl"),
-)
+# The verbs in the order of `--help`, looking first, each with the module that knows it: only that one is loaded.
+VERBS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("list", "show", "watch", "wait"), "looking"),
+    "simulate": "simulating",
+    **dict.fromkeys(("explain", "history", "fleet", "doctor"), "looking"),
+    **dict.fromkeys(("create", "set", "rollback", "undo"), "changing"),
+    **dict.fromkeys(("ramp", "pause", "resume", "approve"), "planning"),
+    "switch": "switching",
+    "finish": "freezing",
+    "delete": "changing",
+    **dict.fromkeys(("freeze", "unfreeze", "protect", "unprotect"), "freezing"),
+    **dict.fromkeys(("preview", "pin", "unpin", "recover", "unstop"), "changing"),
+    "drive": "planning",
+    "rebalance": "rolling",
+    "export": "looking",
+    "acl": "rights",
+}
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
 
@@ -77,9 +88,15 @@ class Verbs(click.Group):
             hint = f" Did you mean '{guess}'?" if guess else ""
             raise click.UsageError(f"no command '{args[0]}'.{hint} See all with: graysplit --help", ctx) from fault
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Give a command, loading its module when it is first asked for."""
+        if cmd_name in VERBS and cmd_name not in self.commands:
+            load(cmd_name)
+        return super().get_command(ctx, cmd_name)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """List the commands in the order of the table, looking first."""
-        return [name for name in VERBS if name in self.commands]
+        return [*VERBS]
 
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in exits.MEANINGS.items()) + "."
@@ -108,7 +125,6 @@ def run(args: Sequence[str] | None = None) -> int:
     """Run one command and give the exit code."""
     session = Session()
     try:
-        load_verbs()
         code = app.main(args=args, prog_name="graysplit", standalone_mode=False, obj=session)
     except click.ClickException as fault:
         return _usage(session, fault)
@@ -125,16 +141,9 @@ def run(args: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else exits.DONE
 
 
-def load_verbs() -> None:
-    """Import the modules of the verbs: each adds its commands to the group."""
-    import_module("graysplit.cli.looking")
-    import_module("graysplit.cli.changing")
-    import_module("graysplit.cli.freezing")
-    import_module("graysplit.cli.planning")
-    import_module("graysplit.cli.simulating")
-    import_module("graysplit.cli.switching")
-    import_module("graysplit.cli.rights")
-    import_module("graysplit.cli.rolling")
+def load(verb: str) -> None:
+    """Import the module of a verb, which adds its commands to the group."""
+    import_module(f"graysplit.cli.{VERBS[verb]}")
 
 
 def _usage(session: Session, fault: click.ClickException) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 
 import click
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: a command's function, of whatever options
 
-SCHEMA: Final = Path(__file__).parents[1] / "plan.schema.json"
-
 _OPTIONS: Final = (
     click.argument("steps", required=False, metavar="[5,20,50,100]"),
     click.option("--every", type=span, metavar="TIME", help="How long each step lasts before the next, as 10m."),
@@ -28,9 +25,7 @@ _OPTIONS: Final = (
         "--overdue", type=click.Choice(["nag", "rollback"]), default="nag", show_default=True, help="What happens then."
     ),
     click.option("--bake", type=span, metavar="TIME", help="The guarded wait after the last step.  [default plan: 1h]"),
-    click.option(
-        "--plan", "file", type=click.Path(path_type=Path), metavar="FILE", help="Steps from a TOML or JSON file."
-    ),
+    click.option("--plan", "file", type=click.Path(), metavar="FILE", help="Steps from a TOML or JSON file."),
     click.option("--template", metavar="NAME", help="Steps as they were saved under NAME."),
 )
 
@@ -57,7 +52,7 @@ def shaping(function: F) -> F:
         max_wait: float | None,
         overdue: Literal["nag", "rollback"],
         bake: float | None,
-        file: Path | None,
+        file: str | None,
         template: str | None,
         **others: object,
     ) -> object:
@@ -101,11 +96,15 @@ def read_steps(  # noqa: PLR0913 - the gates that all steps share
 def print_schema(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's callback
     """Print the JSON Schema of plan files as it is shipped."""
     if wanted:
-        click.echo(SCHEMA.read_text(encoding="utf-8"), nl=False)
+        from pathlib import Path
+
+        click.echo((Path(__file__).parents[1] / "plan.schema.json").read_text(encoding="utf-8"), nl=False)
         ctx.exit()
 
 
-def _record(file: Path | None) -> dict[str, object] | None:
+def _record(file: str | None) -> dict[str, object] | None:
+    from pathlib import Path
+
     from graysplit.control.planning import read_plan_file
 
-    return None if file is None else read_plan_file(file)
+    return None if file is None else read_plan_file(Path(file))

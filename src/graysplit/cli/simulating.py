@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -24,17 +23,17 @@ if TYPE_CHECKING:
 @shaping
 @click.option(
     "--units",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
     help="Count who of these moves, one unit on each line.",
 )
 @click.option(
     "--confirm", type=span, default="0s", show_default=True, metavar="TIME", help="How long the fleet takes to follow."
 )
-@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw it there as well.")
+@click.option("--svg", type=click.Path(dir_okay=False), metavar="FILE", help="Draw it there as well.")
 @click.pass_obj
 def simulate(  # noqa: PLR0913, PLR0917 - click hands every option over by name
-    session: Session, target: str, shape: Shape, units: Path | None, confirm: float, svg: Path | None
+    session: Session, target: str, shape: Shape, units: str | None, confirm: float, svg: str | None
 ) -> int:
     """Show when a plan will take its steps, and who moves.
 
@@ -63,9 +62,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     return DONE
 
 
-def read_units(file: Path) -> Iterator[bytes]:
+def read_units(file: str) -> Iterator[bytes]:
     """Give the units of a file, one on each line, as the bytes they are hashed as."""
-    with file.open("rb") as lines:
+    with open(file, "rb") as lines:  # noqa: PTH123 - pathlib would cost `--help` its import
         for line in lines:
             yield line.rstrip(b"\r\n")
 
@@ -159,13 +158,15 @@ def simulation_json(found: Simulation) -> dict[str, object]:
     }
 
 
-def _draw(found: Simulation, file: Path) -> None:
+def _draw(found: Simulation, file: str) -> None:
+    from pathlib import Path
+
     from graysplit.cli.output import tell
     from graysplit.cli.picture import picture
     from graysplit.errors import ConfigurationError
 
     try:
-        file.write_text(picture(found), encoding="utf-8")
+        Path(file).write_text(picture(found), encoding="utf-8")
     except OSError as fault:
-        raise ConfigurationError(f"the picture cannot be written to {file.name}: {fault.strerror}") from None
+        raise ConfigurationError(f"the picture cannot be written to {Path(file).name}: {fault.strerror}") from None
     tell(f"drawn: {file}")
