@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from graysplit.core.adoption import MAX_DEFINITION, Held
+from graysplit.core.adoption import MAX_DEFINITION, Held, adopt_brakes
 from graysplit.core.definition import Definition, define
-from graysplit.core.lineage import bare, fence
+from graysplit.core.lineage import Past, bare, crossed, fence, followed
 from graysplit.core.record import Key, Load
 from tests.core.adopting import BETTER, GOOD, TOMBSTONE, load, parse
 
@@ -71,3 +71,26 @@ def test_a_definition_that_cannot_be_read_is_no_other_shape() -> None:
         assert fenced.back.keys() == {"weights checkout/new"}
         assert fenced.load.splits.fields[b"checkout"] == raw
         assert fenced.zeros == {"checkout/new": 0}
+
+
+def test_a_stop_that_says_no_time_is_as_old_as_the_last_entry_read_before() -> None:
+    """A person's raise on the other side that is older than this does not outweigh it; one that is younger does."""
+    past = crossed(Past("21-0", ("a",), "l"), load({"checkout/new": "20"}), STOPPED)
+    assert followed(past, load()._replace(position="30-0")).fork_ms == 21
+    reading = load({"checkout/new": "20"})
+    assert fence(STOPPED, reading, frozenset(), parse, past.fork_ms).zeros == {"checkout/new": 21}
+    told = STOPPED._replace(stops={"checkout": '{"at": 17}'})
+    assert fence(told, reading, frozenset(), parse, past.fork_ms).zeros == {"checkout/new": 17}
+
+
+def test_a_younger_release_is_not_stopped_at_a_later_reading_either() -> None:
+    """Behind the fence a zero stays known for the release that ended with it, however often the store is read."""
+    held = Held(weights={"checkout/new": 0}, releases={"checkout/new": 7})
+    reading = load({"checkout/new": "20", "search/b": "5"})
+    meta = {b"_": b"1", b"release:checkout/new": b"younger 9", b"release:search/b": b"other 8"}
+    reading = reading._replace(meta=Key(meta))
+    for _ in range(2):
+        fenced = fence(held, reading, frozenset({"weights search/b"}), parse)
+        assert fenced.zeros == {"checkout/new": 7}
+        held, _ = adopt_brakes(held, fenced.load)
+        assert held.releases == {"checkout/new": 7, "search/b": 8}

@@ -629,6 +629,17 @@ def agrees(process: Process) -> None:
             assert process.choose(split, unit) == decision.version
 
 
+def test_a_stop_by_hand_is_written_back_at_the_first_reading() -> None:
+    """It says no time, and is younger than a raise on the other side: nobody runs that until somebody reads again."""
+    model = TwoStores()
+    model.create_splits(keys=False, definitions=False, mistakes=False)
+    model.falls_apart(which=1, writes=0)
+    model.sets("ranking/c", "20")
+    model.lowers_apart("ranking/c", "a stop on everything")
+    model.comes_together()
+    assert [process.held.stops.keys() for process in model.processes] == [{"ranking/c"}, {"ranking/c"}]
+
+
 def run(examples: int, steps: int, *, derandomize: bool) -> None:
     """Let the model run through so many histories of so many steps."""
     run_state_machine_as_test(

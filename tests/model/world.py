@@ -20,7 +20,7 @@ from graysplit.scope import Scope, _scope
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Written
 
-UNITS: Final = tuple(f"u-{n}" for n in range(40))
+UNITS: Final = tuple(f"u-{n}" for n in range(12))
 
 
 class FakeClock:

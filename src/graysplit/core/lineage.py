@@ -33,6 +33,7 @@ class Past(NamedTuple):
     lineage: str = ""  # the namespace's random id
     explained: frozenset[str] | None = None  # while a fence stands: what newer entries name ("weights checkout/new")
     read_ms: int = 0  # the server's time of the last reading
+    fork_ms: int = 0  # while a fence stands: the time of the last entry read before it
 
     @property
     def change(self) -> str:
@@ -69,12 +70,13 @@ def followed(past: Past, load: Load) -> Past:
 def crossed(past: Past, load: Load, held: Held = Held()) -> Past:
     """Go over to a log that has forked: `load` brings its newest entries, to look for the ancestor in.
 
-    The logs may have gone on side by side: an entry older than the last one read here does not outweigh a stop.
+    The logs may have gone on side by side: an entry outweighs a stop only if it is younger than the last one read here,
+    and in doubt, at the same millisecond, it is not (law 6).
     """
     newer = newer_than_ancestor(past, load)
-    youngest = named_by(entry for entry in newer if entry.at_ms >= _last_ms(past))
+    youngest = named_by(entry for entry in newer if entry.at_ms > _last_ms(past))
     explained = frozenset(where for where in named_by(newer) if where in youngest or not _stopped(held, where))
-    return _after(past, load, explained)
+    return _after(past, load, explained)._replace(fork_ms=_last_ms(past))
 
 
 def _last_ms(past: Past) -> int:
@@ -115,20 +117,22 @@ def named_by(entries: Iterable[Entry]) -> frozenset[str]:
     return frozenset(where for entry in entries for where in entry.after)
 
 
-def fence(held: Held, load: Load, explained: frozenset[str], parse: Parse) -> Fenced:
+def fence(held: Held, load: Load, explained: frozenset[str], parse: Parse, fork_ms: int = 0) -> Fenced:
     """Put what is held in the place of raises that nothing explains: each weight the lower of the two.
 
     Absent counts as 0, preview stands only if on both sides; a stop that was lost holds what the store would let in
     under it, and a split whose baseline or versions differ keeps the held definition whole. Where the store's own
-    stops cover a weight nothing need be held: it is zero for everybody.
+    stops cover a weight nothing need be held: it is zero for everybody. A stop that says no time counts as one of
+    `fork_ms`, for it was known by then.
     """
     back: dict[str, str] = {}
     risen = _open_fields(held, load, explained)
     weights = _lower_weights(held, load.weights, risen, back)
     stops = _lost_stops(held, load.stops, risen, explained, back)
     splits = _held_shapes(held, load.splits, explained, parse, back)
-    zeros = _zeros(held, risen, explained, back)
-    return Fenced(load._replace(weights=weights, stops=stops, splits=splits), back, zeros)
+    zeros = _zeros(held, risen, explained, back, fork_ms)
+    meta = _held_releases(held, load.meta, zeros)
+    return Fenced(load._replace(weights=weights, stops=stops, splits=splits, meta=meta), back, zeros)
 
 
 def bare(held: Held, load: Load) -> Mapping[str, int]:
@@ -139,7 +143,8 @@ def bare(held: Held, load: Load) -> Mapping[str, int]:
     if load.stops.lost is None or not held.stops:
         return {}
     found = _open_fields(held, load, frozenset())
-    return {field: _known_since(held, field) for field in found if not held.stops.keys().isdisjoint(_stops_over(field))}
+    stopped = (field for field in found if not held.stops.keys().isdisjoint(_stops_over(field)))
+    return {field: _known_since(held, field, 0) for field in stopped}
 
 
 def _open_fields(held: Held, load: Load, explained: frozenset[str]) -> Mapping[str, Weight]:
@@ -164,7 +169,7 @@ def _stops_over(field: str) -> tuple[str, str, str]:
 
 
 def _zeros(
-    held: Held, risen: Mapping[str, Weight], explained: frozenset[str], back: Mapping[str, str]
+    held: Held, risen: Mapping[str, Weight], explained: frozenset[str], back: Mapping[str, str], fork_ms: int
 ) -> Mapping[str, int]:
     """Give what is known to stand at zero here and not in the store, with the time at which its release began.
 
@@ -176,16 +181,27 @@ def _zeros(
         return stopped or held.weights.get(field, 0) == 0
 
     return {
-        field: _known_since(held, field)
+        field: _known_since(held, field, fork_ms)
         for field in risen
         if stands_at_zero(field) and f"splits {split_of(field)}" not in back
     }
 
 
-def _known_since(held: Held, field: str) -> int:
+def _known_since(held: Held, field: str, untold_ms: int) -> int:
     """Give when a candidate's release began or a stop put an end to it: what began later is not stopped."""
-    stops = (_STOPPED_AT.search(held.stops.get(stop, "")) for stop in _stops_over(field))
-    return max(held.releases.get(field, 0), *(int(found[1]) if found else 0 for found in stops))
+    stops = (_STOPPED_AT.search(held.stops[stop]) for stop in _stops_over(field) if stop in held.stops)
+    return max(held.releases.get(field, 0), *(int(found[1]) if found else untold_ms for found in stops), 0)
+
+
+def _held_releases(held: Held, key: Key, zeros: Iterable[str]) -> Key:
+    """Keep the release that is known to stand at zero: the store's is not what was stopped, at the next reading too."""
+    if key.lost is not None:
+        return key
+    fields, seen = dict(key.fields), held.seen.get("meta", {})
+    for field in zeros:
+        name = f"release:{field}".encode()
+        fields[name] = seen.get(name, str(held.releases.get(field, 0)).encode())
+    return key._replace(fields=fields)
 
 
 def _after(past: Past, load: Load, explained: frozenset[str] | None) -> Past:
@@ -195,6 +211,7 @@ def _after(past: Past, load: Load, explained: frozenset[str] | None) -> Past:
         text(load.meta.fields.get(b"lineage", b"")) or past.lineage,
         explained,
         load.now_ms or past.read_ms,
+        past.fork_ms,
     )
 
 

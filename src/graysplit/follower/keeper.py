@@ -136,9 +136,9 @@ class Keeper:
         if past.explained is None:
             self._hold_back({})
             return load, past, bare(self.held, load)
-        load, back, zeros = fence(self.held, load, past.explained, self.parse)
+        load, back, zeros = fence(self.held, load, past.explained, self.parse, past.fork_ms)
         self._hold_back(back)
-        return load, past if back else past._replace(explained=None), zeros
+        return load, past if back else past._replace(explained=None, fork_ms=0), zeros
 
     def _hold_back(self, back: Mapping[str, str]) -> None:
         if back and not self.back:

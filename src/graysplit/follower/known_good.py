@@ -154,6 +154,7 @@ def _encode(held: Held, past: Past, at: float) -> bytes:
         "lineage": past.lineage,
         "explained": None if past.explained is None else sorted(past.explained),
         "read_ms": past.read_ms,
+        "fork_ms": past.fork_ms,
     }
     text = json.dumps(body)
     return json.dumps({"schema": SCHEMA, "at": at, "sum": _sum(text), "body": text}).encode()
@@ -188,6 +189,7 @@ def decode(whole: Mapping[str, Any]) -> Known:  # Any: JSON, judged here
         body["lineage"],
         None if explained is None else frozenset(explained),
         body.get("read_ms", 0),
+        body.get("fork_ms", 0),
     )
     return Known(held, past, float(whole["at"]))
 
