@@ -25,6 +25,15 @@ def test_what_a_lost_stop_held_is_written_back() -> None:
     assert bare(Held(weights=STOPPED.weights), without(reading, "stops")) == {}
 
 
+def test_where_the_weights_are_lost_as_well_a_stopped_zero_is_written_back_too() -> None:
+    """Who is born then may hold more of an older file, and the store says neither zero nor stop."""
+    zero = STOPPED._replace(weights={"checkout/new": 0, "search/b": 0})
+    assert bare(zero, without(load(), "stops", "weights")) == {"checkout/new": 0}
+    assert bare(zero, without(load(), "stops")) == {}
+    braked = without(load(), "weights")._replace(stops=Key({b"checkout/new": b"brake"}))
+    assert bare(zero, braked) == {}
+
+
 def test_a_stop_written_back_is_not_written_again() -> None:
     """The lost key holds it now, be it without its field `_`."""
     reading = load({"checkout/new": "20"})._replace(stops=Key({b"checkout/new": b"brake"}))

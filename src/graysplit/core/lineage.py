@@ -138,11 +138,15 @@ def fence(held: Held, load: Load, explained: frozenset[str], parse: Parse, fork_
 def bare(held: Held, load: Load) -> Mapping[str, int]:
     """Give what nothing but a stop holds at zero, where the key of the stops is lost: to be written back as stops.
 
-    Who is born now knows of no stop (law 8 keeps the last content, and there was none).
+    Who is born now knows of no stop (law 8 keeps the last content, and there was none). Where the weights are lost as
+    well, not even of a zero: its last content may come from an older file.
     """
     if load.stops.lost is None or not held.stops:
         return {}
-    found = _open_fields(held, load, frozenset())
+    there = {text(field) for field in load.stops.fields}
+    found: Iterable[str] = _open_fields(held, load, frozenset())
+    if load.weights.lost is not None:
+        found = (field for field in held.weights if there.isdisjoint(_stops_over(field)))
     stopped = (field for field in found if not held.stops.keys().isdisjoint(_stops_over(field)))
     return {field: _known_since(held, field, 0) for field in stopped}
 
