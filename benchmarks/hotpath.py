@@ -29,7 +29,7 @@ from benchmarks.harness import (
     version_goal,
 )
 from benchmarks.report import Row, program, progress
-from benchmarks.setting import Planned, many, memory_router, pinned, plain, several
+from benchmarks.setting import Planned, armed, many, memory_router, pinned, plain, several, until
 
 if TYPE_CHECKING:
     from graysplit.core.counting import Counts
@@ -55,8 +55,13 @@ class Routed(NamedTuple):
     coroutine: Callable[..., object]
     bare: Callable[..., object]
     direct: Callable[..., object]
+    armed: Callable[..., object]
+    armed_all: Callable[..., object]
+    armed_coroutine: Callable[..., object]
 
 
+ARMED: Final = "routed, armed, 1 second in 17 timed"
+ARMED_ALL: Final = "routed, armed, every call timed"
 GOALS: Final[dict[str, Goal]] = {
     "handle.choose(unit)": (4, 5),
     "handle.choose(unit), 5 versions": (4.9, 5.5),
@@ -72,9 +77,12 @@ GOALS: Final[dict[str, Goal]] = {
     "routed, *args **kw, by position": (7, 7.25),
     "routed, *args **kw, with keywords": (10.75, 11.75),
     "routed method": (4.9, 5.4),
+    ARMED: (5.9, 6.4),
+    ARMED_ALL: (10.25, 10.75),
 }
 PINS_GOAL: Final[Goal] = (1, 1)
 ASYNC_GOAL: Final[Goal] = (5.75, 6.25)
+ASYNC_ARMED_GOAL: Final[Goal] = (6.75, 7)
 ONE_AGAINST_MANY: Final = 1.05
 THREADS_GOAL: Final = 0.95
 
@@ -85,6 +93,9 @@ def splits() -> dict[str, Planned]:
         **{name: plain(name) for name in ("plain", "one", "four", "generic", "method", "coroutine", "lossy", "pair")},
         "five": several("five", 4, "5"),
         "pinned": pinned("pinned", PINS),
+        "armed": armed("armed", {}),
+        "armed-all": armed("armed-all", {"every_call": True}),
+        "armed-coroutine": armed("armed-coroutine", {}),
     }
     return {**many(SPLITS - len(named)), **named}
 
@@ -98,19 +109,11 @@ def declare(router: graysplit.Router) -> Routed:
     def direct(user_id: str) -> int:
         return 0
 
-    coroutine, method = _coroutine(router), _method(router)
-    return Routed(*_functions(router), method, coroutine, bare, direct)
+    watched = (_one(router, "armed"), _one(router, "armed-all"), _coroutine(router, "armed-coroutine"))
+    return Routed(*_functions(router), _method(router), _coroutine(router, "coroutine"), bare, direct, *watched)
 
 
 def _functions(router: graysplit.Router) -> tuple[Callable[..., object], ...]:
-    @router.route("one", unit="user_id")
-    def one(user_id: str) -> int:
-        return 0
-
-    @one.version("new")
-    def one_new(user_id: str) -> int:
-        return 1
-
     @router.route("four", unit="user_id")
     def four(user_id: str, cart: object, cur: str = "EUR", *, fast: bool = False) -> int:
         return 0
@@ -127,7 +130,19 @@ def _functions(router: graysplit.Router) -> tuple[Callable[..., object], ...]:
     def generic_new(user_id: str, *args: object, **kw: object) -> int:
         return 1
 
-    return one, four, generic
+    return _one(router, "one"), four, generic
+
+
+def _one(router: graysplit.Router, split: str) -> Callable[..., object]:
+    @router.route(split, unit="user_id")
+    def one(user_id: str) -> int:
+        return 0
+
+    @one.version("new")
+    def one_new(user_id: str) -> int:
+        return 1
+
+    return one
 
 
 def _method(router: graysplit.Router) -> Any:  # noqa: ANN401 - an object with one routed method
@@ -143,8 +158,8 @@ def _method(router: graysplit.Router) -> Any:  # noqa: ANN401 - an object with o
     return Shop()
 
 
-def _coroutine(router: graysplit.Router) -> Callable[..., object]:
-    @router.route("coroutine", unit="user_id")
+def _coroutine(router: graysplit.Router, split: str) -> Callable[..., object]:
+    @router.route(split, unit="user_id")
     async def coroutine(user_id: str) -> int:
         return 0
 
@@ -193,7 +208,19 @@ def cases(router: graysplit.Router, routed: Routed) -> list[Case]:
         Case("routed method", looped("o.method(k)", o=routed.shop)),
         Case("bare await", looped("f(k)", asynchronous=True, f=routed.bare)),
         Case("routed await", looped("f(k)", asynchronous=True, f=routed.coroutine)),
+        Case(ARMED, looped("f(k)", f=routed.armed)),
+        Case(ARMED_ALL, looped("f(k)", f=routed.armed_all)),
+        Case("routed await, armed", looped("f(k)", asynchronous=True, f=routed.armed_coroutine)),
     ]
+
+
+def arm(router: Any, store: Any) -> None:  # noqa: ANN401 - raw writes and tapes are in no public call
+    """Begin a release of the armed splits, and wait until their calls are written down."""
+    names = {name for name in splits() if name.startswith("armed")}
+    for name in names:
+        store.raw_set("meta", f"release:{name}/new", f"bench {time.time_ns() // 1_000_000}")
+    board = router._engine.board  # noqa: SLF001
+    until(lambda: {tape.split for tape in board.tapes()} == names, "the armed splits have tapes")
 
 
 def check(router: graysplit.Router) -> None:
@@ -210,8 +237,9 @@ def check(router: graysplit.Router) -> None:
 def decisions(repetitions: int) -> list[Row]:
     """Measure every case."""
     progress("decisions and routed calls")
-    with memory_router(splits()) as (router, _), memory_router({"plain": plain("plain")}) as (small, _):
+    with memory_router(splits()) as (router, store), memory_router({"plain": plain("plain")}) as (small, _):
         routed = declare(router)
+        arm(router, store)
         check(router)
         alone = Case("1 split", looped("r.choose('plain', unit=k)", r=small))
         found = measure([*cases(router, routed), alone], repetitions)
@@ -225,6 +253,7 @@ def rows(found: dict[str, Measured]) -> list[Row]:
     listed += [
         _over(f"{PINS} pins in use, over none", found["handle.choose(unit), pins"], handle, PINS_GOAL),
         _over("routed await, over a bare await", found["routed await"], found["bare await"], ASYNC_GOAL),
+        _over("armed await, over a bare await", found["routed await, armed"], found["bare await"], ASYNC_ARMED_GOAL),
         Row(
             f"{SPLITS} splits against one",
             found["choose(name, unit=unit)"].ratio / found["1 split"].ratio,

@@ -46,6 +46,12 @@ def pinned(name: str, pins: int) -> Planned:
     return found._replace(definition=found.definition._replace(pins={f"pinned-{n}": "new" for n in range(pins)}))
 
 
+def armed(name: str, guard: Mapping[str, object]) -> Planned:
+    """Give a split of two versions with a guard."""
+    found = plain(name)
+    return found._replace(definition=found.definition._replace(guard=guard))
+
+
 def many(count: int) -> dict[str, Planned]:
     """Give that many plain splits."""
     return {name: plain(name) for name in (f"split-{number:05d}" for number in range(count))}

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
 import re
-import subprocess
-import sys
 import tempfile
-import threading
-import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import Final
+from typing import NamedTuple
 
-import httpx
+from live.service import WORKERS, service
+from live.users import AT_ONCE, Users, until
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -29,9 +25,6 @@ from starlette.routing import Route
 import graysplit
 from graysplit import embedded
 from graysplit.control import Result
-
-WORKERS: Final = 2
-USERS: Final = 16
 
 gray = graysplit.Router()  # the worker processes find the server's address in their environment
 prices = gray.split("prices", "old", "new")
@@ -63,64 +56,27 @@ async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
 app = Starlette(routes=[Route("/price", get_price)], lifespan=lifespan)
 
 
-@contextlib.contextmanager
-def shop(url: str, new_prices: Path) -> Generator[str]:
-    """Open the shop on a free port and give its address."""
-    here = Path(__file__).resolve()
-    uvicorn = [sys.executable, "-m", "uvicorn", f"{here.stem}:app", "--app-dir", str(here.parent)]
-    with subprocess.Popen(  # noqa: S603 - this program itself
-        [*uvicorn, "--workers", str(WORKERS), "--port", "0", "--no-access-log", "--no-use-colors"],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "GRAYSPLIT_URL": url, "NEW_PRICES": str(new_prices)},
-    ) as process:
-        said = process.stderr or iter(())
-        address = next(found[1] for line in said if (found := re.search(r"running on (http://\S+)", line)))
-        listener = threading.Thread(target=lambda: [*said])  # a pipe that nobody reads would hold the workers up
-        listener.start()
-        try:
-            yield address
-        finally:
-            process.terminate()
-            listener.join()
-
-
-async def visit(address: str, answers: Counter[str], over: asyncio.Event) -> None:
-    """Be one user after the other on one connection, until it is over."""
-    async with httpx.AsyncClient(base_url=address) as client:
-        for number in itertools.count():
-            if over.is_set():
-                return
-            try:
-                answer = await client.get("/price", params={"user": f"user-{number}"})
-                answers[answer.text if answer.is_success else f"failed: {answer.status_code}"] += 1
-            except httpx.HTTPError as error:
-                answers[f"failed: {type(error).__name__}"] += 1
-
-
-class Story:
+class Story(NamedTuple):
     """One operator's evening, on an open shop with its users in it."""
 
-    def __init__(self, control: graysplit.Control, answers: Counter[str]) -> None:
-        """Take the hand on the store, and what the users count."""
-        self.control = control
-        self.answers = answers
+    control: graysplit.Control
+    users: Users
 
     async def tell(self, new_prices: Path) -> None:
         """Switch too early, then at the right time, and go back twice."""
-        await self.until(lambda: len(self.control.fleet().live) == WORKERS)
+        await until(lambda: len(self.control.fleet().live) == WORKERS)
         self.control.create("prices", ["old", "new"], in_flight="finish")
         print(f"at first users get {await self.served()}")
         print(await self.switch("new"))
         print(f"so users still get {await self.served()}")
         await asyncio.to_thread(new_prices.touch)
-        await self.until(lambda: self.control.standby("prices", "new").ready == WORKERS)
+        await until(lambda: self.control.standby("prices", "new").ready == WORKERS)
         print(await self.switch("new"))
         print(f"after it users get {await self.served()}")
         print(await self.switch("old", over_s=1.0))
         print(f"after it users get {await self.served()}")
         print(await self.switch("new"))
-        print(f"began on one side and ended on the other: {torn(self.answers)}")
+        print(f"began on one side and ended on the other: {torn(self.users.answers)}")
         print(await self.confirmed(lambda: self.control.rollback("prices", why="a wrong price")))
         print(f"after it users get {await self.served()}")
 
@@ -138,19 +94,7 @@ class Story:
 
     async def served(self) -> str:
         """Say what the users get who come from now on."""
-        await asyncio.sleep(0.1)  # those inside finish
-        before = self.answers.copy()
-        await self.until(lambda: (self.answers - before).total() > USERS * 2)
-        return " and ".join(sorted(self.answers - before))
-
-    @staticmethod
-    async def until(condition: Callable[[], bool]) -> None:
-        """Ask until it is true."""
-        deadline = time.monotonic() + 20
-        while not await asyncio.to_thread(condition):
-            if time.monotonic() > deadline:
-                raise TimeoutError
-            await asyncio.sleep(0.02)
+        return " and ".join(sorted(await self.users.served(AT_ONCE * 2)))
 
 
 def torn(answers: Counter[str]) -> int:
@@ -160,17 +104,13 @@ def torn(answers: Counter[str]) -> int:
 
 async def main() -> None:
     """Run all parts, and count what the users met."""
-    answers: Counter[str] = Counter()
-    over = asyncio.Event()
-    with tempfile.TemporaryDirectory() as folder, embedded.server() as server:
+    with tempfile.TemporaryDirectory() as folder, embedded.server() as server, graysplit.Control(server.url) as control:
         new_prices = Path(folder) / "new-prices"
-        with shop(server.url, new_prices) as address, graysplit.Control(server.url) as control:
-            users = [asyncio.create_task(visit(address, answers, over)) for _ in range(USERS)]
-            await Story(control, answers).tell(new_prices)
-            over.set()
-            await asyncio.gather(*users)
-    failed = sum(count for answer, count in answers.items() if answer.startswith("failed"))
-    enough = "hundreds of" if answers.total() > 200 else "few"  # noqa: PLR2004 - hundreds
+        with service(__file__, server.url, NEW_PRICES=str(new_prices)) as address:
+            async with Users(address, "/price") as users:
+                await Story(control, users).tell(new_prices)
+    failed = sum(count for answer, count in users.answers.items() if answer.startswith("failed"))
+    enough = "hundreds of" if users.answers.total() > 200 else "few"  # noqa: PLR2004 - hundreds
     print(f"{enough} requests, {failed} failed")
 
 

@@ -7,20 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
-import re
-import subprocess
-import sys
 import tempfile
-import threading
-import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-import httpx
+from live.service import WORKERS, service
+from live.users import AT_ONCE, Users, until
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -30,9 +24,8 @@ import graysplit
 from graysplit import embedded
 from graysplit.core.plan import Step
 
-WORKERS: Final = 2
-USERS: Final = 16
 PLAN: Final = (Step(20_000, approve=True), Step(50_000, approve=True), Step(100_000))
+BROKE: Final = "the new path broke"
 
 gray = graysplit.Router()  # the worker processes find the server's address in their environment
 
@@ -58,7 +51,7 @@ async def pay(request: Request) -> Response:
     try:
         return PlainTextResponse(await checkout(request.query_params["user"]))
     except LookupError:
-        return PlainTextResponse("new path failed", 500)
+        return PlainTextResponse(BROKE, 500)
 
 
 def broken() -> bool:
@@ -77,79 +70,29 @@ async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
 app = Starlette(routes=[Route("/pay", pay)], lifespan=lifespan)
 
 
-@contextlib.contextmanager
-def service(url: str, new_prices: Path) -> Generator[str]:
-    """Open the service on a free port and give its address."""
-    here = Path(__file__).resolve()
-    uvicorn = [sys.executable, "-m", "uvicorn", f"{here.stem}:app", "--app-dir", str(here.parent)]
-    with subprocess.Popen(  # noqa: S603 - this program itself
-        [*uvicorn, "--workers", str(WORKERS), "--port", "0", "--no-access-log", "--no-use-colors"],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "GRAYSPLIT_URL": url, "NEW_PRICES": str(new_prices)},
-    ) as process:
-        said = process.stderr or iter(())
-        address = next(found[1] for line in said if (found := re.search(r"running on (http://\S+)", line)))
-        listener = threading.Thread(target=lambda: [*said])  # a pipe that nobody reads would hold the workers up
-        listener.start()
-        try:
-            yield address
-        finally:
-            process.terminate()
-            listener.join()
-
-
-async def visit(address: str, answers: Counter[str], over: asyncio.Event) -> None:
-    """Be one user after the other on one connection, until it is over."""
-    async with httpx.AsyncClient(base_url=address) as client:
-        for number in itertools.count():
-            if over.is_set():
-                return
-            try:
-                answer = await client.get("/pay", params={"user": f"user-{number}"})
-                answers[answer.text] += 1
-            except httpx.HTTPError as error:
-                answers[f"lost: {type(error).__name__}"] += 1
-
-
-async def opened(address: str) -> None:
-    """Wait until the service answers: it names its address before it listens."""
-    async with httpx.AsyncClient(base_url=address) as client:
-        while True:
-            with contextlib.suppress(httpx.ConnectError):
-                await client.get("/pay", params={"user": "user-0"})
-                return
-            await asyncio.sleep(0.02)
-
-
-class Story:
+class Story(NamedTuple):
     """One release, on an open service with its users in it."""
 
-    def __init__(self, control: graysplit.Control, answers: Counter[str]) -> None:
-        """Take the hand on the store, and what the users count."""
-        self.control = control
-        self.answers = answers
+    control: graysplit.Control
+    users: Users
 
     async def tell(self, new_prices: Path) -> None:
         """Ramp, approve, meet the trouble, go back."""
-        await self.until(lambda: len(self.control.fleet().live) == WORKERS)
+        await until(lambda: len(self.control.fleet().live) == WORKERS)
         await asyncio.to_thread(self.control.ramp, "checkout", PLAN, why="release 42")
         print(f"ramp: {await self.weight()}; {await self.share()} of the users are on the new path")
-        await self.until(lambda: "approval of step 2" in self.waits())
+        await until(lambda: "approval of step 2" in self.waits())
         await asyncio.to_thread(self.control.approve, "checkout", why="an hour without trouble")
-        await self.until(lambda: self.control.show("checkout").rows[0].effective == "50")
+        await until(lambda: self.control.show("checkout").rows[0].effective == "50")
         print(f"approved: {await self.weight()}; {await self.share()} of the users are on the new path")
         await asyncio.to_thread(new_prices.touch)
-        await self.until(lambda: self.answers["new path failed"] > 0)
+        await until(lambda: self.users.answers[f"failed: {BROKE}"] > 0)
         print("the new path throws for some of its users")
         result, receipts = await asyncio.to_thread(
             lambda: self.control.wait_confirmed(self.control.rollback("checkout", why="carts break"))
         )
         print(f"rollback {result.from_} -> {result.to}: {receipts.confirmed}/{receipts.processes} send no new calls")
-        await asyncio.sleep(0.2)  # those inside finish
-        before = self.answers.copy()
-        await self.until(lambda: (self.answers - before).total() > USERS * 10)
-        print(f"after it users get {' and '.join(sorted(self.answers - before))}")
+        print(f"after it users get {' and '.join(sorted(await self.users.served(AT_ONCE * 10)))}")
         print(f"the plan: {'over' if self.control.show('checkout').plan is None else 'runs'}")
 
     def waits(self) -> str:
@@ -164,36 +107,19 @@ class Story:
 
     async def share(self) -> str:
         """Say how many of the users who come from now on get the new path."""
-        await asyncio.sleep(0.2)
-        before = self.answers.copy()
-        await self.until(lambda: (self.answers - before).total() > 2_000)  # noqa: PLR2004 - enough to tell
-        found = self.answers - before
+        found = await self.users.served(2_000)  # enough to tell
         return "about half" if found["new"] > 0.4 * found.total() else "about a fifth"
-
-    @staticmethod
-    async def until(condition: Callable[[], bool]) -> None:
-        """Ask until it is true."""
-        deadline = time.monotonic() + 30
-        while not await asyncio.to_thread(condition):
-            if time.monotonic() > deadline:
-                raise TimeoutError
-            await asyncio.sleep(0.02)
 
 
 async def main() -> None:
     """Run all parts, and count what the users met."""
-    answers: Counter[str] = Counter()
-    over = asyncio.Event()
-    with tempfile.TemporaryDirectory() as folder, embedded.server() as server:
+    with tempfile.TemporaryDirectory() as folder, embedded.server() as server, graysplit.Control(server.url) as control:
         new_prices = Path(folder) / "new-prices"
-        with service(server.url, new_prices) as address, graysplit.Control(server.url) as control:
-            await opened(address)
-            users = [asyncio.create_task(visit(address, answers, over)) for _ in range(USERS)]
-            await Story(control, answers).tell(new_prices)
-            over.set()
-            await asyncio.gather(*users)
-    lost = sum(count for answer, count in answers.items() if answer not in {"old", "new", "new path failed"})
-    enough = "thousands of" if answers.total() > 2_000 else "few"  # noqa: PLR2004 - thousands
+        with service(__file__, server.url, NEW_PRICES=str(new_prices)) as address:
+            async with Users(address, "/pay") as users:
+                await Story(control, users).tell(new_prices)
+    lost = sum(count for answer, count in users.answers.items() if answer not in {"old", "new", f"failed: {BROKE}"})
+    enough = "thousands of" if users.answers.total() > 2_000 else "few"  # noqa: PLR2004 - thousands
     print(f"{enough} requests, {lost} lost; all failures came from the new path itself")
 
 

@@ -8,7 +8,7 @@ from math import erf, log, sqrt
 from random import Random
 from typing import Final
 
-from benchmarks.guard import late, rivals, stages, sticky
+from benchmarks.guard import counters, late, rivals, stages, sticky
 from benchmarks.guard.calls import USUAL, Phase, Rule, Stop, run, steady
 from benchmarks.guard.sticky import Crowd, Time
 from benchmarks.guard.tables import Line, Table, figure, mark, share, spread
@@ -277,6 +277,29 @@ RAMP: Final[tuple[Phase, ...]] = tuple(
     for minute in range(240)
     for w, base in [((0.01, 0.05, 0.2, 0.5)[minute // 60], 0.002 + 0.028 * minute / 240)]
 )
+
+
+def through_counters(runs: int) -> Table:
+    """Give releases through tapes, the scripts of a real server and the judge: false alarms, and what is found."""
+    lines: list[Line] = []
+    with counters.feed() as feed:
+        for w, base in ((0.2, 0.02), (0.5, 0.1)):
+            ended = [
+                counters.release(feed, seed, counters.Rates(base, base), round(w * 100_000)) for seed in range(runs)
+            ]
+            name = f"equal, {100 * base:g} %, weight {100 * w:g} %"
+            lines.append(share(f"{name}: rolled back", sum("worse" in one.words for one in ended), runs, 1))
+            lines.append(share("  suspect", sum("suspect" in one.words for one in ended), runs, 1))
+            lines.append(share("  difference missed, 15 looks", sum(not one.covered for one in ended), runs, 5))
+        few = max(5, runs // 5)
+        ended = [counters.release(feed, seed, counters.Rates(0.3, 0.02), 20_000) for seed in range(few)]
+        lines.append(
+            share("2 -> 30 %: rolled back", sum("worse" in one.words for one in ended), few, 100, at_least=True)
+        )
+        lines.append(share("  difference missed", sum(not one.covered for one in ended), few, 5))
+    return Table("Through the real counters and scripts: a minute, 30 users a second", lines)
+
+
 PARTS: Final[dict[str, Callable[[int], Table]]] = {
     "vectors": vectors,
     "failing": always_failing,
@@ -287,6 +310,7 @@ PARTS: Final[dict[str, Callable[[int], Table]]] = {
     "few": few_users,
     "safety": safety,
     "compared": compared,
+    "counters": through_counters,
 }
 
 

@@ -11,6 +11,7 @@ from graysplit.core.fleet import Declared, Effect, Receipt
 from graysplit.stores.port import Report, Store
 
 CHECKOUT = {"checkout": Declared("old", ("old", "new"), "route", 5)}
+MEASURED = {"checkout": Declared("old", ("old", "new"), "route", 5, measured=True)}  # a guard has something to watch
 
 
 def live(

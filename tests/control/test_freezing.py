@@ -18,32 +18,34 @@ from graysplit.errors import ConflictError, GraysplitError, RefusedError
 from graysplit.stores import store_from_url
 from graysplit.stores.freezes import read_freezes
 from graysplit.stores.memory import MemoryStore
-from graysplit.stores.port import Store, Submission, Written
-from graysplit.stores.wrappers import RecordingStore
+from graysplit.stores.port import Store
+from tests.control.between import Between
 from tests.control.processes import live
 from tests.control.test_control import Hands, clock, control, store
 
 __all__ = ["clock", "control", "store"]  # fixtures
 
 
-class Between(RecordingStore):
-    """Lets somebody else in between the reading of a change and its writing."""
-
-    def __init__(self, inner: Store, act: Callable[[], object]) -> None:
-        """Wrap a store; the act happens once."""
-        super().__init__(inner)
-        self._acts = [act]
-
-    def submit(self, submission: Submission) -> Written:
-        """Act first."""
-        if self._acts:
-            self._acts.pop()()
-        return super().submit(submission)
-
-
 def weight(control: Control, split: str = "checkout") -> str:
     """Give the weight in force of a split's first candidate."""
     return control.show(split).rows[0].effective
+
+
+def finish_at(control: Control, percent: int) -> None:
+    """Raise a new split to a weight, and finish its release there."""
+    control.create("checkout")
+    control.set("checkout", percent)
+    control.finish("checkout")
+
+
+def lowered(control: Control, folder: Path) -> Path:
+    """Bring a split to 20 and down to 10; give an export of when it stood at 20."""
+    control.create("checkout")
+    control.set("checkout", 20)
+    export = folder / "export.json"
+    export.write_text(json.dumps(control.export()))
+    control.set("checkout", 10)
+    return export
 
 
 def held(store: Store) -> list[str]:
@@ -260,11 +262,7 @@ def test_a_raise_from_outside_is_flagged(control: Control, store: MemoryStore) -
 
 def test_a_recovery_that_raises_is_refused(control: Control, store: MemoryStore, tmp_path: Path) -> None:
     """Also where the freeze itself was lost with its key and only the history knows of it; a lower one is written."""
-    control.create("checkout")
-    control.set("checkout", 20)
-    export = tmp_path / "export.json"
-    export.write_text(json.dumps(control.export()))
-    control.set("checkout", 10)
+    export = lowered(control, tmp_path)
     control.freeze("checkout")
     with pytest.raises(RefusedError, match="frozen"):
         control.recover(source=export, take="source")
@@ -278,11 +276,7 @@ def test_a_recovery_that_raises_is_refused(control: Control, store: MemoryStore,
 
 def test_a_freeze_in_between_ends_a_recovery(control: Control, store: MemoryStore, tmp_path: Path) -> None:
     """A recovery that raises rests on the freezes as they were read."""
-    control.create("checkout")
-    control.set("checkout", 20)
-    export = tmp_path / "export.json"
-    export.write_text(json.dumps(control.export()))
-    control.set("checkout", 10)
+    export = lowered(control, tmp_path)
     between = Control(Between(store, lambda: control.freeze("*")))
     with pytest.raises(ConflictError, match="freezes"):
         between.recover(source=export, take="source")
@@ -502,9 +496,7 @@ def test_a_finished_release_keeps_its_weight(control: Control) -> None:
 
 def test_a_finished_release_that_was_rolled_back_is_spared_no_more(control: Control, store: MemoryStore) -> None:
     """Its mark went with the rollback: a raise past graysplit is an open release, which everything's rollback takes."""
-    control.create("checkout")
-    control.set("checkout", 100)
-    control.finish("checkout")
+    finish_at(control, 100)
     control.rollback("checkout")
     store.raw_delete("stops", "checkout")
     store.raw_set("weights", "checkout/new", "50")
@@ -536,9 +528,7 @@ def test_what_cannot_be_finished(control: Control) -> None:
 @pytest.mark.parametrize("weight", [0, 5, 100])
 def test_a_change_of_its_weights_is_a_release_again(control: Control, weight: int) -> None:
     """Whatever is set after it: a rollback of everything takes it again."""
-    control.create("checkout")
-    control.set("checkout", 50)
-    control.finish("checkout")
+    finish_at(control, 50)
     control.set("checkout", weight)
     assert not control.overview().finished
     assert control.rollback("*").left == ()
@@ -546,9 +536,7 @@ def test_a_change_of_its_weights_is_a_release_again(control: Control, weight: in
 
 def test_clearing_a_stop_on_everything_ends_it_too(control: Control, store: MemoryStore) -> None:
     """What rises is a release again, whichever stop held it."""
-    control.create("checkout")
-    control.set("checkout", 50)
-    control.finish("checkout")
+    finish_at(control, 50)
     store.raw_set("stops", "*", "by-hand")
     control.unstop("*")
     assert control.rollback("*").left == ()
@@ -556,9 +544,7 @@ def test_clearing_a_stop_on_everything_ends_it_too(control: Control, store: Memo
 
 def test_undo_takes_a_finish_back_and_gives_it_back(control: Control, store: MemoryStore) -> None:
     """The mark is the one thing of `meta` that an undo puts back."""
-    control.create("checkout")
-    control.set("checkout", 50)
-    control.finish("checkout")
+    finish_at(control, 50)
     mark = store.load().meta.fields[b"finished:checkout"]
     control.undo("checkout")
     assert b"finished:checkout" not in store.load().meta.fields
@@ -572,9 +558,7 @@ def test_undo_takes_a_finish_back_and_gives_it_back(control: Control, store: Mem
 
 def test_a_raw_start_after_it_is_a_release_again(control: Control, store: MemoryStore, clock: Hands) -> None:
     """A release that began later than the mark is not finished, whatever the mark says."""
-    control.create("checkout")
-    control.set("checkout", 50)
-    control.finish("checkout")
+    finish_at(control, 50)
     control.rollback("checkout")
     clock.now += 1
     store.raw_delete("stops", "checkout")
@@ -611,9 +595,7 @@ def test_a_finished_split_goes_once_no_code_declares_it(control: Control, store:
 
 def test_a_silent_process_may_come_back(control: Control, store: MemoryStore, clock: Hands) -> None:
     """One that was cut off declares its routes still."""
-    control.create("checkout")
-    control.set("checkout", 100)
-    control.finish("checkout")
+    finish_at(control, 100)
     live(store)
     clock.now += 60
     with pytest.raises(RefusedError, match=r"web-1/101 \(silent\)"):

@@ -12,29 +12,14 @@ from graysplit import ConflictError, Control, RefusedError
 from graysplit.cli.app import run
 from graysplit.core.plan import Step
 from graysplit.stores.memory import MemoryFeed, MemoryStore
-from graysplit.stores.port import Store, Submission, Written
-from graysplit.stores.wrappers import RecordingStore
+from graysplit.stores.port import Submission, Written
+from tests.control.between import Between
 from tests.model.member import Member
 from tests.model.world import FakeClock
 
 PLAN: Final = (Step(20_000, approve=True), Step(50_000))
 
 Act = Callable[[Control], object]
-
-
-class Between(RecordingStore):
-    """Lets the other operator act between this one's reading and writing, once."""
-
-    def __init__(self, inner: Store, act: Callable[[], object]) -> None:
-        """Wrap the store that both share."""
-        super().__init__(inner)
-        self._acts = [act]
-
-    def submit(self, submission: Submission) -> Written:
-        """Let the other one act first."""
-        if self._acts:
-            self._acts.pop()()
-        return super().submit(submission)
 
 
 def both(first: Act, second: Act) -> tuple[Control, Exception | None]:

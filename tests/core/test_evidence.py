@@ -26,11 +26,11 @@ from graysplit.core.evidence import (
 from graysplit.core.interval import Counts
 from graysplit.core.judging import (
     Evidence,
-    Guard,
     Raised,
     Raw,
     Seen,
-    breaks_locally,
+    Watched,
+    local_proof,
     is_safe,
     judge,
     missing_on_new,
@@ -44,7 +44,7 @@ BEGAN = 1_000_000
 FIRST = StratumName(1)
 SECOND = StratumName(2)
 MINUTE = Span(60, 1, BEGAN)
-GUARD = Guard()
+GUARD = Watched()
 
 
 def window(x: int, y: int, n: int, o: int, w: float = 0.2, number: int = 1, name: StratumName = FIRST) -> Window:
@@ -227,7 +227,7 @@ def test_worse_tells_the_numbers() -> None:
     )
     assert found.proof is not None
     assert found.proof.excess == pytest.approx(1.5556, abs=1e-4)
-    named = judge(FINE._replace(errors=WORSE), Guard("b", "a", STRICT), BEGAN + 99)
+    named = judge(FINE._replace(errors=WORSE), Watched("b", "a", STRICT), BEGAN + 99)
     assert named.why == "18 users failed on b, 12 on a, 6 expected on b; evidence 16,148 of 857"
     assert told(found.proof._replace(ln_evidence=2_000.0, running=3, expected=0.34)) == (
         "18 users failed on new, 12 (3 still running) on old, 0.3 expected on new; evidence 10^869 of 857"
@@ -245,7 +245,7 @@ def test_slow_calls_have_a_margin_and_a_limit_of_their_own() -> None:
 
 def test_a_named_exception_stops_the_release_unless_old_raised_it_too() -> None:
     """Outside the bound, as its reason says."""
-    guard = Guard(named=frozenset({"PaymentLost"}))
+    guard = Watched(named=frozenset({"PaymentLost"}))
     found = judge(FINE._replace(named={"PaymentLost": Raised(1, 0), "KeyError": Raised(9, 0)}), guard, BEGAN)
     assert found.word == "worse"
     assert found.why == (
@@ -322,10 +322,10 @@ def test_the_sample_ratio_is_looked_at_over_all_strata() -> None:
 def test_a_process_alone_has_its_part_of_one_budget() -> None:
     """What convicts for a fleet of one need not convict in one of a hundred processes."""
     found = [window(22, 10, 352, 1_408)]
-    assert breaks_locally(found, 1, BEGAN + 99)
-    assert breaks_locally(found, 0, BEGAN + 99)
-    assert not breaks_locally(found, 100_000, BEGAN + 99)
-    assert not breaks_locally([], 1, BEGAN)
+    assert local_proof(found, 1, BEGAN + 99)
+    assert local_proof(found, 0, BEGAN + 99)
+    assert not local_proof(found, 100_000, BEGAN + 99)
+    assert not local_proof([], 1, BEGAN)
 
 
 def test_four_users_convict_nobody() -> None:

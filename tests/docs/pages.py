@@ -159,7 +159,7 @@ class Reader:
 
 
 # These only look: what they show may take a moment to come true.
-_LOOKING: Final = ("list", "show", "history", "fleet", "doctor", "wait")
+_LOOKING: Final = ("list", "show", "history", "fleet", "doctor", "wait", "report")
 
 
 def _answered(answer: object) -> list[str]:

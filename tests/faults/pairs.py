@@ -31,6 +31,24 @@ class Side(NamedTuple):
         """Edit by hand."""
         self.client.hset(self.prefix + end, field, value)
 
+    def booked(self, split: str | None = "checkout") -> None:
+        """Wait until an edit by hand is the last entry of the history."""
+        eventually(lambda: self.control.history(split, 1)[0].cause == "edited outside", 2)
+
+    def definition(self) -> bytes:
+        """Give the split's definition as it stands in the store."""
+        found = self.client.hget(self.prefix + "splits", "checkout")
+        assert isinstance(found, bytes)
+        return found
+
+    def swap(self) -> bytes:
+        """Make the candidate the baseline by hand, and the old one the candidate at zero; give that definition."""
+        other = self.definition().replace(b'"old"', b'"x"').replace(b'"new"', b'"old"').replace(b'"x"', b'"new"')
+        self.client.hset(self.prefix + "splits", "checkout", other)
+        self.hset("weights", "checkout/old", "0")
+        self.client.hdel(self.prefix + "weights", FIELD)
+        return other
+
     def dump(self) -> dict[bytes, bytes]:
         """Give the namespace as a replica would have it now."""
         return {key: self.client.dump(key) for key in self.client.keys(self.prefix.replace("{", "\\{") + "*")}
@@ -55,6 +73,45 @@ class Pair(NamedTuple):
     def fail_over(self) -> None:
         """Make the second server the primary."""
         self.proxy.switch(self.two.server.port)
+
+    def mark(self, router: graysplit.Router) -> None:
+        """Write a change that the second server has not, and wait until a process has it."""
+        self.one.control.create("marker")
+        eventually(lambda: router.decide("marker", "user-1").reason != "unknown_split")
+
+    def cut_off(self, router: graysplit.Router) -> None:
+        """Let nobody reach a server, and wait until a process says so."""
+        self.proxy.refuse()
+        eventually(lambda: router.status().mode == "lost")
+
+    def lose_a_rollback(self, *routers: graysplit.Router) -> None:
+        """Bring these processes to zero, and lose that with its server; it stands as a stop on the second."""
+        self.one.control.rollback("checkout")
+        eventually(lambda: {share(router) for router in routers} == {0})
+        self.fail_over()
+        healed(self.two)
+
+    def lose_a_lowering(self, *routers: graysplit.Router) -> None:
+        """Bring these processes from 50 down to 10, and lose that with its server; they hold the 10."""
+        self.one.control.set("checkout", 10)
+        eventually(lambda: {share(router) for router in routers} == {10})
+        self.fail_over()
+        for router in routers:
+            regressed(router)
+
+    @contextmanager
+    def given_a_backup(self) -> Iterator[graysplit.Router]:
+        """Give a process at checkout 10 and search 40, whose store came back from a backup with 50 and 5."""
+        self.one.control.create("search")
+        self.one.control.set("search", 5)
+        self.two.become(self.one.dump())
+        with self.process() as router:
+            self.one.control.set("checkout", 10)
+            self.one.control.set("search", 40)
+            eventually(lambda: (share(router), share(router, "search")) == (10, 40))
+            self.fail_over()
+            regressed(router)
+            yield router
 
     @contextmanager
     def process(self, **settings: object) -> Iterator[graysplit.Router]:

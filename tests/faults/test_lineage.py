@@ -101,7 +101,7 @@ def test_f03_a_raw_rollback_is_not_lost_with_its_server(pair: Pair) -> None:
     with pair.process() as router:
         pair.one.hset("weights", FIELD, "0")
         eventually(lambda: share(router) == 0)
-        eventually(lambda: pair.one.control.history("checkout", 1)[0].cause == "edited outside", 2)
+        pair.one.booked()
         booked = pair.one.control.history("checkout", 1)[0].id
         eventually(lambda: router._engine._follower.keeper.past.change == booked)  # type: ignore[union-attr]
         pair.fail_over()
@@ -160,8 +160,7 @@ def test_f05_a_store_sown_anew_is_obeyed(pair: Pair) -> None:
 def test_f05_what_was_sown_anew_raises_by_its_own_entries(pair: Pair) -> None:
     """F5: the store was emptied and sown anew while nobody could read it: what a person wrote there counts, up too."""
     with pair.process() as router:
-        pair.proxy.refuse()
-        eventually(lambda: router.status().mode == "lost")
+        pair.cut_off(router)
         pair.one.become({})
         pair.one.control.create("checkout")
         pair.one.control.set("checkout", 80)
@@ -171,15 +170,7 @@ def test_f05_what_was_sown_anew_raises_by_its_own_entries(pair: Pair) -> None:
 
 def test_f05_an_old_backup_raises_nobody_and_is_obeyed_downwards(pair: Pair) -> None:
     """F5: a backup of the same lineage from before: its raise is held, its lowering adopted."""
-    pair.one.control.create("search")
-    pair.one.control.set("search", 5)
-    pair.two.become(pair.one.dump())  # checkout 50, search 5
-    with pair.process() as router:
-        pair.one.control.set("checkout", 10)
-        pair.one.control.set("search", 40)
-        eventually(lambda: (share(router), share(router, "search")) == (10, 40))
-        pair.fail_over()
-        regressed(router)
+    with pair.given_a_backup() as router:
         eventually(lambda: (share(router), share(router, "search")) == (10, 5))
         pair.two.control.rollback("search")
         eventually(lambda: share(router, "search") == 0)
@@ -191,10 +182,7 @@ def test_f06_a_raw_edit_of_a_held_zero_meets_the_stop(pair: Pair) -> None:
     """F6: held at zero, the store's word edited from 50 to 5 by hand: nobody rises, for the zero is a stop by now."""
     pair.two.become(pair.one.dump())
     with pair.process() as first, pair.process() as second:
-        pair.one.control.rollback("checkout")
-        eventually(lambda: share(first) == share(second) == 0)
-        pair.fail_over()
-        healed(pair.two)
+        pair.lose_a_rollback(first, second)
         pair.two.hset("weights", FIELD, "5")
         eventually(lambda: any(e.after.get(f"weights {FIELD}") == "5" for e in pair.two.control.history("checkout", 3)))
         with pair.process() as newborn:
@@ -206,11 +194,7 @@ def test_f06_a_raw_edit_of_a_held_weight_ends_the_doubt(pair: Pair, weight: int)
     """F6: held at 10 against the store's 50; whatever a person types by hand gets an entry, and all obey it alike."""
     pair.two.become(pair.one.dump())
     with pair.process() as first, pair.process() as second:
-        pair.one.control.set("checkout", 10)
-        eventually(lambda: share(first) == share(second) == 10)
-        pair.fail_over()
-        regressed(first)
-        regressed(second)
+        pair.lose_a_lowering(first, second)
         assert share(first) == share(second) == 10
         pair.two.hset("weights", FIELD, str(weight))
         settled(first, weight)
@@ -224,10 +208,7 @@ def test_f06_a_command_ends_the_doubt_for_what_it_names(pair: Pair) -> None:
     pair.one.control.create("search")
     pair.two.become(pair.one.dump())
     with pair.process() as router:
-        pair.one.control.set("checkout", 10)
-        eventually(lambda: share(router) == 10)
-        pair.fail_over()
-        regressed(router)
+        pair.lose_a_lowering(router)
         pair.two.control.set("search", 25)
         eventually(lambda: share(router, "search") == 25)
         assert share(router) == 10
@@ -239,15 +220,9 @@ def test_f06_a_command_ends_the_doubt_for_what_it_names(pair: Pair) -> None:
 def test_f07_a_changed_baseline_that_was_lost_stays(pair: Pair) -> None:
     """F7: baseline and versions differ between the histories: the held definition stays whole, the old path asleep."""
     pair.two.become(pair.one.dump())
-    swapped = pair.one.client.hget(pair.one.prefix + "splits", "checkout")
-    assert swapped is not None
-    other = swapped.replace(b'"old"', b'"x"').replace(b'"new"', b'"old"').replace(b'"x"', b'"new"')
-    pair.one.client.hset(pair.one.prefix + "splits", "checkout", other)
-    pair.one.hset("weights", "checkout/old", "0")
-    pair.one.client.hdel(pair.one.prefix + "weights", FIELD)
+    pair.one.swap()
     with pair.process() as router:
-        pair.one.control.create("marker")  # the change that the other side has not
-        eventually(lambda: router.decide("marker", "user-1").reason != "unknown_split")
+        pair.mark(router)
         assert {router.choose("checkout", unit) for unit in units("checkout")} == {"new"}
         pair.fail_over()
         regressed(router, "splits checkout")
@@ -259,8 +234,7 @@ def test_f07_a_changed_baseline_that_was_lost_stays(pair: Pair) -> None:
 def test_f07_a_version_under_another_name_stays_out(pair: Pair) -> None:
     """F7: the candidate was renamed and rolled back; the lost history knows the old name at 50 %: nobody gets it."""
     pair.two.become(pair.one.dump())
-    raw = pair.one.client.hget(pair.one.prefix + "splits", "checkout")
-    assert raw is not None
+    raw = pair.one.definition()
     with pair.process() as router:
         pair.one.client.hset(pair.one.prefix + "splits", "checkout", raw.replace(b'"new"', b'"v3"'))
         pair.one.client.hdel(pair.one.prefix + "weights", FIELD)
@@ -282,9 +256,8 @@ def test_f07_preview_holds_only_where_both_sides_have_it(pair: Pair) -> None:
         assert router.choose("checkout", "tester") == "new"
         pair.one.hset("weights", FIELD, "0")
         eventually(lambda: router.choose("checkout", "tester") == "old")
-        eventually(lambda: pair.one.control.history("checkout", 1)[0].cause == "edited outside", 2)
-        pair.one.control.create("marker")
-        eventually(lambda: router.decide("marker", "user-1").reason != "unknown_split")
+        pair.one.booked()
+        pair.mark(router)
         pair.fail_over()
         healed(pair.two)
         assert router.choose("checkout", "tester") == "old"
@@ -296,9 +269,8 @@ def test_f07_what_was_taken_away_stays_away(pair: Pair) -> None:
     with pair.process() as router:
         pair.one.client.hdel(pair.one.prefix + "weights", FIELD)
         eventually(lambda: share(router) == 0)
-        eventually(lambda: pair.one.control.history("checkout", 1)[0].cause == "edited outside", 2)
-        pair.one.control.create("marker")
-        eventually(lambda: router.decide("marker", "user-1").reason != "unknown_split")
+        pair.one.booked()
+        pair.mark(router)
         pair.fail_over()
         healed(pair.two)
         assert share(router) == 0
@@ -328,9 +300,8 @@ def test_a_raw_stop_is_not_lost_with_its_server(pair: Pair, stop: str) -> None:
     with pair.process() as router:
         pair.one.hset("stops", stop, "by hand")
         eventually(lambda: share(router) == 0)
-        eventually(lambda: pair.one.control.history(None, 1)[0].cause == "edited outside", 2)
-        pair.one.control.create("marker")
-        eventually(lambda: router.decide("marker", "user-1").reason != "unknown_split")
+        pair.one.booked(None)
+        pair.mark(router)
         pair.fail_over()
         healed(pair.two)
         assert share(router) == 0
@@ -345,8 +316,7 @@ def test_a_younger_release_is_not_braked_by_one_who_was_away(pair: Pair) -> None
     with pair.process() as router, following(pair.one.server.url, pair.namespace) as other:
         pair.one.control.rollback("checkout")
         eventually(lambda: share(router) == share(other) == 0)
-        pair.proxy.refuse()
-        eventually(lambda: router.status().mode == "lost")
+        pair.cut_off(router)
         pair.one.control.set("checkout", 30)
         eventually(lambda: share(other) == 30)
         pair.one.client.xtrim(pair.one.prefix + "log", maxlen=0, approximate=False)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from graysplit.clock import SystemClock
 from graysplit.errors import RefusedError
 from tests.faults.command_line import graysplit_cli
 from tests.faults.pairs import FIELD, Pair, Side
-from tests.faults.shares import share, watching
+from tests.faults.shares import Watch, share, watching
 from tests.support import eventually
 
 LEASE = f"lease:{FIELD}"
@@ -41,6 +44,18 @@ def now_ms(side: Side) -> int:
     """Give the server's time."""
     seconds, microseconds = side.client.time()
     return int(seconds * 1000 + microseconds // 1000)
+
+
+@contextmanager
+def leased(pair: Pair, weight: int, for_s: float) -> Iterator[tuple[Watch, int]]:
+    """Give a watch on a process that went from 5 up to a weight for a time, and the server's time when that is over."""
+    pair.one.control.set("checkout", 5)
+    with pair.process() as router, watching(router) as watch:
+        watch.when(5)
+        until_ms = now_ms(pair.one) + int(for_s * 1000) + 200
+        pair.one.control.set("checkout", weight, for_s=for_s)
+        watch.when(weight)
+        yield watch, until_ms
 
 
 def over(side: Side, until_ms: int) -> None:
@@ -86,8 +101,7 @@ def test_f26_who_is_cut_off_ends_it_by_himself(pair: Pair) -> None:
     with pair.process() as router:
         pair.one.control.set("checkout", 60, for_s=1.2)
         eventually(lambda: share(router) == 60)
-        pair.proxy.refuse()
-        eventually(lambda: router.status().mode == "lost")
+        pair.cut_off(router)
         assert share(router) == 60
         eventually(lambda: share(router) == 5)
         assert router.status().mode == "lost"
@@ -105,8 +119,7 @@ def test_f26_sleep_counts(pair: Pair) -> None:
     with pair.process(clock=clock) as router:
         pair.one.control.set("checkout", 60, for_s=600)
         eventually(lambda: share(router) == 60)
-        pair.proxy.refuse()
-        eventually(lambda: router.status().mode == "lost")
+        pair.cut_off(router)
         assert share(router) == 60
         clock.asleep_s = 601.0
         eventually(lambda: share(router) == 5)
@@ -117,12 +130,7 @@ def test_f26_sleep_counts(pair: Pair) -> None:
 
 def test_f26_a_stop_beats_a_lease(pair: Pair) -> None:
     """F26: rolled back in the middle of a lease: zero at once, zero after its end, and nothing of it is left."""
-    pair.one.control.set("checkout", 5)
-    with pair.process() as router, watching(router) as watch:
-        watch.when(5)
-        until_ms = now_ms(pair.one) + 1_000
-        pair.one.control.set("checkout", 60, for_s=0.8)
-        watch.when(60)
+    with leased(pair, 60, for_s=0.8) as (watch, until_ms):
         pair.one.control.rollback("checkout")
         watch.when(0)
         assert lease(pair.one) is None
@@ -134,12 +142,7 @@ def test_f26_a_stop_beats_a_lease(pair: Pair) -> None:
 
 def test_f26_a_raw_stop_beats_a_lease(pair: Pair) -> None:
     """F26: a stop by hand leaves the weight as it is: the lease may end beneath it, and nobody rises by that."""
-    pair.one.control.set("checkout", 5)
-    with pair.process() as router, watching(router) as watch:
-        watch.when(5)
-        until_ms = now_ms(pair.one) + 1_000
-        pair.one.control.set("checkout", 60, for_s=0.8)
-        watch.when(60)
+    with leased(pair, 60, for_s=0.8) as (watch, until_ms):
         pair.one.hset("stops", "*", "by hand")
         watch.when(0)
         over(pair.one, until_ms)
@@ -149,12 +152,7 @@ def test_f26_a_raw_stop_beats_a_lease(pair: Pair) -> None:
 @pytest.mark.parametrize("weights", [("50",), ("50", "20")])
 def test_f16_a_raw_edit_voids_a_lease(pair: Pair, weights: tuple[str, ...]) -> None:
     """F16: `set 20 --for`, then 50 by hand after reading the dashboards, or back to 20: that weight stays."""
-    pair.one.control.set("checkout", 5)
-    with pair.process() as router, watching(router) as watch:
-        watch.when(5)
-        until_ms = now_ms(pair.one) + 1_500
-        pair.one.control.set("checkout", 20, for_s=1.3)
-        watch.when(20)
+    with leased(pair, 20, for_s=1.3) as (watch, until_ms):
         for weight in weights:
             pair.one.hset("weights", FIELD, weight)
             watch.when(int(weight))

@@ -12,7 +12,7 @@ from typing import Final
 import graysplit
 from tests.faults.command_line import graysplit_cli
 from tests.faults.followers import processes
-from tests.faults.pairs import FIELD, Pair, regressed
+from tests.faults.pairs import FIELD, Pair
 from tests.faults.shares import following, share
 from tests.support import eventually
 
@@ -103,10 +103,7 @@ def test_f19_a_held_value_does_not_confirm(pair: Pair) -> None:
     """F19, F20: behind the fence a process shows what it does, not what the store says."""
     pair.two.become(pair.one.dump())
     with pair.process() as router:
-        pair.one.control.set("checkout", 10)
-        eventually(lambda: share(router) == 10)
-        pair.fail_over()
-        regressed(router)
+        pair.lose_a_lowering(router)
         receipts = pair.two.control.wait_weights("checkout", within_s=0.5)
         assert (receipts.confirmed, receipts.complete) == (0, False)
         (process,) = pair.two.control.fleet().live

@@ -7,22 +7,14 @@ import tempfile
 
 import pytest
 
-from tests.faults.pairs import FIELD, Pair, healed, kept, regressed, settled
+from tests.faults.pairs import FIELD, Pair, kept, regressed, settled
 from tests.faults.shares import share, units, watching
 from tests.support import eventually
 
 
 def test_f05_recover_settles_an_old_backup(pair: Pair) -> None:
     """F5: the lower of backup and fleet is written, nothing is held any more, and who is born later does the same."""
-    pair.one.control.create("search")
-    pair.one.control.set("search", 5)
-    pair.two.become(pair.one.dump())  # checkout 50, search 5
-    with pair.process() as router:
-        pair.one.control.set("checkout", 10)
-        pair.one.control.set("search", 40)
-        eventually(lambda: (share(router), share(router, "search")) == (10, 40))
-        pair.fail_over()
-        regressed(router)
+    with pair.given_a_backup() as router:
         kept(pair.two.control, {f"weights {FIELD}": "10"})
         with pair.process() as newborn:
             assert share(newborn) == 50
@@ -59,10 +51,7 @@ def test_f06_recover_writes_the_zero_under_the_stop_that_was_written_back(pair: 
     """F6: the store's 50 under a process's stop becomes a 0, so that clearing the stop raises nobody."""
     pair.two.become(pair.one.dump())
     with pair.process() as first, pair.process() as second:
-        pair.one.control.rollback("checkout")
-        eventually(lambda: share(first) == share(second) == 0)
-        pair.fail_over()
-        healed(pair.two)
+        pair.lose_a_rollback(first, second)
         eventually(lambda: not first.status().held and not second.status().held)
         assert pair.two.control.recover().sides[0][2:] == ("50", "0", None, "0")
         assert pair.two.control.unstop(FIELD).moves == {}
@@ -73,21 +62,15 @@ def test_f06_recover_writes_the_zero_under_the_stop_that_was_written_back(pair: 
 def test_f07_recover_puts_back_the_definition_that_runs(pair: Pair) -> None:
     """F7: the baseline had been changed, and that was lost: the definition that processes hold is written, whole."""
     pair.two.become(pair.one.dump())
-    swapped = pair.one.client.hget(pair.one.prefix + "splits", "checkout")
-    assert swapped is not None
-    other = swapped.replace(b'"old"', b'"x"').replace(b'"new"', b'"old"').replace(b'"x"', b'"new"')
-    pair.one.client.hset(pair.one.prefix + "splits", "checkout", other)
-    pair.one.hset("weights", "checkout/old", "0")
-    pair.one.client.hdel(pair.one.prefix + "weights", FIELD)
+    other = pair.one.swap()
     with pair.process() as router:
-        pair.one.control.create("marker")
-        eventually(lambda: router.decide("marker", "user-1").reason != "unknown_split")
+        pair.mark(router)
         pair.fail_over()
         regressed(router, "splits checkout")
         eventually(lambda: any("splits checkout" in p.receipt.held for p in pair.two.control.fleet().live))
         pair.two.control.recover()
         eventually(lambda: not router.status().held)
-        assert pair.two.client.hget(pair.two.prefix + "splits", "checkout") == other
+        assert pair.two.definition() == other
         assert {router.choose("checkout", unit) for unit in units("checkout")} == {"new"}
         with pair.process() as newborn:
             assert {newborn.choose("checkout", unit) for unit in units("checkout")} == {"new"}

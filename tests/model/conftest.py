@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 
 import pytest
 
-from graysplit import Router
+from tests.router.conftest import make_router
+
+__all__ = ["make_router"]  # a fixture
 
 
 @pytest.fixture(autouse=True)
@@ -15,18 +16,3 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take graysplit's variables away."""
     for name in [name for name in os.environ if name.startswith("GRAYSPLIT_")]:
         monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def make_router() -> Iterator[Callable[..., Router]]:
-    """Give a maker of routers that are closed at the end of the test."""
-    made: list[Router] = []
-
-    def make(*args: object, **options: object) -> Router:
-        router = Router(*args, **options)  # type: ignore[arg-type] # passed on as given
-        made.append(router)
-        return router
-
-    yield make
-    for router in made:
-        router.close()

@@ -118,17 +118,34 @@ def posing(folder: Path) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def test_a_command_is_run_without_a_shell(tmp_path: Path) -> None:
-    """Its arguments are what they are; the process's own environment is there too."""
+    """The JSON comes by standard input, and cause, split and change beside the process's own environment."""
     out = tmp_path / "out"
-    script = 'cat > "$1"; echo " $GRAYSPLIT_SPLIT $GRAYSPLIT_CHANGE ${PATH:+path} $2" >> "$1"'
-    CommandHook(["sh", "-c", script, "hook", str(out), "$(id)"]).deliver(NOTICE)
-    assert out.read_text() == '{"change":"c0ffee"} checkout c0ffee path $(id)\n'
+    script = 'cat > "$1"; echo " $GRAYSPLIT_CAUSE $GRAYSPLIT_SPLIT $GRAYSPLIT_CHANGE ${PATH:+path} $2" >> "$1"'
+    hook = CommandHook(["sh", "-c", script, "hook", str(out), "$(id)"])
+    hook.prepare()
+    hook.deliver(NOTICE)
+    assert out.read_text() == '{"change":"c0ffee"} rollback checkout c0ffee path $(id)\n'
 
 
 def test_a_command_that_reads_nothing_may_take_it() -> None:
-    """A closed pipe is no failure: the exit code counts, and the signal that ended it."""
+    """A closed pipe is no failure: the exit code counts."""
     CommandHook(["true"]).deliver(NOTICE._replace(body=b"x" * 200_000))
-    assert refusal(CommandHook(["sh", "-c", "kill -9 $$"])) == "it ended with -9"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["sh", "-c", "exit 3"], "it ended with 3"),
+        (["sh", "-c", "kill -9 $$"], "it ended with -9"),
+        (["/no/such"], "started"),
+    ],
+    ids=["exit code", "signal", "absent"],
+)
+def test_a_command_that_fails_has_not_taken_it(command: list[str], said: str) -> None:
+    """Its exit code says so, or the signal that ended it; one that is not there is told as that."""
+    hook = CommandHook(command)
+    hook.prepare()
+    assert said in refusal(hook)
 
 
 def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,17 @@ def router(store: str | MemoryStore, namespace: str, hook: Webhook) -> Iterator[
         yield gray
 
 
+def told_from(begun: Telling, store: MemoryStore, hook: Webhook) -> Telling:
+    """Let a router tell a hook from there to the end of the log; give how far it came."""
+    assert store.tell(hook.name, None, write_telling(begun))
+    with Control(store) as control:
+        with router(store, "default", hook):
+            pass  # it is told by now
+        record = record_of(control, hook)
+    assert record is not None
+    return record
+
+
 def test_a_teller_that_dies_is_followed_by_another(redis_url: str, namespace: str, recorder: Recorder) -> None:
     """Killed between handing over and writing it down: the change comes again, with the same id, and then the next."""
     hook, over = Webhook(recorder.url, on=["all"]), threading.Event()
@@ -141,12 +152,8 @@ def test_what_the_log_has_lost_is_counted_and_the_rest_told(recorder: Recorder) 
             control.set("checkout", weight)
         for _ in range(3):
             store._space.log.popleft()
-        assert store.tell(hook.name, None, write_telling(Telling(begun.position, begun.revision)))
-        with router(store, "default", hook):
-            assert [body["after"]["weights"]["checkout/new"] for body in recorder.bodies] == ["3", "4"]
-        record = record_of(control, hook)
-    assert record is not None
-    assert record.missed == 2
+        assert told_from(Telling(begun.position, begun.revision), store, hook).missed == 2
+    assert [body["after"]["weights"]["checkout/new"] for body in recorder.bodies] == ["3", "4"]
 
 
 def test_what_is_a_day_old_is_told_to_nobody(recorder: Recorder) -> None:
@@ -155,12 +162,8 @@ def test_what_is_a_day_old_is_told_to_nobody(recorder: Recorder) -> None:
     with Control(store) as control:
         control.create("checkout")
         store._space.log[0] = (f"{store.told().now_ms - OLDEST_MS - 60_000}-0", store._space.log[0][1])
-        assert store.tell(hook.name, None, write_telling(Telling("0-0", 0)))
-        with router(store, "default", hook):
-            assert recorder.bodies == []
-        record = record_of(control, hook)
-    assert record is not None
-    assert record.missed == 1
+        assert told_from(Telling("0-0", 0), store, hook).missed == 1
+    assert recorder.bodies == []
 
 
 def test_a_log_that_went_back_is_told_from_its_end(recorder: Recorder) -> None:

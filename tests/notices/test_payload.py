@@ -50,12 +50,13 @@ def test_a_notice_says_who_changed_what_when_and_why() -> None:
 
 
 def test_no_unit_is_ever_told() -> None:
-    """Pins are written, changed and taken away, and no notice of it holds the unit: definitions stay at home."""
+    """Pins and denials come and go, and no notice of it holds the unit: definitions stay at home."""
     control = Control(MemoryStore("canary"))
     control.create("checkout")
     control.set("checkout", 20, yes=True)
     control.pin("checkout", CANARY, "new")
     control.pin("checkout", f"{CANARY}-2", "old")
+    control.pin("checkout", f"{CANARY}-3", deny=True)
     control.unpin("checkout", CANARY)
     control.rollback("checkout")
     entries = control.history()
@@ -64,14 +65,18 @@ def test_no_unit_is_ever_told() -> None:
 
 
 def test_what_was_written_by_hand_is_told_as_plain_text() -> None:
-    """Bytes that are no text, line ends and lone surrogates come as question marks, and ids fit into a header."""
+    """Bytes that are no text, control characters and surrogates come as question marks, and ids fit into a header."""
     raw = "\udcff\x00\n"
-    entry = ENTRY._replace(id="a b\r\nX: y", cause=raw, actor="x\u2028y", after={"weights checkout/new": raw * 99})
+    after = {"weights checkout/new": raw * 99}
+    entry = ENTRY._replace(
+        id="a b\r\nX-Evil: 1", cause=raw, actor="\ud800", split="x\u2028y", why="a\nb\x1b[31m", after=after
+    )
     found = notice_of(entry, "shop")
-    assert found.change == "a?b?X:?y"
-    assert found.cause == "???"
-    assert said(entry)["actor"] == "x?y"
-    assert said(entry)["after"]["weights"]["checkout/new"] == "?" * 20
+    assert (found.change, found.cause, found.split) == ("a?b?X-Evil:?1", "???", "x?y")
+    told = said(entry)
+    assert (told["change"], told["cause"], told["split"]) == ("a?b?X-Evil:?1", "???", "x?y")
+    assert (told["actor"], told["why"]) == ("?", "a?b?[31m")
+    assert told["after"]["weights"]["checkout/new"] == "?" * 20
     assert found.body.isascii()
 
 

@@ -25,6 +25,7 @@ class FakeChooser:
     def __init__(self) -> None:
         """Begin with nothing asked."""
         self.asked: list[tuple[object, Mapping[str, object] | None]] = []
+        self.said: list[tuple[str, str]] = []
 
     def resolve(
         self, state: State, unit: object, attributes: Mapping[str, object] | None
@@ -39,6 +40,10 @@ class FakeChooser:
     def instance(self) -> str:
         """Give the host's name."""
         return "web-1"
+
+    def warn(self, kind: str, message: str) -> None:
+        """Keep what is said."""
+        self.said.append((kind, message))
 
     def _climb(self, state: State, unit: object) -> tuple[int, str]:
         scope = scope_get()

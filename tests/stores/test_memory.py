@@ -7,12 +7,14 @@ import uuid
 import pytest
 
 from graysplit.core.fleet import FORGET_MS
+from graysplit.core.tally import Begun
 from graysplit.errors import RefusedError
 from graysplit.stores import Rollback, Store, store_from_url
 from graysplit.stores.memory import MemoryStore
-from graysplit.stores.port import Ticking
+from graysplit.stores.port import Ticking, Trip
 from graysplit.stores.wrappers import ReadOnlyStore, RecordingStore
 from graysplit.testing.contract import ReadingContract, StoreContract, report_of, seed, submission_of
+from graysplit.testing.contract.tally import FIELD, RELEASE, begin
 
 
 class _OnMemory:
@@ -130,6 +132,14 @@ def test_a_read_only_store_refuses_writes_and_leaves_no_trace() -> None:
         feed.tick(Ticking("checkout", "", "", "{}", ""))
     with pytest.raises(RefusedError, match="takes no writes"):
         feed.submit(submission_of(inner, "checkout"))
+    now = begin(store)
+    told = now.batch()._replace(calls=(Begun(now.now_s, True, 1),))
+    assert not now.feed.flush(told).applied
+    assert not now.feed.judge(now.judgement())
+    assert not now.feed.trip(Trip("t", "checkout/new", "", "too many failures"))
+    assert now.tally().stages == ()
+    begin(inner).feed.flush(told)
+    assert now.tally().stages == store.tally(FIELD, RELEASE, now.started_s).stages != ()
     feed.leave("boot-1")
     feed.close()
     assert store.fleet().processes == ()
@@ -143,4 +153,5 @@ def test_wrappers_print_their_stack() -> None:
     store.load()
     store.history()
     store.replicas(0.1)
-    assert store.calls == ["load", "history", "replicas"]
+    store.tally("checkout/new", "r", 0)
+    assert store.calls == ["load", "history", "replicas", "tally checkout/new"]

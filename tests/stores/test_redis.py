@@ -14,8 +14,13 @@ from graysplit.stores import Rollback, Store, store_from_url
 from graysplit.stores.wire import new_id
 from graysplit.stores.wrappers import ReadOnlyStore, RecordingStore
 from graysplit.testing.contract import (
+    BookingContract,
+    FleetContract,
+    PlansContract,
     ReadingContract,
     StoreContract,
+    TrippingContract,
+    WritingContract,
     one,
     put,
     raised,
@@ -81,8 +86,10 @@ class TestReadOnlyRedisStore(_OnRedis, ReadingContract):
         return self.inner()
 
 
-class TestRedisStoreWithoutScripts(_OnRedis, StoreContract):
-    """A server that refuses scripts: WATCH and MULTI do the same."""
+class TestRedisStoreWithoutScripts(
+    _OnRedis, WritingContract, BookingContract, PlansContract, FleetContract, TrippingContract
+):
+    """A server that refuses scripts: WATCH and MULTI do the same, but for the evidence of guards."""
 
     @pytest.fixture(autouse=True)
     def _user(self, _space: None) -> Iterator[None]:

@@ -16,13 +16,16 @@ from graysplit import embedded
 from graysplit.control import Control
 from graysplit.core.fleet import PROMISES
 from graysplit.core.record import SENTINEL
+from graysplit.core.tally import EXPOSED_AT_MOST, Begun, Exposed, Failed, Pair, Sample
 from graysplit.errors import RefusedError
 from graysplit.router import Router
 from graysplit.stores import Rollback, Store, store_from_url
+from graysplit.stores.port import Trip
 from graysplit.stores.redis import RedisStore
 from graysplit.stores.redis.roles import ROLES, rules, rules_before_7
 from graysplit.stores.wire import new_id
 from graysplit.testing.contract import DEFINITION, one, put, report_of, submission_of
+from graysplit.testing.contract.tally import FIELD, RELEASE, begin, side
 from tests.faults.command_line import graysplit_cli
 from tests.support import eventually, skip_or_fail
 
@@ -102,6 +105,7 @@ LOOKS: Final[tuple[Words, ...]] = (
     ("XREVRANGE", L, "+", "-", "COUNT", "1"),
     ("XREAD", "COUNT", "1", "STREAMS", L, "$"),
     ("ZRANGE", F, "0", "-1"),
+    ("HSCAN", T, "0"),
     ("WATCH", W),
     ("UNWATCH",),
     ("MULTI",),
@@ -423,6 +427,52 @@ def test_each_role_can_roll_back(stage: Stage, role: str) -> None:
     assert load.weights.fields[b"checkout/new"] == (b"20" if role == "app" else b"0")
     assert (stage.store.history()[0].split == "checkout") == (role != "app")
     assert SENTINEL in load.stops.fields
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_keeps_and_judges_evidence(stage: Stage, role: str) -> None:
+    """Every process flushes, and any may be the one that judges; sets that grow large are swept by each."""
+    with stage.acting(role) as url:
+        now = begin(store_from_url(url, NAMESPACE))
+        exposed = tuple(Exposed(unit, unit % 3 == 0) for unit in range(EXPOSED_AT_MOST + 2))
+        told = now.batch()._replace(
+            calls=(Begun(now.now_s, True, 3),),
+            errors=(Failed(now.now_s, 1, True),),
+            exposed=exposed,
+            running=(Begun(now.now_s, True, 1),),
+        )
+        assert now.feed.flush(told).applied
+        assert now.feed.flush(now.batch(2)).applied
+        sample = Sample(now.now_s, 1, "unclear", 20_000, 0.0, 0.0, Pair(), Pair(), Pair())
+        judgement = now.judgement()._replace(settled_s=now.now_s, sample=sample, forget=("tape",))
+        assert now.feed.judge(judgement)
+        assert side(now.tally(), "errors", on_new=True).calls == 3
+        assert stage.store.tally(FIELD, RELEASE, now.started_s).course == (sample,)
+        now.feed.close()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_trips_the_release_that_it_saw(stage: Stage, role: str) -> None:
+    """`app` adds the stop, and whoever may writes the zero and the history; the others do all of it at once."""
+    release = stage.client.hget(M, f"release:{FIELD}").decode().partition(" ")[0]
+    trip = Trip(new_id(), FIELD, release, "18 users failed on new, 12 on old")
+    with stage.acting(role) as url:
+        feed = store_from_url(url, NAMESPACE).follow()
+        before = stage.store.load()
+        assert not feed.trip(trip._replace(release="another"))
+        assert stage.store.load()._replace(now_ms=0) == before._replace(now_ms=0)
+        assert feed.trip(trip)
+        assert feed.trip(trip._replace(id=new_id()))
+        feed.close()
+    assert stage.client.hget(W, FIELD) == (b"20" if role == "app" else b"0")
+    with stage.acting("drive") as url:
+        feed = store_from_url(url, NAMESPACE).follow()
+        assert feed.book("outside") == (1 if role == "app" else 0)
+        feed.close()
+    entry = stage.store.history()[0]
+    assert (entry.id, entry.cause, entry.actor, entry.why) == (trip.id, "trip", "guard", trip.why)
+    assert entry.after == {f"stops {FIELD}": stage.client.hget(S, FIELD).decode(), f"weights {FIELD}": "0"}
+    assert stage.client.hget(W, FIELD) == b"0"
 
 
 @pytest.mark.parametrize("role", ROLES)

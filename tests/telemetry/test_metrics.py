@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -20,6 +22,7 @@ from graysplit.telemetry.metrics import OTHER, SPLITS_AT_MOST
 from tests.support import eventually
 
 CANARY = "canary-7f3a@example.org"
+GUARDED = {"graysplit.duration", "graysplit.guard.verdict"}  # only while a guard is armed
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -75,7 +78,7 @@ def test_every_metric_is_collected_and_none_holds_a_unit(router: Router) -> None
             raised += 1
     router.choose("checkout", None)
     found = collected(reader)
-    assert set(found) == {metric.name for metric in METRICS}
+    assert set(found) == {metric.name for metric in METRICS} - GUARDED
     by_version = {
         (point["version"], point["reason"]): value for point, value in found["graysplit.evaluations"] if value
     }
@@ -85,6 +88,48 @@ def test_every_metric_is_collected_and_none_holds_a_unit(router: Router) -> None
     assert found["graysplit.weight.actual"] == [({"split": "checkout", "version": "new"}, 50.0)]
     assert found["graysplit.running"] == [({"split": "checkout", "version": "new"}, 0)]
     assert CANARY not in repr(found)
+
+
+def test_while_a_guard_is_armed_durations_and_verdicts_are_collected(router: Router, store: MemoryStore) -> None:
+    """Of old and new by quantile, and the word on the candidate; a rollback counts once."""
+    reader = InMemoryMetricReader()
+    observe(router, MeterProvider([reader]))
+    broken = False
+
+    @router.route("checkout", unit="user")
+    def checkout(user: str) -> str:
+        return "old"
+
+    @checkout.version("new")
+    def checkout_new(user: str) -> str:
+        if broken:
+            raise ValueError
+        return "new"
+
+    control, users = Control(store), itertools.count()
+
+    def visited() -> dict[str, list[tuple[Mapping[str, object], float]]]:
+        for _ in range(50):
+            with contextlib.suppress(ValueError):
+                checkout(f"{CANARY}-{next(users)}")
+        return collected(reader)
+
+    eventually(lambda: "checkout" in control.fleet().live[0].declared)
+    control.guard("checkout", every_call=True)
+
+    def told() -> bool:
+        found = visited()
+        assert found.keys() == {metric.name for metric in METRICS}
+        timed = {(point["version"], point["quantile"]) for point, _ in found["graysplit.duration"]}
+        assert timed == {(version, share) for version in ("old", "new") for share in ("0.5", "0.95", "0.99")}
+        verdict = {"split": "checkout", "version": "new", "verdict": "unclear"}
+        assert found["graysplit.guard.verdict"] in ([(verdict, 1)], [(verdict | {"verdict": "safe"}, 1)])
+        return found["graysplit.guard.trips"] == [({}, 0)]
+
+    eventually(told, 20)
+    broken = True
+    eventually(lambda: visited()["graysplit.guard.trips"] == [({}, 1)], 20)
+    assert CANARY not in repr(visited())
 
 
 def test_a_stop_shows_in_the_actual_weight(router: Router, store: MemoryStore) -> None:

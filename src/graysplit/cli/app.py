@@ -19,10 +19,12 @@ from graysplit.version import __version__
 # The verbs in the order of `--help`, looking first, each with the module that knows it: only that one is loaded.
 VERBS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("list", "show", "watch", "wait"), "looking"),
+    "report": "reporting",
     "simulate": "simulating",
     **dict.fromkeys(("explain", "history", "fleet", "doctor"), "looking"),
     **dict.fromkeys(("create", "set", "rollback", "undo"), "changing"),
     **dict.fromkeys(("ramp", "pause", "resume", "approve"), "planning"),
+    "guard": "guarding",
     "switch": "switching",
     "finish": "freezing",
     "delete": "changing",
@@ -32,6 +34,44 @@ VERBS: Final[Mapping[str, str]] = {
     "rebalance": "rolling",
     "export": "looking",
     "acl": "rights",
+}
+# What each is for, as its own help begins: `--help` loads none of them.
+SUMMARIES: Final[Mapping[str, str]] = {
+    "list": "Show all splits: weights asked, effective and actual.",
+    "show": "Show one split, what Redis says, and the emergency lines.",
+    "watch": "Follow what stands and what a plan waits for, live.",
+    "wait": "Wait for a split, for pipelines.",
+    "report": "Show how the new version does beside the old one.",
+    "simulate": "Show when a plan will take its steps, and who moves.",
+    "explain": "Show the ladder that decides for UNIT.",
+    "history": "Show who changed what, when and why, newest first.",
+    "fleet": "Show the processes that follow, and what they say.",
+    "doctor": "Look for what is wrong; exit 7 if anything is.",
+    "create": "Define SPLIT, all weights at zero.",
+    "set": "Set weights in percent: 20, 12.5, 20% or preview.",
+    "rollback": "Go back: weight zero and a stop beside it.",
+    "undo": "Make the inverse of the last change of SPLIT.",
+    "ramp": "Raise step by step: each waits for the gates before it.",
+    "pause": "Stop the clock of a plan; its weight stays.",
+    "resume": "Let the clock of a plan run on: the rest shifts, all of it.",
+    "approve": "Say yes to the next step of a plan, or go on in doubt.",
+    "guard": "Watch SPLIT, and roll it back where new is measurably worse.",
+    "switch": "Blue-green: send everybody to one version.",
+    "finish": "Say that the release of SPLIT is over; its weights stay.",
+    "delete": "Take the record of SPLIT away and free its name.",
+    "freeze": "Have nothing rise: not by set, plan, undo or pin.",
+    "unfreeze": "End the freeze of PATTERN; asks for the pattern.",
+    "protect": "Have every raise of SPLIT ask for a reason and the name.",
+    "unprotect": "End the protection of SPLIT; asks for the name.",
+    "preview": "Open a candidate to pinned units only.",
+    "pin": "Give UNIT always the same VERSION, unless it is at zero.",
+    "unpin": "Take away what `pin` said of UNIT.",
+    "recover": "After the store lost data: show both sides, write the lower.",
+    "unstop": "Clear a stop.",
+    "drive": "Take the steps of plans from here, until interrupted.",
+    "rebalance": "Fill the waves of SPLIT, which rolls over instances.",
+    "export": "Print all that the store holds as JSON.",
+    "acl": "Print the ACL line that gives a server's user a role.",
 }
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
@@ -97,6 +137,11 @@ class Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """List the commands in the order of the table, looking first."""
         return [*VERBS]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the commands with what each is for, from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([*SUMMARIES.items()])
 
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in exits.MEANINGS.items()) + "."

@@ -22,7 +22,8 @@ from graysplit.notices.hooks import CommandHook, Hook, Webhook
 from graysplit.stores.port import Feed
 
 LOOK_AGAIN_S: Final = 1.0
-TELLS_OF: Final = frozenset({"ramp", "step", "waiting", "plan over", "approve", "pause", "resume", "rollback"})
+GUARDS: Final = ("trip", "suspect", "warned", "guard", "guard off")
+TELLS_OF: Final = frozenset({"ramp", "step", "waiting", "plan over", "approve", "pause", "resume", "rollback", *GUARDS})
 
 
 def hooks_of(urls: Sequence[str], commands: Sequence[str], on: str | None) -> tuple[Hook, ...]:

@@ -57,12 +57,11 @@ def watch(session: Session, split: str | None, count: int | None) -> int:
     """Follow what stands and what a plan waits for, live.
 
     A terminal is redrawn each second; elsewhere each change is one line, and so
-    is each turn that a plan takes.
+    is each turn that a plan takes. Exit 7 where the guard rolled back meanwhile.
     """
     from graysplit.cli.watching import follow
 
-    follow(session, split, count)
-    return DONE
+    return follow(session, split, count)
 
 
 @app.command()

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 def ramp(  # noqa: PLR0913 - click hands every option over by name
     session: Session, target: str, shape: Shape, save: str | None, why: str, *, no_guard: bool, dry_run: bool
 ) -> int:
-    """Raise step by step: the first now, each next one when its gates are open.
+    """Raise step by step: each waits for the gates before it.
 
     Without steps it starts the last plan of SPLIT again, else 20, approve, 50,
     approve, 100, bake. Processes that follow the store take the steps; see what
-    a plan waits for with show, and stop it with pause or rollback.
+    a plan waits for with show, and stop it with pause or rollback. It arms the
+    guard, where there is something to watch and none stands.
     """
     from graysplit.cli.receipts import finish
 
-    del no_guard  # nothing is armed yet
     result = session.control.ramp(
         target,
         shape.steps,
@@ -49,6 +49,7 @@ def ramp(  # noqa: PLR0913 - click hands every option over by name
         template=shape.template,
         bake_s=shape.bake_s,
         save=save,
+        guard=not no_guard,
         yes=session.yes,
         why=why,
         dry_run=dry_run,
@@ -61,9 +62,10 @@ def ramp(  # noqa: PLR0913 - click hands every option over by name
 @changing
 @click.pass_obj
 def approve(session: Session, split: str, why: str, *, dry_run: bool) -> int:
-    """Say yes to the next step of a plan.
+    """Say yes to the next step of a plan, or go on in doubt.
 
-    Bound to this release and step; twice is the same as once.
+    Bound to this release and step; twice is the same as once. Where a guard
+    says suspect, its doubts of this stage are accepted.
     """
     return _noted(session, session.control.approve(split, why=why, dry_run=dry_run))
 
@@ -82,7 +84,7 @@ def pause(session: Session, split: str, why: str, *, dry_run: bool) -> int:
 @changing
 @click.pass_obj
 def resume(session: Session, split: str, why: str, *, dry_run: bool) -> int:
-    """Let the clock of a plan run on: the rest shifts, nothing is skipped."""
+    """Let the clock of a plan run on: the rest shifts, all of it."""
     return _noted(session, session.control.resume(split, why=why, dry_run=dry_run))
 
 

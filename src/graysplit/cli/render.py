@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from graysplit.cli.crossings import crossing_lines
+from graysplit.cli.guards import guard_lines, worse_lines
 from graysplit.cli.output import COPY
 from graysplit.cli.plans import gate_lines, plan_lines
 from graysplit.cli.words import age, percent, plural, stop_words, table, when
@@ -40,7 +41,7 @@ def overview_lines(view: Overview) -> list[str]:
     lines.append(_processes(view.live, view.silent))
     if view.last is not None:
         lines.append(f"last change: {entry_line(view.last)}, {age(view.now_ms - view.last.at_ms)} ago")
-    lines.append("is the new path worse? no guard watches, so nobody here can say")
+    lines += worse_lines(view)
     lines.append("to make all of it safe: graysplit rollback --all")
     return lines
 
@@ -67,6 +68,7 @@ def show_lines(view: SplitView, namespace: str) -> list[str]:
     lines += [*crossing_lines(view.crossings)]
     lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
     lines += [*plan_lines(view.plan), *gate_lines(view.plan, "  ")] if view.plan else []
+    lines += [*guard_lines(view.split, view.guard, view.verdicts)] if view.definition is not None else []
     lines += [*freeze_lines(view.freezes)]
     if view.definition is not None and view.definition.protected:
         lines.append("protected: a raise needs --why and the typed name")

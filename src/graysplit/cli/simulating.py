@@ -72,6 +72,7 @@ def read_units(file: str) -> Iterator[bytes]:
 def simulation_lines(found: Simulation) -> list[str]:
     """Lay a plan's future out as a table."""
     from graysplit.cli.words import plural, table, when
+    from graysplit.control.foreseeing import words
 
     told = "where it stands" if found.runs else "if it started now"
     lines = [f"{found.field}, plan {found.plan.name}, {told} ({when(found.now_ms)})", *found.notes]
@@ -79,6 +80,7 @@ def simulation_lines(found: Simulation) -> list[str]:
     head = ("step", "weight", "moves", *middle, "before the next")
     pairs = zip(found.forecast.steps, found.moves, strict=True)
     lines += table(head, [_row(found, step, moves) for step, moves in pairs])
+    lines += words(found.plan, found.outlooks)
     lines.append(_end_words(found.forecast.end))
     if found.forecast.end.waits:
         lines.append(f"nobody can say how long it waits for: {', '.join(found.forecast.end.waits)}")
@@ -142,6 +144,7 @@ def simulation_json(found: Simulation) -> dict[str, object]:
             "moves": None if moves.buckets is None else moves.buckets / 1000,
             "units_move": moves.units,
             "units_on": moves.on,
+            "outlook": found.outlooks[step.step]._asdict() if step.step in found.outlooks else None,
         }
         for step, moves in zip(found.forecast.steps, found.moves, strict=True)
     ]

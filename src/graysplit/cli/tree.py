@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from graysplit.cli.guards import verdict_words
 from graysplit.cli.plans import gate_lines, plan_lines
 from graysplit.cli.render import entry_line, freeze_lines
 from graysplit.cli.words import age, percent, plural, stop_words, when
@@ -41,6 +42,8 @@ def _split_lines(view: Overview, split: str, plan: Awaited | None) -> Iterator[s
     yield split if split not in view.unread else f"{split}: unreadable. Look: graysplit show {split}"
     for row in _rows(view.rows, split):
         yield f"  {row.version}: {row_words(row)}"
+        if row.field in view.verdicts:
+            yield f"    {verdict_words(view.verdicts[row.field])}"
         if plan is not None and plan.version in {row.version, ""}:
             yield from (f"    {line}" for line in plan_lines(plan))
             yield from gate_lines(plan, "      ")

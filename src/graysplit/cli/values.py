@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from graysplit.cli.crossings import crossing_json
+from graysplit.cli.guards import guard_json, guards_json, verdicts_json
 from graysplit.cli.plans import plan_json
 from graysplit.cli.words import number
 from graysplit.control.rolling import Crossing
@@ -31,7 +32,8 @@ def overview_json(view: Overview) -> dict[str, object]:
         "lost": dict(view.lost),
         "live": view.live,
         "silent": view.silent,
-        "guard": None,
+        "guard": guards_json(view.guards),
+        "verdict": verdicts_json(view.verdicts),
         "last": entry_json(view.last) if view.last else None,
     }
 
@@ -54,6 +56,8 @@ def show_json(view: SplitView, namespace: str) -> dict[str, object]:
         "freezes": [found._asdict() for found in view.freezes],
         "finished_ms": view.finished_ms,
         "plan": plan_json(view.plan) if view.plan else None,
+        "guard": guard_json(view.guard),
+        "verdict": verdicts_json(view.verdicts),
         "in_flight": definition.in_flight if definition else None,
         "by": definition.by if definition else None,
         "crossings": [crossing_json(found) for found in view.crossings],

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from graysplit.cli.exits import DONE, UNHEALTHY
+from graysplit.cli.guards import verdict_json, verdict_words
 from graysplit.cli.output import fold, is_screen, say, say_json, tell
 from graysplit.cli.plans import plan_json, plan_words
 from graysplit.cli.render import entry_line
@@ -21,13 +23,16 @@ from graysplit.control.views import Overview
 from graysplit.core.record import Entry
 from graysplit.errors import StoreUnreachableError, UnknownSplitError
 from graysplit.stores.port import Feed
+from graysplit.stores.rules import TRIP
 
 LOOK_AGAIN_S: Final = 1.0
 MOMENT_MS: Final = 5_000
 
 
-def follow(session: Session, split: str | None, count: int | None) -> None:
+def follow(session: Session, split: str | None, count: int | None) -> int:
     """Print changes as they come, until interrupted or `count` have come; on a screen redraw the whole.
+
+    Gives the exit code: whether a guard has rolled back meanwhile.
 
     Raises what the first look raises; once there was contact, an outage is waited through.
     """
@@ -41,6 +46,7 @@ def follow(session: Session, split: str | None, count: int | None) -> None:
             watch.lose(lost)
         finally:
             feed.close()
+    return UNHEALTHY if watch.tripped else DONE
 
 
 class _State(NamedTuple):
@@ -63,6 +69,7 @@ class _Watch:
         self._lines: list[str] = []  # as last drawn
         self._met = False  # whether there has been contact yet
         self._lost = ""
+        self.tripped = False  # whether a guard's rollback was among what was told
         self._draws = is_screen() and not session.json
 
     @property
@@ -111,6 +118,7 @@ class _Watch:
     def _tell(self, entries: list[Entry]) -> None:
         entries = entries[: self._left]
         self._left = None if self._left is None else self._left - len(entries)
+        self.tripped = self.tripped or any(entry.cause == TRIP for entry in entries)
         if self._session.json:
             for entry in entries:
                 say_json({"event": "change", **entry_json(entry)})
@@ -161,6 +169,11 @@ def _states(view: Overview, split: str | None) -> Iterator[tuple[str, _State]]:
             mark = (plan.name, plan.step, plan.steps, plan.state, gates, plan.driven, plan.paused)
             words = plan_words(plan) if plan.driven else f"{plan_words(plan)}; no driver: run graysplit drive"
             yield f"{plan.split}: plan", _State(mark, f"{plan.split}: plan: {words}", _event("plan", plan_json(plan)))
+    for heard in view.verdicts.values():
+        if split in {None, heard.field.partition("/")[0]}:
+            said = _event("verdict", {"field": heard.field, **verdict_json(heard)})
+            line = f"{heard.field} is {verdict_words(heard)}"
+            yield f"{heard.field}: verdict", _State((heard.release, heard.verdict.word), line, said)
     for row in view.rows:
         if split in {None, row.split}:
             line = f"{row.field}: {row_words(row)}"

@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from graysplit.control.planning import running
 from graysplit.control.reading import Reading
+from graysplit.control.verdicts import DOUBTS, Heard, armed, of_plan
 from graysplit.core.fleet import Fleet
 from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
 from graysplit.core.plan import Plan, Step, span_text
@@ -76,10 +77,12 @@ class Awaited(NamedTuple):
         return self.tick_age_ms <= GAP_MS
 
 
-def awaited(reading: Reading, fleet: Fleet, split: str, in_force: Mapping[str, str]) -> Awaited | None:
+def awaited(
+    reading: Reading, fleet: Fleet, split: str, in_force: Mapping[str, str], said: Mapping[str, Heard] = {}
+) -> Awaited | None:
     """Say what a split's plan waits for; None where none runs, or where it is over but for its last entry.
 
-    `in_force` gives each candidate's weight in force.
+    `in_force` gives each candidate's weight in force, `said` what a guard says of it, by field.
     """
     found = running(reading, split)
     if found is None:
@@ -87,7 +90,7 @@ def awaited(reading: Reading, fleet: Fleet, split: str, in_force: Mapping[str, s
     labels = {process.boot: process.label for process in fleet.processes}
     tick_age_ms = max(0, reading.load.now_ms - found.tick.at_ms)
     plan, progress = found.plan, found.progress
-    said = Awaited(
+    shown = Awaited(
         split,
         "" if plan is None else plan.version,
         "" if plan is None else plan.name,
@@ -104,12 +107,19 @@ def awaited(reading: Reading, fleet: Fleet, split: str, in_force: Mapping[str, s
         progress.paused,
     )
     if plan is None:
-        return said
-    start = standing(reading, fleet, split, plan, in_force)
-    return None if start is None else _judged(said, plan, start)
+        return shown
+    start = standing(reading, fleet, split, plan, in_force, said)
+    return None if start is None else _judged(shown, plan, start)
 
 
-def standing(reading: Reading, fleet: Fleet, split: str, plan: Plan, in_force: Mapping[str, str]) -> Start | None:
+def standing(  # noqa: PLR0913, PLR0917 - what a driver goes by
+    reading: Reading,
+    fleet: Fleet,
+    split: str,
+    plan: Plan,
+    in_force: Mapping[str, str],
+    said: Mapping[str, Heard] = {},
+) -> Start | None:
     """Give where a plan that runs stands, with what its driver would find; None where a weight cannot be told."""
     found = running(reading, split)
     try:
@@ -127,7 +137,7 @@ def standing(reading: Reading, fleet: Fleet, split: str, plan: Plan, in_force: M
         sum(share(weight) for version, weight in weights.items() if version != plan.version),
         "" if frost is None else frost.words,
         thawed_ms=thawed_ms(freezes, split, reading.text("meta", THAWED), now_ms),
-        verdict=NO_VERDICT,
+        verdict=of_plan(armed(split, reading.snapshot.splits[split].definition), said.get(field)),
     )
     if not progress.confirmed_ms:
         view = view._replace(missing=unshown(fleet, field, progress), doubt=doubting(fleet))
@@ -176,7 +186,7 @@ def _reason(ruling: Ruling) -> str:
 def _obstructed(start: Start) -> bool:
     """Say whether something keeps the clock from running that is no gate."""
     view = start.view
-    return bool(start.progress.paused or view.frozen or view.doubt or view.verdict.word == "suspect")
+    return bool(start.progress.paused or view.frozen or view.doubt or view.verdict.word in DOUBTS)
 
 
 def _left_ms(plan: Plan, start: Start) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from graysplit.control.reading import Reading
@@ -67,17 +67,24 @@ def ended(reading: Reading, change: Change) -> Iterator[str]:
             yield split
 
 
-def chosen_plan(  # noqa: PLR0913 - the ways to say which plan
-    reading: Reading,
-    split: str,
-    version: str,
-    *,
-    steps: Iterable[Step] | None = None,
-    record: Mapping[str, object] | None = None,
-    template: str | None = None,
-    bake_s: float | None = None,
-) -> Plan:
+class Wish(NamedTuple):
+    """The plan that was meant: of a candidate, and as far as it was said in one of the ways to say it."""
+
+    target: str
+    steps: Collection[Step] | None = None
+    record: Mapping[str, object] | None = None  # a file's
+    template: str | None = None
+    bake_s: float | None = None
+
+    @property
+    def new(self) -> bool:
+        """Say whether a plan is described, whatever runs."""
+        return any(given is not None for given in self[1:])
+
+
+def chosen_plan(reading: Reading, split: str, version: str, wish: Wish) -> Plan:
     """Give the plan that was meant: these steps, a file's record, a template, the last plan, or the default."""
+    _, steps, record, template, bake_s = wish
     if steps is not None:
         return make_plan(version, steps, bake_s=bake_s or 0)
     if template is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from graysplit.control.freezing import check_thawed, expect_freezes, unmarked
 from graysplit.control.planning import Start, ended
@@ -42,8 +42,11 @@ class Proposal(NamedTuple):
 
     @property
     def told(self) -> object:
-        """Give what a person has been shown, to be compared with what is about to be written; not the time of it."""
-        return self.expect, [write for write in self.writes if write.field != THAWED]
+        """Give what a person has been shown, to be compared with what is about to be written; not the time of it.
+
+        How a plan stands is told by its mark in `meta`, and its progress begins with the time.
+        """
+        return self.expect, [write for write in self.writes if write.field != THAWED and write.key != "plans"]
 
     def submission(self, actor: str, why: str) -> Submission:
         """Give what the store is handed."""
@@ -163,13 +166,19 @@ def _reached(after: Snapshot, fields: Iterable[str]) -> dict[str, Weight]:
     return {field: standing.effective(field.partition("/")[2]) for field, standing in found if standing is not None}
 
 
+# What a person types the name for, whatever it does to weights.
+_ALWAYS: Final = {
+    "delete": "this deletes the record of '{}'",
+    "unfreeze": "this lets everything rise again that only '{}' froze",
+    "guard off": "this takes the guard from '{}'",
+}
+
+
 def _ask(
     snapshot: Snapshot, change: Change, reached: dict[str, Weight], done: Effects, guarded: tuple[str, ...]
 ) -> str | None:
-    if change.cause == "delete":
-        return f"this deletes the record of '{change.split}'"
-    if change.cause == "unfreeze":
-        return f"this lets everything rise again that only '{change.split}' froze"
+    if change.cause in _ALWAYS:
+        return _ALWAYS[change.cause].format(change.split)
     written = change.definition
     if _protected(change.split, snapshot) and isinstance(written, Definition) and not written.protected:
         return f"this takes the protection from '{change.split}'"

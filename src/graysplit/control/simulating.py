@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from graysplit.control import planning
+from graysplit.control import foreseeing, planning
 from graysplit.control.awaiting import standing as start_of
 from graysplit.control.reading import Reading
+from graysplit.control.verdicts import Tallies
 from graysplit.control.views import in_force, rows_of
 from graysplit.control.wishes import planned_version
 from graysplit.core.allocation import moved
 from graysplit.core.changes import only_candidate
 from graysplit.core.cohort import Cohort, cohort, moving, on_each
 from graysplit.core.fleet import Fleet
+from graysplit.core.foresight import Outlook
 from graysplit.core.freeze import FREEZES, frozen
-from graysplit.core.plan import Plan, Step
+from graysplit.core.plan import Plan
 from graysplit.core.simulation import Forecast, Start, foresee, fresh
 from graysplit.core.snapshot import Snapshot, Standing, apply
 from graysplit.core.weights import field_of, share
 from graysplit.errors import RefusedError
 from graysplit.stores.freezes import read_freezes
-
-
-class Wish(NamedTuple):
-    """Whose future is asked for: the plan that runs, or with any of these one that starts now."""
-
-    target: str
-    steps: Collection[Step] | None = None
-    record: Mapping[str, object] | None = None
-    template: str | None = None
-    bake_s: float | None = None
-
-    @property
-    def new(self) -> bool:
-        """Say whether a plan is described, whatever runs."""
-        return any(given is not None for given in (self.steps, self.record, self.template, self.bake_s))
 
 
 class Moves(NamedTuple):
@@ -58,6 +45,7 @@ class Simulation(NamedTuple):
     moves: tuple[Moves, ...]  # for each of the forecast's steps
     units: int | None  # how many units were given, each counted once
     notes: tuple[str, ...] = ()
+    outlooks: Mapping[int, Outlook] = {}  # by the step's number, where it waits for `safe` and a guard is to watch
 
     @property
     def field(self) -> str:
@@ -71,9 +59,12 @@ class Eyes(NamedTuple):
     reading: Reading
     fleet: Fleet
     base: Snapshot  # with the split in it, also where only live code declares it
+    tallies: Tallies
 
 
-def simulate(eyes: Eyes, wish: Wish, confirm_s: float, units: Callable[[], Iterable[bytes]] | None) -> Simulation:
+def simulate(
+    eyes: Eyes, wish: planning.Wish, confirm_s: float, units: Callable[[], Iterable[bytes]] | None
+) -> Simulation:
     """Give a plan's future; `units` are read once it is known that there is one."""
     split, _, version = wish.target.partition("/")
     standing = eyes.base.splits[split]
@@ -82,6 +73,8 @@ def simulate(eyes: Eyes, wish: Wish, confirm_s: float, units: Callable[[], Itera
     found = None if wish.new else _running(eyes, split, version)
     plan, start, after, notes = found or _starting(eyes, wish, split, version)
     forecast = foresee(plan, start, int(confirm_s * 1000))
+    ages_s = {taken.step: (taken.at_ms - start.view.now_ms) / 1000 for taken in forecast.steps}
+    seen = foreseeing.traffic(eyes.reading, eyes.tallies, split, plan.version) if _waits(plan) else None
     known = None if units is None else cohort(standing.definition, units())
     return Simulation(
         split,
@@ -93,7 +86,12 @@ def simulate(eyes: Eyes, wish: Wish, confirm_s: float, units: Callable[[], Itera
         tuple(_moves(known, None if found else standing, after, plan, forecast)),
         None if known is None else known.size,
         notes,
+        foreseeing.outlooks(plan, after, seen, ages_s),
     )
+
+
+def _waits(plan: Plan) -> bool:
+    return any(step.until for step in plan.steps[:-1])
 
 
 _Begun = tuple[Plan, Start, Standing, tuple[str, ...]]
@@ -112,14 +110,12 @@ def _running(eyes: Eyes, split: str, version: str) -> _Begun | None:
     return None if start is None else (found.plan, start, standing, ())
 
 
-def _starting(eyes: Eyes, wish: Wish, split: str, version: str) -> _Begun:
+def _starting(eyes: Eyes, wish: planning.Wish, split: str, version: str) -> _Begun:
     """Give the plan that would start now, as `ramp` would start it."""
     reading = eyes.reading._replace(snapshot=eyes.base)
     definition = eyes.base.splits[split].definition
     name = version or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
-    plan = planning.chosen_plan(
-        reading, split, name, steps=wish.steps, record=wish.record, template=wish.template, bake_s=wish.bake_s
-    )
+    plan = planning.chosen_plan(reading, split, name, wish)
     begun = planning.begin(reading, split, plan, "", mistyped=reading.mistyped(split, definition), yes=True)
     after = apply(eyes.base, begun.change).splits[split]
     weight = share(after.effective(plan.version))

@@ -9,6 +9,7 @@ from graysplit.control.awaiting import Awaited, awaited
 from graysplit.control.freezing import FINISHED, finished_ms, standing_freezes
 from graysplit.control.reading import Reading
 from graysplit.control.rolling import Crossing, crossings
+from graysplit.control.verdicts import Armed, Heard, armed
 from graysplit.core.adoption import text
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet, Process
@@ -55,6 +56,8 @@ class Overview(NamedTuple):
     freezes: tuple[Freeze, ...] = ()
     finished: Mapping[str, int] = {}  # by split above zero whose release is over: the server time at which it was
     plans: tuple[Awaited, ...] = ()  # those that run
+    guards: tuple[Armed, ...] = ()
+    verdicts: Mapping[str, Heard] = {}  # by field: of the candidates above zero that a guard watches
 
 
 class SplitView(NamedTuple):
@@ -76,10 +79,19 @@ class SplitView(NamedTuple):
     finished_ms: int | None = None  # server time at which its release was finished
     crossings: tuple[Crossing, ...] = ()  # where instances cross over: how far they have, by candidate
     plan: Awaited | None = None  # where one runs
+    guard: Armed | None = None
+    verdicts: Mapping[str, Heard] = {}  # by field: of its candidates above zero, where a guard watches them
 
 
-def overview(store: str, namespace: str, reading: Reading, fleet: Fleet, last: Entry | None) -> Overview:
-    """Lay out all splits."""
+def overview(  # noqa: PLR0913, PLR0917 - what the screen is made of
+    store: str,
+    namespace: str,
+    reading: Reading,
+    fleet: Fleet,
+    last: Entry | None,
+    said: Mapping[str, Heard] = {},
+) -> Overview:
+    """Lay out all splits, with what guards say of their candidates."""
     splits = reading.snapshot.splits
     rows = [row for name in sorted(splits) for row in rows_of(reading, fleet, splits[name])]
     declared = {name for process in fleet.live for name in process.declared}
@@ -98,12 +110,16 @@ def overview(store: str, namespace: str, reading: Reading, fleet: Fleet, last: E
         {} if empty(reading) else reading.held.lost,
         standing_freezes(reading),
         finished(reading),
-        tuple(filter(None, (awaited(reading, fleet, name, in_force(rows, name)) for name in sorted(splits)))),
+        tuple(filter(None, (awaited(reading, fleet, name, in_force(rows, name), said) for name in sorted(splits)))),
+        tuple(filter(None, (armed(name, splits[name].definition) for name in sorted(splits)))),
+        said,
     )
 
 
-def split_view(reading: Reading, fleet: Fleet, split: str, last: Entry | None) -> SplitView:
-    """Lay out one split."""
+def split_view(
+    reading: Reading, fleet: Fleet, split: str, last: Entry | None, said: Mapping[str, Heard] = {}
+) -> SplitView:
+    """Lay out one split, with what its guard says."""
     standing = reading.snapshot.splits.get(split)
     rows = tuple(rows_of(reading, fleet, standing)) if standing else ()
     refused = {f"{key} {field}": why for (key, field), why in reading.held.refused.items()}
@@ -128,7 +144,9 @@ def split_view(reading: Reading, fleet: Fleet, split: str, last: Entry | None) -
         freezes=tuple(found for found in standing_freezes(reading) if found.holds(split)),
         finished_ms=finished(reading).get(split),
         crossings=crossings(reading.snapshot, fleet, split),
-        plan=awaited(reading, fleet, split, in_force(rows, split)),
+        plan=awaited(reading, fleet, split, in_force(rows, split), said),
+        guard=armed(split, standing.definition) if standing else None,
+        verdicts=said,
     )
 
 

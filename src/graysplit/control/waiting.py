@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
@@ -11,6 +11,7 @@ from graysplit.control.awaiting import Awaited, awaited, standing
 from graysplit.control.planning import running
 from graysplit.control.reading import Reading
 from graysplit.control.result import Receipts
+from graysplit.control.verdicts import Heard
 from graysplit.control.views import in_force, rows_of
 from graysplit.control.wishes import planned_version
 from graysplit.core.definition import candidate
@@ -20,6 +21,7 @@ from graysplit.core.progress import Over, rule
 from graysplit.core.snapshot import Standing
 from graysplit.core.weights import field_of, format_weight, type_weight
 from graysplit.errors import RefusedError, StoreCorruptError, StoreUnreachableError
+from graysplit.stores.wire import raw_of, read_trip
 
 POLL_S: Final = 0.2
 
@@ -31,7 +33,7 @@ class Goal(NamedTuple):
     """What to wait for."""
 
     target: str  # a split, or one candidate
-    until: str  # "confirmed", "done", or a weight
+    until: str  # "confirmed", "safe", "done", or a weight
 
     @property
     def split(self) -> str:
@@ -41,7 +43,7 @@ class Goal(NamedTuple):
     @property
     def weight(self) -> str | None:
         """The weight that is to be in force, if it is one that is waited for."""
-        return None if self.until in {"confirmed", "done"} else format_weight(type_weight(self.until))
+        return None if self.until in {"confirmed", "safe", "done"} else format_weight(type_weight(self.until))
 
 
 class Waited(NamedTuple):
@@ -62,6 +64,7 @@ class Seen(NamedTuple):
     weights: Mapping[str, str]  # in force, by the field of each candidate that is waited for
     all_weights: Mapping[str, str]  # in force, by candidate
     plan: Awaited | None
+    said: Mapping[str, Heard]  # by a guard, of the split's candidates above zero, by field
 
     @property
     def stops(self) -> frozenset[str]:
@@ -82,6 +85,7 @@ class Eyes(NamedTuple):
     receipts: Callable[[Mapping[str, str]], Receipts]  # of the weights expected, at once
     check_known: Callable[[Reading, str], None]  # raises `UnknownSplitError`
     told: Callable[[str], None]  # hears of outages
+    verdicts: Callable[[Reading, Sequence[str]], Mapping[str, Heard]]
 
 
 def unheard(words: str) -> None:
@@ -94,13 +98,13 @@ def wait_until(eyes: Eyes, goal: Goal, within_s: float, clock: Clock = SYSTEM_CL
     Raises at once what the first look raises. Once there was contact, an outage is told and outlived; one that lasts
     until the time is over raises.
     """
-    if goal.until == "safe":
-        raise RefusedError(
-            f"no guard watches '{goal.split}', so nobody can say that it is safe. "
-            f"Wait for its plan instead: graysplit wait {goal.split} --until done"
-        )
     began = clock.monotonic()
     seen = first = _look(eyes, goal)
+    if goal.until == "safe" and seen.standing.definition.guard is None:
+        raise RefusedError(
+            f"no guard watches '{goal.split}', so nobody can say that it is safe. "
+            f"Arm one with: graysplit guard {goal.split}"
+        )
     patience = _Patience(eyes, goal, clock, began + within_s)
     while True:
         found = _judged(eyes, goal, first, seen)
@@ -159,13 +163,15 @@ def _look(eyes: Eyes, goal: Goal, *, again: bool = False) -> Seen:
     if not version and goal.until == "done":
         version = planned_version(found.definition.plan, None) or ""
     chosen = [version] if version in weights else [*weights]
+    said = eyes.verdicts(reading, [goal.split]) if goal.until in {"safe", "done"} else {}
     return Seen(
         reading,
         fleet,
         found,
         {field_of(goal.split, name): weights[name] for name in chosen},
         weights,
-        awaited(reading, fleet, goal.split, weights),
+        awaited(reading, fleet, goal.split, weights, said),
+        said,
     )
 
 
@@ -177,6 +183,9 @@ def _judged(eyes: Eyes, goal: Goal, first: Seen, seen: Seen) -> Waited:
         return Waited("undone", undone, receipts, seen.plan)
     if goal.until == "done":
         outcome, why = _plan_done(goal, first, seen)
+        return Waited(outcome, why, receipts, seen.plan)
+    if goal.until == "safe":
+        outcome, why = _safe(seen)
         return Waited(outcome, why, receipts, seen.plan)
     if goal.weight is not None and set(seen.weights.values()) != {goal.weight}:
         now = ", ".join(f"{field} {weight}" for field, weight in seen.weights.items())
@@ -195,12 +204,31 @@ def _undone(goal: Goal, first: Seen, seen: Seen) -> str:
     known_stops = first.stops if goal.until == "confirmed" else frozenset[str]()
     stops = sorted(seen.stops - known_stops)
     if stops:
-        return f"stopped by {', '.join(stops)}"
+        return _stopped(seen.standing, stops)
     if goal.until != "confirmed":
         fell = sorted(f for f, weight in seen.weights.items() if weight == "0" != first.weights.get(f, "0"))
         if fell:
             return f"{', '.join(fell)} fell to zero"
     return ""
+
+
+def _stopped(standing: Standing, stops: Sequence[str]) -> str:
+    """Say by which stops it was brought down; a guard's says why."""
+    trips = [trip for stop in stops if (trip := read_trip(raw_of(standing.stops.get(stop, ""))))]
+    return f"rolled back by its guard: {trips[0][1]}" if trips else f"stopped by {', '.join(stops)}"
+
+
+def _safe(seen: Seen) -> tuple[Outcome, str]:
+    """Say whether every candidate above zero that is waited for is shown to be safe."""
+    if seen.standing.definition.guard is None:
+        return "late", "no guard watches it any more"
+    said = [seen.said[field] for field in seen.weights if field in seen.said]
+    if not said:
+        return "late", f"nobody is on {', '.join(seen.weights)}"
+    missing = next((found for found in said if found.verdict.word != "safe"), None)
+    if missing is not None:
+        return "late", f"{missing.field} is {missing.verdict.word}: {missing.verdict.why}"
+    return "met", "; ".join(f"{found.field} is {found.verdict.word}: {found.verdict.why}" for found in said)
 
 
 def _plan_done(goal: Goal, first: Seen, seen: Seen) -> tuple[Outcome, str]:

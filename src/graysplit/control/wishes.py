@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from graysplit.core.snapshot import EVERYTHING, Snapshot
 from graysplit.core.weights import Weight, check_name, format_weight, parse_weight, split_of, type_weight
 from graysplit.errors import BadWeightError, ConflictError, RefusedError
+from graysplit.stores.rules import EVERYTHING
+
+if TYPE_CHECKING:
+    from graysplit.core.snapshot import Snapshot
 
 # A revision no receipt reaches: with no effects expected, the change's id alone counts.
 NEVER: Final = 1 << 62

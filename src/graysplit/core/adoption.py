@@ -29,6 +29,13 @@ Refused: TypeAlias = Mapping[tuple[str, str], str]  # (key, field) to the reason
 Parse: TypeAlias = Callable[[str, bytes], "Definition | None"]  # None: a tombstone
 
 
+class Tripped(NamedTuple):
+    """A stop that this process has set for itself alone, while it had no store."""
+
+    release: str  # it ends with this release
+    text: str  # what the stop says to people
+
+
 class Held(NamedTuple):
     """What a process holds of its store: the last good values, and what it would not take."""
 
@@ -38,6 +45,9 @@ class Held(NamedTuple):
     refused: Mapping[tuple[str, str], str] = {}  # (key, field) to the reason
     lost: Mapping[str, str] = {}  # key to the reason why its last content stands
     releases: Mapping[str, int] = {}  # by field: server time in ms at which its last release began
+    begun: Mapping[str, str] = {}  # by field: the id of that release
+    tripped: Mapping[str, Tripped] = {}  # by field: what this process has stopped by its own counts
+    since: Mapping[str, int] = {}  # by split: the revision of the last change seen of its weights and stops
     leases: Mapping[str, Lease] = {}  # by field
     lapsed: Mapping[str, Weight] = {}  # by field whose lease is over: the weight that stands instead
     planned: Mapping[str, str] = {}  # by split whose plan runs: "<run> <version>"
@@ -59,7 +69,11 @@ def text(raw: bytes) -> str:
 def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
     """Adopt weights, stops and the revision; give also the splits whose state they change."""
     weights, refused = _weights(held, load.weights)
-    stops = _stops(held, load.stops)
+    releases, begun = _releases(held, load.meta)
+    tripped = {
+        field: trip for field, trip in held.tripped.items() if (begun.get(field) or trip.release) == trip.release
+    }
+    stops = _tripped(held, _stops(held, load.stops), tripped)
     leases = _leases(held, load.meta)
     waves, unread = _waves(held, load.meta)
     # A lease that is over stays so while its weight stands; any other weight has voided it.
@@ -75,7 +89,12 @@ def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
         stops=stops,
         refused={**kept, **refused, **unread},
         lost=lost_keys(load),
-        releases=_releases(held, load.meta),
+        releases=releases,
+        begun=begun,
+        tripped=tripped,
+        since=_since(
+            held, load, frozenset(map(split_of, differing(held.weights, weights) | differing(held.stops, stops)))
+        ),
         leases=leases,
         lapsed=over,
         planned=_planned(held, load.meta),
@@ -255,13 +274,37 @@ def lost_keys(load: Load) -> dict[str, str]:
     return {name: key.lost for name, key in keys.items() if key.lost is not None}
 
 
-def _releases(held: Held, meta: Key) -> Mapping[str, int]:
-    """Read when each candidate's release began; a lost `meta` keeps what is known."""
+def _tripped(held: Held, stops: Mapping[str, str], tripped: Mapping[str, Tripped]) -> Mapping[str, str]:
+    """Lay what this process has stopped by itself over the store's stops: they end with their releases alone."""
+    own = {field: trip.text for field, trip in tripped.items() if field not in stops}
+    return {**stops, **own} if own else _without_ended(held, stops, tripped)
+
+
+def _without_ended(held: Held, stops: Mapping[str, str], tripped: Mapping[str, Tripped]) -> Mapping[str, str]:
+    """Take away the own stops whose release is over, where the store's stops were not read anew."""
+    over = {f for f, trip in held.tripped.items() if f not in tripped and stops.get(f) == trip.text}
+    return {field: words for field, words in stops.items() if field not in over} if over else stops
+
+
+def _since(held: Held, load: Load, changed: Collection[str]) -> Mapping[str, int]:
+    """Note with which change each split's weights or stops were last seen to change, also where they came back."""
+    found = dict.fromkeys(changed, _number(load.meta.fields.get(b"revision")) or held.revision)
+    for entry in load.entries:
+        if any(where.startswith(("weights ", "stops ")) for where in entry.after):
+            found[entry.split] = max(entry.revision, found.get(entry.split, 0))
+    return {**held.since, **found} if found else held.since
+
+
+def _releases(held: Held, meta: Key) -> tuple[Mapping[str, int], Mapping[str, str]]:
+    """Read when each candidate's release began, and its id; a lost `meta` keeps what is known."""
     if meta.lost is not None or meta.fields == held.seen.get("meta"):
-        return held.releases
+        return held.releases, held.begun
     prefix = b"release:"
-    begun = ((name, raw) for name, raw in meta.fields.items() if name.startswith(prefix))
-    return {text(name.removeprefix(prefix)): _number(raw.rpartition(b" ")[2]) for name, raw in begun}
+    begun = [(text(name.removeprefix(prefix)), raw) for name, raw in meta.fields.items() if name.startswith(prefix)]
+    return (
+        {field: _number(raw.rpartition(b" ")[2]) for field, raw in begun},
+        {field: text(raw.rpartition(b" ")[0]) for field, raw in begun},
+    )
 
 
 def _leases(held: Held, meta: Key) -> Mapping[str, Lease]:

@@ -233,7 +233,7 @@ def lets_in(standing: Standing, change: Change) -> bool:
 
 def _let_alone(after: Definition) -> dict[str, Any]:  # Any: fields of a record
     """Give the fields of a definition that say nothing of who gets what, and those that are judged unit by unit."""
-    return {name: getattr(after, name) for name in ("pins", "denied", "protected", "plan")}
+    return {name: getattr(after, name) for name in ("pins", "denied", "protected", "plan", "guard")}
 
 
 def _reach(definition: Definition, unit: str, open_: set[str]) -> set[str]:

@@ -82,6 +82,8 @@ class Definition(NamedTuple):
     plan: Mapping[str, object] | None = None
     # Choices of requests already open outlive a plain zero (a planned `switch` back), never a stop.
     in_flight: Literal["finish"] | None = None
+    # What its guard was told, as it was written: `guard.py` reads it. None: nobody watches.
+    guard: Mapping[str, object] | None = None
 
     @property
     def stale_limit(self) -> int | None:

@@ -54,6 +54,7 @@ class Declared(NamedTuple):
     # in here needs no preparing.
     warm: Mapping[str, str] = {}
     by: Literal["unit", "instance"] = "unit"  # instance: where its unit is graysplit.INSTANCE
+    measured: bool = False  # whether a guard has anything to watch: a route, an attempt, a goal
 
     def unready(self, version: str) -> str | None:
         """Say why this process cannot take over with a version, or None where it can."""

@@ -23,13 +23,13 @@ from graysplit.core.interval import (
     total,
 )
 from graysplit.core.stopwatch import ALPHA_ERRORS, ALPHA_LOCAL, ALPHA_SLOW, NORMAL, SLOW, Margin
-from graysplit.core.verdict import Verdict, told
+from graysplit.core.verdict import Proof, Verdict, told
 
 _MOST_UNITS: Final = 1e9
 
 
-class Guard(NamedTuple):
-    """What a guard was told when it was armed."""
+class Watched(NamedTuple):
+    """Whom a guard compares, and by what measure."""
 
     candidate: str = "new"
     baseline: str = "old"
@@ -85,23 +85,23 @@ class Evidence(NamedTuple):
     accepted: bool = False  # a person has seen this stage's doubts and goes on
 
 
-def judge(evidence: Evidence, guard: Guard, now_s: int) -> Verdict:
+def judge(evidence: Evidence, watched: Watched, now_s: int) -> Verdict:
     """Give the verdict at a moment of the server's time."""
     return (
-        _worse(evidence, guard, now_s)
-        or _suspect(evidence, guard, now_s)
+        _worse(evidence, watched, now_s)
+        or _suspect(evidence, watched, now_s)
         or _without_control(evidence)
-        or _safe_or_unclear(evidence, guard)
+        or _safe_or_unclear(evidence, watched)
     )
 
 
-def breaks_locally(windows: Sequence[Window], processes: int, now_s: int, margin: Margin = NORMAL) -> bool:
-    """Say whether a process without its store goes to baseline by its own counts; `processes` were last seen live.
+def local_proof(windows: Sequence[Window], processes: int, now_s: int, margin: Margin = NORMAL) -> Proof | None:
+    """Give what convicts a candidate by the counts of one process that has no store; `processes` were last seen live.
 
-    Errors only, and each has its part of one budget, so that the whole fleet's sum stays what it is.
+    Errors only, and each process has its part of one budget, so that the whole fleet's sum stays what it is.
     """
     found = strongest(windows, now_s, margin, ALPHA_LOCAL / max(1, processes))
-    return found is not None and found.convicts
+    return found if found is not None and found.convicts else None
 
 
 def is_safe(counts: Sequence[Counts]) -> bool:
@@ -146,31 +146,31 @@ def ratio_is_off(seen: Sequence[Seen], stage: int) -> bool:
     return bool(told_by) and found >= log(SRM_LIMIT * stage * (stage + 1))
 
 
-def _worse(evidence: Evidence, guard: Guard, now_s: int) -> Verdict | None:
+def _worse(evidence: Evidence, watched: Watched, now_s: int) -> Verdict | None:
     for found in (
-        strongest(evidence.errors, now_s, guard.margin, ALPHA_ERRORS, "errors"),
+        strongest(evidence.errors, now_s, watched.margin, ALPHA_ERRORS, "errors"),
         strongest(evidence.slow, now_s, SLOW, ALPHA_SLOW, "slow"),
     ):
         if found is not None and found.convicts:
-            return Verdict("worse", told(found, guard.candidate, guard.baseline), found)
+            return Verdict("worse", told(found, watched.candidate, watched.baseline), found)
     for name, raised in sorted(evidence.named.items()):
-        if name in guard.named and raised.on_new and not raised.on_old:
-            why = f"{name} was raised on {guard.candidate} and never on {guard.baseline}; its owner has named it"
+        if name in watched.named and raised.on_new and not raised.on_old:
+            why = f"{name} was raised on {watched.candidate} and never on {watched.baseline}; its owner has named it"
             return Verdict("worse", f"{why} (outside the bound of 1 in 100)")
     return None
 
 
-def _suspect(evidence: Evidence, guard: Guard, now_s: int) -> Verdict | None:
+def _suspect(evidence: Evidence, watched: Watched, now_s: int) -> Verdict | None:
     if evidence.accepted:
         return None
     if evidence.lost:
         return Verdict("suspect", f"evidence was lost: {evidence.lost}")
     if ratio_is_off(evidence.seen, evidence.stage):
-        return Verdict("suspect", _off(evidence, guard))
+        return Verdict("suspect", _off(evidence, watched))
     here = [Window(window.span, _of_stage(window.books, evidence.stage)) for window in evidence.doubts]
-    found = strongest(here, now_s, guard.margin, ALPHA_ERRORS, "doubt")
+    found = strongest(here, now_s, watched.margin, ALPHA_ERRORS, "doubt")
     if found is not None and found.convicts:
-        return Verdict("suspect", told(found, guard.candidate, guard.baseline), found)
+        return Verdict("suspect", told(found, watched.candidate, watched.baseline), found)
     return None
 
 
@@ -179,10 +179,10 @@ def _of_stage(books: Sequence[Book], stage: int) -> tuple[Book, ...]:
     return tuple(book for book in books if book.name.stage == stage)
 
 
-def _off(evidence: Evidence, guard: Guard) -> str:
+def _off(evidence: Evidence, watched: Watched) -> str:
     on_new, units = sum(one.on_new for one in evidence.seen), sum(one.units for one in evidence.seen)
     expected = sum(one.units * one.w for one in evidence.seen)
-    return f"the sample ratio is off: {on_new:,} of {units:,} users on {guard.candidate}, {expected:,.0f} expected"
+    return f"the sample ratio is off: {on_new:,} of {units:,} users on {watched.candidate}, {expected:,.0f} expected"
 
 
 def _without_control(evidence: Evidence) -> Verdict | None:
@@ -195,29 +195,29 @@ def _without_control(evidence: Evidence) -> Verdict | None:
     return Verdict("no control", why)
 
 
-def _safe_or_unclear(evidence: Evidence, guard: Guard) -> Verdict:
-    veto = _veto(evidence, guard)
+def _safe_or_unclear(evidence: Evidence, watched: Watched) -> Verdict:
+    veto = _veto(evidence, watched)
     if veto:
         return Verdict("unclear", veto)
     missing = missing_on_new(evidence.counts)
     if missing is None:
         seen = any(one.n for one in evidence.counts)
-        return Verdict("unclear", f"{guard.candidate} fails too often to be safe" if seen else "no traffic yet")
+        return Verdict("unclear", f"{watched.candidate} fails too often to be safe" if seen else "no traffic yet")
     if missing:
-        return Verdict("unclear", f"some {_rounded(missing):,} more users are needed on {guard.candidate}")
-    shown = f"{guard.candidate} fails at most twice as often as {guard.baseline}, plus half a point"
+        return Verdict("unclear", f"some {_rounded(missing):,} more users are needed on {watched.candidate}")
+    shown = f"{watched.candidate} fails at most twice as often as {watched.baseline}, plus half a point"
     return Verdict("safe", f"shown: {shown}")
 
 
-def _veto(evidence: Evidence, guard: Guard) -> str:
+def _veto(evidence: Evidence, watched: Watched) -> str:
     """Name what makes `safe` impossible, also where a person goes on."""
     if evidence.lost:
         return f"evidence was lost: {evidence.lost}"
     if ratio_is_off(evidence.seen, evidence.stage):
-        return _off(evidence, guard)
+        return _off(evidence, watched)
     new, old = evidence.new.rate, evidence.old.rate
     if new > 2 * old + SLACK:
-        return f"{100 * new:.2f} % of the calls fail on {guard.candidate}, {100 * old:.2f} % on {guard.baseline}"
+        return f"{100 * new:.2f} % of the calls fail on {watched.candidate}, {100 * old:.2f} % on {watched.baseline}"
     return ""
 
 

@@ -146,8 +146,8 @@ def _obstacle(progress: Progress, view: View) -> str:
         return view.frozen
     if view.doubt:
         return f"{view.doubt} keeps values against the store: graysplit recover"
-    if view.verdict.word == "suspect":
-        return f"the new version is suspect: {view.verdict.why}"
+    if view.verdict.word in ("suspect", "worse"):
+        return f"the new version is {view.verdict.word}: {view.verdict.why}"
     return ""
 
 

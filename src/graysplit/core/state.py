@@ -17,6 +17,7 @@ from graysplit.core.bucketing import BUCKETS, HASHES, hash32, threshold
 from graysplit.core.counting import Counts
 from graysplit.core.decision import Decision
 from graysplit.core.snapshot import Standing
+from graysplit.core.tape import Tape
 from graysplit.core.weights import Weight
 
 Version = Callable[..., Any]  # Any: a registered function of whatever signature
@@ -72,11 +73,13 @@ class State:
         "old",
         "pinned",
         "revision",
+        "rungs",
         "runs",
         "seed",
         "special",
         "split",
         "stale",
+        "tape",
         "threshold",
         "weights",
     )
@@ -97,7 +100,8 @@ class State:
     counts: Counts
     revision: int
     stale: bool
-    special: Special | None  # asked before the hash, where the split uses more than a percentage
+    rungs: Special | None  # asked before the hash, where the split uses more than a percentage
+    special: Special | None  # the same, or what sends every call to the slow path; tested before the hash
     pinned: frozenset[int] | None  # hashes of pinned and denied units, where pins are all that `special` knows
     constant: str | None  # the reason for which every call gets the baseline
     asleep: bool  # whether the next call must wake the router
@@ -112,13 +116,14 @@ class State:
     here: str | None  # this instance's name, where instances cross over and not units: who names no unit is meant by it
     limit: int | None  # the seconds without contact after which everybody gets the baseline
     weights: Sequence[Weight]  # in force here, by index; 0 for the baseline, which takes what is left
+    tape: Tape | None  # where measured calls are written down, while the split is armed
 
     def pick(self, unit: bytes) -> tuple[int, str]:
         """Give the version's index and the reason for an encoded unit: the ladder from `denied` down."""
         if self.constant is not None:
             return BASELINE, self.constant
-        if self.special is not None:
-            found = self.special(unit)
+        if self.rungs is not None:
+            found = self.rungs(unit)
             if found is not None:
                 return found
         hashed = hash32(unit, self.seed)
@@ -140,6 +145,7 @@ class Mold(NamedTuple):
     revision: int = 0
     stale: bool = False
     instance: str = ""  # the name of this process's host
+    tape: Tape | None = None
 
 
 def unpinned(state: State, unit: object) -> Arm | None:
@@ -180,6 +186,7 @@ def compile_state(standing: Standing, mold: Mold) -> State:
     _pin(state, standing, absent)
     state.limit = standing.definition.stale_limit
     state.weights = (0, *(0 if name in absent else standing.effective(name) for name in names[1:]))
+    state.tape = mold.tape
     return state
 
 
@@ -188,7 +195,7 @@ def constant_state(split: str, names: tuple[str, ...], reason: str, mold: Mold, 
     state = _blank(split, names, mold)
     state.constant = reason
     state.asleep = asleep
-    state.special = lambda _unit: (BASELINE, reason)
+    state.special = state.rungs = lambda _unit: (BASELINE, reason)
     return state
 
 
@@ -203,6 +210,24 @@ def recount(state: State, counts: Counts) -> State:
     _set_arms(copy, [_counted(arm, counts) for arm in state.arms])
     copy.lane_of, copy.lanes = _lanes(copy)
     return copy
+
+
+def watched(state: State) -> State:
+    """Give a copy of an armed state in which every choice takes the slow path, where it is noted as an exposure."""
+    copy = recount(state, state.counts)
+    copy.special, copy.pinned = state.rungs or _none_above, None
+    return copy
+
+
+def unwatched(state: State) -> State:
+    """Give a copy of a state for a route: its straight lines write down by themselves."""
+    copy = recount(state, state.counts)
+    copy.special = state.rungs
+    return copy
+
+
+def _none_above(_unit: bytes) -> None:
+    """Stand for the rungs above the hash where there are none."""
 
 
 def aged(state: State) -> State:
@@ -244,7 +269,8 @@ def _blank(split: str, names: tuple[str, ...], mold: Mold) -> State:
     state.stale = mold.stale
     state.calls = tuple(mold.calls.get(name) for name in names)
     state.seed = state.threshold = 0
-    state.special = state.pinned = state.constant = state.runs = None
+    state.special = state.rungs = state.pinned = state.constant = state.runs = None
+    state.tape = None
     state.asleep = False
     state.here = None
     state.limit = None
@@ -357,5 +383,5 @@ def _pin(state: State, standing: Standing, absent: frozenset[str]) -> None:
         answers[unit.encode()] = found
     for unit in definition.denied:
         answers[unit.encode()] = (BASELINE, "denied")
-    state.special = answers.get
+    state.special = state.rungs = answers.get
     state.pinned = frozenset(hash32(unit, state.seed) for unit in answers)

@@ -165,7 +165,6 @@ class Driver:
     def _view(self, found: Found) -> View:
         freezes = read_freezes(found.texts["meta", FREEZES])
         frost = frozen(freezes, found.split, found.now_ms)
-        asks = found.plan.steps[found.progress.step].until if found.progress.step < len(found.plan.steps) else None
         others = (v.name for v in found.definition.candidates if v.name != found.plan.version)
         return View(
             now_ms=found.now_ms,
@@ -173,7 +172,7 @@ class Driver:
             others=sum(share(self._in_force(found, name)) for name in others),
             frozen=frost.words if frost is not None else "",
             thawed_ms=thawed_ms(freezes, found.split, found.texts["meta", THAWED], found.now_ms),
-            verdict=self._verdicts(found.split, found.plan.version) if asks else NO_VERDICT,
+            verdict=self._verdicts(found.split, found.plan.version),
         )
 
     def _in_force(self, found: Found, version: str) -> Weight:

@@ -20,6 +20,7 @@ from graysplit.core.weights import Weight, field_of, format_weight, split_of
 from graysplit.errors import ConflictError, GraysplitError, StoreUnreachableError
 from graysplit.follower.driver import Driver, Verdicts
 from graysplit.follower.port import Audience, Contact
+from graysplit.follower.watch import Watch
 from graysplit.stores.port import Expect, Feed, Report, Store, Submission, Write
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class Follower:
         self._library = library
         self._instance = instance
         self._zone = zone
-        self._driver = Driver(self.boot, keeper, events, clock, verdicts)
+        self.watch = Watch(self.boot, keeper, audience, events, clock)
+        self._driver = Driver(self.boot, keeper, events, clock, verdicts or self.watch.verdict)
         self._stopping = Event()
         self._recent: dict[str, None] = {}
         self._told: dict[str, Declared] = {}
@@ -153,6 +155,7 @@ class Follower:
                 elif self.keeper.busy:
                     self._go_on(feed)
                 self._book_if_due(feed)
+                self.watch.turn(feed)
                 self._driver.turn(feed)
             self._leave(feed)
         finally:
@@ -268,18 +271,19 @@ class Follower:
 
     def _leave(self, feed: Feed) -> None:
         try:
+            self.watch.leave(feed)
             feed.leave(self.boot)
         except GraysplitError:
             return  # after ten minutes of silence it leaves the count by itself
 
-    def _turn(self) -> None:
-        """Look at what changes without the store: break-glass, and the age of what is held."""
+    def _turn(self, *, alone: bool = False) -> None:
+        """Look at what changes without the store: break-glass, the age of what is held, what was counted here."""
         if self._audience.turn(self._clock.monotonic()):
             self._beat_at = 0.0
-        if self.keeper.held.leases:
-            now_ms = None if self._server_ms is None else int(self._server_ms + 1000 * self._clock.boottime())
-            if self.keeper.pass_time(now_ms):
-                self._book_soon()
+        now_ms = None if self._server_ms is None else int(self._server_ms + 1000 * self._clock.boottime())
+        self.watch.pass_time(now_ms, crowd=self._crowd, alone=alone)
+        if self.keeper.held.leases and self.keeper.pass_time(now_ms):
+            self._book_soon()
         if self._glass.poll():
             names = ", ".join(sorted(self._glass.names)) or "nothing"
             self._events.warning(f"off {names}", f"break-glass: switched off now: {names}")
@@ -296,7 +300,7 @@ class Follower:
         until = self._clock.monotonic() + seconds
         while not self._stopping.is_set() and self._clock.monotonic() < until:
             self._stopping.wait(max(0.0, min(TURN_S, until - self._clock.monotonic())))
-            self._turn()
+            self._turn(alone=True)
 
 
 def pause_s(attempt: int, crowd: int, *, silent: bool) -> float:

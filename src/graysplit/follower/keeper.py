@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from graysplit.core.adoption import (
     Held,
     Parse,
+    Tripped,
     adopt_brakes,
     adopt_definitions,
     changed_definitions,
@@ -85,6 +86,14 @@ class Keeper:
         if names:
             self._audience.publish(self.held, names)
             self._tell(before, ())
+
+    def trip(self, field: str, release: str, text: str) -> None:
+        """Stop a candidate in this process alone, until its release ends or the store's word on it is another."""
+        held = self.held
+        self.held = held._replace(
+            stops={**held.stops, field: text}, tripped={**held.tripped, field: Tripped(release, text)}
+        )
+        self._audience.publish(self.held, {split_of(field)})
 
     def pass_time(self, now_ms: int | None) -> Mapping[str, Weight]:
         """End the leases that are over by the server's time (None: not known); give what stands lapsed now."""

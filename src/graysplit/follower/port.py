@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from graysplit.core.adoption import Held
 from graysplit.core.fleet import Declared, Effect
+from graysplit.core.tape import Tape
 
 
 class Contact(NamedTuple):
@@ -49,4 +50,8 @@ class Audience(Protocol):
 
     def effects(self, fields: Iterable[str]) -> dict[str, Effect]:
         """Give what fields do here now, as compiled."""
+        ...
+
+    def tapes(self) -> list[Tape]:
+        """Give the tapes of armed splits, and those from which something is still to be collected."""
         ...

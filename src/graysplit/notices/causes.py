@@ -14,6 +14,9 @@ EVERY: Final = "all"
 # command, something waits for a person, or nobody may raise.
 WANTED: Final = (
     "rollback",
+    "trip",
+    "suspect",
+    "warned",
     "step",
     "waiting",
     "plan over",
@@ -28,7 +31,7 @@ WANTED: Final = (
 )
 OTHERS: Final = (
     *("create", "set", "preview", "ramp", "approve", "pause", "resume", "undo", "delete", "rebalance"),
-    *("protect", "unprotect", "pin", "unpin", "deny"),
+    *("protect", "unprotect", "pin", "unpin", "deny", "guard", "guard off"),
 )
 
 

@@ -9,21 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from threading import RLock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from graysplit.core.adoption import Held, Parse, standing_of
-from graysplit.core.bucketing import bucket_of, encode_unit
+from graysplit.core.adoption import Held, Parse, differing, standing_of
+from graysplit.core.bucketing import bucket_of, encode_unit, hash32
 from graysplit.core.counting import Counts, Measure
 from graysplit.core.decision import DRAWN, Case, Decision, Step, answer, climb
 from graysplit.core.fleet import Declared, Effect
+from graysplit.core.guard import BadGuardError, parse_guard
 from graysplit.core.snapshot import EVERYTHING
-from graysplit.core.state import BASELINE, Mold, State, aged, compile_state, constant_state, names_of, recount
-from graysplit.core.weights import FULL, PREVIEW, Weight, field_of, format_weight, share
+from graysplit.core.staging import terms_of
+from graysplit.core.state import (
+    BASELINE,
+    Mold,
+    State,
+    aged,
+    compile_state,
+    constant_state,
+    names_of,
+    recount,
+    unwatched,
+    watched,
+)
+from graysplit.core.tally import MICRO
+from graysplit.core.tape import Tape, Terms
+from graysplit.core.weights import FULL, PREVIEW, Weight, check_name, field_of, format_weight, share, split_of
+from graysplit.errors import BadValueError, GraysplitError
 from graysplit.follower.port import Contact
 from graysplit.router.explanation import Explanation
 from graysplit.router.registry import Declaration, Swap
 from graysplit.scope import MISSING, Scope, scope_get
+from graysplit.stores.wire import new_id
 
 if TYPE_CHECKING:
     from graysplit.core.snapshot import Standing
@@ -83,6 +100,9 @@ class Board:
         self._limits: set[int] = set()  # the ages at which some split falls to the baseline
         self._events = events
         self._wake = wake
+        self._tapes: dict[Terms, Tape] = {}  # also of those that are left, until all is collected
+        self._armed: tuple[View | None, tuple[State, ...]] = (None, ())  # of one view, for goals
+        self._records_goals = False
         self._lock = RLock()
 
     @property
@@ -108,7 +128,7 @@ class Board:
             if everything:
                 self._publish_all(held)
             else:
-                self._publish(held, splits)
+                self._publish(held, {*splits, *_restaged(self._view.held, held)})
 
     def contact(self, contact: Contact) -> None:
         """Take note of how the store is followed; the time of the last answer outlives a loss."""
@@ -129,6 +149,8 @@ class Board:
             self.refresh()
         if self.notify is not None:
             self.notify(now)
+        for tape in self._tapes.copy().values():
+            tape.shed(now)
         return self.warming is not None and self.warming.turn(now)
 
     def knows(self, field: str) -> bool:
@@ -136,6 +158,23 @@ class Board:
         split, slash, version = field.partition("/")
         standing = self._standing(split)
         return field == "*" or (standing is not None and (not slash or version in standing.definition.names))
+
+    def tapes(self) -> list[Tape]:
+        """Give the tapes of armed splits, and those from which something is still to be collected."""
+        with self._lock:
+            for state in self._view.table.copy().values():
+                if state.tape is not None:
+                    self._tapes.setdefault(state.tape.terms, state.tape)
+            for terms, tape in self._tapes.copy().items():
+                if self.state(tape.split).tape is tape:
+                    tape.rejoin()
+                elif tape.over:
+                    del self._tapes[terms]
+                else:
+                    tape.leave()
+            for counts in self._counts.copy().values():
+                counts.settle()
+            return list(self._tapes.values())
 
     def refresh(self) -> None:
         """Publish all states anew."""
@@ -145,10 +184,11 @@ class Board:
     def declared(self) -> dict[str, Declared]:
         """Give the splits that the code declares, with how often each was asked."""
         with self._lock:
-            asked = dict.fromkeys(self.declarations, 0)
+            asked, attempted = dict.fromkeys(self.declarations, 0), set[str]()
             for (split, *_), counts in self._counts.copy().items():
                 if split in asked:
                     asked[split] += counts.asked()
+                    attempted.update([split] if counts.attempted() else [])
             return {
                 name: Declared(
                     found.baseline or "",
@@ -157,6 +197,7 @@ class Board:
                     asked[name],
                     {version: hook.reason for version, hook in found.hooks.items()},
                     found.by,
+                    found.kind == "route" or name in attempted or self._records_goals,
                 )
                 for name, found in self.declarations.items()
                 if found.places  # what prepares a version declares none
@@ -254,6 +295,10 @@ class Board:
         """In a child: publish states that wake the router. No lock is taken and no thread started."""
         self._lock = RLock()
         self.phase = "asleep"
+        # The parent tells what is on its tapes, and its thread may hold their locks here for ever.
+        self._tapes = {}
+        for counts in self._counts.values():
+            counts.forget()
         self._publish_all(self._view.held)
 
     def inherit(self, held: Held, *, fresh: bool) -> None:
@@ -277,6 +322,8 @@ class Board:
                 self._wake()
                 state = self._awakened(state)
             index, reason = self._climb(state, unit)
+            if state.tape is not None and not state.counts.routed and reason in DRAWN and reason != "kept":
+                _expose(state.tape, state, index, unit)
         except Exception as fault:  # noqa: BLE001 - in doubt, baseline: nothing of ours reaches the caller
             self._events.warning(f"error {state.split}", f"deciding '{state.split}' failed: {type(fault).__name__}")
             index, reason = BASELINE, "error"
@@ -289,6 +336,35 @@ class Board:
         state = self.state(asleep.split)
         routed = asleep.counts is self._counts.get((asleep.split, asleep.names, True))
         return self._for_code(asleep.split, state) if routed else state
+
+    def record(self, goal: str, unit: object, value: float | None, at_most: float) -> None:
+        """Note a goal for every armed split whose hash has drawn a version for the unit; never raises."""
+        try:
+            if self.phase == "asleep":
+                self._wake()
+            self._records_goals = True
+            micro = _scaled(value, at_most)
+            check_name(goal)
+            for state in self._armed_states():
+                scope = scope_get()
+                encoded = encode_unit(_given(state, unit, scope))
+                if encoded is None or (scope is not None and state.split in scope.forced):
+                    continue
+                index, reason = state.pick(encoded)
+                if reason == "bucket" and state.tape is not None:
+                    state.tape.record(goal, hash32(encoded, state.seed), micro, index)
+        except GraysplitError as fault:
+            self._events.warning("goal", f"a goal is not counted: {fault}")
+        except Exception as fault:  # noqa: BLE001 - as for decisions: nothing of ours reaches the caller
+            self._events.warning("goal", f"recording a goal failed: {type(fault).__name__}")
+
+    def _armed_states(self) -> tuple[State, ...]:
+        view = self._view
+        if self._armed[0] is not view:
+            splits = [split for split, raw in view.held.definitions.items() if b'"guard"' in raw]
+            states = tuple(state for split in splits if (state := self.state(split)).tape is not None)
+            self._armed = (view, states)
+        return self._armed[1]
 
     def state(self, split: object) -> State:
         """Give the state in force of a split, compiled now unless it has been; takes no lock."""
@@ -356,16 +432,36 @@ class Board:
 
     # Compiling and publishing
 
-    def _compile(self, standing: Standing, revision: int) -> State:
+    def _compile(self, standing: Standing, held: Held) -> State:
         split, names = standing.split, names_of(standing)
         declaration = self.declarations.get(split)
         present = frozenset(declaration.places) if declaration is not None and declaration.places else None
         calls = declaration.calls if declaration is not None else {}
         counts, key = self._counts_for(split, names), self._key(standing, names)
-        mold = Mold(counts, key, calls, present, revision, instance=self.instance)
+        mold = Mold(counts, key, calls, present, held.revision, instance=self.instance)
         if present is not None and standing.definition.baseline not in present:
             return constant_state(split, self._own_names(split), "version_absent", mold)
-        return compile_state(standing, mold)
+        return compile_state(standing, mold._replace(tape=self._tape(standing, held, present)))
+
+    def _tape(self, standing: Standing, held: Held, present: frozenset[str] | None) -> Tape | None:
+        """Give the tape of an armed split's stage: the same one as long as that is the same; None where none is armed.
+
+        Takes no lock: whoever compiles the same state meanwhile gets the same tape.
+        """
+        record = standing.definition.guard
+        if record is None:
+            return None
+        try:
+            guard = parse_guard(record)
+        except BadGuardError as fault:
+            split = standing.split
+            self._events.warning(f"guard of {split}", f"the guard of '{split}' is not understood here: {fault}")
+            return None
+        only = self.instance.encode() if standing.definition.by == "instance" else None
+        terms = terms_of(standing, held, guard, present, only)
+        if not terms.candidates:
+            return None
+        return self._tapes.get(terms) or self._tapes.setdefault(terms, Tape(terms, new_id(), Lock()))
 
     def _key(self, standing: Standing, names: tuple[str, ...]) -> object:
         """Give the key under which requests keep choices: a new one where an old choice must not be found again."""
@@ -403,9 +499,11 @@ class Board:
 
     def _for_code(self, split: str, state: State) -> State:
         """Give the state that handles and routes read: a route counts its calls apart from choices by name."""
-        if not self._routed(split):
-            return state
-        return recount(state, self._counts_for(split, state.names, routed=True))
+        if self._routed(split):
+            state = recount(unwatched(state), self._counts_for(split, state.names, routed=True))
+        if state.tape is not None:
+            state.counts.count_by(state.tape)
+        return state
 
     def _own_names(self, split: str) -> tuple[str, ...]:
         """Give the versions that this process's code knows, else those last compiled, else `old`; at least two."""
@@ -432,7 +530,8 @@ class Board:
         standing = self._standing(split, held)
         if standing is None:
             return self._constant(split, "unknown_split")
-        return self._timely(self._compile(standing, held.revision))
+        state = self._timely(self._compile(standing, held))
+        return watched(state) if state.tape is not None else state
 
     def _timely(self, state: State) -> State:
         """Give a compiled state as old as what is held."""
@@ -471,6 +570,31 @@ def _given(state: State, unit: object, scope: Scope | None) -> object:
     if unit is MISSING and scope is not None:
         unit = scope.unit
     return state.here if unit is MISSING else unit
+
+
+def _restaged(before: Held, after: Held) -> frozenset[str]:
+    """Name the splits that have begun another release or stage, be their weights what they were."""
+    if before.begun is after.begun and before.since is after.since:
+        return frozenset()
+    found = frozenset(map(split_of, differing(before.begun, after.begun) | differing(before.since, after.since)))
+    return found | frozenset(after.definitions) if EVERYTHING in found else found
+
+
+def _expose(tape: Tape, state: State, index: int, unit: object) -> None:
+    encoded = encode_unit(_given(state, unit, scope_get()))
+    if encoded is not None:
+        tape.page.exposed((hash32(encoded, state.seed), index))
+
+
+def _scaled(value: float | None, at_most: float) -> int:
+    """Give a goal's value in millionths of the most that it can be."""
+    if value is None:
+        return MICRO
+    if not 0 < at_most < float("inf"):
+        raise BadValueError(f"at_most={at_most} is no number above zero")
+    if not -float("inf") < value < float("inf"):
+        raise BadValueError(f"value={value} is no number")
+    return round(min(max(value / at_most, 0.0), 1.0) * MICRO)
 
 
 def _weight_in(held: Held, split: str, baseline: str, version: str) -> Weight:

@@ -6,7 +6,7 @@ import atexit
 import os
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ from graysplit.router.settings import Settings
 
 if TYPE_CHECKING:
     from graysplit.clock import Clock
+    from graysplit.core.counting import Measure
     from graysplit.follower.follower import Follower
     from graysplit.notices.teller import Notices
     from graysplit.stores.port import Store
@@ -123,7 +124,25 @@ class Engine:
             boot=follower.boot if follower is not None else None,
             untold=self._notices.untold() if self._notices is not None else {},
             dropped=self.events.left_out,
+            verdicts=follower.watch.verdicts() if follower is not None else {},
+            trips=follower.watch.trips if follower is not None else 0,
         )
+
+    def measures(self) -> list[Measure]:
+        """Give what has been counted so far, with the durations that a guard has timed."""
+        found = self.board.measures()
+        times = self._follower.watch.times.copy() if self._follower is not None else {}
+        if not times:
+            return found
+        taken: dict[tuple[str, str], Mapping[int, int]] = {}
+        for field, timed in times.items():
+            split, _, version = field.partition("/")
+            taken[split, version] = timed.new.copy()
+            taken.setdefault((split, ""), timed.old.copy())  # of several candidates each has counted the same calls
+        return [
+            one._replace(durations=taken.get((one.split, "" if one.asked is None else one.version), {}))
+            for one in found
+        ]
 
     def _start(self) -> None:
         if "uwsgi" in sys.modules:

@@ -43,6 +43,8 @@ class Status(NamedTuple):
     boot: str | None  # this process's id in the fleet
     untold: Mapping[str, int] = {}  # hook to how many changes it was not told of, as last read
     dropped: int = 0  # log lines that were counted instead of printed
+    verdicts: Mapping[str, str] = {}  # "checkout/new" to the guard's word on it, as last heard here
+    trips: int = 0  # rollbacks that this process's guard has made
 
     @property
     def promise(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeAlias, TypeVar, cast, overload
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.bucketing import hash32
@@ -32,6 +32,7 @@ R = TypeVar("R")
 F = TypeVar("F", bound=Version)
 H = TypeVar("H", bound=Callable[[], object])
 V = TypeVar("V", bound=str)
+Ignore: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...]"
 
 
 class Router:
@@ -161,6 +162,10 @@ class Router:
         """Give the name of this host, `GRAYSPLIT_INSTANCE` or its host name: the unit `graysplit.INSTANCE`."""
         return self._engine.instance()
 
+    def warn(self, kind: str, message: str) -> None:
+        """Say something in the log, for routes; see `routes.port.Chooser`."""
+        self._engine.events.warning(kind, message)
+
     def _ask(self, split: str, unit: object) -> Decision:
         """Decide off the hot path; law 5: whatever happens here, the caller gets a baseline."""
         board = self._engine.board
@@ -170,9 +175,19 @@ class Router:
             state = board.state(None)
         return board.resolve(state, unit)[2]
 
+    # Results
+
+    def record(self, goal: str, *, unit: object = MISSING, value: float | None = None, at_most: float = 1.0) -> None:
+        """Note that a unit has reached a goal ("purchase"), for the reports of every armed split that it has met.
+
+        `value` is counted as a share of `at_most`, from 0 to 1; without one the goal counts as 1. A unit counts once
+        per goal. Never raises, never waits; what cannot be counted is said in the log.
+        """
+        self._engine.board.record(goal, unit, value, at_most)
+
     # Declarations
 
-    def route(
+    def route(  # noqa: PLR0913 - keyword-only wishes
         self,
         split: str,
         *,
@@ -180,6 +195,8 @@ class Router:
         attributes: AttributesSpec = None,
         baseline: str = "old",
         fallback: bool = False,
+        ignore: Ignore = (),
+        failed: Callable[[R], object] | None = None,
     ) -> Callable[[Callable[P, R]], Routed[P, R]]:
         """Declare a function as a split's baseline: what runs today, and whenever in doubt.
 
@@ -187,11 +204,12 @@ class Router:
         pick from the arguments, `graysplit.attribute(name)`, `graysplit.INSTANCE` (this host), a tuple of these (the
         first that is a unit), or absent: the context's. `attributes` is a mapping of such paths, or such a callable.
         With `fallback`, declared safe to run twice, the baseline runs once when the candidate raises an `Exception`.
-        Other decorators go outside.
+        Errors of the classes in `ignore` (a client's mistakes, say) are no failures of a version; a result for which
+        `failed(result)` is true is one. Other decorators go outside.
         """
         from graysplit.routes.wrap import Wishes
 
-        wishes = Wishes(split, baseline, unit, attributes, fallback)
+        wishes = Wishes(split, baseline, unit, attributes, fallback, _several(ignore), failed)
 
         def decorate(function: Callable[P, R]) -> Routed[P, R]:
             return cast("Routed[P, R]", self._route(function, wishes))
@@ -222,16 +240,20 @@ class Router:
         return take
 
     @overload
-    def split(self, name: str, /, *, unit: UnitSpec = None) -> Split[Literal["old", "new"]]: ...
+    def split(self, name: str, /, *, unit: UnitSpec = None, ignore: Ignore = ()) -> Split[Literal["old", "new"]]: ...
     @overload
-    def split(self, name: str, /, *versions: V, unit: UnitSpec = None) -> Split[V]: ...
-    def split(self, name: str, /, *versions: str, unit: UnitSpec = None) -> Split[Any]:  # Any: the overloads say which
+    def split(self, name: str, /, *versions: V, unit: UnitSpec = None, ignore: Ignore = ()) -> Split[V]: ...
+    def split(  # Any: the overloads say which
+        self, name: str, /, *versions: str, unit: UnitSpec = None, ignore: Ignore = ()
+    ) -> Split[Any]:
         """Declare a split without functions and give its handle; the first version is the baseline.
 
         `unit` is who is meant where a question names nobody: `graysplit.INSTANCE`, `graysplit.attribute(name)`, a
-        callable without parameters, a tuple of these (the first that is a unit), or absent: the context's.
+        callable without parameters, a tuple of these (the first that is a unit), or absent: the context's. Errors of
+        the classes in `ignore` are no failures of an attempt.
         """
         from graysplit.routes.handle import FindingSplit, Split
+        from graysplit.routes.outcome import check_ignored
         from graysplit.routes.unit import by_instance, handle_unit
 
         names = versions or ("old", "new")
@@ -247,9 +269,10 @@ class Router:
         board = self._engine.board
         board.declare(name, change)
         prepare = partial(self._prepare, name)
-        handle: Split[Any] = Split(name, names, board.present(name), self, prepare)  # Any: as above
+        ignored = check_ignored(name, _several(ignore))
+        handle: Split[Any] = Split(name, names, board.present(name), self, prepare, ignored)  # Any: as above
         if find is not None:
-            handle = FindingSplit(name, names, board.present(name), self, prepare, find)
+            handle = FindingSplit(name, names, board.present(name), self, prepare, ignored, find)
         board.swap_in(name, handle.swap)
         return handle
 
@@ -336,7 +359,7 @@ class Router:
 
     def measures(self) -> list[Measure]:
         """Give what this process has counted, by split and version; `graysplit.telemetry` makes metrics of it."""
-        return self._engine.board.measures()
+        return self._engine.measures()
 
     def include(self, library: Router) -> None:
         """Take over what a library declares on its own, inert router; from now on both are served by this one's store.
@@ -353,3 +376,7 @@ class Router:
 
     def _read_table(self, table: dict[str, State]) -> None:
         self._table = table
+
+
+def _several(kinds: Ignore) -> tuple[type[BaseException], ...]:
+    return kinds if isinstance(kinds, tuple) else (kinds,)

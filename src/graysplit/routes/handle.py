@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, NamedTuple, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import DRAWN, Decision
+from graysplit.core.page import Page, Record
 from graysplit.core.state import NEAR, State, unpinned
 from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
@@ -18,7 +19,8 @@ from graysplit.scope import MISSING, scope_get
 V_co = TypeVar("V_co", bound=str, covariant=True)
 H = TypeVar("H", bound=Callable[[], object])
 
-_Decide = Callable[[object, "Mapping[str, object] | None"], "tuple[State, int, Decision]"]
+# Decides for an attempt; gives also the unit that is meant.
+_Decide = Callable[[object, "Mapping[str, object] | None"], "tuple[State, int, Decision, object]"]
 
 
 class Split(Generic[V_co]):
@@ -29,10 +31,16 @@ class Split(Generic[V_co]):
     outside the `try`.
     """
 
-    __slots__ = ("_chooser", "_prepare", "_state", "baseline", "name", "versions")
+    __slots__ = ("_chooser", "_ignored", "_prepare", "_state", "baseline", "name", "versions")
 
-    def __init__(
-        self, name: str, versions: tuple[V_co, ...], state: State, chooser: Chooser, prepare: Prepare = unprepared
+    def __init__(  # noqa: PLR0913, PLR0917 - what a handle has, handed over once
+        self,
+        name: str,
+        versions: tuple[V_co, ...],
+        state: State,
+        chooser: Chooser,
+        prepare: Prepare = unprepared,
+        ignored: outcome.Ignored = (),
     ) -> None:
         """Read `state` until it is swapped; the first version is the code's baseline."""
         self.name: Final = name
@@ -41,6 +49,7 @@ class Split(Generic[V_co]):
         self._state = state
         self._chooser: Final = chooser
         self._prepare: Final = prepare
+        self._ignored: Final = ignored
 
     def __repr__(self) -> str:
         return f"<graysplit split '{self.name}': {', '.join(self.versions)}>"
@@ -106,7 +115,7 @@ class Split(Generic[V_co]):
 
         A plain `with`, also in async code: deciding never waits. May be entered many times, also within itself.
         """
-        return Attempt(self._enter, unit, attributes)
+        return Attempt(self._enter, unit, attributes, self._ignored)
 
     def warm(self, version: str, /, *, every: float | None = None) -> Callable[[H], H]:
         """Register what prepares a version; see `Router.warm`."""
@@ -122,9 +131,9 @@ class Split(Generic[V_co]):
 
         return take
 
-    def _enter(self, unit: object, attributes: Mapping[str, object] | None) -> tuple[State, int, Decision]:
+    def _enter(self, unit: object, attributes: Mapping[str, object] | None) -> tuple[State, int, Decision, object]:
         """Decide for an attempt."""
-        return self._chooser.resolve(self._state, unit, attributes)
+        return (*self._chooser.resolve(self._state, unit, attributes), unit)
 
     def swap(self, state: State) -> None:
         """Let questions asked from now on read another state; the router calls it, nobody else."""
@@ -143,10 +152,11 @@ class FindingSplit(Split[V_co]):
         state: State,
         chooser: Chooser,
         prepare: Prepare,
+        ignored: outcome.Ignored,
         find: Callable[[], object],
     ) -> None:
         """Take what finds the unit; it never raises, and gives None for no unit."""
-        super().__init__(name, versions, state, chooser, prepare)
+        super().__init__(name, versions, state, chooser, prepare, ignored)
         self._find: Final = find
 
     def choose(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
@@ -157,39 +167,56 @@ class FindingSplit(Split[V_co]):
         """Give version, reason, revision and staleness, for the unit that the handle finds unless given."""
         return super().decide(self._find() if unit is MISSING else unit, attributes)
 
-    def _enter(self, unit: object, attributes: Mapping[str, object] | None) -> tuple[State, int, Decision]:
+    def _enter(self, unit: object, attributes: Mapping[str, object] | None) -> tuple[State, int, Decision, object]:
         return super()._enter(self._find() if unit is MISSING else unit, attributes)
+
+
+class Entered(NamedTuple):
+    """An attempt under way."""
+
+    state: State
+    number: int  # the version's index
+    evidence: bool
+    page: Page | None  # and what is written there, where the split is armed
+    record: Record | None
+    unit: object
 
 
 class Attempt(Generic[V_co]):
     """A measured block around an ad-hoc choice; decides anew at each entry."""
 
-    __slots__ = ("_attributes", "_decide", "_entered", "_unit")
+    __slots__ = ("_attributes", "_decide", "_entered", "_ignored", "_unit")
 
-    def __init__(self, decide: _Decide, unit: object, attributes: Mapping[str, object] | None) -> None:
+    def __init__(
+        self, decide: _Decide, unit: object, attributes: Mapping[str, object] | None, ignored: outcome.Ignored = ()
+    ) -> None:
         """Keep whom to decide for; nothing is decided yet."""
         self._decide = decide
         self._unit = unit
         self._attributes = attributes
-        self._entered: list[tuple[State, int, bool]] = []
+        self._ignored = ignored
+        self._entered: list[Entered] = []
 
     def __enter__(self) -> V_co:
         """Decide, count the exposure, and give the version's name."""
-        state, index, decision = self._decide(self._unit, self._attributes)
-        evidence = decision.reason in DRAWN
-        if evidence:
+        state, index, decision, unit = self._decide(self._unit, self._attributes)
+        evidence, page, record = decision.reason in DRAWN, None, None
+        if evidence and state.tape is not None:
+            unit = outcome.meant(state, unit)
+            page, record = outcome.begun(state, index, unit, kept=decision.reason == "kept")
+        elif evidence:
             outcome.entered(state, index)
-        self._entered.append((state, index, evidence))
+        self._entered.append(Entered(state, index, evidence, page, record, unit))
         return cast("V_co", decision.version)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Count how the block ended; the error passes through untouched."""
-        state, index, evidence = self._entered.pop()
+        state, index, evidence, page, record, unit = self._entered.pop()
         if not evidence:
             return
         if error is None:
-            outcome.finished(state, index)
+            outcome.finished(state, index, page, record)
         else:
-            outcome.failed(state, index, error)
+            outcome.failed(state, index, error, page, record, unit, self._ignored)

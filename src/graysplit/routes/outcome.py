@@ -3,13 +3,54 @@
 from __future__ import annotations
 
 import sys
-from typing import Final
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final, TypeAlias, cast
 
+from graysplit.core.bucketing import hash32
+from graysplit.core.page import Page, Record, claimed, encoded, named_by
 from graysplit.core.state import BASELINE, State
+from graysplit.core.tape import Tape
+from graysplit.errors import RegistrationError
+from graysplit.routes.signature import described
+from graysplit.scope import MISSING, scope_get
+
+Ignored: TypeAlias = "tuple[type[BaseException], ...]"
+Judge: TypeAlias = "Callable[[object], bool]"  # never raises
 
 # How the world ends a call without the version being at fault. Looked up where already imported: loading asyncio
 # costs 40 ms, and an error of a module that nobody loaded cannot have been raised.
 _CANCELLED: Final = (("asyncio.exceptions", "CancelledError"), ("trio", "Cancelled"), ("greenlet", "GreenletExit"))
+
+
+def check_ignored(split: str, ignored: Ignored) -> Ignored:
+    """Refuse what is no class of exceptions; gives the rest as it is."""
+    for kind in cast("tuple[object, ...]", ignored):
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise RegistrationError(f"split '{split}': ignore= takes classes of exceptions, not {described(kind)}")
+    return ignored
+
+
+def begun(state: State, index: int, unit: object, *, kept: bool) -> tuple[Page, Record | None]:
+    """Write down that a call of an armed split has begun off the straight lines; give its page, and its record."""
+    tape = cast("Tape", state.tape)
+    page = tape.page
+    next(page.asked[index])
+    known = None if kept else encoded(unit)
+    if known is not None:
+        page.exposed((hash32(known, state.seed), index))
+    if not page.timed:
+        return page, None
+    record: Record = [perf_counter(), index, unit, True]
+    page.sampled(record)
+    return page, record
+
+
+def meant(state: State, unit: object) -> object:
+    """Give the unit that was decided for: the one named, else the context's, else this instance."""
+    if unit is MISSING and (scope := scope_get()) is not None:
+        unit = scope.unit
+    return state.here if unit is MISSING else unit
 
 
 def entered(state: State, index: int) -> None:
@@ -19,17 +60,59 @@ def entered(state: State, index: int) -> None:
         next(counts.entered[index].count)
 
 
-def failed(state: State, index: int, error: BaseException) -> None:
-    """Count the end of a call that raised: as a failure of its version, unless it was merely cut short."""
-    if is_failure(error):
+def failed(  # noqa: PLR0913, PLR0917 - what a call's frame has at hand
+    state: State,
+    index: int,
+    error: BaseException,
+    page: Page | None = None,
+    record: Record | None = None,
+    unit: object = None,
+    ignored: Ignored = (),
+) -> None:
+    """Count the end of a call that raised: as a failure of its version, unless it was merely cut short, or is ignored.
+
+    Of an armed split it is written on the page of its beginning.
+    """
+    if is_failure(error) and not _is_ignored(state, error, ignored):
         next(state.counts.failed[index].count)
-    finished(state, index)
+        if page is not None:
+            _charge(state, index, page, record, unit, error)
+    finished(state, index, page, record)
 
 
-def finished(state: State, index: int) -> None:
-    """Count the end of a call to a candidate; of the baseline nobody asks how many still run."""
-    if index != BASELINE:
+def answered(  # noqa: PLR0913, PLR0917 - as above
+    judge: Judge, state: State, index: int, result: object, page: Page | None, record: Record | None, unit: object
+) -> None:
+    """Count a result that is declared a failure, of a call that has ended already."""
+    if judge(result):
+        next(state.counts.failed[index].count)
+        if page is not None:
+            _charge(state, index, page, record, unit, None)
+
+
+def finished(state: State, index: int, page: Page | None = None, record: Record | None = None) -> None:
+    """Count the end of a call; unarmed only to a candidate: of the baseline nobody asks how many still run."""
+    if page is not None:
+        if record is not None:
+            record[0] -= perf_counter()
+        next(page.ended[index])
+    elif index != BASELINE:
         next(state.counts.finished[index].count)
+
+
+def _charge(  # noqa: PLR0913, PLR0917 - as above
+    state: State, index: int, page: Page, record: Record | None, unit: object, error: BaseException | None
+) -> None:
+    if record is not None and not claimed(record):
+        return  # past its deadline it was charged already
+    tape = cast("Tape", state.tape)
+    name = named_by(error, tape.guard.stop_on) if error is not None else None
+    page.failing((index, tape.terms.only or encoded(meant(state, unit)), name))
+
+
+def _is_ignored(state: State, error: BaseException, ignored: Ignored) -> bool:
+    tape = state.tape
+    return isinstance(error, ignored) or (tape is not None and named_by(error, tape.guard.ignore) is not None)
 
 
 def is_failure(error: BaseException) -> bool:

@@ -26,9 +26,16 @@ class Chooser(Protocol):
         """Give the name of this process's host: the unit where that is `graysplit.INSTANCE`."""
         ...
 
+    def warn(self, kind: str, message: str) -> None:
+        """Say that something needs a person's eye; repeats of a kind are counted instead."""
+        ...
+
 
 # Called with a version's name, what prepares it, and how often in seconds; or raises.
 Prepare = Callable[[str, Callable[[], object], "float | None"], None]
+
+# Called with a kind and a message, as `Chooser.warn`.
+Warn = Callable[[str, str], None]
 
 # Called with a version's name and its function; puts it where the router compiles states from, or raises.
 Register = Callable[[str, Callable[..., Any]], None]  # Any: a version of whatever signature

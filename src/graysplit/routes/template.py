@@ -1,4 +1,4 @@
-"""The text of a routed function: one straight line for each side, with the function's own parameters.
+"""The text of a routed function: a straight line for each side, and for each armed, with the function's parameters.
 
 Every name of the template begins with a prefix (`$` in this file) that no parameter begins with. What is not a
 parameter is a cell, so that the text reads nothing from the module whose globals it shares.
@@ -58,37 +58,78 @@ if $s.special is None:
         if $u is $MISSING:
             $h = ~$k
             $hit = $k == 1
+            $w = $scope.unit
+"""
+# Armed: the call begins on a page of the tape, and where that page says so it is timed, and seen while under way.
+_BEGUN: Final = """\
+$c = $s.tape.page
+$c.{begun}($h)
+$t = None
+if $c.timed:
+    $t = [$clock(), {number}, {unit}, True]
+    $c.sampled($t)
+"""
+_ENDED: Final = """\
+if $t is not None:
+    $t[0] -= $clock()
+$next($c.{ended})
 """
 _NEW: Final = """\
 if $hit:
-    $next($s.c_new)
     $f = $s.f_new
+    if $s.tape is None:
+        $next($s.c_new)
+        try:
+            {run}
+        except $BaseException as $e:
+            $failed($s, 1, $e)
+            raise
+        $next($s.e_new)
+        {judged_new}
+        return{result}
+    {begun_new}
     try:
         {run}
     except $BaseException as $e:
-        $failed($s, 1, $e)
+        $failed($s, 1, $e, $c, $t, {unit})
         raise
-    $next($s.e_new)
+    {ended_new}
+    {judged_armed_new}
     return{result}
 """
 _NEW_WITH_FALLBACK: Final = """\
 if $hit:
-    $next($s.c_new)
     $f = $s.f_new
-    try:
-        {run}
-    except $Exception as $e:
-        $failed($s, 1, $e)
-    except $BaseException as $e:
-        $failed($s, 1, $e)
-        raise
+    if $s.tape is None:
+        $next($s.c_new)
+        try:
+            {run}
+        except $Exception as $e:
+            $failed($s, 1, $e)
+        except $BaseException as $e:
+            $failed($s, 1, $e)
+            raise
+        else:
+            $next($s.e_new)
+            {judged_new}
+            return{result}
     else:
-        $next($s.e_new)
-        return{result}
+        {begun_new}
+        try:
+            {run}
+        except $Exception as $e:
+            $failed($s, 1, $e, $c, $t, {unit})
+        except $BaseException as $e:
+            $failed($s, 1, $e, $c, $t, {unit})
+            raise
+        else:
+            {ended_new}
+            {judged_armed_new}
+            return{result}
     $f = $s.f_old
     return {again}
 """
-_OLD: Final = """\
+_UNARMED_OLD: Final = """\
 $next($s.c_old)
 $f = $s.f_old
 try:
@@ -96,22 +137,42 @@ try:
 except $BaseException as $e:
     $failed($s, 0, $e)
     raise
+{judged_old}
 {end}"""
+_ARMED_OLD: Final = """\
+{begun_old}
+$f = $s.f_old
+try:
+    {run}
+except $BaseException as $e:
+    $failed($s, 0, $e, $c, $t, {unit})
+    raise
+{ended_old}
+{judged_armed_old}
+return{result}
+"""
 # The baseline's lines stand twice: a test more would be paid by every plain percentage. A kept index stands as its
 # complement, below zero, where no hash is.
 _NOT_NEW: Final = """\
 if $hit is not None:
     if $s.runs is None:
-        {old}
+        if $s.tape is None:
+            {unarmed_old}
+        {armed_old}
     if $h < 0:
         $i = ~$h
     else:
         $k = $s.near[$h >> {near}]
         $i = $s.lane_of[$k if $k >= 0 else $bisect_right($s.runs, $h)]
-    if not $i:
-        {old}
+    if not $i and $s.tape is None:
+        {unarmed_old}
     $n, $count, $f, $counted = $s.lanes[$i]
-    $next($count)
+    $w = {unit}
+    if $counted and $s.tape is not None:
+        {begun_other}
+    else:
+        $next($count)
+        $c = $t = None
 else:
 """
 _OTHER: Final = """\
@@ -119,10 +180,11 @@ try:
     {run}
 except $BaseException as $e:
     if $counted:
-        $failed($s, $n, $e)
+        $failed($s, $n, $e, $c, $t, $w)
     raise
 if $counted:
-    $finished($s, $n)
+    $finished($s, $n, $c, $t)
+    {judged_other}
 return{result}
 """
 _OTHER_WITH_FALLBACK: Final = """\
@@ -130,16 +192,17 @@ try:
     {run}
 except $Exception as $e:
     if $counted:
-        $failed($s, $n, $e)
+        $failed($s, $n, $e, $c, $t, $w)
     if not $n:
         raise
 except $BaseException as $e:
     if $counted:
-        $failed($s, $n, $e)
+        $failed($s, $n, $e, $c, $t, $w)
     raise
 else:
     if $counted:
-        $finished($s, $n)
+        $finished($s, $n, $c, $t)
+        {judged_other}
     return{result}
 $f = $s.calls[0] or $baseline
 return {again}
@@ -168,6 +231,7 @@ class Plan(NamedTuple):
     attributes: Reading | None
     annotation: str  # of the parameter that is the unit: "str", "int" or anything else
     fallback: bool
+    judged: bool = False  # whether a result may be declared a failure
 
 
 def free_prefix(shape: Shape) -> str:
@@ -197,12 +261,31 @@ def text(plan: Plan, objects: Sequence[str]) -> str:
 def _body(plan: Plan) -> Iterator[str]:
     unit, ambient = _unit(plan), _is_ambient(plan)
     yield from _unit_lines(plan)
-    yield _AMBIENT_CHOICE if ambient else _CHOICE.format(unit=unit, encoded=_encoded(unit, plan.annotation))
-    run = _run(plan)
-    yield _filled(_NEW_WITH_FALLBACK if plan.fallback else _NEW, run)
-    yield _filled(_NOT_NEW, {"old": _filled(_OLD, run), "near": str(NEAR)})
+    choice = _AMBIENT_CHOICE if ambient else _CHOICE
+    yield choice.format(unit=unit, encoded=_encoded(unit, plan.annotation))
+    blanks = _blanks(plan, "$w" if ambient else unit)
+    yield _filled(_NEW_WITH_FALLBACK if plan.fallback else _NEW, blanks)
+    yield _filled(_NOT_NEW, blanks)
     yield _indented(_asking(plan, unit), 4)
-    yield _filled(_OTHER_WITH_FALLBACK if plan.fallback else _OTHER, run)
+    yield _filled(_OTHER_WITH_FALLBACK if plan.fallback else _OTHER, blanks)
+
+
+def _blanks(plan: Plan, unit: str) -> dict[str, str]:
+    """Give all that the templates leave open; `unit` is the expression of a unit that has been decided for."""
+    blanks = {**_run(plan), "unit": unit, "near": str(NEAR)}
+    for side, number, begun, ended in (
+        ("new", "1", "b_new", "x_new"),
+        ("old", "0", "b_old", "x_old"),
+        ("other", "$n", "begun[$n]", ""),
+    ):
+        blanks[f"begun_{side}"] = _BEGUN.format(begun=begun, number=number, unit=unit)
+        blanks[f"ended_{side}"] = _ENDED.format(ended=ended)
+        judged = f"$answered($s, {number}, $r, {{}}, {unit if side != 'other' else '$w'})" if plan.judged else ""
+        blanks[f"judged_{side}"] = judged.format("None, None" if side != "other" else "$c, $t")
+        blanks[f"judged_armed_{side}"] = judged.format("$c, $t")
+    blanks["unarmed_old"] = _filled(_UNARMED_OLD, blanks)
+    blanks["armed_old"] = _filled(_ARMED_OLD, blanks)
+    return blanks
 
 
 def _indented(lines: str, depth: int) -> str:
@@ -251,7 +334,7 @@ def _encoded(unit: str, annotation: str) -> str:
 
 def _asking(plan: Plan, unit: str) -> str:
     if plan.attributes is None:
-        return f"$s, $n, $f, $counted = $slow($s, {unit}, None)\n"
+        return f"$s, $n, $f, $counted, $c, $t, $w = $slow($s, {unit}, None)\n"
     return (
         f"$v, $a = {unit}, None\n"
         "if $s.special is not None:\n"
@@ -259,7 +342,7 @@ def _asking(plan: Plan, unit: str) -> str:
         f"        $a = {plan.attributes.expression}\n"
         "    except $Exception:\n"
         "        $v = None\n"
-        "$s, $n, $f, $counted = $slow($s, $v, $a)\n"
+        "$s, $n, $f, $counted, $c, $t, $w = $slow($s, $v, $a)\n"
     )
 
 
@@ -270,8 +353,10 @@ def _run(plan: Plan) -> dict[str, str]:
         steps = _DELEGATION.format(arguments=arguments)
         return {"run": steps, "last": steps, "end": "return", "result": "", "again": ""}
     call = f"{_CALLING[plan.shape.mode]}$f({arguments})"
-    last = f"return ({call})" if plan.shape.mode == GENERATOR else f"return {call}"
-    return {"run": f"$r = {call}", "last": last, "end": "", "result": " $r", "again": call}
+    run = {"run": f"$r = {call}", "result": " $r", "again": call}
+    if plan.judged:
+        return {**run, "last": f"$r = {call}", "end": "return $r"}
+    return {**run, "last": f"return ({call})" if plan.shape.mode == GENERATOR else f"return {call}", "end": ""}
 
 
 def _handed_over(parameter: Parameter) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from functools import partial
+from time import perf_counter
 from types import FunctionType, MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import DRAWN
+from graysplit.core.page import Page, Record
 from graysplit.core.state import BASELINE, State, with_baseline
 from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
-from graysplit.routes.port import Chooser, Prepare, Register, unprepared
+from graysplit.routes.port import Chooser, Prepare, Register, Warn, unprepared
 from graysplit.routes.signature import (
+    ASYNC_GENERATOR,
     COROUTINE,
     FUNCTION,
     LEGACY_COROUTINE,
@@ -29,7 +33,9 @@ from graysplit.scope import MISSING, scope_get
 F = TypeVar("F", bound=Function)
 H = TypeVar("H", bound=Callable[[], object])
 
-_Slow = Callable[[State, object, object], "tuple[State, int, Function, bool]"]
+# State decided on, index, function, whether it is measured; page and record of an armed call; the unit meant.
+_Asked = tuple[State, int, Function, bool, "Page | None", "Record | None", object]
+_Slow = Callable[[State, object, object], _Asked]
 _Swap = Callable[[State], None]
 
 _MORE_ANNOTATIONS: Final = ("__annotate__", "__type_params__")  # of Python 3.14 and 3.12
@@ -43,6 +49,8 @@ class Wishes(NamedTuple):
     unit: UnitSpec = None
     attributes: AttributesSpec = None
     fallback: bool = False
+    ignore: outcome.Ignored = ()  # errors of these classes are no failures
+    failed: Callable[[Any], object] | None = None  # declares a result a failure; Any: whatever the function returns
 
 
 class Route:
@@ -57,7 +65,7 @@ class Route:
         self.original = original
         self._registered: dict[str, Function] = {wishes.baseline: original}
         self.versions: Mapping[str, Function] = MappingProxyType(self._registered)
-        function, self._swaps = _build(original, wishes, _slow(chooser, original), chooser.instance)
+        function, self._swaps = _build(original, wishes, _slow(chooser, original), chooser.instance, chooser.warn)
         self.function = function
 
     def admit(self, version: str, function: Function) -> None:
@@ -103,6 +111,9 @@ def _plain(function: Function, wishes: Wishes) -> FunctionType:
     mode = shape_of(function).mode
     if mode == LEGACY_COROUTINE:
         raise RegistrationError(f"{where}{described(function)} is a {mode}: write it as async def to route it")
+    if wishes.failed is not None and mode == ASYNC_GENERATOR:
+        raise RegistrationError(f"{where}failed= looks at a result, and an {mode} has none: raise an error instead")
+    outcome.check_ignored(wishes.split, wishes.ignore)
     if wishes.fallback and mode not in (FUNCTION, COROUTINE):
         raise RegistrationError(
             f"{where}fallback=True runs the baseline after the candidate, which a {mode} that has already given items "
@@ -112,7 +123,7 @@ def _plain(function: Function, wishes: Wishes) -> FunctionType:
 
 
 def _build(
-    original: FunctionType, wishes: Wishes, slow: _Slow, instance: Callable[[], str]
+    original: FunctionType, wishes: Wishes, slow: _Slow, instance: Callable[[], str], warn: Warn
 ) -> tuple[FunctionType, _Swap]:
     shape = shape_of(original)
     prefix = free_prefix(shape)
@@ -120,10 +131,14 @@ def _build(
     readings = read_unit(wishes.unit, place)
     attributes = read_attributes(wishes.attributes, place)
     annotation = _annotation(original, readings[0].parameter if len(readings) == 1 else None)
-    plan = Plan(shape, prefix, readings, attributes, annotation, wishes.fallback)
+    plan = Plan(shape, prefix, readings, attributes, annotation, wishes.fallback, wishes.failed is not None)
     objects = _objects(prefix, (*readings, *((attributes,) if attributes else ())))
     objects[prefix + "slow"] = slow
     objects[prefix + "baseline"] = original
+    if wishes.ignore:
+        objects[prefix + "failed"] = partial(outcome.failed, ignored=wishes.ignore)
+    if wishes.failed is not None:
+        objects[prefix + "answered"] = partial(outcome.answered, _judge(wishes.split, wishes.failed, warn))
     source = text(plan, tuple(objects))
     filename = _listed(wishes.split, source)
     # The function's own globals, for whoever resolves its annotations by `__globals__`; the text reads none of them.
@@ -140,6 +155,7 @@ def _objects(prefix: str, readings: tuple[Reading, ...]) -> dict[str, object]:
         "StopAsyncIteration": StopAsyncIteration,
         "MISSING": MISSING,
         "bisect_right": bisect_right,
+        "clock": perf_counter,
         "failed": outcome.failed,
         "finished": outcome.finished,
         "hash32": hash32,
@@ -158,9 +174,9 @@ def _objects(prefix: str, readings: tuple[Reading, ...]) -> dict[str, object]:
 
 
 def _slow(chooser: Chooser, original: FunctionType) -> _Slow:
-    """Make what the text asks beside its straight line: the state decided on, the index, the function, evidence."""
+    """Make what the text asks beside its straight lines."""
 
-    def slow(state: State, unit: object, given: object) -> tuple[State, int, Function, bool]:
+    def slow(state: State, unit: object, given: object) -> _Asked:
         try:
             attributes = cast("Mapping[str, object] | None", given)
             if given is not None and not isinstance(given, Mapping):
@@ -169,11 +185,30 @@ def _slow(chooser: Chooser, original: FunctionType) -> _Slow:
                     None,
                 )  # a callable that answers with anything else is as good as one that raises
             found, index, decision = chooser.resolve(state, unit, attributes)
-            return found, index, found.calls[index] or original, decision.reason in DRAWN
+            function, evidence = found.calls[index] or original, decision.reason in DRAWN
+            if not evidence or found.tape is None:
+                return found, index, function, evidence, None, None, unit
+            meant = outcome.meant(found, unit)
+            page, record = outcome.begun(found, index, meant, kept=decision.reason == "kept")
         except Exception:  # noqa: BLE001 - law 5: in doubt, the baseline
-            return state, BASELINE, original, False
+            return state, BASELINE, original, False, None, None, unit
+        else:
+            return found, index, function, True, page, record, meant
 
     return slow
+
+
+def _judge(split: str, declares: Callable[[Any], object], warn: Warn) -> outcome.Judge:
+    """Make a predicate that never raises: what it raises is said, and is no failure."""
+
+    def judge(result: object) -> bool:
+        try:
+            return bool(declares(result))
+        except Exception as fault:  # noqa: BLE001 - the version has answered: that the predicate fails harms nobody
+            warn(f"failed {split}", f"split '{split}': failed= has raised {type(fault).__name__}, which is no failure")
+            return False
+
+    return judge
 
 
 def _passed_on(error: BaseException) -> BaseException:

@@ -16,9 +16,23 @@ from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.fleet import FORGET_MS, Fleet, Process, fleet_of
 from graysplit.core.lease import PREFIX
 from graysplit.core.record import SENTINEL, Entry, Key, Load
+from graysplit.core.tally import Batch, Flushed, Judgement, Tally
 from graysplit.core.weights import split_of
 from graysplit.stores import rules
-from graysplit.stores.port import NEWEST, Copies, Glance, Place, Report, Rollback, Submission, Ticking, Told, Written
+from graysplit.stores.counts import RELEASE_MS, Counts
+from graysplit.stores.port import (
+    NEWEST,
+    Copies,
+    Glance,
+    Place,
+    Report,
+    Rollback,
+    Submission,
+    Ticking,
+    Told,
+    Trip,
+    Written,
+)
 from graysplit.stores.wire import BRAKE, PLAN, TICK, changed, exact, new_id, raw_of, stop_text
 
 LOG_AT_MOST: Final = 100_000
@@ -35,6 +49,7 @@ class _Space:
         self.log: deque[tuple[str, Entry]] = deque(maxlen=LOG_AT_MOST)
         self.answers: OrderedDict[str, Written] = OrderedDict()
         self.processes: dict[str, Process] = {}
+        self.counts: dict[tuple[str, str], Counts] = {}  # by candidate and release
         self.run_id = "memory"  # one start: it lives as long as what it holds
         self.signals = 0  # grows with every write to a key that is followed
         self._last = (0, 0)  # milliseconds and sequence of the last log position
@@ -123,6 +138,17 @@ class _Space:
         ms, sequence = self._last
         self._last = (entry.at_ms, 0) if entry.at_ms > ms else (ms, sequence + 1)
         self.log.append((f"{self._last[0]}-{self._last[1]}", entry))
+
+    def counted(self, field: str, release: str) -> Counts:
+        """Give a release's counts; those that nobody has touched for a month are gone."""
+        oldest = self.now_ms() - RELEASE_MS
+        for place in [place for place, counts in self.counts.items() if counts.touched_ms < oldest]:
+            del self.counts[place]
+        return self.counts.setdefault((field, release), Counts(field, release))
+
+    def tally(self, field: str, release: str, started_s: int, *, course: bool) -> Tally:
+        counts = self.counts.get((field, release)) or Counts(field, release)
+        return counts.tally(started_s, self.now_ms(), course=course)
 
     def answer(self, written: Written) -> Written:
         self.answers[written.id] = written
@@ -250,6 +276,11 @@ class MemoryStore:
             return space.answer(
                 Written(rollback.id, revision, now_ms, before, after, unrecorded if writes else None, lowering.left)
             )
+
+    def tally(self, field: str, release: str, started_s: int) -> Tally:
+        """Read what has been counted of a release, with the course that it took."""
+        with self._space.locked:
+            return self._space.tally(field, release, started_s, course=True)
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
         """Give the newest entries, newest first, of one split or of all."""
@@ -402,6 +433,26 @@ class MemoryFeed:
         """Give the processes that follow this store."""
         return self._store.fleet()
 
+    def flush(self, batch: Batch) -> Flushed:
+        """Add what one tape has counted, once."""
+        with self._space.locked:
+            return self._space.counted(batch.field, batch.release).flush(batch, self._space.now_ms())
+
+    def tally(self, field: str, release: str, started_s: int) -> Tally:
+        """Read what has been counted of a release."""
+        with self._space.locked:
+            return self._space.tally(field, release, started_s, course=False)
+
+    def judge(self, judgement: Judgement) -> bool:
+        """Write a judgement if the judge's text is still as read."""
+        with self._space.locked:
+            return self._space.counted(judgement.field, judgement.release).judged(judgement, self._space.now_ms())
+
+    def trip(self, trip: Trip) -> bool:
+        """Stop a candidate, with its zero and its history entry, if its release is still this one."""
+        with self._space.locked:
+            return _trip(self._space, trip)
+
     def leave(self, boot: str) -> None:
         """Say goodbye: the process leaves the count."""
         with self._space.locked:
@@ -409,6 +460,26 @@ class MemoryFeed:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _trip(space: _Space, trip: Trip) -> bool:
+    meta, field = space.key("meta"), trip.field
+    allowed = rules.may_trip(field, trip.release, space.key("stops"), meta)
+    if not allowed:
+        return allowed is None
+    now_ms = space.now_ms()
+    text = stop_text(why=trip.why, who=trip.actor, at_ms=now_ms, change=trip.id, release=trip.release)
+    after: dict[str, str | None] = {f"stops {field}": text, f"weights {field}": "0"}
+    before = {where: space.text(*where.split(" ", 1)) for where in after}
+    for where, value in after.items():
+        space.write(where, value)
+    space.put("meta", PREFIX + field, None)
+    for split in rules.ended_by(meta, field):
+        space.end_plan(split)
+    space.put("meta", f"finished:{split_of(field)}", None)
+    split, revision = split_of(field), space.next_revision()
+    space.record(Entry(trip.id, revision, split, trip.cause, trip.actor, trip.why, now_ms, before, after))
+    return True
 
 
 def _book(space: _Space, actor: str) -> int:
@@ -427,16 +498,28 @@ def _book(space: _Space, actor: str) -> int:
     now_ms = space.now_ms()
     change = ""
     for edit in edits:
-        change = new_id()
+        change = edit.trip[0] if edit.trip else new_id()
+        if edit.zero is not None:
+            space.write(edit.zero, "0")
         for where, value in edit.after.items():
             space.put("booked", where, value)
             space.put("meta", where.replace("weights ", PREFIX, 1), None)  # an edit from outside ends a lease
         for split in {split for where in edit.after for split in rules.ended_by(meta, where.partition(" ")[2])}:
             space.end_plan(split)
-        for field in started.get(edit.split, ()):
+        for field in started.get(edit.split, ()) if edit.trip is None else ():
             space.begin(field, change, now_ms)
         space.record(
-            Entry(change, space.next_revision(), edit.split, rules.OUTSIDE, actor, "", now_ms, edit.before, edit.after)
+            Entry(
+                change,
+                space.next_revision(),
+                edit.split,
+                edit.cause,
+                edit.actor(actor),
+                edit.trip[1] if edit.trip else "",
+                now_ms,
+                edit.before,
+                edit.after,
+            )
         )
     return len(edits)
 

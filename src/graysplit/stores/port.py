@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from graysplit.core.fleet import Declared, Fleet, Receipt
 from graysplit.core.record import Entry, Load
+from graysplit.core.tally import Batch, Flushed, Judgement, Tally
 
 # The hashes that hold what is decided from, and the plans' progress, which nobody follows; their names are the ends
 # of the keys in Redis.
@@ -135,6 +136,17 @@ class Ticking(NamedTuple):
     new_tick: str
 
 
+class Trip(NamedTuple):
+    """An automatic rollback of the release that a guard saw, and of no other."""
+
+    id: str
+    field: str  # checkout/new
+    release: str
+    why: str  # the counts and the evidence, for people
+    actor: str = "guard"
+    cause: str = "trip"
+
+
 class Told(NamedTuple):
     """How far hooks have been told, and where the log ends, at one moment."""
 
@@ -171,7 +183,10 @@ class Feed(Protocol):
         ...
 
     def book(self, actor: str) -> int:
-        """Write history entries for raw edits that have none; gives their number. Racing processes book once."""
+        """Write history entries for raw edits that have none; gives their number. Racing processes book once.
+
+        The stop of a guard that could do no more is its trip: an entry of its own, and the zero is written with it.
+        """
         ...
 
     def brake(self, field: str, why: str, release_ms: int) -> bool:
@@ -195,6 +210,39 @@ class Feed(Protocol):
 
     def fleet(self) -> Fleet:
         """Give the processes that follow this store, over this connection."""
+        ...
+
+    def flush(self, batch: Batch) -> Flushed:
+        """Add what one tape has counted to its release's tally: all of it and once, whatever is sent again.
+
+        Nobody is signalled. What is told of a stage belongs to the newest stage where that has these shares; to a new
+        one where its change is newer than all that were told of the newest; else to the latest of these shares. Units
+        of a stage are told for ten minutes after the next has begun. Windows are kept for five minutes after their
+        end at least. The rest expires when nobody flushes or judges: a tape's number after a quarter of an hour, units
+        and calls under way after a day, counts after a month. Raises `RefusedError` where this server or role takes
+        none.
+        """
+        ...
+
+    def tally(self, field: str, release: str, started_s: int) -> Tally:
+        """Read what has been counted of a release, with the windows that are to be judged now; no course."""
+        ...
+
+    def judge(self, judgement: Judgement) -> bool:
+        """Write a judgement if the judge's text is still as read; False where somebody was faster.
+
+        Nobody is signalled, and what is kept of the release is kept alive. Raises `RefusedError` where this server or
+        role takes none.
+        """
+        ...
+
+    def trip(self, trip: Trip) -> bool:
+        """Stop a candidate if its release is still this one; False, and nothing is done, where another has begun.
+
+        Where this role may: with the zero, the end of its plan and the history entry, in one change; else the stop
+        alone, which whoever may writes into the history, as a trip and with the zero (`book`). A stop that stands
+        already is left as it is, and True given. Where `meta` is lost nobody knows of another release: it stops.
+        """
         ...
 
     def leave(self, boot: str) -> None:
@@ -231,6 +279,10 @@ class Store(Protocol):
         Works with unreadable neighbours and when the server is out of memory; has worked as soon as stop or weight
         stands. Raises `StoreUnreachableError` where neither does.
         """
+        ...
+
+    def tally(self, field: str, release: str, started_s: int) -> Tally:
+        """Read what has been counted of a release, with the course that it took."""
         ...
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:

@@ -13,12 +13,13 @@ from graysplit.core.record import SENTINEL, Entry, Key, is_new
 from graysplit.core.weights import split_of
 from graysplit.errors import ConflictError, NotYetError, RefusedError, StoreCorruptError
 from graysplit.stores.port import RAISE_WINDOW_MS, SETTLE_MS, Due, Expect, Submission
-from graysplit.stores.wire import PLAN, exact, raw_of
+from graysplit.stores.wire import GUARD, PLAN, exact, raw_of, read_trip
 
 HASHES: Final = ("weights", "stops", "splits", "meta")
 NUMBERED: Final = (*HASHES, "plans")  # as scripts count them; the last is followed by nobody, and never lost
 EVERYTHING: Final = "*"
 OUTSIDE: Final = "edited outside"
+TRIP: Final = "trip"
 WRONG_TYPE: Final = "of the wrong type"  # what is no hash can be taken away; what may not be read stays as it is
 
 _ZEROS: Final = frozenset((b"", b"null", b'""', b'"0"'))
@@ -35,11 +36,26 @@ class Lowering(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """A raw edit of one split that has no history entry yet."""
+    """A raw edit of one split that has no history entry yet, or the stop that a guard could only add."""
 
     split: str
     before: dict[str, str | None]
     after: dict[str, str | None]
+    trip: tuple[str, str] | None = None  # of a guard's stop: its change, and why
+
+    @property
+    def cause(self) -> str:
+        """Give what the history says of it."""
+        return OUTSIDE if self.trip is None else TRIP
+
+    @property
+    def zero(self) -> str | None:
+        """Name the weight that is to be written to zero beside a guard's stop."""
+        return None if self.trip is None else next((w for w in self.after if w.startswith("weights ")), None)
+
+    def actor(self, booked_by: str) -> str:
+        """Give who did it."""
+        return booked_by if self.trip is None else GUARD
 
 
 # --- an ordinary write -----------------------------------------------------------------------------------------------
@@ -197,11 +213,26 @@ def may_brake(field: str, stops: Key, meta: Key, release_ms: int) -> bool | None
     return not (began.isdigit() and len(began) < 20 and int(began) > release_ms)  # noqa: PLR2004 - what Redis counts to
 
 
+def may_trip(field: str, release: str, stops: Key, meta: Key) -> bool | None:
+    """Say whether a guard may stop a candidate: None where it is stopped already, False where its release is another.
+
+    Where `meta` is lost nobody can tell, and in doubt it is stopped.
+    """
+    if meta.lost is None and exact(meta.fields.get(raw_of(f"release:{field}"), b"").partition(b" ")[0]) != release:
+        return False
+    return None if _stopped(raw_of(field), stops.fields) else True
+
+
 # --- raw edits -------------------------------------------------------------------------------------------------------
 
 
 def unbooked(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[Edit]:
-    """Find the raw edits, one per split, in the order of their names; a lost key says nothing."""
+    """Find the raw edits, one per split, in the order of their names; a lost key says nothing.
+
+    The stop of a guard that could do no more is an edit of its own, and comes first with the zero that belongs to it.
+    """
+    trips = _trips(weights, stops, booked)
+    tripped = {where for trip in trips for where in trip.after}
     edits: dict[str, Edit] = {}
     for name, key in (("weights", weights), ("stops", stops)):
         if key.lost is not None:
@@ -210,10 +241,29 @@ def unbooked(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[Ed
         known = {raw[len(prefix) :]: value for raw, value in booked.items() if raw.startswith(prefix)}
         present = {field: value for field, value in key.fields.items() if field != SENTINEL}
         for field in sorted({field for field, _ in known.items() ^ present.items()}):
+            if f"{name} {exact(field)}" in tripped:
+                continue
             edit = edits.setdefault(split_of(exact(field)), Edit(split_of(exact(field)), {}, {}))
             edit.before[f"{name} {exact(field)}"] = _maybe(known.get(field))
             edit.after[f"{name} {exact(field)}"] = _maybe(present.get(field))
-    return [edits[split] for split in sorted(edits)]
+    return [*trips, *(edits[split] for split in sorted(edits))]
+
+
+def _trips(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[Edit]:
+    """Find the stops that guards have added and that no history knows, each with its candidate's zero."""
+    found: list[Edit] = []
+    known = stops.lost is None and SENTINEL in booked  # with the books lost, what stands is taken as known
+    for field, raw in sorted(stops.fields.items() if known else ()):
+        trip = read_trip(raw) if b"/" in field and b"stops " + field not in booked else None
+        if trip is None:
+            continue
+        where, stop = f"weights {exact(field)}", f"stops {exact(field)}"
+        edit = Edit(split_of(exact(field)), {stop: None}, {stop: exact(raw)}, trip)
+        if weights.lost is None:
+            edit.before[where] = _maybe(booked.get(raw_of(where)))
+            edit.after[where] = "0"
+        found.append(edit)
+    return found
 
 
 def begun(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[str]:

@@ -17,8 +17,9 @@ Texts: TypeAlias = Mapping[str, "str | None"]  # "weights checkout/new" to its t
 
 # Far above anything graysplit writes; parsing more would hold the interpreter in one call.
 _MAX_JSON: Final = 4 << 20
-# Who a stop names that a process has set by itself.
+# Who a stop names that a process has set by itself, and one that a guard has.
 BRAKE: Final = "graysplit"
+GUARD: Final = "guard"
 
 
 def new_id() -> str:
@@ -74,6 +75,14 @@ def changed(submission: Submission) -> tuple[dict[str, str | None], dict[str, st
 def stop_text(*, why: str, who: str, at_ms: int, change: str, release: str) -> str:
     """Give what a stop holds for people; its presence alone counts."""
     return dumps({"why": why, "who": who, "at": at_ms, "change": change, "release": release})
+
+
+def read_trip(raw: bytes) -> tuple[str, str] | None:
+    """Read the change and the reason of a stop that a guard has set; None for any other."""
+    said = _object(raw)
+    change = _str(said.get("change"))
+    known = said.get("who") == GUARD and change.isascii() and change.isalnum()
+    return (change, _str(said.get("why"))) if known else None
 
 
 def entry_fields(entry: Entry) -> dict[str, str]:
@@ -165,6 +174,7 @@ def about_text(report: Report) -> str:
         split: {"baseline": d.baseline, "versions": list(d.versions), "kind": d.kind, "calls": d.calls}
         | ({"warm": dict(d.warm)} if d.warm else {})
         | ({"by": d.by} if d.by != "unit" else {})
+        | ({"measured": True} if d.measured else {})
         for split, d in report.declared.items()
     }
     about = {"host": report.host, "pid": report.pid, "library": report.library, "declared": declared}
@@ -215,7 +225,8 @@ def _declared(value: object) -> Declared:
     # What is no text is no readiness either.
     warm = {name: _str(why) if isinstance(why, str) else "unreadable" for name, why in _items(said.get("warm"))}
     by: Literal["unit", "instance"] = "instance" if said.get("by") == "instance" else "unit"
-    return Declared(_str(said.get("baseline")), versions, kind, calls, warm, by)
+    measured = said.get("measured") is True
+    return Declared(_str(said.get("baseline")), versions, kind, calls, warm, by, measured)
 
 
 def _receipt(said: Mapping[str, object]) -> Receipt:

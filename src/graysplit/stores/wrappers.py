@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from graysplit.core.fleet import Fleet
 from graysplit.core.record import Entry, Load
+from graysplit.core.tally import Batch, Flushed, Judgement, Tally
 from graysplit.errors import RefusedError
 from graysplit.stores.port import (
     Copies,
@@ -19,6 +20,7 @@ from graysplit.stores.port import (
     Submission,
     Ticking,
     Told,
+    Trip,
     Written,
 )
 
@@ -42,6 +44,10 @@ class ReadOnlyStore:
     def roll_back(self, rollback: Rollback) -> Written:
         """Refuse."""
         self._refuse(f"rollback of '{rollback.target}'")
+
+    def tally(self, field: str, release: str, started_s: int) -> Tally:
+        """Read what has been counted of a release, with the course that it took."""
+        return self._inner.tally(field, release, started_s)
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
         """Give the newest entries, newest first, of one split or of all."""
@@ -80,7 +86,7 @@ class ReadOnlyStore:
 
 
 class _SilentFeed:
-    """Follows, and leaves no trace: no heartbeat, no booking."""
+    """Follows, and leaves no trace: no heartbeat, no booking, no evidence."""
 
     def __init__(self, inner: Feed) -> None:
         self._inner = inner
@@ -117,6 +123,18 @@ class _SilentFeed:
     def fleet(self) -> Fleet:
         return self._inner.fleet()
 
+    def flush(self, batch: Batch) -> Flushed:  # noqa: ARG002 - the port's signature
+        return Flushed(applied=False, judge="", now_ms=self._now_ms)
+
+    def tally(self, field: str, release: str, started_s: int) -> Tally:
+        return self._inner.tally(field, release, started_s)
+
+    def judge(self, judgement: Judgement) -> bool:  # noqa: ARG002 - the port's signature
+        return False
+
+    def trip(self, trip: Trip) -> bool:  # noqa: ARG002 - the port's signature
+        return False
+
     def leave(self, boot: str) -> None:
         """Nothing was ever written, so there is nothing to take back."""
 
@@ -147,6 +165,11 @@ class RecordingStore:
         """Set the weight to zero and a stop beside it."""
         self.calls.append(f"roll_back {rollback.target}")
         return self._inner.roll_back(rollback)
+
+    def tally(self, field: str, release: str, started_s: int) -> Tally:
+        """Read what has been counted of a release, with the course that it took."""
+        self.calls.append(f"tally {field}")
+        return self._inner.tally(field, release, started_s)
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
         """Give the newest entries, newest first, of one split or of all."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from graysplit.core.counting import Measure
+from graysplit.core.tally import percentile
 from graysplit.version import __version__
 
 if TYPE_CHECKING:
@@ -50,6 +51,16 @@ class Standing(Protocol):
         """Log lines left out."""
         ...
 
+    @property
+    def verdicts(self) -> Mapping[str, str]:
+        """The guard's word on candidates, by field."""
+        ...
+
+    @property
+    def trips(self) -> int:
+        """Rollbacks that this process's guard has made."""
+        ...
+
 
 class Measured(Protocol):
     """Whoever counts: a `graysplit.Router`."""
@@ -87,6 +98,22 @@ def _running(router: Measured) -> Iterator[Point]:
     return ((one.running, _named(one)) for one in _within_budget(router) if one.asked is not None)
 
 
+def _durations(router: Measured) -> Iterator[Point]:
+    for one in _within_budget(router):
+        for name, share in _QUANTILES.items() if one.durations else ():
+            yield percentile(one.durations, share) / 1e9, {**_named(one), "quantile": name}
+
+
+def _verdicts(router: Measured) -> Iterator[Point]:
+    for field, word in router.status().verdicts.items():
+        split, _, version = field.partition("/")
+        yield 1, {"split": split, "version": version, "verdict": word}
+
+
+def _trips(router: Measured) -> Iterator[Point]:
+    return iter([(router.status().trips, _NOTHING)])
+
+
 def _asked(router: Measured) -> Iterator[Point]:
     found = ((one.asked, one) for one in _within_budget(router) if one.split != OTHER)
     return ((asked / 1000, _named(one)) for asked, one in found if asked is not None)
@@ -119,11 +146,15 @@ def _dropped(router: Measured) -> Iterator[Point]:
 
 
 _NOTHING: Final[Attributes] = {}
+_QUANTILES: Final = {"0.5": 0.5, "0.95": 0.95, "0.99": 0.99}
 
 METRICS: Final = (
     Metric("graysplit.evaluations", "counter", "{decision}", "Decisions by split, version and reason.", _evaluations),
     Metric("graysplit.failures", "counter", "{call}", "Measured calls that raised, by split and version.", _failures),
     Metric("graysplit.running", "gauge", "{call}", "Measured calls of candidates that still run.", _running),
+    Metric("graysplit.duration", "gauge", "s", "Quantiles of timed calls, while a guard is armed.", _durations),
+    Metric("graysplit.guard.verdict", "gauge", "{verdict}", "1 for the guard's verdict on a candidate.", _verdicts),
+    Metric("graysplit.guard.trips", "counter", "{trip}", "Rollbacks made by this process's guard.", _trips),
     Metric("graysplit.weight.asked", "gauge", "%", "The weight that the store asks for.", _asked),
     Metric("graysplit.weight.actual", "gauge", "%", "The weight in force in this process.", _actual),
     Metric("graysplit.revision", "gauge", "{change}", "The revision in force in this process.", _revision),

@@ -11,8 +11,9 @@ from redis import exceptions
 
 from graysplit.core.fleet import FORGET_MS, Fleet
 from graysplit.core.record import Load
+from graysplit.core.tally import Batch, Flushed, Judgement, Tally
 from graysplit.errors import StoreUnreachableError
-from graysplit.stores.port import NEWEST, Glance, Place, Report, Submission, Ticking, Written
+from graysplit.stores.port import NEWEST, Glance, Place, Report, Submission, Ticking, Trip, Written
 from graysplit.stores.redis.client import Command, is_list
 from graysplit.stores.redis.faults import is_unsupported, refused
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
@@ -20,9 +21,11 @@ from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import Reader, glance, read_fleet, time_of
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import submit
+from graysplit.stores.redis.tallying import flush, judge, read_tally
+from graysplit.stores.redis.tripping import stop_release
 from graysplit.stores.redis.watching import book_by_watching, brake_by_hand, tick_by_watching
-from graysplit.stores.rules import OUTSIDE
-from graysplit.stores.wire import BRAKE, about_text, new_id, raw_of, receipt_text
+from graysplit.stores.rules import OUTSIDE, TRIP
+from graysplit.stores.wire import BRAKE, GUARD, about_text, new_id, raw_of, receipt_text
 
 # After so much silence a connection is asked whether it lives, and has so long to answer: 1.25 s in all.
 SILENCE_S: Final = 0.5
@@ -73,8 +76,8 @@ class RedisFeed(ABC):
         keys = self._keys
         answer = self._line.evaluate(
             script("book"),
-            (keys.booked, keys.log, keys.meta, keys.plans),
-            (raw_of(actor), new_id(), OUTSIDE, LOG_AT_MOST, keys.weights, keys.stops),
+            (keys.booked, keys.log, keys.meta, keys.plans, keys.weights),
+            (raw_of(actor), new_id(), OUTSIDE, LOG_AT_MOST, keys.stops, GUARD, TRIP),
         )
         if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
             return book_by_watching(self._line, keys, actor)
@@ -113,6 +116,22 @@ class RedisFeed(ABC):
     def fleet(self) -> Fleet:
         """Give the processes that follow this store."""
         return read_fleet(self._line, self._keys)
+
+    def flush(self, batch: Batch) -> Flushed:
+        """Add what one tape has counted, once; raises `RefusedError` where this server or role takes none."""
+        return flush(self._line, self._keys, batch)
+
+    def tally(self, field: str, release: str, started_s: int) -> Tally:
+        """Read what has been counted of a release, with the windows that are to be judged now."""
+        return read_tally(self._line, self._keys, field, release, started_s, course=False)
+
+    def judge(self, judgement: Judgement) -> bool:
+        """Write a judgement if the judge's text is still as read; raises `RefusedError` where none is taken."""
+        return judge(self._line, self._keys, judgement)
+
+    def trip(self, trip: Trip) -> bool:
+        """Stop a candidate if its release is still this one; raises `RefusedError` where no stop is taken."""
+        return stop_release(self._line, self._keys, trip)
 
     def leave(self, boot: str) -> None:
         """Say goodbye: the process leaves the count."""

@@ -30,6 +30,11 @@ class Keys(NamedTuple):
         return self.weights, self.stops, self.splits, self.meta
 
     @property
+    def tally(self) -> str:
+        """How the names begin of what guards have counted."""
+        return self.weights.removesuffix("weights") + "tally:"
+
+    @property
     def hashes(self) -> Mapping[str, str]:
         """The hashes that an editor reads and writes, by the ends of their names."""
         return {

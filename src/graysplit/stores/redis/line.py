@@ -148,7 +148,9 @@ class Line:
                     done = frame
         return next((reply for reply in queued if _is_error(reply)), done)
 
-    def evaluate(self, script: Script, keys: tuple[str, ...], arguments: tuple[str | bytes | int, ...]) -> Reply:
+    def evaluate(
+        self, script: Script, keys: tuple[str | bytes, ...], arguments: tuple[str | bytes | int, ...]
+    ) -> Reply:
         """Run a script, by its hash where the server knows it."""
         rest = (len(keys), *keys, *arguments)
         (answer,) = self.ask(("EVALSHA", script.sha, *rest))

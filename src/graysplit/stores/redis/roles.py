@@ -28,7 +28,7 @@ _HASHES: Final = ("hset", "hdel", "hincrby")
 READ: Final = (
     Grant(
         (
-            *("hgetall", "hget", "hmget", "hlen", "hkeys", "hexists"),
+            *("hgetall", "hget", "hmget", "hlen", "hkeys", "hexists", "hscan"),
             *("xrange", "xrevrange", "xread", "zrange", "watch"),
         ),
         ("*",),

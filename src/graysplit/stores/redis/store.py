@@ -11,6 +11,7 @@ from redis import exceptions
 
 from graysplit.core.fleet import Fleet
 from graysplit.core.record import Entry, Load
+from graysplit.core.tally import Tally
 from graysplit.errors import ConflictError, GraysplitError, RefusedError, StoreCorruptError, StoreUnreachableError
 from graysplit.stores.port import Advice, Copies, Rollback, Submission, Told, Written
 from graysplit.stores.redis.advice import Version, advise, version_of
@@ -23,6 +24,7 @@ from graysplit.stores.redis.modes import open_feed
 from graysplit.stores.redis.reading import Reader, check_role, entries_of, read_fleet
 from graysplit.stores.redis.rollback import roll_back
 from graysplit.stores.redis.submit import submit
+from graysplit.stores.redis.tallying import read_tally
 from graysplit.stores.redis.telling import read_log, read_told, tell
 from graysplit.stores.redis.topology import Timeouts, Topology
 from graysplit.stores.rules import concerns
@@ -66,6 +68,11 @@ class RedisStore:
             return self._roll_back(rollback, again=again)
         except LostReplyError:
             return self._roll_back(rollback, again=True)
+
+    def tally(self, field: str, release: str, started_s: int) -> Tally:
+        """Read what has been counted of a release, with the course that it took."""
+        with self._line() as line:
+            return read_tally(line, self._keys, field, release, started_s, course=True)
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
         """Give the newest entries, newest first, of one split or of all."""

@@ -30,12 +30,12 @@ _REMEMBERED_MS: Final = 60_000
 def submit_by_watching(line: Line, keys: Keys, submission: Submission, *, again: bool) -> Written:
     """Compare, write, bump the revision and append to the history; raises as the script's answers do."""
     found = found_in_log(line, keys, submission.id) if again else None
-    return found or _until_written(line, lambda: _submit_once(line, keys, submission))
+    return found or until_written(line, lambda: _submit_once(line, keys, submission))
 
 
 def book_by_watching(line: Line, keys: Keys, actor: str) -> int:
     """Write history entries for raw edits that have none; gives their number."""
-    return _until_written(line, lambda: _book_once(line, keys, actor))
+    return until_written(line, lambda: _book_once(line, keys, actor))
 
 
 def brake_by_hand(line: Line, keys: Keys, field: str, why: str, release_ms: int) -> bool:
@@ -95,7 +95,8 @@ def append(keys: Keys, entry: Entry) -> Command:
     return ("XADD", keys.log, "MAXLEN", "~", LOG_AT_MOST, "*", *flat)
 
 
-def _until_written(line: Line, attempt: Callable[[], T | None]) -> T:
+def until_written(line: Line, attempt: Callable[[], T | None]) -> T:
+    """Try until somebody else has not written meanwhile: None from an attempt."""
     for _ in range(_TRIES):
         try:
             written = attempt()
@@ -223,9 +224,10 @@ def _book_once(line: Line, keys: Keys, actor: str) -> int | None:
     if meta.lost is not None or booked.fault is not None or isinstance(log, exceptions.ResponseError):
         line.ask(("UNWATCH",))
         return 0
-    edits = rules.unbooked(weights, stops, booked.fields)
     known = SENTINEL in booked.fields  # else the books themselves were lost: what stands is taken as known
+    edits = rules.unbooked(weights, stops, booked.fields)
     commands = [put(keys.booked, where, value) for edit in edits for where, value in edit.after.items()]
+    commands += (put(keys.weights, edit.zero.partition(" ")[2], "0") for edit in edits if edit.zero)
     if known:
         started = rules.begun(weights, stops, booked.fields) if edits else []
         commands += _entries(keys, edits, started, actor, meta=meta, now_ms=time_of(now))
@@ -248,10 +250,19 @@ def _entries(  # noqa: PLR0913 - all of what an entry holds
     commands: list[Command] = []
     revision = rules.revision_of(meta)
     for number, edit in enumerate(edits, 1):
+        change, why = edit.trip or (new_id(), "")
         entry = Entry(
-            new_id(), revision + number, edit.split, rules.OUTSIDE, actor, "", now_ms, edit.before, edit.after
+            change,
+            revision + number,
+            edit.split,
+            edit.cause,
+            edit.actor(actor),
+            why,
+            now_ms,
+            edit.before,
+            edit.after,
         )
-        own = (field for field in started if edit.split in (rules.EVERYTHING, field.partition("/")[0]))
+        own = (f for f in started if edit.trip is None and edit.split in (rules.EVERYTHING, f.partition("/")[0]))
         commands += (_begin(keys, field, entry.id, now_ms) for field in own)
         over = {split for where in edit.after for split in rules.ended_by(meta, where.partition(" ")[2])}
         commands += (command for split in sorted(over) for command in end_plan(keys, split))

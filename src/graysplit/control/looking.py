@@ -1,0 +1,228 @@
+"""The verbs that only look, and those that wait."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from graysplit.control.hand import Hand, check_whole
+from graysplit.control.receipts import wait_for
+from graysplit.control.result import Confirmed, Receipts, Result
+from graysplit.control.wishes import NEVER, typed_weight
+from graysplit.core.weights import format_weight
+from graysplit.errors import nearest
+from graysplit.stores.rules import OUTSIDE
+from graysplit.stores.wire import exact
+
+if TYPE_CHECKING:
+    from graysplit.control.doctor import Finding
+    from graysplit.control.explaining import Explained
+    from graysplit.control.reading import Reading
+    from graysplit.control.reporting import SplitReport
+    from graysplit.control.rolling import Crossing
+    from graysplit.control.simulating import Simulation
+    from graysplit.control.switching import Standby
+    from graysplit.control.verdicts import Heard
+    from graysplit.control.views import Overview, SplitView
+    from graysplit.control.waiting import Waited
+    from graysplit.core.fleet import Fleet
+    from graysplit.core.plan import Step
+    from graysplit.core.record import Entry
+
+# How long a change may take to its replicas before they are counted as without it.
+COPIED_WITHIN_S: Final = 0.3
+
+# How many of the newest changes are looked through for what was frozen when somebody edited past graysplit.
+FREEZES_WITHIN: Final = 5_000
+
+
+class Looking(Hand):
+    """Shows what stands, and waits for what is to come."""
+
+    def wait_confirmed(self, result: Result, within_s: float = 5.0) -> Confirmed:
+        """Wait until every live process shows a result's effect, and give the result with its receipts."""
+        receipts = wait_for(
+            self.store,
+            result.change,
+            result.revision or NEVER,
+            result.expected,
+            within_s=within_s,
+            written_ms=result.at_ms,
+        )
+        return Confirmed(result, receipts)
+
+    def meant(self, target: str) -> str | None:
+        """Give the split or candidate that a typed name names, or else the nearest that has a weight; no parser."""
+        from graysplit.core.adoption import text
+        from graysplit.core.record import SENTINEL
+
+        load = self.store.load()
+        split, slash, version = target.partition("/")
+        raw = load.splits.fields.get(split.encode())
+        if raw is not None and (not slash or f'"{version}"'.encode() in raw):
+            return target
+        known = load.weights.fields if slash else load.splits.fields
+        return nearest(target, sorted({text(name) for name in known if name != SENTINEL} - {target}))
+
+    def with_copies(self, result: Result, within_s: float = COPIED_WITHIN_S) -> Result:
+        """Give a result with the number of replicas that have it; right after the change, from the same thread."""
+        copies = self.store.replicas(within_s)
+        return result._replace(copies=copies if copies is not None and copies.of else None)
+
+    def wait_weights(self, target: str, weight: float | str | None = None, within_s: float = 60.0) -> Receipts:
+        """Wait until every live process shows a split's weights as they stand, or the one given."""
+        deadline = time.monotonic() + within_s
+        while True:
+            expected = self._in_force(target)
+            if weight is None or set(expected.values()) == {format_weight(typed_weight(weight))}:
+                left_s = max(0.0, deadline - time.monotonic())
+                return wait_for(self.store, "", NEVER, expected, within_s=left_s)
+            if time.monotonic() >= deadline:
+                found = wait_for(self.store, "", NEVER, expected, within_s=0.0)
+                return found._replace(confirmed=0)
+            threading.Event().wait(0.2)
+
+    def wait_until(
+        self, target: str, until: str = "confirmed", within_s: float = 60.0, told: Callable[[str], None] | None = None
+    ) -> Waited:
+        """Wait until a split's weights are confirmed, `safe` by its guard, its plan `done`, or a weight is in force.
+
+        Ends at once where it is rolled back or stopped meanwhile. An outage is outlived, and `told` hears of it; the
+        first look alone must succeed.
+        """
+        from graysplit.control import waiting
+
+        def receipts(expected: Mapping[str, str]) -> Receipts:
+            return wait_for(self.store, "", NEVER, expected, within_s=0.0)
+
+        eyes = waiting.Eyes(
+            self._read, self.store.fleet, receipts, self._check_known, told or waiting.unheard, self._verdicts
+        )
+        return waiting.wait_until(eyes, waiting.Goal(target, until), within_s)
+
+    def overview(self) -> Overview:
+        """Give every split with its weights as asked, effective and actual, and the last change."""
+        from graysplit.control.views import overview
+
+        reading = self._read()
+        last = next(iter(self._flagged(reading, self.store.history(None, 1))), None)
+        said = self._verdicts(reading, sorted(reading.snapshot.splits))
+        return overview(self.store.name, self.namespace, reading, self.store.fleet(), last, said)
+
+    def show(self, split: str) -> SplitView:
+        """Give one split: what the store says beside what is in force, its stops, its guard and its last change."""
+        from graysplit.control.views import split_view
+
+        reading = self._read()
+        if split not in reading.unread:
+            self._check_known(reading, split)
+        last = next(iter(self._flagged(reading, self.store.history(split, 1))), None)
+        return split_view(reading, self.store.fleet(), split, last, self._verdicts(reading, [split]))
+
+    def simulate(  # noqa: PLR0913 - keyword-only options of one verb
+        self,
+        target: str,
+        steps: Sequence[Step] | None = None,
+        *,
+        record: Mapping[str, object] | None = None,
+        template: str | None = None,
+        bake_s: float | None = None,
+        confirm_s: float = 0.0,
+        units: Callable[[], Iterable[bytes]] | None = None,
+    ) -> Simulation:
+        """Foretell the plan that runs, or with steps (as `ramp` takes them) one that would start now.
+
+        Each step is taken to be confirmed after `confirm_s`; of `units`, encoded, it is counted who moves.
+        """
+        from graysplit.control import planning, simulating
+
+        split = target.partition("/")[0]
+        reading = self._read()
+        self._check_readable(reading, split)
+        check_whole(reading)
+        base, _ = self._ensured(reading, split)
+        wish = planning.Wish(target, steps, record, template, bake_s)
+        eyes = simulating.Eyes(reading, self.store.fleet(), base, self.store.tally)
+        return simulating.simulate(eyes, wish, confirm_s, units)
+
+    def report(self, target: str) -> SplitReport:
+        """Give how a split's releases do, stage by stage: both versions, how far apart they are, and the verdict."""
+        from graysplit.control.reporting import report
+
+        split, reading = target.partition("/")[0], self._read()
+        self._check_readable(reading, split)
+        self._check_known(reading, split)
+        return report(reading, self.store, self.namespace, target)
+
+    def explain(self, split: str, unit: object) -> Explained:
+        """Give the ladder that decides for a unit, as any process with all versions would."""
+        from graysplit.control.explaining import explain
+
+        reading = self._read()
+        self._check_readable(reading, split)
+        self._check_known(reading, split)
+        return explain(reading.snapshot.splits[split], unit, reading.snapshot.revision)
+
+    def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
+        """Give the newest changes, newest first; a raise from outside during a freeze has that as its reason."""
+        return self._flagged(None, self.store.history(split, count))
+
+    def standby(self, split: str, version: str) -> Standby:
+        """Give who of the live processes that declare a split is ready to take over with a version, and who is not."""
+        from graysplit.control.switching import standby_of
+
+        return standby_of(self.store.fleet(), split, version)
+
+    def fleet(self) -> Fleet:
+        """Give the processes that follow the store, and what they say."""
+        return self.store.fleet()
+
+    def doctor(self) -> tuple[Finding, ...]:
+        """Look for everything that is wrong or about to be, each with the next command."""
+        from graysplit.control.doctor import examine
+
+        return examine(self._read(), self.store.fleet(), self.store)
+
+    def export(self) -> Mapping[str, object]:
+        """Give all that the store holds as plain values, ready for JSON."""
+        from graysplit.control.views import export
+
+        return export(self.namespace, self._read())
+
+    def crossings(self) -> tuple[Crossing, ...]:
+        """Give how far instances have crossed, of every split and candidate for which they do."""
+        from graysplit.control.rolling import all_crossings
+
+        return all_crossings(self._read().snapshot, self.store.fleet())
+
+    def _verdicts(self, reading: Reading, splits: Sequence[str]) -> Mapping[str, Heard]:
+        """Give what guards say of the candidates that run, by field; what guards are is loaded where one is armed."""
+        standing = reading.snapshot.splits
+        armed = [name for name in splits if name in standing and standing[name].definition.guard is not None]
+        if not armed:
+            return {}
+        from graysplit.control.verdicts import verdicts
+
+        return verdicts(reading, self.store.tally, armed)
+
+    def _in_force(self, target: str) -> dict[str, str]:
+        from graysplit.core.changes import known
+
+        split, _, version = target.partition("/")
+        standing = known(self._read().snapshot, split)
+        names = [candidate.name for candidate in standing.definition.candidates]
+        chosen = [version] if version else names
+        return {f"{split}/{name}": format_weight(standing.effective(name)) for name in chosen}
+
+    def _flagged(self, reading: Reading | None, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        """Give entries, those of raises from outside flagged that came during a freeze."""
+        if all(entry.cause != OUTSIDE for entry in entries):
+            return entries
+        from graysplit.control.freezing import during_freeze
+        from graysplit.core.freeze import FREEZES
+
+        raw = (reading.load if reading else self.store.load()).meta.fields.get(FREEZES.encode())
+        now = None if raw is None else exact(raw)
+        return tuple(during_freeze(entries, lambda: self.store.history(None, FREEZES_WITHIN), now))

@@ -1,0 +1,281 @@
+"""The verbs of releases and their plans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Literal
+
+from graysplit.control.hand import Hand
+from graysplit.control.result import Result
+from graysplit.control.wishes import planned_version
+from graysplit.core.weights import Weight
+from graysplit.errors import ConflictError
+
+if TYPE_CHECKING:
+    from graysplit.control import guarding, planning
+    from graysplit.control.proposal import Proposal
+    from graysplit.control.reading import Reading
+    from graysplit.core.guard import Action, Sensitivity
+    from graysplit.core.plan import Step
+    from graysplit.core.snapshot import Change, Snapshot
+
+# A driver that notes a plan's progress in between is no reason to fail.
+NOTE_TRIES: Final = 5
+
+# What is said where nothing is left to be done.
+SAID: Final = {"approve": "approved already", "pause": "paused already", "resume": "it is not paused"}
+
+
+class Releasing(Hand):
+    """Starts plans, stops their clock, waves them through, and ends releases."""
+
+    def ramp(  # noqa: PLR0913 - keyword-only options of one verb
+        self,
+        target: str,
+        steps: Sequence[Step] | None = None,
+        *,
+        record: Mapping[str, object] | None = None,
+        template: str | None = None,
+        bake_s: float | None = None,
+        save: str | None = None,
+        guard: bool = True,
+        yes: bool = False,
+        why: str = "",
+        dry_run: bool = False,
+    ) -> Result:
+        """Start a plan: the first of its steps now, each later one when its gates are open.
+
+        The plan is `steps`, a file's `record`, a saved `template`, else the split's last plan, else 20 %, approve,
+        50 %, approve, 100 %, bake for an hour. It begins at the first step that lowers nothing. `save` keeps it as a
+        template. Live processes whose role may write weights drive it; any other weight in force ends it. With `guard`
+        it arms the guard, where none stands and there is something to watch.
+        """
+        from graysplit.control.planning import Wish
+
+        wish = Wish(target, steps, record, template, bake_s)
+        at_ms = 0  # of the first reading: what a person is shown is what is written
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            nonlocal at_ms
+            at_ms = at_ms or reading.load.now_ms
+            return self._ramped(reading, id_, wish, at_ms if guard else None, save=save, yes=yes or dry_run)
+
+        return self._change(plan, why=why, dry_run=dry_run)
+
+    def guard(  # noqa: PLR0913 - keyword-only options of one verb
+        self,
+        split: str,
+        *,
+        action: Action | None = None,
+        sensitivity: Sensitivity | None = None,
+        slow: float | str | None = None,
+        every_call: bool | None = None,
+        stop_on: Collection[str] = (),
+        ignore: Collection[str] = (),
+        off: bool = False,
+        why: str = "",
+        dry_run: bool = False,
+    ) -> Result:
+        """Watch the candidates of a split, and roll one back that is measurably worse (`action`: or only pause, warn).
+
+        With `sensitivity="strict"` any difference counts, else one beyond 1.1 times and 0.05 points. A call that takes
+        longer than `slow`, seconds or a span as in `500ms`, is a slow one, and slow calls are judged too; one in 17 is
+        timed, or with `every_call` each. The first exception named in `stop_on` that only the candidate raises stops
+        it; those in `ignore` are no failures: both by their class, `DataLoss` or `shop.errors.DataLoss`. What is not
+        named stays as it stands. `off` ends the watch. Refused where live processes measure no call of the split.
+        """
+        from graysplit.control.guarding import Wish, armed
+
+        wish = Wish(action, sensitivity, slow, every_call, tuple(stop_on), tuple(ignore))
+        at_ms = 0  # of the first reading: what a person is shown is what is written
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            nonlocal at_ms
+            at_ms = at_ms or reading.load.now_ms
+            return self._armed(reading, id_, split, wish, at_ms)
+
+        if off:
+            return self._simple(split, self._without_guard(split, why, dry_run=dry_run), why=why, dry_run=dry_run)
+        reading = self._read()
+        standing = reading.snapshot.splits.get(split)
+        if standing is not None and armed(split, standing.definition, wish, self.actor, 1) is None:
+            notes = (f"{split}: armed already",)
+            return Result("guard", split, {}, revision=reading.snapshot.revision, notes=notes)
+        return self._change(plan, why=why, dry_run=dry_run)
+
+    def approve(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
+        """Say yes to a plan's next step, once: bound to this release and this step; twice is the same as once.
+
+        Where a candidate is suspect, it also accepts the doubts of this stage, with or without a plan.
+        """
+        from graysplit.control.approving import approval
+
+        def said(reading: Reading) -> planning.Start | None:
+            return approval(reading, self.store.tally, split, self.actor)
+
+        return self._note(split, "approve", said, why, dry_run=dry_run)
+
+    def pause(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
+        """Stop a plan's clock; its weight stays. Lowering is free, and no step is taken."""
+        from graysplit.control import planning
+
+        def said(reading: Reading) -> planning.Start | None:
+            found = planning.standing_plan(reading, split)
+            progress = planning.paused(found, self.actor, why, reading.load.now_ms)
+            return progress and planning.noted(reading, split, "pause", progress)
+
+        return self._note(split, "pause", said, why, dry_run=dry_run)
+
+    def resume(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
+        """Let a plan's clock run on from where it stopped: the rest shifts, and nothing is skipped."""
+        from graysplit.control import planning
+
+        def said(reading: Reading) -> planning.Start | None:
+            found = planning.standing_plan(reading, split)
+            progress = planning.resumed(found, reading.load.now_ms)
+            return progress and planning.noted(reading, split, "resume", progress)
+
+        return self._note(split, "resume", said, why, dry_run=dry_run)
+
+    def finish(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
+        """Say that a release is over: its weights stay, and `rollback("*")` leaves it alone.
+
+        The next change of its weights is a release again.
+        """
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            from graysplit.control.freezing import finish
+
+            self._check_readable(reading, split)
+            return self._propose(reading, finish(reading, split, id_), id_)
+
+        return self._change(plan, why=why, dry_run=dry_run)
+
+    def rebalance(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
+        """Take dead instances from the waves of a split, and fill them up to what the weights ask for.
+
+        Nothing else does, where instances cross over: who comes, goes or crashes moves nobody. Refused where nothing
+        would change.
+        """
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            from graysplit.control.rolling import rebalance
+
+            self._check_readable(reading, split)
+            change, notes = rebalance(reading, split, self.store.fleet())
+            return self._propose(reading, change, id_)._replace(notes=notes)
+
+        return self._change(plan, why=why, dry_run=dry_run)
+
+    def delete(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
+        """Take a split's record away and free its name.
+
+        Refused while a weight is above zero, unless its release is finished and no code declares it any more.
+        """
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            from graysplit.control import freezing
+            from graysplit.core import changes
+            from graysplit.follower.evaluator import ACCEPTED
+
+            if split not in reading.unread:
+                changes.known(reading.snapshot, split)
+            weights: dict[str, Weight] = {
+                field: reading.held.weights.get(field, 0) for field in reading.fields("weights", split)
+            }
+
+            finished = freezing.finished_ms(reading, split) is not None
+            change = changes.delete(split, weights, reading.fields("stops", split), finished=finished)
+            accepted = [mark for mark in reading.texts("meta") if mark.startswith(f"{ACCEPTED}{split}/")]
+            change = change._replace(marks=dict.fromkeys(accepted))
+            freezing.check_undeclared(split, weights, freezing.declaring(self.store.fleet(), split))
+            return self._propose(reading, change, id_)
+
+        return self._change(plan, why=why, dry_run=dry_run)
+
+    def _note(
+        self,
+        split: str,
+        cause: Literal["approve", "pause", "resume"],
+        said: Callable[[Reading], planning.Start | None],
+        why: str,
+        *,
+        dry_run: bool,
+    ) -> Result:
+        """Note what `said` gives of a plan or a stage; once more where a driver noted something in between."""
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            start = said(reading)
+            if start is None:
+                raise ConflictError(split, f"no {cause} yet", f"{SAID[cause]}, in between")
+            return self._propose(reading, start.change, id_).beginning(start)
+
+        for _ in range(NOTE_TRIES):
+            reading = self._read()
+            if said(reading) is None:
+                return Result(cause, split, {}, revision=reading.snapshot.revision, notes=(f"{split}: {SAID[cause]}",))
+            with suppress(ConflictError):
+                return self._change(plan, why=why, dry_run=dry_run)
+        return self._change(plan, why=why, dry_run=dry_run)
+
+    def _ramped(  # noqa: PLR0913 - what a plan's start rests on
+        self, reading: Reading, id_: str, wish: planning.Wish, armed_ms: int | None, *, save: str | None, yes: bool
+    ) -> Proposal:
+        from graysplit.control import foreseeing, guarding, planning
+        from graysplit.core.changes import only_candidate
+        from graysplit.core.definition import Definition
+
+        split, _, version = wish.target.partition("/")
+        self._check_readable(reading, split)
+        base, created = self._ensured(reading, split)
+        reading = reading._replace(snapshot=base)
+        definition, fleet = base.splits[split].definition, self.store.fleet()
+        name = version or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
+        start = planning.begin(
+            reading,
+            split,
+            planning.chosen_plan(reading, split, name, wish),
+            id_,
+            mistyped=reading.mistyped(split, definition),
+            driver=next((process.boot for process in fleet.live), ""),
+            save=save,
+            yes=yes,
+        )
+        change, notes = start.change, start.notes
+        if created is not None:
+            change = change._replace(weights={**created.weights, **change.weights})
+        if armed_ms is not None and isinstance(change.definition, Definition):
+            watched, said = guarding.begun(change.definition, fleet, split, self.actor, armed_ms)
+            change, notes = change._replace(definition=watched), (*notes, *said)
+        notes = (*notes, *foreseeing.notes(reading, self.store.tally, split, change))
+        proposal = self._propose(reading, change, id_)._replace(created=definition.names if created else ())
+        return proposal.beginning(start._replace(notes=notes))
+
+    def _armed(self, reading: Reading, id_: str, split: str, wish: guarding.Wish, at_ms: int) -> Proposal:
+        from graysplit.control import guarding
+        from graysplit.core.snapshot import Change
+
+        self._check_readable(reading, split)
+        base, created = self._ensured(reading, split)
+        definition = base.splits[split].definition
+        nobody = guarding.check_watched(split, self.store.fleet())
+        wanted = guarding.armed(split, definition, wish, self.actor, at_ms) or definition
+        change = Change("guard", split, created.weights if created else {}, definition=wanted)
+        notes = (guarding.record_words(wanted), nobody)
+        proposal = self._propose(reading, change, id_)
+        return proposal._replace(
+            created=definition.names if created else (), notes=(*proposal.notes, *filter(None, notes))
+        )
+
+    @staticmethod
+    def _without_guard(split: str, why: str, *, dry_run: bool) -> Callable[[Snapshot], Change]:
+        def verb(snapshot: Snapshot) -> Change:
+            from graysplit.control.guarding import disarmed
+            from graysplit.core.changes import known
+            from graysplit.core.snapshot import Change
+
+            definition = disarmed(split, known(snapshot, split).definition, why, dry_run=dry_run)
+            return Change("guard off", split, definition=definition)
+
+        return verb

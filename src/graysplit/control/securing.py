@@ -1,0 +1,122 @@
+"""The verbs that keep weights from rising, and the one for a store that has lost data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from graysplit.control.hand import Hand
+from graysplit.control.wishes import check_reason, new_id
+from graysplit.errors import ConflictError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graysplit.control.proposal import Proposal
+    from graysplit.control.reading import Reading
+    from graysplit.control.recovering import Recovery, Take
+    from graysplit.control.result import Result
+    from graysplit.core.record import Entry
+    from graysplit.core.snapshot import Change, Snapshot
+
+# Somebody else's freeze in between is no reason to leave a split unfrozen.
+FREEZE_TRIES: Final = 5
+
+# More than a store keeps.
+WHOLE_HISTORY: Final = 1_000_000
+
+
+class Securing(Hand):
+    """Freezes, protects and recovers."""
+
+    def freeze(self, pattern: str, *, why: str = "", for_s: float | None = None, dry_run: bool = False) -> Result:
+        """Have no split rise whose name matches, `checkout`, `checkout*` or `*`, those made later too.
+
+        Lowering stays free. It stands for `for_s` seconds of the server's time, or until `unfreeze`; freezing a pattern
+        again replaces reason and end. An edit past graysplit cannot be kept from raising: the history says so.
+        """
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            from graysplit.control.freezing import freeze
+            from graysplit.core.freeze import Freeze
+
+            now_ms = reading.load.now_ms
+            until_ms = 0 if for_s is None else now_ms + max(1, int(for_s * 1000))
+            change, notes = freeze(reading, Freeze(pattern, why, self.actor, now_ms, until_ms))
+            return self._propose(reading, change, id_)._replace(notes=notes)
+
+        for _ in range(FREEZE_TRIES):
+            with suppress(ConflictError):
+                return self._change(plan, why=why, dry_run=dry_run)
+        return self._change(plan, why=why, dry_run=dry_run)
+
+    def unfreeze(self, pattern: str, *, why: str = "", dry_run: bool = False) -> Result:
+        """End the freeze of a pattern; others that hold the same splits stand."""
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            from graysplit.control.freezing import unfreeze
+
+            return self._propose(reading, unfreeze(reading, pattern), id_)
+
+        return self._change(plan, why=why, dry_run=dry_run)
+
+    def protect(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
+        """Have every raise of a split ask for a reason and for the typed name."""
+        return self._protect(split, why, on=True, dry_run=dry_run)
+
+    def unprotect(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
+        """Have raises of a split ask no more than others."""
+        return self._protect(split, why, on=False, dry_run=dry_run)
+
+    def recover(  # noqa: PLR0913 - keyword-only options of one verb
+        self,
+        splits: Collection[str] = (),
+        *,
+        source: str | Path = "fleet",
+        take: Take = "lower",
+        why: str = "",
+        seen: Recovery | None = None,
+        dry_run: bool = False,
+    ) -> Recovery:
+        """After a store lost data: write the lower of what it says and what a source knows, and end all doubt.
+
+        The source is `fleet`, what live processes hold, or a file: a last-known-good file, an export, a bootstrap
+        file. Lost keys are made whole, and from a file an empty namespace is sown anew. `take="source"` writes the
+        source's weights even where they are higher. Refused unless it is still what was `seen`.
+        """
+
+        def plan(id_: str) -> Recovery:
+            reading = self._read()  # first: where nobody answers, nothing else is needed to say so
+            from pathlib import Path
+
+            from graysplit.control.recovering import Request, recover
+            from graysplit.control.sources import of_file, of_fleet
+
+            file = None if source == "fleet" else of_file(Path(source))
+            request = Request(frozenset(splits), take, self.actor, self.namespace, id_)
+            return recover(reading, of_fleet(self.store.fleet()), file, self._whole_history, request)
+
+        recovery = plan(new_id())
+        if dry_run or not recovery.needed:
+            return recovery
+        check_reason(recovery.guarded, why)
+        if recovery.ask is not None and self._agree is not None:
+            self._agree(recovery)
+            seen = seen or recovery
+            recovery = plan(recovery.id)
+        if seen is not None and seen.told != recovery.told:
+            raise ConflictError(recovery.target, "what was shown", "something else")
+        with self._submitting(recovery.id):
+            return recovery.done(self.store.submit(recovery.submission(self.actor, why)))
+
+    def _protect(self, split: str, why: str, *, on: bool, dry_run: bool) -> Result:
+        def verb(snapshot: Snapshot) -> Change:
+            from graysplit.core.changes import protect
+
+            return protect(snapshot, split, on=on)
+
+        return self._simple(split, verb, why=why, dry_run=dry_run)
+
+    def _whole_history(self) -> tuple[Entry, ...]:
+        return self.store.history(None, WHOLE_HISTORY)

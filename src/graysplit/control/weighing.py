@@ -1,0 +1,260 @@
+"""The verbs of weights: what of them is asked for, and who is an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from graysplit.control.hand import Hand
+from graysplit.control.result import Result
+from graysplit.control.wishes import check_from, check_target, lowered, new_id, typed_weight, wanted_weights
+from graysplit.core.weights import PREVIEW, Weight
+from graysplit.errors import RefusedError, UnknownSplitError
+from graysplit.stores.port import Rollback
+
+if TYPE_CHECKING:
+    from graysplit.control.proposal import Proposal
+    from graysplit.control.reading import Reading
+    from graysplit.control.switching import Told
+    from graysplit.core.snapshot import Change, Snapshot
+
+
+class Weighing(Hand):
+    """Sets weights, brings them down, and takes a change back."""
+
+    def create(  # noqa: PLR0913 - keyword-only options of one verb
+        self,
+        split: str,
+        versions: Sequence[str] | None = None,
+        *,
+        salt: str | None = None,
+        max_stale_s: int | None = None,
+        in_flight: Literal["finish"] | None = None,
+        by: Literal["unit", "instance"] | None = None,
+        why: str = "",
+        dry_run: bool = False,
+    ) -> Result:
+        """Define a split with all weights at zero; the first version is the baseline.
+
+        Without versions: those that live code declares, else `old` and `new`. With `max_stale_s` everybody gets the
+        baseline in a process that has not heard the store for so long. With `in_flight="finish"` choices kept in
+        requests already open outlive a plain zero (a planned `switch` back), never a stop. With `by="instance"` hosts
+        cross over in recorded waves, not units by their buckets; unless it is said, as live code declares it.
+        """
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            from graysplit.control.creating import declared_by
+            from graysplit.core.changes import create
+
+            self._check_readable(reading, split)
+            who = by or declared_by(self.store.fleet(), split)
+            chosen = versions or self._declared(reading.snapshot, split, by=who) or ("old", "new")
+            change = create(reading.snapshot, split, chosen, salt, max_stale_s, in_flight=in_flight, by=who)
+            return self._propose(reading, change, id_)._replace(created=tuple(chosen))
+
+        return self._change(plan, why=why, dry_run=dry_run)
+
+    def set(  # noqa: PLR0913 - keyword-only options of one verb
+        self,
+        target: str,
+        weight: float | str | None = None,
+        *,
+        weights: Mapping[str, float | str] | None = None,
+        why: str = "",
+        from_: float | str | None = None,
+        if_rev: int | None = None,
+        yes: bool = False,
+        for_s: float | None = None,
+        dry_run: bool = False,
+    ) -> Result:
+        """Set the weight of a candidate (`checkout`, `ranking/b`), or with `weights` of several at once.
+
+        Clears the stop that holds it, and creates a split that live code declares but the store does not know.
+        `from_` is the weight in force that you saw; `if_rev` the revision since which this split must be unchanged;
+        `yes` accepts that more units move than the difference; `for_s` makes a raise a lease of so many seconds,
+        after which every process, cut off or not, goes back to the weight before.
+        """
+        typed: dict[str, Weight] = {version: typed_weight(value) for version, value in (weights or {}).items()}
+        bare = None if weight is None else typed_weight(weight)
+        return self._set(
+            target, bare, typed, cause="set", why=why, from_=from_, if_rev=if_rev, yes=yes, for_s=for_s, dry_run=dry_run
+        )
+
+    def switch(  # noqa: PLR0913 - keyword-only options of one verb
+        self,
+        split: str,
+        *,
+        to: str,
+        over_s: float | None = None,
+        why: str = "",
+        told: Told | None = None,
+        dry_run: bool = False,
+    ) -> Result:
+        """Send everybody to one version, blue-green: in one write, or with `over_s` in ten steps over so many seconds.
+
+        To a candidate it is a raise, refused unless every live process that declares the split has the version and
+        what prepares it (`warm`) has succeeded. To the baseline all weights become a plain zero: no stop, and no new
+        release. A change by somebody else between two steps ends it: `OvertakenError`. `told` hears who is ready
+        (`Standby`) and of each step (`Step`).
+        """
+        from graysplit.control.switching import Hands, Plan, Wish, switch
+
+        def ensured(reading: Reading) -> tuple[Snapshot, Change | None]:
+            self._check_readable(reading, split)
+            return self._ensured(reading, split)
+
+        def change(plan: Plan, said: str) -> Result:
+            return self._change(plan, why=said, dry_run=dry_run)
+
+        unchanged = partial(self._check_unchanged, split)
+        hands = Hands(ensured, self._propose, change, unchanged, self.store.fleet)
+        return switch(hands, Wish(split, to, over_s, why, told), dry_run=dry_run)
+
+    def preview(self, target: str, *, why: str = "", dry_run: bool = False) -> Result:
+        """Set a candidate's weight to `preview`: pinned units only."""
+        return self._set(target, PREVIEW, {}, cause="preview", why=why, dry_run=dry_run)
+
+    def rollback(self, target: str, *, why: str = "", dry_run: bool = False) -> Result:
+        """Set weight zero and a stop, for a split, one candidate, or `*`: everything unfinished.
+
+        Reads nothing, compares nothing, is never refused for what the store holds, and succeeds twice.
+        """
+        check_target(target)
+        if dry_run:
+            return Result("rollback", target, {}, dry_run=True)
+        rollback = Rollback(new_id(), target, self.actor, why)
+        with self._submitting(rollback.id):
+            written = self.store.roll_back(rollback)
+        moves: dict[str, tuple[str | None, str | None]] = {}
+        for at in sorted(written.before.keys() | written.after.keys()):
+            key, _, field = at.partition(" ")
+            if key == "weights" and "/" in field:
+                moves[field] = (written.before.get(at), written.after.get(at))
+        return Result(
+            cause="rollback",
+            split=target,
+            moves=moves,
+            revision=written.revision,
+            change=written.id,
+            at_ms=written.at_ms,
+            unrecorded=written.unrecorded,
+            left=written.left,
+            expected=lowered(moves, whole=not written.revision),
+        )
+
+    def undo(self, split: str, *, force: bool = False, why: str = "", dry_run: bool = False) -> Result:
+        """Make the inverse of the last change of a split, its definition byte for byte.
+
+        What a change to zero brought down rises only with `force`, as a new release.
+        """
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            from graysplit.control.undoing import undo
+            from graysplit.core.changes import known
+
+            last = next(iter(self.store.history(split, 1)), None)
+            if last is None:
+                known(reading.snapshot, split)
+                raise RefusedError(f"the history of '{split}' is empty. See what stands with: graysplit show {split}")
+            change, writes = undo(reading, split, last, id_, force=force)
+            proposal = self._propose(reading, change, id_, target=split)
+            return proposal._replace(writes=(*writes, *(write for write in proposal.writes if write.key == "meta")))
+
+        return self._change(plan, why=why, dry_run=dry_run)
+
+    def pin(  # noqa: PLR0913 - keyword-only options of one verb
+        self,
+        split: str,
+        unit: str,
+        version: str | None = None,
+        *,
+        deny: bool = False,
+        why: str = "",
+        dry_run: bool = False,
+    ) -> Result:
+        """Pin a unit to a version (the only candidate unless named), or deny it every candidate."""
+
+        def verb(snapshot: Snapshot) -> Change:
+            from graysplit.core import changes
+
+            if deny:
+                return changes.pin(snapshot, split, unit, None)
+            definition = changes.known(snapshot, split).definition
+            return changes.pin(snapshot, split, unit, version or changes.only_candidate(split, definition))
+
+        return self._simple(split, verb, why=why, dry_run=dry_run)
+
+    def unpin(self, split: str, unit: str, *, why: str = "", dry_run: bool = False) -> Result:
+        """Take away what `pin` said of a unit."""
+
+        def verb(snapshot: Snapshot) -> Change:
+            from graysplit.core.changes import unpin
+
+            return unpin(snapshot, split, unit)
+
+        return self._simple(split, verb, why=why, dry_run=dry_run)
+
+    def unstop(self, target: str, *, why: str = "", dry_run: bool = False) -> Result:
+        """Clear a stop; a raise, and a new release, wherever a weight above zero stands under it."""
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            from graysplit.core.changes import unstop
+
+            change = unstop(reading.snapshot, target, id_)
+            return self._propose(reading, change, id_, target=target)
+
+        return self._change(plan, why=why, dry_run=dry_run)
+
+    def _set(  # noqa: PLR0913 - what `set` and `preview` share
+        self,
+        target: str,
+        bare: Weight | None,
+        typed: Mapping[str, Weight],
+        *,
+        cause: str,
+        why: str,
+        from_: float | str | None = None,
+        if_rev: int | None = None,
+        yes: bool = False,
+        for_s: float | None = None,
+        dry_run: bool,
+    ) -> Result:
+        split, _, version = target.partition("/")
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            from graysplit.core import changes
+
+            self._check_readable(reading, split)
+            self._check_unchanged(split, if_rev)
+            base, created = self._ensured(reading, split)
+            definition = base.splits[split].definition
+            wanted = wanted_weights(version, bare, typed, lambda: changes.only_candidate(split, definition))
+            check_from(base, split, wanted, from_)
+            change = changes.set_weights(
+                base,
+                split,
+                wanted,
+                release=id_,
+                mistyped=reading.mistyped(split, definition),
+                cause=cause,
+                yes=yes or dry_run,
+                until_ms=None if for_s is None else reading.load.now_ms + int(for_s * 1000),
+                leases=reading.held.leases,
+            )
+            if created is not None:
+                change = change._replace(weights={**created.weights, **change.weights}, definition=created.definition)
+            names = definition.names if created else ()
+            return self._propose(reading, change, id_)._replace(created=names)
+
+        return self._change(plan, why=why, dry_run=dry_run)
+
+    def _declared(self, snapshot: Snapshot, split: str, *, by: Literal["unit", "instance"]) -> tuple[str, ...] | None:
+        from graysplit.control.creating import create_declared
+        from graysplit.core.definition import Definition
+
+        try:
+            definition = create_declared(snapshot, self.store.fleet(), split, by=by).definition
+        except UnknownSplitError:
+            return None
+        return definition.names if isinstance(definition, Definition) else None

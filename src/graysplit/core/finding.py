@@ -1,0 +1,95 @@
+"""What one collection has found on a tape's pages, and the batches that it is told in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
+
+from mmh3 import mmh3_x64_128_uintdigest
+
+from graysplit.core.bucketing import hash32
+from graysplit.core.tally import Batch, Begun, Exposed, Failed, Goal, Pair, Stage
+
+_K = TypeVar("_K")
+
+
+class Candidate(NamedTuple):
+    """A candidate that a tape watches."""
+
+    number: int  # its index among the version names
+    field: str
+    release: str
+    started_s: int  # when its release began
+    stage: Stage
+
+
+class Found:
+    """What one collection has found; by second and index, where nothing else is said."""
+
+    def __init__(self, versions: int) -> None:
+        """Begin with nothing."""
+        self.calls: dict[tuple[int, int], int] = {}
+        self.timed: dict[tuple[int, int], int] = {}
+        self.doubts: dict[tuple[int, int], int] = {}
+        self.running: dict[tuple[int, int], int] = {}
+        self.errors: dict[tuple[int, bytes, int], int] = {}
+        self.slow: dict[tuple[int, bytes, int], int] = {}
+        self.hanging: dict[tuple[int, bytes, int], int] = {}
+        self.failures = [0] * versions
+        self.durations: list[dict[int, int]] = [{} for _ in range(versions)]
+        self.exposed: list[tuple[int, int]] = []
+        self.named: dict[str, dict[int, int]] = {}
+        self.goals: list[tuple[str, int, int, int]] = []
+
+
+def batch_of(candidate: Candidate, found: Found, tape_id: str, number: int) -> Batch:
+    """Give what one candidate's books are told, with the baseline beside it."""
+    sides = {0: False, candidate.number: True}
+    seed = hash32(candidate.release.encode(), 0)
+
+    def begun(counts: Mapping[tuple[int, int], int]) -> tuple[Begun, ...]:
+        return tuple(Begun(at, sides[index], n) for (at, index), n in counts.items() if index in sides)
+
+    def failed(counts: Mapping[tuple[int, bytes, int], int]) -> tuple[Failed, ...]:
+        return tuple(
+            Failed(at, unit64(unit, seed), sides[index], n) for (at, unit, index), n in counts.items() if index in sides
+        )
+
+    def pair(counts: Mapping[int, int]) -> Pair:
+        return Pair(counts.get(0, 0), counts.get(candidate.number, 0))
+
+    return Batch(
+        candidate.field,
+        candidate.release,
+        candidate.started_s,
+        tape_id,
+        number,
+        candidate.stage,
+        calls=begun(found.calls),
+        failures=pair(dict(enumerate(found.failures))),
+        errors=failed(found.errors),
+        timed=begun(found.timed),
+        slow=failed(found.slow),
+        doubts=begun(found.doubts),
+        exposed=tuple(Exposed(hashed, sides[index]) for hashed, index in found.exposed if index in sides),
+        durations=(found.durations[0], found.durations[candidate.number]),
+        named={name: both for name, counts in found.named.items() if (both := pair(counts)) != Pair()},
+        goals=tuple(Goal(name, unit, micro) for name, unit, micro, index in found.goals if index in sides),
+        running=begun(found.running),
+        hanging=failed(found.hanging),
+    )
+
+
+def tells(batch: Batch) -> bool:
+    """Say whether a batch holds anything but calls under way."""
+    counted = (batch.calls, batch.errors, batch.timed, batch.slow, batch.doubts, batch.exposed, batch.goals)
+    return any(counted) or any(batch.durations) or any(batch.failures) or bool(batch.named)
+
+
+def add(counts: dict[_K, int], key: _K, n: int = 1) -> None:
+    counts[key] = counts.get(key, 0) + n
+
+
+def unit64(unit: bytes, seed: int) -> int:
+    """Give the 64 bits by which a unit is known in one release's books."""
+    return mmh3_x64_128_uintdigest(unit, seed) & 0xFFFF_FFFF_FFFF_FFFF

@@ -1,0 +1,293 @@
+"""The tape of an armed split: what one process writes down of one stage, until it is told in batches.
+
+Calls write on the page of the second in which they begin, without a lock: `append` to a deque and a step of a
+count are atomic. The follower's thread turns the pages and collects what is on them:
+
+    tape.turn(second)               at each new second of the server's time
+    tape.collect(second)            -> list[Batch], one per candidate that has something to tell; once a second or less
+
+A weight, release or guard that changes makes a new tape. The old one goes on until its calls have ended.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import AbstractContextManager
+from itertools import chain
+from typing import Final, NamedTuple, cast
+
+from graysplit.core.bucketing import hash32
+from graysplit.core.finding import Candidate, Found, add, batch_of, tells, unit64
+from graysplit.core.guard import Guard
+from graysplit.core.page import CLAIM, Page, Sheets, claimed, emptied, encoded
+from graysplit.core.tally import Batch, duration_bucket
+
+# The calls of one second in so many are timed, those of all versions: to ask of each call would cost four times as
+# much. Each process takes other seconds, so that a fleet always times some, and minutes do not beat with 17.
+EACH: Final = 17
+DEADLINE_S: Final = 30  # a sampled call that runs for longer is a failed call of its unit
+CLOSED_S: Final = 31  # from then on a second's calls are only counted
+QUIET_S: Final = 3  # a second of which no call runs any more is closed then
+DOUBT_S: Final = 10
+UNCOLLECTED_S: Final = 60.0  # what nobody collects for so long is dropped
+TOLD_AT_MOST: Final = 65_536  # units that are remembered as told
+GOALS_AT_MOST: Final = 65_536
+PAGES_AT_MOST: Final = 64  # a server's clock that is put back leaves pages that never grow old
+UNKNOWN: Final = -1  # a page's second before the first turn
+
+
+class Terms(NamedTuple):
+    """What a tape belongs to: as long as these are the same, so is the tape."""
+
+    split: str
+    names: tuple[str, ...]
+    candidates: tuple[Candidate, ...]  # those with a share above zero
+    guard: Guard = Guard()
+    only: bytes | None = None  # whose failures all are, where the unit is the instance
+
+
+class Tape:
+    """What one process writes down of one stage of a split.
+
+    `turn`, `collect` and `shed` are called by one thread. `lock` orders it and whoever reads the totals; calls never
+    take it.
+    """
+
+    def __init__(self, terms: Terms, tape_id: str, lock: AbstractContextManager[object]) -> None:
+        """Begin with an empty page, whose second the first turn tells."""
+        self.id = tape_id
+        self.terms = terms
+        self.split = terms.split
+        self.names = terms.names
+        self.guard = terms.guard
+        self.watched = frozenset(chain((0,), (candidate.number for candidate in terms.candidates)))
+        self.slow_ns = None if terms.guard.slow_s is None else round(terms.guard.slow_s * 1e9)
+        self._phase = hash32(tape_id.encode(), 0) % EACH
+        self._told: set[int] = set()
+        self.page = self._blank(UNKNOWN)
+        self._lock = lock
+        self._pages = [self.page]
+        self._late = Sheets(len(terms.names))
+        self._begun, self._asked, self._ended = ([0] * len(terms.names) for _ in range(3))
+        self._numbers = dict.fromkeys(terms.candidates, 0)
+        self._shown: dict[Candidate, tuple[object, object]] = {}  # what was told last of calls under way
+        self._doubted: dict[int, set[tuple[int, int]]] = {}  # by ten seconds: index and unit
+        self._goals = deque["tuple[str, int, int, int]"](maxlen=GOALS_AT_MOST)
+        self._left: int | None = None  # the second in which a state swap took it out
+        self._unread_since: float | None = None
+        self._over = False
+
+    # What calls and the router do
+
+    def record(self, name: str, hashed: int, micro: int, index: int) -> None:
+        """Note what a unit did later: the 32 bits of its hash, a value in millionths, and the version drawn for it."""
+        self._goals.append((name, hashed, micro, index))
+
+    def leave(self) -> None:
+        """Take note that no state writes on it any more, but for the calls that are under way."""
+        self._left = self.page.second
+
+    def rejoin(self) -> None:
+        """Take note that states write on it again."""
+        self._left = None
+
+    @property
+    def over(self) -> bool:
+        """Say whether it has left, and nothing more is to be collected."""
+        return self._over
+
+    def begun(self, index: int) -> int:
+        """Give the calls begun on the straight lines so far."""
+        with self._lock:
+            return self._begun[index] + sum(sheets.calls(index) for sheets in self._sheets())
+
+    def asked(self, index: int) -> int:
+        """Give the calls begun elsewhere: the slow path, attempts."""
+        with self._lock:
+            return self._asked[index] + sum(sheets.asked[index].read() for sheets in self._sheets())
+
+    def ended(self, index: int) -> int:
+        """Give the calls that have ended."""
+        with self._lock:
+            return self._ended[index] + sum(sheets.ended[index].read() for sheets in self._sheets())
+
+    @property
+    def settled(self) -> bool:
+        """Say whether it is over and every call has ended: its totals stand."""
+        return self._over and all(
+            self.begun(index) + self.asked(index) == self.ended(index) for index in range(len(self.names))
+        )
+
+    # What the follower's thread does
+
+    def turn(self, second: int) -> None:
+        """Open the page of a second of the server's time; the first page belongs to the second before the first."""
+        page = self.page
+        if second == page.second:
+            return
+        if page.second == UNKNOWN:
+            page.second = second - 1
+            self._left = page.second if self._left == UNKNOWN else self._left
+        self.page = fresh = self._blank(second)
+        with self._lock:
+            self._pages.append(fresh)
+
+    def collect(self, second: int) -> list[Batch]:
+        """Take what has been written; one batch for each candidate that has something to tell.
+
+        `second` is the server's present one. A batch with calls under way comes each time: from a process that is
+        silent they are charged.
+        """
+        self._unread_since = None
+        found = self._take(second)
+        batches = [batch for candidate in self.terms.candidates if (batch := self._batch(candidate, found)) is not None]
+        away_s = second - self._left if self._left is not None else 0
+        self._over = away_s > CLOSED_S or (away_s > QUIET_S and not self._under_way())
+        return batches
+
+    def shed(self, now: float) -> None:
+        """Drop what nobody has collected for a minute (monotonic seconds); counts of calls stay exact."""
+        if self._unread_since is None:
+            self._unread_since = now
+        elif now - self._unread_since > UNCOLLECTED_S:
+            self._unread_since = now
+            self._take(max(self.page.second, 0))
+            self._over = self._left is not None
+
+    def _blank(self, second: int) -> Page:
+        timed = self.guard.every_call or (second != UNKNOWN and second % EACH == self._phase)
+        return Page(len(self.names), second, timed=timed)
+
+    def _under_way(self) -> bool:
+        return any(any(page.sheets.running) or page.sheets.sampled for page in self._pages)
+
+    def _sheets(self) -> list[Sheets]:
+        return [*(page.sheets for page in self._pages), self._late]
+
+    def _take(self, second: int) -> Found:
+        """Take what is on all pages, and close those that are old or quiet."""
+        found = Found(len(self.names))
+        pages = self._pages
+        for page in pages:
+            self._read(found, page, second)
+        self._fail(found, self._late, UNKNOWN)
+        self._drain(found, self._late, UNKNOWN, self._ends(self._late))
+        self._late.sampled.clear()
+        found.goals = [self._goals.popleft() for _ in range(len(self._goals))]
+        kept = [page for page in pages if not page.closed]
+        for place, page in enumerate(kept):
+            if page is not self.page and (self._is_done(page, second) or place < len(kept) - PAGES_AT_MOST):
+                page.close(self._late)
+        with self._lock:
+            # Whoever found the page open a moment ago still writes on it: it is read once more, then dropped.
+            for page in pages:
+                if page.closed and page not in kept:
+                    self._remember(page.sheets)
+            self._pages = [page for page in pages if not page.closed or page in kept]
+        if len(self._told) > TOLD_AT_MOST:
+            self._told.clear()
+        self._doubted = {at: units for at, units in self._doubted.items() if at >= (second - CLOSED_S) // DOUBT_S}
+        return found
+
+    def _remember(self, sheets: Sheets) -> None:
+        for index in range(len(self.names)):
+            self._begun[index] += sheets.calls(index)
+            self._asked[index] += sheets.asked[index].read()
+            self._ended[index] += sheets.ended[index].read()
+
+    @staticmethod
+    def _is_done(page: Page, second: int) -> bool:
+        age = second - page.second
+        return age > CLOSED_S or (age >= QUIET_S and not any(page.sheets.running) and not page.sheets.sampled)
+
+    def _read(self, found: Found, page: Page, second: int) -> None:
+        sheets = page.sheets
+        at = page.second if page.second != UNKNOWN else second
+        # Ends first, beginnings last: a failure never comes without its call, and what ends meanwhile seems to run.
+        ended = self._ends(sheets)
+        self._time(found, sheets, at, overdue=second - at >= DEADLINE_S)
+        self._fail(found, sheets, at)
+        self._drain(found, sheets, at, ended)
+        if not page.closed and second - at < CLOSED_S:
+            for index, running in enumerate(sheets.running):
+                if running > 0:
+                    add(found.running, (at, index), running)
+
+    def _ends(self, sheets: Sheets) -> list[int]:
+        with self._lock:
+            return [meter.read() for meter in sheets.ended]
+
+    def _drain(self, found: Found, sheets: Sheets, at: int, ended: list[int]) -> None:
+        """Take the calls begun, and the units that were not known."""
+        for index in range(len(self.names)):
+            with self._lock:
+                units = emptied(sheets.begun[index])
+                sheets.taken[index] += len(units)
+                begun = sheets.taken[index] + sheets.asked[index].read()
+            sheets.running[index] = begun - ended[index]
+            if at != UNKNOWN and begun > sheets.seen[index]:
+                add(found.calls, (at, index), begun - sheets.seen[index])
+            sheets.seen[index] = begun
+            self._expose(found, index, units)
+        for hashed, index in emptied(sheets.exposed):
+            self._expose(found, index, [hashed])
+
+    def _expose(self, found: Found, index: int, hashes: list[int]) -> None:
+        told = self._told
+        for hashed in hashes:
+            if hashed not in told:
+                told.add(hashed)
+                if hashed >= 0:
+                    found.exposed.append((hashed, index))
+
+    def _time(self, found: Found, sheets: Sheets, at: int, *, overdue: bool) -> None:
+        """Take the sampled calls that have ended; charge those past the deadline."""
+        for record in emptied(sheets.sampled):
+            since, index, unit = cast("tuple[float, int, object]", tuple(record[:CLAIM]))
+            if since <= 0:
+                ns = round(-since * 1e9)
+                add(found.durations[index], duration_bucket(ns))
+                self._judge(found, (at, index), unit, ns)
+            elif overdue:
+                self._judge(found, (at, index), unit, DEADLINE_S * 1_000_000_000)
+                if claimed(record):
+                    sheets.failing.append((index, self._encoded(unit), None))
+            else:
+                sheets.sampled.append(record)
+                known = self._encoded(unit) if len(record) > CLAIM else None
+                if known is not None:
+                    add(found.hanging, (at, known, index))
+
+    def _judge(self, found: Found, where: tuple[int, int], unit: object, ns: int) -> None:
+        """Count a timed call, and its unit where it was slow."""
+        add(found.timed, where)
+        known = self._encoded(unit)
+        if self.slow_ns is not None and ns >= self.slow_ns and known is not None:
+            add(found.slow, (where[0], known, where[1]))
+
+    def _fail(self, found: Found, sheets: Sheets, at: int) -> None:
+        """Take the failed calls; where no second is known they are only counted."""
+        for index, unit, name in emptied(sheets.failing):
+            found.failures[index] += 1
+            if name is not None:
+                add(found.named.setdefault(name, {}), index)
+            if unit is not None and at != UNKNOWN:
+                add(found.errors, (at, unit, index))
+                doubted = self._doubted.setdefault(at // DOUBT_S, set())
+                doubt = (index, unit64(unit, 0))
+                if doubt not in doubted:
+                    doubted.add(doubt)
+                    add(found.doubts, (at, index))
+
+    def _encoded(self, unit: object) -> bytes | None:
+        return self.terms.only or encoded(unit)
+
+    def _batch(self, candidate: Candidate, found: Found) -> Batch | None:
+        """Give what a candidate's books are told; None where that is nothing new."""
+        batch = batch_of(candidate, found, self.id, self._numbers[candidate] + 1)
+        shown = (batch.running, batch.hanging)
+        if not tells(batch) and not any((*shown, *self._shown.get(candidate, ()))):
+            return None
+        self._shown[candidate] = shown
+        self._numbers[candidate] = batch.number
+        return batch

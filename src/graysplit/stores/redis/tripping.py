@@ -1,0 +1,44 @@
+"""A guard's rollback in Redis, as a ladder: weight and stop in one script; the stop alone; that without a script."""
+
+from __future__ import annotations
+
+from redis import exceptions
+
+from graysplit.stores import rules
+from graysplit.stores.port import Trip
+from graysplit.stores.redis.faults import is_forbidden, is_unsupported, refused
+from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
+from graysplit.stores.redis.line import Line
+from graysplit.stores.redis.reading import key_of, time_of
+from graysplit.stores.redis.scripts import script
+from graysplit.stores.redis.watching import until_written
+from graysplit.stores.wire import raw_of, stop_text
+
+
+def stop_release(line: Line, keys: Keys, trip: Trip) -> bool:
+    """Stop a candidate if its release is still this one; raises `RefusedError` where no stop is taken."""
+    texts = (trip.id, trip.field, trip.release, trip.why, trip.actor, trip.cause)
+    told = tuple(raw_of(text) for text in texts)
+    arguments: tuple[bytes | str | int, ...] = (*told, LOG_AT_MOST, keys.meta, keys.booked, keys.log, keys.plans)
+    answer = line.evaluate(script("trip"), (keys.stops, keys.weights), arguments)
+    if isinstance(answer, exceptions.ResponseError) and is_forbidden(answer):
+        answer = line.evaluate(script("trip"), (keys.stops,), arguments)
+    if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
+        return until_written(line, lambda: _stop_alone(line, keys, trip))
+    if not isinstance(answer, int):
+        raise refused(f"the stop of '{trip.field}' was not taken", answer)
+    return bool(answer)
+
+
+def _stop_alone(line: Line, keys: Keys, trip: Trip) -> bool | None:
+    """Add a stop while nobody begins another release; whoever may write the history adds the zero with it."""
+    _, stops, meta, now = line.ask(("WATCH", keys.meta), ("HGETALL", keys.stops), ("HGETALL", keys.meta), ("TIME",))
+    allowed = rules.may_trip(trip.field, trip.release, key_of(stops), key_of(meta))
+    if not allowed:
+        line.ask(("UNWATCH",))
+        return allowed is None
+    text = stop_text(why=trip.why, who=trip.actor, at_ms=time_of(now), change=trip.id, release=trip.release)
+    done = line.commit(("HSETNX", keys.stops, raw_of(trip.field), raw_of(text)))
+    if isinstance(done, exceptions.ResponseError):
+        raise refused(f"the stop of '{trip.field}' was not taken", done)
+    return True if done is not None else None

@@ -1,0 +1,357 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+import pytest
+
+from graysplit.core.bucketing import hash32
+from graysplit.core.finding import Candidate, unit64
+from graysplit.core.guard import Guard
+from graysplit.core.page import Page, claimed, encoded, named_by
+from graysplit.core.tally import MICRO, Batch, Begun, Exposed, Failed, Goal, Pair, Stage, duration_bucket
+from graysplit.core.tape import EACH, TOLD_AT_MOST, UNCOLLECTED_S, UNKNOWN, Tape, Terms
+
+STAGE = Stage(20_000, 80_000, 7)
+NOW = 1_700_000_000
+
+
+def a_tape(*, candidates: int = 1, **guard: Any) -> Tape:
+    """Give a tape whose page is that of `NOW`."""
+    names = ("old", *(f"v{number}" for number in range(1, candidates + 1)))
+    watched = tuple(
+        Candidate(number, f"checkout/{name}", f"release-{number}", NOW - 5, STAGE)
+        for number, name in enumerate(names[1:], 1)
+    )
+    tape = Tape(Terms("checkout", names, watched, Guard(**guard)), "t1", Lock())
+    tape.turn(NOW)
+    return tape
+
+
+def collected(tape: Tape, second: int) -> Batch:
+    """Collect what the one candidate has to tell."""
+    (batch,) = tape.collect(second)
+    return batch
+
+
+def record(page: Page, index: int = 0, unit: object = "u", since: float = 1.0) -> list[Any]:
+    """Begin a call that is seen while under way."""
+    begun: list[Any] = [since, index, unit, True]
+    page.begun[index](hash32(str(unit).encode(), 0))
+    page.sampled(begun)
+    return begun
+
+
+def known(unit: str, release: str = "release-1") -> int:
+    """Give the 64 bits of a unit in a release's books."""
+    return unit64(unit.encode(), hash32(release.encode(), 0))
+
+
+def test_calls_are_told_once_by_the_second_in_which_they_begin() -> None:
+    """Both sides, each by its second; and no batch where nothing is new."""
+    tape = a_tape()
+    first = tape.page
+    for _ in range(3):
+        first.b_old(5)
+        next(first.x_old)
+    tape.turn(NOW + 1)
+    tape.page.b_new(6)
+    next(tape.page.x_new)
+    batch = collected(tape, NOW + 1)
+    assert set(batch.calls) == {Begun(NOW, False, 3), Begun(NOW + 1, True, 1)}
+    assert batch[:6] == ("checkout/v1", "release-1", NOW - 5, "t1", 1, STAGE)
+    assert batch.running == ()
+    assert tape.collect(NOW + 2) == []
+    first.b_old(5)  # by a call that had found the page before it was turned
+    next(first.x_old)
+    later = collected(tape, NOW + 2)
+    assert later.calls == (Begun(NOW, False, 1),)
+    assert later.number == 2
+
+
+def test_the_first_page_belongs_to_the_second_before_the_first_turn() -> None:
+    """What begins before the server's time is told has a second all the same."""
+    tape = Tape(a_tape().terms, "t1", Lock())
+    assert tape.page.second == UNKNOWN
+    tape.page.b_old(5)
+    tape.turn(NOW)
+    assert collected(tape, NOW).calls == (Begun(NOW - 1, False, 1),)
+
+
+def test_a_batch_comes_each_time_while_calls_are_under_way() -> None:
+    """A process that tells nothing is charged for them; the last batch says that none is left."""
+    tape = a_tape()
+    page = tape.page
+    page.b_old(5)
+    for second in (NOW + 1, NOW + 2):
+        tape.turn(second)
+        assert collected(tape, second).running == (Begun(NOW, False, 1),)
+    next(page.x_old)
+    assert collected(tape, NOW + 3).running == ()
+    assert tape.collect(NOW + 4) == []
+
+
+def test_each_candidate_gets_its_own_batch_beside_the_baseline() -> None:
+    """Of another candidate it learns nothing, and a unit is known by other bits in each release."""
+    tape = a_tape(candidates=2)
+    for index in range(3):
+        tape.page.begun[index](index)
+        tape.page.failing((index, b"u", None))
+        next(tape.page.ended[index])
+    one, two = tape.collect(NOW)
+    assert (one.field, two.field) == ("checkout/v1", "checkout/v2")
+    for batch, release in ((one, "release-1"), (two, "release-2")):
+        assert set(batch.calls) == {Begun(NOW, False, 1), Begun(NOW, True, 1)}
+        assert batch.failures == Pair(1, 1)
+        assert {failed.unit for failed in batch.errors} == {known("u", release)}
+    assert one.errors[0].unit != two.errors[0].unit
+    tape.page.b_new(1)
+    next(tape.page.x_new)
+    (only,) = tape.collect(NOW)
+    assert (only.field, only.number) == ("checkout/v1", 2)
+
+
+def test_a_failing_unit_is_told_with_the_number_of_its_calls() -> None:
+    """Each failed call counts; a unit that cannot be encoded is only counted."""
+    tape = a_tape()
+    for unit in (b"a", b"a", b"b", None):
+        tape.page.failing((1, unit, None))
+    batch = collected(tape, NOW)
+    assert batch.failures == Pair(0, 4)
+    assert set(batch.errors) == {Failed(NOW, known("a"), True, 2), Failed(NOW, known("b"), True, 1)}
+
+
+def test_a_doubt_is_one_failed_call_per_unit_side_and_ten_seconds() -> None:
+    """Repeated within ten seconds it is none, by whichever page; on the other side or later it is one."""
+    tape = a_tape()
+    ten = NOW - NOW % 10
+    told: list[Begun] = []
+    for second in (ten, ten + 1, ten + 9, ten + 10):
+        tape.turn(second)
+        for index in (0, 1, 1):
+            tape.page.failing((index, b"a", None))
+        told += collected(tape, second).doubts
+    assert sorted(told) == [
+        Begun(ten, False, 1),
+        Begun(ten, True, 1),
+        Begun(ten + 10, False, 1),
+        Begun(ten + 10, True, 1),
+    ]
+
+
+def test_a_sampled_call_is_timed() -> None:
+    """By its length in nanoseconds; slow is what takes as long as the guard says, and its unit is told."""
+    tape = a_tape(slow_s=0.5)
+    for unit, took in (("fast", 0.1), ("slow", 0.6)):
+        call = record(tape.page, 1, unit)
+        next(tape.page.x_new)
+        call[0] -= 1.0 + took
+    batch = collected(tape, NOW)
+    assert batch.timed == (Begun(NOW, True, 2),)
+    assert batch.slow == (Failed(NOW, known("slow"), True),)
+    assert batch.durations == ({}, {duration_bucket(100_000_000): 1, duration_bucket(600_000_000): 1})
+    assert batch.hanging == ()
+
+
+def test_one_second_in_seventeen_is_timed_or_every_call() -> None:
+    """Another one for each tape; where the guard asks for every call, all are, from the first page on."""
+    tape = a_tape()
+    timed: list[bool] = []
+    for second in range(NOW + 1, NOW + 1 + 4 * EACH):
+        tape.turn(second)
+        timed.append(tape.page.timed)
+    assert [sum(timed[at : at + EACH]) for at in range(0, 4 * EACH, EACH)] == [1, 1, 1, 1]
+    assert Tape(a_tape(every_call=True).terms, "t1", Lock()).page.timed
+    assert a_tape(every_call=True).page.timed
+
+
+def test_a_call_past_the_deadline_fails_once() -> None:
+    """At 30 s, by the second of its beginning; its own failure later cannot be claimed again."""
+    tape = a_tape(slow_s=1.0)
+    call = record(tape.page, 1, "a")
+    for second in range(NOW + 1, NOW + 30):
+        tape.turn(second)
+        batch = collected(tape, second)
+        assert batch.errors == ()
+        assert batch.hanging == (Failed(NOW, known("a"), True),)
+    batch = collected(tape, NOW + 30)
+    assert batch.errors == batch.slow == (Failed(NOW, known("a"), True),)
+    assert batch.failures == Pair(0, 1)
+    assert batch.doubts == batch.timed == (Begun(NOW, True, 1),)
+    assert batch.hanging == ()
+    assert not claimed(call)
+    assert [found.errors for found in tape.collect(NOW + 31)] == [()]
+
+
+def test_a_call_that_has_failed_is_not_charged_at_the_deadline() -> None:
+    """Who claims it first charges it; the other finds it taken."""
+    tape = a_tape()
+    call = record(tape.page, 1, "a")
+    assert claimed(call)
+    batch = collected(tape, NOW + 29)
+    assert batch.hanging == ()
+    assert collected(tape, NOW + 30).errors == ()
+
+
+def test_old_pages_are_dropped_with_what_still_runs_and_totals_stay_exact() -> None:
+    """After 31 s a call that never ends is no evidence any more, and takes no room; its end is counted all the same."""
+    tape = a_tape()
+    page = tape.page
+    page.b_new(5)
+    page.b_new(6)
+    next(page.x_new)
+    second = NOW
+    for second in range(NOW + 1, NOW + 40):
+        tape.turn(second)
+        tape.collect(second)
+    assert len(tape._pages) < 10
+    assert tape.collect(second) == []
+    assert (tape.begun(1), tape.ended(1)) == (2, 1)
+    next(page.x_new)
+    assert (tape.begun(1), tape.ended(1)) == (2, 2)
+    page.failing((1, b"late", None))
+    batch = collected(tape, second)
+    assert batch.errors == ()
+    assert batch.failures == Pair(0, 1)
+
+
+def test_pages_stay_few_when_nothing_runs_or_the_clock_goes_back() -> None:
+    """A quiet second goes within a few; a clock that is put back and forth cannot pile pages up."""
+    tape = a_tape()
+    for second in range(NOW, NOW + 100):
+        tape.turn(second)
+        tape.page.b_old(second)
+        next(tape.page.x_old)
+        tape.collect(second)
+    assert len(tape._pages) < 8
+    for second in range(NOW + 1000, NOW, -1):
+        tape.turn(second)
+        tape.page.b_old(second)
+        tape.collect(second)
+    assert len(tape._pages) < 80
+    assert tape.begun(0) == 1100
+
+
+def test_a_unit_is_told_as_exposed_once() -> None:
+    """From calls and from choices, on its side; a choice kept in a request shows none."""
+    tape = a_tape()
+    for hashed in (7, 7, -1):
+        tape.page.b_old(hashed)
+        next(tape.page.x_old)
+    tape.page.exposed((9, 1))
+    assert set(collected(tape, NOW).exposed) == {Exposed(7, False), Exposed(9, True)}
+    tape.page.exposed((9, 1))
+    assert tape.collect(NOW) == []
+
+
+def test_the_units_that_are_remembered_as_told_are_bounded() -> None:
+    """Beyond the bound they may be told again, which does no harm."""
+    tape = a_tape()
+    for hashed in range(TOLD_AT_MOST + 10):
+        tape.page.exposed((hashed, 0))
+    assert len(collected(tape, NOW).exposed) == TOLD_AT_MOST + 10
+    assert len(tape._told) == 0
+
+
+def test_goals_go_to_the_books_of_the_version_drawn() -> None:
+    """The baseline's to all candidates; each with its value."""
+    tape = a_tape(candidates=2)
+    tape.record("purchase", 5, MICRO, 0)
+    tape.record("purchase", 6, 250_000, 2)
+    one, two = tape.collect(NOW)
+    assert one.goals == (Goal("purchase", 5, MICRO),)
+    assert two.goals == (Goal("purchase", 5, MICRO), Goal("purchase", 6, 250_000))
+
+
+def test_named_exceptions_are_counted_by_side() -> None:
+    """Those that stop a release are told with their names, old's too."""
+    tape = a_tape()
+    for index in (0, 1, 1):
+        tape.page.failing((index, b"u", "DataLoss"))
+    assert collected(tape, NOW).named == {"DataLoss": Pair(1, 2)}
+
+
+def test_what_nobody_collects_for_a_minute_is_dropped() -> None:
+    """Evidence goes; the counts of calls stay exact."""
+    tape = a_tape()
+    tape.shed(0.0)
+    tape.page.b_old(5)
+    tape.page.failing((0, b"u", None))
+    tape.shed(UNCOLLECTED_S)
+    assert len(tape.page.sheets.begun[0]) == 1
+    tape.shed(UNCOLLECTED_S + 1)
+    assert len(tape.page.sheets.begun[0]) == len(tape.page.sheets.failing) == 0
+    assert tape.begun(0) == 1
+
+
+def test_a_tape_is_over_when_it_has_left_and_nothing_runs() -> None:
+    """Not while a call runs, but at the latest after 31 s; and not at all once it is back."""
+    tape = a_tape()
+    page = tape.page
+    page.b_old(5)
+    tape.leave()
+
+    def pass_time(seconds: Sequence[int]) -> None:
+        for second in seconds:
+            tape.turn(NOW + second)
+            tape.collect(NOW + second)
+
+    pass_time(range(1, 20))
+    assert not tape.over
+    next(page.x_old)
+    tape.rejoin()
+    pass_time([20])
+    assert not tape.over
+    tape.leave()
+    pass_time(range(21, 25))
+    assert tape.over
+    assert tape.settled
+
+    hanging = a_tape()
+    hanging.page.b_old(5)
+    hanging.leave()
+    for second in range(NOW + 1, NOW + 33):
+        hanging.turn(second)
+        hanging.collect(second)
+    assert hanging.over
+    assert not hanging.settled
+
+
+def test_a_hostile_unit_is_nobodys_evidence() -> None:
+    """Whatever its class does, nothing is raised."""
+
+    class Hostile(str):
+        __slots__ = ()
+
+        def encode(self, *_: object) -> bytes:
+            raise RuntimeError
+
+    assert encoded(Hostile("x")) is None
+    tape = a_tape(slow_s=0.1)
+    record(tape.page, 1, Hostile("x"))
+    assert collected(tape, NOW + 30).failures == Pair(0, 1)
+
+
+class DataLoss(Exception):  # noqa: N818 - a name as people write it
+    """What stops a release."""
+
+
+class WorseLoss(DataLoss):
+    """A kind of it."""
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("DataLoss",), "DataLoss"),
+        ((f"{__name__}.DataLoss",), f"{__name__}.DataLoss"),
+        (("Other", "WorseLoss"), "WorseLoss"),
+        (("Exception",), "Exception"),
+        (("Loss", "elsewhere.DataLoss"), None),
+        ((), None),
+    ],
+)
+def test_an_exception_is_named_by_its_class_or_a_base_of_it(names: tuple[str, ...], found: str | None) -> None:
+    """Alone, or with its module; nothing else is meant."""
+    assert named_by(WorseLoss(), names) == found

@@ -1,0 +1,43 @@
+"""Whoever judges or tells is killed at any moment: evidence is neither lost beyond one batch nor counted twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Final
+
+from graysplit import embedded
+from tests.faults.followers import ROOT
+from tests.faults.judging import PER_BATCH
+from tests.support import bare_environment
+
+KILLS: Final = 200
+
+
+def test_evidence_outlives_whoever_judges_and_whoever_tells() -> None:
+    """Two hundred of each are killed: what was acknowledged is counted once, and of each teller one batch more."""
+    with embedded.server() as own:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.faults.judging", own.url, str(KILLS)],
+            cwd=ROOT,
+            env=bare_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+    assert done.stderr == ""
+    said = json.loads(done.stdout)
+    assert said["judgements"] >= KILLS
+    assert said["stages"] == 1
+    assert said["judge"] == []  # nobody ever saw less than before
+    for found in (said["calls"], said["failures"]):
+        assert said["told"] <= found <= said["told"] + KILLS * PER_BATCH
+    # Each user is new: in the long windows all calls are there, and each failed call is a first or a repeat, unless
+    # admission was thinned meanwhile.
+    calls, failed, bits = said["windows"]["errors 21600"]
+    assert calls == said["calls"]
+    assert failed <= calls
+    assert failed == calls or bits > 0

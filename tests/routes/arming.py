@@ -1,0 +1,61 @@
+"""Armed routes and handles, and what their tapes have to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from graysplit.core.finding import Candidate
+from graysplit.core.guard import Guard
+from graysplit.core.state import State, recount
+from graysplit.core.tally import Batch, Stage
+from graysplit.core.tape import Tape, Terms
+from graysplit.routes.wrap import Route
+from tests.routes.making import FakeChooser, a_route
+
+NOW = 1_700_000_000
+
+
+def a_tape(names: tuple[str, ...] = ("old", "new"), **guard: Any) -> Tape:
+    """Give a tape on the page of `NOW`; every call is timed unless the guard says otherwise."""
+    guard.setdefault("every_call", True)
+    watched = tuple(
+        Candidate(number, f"checkout/{name}", "r1", NOW, Stage(20_000, 80_000, 1))
+        for number, name in enumerate(names[1:], 1)
+    )
+    tape = Tape(Terms("checkout", names, watched, Guard(**guard)), "t1", Lock())
+    tape.turn(NOW)
+    return tape
+
+
+def armed_state(state: State, tape: Tape | None) -> State:
+    """Give a copy of a state that writes on a tape, as the board compiles it."""
+    copy = recount(state, state.counts)
+    copy.tape = tape
+    if tape is not None:
+        state.counts.count_by(tape)
+    return copy
+
+
+def armed(
+    old: Callable[..., Any],
+    new: Callable[..., Any] | None = None,
+    *,
+    weight: float = 100,
+    guard: dict[str, Any] | None = None,
+    pins: dict[str, str] | None = None,
+    chooser: FakeChooser | None = None,
+    **wishes: Any,
+) -> tuple[Any, State, Tape, Route]:
+    """Route a function with one candidate, armed."""
+    made, state = a_route(old, new, weight=weight, pins=pins, chooser=chooser, **wishes)
+    tape = a_tape(**(guard or {}))
+    state = armed_state(state, tape)
+    made.swap(state)
+    return made.function, state, tape, made
+
+
+def told(tape: Tape, second: int = NOW) -> Batch:
+    """Collect what the first candidate has to tell."""
+    return tape.collect(second)[0]

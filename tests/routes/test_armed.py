@@ -1,0 +1,520 @@
+"""While a split is armed its measured calls are written down: begun, ended, failed, timed, and by whom."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+
+from graysplit.core.bucketing import hash32
+from graysplit.core.finding import unit64
+from graysplit.core.state import State
+from graysplit.core.tally import Begun, Exposed, Failed, Pair
+from graysplit.core.tape import Tape
+from graysplit.errors import RegistrationError
+from graysplit.routes.handle import Split
+from graysplit.routes.wrap import Wishes, route
+from graysplit.scope import context
+from tests.routes.arming import NOW, a_tape, armed, armed_state, told
+from tests.routes.making import FakeChooser, a_route, a_state, in_threads
+
+
+class Trouble(Exception):  # noqa: N818 - a version's own trouble
+    """What a version raises."""
+
+
+class ClientError(Exception):
+    """What is the caller's fault."""
+
+
+def known(unit: str) -> int:
+    """Give a unit's 64 bits in the books of the release."""
+    return unit64(unit.encode(), hash32(b"r1", 0))
+
+
+def fine(unit: str) -> str:
+    """Answer."""
+    return f"for {unit}"
+
+
+def broken(unit: str) -> str:
+    """Raise."""
+    raise Trouble(unit)
+
+
+@pytest.mark.parametrize(("weight", "index"), [(100, 1), (0, 0)])
+def test_a_call_is_begun_timed_and_ended_on_its_side(weight: float, index: int) -> None:
+    """And its unit is exposed; the counts of the split say the same as ever."""
+    call, state, tape, _ = armed(fine, weight=weight)
+    assert call("u1") == "for u1"
+    batch, on_new = told(tape), index == 1
+    assert batch.calls == batch.timed == (Begun(NOW, on_new, 1),)
+    assert batch.exposed == (Exposed(hash32(b"u1", state.seed), on_new),)
+    assert batch.running == batch.errors == batch.hanging == ()
+    assert sum(batch.durations[index].values()) == 1
+    assert state.counts.evaluations(index) == {"bucket": 1}
+    assert state.counts.asked() == 1
+    assert state.counts.running(index) == 0
+
+
+@pytest.mark.parametrize(("weight", "index"), [(100, 1), (0, 0)])
+def test_a_failure_is_its_units_and_passes_through(weight: float, index: int) -> None:
+    """One frame of ours in the traceback, and no context added."""
+    call, state, tape, _ = armed(broken, weight=weight)
+    with pytest.raises(Trouble) as caught:
+        call("u1")
+    frames = [frame.filename for frame in traceback.extract_tb(caught.tb)]
+    assert sum(name.startswith("<graysplit") for name in frames) == 1
+    assert caught.value.__context__ is None
+    batch = told(tape)
+    assert batch.errors == (Failed(NOW, known("u1"), index == 1),)
+    assert batch.failures == (Pair(0, 1) if index else Pair(1, 0))
+    assert batch.timed == batch.calls
+    assert batch.running == ()
+    assert state.counts.failed[index].read() == 1
+
+
+def test_a_late_failure_belongs_to_the_second_of_its_beginning() -> None:
+    """Whenever it comes within half a minute."""
+    later: list[Tape] = []
+
+    def slow(unit: str) -> None:
+        later[0].turn(NOW + 20)
+        raise Trouble
+
+    call, _, tape, _ = armed(slow)
+    later.append(tape)
+    with pytest.raises(Trouble):
+        call("u1")
+    batch = told(tape, NOW + 20)
+    assert batch.errors == (Failed(NOW, known("u1"), True),)
+    assert batch.calls == (Begun(NOW, True, 1),)
+
+
+def test_a_failure_after_the_deadline_is_charged_once() -> None:
+    """The call failed when it ran for 30 s; what it raises then counts for people only."""
+    seen: list[Any] = []
+
+    def slow(unit: str) -> None:
+        tape = seen[0]
+        tape.turn(NOW + 30)
+        seen.append(told(tape, NOW + 30))
+        raise Trouble
+
+    call, state, tape, _ = armed(slow)
+    seen.append(tape)
+    with pytest.raises(Trouble):
+        call("u1")
+    assert seen[1].errors == (Failed(NOW, known("u1"), True),)
+    assert told(tape, NOW + 31).errors == ()
+    assert state.counts.failed[1].read() == 1
+    assert state.counts.running(1) == 0
+
+
+def test_while_it_runs_a_call_is_seen_with_its_unit() -> None:
+    """So that it can be charged to a process that dies under it."""
+    seen: list[Any] = []
+
+    def look(unit: str) -> None:
+        seen.append(told(seen[0]))
+
+    call, state, tape, _ = armed(look)
+    seen.append(tape)
+    call("u1")
+    assert seen[1].running == (Begun(NOW, True, 1),)
+    assert seen[1].hanging == (Failed(NOW, known("u1"), True),)
+    assert state.counts.running(1) == 0
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit, SystemExit, asyncio.CancelledError])
+def test_what_is_cut_short_is_no_failure(kind: type[BaseException]) -> None:
+    """It has ended all the same."""
+
+    def cut(unit: str) -> None:
+        raise kind
+
+    call, _, tape, _ = armed(cut)
+    with pytest.raises(kind):
+        call("u1")
+    batch = told(tape)
+    assert batch.errors == batch.running == ()
+    assert batch.failures == Pair()
+
+
+def test_errors_that_are_ignored_are_no_failures() -> None:
+    """By class in the code, armed or not; by name in the guard."""
+
+    def wrong(unit: str) -> None:
+        raise ClientError
+
+    for wishes, guard in (({"ignore": (ClientError,)}, {}), ({}, {"ignore": ("ClientError",)})):
+        call, state, tape, made = armed(wrong, guard=guard, **wishes)
+        with pytest.raises(ClientError):
+            call("u1")
+        assert told(tape).failures == Pair()
+        assert state.counts.failed[1].read() == 0
+        made.swap(armed_state(state, None))
+        with pytest.raises(ClientError):
+            call("u1")
+        assert state.counts.failed[1].read() == (0 if wishes else 1)
+        assert state.counts.running(1) == 0
+
+
+def test_exceptions_that_stop_a_release_are_counted_by_name() -> None:
+    """And count as failures beside it."""
+    call, _, tape, _ = armed(broken, guard={"stop_on": ("Trouble",)})
+    with pytest.raises(Trouble):
+        call("u1")
+    batch = told(tape)
+    assert batch.named == {"Trouble": Pair(0, 1)}
+    assert batch.failures == Pair(0, 1)
+
+
+@pytest.mark.parametrize("weight", [0, 100])
+@pytest.mark.parametrize("pins", [None, {"somebody": "new"}])
+def test_a_result_may_be_declared_a_failure(weight: float, pins: dict[str, str] | None) -> None:
+    """On either side, on the straight lines and off them, armed or not."""
+    call, state, tape, made = armed(fine, weight=weight, pins=pins, failed=lambda result: result == "for u1")
+    index = 1 if weight else 0
+    assert [call("u1"), call("u2")] == ["for u1", "for u2"]
+    batch = told(tape)
+    assert batch.errors == (Failed(NOW, known("u1"), index == 1),)
+    assert batch.calls == batch.timed == (Begun(NOW, index == 1, 2),)
+    made.swap(armed_state(state, None))
+    assert [call("u1"), call("u2")] == ["for u1", "for u2"]
+    assert state.counts.failed[index].read() == 2
+
+
+def test_a_predicate_that_raises_is_no_failure_and_is_said() -> None:
+    """The version has answered, and its answer is given."""
+
+    def predicate(result: object) -> bool:
+        raise RuntimeError
+
+    chooser = FakeChooser()
+    call, state, tape, _ = armed(fine, chooser=chooser, failed=predicate)
+    assert call("u1") == "for u1"
+    assert told(tape).failures == Pair()
+    assert state.counts.failed[1].read() == 0
+    assert chooser.said == [
+        ("failed checkout", "split 'checkout': failed= has raised RuntimeError, which is no failure")
+    ]
+
+
+def test_what_cannot_be_judged_is_refused() -> None:
+    """An async generator has no result, and ignore takes classes of exceptions."""
+
+    async def items(unit: str) -> AsyncIterator[int]:
+        yield 1
+
+    state = a_state({"new": 100}, {"old": items, "new": items})
+    with pytest.raises(RegistrationError, match="has none: raise an error instead"):
+        route(items, Wishes("checkout", unit="unit", failed=bool), state, FakeChooser(), lambda *_: None)
+    bad: Any = ("ValueError",)
+    with pytest.raises(RegistrationError, match="takes classes of exceptions"):
+        route(fine, Wishes("checkout", unit="unit", ignore=bad), state, FakeChooser(), lambda *_: None)
+
+
+def test_after_the_candidate_failed_the_fallback_is_no_call_of_old() -> None:
+    """The candidate's failure counts, and old's run does not."""
+    call, state, tape, _ = armed(fine, broken, fallback=True)
+    assert call("u1") == "for u1"
+    batch = told(tape)
+    assert batch.calls == (Begun(NOW, True, 1),)
+    assert batch.failures == Pair(0, 1)
+    assert state.counts.asked() == 1
+
+
+def test_pinned_and_unusable_units_are_no_evidence() -> None:
+    """Off the straight lines only what the hash has drawn is written down."""
+    call, state, tape, _ = armed(fine, weight=0.001, pins={"vip": "new"})
+    made_new, _, tape_new, _ = armed(fine, weight=100, pins={"vip": "new"})
+    call("u1")
+    call(None)
+    call("")
+    made_new("vip")
+    made_new("u1")
+    assert told(tape).calls == (Begun(NOW, False, 1),)
+    batch = told(tape_new)
+    assert batch.calls == (Begun(NOW, True, 1),)
+    assert [exposed.unit for exposed in batch.exposed] == [hash32(b"u1", state.seed)]
+    assert state.counts.evaluations(0) == {"bucket": 1, "no_unit": 2}
+
+
+def test_what_the_slow_path_begins_is_counted_once() -> None:
+    """As a decision by the meters, as a call by the tape; running calls too."""
+    running: list[int] = []
+
+    def look(unit: str) -> None:
+        running.append(counts.running(1))
+
+    call, state, tape, _ = armed(look, pins={"vip": "new"})
+    counts = state.counts
+    call("u1")
+    assert running == [1]
+    assert counts.running(1) == 0
+    assert counts.evaluations(1) == {"bucket": 1}
+    assert told(tape).calls == (Begun(NOW, True, 1),)
+
+
+def test_several_candidates_and_their_baseline_are_written_down() -> None:
+    """Each call on the tape of its version; what stands in for an absent version is none."""
+
+    def named(name: str) -> Any:
+        def version(unit: str) -> str:
+            if unit.endswith("bad"):
+                raise Trouble
+            return name
+
+        return version
+
+    functions = {name: named(name) for name in ("old", "b", "c")}
+    state = a_state({"b": 30, "c": 30, "gone": 20}, functions)
+    made = route(functions["old"], Wishes("checkout", unit="unit"), state, FakeChooser(), lambda *_: None)
+    tape = a_tape(state.names)
+    made.swap(armed_state(state, tape))
+    raised = 0
+    for number in range(400):
+        try:
+            made.function(f"u{number}" + ("bad" if number % 7 == 0 else ""))
+        except Trouble:
+            raised += 1
+    absent = state.counts.evaluations(0)["version_absent"]
+    b, c, gone = tape.collect(NOW)
+    sides = [{begun.on_new: begun.calls for begun in batch.calls} for batch in (b, c)]
+    assert sides[0][False] == sides[1][False]
+    assert sides[0][True] + sides[1][True] + sides[0][False] == 400 - absent
+    assert absent > 0
+    assert set(b.timed) == set(b.calls)
+    assert {begun.on_new for begun in gone.calls} == {False}
+    failed = b.failures.new + c.failures.new + b.failures.old
+    assert 0 < failed < raised
+    assert sum(meter.read() for meter in state.counts.failed) == failed
+    assert b.running == c.running == ()
+
+
+def test_a_choice_kept_in_a_request_is_a_call_and_no_new_unit() -> None:
+    """By an explicit unit and by the context's; its failures are its unit's."""
+    for unit in ("unit", None):
+        call, state, tape, _ = armed(fine, broken, weight=100, unit=unit)
+        with context(unit="u1"):
+            for _ in range(3):
+                with pytest.raises(Trouble):
+                    call("u1")
+        batch = told(tape)
+        assert batch.calls == (Begun(NOW, True, 3),)
+        assert batch.exposed == (Exposed(hash32(b"u1", state.seed), True),)
+        assert batch.errors == (Failed(NOW, known("u1"), True, 3),)
+
+
+def test_coroutines_are_written_down_while_they_wait() -> None:
+    """Begun before, ended after; cancelled is no failure."""
+
+    async def wait(unit: str) -> str:
+        waiting.release()
+        await gate.wait()
+        if unit == "bad":
+            raise Trouble
+        return unit
+
+    async def story() -> None:
+        tasks = [asyncio.create_task(call(unit)) for unit in ("u1", "bad", "cut")]
+        for _ in tasks:
+            await waiting.acquire()
+        batch = told(tape)
+        assert batch.running == (Begun(NOW, True, 3),)
+        assert {hanging.unit for hanging in batch.hanging} == {known("u1"), known("bad"), known("cut")}
+        tasks[2].cancel()
+        gate.set()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(one) for one in found] == [str, Trouble, asyncio.CancelledError]
+
+    waiting, gate = asyncio.Semaphore(0), asyncio.Event()
+    call, state, tape, _ = armed(wait)
+    asyncio.run(story())
+    batch = told(tape)
+    assert batch.running == batch.hanging == ()
+    assert batch.errors == (Failed(NOW, known("bad"), True),)
+    assert state.counts.running(1) == 0
+
+
+def test_generators_are_written_down_until_they_end() -> None:
+    """From the first item on; one that is abandoned has ended without a failure."""
+
+    def items(unit: str) -> Iterator[int]:
+        yield 1
+        if unit == "bad":
+            raise Trouble
+        yield 2
+
+    call, _, tape, _ = armed(items)
+    assert list(call("u1")) == [1, 2]
+    with pytest.raises(Trouble):
+        list(call("bad"))
+    abandoned = call("u2")
+    next(abandoned)
+    assert told(tape).running == (Begun(NOW, True, 1),)
+    abandoned.close()
+    batch = told(tape)
+    assert batch.running == ()
+    assert batch.failures == Pair()
+
+
+def test_async_generators_are_written_down_until_they_end() -> None:
+    """As generators are."""
+
+    async def items(unit: str) -> AsyncIterator[int]:
+        yield 1
+        if unit == "bad":
+            raise Trouble
+
+    async def story() -> None:
+        assert [item async for item in call("u1")] == [1]
+        with pytest.raises(Trouble):
+            assert [item async for item in call("bad")]
+
+    call, _, tape, _ = armed(items)
+    asyncio.run(story())
+    batch = told(tape)
+    assert batch.calls == batch.timed == (Begun(NOW, True, 2),)
+    assert batch.errors == (Failed(NOW, known("bad"), True),)
+    assert batch.running == ()
+
+
+def test_methods_are_written_down() -> None:
+    """With the unit that they name."""
+
+    class Shop:
+        def __init__(self, tenant: str) -> None:
+            self.tenant = tenant
+
+        def sell(self) -> None:
+            raise Trouble
+
+    made, _, tape, _ = armed(Shop.sell, unit="self.tenant")
+    with pytest.raises(Trouble):
+        made(Shop("t1"))
+    assert told(tape).errors == (Failed(NOW, known("t1"), True),)
+
+
+def test_calls_under_way_end_where_they_began() -> None:
+    """Across arming and disarming, in all orders: nothing is lost and nothing ends twice."""
+
+    def swap(unit: str) -> None:
+        made.swap(armed_state(state, second if unit == "arm" else None))
+
+    first, second = a_tape(), a_tape()
+    made, state = a_route(swap, weight=100)
+    made.swap(armed_state(state, None))
+    made.function("arm")  # begun unarmed
+    made.function("disarm")  # begun on the second tape
+    made.swap(armed_state(state, first))
+    made.function("arm")  # begun on the first
+    made.function("arm")
+    assert state.counts.running(1) == 0
+    assert state.counts.asked() == state.counts.evaluations(1)["bucket"] == 4
+    assert (told(first).running, told(second).running) == ((), ())
+    assert (first.begun(1), second.begun(1)) == (1, 2)
+
+
+class Collector:
+    """Swaps states, turns pages and collects, as fast as it can."""
+
+    def __init__(self, swap: Callable[[State], None], states: list[State]) -> None:
+        """Begin with nothing collected."""
+        self.swap = swap
+        self.states = states
+        self.second = NOW
+        self.found = {state.tape: [0, 0] for state in states if state.tape is not None}  # calls, failures
+
+    def turn(self) -> None:
+        """Let a second pass."""
+        self.second += 1
+        self.swap(self.states[self.second % len(self.states)])
+        for tape in self.found:
+            tape.turn(self.second)
+        self.collect()
+        self.states[0].counts.asked()
+
+    def collect(self) -> None:
+        """Add up what is told."""
+        for tape, found in self.found.items():
+            for batch in tape.collect(self.second):
+                found[0] += sum(begun.calls for begun in batch.calls)
+                found[1] += sum(failed.calls for failed in batch.errors)
+
+
+def test_eight_threads_lose_nothing_under_swaps_and_collections() -> None:
+    """Calls, failures and ends are exact while the split is armed and disarmed, and pages are turned and collected."""
+
+    def sometimes(unit: str) -> None:
+        if int(unit) % 28 == 0:
+            raise Trouble
+
+    def call(place: int) -> None:
+        while called[place] < 2_000 or collector.second < NOW + 30:
+            called[place] += 1
+            try:
+                made.function(str(called[place]))
+            except Trouble:
+                raised[place] += 1
+
+    called, raised = [0] * 8, [0] * 8
+    made, state = a_route(sometimes, weight=30)
+    states = [armed_state(state, tape) for tape in (None, a_tape(every_call=False), a_tape())]
+    collector, counts = Collector(made.swap, states), state.counts
+    in_threads(call, 8, collector.turn)
+    collector.collect()
+    assert counts.asked() == sum(counts.evaluations(index)["bucket"] for index in (0, 1)) == sum(called)
+    assert sum(meter.read() for meter in counts.failed) == sum(raised)
+    assert counts.running(1) == 0
+    for tape, (calls, failures) in collector.found.items():
+        assert calls == tape.begun(0) + tape.begun(1) == tape.ended(0) + tape.ended(1) > 0
+        assert 0 < failures < calls
+
+
+def test_a_call_waits_for_nobody_who_collects() -> None:
+    """Law 10: while the tape's lock is held, calls begin, fail and end."""
+    call, _, tape, _ = armed(broken)
+    ready = Barrier(2)
+    raised: list[type] = []
+
+    def run() -> None:
+        ready.wait(5)
+        try:
+            call("u1")
+        except Trouble as error:
+            raised.append(type(error))
+
+    with tape._lock:
+        thread = Thread(target=run)
+        thread.start()
+        ready.wait(5)
+        thread.join(5)
+        assert raised == [Trouble]
+    assert told(tape).failures == Pair(0, 1)
+
+
+@pytest.mark.parametrize("ignored", [(), (Trouble,)])
+def test_an_attempt_is_written_down(ignored: tuple[type[BaseException], ...]) -> None:
+    """Begun when it is entered, ended when it is left, failed with what it raised unless that is ignored."""
+    state = a_state({"new": 100})
+    tape = a_tape()
+    state = armed_state(state, tape)
+    handle = Split("checkout", ("old", "new"), state, FakeChooser(), ignored=ignored)
+    with handle.attempt("u1") as version:
+        assert version == "new"
+        assert told(tape).running == (Begun(NOW, True, 1),)
+        assert state.counts.running(1) == 1
+    with pytest.raises(Trouble), handle.attempt("u2"):
+        raise Trouble
+    batch = told(tape)
+    assert batch.running == ()
+    assert [failed.unit for failed in batch.errors] == ([] if ignored else [known("u2")])
+    assert state.counts.running(1) == 0
+    assert state.counts.attempted()
+    assert state.counts.evaluations(1) == {"bucket": 2}
