@@ -109,11 +109,24 @@ def declare(router: graysplit.Router) -> Routed:
     def direct(user_id: str) -> int:
         return 0
 
-    watched = (_one(router, "armed"), _one(router, "armed-all"), _coroutine(router, "armed-coroutine"))
-    return Routed(*_functions(router), _method(router), _coroutine(router, "coroutine"), bare, direct, *watched)
+    one, four, generic = _functions(router)
+    return Routed(
+        one,
+        four,
+        generic,
+        _method(router),
+        _coroutine(router, "coroutine"),
+        bare,
+        direct,
+        armed=_one(router, "armed"),
+        armed_all=_one(router, "armed-all"),
+        armed_coroutine=_coroutine(router, "armed-coroutine"),
+    )
 
 
-def _functions(router: graysplit.Router) -> tuple[Callable[..., object], ...]:
+def _functions(
+    router: graysplit.Router,
+) -> tuple[Callable[..., object], Callable[..., object], Callable[..., object]]:
     @router.route("four", unit="user_id")
     def four(user_id: str, cart: object, cur: str = "EUR", *, fast: bool = False) -> int:
         return 0

@@ -107,7 +107,7 @@ class Story(NamedTuple):
 
     async def share(self) -> str:
         """Say how many of the users who come from now on get the new path."""
-        found = await self.users.served(2_000)  # enough to tell
+        found = await self.users.served(1_000)  # enough to tell
         return "about half" if found["new"] > 0.4 * found.total() else "about a fifth"
 
 

@@ -143,7 +143,7 @@ def test_what_people_have_stored_is_escaped() -> None:
 def test_the_pictures_are_read_without_colour() -> None:
     """One line is dashed, both carry their names, and each is told in words."""
     (release,) = reported(why="x").releases
-    evidence, weight, rates, times = charts(release, list(enumerate(release.changes, 1)))
+    evidence, weight, rates, times = charts(release, release.changes)
     assert "<title>Evidence against new: it has reached its limit</title>" in evidence
     assert ">limit</text>" in evidence
     assert "<title>Weight of new: 0% now</title>" in weight
@@ -155,24 +155,27 @@ def test_the_pictures_are_read_without_colour() -> None:
 
 
 def test_every_change_is_a_line_with_a_label() -> None:
-    """Numbered as in the list below; where they crowd, a line still has its title."""
+    """Its revision, as in the list below, and its verb; where they crowd, a line still has its title."""
     (release,) = reported(why="lunch").releases
-    for svg in charts(release, list(enumerate(release.changes, 1))):
+    for svg in charts(release, release.changes):
         assert svg.count('class="change"') == 3
         assert [f">{number} set</text>" in svg for number in (1, 2, 3)] == [True] * 3
         assert "<title>2: set by lunch: lunch</title>" in svg
     (crowded,) = reported(changes=60).releases
-    for svg in charts(crowded, list(enumerate(crowded.changes, 1))):
+    for svg in charts(crowded, crowded.changes):
         assert svg.count('class="change"') == 60
     listed = page(reported(changes=250))
-    assert "<td>250</td>" in listed
-    assert "<td>50</td>" not in listed
+    assert ">250 set checkout" in listed
+    assert ">50 set checkout" not in listed
     Balance(listed)
 
 
 def test_the_evidence_stays_inside_its_picture() -> None:
-    """However strongly it speaks for the new version."""
+    """However strongly it speaks for the new version, or against it."""
     (release,) = reported().releases
+    far = release.course[-1]._replace(ln_evidence=150.0)
+    release = release._replace(course=(*release.course, far))
+    assert ">10^12</text>" in next(charts(release, []))
     for svg in charts(release, []):
         for points in re.findall(r' d="([^"]+)"', svg):
             for x, y in re.findall(r"([\d.-]+) ([\d.-]+)", points):
@@ -187,6 +190,9 @@ def test_a_release_of_one_moment_is_drawn() -> None:
     empty = release._replace(course=(), paces=())
     Balance(page(found._replace(releases=(empty,))))
     assert "Evidence against new: none yet" in page(found._replace(releases=(empty,)))
+    assert page(found._replace(releases=(empty,))).count(">nothing yet<") == 3  # all but the weight
+    one = release._replace(course=release.course[:1])
+    assert 'class="new dot"' in next(charts(one, []))
 
 
 def test_bounds_of_a_stage_with_a_ratio_that_is_off_are_marked() -> None:

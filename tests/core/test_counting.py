@@ -73,3 +73,53 @@ def test_a_child_forgets() -> None:
         assert counts.asked() == counts.running(0) == counts.running(1) == 0
         bump(counts.started[0], 1)
         assert counts.asked() == 1
+
+
+class FixedTape:
+    """Totals of two versions, as a tape gives them."""
+
+    def __init__(self) -> None:
+        """Begin with some of each."""
+        self.settled = False
+        self.totals = {"begun": [5, 4], "asked": [0, 3], "ended": [5, 6]}
+
+    def begun(self, index: int) -> int:
+        """Give what began on the straight lines."""
+        return self.totals["begun"][index]
+
+    def asked(self, index: int) -> int:
+        """Give what began elsewhere."""
+        return self.totals["asked"][index]
+
+    def ended(self, index: int) -> int:
+        """Give what has ended."""
+        return self.totals["ended"][index]
+
+
+def test_calls_on_tapes_are_read_with_the_meters() -> None:
+    """Of a route what began elsewhere was counted as a decision; of a handle it is an attempt."""
+    for routed, running, evaluations in ((True, 3, 9), (False, 0, 9)):
+        counts, tape = Counts(("old", "new"), routed=routed), FixedTape()
+        counts.count_by(tape)
+        counts.count_by(tape)
+        bump(counts.started[1], 5)
+        assert counts.evaluations(1) == {"bucket": evaluations}
+        assert counts.asked() == 14
+        assert counts.running(1) == running
+        assert counts.attempted() is not routed
+
+
+def test_a_tape_whose_totals_stand_is_let_go_and_its_calls_stay_counted() -> None:
+    """Not before; a fork forgets them all."""
+    counts, tape = Counts(("old", "new"), routed=True), FixedTape()
+    counts.count_by(tape)
+    counts.settle()
+    tape.totals["begun"][1] = 6
+    assert counts.evaluations(1) == {"bucket": 6}
+    tape.settled = True
+    counts.settle()
+    tape.totals["begun"][1] = 100
+    assert counts.evaluations(1) == {"bucket": 6}
+    assert counts.running(1) == 0
+    counts.forget()
+    assert counts.asked() == 0

@@ -30,9 +30,9 @@ from graysplit.core.judging import (
     Raw,
     Seen,
     Watched,
-    local_proof,
     is_safe,
     judge,
+    local_proof,
     missing_on_new,
     ratio_is_off,
 )

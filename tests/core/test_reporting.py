@@ -171,7 +171,7 @@ SUSPECT = SAFE._replace(verdict=Verdict("suspect", "a doubt"))
         (SUBJECT._replace(now_ms=SUBJECT.now_ms + 60_000), SAFE, "unclear", "nobody judges it at present"),
         (SUBJECT._replace(share=50_000, left=50_000), SAFE, "unclear", "at this weight"),
         (SUBJECT._replace(share=50_000, left=50_000), SUSPECT, "unclear", "at this weight"),
-        (SUBJECT._replace(share=0, left=100_000), SAFE, "unclear", "nobody is on new any more"),
+        (SUBJECT._replace(share=0, left=100_000), SAFE, "unclear", "nobody is drawn to new any more"),
         (SUBJECT._replace(share=0, left=100_000, now_ms=SUBJECT.now_ms + 10**7), WORSE, "worse", "18 users failed"),
         (SUBJECT._replace(now_ms=SUBJECT.now_ms + 60_000), SUSPECT, "suspect", "a doubt"),
         (SUBJECT._replace(share=100_000, left=0), SAFE, "no control", "nothing to compare with"),

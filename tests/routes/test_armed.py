@@ -456,20 +456,21 @@ def test_eight_threads_lose_nothing_under_swaps_and_collections() -> None:
             raise Trouble
 
     def call(place: int) -> None:
-        while called[place] < 2_000 or collector.second < NOW + 30:
-            called[place] += 1
+        for number in range(each):
+            if place == 0 and number % 50 == 0:
+                collector.turn()
             try:
-                made.function(str(called[place]))
+                made.function(str(number))
             except Trouble:
                 raised[place] += 1
 
-    called, raised = [0] * 8, [0] * 8
+    each, raised = 3_000, [0] * 8
     made, state = a_route(sometimes, weight=30)
     states = [armed_state(state, tape) for tape in (None, a_tape(every_call=False), a_tape())]
     collector, counts = Collector(made.swap, states), state.counts
-    in_threads(call, 8, collector.turn)
+    in_threads(call, 8, counts.asked)
     collector.collect()
-    assert counts.asked() == sum(counts.evaluations(index)["bucket"] for index in (0, 1)) == sum(called)
+    assert counts.asked() == sum(counts.evaluations(index)["bucket"] for index in (0, 1)) == 8 * each
     assert sum(meter.read() for meter in counts.failed) == sum(raised)
     assert counts.running(1) == 0
     for tape, (calls, failures) in collector.found.items():

@@ -53,7 +53,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "undo": "Make the inverse of the last change of SPLIT.",
     "ramp": "Raise step by step: each waits for the gates before it.",
     "pause": "Stop the clock of a plan; its weight stays.",
-    "resume": "Let the clock of a plan run on: the rest shifts, all of it.",
+    "resume": "Let a plan's clock run on: the rest shifts, nothing is skipped.",
     "approve": "Say yes to the next step of a plan, or go on in doubt.",
     "guard": "Watch SPLIT, and roll it back where new is measurably worse.",
     "switch": "Blue-green: send everybody to one version.",

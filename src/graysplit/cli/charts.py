@@ -25,6 +25,7 @@ BOTTOM: Final = 24
 ENDS: Final = 70  # room at the right for the names of lines
 LABEL: Final = 7  # the width of a label's character
 ROWS: Final = 3  # of labels of changes
+MOST: Final = 12  # the power of ten above which evidence is drawn no higher: far above any limit
 LN10: Final = log(10)
 
 STYLE: Final = """
@@ -34,6 +35,7 @@ svg .name{font-size:13px;font-weight:600;fill:var(--text)}
 svg .axis{stroke:var(--line);stroke-width:1}
 svg .grid{stroke:var(--line);stroke-opacity:.35;stroke-width:1}
 svg .new,svg .old,svg .limit{stroke-width:2;fill:none}
+svg .dot{stroke-width:5}
 svg .new{stroke:var(--new)}
 svg .old{stroke:var(--old);stroke-dasharray:6 4}
 svg .limit{stroke:var(--bad);stroke-dasharray:2 3}
@@ -68,7 +70,7 @@ class Frame(NamedTuple):
 
     from_s: float
     to_s: float
-    changes: Sequence[tuple[int, Entry]]  # with their numbers
+    changes: Sequence[Entry]
 
     def x(self, second: float) -> float:
         """Give where a second is."""
@@ -76,14 +78,14 @@ class Frame(NamedTuple):
         return LEFT + (WIDTH - LEFT - RIGHT - ENDS) * part
 
 
-def charts(found: ReleaseReport, numbered: Sequence[tuple[int, Entry]]) -> Iterator[str]:
-    """Draw a release; `numbered` are its changes as the page numbers them."""
+def charts(found: ReleaseReport, changes: Sequence[Entry]) -> Iterator[str]:
+    """Draw a release, with these of its changes."""
     subject = found.subject
     began_s, now_s = subject.began_ms / 1000, subject.now_ms / 1000
-    times = [began_s, *(sample.at_s for sample in found.course), *(entry.at_ms / 1000 for _, entry in numbered)]
+    times = [began_s, *(sample.at_s for sample in found.course), *(entry.at_ms / 1000 for entry in changes)]
     # A release that is over is drawn until then, and a little beyond: not until somebody looks.
     ends_s = now_s if subject.share else min(now_s, max(times) + (max(times) - min(times)) / 20)
-    frame = Frame(min(times), max(ends_s, *times, min(times) + 1), numbered)
+    frame = Frame(min(times), max(ends_s, *times, min(times) + 1), changes)
     yield _evidence(frame, found)
     yield _weight(frame, found)
     yield _rates(frame, found)
@@ -91,10 +93,11 @@ def charts(found: ReleaseReport, numbered: Sequence[tuple[int, Entry]]) -> Itera
 
 
 def _evidence(frame: Frame, found: ReleaseReport) -> str:
-    """Draw the evidence and its limit as powers of ten; far below 1 it speaks for the candidate, however far."""
+    """Draw the evidence and its limit as powers of ten; far below 1 it speaks for the candidate."""
     judged = [sample for sample in found.course if sample.ln_limit > 0]
     limits = [(float(sample.at_s), sample.ln_limit / LN10) for sample in judged]
-    top = ceil(max([4.0, *(sample.ln_evidence / LN10 for sample in judged), *(value for _, value in limits)])) + 1
+    highest = max([4.0, *(sample.ln_evidence / LN10 for sample in judged), *(value for _, value in limits)])
+    top = min(ceil(highest) + 1, MOST)
     step = ceil(top / 4)
     evidence = [(float(sample.at_s), max(-step, sample.ln_evidence / LN10)) for sample in judged]
     scale = Scale(-step, top, range(-step, top + 1, step), _power)
@@ -120,7 +123,7 @@ def _zero(frame: Frame, found: ReleaseReport) -> Iterator[Point]:
     """Give when a candidate that stands at zero came to it: no stage begins with that."""
     field = f"weights {found.subject.field}"
     stop = {f"stops {found.subject.field}", f"stops {found.subject.split}", "stops *"}
-    for _, entry in frame.changes:
+    for entry in frame.changes:
         stopped = any(entry.after.get(at) is not None for at in stop)
         if stopped or (field in entry.after and entry.after[field] in {None, "", "0"}):
             yield entry.at_ms / 1000, 0.0
@@ -145,7 +148,7 @@ def _rates(frame: Frame, found: ReleaseReport) -> str:
 def _times(frame: Frame, found: ReleaseReport) -> str:
     """Draw both paths' p95, of each stage so far."""
     new, old = ([*_by_stage(found.course, side)] for side in (1, 0))
-    scale = _scale([value for piece in (*new, *old) for _, value in piece], 1e6, _time)
+    scale = _scale([value for piece in (*new, *old) for _, value in piece], 1e3, _time)
     subject = found.subject
     told = _last(subject.version, new, duration), _last(subject.baseline, old, duration)
     lines = (Line("old", subject.baseline, old), Line("new", subject.version, new))
@@ -225,30 +228,36 @@ def _chart(frame: Frame, title: str, told: str, scale: Scale, lines: Sequence[Li
         parts.append(f'<line class="{kind}" x1="{LEFT}" x2="{right}" y1="{y(mark):.1f}" y2="{y(mark):.1f}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y(mark) + 4:.1f}" text-anchor="end">{escape(scale.said(mark))}</text>')
     parts += [*_clock(frame), *_changes(frame)]
-    parts += [_path(frame, line, y) for line in lines if any(line.pieces)]
+    if not any(piece for line in lines for piece in line.pieces):
+        parts.append(f'<text x="{(LEFT + right) / 2}" y="{TOP + HEIGHT / 2}" text-anchor="middle">nothing yet</text>')
+    parts += [path for line in lines for path in _path(frame, line, y)]
     parts += [*_names(lines, y)]
     return "\n".join([*parts, "</svg>"])
 
 
-def _path(frame: Frame, line: Line, y: Callable[[float], float]) -> str:
-    d = ""
-    for piece in filter(None, line.pieces):
-        points = [f"{frame.x(second):.1f} {y(value):.1f}" for second, value in piece]
-        # A piece of one point is a dot: a line of no length is drawn as its cap.
-        d += f"M{'L'.join(points if len(points) > 1 else [points[0], points[0]])}"
-    return f'<path class="{line.kind}" stroke-linecap="round" d="{d}"/>'
+def _path(frame: Frame, line: Line, y: Callable[[float], float]) -> Iterator[str]:
+    """Draw a line's pieces; one of a single point as a dot, which is a line of no length with round ends."""
+    for kind, pieces in (
+        (line.kind, [piece for piece in line.pieces if len(piece) > 1]),
+        (f"{line.kind} dot", [[*piece, *piece] for piece in line.pieces if len(piece) == 1]),
+    ):
+        d = "".join(
+            f"M{'L'.join(f'{frame.x(second):.1f} {y(value):.1f}' for second, value in piece)}" for piece in pieces
+        )
+        if d:
+            yield f'<path class="{kind}" stroke-linecap="round" d="{d}"/>'
 
 
 def _names(lines: Sequence[Line], y: Callable[[float], float]) -> Iterator[str]:
-    """Write the lines' names at their ends, each below the one above."""
+    """Write the lines' names at their ends, from below, each above the one before."""
     ends = [(y(line.pieces[-1][-1][1]), line) for line in lines if any(line.pieces)]
-    free = 0.0
-    for at, line in sorted(ends, key=lambda end: end[0]):
-        free = max(at + 4, free)
+    lowest = float(TOP + HEIGHT)
+    for at, line in sorted(ends, key=lambda end: -end[0]):
+        lowest = min(at + 4, lowest)
         name = clean(line.name)
         short = name if len(name) <= ENDS // LABEL else f"{name[: ENDS // LABEL - 1]}…"
-        yield f'<text class="on-{line.kind}" x="{WIDTH - RIGHT - ENDS + 6}" y="{free:.1f}">{escape(short)}</text>'
-        free += 13
+        yield f'<text class="on-{line.kind}" x="{WIDTH - RIGHT - ENDS + 6}" y="{lowest:.1f}">{escape(short)}</text>'
+        lowest -= 13
 
 
 def _clock(frame: Frame) -> Iterator[str]:
@@ -262,17 +271,18 @@ def _clock(frame: Frame) -> Iterator[str]:
 
 
 def _changes(frame: Frame) -> Iterator[str]:
-    """Draw every change as a line; its number and verb above it, or where there is less room its number alone."""
+    """Draw every change as a line; its revision and verb above it, or where there is less room its revision alone."""
     free = [0.0] * ROWS  # from where on each row has room
-    for number, entry in frame.changes:
+    for entry in frame.changes:
         x = frame.x(entry.at_ms / 1000)
+        number = str(entry.revision or "-")
         label = f"{number} {clean(entry.cause)}"
         told = escape(clean(f"{number}: {entry.cause} by {entry.actor}{': ' if entry.why else ''}{entry.why}"))
         at = f'x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 4}" y2="{TOP + HEIGHT}"'
         yield f'<line class="change" {at}><title>{told}</title></line>'
         row = next((row for row in range(ROWS) if free[row] <= x), None)
         if row is None:
-            row, label = min(range(ROWS), key=free.__getitem__), str(number)
+            row, label = min(range(ROWS), key=free.__getitem__), number
             if free[row] > x + LABEL:
                 continue
         yield f'<text x="{x:.1f}" y="{TOP - 8 - 12 * row}">{escape(label)}</text>'

@@ -7,13 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from graysplit.cli.words import when
 from graysplit.control.guarding import guard_words
 from graysplit.control.verdicts import Armed, Heard
-from graysplit.control.views import Overview, Row
+from graysplit.control.views import Overview, Row, SplitView
 
 _ASKED = "is the new path worse?"
 
 
-def guard_lines(split: str, found: Armed | None, said: Mapping[str, Heard]) -> Iterator[str]:
+def guard_lines(view: SplitView) -> Iterator[str]:
     """Say whether a split is watched, since when, by whom and how; and the verdict on each candidate above zero."""
+    split, found, definition = view.split, view.guard, view.definition
+    if definition is None:
+        return
     if found is None:
         yield f"no guard. Arm one with: graysplit guard {split}"
         return
@@ -23,9 +26,9 @@ def guard_lines(split: str, found: Armed | None, said: Mapping[str, Heard]) -> I
     guard = found.guard
     by = f" by {guard.by}" if guard.by else ""
     yield f"guard armed since {when(guard.at_ms)}{by}: {guard_words(guard)}"
-    for heard in said.values():
+    for heard in view.verdicts.values():
         yield f"{heard.field} is {verdict_words(heard)}"
-        yield from (f"  {line}" for line in _counts(heard))
+        yield from (f"  {line}" for line in _counts(heard, definition.baseline))
         if heard.doubted:
             yield f"  go on all the same: graysplit approve {split}; or back: graysplit rollback {split}"
 
@@ -87,10 +90,10 @@ def _answer(row: Row, heard: Heard | None, watched: set[str]) -> str:
     return f"see graysplit show {row.split}" if row.split in watched else f"no guard: graysplit guard {row.split}"
 
 
-def _counts(heard: Heard) -> Iterator[str]:
+def _counts(heard: Heard, old: str) -> Iterator[str]:
     if not sum(heard.calls):
         return
-    new, old = heard.field.partition("/")[2], "baseline"
+    new = heard.field.partition("/")[2]
     for name, calls, failures, units in (
         (new, heard.calls.new, heard.failures.new, heard.exposed.new),
         (old, heard.calls.old, heard.failures.old, heard.exposed.old),

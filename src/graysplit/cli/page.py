@@ -73,8 +73,8 @@ def _release(found: ReleaseReport) -> Iterator[str]:
     yield f'<p class="soft">release since {when(subject.began_ms)}, {_text(standing_words(found))}</p>'
     yield f'<p class="verdict{bad}"><strong>verdict</strong> {_text(verdict_words(found))}</p>'
     yield from (f"<p>{_text(words)}</p>" for words in (extra_words(found), f"in all: {total_words(found)}") if words)
-    numbered = [*enumerate(found.changes, 1)][-CHANGES_AT_MOST:]
-    yield from charts(found, numbered)
+    changes = found.changes[-CHANGES_AT_MOST:]
+    yield from charts(found, changes)
     yield "<h3>Stages</h3>"
     yield (
         '<p class="soft">Bounds are those of 95 % for each stage, at whatever moment one looks. '
@@ -82,7 +82,7 @@ def _release(found: ReleaseReport) -> Iterator[str]:
     )
     yield from (part for stage in found.stages for part in _stage(found, stage))
     yield "<h3>Changes</h3>"
-    yield from _changes(numbered)
+    yield from _changes(changes)
 
 
 def _stage(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
@@ -112,11 +112,10 @@ def _items(lines: Iterable[str]) -> Iterator[str]:
         yield item
 
 
-def _changes(numbered: Sequence[tuple[int, Entry]]) -> Iterator[str]:
-    yield f"<table>{_head(('', 'when', 'change'))}"
-    for number, entry in numbered:
-        cells = _cells((str(number), when(entry.at_ms)))
-        yield f'<tr>{cells}<td class="why">{_text(entry_line(entry))}</td></tr>'
+def _changes(changes: Sequence[Entry]) -> Iterator[str]:
+    yield f"<table>{_head(('when', 'change'))}"
+    for entry in changes:
+        yield f'<tr>{_cells((when(entry.at_ms),))}<td class="why">{_text(entry_line(entry))}</td></tr>'
     yield "</table>"
 
 

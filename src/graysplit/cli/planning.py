@@ -84,7 +84,7 @@ def pause(session: Session, split: str, why: str, *, dry_run: bool) -> int:
 @changing
 @click.pass_obj
 def resume(session: Session, split: str, why: str, *, dry_run: bool) -> int:
-    """Let the clock of a plan run on: the rest shifts, all of it."""
+    """Let a plan's clock run on: the rest shifts, nothing is skipped."""
     return _noted(session, session.control.resume(split, why=why, dry_run=dry_run))
 
 

@@ -68,7 +68,7 @@ def show_lines(view: SplitView, namespace: str) -> list[str]:
     lines += [*crossing_lines(view.crossings)]
     lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
     lines += [*plan_lines(view.plan), *gate_lines(view.plan, "  ")] if view.plan else []
-    lines += [*guard_lines(view.split, view.guard, view.verdicts)] if view.definition is not None else []
+    lines += guard_lines(view)
     lines += [*freeze_lines(view.freezes)]
     if view.definition is not None and view.definition.protected:
         lines.append("protected: a raise needs --why and the typed name")

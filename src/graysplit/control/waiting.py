@@ -163,7 +163,7 @@ def _look(eyes: Eyes, goal: Goal, *, again: bool = False) -> Seen:
     if not version and goal.until == "done":
         version = planned_version(found.definition.plan, None) or ""
     chosen = [version] if version in weights else [*weights]
-    said = eyes.verdicts(reading, [goal.split]) if goal.until in {"safe", "done"} else {}
+    said: Mapping[str, Heard] = eyes.verdicts(reading, [goal.split]) if goal.until in {"safe", "done"} else {}
     return Seen(
         reading,
         fleet,

@@ -87,6 +87,7 @@ def tells(batch: Batch) -> bool:
 
 
 def add(counts: dict[_K, int], key: _K, n: int = 1) -> None:
+    """Add to one of several counts."""
     counts[key] = counts.get(key, 0) + n
 
 

@@ -180,7 +180,7 @@ def _outdated(subject: Subject, judge: Judge) -> str:
         return "nobody has judged it yet"
     said = f"the last verdict was {judge.verdict.word}: {judge.verdict.why}"
     if not subject.share:
-        return f"nobody is on {subject.version} any more; {said}"
+        return f"nobody is drawn to {subject.version} any more; {said}"
     if subject.now_ms - judge.at_ms > FRESH_MS:
         return f"nobody judges it at present; {said}"
     return "" if judge.share == subject.share else "nothing has been counted at this weight yet"

@@ -221,8 +221,7 @@ class Tape:
         """Take the calls begun, and the units that were not known."""
         for index in range(len(self.names)):
             with self._lock:
-                units = emptied(sheets.begun[index])
-                sheets.taken[index] += len(units)
+                units = sheets.take(index)
                 begun = sheets.taken[index] + sheets.asked[index].read()
             sheets.running[index] = begun - ended[index]
             if at != UNKNOWN and begun > sheets.seen[index]:
@@ -233,12 +232,9 @@ class Tape:
             self._expose(found, index, [hashed])
 
     def _expose(self, found: Found, index: int, hashes: list[int]) -> None:
-        told = self._told
-        for hashed in hashes:
-            if hashed not in told:
-                told.add(hashed)
-                if hashed >= 0:
-                    found.exposed.append((hashed, index))
+        fresh = set(hashes) - self._told
+        self._told |= fresh
+        found.exposed += [(hashed, index) for hashed in fresh if hashed >= 0]
 
     def _time(self, found: Found, sheets: Sheets, at: int, *, overdue: bool) -> None:
         """Take the sampled calls that have ended; charge those past the deadline."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TELL_S: Final = 1.0
 # A fleet sends its store no more batches in a second than this: a larger one tells less often.
-BATCHES_PER_S: Final = 500
+BATCHES_PER_S: Final = 250
 LATE_S: Final = 60.0  # what could not be told for so long is dropped: it might count twice
 WAITING_AT_MOST: Final = 1_000
 BARRED_S: Final = 40.0  # between attempts that only a person can make succeed

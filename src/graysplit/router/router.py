@@ -196,7 +196,7 @@ class Router:
         baseline: str = "old",
         fallback: bool = False,
         ignore: Ignore = (),
-        failed: Callable[[R], object] | None = None,
+        failed: Callable[[Any], object] | None = None,  # Any: a result, of a coroutine what it is awaited for
     ) -> Callable[[Callable[P, R]], Routed[P, R]]:
         """Declare a function as a split's baseline: what runs today, and whenever in doubt.
 

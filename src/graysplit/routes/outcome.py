@@ -26,9 +26,13 @@ _CANCELLED: Final = (("asyncio.exceptions", "CancelledError"), ("trio", "Cancell
 def check_ignored(split: str, ignored: Ignored) -> Ignored:
     """Refuse what is no class of exceptions; gives the rest as it is."""
     for kind in cast("tuple[object, ...]", ignored):
-        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+        if not _is_error_class(kind):
             raise RegistrationError(f"split '{split}': ignore= takes classes of exceptions, not {described(kind)}")
     return ignored
+
+
+def _is_error_class(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseException)
 
 
 def begun(state: State, index: int, unit: object, *, kept: bool) -> tuple[Page, Record | None]:
