@@ -13,6 +13,7 @@ from graysplit.stores.memory import MemoryStore
 from tests.cli.test_commands import Cli, name, store
 from tests.cli.test_commands import cli as inside
 from tests.cli.test_freezing import Terminal, folded
+from tests.cli.test_process import Cli as Commands
 from tests.cli.test_process import cli, running
 from tests.control.judged import FIELD, WHY, judged, tripped
 from tests.control.processes import CHECKOUT, MEASURED, live
@@ -189,7 +190,7 @@ def test_a_simulation_says_what_safe_needs(armed: Cli) -> None:
 # --- as a process, on a real server ----------------------------------------------------------------------------------
 
 
-def test_the_guard_of_a_routed_call(cli: Cli, redis_url: str, namespace: str) -> None:
+def test_the_guard_of_a_routed_call(cli: Commands, redis_url: str, namespace: str) -> None:
     """A program that routes calls is something to watch; one that only asks is not."""
     router = Router(redis_url, namespace=namespace)
     try:

@@ -168,6 +168,21 @@ def test_a_guard_of_a_newer_library_is_left_alone(store: MemoryStore, control: C
     assert guard_of(control) is None
 
 
+def test_doctor_names_a_guard_that_does_not_watch(control: Control, store: MemoryStore) -> None:
+    """Armed, and nothing to watch any more; or not understood here."""
+    control.guard("checkout")
+
+    def said() -> list[str]:
+        return [found.what for found in control.doctor() if found.where == "guard of checkout"]
+
+    assert said() == []
+    live(store, declared=CHECKOUT)
+    assert said() == ["it is armed, but no routed call, no attempt: nothing to watch"]
+    written = control.history("checkout", 1)[0].after["splits checkout"] or ""
+    store.raw_set("splits", "checkout", written.replace('"action"', '"sense"'))
+    assert "sense" in said()[0]
+
+
 def test_undo_takes_the_guard_back(control: Control) -> None:
     """Byte for byte, as any change of the definition."""
     control.guard("checkout", action="warn")

@@ -129,6 +129,39 @@ def test_without_doubts_a_step_must_wait(store: MemoryStore, control: Control, w
     assert mark_of(store) is None
 
 
+@pytest.mark.parametrize(("action", "accepts"), [("rollback", False), ("pause", True)])
+def test_what_is_worse_is_accepted_only_where_it_is_not_rolled_back(
+    store: MemoryStore, control: Control, action: Action, accepts: bool
+) -> None:
+    """A guard that pauses waits for a person; one that rolls back does not ask."""
+    control.guard("checkout", action=action)
+    judged(store, "worse")
+    assert heard(control).doubted is accepts
+    if not accepts:
+        with pytest.raises(RefusedError, match="no plan runs"):
+            control.approve("checkout")
+    else:
+        control.approve("checkout")
+    assert (mark_of(store) is not None) is accepts
+
+
+def test_doubts_of_a_stage_that_is_over_are_not_accepted(store: MemoryStore, control: Control) -> None:
+    """At another weight they would count for nothing."""
+    judged(store, "suspect")
+    control.set("checkout", 50)
+    assert not heard(control).doubted
+    with pytest.raises(RefusedError):
+        control.approve("checkout")
+
+
+def test_doubts_can_be_accepted_while_nobody_judges(store: MemoryStore, control: Control, clock: MovedClock) -> None:
+    """Nobody runs at night; in the morning they go on."""
+    judged(store, "suspect")
+    clock.now += 3_600
+    assert heard(control).verdict.why == "nobody judges it at present"
+    assert control.approve("checkout").change
+
+
 def test_one_yes_opens_the_gate_and_accepts(store: MemoryStore, control: Control) -> None:
     """Where a step waits for it, both in one change; a step that waits for nobody is left alone."""
     control.ramp("checkout", (Step(20_000, approve=True), Step(50_000)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Final, Self
 
@@ -21,9 +22,10 @@ class TroubleError(Exception):
 class Service:
     """A process's worth of traffic: users who come one after the other, each once."""
 
-    def __init__(self, url: str, namespace: str) -> None:
-        """Follow a store; no traffic yet."""
+    def __init__(self, url: str, namespace: str, users: Iterable[int] | None = None) -> None:
+        """Follow a store; no traffic yet. Each user comes once, unless they are named."""
         self.gray = graysplit.Router(url, namespace=namespace)
+        self._users = itertools.count() if users is None else users
         self.broken = False  # the new path fails for a third of its users
         self.outage = False  # both do
         self.calls = {"old": 0, "new": 0}
@@ -79,7 +81,7 @@ class Service:
         return version
 
     def _serve(self) -> None:
-        for number in itertools.count():
+        for number in self._users:
             if self._over.wait(PAUSE_S):
                 return
             try:

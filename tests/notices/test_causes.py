@@ -26,7 +26,8 @@ def test_at_night_one_hears_of_what_moved_by_itself() -> None:
     """Unless causes are named, routine of the people at work is not told."""
     found = chosen(None)
     assert {"rollback", "step", "waiting", "plan over", "edited outside", "lease over", "freeze", "switch"} <= found
-    assert not {"create", "set", "pin", "approve"} & found
+    assert {"trip", "suspect", "warned"} <= found
+    assert not {"create", "set", "pin", "approve", "guard", "guard off"} & found
 
 
 def test_causes_are_chosen_by_name() -> None:

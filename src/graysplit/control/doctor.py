@@ -7,8 +7,10 @@ from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from graysplit.control.creating import told_apart
 from graysplit.control.freezing import declaring, freeze_words, standing_freezes, unfreeze_command
+from graysplit.control.guarding import NOTHING, is_watched
 from graysplit.control.reading import Reading
 from graysplit.control.rolling import all_crossings, rebalance_command, short_words
+from graysplit.control.verdicts import armed
 from graysplit.control.views import empty, finished
 from graysplit.core.adoption import unknown_fields
 from graysplit.core.fleet import PROMISES, Fleet, declarations
@@ -52,7 +54,7 @@ def examine(reading: Reading, fleet: Fleet, store: object = None) -> tuple[Findi
     """Give all findings, problems first."""
     found = [*_keys(reading), *_values(reading), *_splits(reading), *_baselines(reading, fleet), *_processes(fleet)]
     found += [*_modes(fleet), *_declarations(reading, fleet), *_freezes(reading), *_finished(reading, fleet)]
-    found += _waves(reading, fleet)
+    found += [*_waves(reading, fleet), *_guards(reading, fleet)]
     if isinstance(store, Advising):
         found += [
             Finding("problem" if advice.serious else "note", "server", advice.what, advice.command)
@@ -61,6 +63,16 @@ def examine(reading: Reading, fleet: Fleet, store: object = None) -> tuple[Findi
     if isinstance(store, Telling):
         found += _untold(store)
     return tuple(sorted(found, key=lambda finding: finding.severity != "problem"))
+
+
+def _guards(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
+    for name, standing in sorted(reading.snapshot.splits.items()):
+        found = armed(name, standing.definition)
+        if found is not None and found.fault:
+            what = f"this library does not understand it, and does not watch by it: {found.fault}"
+            yield Finding("problem", f"guard of {name}", what, f"graysplit guard {name} --off")
+        elif found is not None and not is_watched(name, fleet):
+            yield Finding("problem", f"guard of {name}", f"it is armed, but {NOTHING}", "graysplit fleet")
 
 
 def _untold(store: Telling) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ class Simulation(NamedTuple):
     moves: tuple[Moves, ...]  # for each of the forecast's steps
     units: int | None  # how many units were given, each counted once
     notes: tuple[str, ...] = ()
-    outlooks: Mapping[int, Outlook] = {}  # by the step's number, where it waits for `safe` and a guard is to watch
+    outlooks: Mapping[int, Outlook] = {}  # by the step's number, where it waits for `safe`
 
     @property
     def field(self) -> str:

@@ -42,12 +42,8 @@ class Heard(NamedTuple):
     at_ms: int = 0  # server time at which it was given; 0: never
     calls: Pair = Pair()  # of that stage
     failures: Pair = Pair()
-    exposed: Pair = Pair()  # units, or those of them that are counted exactly
-
-    @property
-    def doubted(self) -> bool:
-        """Say whether its stage waits for a person to accept its doubts, also where nobody judges at present."""
-        return self.stage > 0 and self.said in DOUBTS
+    exposed: Pair = Pair()  # units; of more than 65,536 of them an estimate
+    doubted: bool = False  # whether its stage waits for a person to accept its doubts, also where nobody judges now
 
 
 def armed(split: str, definition: Definition | None) -> Armed | None:
@@ -87,6 +83,7 @@ def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: in
         verdict = Verdict("unclear", "nobody judges it at present")
     elif judge.share != weight:
         verdict = Verdict("unclear", "nothing has been counted at this weight yet")
+    doubted = judge.verdict.word == "suspect" or (judge.verdict.word == "worse" and found.guard.action != "rollback")
     return Heard(
         field,
         release,
@@ -97,7 +94,8 @@ def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: in
         judge.at_ms,
         stage.calls,
         stage.failures,
-        stage.exposed,
+        Pair(*(units << stage.exposed_bits for units in stage.exposed)),
+        doubted and stage.number > 0 and judge.share == weight,
     )
 
 
