@@ -96,7 +96,7 @@ def _call(tape: Tape, unit: bytes, share: int, fails: Rates) -> None:
     hashed = hash32(unit, 7)
     index = int(hashed < HASHES * share // 100_000)
     page = tape.page
-    page.begun[index](hashed)
+    page.begun[index].append(hashed)
     if fails.new if index else fails.old:
         page.failing((index, unit, None))
-    page.ended[index](None)
+    page.ended[index].append(None)

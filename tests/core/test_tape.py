@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graysplit.core.bucketing import hash32
-from graysplit.core.finding import Candidate, unit64
+from graysplit.core.finding import UNITS_AT_ONCE, Candidate, unit64
 from graysplit.core.guard import Guard
 from graysplit.core.page import Page, claimed, encoded, named_by
 from graysplit.core.tally import MICRO, Batch, Begun, Exposed, Failed, Goal, Pair, Stage, duration_bucket
@@ -38,8 +38,8 @@ def collected(tape: Tape, second: int) -> Batch:
 def record(page: Page, index: int = 0, unit: object = "u", since: float = 1.0) -> list[Any]:
     """Begin a call that is seen while under way."""
     begun: list[Any] = [since, index, unit, True]
-    page.begun[index](hash32(str(unit).encode(), 0))
-    page.sampled(begun)
+    page.begun[index].append(hash32(str(unit).encode(), 0))
+    page.sampled.append(begun)
     return begun
 
 
@@ -53,18 +53,18 @@ def test_calls_are_told_once_by_the_second_in_which_they_begin() -> None:
     tape = a_tape()
     first = tape.page
     for _ in range(3):
-        first.b_old(5)
-        next(first.x_old)
+        first.b_old.append(5)
+        first.x_old.append(None)
     tape.turn(NOW + 1)
-    tape.page.b_new(6)
-    next(tape.page.x_new)
+    tape.page.b_new.append(6)
+    tape.page.x_new.append(None)
     batch = collected(tape, NOW + 1)
     assert set(batch.calls) == {Begun(NOW, False, 3), Begun(NOW + 1, True, 1)}
     assert batch[:6] == ("checkout/v1", "release-1", NOW - 5, "t1", 1, STAGE)
     assert batch.running == ()
     assert tape.collect(NOW + 2) == []
-    first.b_old(5)  # by a call that had found the page before it was turned
-    next(first.x_old)
+    first.b_old.append(5)  # by a call that had found the page before it was turned
+    first.x_old.append(None)
     later = collected(tape, NOW + 2)
     assert later.calls == (Begun(NOW, False, 1),)
     assert later.number == 2
@@ -74,7 +74,7 @@ def test_the_first_page_belongs_to_the_second_before_the_first_turn() -> None:
     """What begins before the server's time is told has a second all the same."""
     tape = Tape(a_tape().terms, "t1", Lock())
     assert tape.page.second == UNKNOWN
-    tape.page.b_old(5)
+    tape.page.b_old.append(5)
     tape.turn(NOW)
     assert collected(tape, NOW).calls == (Begun(NOW - 1, False, 1),)
 
@@ -83,11 +83,11 @@ def test_a_batch_comes_each_time_while_calls_are_under_way() -> None:
     """A process that tells nothing is charged for them; the last batch says that none is left."""
     tape = a_tape()
     page = tape.page
-    page.b_old(5)
+    page.b_old.append(5)
     for second in (NOW + 1, NOW + 2):
         tape.turn(second)
         assert collected(tape, second).running == (Begun(NOW, False, 1),)
-    next(page.x_old)
+    page.x_old.append(None)
     assert collected(tape, NOW + 3).running == ()
     assert tape.collect(NOW + 4) == []
 
@@ -96,9 +96,9 @@ def test_each_candidate_gets_its_own_batch_beside_the_baseline() -> None:
     """Of another candidate it learns nothing, and a unit is known by other bits in each release."""
     tape = a_tape(candidates=2)
     for index in range(3):
-        tape.page.begun[index](index)
+        tape.page.begun[index].append(index)
         tape.page.failing((index, b"u", None))
-        next(tape.page.ended[index])
+        tape.page.ended[index].append(None)
     one, two = tape.collect(NOW)
     assert (one.field, two.field) == ("checkout/v1", "checkout/v2")
     for batch, release in ((one, "release-1"), (two, "release-2")):
@@ -106,8 +106,8 @@ def test_each_candidate_gets_its_own_batch_beside_the_baseline() -> None:
         assert batch.failures == Pair(1, 1)
         assert {failed.unit for failed in batch.errors} == {known("u", release)}
     assert one.errors[0].unit != two.errors[0].unit
-    tape.page.b_new(1)
-    next(tape.page.x_new)
+    tape.page.b_new.append(1)
+    tape.page.x_new.append(None)
     (only,) = tape.collect(NOW)
     assert (only.field, only.number) == ("checkout/v1", 2)
 
@@ -145,7 +145,7 @@ def test_a_sampled_call_is_timed() -> None:
     tape = a_tape(slow_s=0.5)
     for unit, took in (("fast", 0.1), ("slow", 0.6)):
         call = record(tape.page, 1, unit)
-        next(tape.page.x_new)
+        tape.page.x_new.append(None)
         call[0] -= 1.0 + took
     batch = collected(tape, NOW)
     assert batch.timed == (Begun(NOW, True, 2),)
@@ -195,23 +195,24 @@ def test_a_call_that_has_failed_is_not_charged_at_the_deadline() -> None:
 
 
 def test_old_pages_are_dropped_with_what_still_runs_and_totals_stay_exact() -> None:
-    """After 31 s a call that never ends is no evidence any more, and takes no room; its end is counted all the same."""
+    """After two minutes a call that does not end takes no room, and is still told as under way until it ends."""
     tape = a_tape()
     page = tape.page
-    page.b_new(5)
-    page.b_new(6)
-    next(page.x_new)
+    page.b_new.append(5)
+    page.b_new.append(6)
+    page.x_new.append(None)
     second = NOW
-    for second in range(NOW + 1, NOW + 40):
+    for second in range(NOW + 1, NOW + 130):
         tape.turn(second)
-        tape.collect(second)
+        (batch,) = tape.collect(second)
+        assert [(one.on_new, one.calls) for one in batch.running] == [(True, 1)]
     assert len(tape._pages) < 10
-    assert tape.collect(second) == []
     assert (tape.begun(1), tape.ended(1)) == (2, 1)
-    next(page.x_new)
+    page.x_new.append(None)
     assert (tape.begun(1), tape.ended(1)) == (2, 2)
     page.failing((1, b"late", None))
     batch = collected(tape, second)
+    assert batch.running == ()
     assert batch.errors == ()
     assert batch.failures == Pair(0, 1)
 
@@ -221,15 +222,15 @@ def test_pages_stay_few_when_nothing_runs_or_the_clock_goes_back() -> None:
     tape = a_tape()
     for second in range(NOW, NOW + 100):
         tape.turn(second)
-        tape.page.b_old(second)
-        next(tape.page.x_old)
+        tape.page.b_old.append(second)
+        tape.page.x_old.append(None)
         tape.collect(second)
     assert len(tape._pages) < 8
     for second in range(NOW + 300, NOW, -1):
         tape.turn(second)
-        tape.page.b_old(second)
+        tape.page.b_old.append(second)
         tape.collect(second)
-    assert len(tape._pages) < 80
+    assert len(tape._pages) < 160
     assert tape.begun(0) == 400
 
 
@@ -237,8 +238,8 @@ def test_a_unit_is_told_as_exposed_once() -> None:
     """From calls and from choices, on its side; a choice kept in a request shows none."""
     tape = a_tape()
     for hashed in (7, 7, -1):
-        tape.page.b_old(hashed)
-        next(tape.page.x_old)
+        tape.page.b_old.append(hashed)
+        tape.page.x_old.append(None)
     tape.page.exposed((9, 1))
     assert set(collected(tape, NOW).exposed) == {Exposed(7, False), Exposed(9, True)}
     tape.page.exposed((9, 1))
@@ -250,7 +251,11 @@ def test_the_units_that_are_remembered_as_told_are_bounded() -> None:
     tape = a_tape()
     for hashed in range(TOLD_AT_MOST + 10):
         tape.page.exposed((hashed, 0))
-    assert len(collected(tape, NOW).exposed) == TOLD_AT_MOST + 10
+    batches = tape.collect(NOW)
+    assert sum(len(batch.exposed) for batch in batches) == TOLD_AT_MOST + 10
+    assert max(len(batch.exposed) for batch in batches) == UNITS_AT_ONCE
+    assert [batch.number for batch in batches] == list(range(1, len(batches) + 1))
+    assert sum(sum(one.calls for one in batch.calls) for batch in batches) == 0
     assert len(tape._told) == 0
 
 
@@ -276,7 +281,7 @@ def test_what_nobody_collects_for_a_minute_is_dropped() -> None:
     """Evidence goes; the counts of calls stay exact."""
     tape = a_tape()
     tape.shed(0.0)
-    tape.page.b_old(5)
+    tape.page.b_old.append(5)
     tape.page.failing((0, b"u", None))
     tape.shed(UNCOLLECTED_S)
     assert len(tape.page.sheets.begun[0]) == 1
@@ -286,10 +291,10 @@ def test_what_nobody_collects_for_a_minute_is_dropped() -> None:
 
 
 def test_a_tape_is_over_when_it_has_left_and_nothing_runs() -> None:
-    """Not while a call runs, but at the latest after 31 s; and not at all once it is back."""
+    """Not while a call runs, but at the latest after two minutes; and not at all once it is back."""
     tape = a_tape()
     page = tape.page
-    page.b_old(5)
+    page.b_old.append(5)
     tape.leave()
 
     def pass_time(seconds: Sequence[int]) -> None:
@@ -299,7 +304,7 @@ def test_a_tape_is_over_when_it_has_left_and_nothing_runs() -> None:
 
     pass_time(range(1, 20))
     assert not tape.over
-    next(page.x_old)
+    page.x_old.append(None)
     tape.rejoin()
     pass_time([20])
     assert not tape.over
@@ -309,9 +314,9 @@ def test_a_tape_is_over_when_it_has_left_and_nothing_runs() -> None:
     assert tape.settled
 
     hanging = a_tape()
-    hanging.page.b_old(5)
+    hanging.page.b_old.append(5)
     hanging.leave()
-    for second in range(NOW + 1, NOW + 33):
+    for second in range(NOW + 1, NOW + 123):
         hanging.turn(second)
         hanging.collect(second)
     assert hanging.over

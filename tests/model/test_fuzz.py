@@ -22,6 +22,7 @@ from graysplit.core.adoption import MAX_DEFINITION, text
 from graysplit.core.allocation import PLACES
 from graysplit.core.definition import Definition, Version, define
 from graysplit.core.fleet import Declared, Effect, Receipt
+from graysplit.core.guard import Guard, guard_record
 from graysplit.core.record import Entry
 from graysplit.core.weights import parse_weight
 from graysplit.errors import BadDefinitionError, BadWeightError, GraysplitError
@@ -45,7 +46,7 @@ PLAN: Final[Mapping[str, object]] = {
 }
 FULL: Final = define(SPOILT, ("old", "new", "other"))._replace(
     pins={CANARY: "new", "u-1": "old"}, denied=("u-2", CANARY + "-2"), when_stale="baseline", max_stale=60,
-    protected=True, in_flight="finish", plan=PLAN,
+    protected=True, in_flight="finish", plan=PLAN, guard=guard_record(Guard("pause", "strict", 0.5, at_ms=7, by="ann")),
 )  # fmt: skip
 RECORD: Final[dict[str, Any]] = {  # Any: JSON
     **json.loads(dump_definition(FULL)),
@@ -168,9 +169,9 @@ def test_every_field_is_spoilt() -> None:
     assert {key for version in RECORD["versions"] for key in version} == set(Version._fields)
 
 
-# What may be absent or blank; whatever a plan says is judged by whoever drives it, and moves nobody by itself.
+# What may be absent or blank; whatever a plan or guard says is judged by whoever acts on it, and moves nobody itself.
 OPTIONAL: Final = (
-    "pins", "denied", "max_stale", "when_stale", "protected", "in_flight", "by", "plan", "('versions', 2",
+    "pins", "denied", "max_stale", "when_stale", "protected", "in_flight", "by", "plan", "guard", "('versions', 2",
 )  # fmt: skip
 
 

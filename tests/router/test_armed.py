@@ -395,7 +395,7 @@ def test_a_forked_child_has_no_tapes_of_its_parents() -> None:
     pid = os.fork()
     if pid == 0:
         board.after_fork()
-        clean = board._tapes == {} and all(not found.evaluations.get("bucket") for found in router.measures())
+        clean = board.tapes() == [] and all(not found.evaluations.get("bucket") for found in router.measures())
         os._exit(0 if clean and board.present("checkout").tape is None else 1)
     status = os.waitpid(pid, 0)[1]
     done.set()

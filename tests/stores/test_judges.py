@@ -23,6 +23,7 @@ judges = st.builds(
     st.lists(st.text(max_size=9), max_size=3).map(tuple),
     st.text(max_size=20),
     st.text(max_size=20),
+    st.text(max_size=20),
     numbers,
     st.lists(st.tuples(numbers, numbers, numbers), max_size=3).map(tuple),
 )

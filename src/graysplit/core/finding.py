@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from mmh3 import mmh3_x64_128_uintdigest
 
@@ -11,6 +11,8 @@ from graysplit.core.bucketing import hash32
 from graysplit.core.tally import Batch, Begun, Exposed, Failed, Goal, Pair, Stage
 
 _K = TypeVar("_K")
+
+UNITS_AT_ONCE: Final = 2_000
 
 
 class Candidate(NamedTuple):
@@ -78,6 +80,31 @@ def batch_of(candidate: Candidate, found: Found, tape_id: str, number: int) -> B
         running=begun(found.running),
         hanging=failed(found.hanging),
     )
+
+
+def portions(batch: Batch) -> list[Batch]:
+    """Cut a batch of many users who met the split first into some that a server adds in a moment each.
+
+    All else goes with the first; each tells again what is under way, and goals come when all are known.
+    """
+    cuts = range(0, len(batch.exposed), UNITS_AT_ONCE) or (0,)
+    parts = [
+        Batch(
+            batch.field,
+            batch.release,
+            batch.started_s,
+            batch.tape,
+            batch.number + place,
+            batch.stage,
+            exposed=batch.exposed[at : at + UNITS_AT_ONCE],
+            running=batch.running,
+            hanging=batch.hanging,
+        )
+        for place, at in enumerate(cuts)
+    ]
+    parts[0] = batch._replace(exposed=parts[0].exposed, goals=())
+    parts[-1] = parts[-1]._replace(goals=batch.goals)
+    return parts
 
 
 def tells(batch: Batch) -> bool:

@@ -15,7 +15,6 @@ from graysplit.core.evidence import Book, Span, Totals, Window, is_lost, stronge
 from graysplit.core.guard import Guard
 from graysplit.core.interval import ESTIMATE_FACTOR, Counts
 from graysplit.core.judging import Evidence, Raw, Seen, Watched, judge
-from graysplit.core.stopwatch import DEADLINE_S
 from graysplit.core.tally import Batch, Pair, Running, Sample, Stage, StageTally, Tally, percentile
 from graysplit.core.verdict import Verdict, What
 
@@ -40,6 +39,7 @@ class Judge(NamedTuple):
     dead: tuple[str, ...] = ()  # windows that have lost evidence
     lost: str = ""  # in this stage: it can not become safe any more
     doubt: str = ""  # why this stage became suspect: it stays so until a person accepts it
+    noted: str = ""  # the number of the stage whose doubt stands in the history
     sampled_s: int = 0
     minute: tuple[tuple[int, int, int], ...] = ()  # second, calls and failures of new until then, of the last minute
 
@@ -50,6 +50,7 @@ class Case(NamedTuple):
     guard: Guard
     watched: Watched
     started_s: int
+    noted: str = ""  # the number of the stage whose doubt this process has written into the history
     accepted: int = 0  # the stage whose doubts a person has accepted
     remembered: Judge | None = None  # what this process has judged before, should the store have lost it
 
@@ -74,7 +75,7 @@ def look(tally: Tally, before: Judge, case: Case, nonce: str) -> Judged:
     dead = tuple(name for name in dict.fromkeys((*known.dead, *missing)) if name in cursor)
     lost = (known.lost if same else "") or _lost(missing, gone=bool(gone))
     minute = _minute(known.minute if same else (), stage, now_s)
-    evidence = _evidence(tally, stage, dead, now_s)._replace(
+    evidence = _evidence(tally, stage, dead)._replace(
         lost=lost, accepted=case.accepted == stage.number, minute=_since(minute)
     )
     verdict = _lasting(judge(evidence, case.watched, now_s), known.doubt if same else "", case, stage)
@@ -88,6 +89,7 @@ def look(tally: Tally, before: Judge, case: Case, nonce: str) -> Judged:
         dead,
         lost,
         verdict.why if verdict.word == "suspect" else "",
+        case.noted or known.noted,
         known.sampled_s,
         minute,
     )
@@ -150,8 +152,8 @@ def _lost(missing: list[str], *, gone: bool) -> str:
     return f"the store shows less than before ({', '.join(missing[:3])})" if missing else ""
 
 
-def _evidence(tally: Tally, stage: StageTally, dead: tuple[str, ...], now_s: int) -> Evidence:
-    running = _running(tally.running, now_s)
+def _evidence(tally: Tally, stage: StageTally, dead: tuple[str, ...]) -> Evidence:
+    running = _running(tally.running)
     windows: dict[What, list[Window]] = {"errors": [], "slow": [], "doubt": []}
     for kept in tally.kept:
         if _name(kept.what, kept.window.span) not in dead:
@@ -183,14 +185,16 @@ def counts_of(stage: StageTally, w: float) -> Counts:
     return Counts(stage.units.new, stage.units.old, exposed * scale, w)
 
 
-def _running(told: Iterable[Running], now_s: int) -> dict[tuple[int, bool, int], int]:
-    """Sum up the calls under way by stage, side and begin second; past the deadline they are failures, or forgotten."""
+def _running(told: Iterable[Running]) -> dict[tuple[int, bool, int], int]:
+    """Sum up the calls under way by stage, side and begin second, for as long as their tapes tell of them.
+
+    Past the deadline too: only some are known by their unit and charged then, and old may fail later than new.
+    """
     found: dict[tuple[int, bool, int], int] = {}
     for one in told:
         for second, on_new, calls in one.calls:
-            if now_s - second <= DEADLINE_S:
-                key = (one.stage, on_new, second)
-                found[key] = found.get(key, 0) + calls
+            key = (one.stage, on_new, second)
+            found[key] = found.get(key, 0) + calls
     return found
 
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from graysplit.core.allocation import Run
 from graysplit.core.bucketing import BUCKETS, HASHES, hash32, threshold
 from graysplit.core.counting import Counts
 from graysplit.core.decision import Decision
 from graysplit.core.snapshot import Standing
-from graysplit.core.tape import Tape
 from graysplit.core.weights import Weight
+
+if TYPE_CHECKING:
+    from graysplit.core.tape import Tape
 
 Version = Callable[..., Any]  # Any: a registered function of whatever signature
 Special = Callable[[bytes], "tuple[int, str] | None"]  # an encoded unit to a version's index and a reason
@@ -72,6 +74,7 @@ class State:
         "new",
         "old",
         "pinned",
+        "quick",
         "revision",
         "rungs",
         "runs",
@@ -106,6 +109,7 @@ class State:
     constant: str | None  # the reason for which every call gets the baseline
     asleep: bool  # whether the next call must wake the router
     key: object  # under which a request keeps its choice; replaced by any lowering to zero
+    quick: object  # the same where a route's straight line may trust it; armed, whether it is evidence is asked apart
     runs: Sequence[int] | None  # the hashes at which the owner changes; None: one threshold says it all
     arms: Sequence[Arm]  # the owners between them
     ends: Sequence[End]  # what of each arm the hot path reads
@@ -187,6 +191,8 @@ def compile_state(standing: Standing, mold: Mold) -> State:
     state.limit = standing.definition.stale_limit
     state.weights = (0, *(0 if name in absent else standing.effective(name) for name in names[1:]))
     state.tape = mold.tape
+    if state.tape is not None:
+        state.quick = object()
     return state
 
 
@@ -264,7 +270,7 @@ def _blank(split: str, names: tuple[str, ...], mold: Mold) -> State:
     state.split = split
     state.names = names
     state.counts = mold.counts
-    state.key = mold.key
+    state.key = state.quick = mold.key
     state.revision = mold.revision
     state.stale = mold.stale
     state.calls = tuple(mold.calls.get(name) for name in names)

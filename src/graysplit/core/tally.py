@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from graysplit.core.evidence import Span, Window
-from graysplit.core.judging import Raised
-from graysplit.core.verdict import What
+if TYPE_CHECKING:  # operators read tallies too, and need none of the arithmetic
+    from graysplit.core.evidence import Span, Window
+    from graysplit.core.judging import Raised
+    from graysplit.core.verdict import What
 
 _NO_TIMES: Final[Mapping[int, int]] = MappingProxyType({})
 

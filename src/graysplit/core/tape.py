@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Final, NamedTuple, cast
 
 from graysplit.core.bucketing import hash32
-from graysplit.core.finding import Candidate, Found, add, batch_of, tells, unit64
+from graysplit.core.finding import Candidate, Found, add, batch_of, portions, tells, unit64
 from graysplit.core.guard import Guard
 from graysplit.core.page import CLAIM, Page, Sheets, claimed, emptied, encoded
 from graysplit.core.tally import Batch, duration_bucket
@@ -26,13 +26,14 @@ from graysplit.core.tally import Batch, duration_bucket
 # much. Each process takes other seconds, so that a fleet always times some, and minutes do not beat with 17.
 EACH: Final = 17
 DEADLINE_S: Final = 30  # a sampled call that runs for longer is a failed call of its unit
-CLOSED_S: Final = 31  # from then on a second's calls are only counted
+CLOSED_S: Final = 120  # from then on a second's calls are only counted, and told as under way while they are
 QUIET_S: Final = 3  # a second of which no call runs any more is closed then
 DOUBT_S: Final = 10
 UNCOLLECTED_S: Final = 60.0  # what nobody collects for so long is dropped
 TOLD_AT_MOST: Final = 65_536  # units that are remembered as told
 GOALS_AT_MOST: Final = 65_536
-PAGES_AT_MOST: Final = 64  # a server's clock that is put back leaves pages that never grow old
+PAGES_AT_MOST: Final = 140  # a server's clock that is put back leaves pages that never grow old
+NEVER: Final = 1 << 62
 UNKNOWN: Final = -1  # a page's second before the first turn
 
 
@@ -69,6 +70,8 @@ class Tape:
         self._pages = [self.page]
         self._late = Sheets(len(terms.names))
         self._begun, self._asked, self._ended = ([0] * len(terms.names) for _ in range(3))
+        self._stuck = [0] * len(terms.names)  # calls of dropped pages that had not ended; those that do end come late
+        self._stuck_since = NEVER
         self._numbers = dict.fromkeys(terms.candidates, 0)
         self._shown: dict[Candidate, tuple[object, object]] = {}  # what was told last of calls under way
         self._doubted: dict[int, set[tuple[int, int]]] = {}  # by ten seconds: index and unit
@@ -109,7 +112,7 @@ class Tape:
     def ended(self, index: int) -> int:
         """Give the calls that have ended."""
         with self._lock:
-            return self._ended[index] + sum(sheets.ended[index].read() for sheets in self._sheets())
+            return self._ended[index] + sum(sheets.ends(index) for sheets in self._sheets())
 
     @property
     def settled(self) -> bool:
@@ -140,7 +143,11 @@ class Tape:
         """
         self._unread_since = None
         found = self._take(second)
-        batches = [batch for candidate in self.terms.candidates if (batch := self._batch(candidate, found)) is not None]
+        batches: list[Batch] = []
+        for candidate in self.terms.candidates:
+            if (batch := self._batch(candidate, found)) is not None:
+                batches += portions(batch)
+                self._numbers[candidate] = batches[-1].number
         away_s = second - self._left if self._left is not None else 0
         self._over = away_s > CLOSED_S or (away_s > QUIET_S and not self._under_way())
         return batches
@@ -178,22 +185,30 @@ class Tape:
         for place, page in enumerate(kept):
             if page is not self.page and (self._is_done(page, second) or place < len(kept) - PAGES_AT_MOST):
                 page.close(self._late)
+        for index, running in enumerate(self._stuck):
+            if running + self._late.running[index] > 0:
+                add(found.running, (self._stuck_since, index), running + self._late.running[index])
         with self._lock:
             # Whoever found the page open a moment ago still writes on it: it is read once more, then dropped.
             for page in pages:
                 if page.closed and page not in kept:
-                    self._remember(page.sheets)
+                    self._remember(page)
             self._pages = [page for page in pages if not page.closed or page in kept]
         if len(self._told) > TOLD_AT_MOST:
             self._told.clear()
         self._doubted = {at: units for at, units in self._doubted.items() if at >= (second - CLOSED_S) // DOUBT_S}
         return found
 
-    def _remember(self, sheets: Sheets) -> None:
+    def _remember(self, page: Page) -> None:
+        """Keep a page's totals, and count on for its calls that do not end: they may yet fail."""
+        sheets = page.sheets
+        if any(sheets.running):
+            self._stuck_since = min(self._stuck_since, page.second)
         for index in range(len(self.names)):
+            self._stuck[index] += sheets.running[index]
             self._begun[index] += sheets.calls(index)
             self._asked[index] += sheets.asked[index].read()
-            self._ended[index] += sheets.ended[index].read()
+            self._ended[index] += sheets.ends(index)
 
     @staticmethod
     def _is_done(page: Page, second: int) -> bool:
@@ -208,14 +223,13 @@ class Tape:
         self._time(found, sheets, at, overdue=second - at >= DEADLINE_S)
         self._fail(found, sheets, at)
         self._drain(found, sheets, at, ended)
-        if not page.closed and second - at < CLOSED_S:
-            for index, running in enumerate(sheets.running):
-                if running > 0:
-                    add(found.running, (at, index), running)
+        for index, running in enumerate(sheets.running):
+            if running > 0:
+                add(found.running, (at, index), running)
 
     def _ends(self, sheets: Sheets) -> list[int]:
         with self._lock:
-            return [meter.read() for meter in sheets.ended]
+            return [sheets.ends(index) for index in range(len(self.names))]
 
     def _drain(self, found: Found, sheets: Sheets, at: int, ended: list[int]) -> None:
         """Take the calls begun, and the units that were not known."""
@@ -285,5 +299,4 @@ class Tape:
         if not tells(batch) and not any((*shown, *self._shown.get(candidate, ()))):
             return None
         self._shown[candidate] = shown
-        self._numbers[candidate] = batch.number
         return batch

@@ -8,7 +8,7 @@ from __future__ import annotations
 from graysplit.core.evidence import Span, StratumName, judged_spans, span_of
 from graysplit.core.judging import local_proof
 from graysplit.core.ledger import Ledger
-from graysplit.core.stopwatch import DEADLINE_S, STOPWATCHES_S, Margin
+from graysplit.core.stopwatch import STOPWATCHES_S, Margin
 from graysplit.core.tally import Batch, Stage
 from graysplit.core.verdict import Proof
 
@@ -39,6 +39,9 @@ class Breaker:
                 for _ in range(calls):
                     ledger.failed(unit, second, name, on_new=on_new)
         running = {second: calls for second, on_new, calls in batch.running if not on_new}
+        newest = max((one.second for one in batch.calls), default=0)
+        for ledger in self._ledgers.values() if newest else ():
+            ledger.thin(newest)
         self._running.pop(batch.tape, None)
         if running:
             self._running[batch.tape] = (name, running)
@@ -51,10 +54,7 @@ class Breaker:
         for name, calls in self._running.values():
             sums = running.setdefault(name, {})
             for second, number in calls.items():
-                if now_s - second <= DEADLINE_S:
-                    sums[second] = sums.get(second, 0) + number
-        for ledger in self._ledgers.values():
-            ledger.thin(now_s)
+                sums[second] = sums.get(second, 0) + number
         return local_proof([found.window(now_s, running) for found in self._ledgers.values()], processes, now_s, margin)
 
     def _name(self, stage: Stage) -> StratumName:

@@ -36,6 +36,10 @@ PATIENCE_MS: Final = 3_000  # the age at which somebody else judges
 RANK_MS: Final = 300
 RANKS: Final = 11
 ASK_S: Final = 3.0  # how old what is known of a judge may be
+WANTED_S: Final = 30.0
+SETTLED_MS: Final = (
+    6_000  # a verdict that was given sooner after a change may speak of a stage of the same share before
+)
 
 
 class Known(NamedTuple):
@@ -46,6 +50,13 @@ class Known(NamedTuple):
     judge: Judge = Judge()
     heard: float = float("-inf")  # monotonic time
     own: Judge | None = None  # what it has written last itself
+
+
+class Asked(NamedTuple):
+    """A verdict that is waited for: when it was last wanted, and last looked for (monotonic seconds)."""
+
+    wanted: float
+    looked: float
 
 
 class Evaluator:
@@ -60,13 +71,17 @@ class Evaluator:
         self._events = events
         self._clock = clock
         self._known: dict[str, Known] = {}
-        self._asked: dict[str, float] = {}  # fields whose verdict a plan waits for, and when it was last asked for
+        self._asked: dict[str, Asked] = {}  # fields whose verdict a plan waits for
+        self._changed: dict[str, tuple[int, int]] = {}  # by split: its last change, and when it was first seen (ms)
         self.now_ms = 0  # of the server
         self.trips = 0
+        self._noted: dict[str, str] = {}  # by field: the stage whose doubt this process has written down
 
     def hear(self, field: str, release: str, text: str) -> None:
         """Take note of a judge's text, which comes back with whatever is told."""
-        known = self._known.get(field)
+        known, begun = self._known.get(field), self._keeper.held.begun.get(field)
+        if known is not None and known.release == begun != release:
+            return  # of a release that is over
         if known is None or known.release != release:
             known = Known(release)
         if text != known.text:
@@ -84,17 +99,27 @@ class Evaluator:
         field, guarded = field_of(split, version), self._guards.of(split)
         if guarded is None:
             return NO_VERDICT
-        self._asked.setdefault(field, float("-inf"))
+        now = self._clock.monotonic()
+        self._asked[field] = Asked(now, self._asked[field].looked if field in self._asked else float("-inf"))
         known = self._known.get(field)
         if known is None or known.release != self._keeper.held.begun.get(field) or not known.judge.nonce:
             return Verdict("unclear", "nobody has judged it yet")
         if self.now_ms - known.judge.at_ms > FRESH_MS:
             return Verdict("unclear", "nobody judges it at present")
-        if known.judge.share != self._share(split, field, guarded):
+        if known.judge.share != self._share(split, field, guarded) or known.judge.at_ms < self._settled_ms(split):
             return Verdict("unclear", "nothing has been counted at this weight yet")
         found = known.judge.verdict
         warns = guarded.guard.action == "warn" and found.word in ("suspect", "worse")
         return found._replace(word="unclear") if warns else found
+
+    def _settled_ms(self, split: str) -> int:
+        """Give the time from which on a verdict speaks of a split's present weights."""
+        since = self._keeper.held.since
+        change = max(since.get(split, 0), since.get(EVERYTHING, 0))
+        known, seen_ms = self._changed.get(split, (-1, 0))
+        if known != change:
+            self._changed[split] = (change, seen_ms := self.now_ms if known >= 0 else self.now_ms - SETTLED_MS)
+        return seen_ms + SETTLED_MS
 
     def _share(self, split: str, field: str, guarded: Guarded) -> int:
         """Give a candidate's share of this moment, as its tapes name it: a verdict on another stage is none on this."""
@@ -104,16 +129,24 @@ class Evaluator:
         terms = terms_of(standing_of(held, split, definition), held, guard, None, only)
         return next((found.stage.new for found in terms.candidates if found.field == field), 0)
 
-    def turn(self, feed: Feed, counted: Iterable[str]) -> None:
-        """Judge, where it is time and our turn, what was counted here or is waited for."""
-        now = self._clock.monotonic()
-        waited = [field for field, asked in self._asked.items() if now - asked >= ASK_S]
-        waited = [field for field in waited if self._is_unheard(field, now)]
-        self._asked |= dict.fromkeys(waited, now)
-        for field in dict.fromkeys((*counted, *waited)):
-            guarded, release = self._guards.of(split_of(field)), self._keeper.held.begun.get(field)
-            if guarded is not None and release and self._stands(field) and self._is_due(field, release):
-                self._attempt(feed, field, release, guarded)
+    def due(self, counted: Iterable[str]) -> list[str]:
+        """Name what to look at: where it is time and our turn, of what was counted here or is waited for."""
+        now, begun = self._clock.monotonic(), self._keeper.held.begun
+        self._asked = {field: asked for field, asked in self._asked.items() if now - asked.wanted < WANTED_S}
+        waited = [f for f, asked in self._asked.items() if now - asked.looked >= ASK_S and self._is_unheard(f, now)]
+        for field in waited:
+            self._asked[field] = self._asked[field]._replace(looked=now)
+        return [
+            field
+            for field in dict.fromkeys((*counted, *waited))
+            if self._stands(field) and field in begun and self._is_due(field, begun[field])
+        ]
+
+    def look(self, feed: Feed, field: str) -> None:
+        """Read a tally, and judge it unless somebody else does."""
+        guarded, release = self._guards.of(split_of(field)), self._keeper.held.begun.get(field)
+        if guarded is not None and release:
+            self._attempt(feed, field, release, guarded)
 
     def _stands(self, field: str) -> bool:
         """Say whether anybody is on a candidate: one that was rolled back is not judged again."""
@@ -160,8 +193,8 @@ class Evaluator:
         definition, guard = guarded
         watched = Watched(field.partition("/")[2], definition.baseline, guard.margin, frozenset(guard.stop_on))
         release, _, stage = self._meta(ACCEPTED + field).partition(" ")
-        accepted = int(stage) if release == known.release and stage.isdecimal() else 0
-        return Case(guard, watched, started_s, accepted, known.own)
+        accepted = int(stage) if release == known.release and stage.isdecimal() and len(stage) < 10 else 0  # noqa: PLR2004 - no stage has more digits
+        return Case(guard, watched, started_s, self._noted.pop(field, ""), accepted, known.own)
 
     def _act(self, feed: Feed, tally: Tally, case: Case, judge: Judge, before: Judge) -> None:
         field, (word, why, _) = tally.field, judge.verdict
@@ -174,15 +207,15 @@ class Evaluator:
             warns = case.guard.action == "warn"
             act = "it goes on" if warns else "its plan waits until somebody approves"
             self._events.warning(f"guard {field}", f"'{field}' is suspect, {act}: {why}")
-            if (before.stage, before.verdict.word) != (judge.stage, word):
-                self._note(feed, field, "warned" if warns else "suspect", why)
+            if judge.noted != str(judge.stage) and self._note(feed, field, "warned" if warns else "suspect", why):
+                self._noted[field] = str(judge.stage)
         else:
             self._events.over(f"guard {field}")
             if word == "no control" and "failed" in why:
                 self._events.warning(f"no control {field}", f"'{field}': {why}")
 
-    def _note(self, feed: Feed, field: str, cause: str, why: str) -> None:
-        """Write a doubt into the history, for people and their hooks; whoever may not leaves it in the log."""
+    def _note(self, feed: Feed, field: str, cause: str, why: str) -> bool:
+        """Write a doubt into the history, for people and their hooks; who may not leaves it in the log."""
         place = f"release:{field}"
         expect = (Expect("meta", place, self._meta(place)),)
         submission = Submission(os.urandom(12).hex(), split_of(field), cause, "guard", why, expect, (), self.now_ms)
@@ -191,9 +224,10 @@ class Evaluator:
         except StoreUnreachableError:
             raise
         except ConflictError:
-            return  # another release has begun
+            return False  # another release has begun
         except GraysplitError as fault:
             self._events.info(f"note {field}", f"a doubt stays out of the history: {fault}")
+        return True
 
     def _meta(self, field: str) -> str:
         return self._keeper.held.seen.get("meta", {}).get(field.encode(), b"").decode(errors="replace")

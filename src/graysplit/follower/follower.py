@@ -139,7 +139,11 @@ class Follower:
             while not self._stopping.is_set():
                 # While definitions are lined up, the rest between two portions is spent listening: a rollback that
                 # comes behind ten thousand of them is read at once.
-                rest = REST_S if self.keeper.busy else max(0.0, min(TURN_S, self._beat_at - clock.monotonic()))
+                rest = (
+                    REST_S
+                    if self.keeper.busy or self.watch.busy
+                    else max(0.0, min(TURN_S, self._beat_at - clock.monotonic()))
+                )
                 signalled = feed.wait(rest)
                 self._audience.contact(Contact(feed.mode, clock.monotonic(), self._mute))
                 self._turn()
@@ -281,7 +285,10 @@ class Follower:
         if self._audience.turn(self._clock.monotonic()):
             self._beat_at = 0.0
         now_ms = None if self._server_ms is None else int(self._server_ms + 1000 * self._clock.boottime())
-        self.watch.pass_time(now_ms, crowd=self._crowd, alone=alone)
+        # Without any server's time yet a process counts by its own: it has only its own counts then.
+        counted_ms = int(1000 * self._clock.time()) if now_ms is None else now_ms
+        if self.watch.pass_time(counted_ms, crowd=self._crowd, alone=alone) and self._file is not None:
+            self._durable = self._file.keep(self.keeper.held, self.keeper.past)
         if self.keeper.held.leases and self.keeper.pass_time(now_ms):
             self._book_soon()
         if self._glass.poll():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from graysplit.clock import Clock
-from graysplit.core.adoption import Held
+from graysplit.core.adoption import Held, Tripped
 from graysplit.core.lease import parse_lease
 from graysplit.core.lineage import Past
 from graysplit.core.wave import format_wave, parse_wave
@@ -146,6 +146,8 @@ def _encode(held: Held, past: Past, at: float) -> bytes:
         "stops": dict(held.stops),
         "definitions": {split: raw.decode() for split, raw in held.definitions.items()},
         "releases": dict(held.releases),
+        "begun": dict(held.begun),
+        "tripped": {field: list(trip) for field, trip in held.tripped.items()},
         "leases": {field: str(lease) for field, lease in held.leases.items()},
         "waves": {field: format_wave(wave) for field, wave in held.waves.items()},
         "revision": held.revision,
@@ -177,6 +179,8 @@ def decode(whole: Mapping[str, Any]) -> Known:  # Any: JSON, judged here
         stops=body["stops"],
         definitions={split: text.encode() for split, text in body["definitions"].items()},
         releases=body["releases"],
+        begun=body.get("begun", {}),
+        tripped={field: Tripped(*trip) for field, trip in body.get("tripped", {}).items()},
         leases={field: lease for field, lease in leases.items() if lease is not None},
         waves={field: wave for field, wave in waves.items() if wave is not None},
         revision=body["revision"],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from graysplit.core.adoption import Held
 from graysplit.core.fleet import Declared, Effect
-from graysplit.core.tape import Tape
+
+if TYPE_CHECKING:
+    from graysplit.core.tape import Tape
 
 
 class Contact(NamedTuple):

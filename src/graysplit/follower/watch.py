@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core.tally import Batch
@@ -17,6 +19,7 @@ from graysplit.stores.wire import new_id, stop_text
 
 if TYPE_CHECKING:
     from graysplit.clock import Clock
+    from graysplit.core.tape import Tape
     from graysplit.events import Events
     from graysplit.follower.keeper import Keeper
     from graysplit.follower.port import Audience
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 TELL_S: Final = 1.0
 # A fleet sends its store no more batches in a second than this: a larger one tells less often.
 BATCHES_PER_S: Final = 250
+TELLING_S: Final = 0.02  # of one turn
+UNANSWERED_S: Final = 5.0
 LATE_S: Final = 60.0  # what could not be told for so long is dropped: it might count twice
 WAITING_AT_MOST: Final = 1_000
 BARRED_S: Final = 40.0  # between attempts that only a person can make succeed
@@ -54,7 +59,9 @@ class Watch:
         self.times: dict[str, Times] = {}  # by field
         self._second = 0
         self._collect_at = 0.0
-        self._barred_until = 0.0
+        self._tell_at = 0.0
+        self._barred: dict[str, float] = {}  # fields whose evidence the store does not take, and until when not to ask
+        self._written: dict[str, str] = {}  # by field: the release whose own trip has been written
 
     @property
     def trips(self) -> int:
@@ -69,61 +76,77 @@ class Watch:
         """Give the verdict on a candidate at the weight that stands."""
         return self._evaluator.verdict(split, version)
 
-    def pass_time(self, now_ms: int | None, *, crowd: int, alone: bool) -> None:
-        """Turn the pages, and collect what is written on them; `alone`: there is no store, and the breaker acts.
+    @property
+    def busy(self) -> bool:
+        """Say whether more waits to be told than one turn could tell."""
+        return bool(self._waiting) and self._clock.monotonic() >= self._tell_at
 
-        `now_ms` is the server's time, None where it has never been known; `crowd` counts the fleet's processes.
+    def pass_time(self, now_ms: int, *, crowd: int, alone: bool) -> bool:
+        """Turn the pages, and collect what is written on them; True where this process has stopped something by itself.
+
+        `now_ms` is the server's time, `crowd` the number of the fleet's processes; `alone`: there is no store, and the
+        breaker acts on all candidates, else on those whose evidence the store does not take.
         """
-        if now_ms is None:
-            return
         self._evaluator.now_ms, second = now_ms, now_ms // 1000
         if second == self._second:
-            return
+            return False
         self._second = second
         tapes = self._audience.tapes()
         for tape in tapes:
             tape.turn(second)
         if self._clock.monotonic() >= self._collect_at:
-            self._collect_at = self._clock.monotonic() + max(TELL_S, crowd / BATCHES_PER_S) - TELL_S / 2
-            self._collect()
-        if alone:
-            self._break(crowd)
+            told = self._collect(tapes)
+            self._collect_at = self._clock.monotonic() + max(TELL_S, crowd * told / BATCHES_PER_S) - TELL_S / 2
+        return self._break(crowd, alone=alone)
 
     def turn(self, feed: Feed) -> None:
-        """Tell what waits, write what was stopped here alone, and judge in turn."""
-        if self._clock.monotonic() < self._barred_until:
-            return
+        """Write what was stopped here alone, tell what waits, and judge in turn; what one split meets stops no other."""
+        begun = self._keeper.held.begun
+        self._write_trips(feed)
+        self._tell(feed)
+        counted = [field for field, release in self._breakers if begun.get(field) == release]
+        for field in self._evaluator.due(counted):
+            if self._is_free(field):
+                self._attempt(field, partial(self._evaluator.look, feed, field))
+
+    def leave(self, feed: Feed) -> None:
+        """Tell the rest, before a process that ends says goodbye: what is under way ends with it, and is no failure."""
+        self._collect(self._audience.tapes())
+        self._waiting = deque((at, batch._replace(running=(), hanging=())) for at, batch in self._waiting)
+        self._tell(feed)
+
+    def _attempt(self, field: str, act: Callable[[], object]) -> bool:
+        """Do what a server may refuse; the field is left alone for a while then. False where it was refused."""
         try:
-            self._tell(feed)
-            self._write_trips(feed)
-            begun = self._keeper.held.begun
-            self._evaluator.turn(feed, [field for field, release in self._breakers if begun.get(field) == release])
+            act()
         except StoreUnreachableError:
             raise
         except GraysplitError as fault:
-            self._events.warning("guard", f"the guard does not work from here: {fault}")
-            self._barred_until = self._clock.monotonic() + BARRED_S
-            self._waiting.clear()
-        else:
-            self._events.over("guard")
+            self._events.warning(f"guard {field}", f"the guard of '{field}' does not work from here: {fault}")
+            self._barred[field] = self._clock.monotonic() + BARRED_S
+            return False
+        return True
 
-    def leave(self, feed: Feed) -> None:
-        """Tell the rest, before a process that ends says goodbye."""
-        self._collect()
-        self._tell(feed)
+    def _is_free(self, field: str) -> bool:
+        return self._clock.monotonic() >= self._barred.get(field, 0.0)
 
-    def _collect(self) -> None:
-        """Take what the tapes have counted, for the breaker here and for the store."""
-        now = self._clock.monotonic()
-        for tape in self._audience.tapes():
+    def _collect(self, tapes: Sequence[Tape]) -> int:
+        """Take what the tapes have counted, for the breaker here and for the store; give the number of candidates."""
+        now, found = self._clock.monotonic(), set[tuple[str, str]]()
+        for tape in tapes:
+            found |= {(candidate.field, candidate.release) for candidate in tape.terms.candidates}
             for batch in tape.collect(self._second):
                 self._waiting.append((now, batch))
-                self._breaker(batch).add(batch)
+                self._breakers.setdefault((batch.field, batch.release), Breaker(batch.started_s)).add(batch)
                 self._time(batch)
+        self._breakers = {at: breaker for at, breaker in self._breakers.items() if at in found}
         while self._waiting and (len(self._waiting) > WAITING_AT_MOST or now - self._waiting[0][0] > LATE_S):
             self._waiting.popleft()
+        return len(found)
 
     def _time(self, batch: Batch) -> None:
+        if self._keeper.held.begun.get(batch.field) != batch.release:
+            return
         times = self.times.get(batch.field)
         if times is None or times.release != batch.release:
             times = self.times[batch.field] = Times(batch.release, {}, {})
@@ -131,47 +154,61 @@ class Watch:
             for bucket, calls in told_.items():
                 sums[bucket] = sums.get(bucket, 0) + calls
 
-    def _breaker(self, batch: Batch) -> Breaker:
-        at = (batch.field, batch.release)
-        if at not in self._breakers:
-            self._breakers = {known: found for known, found in self._breakers.items() if known[0] != batch.field}
-            self._breakers[at] = Breaker(batch.started_s)
-        return self._breakers[at]
-
     def _tell(self, feed: Feed) -> None:
-        """Send what waits. A batch waits until it is acknowledged: it may come twice, and counts once."""
-        while self._waiting:
-            batch = self._waiting[0][1]
-            answer = feed.flush(batch)
-            self._waiting.popleft()
-            self._evaluator.hear(batch.field, batch.release, answer.judge)
+        """Send what waits, for a moment: a reading must not wait behind it.
 
-    def _break(self, crowd: int) -> None:
-        """Set a candidate to zero here alone, by this process's own counts."""
-        held = self._keeper.held
+        A batch waits until it is acknowledged: it may come twice, and counts once. After one that was not answered in
+        time nothing is told for a while, so that a server that is slow for this is not kept from all else.
+        """
+        begun = self._clock.monotonic()
+        while self._waiting and self._tell_at <= self._clock.monotonic() < begun + TELLING_S:
+            batch = self._waiting[0][1]
+            try:
+                if self._is_free(batch.field):
+                    self._attempt(batch.field, partial(self._send, feed, batch))
+            except StoreUnreachableError:
+                self._tell_at = self._clock.monotonic() + UNANSWERED_S
+                raise
+            self._waiting.popleft()
+
+    def _send(self, feed: Feed, batch: Batch) -> None:
+        answer = feed.flush(batch)
+        self._evaluator.hear(batch.field, batch.release, answer.judge)
+
+    def _break(self, crowd: int, *, alone: bool) -> bool:
+        """Set candidates to zero here alone, by this process's own counts; say whether one was."""
+        held, broken = self._keeper.held, False
         for (field, release), breaker in self._breakers.items():
             guarded = self._guards.of(split_of(field))
             if guarded is None or guarded.guard.action != "rollback" or held.begun.get(field) != release:
                 continue
-            if field in held.stops or share(held.weights.get(field, 0)) == 0:
+            if not (alone or not self._is_free(field)) or field in held.stops or share(held.weights.get(field, 0)) == 0:
                 continue
             proof = breaker.proof(self._second, crowd, guarded.guard.margin)
             if proof is None:
                 continue
             why = (
-                f"{told(proof, field.partition('/')[2], guarded.definition.baseline)} (one process, without its store)"
+                told(proof, field.partition("/")[2], guarded.definition.baseline) + " (one process, without its store)"
             )
             text = stop_text(why=why, who="guard", at_ms=self._second * 1000, change=new_id(), release=release)
             self._events.warning(f"guard {field}", f"stopped '{field}' here: {why}")
             self._keeper.trip(field, release, text)
             self._trips += 1
+            broken = True
+        return broken
 
     def _write_trips(self, feed: Feed) -> None:
-        """Write what was stopped here alone, unless a person has begun another release meanwhile."""
+        """Write what was stopped here alone, once, unless a person has begun another release or gone back meanwhile."""
         held = self._keeper.held
         for field, (release, text) in held.tripped.items():
-            if held.seen.get("stops", {}).keys().isdisjoint((field.encode(), split_of(field).encode(), b"*")):
-                feed.trip(Trip(new_id(), field, release, _why(text)))
+            stops = held.seen.get("stops", {}).keys()
+            stands = share(held.weights.get(field, 0)) > 0 and stops.isdisjoint(
+                (field.encode(), split_of(field).encode(), b"*")
+            )
+            if stands and self._written.get(field) != release and self._is_free(field):
+                trip = Trip(new_id(), field, release, _why(text))
+                if self._attempt(field, partial(feed.trip, trip)):
+                    self._written[field] = release
 
 
 def _why(text: str) -> str:

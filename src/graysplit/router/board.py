@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from threading import Lock, RLock
+from threading import RLock
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from graysplit.core.adoption import Held, Parse, differing, standing_of
-from graysplit.core.bucketing import bucket_of, encode_unit, hash32
+from graysplit.core.bucketing import bucket_of, encode_unit
 from graysplit.core.counting import Counts, Measure
 from graysplit.core.decision import DRAWN, Case, Decision, Step, answer, climb
 from graysplit.core.fleet import Declared, Effect
-from graysplit.core.guard import BadGuardError, parse_guard
 from graysplit.core.snapshot import EVERYTHING
-from graysplit.core.staging import terms_of
 from graysplit.core.state import (
     BASELINE,
     Mold,
@@ -32,20 +30,19 @@ from graysplit.core.state import (
     unwatched,
     watched,
 )
-from graysplit.core.tally import MICRO
-from graysplit.core.tape import Tape, Terms
-from graysplit.core.weights import FULL, PREVIEW, Weight, check_name, field_of, format_weight, share, split_of
-from graysplit.errors import BadValueError, GraysplitError
+from graysplit.core.weights import FULL, PREVIEW, Weight, field_of, format_weight, share, split_of
+from graysplit.errors import GraysplitError
 from graysplit.follower.port import Contact
 from graysplit.router.explanation import Explanation
 from graysplit.router.registry import Declaration, Swap
 from graysplit.scope import MISSING, Scope, scope_get
-from graysplit.stores.wire import new_id
 
 if TYPE_CHECKING:
     from graysplit.core.snapshot import Standing
+    from graysplit.core.tape import Tape
     from graysplit.events import Events
     from graysplit.follower.glass import BreakGlass
+    from graysplit.router.arming import Arms
     from graysplit.router.warming import Warming
 
 # Contact lost for longer than this makes decisions stale: a quick reconnect does not.
@@ -100,7 +97,7 @@ class Board:
         self._limits: set[int] = set()  # the ages at which some split falls to the baseline
         self._events = events
         self._wake = wake
-        self._tapes: dict[Terms, Tape] = {}  # also of those that are left, until all is collected
+        self._arms: Arms | None = None  # once a split is armed
         self._armed: tuple[View | None, tuple[State, ...]] = (None, ())  # of one view, for goals
         self._records_goals = False
         self._lock = RLock()
@@ -149,8 +146,8 @@ class Board:
             self.refresh()
         if self.notify is not None:
             self.notify(now)
-        for tape in self._tapes.copy().values():
-            tape.shed(now)
+        if self._arms is not None:
+            self._arms.shed(now)
         return self.warming is not None and self.warming.turn(now)
 
     def knows(self, field: str) -> bool:
@@ -161,20 +158,13 @@ class Board:
 
     def tapes(self) -> list[Tape]:
         """Give the tapes of armed splits, and those from which something is still to be collected."""
+        if self._arms is None:
+            return []
         with self._lock:
-            for state in self._view.table.copy().values():
-                if state.tape is not None:
-                    self._tapes.setdefault(state.tape.terms, state.tape)
-            for terms, tape in self._tapes.copy().items():
-                if self.state(tape.split).tape is tape:
-                    tape.rejoin()
-                elif tape.over:
-                    del self._tapes[terms]
-                else:
-                    tape.leave()
+            live = self._arms.live(self._view.table.copy(), self.state)
             for counts in self._counts.copy().values():
                 counts.settle()
-            return list(self._tapes.values())
+            return live
 
     def refresh(self) -> None:
         """Publish all states anew."""
@@ -296,7 +286,7 @@ class Board:
         self._lock = RLock()
         self.phase = "asleep"
         # The parent tells what is on its tapes, and its thread may hold their locks here for ever.
-        self._tapes = {}
+        self._arms = None
         for counts in self._counts.values():
             counts.forget()
         self._publish_all(self._view.held)
@@ -323,7 +313,7 @@ class Board:
                 state = self._awakened(state)
             index, reason = self._climb(state, unit)
             if state.tape is not None and not state.counts.routed and reason in DRAWN and reason != "kept":
-                _expose(state.tape, state, index, unit)
+                self._expose(state.tape, state, unit, index)
         except Exception as fault:  # noqa: BLE001 - in doubt, baseline: nothing of ours reaches the caller
             self._events.warning(f"error {state.split}", f"deciding '{state.split}' failed: {type(fault).__name__}")
             index, reason = BASELINE, "error"
@@ -342,17 +332,11 @@ class Board:
         try:
             if self.phase == "asleep":
                 self._wake()
+            from graysplit.router.arming import note
+
             self._records_goals = True
-            micro = _scaled(value, at_most)
-            check_name(goal)
-            for state in self._armed_states():
-                scope = scope_get()
-                encoded = encode_unit(_given(state, unit, scope))
-                if encoded is None or (scope is not None and state.split in scope.forced):
-                    continue
-                index, reason = state.pick(encoded)
-                if reason == "bucket" and state.tape is not None:
-                    state.tape.record(goal, hash32(encoded, state.seed), micro, index)
+            scope = scope_get()
+            note(self._armed_states(), goal, lambda state: _given(state, unit, scope), value, at_most)
         except GraysplitError as fault:
             self._events.warning("goal", f"a goal is not counted: {fault}")
         except Exception as fault:  # noqa: BLE001 - as for decisions: nothing of ours reaches the caller
@@ -444,24 +428,22 @@ class Board:
         return compile_state(standing, mold._replace(tape=self._tape(standing, held, present)))
 
     def _tape(self, standing: Standing, held: Held, present: frozenset[str] | None) -> Tape | None:
-        """Give the tape of an armed split's stage: the same one as long as that is the same; None where none is armed.
+        """Give the tape of an armed split; None where none is armed."""
+        if standing.definition.guard is None:
+            return None
+        if self._arms is None:
+            from graysplit.router.arming import Arms
 
-        Takes no lock: whoever compiles the same state meanwhile gets the same tape.
-        """
-        record = standing.definition.guard
-        if record is None:
-            return None
-        try:
-            guard = parse_guard(record)
-        except BadGuardError as fault:
-            split = standing.split
-            self._events.warning(f"guard of {split}", f"the guard of '{split}' is not understood here: {fault}")
-            return None
-        only = self.instance.encode() if standing.definition.by == "instance" else None
-        terms = terms_of(standing, held, guard, present, only)
-        if not terms.candidates:
-            return None
-        return self._tapes.get(terms) or self._tapes.setdefault(terms, Tape(terms, new_id(), Lock()))
+            self._arms = Arms(self._events)
+        return self._arms.tape(standing, held, present, self.instance)
+
+    @staticmethod
+    def _expose(tape: Tape, state: State, unit: object, index: int) -> None:
+        from graysplit.router.arming import expose
+
+        encoded = encode_unit(_given(state, unit, scope_get()))
+        if encoded is not None:
+            expose(tape, state, encoded, index)
 
     def _key(self, standing: Standing, names: tuple[str, ...]) -> object:
         """Give the key under which requests keep choices: a new one where an old choice must not be found again."""
@@ -578,23 +560,6 @@ def _restaged(before: Held, after: Held) -> frozenset[str]:
         return frozenset()
     found = frozenset(map(split_of, differing(before.begun, after.begun) | differing(before.since, after.since)))
     return found | frozenset(after.definitions) if EVERYTHING in found else found
-
-
-def _expose(tape: Tape, state: State, index: int, unit: object) -> None:
-    encoded = encode_unit(_given(state, unit, scope_get()))
-    if encoded is not None:
-        tape.page.exposed((hash32(encoded, state.seed), index))
-
-
-def _scaled(value: float | None, at_most: float) -> int:
-    """Give a goal's value in millionths of the most that it can be."""
-    if value is None:
-        return MICRO
-    if not 0 < at_most < float("inf"):
-        raise BadValueError(f"at_most={at_most} is no number above zero")
-    if not -float("inf") < value < float("inf"):
-        raise BadValueError(f"value={value} is no number")
-    return round(min(max(value / at_most, 0.0), 1.0) * MICRO)
 
 
 def _weight_in(held: Held, split: str, baseline: str, version: str) -> Weight:

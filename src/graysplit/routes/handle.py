@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Generic, NamedTuple, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
-from graysplit.core.decision import DRAWN, Decision
+from graysplit.core.decision import Decision
 from graysplit.core.page import Page, Record
 from graysplit.core.state import NEAR, State, unpinned
 from graysplit.errors import RegistrationError
@@ -200,9 +200,10 @@ class Attempt(Generic[V_co]):
     def __enter__(self) -> V_co:
         """Decide, count the exposure, and give the version's name."""
         state, index, decision, unit = self._decide(self._unit, self._attributes)
-        evidence, page, record = decision.reason in DRAWN, None, None
+        page = record = None
+        unit = outcome.meant(state, unit)
+        evidence = outcome.is_evidence(state, index, decision.reason, unit)
         if evidence and state.tape is not None:
-            unit = outcome.meant(state, unit)
             page, record = outcome.begun(state, index, unit, kept=decision.reason == "kept")
         elif evidence:
             outcome.entered(state, index)

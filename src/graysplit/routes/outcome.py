@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from time import perf_counter
-from typing import Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from graysplit.core.bucketing import hash32
+from graysplit.core.decision import DRAWN
 from graysplit.core.page import Page, Record, claimed, encoded, named_by
 from graysplit.core.state import BASELINE, State
-from graysplit.core.tape import Tape
 from graysplit.errors import RegistrationError
 from graysplit.routes.signature import described
 from graysplit.scope import MISSING, scope_get
+
+if TYPE_CHECKING:
+    from graysplit.core.tape import Tape
 
 Ignored: TypeAlias = "tuple[type[BaseException], ...]"
 Judge: TypeAlias = "Callable[[object], bool]"  # never raises
@@ -46,8 +49,19 @@ def begun(state: State, index: int, unit: object, *, kept: bool) -> tuple[Page, 
     if not page.timed:
         return page, None
     record: Record = [perf_counter(), index, unit, True]
-    page.sampled(record)
+    page.sampled.append(record)
     return page, record
+
+
+def is_evidence(state: State, index: int, reason: str, unit: object) -> bool:
+    """Say whether a call speaks for a version: its hash has drawn it. What a request has kept must be drawn anew.
+
+    A choice that was kept may be a pin, or of a weight that stands no more.
+    """
+    if reason != "kept" or state.tape is None:
+        return reason in DRAWN
+    known = encoded(unit)
+    return known is not None and state.pick(known) == (index, "bucket")
 
 
 def meant(state: State, unit: object) -> object:
@@ -99,7 +113,7 @@ def finished(state: State, index: int, page: Page | None = None, record: Record 
     if page is not None:
         if record is not None:
             record[0] -= perf_counter()
-        next(page.ended[index])
+        page.ended[index].append(None)
     elif index != BASELINE:
         next(state.counts.finished[index].count)
 

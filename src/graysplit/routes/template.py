@@ -40,7 +40,7 @@ if $s.special is None:
         if $scope is None:
             $hit = ($h := $hash32({encoded}, $s.seed)) < $s.threshold
         else:
-            $u, $k = $scope[$s.key]
+            $u, $k = $scope[$s.quick]
             if $u == {unit}:
                 $h = ~$k
                 $hit = $k == 1
@@ -54,7 +54,7 @@ $hit = None
 if $s.special is None:
     $scope = $scope_get()
     if $scope is not None:
-        $u, $k = $scope.get($s.key, $nothing)
+        $u, $k = $scope.get($s.quick, $nothing)
         if $u is $MISSING:
             $h = ~$k
             $hit = $k == 1
@@ -63,16 +63,16 @@ if $s.special is None:
 # Armed: the call begins on a page of the tape, and where that page says so it is timed, and seen while under way.
 _BEGUN: Final = """\
 $c = $s.tape.page
-$c.{begun}($h)
+$c.{begun}.append($h)
 $t = None
 if $c.timed:
     $t = [$clock(), {number}, {unit}, True]
-    $c.sampled($t)
+    $c.sampled.append($t)
 """
 _ENDED: Final = """\
 if $t is not None:
     $t[0] -= $clock()
-$next($c.{ended})
+$c.{ended}.append(None)
 """
 _NEW: Final = """\
 if $hit:

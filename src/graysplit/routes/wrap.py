@@ -10,7 +10,6 @@ from types import FunctionType, MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
-from graysplit.core.decision import DRAWN
 from graysplit.core.page import Page, Record
 from graysplit.core.state import BASELINE, State, with_baseline
 from graysplit.errors import RegistrationError
@@ -185,10 +184,10 @@ def _slow(chooser: Chooser, original: FunctionType) -> _Slow:
                     None,
                 )  # a callable that answers with anything else is as good as one that raises
             found, index, decision = chooser.resolve(state, unit, attributes)
-            function, evidence = found.calls[index] or original, decision.reason in DRAWN
+            function, meant = found.calls[index] or original, outcome.meant(found, unit)
+            evidence = outcome.is_evidence(found, index, decision.reason, meant)
             if not evidence or found.tape is None:
                 return found, index, function, evidence, None, None, unit
-            meant = outcome.meant(found, unit)
             page, record = outcome.begun(found, index, meant, kept=decision.reason == "kept")
         except Exception:  # noqa: BLE001 - law 5: in doubt, the baseline
             return state, BASELINE, original, False, None, None, unit

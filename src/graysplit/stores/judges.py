@@ -51,6 +51,7 @@ def _judge(said: Mapping[str, object]) -> Judge:
         tuple(str(name) for name in cast("Sequence[str]", said.get("dead", ()))),
         str(said.get("lost", "")),
         str(said.get("doubt", "")),
+        str(said.get("noted", "")),
         int(cast("int", said.get("sampled_s", 0))),
         tuple((int(second), int(calls), int(failed)) for second, calls, failed in minute),
     )

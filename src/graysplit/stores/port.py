@@ -6,11 +6,13 @@ The contract suite in `graysplit.testing.StoreContract` holds every store and ev
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from graysplit.core.fleet import Declared, Fleet, Receipt
 from graysplit.core.record import Entry, Load
-from graysplit.core.tally import Batch, Flushed, Judgement, Tally
+
+if TYPE_CHECKING:
+    from graysplit.core.tally import Batch, Flushed, Judgement, Tally
 
 # The hashes that hold what is decided from, and the plans' progress, which nobody follows; their names are the ends
 # of the keys in Redis.
