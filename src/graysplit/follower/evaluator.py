@@ -37,9 +37,7 @@ RANK_MS: Final = 300
 RANKS: Final = 11
 ASK_S: Final = 3.0  # how old what is known of a judge may be
 WANTED_S: Final = 30.0
-SETTLED_MS: Final = (
-    6_000  # a verdict that was given sooner after a change may speak of a stage of the same share before
-)
+SETTLED_MS: Final = 6_000  # a verdict given sooner after a change may speak of an earlier stage of the same share
 
 
 class Known(NamedTuple):

@@ -111,20 +111,29 @@ class Follower:
     def _run(self) -> None:
         attempt = 0
         while not self._stopping.is_set():
-            if self._store is None:
-                self._stopping.wait(TURN_S)
-                self._turn()
-                continue
-            self._loaded = patient = silent = False
             try:
-                self._follow(self._store.follow())
-            except StoreUnreachableError as fault:
-                patient, silent = fault.patient, fault.silent
-                self._lose(fault.reason)
+                attempt = self._live(attempt)
             except Exception as fault:  # noqa: BLE001 - the thread outlives whatever it meets, and says so
-                self._lose(f"{type(fault).__name__}: {fault}")
-            attempt = 0 if self._loaded else attempt + 1
-            self._rest(jittered(PATIENT_S) if patient else pause_s(attempt, self._crowd, silent=silent))
+                self._events.warning("follower", f"following stumbled: {type(fault).__name__}: {fault}")
+                self._stopping.wait(TURN_S)
+
+    def _live(self, attempt: int) -> int:
+        """Serve one connection and rest after it; give the number of attempts that have failed since the last one."""
+        if self._store is None:
+            self._stopping.wait(TURN_S)
+            self._turn()
+            return 0
+        self._loaded = patient = silent = False
+        try:
+            self._follow(self._store.follow())
+        except StoreUnreachableError as fault:
+            patient, silent = fault.patient, fault.silent
+            self._lose(fault.reason)
+        except Exception as fault:  # noqa: BLE001 - as above
+            self._lose(f"{type(fault).__name__}: {fault}")
+        attempt = 0 if self._loaded else attempt + 1
+        self._rest(jittered(PATIENT_S) if patient else pause_s(attempt, self._crowd, silent=silent))
+        return attempt
 
     def _follow(self, feed: Feed) -> None:
         """Serve one connection until it breaks or the router closes."""

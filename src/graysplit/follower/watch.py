@@ -100,7 +100,7 @@ class Watch:
         return self._break(crowd, alone=alone)
 
     def turn(self, feed: Feed) -> None:
-        """Write what was stopped here alone, tell what waits, and judge in turn; what one split meets stops no other."""
+        """Write what was stopped here alone, tell what waits, judge in turn; what one split meets stops no other."""
         begun = self._keeper.held.begun
         self._write_trips(feed)
         self._tell(feed)
