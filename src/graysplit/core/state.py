@@ -109,7 +109,7 @@ class State:
     constant: str | None  # the reason for which every call gets the baseline
     asleep: bool  # whether the next call must wake the router
     key: object  # under which a request keeps its choice; replaced by any lowering to zero
-    quick: object  # the same where a route's straight line may trust it; armed, whether it is evidence is asked apart
+    quick: object  # the same for a route's straight line; armed, its tape: what was drawn in this stage, and no pin
     runs: Sequence[int] | None  # the hashes at which the owner changes; None: one threshold says it all
     arms: Sequence[Arm]  # the owners between them
     ends: Sequence[End]  # what of each arm the hot path reads
@@ -192,7 +192,7 @@ def compile_state(standing: Standing, mold: Mold) -> State:
     state.weights = (0, *(0 if name in absent else standing.effective(name) for name in names[1:]))
     state.tape = mold.tape
     if state.tape is not None:
-        state.quick = object()
+        state.quick = state.tape
     return state
 
 

@@ -412,6 +412,8 @@ class Board:
             return kept, "kept"
         index, reason = state.pick(encoded)
         scope.keep(state.key, unit, encoded, index)
+        if state.tape is not None and reason == "bucket":
+            scope.keep(state.tape, unit, encoded, index)
         return index, reason
 
     # Compiling and publishing

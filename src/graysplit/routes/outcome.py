@@ -54,14 +54,14 @@ def begun(state: State, index: int, unit: object, *, kept: bool) -> tuple[Page, 
 
 
 def is_evidence(state: State, index: int, reason: str, unit: object) -> bool:
-    """Say whether a call speaks for a version: its hash has drawn it. What a request has kept must be drawn anew.
+    """Say whether a call speaks for a version: its hash has drawn it, in the stage that it is booked under.
 
-    A choice that was kept may be a pin, or of a weight that stands no more.
+    A choice that a request has kept may be a pin, or of a weight that stands no more.
     """
     if reason != "kept" or state.tape is None:
         return reason in DRAWN
-    known = encoded(unit)
-    return known is not None and state.pick(known) == (index, "bucket")
+    known, scope = encoded(unit), scope_get()
+    return known is not None and scope is not None and scope.kept(state.tape, known) == index
 
 
 def meant(state: State, unit: object) -> object:
