@@ -51,6 +51,7 @@ def test_everything_may_be_left_out() -> None:
         ({"ignore": [5]}, "ignore"),
         ({"at": True}, "at"),
         ({"at": "now"}, "at"),
+        ({"at": 10**20}, "at"),
         ({"by": None}, "by"),
         ({"tomorrow": 1}, "tomorrow"),
     ],

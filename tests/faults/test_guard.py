@@ -257,3 +257,39 @@ def test_a_guard_that_may_not_roll_back_says_so_once(
     assert causes(control).count(cause) == 1
     assert "trip" not in causes(control)
     assert control.show("checkout").rows[0].effective == "50"
+
+
+def test_what_was_stopped_alone_does_not_fight_a_person_who_clears_it(namespace: str) -> None:
+    """F31: it is written once; the stop that somebody takes away stays away."""
+    with (
+        embedded.server() as server,
+        Proxy(server.port) as proxy,
+        graysplit.Control(server.url, namespace=namespace) as control,
+    ):
+        control.create("checkout")
+        with Service(proxy.url(server.url), namespace) as service:
+            armed(control, service)
+            proxy.refuse()
+            service.broken = True
+            service.spares("new")
+            proxy.heal()
+            eventually(lambda: "trip" in causes(control), 40)
+            control.unstop(FIELD, why="mended")
+            service.serves("old", 1_000)
+            assert causes(control)[-2:] == ["trip", "unstop"]
+            assert control.show("checkout").rows[0].effective == "0"
+
+
+def test_evidence_that_is_not_taken_harms_no_other_split_and_leaves_its_own_to_the_breaker(
+    control: graysplit.Control, service: Service, client: redis.Redis, key: Key
+) -> None:
+    """A key of the wrong kind: the process judges its own calls of that split, as without a store."""
+    armed(control, service)
+    name, _ = release(client, key)
+    eventually(lambda: client.keys(key("tally:") + "*"), 20)
+    client.delete(key(f"tally:{FIELD}:{name}:counts"))
+    client.set(key(f"tally:{FIELD}:{name}:counts"), "garbage")
+    service.broken = True
+    eventually(lambda: "trip" in causes(control), 60)
+    assert "one process, whose store takes no counts" in control.history("checkout")[0].why
+    service.spares("new")

@@ -375,6 +375,38 @@ def test_where_instances_cross_the_share_is_what_the_wave_can_be_at_most() -> No
     assert tape.terms.only == b"web-1"
 
 
+def test_what_a_request_has_kept_is_evidence_only_in_its_own_stage() -> None:
+    """Not of a pin, and not of a weight that stands no more, however often the request asks."""
+    router, board = awake()
+    board.publish(held(a_definition({"at": 1}, pins={OLD: "new"})), ("checkout",))
+
+    @router.route("checkout", unit="user")
+    def checkout(user: str) -> str:
+        return "old"
+
+    @checkout.version("new")
+    def checkout_new(user: str) -> str:
+        return "new"
+
+    def calls() -> dict[int, int]:
+        found: dict[int, int] = {}
+        for tape in board.tapes():
+            tape.turn(NOW)
+            for batch in tape.collect(NOW):
+                found[batch.stage.new] = found.get(batch.stage.new, 0) + sum(one.calls for one in batch.calls)
+        return found
+
+    with context():
+        assert [checkout(OLD) for _ in range(3)] == ["new"] * 3
+        assert [checkout(NEW) for _ in range(3)] == ["new"] * 3
+        assert calls() == {20_000: 3}
+        board.publish(held(a_definition({"at": 1}), weight=10, since={"checkout": 8}), ("checkout",))
+        assert checkout(NEW) == "new"
+        assert calls() == {}
+    assert checkout(NEW) == "old"
+    assert calls() == {10: 1}
+
+
 def test_a_forked_child_has_no_tapes_of_its_parents() -> None:
     """Nor their counts, and no lock of theirs, be it held."""
     router, board = awake()

@@ -34,6 +34,7 @@ def armed_state(state: State, tape: Tape | None) -> State:
     copy = recount(state, state.counts)
     copy.tape = tape
     if tape is not None:
+        copy.quick = tape
         state.counts.count_by(tape)
     return copy
 

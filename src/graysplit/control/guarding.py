@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet
 from graysplit.core.guard import Action, BadGuardError, Guard, Sensitivity, guard_record, parse_guard
-from graysplit.core.plan import span_text
+from graysplit.core.plan import parse_plan, span_text
 from graysplit.core.spans import parse_span
 from graysplit.errors import RefusedError
 
@@ -62,6 +62,24 @@ def disarmed(split: str, definition: Definition, why: str, *, dry_run: bool) -> 
             f"Protection ends with: graysplit unprotect {split}"
         )
     return definition._replace(guard=None)
+
+
+def check_explained(split: str, definition: Definition, *, explained: bool) -> None:
+    """Raise `RefusedError` where a protected split's guard would be changed without a reason: it may be weakened."""
+    if definition.protected and definition.guard is not None and not explained:
+        raise RefusedError(
+            f"'{split}' is protected, and this changes its guard: say why, with --why. Nothing was written. "
+            f"Protection ends with: graysplit unprotect {split}"
+        )
+
+
+def unheard_gates(split: str, definition: object) -> tuple[str, ...]:
+    """Say where a plan would wait for a verdict that nobody gives."""
+    if not isinstance(definition, Definition) or definition.guard is not None or definition.plan is None:
+        return ()
+    if not any(step.until for step in parse_plan(definition.plan).steps):
+        return ()
+    return (f"a step waits until safe, and no guard judges it: arm one with: graysplit guard {split}",)
 
 
 def check_watched(split: str, fleet: Fleet) -> str:

@@ -93,7 +93,7 @@ class Releasing(Hand):
         def plan(reading: Reading, id_: str) -> Proposal:
             nonlocal at_ms
             at_ms = at_ms or reading.load.now_ms
-            return self._armed(reading, id_, split, wish, at_ms)
+            return self._armed(reading, id_, split, wish, at_ms, explained=bool(why.strip()) or dry_run)
 
         if off:
             return self._simple(split, self._without_guard(split, why, dry_run=dry_run), why=why, dry_run=dry_run)
@@ -248,17 +248,20 @@ class Releasing(Hand):
         if armed_ms is not None and isinstance(change.definition, Definition):
             watched, said = guarding.begun(change.definition, fleet, split, self.actor, armed_ms)
             change, notes = change._replace(definition=watched), (*notes, *said)
-        notes = (*notes, *foreseeing.notes(reading, self.store.tally, split, change))
+        notes = (*notes, *guarding.unheard_gates(split, change.definition), *foreseeing.notes(reading, self.store.tally, split, change))
         proposal = self._propose(reading, change, id_)._replace(created=definition.names if created else ())
         return proposal.beginning(start._replace(notes=notes))
 
-    def _armed(self, reading: Reading, id_: str, split: str, wish: guarding.Wish, at_ms: int) -> Proposal:
+    def _armed(  # noqa: PLR0913 - what an arming rests on
+        self, reading: Reading, id_: str, split: str, wish: guarding.Wish, at_ms: int, *, explained: bool
+    ) -> Proposal:
         from graysplit.control import guarding
         from graysplit.core.snapshot import Change
 
         self._check_readable(reading, split)
         base, created = self._ensured(reading, split)
         definition = base.splits[split].definition
+        guarding.check_explained(split, definition, explained=explained)
         nobody = guarding.check_watched(split, self.store.fleet())
         wanted = guarding.armed(split, definition, wish, self.actor, at_ms) or definition
         change = Change("guard", split, created.weights if created else {}, definition=wanted)

@@ -20,6 +20,7 @@ Sensitivity: TypeAlias = Literal["normal", "strict"]
 
 ACTIONS: Final[tuple[Action, ...]] = ("rollback", "pause", "warn")
 SENSITIVITIES: Final[tuple[Sensitivity, ...]] = ("normal", "strict")
+_LATEST_MS: Final = 253_402_300_799_000  # the end of the year 9999
 _KEYS: Final = ("action", "sensitivity", "slow", "every_call", "stop_on", "ignore", "at", "by")
 
 
@@ -122,6 +123,8 @@ def _names(field: str, value: object) -> tuple[str, ...]:
 def _time(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadGuardError("at", f"{value!r} is no time in milliseconds")
+    if not 0 <= value <= _LATEST_MS:
+        raise BadGuardError("at", f"{value} is no time that a calendar has")
     return value
 
 

@@ -102,6 +102,8 @@ def look(tally: Tally, before: Judge, case: Case, nonce: str) -> Judged:
 
 def _lasting(verdict: Verdict, doubt: str, case: Case, stage: StageTally) -> Verdict:
     """Let a doubt stand, whatever the evidence says later; a guard that must not roll back doubts where it would."""
+    if verdict.word == "safe" and not all(stage.calls):
+        return Verdict("unclear", "no call of it has been measured: goals alone show nothing")
     if case.accepted == stage.number:
         return verdict
     if verdict.word == "worse" and case.guard.action != "rollback":

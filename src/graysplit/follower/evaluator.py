@@ -200,17 +200,15 @@ class Evaluator:
             tripped = feed.trip(Trip(new_id(), field, tally.release, why))
             self.trips += tripped and before.verdict.word != "worse"
             said = f"rolled back '{field}': {why}" if tripped else f"'{field}' has begun anew and is not rolled back"
-            self._events.warning(f"guard {field}", said)
+            self._events.warning(f"trip {field} {tally.release}", said)
         elif word == "suspect":
             warns = case.guard.action == "warn"
             act = "it goes on" if warns else "its plan waits until somebody approves"
-            self._events.warning(f"guard {field}", f"'{field}' is suspect, {act}: {why}")
+            self._events.warning(f"suspect {field} {judge.stage}", f"'{field}' is suspect, {act}: {why}")
             if judge.noted != str(judge.stage) and self._note(feed, field, "warned" if warns else "suspect", why):
                 self._noted[field] = str(judge.stage)
-        else:
-            self._events.over(f"guard {field}")
-            if word == "no control" and "failed" in why:
-                self._events.warning(f"no control {field}", f"'{field}': {why}")
+        elif word == "no control" and "failed" in why:
+            self._events.warning(f"no control {field}", f"'{field}': {why}")
 
     def _note(self, feed: Feed, field: str, cause: str, why: str) -> bool:
         """Write a doubt into the history, for people and their hooks; who may not leaves it in the log."""

@@ -122,7 +122,7 @@ class Watch:
         except StoreUnreachableError:
             raise
         except GraysplitError as fault:
-            self._events.warning(f"guard {field}", f"the guard of '{field}' does not work from here: {fault}")
+            self._events.warning(f"guard {field}", f"the guard does not work from here ({field}): {fault}")
             self._barred[field] = self._clock.monotonic() + BARRED_S
             return False
         return True
@@ -187,11 +187,10 @@ class Watch:
             proof = breaker.proof(self._second, crowd, guarded.guard.margin)
             if proof is None:
                 continue
-            why = (
-                told(proof, field.partition("/")[2], guarded.definition.baseline) + " (one process, without its store)"
-            )
+            said = told(proof, field.partition("/")[2], guarded.definition.baseline)
+            why = f"{said} (one process, {'without its store' if alone else 'whose store takes no counts'})"
             text = stop_text(why=why, who="guard", at_ms=self._second * 1000, change=new_id(), release=release)
-            self._events.warning(f"guard {field}", f"stopped '{field}' here: {why}")
+            self._events.warning(f"trip {field} {release}", f"stopped '{field}' here: {why}")
             self._keeper.trip(field, release, text)
             self._trips += 1
             broken = True
@@ -205,9 +204,9 @@ class Watch:
             stands = share(held.weights.get(field, 0)) > 0 and stops.isdisjoint(
                 (field.encode(), split_of(field).encode(), b"*")
             )
-            if stands and self._written.get(field) != release and self._is_free(field):
+            if stands and self._written.get(field) != release and self._is_free(f"trip {field}"):
                 trip = Trip(new_id(), field, release, _why(text))
-                if self._attempt(field, partial(feed.trip, trip)):
+                if self._attempt(f"trip {field}", partial(feed.trip, trip)):
                     self._written[field] = release
 
 

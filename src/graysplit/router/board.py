@@ -233,7 +233,8 @@ class Board:
                     index = state.names.index(version)
                     weight = format_weight(state.weights[index])
                     running = self._counts_for(split, state.names, routed=self._routed(split)).running(index)
-                    found[field] = Effect(weight, running, state.constant or "")
+                    stopped = "stopped by its guard" if field in self._view.held.tripped else ""
+                    found[field] = Effect(weight, running, state.constant or stopped)
         return found
 
     # What the code declares

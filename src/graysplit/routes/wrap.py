@@ -110,6 +110,8 @@ def _plain(function: Function, wishes: Wishes) -> FunctionType:
     mode = shape_of(function).mode
     if mode == LEGACY_COROUTINE:
         raise RegistrationError(f"{where}{described(function)} is a {mode}: write it as async def to route it")
+    if wishes.failed is not None and not callable(wishes.failed):
+        raise RegistrationError(f"{where}failed= takes a function of the result, not {described(wishes.failed)}")
     if wishes.failed is not None and mode == ASYNC_GENERATOR:
         raise RegistrationError(f"{where}failed= looks at a result, and an {mode} has none: raise an error instead")
     outcome.check_ignored(wishes.split, wishes.ignore)

@@ -1,0 +1,121 @@
+"""An outage that both versions meet, old much later than new: tapes, books and judge let it pass."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+from random import Random
+from threading import Lock
+
+import pytest
+
+from graysplit.core.bucketing import HASHES, hash32
+from graysplit.core.finding import Candidate
+from graysplit.core.guard import Guard
+from graysplit.core.judge import Case, charges, forgotten, look
+from graysplit.core.judging import Watched
+from graysplit.core.page import Page, Record, claimed
+from graysplit.core.tally import Batch, Judgement, Stage
+from graysplit.core.tape import Tape, Terms
+from graysplit.stores.counts import Counts
+from graysplit.stores.judges import judge_text, read_judge
+
+NOW = 1_700_000_000
+FIELD = "checkout/new"
+SHARE = 20_000
+RATE = 60.0
+OUTAGE = range(20, 90)
+LENGTH_S = 170
+
+
+class Clockwork:
+    """Calls of one process that fail in an outage, each version after a time of its own; time passes by itself."""
+
+    def __init__(self, new_s: float, old_s: float, every_s: float, seed: int, *, only_new: bool = False) -> None:
+        """Plan what comes."""
+        self._only_new = only_new
+        self.worse = ""
+        self._late = {False: old_s, True: new_s}
+        self._every_s = every_s
+        self._rng = Random(seed)
+        candidate = Candidate(1, FIELD, "r1", NOW, Stage(SHARE, 100_000 - SHARE, 1))
+        self._tape = Tape(Terms("checkout", ("old", "new"), (candidate,)), "t1", Lock())
+        self._counts = Counts(FIELD, "r1")
+        self._planned: list[tuple[float, int, Callable[[float], None]]] = []
+        self._number = count()
+        for second in range(LENGTH_S):
+            self._plan(second, self._turn)
+            self._plan(second + 0.6, self._judge)
+        at = 0.3
+        while at < LENGTH_S:
+            self._plan(at, self._call)
+            at += self._rng.expovariate(RATE)
+
+    def run(self) -> str:
+        """Let time pass; give why new was found worse, or nothing."""
+        while self._planned and not self.worse:
+            at, _, act = heapq.heappop(self._planned)
+            act(at)
+        return self.worse
+
+    def _plan(self, at: float, act: Callable[[float], None]) -> None:
+        heapq.heappush(self._planned, (at, next(self._number), act))
+
+    def _turn(self, at: float) -> None:
+        second = NOW + int(at)
+        self._tape.turn(second)
+        if int(at) % self._every_s == 0:
+            for batch in self._tape.collect(second):
+                self._plan(at + 0.1, lambda now, batch=batch: self._flush(batch, now))
+
+    def _flush(self, batch: Batch, at: float) -> None:
+        self._counts.flush(batch, int((NOW + at) * 1000))
+
+    def _judge(self, at: float) -> None:
+        now_ms = int((NOW + at) * 1000)
+        tally = self._counts.tally(NOW, now_ms, course=False)
+        found = look(tally, read_judge(tally.judge), Case(Guard(), Watched(), NOW), "me")
+        text, settled_s = judge_text(found.judge), now_ms // 1000 - 31
+        self._counts.judged(
+            Judgement(FIELD, "r1", tally.judge, text, found.levels, settled_s, None, forgotten(tally)), now_ms
+        )
+        for batch in charges(tally, NOW):
+            self._counts.flush(batch, now_ms)
+        if found.judge.verdict.word == "worse":
+            self.worse = found.judge.verdict.why
+
+    def _call(self, at: float) -> None:
+        unit = str(self._rng.getrandbits(62))
+        hashed = hash32(unit.encode(), 7)
+        on_new, page = hashed < HASHES * SHARE // 100_000, self._tape.page
+        page.begun[on_new].append(hashed)
+        record: Record | None = [1_000.0, int(on_new), unit, True] if page.timed else None
+        if record is not None:
+            page.sampled.append(record)
+        fails = int(at) in OUTAGE and (on_new or not self._only_new)
+        takes_s = self._late[on_new] if fails else 0.05
+
+        def end(_: float) -> None:
+            self._end(page, record, unit, takes_s, on_new=on_new, fails=fails)
+
+        self._plan(at + takes_s, end)
+
+    def _end(self, page: Page, record: Record | None, unit: str, takes_s: float, *, on_new: bool, fails: bool) -> None:
+        if fails and (record is None or claimed(record)):
+            page.failing((int(on_new), unit.encode(), None))
+        if record is not None:
+            record[0] = -takes_s
+        page.ended[on_new].append(None)
+
+
+@pytest.mark.parametrize("every_s", [1, 4])
+@pytest.mark.parametrize("old_s", [5, 29, 30.2, 31.5, 60])
+def test_old_may_fail_much_later_than_new(old_s: float, every_s: float) -> None:
+    """Calls of old that are under way count as failed ones for as long as they may fail, past the deadline too."""
+    assert Clockwork(0.05, old_s, every_s, seed=7).run() == ""
+
+
+def test_what_new_alone_meets_is_found() -> None:
+    """The same clockwork can tell the difference."""
+    assert "users failed on new" in Clockwork(0.05, 0.05, 1, seed=7, only_new=True).run()
