@@ -33,7 +33,7 @@ USERS: Final = 12
 WEIGHT: Final = 20
 PATIENCE_S: Final = 60.0
 # In the fleet-wide outage: how long nothing must happen.
-OUTAGE_S: Final = 8.0
+OUTAGE_S: Final = 5.0
 ENOUGH: Final = 50  # users on new before anything happens
 QUIET_S: Final = 3.0  # nobody has entered the new path for so long: they are gone
 

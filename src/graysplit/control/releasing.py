@@ -248,7 +248,11 @@ class Releasing(Hand):
         if armed_ms is not None and isinstance(change.definition, Definition):
             watched, said = guarding.begun(change.definition, fleet, split, self.actor, armed_ms)
             change, notes = change._replace(definition=watched), (*notes, *said)
-        notes = (*notes, *guarding.unheard_gates(split, change.definition), *foreseeing.notes(reading, self.store.tally, split, change))
+        notes = (
+            *notes,
+            *guarding.unheard_gates(split, change.definition),
+            *foreseeing.notes(reading, self.store.tally, split, change),
+        )
         proposal = self._propose(reading, change, id_)._replace(created=definition.names if created else ())
         return proposal.beginning(start._replace(notes=notes))
 
