@@ -259,6 +259,18 @@ def test_the_units_that_are_remembered_as_told_are_bounded() -> None:
     assert len(tape._told) == 0
 
 
+def test_each_part_of_many_units_has_its_share_of_both_sides() -> None:
+    """A look between two parts would else find the sample ratio off."""
+    tape = a_tape()
+    for hashed in range(5 * UNITS_AT_ONCE):
+        tape.page.exposed((hashed << 12, int(hashed < UNITS_AT_ONCE)))
+    batches = tape.collect(NOW)
+    assert len(batches) == 5
+    for batch in batches:
+        on_new = sum(one.on_new for one in batch.exposed)
+        assert 0.15 < on_new / len(batch.exposed) < 0.25
+
+
 def test_goals_go_to_the_books_of_the_version_drawn() -> None:
     """The baseline's to all candidates; each with its value."""
     tape = a_tape(candidates=2)

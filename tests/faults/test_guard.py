@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import pytest
 import redis
@@ -29,6 +30,28 @@ def service(redis_url: str, namespace: str) -> Iterator[Service]:
         control.create("checkout")
     with Service(redis_url, namespace) as found:
         yield found
+
+
+class CutOff(NamedTuple):
+    """An armed service under traffic behind a proxy that may cut it off, and an operator who is not."""
+
+    control: graysplit.Control
+    service: Service
+    proxy: Proxy
+
+
+@pytest.fixture
+def cut_off(namespace: str) -> Iterator[CutOff]:
+    """Give a service at 50 % that can be cut off from its store."""
+    with (
+        embedded.server() as server,
+        Proxy(server.port) as proxy,
+        graysplit.Control(server.url, namespace=namespace) as control,
+    ):
+        control.create("checkout")
+        with Service(proxy.url(server.url), namespace) as service:
+            armed(control, service)
+            yield CutOff(control, service, proxy)
 
 
 def causes(control: graysplit.Control) -> list[str]:
@@ -180,68 +203,47 @@ def test_a_tally_that_expires_is_evidence_lost(
     assert "trip" not in causes(control)
 
 
-def test_a_process_without_its_store_breaks_alone_and_writes_the_stop_later(namespace: str) -> None:
+def test_a_process_without_its_store_breaks_alone_and_writes_the_stop_later(cut_off: CutOff) -> None:
     """The local breaker: the same rule on its own counts; what it did is one trip once the store is back."""
-    with (
-        embedded.server() as server,
-        Proxy(server.port) as proxy,
-        graysplit.Control(server.url, namespace=namespace) as control,
-    ):
-        control.create("checkout")
-        with Service(proxy.url(server.url), namespace) as service:
-            armed(control, service)
-            proxy.refuse()
-            service.broken = True
-            service.spares("new")
-            assert control.show("checkout").rows[0].effective == "50"
-            proxy.heal()
-            eventually(lambda: "trip" in causes(control), 40)
-            assert control.show("checkout").rows[0].effective == "0"
-            assert causes(control).count("trip") == 1
-            assert "one process, without its store" in control.history("checkout")[0].why
+    control, service, proxy = cut_off
+    proxy.refuse()
+    service.broken = True
+    service.spares("new")
+    assert control.show("checkout").rows[0].effective == "50"
+    proxy.heal()
+    eventually(lambda: "trip" in causes(control), 40)
+    assert control.show("checkout").rows[0].effective == "0"
+    assert causes(control).count("trip") == 1
+    assert "one process, without its store" in control.history("checkout")[0].why
 
 
-def test_a_breaker_does_not_fight_a_person_who_has_begun_anew(namespace: str) -> None:
+def test_a_breaker_does_not_fight_a_person_who_has_begun_anew(cut_off: CutOff) -> None:
     """F31: cut off, a process stops its release; meanwhile a person begins another, which it obeys when it is back."""
-    with (
-        embedded.server() as server,
-        Proxy(server.port) as proxy,
-        graysplit.Control(server.url, namespace=namespace) as control,
-    ):
-        control.create("checkout")
-        with Service(proxy.url(server.url), namespace) as service:
-            armed(control, service)
-            proxy.refuse()
-            service.broken = True
-            service.spares("new")
-            service.broken = False
-            control.rollback("checkout")
-            control.set("checkout", 20)
-            proxy.heal()
-            service.serves("new")
-            assert "trip" not in causes(control)
-            assert control.show("checkout").rows[0].effective == "20"
+    control, service, proxy = cut_off
+    proxy.refuse()
+    service.broken = True
+    service.spares("new")
+    service.broken = False
+    control.rollback("checkout")
+    control.set("checkout", 20)
+    proxy.heal()
+    service.serves("new")
+    assert "trip" not in causes(control)
+    assert control.show("checkout").rows[0].effective == "20"
 
 
-def test_a_breaker_stays_open_for_its_own_release(namespace: str) -> None:
+def test_a_breaker_stays_open_for_its_own_release(cut_off: CutOff) -> None:
     """F31: a change of something else while it was cut off does not let anybody in again."""
-    with (
-        embedded.server() as server,
-        Proxy(server.port) as proxy,
-        graysplit.Control(server.url, namespace=namespace) as control,
-    ):
-        control.create("checkout")
-        with Service(proxy.url(server.url), namespace) as service:
-            armed(control, service)
-            proxy.refuse()
-            service.broken = True
-            service.spares("new")
-            control.pin("checkout", "somebody", "new")
-            calls = service.calls["new"]
-            proxy.heal()
-            eventually(lambda: "trip" in causes(control), 40)
-            assert service.calls["new"] == calls
-            assert control.show("checkout").rows[0].effective == "0"
+    control, service, proxy = cut_off
+    proxy.refuse()
+    service.broken = True
+    service.spares("new")
+    control.pin("checkout", "somebody", "new")
+    calls = service.calls["new"]
+    proxy.heal()
+    eventually(lambda: "trip" in causes(control), 40)
+    assert service.calls["new"] == calls
+    assert control.show("checkout").rows[0].effective == "0"
 
 
 @pytest.mark.parametrize(("action", "cause"), [("pause", "suspect"), ("warn", "warned")])
@@ -259,25 +261,18 @@ def test_a_guard_that_may_not_roll_back_says_so_once(
     assert control.show("checkout").rows[0].effective == "50"
 
 
-def test_what_was_stopped_alone_does_not_fight_a_person_who_clears_it(namespace: str) -> None:
+def test_what_was_stopped_alone_does_not_fight_a_person_who_clears_it(cut_off: CutOff) -> None:
     """F31: it is written once; the stop that somebody takes away stays away."""
-    with (
-        embedded.server() as server,
-        Proxy(server.port) as proxy,
-        graysplit.Control(server.url, namespace=namespace) as control,
-    ):
-        control.create("checkout")
-        with Service(proxy.url(server.url), namespace) as service:
-            armed(control, service)
-            proxy.refuse()
-            service.broken = True
-            service.spares("new")
-            proxy.heal()
-            eventually(lambda: "trip" in causes(control), 40)
-            control.unstop(FIELD, why="mended")
-            service.serves("old", 1_000)
-            assert causes(control)[-2:] == ["trip", "unstop"]
-            assert control.show("checkout").rows[0].effective == "0"
+    control, service, proxy = cut_off
+    proxy.refuse()
+    service.broken = True
+    service.spares("new")
+    proxy.heal()
+    eventually(lambda: "trip" in causes(control), 40)
+    control.unstop(FIELD, why="mended")
+    service.serves("old", 1_000)
+    assert causes(control)[-2:] == ["trip", "unstop"]
+    assert control.show("checkout").rows[0].effective == "0"
 
 
 def test_evidence_that_is_not_taken_harms_no_other_split_and_leaves_its_own_to_the_breaker(

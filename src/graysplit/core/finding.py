@@ -85,9 +85,13 @@ def batch_of(candidate: Candidate, found: Found, tape_id: str, number: int) -> B
 def portions(batch: Batch) -> list[Batch]:
     """Cut a batch of many users who met the split first into some that a server adds in a moment each.
 
-    All else goes with the first; each tells again what is under way, and goals come when all are known.
+    All else goes with the first; each tells again what is under way, and goals come when all are known. Each part has
+    its share of both sides: a look between two of them must not find one side missing.
     """
-    cuts = range(0, len(batch.exposed), UNITS_AT_ONCE) or (0,)
+    if len(batch.exposed) <= UNITS_AT_ONCE:
+        return [batch]
+    mixed = sorted(batch.exposed, key=lambda one: hash32(b"%d" % one.unit, 0))
+    cuts = range(0, len(mixed), UNITS_AT_ONCE)
     parts = [
         Batch(
             batch.field,
@@ -96,7 +100,7 @@ def portions(batch: Batch) -> list[Batch]:
             batch.tape,
             batch.number + place,
             batch.stage,
-            exposed=batch.exposed[at : at + UNITS_AT_ONCE],
+            exposed=tuple(mixed[at : at + UNITS_AT_ONCE]),
             running=batch.running,
             hanging=batch.hanging,
         )
