@@ -33,6 +33,7 @@ def armed_state(state: State, tape: Tape | None) -> State:
     """Give a copy of a state that writes on a tape, as the board compiles it."""
     copy = recount(state, state.counts)
     copy.tape = tape
+    copy.plain = copy.runs is None and tape is None
     if tape is not None:
         copy.quick = tape
         state.counts.count_by(tape)

@@ -74,6 +74,7 @@ class State:
         "new",
         "old",
         "pinned",
+        "plain",
         "quick",
         "revision",
         "rungs",
@@ -111,6 +112,7 @@ class State:
     key: object  # under which a request keeps its choice; replaced by any lowering to zero
     quick: object  # the same for a route's straight line; armed, its tape: what was drawn in this stage, and no pin
     runs: Sequence[int] | None  # the hashes at which the owner changes; None: one threshold says it all
+    plain: bool  # whether a call that is not on the new side has but one line to take: one threshold, and no tape
     arms: Sequence[Arm]  # the owners between them
     ends: Sequence[End]  # what of each arm the hot path reads
     near: Sequence[int]  # by the top bits of a hash: the arm's place, or -1 where the owner changes and bisect decides
@@ -193,6 +195,7 @@ def compile_state(standing: Standing, mold: Mold) -> State:
     state.tape = mold.tape
     if state.tape is not None:
         state.quick = state.tape
+    state.plain = state.runs is None and state.tape is None
     return state
 
 
@@ -277,6 +280,7 @@ def _blank(split: str, names: tuple[str, ...], mold: Mold) -> State:
     state.seed = state.threshold = 0
     state.special = state.rungs = state.pinned = state.constant = state.runs = None
     state.tape = None
+    state.plain = True
     state.asleep = False
     state.here = None
     state.limit = None

@@ -155,9 +155,9 @@ return{result}
 # complement, below zero, where no hash is.
 _NOT_NEW: Final = """\
 if $hit is not None:
+    if $s.plain:
+        {unarmed_old}
     if $s.runs is None:
-        if $s.tape is None:
-            {unarmed_old}
         {armed_old}
     if $h < 0:
         $i = ~$h
