@@ -69,6 +69,11 @@ SHOWN = {
         r"^the plan: over$",
         r"^thousands of requests, 0 lost; all failures came from the new path itself$",
     ],
+    "guarded_release": [
+        r"^before: users get new and old$",
+        r"^trip by guard: \d+ users failed on new, 0 on old, .* expected on new; evidence \S+ of 857$",
+        r"^after it users get old$",
+    ],
     "hoped_for_and_actual": [
         r"^search   new   asked     0 %  actual   0\.000 %",
         r"^search   new   asked    20 %  actual  (19\.[5-9]|20\.[0-4])",
