@@ -253,13 +253,16 @@ def counted(store: MemoryStore) -> None:
     assert store.follow().flush(batch).applied
 
 
-def test_a_report_in_text_json_and_as_a_page(cli: Cli, store: MemoryStore, tmp_path: Path) -> None:
+def test_a_report_in_text_json_and_as_a_page(
+    cli: Cli, store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exit 0, with what was drawn named on stderr."""
+    monkeypatch.chdir(tmp_path)  # a long path would be printed in one piece, beyond the 80 columns
     cli("create", "checkout")
     cli("guard", "checkout")
     cli("set", "checkout", "20", "--why", "<b>first</b>")
     counted(store)
-    file = tmp_path / "report.html"
+    file = Path("report.html")
     ran = cli("report", "checkout", "--html", str(file))
     assert (ran.code, "drawn: " in ran.err) == (0, True)
     assert "checkout/new beside old" in ran.out
