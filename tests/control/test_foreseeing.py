@@ -10,31 +10,12 @@ from graysplit.core.tally import Pair, Stage, StageTally, Tally
 from graysplit.stores.memory import MemoryStore
 from tests.control.driving import MovedClock
 from tests.control.judged import judged
-from tests.control.processes import MEASURED, live
+from tests.control.measured import clock, control, store
+
+__all__ = ["clock", "control", "store"]  # fixtures
 
 STEPS = (Step(20_000, 600, SAFE), Step(50_000, 0, SAFE), Step(80_000))
 AT_20 = Stage(20_000, 80_000)
-
-
-@pytest.fixture
-def clock() -> MovedClock:
-    """Give the store's time, moved by hand."""
-    return MovedClock()
-
-
-@pytest.fixture
-def store(clock: MovedClock) -> MemoryStore:
-    """Give an empty store."""
-    return MemoryStore(clock=clock)
-
-
-@pytest.fixture
-def control(store: MemoryStore) -> Control:
-    """Give an operator's hand on a split that is measured."""
-    control = Control(store, actor="ada")
-    control.create("checkout", ["old", "new"])
-    live(store, declared=MEASURED)
-    return control
 
 
 def test_a_ramp_says_what_its_steps_need(control: Control) -> None:

@@ -12,30 +12,12 @@ from graysplit.core.plan import Step
 from graysplit.errors import RefusedError, UnknownSplitError
 from graysplit.stores.memory import MemoryStore
 from tests.control.driving import MovedClock
+from tests.control.measured import clock, control, store
 from tests.control.processes import CHECKOUT, MEASURED, live
 
+__all__ = ["clock", "control", "store"]  # fixtures
+
 STEPS = (Step(5_000, approve=True), Step(20_000))
-
-
-@pytest.fixture
-def clock() -> MovedClock:
-    """Give the store's time, moved by hand."""
-    return MovedClock()
-
-
-@pytest.fixture
-def store(clock: MovedClock) -> MemoryStore:
-    """Give an empty store."""
-    return MemoryStore(clock=clock)
-
-
-@pytest.fixture
-def control(store: MemoryStore) -> Control:
-    """Give an operator's hand on a store with one split, whose calls a live process measures."""
-    control = Control(store, actor="ada")
-    control.create("checkout", ["old", "new"])
-    live(store, declared=MEASURED)
-    return control
 
 
 def guard_of(control: Control, split: str = "checkout") -> Guard | None:

@@ -17,21 +17,12 @@ from graysplit.stores.port import Ticking
 from graysplit.stores.wire import exact, progress_text, read_progress, read_tick, tick_text
 from tests.control.driving import MovedClock
 from tests.control.judged import FIELD, WHY, judged, release_of, tripped
+from tests.control.measured import clock, store
 from tests.control.processes import MEASURED, live
 
+__all__ = ["clock", "store"]  # fixtures
+
 ACCEPTED = b"accepted:checkout/new"
-
-
-@pytest.fixture
-def clock() -> MovedClock:
-    """Give the store's time, moved by hand."""
-    return MovedClock()
-
-
-@pytest.fixture
-def store(clock: MovedClock) -> MemoryStore:
-    """Give an empty store."""
-    return MemoryStore(clock=clock)
 
 
 @pytest.fixture

@@ -12,13 +12,11 @@ from graysplit.core.interval import (
     EACH,
     Counts,
     difference,
-    is_safe,
     ln_mixture,
-    missing_on_new,
     ratio,
-    ratio_is_off,
     total,
 )
+from graysplit.core.judging import Seen, is_safe, missing_on_new, ratio_is_off
 
 
 @pytest.mark.parametrize(
@@ -33,31 +31,31 @@ def test_the_vectors(counts: tuple[int, int, int, float], points: tuple[float, f
     """The difference in percentage points, and whether it is safe."""
     found = difference(Counts(*counts))
     assert (100 * found.low, 100 * found.high) == pytest.approx(points, abs=5e-5)
-    assert is_safe(Counts(*counts)) is safe
+    assert is_safe([Counts(*counts)]) is safe
 
 
 def test_the_check_of_the_sample_ratio() -> None:
     """2,300 of 10,000 at 20 % is no chance; 2,100 may be."""
     assert ln_mixture(2300, 10000, 0.2, 1000) == pytest.approx(23.510262, abs=5e-7)
     assert ln_mixture(2100, 10000, 0.2, 1000) == pytest.approx(1.593542, abs=5e-7)
-    assert ratio_is_off(2300, 10000, 0.2, 1)
-    assert not ratio_is_off(2100, 10000, 0.2, 1)
+    assert ratio_is_off([Seen(2300, 10000, 0.2)], 1)
+    assert not ratio_is_off([Seen(2100, 10000, 0.2)], 1)
 
 
 def test_units_needed_with_no_error_anywhere() -> None:
     """Some 1,210 exact units on new, 1,244 by an estimate taken at 0.97: no error is no proof before that."""
-    assert not is_safe(Counts(0, 0, 1_200 / 0.2, 0.2))
-    assert is_safe(Counts(0, 0, 1_244 * 0.97 / 0.2 + 10, 0.2))
-    missing = missing_on_new(Counts(0, 0, 1_000, 0.2))
+    assert not is_safe([Counts(0, 0, 1_200 / 0.2, 0.2)])
+    assert is_safe([Counts(0, 0, 1_244 * 0.97 / 0.2 + 10, 0.2)])
+    missing = missing_on_new([Counts(0, 0, 1_000, 0.2)])
     assert missing == pytest.approx(1_207 - 200, abs=15)
-    assert missing_on_new(Counts(0, 0, 10_000, 0.2)) == 0
-    assert missing_on_new(Counts(500, 100, 10_000, 0.2)) is None
+    assert missing_on_new([Counts(0, 0, 10_000, 0.2)]) == 0
+    assert missing_on_new([Counts(500, 100, 10_000, 0.2)]) is None
 
 
 @pytest.mark.parametrize("w", [0.0, 1.0])
 def test_without_a_control_nothing_is_safe(w: float) -> None:
     """At 0 and 100 % there is nobody to compare with."""
-    assert not is_safe(Counts(0, 0, 1e9, w))
+    assert not is_safe([Counts(0, 0, 1e9, w)])
 
 
 @given(st.integers(0, 500), st.floats(0.01, 0.99), st.sampled_from((0.025, 0.005)))

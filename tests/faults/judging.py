@@ -29,12 +29,14 @@ FIELD: Final = "checkout/new"
 RELEASE: Final = "r1"
 STAGE: Final = Stage(20_000, 80_000, 1)
 PER_BATCH: Final = 5
+USERS: Final = 2_000
 
 
 def batch(tape: str, number: int, started_s: int, rng: Random) -> Batch:
-    """Make a batch in which each call fails, of a user of its own."""
+    """Make a batch in which each call fails, of users who come again and again: too few for admission to be thinned."""
     second = int(time.time()) - rng.randrange(5)
-    errors = tuple(Failed(second, rng.getrandbits(64), bool(rng.getrandbits(1))) for _ in range(PER_BATCH))
+    users = [rng.randrange(USERS) for _ in range(PER_BATCH)]
+    errors = tuple(Failed(second, user << 20, bool(user % 2)) for user in users)
     calls = tuple(Begun(second, on_new, sum(one.on_new is on_new for one in errors)) for on_new in (False, True))
     exposed = tuple(Exposed(one.unit & 0xFFFFFFFF, one.on_new) for one in errors)
     failures = Pair(calls[0].calls, calls[1].calls)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     help="Strict: any difference counts, not one beyond 1.1 times and 0.05 points.",
 )
 @click.option("--slow", type=span, metavar="TIME", help="A call that takes longer is slow, and judged so: 500ms.")
-@click.option("--every-call", is_flag=True, help="Time every call, not one in 17.")
+@click.option("--every-call", is_flag=True, help="Time every call, not those of one second in 17.")
 @click.option("--stop-on", multiple=True, metavar="NAME", help="The first such exception on new alone stops it.")
 @click.option("--ignore", multiple=True, metavar="NAME", help="Such an exception is no failure.")
 @click.option("--off", is_flag=True, help="Watch no longer; asks for the name.")
@@ -53,9 +53,7 @@ def guard(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     watches. Given again, it changes what is named, and no more. Refused where
     no live process measures a call of SPLIT.
     """
-    from graysplit.cli.exits import DONE
-    from graysplit.cli.output import say, say_json
-    from graysplit.cli.receipts import finish, result_json
+    from graysplit.cli.receipts import finish_note
 
     if off and any((action, sensitivity, slow, every_call, stop_on, ignore)):
         raise click.UsageError("--off stands alone: graysplit guard SPLIT --off")
@@ -71,10 +69,4 @@ def guard(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         why=why,
         dry_run=dry_run,
     )
-    if result.change or result.dry_run:
-        return finish(session, result)
-    if session.json:
-        say_json(result_json(result))
-    else:
-        say(*result.notes)
-    return DONE
+    return finish_note(session, result)

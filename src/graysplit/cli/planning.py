@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from graysplit.cli.app import app
 from graysplit.cli.options import changing
 from graysplit.cli.session import Session
 from graysplit.cli.shaping import Shape, print_schema, shaping
-
-if TYPE_CHECKING:
-    from graysplit.control.result import Result
 
 
 @app.command()
@@ -67,7 +62,9 @@ def approve(session: Session, split: str, why: str, *, dry_run: bool) -> int:
     Bound to this release and step; twice is the same as once. Where a guard
     says suspect, its doubts of this stage are accepted.
     """
-    return _noted(session, session.control.approve(split, why=why, dry_run=dry_run))
+    from graysplit.cli.receipts import finish_note
+
+    return finish_note(session, session.control.approve(split, why=why, dry_run=dry_run))
 
 
 @app.command()
@@ -76,7 +73,9 @@ def approve(session: Session, split: str, why: str, *, dry_run: bool) -> int:
 @click.pass_obj
 def pause(session: Session, split: str, why: str, *, dry_run: bool) -> int:
     """Stop the clock of a plan; its weight stays."""
-    return _noted(session, session.control.pause(split, why=why, dry_run=dry_run))
+    from graysplit.cli.receipts import finish_note
+
+    return finish_note(session, session.control.pause(split, why=why, dry_run=dry_run))
 
 
 @app.command()
@@ -85,7 +84,9 @@ def pause(session: Session, split: str, why: str, *, dry_run: bool) -> int:
 @click.pass_obj
 def resume(session: Session, split: str, why: str, *, dry_run: bool) -> int:
     """Let a plan's clock run on: the rest shifts, nothing is skipped."""
-    return _noted(session, session.control.resume(split, why=why, dry_run=dry_run))
+    from graysplit.cli.receipts import finish_note
+
+    return finish_note(session, session.control.resume(split, why=why, dry_run=dry_run))
 
 
 @app.command()
@@ -106,18 +107,3 @@ def drive(session: Session, notify_url: tuple[str, ...], notify_command: tuple[s
     from graysplit.cli.driving import drive_until_interrupted, hooks_of
 
     return drive_until_interrupted(session, hooks_of(notify_url, notify_command, notify_on))
-
-
-def _noted(session: Session, result: Result) -> int:
-    """Print what was noted; where it was so already, there is nothing to wait for."""
-    from graysplit.cli.exits import DONE
-    from graysplit.cli.output import say, say_json
-    from graysplit.cli.receipts import finish, result_json
-
-    if result.change or result.dry_run:
-        return finish(session, result)
-    if session.json:
-        say_json(result_json(result))
-    else:
-        say(*result.notes)
-    return DONE

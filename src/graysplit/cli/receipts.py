@@ -14,6 +14,17 @@ from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.stores.port import Copies
 
 
+def finish_note(session: Session, result: Result) -> int:
+    """Print what was noted; where it was so already, there is nothing to wait for."""
+    if result.change or result.dry_run:
+        return finish(session, result)
+    if session.json:
+        say_json(result_json(result))
+    else:
+        say(*result.notes)
+    return DONE
+
+
 def finish(session: Session, result: Result, more: Mapping[str, object] = {}) -> int:
     """Print what was written, wait for the receipts unless told not to, and give the exit code.
 

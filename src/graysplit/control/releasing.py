@@ -80,10 +80,11 @@ class Releasing(Hand):
         """Watch the candidates of a split, and roll one back that is measurably worse (`action`: or only pause, warn).
 
         With `sensitivity="strict"` any difference counts, else one beyond 1.1 times and 0.05 points. A call that takes
-        longer than `slow`, seconds or a span as in `500ms`, is a slow one, and slow calls are judged too; one in 17 is
-        timed, or with `every_call` each. The first exception named in `stop_on` that only the candidate raises stops
-        it; those in `ignore` are no failures: both by their class, `DataLoss` or `shop.errors.DataLoss`. What is not
-        named stays as it stands. `off` ends the watch. Refused where live processes measure no call of the split.
+        longer than `slow`, seconds or a span as in `500ms`, is a slow one, and slow calls are judged too; those of
+        one second in 17 are timed, or with `every_call` all. The first exception named in `stop_on` that only the
+        candidate raises stops it; those in `ignore` are no failures: both by their class, `DataLoss` or
+        `shop.errors.DataLoss`. What is not named stays as it stands. `off` ends the watch. Refused where live processes
+        measure no call of the split.
         """
         from graysplit.control.guarding import Wish, armed
 

@@ -40,7 +40,7 @@ class Guard(NamedTuple):
     action: Action = "rollback"  # what `worse` does
     sensitivity: Sensitivity = "normal"
     slow_s: float | None = None  # a call that takes longer is slow; None: calls are not judged by their time
-    every_call: bool = False  # every call is timed, not one in sixteen
+    every_call: bool = False  # every call is timed, not those of one second in 17
     stop_on: tuple[str, ...] = ()  # exceptions: the first on a candidate stops it, unless old raised it too
     ignore: tuple[str, ...] = ()  # exceptions that are no failures: errors of the client, say
     at_ms: int = 0  # server time at which it was armed

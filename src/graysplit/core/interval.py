@@ -15,7 +15,7 @@ Assumed: no unit's fate depends on others' sides, and w is constant: one interva
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import floor, lgamma, log
+from math import lgamma, log
 from typing import Final, NamedTuple
 
 EACH: Final = 0.025  # what may be missed on each version: 95 % together
@@ -84,44 +84,6 @@ def ratio(counts: Counts, a: float = EACH) -> Interval:
         new.low / old.high if old.high else 0.0,
         new.high / old.low if old.low else float("inf"),
     )
-
-
-def is_safe(counts: Counts, a: float = EACH) -> bool:
-    """Say whether it is shown that new fails at most twice as often as old, plus half a point of the units."""
-    if not 0 < counts.w < 1:
-        return False  # no control
-    new, old = _both(counts, a)
-    return new.high < 2 * old.low + SLACK * counts.n
-
-
-def missing_on_new(counts: Counts, most: float = 1e9) -> float | None:
-    """Estimate how many more units on new `safe` needs if all goes on as it does; None where it never comes."""
-    if is_safe(counts):
-        return 0.0
-    seen = max(counts.n, 1.0)
-
-    def enough(n: float) -> bool:
-        grown = n / seen
-        return is_safe(Counts(floor(counts.x * grown), floor(counts.y * grown), n, counts.w))
-
-    high = seen
-    while not enough(high):
-        high *= 2
-        if high > most:
-            return None
-    low = high / 2
-    while high - low > max(1.0, low / 1_000):
-        middle = (low + high) / 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return max(0.0, (high - counts.n) * counts.w)
-
-
-def ratio_is_off(on_new: int, units: int, w: float, stage: int) -> bool:
-    """Say whether so many of the first-seen units on new are too many or too few for chance (the SRM check).
-
-    `stage` is its number in the release, from 1.
-    """
-    return ln_mixture(on_new, units, w, SRM_K) >= log(SRM_LIMIT * stage * (stage + 1))
 
 
 def _both(counts: Counts, a: float) -> tuple[Interval, Interval]:

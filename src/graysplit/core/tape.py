@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import AbstractContextManager
-from itertools import chain
 from typing import Final, NamedTuple, cast
 
 from graysplit.core.bucketing import hash32
@@ -61,7 +60,6 @@ class Tape:
         self.split = terms.split
         self.names = terms.names
         self.guard = terms.guard
-        self.watched = frozenset(chain((0,), (candidate.number for candidate in terms.candidates)))
         self.slow_ns = None if terms.guard.slow_s is None else round(terms.guard.slow_s * 1e9)
         self._phase = hash32(tape_id.encode(), 0) % EACH
         self._told: set[int] = set()

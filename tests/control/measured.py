@@ -1,0 +1,31 @@
+"""A split whose calls a live process measures, on a store whose time is moved by hand; fixtures to be imported."""
+
+from __future__ import annotations
+
+import pytest
+
+from graysplit.control import Control
+from graysplit.stores.memory import MemoryStore
+from tests.control.driving import MovedClock
+from tests.control.processes import MEASURED, live
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    """Give the store's time, moved by hand."""
+    return MovedClock()
+
+
+@pytest.fixture
+def store(clock: MovedClock) -> MemoryStore:
+    """Give an empty store."""
+    return MemoryStore(clock=clock)
+
+
+@pytest.fixture
+def control(store: MemoryStore) -> Control:
+    """Give an operator's hand on a store with one split, whose calls a live process measures."""
+    control = Control(store, actor="ada")
+    control.create("checkout", ["old", "new"])
+    live(store, declared=MEASURED)
+    return control
