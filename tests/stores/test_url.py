@@ -20,7 +20,7 @@ def test_memory_is_an_address() -> None:
 @pytest.mark.parametrize(
     ("url", "name"),
     [
-        ("redis://user:hunter2@db:6380/3?ssl=no&password=hunter2", "redis://db:6380/3"),
+        ("redis://user:hunter2@db:6380/3?client_name=web&password=hunter2", "redis://db:6380/3"),
         ("rediss://:hunter2@db", "rediss://db"),
         ("redis://user:hun@ter2@db", "redis://db"),
         ("unix:///run/redis.sock?db=1", "unix:///run/redis.sock"),

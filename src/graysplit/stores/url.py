@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from graysplit.errors import ConfigurationError, nearest
@@ -17,6 +18,7 @@ REDIS_SCHEMES: Final = (
     "rediss+cluster",
 )
 _SCHEMES: Final = (*REDIS_SCHEMES, "memory")
+_SCHEME: Final = re.compile(r"[a-z+]{1,16}")  # anything else before "://" may be a login
 
 
 def store_from_url(url: str, namespace: str = "default") -> Store:
@@ -25,9 +27,10 @@ def store_from_url(url: str, namespace: str = "default") -> Store:
     `redis://host:6379/0`, `rediss://` (TLS), `unix:///path/to/socket`, `redis+sentinel://h1:26379,h2:26379/name`,
     `redis+cluster://h1:6379,h2:6379`, `memory://` (private) or `memory://name` (shared inside this process).
     """
+    url = url.strip()  # a file that holds an address often ends in a line feed
     scheme, found, rest = url.partition("://")
     if not found or scheme not in _SCHEMES:
-        raise ConfigurationError(_unknown(scheme if found else ""))
+        raise ConfigurationError(_unknown(scheme if found and _SCHEME.fullmatch(scheme) else ""))
     if not namespace or set(namespace) & set("{} \t\r\n"):
         raise ConfigurationError(f"{namespace!r} is no namespace: use letters and digits without blanks or braces")
     if scheme == "memory":

@@ -57,6 +57,7 @@ CONDITIONS: Final = (
 )
 _FORBIDDEN: Final = ("NOPERM", "no permissions", "can't access", "can't run this command", "ACL failure")
 _UNSUPPORTED: Final = ("unknown command", "unknown subcommand", "syntax error", "not supported", "disabled")
+_USER: Final = re.compile(r"\b[Uu]ser (?!has\b)\S+(?= has no permissions)")  # a part of the login
 _PREFIX: Final = re.compile(r"^Error -?\w+ (?:connecting to \S+|while \w+ \w+ \w+)\. ")
 
 
@@ -74,7 +75,7 @@ def reason(error: BaseException) -> str:
     if condition is not None:
         return condition.words
     text = _PREFIX.sub("", str(error)).rstrip(".").replace("Connection refused", "connection refused")
-    return f"its rights are too narrow: {text}" if is_forbidden(error) else text
+    return f"its rights are too narrow: {_USER.sub('this user', text)}" if is_forbidden(error) else text
 
 
 def refused(what: str, answer: object) -> RefusedError:
