@@ -244,12 +244,16 @@ class MemoryStore:
             writes: dict[str, str] = {f"weights {field}": "0" for field in lowering.fields}
             for stop in lowering.stops:
                 release = rules.releases_of(meta, stop, lowering.fields)
-                writes[f"stops {stop}"] = stop_text(
+                text = stop_text(
                     why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release
                 )
+                writes[f"stops {stop}"] = rules.first_reason(space.text("stops", stop), text)
             before = {where: self._standing(where) for where in writes}
             for where, value in writes.items():
-                space.write(where, value)
+                if (
+                    where.startswith("weights ") or value != before[where]
+                ):  # a stop that is kept is booked as whose it is
+                    space.write(where, value)
                 space.put("meta", where.replace("weights ", PREFIX, 1), None)
             for stop in lowering.stops:
                 for split in rules.ended_by(meta, stop):

@@ -72,7 +72,10 @@ class Submission(NamedTuple):
 
 
 class Rollback(NamedTuple):
-    """Weight zero and stopped. It compares nothing and is never refused for what the store holds."""
+    """Weight zero and stopped. It compares nothing and is never refused for what the store holds.
+
+    A stop that stands there already keeps its text: who stopped it first, when and why. This reason is in the history.
+    """
 
     id: str
     target: str  # "checkout", "ranking/b", or "*": every unfinished release

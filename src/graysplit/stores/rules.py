@@ -163,6 +163,11 @@ def releases_of(meta: Key, stop: str, fields: Iterable[str]) -> str:
     return " ".join(exact(value.partition(b" ")[0]) for value in values if value)
 
 
+def first_reason(stood: str | None, text: str) -> str:
+    """Give the text of a stop that is set once more: what stands there says who came first, and stays."""
+    return stood or text
+
+
 def revision_of(meta: Key) -> int:
     """Give the revision that stands; raises nothing: what is no number is 0."""
     raw = meta.fields.get(b"revision", b"0")

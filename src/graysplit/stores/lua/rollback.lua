@@ -82,7 +82,7 @@ redis.pcall('HDEL', WEIGHTS, zeros[1] or '*')
 redis.pcall('HDEL', STOPS, stops[1] or '**')
 
 local before, after, faults = {}, {}, {}
-local function put(key, where, field, text, stood)
+local function put(key, where, field, text, stood, kept)
   local done, fault = try('HSET', key, field, text)
   if fault and key == STOPS then -- a role that can only lower may add a stop, and not change one that stands
     done, fault = try('HSETNX', key, field, text)
@@ -91,13 +91,17 @@ local function put(key, where, field, text, stood)
   if done then
     before[#before + 1] = { where, stood }
     after[#after + 1] = { where, text }
-    try('HSET', BOOKED, where, text)
+    if not kept then -- one that nobody has booked yet is booked as whose it is
+      try('HSET', BOOKED, where, text)
+    end
   else
     faults[#faults + 1] = fault
   end
 end
 for _, stop in ipairs(stops) do
-  put(STOPS, 'stops ' .. stop, stop, stop_text(stop), standing['stops ' .. stop])
+  local stood = standing['stops ' .. stop]
+  local kept = stood and stood ~= '' -- the first reason stays in the stop; this one is in the history
+  put(STOPS, 'stops ' .. stop, stop, kept and stood or stop_text(stop), stood, kept)
   end_plans(PLANS, META, stop)
   try('HDEL', META, 'finished:' .. split_of(stop)) -- a finished release that is rolled back is open again
 end

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from redis import exceptions
 
-from graysplit.core.record import Entry
+from graysplit.core.record import Entry, Key
 from graysplit.core.weights import split_of
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import rules
@@ -105,7 +105,9 @@ def _record(keys: Keys, rollback: Rollback, plan: _Plan) -> list[Command]:
         plan.before,
         dict(plan.writes),
     )
-    commands = [put(keys.booked, where, value) for where, value in plan.writes.items()]
+    # A stop that is kept is booked as whose it is.
+    fresh = {w: value for w, value in plan.writes.items() if w.startswith("weights ") or plan.before[w] != value}
+    commands = [put(keys.booked, where, value) for where, value in fresh.items()]
     if not plan.numberless:
         commands.append(("HINCRBY", keys.meta, "revision", 1))
     return [*commands, append(keys, entry)]
@@ -122,18 +124,21 @@ def _planned(line: Line, keys: Keys, rollback: Rollback) -> _Plan:
     writes = {f"weights {field}": "0" for field in lowering.fields}
     for stop in lowering.stops:
         release = rules.releases_of(known["meta"], stop, lowering.fields)
-        writes[f"stops {stop}"] = stop_text(
-            why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release
-        )
+        text = stop_text(why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release)
+        writes[f"stops {stop}"] = rules.first_reason(_text(known["stops"], stop), text)
     before: dict[str, str | None] = {}
     for where in writes:
         name, _, field = where.partition(" ")
-        raw = known[name].fields.get(raw_of(field))
-        before[where] = None if raw is None else exact(raw)
+        before[where] = _text(known[name], field)
     lost = known["meta"].lost
     numberless = f"the key 'meta' is {lost}" if lost else None
     over = tuple(split for stop in lowering.stops for split in rules.ended_by(known["meta"], stop))
     return _Plan(writes, before, lowering.left, over, rules.revision_of(known["meta"]), numberless, now_ms)
+
+
+def _text(key: Key, field: str) -> str | None:
+    raw = key.fields.get(raw_of(field))
+    return None if raw is None else exact(raw)
 
 
 def _lowering(keys: Keys, writes: dict[str, str]) -> list[Command]:

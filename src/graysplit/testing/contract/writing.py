@@ -266,6 +266,41 @@ class WritingContract(ReadingContract):
         assert store.load().weights.fields[b"checkout/new"] == b"0"
         assert [entry.cause for entry in store.history()] == ["rollback", "rollback", "create"]
 
+    def test_a_second_rollback_keeps_the_first_reason(self) -> None:
+        """The stop still says who stopped it first, when and why; the history has both."""
+        for target in ("checkout", "checkout/new"):
+            store = self.make()
+            seed(store, target.replace("/", "-"), weight="20")
+            store.roll_back(Rollback(new_id(), target, "ada", "errors doubled"))
+            first = exact(store.load().stops.fields[target.encode()])
+            store.roll_back(Rollback(new_id(), target, "bob", "to be sure"))
+            assert exact(store.load().stops.fields[target.encode()]) == first
+            second, before, *_ = store.history()
+            assert (second.actor, second.why) == ("bob", "to be sure")
+            assert (before.actor, before.why) == ("ada", "errors doubled")
+            assert second.before[f"stops {target}"] == second.after[f"stops {target}"] == first
+            feed = store.follow()
+            assert feed.book("outside") == 0
+            feed.close()
+
+    def test_a_rollback_over_a_stop_by_hand_keeps_what_it_says(self) -> None:
+        """What a hand wrote stays, and is booked as an edit; a stop that says nothing gets this rollback's reason."""
+        store = self.make()
+        seed(store, weight="20")
+        seed(store, "search", weight="20")
+        self.raw("stops", "checkout", "by hand")
+        self.raw("stops", "search", "")
+        for split in ("checkout", "search"):
+            store.roll_back(Rollback(new_id(), split, "ada", "errors doubled"))
+        stops = store.load().stops.fields
+        assert stops[b"checkout"] == b"by hand"
+        assert b"errors doubled" in stops[b"search"]
+        feed = store.follow()
+        assert feed.book("outside") == 1
+        feed.close()
+        entry = store.history()[0]
+        assert (entry.cause, entry.split, entry.after) == ("edited outside", "checkout", {"stops checkout": "by hand"})
+
     def test_a_rollback_sent_again_is_made_once(self) -> None:
         """The same rollback again gives the first answer."""
         store = self.make()
