@@ -11,67 +11,111 @@ from typing import Any, Final
 import click
 
 from graysplit.cli import exits
+from graysplit.cli.guesses import did_you_mean
 from graysplit.cli.output import say_json, tell
 from graysplit.cli.session import Session
-from graysplit.errors import GraysplitError, StoreUnreachableError, nearest
+from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.version import __version__
 
-# The verbs in the order of `--help`, looking first, each with the module that knows it: only that one is loaded.
+# The verbs by what they are for, in the order of `--help`: what helps in an emergency first.
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Go back": ("rollback", "undo", "pause"),
+    "Look": ("list", "show", "watch", "wait", "explain", "history", "report", "simulate", "fleet", "doctor"),
+    "Release": (
+        "create",
+        "set",
+        "ramp",
+        "resume",
+        "approve",
+        "switch",
+        "preview",
+        "pin",
+        "unpin",
+        "guard",
+        "unstop",
+        "drive",
+        "rebalance",
+        "finish",
+        "delete",
+    ),
+    "Rules of the house": ("freeze", "unfreeze", "protect", "unprotect", "acl"),
+    "Store": ("recover", "export"),
+}
+# Each with the module that knows it: only that one is loaded.
 VERBS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("list", "show", "watch", "wait"), "looking"),
+    "rollback": "changing",
+    "undo": "changing",
+    "pause": "planning",
+    "list": "looking",
+    "show": "looking",
+    "watch": "looking",
+    "wait": "looking",
+    "explain": "looking",
+    "history": "looking",
     "report": "reporting",
     "simulate": "simulating",
-    **dict.fromkeys(("explain", "history", "fleet", "doctor"), "looking"),
-    **dict.fromkeys(("create", "set", "rollback", "undo"), "changing"),
-    **dict.fromkeys(("ramp", "pause", "resume", "approve"), "planning"),
-    "guard": "guarding",
+    "fleet": "looking",
+    "doctor": "looking",
+    "create": "changing",
+    "set": "changing",
+    "ramp": "planning",
+    "resume": "planning",
+    "approve": "planning",
     "switch": "switching",
-    "finish": "freezing",
-    "delete": "changing",
-    **dict.fromkeys(("freeze", "unfreeze", "protect", "unprotect"), "freezing"),
-    **dict.fromkeys(("preview", "pin", "unpin", "recover", "unstop"), "changing"),
+    "preview": "changing",
+    "pin": "changing",
+    "unpin": "changing",
+    "guard": "guarding",
+    "unstop": "changing",
     "drive": "planning",
     "rebalance": "rolling",
-    "export": "looking",
+    "finish": "freezing",
+    "delete": "changing",
+    "freeze": "freezing",
+    "unfreeze": "freezing",
+    "protect": "freezing",
+    "unprotect": "freezing",
     "acl": "rights",
+    "recover": "changing",
+    "export": "looking",
 }
 # What each is for, as its own help begins: `--help` loads none of them.
 SUMMARIES: Final[Mapping[str, str]] = {
+    "rollback": "Go back: weight zero and a stop beside it.",
+    "undo": "Make the inverse of the last change of SPLIT.",
+    "pause": "Stop the clock of a plan; its weight stays.",
     "list": "Show all splits: weights asked, effective and actual.",
     "show": "Show one split, what Redis says, and the emergency lines.",
     "watch": "Follow what stands and what a plan waits for, live.",
     "wait": "Wait for a split, for pipelines.",
-    "report": "Show how the new version does beside the old one.",
-    "simulate": "Show when a plan will take its steps, and who moves.",
     "explain": "Show the ladder that decides for UNIT.",
     "history": "Show who changed what, when and why, newest first.",
+    "report": "Show how the new version does beside the old one.",
+    "simulate": "Show when a plan will take its steps, and who moves.",
     "fleet": "Show the processes that follow, and what they say.",
     "doctor": "Look for what is wrong; exit 7 if anything is.",
     "create": "Define SPLIT, all weights at zero.",
     "set": "Set weights in percent: 20, 12.5, 20% or preview.",
-    "rollback": "Go back: weight zero and a stop beside it.",
-    "undo": "Make the inverse of the last change of SPLIT.",
     "ramp": "Raise step by step: each waits for the gates before it.",
-    "pause": "Stop the clock of a plan; its weight stays.",
     "resume": "Let a plan's clock run on: the rest shifts, nothing is skipped.",
     "approve": "Say yes to the next step of a plan, or go on in doubt.",
-    "guard": "Watch SPLIT, and roll it back where new is measurably worse.",
     "switch": "Blue-green: send everybody to one version.",
+    "preview": "Open a candidate to pinned units only.",
+    "pin": "Give UNIT always the same VERSION, unless it is at zero.",
+    "unpin": "Take away what `pin` said of UNIT.",
+    "guard": "Watch SPLIT, and roll it back where new is measurably worse.",
+    "unstop": "Clear a stop.",
+    "drive": "Take the steps of plans from here, until interrupted.",
+    "rebalance": "Fill the waves of SPLIT, which rolls over instances.",
     "finish": "Say that the release of SPLIT is over; its weights stay.",
     "delete": "Take the record of SPLIT away and free its name.",
     "freeze": "Have nothing rise: not by set, plan, undo or pin.",
     "unfreeze": "End the freeze of PATTERN; asks for the pattern.",
     "protect": "Have every raise of SPLIT ask for a reason and the name.",
     "unprotect": "End the protection of SPLIT; asks for the name.",
-    "preview": "Open a candidate to pinned units only.",
-    "pin": "Give UNIT always the same VERSION, unless it is at zero.",
-    "unpin": "Take away what `pin` said of UNIT.",
-    "recover": "After the store lost data: show both sides, write the lower.",
-    "unstop": "Clear a stop.",
-    "drive": "Take the steps of plans from here, until interrupted.",
-    "rebalance": "Fill the waves of SPLIT, which rolls over instances.",
-    "export": "Print all that the store holds as JSON.",
     "acl": "Print the ACL line that gives a server's user a role.",
+    "recover": "After the store lost data: show both sides, write the lower.",
+    "export": "Print all that the store holds as JSON.",
 }
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
@@ -120,12 +164,16 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or name the nearest."""
+        """Find the command, or name the one that was meant; `help` is answered as `--help` is."""
+        if args[0] == "help":
+            if len(args) == 1:
+                click.echo(ctx.get_help())
+                ctx.exit()
+            args = [args[1], "--help"]
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as fault:
-            guess = nearest(args[0], self.list_commands(ctx))
-            hint = f" Did you mean '{guess}'?" if guess else ""
+            hint = did_you_mean(args[0], self.list_commands(ctx))
             raise click.UsageError(f"no command '{args[0]}'.{hint} See all with: graysplit --help", ctx) from fault
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -135,13 +183,15 @@ class Verbs(click.Group):
         return super().get_command(ctx, cmd_name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """List the commands in the order of the table, looking first."""
+        """List the commands in the order of the table, going back first."""
         return [*VERBS]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the commands with what each is for, from the table."""
-        with formatter.section("Commands"):
-            formatter.write_dl([*SUMMARIES.items()])
+        longest = max(map(len, VERBS))
+        for group, verbs in GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl([(verb.ljust(longest), SUMMARIES[verb]) for verb in verbs])
 
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in exits.MEANINGS.items()) + "."

@@ -24,12 +24,33 @@ def clean(text: str) -> str:
 def fold(line: str) -> list[str]:
     """Clean a line and fold it, further lines two deeper than the first."""
     line = clean(line)
-    if len(line) <= WIDTH or line.startswith(COPY):
+    return [line] if line.startswith(COPY) else _wrap(line, WIDTH, break_words=False)
+
+
+def fold_to(line: str, width: int) -> list[str]:
+    """Clean a line and fold it into a terminal's columns, whatever it takes; wide characters count twice."""
+    line = clean(line)
+    if line.isascii():
+        return _wrap(line, width, break_words=True)
+    import unicodedata
+
+    spaced = "".join(f"{c}\0" if unicodedata.east_asian_width(c) in "WF" else c for c in line)
+    return [part.replace("\0", "") for part in _wrap(spaced, width - 1, break_words=True)]
+
+
+def _wrap(line: str, width: int, *, break_words: bool) -> list[str]:
+    if len(line) <= width:
         return [line]
     import textwrap
 
-    indent = line[: len(line) - len(line.lstrip())]
-    return textwrap.wrap(line, WIDTH, subsequent_indent=indent + "  ", break_on_hyphens=False, break_long_words=False)
+    indent = line[: len(line) - len(line.lstrip())] + "  "
+    return textwrap.wrap(
+        line,
+        width,
+        subsequent_indent=indent if len(indent) < width else "",
+        break_on_hyphens=False,
+        break_long_words=break_words,
+    )
 
 
 def say(*lines: str) -> None:

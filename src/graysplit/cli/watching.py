@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from graysplit.cli.exits import DONE, UNHEALTHY
 from graysplit.cli.guards import verdict_json, verdict_words
-from graysplit.cli.output import fold, is_screen, say, say_json, tell
+from graysplit.cli.output import WIDTH, fold_to, is_screen, say, say_json, tell
 from graysplit.cli.plans import plan_json, plan_words
 from graysplit.cli.render import entry_line
 from graysplit.cli.session import Session
@@ -26,6 +26,7 @@ from graysplit.stores.port import Feed
 from graysplit.stores.rules import TRIP
 
 LOOK_AGAIN_S: Final = 1.0
+NARROWEST: Final = 20  # columns; what is narrower is drawn as if it were not
 MOMENT_MS: Final = 5_000
 
 
@@ -148,12 +149,17 @@ class _Watch:
             say(f"{when(now_ms)}  {state.line}")
 
     def _paint(self, lines: list[str]) -> None:
-        """Draw from the top of the screen, leaving nothing of the last time, and no more than it holds."""
-        folded = [part for line in lines for part in fold(line)]
-        height = max(2, shutil.get_terminal_size().lines - 1)
+        """Draw from the top of the screen, leaving nothing of the last time, and no more than it holds.
+
+        A line is erased before it is written: behind one as wide as the screen its last character would be erased.
+        """
+        columns, height = shutil.get_terminal_size()
+        width, height = min(WIDTH, max(NARROWEST, columns)), max(2, height - 1)
+        folded = [part for line in lines for part in fold_to(line, width)]
         if len(folded) > height:
-            folded = [*folded[: height - 1], f"... and {len(folded) - height + 1} lines more: graysplit list"]
-        text = "\x1b[H" + "".join(f"{line}\x1b[K\n" for line in folded) + "\x1b[J"
+            more = f"... and {len(folded) - height + 1} lines more: graysplit list"
+            folded = [*folded[: height - 1], *fold_to(more, width)[:1]]
+        text = "\x1b[H" + "".join(f"\x1b[K{line}\n" for line in folded) + "\x1b[J"
         try:
             sys.stdout.write(text)
         except UnicodeEncodeError:  # a terminal that knows ASCII only
