@@ -9,6 +9,7 @@ from graysplit.core.fleet import (
     Fleet,
     Process,
     Receipt,
+    baseline_words,
     confirmation,
     declarations,
     fleet_of,
@@ -86,3 +87,15 @@ def test_who_was_heard_within_a_day_is_told_apart() -> None:
     fleet = fleet_of(NOW, [process(number, age_ms=age) for number, age in enumerate(ages)])
     assert [p.pid for p in fleet.processes] == [0, 1]
     assert [p.pid for p in fleet.gone] == [2, 3]
+
+
+def test_another_baseline_confirms_nothing() -> None:
+    """Whose code names another baseline answers with its own: neither its weights nor its change prove anything."""
+    words = baseline_words("old", "new")
+    odd = process(1, weight="0", change="c-1", revision=7, baselines={"checkout": words})
+    fleet = Fleet(NOW, (odd, process(2, weight="0", change="c-1", revision=7)))
+    for expected in ({FIELD: "0"}, {}):
+        found = confirmation(fleet, "c-1", 7, expected, splits={"checkout"})
+        assert [[p.pid for p in group] for group in found[:2]] == [[2], [1]]
+    assert confirmation(fleet, "c-1", 7, {}, splits={"*"}).lagging == (odd,)
+    assert confirmation(fleet, "c-1", 7, {}, splits={"search"}).complete

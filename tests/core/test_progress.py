@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graysplit.core.fleet import Effect, Fleet, Process, Receipt
+from graysplit.core.fleet import Effect, Fleet, Process, Receipt, baseline_words
 from graysplit.core.plan import Plan, Step
 from graysplit.core.progress import (
     GAP_MS,
@@ -59,7 +59,7 @@ def test_the_clock_begins_when_the_fleet_shows_the_weight() -> None:
     [
         (AT_FIVE._replace(paused=Pause("ana", "lunch", NOW - 180_000)), {}, "paused by ana for 3 min: lunch"),
         (AT_FIVE, {"frozen": "frozen by bo: Black Friday"}, "frozen by bo: Black Friday"),
-        (AT_FIVE, {"doubt": "web-1/7"}, "web-1/7 keeps values against the store: graysplit recover"),
+        (AT_FIVE, {"doubt": "web-1/7 keeps values against the store"}, "web-1/7 keeps values against the store"),
         (AT_FIVE, {"verdict": Verdict("suspect", "few users")}, "the new version is suspect: few users"),
     ],
 )
@@ -184,5 +184,11 @@ def test_a_process_that_dies_while_it_starts_does_not_stop_a_plan() -> None:
 
 def test_a_live_process_that_keeps_values_is_named() -> None:
     """No plan steps while one reports a broken lineage (F22); a dead one's doubt is over."""
-    assert doubting(Fleet(NOW, (process("1", 10, "5"), process("2", 10, "5", held="weights x")))) == "web/2"
-    assert doubting(Fleet(NOW, (process("2", 60_000, "5", held="weights x"),))) == ""
+    assert doubting(
+        Fleet(NOW, (process("1", 10, "5"), process("2", 10, "5", held="weights x"))), "checkout"
+    ).startswith("web/2 keeps values")
+    odd = process("1", 10, "5")
+    odd = odd._replace(receipt=odd.receipt._replace(baselines={"checkout": baseline_words("old", "new")}))
+    assert doubting(Fleet(NOW, (odd,)), "checkout").startswith("web/1 has baseline 'old' in its code")
+    assert doubting(Fleet(NOW, (odd,)), "search") == ""
+    assert doubting(Fleet(NOW, (process("2", 60_000, "5", held="weights x"),)), "checkout") == ""

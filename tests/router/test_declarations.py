@@ -119,14 +119,64 @@ def test_a_version_that_is_absent_here_is_the_baseline(store: MemoryStore, route
 
 
 def test_differing_baselines_get_the_codes(store: MemoryStore, router: Router) -> None:
-    """Where the store's baseline is not in this code, the code's baseline answers."""
+    """Where the store names another baseline than the code, the code's own answers, also for its candidate."""
 
     @router.route("checkout", unit="user", baseline="v1")
     def checkout(user: str) -> str:
         return "v1"
 
     assert checkout(NEW) == "v1"
-    assert router.decide("checkout", OLD)[1:3] == ("v1", "version_absent")
+    assert router.decide("checkout", OLD)[1:3] == ("v1", "baseline_differs")
+
+
+def test_a_baseline_turned_around_moves_nobody(store: MemoryStore, make_router: Callable[..., Router]) -> None:
+    """The store's record names new as the baseline: route, handle, attempt, choice and explain answer old (law 5)."""
+    control = Control(store)
+    control.rollback("checkout")
+    control.delete("checkout")
+    control.create("checkout", ["new", "old", "third"])
+    router = make_router(store)
+
+    @router.route("checkout", unit="user")
+    def checkout(user: str) -> str:
+        return "old"
+
+    @checkout.version("new")
+    def newer(user: str) -> str:
+        return "new"
+
+    other = make_router(store)
+    handle = other.split("checkout", "old", "new")
+    assert router.wait_ready(5)
+    assert other.wait_ready(5)
+    for unit in (OLD, NEW):
+        assert checkout(unit) == handle.choose(unit) == router.choose("checkout", unit) == "old"
+        assert router.decide("checkout", unit)[1:3] == ("old", "baseline_differs")
+        with handle.attempt(unit=unit) as version:
+            assert version == "old"
+    why = router.explain("checkout", NEW)
+    assert (why.version, why.reason) == ("old", "baseline_differs")
+    assert "baseline 'old' in its code, 'new' in the store" in str(why)
+    counted = next(found for found in router.measures() if found.version == "old")
+    assert counted.evaluations["baseline_differs"] == 6, "routed, chosen, decided: twice each"
+    other.close()
+
+    store.raw_set("weights", "checkout/old", "100")
+    store.raw_set("weights", "checkout/third", "preview")
+    result = control.rollback("checkout")
+    found = control.wait_confirmed(result, 0.5).receipts
+    assert (found.confirmed, found.complete) == (0, False)
+    assert found.lagging[0].endswith("(baseline 'old' in its code, 'new' in the store)")
+    everything = control.wait_confirmed(control.rollback("*"), 0.5).receipts
+    assert everything.lagging[0].endswith("(checkout: baseline 'old' in its code, 'new' in the store)")
+    effects = control.fleet().live[0].receipt.effects
+    assert (effects["checkout/old"].weight, effects["checkout/third"].weight) == ("100", "0")
+
+    control.delete("checkout")
+    control.create("checkout", ["old", "new"])
+    control.set("checkout", 20)
+    assert control.wait_confirmed(control.rollback("checkout"), 5).receipts.complete
+    assert (checkout(NEW), router.decide("checkout", NEW).reason) == ("old", "stopped")
 
 
 def test_handles_choose_and_attempt(store: MemoryStore, router: Router) -> None:

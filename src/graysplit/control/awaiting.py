@@ -140,9 +140,9 @@ def standing(  # noqa: PLR0913, PLR0917 - what a driver goes by
         verdict=of_plan(armed(split, reading.snapshot.splits[split].definition), said.get(field)),
     )
     if not progress.confirmed_ms:
-        view = view._replace(missing=unshown(fleet, field, progress), doubt=doubting(fleet))
+        view = view._replace(missing=unshown(fleet, field, progress), doubt=doubting(fleet, split))
     elif isinstance(rule(plan, progress, found.tick, view), Go):
-        view = view._replace(doubt=doubting(fleet))
+        view = view._replace(doubt=doubting(fleet, split))
     return Start(progress, found.tick, view, 0 if frost is None else frost.until_ms)
 
 

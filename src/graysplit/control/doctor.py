@@ -182,8 +182,12 @@ def _baselines(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
             what = f"live processes differ on the baseline: {told_apart(declared)}"
             yield Finding("problem", f"code {split}", what, "graysplit fleet")
         elif standing is not None and baselines != {standing.definition.baseline}:
-            what = f"the store's baseline is '{standing.definition.baseline}', the code's: {told_apart(declared)}"
-            yield Finding("problem", f"code {split}", what, f"graysplit rollback {split}")
+            what = (
+                f"the store's baseline is '{standing.definition.baseline}', the code's: {told_apart(declared)}. These "
+                "processes answer with their own, and no weight reaches them"
+            )
+            anew = f"graysplit rollback {split}, then graysplit delete {split} and graysplit create {split}"
+            yield Finding("problem", f"code {split}", what, anew)
 
 
 def _processes(fleet: Fleet) -> Iterator[Finding]:

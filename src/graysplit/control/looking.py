@@ -50,6 +50,7 @@ class Looking(Hand):
             result.expected,
             within_s=within_s,
             written_ms=result.at_ms,
+            target=result.split if result.cause == "rollback" or result.split != "*" else "",
         )
         return Confirmed(result, receipts)
 

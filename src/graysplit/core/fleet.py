@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
 BEAT_S: Final = 2.0
@@ -41,6 +41,9 @@ class Receipt(NamedTuple):
     # "stops checkout" to the stop's text, "splits checkout" to the definition without its units.
     held: Mapping[str, str] = {}
     durable: bool = True  # False: the last-known-good file could not be written
+    # By split whose baseline is another one in this process's code than in the store: how they differ, as
+    # `baseline_words` says it. There the code's own baseline answers every call.
+    baselines: Mapping[str, str] = {}
 
 
 class Declared(NamedTuple):
@@ -131,10 +134,29 @@ class Confirmation(NamedTuple):
         return bool(self.confirmed) and not self.lagging and not self.silent
 
 
-def confirmation(
-    fleet: Fleet, change: str, revision: int, expected: Mapping[str, str], written_ms: int = 0
+def baseline_words(code: str, store: str) -> str:
+    """Say that code and store name different baselines of a split."""
+    return f"baseline '{code}' in its code, '{store}' in the store"
+
+
+def other_baselines(receipt: Receipt, splits: Collection[str]) -> tuple[str, ...]:
+    """Say how a process's baselines differ from the store's, of the splits named; `*` names all of them."""
+    if "*" in splits:
+        return tuple(f"{split}: {words}" for split, words in sorted(receipt.baselines.items()))
+    return tuple(receipt.baselines[split] for split in sorted(splits) if split in receipt.baselines)
+
+
+def confirmation(  # noqa: PLR0913, PLR0917 - what to look for
+    fleet: Fleet,
+    change: str,
+    revision: int,
+    expected: Mapping[str, str],
+    written_ms: int = 0,
+    splits: Collection[str] = (),
 ) -> Confirmation:
     """Sort a fleet by whether it shows the weights expected; with none expected, by the change itself.
+
+    Whose code names another baseline of one of `splits` (`*`: of any) answers with its own, and confirms nothing.
 
     What a process told before `written_ms`, the server's time of the change, proves nothing: a raise that was written
     just before may be in force there, with the receipt for it still on its way.
@@ -143,6 +165,7 @@ def confirmation(
     lagging: list[Process] = []
     for process in fleet.live:
         heard = not expected or process.seen_ms > written_ms or process.receipt.change == change
+        heard = heard and not other_baselines(process.receipt, splits)
         (confirmed if heard and _shows(process.receipt, change, revision, expected) else lagging).append(process)
     effects = (process.receipt.effects.get(field) for process in confirmed for field in expected)
     running = sum(effect.running for effect in effects if effect is not None)

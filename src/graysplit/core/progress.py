@@ -60,7 +60,7 @@ class View(NamedTuple):
     weight: Weight  # in force, stops counted
     others: int = 0  # buckets that the split's other candidates own
     frozen: str = ""  # by whom and why nothing may rise
-    doubt: str = ""  # which process reports a broken lineage
+    doubt: str = ""  # why a live process keeps the fleet from rising: a broken lineage, another baseline in its code
     thawed_ms: int = 0  # when the last freeze ended
     missing: str = ""  # who has not shown the step's weight yet
     verdict: Verdict = NO_VERDICT
@@ -145,7 +145,7 @@ def _obstacle(progress: Progress, view: View) -> str:
     if view.frozen:
         return view.frozen
     if view.doubt:
-        return f"{view.doubt} keeps values against the store: graysplit recover"
+        return view.doubt
     if view.verdict.word in ("suspect", "worse"):
         return f"the new version is {view.verdict.word}: {view.verdict.why}"
     return ""
@@ -210,6 +210,14 @@ def unshown(fleet: Fleet, field: str, progress: Progress) -> str:
     return f"{len(behind)} of {len(fleet.live)} processes ({named})" if behind else ""
 
 
-def doubting(fleet: Fleet) -> str:
-    """Name a live process that keeps values against the store (law 7), or nothing."""
-    return next((process.label for process in fleet.live if process.receipt.held), "")
+def doubting(fleet: Fleet, split: str) -> str:
+    """Say which live process keeps a split from rising, or nothing.
+
+    It keeps values against the store (law 7), or its code names another baseline of the split.
+    """
+    for process in fleet.live:
+        if process.receipt.held:
+            return f"{process.label} keeps values against the store: graysplit recover"
+        if split in process.receipt.baselines:
+            return f"{process.label} has {process.receipt.baselines[split]}: graysplit doctor"
+    return ""

@@ -156,10 +156,12 @@ class Driver:
         """Say what is due; the fleet is read only where it matters."""
         if not found.progress.confirmed_ms:
             fleet = feed.fleet()
-            view = view._replace(missing=unshown(fleet, found.field, found.progress), doubt=doubting(fleet))
+            missing = unshown(fleet, found.field, found.progress)
+            view = view._replace(missing=missing, doubt=doubting(fleet, found.split))
         ruling = rule(found.plan, found.progress, found.tick, view)
         if isinstance(ruling, Go):
-            ruling = rule(found.plan, found.progress, found.tick, view._replace(doubt=doubting(feed.fleet())))
+            view = view._replace(doubt=doubting(feed.fleet(), found.split))
+            ruling = rule(found.plan, found.progress, found.tick, view)
         return ruling
 
     def _view(self, found: Found) -> View:

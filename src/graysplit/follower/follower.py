@@ -241,6 +241,7 @@ class Follower:
             tuple(f"{key} {field}: {reason}" for (key, field), reason in keeper.held.refused.items()),
             keeper.in_force(HELD_AT_MOST),
             self._durable,
+            self._audience.baselines(),
         )
 
     def _book_soon(self) -> None:

@@ -54,6 +54,10 @@ class Audience(Protocol):
         """Give what fields do here now, as compiled."""
         ...
 
+    def baselines(self) -> dict[str, str]:
+        """Give the splits whose baseline is another one in the code than in the store, and how they differ."""
+        ...
+
     def tapes(self) -> list[Tape]:
         """Give the tapes of armed splits, and those from which something is still to be collected."""
         ...

@@ -16,7 +16,7 @@ from graysplit.core.adoption import Held, Parse, differing, standing_of
 from graysplit.core.bucketing import bucket_of, encode_unit
 from graysplit.core.counting import Counts, Measure
 from graysplit.core.decision import DRAWN, Case, Decision, Step, answer, climb
-from graysplit.core.fleet import Declared, Effect
+from graysplit.core.fleet import Declared, Effect, baseline_words
 from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.state import (
     BASELINE,
@@ -51,6 +51,9 @@ STALE_S: Final = 3.0
 Phase: TypeAlias = Literal["asleep", "not_ready", "not_configured", "live", "closed"]
 
 OLD: Final = "old"  # the answer for a split that nobody declared
+
+# The reason where the code's baseline is not the store's: the code's own answers every call (law 5).
+DIFFERS: Final = "baseline_differs"
 
 
 class View(NamedTuple):
@@ -98,6 +101,8 @@ class Board:
         self._events = events
         self._wake = wake
         self._arms: Arms | None = None  # once a split is armed
+        # By split: the definition last looked at, and how the code's baseline differs from the one it names.
+        self._compared: dict[str, tuple[bytes, str, str]] = {}
         self._armed: tuple[View | None, tuple[State, ...]] = (None, ())  # of one view, for goals
         self._records_goals = False
         self._lock = RLock()
@@ -229,13 +234,43 @@ class Board:
             for field in fields:
                 split, _, version = field.partition("/")
                 state = self.state(split)
-                if version in state.names[1:]:
+                differs = self._differs(split, self._view.held)
+                if differs:
+                    # The code's baseline may be a candidate in the store: it takes every call here.
+                    own = version == state.names[BASELINE]
+                    found[field] = Effect("100" if own else "0", self._running(split, version), differs)
+                elif version in state.names[1:]:
                     index = state.names.index(version)
                     weight = format_weight(state.weights[index])
                     running = self._counts_for(split, state.names, routed=self._routed(split)).running(index)
                     stopped = "stopped by its guard" if field in self._view.held.tripped else ""
                     found[field] = Effect(weight, running, state.constant or stopped)
         return found
+
+    def baselines(self) -> dict[str, str]:
+        """Give the splits whose baseline is another one in the code than in the store, and how they differ."""
+        with self._lock:
+            held = self._view.held
+            found = {split: self._differs(split, held) for split in self.declarations if split in held.definitions}
+        return {split: words for split, words in found.items() if words}
+
+    def _differs(self, split: str, held: Held) -> str:
+        """Say how the code's baseline differs from the store's, or nothing; a definition is parsed once for it."""
+        raw, declaration = held.definitions.get(split), self.declarations.get(split)
+        if raw is None or declaration is None or declaration.baseline is None:
+            return ""
+        known = self._compared.get(split)
+        if known is None or known[0] is not raw or known[1] != declaration.baseline:
+            definition = self._parse(split, raw)
+            store = declaration.baseline if definition is None else definition.baseline
+            words = "" if store == declaration.baseline else baseline_words(declaration.baseline, store)
+            known = self._compared[split] = (raw, declaration.baseline, words)
+        return known[2]
+
+    def _running(self, split: str, version: str) -> int:
+        """Count the calls of a version that run, whichever names they were counted beside."""
+        counted = [counts for (name, *_), counts in self._counts.copy().items() if name == split]
+        return sum(c.running(c.names.index(version)) for c in counted if version in c.names[1:])
 
     # What the code declares
 
@@ -374,7 +409,10 @@ class Board:
         if scope is not None and scope.forced.get(split) in state.names:
             steps: tuple[Step, ...] = (Step("forced", "forced in this context", scope.forced[split]),)
         elif state.constant is not None or standing is None:
-            steps = (Step(state.constant or "unknown_split", "every call gets the baseline", state.names[BASELINE]),)
+            reason = state.constant or "unknown_split"
+            why = self._differs(split, self._view.held) if reason == DIFFERS else ""
+            said = f"{why}: the code's answers" if why else "every call gets the baseline"
+            steps = (Step(reason, said, state.names[BASELINE]),)
         else:
             kept = scope.kept(state.key, encoded) if scope is not None and encoded else None
             declaration = self.declarations.get(split)
@@ -426,8 +464,12 @@ class Board:
         calls = declaration.calls if declaration is not None else {}
         counts, key = self._counts_for(split, names), self._key(standing, names)
         mold = Mold(counts, key, calls, present, held.revision, instance=self.instance)
+        own = self._own_names(split)
+        if declaration is not None and declaration.baseline not in (None, standing.definition.baseline):
+            self._events.warning(f"baseline {split}", f"'{split}': {self._differs(split, held)}: the code's answers")
+            return constant_state(split, own, DIFFERS, mold._replace(counts=self._counts_for(split, own)))
         if present is not None and standing.definition.baseline not in present:
-            return constant_state(split, self._own_names(split), "version_absent", mold)
+            return constant_state(split, own, "version_absent", mold._replace(counts=self._counts_for(split, own)))
         return compile_state(standing, mold._replace(tape=self._tape(standing, held, present)))
 
     def _tape(self, standing: Standing, held: Held, present: frozenset[str] | None) -> Tape | None:

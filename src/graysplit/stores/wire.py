@@ -188,6 +188,7 @@ def receipt_text(receipt: Receipt) -> str:
         field: {"weight": effect.weight, "running": effect.running, "why": effect.why}
         for field, effect in receipt.effects.items()
     }
+    said: dict[str, object] = {"baselines": dict(receipt.baselines)} if receipt.baselines else {}
     return dumps(
         {
             "change": receipt.change,
@@ -197,6 +198,7 @@ def receipt_text(receipt: Receipt) -> str:
             "refused": list(receipt.refused),
             "held": dict(receipt.held),
             "durable": receipt.durable,
+            **said,
         }
     )
 
@@ -242,6 +244,7 @@ def _receipt(said: Mapping[str, object]) -> Receipt:
         refused=tuple(_str(reason) for reason in _list(said.get("refused"))),
         held={where: _str(word) for where, word in _items(said.get("held"))},
         durable=said.get("durable") is not False,
+        baselines={split: _str(words) for split, words in _items(said.get("baselines"))},
     )
 
 

@@ -108,7 +108,13 @@ def report_of(boot: str, *, weight: str) -> Report:
         library="1.0",
         declared={"checkout": Declared("old", ("old", "new"), "route", 17)},
         receipt=Receipt(
-            "c1", 3, {"checkout/new": Effect(weight, 2, "off")}, "memory", ("weights x/y: bad",), {"weights a/b": "5"}
+            "c1",
+            3,
+            {"checkout/new": Effect(weight, 2, "off")},
+            "memory",
+            ("weights x/y: bad",),
+            {"weights a/b": "5"},
+            baselines={"search": "baseline 'old' in its code, 'new' in the store"},
         ),
     )
 
