@@ -169,3 +169,9 @@ def test_a_late_approval_calls_once_and_another_goes_back(stage: Stage) -> None:
     stage.after(60)
     assert Process(stage.store, stage.clock).read() is not None
     assert stage.control.show("checkout").rows[0].effective == "0"
+    entry = stage.control.history("checkout", 1)[0]
+    assert (entry.cause, entry.actor) == ("rollback", "plan:ramp")
+    assert "waited too long" in entry.why
+    assert entry.before == {"stops checkout/new": None, "weights checkout/new": "7"}
+    assert stage.store.load().weights.fields[b"checkout/new"] == b"0"
+    assert entry.after["weights checkout/new"] == "0"

@@ -23,7 +23,7 @@ from graysplit.control.views import Overview
 from graysplit.core.record import Entry
 from graysplit.errors import StoreUnreachableError, UnknownSplitError
 from graysplit.stores.port import Feed
-from graysplit.stores.rules import TRIP
+from graysplit.stores.wire import TRIP
 
 LOOK_AGAIN_S: Final = 1.0
 NARROWEST: Final = 20  # columns; what is narrower is drawn as if it were not

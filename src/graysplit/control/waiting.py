@@ -21,7 +21,7 @@ from graysplit.core.progress import Over, rule
 from graysplit.core.snapshot import Standing
 from graysplit.core.weights import field_of, format_weight, type_weight
 from graysplit.errors import RefusedError, StoreCorruptError, StoreUnreachableError
-from graysplit.stores.wire import raw_of, read_trip
+from graysplit.stores.wire import GUARD, PLAN, raw_of, read_signed
 
 POLL_S: Final = 0.2
 
@@ -213,9 +213,12 @@ def _undone(goal: Goal, first: Seen, seen: Seen) -> str:
 
 
 def _stopped(standing: Standing, stops: Sequence[str]) -> str:
-    """Say by which stops it was brought down; a guard's says why."""
-    trips = [trip for stop in stops if (trip := read_trip(raw_of(standing.stops.get(stop, ""))))]
-    return f"rolled back by its guard: {trips[0][1]}" if trips else f"stopped by {', '.join(stops)}"
+    """Say by which stops it was brought down; a guard's and a plan's say why."""
+    signed = (read_signed(raw_of(standing.stops.get(stop, ""))) for stop in stops)
+    own = next((said for said in signed if said and (said.who == GUARD or said.who.startswith(PLAN))), None)
+    if own is None:
+        return f"stopped by {', '.join(stops)}"
+    return f"rolled back by its {own.who.partition(':')[0]}: {own.why}"
 
 
 def _safe(seen: Seen) -> tuple[Outcome, str]:

@@ -39,8 +39,8 @@ from graysplit.core.wave import members, parse_wave, wave_writes
 from graysplit.core.weights import FULL, Weight, field_of, format_weight, parse_weight, share
 from graysplit.errors import BadWeightError, ConflictError, GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.stores.freezes import read_freezes
-from graysplit.stores.port import SETTLE_MS, Due, Expect, Feed, KeyName, Place, Submission, Ticking, Write
-from graysplit.stores.wire import PLAN, TICK, progress_text, raw_of, read_progress, read_tick, tick_text
+from graysplit.stores.port import SETTLE_MS, Due, Expect, Feed, KeyName, Place, Submission, Ticking, Trip, Write
+from graysplit.stores.wire import PLAN, ROLLBACK, TICK, progress_text, raw_of, read_progress, read_tick, tick_text
 
 if TYPE_CHECKING:
     from graysplit.clock import Clock
@@ -274,7 +274,7 @@ class Driver:
     def _late(self, feed: Feed, found: Found, late: Late) -> float:
         """Call for a person once more, or go back: it has waited too long."""
         if late.act == "rollback":
-            feed.brake(found.field, f"its plan waited too long {late.reason}", found.now_ms)
+            feed.trip(_back(found, late))
             return SOON_S  # the stop ends the plan
         nagged = found.progress._replace(nagged=True)
         write = Write("plans", found.split, progress_text(nagged))
@@ -303,6 +303,13 @@ def _find(feed: Feed, split: str, definition: Definition, plan: Plan, mark: str)
         return None
     tick = read_tick(glance.texts["plans", TICK + split])
     return Found(split, definition, plan, progress, tick, glance.texts, glance.now_ms)
+
+
+def _back(found: Found, late: Late) -> Trip:
+    """Make the rollback of a plan that goes back by itself: of the release that was read, and of no other."""
+    why, actor = f"its plan waited too long {late.reason}", f"plan:{found.plan.name}"
+    release = (found.texts["meta", f"release:{found.field}"] or "").partition(" ")[0]
+    return Trip(os.urandom(12).hex(), found.field, release, why, actor, ROLLBACK)
 
 
 def _end(found: Found, over: Over) -> Submission:

@@ -502,15 +502,15 @@ def _book(space: _Space, actor: str) -> int:
     now_ms = space.now_ms()
     change = ""
     for edit in edits:
-        change = edit.trip[0] if edit.trip else new_id()
-        if edit.zero is not None:
-            space.write(edit.zero, "0")
+        change = edit.signed.change if edit.signed else new_id()
+        for where in edit.zeros:
+            space.write(where, "0")
         for where, value in edit.after.items():
             space.put("booked", where, value)
             space.put("meta", where.replace("weights ", PREFIX, 1), None)  # an edit from outside ends a lease
         for split in {split for where in edit.after for split in rules.ended_by(meta, where.partition(" ")[2])}:
             space.end_plan(split)
-        for field in started.get(edit.split, ()) if edit.trip is None else ():
+        for field in started.get(edit.split, ()) if edit.signed is None else ():
             space.begin(field, change, now_ms)
         space.record(
             Entry(
@@ -519,7 +519,7 @@ def _book(space: _Space, actor: str) -> int:
                 edit.split,
                 edit.cause,
                 edit.actor(actor),
-                edit.trip[1] if edit.trip else "",
+                edit.why,
                 now_ms,
                 edit.before,
                 edit.after,

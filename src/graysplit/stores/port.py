@@ -142,7 +142,7 @@ class Ticking(NamedTuple):
 
 
 class Trip(NamedTuple):
-    """An automatic rollback of the release that a guard saw, and of no other."""
+    """An automatic rollback of the release that a guard (or a plan) saw, and of no other."""
 
     id: str
     field: str  # checkout/new
@@ -190,7 +190,9 @@ class Feed(Protocol):
     def book(self, actor: str) -> int:
         """Write history entries for raw edits that have none; gives their number. Racing processes book once.
 
-        The stop of a guard that could do no more is its trip: an entry of its own, and the zero is written with it.
+        A stop whose text says whose it is (who, change: as graysplit writes it) is theirs: a guard's trip, anybody
+        else's rollback, as an entry of its own with their reason, and the zeros are written with it. Beside a zero
+        that a process has written back (`brake`) the weight stays.
         """
         ...
 
@@ -245,7 +247,7 @@ class Feed(Protocol):
         """Stop a candidate if its release is still this one; False, and nothing is done, where another has begun.
 
         Where this role may: with the zero, the end of its plan and the history entry, in one change; else the stop
-        alone, which whoever may writes into the history, as a trip and with the zero (`book`). A stop that stands
+        alone, which whoever may writes into the history, as whose it is and with the zero (`book`). A stop that stands
         already is left as it is, and True given. Where `meta` is lost nobody knows of another release: it stops.
         """
         ...

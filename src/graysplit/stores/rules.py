@@ -6,20 +6,19 @@ Used where no script runs: in memory, and where a server refuses scripts.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from graysplit.core.record import SENTINEL, Entry, Key, is_new
 from graysplit.core.weights import split_of
 from graysplit.errors import ConflictError, NotYetError, RefusedError, StoreCorruptError
 from graysplit.stores.port import RAISE_WINDOW_MS, SETTLE_MS, Due, Expect, Submission
-from graysplit.stores.wire import GUARD, PLAN, exact, raw_of, read_trip
+from graysplit.stores.wire import BRAKE, GUARD, PLAN, Signed, exact, raw_of, read_signed
 
 HASHES: Final = ("weights", "stops", "splits", "meta")
 NUMBERED: Final = (*HASHES, "plans")  # as scripts count them; the last is followed by nobody, and never lost
 EVERYTHING: Final = "*"
 OUTSIDE: Final = "edited outside"
-TRIP: Final = "trip"
 WRONG_TYPE: Final = "of the wrong type"  # what is no hash can be taken away; what may not be read stays as it is
 
 _ZEROS: Final = frozenset((b"", b"null", b'""', b'"0"'))
@@ -36,26 +35,31 @@ class Lowering(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """A raw edit of one split that has no history entry yet, or the stop that a guard could only add."""
+    """A raw edit of one split that has no history entry yet, or a stop that could only be added, by whom it names."""
 
     split: str
     before: dict[str, str | None]
     after: dict[str, str | None]
-    trip: tuple[str, str] | None = None  # of a guard's stop: its change, and why
+    signed: Signed | None = None  # by whom, where the stop's text says so
 
     @property
     def cause(self) -> str:
         """Give what the history says of it."""
-        return OUTSIDE if self.trip is None else TRIP
+        return OUTSIDE if self.signed is None else self.signed.cause
 
     @property
-    def zero(self) -> str | None:
-        """Name the weight that is to be written to zero beside a guard's stop."""
-        return None if self.trip is None else next((w for w in self.after if w.startswith("weights ")), None)
+    def why(self) -> str:
+        """Give the reason, where one is known."""
+        return "" if self.signed is None else self.signed.why
+
+    @property
+    def zeros(self) -> tuple[str, ...]:
+        """Name the weights that are to be written to zero beside a stop that was added alone."""
+        return () if self.signed is None else tuple(w for w in self.after if w.startswith("weights "))
 
     def actor(self, booked_by: str) -> str:
         """Give who did it."""
-        return booked_by if self.trip is None else GUARD
+        return booked_by if self.signed is None else self.signed.who
 
 
 # --- an ordinary write -----------------------------------------------------------------------------------------------
@@ -234,10 +238,10 @@ def may_trip(field: str, release: str, stops: Key, meta: Key) -> bool | None:
 def unbooked(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[Edit]:
     """Find the raw edits, one per split, in the order of their names; a lost key says nothing.
 
-    The stop of a guard that could do no more is an edit of its own, and comes first with the zero that belongs to it.
+    The stop of somebody who could do no more is an edit of its own, and comes first with the zeros that belong to it.
     """
-    trips = _trips(weights, stops, booked)
-    tripped = {where for trip in trips for where in trip.after}
+    alone = _added(weights, stops, booked)
+    told = {where for edit in alone for where in edit.after}
     edits: dict[str, Edit] = {}
     for name, key in (("weights", weights), ("stops", stops)):
         if key.lost is not None:
@@ -246,29 +250,42 @@ def unbooked(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[Ed
         known = {raw[len(prefix) :]: value for raw, value in booked.items() if raw.startswith(prefix)}
         present = {field: value for field, value in key.fields.items() if field != SENTINEL}
         for field in sorted({field for field, _ in known.items() ^ present.items()}):
-            if f"{name} {exact(field)}" in tripped:
+            if f"{name} {exact(field)}" in told:
                 continue
             edit = edits.setdefault(split_of(exact(field)), Edit(split_of(exact(field)), {}, {}))
             edit.before[f"{name} {exact(field)}"] = _maybe(known.get(field))
             edit.after[f"{name} {exact(field)}"] = _maybe(present.get(field))
-    return [*trips, *(edits[split] for split in sorted(edits))]
+    return [*alone, *(edits[split] for split in sorted(edits))]
 
 
-def _trips(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[Edit]:
-    """Find the stops that guards have added and that no history knows, each with its candidate's zero."""
+def _added(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[Edit]:
+    """Find the stops that were added alone and that no history knows, each with the zeros that belong to it."""
     found: list[Edit] = []
+    told: set[str] = set()
     known = stops.lost is None and SENTINEL in booked  # with the books lost, what stands is taken as known
     for field, raw in sorted(stops.fields.items() if known else ()):
-        trip = read_trip(raw) if b"/" in field and b"stops " + field not in booked else None
-        if trip is None:
+        signed = None if field == SENTINEL or b"stops " + field in booked else read_signed(raw)
+        if signed is None or (signed.who == GUARD and b"/" not in field):
             continue
-        where, stop = f"weights {exact(field)}", f"stops {exact(field)}"
-        edit = Edit(split_of(exact(field)), {stop: None}, {stop: exact(raw)}, trip)
-        if weights.lost is None:
-            edit.before[where] = _maybe(booked.get(raw_of(where)))
-            edit.after[where] = "0"
+        stop = f"stops {exact(field)}"
+        edit = Edit(split_of(exact(field)), {stop: None}, {stop: exact(raw)}, signed)
+        for where in _zeroed(exact(field), signed, weights):
+            if where not in told:
+                edit.before[where] = _maybe(booked.get(raw_of(where)))
+                edit.after[where] = "0"
+        told |= edit.after.keys()
         found.append(edit)
     return found
+
+
+def _zeroed(stop: str, signed: Signed, weights: Key) -> Iterator[str]:
+    """Name the weights that belong to a stop; who writes a zero back leaves them to a person (law 7)."""
+    if weights.lost is not None or signed.who == BRAKE:
+        return
+    if "/" in stop:
+        yield f"weights {stop}"
+    else:
+        yield from sorted(f"weights {exact(raw)}" for raw in weights.fields if raw.startswith(raw_of(f"{stop}/")))
 
 
 def begun(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[str]:

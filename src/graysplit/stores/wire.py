@@ -6,7 +6,7 @@ Reading is tolerant: whatever the server holds, it gives defaults and never rais
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.core.fleet import Declared, Effect, Process, Receipt
 from graysplit.core.progress import Pause, Progress, Tick
@@ -20,6 +20,9 @@ _MAX_JSON: Final = 4 << 20
 # Who a stop names that a process has set by itself, and one that a guard has.
 BRAKE: Final = "graysplit"
 GUARD: Final = "guard"
+# What the history says of a stop that was added alone, by a guard and by anybody else.
+TRIP: Final = "trip"
+ROLLBACK: Final = "rollback"
 
 
 def new_id() -> str:
@@ -77,12 +80,25 @@ def stop_text(*, why: str, who: str, at_ms: int, change: str, release: str) -> s
     return dumps({"why": why, "who": who, "at": at_ms, "change": change, "release": release})
 
 
-def read_trip(raw: bytes) -> tuple[str, str] | None:
-    """Read the change and the reason of a stop that a guard has set; None for any other."""
+class Signed(NamedTuple):
+    """Whose a stop is by its own text, where graysplit has written it."""
+
+    change: str
+    who: str
+    why: str
+
+    @property
+    def cause(self) -> str:
+        """Give what the history says of it."""
+        return TRIP if self.who == GUARD else ROLLBACK
+
+
+def read_signed(raw: bytes) -> Signed | None:
+    """Read whose a stop is; None for one that a hand has set in words of its own."""
     said = _object(raw)
-    change = _str(said.get("change"))
-    known = said.get("who") == GUARD and change.isascii() and change.isalnum()
-    return (change, _str(said.get("why"))) if known else None
+    change, who = _str(said.get("change")), _str(said.get("who"))
+    known = bool(who) and change.isascii() and change.isalnum()
+    return Signed(change, who, _str(said.get("why"))) if known else None
 
 
 def entry_fields(entry: Entry) -> dict[str, str]:

@@ -4,15 +4,16 @@
 --       2 log     stream: one entry per change
 --       3 meta    hash: revision, release:<field> -> '<change id> <ms>', lease:<field>
 --       4 plans   hash: checkout -> a plan's progress, tick:checkout -> its tick; an edit of its weight ends it
---       5 weights  hash: checkout/new -> percent or 'preview'; written where a guard could only add a stop
+--       5 weights  hash: checkout/new -> percent or 'preview'; written where somebody could only add a stop
 -- ARGV  1 actor  2 a random id: the entries' change ids are this and a number  3 cause  4 entries to keep in the log
 --       and a key that is only read, hence not declared (the caller may not write it; the same slot):
 --       5 stops    hash: checkout/new, checkout or * -> a text for people
---       6 who the stop of a guard names  7 the cause of its entry
+--       6 who the stop of a guard names  7 the cause of its entry  8 who a stop names that writes a zero back (its
+--       weight is a person's business)  9 the cause of any other stop that says whose it is
 -- Gives the number of entries written.
 
 local BOOKED, LOG, META, PLANS, WEIGHTS = unpack(KEYS, 1, 5)
-local actor, id, cause, keep, STOPS, GUARD, TRIP = unpack(ARGV, 1, 7)
+local actor, id, cause, keep, STOPS, GUARD, TRIP, BRAKE, ROLLBACK = unpack(ARGV, 1, 9)
 local weights, weight_fields = read(WEIGHTS)
 local stops, stop_fields = read(STOPS)
 local booked, booked_fields, fault = read(BOOKED)
@@ -26,25 +27,52 @@ if log_fault or lost(META) or not (weights_stand or stops_stand) then
   return 0
 end
 
--- The stop of a guard that could do no more: its change and why, or nil. What is decoded is never encoded again.
-local function trip_of(field, text)
-  if booked['stops ' .. field] or not string.find(field, '/', 1, true) then
+-- Whose a stop is that was added alone, by its own text: its change, who and why, or nil. What is decoded is never
+-- encoded again.
+local function signed(field, text)
+  if field == '_' or booked['stops ' .. field] then
     return nil
   end
   local is_json, said = pcall(cjson.decode, text)
-  if not is_json or type(said) ~= 'table' or said['who'] ~= GUARD or type(said['change']) ~= 'string' then
+  if not is_json or type(said) ~= 'table' or type(said['who']) ~= 'string' or type(said['change']) ~= 'string' then
     return nil
   end
-  local known = string.match(said['change'], '^%w+$')
-  return known and { field = field, change = known, why = type(said['why']) == 'string' and said['why'] or '' }
+  local who, change = said['who'], string.match(said['change'], '^%w+$')
+  if not change or who == '' or (who == GUARD and not string.find(field, '/', 1, true)) then
+    return nil
+  end
+  return { field = field, change = change, who = who, why = type(said['why']) == 'string' and said['why'] or '' }
 end
-local trips, tripped = {}, {}
+
+-- The weights that belong to such a stop.
+local function weights_of(stop)
+  if not weights_stand or stop.who == BRAKE then
+    return {}
+  end
+  if string.find(stop.field, '/', 1, true) then
+    return { stop.field }
+  end
+  local own = {}
+  for _, field in ipairs(weight_fields) do
+    if string.sub(field, 1, #stop.field + 1) == stop.field .. '/' then
+      own[#own + 1] = field
+    end
+  end
+  return own
+end
+local added, told = {}, {}
 for _, field in ipairs(stops_stand and booked['_'] and stop_fields or {}) do -- with the books lost, all is known
-  local trip = trip_of(field, stops[field])
-  if trip then
-    trips[#trips + 1] = trip
-    tripped['stops ' .. field] = true
-    tripped['weights ' .. field] = weights_stand
+  local stop = signed(field, stops[field])
+  if stop then
+    added[#added + 1] = stop
+    told['stops ' .. field] = true
+    stop.zeros = {}
+    for _, weight in ipairs(weights_of(stop)) do
+      if not told['weights ' .. weight] then
+        stop.zeros[#stop.zeros + 1] = weight
+        told['weights ' .. weight] = true
+      end
+    end
   end
 end
 
@@ -62,7 +90,7 @@ end
 local function compare(name, fields, found)
   for _, field in ipairs(fields) do
     local where = name .. ' ' .. field
-    if field ~= '_' and booked[where] ~= found[field] and not tripped[where] then
+    if field ~= '_' and booked[where] ~= found[field] and not told[where] then
       note(where, field, booked[where] or false, found[field])
     end
   end
@@ -77,12 +105,12 @@ for _, where in ipairs(booked_fields) do
   local name, field = string.match(where, '^(%a+) (.*)$')
   local gone = (name == 'weights' and weights_stand and not weights[field])
     or (name == 'stops' and stops_stand and not stops[field])
-  if gone and not tripped[where] then
+  if gone and not told[where] then
     note(where, field, booked[where], false)
   end
 end
 table.sort(splits)
-if #splits + #trips == 0 and booked['_'] then
+if #splits + #added == 0 and booked['_'] then
   return 0
 end
 
@@ -92,20 +120,22 @@ local known = booked['_']
 if not known then -- the books themselves were lost: what stands is taken as known
   redis.call('HSET', BOOKED, '_', '1')
 end
-for _, trip in ipairs(trips) do -- what a guard could only stop gets its zero, too
-  local field = trip.field
-  local before, after = { { 'stops ' .. field, false } }, { { 'stops ' .. field, stops[field] } }
-  redis.call('HSET', BOOKED, 'stops ' .. field, stops[field])
-  if weights_stand then
-    before[2], after[2] = { 'weights ' .. field, booked['weights ' .. field] or false }, { 'weights ' .. field, '0' }
+for _, stop in ipairs(added) do -- what somebody could only stop gets its zeros, too
+  local where = 'stops ' .. stop.field
+  local before, after = { { where, false } }, { { where, stops[stop.field] } }
+  redis.call('HSET', BOOKED, where, stops[stop.field])
+  for _, field in ipairs(stop.zeros) do
+    before[#before + 1] = { 'weights ' .. field, booked['weights ' .. field] or false }
+    after[#after + 1] = { 'weights ' .. field, '0' }
     redis.call('HSET', WEIGHTS, field, '0')
     redis.call('HSET', BOOKED, 'weights ' .. field, '0')
     redis.call('HDEL', META, 'lease:' .. field)
   end
-  end_plans(PLANS, META, field)
+  end_plans(PLANS, META, stop.field)
   local revision = try('HINCRBY', META, 'revision', 1) or 0
-  redis.call('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', trip.change, 'rev', revision, 'split', split_of(field),
-    'cause', TRIP, 'actor', GUARD, 'why', trip.why, 'from', object(before), 'to', object(after))
+  redis.call('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', stop.change, 'rev', revision, 'split', split_of(stop.field),
+    'cause', stop.who == GUARD and TRIP or ROLLBACK, 'actor', stop.who, 'why', stop.why, 'from', object(before), 'to',
+    object(after))
 end
 for _, split in ipairs(splits) do
   for _, pair in ipairs(edits[split].after) do
@@ -157,4 +187,4 @@ for number, split in ipairs(splits) do
   redis.call('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', change, 'rev', revision, 'split', split, 'cause', cause,
     'actor', actor, 'why', '', 'from', object(edits[split].before), 'to', object(edits[split].after))
 end
-return #splits + #trips
+return #splits + #added

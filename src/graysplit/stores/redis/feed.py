@@ -24,8 +24,8 @@ from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.tallying import flush, judge, read_tally
 from graysplit.stores.redis.tripping import stop_release
 from graysplit.stores.redis.watching import book_by_watching, brake_by_hand, tick_by_watching
-from graysplit.stores.rules import OUTSIDE, TRIP
-from graysplit.stores.wire import BRAKE, GUARD, about_text, new_id, raw_of, receipt_text
+from graysplit.stores.rules import OUTSIDE
+from graysplit.stores.wire import BRAKE, GUARD, ROLLBACK, TRIP, about_text, new_id, raw_of, receipt_text
 
 # After so much silence a connection is asked whether it lives, and has so long to answer: 1.25 s in all.
 SILENCE_S: Final = 0.5
@@ -77,7 +77,7 @@ class RedisFeed(ABC):
         answer = self._line.evaluate(
             script("book"),
             (keys.booked, keys.log, keys.meta, keys.plans, keys.weights),
-            (raw_of(actor), new_id(), OUTSIDE, LOG_AT_MOST, keys.stops, GUARD, TRIP),
+            (raw_of(actor), new_id(), OUTSIDE, LOG_AT_MOST, keys.stops, GUARD, TRIP, BRAKE, ROLLBACK),
         )
         if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
             return book_by_watching(self._line, keys, actor)

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from redis import exceptions
 
+from graysplit.core.lease import PREFIX as LEASE
 from graysplit.core.record import SENTINEL, Entry, Key
 from graysplit.errors import GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.stores import rules
@@ -227,7 +228,7 @@ def _book_once(line: Line, keys: Keys, actor: str) -> int | None:
     known = SENTINEL in booked.fields  # else the books themselves were lost: what stands is taken as known
     edits = rules.unbooked(weights, stops, booked.fields)
     commands = [put(keys.booked, where, value) for edit in edits for where, value in edit.after.items()]
-    commands += (put(keys.weights, edit.zero.partition(" ")[2], "0") for edit in edits if edit.zero)
+    commands += (put(keys.weights, where.partition(" ")[2], "0") for edit in edits for where in edit.zeros)
     if known:
         started = rules.begun(weights, stops, booked.fields) if edits else []
         commands += _entries(keys, edits, started, actor, meta=meta, now_ms=time_of(now))
@@ -250,20 +251,21 @@ def _entries(  # noqa: PLR0913 - all of what an entry holds
     commands: list[Command] = []
     revision = rules.revision_of(meta)
     for number, edit in enumerate(edits, 1):
-        change, why = edit.trip or (new_id(), "")
         entry = Entry(
-            change,
+            edit.signed.change if edit.signed else new_id(),
             revision + number,
             edit.split,
             edit.cause,
             edit.actor(actor),
-            why,
+            edit.why,
             now_ms,
             edit.before,
             edit.after,
         )
-        own = (f for f in started if edit.trip is None and edit.split in (rules.EVERYTHING, f.partition("/")[0]))
+        own = (f for f in started if edit.signed is None and edit.split in (rules.EVERYTHING, f.partition("/")[0]))
         commands += (_begin(keys, field, entry.id, now_ms) for field in own)
+        leased = (where for where in edit.after if where.startswith("weights "))  # an edit from outside ends a lease
+        commands += (put(keys.meta, where.replace("weights ", LEASE, 1), None) for where in leased)
         over = {split for where in edit.after for split in rules.ended_by(meta, where.partition(" ")[2])}
         commands += (command for split in sorted(over) for command in end_plan(keys, split))
         commands += _record(keys, entry)

@@ -139,7 +139,7 @@ class TrippingContract(ReadingContract):
         self.raw("weights", "checkout/new", "30")
         self.raw("weights", "checkout/b", "5")
         self.raw("stops", "search", stop_text(why="no candidate", who="guard", at_ms=1, change="c2", release="r"))
-        self.raw("stops", "checkout/c", stop_text(why="a person", who="ada", at_ms=1, change="c3", release="r"))
+        self.raw("stops", "checkout/c", "by hand")
         feed = store.follow()
         assert feed.book("outside") == 3  # noqa: PLR2004 - the trip, the other edits of checkout, those of search
         entries = {(entry.cause, entry.actor, entry.split): entry for entry in store.history(count=3)}
@@ -156,6 +156,66 @@ class TrippingContract(ReadingContract):
         assert store.load().weights.fields[b"checkout/new"] == b"0"
         assert feed.book("outside") == 0
         feed.close()
+
+    def test_a_plan_that_goes_back_is_told_as_its_rollback(self) -> None:
+        """Weight zero and stopped, by the plan and with its reason: one entry, whoever could write it."""
+        store = self.make()
+        release = self._begin(store)
+        start_plan(store)
+        feed = store.follow()
+        assert feed.trip(self._trip(release)._replace(actor="plan:ramp", cause="rollback", why="waited too long"))
+        self._book()
+        load, (entry, *older) = store.load(), store.history()
+        said = json.loads(load.stops.fields[b"checkout/new"])
+        assert (said["who"], said["why"]) == ("plan:ramp", "waited too long")
+        assert (entry.cause, entry.actor, entry.why) == ("rollback", "plan:ramp", "waited too long")
+        assert entry.before == {"stops checkout/new": None, "weights checkout/new": "20"}
+        assert entry.after == {
+            "stops checkout/new": load.stops.fields[b"checkout/new"].decode(),
+            "weights checkout/new": "0",
+        }
+        assert not [other for other in older if other.cause in {"edited outside", "rollback"}]
+        assert load.weights.fields[b"checkout/new"] == b"0"
+        assert b"plan:checkout" not in load.meta.fields
+        feed.close()
+
+    def test_a_stop_that_says_whose_it_is_is_booked_as_theirs(self) -> None:
+        """A person's stop, added alone, is their rollback; a zero written back leaves the weight to a person."""
+        store = self.make()
+        self._begin(store)
+        seed(store, "ranking", weight="30")
+        seed(store, "search", weight="5")
+        self.raw("weights", "ranking/b", "preview")
+        assert self._book() == 1
+        stops = {
+            "checkout/new": stop_text(why="errors", who="ada", at_ms=1, change="c1", release="r"),
+            "ranking": stop_text(why="slow", who="bob", at_ms=1, change="c2", release=""),
+            "ranking/b": stop_text(why="worse", who="guard", at_ms=1, change="c3", release=""),
+            "search/new": stop_text(why="known", who="graysplit", at_ms=1, change="c4", release=""),
+        }
+        for field, text in stops.items():
+            self.raw("stops", field, text)
+        assert self._book() == 4  # noqa: PLR2004 - one for each
+        entries = {entry.id: entry for entry in store.history(count=4)}
+        assert {id_: (e.cause, e.actor, e.why) for id_, e in entries.items()} == {
+            "c1": ("rollback", "ada", "errors"),
+            "c2": ("rollback", "bob", "slow"),
+            "c3": ("trip", "guard", "worse"),
+            "c4": ("rollback", "graysplit", "known"),
+        }
+        assert entries["c1"].before == {"stops checkout/new": None, "weights checkout/new": "20"}
+        assert entries["c1"].after == {"stops checkout/new": stops["checkout/new"], "weights checkout/new": "0"}
+        assert entries["c2"].after == {
+            "stops ranking": stops["ranking"],
+            "weights ranking/b": "0",
+            "weights ranking/new": "0",
+        }
+        assert entries["c3"].after == {"stops ranking/b": stops["ranking/b"]}
+        assert entries["c4"].after == {"stops search/new": stops["search/new"]}
+        weights = store.load().weights.fields
+        assert {weights[field] for field in (b"checkout/new", b"ranking/new", b"ranking/b")} == {b"0"}
+        assert weights[b"search/new"] == b"5"
+        assert self._book() == 0
 
     def test_a_rollback_after_a_trip_is_a_persons(self) -> None:
         """A person's word comes last, whatever a guard has written before."""
