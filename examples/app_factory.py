@@ -33,7 +33,7 @@ def main() -> None:
     url = "memory://factory"
     with graysplit.Control(url, namespace="staging") as control:
         control.create("mail")
-        control.set("mail", 100, yes=True)
+        control.set("mail", 100, confirm="mail")
     print(f"before it is made: {gray.status().phase}")
     app = create_app({"graysplit_url": url, "environment": "staging"})
     print(f"after: {app.status().phase}; {send('ann@example.org')}")

@@ -26,7 +26,7 @@ def main() -> None:
     with graysplit.Control(STORE) as control:
         control.create("banner")
         gray.wait_ready()
-        control.wait_confirmed(control.set("banner", 100, yes=True))
+        control.wait_confirmed(control.set("banner", 100, confirm="banner"))
         print(f"user-1 sees the {draw('user-1')} banner")
         try:
             draw("user-7")

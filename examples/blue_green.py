@@ -83,7 +83,7 @@ class Story(NamedTuple):
     async def switch(self, to: str, over_s: float | None = None) -> str:
         """Switch, and say how it went."""
         try:
-            return await self.confirmed(lambda: self.control.switch("prices", to=to, over_s=over_s))
+            return await self.confirmed(lambda: self.control.switch("prices", to=to, over_s=over_s, confirm="prices"))
         except graysplit.RefusedError as refused:
             return f"refused: {re.sub('[^ ]+/[0-9]+ ', 'a worker ', str(refused))}"
 

@@ -42,7 +42,7 @@ def main() -> None:
     with graysplit.Control(STORE) as control:
         for split in ("recommend", "order"):
             control.create(split)
-            control.set(split, 100, yes=True)
+            control.set(split, 100, confirm=split)
     gray.wait_ready()
     print(f"user-1 gets {recommend('user-1')} from the candidate")
     print(f"user-7 gets {recommend('user-7')} from the baseline, because the candidate raised")

@@ -59,7 +59,7 @@ def main() -> None:
         print(f"the parent is {gray.status().phase} before it forks: {gray.choose('pricing', 'user-1')}")
         children = [fork() for _ in range(WORKERS)]
         for cause in ("set", "rollback"):
-            result = control.set("pricing", 100, yes=True) if cause == "set" else control.rollback("pricing")
+            result = control.set("pricing", 100, confirm="pricing") if cause == "set" else control.rollback("pricing")
             said = [os.read(child.pipe, 3).decode() for child in children]
             receipts = control.wait_confirmed(result).receipts
             print(f"{cause}: {receipts.confirmed}/{receipts.processes} confirmed; children: {', '.join(said)}")

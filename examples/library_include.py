@@ -35,7 +35,7 @@ def main() -> None:
         control.create("pdf.render")
         gray.wait_ready()
         print(f"included, at zero: {render('acme')}")
-        control.wait_confirmed(control.set("pdf.render", 100, yes=True))
+        control.wait_confirmed(control.set("pdf.render", 100, confirm="pdf.render"))
         print(f"at 100 %: {render('acme')}")
         declared = control.fleet().live[0].declared
         print(f"the application's process declares: {', '.join(declared)}")

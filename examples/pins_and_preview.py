@@ -32,7 +32,7 @@ def main() -> None:
         look("at zero:")
         control.wait_confirmed(control.preview("search", why="testers only"))
         look("preview:")
-        control.wait_confirmed(control.set("search", 100, yes=True, why="for everybody"))
+        control.wait_confirmed(control.set("search", 100, confirm="search", why="for everybody"))
         look("at 100:")
         control.wait_confirmed(control.rollback("search", why="zero means nobody"))
         look("rolled back:")

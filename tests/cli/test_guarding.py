@@ -224,7 +224,7 @@ def test_looking_on_ends_with_7_where_the_guard_rolled_back(
 ) -> None:
     """The code by which a pipeline knows."""
     store = store_from_url(redis_url, namespace=namespace)
-    with closing(store), Control(store, actor="ada") as control:
+    with closing(store), Control(store, actor="ada", confirm=True) as control:
         control.create("checkout", ["old", "new"])
         live(store, declared=MEASURED)
         control.ramp("checkout", record={"steps": [{"weight": "20", "approve": True}, {"weight": "50"}]})

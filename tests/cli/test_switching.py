@@ -87,7 +87,7 @@ def test_a_rollback_in_between_ends_it_with_exit_code_4(
 
     def roll_back(number: int, result: Result) -> str:
         assert (number, result.to) == (1, "10")
-        return Control(store).rollback("checkout").cause
+        return Control(store, confirm=True).rollback("checkout").cause
 
     monkeypatch.setattr("graysplit.cli.standby.step_line", roll_back)
     ran = cli("switch", "checkout", "--to", "new", "--over", "50ms", "--yes")

@@ -77,7 +77,7 @@ class World:
         """Begin with the split `checkout`, ten seconds after everything has started."""
         self.clock = MovedClock()
         self.store = MemoryStore(clock=self.clock)
-        self.control = Control(self.store, actor="ada@lab")
+        self.control = Control(self.store, actor="ada@lab", confirm=True)
         self.feed = self.store.follow()
         events = Events(self.clock)
         self.keeper = Keeper(Nobody(), events, parse_definition, Held(), Past())

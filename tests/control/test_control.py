@@ -56,7 +56,7 @@ def store(clock: Hands) -> MemoryStore:
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
     """Give an operator's hand on it."""
-    return Control(store, actor="ada")
+    return Control(store, actor="ada", confirm=True)
 
 
 def raw(store: MemoryStore) -> tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]]:
@@ -128,7 +128,7 @@ def test_a_rollback_needs_no_definition(store: MemoryStore, control: Control) ->
 def test_a_rollback_does_not_import_pydantic() -> None:
     """The way back costs no parser: neither pydantic nor the codec is loaded."""
     program = (
-        "import sys; from graysplit.control import Control; c = Control('memory://', actor='t'); "
+        "import sys; from graysplit.control import Control; c = Control('memory://', actor='t', confirm=True); "
         "assert c.rollback('checkout').cause == 'rollback'; c.wait_confirmed(c.rollback('*')); "
         "found = [m for m in ('pydantic', 'graysplit.codec', 'opentelemetry') if m in sys.modules]; "
         "assert not found, found"
@@ -186,7 +186,7 @@ def test_racing_sets_lose_nothing(control: Control) -> None:
     made: list[str] = []
 
     def edit(editor: int) -> None:
-        own = Control(control.store, actor=f"e{editor}")
+        own = Control(control.store, actor=f"e{editor}", confirm=True)
         for weight in range(20):
             try:
                 made.append(own.set("checkout", editor * 10 + weight % 10).change)
@@ -309,7 +309,7 @@ def test_a_late_raise_is_refused(control: Control, clock: Hands) -> None:
         asked.append(proposal.ask or "")
         clock.now += 60
 
-    slow = Control(control.store, actor="ada", agree=think)
+    slow = Control(control.store, actor="ada", confirm=think)
     assert slow.set("checkout", 100).to == "100"
     assert asked == ["this sends everybody to checkout/new"]
 
@@ -322,7 +322,7 @@ def test_a_split_that_changed_under_a_prompt_is_left_alone(control: Control) -> 
         control.set("checkout", 1)
 
     with pytest.raises(ConflictError):
-        Control(control.store, actor="ada", agree=think).set("checkout", 100)
+        Control(control.store, actor="ada", confirm=think).set("checkout", 100)
     assert control.overview().rows[0].asked == "1"
 
 
@@ -434,7 +434,7 @@ def test_explain_prints_the_ladder_to_the_rung_that_answered(control: Control) -
 
 def test_a_row_says_what_is_in_force_where_the_store_does_not(store: MemoryStore) -> None:
     """A refused weight and a lost key show what the live processes do, and that the last content stands."""
-    control = Control(store)
+    control = Control(store, confirm=True)
     control.create("checkout")
     control.set("checkout", 20)
     with Router(store) as router:
@@ -448,7 +448,7 @@ def test_a_row_says_what_is_in_force_where_the_store_does_not(store: MemoryStore
 
 def test_a_row_shows_its_lease(store: MemoryStore) -> None:
     """A raise for a time says how long it lasts and what comes after it."""
-    control = Control(store)
+    control = Control(store, confirm=True)
     control.create("checkout")
     control.set("checkout", 20, for_s=1800)
     [row] = control.overview().rows

@@ -12,7 +12,7 @@ from tests.control.processes import CHECKOUT, live
 def store() -> MemoryStore:
     """Give a store with one split at 20 %."""
     store = MemoryStore()
-    control = Control(store, actor="ada")
+    control = Control(store, actor="ada", confirm=True)
     control.create("checkout")
     control.set("checkout", 20)
     return store
@@ -20,7 +20,7 @@ def store() -> MemoryStore:
 
 def found(store: MemoryStore) -> dict[str, str]:
     """Give what the doctor finds, by place; all of it with a next command."""
-    findings = Control(store, actor="ada").doctor()
+    findings = Control(store, actor="ada", confirm=True).doctor()
     assert all(finding.command for finding in findings)
     return {finding.where: f"{finding.severity}: {finding.what}" for finding in findings}
 
@@ -68,7 +68,7 @@ def test_mistyped_fields_are_named(store: MemoryStore) -> None:
 
 def test_overfull_weights_are_named(store: MemoryStore) -> None:
     """Raw edits may add up to more than everybody."""
-    control = Control(store, actor="ada")
+    control = Control(store, actor="ada", confirm=True)
     control.create("ranking", ["a", "b", "c"])
     store.raw_set("weights", "ranking/b", "60")
     store.raw_set("weights", "ranking/c", "60")

@@ -57,7 +57,7 @@ def test_a_simulation_has_an_outlook_for_each_step_that_waits(control: Control) 
 
 def test_other_candidates_take_their_share(store: MemoryStore) -> None:
     """The chance of new is among candidate and baseline alone."""
-    control = Control(store, actor="ada")
+    control = Control(store, actor="ada", confirm=True)
     control.create("ranking", ["a", "b", "c"])
     control.set("ranking/c", 60)
     found = control.simulate("ranking/b", (Step(20_000, 0, SAFE), Step(30_000)))

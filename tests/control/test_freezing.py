@@ -164,7 +164,7 @@ def test_unfreeze_ends_one_freeze(control: Control, store: MemoryStore) -> None:
     control.freeze("*")
     control.freeze("checkout")
     asked: list[str | None] = []
-    Control(store, agree=lambda question: asked.append(question.ask)).unfreeze("*")
+    Control(store, confirm=lambda question: asked.append(question.ask)).unfreeze("*")
     assert asked == ["this lets everything rise again that only '*' froze"]
     with pytest.raises(RefusedError, match=r"no freeze 'check' \(freezes: 'checkout'\)"):
         control.unfreeze("check")
@@ -232,7 +232,7 @@ def test_a_freeze_is_shown(control: Control) -> None:
 def test_racing_freezes_all_stand(control: Control, store: MemoryStore) -> None:
     """Somebody else's freeze in between is no conflict: both stand."""
     control.create("checkout")
-    between = Control(Between(store, lambda: control.freeze("b")), actor="bob")
+    between = Control(Between(store, lambda: control.freeze("b")), actor="bob", confirm=True)
     between.freeze("a")
     assert held(store) == ["b", "a"]
 
@@ -277,7 +277,7 @@ def test_a_recovery_that_raises_is_refused(control: Control, store: MemoryStore,
 def test_a_freeze_in_between_ends_a_recovery(control: Control, store: MemoryStore, tmp_path: Path) -> None:
     """A recovery that raises rests on the freezes as they were read."""
     export = lowered(control, tmp_path)
-    between = Control(Between(store, lambda: control.freeze("*")))
+    between = Control(Between(store, lambda: control.freeze("*")), confirm=True)
     with pytest.raises(ConflictError, match="freezes"):
         between.recover(source=export, take="source")
     assert weight(control) == "10"
@@ -336,7 +336,7 @@ def test_with_a_freeze_nothing_rises(
     pattern: str,
 ) -> None:
     """Whatever stood, and whatever verb is tried: no weight in force is higher after it."""
-    control = Control(MemoryStore(), actor="ada")
+    control = Control(MemoryStore(), actor="ada", confirm=True)
     control.create("ranking", ["a", "b", "c"])
     attempt(control, before)
     control.freeze(pattern)
@@ -388,7 +388,7 @@ def test_a_freeze_in_between_is_a_conflict(
     stores: Callable[[], Store], redis_url: str, namespace: str, raised: Callable[[Control], object]
 ) -> None:
     """Read before the freeze and written after it, however soon, a raise changes nothing (F18)."""
-    other = Control(stores(), actor="bob")
+    other = Control(stores(), actor="bob", confirm=True)
     for split in ("checkout", "search", "stopped"):
         other.create(split)
         other.set(split, 10)
@@ -398,22 +398,22 @@ def test_a_freeze_in_between_is_a_conflict(
         client.hset(f"graysplit:{{{namespace}}}:stops", "stopped", "by-hand")
     before = other.export()
     with pytest.raises(ConflictError, match="meta freezes"):
-        raised(Control(Between(stores(), lambda: other.freeze("*")), actor="ada"))
+        raised(Control(Between(stores(), lambda: other.freeze("*")), actor="ada", confirm=True))
     after = other.export()
     assert [after[key] for key in ("weights", "stops", "splits")] == [
         before[key] for key in ("weights", "stops", "splits")
     ]
     assert other.history(count=1)[0].cause == "freeze"
     with pytest.raises(RefusedError, match="frozen"):
-        raised(Control(stores(), actor="ada"))
+        raised(Control(stores(), actor="ada", confirm=True))
 
 
 def test_a_lowering_does_not_mind_a_freeze_in_between(stores: Callable[[], Store]) -> None:
     """Only raises rest on the freezes."""
-    other = Control(stores(), actor="bob")
+    other = Control(stores(), actor="bob", confirm=True)
     other.create("checkout")
     other.set("checkout", 20)
-    between = Control(Between(stores(), lambda: other.freeze("*")), actor="ada")
+    between = Control(Between(stores(), lambda: other.freeze("*")), actor="ada", confirm=True)
     assert between.set("checkout", 10).to == "10"
 
 
@@ -427,7 +427,7 @@ def test_a_protected_split_rises_with_a_reason_and_the_typed_name(control: Contr
     def agree(question: Question) -> None:
         asked.append((question.target, question.ask))
 
-    control = Control(store, actor="ada", agree=agree)
+    control = Control(store, actor="ada", confirm=agree)
     control.create("checkout")
     control.protect("checkout")
     refused: Sequence[Callable[[str], object]] = (
@@ -452,7 +452,7 @@ def test_a_protected_split_rises_with_a_reason_and_the_typed_name(control: Contr
 def test_taking_the_protection_away_is_asked(control: Control, store: MemoryStore) -> None:
     """By unprotect and by the undo of a protect; protecting asks nobody. Twice is refused."""
     asked: list[str | None] = []
-    control = Control(store, actor="ada", agree=lambda question: asked.append(question.ask))
+    control = Control(store, actor="ada", confirm=lambda question: asked.append(question.ask))
     control.create("checkout")
     with pytest.raises(RefusedError, match="not protected"):
         control.unprotect("checkout")

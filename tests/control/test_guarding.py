@@ -80,7 +80,7 @@ def test_one_who_measures_is_enough(control: Control, store: MemoryStore) -> Non
 
 def test_with_nobody_live_it_is_armed_and_said() -> None:
     """Who comes later finds it armed."""
-    control = Control(MemoryStore(), actor="ada")
+    control = Control(MemoryStore(), actor="ada", confirm=True)
     control.create("checkout")
     assert control.guard("checkout").notes[-1] == "no process follows yet"
     assert guard_of(control) is not None
@@ -89,7 +89,7 @@ def test_with_nobody_live_it_is_armed_and_said() -> None:
 def test_a_split_that_only_code_knows_is_made(store: MemoryStore) -> None:
     """As `set` and `ramp` do; one that nobody knows is no split."""
     live(store, declared=MEASURED)
-    control = Control(store, actor="ada")
+    control = Control(store, actor="ada", confirm=True)
     assert control.guard("checkout").created == ("old", "new")
     assert guard_of(control) is not None
     with pytest.raises(UnknownSplitError):
@@ -119,7 +119,7 @@ def test_disarming_asks_for_the_name(store: MemoryStore, control: Control) -> No
     def agree(question: Question) -> None:
         asked.append((question.target, question.ask))
 
-    Control(store, actor="eve", agree=agree).guard("checkout", off=True)
+    Control(store, actor="eve", confirm=agree).guard("checkout", off=True)
     assert asked == [("checkout", "this takes the guard from 'checkout'")]
     assert guard_of(control) is None
     assert control.history("checkout", 1)[0].cause == "guard off"
@@ -133,7 +133,7 @@ def test_a_protected_split_keeps_its_guard_without_a_reason(control: Control) ->
     control.guard("checkout")
     with pytest.raises(RefusedError, match="is protected, and this takes its guard"):
         control.guard("checkout", off=True)
-    assert control.guard("checkout", off=True, why="ticket 4711").change
+    assert control.guard("checkout", off=True, why="ticket 4711", confirm="checkout").change
 
 
 def test_a_guard_of_a_newer_library_is_left_alone(store: MemoryStore, control: Control) -> None:
@@ -146,7 +146,7 @@ def test_a_guard_of_a_newer_library_is_left_alone(store: MemoryStore, control: C
     shown = control.show("checkout").guard
     assert shown is not None
     assert "sense" in shown.fault
-    control.guard("checkout", off=True)
+    control.guard("checkout", off=True, confirm="checkout")
     assert guard_of(control) is None
 
 
@@ -214,5 +214,5 @@ def test_a_ramp_that_asks_writes_what_was_shown(store: MemoryStore, control: Con
     def agree(_: Question) -> None:
         clock.now += 3
 
-    result = Control(store, actor="ada", agree=agree).ramp("checkout", STEPS, why="ticket 4711")
+    result = Control(store, actor="ada", confirm=agree).ramp("checkout", STEPS, why="ticket 4711")
     assert (result.to, guard_of(control) is not None) == ("5", True)

@@ -21,7 +21,7 @@ FIELD = "checkout/new"
 def store() -> MemoryStore:
     """Give a store with two splits: checkout at 50, search at 20."""
     store = MemoryStore()
-    control = Control(store, actor="ada")
+    control = Control(store, actor="ada", confirm=True)
     for split, weight in (("checkout", 50), ("search", 20)):
         control.create(split)
         control.set(split, weight)
@@ -31,7 +31,7 @@ def store() -> MemoryStore:
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
     """Give an operator's hand on it; nobody asks."""
-    return Control(store, actor="ada")
+    return Control(store, actor="ada", confirm=True)
 
 
 def weights(store: MemoryStore) -> dict[str, str]:
@@ -126,7 +126,7 @@ def test_the_definition_that_processes_hold_is_written_with_the_pins_of_the_stor
     held = {**raw, "versions": versions, "baseline": "new", "pins": {}}
     live(store, 1, held={"splits checkout": json.dumps(held)})
     found = control.recover()
-    definition = Control(store).show("checkout").definition
+    definition = Control(store, confirm=True).show("checkout").definition
     assert definition is not None
     assert (definition.baseline, definition.names, dict(definition.pins)) == ("new", ("old", "new"), {"tester": "new"})
     assert weights(store) == {"checkout/old": "0", "search/new": "20"}
@@ -208,7 +208,7 @@ def test_a_raise_is_asked_for(store: MemoryStore) -> None:
 
     store.raw_drop("weights")
     with pytest.raises(RefusedError, match="no"):
-        Control(store, agree=refuse).recover()
+        Control(store, confirm=refuse).recover()
     assert asked == ["this raises checkout/new 0 -> 50, search/new 0 -> 20"]
     assert lost(store) == {"weights"}
 
@@ -238,8 +238,8 @@ def test_an_empty_namespace_is_sown_anew_from_an_export(control: Control, tmp_pa
     path = file_of(tmp_path / "export.json", control.export())
     empty = MemoryStore()
     with pytest.raises(RefusedError, match="--source FILE"):
-        Control(empty).recover()
-    found = Control(empty).recover(source=path)
+        Control(empty, confirm=True).recover()
+    found = Control(empty, confirm=True).recover(source=path)
     assert found.fresh
     assert found.ask is None
     before, after = control.store.load(), empty.load()
@@ -253,10 +253,10 @@ def test_taking_the_source_is_a_raise(control: Control, tmp_path: Path) -> None:
     """The file's weights come back where that is said aloud, and agreed to."""
     path = file_of(tmp_path / "export.json", control.export())
     empty = MemoryStore()
-    shown = Control(empty).recover(source=path, take="source", dry_run=True)
+    shown = Control(empty, confirm=True).recover(source=path, take="source", dry_run=True)
     assert shown.ask == "this raises checkout/new 0 -> 50, search/new 0 -> 20"
     assert shown.raises
-    Control(empty).recover(source=path, take="source")
+    Control(empty, confirm=True).recover(source=path, take="source")
     assert weights(empty) == {FIELD: "50", "search/new": "20"}
     assert b"release:checkout/new" in empty.load().meta.fields
 
@@ -266,7 +266,7 @@ def test_a_bootstrap_file_is_a_source(tmp_path: Path) -> None:
     path = tmp_path / "boot.toml"
     path.write_text('[splits.checkout]\nversions = ["old", "new"]\nweights = {new = 20}\n')
     store = MemoryStore()
-    Control(store).recover(source=str(path), take="source")
+    Control(store, confirm=True).recover(source=str(path), take="source")
     assert weights(store) == {FIELD: "20"}
 
 
@@ -301,7 +301,7 @@ def test_a_file_of_another_shape_is_taken_only_when_told(store: MemoryStore, con
     assert not found.needed
     control.recover(["checkout"], source=path, take="source")
     assert weights(store) == {"checkout/old": "5"}
-    assert Control(store).show("checkout").definition.baseline == "new"  # type: ignore[union-attr]
+    assert Control(store, confirm=True).show("checkout").definition.baseline == "new"  # type: ignore[union-attr]
 
 
 def test_a_definition_that_cannot_be_read_comes_from_the_file(
@@ -331,7 +331,7 @@ def test_a_lease_in_a_file_is_over(control: Control, tmp_path: Path) -> None:
     control.set("checkout", 80, for_s=600)
     path = file_of(tmp_path / "export.json", control.export())
     empty = MemoryStore()
-    Control(empty).recover(source=path, take="source")
+    Control(empty, confirm=True).recover(source=path, take="source")
     assert weights(empty)[FIELD] == "50"
 
 

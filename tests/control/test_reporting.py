@@ -20,7 +20,7 @@ class Counted:
         """Begin with nothing told."""
         self.clock = MovedClock()
         self.store = MemoryStore(clock=self.clock)
-        self.control = Control(self.store, actor="ada@lab")
+        self.control = Control(self.store, actor="ada@lab", confirm=True)
         self.control.create("checkout", versions or ("old", "new"))
         self.control.guard("checkout")
         self.clock.now += 1

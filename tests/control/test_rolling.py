@@ -41,7 +41,7 @@ def store() -> MemoryStore:
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
     """Give an operator."""
-    return Control(store, actor="ada")
+    return Control(store, actor="ada", confirm=True)
 
 
 def wave(store: MemoryStore) -> str | None:
@@ -177,7 +177,7 @@ def test_a_rebalance_is_a_raise(store: MemoryStore, control: Control) -> None:
     def agree(question: Question) -> None:
         asked.append(question.ask)
 
-    asking = Control(store, actor="ada", agree=agree)
+    asking = Control(store, actor="ada", confirm=agree)
     asking.rebalance("renderer", why="as planned")
     assert asked == ["this raises who crosses to renderer/new, and renderer is protected"]
     control.unprotect("renderer")
@@ -215,7 +215,7 @@ def test_taking_only_the_dead_away_is_no_raise(store: MemoryStore, control: Cont
 def test_two_who_raise_at_once_are_told(store: MemoryStore, control: Control) -> None:
     """The wave is compared as it was read, like everything that a change rests on."""
     control.set("renderer", 20)
-    other = Control(store, actor="bob", agree=lambda _: store.raw_set("meta", FIELD, "20:web-0"))
+    other = Control(store, actor="bob", confirm=lambda _: store.raw_set("meta", FIELD, "20:web-0"))
     with pytest.raises(ConflictError):
         other.set("renderer", 100)
 

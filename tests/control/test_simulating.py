@@ -91,4 +91,4 @@ def test_a_freeze_is_said_and_a_refusal_is_the_plans_own() -> None:
 def test_an_unknown_split_is_no_plan() -> None:
     """It is an error with its own exit code."""
     with pytest.raises(UnknownSplitError):
-        Control(MemoryStore()).simulate("checkout")
+        Control(MemoryStore(), confirm=True).simulate("checkout")

@@ -39,14 +39,14 @@ def declaring(versions: tuple[str, ...] = ("old", "new"), **warm: str) -> Mappin
 def store() -> MemoryStore:
     """Give a store that holds `checkout` at zero."""
     store = MemoryStore()
-    Control(store, actor="ada").create("checkout")
+    Control(store, actor="ada", confirm=True).create("checkout")
     return store
 
 
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
     """Give an operator's hand on it."""
-    return Control(store, actor="ada")
+    return Control(store, actor="ada", confirm=True)
 
 
 def weights(store: MemoryStore, split: str = "checkout") -> dict[str, str]:
@@ -134,7 +134,7 @@ def test_it_is_asked_again_after_a_person_has_thought(store: MemoryStore) -> Non
         live(store, 1, declared=declaring(new="failed: TimeoutError"))
 
     with pytest.raises(RefusedError, match=r"web-1/101 \(failed: TimeoutError\)"):
-        Control(store, agree=think).switch("checkout", to="new")
+        Control(store, confirm=think).switch("checkout", to="new")
     assert weights(store) == {"new": "0"}
 
 
@@ -173,7 +173,7 @@ def test_back_as_planned_is_a_plain_zero(store: MemoryStore, control: Control) -
     def never(_: Question) -> None:
         pytest.fail("going back asks nobody")
 
-    result = Control(store, agree=never).switch("checkout", to="old")
+    result = Control(store, confirm=never).switch("checkout", to="old")
     assert (result.from_, result.to, weights(store), stops(store)) == ("100", "0", {"new": "0"}, set())
     assert store.load().meta.fields[b"release:checkout/new"] == release
 
@@ -228,7 +228,7 @@ def test_the_arrival_is_spread_in_ten_steps(store: MemoryStore) -> None:
     live(store, declared=declaring(new=""))
     asked: list[str | None] = []
     told: list[Standby | Step] = []
-    control = Control(store, agree=lambda question: asked.append(question.ask))
+    control = Control(store, confirm=lambda question: asked.append(question.ask))
     result = control.switch("checkout", to="new", over_s=OVER_S, why="tested", told=told.append)
     entries = control.history("checkout", STEPS)[::-1]
     assert [entry.after["weights checkout/new"] for entry in entries] == [str(10 * step) for step in range(1, 11)]
@@ -291,7 +291,7 @@ def test_whoever_comes_between_two_steps_ends_it(store: MemoryStore, control: Co
 
     def told(what: Standby | Step) -> None:
         if isinstance(what, Step) and what.number == 3:
-            SOMEBODY[who](store, Control(store, actor="bob"))
+            SOMEBODY[who](store, Control(store, actor="bob", confirm=True))
             states.append((weights(store), stops(store)))
 
     with pytest.raises(OvertakenError, match=r"somebody else changed it after step 3 of 10 .* graysplit show checkout"):
@@ -312,7 +312,7 @@ class Overtaken(MemoryStore):
         if submission.cause == "switch":
             self.left -= 1
             if self.left == 0:
-                Control(self, actor="bob").rollback("checkout")
+                Control(self, actor="bob", confirm=True).rollback("checkout")
         return super().submit(submission)
 
 
@@ -320,7 +320,7 @@ class Overtaken(MemoryStore):
 def test_a_rollback_between_reading_and_writing_wins(number: int) -> None:
     """What a step rests on is compared by the store itself."""
     store = Overtaken(number)
-    control = Control(store)
+    control = Control(store, confirm=True)
     control.create("checkout")
     live(store, declared=declaring())
     with pytest.raises(ConflictError) as overtaken:
@@ -335,7 +335,7 @@ def test_a_freeze_ends_it(store: MemoryStore, control: Control) -> None:
 
     def told(what: Standby | Step) -> None:
         if isinstance(what, Step) and what.number == 2:
-            Control(store, actor="bob").freeze("*", why="holiday")
+            Control(store, actor="bob", confirm=True).freeze("*", why="holiday")
 
     with pytest.raises((RefusedError, ConflictError)):
         control.switch("checkout", to="new", over_s=OVER_S, told=told)
@@ -426,7 +426,7 @@ def test_two_processes_of_which_one_is_not_ready(
 ) -> None:
     """Refused with its name; once it is prepared, one write moves both; a rollback in the middle of `over_s` wins."""
     late = str(workers[1].process.pid)
-    with Control(redis_url, namespace=namespace) as control:
+    with Control(redis_url, namespace=namespace, confirm=True) as control:
         eventually(lambda: control.standby("checkout", "new").processes == 2)
         eventually(lambda: control.standby("checkout", "new").ready == 1)
         with pytest.raises(RefusedError, match=rf"1 of 2 processes: .*/{late} \(failed: ConnectionError\)\."):
@@ -442,7 +442,7 @@ def test_two_processes_of_which_one_is_not_ready(
 
         def told(what: Standby | Step) -> None:
             if isinstance(what, Step) and what.number == 4:
-                with Control(redis_url, namespace=namespace) as other:
+                with Control(redis_url, namespace=namespace, confirm=True) as other:
                     other.wait_confirmed(other.rollback("checkout"))
 
         with pytest.raises(OvertakenError, match="after step 4 of 10"):

@@ -25,10 +25,10 @@ Act = Callable[[Control], object]
 def both(first: Act, second: Act) -> tuple[Control, Exception | None]:
     """Let the second operator act while the first one's change is on its way; give what the first one is told."""
     store = MemoryStore()
-    ana, bo = Control(store, actor="ana"), Control(store, actor="bo")
+    ana, bo = Control(store, actor="ana", confirm=True), Control(store, actor="bo", confirm=True)
     ana.create("checkout", ("old", "new"))
     ana.set("checkout", 5)
-    late = Control(Between(store, lambda: second(bo)), actor="ana")
+    late = Control(Between(store, lambda: second(bo)), actor="ana", confirm=True)
     try:
         first(late)
     except (ConflictError, RefusedError) as told:
@@ -73,12 +73,12 @@ def test_a_raise_meets_a_freeze() -> None:
 def test_an_approval_does_not_outlive_a_rollback(act: str) -> None:
     """The plan is over when it arrives: whoever sent it is told so, and nothing rises."""
     store = MemoryStore()
-    ana, bo = Control(store, actor="ana"), Control(store, actor="bo")
+    ana, bo = Control(store, actor="ana", confirm=True), Control(store, actor="bo", confirm=True)
     ana.create("checkout", ("old", "new"))
     ana.ramp("checkout", PLAN)
     if act == "resume":
         ana.pause("checkout")
-    late = Control(Between(store, lambda: bo.rollback("checkout")), actor="ana")
+    late = Control(Between(store, lambda: bo.rollback("checkout")), actor="ana", confirm=True)
     with pytest.raises(RefusedError, match="no plan runs"):
         getattr(late, act)("checkout")
     assert bo.show("checkout").rows[0].effective == "0"
@@ -88,7 +88,7 @@ def test_an_approval_does_not_outlive_a_rollback(act: str) -> None:
 def test_a_rollback_loses_to_nobody() -> None:
     """It compares nothing: whatever somebody wrote a moment ago is at zero."""
     store = MemoryStore()
-    ana, bo = Control(store, actor="ana"), Control(store, actor="bo")
+    ana, bo = Control(store, actor="ana", confirm=True), Control(store, actor="bo", confirm=True)
     ana.create("checkout", ("old", "new"))
     for act in RAISES.values():
         ana.set("checkout", 5)
@@ -112,7 +112,7 @@ def test_the_command_line_says_who_was_faster(
 ) -> None:
     """Exit code 4, what was expected and what was found; nothing of it is written."""
     name = uuid.uuid4().hex
-    bo = Control(MemoryStore(name), actor="bo")
+    bo = Control(MemoryStore(name), actor="bo", confirm=True)
     bo.create("checkout", ("old", "new"))
     bo.set("checkout", 5)
     write = MemoryStore.submit
@@ -136,7 +136,7 @@ def stage() -> tuple[Control, Member, Callable[[float], None]]:
     """Give an operator, a process that drives a plan of ten seconds a step, and time."""
     clock = FakeClock()
     store = MemoryStore(clock=clock)
-    ana = Control(store, actor="ana")
+    ana = Control(store, actor="ana", confirm=True)
     ana.create("checkout", ("old", "new"))
     member = Member(store, clock, 1, old=False)
 

@@ -28,7 +28,7 @@ ACCEPTED = b"accepted:checkout/new"
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
     """Give an operator's hand on a guarded split at 20 %."""
-    control = Control(store, actor="ada")
+    control = Control(store, actor="ada", confirm=True)
     control.create("checkout", ["old", "new"])
     live(store, declared=MEASURED)
     control.guard("checkout")
@@ -263,7 +263,7 @@ class Falling(MemoryStore):
 def test_a_wait_ends_where_the_guard_rolls_back(until: str) -> None:
     """At once, with the counts and the evidence."""
     store = Falling()
-    control = Control(store, actor="ada")
+    control = Control(store, actor="ada", confirm=True)
     control.create("checkout", ["old", "new"])
     control.guard("checkout")
     control.ramp("checkout", (Step(20_000, approve=True), Step(50_000)))

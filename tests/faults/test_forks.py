@@ -192,7 +192,7 @@ def rounds(kind: str, folder: Path, count: int) -> None:
     for needed in ("gunicorn", module):
         if find_spec(needed) is None:
             pytest.skip(f"{needed} is not installed here: these workers are not tried")
-    with embedded.server() as own, graysplit.Control(own.url) as control:
+    with embedded.server() as own, graysplit.Control(own.url, confirm=True) as control:
         control.create("checkout")
         control.set("checkout", 10)
         with gunicorn(kind, app, own.url, folder) as web:

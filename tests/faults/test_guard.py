@@ -26,7 +26,7 @@ Key = Callable[[str], str]
 @pytest.fixture
 def service(redis_url: str, namespace: str) -> Iterator[Service]:
     """Give a service under traffic whose split is known."""
-    with graysplit.Control(redis_url, namespace=namespace) as control:
+    with graysplit.Control(redis_url, namespace=namespace, confirm=True) as control:
         control.create("checkout")
     with Service(redis_url, namespace) as found:
         yield found
@@ -46,7 +46,7 @@ def cut_off(namespace: str) -> Iterator[CutOff]:
     with (
         embedded.server() as server,
         Proxy(server.port) as proxy,
-        graysplit.Control(server.url, namespace=namespace) as control,
+        graysplit.Control(server.url, namespace=namespace, confirm=True) as control,
     ):
         control.create("checkout")
         with Service(proxy.url(server.url), namespace) as service:

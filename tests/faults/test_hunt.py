@@ -24,7 +24,7 @@ SEEN_WITHIN_S = 6.0
 
 def by_command(url: str, weights: list[int]) -> None:
     """Write through the library; somebody faster is no loss."""
-    with graysplit.Control(url) as control:
+    with graysplit.Control(url, confirm=True) as control:
         for weight in weights:
             try:
                 control.set("checkout", weight)
@@ -57,7 +57,7 @@ def hunt(rounds: int, seed: int) -> None:
     chance = random.Random(seed)
     with (
         embedded.server() as own,
-        graysplit.Control(own.url) as control,
+        graysplit.Control(own.url, confirm=True) as control,
         redis.Redis.from_url(own.url) as client,
     ):
         control.create("checkout")

@@ -63,8 +63,8 @@ def test_f02_another_lineage_raises_nobody() -> None:
     with (
         embedded.server() as one,
         embedded.server(arguments=("--repl-diskless-sync-delay", "0")) as two,
-        graysplit.Control(one.url) as ours,
-        graysplit.Control(two.url) as theirs,
+        graysplit.Control(one.url, confirm=True) as ours,
+        graysplit.Control(two.url, confirm=True) as theirs,
         redis.Redis.from_url(one.url) as client,
     ):
         theirs.create("other")
@@ -113,7 +113,7 @@ def test_f04_a_rollback_outlives_the_store_that_lost_it() -> None:
     """F4: kill -9 with an old dump only: held at zero, written back as a stop, obeyed by a process born later."""
     with (
         embedded.server() as server,
-        graysplit.Control(server.url) as control,
+        graysplit.Control(server.url, confirm=True) as control,
         redis.Redis.from_url(server.url) as client,
     ):
         control.create("checkout")

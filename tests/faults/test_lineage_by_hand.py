@@ -66,7 +66,7 @@ def test_f13_a_server_that_cannot_save_refuses_by_name(tmp_path: Path) -> None:
     arguments = ("--dir", str(folder), "--save", "3600 1000000")
     with (
         embedded.server(arguments=arguments) as own,
-        graysplit.Control(own.url) as control,
+        graysplit.Control(own.url, confirm=True) as control,
         redis.Redis.from_url(own.url) as client,
     ):
         control.create("checkout")

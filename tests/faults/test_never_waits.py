@@ -69,7 +69,7 @@ def scene() -> Iterator[Scene]:
     with (
         embedded.server() as server,
         Proxy(server.port) as proxy,
-        graysplit.Control(server.url) as control,
+        graysplit.Control(server.url, confirm=True) as control,
     ):
         control.create("checkout")
         control.set("checkout", 30)

@@ -65,7 +65,7 @@ def test_each_step_of_a_plan_is_taken_once(redis_url: str, namespace: str, contr
 
 def test_a_hanging_server_is_not_caught_up_with(namespace: str) -> None:
     """Stopped for three seconds in the middle: no step meanwhile, and each later one after its own time."""
-    with embedded.server() as server, graysplit.Control(server.url, namespace=namespace) as control:
+    with embedded.server() as server, graysplit.Control(server.url, namespace=namespace, confirm=True) as control:
         control.create("checkout", ("old", "new"))
         with fleet(server.url, namespace, 2):
             control.ramp("checkout", tuple(step._replace(after_s=1) for step in MANY[:4]))
@@ -80,7 +80,10 @@ def test_a_hanging_server_is_not_caught_up_with(namespace: str) -> None:
 @pytest.mark.timeout(240)
 def test_a_server_that_starts_anew_takes_no_step_for_ten_seconds(namespace: str) -> None:
     """F22: it may have forgotten a rollback; by the history's own times nothing steps before that."""
-    with embedded.server(appendonly=True) as server, graysplit.Control(server.url, namespace=namespace) as control:
+    with (
+        embedded.server(appendonly=True) as server,
+        graysplit.Control(server.url, namespace=namespace, confirm=True) as control,
+    ):
         control.create("checkout", ("old", "new"))
         with fleet(server.url, namespace, 2):
             control.ramp("checkout", (Step(10_000, 1), Step(20_000, 1), Step(30_000, 1), Step(40_000)))
@@ -96,7 +99,7 @@ def test_a_server_that_starts_anew_takes_no_step_for_ten_seconds(namespace: str)
 @pytest.mark.timeout(240)
 def test_f22_a_lost_rollback_does_not_revive_its_plan(namespace: str) -> None:
     """The store falls back to before a rollback, plan and all: who knew keeps zero, and the newborn do not drive."""
-    with embedded.server() as server, graysplit.Control(server.url, namespace=namespace) as control:
+    with embedded.server() as server, graysplit.Control(server.url, namespace=namespace, confirm=True) as control:
         client = redis.Redis.from_url(server.url)
         control.create("checkout", ("old", "new"))
         with fleet(server.url, namespace, 2) as members:
@@ -173,7 +176,7 @@ def test_ten_steps_while_somebody_is_killed_each_second(
 @pytest.mark.timeout(600)
 def test_a_minute_without_the_server_is_not_caught_up_with(namespace: str) -> None:
     """F23: gone for a minute, longer than a gap may be: nothing climbs, and the step under way begins its wait anew."""
-    with embedded.server() as server, graysplit.Control(server.url, namespace=namespace) as control:
+    with embedded.server() as server, graysplit.Control(server.url, namespace=namespace, confirm=True) as control:
         control.create("checkout", ("old", "new"))
         with fleet(server.url, namespace, 4):
             control.ramp("checkout", tuple(step._replace(after_s=20) for step in MANY[:4]))

@@ -89,7 +89,7 @@ def test_f22_a_newborn_alone_does_not_drive_what_a_server_forgot(namespace: str,
         skip_or_fail("this server knows no rights to read only")
     with (
         embedded.server(arguments=("--aclfile", str(users))) as server,
-        graysplit.Control(server.url, namespace=namespace) as control,
+        graysplit.Control(server.url, namespace=namespace, confirm=True) as control,
         redis.Redis.from_url(server.url) as client,
     ):
         meta, plans, stops = (f"graysplit:{{{namespace}}}:{end}" for end in ("meta", "plans", "stops"))

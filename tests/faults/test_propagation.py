@@ -39,7 +39,7 @@ def crowd(request: pytest.FixtureRequest) -> Iterator[Crowd]:
     """Give as many processes as the parameter says, on a server of their own: timing is what these tests are about."""
     with (
         embedded.server() as own,
-        graysplit.Control(own.url) as control,
+        graysplit.Control(own.url, confirm=True) as control,
         redis.Redis.from_url(own.url) as client,
     ):
         control.create("checkout")

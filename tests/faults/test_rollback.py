@@ -74,7 +74,7 @@ def test_back_when_redis_is_out_of_memory(namespace: str) -> None:
     with (
         embedded.server(arguments=("--maxmemory-policy", "noeviction")) as own,
         redis.Redis.from_url(own.url) as client,
-        graysplit.Control(own.url, namespace=namespace) as control,
+        graysplit.Control(own.url, namespace=namespace, confirm=True) as control,
     ):
         control.create("checkout")
         control.set("checkout", 50)
@@ -95,7 +95,7 @@ def test_back_by_hand_when_redis_is_out_of_memory(namespace: str) -> None:
     with (
         embedded.server(arguments=("--maxmemory-policy", "noeviction")) as own,
         redis.Redis.from_url(own.url) as client,
-        graysplit.Control(own.url, namespace=namespace) as control,
+        graysplit.Control(own.url, namespace=namespace, confirm=True) as control,
     ):
         control.create("checkout")
         control.set("checkout", 50)
@@ -179,7 +179,7 @@ def test_a_set_that_was_on_its_way_does_not_undo_a_rollback(
     # Given weight 0, and an operator behind a slow line
     control.create("checkout")
     with Proxy(server.port) as proxy, following(redis_url, namespace) as router:
-        slow = graysplit.Control(proxy.url(redis_url), namespace=namespace)
+        slow = graysplit.Control(proxy.url(redis_url), namespace=namespace, confirm=True)
         slow.show("checkout")
         faults: list[BaseException] = []
 

@@ -24,7 +24,7 @@ class Stage:
         """Begin with a split at zero."""
         self.clock = FakeClock()
         self.store = Store(self.clock)
-        self.control = Control(self.store, actor="ann")
+        self.control = Control(self.store, actor="ann", confirm=True)
         self.members: list[Member] = []
 
     def join(self, *, old: bool = False) -> Member:

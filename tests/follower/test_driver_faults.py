@@ -33,7 +33,7 @@ def store(server: FakeClock) -> Store:
 @pytest.fixture
 def control(store: Store) -> Control:
     """Give an operator with a split."""
-    control = Control(store, actor="ann")
+    control = Control(store, actor="ann", confirm=True)
     control.create(SPLIT, ("old", "new"))
     return control
 
@@ -101,7 +101,7 @@ def test_a_process_born_into_many_splits_shows_those_with_a_plan(monkeypatch: py
     """A receipt names the fields that changed last, and a plan's beside them: else it would wait for it for ever."""
     monkeypatch.setattr(follower, "REMEMBERED", 1)
     store = MemoryStore()
-    control = Control(store, actor="ann")
+    control = Control(store, actor="ann", confirm=True)
     names = ["a", "b", "c"]
     for name in names:
         control.create(name)

@@ -182,7 +182,7 @@ def farm(url: str) -> Iterator[Farm]:
 @pytest.fixture
 def control(url: str) -> Iterator[graysplit.Control]:
     """Give an operator."""
-    with graysplit.Control(url, actor="ada") as found:
+    with graysplit.Control(url, actor="ada", confirm=True) as found:
         yield found
 
 

@@ -55,7 +55,7 @@ def decide_for(
 def decisions(make_router: Callable[..., Router], count: int) -> None:
     """Decide for so many distinct units, after a warm-up."""
     store = MemoryStore()
-    control = Control(store)
+    control = Control(store, confirm=True)
     for split in ("checkout", "banner", "pinned", "route"):
         control.create(split)
         control.set(split, 50)
@@ -96,7 +96,7 @@ def test_ten_million_distinct_units_leave_nothing_behind(make_router: Callable[.
 def test_ten_thousand_splits_load_follow_and_decide(make_router: Callable[..., Router]) -> None:
     """All are read, all answer, all follow a change of everything, and a rollback among them comes through."""
     store = MemoryStore()
-    Control(store).create("split-0")
+    Control(store, confirm=True).create("split-0")
     names = [f"split-{number}" for number in range(SPLITS)]
     fill(store, names, b"100")
     router = make_router(store)
@@ -106,7 +106,7 @@ def test_ten_thousand_splits_load_follow_and_decide(make_router: Callable[..., R
     eventually(lambda: all(router.choose(name, "u-1") == "old" for name in names), within=30)
     fill(store, names, b"100", definitions=False)
     eventually(lambda: router.choose(names[-1], "u-1") == "new", within=30)
-    written = Control(store).rollback(names[5_000])
+    written = Control(store, confirm=True).rollback(names[5_000])
     eventually(lambda: store.fleet().live[0].receipt.change == written.change, within=30)
     assert [name for name in names if router.choose(name, "u-1") == "old"] == [names[5_000]]
     assert router.status().splits == SPLITS

@@ -67,7 +67,7 @@ class World:
         """Begin with everything good and read."""
         self.clock = FakeClock()
         self.store = MemoryStore(clock=self.clock)
-        Control(self.store, actor="ann").create(SPOILT, ("old", "new", "other"))
+        Control(self.store, actor="ann", confirm=True).create(SPOILT, ("old", "new", "other"))
         self.store.raw_set("splits", SPOILT, dump_definition(FULL))
         for field in (f"{SPOILT}/new", f"{SPOILT}/other"):
             self.store.raw_set("weights", field, "20")
@@ -270,7 +270,7 @@ def test_stops_hold_whatever_is_in_them(world: World) -> None:
         world.store._space.hashes["stops"][SPOILT.encode()] = raw
         world.read(process)
         assert set(world.asked(process).values()) == {"old"}
-        Control(world.store).show(SPOILT)
+        Control(world.store, confirm=True).show(SPOILT)
     del world.store._space.hashes["stops"][SPOILT.encode()]
     world.heals()
 
@@ -344,7 +344,7 @@ def parses(control: Control) -> bool:
 def small() -> tuple[MemoryStore, Control]:
     """Give a store with one split and an operator of it."""
     store = MemoryStore(clock=FakeClock())
-    control = Control(store, actor="ann")
+    control = Control(store, actor="ann", confirm=True)
     control.create(SPOILT, ("old", "new", "other"))
     control.create("search")
     return store, control

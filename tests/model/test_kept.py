@@ -31,7 +31,7 @@ def test_a_choice_kept_before_zero_is_not_found_after_it(how: str) -> None:
     """Be the split asked for at zero, or not until it has risen again: the request decides anew."""
     clock = FakeClock()
     store = MemoryStore(clock=clock)
-    control = Control(store, actor="ann")
+    control = Control(store, actor="ann", confirm=True)
     control.create("checkout")
     control.set("checkout", 100)
     process = Process(store, clock)
@@ -48,7 +48,7 @@ def test_a_choice_outlives_what_is_no_zero() -> None:
     """Lowering within a request that is open leaves its choice, as long as somebody is let in by hash."""
     clock = FakeClock()
     store = MemoryStore(clock=clock)
-    control = Control(store, actor="ann")
+    control = Control(store, actor="ann", confirm=True)
     control.create("checkout")
     control.set("checkout", 100)
     process = Process(store, clock)

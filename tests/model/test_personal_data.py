@@ -86,7 +86,7 @@ def test_no_unit_is_told_to_anybody(
     """Ten thousand units asked for: in no log line, repr, receipt, key or file; pinned ones in definitions alone."""
     caplog.set_level(logging.DEBUG)
     store = MemoryStore()
-    control = Control(store, actor="ann")
+    control = Control(store, actor="ann", confirm=True)
     for split in ("checkout", "banner", "search"):
         control.create(split)
         control.set(split, 50)
@@ -116,7 +116,7 @@ def test_no_unit_is_told_to_anybody(
 def test_the_file_holds_pins_in_definitions_alone(tmp_path: Path, make_router: Callable[..., Router]) -> None:
     """Who was asked for is not in the last-known-good file; who is pinned is in it, as part of the definition."""
     store = MemoryStore()
-    control = Control(store, actor="ann")
+    control = Control(store, actor="ann", confirm=True)
     control.create("checkout")
     control.set("checkout", 50)
     control.pin("checkout", PINNED[0])
@@ -163,7 +163,7 @@ def test_what_is_refused_because_of_a_pin_names_no_unit(
     """Status, receipt, `doctor`, `show`, history and log name split, field and reason, and nobody."""
     caplog.set_level(logging.DEBUG)
     store = MemoryStore()
-    control = Control(store, actor="ann")
+    control = Control(store, actor="ann", confirm=True)
     control.create("checkout")
     good = store.load().splits.fields[b"checkout"].decode()
     router = make_router(store)

@@ -57,7 +57,7 @@ class Plans(RuleBasedStateMachine):
         super().__init__()
         self.clock = FakeClock()
         self.store = Store(self.clock)
-        self.control = Control(self.store, actor=PERSON)
+        self.control = Control(self.store, actor=PERSON, confirm=True)
         self.members: list[Member] = []
         self.born = 0
         self.away = False  # whether the store can be reached

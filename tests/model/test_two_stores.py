@@ -89,7 +89,7 @@ class TwoStores(RuleBasedStateMachine):
         Where all come at once they hide each other: with a key lost, nothing else can be written.
         """
         self.keys_get_lost, self.definitions_go_bad, self.people_mistype = keys, definitions, mistakes
-        control = Control(self.store, actor="ann")
+        control = Control(self.store, actor="ann", confirm=True)
         self.store.keep_copy()
         for split, versions in SPLITS.items():
             control.create(split, versions)
@@ -145,7 +145,7 @@ class TwoStores(RuleBasedStateMachine):
     @property
     def control(self) -> Control:
         """Give the operator's hand."""
-        return Control(self.store, actor="ann")
+        return Control(self.store, actor="ann", confirm=True)
 
     @rule(field=fields, weight=st.sampled_from(GOOD))
     def sets(self, field: str, weight: str) -> None:
@@ -382,7 +382,7 @@ class TwoStores(RuleBasedStateMachine):
         """`graysplit set`, heard by those alone who stayed with the first store."""
         assert self.minority is not None
         with self.person(self.minority):
-            Control(self.minority, actor="bob").set(field, weight, yes=True)
+            Control(self.minority, actor="bob", confirm=True).set(field, weight, yes=True)
         self.hear_apart()
 
     @precondition(lambda self: self.minority is not None)
@@ -391,7 +391,7 @@ class TwoStores(RuleBasedStateMachine):
         """Lower in one of the ways there are, heard by those alone who stayed with the first store."""
         assert self.minority is not None
         with self.person(self.minority):
-            LOWERINGS[how](self.minority, Control(self.minority, actor="bob"), field)
+            LOWERINGS[how](self.minority, Control(self.minority, actor="bob", confirm=True), field)
         self.hear_apart()
 
     def hear_apart(self) -> None:

@@ -53,7 +53,10 @@ def ready(child: subprocess.Popen[str]) -> None:
 @contextmanager
 def router(store: str | MemoryStore, namespace: str, hook: Webhook) -> Iterator[Router]:
     """Run a router that tells, from when its hook has begun."""
-    with Router(store, namespace=namespace, notify=hook) as gray, Control(store, namespace=namespace) as control:
+    with (
+        Router(store, namespace=namespace, notify=hook) as gray,
+        Control(store, namespace=namespace, confirm=True) as control,
+    ):
         gray.wait_ready(10)
         eventually(lambda: record_of(control, hook), 10)
         yield gray
@@ -62,7 +65,7 @@ def router(store: str | MemoryStore, namespace: str, hook: Webhook) -> Iterator[
 def told_from(begun: Telling, store: MemoryStore, hook: Webhook) -> Telling:
     """Let a router tell a hook from there to the end of the log; give how far it came."""
     assert store.tell(hook.name, None, write_telling(begun))
-    with Control(store) as control:
+    with Control(store, confirm=True) as control:
         with router(store, "default", hook):
             pass  # it is told by now
         record = record_of(control, hook)
@@ -75,7 +78,7 @@ def test_a_teller_that_dies_is_followed_by_another(redis_url: str, namespace: st
     hook, over = Webhook(recorder.url, on=["all"]), threading.Event()
     recorder.answer = lambda _: 204 if over.wait(20) else 500
     with ExitStack() as stack:
-        control = stack.enter_context(Control(redis_url, namespace=namespace))
+        control = stack.enter_context(Control(redis_url, namespace=namespace, confirm=True))
         started = [process(redis_url, namespace, recorder.url, turn_ms=1_000) for _ in range(2)]
         for child in [stack.enter_context(one) for one in started]:
             ready(child)
@@ -100,7 +103,7 @@ def test_what_is_refused_five_times_is_given_up_and_the_next_is_told(
     monkeypatch.setattr(telling, "PAUSES_MS", (20, 30, 40, 50))
     hook = Webhook(recorder.url, on=["create", "set"])
     recorder.answer = lambda body: 500 if body["cause"] == "create" else 204
-    with Control(redis_url, namespace=namespace) as control, router(redis_url, namespace, hook) as gray:
+    with Control(redis_url, namespace=namespace, confirm=True) as control, router(redis_url, namespace, hook) as gray:
         control.create("checkout")
         control.set("checkout", 5)
         record = eventually(lambda: record_of(control, hook), 15)
@@ -116,7 +119,10 @@ def test_a_process_ends_at_once_whatever_its_hook_does(redis_url: str, namespace
     """A webhook that hangs is not waited for at exit."""
     over = threading.Event()
     recorder.answer = lambda _: 204 if over.wait(20) else 500
-    with Control(redis_url, namespace=namespace) as control, process(redis_url, namespace, recorder.url) as child:
+    with (
+        Control(redis_url, namespace=namespace, confirm=True) as control,
+        process(redis_url, namespace, recorder.url) as child,
+    ):
         ready(child)
         eventually(lambda: record_of(control, Webhook(recorder.url)), 10)
         control.create("checkout")
@@ -132,7 +138,7 @@ def test_a_process_ends_at_once_whatever_its_hook_does(redis_url: str, namespace
 def test_only_what_was_asked_for_is_told(recorder: Recorder) -> None:
     """Other causes are passed over, without a word and without being counted."""
     store, hook = MemoryStore(), Webhook(recorder.url)
-    with Control(store) as control, router(store, "shop", hook) as gray:
+    with Control(store, confirm=True) as control, router(store, "shop", hook) as gray:
         control.create("checkout")
         control.set("checkout", 5)
         control.rollback("checkout")
@@ -145,7 +151,7 @@ def test_only_what_was_asked_for_is_told(recorder: Recorder) -> None:
 def test_what_the_log_has_lost_is_counted_and_the_rest_told(recorder: Recorder) -> None:
     """Entries that went are missing, at most so many as the revisions say."""
     store, hook = MemoryStore(), Webhook(recorder.url, on=["all"])
-    with Control(store) as control:
+    with Control(store, confirm=True) as control:
         control.create("checkout")
         begun = store.told()
         for weight in (1, 2, 3, 4):
@@ -159,7 +165,7 @@ def test_what_the_log_has_lost_is_counted_and_the_rest_told(recorder: Recorder) 
 def test_what_is_a_day_old_is_told_to_nobody(recorder: Recorder) -> None:
     """A hook that comes back after weeks begins with today."""
     store, hook = MemoryStore(), Webhook(recorder.url, on=["all"])
-    with Control(store) as control:
+    with Control(store, confirm=True) as control:
         control.create("checkout")
         store._space.log[0] = (f"{store.told().now_ms - OLDEST_MS - 60_000}-0", store._space.log[0][1])
         assert told_from(Telling("0-0", 0), store, hook).missed == 1
@@ -169,7 +175,7 @@ def test_what_is_a_day_old_is_told_to_nobody(recorder: Recorder) -> None:
 def test_a_log_that_went_back_is_told_from_its_end(recorder: Recorder) -> None:
     """After a store lost data the hook hears of what comes now."""
     store, hook = MemoryStore(), Webhook(recorder.url, on=["all"])
-    with Control(store) as control:
+    with Control(store, confirm=True) as control:
         control.create("checkout")
         ahead = f"{store.told().now_ms + 10**6}-0"
         assert store.tell(hook.name, None, write_telling(Telling(ahead, 90, dead=3)))

@@ -49,7 +49,7 @@ def test_rollback_reaches_the_route(store: MemoryStore, router: Router) -> None:
     """After a rollback the routed function calls the baseline only."""
     checkout = declare(router)
     assert checkout(NEW, 1) == "new 1"
-    Control(store).rollback("checkout")
+    Control(store, confirm=True).rollback("checkout")
     eventually(lambda: checkout(NEW, 1) == "old 1")
 
 
@@ -210,7 +210,7 @@ def test_handles_of_one_split_agree(router: Router) -> None:
 
 def test_multi_version_splits_are_routed(store: MemoryStore, router: Router) -> None:
     """With three candidates each unit reaches the one whose bucket it is in, and counts are exact."""
-    control = Control(store)
+    control = Control(store, confirm=True)
     control.create("ranking", versions=("a", "b", "c", "d"))
     control.set("ranking", weights={"b": 20, "c": 20, "d": 20})
 
@@ -233,8 +233,8 @@ def test_include_brings_a_librarys_routes(store: MemoryStore, make_router: MakeR
     assert application.wait_ready(5)
     eventually(lambda: checkout(NEW, 1) == "new 1")
     handle = library.split("checkout-banner", "old", "new")
-    Control(store).create("checkout-banner")
-    Control(store).set("checkout-banner", 100)
+    Control(store, confirm=True).create("checkout-banner")
+    Control(store, confirm=True).set("checkout-banner", 100)
     eventually(lambda: handle.choose("u") == "new")
 
 
@@ -242,11 +242,11 @@ def test_receipts_show_effects_and_running_calls(store: MemoryStore, router: Rou
     """After a rollback the receipt says that the weight is zero here, and that a call still runs on the candidate."""
     banner = router.split("checkout", "old", "new")
     with banner.attempt(unit=NEW):
-        change = Control(store).rollback("checkout").change
+        change = Control(store, confirm=True).rollback("checkout").change
         receipt = eventually(lambda: _receipt(store, change))
         assert receipt.effects["checkout/new"].weight == "0"
         assert receipt.effects["checkout/new"].running == 1
-    second = Control(store).rollback("checkout").change
+    second = Control(store, confirm=True).rollback("checkout").change
     assert eventually(lambda: _receipt(store, second)).effects["checkout/new"].running == 0
 
 

@@ -32,7 +32,7 @@ STOPS: Final[dict[str, Callable[[MemoryStore, Control], object]]] = {
 def store() -> MemoryStore:
     """Give a store that holds `checkout` at 100 %, where what has begun may finish."""
     store = MemoryStore()
-    control = Control(store)
+    control = Control(store, confirm=True)
     control.create("checkout", in_flight="finish")
     control.set("checkout", 100)
     return store
@@ -41,7 +41,7 @@ def store() -> MemoryStore:
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
     """Give an operator's hand."""
-    return Control(store)
+    return Control(store, confirm=True)
 
 
 def settled(control: Control, router: Router) -> None:

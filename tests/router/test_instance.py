@@ -69,7 +69,7 @@ def test_a_library_crosses_over_with_its_application(name: str) -> None:
     cache = library.split("cache", "old", "new", unit=graysplit.INSTANCE)
     with (
         graysplit.Router(f"memory://{name}", instance="web-7") as gray,
-        graysplit.Control(f"memory://{name}") as control,
+        graysplit.Control(f"memory://{name}", confirm=True) as control,
     ):
         gray.include(library)
         assert gray.wait_ready(5)
@@ -83,7 +83,7 @@ def test_a_routed_call_crosses_over(name: str) -> None:
     """Whatever its arguments: the host decides, and it is counted as drawn."""
     with (
         graysplit.Router(f"memory://{name}", instance="web-7") as gray,
-        graysplit.Control(f"memory://{name}") as control,
+        graysplit.Control(f"memory://{name}", confirm=True) as control,
     ):
 
         @gray.route("renderer", unit=graysplit.INSTANCE)
@@ -109,7 +109,7 @@ def test_a_handle_finds_its_unit(name: str) -> None:
     """In the order of its tuple; whoever is named in the question is meant, and what raises is no unit."""
     with (
         graysplit.Router(f"memory://{name}", instance="web-7") as gray,
-        graysplit.Control(f"memory://{name}") as control,
+        graysplit.Control(f"memory://{name}", confirm=True) as control,
     ):
 
         def broken() -> str:

@@ -16,7 +16,7 @@ def test_a_lease_ends_by_itself_and_is_booked_once(store: MemoryStore, make_rout
     """After its time the weight before stands again in every process, with exactly one entry."""
     routers = [make_router(store) for _ in range(3)]
     assert all(router.wait_ready(5) for router in routers)
-    control = Control(store)
+    control = Control(store, confirm=True)
     control.set("checkout", 100, for_s=0.6, yes=True)
     eventually(lambda: all(router.choose("checkout", "anyone") == "new" for router in routers))
     eventually(lambda: all(router.explain("checkout", NEW).reason == "bucket" for router in routers))
@@ -31,12 +31,12 @@ def test_a_lease_ends_by_itself_and_is_booked_once(store: MemoryStore, make_rout
 def test_only_a_raise_can_be_a_lease(store: MemoryStore) -> None:
     """A lowering for a time would be a raise by machine: it is refused."""
     with pytest.raises(RefusedError, match="only a raise"):
-        Control(store).set("checkout", 5, for_s=60)
+        Control(store, confirm=True).set("checkout", 5, for_s=60)
 
 
 def test_another_weight_ends_the_lease(store: MemoryStore) -> None:
     """Whoever sets the weight meanwhile, also to the same value, has the last word."""
-    control = Control(store)
+    control = Control(store, confirm=True)
     control.set("checkout", 50, for_s=60)
     control.set("checkout", 30)
     assert b"lease:checkout/new" not in store.load().meta.fields
@@ -47,7 +47,7 @@ def test_another_weight_ends_the_lease(store: MemoryStore) -> None:
 
 def test_a_lease_is_renewed(store: MemoryStore) -> None:
     """Taken again, it lasts longer and still ends at what stood before it."""
-    control = Control(store)
+    control = Control(store, confirm=True)
     control.set("checkout", 50, for_s=60)
     first = store.load().meta.fields[b"lease:checkout/new"]
     control.set("checkout", 50, for_s=600)

@@ -47,7 +47,7 @@ def test_unit_kinds_are_one_unit(router: Router) -> None:
 @pytest.mark.parametrize("weight", [0, 20, 100])
 def test_what_is_no_unit_gets_the_baseline(store: MemoryStore, router: Router, unit: object, weight: int) -> None:
     """What is no unit gets the baseline with the reason `no_unit`, also at 100 %."""
-    Control(store).set("checkout", weight)
+    Control(store, confirm=True).set("checkout", weight)
     eventually(lambda: router.decide("checkout", OLD).version == ("new" if weight == 100 else "old"))
     decision = router.decide("checkout", unit)
     assert (decision.version, decision.reason) == ("old", "no_unit")
@@ -57,7 +57,7 @@ def test_what_is_no_unit_gets_the_baseline(store: MemoryStore, router: Router, u
 @pytest.mark.parametrize("unit", ["\0", "x" * 1_000_000, "ü" * 1000, -5, 10**40, b"\xff\xfe", uuid.UUID(int=1)])
 def test_strange_units_are_units(store: MemoryStore, router: Router, unit: object) -> None:
     """NUL, a megabyte, negative and large ints and any bytes are units like others."""
-    Control(store).set("checkout", 100)
+    Control(store, confirm=True).set("checkout", 100)
     eventually(lambda: router.choose("checkout", OLD) == "new")
     assert router.choose("checkout", unit) == "new"
 
@@ -71,7 +71,7 @@ def test_unknown_split_answers_old(router: Router, name: object) -> None:
 
 def test_rollback_reaches_calls(store: MemoryStore, router: Router) -> None:
     """After a rollback nobody reaches the version, and the reason says so."""
-    Control(store).rollback("checkout")
+    Control(store, confirm=True).rollback("checkout")
     eventually(lambda: router.decide("checkout", NEW).reason == "stopped")
     assert all(router.choose("checkout", f"u-{n}") == "old" for n in range(1000))
 
@@ -81,7 +81,7 @@ def test_choice_kept_before_a_rollback_is_not_found_after_it(store: MemoryStore,
     with graysplit.context(unit=NEW):
         assert router.choose("checkout") == "new"
         assert router.decide("checkout").reason == "kept"
-        Control(store).rollback("checkout")
+        Control(store, confirm=True).rollback("checkout")
         eventually(lambda: router.choose("checkout") == "old")
         assert router.choose("checkout", NEW) == "old"
 
@@ -90,7 +90,7 @@ def test_choice_is_kept_through_a_change_of_weight(store: MemoryStore, router: R
     """Within one request a unit keeps its version while the weight moves, but not to zero."""
     with graysplit.context(unit=NEW):
         assert router.choose("checkout") == "new"
-        Control(store).set("checkout", "0.001")
+        Control(store, confirm=True).set("checkout", "0.001")
         eventually(lambda: router.choose("checkout", f"{NEW}") == "new" and router.status().revision == 3)
         assert router.choose("checkout") == "new"
     assert router.choose("checkout", NEW) == "old"
@@ -138,7 +138,7 @@ def test_kept_choices_are_bounded(router: Router) -> None:
 
 def test_forced_stands_above_everything(store: MemoryStore, router: Router) -> None:
     """A forced version wins over a stop, in its own context only."""
-    Control(store).rollback("checkout")
+    Control(store, confirm=True).rollback("checkout")
     eventually(lambda: router.decide("checkout", NEW).reason == "stopped")
     with forced(checkout="new"):
         assert router.decide("checkout", OLD)[1:3] == ("new", "forced")
@@ -149,7 +149,7 @@ def test_forced_stands_above_everything(store: MemoryStore, router: Router) -> N
 
 def test_pins_and_denies(store: MemoryStore, router: Router) -> None:
     """A pinned unit always gets its version, a denied one the baseline; a stop beats both."""
-    control = Control(store)
+    control = Control(store, confirm=True)
     control.pin("checkout", OLD, "new")
     control.pin("checkout", NEW, deny=True)
     eventually(lambda: router.decide("checkout", OLD).reason == "pin")
@@ -177,8 +177,8 @@ def test_environment_names_the_store(monkeypatch: pytest.MonkeyPatch, make_route
 
     router = make_router()
     shared = store_from_url("memory://named-by-environment", namespace="shop")
-    Control(shared).create("checkout")
-    Control(shared).set("checkout", 100)
+    Control(shared, confirm=True).create("checkout")
+    Control(shared, confirm=True).set("checkout", 100)
     monkeypatch.setenv("GRAYSPLIT_URL", "memory://named-by-environment")
     monkeypatch.setenv("GRAYSPLIT_NAMESPACE", "shop")
     assert router.wait_ready(5)
@@ -202,8 +202,8 @@ def test_break_glass_by_environment(
     store: MemoryStore, make_router: MakeRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """GRAYSPLIT_OFF sends the named splits to the baseline, whatever the store says."""
-    Control(store).create("search")
-    Control(store).set("search", 100)
+    Control(store, confirm=True).create("search")
+    Control(store, confirm=True).set("search", 100)
     monkeypatch.setenv("GRAYSPLIT_OFF", "checkout,other")
     router = make_router(store)
     assert router.wait_ready(5)
@@ -252,7 +252,7 @@ def test_one_thread_per_started_router(make_router: MakeRouter, store: MemorySto
 
 def test_explain_agrees_with_decide(store: MemoryStore, router: Router) -> None:
     """The ladder ends with the rung that `decide` names, and prints no unit."""
-    Control(store).pin("checkout", OLD, "new")
+    Control(store, confirm=True).pin("checkout", OLD, "new")
     eventually(lambda: router.decide("checkout", OLD).reason == "pin")
     for unit in (NEW, OLD, None, *(f"u-{n}" for n in range(50))):
         decision, why = router.decide("checkout", unit), router.explain("checkout", unit)
@@ -266,7 +266,7 @@ def test_a_bad_value_keeps_the_last_good_one(
     store: MemoryStore, router: Router, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A raw weight that is none is refused for that split alone; status and log name it."""
-    Control(store).create("search")
+    Control(store, confirm=True).create("search")
     store.raw_set("weights", "checkout/new", b"1_0")
     store.raw_set("weights", "search/new", b"100")
     eventually(lambda: router.choose("search", NEW) == "new")

@@ -48,7 +48,7 @@ class Outage(MemoryStore):
 def outage() -> Outage:
     """Give a store with one split that keeps its state, and one that has a limit of 60 seconds."""
     store = Outage()
-    control = Control(store)
+    control = Control(store, confirm=True)
     control.create("kept")
     control.create("limited", max_stale_s=60)
     for split in ("kept", "limited"):
@@ -79,4 +79,4 @@ def test_lost_contact_shows_in_every_decision_and_ends(outage: Outage, make_rout
 def test_a_limit_is_a_number_of_seconds(outage: Outage) -> None:
     """A limit of nothing is refused where it is written."""
     with pytest.raises(BadDefinitionError, match="max_stale"):
-        Control(outage).create("never", max_stale_s=0)
+        Control(outage, confirm=True).create("never", max_stale_s=0)

@@ -321,7 +321,7 @@ def _read(declared: str) -> Declared:
 
 def test_preparing_changes_no_decision(store: MemoryStore, gray: Router) -> None:
     """Readiness is for whoever switches: weights alone decide."""
-    with Control(store) as control:
+    with Control(store, confirm=True) as control:
         control.create("checkout")
         control.set("checkout", 100)
 

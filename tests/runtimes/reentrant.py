@@ -31,7 +31,7 @@ THREADS: Final = 2
 WAYS: Final = 5
 
 gray = graysplit.Router()
-control = graysplit.Control(os.environ["GRAYSPLIT_URL"])
+control = graysplit.Control(os.environ["GRAYSPLIT_URL"], confirm=True)
 made = itertools.count()
 wrong: list[object] = []
 ending = threading.Event()

@@ -113,7 +113,7 @@ def test_following_a_thousand_changed_splits_keeps_no_loop_waiting(
     key = f"graysplit:{{{namespace}}}:"
     units(names[-1])
     with (
-        graysplit.Control(redis_url, namespace=namespace) as control,
+        graysplit.Control(redis_url, namespace=namespace, confirm=True) as control,
         redis.Redis.from_url(redis_url) as client,
         following(redis_url, namespace) as router,
     ):
@@ -205,7 +205,7 @@ async def cancel_at_random(shop: Shop, calls: int, chance: random.Random) -> tup
 
 def cancelling(kind: str, url: str, namespace: str, calls: int) -> int:
     """Cancel calls at random while following, look at what the others said, and at what is left running."""
-    with graysplit.Control(url, namespace=namespace) as control:
+    with graysplit.Control(url, namespace=namespace, confirm=True) as control:
         for split in ("checkout", "search"):
             control.create(split)
             control.set(split, 50)
@@ -253,7 +253,7 @@ def test_a_hundred_thousand_cancelled_calls_leave_nothing_behind(kind: str, redi
 @pytest.mark.parametrize("kind", LOOPS)
 def test_loops_one_after_another_and_side_by_side_follow(kind: str, redis_url: str, namespace: str) -> None:
     """Three in a row, then four threads with one each: one router serves them all, and each sees a change."""
-    with graysplit.Control(redis_url, namespace=namespace) as control:
+    with graysplit.Control(redis_url, namespace=namespace, confirm=True) as control:
         control.create("checkout")
         control.set("checkout", 10)
         with following(redis_url, namespace) as router:
@@ -291,7 +291,7 @@ def test_spawning_two_hundred_programs_never_stops_the_follower(
     kind: str, redis_url: str, namespace: str, record_property: Callable[[str, object], None]
 ) -> None:
     """Uvloop runs the fork hooks for every one of them: the parent's follower goes on, and obeys in between."""
-    with graysplit.Control(redis_url, namespace=namespace) as control:
+    with graysplit.Control(redis_url, namespace=namespace, confirm=True) as control:
         control.create("checkout")
         control.set("checkout", 50)
         with following(redis_url, namespace) as router:

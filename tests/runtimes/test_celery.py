@@ -87,7 +87,7 @@ def worker(server: embedded.Server, folder: Path) -> Iterator[Crew]:
 def prefork(folder: Path, rounds: int) -> dict[str, float]:
     """Change the weight again and again under a running worker, then roll back before a full queue."""
     slowest = 0.0
-    with embedded.server() as server, graysplit.Control(server.url) as control:
+    with embedded.server() as server, graysplit.Control(server.url, confirm=True) as control:
         control.create("checkout")
         control.set("checkout", 10)
         with worker(server, folder) as crew:

@@ -104,7 +104,7 @@ def rounds(kind: str, folder: Path, count: int) -> float:
     if find_spec("pyuwsgi") is None:
         skip_or_fail("pyuwsgi is not installed here: uWSGI is not tried")
     workers, slowest = KINDS[kind][0], 0.0
-    with embedded.server() as own, graysplit.Control(own.url) as control:
+    with embedded.server() as own, graysplit.Control(own.url, confirm=True) as control:
         control.create("checkout")
         control.set("checkout", 10)
         with running(kind, own.url, folder) as web:

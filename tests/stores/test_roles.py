@@ -78,7 +78,7 @@ def stage(running: embedded.Server) -> Iterator[Stage]:
     with Redis.from_url(running.url) as client:
         client.flushall()
         for namespace in (FOREIGN, NAMESPACE):
-            with Control(running.url, namespace=namespace) as control:
+            with Control(running.url, namespace=namespace, confirm=True) as control:
                 for split in ("checkout", "search"):
                     control.create(split)
                     control.set(split, 20)

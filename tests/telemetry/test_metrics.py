@@ -30,7 +30,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 def store() -> MemoryStore:
     """Give a store with a split at 50 %."""
     made = MemoryStore()
-    control = Control(made)
+    control = Control(made, confirm=True)
     control.create("checkout")
     control.set("checkout", 50)
     return made
@@ -106,7 +106,7 @@ def test_while_a_guard_is_armed_durations_and_verdicts_are_collected(router: Rou
             raise ValueError
         return "new"
 
-    control, users = Control(store), itertools.count()
+    control, users = Control(store, confirm=True), itertools.count()
 
     def visited() -> dict[str, list[tuple[Mapping[str, object], float]]]:
         for _ in range(50):

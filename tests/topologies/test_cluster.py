@@ -31,7 +31,7 @@ def nodes() -> Iterator[list[embedded.Server]]:
 def url(nodes: list[embedded.Server]) -> Iterator[str]:
     """Give the Cluster's address, with a split at 20 %, and an empty Cluster afterwards."""
     address = f"redis+cluster://{','.join(f'{HOST}:{node.port}' for node in nodes)}"
-    with graysplit.Control(address) as control:
+    with graysplit.Control(address, confirm=True) as control:
         control.create("checkout")
         control.set("checkout", 20)
         yield address
@@ -69,7 +69,7 @@ def test_whichever_node_is_named_the_owner_is_followed(nodes: list[embedded.Serv
     with (
         following(address, "default") as router,
         watching(router) as watch,
-        graysplit.Control(address) as control,
+        graysplit.Control(address, confirm=True) as control,
         client(owner_of(nodes)) as owner,
     ):
         assert router.status().mode == "tracking"
@@ -116,7 +116,7 @@ def test_a_slot_that_moves_is_followed(
         watch.when(70)
         record_property("next edit seen after s", since(begun))
         assert watch.shares == [20, 70]
-        with graysplit.Control(url) as control:
+        with graysplit.Control(url, confirm=True) as control:
             control.rollback("checkout")
         watch.when(0)
 

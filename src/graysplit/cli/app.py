@@ -122,7 +122,7 @@ CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 80
 
 def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:  # Any: an option's value
     def keep(ctx: click.Context, _: click.Parameter, value: Any) -> None:  # noqa: ANN401 - an option's value
-        if value:
+        if value is not None and value is not False:  # an empty text was given: an unset shell variable, and no store
             setattr(ctx.ensure_object(Session), name, value)
 
     return keep

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from graysplit.environment import setting
 from graysplit.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ class Session:
 
     def __init__(self) -> None:
         """Begin with the environment's answers."""
-        self.url = os.environ.get("GRAYSPLIT_URL", "")
-        self.namespace = os.environ.get("GRAYSPLIT_NAMESPACE") or "default"
+        self.url = setting(None, "GRAYSPLIT_URL", "")
+        self.namespace = setting(None, "GRAYSPLIT_NAMESPACE", "default")
         self.json = False
         self.yes = False
         self.wait_s: float | None = 5.0  # None: do not wait for receipts
@@ -36,7 +36,7 @@ class Session:
                 )
             from graysplit.control import Control
 
-            self._control = Control(self.url, namespace=self.namespace, agree=self._agree)
+            self._control = Control(self.url, namespace=self.namespace, confirm=self._confirm)
         return self._control
 
     @property
@@ -49,7 +49,7 @@ class Session:
         if self._control is not None:
             self._control.close()
 
-    def _agree(self, proposal: Question) -> None:
+    def _confirm(self, proposal: Question) -> None:
         if not self.yes:
             from graysplit.cli.prompt import agree
 

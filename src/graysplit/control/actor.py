@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
+from graysplit.environment import setting
 
-def default_actor() -> str:
-    """Give `GRAYSPLIT_ACTOR`, or user@host."""
-    return os.environ.get("GRAYSPLIT_ACTOR") or f"{_user()}@{os.uname().nodename}"
+
+def actor_of(given: str | None) -> str:
+    """Return the actor that was given, else `GRAYSPLIT_ACTOR`, else user@host."""
+    return setting(given or None, "GRAYSPLIT_ACTOR") or f"{_user()}@{os.uname().nodename}"
 
 
 def _user() -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
 
-from graysplit.control.actor import default_actor
+from graysplit.control.actor import actor_of
 from graysplit.control.wishes import check_reason, new_id
 from graysplit.core.weights import check_name
+from graysplit.environment import setting
 from graysplit.errors import (
     BadDefinitionError,
+    ConfigurationError,
     ConflictError,
     RefusedError,
     StoreCorruptError,
@@ -40,7 +42,9 @@ class Question(Protocol):
         ...
 
 
-Agree = Callable[[Question], None]
+# How a program says yes: with the name that a person would type, with True to whatever is asked, or with a function
+# that is asked and raises to refuse.
+Confirm: TypeAlias = str | Literal[True] | Callable[[Question], None]
 
 
 class Hand:
@@ -48,17 +52,23 @@ class Hand:
 
     def __init__(
         self,
-        store: str | Store,
+        store: str | Store | None = None,
         *,
-        namespace: str = "default",
+        namespace: str | None = None,
         actor: str | None = None,
-        agree: Agree | None = None,
+        confirm: Confirm | None = None,
     ) -> None:
-        """Take a store or its URL; `agree` is asked before what a person should confirm, and raises to refuse."""
-        self.namespace = namespace
-        self.actor = actor or default_actor()
+        """Take a store or its URL, else `GRAYSPLIT_URL`, `GRAYSPLIT_NAMESPACE` and `GRAYSPLIT_ACTOR`, as a router does.
+
+        A store that is handed over has its namespace already. `confirm` answers for the verbs that are given none.
+        """
+        if store is None or isinstance(store, str):
+            store = _address(store)
+            namespace = setting(namespace, "GRAYSPLIT_NAMESPACE", "default")
+        self.namespace = "default" if namespace is None else namespace
+        self.actor = actor_of(actor)
         self.attempted: str | None = None  # the id of the last change handed to the store, for whoever is interrupted
-        self._agree = agree
+        self._confirm = confirm
         self._given = store
         self._store: Store | None = store if not isinstance(store, str) else None
 
@@ -84,15 +94,30 @@ class Hand:
         """Close."""
         self.close()
 
-    def _simple(self, split: str, verb: Callable[[Snapshot], Change], *, why: str, dry_run: bool) -> Result:
+    def _simple(
+        self,
+        split: str,
+        verb: Callable[[Snapshot], Change],
+        *,
+        why: str,
+        dry_run: bool,
+        confirm: Confirm | None = None,
+    ) -> Result:
         def plan(reading: Reading, id_: str) -> Proposal:
             self._check_readable(reading, split)
             return self._propose(reading, verb(reading.snapshot), id_)
 
-        return self._change(plan, why=why, dry_run=dry_run)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
-    def _change(self, plan: Callable[[Reading, str], Proposal], *, why: str, dry_run: bool) -> Result:
-        """Plan, show where somebody must agree (then read again and compare), submit."""
+    def _change(
+        self,
+        plan: Callable[[Reading, str], Proposal],
+        *,
+        why: str,
+        dry_run: bool,
+        confirm: Confirm | None = None,
+    ) -> Result:
+        """Plan, ask where it must be confirmed (then read again and compare), submit."""
         id_ = new_id()
         reading = self._read()
         check_whole(reading)
@@ -100,8 +125,7 @@ class Hand:
         if dry_run:
             return proposal.result()
         check_reason(proposal.guarded, why)
-        if proposal.ask is not None and self._agree is not None:
-            self._agree(proposal)
+        if proposal.ask is not None and self._ask(proposal, confirm):
             proposal = self._again(plan, id_, proposal)
         with self._submitting(id_):
             written = self.store.submit(proposal.submission(self.actor, why))
@@ -116,6 +140,23 @@ class Hand:
         if shown.told != again.told:
             raise ConflictError(shown.change.split, "what was shown", "something else")
         return again
+
+    def _ask(self, question: Question, confirm: Confirm | None) -> bool:
+        """Raise `RefusedError` unless the verb, or else the control, was told to do what is asked for.
+
+        True: a function was asked, and time has passed meanwhile.
+        """
+        said = self._confirm if confirm is None else confirm
+        if callable(said):
+            said(question)
+            return True
+        if said is not True and said != question.target:
+            got = "" if said is None else f", not {said!r}"
+            raise RefusedError(
+                f"{question.ask}. Nothing was written. To do it, pass confirm={question.target!r}{got} "
+                "(or confirm=True, which agrees to whatever is asked)"
+            )
+        return False
 
     @contextmanager
     def _submitting(self, id_: str) -> Generator[None]:
@@ -184,3 +225,11 @@ def check_whole(reading: Reading) -> None:
                 f"the key '{key}' is lost ({reason}), so nothing was written; processes keep what they had. "
                 "Make it whole with: graysplit recover; going back still works: graysplit rollback --all"
             )
+
+
+def _address(given: str | None) -> str:
+    """Return the store's address, given or set; raise `ConfigurationError` where there is none."""
+    url = setting(given, "GRAYSPLIT_URL")
+    if not url:
+        raise ConfigurationError("no store is named: give its address (redis://localhost:6379/0), or set GRAYSPLIT_URL")
+    return url

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal
 
-from graysplit.control.hand import Hand
+from graysplit.control.hand import Confirm, Hand
 from graysplit.control.result import Result
 from graysplit.control.wishes import planned_version
 from graysplit.core.weights import Weight
@@ -42,6 +42,7 @@ class Releasing(Hand):
         guard: bool = True,
         yes: bool = False,
         why: str = "",
+        confirm: Confirm | None = None,
         dry_run: bool = False,
     ) -> Result:
         """Start a plan: the first of its steps now, each later one when its gates are open.
@@ -61,7 +62,7 @@ class Releasing(Hand):
             at_ms = at_ms or reading.load.now_ms
             return self._ramped(reading, id_, wish, at_ms if guard else None, save=save, yes=yes or dry_run)
 
-        return self._change(plan, why=why, dry_run=dry_run)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
     def guard(  # noqa: PLR0913 - keyword-only options of one verb
         self,
@@ -75,6 +76,7 @@ class Releasing(Hand):
         ignore: Collection[str] = (),
         off: bool = False,
         why: str = "",
+        confirm: Confirm | None = None,
         dry_run: bool = False,
     ) -> Result:
         """Watch the candidates of a split, and roll one back that is measurably worse (`action`: or only pause, warn).
@@ -97,13 +99,15 @@ class Releasing(Hand):
             return self._armed(reading, id_, split, wish, at_ms, explained=bool(why.strip()) or dry_run)
 
         if off:
-            return self._simple(split, self._without_guard(split, why, dry_run=dry_run), why=why, dry_run=dry_run)
+            return self._simple(
+                split, self._without_guard(split, why, dry_run=dry_run), why=why, dry_run=dry_run, confirm=confirm
+            )
         reading = self._read()
         standing = reading.snapshot.splits.get(split)
         if standing is not None and armed(split, standing.definition, wish, self.actor, 1) is None:
             notes = (f"{split}: armed already",)
             return Result("guard", split, {}, revision=reading.snapshot.revision, notes=notes)
-        return self._change(plan, why=why, dry_run=dry_run)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
     def approve(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
         """Say yes to a plan's next step, once: bound to this release and this step; twice is the same as once.
@@ -153,7 +157,7 @@ class Releasing(Hand):
 
         return self._change(plan, why=why, dry_run=dry_run)
 
-    def rebalance(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
+    def rebalance(self, split: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False) -> Result:
         """Take dead instances from the waves of a split, and fill them up to what the weights ask for.
 
         Nothing else does, where instances cross over: who comes, goes or crashes moves nobody. Refused where nothing
@@ -167,9 +171,9 @@ class Releasing(Hand):
             change, notes = rebalance(reading, split, self.store.fleet())
             return self._propose(reading, change, id_)._replace(notes=notes)
 
-        return self._change(plan, why=why, dry_run=dry_run)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
-    def delete(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
+    def delete(self, split: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False) -> Result:
         """Take a split's record away and free its name.
 
         Refused while a weight is above zero, unless its release is finished and no code declares it any more.
@@ -193,7 +197,7 @@ class Releasing(Hand):
             freezing.check_undeclared(split, weights, freezing.declaring(self.store.fleet(), split))
             return self._propose(reading, change, id_)
 
-        return self._change(plan, why=why, dry_run=dry_run)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
     def _note(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from graysplit.control.hand import Hand
+from graysplit.control.hand import Confirm, Hand
 from graysplit.control.wishes import check_reason, new_id
 from graysplit.errors import ConflictError
 
@@ -51,7 +51,7 @@ class Securing(Hand):
                 return self._change(plan, why=why, dry_run=dry_run)
         return self._change(plan, why=why, dry_run=dry_run)
 
-    def unfreeze(self, pattern: str, *, why: str = "", dry_run: bool = False) -> Result:
+    def unfreeze(self, pattern: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False) -> Result:
         """End the freeze of a pattern; others that hold the same splits stand."""
 
         def plan(reading: Reading, id_: str) -> Proposal:
@@ -59,15 +59,15 @@ class Securing(Hand):
 
             return self._propose(reading, unfreeze(reading, pattern), id_)
 
-        return self._change(plan, why=why, dry_run=dry_run)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
     def protect(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
         """Have every raise of a split ask for a reason and for the typed name."""
         return self._protect(split, why, on=True, dry_run=dry_run)
 
-    def unprotect(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
+    def unprotect(self, split: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False) -> Result:
         """Have raises of a split ask no more than others."""
-        return self._protect(split, why, on=False, dry_run=dry_run)
+        return self._protect(split, why, on=False, dry_run=dry_run, confirm=confirm)
 
     def recover(  # noqa: PLR0913 - keyword-only options of one verb
         self,
@@ -77,6 +77,7 @@ class Securing(Hand):
         take: Take = "lower",
         why: str = "",
         seen: Recovery | None = None,
+        confirm: Confirm | None = None,
         dry_run: bool = False,
     ) -> Recovery:
         """After a store lost data: write the lower of what it says and what a source knows, and end all doubt.
@@ -101,8 +102,7 @@ class Securing(Hand):
         if dry_run or not recovery.needed:
             return recovery
         check_reason(recovery.guarded, why)
-        if recovery.ask is not None and self._agree is not None:
-            self._agree(recovery)
+        if recovery.ask is not None and self._ask(recovery, confirm):
             seen = seen or recovery
             recovery = plan(recovery.id)
         if seen is not None and seen.told != recovery.told:
@@ -110,13 +110,13 @@ class Securing(Hand):
         with self._submitting(recovery.id):
             return recovery.done(self.store.submit(recovery.submission(self.actor, why)))
 
-    def _protect(self, split: str, why: str, *, on: bool, dry_run: bool) -> Result:
+    def _protect(self, split: str, why: str, *, on: bool, dry_run: bool, confirm: Confirm | None = None) -> Result:
         def verb(snapshot: Snapshot) -> Change:
             from graysplit.core.changes import protect
 
             return protect(snapshot, split, on=on)
 
-        return self._simple(split, verb, why=why, dry_run=dry_run)
+        return self._simple(split, verb, why=why, dry_run=dry_run, confirm=confirm)
 
     def _whole_history(self) -> tuple[Entry, ...]:
         return self.store.history(None, WHOLE_HISTORY)

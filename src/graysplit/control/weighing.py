@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from graysplit.control.hand import Hand
+from graysplit.control.hand import Confirm, Hand
 from graysplit.control.result import Result
 from graysplit.control.wishes import check_from, check_target, lowered, new_id, typed_weight, wanted_weights
 from graysplit.core.weights import PREVIEW, Weight
@@ -33,6 +33,7 @@ class Weighing(Hand):
         in_flight: Literal["finish"] | None = None,
         by: Literal["unit", "instance"] | None = None,
         why: str = "",
+        confirm: Confirm | None = None,
         dry_run: bool = False,
     ) -> Result:
         """Define a split with all weights at zero; the first version is the baseline.
@@ -53,7 +54,7 @@ class Weighing(Hand):
             change = create(reading.snapshot, split, chosen, salt, max_stale_s, in_flight=in_flight, by=who)
             return self._propose(reading, change, id_)._replace(created=tuple(chosen))
 
-        return self._change(plan, why=why, dry_run=dry_run)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
     def set(  # noqa: PLR0913 - keyword-only options of one verb
         self,
@@ -66,6 +67,7 @@ class Weighing(Hand):
         if_rev: int | None = None,
         yes: bool = False,
         for_s: float | None = None,
+        confirm: Confirm | None = None,
         dry_run: bool = False,
     ) -> Result:
         """Set the weight of a candidate (`checkout`, `ranking/b`), or with `weights` of several at once.
@@ -78,7 +80,17 @@ class Weighing(Hand):
         typed: dict[str, Weight] = {version: typed_weight(value) for version, value in (weights or {}).items()}
         bare = None if weight is None else typed_weight(weight)
         return self._set(
-            target, bare, typed, cause="set", why=why, from_=from_, if_rev=if_rev, yes=yes, for_s=for_s, dry_run=dry_run
+            target,
+            bare,
+            typed,
+            cause="set",
+            why=why,
+            from_=from_,
+            if_rev=if_rev,
+            yes=yes,
+            for_s=for_s,
+            dry_run=dry_run,
+            confirm=confirm,
         )
 
     def switch(  # noqa: PLR0913 - keyword-only options of one verb
@@ -89,6 +101,7 @@ class Weighing(Hand):
         over_s: float | None = None,
         why: str = "",
         told: Told | None = None,
+        confirm: Confirm | None = None,
         dry_run: bool = False,
     ) -> Result:
         """Send everybody to one version, blue-green: in one write, or with `over_s` in ten steps over so many seconds.
@@ -105,15 +118,15 @@ class Weighing(Hand):
             return self._ensured(reading, split)
 
         def change(plan: Plan, said: str) -> Result:
-            return self._change(plan, why=said, dry_run=dry_run)
+            return self._change(plan, why=said, dry_run=dry_run, confirm=confirm)
 
         unchanged = partial(self._check_unchanged, split)
         hands = Hands(ensured, self._propose, change, unchanged, self.store.fleet)
         return switch(hands, Wish(split, to, over_s, why, told), dry_run=dry_run)
 
-    def preview(self, target: str, *, why: str = "", dry_run: bool = False) -> Result:
+    def preview(self, target: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False) -> Result:
         """Set a candidate's weight to `preview`: pinned units only."""
-        return self._set(target, PREVIEW, {}, cause="preview", why=why, dry_run=dry_run)
+        return self._set(target, PREVIEW, {}, cause="preview", why=why, dry_run=dry_run, confirm=confirm)
 
     def rollback(self, target: str, *, why: str = "", dry_run: bool = False) -> Result:
         """Set weight zero and a stop, for a split, one candidate, or `*`: everything unfinished.
@@ -143,7 +156,9 @@ class Weighing(Hand):
             expected=lowered(moves, whole=not written.revision),
         )
 
-    def undo(self, split: str, *, force: bool = False, why: str = "", dry_run: bool = False) -> Result:
+    def undo(
+        self, split: str, *, force: bool = False, why: str = "", confirm: Confirm | None = None, dry_run: bool = False
+    ) -> Result:
         """Make the inverse of the last change of a split, its definition byte for byte.
 
         What a change to zero brought down rises only with `force`, as a new release.
@@ -161,7 +176,7 @@ class Weighing(Hand):
             proposal = self._propose(reading, change, id_, target=split)
             return proposal._replace(writes=(*writes, *(write for write in proposal.writes if write.key == "meta")))
 
-        return self._change(plan, why=why, dry_run=dry_run)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
     def pin(  # noqa: PLR0913 - keyword-only options of one verb
         self,
@@ -171,6 +186,7 @@ class Weighing(Hand):
         *,
         deny: bool = False,
         why: str = "",
+        confirm: Confirm | None = None,
         dry_run: bool = False,
     ) -> Result:
         """Pin a unit to a version (the only candidate unless named), or deny it every candidate."""
@@ -183,9 +199,11 @@ class Weighing(Hand):
             definition = changes.known(snapshot, split).definition
             return changes.pin(snapshot, split, unit, version or changes.only_candidate(split, definition))
 
-        return self._simple(split, verb, why=why, dry_run=dry_run)
+        return self._simple(split, verb, why=why, dry_run=dry_run, confirm=confirm)
 
-    def unpin(self, split: str, unit: str, *, why: str = "", dry_run: bool = False) -> Result:
+    def unpin(
+        self, split: str, unit: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False
+    ) -> Result:
         """Take away what `pin` said of a unit."""
 
         def verb(snapshot: Snapshot) -> Change:
@@ -193,9 +211,9 @@ class Weighing(Hand):
 
             return unpin(snapshot, split, unit)
 
-        return self._simple(split, verb, why=why, dry_run=dry_run)
+        return self._simple(split, verb, why=why, dry_run=dry_run, confirm=confirm)
 
-    def unstop(self, target: str, *, why: str = "", dry_run: bool = False) -> Result:
+    def unstop(self, target: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False) -> Result:
         """Clear a stop; a raise, and a new release, wherever a weight above zero stands under it."""
 
         def plan(reading: Reading, id_: str) -> Proposal:
@@ -204,7 +222,7 @@ class Weighing(Hand):
             change = unstop(reading.snapshot, target, id_)
             return self._propose(reading, change, id_, target=target)
 
-        return self._change(plan, why=why, dry_run=dry_run)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
     def _set(  # noqa: PLR0913 - what `set` and `preview` share
         self,
@@ -219,6 +237,7 @@ class Weighing(Hand):
         yes: bool = False,
         for_s: float | None = None,
         dry_run: bool,
+        confirm: Confirm | None = None,
     ) -> Result:
         split, _, version = target.partition("/")
 
@@ -247,7 +266,7 @@ class Weighing(Hand):
             names = definition.names if created else ()
             return self._propose(reading, change, id_)._replace(created=names)
 
-        return self._change(plan, why=why, dry_run=dry_run)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
     def _declared(self, snapshot: Snapshot, split: str, *, by: Literal["unit", "instance"]) -> tuple[str, ...] | None:
         from graysplit.control.creating import create_declared

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from graysplit.core.wave import clean_name
+from graysplit.environment import setting
 
 if TYPE_CHECKING:
     from graysplit.notices.hooks import Hook
@@ -33,17 +34,17 @@ class Settings(NamedTuple):
         """Fill what was not said from the environment."""
         get = os.environ.get
         return Settings(
-            self.url if self.url is not None else get("GRAYSPLIT_URL"),
-            self.namespace if self.namespace is not None else get("GRAYSPLIT_NAMESPACE", "default"),
+            setting(self.url, "GRAYSPLIT_URL"),
+            setting(self.namespace, "GRAYSPLIT_NAMESPACE", "default"),
             # Break-glass holds for every router, however it was made: words are united, never replaced.
             f"{self.off or ''},{get('GRAYSPLIT_OFF', '')}",
-            self.off_file if self.off_file is not None else get("GRAYSPLIT_OFF_FILE"),
-            self.cache_dir if self.cache_dir is not None else get("GRAYSPLIT_CACHE_DIR"),
-            self.bootstrap if self.bootstrap is not None else get("GRAYSPLIT_BOOTSTRAP"),
+            setting(self.off_file, "GRAYSPLIT_OFF_FILE"),
+            setting(self.cache_dir, "GRAYSPLIT_CACHE_DIR"),
+            setting(self.bootstrap, "GRAYSPLIT_BOOTSTRAP"),
             clean_name(self.instance or get("GRAYSPLIT_INSTANCE", "")) or _host(),
             clean_name(self.zone or get("GRAYSPLIT_ZONE", "")),
             self.notify,
-            get("GRAYSPLIT_NOTIFY_URL") if self.notify is None else None,
+            setting(None, "GRAYSPLIT_NOTIFY_URL") if self.notify is None else None,
         )
 
 
