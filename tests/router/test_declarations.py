@@ -131,7 +131,7 @@ def test_differing_baselines_get_the_codes(store: MemoryStore, router: Router) -
 
 def test_a_baseline_turned_around_moves_nobody(store: MemoryStore, make_router: Callable[..., Router]) -> None:
     """The store's record names new as the baseline: route, handle, attempt, choice and explain answer old (law 5)."""
-    control = Control(store)
+    control = Control(store, confirm=True)
     control.rollback("checkout")
     control.delete("checkout")
     control.create("checkout", ["new", "old", "third"])
