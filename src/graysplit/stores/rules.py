@@ -21,6 +21,9 @@ EVERYTHING: Final = "*"
 OUTSIDE: Final = "edited outside"
 WRONG_TYPE: Final = "of the wrong type"  # what is no hash can be taken away; what may not be read stays as it is
 
+# Beyond it neither Lua nor JSON counts exactly, and Redis soon not at all.
+REVISION_DIGITS: Final = 15
+
 _ZEROS: Final = frozenset((b"", b"null", b'""', b'"0"'))
 _ZERO = re.compile(rb"0{1,3}(?:\.0{1,3})?")
 _WEIGHT = re.compile(rb"preview|[0-9]{1,3}(?:\.[0-9]{1,3})?")
@@ -74,8 +77,11 @@ def judge(submission: Submission, keys: Mapping[str, Key], now_ms: int) -> bool:
             mended = name in submission.mends and keys[name].fault in {None, WRONG_TYPE}
             if reason is not None and not mended:
                 raise corrupt(name, reason)
-        if not keys["meta"].fields.get(b"revision", b"0").isdigit():
+        revision = keys["meta"].fields.get(b"revision", b"0")
+        if not revision.isdigit():
             raise corrupt("meta", "holding a revision that is no number")
+        if len(revision) > REVISION_DIGITS:
+            raise corrupt("meta", "holding a revision that is too large to count on")
     for expect in submission.expect:
         found = keys[expect.key].fields.get(raw_of(expect.field))
         if found != (None if expect.value is None else raw_of(expect.value)):

@@ -14,6 +14,7 @@
 
 local BOOKED, LOG, META, PLANS, WEIGHTS = unpack(KEYS, 1, 5)
 local actor, id, cause, keep, STOPS, GUARD, TRIP, BRAKE, ROLLBACK = unpack(ARGV, 1, 9)
+local now = now_ms() -- first: where it is refused nothing has been done
 local weights, weight_fields = read(WEIGHTS)
 local stops, stop_fields = read(STOPS)
 local booked, booked_fields, fault = read(BOOKED)
@@ -116,6 +117,11 @@ end
 
 -- HDEL comes first: it is allowed when the server is out of memory, and after it everything else is.
 redis.call('HDEL', BOOKED, '*')
+local denied = refusal({ { 'HSET', BOOKED }, { 'HDEL', META }, { 'HSET', META }, { 'HINCRBY', META }, { 'XADD', LOG } })
+  or (#added > 0 and refusal({ { 'HSET', WEIGHTS } }))
+if denied then
+  return redis.error_reply(denied)
+end
 local known = booked['_']
 if not known then -- the books themselves were lost: what stands is taken as known
   redis.call('HSET', BOOKED, '_', '1')
@@ -174,7 +180,6 @@ if weights_stand and stops_stand then
     end
   end
 end
-local now = now_ms()
 for number, split in ipairs(splits) do
   local change = id .. '-' .. number
   for _, field in ipairs(started[split] or {}) do

@@ -1,4 +1,4 @@
--- What the scripts share; put before each of them. Nothing here writes, but `end_plan` and `end_plans`.
+-- What the scripts share; put before each of them. Nothing here changes anything, but `end_plan` and `end_plans`.
 
 -- Server time in ms.
 local function now_ms()
@@ -13,6 +13,25 @@ local function try(...)
     return nil, reply.err
   end
   return reply
+end
+
+-- Why the server would refuse one of these writes ({command, key} each), or nil. Each is tried in a form that fails, or
+-- changes nothing, after rights, memory and disk have been looked at: a script that fails half way keeps its first half.
+local FUTILE = { HSET = { '*', '', '*' }, HDEL = { '**' }, HINCRBY = { '*', 'x' }, XADD = { '0-0', '*', '' }, DEL = {} }
+local FUTILE_WORDS = { 'wrong number of arguments', 'not an integer', 'ID specified in XADD' }
+local function refusal(writes)
+  for _, write in ipairs(writes) do
+    local command, key = write[1], write[2]
+    local _, fault = try(command, key, unpack(FUTILE[command]))
+    local futile = false
+    for _, words in ipairs(FUTILE_WORDS) do
+      futile = futile or string.find(fault or words, words, 1, true) ~= nil
+    end
+    if not futile then
+      return fault
+    end
+  end
+  return nil
 end
 
 -- Why a hash does not count as an answer ('missing', 'without its field _', or the server's words); nil where it does.

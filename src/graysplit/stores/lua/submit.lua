@@ -95,6 +95,9 @@ if not fresh then
   if not string.match(revision, '^%d+$') then
     return { 'corrupt', NAMES[4], 'holding a revision that is no number' }
   end
+  if #revision > 15 then -- beyond it neither Lua nor JSON counts exactly, and Redis soon not at all
+    return { 'corrupt', NAMES[4], 'holding a revision that is too large to count on' }
+  end
 end
 for i, expect in ipairs(expectations) do
   local found = try('HGET', FOLLOWED[expect.key], expect.field) or false
@@ -104,6 +107,33 @@ for i, expect in ipairs(expectations) do
 end
 if raises == '1' and math.abs(now - read_at) > window then
   return { 'late', now }
+end
+
+local needs = { { 'HINCRBY', META }, { 'XADD', LOG }, { 'HSET', META } }
+for i = 1, 4 do
+  if mends[i] then
+    needs[#needs + 1] = { 'HSET', FOLLOWED[i] }
+  end
+  if faults[i] and alien(i) then
+    needs[#needs + 1] = { 'DEL', FOLLOWED[i] .. ':none' } -- what is taken away below
+  end
+end
+if fresh then
+  for i = 1, 3 do
+    needs[#needs + 1] = { 'HSET', FOLLOWED[i] }
+  end
+  needs[#needs + 1] = { 'HSET', BOOKED }
+end
+for _, write in ipairs(writes) do
+  local command = write.present and 'HSET' or 'HDEL'
+  needs[#needs + 1] = { command, FOLLOWED[write.key] }
+  if write.key <= 2 then
+    needs[#needs + 1] = { command, BOOKED }
+  end
+end
+local denied = refusal(needs)
+if denied then
+  return redis.error_reply(denied)
 end
 
 -- A plan steps when it is due by this server's clock, and not while the server may have forgotten a rollback.

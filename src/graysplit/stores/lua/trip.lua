@@ -43,18 +43,25 @@ local _, other = try('HSET', WEIGHTS, field, '0')
 if fault and other then
   return redis.error_reply(fault)
 end
+-- Where history or books take nothing both stay as they are, so that whoever may write them does.
+local unwritten = refusal({ { 'XADD', LOG }, { 'HSET', BOOKED } })
 local before, after = {}, {}
 local function note(where, was, is, failed)
   if not failed then
     before[#before + 1] = { where, was }
     after[#after + 1] = { where, is }
-    try('HSET', BOOKED, where, is)
+    if not unwritten then
+      try('HSET', BOOKED, where, is)
+    end
   end
 end
 note('stops ' .. field, false, text, fault)
 note('weights ' .. field, stood, '0', other)
 end_plans(PLANS, META, field)
 try('HDEL', META, 'lease:' .. field, 'finished:' .. split)
+if unwritten then
+  return 1
+end
 local revision = lost(META) and 0 or try('HINCRBY', META, 'revision', 1) or 0
 try('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', id, 'rev', revision, 'split', split, 'cause', cause, 'actor', actor,
   'why', why, 'from', object(before), 'to', object(after))
