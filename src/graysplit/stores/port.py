@@ -94,6 +94,8 @@ class Written(NamedTuple):
     after: Mapping[str, str | None] = {}
     unrecorded: str | None = None  # why there is no history entry, though the change stands
     left: tuple[str, ...] = ()  # with `*`: the finished releases that were left alone
+    kept: Mapping[str, str] = {}  # and their weights above zero, by field
+    parts: tuple[str, ...] = ()  # the ids of its history entries, where a store wrote it in portions
 
 
 class Copies(NamedTuple):
@@ -284,7 +286,9 @@ class Store(Protocol):
         """Set the weight to zero and a stop beside it, whatever stands there.
 
         Works with unreadable neighbours and when the server is out of memory; has worked as soon as stop or weight
-        stands. Raises `StoreUnreachableError` where neither does.
+        stands. Raises `StoreUnreachableError` where neither does. Of everything (`*`) a store may write a portion at a
+        time, each in one step with an entry of its own, what is not stopped yet and the largest shares first; what
+        comes between two portions and lets somebody in is lowered, too.
         """
         ...
 
