@@ -365,6 +365,7 @@ class MemoryFeed:
     """A follower's view of a memory store; waits on the store's condition."""
 
     mode = "memory"
+    mode_why = ""
 
     def __init__(self, space: _Space, store: MemoryStore) -> None:
         """Begin without having read anything."""

@@ -167,6 +167,7 @@ class Feed(Protocol):
     """One follower's connection. Used by one thread; a signal only ever means: read again."""
 
     mode: str  # which promise is in force: one of `graysplit.core.fleet.PROMISES`
+    mode_why: str  # why it is not a better one, in the server's words; "" where there is nothing to say
     counted: int  # processes that the store counted at the last heartbeat; 0 where that is not known
 
     def load(self, since: str, *, whole: bool) -> Load:

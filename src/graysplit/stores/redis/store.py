@@ -128,7 +128,7 @@ class RedisStore:
     def advice(self) -> list[Advice]:
         """Say what of the server's settings may lose weights."""
         with self._line() as line:
-            return advise(line, failing_over=self._topology.kind == "sentinel")
+            return advise(line, self._keys, failing_over=self._topology.kind == "sentinel")
 
     def version(self) -> Version | None:
         """Give the server's version, or None where it is not told."""
