@@ -9,7 +9,7 @@ from graysplit.cli.guards import guard_lines, worse_lines
 from graysplit.cli.output import COPY
 from graysplit.cli.plans import gate_lines, plan_lines
 from graysplit.cli.words import age, percent, plural, stop_words, table, when
-from graysplit.control.doctor import SAID_AT_MOST, Finding, held_words
+from graysplit.control.doctor import Finding, break_glass, held_words, some
 from graysplit.control.explaining import Explained
 from graysplit.control.freezing import freeze_words, unfreeze_command
 from graysplit.control.rolling import Crossing
@@ -134,7 +134,7 @@ def fleet_lines(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> list[str]:
     lines = table(("process", "seen", "state", "rev", "follows by", "splits"), rows, 30) if rows else []
     modes = {process.receipt.mode for process in fleet.live}
     lines += [f"{mode}: {promise}" for mode, promise in PROMISES.items() if mode in modes]
-    lines += [*held_lines(fleet), *durable_lines(fleet), *unready_lines(fleet)]
+    lines += [*off_lines(fleet), *held_lines(fleet), *durable_lines(fleet), *unready_lines(fleet)]
     return [*lines, *crossing_lines(crossings), _processes(len(fleet.live), len(fleet.silent))]
 
 
@@ -147,9 +147,7 @@ def held_lines(fleet: Fleet) -> list[str]:
             counts[said] = counts.get(said, 0) + 1
     if not counts:
         return []
-    named = [f"{said} ({plural(count, 'process', 'processes')})" for said, count in sorted(counts.items())]
-    more = f" and {len(named) - SAID_AT_MOST} more" if len(named) > SAID_AT_MOST else ""
-    kept = f"{', '.join(named[:SAID_AT_MOST])}{more}"
+    kept = some([f"{said} ({plural(count, 'process', 'processes')})" for said, count in sorted(counts.items())])
     return [f"SOURCE_REGRESSED: the store has lost changes; kept: {kept}. Settle it with: graysplit recover"]
 
 
@@ -158,8 +156,7 @@ def durable_lines(fleet: Fleet) -> list[str]:
     labels = [process.label for process in fleet.live if not process.receipt.durable]
     if not labels:
         return []
-    more = f" and {len(labels) - SAID_AT_MOST} more" if len(labels) > SAID_AT_MOST else ""
-    return [f"no last-known-good file can be written by: {', '.join(labels[:SAID_AT_MOST])}{more}"]
+    return [f"no last-known-good file can be written by: {some(labels)}"]
 
 
 def unready_lines(fleet: Fleet) -> list[str]:
@@ -170,21 +167,41 @@ def unready_lines(fleet: Fleet) -> list[str]:
             for version, why in declared.warm.items():
                 if why:
                     found.setdefault(f"{split}/{version}", []).append(f"{process.label} ({why})")
-    lines: list[str] = []
-    for field, named in sorted(found.items()):
-        more = f" and {len(named) - SAID_AT_MOST} more" if len(named) > SAID_AT_MOST else ""
-        lines.append(f"{field} is not ready on: {', '.join(named[:SAID_AT_MOST])}{more}")
-    return lines
+    return [f"{field} is not ready on: {some(labels)}" for field, labels in sorted(found.items())]
+
+
+def off_lines(fleet: Fleet) -> list[str]:
+    """Say where break-glass is in force: there the store's word does not count."""
+    return [
+        f"break-glass is in force for {names} on {len(labels)} of {len(fleet.live)} live processes: {some(labels)}"
+        for names, labels in sorted(break_glass(fleet).items())
+    ]
 
 
 def explain_lines(found: Explained) -> list[str]:
     """Give the ladder from the top to the rung that answered."""
     bucket = "" if found.bucket is None else f", hashed to {found.bucket}"
-    lines = [f"{found.split}: {found.version} ({found.reason}{bucket}, revision {found.revision})"]
+    where = _where(found)
+    lines = [f"{found.split}: {found.version} ({found.reason}{bucket}, revision {found.revision}){where}"]
     for step in found.ladder:
         mark = f"-> {step.version}" if step.version is not None else "passed"
         lines.append(f"  {step.reason:9} {mark:12} {step.asked}")
-    return lines
+    if found.store_says is not None:
+        version, reason, asked = found.store_says
+        lines.append(f"by the store alone: {version} ({reason}: {asked})")
+    apart: dict[str, list[str]] = {}
+    for answer in found.apart:
+        said = "not known" if answer.version is None else f"{answer.version} ({answer.reason})"
+        apart.setdefault(f"{said}: {answer.says}", []).append(answer.process)
+    return lines + [f"{some(labels)}: {said}" for said, labels in apart.items()]
+
+
+def _where(found: Explained) -> str:
+    """Say in how many of the live processes the answer is this one."""
+    if not found.live:
+        return "; no live process"
+    same = sum(answer.version == found.version for answer in found.live)
+    return f" in {same} of {plural(len(found.live), 'live process', 'live processes')}"
 
 
 def doctor_lines(findings: Iterable[Finding]) -> list[str]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 from graysplit.control.hand import Hand, check_whole
 from graysplit.control.receipts import wait_for
 from graysplit.control.result import Confirmed, Receipts, Result
-from graysplit.control.targets import Names, names_of
-from graysplit.control.wishes import NEVER, split_and_version, typed_weight
+from graysplit.control.wishes import NEVER, typed_weight
 from graysplit.core.weights import format_weight
+from graysplit.errors import nearest
 from graysplit.stores.rules import OUTSIDE
 from graysplit.stores.wire import exact
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from graysplit.core.fleet import Fleet
     from graysplit.core.plan import Step
     from graysplit.core.record import Entry
-    from graysplit.stores.port import Followed
 
 # How long a change may take to its replicas before they are counted as without it.
 COPIED_WITHIN_S: Final = 0.3
@@ -55,13 +54,18 @@ class Looking(Hand):
         )
         return Confirmed(result, receipts)
 
-    def names(self) -> Names:
-        """Return the names that the store and its processes know, read without the parser."""
-        return names_of(self.store.load(), self.store.fleet(), {})
+    def meant(self, target: str) -> str | None:
+        """Give the split or candidate that a typed name names, or else the nearest that has a weight; no parser."""
+        from graysplit.core.adoption import text
+        from graysplit.core.record import SENTINEL
 
-    def followed(self) -> tuple[Followed, ...] | None:
-        """Return the namespaces on this server that live processes follow; None where the server does not tell."""
-        return self.store.followed()
+        load = self.store.load()
+        split, slash, version = target.partition("/")
+        raw = load.splits.fields.get(split.encode())
+        if raw is not None and (not slash or f'"{version}"'.encode() in raw):
+            return target
+        known = load.weights.fields if slash else load.splits.fields
+        return nearest(target, sorted({text(name) for name in known if name != SENTINEL} - {target}))
 
     def with_copies(self, result: Result, within_s: float = COPIED_WITHIN_S) -> Result:
         """Give a result with the number of replicas that have it; right after the change, from the same thread."""
@@ -135,7 +139,7 @@ class Looking(Hand):
         """
         from graysplit.control import planning, simulating
 
-        split, _ = split_and_version(target)
+        split = target.partition("/")[0]
         reading = self._read()
         self._check_readable(reading, split)
         check_whole(reading)
@@ -148,19 +152,19 @@ class Looking(Hand):
         """Give how a split's releases do, stage by stage: both versions, how far apart they are, and the verdict."""
         from graysplit.control.reporting import report
 
-        (split, _), reading = split_and_version(target), self._read()
+        split, reading = target.partition("/")[0], self._read()
         self._check_readable(reading, split)
         self._check_known(reading, split)
         return report(reading, self.store, self.namespace, target)
 
     def explain(self, split: str, unit: object) -> Explained:
-        """Give the ladder that decides for a unit, as any process with all versions would."""
+        """Give the ladder that decides for a unit by the store, and the processes in which the answer is another."""
         from graysplit.control.explaining import explain
 
         reading = self._read()
         self._check_readable(reading, split)
         self._check_known(reading, split)
-        return explain(reading.snapshot.splits[split], unit, reading.snapshot.revision)
+        return explain(reading.snapshot.splits[split], unit, reading.snapshot.revision, self.store.fleet())
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
         """Give the newest changes, newest first; a raise from outside during a freeze has that as its reason."""
@@ -180,7 +184,9 @@ class Looking(Hand):
         """Look for everything that is wrong or about to be, each with the next command."""
         from graysplit.control.doctor import examine
 
-        return examine(self._read(), self.store.fleet(), self.store)
+        reading = self._read()
+        said = self._verdicts(reading, sorted(reading.snapshot.splits))
+        return examine(reading, self.store.fleet(), self.store, said)
 
     def export(self) -> Mapping[str, object]:
         """Give all that the store holds as plain values, ready for JSON."""
@@ -207,7 +213,7 @@ class Looking(Hand):
     def _in_force(self, target: str) -> dict[str, str]:
         from graysplit.core.changes import known
 
-        split, version = split_and_version(target)
+        split, _, version = target.partition("/")
         standing = known(self._read().snapshot, split)
         names = [candidate.name for candidate in standing.definition.candidates]
         chosen = [version] if version else names

@@ -23,7 +23,6 @@ from graysplit.stores.counts import RELEASE_MS, Counts
 from graysplit.stores.port import (
     NEWEST,
     Copies,
-    Followed,
     Glance,
     Place,
     Report,
@@ -42,7 +41,7 @@ NOTICES: Final = "fleet:notices"
 
 
 class _Space:
-    """What one memory store holds; every method but `locked` and `live` is called under the lock."""
+    """What one memory store holds; every method but `locked` is called under the lock."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self.clock = clock
@@ -140,11 +139,6 @@ class _Space:
         self._last = (entry.at_ms, 0) if entry.at_ms > ms else (ms, sequence + 1)
         self.log.append((f"{self._last[0]}-{self._last[1]}", entry))
 
-    def live(self) -> int:
-        """Count the processes that are live."""
-        with self.locked:
-            return len(fleet_of(self.now_ms(), self.processes.values()).live)
-
     def counted(self, field: str, release: str) -> Counts:
         """Give a release's counts; those that nobody has touched for a month are gone."""
         oldest = self.now_ms() - RELEASE_MS
@@ -189,7 +183,6 @@ class MemoryStore:
     def __init__(self, name: str = "", namespace: str = "default", *, clock: Clock = SYSTEM_CLOCK) -> None:
         """Open the space of this name and namespace, shared inside the process; without a name a private one."""
         self.name = f"memory://{name}" if namespace == "default" else f"memory://{name} namespace {namespace}"
-        self._at = (name, namespace)
         if name:
             with _sharing:
                 self._space = _shared.setdefault((name, namespace), _Space(clock))
@@ -247,10 +240,10 @@ class MemoryStore:
             now_ms = space.now_ms()
             meta = space.key("meta")
             weights = space.key("weights")
-            lowering = rules.lowering(rollback.target, weights, rules.finished_of(meta))
+            finished = rules.finished_of(meta, weights, space.key("stops"), space.hashes.get("booked", {}))
+            lowering = rules.lowering(rollback.target, weights, finished)
             writes: dict[str, str] = {f"weights {field}": "0" for field in lowering.fields}
-            for stop in lowering.stops:
-                release = rules.releases_of(meta, stop, lowering.fields)
+            for stop, release in rules.ended_releases(meta, lowering).items():
                 text = stop_text(
                     why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release
                 )
@@ -285,7 +278,16 @@ class MemoryStore:
                 )
             unrecorded = None if meta.lost is None else f"the key 'meta' is {meta.lost}: no revision"
             return space.answer(
-                Written(rollback.id, revision, now_ms, before, after, unrecorded if writes else None, lowering.left)
+                Written(
+                    rollback.id,
+                    revision,
+                    now_ms,
+                    before,
+                    after,
+                    unrecorded if writes else None,
+                    lowering.left,
+                    lowering.kept,
+                )
             )
 
     def tally(self, field: str, release: str, started_s: int) -> Tally:
@@ -303,16 +305,6 @@ class MemoryStore:
         """Give the processes that follow this store."""
         with self._space.locked:
             return fleet_of(self._space.now_ms(), self._space.processes.values())
-
-    def followed(self) -> tuple[Followed, ...] | None:
-        """Return the namespaces of this name that live processes follow."""
-        name, own = self._at
-        spaces = {own: self._space}
-        if name:
-            with _sharing:
-                spaces |= {namespace: space for (other, namespace), space in _shared.items() if other == name}
-        found = [Followed(namespace, 0, space.live()) for namespace, space in sorted(spaces.items())]
-        return tuple(one for one in found if one.live)
 
     def told(self) -> Told:
         """Read how far each hook has been told, with the log's end."""
@@ -373,6 +365,7 @@ class MemoryFeed:
     """A follower's view of a memory store; waits on the store's condition."""
 
     mode = "memory"
+    mode_why = ""
 
     def __init__(self, space: _Space, store: MemoryStore) -> None:
         """Begin without having read anything."""

@@ -12,7 +12,6 @@ from graysplit.errors import RefusedError
 from graysplit.stores.port import (
     Copies,
     Feed,
-    Followed,
     Glance,
     Place,
     Report,
@@ -58,10 +57,6 @@ class ReadOnlyStore:
         """Give the processes that follow this store."""
         return self._inner.fleet()
 
-    def followed(self) -> tuple[Followed, ...] | None:
-        """Return the namespaces on this server that live processes follow."""
-        return self._inner.followed()
-
     def told(self) -> Told:
         """Read how far each hook has been told."""
         return self._inner.told()
@@ -96,7 +91,7 @@ class _SilentFeed:
     def __init__(self, inner: Feed) -> None:
         self._inner = inner
         self._now_ms = 0
-        self.mode = inner.mode
+        self.mode, self.mode_why = inner.mode, inner.mode_why
         self.counted = 0
 
     def load(self, since: str, *, whole: bool) -> Load:
@@ -185,11 +180,6 @@ class RecordingStore:
         """Give the processes that follow this store."""
         self.calls.append("fleet")
         return self._inner.fleet()
-
-    def followed(self) -> tuple[Followed, ...] | None:
-        """Return the namespaces on this server that live processes follow."""
-        self.calls.append("followed")
-        return self._inner.followed()
 
     def told(self) -> Told:
         """Read how far each hook has been told."""
