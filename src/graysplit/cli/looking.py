@@ -91,17 +91,10 @@ def wait(session: Session, target: str, until: str, timeout: float) -> int:
 @click.argument("unit")
 @click.pass_obj
 def explain(session: Session, split: str, unit: str) -> int:
-    """Show the ladder that decides for UNIT.
-
-    By the store, with nothing kept in a request; then the processes in which the
-    answer is another (break-glass, a version that is not there, ...), as their
-    receipts tell, and those of which it is not known.
-    """
+    """Show the ladder that decides for UNIT."""
     found = session.control.explain(split, unit)
     if session.json:
-        from graysplit.cli.values import explained_json
-
-        say_json({**explained_json(found), "unit": unit})
+        say_json({**found._asdict(), "unit": unit, "ladder": [step._asdict() for step in found.ladder]})
     else:
         from graysplit.cli.render import explain_lines
 
@@ -128,9 +121,23 @@ def history(session: Session, split: str | None, count: int) -> int:
 
 
 @app.command()
+@click.option(
+    "--forget",
+    multiple=True,
+    metavar="HOST/PID",
+    help="Take out one that is known to be dead; may be given several times.",
+)
 @click.pass_obj
-def fleet(session: Session) -> int:
-    """Show the processes that follow, and what they say."""
+def fleet(session: Session, forget: tuple[str, ...]) -> int:
+    """Show the processes that follow, and what they say.
+
+    live: heard within six seconds. silent: not heard, so dead, stopped or cut
+    off; commands wait for nobody's word but end with exit 6 for ten minutes. gone:
+    its connection ended and a younger process on its host took its place, or not
+    heard for ten minutes; not counted any more.
+    """
+    if forget:
+        return _forget(session, forget)
     found = session.control.fleet()
     rolls = any(declared.by == "instance" for process in found.processes for declared in process.declared.values())
     crossings = session.control.crossings() if rolls else ()
@@ -142,6 +149,18 @@ def fleet(session: Session) -> int:
         from graysplit.cli.render import fleet_lines
 
         say(*fleet_lines(found, crossings))
+    return DONE
+
+
+def _forget(session: Session, names: tuple[str, ...]) -> int:
+    """Take processes out of the fleet, one after the other."""
+    taken = [found for name in names for found in session.control.forget(name)]
+    if session.json:
+        say_json({"forgotten": [{"process": found.label, "boot": found.boot} for found in taken]})
+        return DONE
+    from graysplit.cli.render import forgotten_lines
+
+    say(*forgotten_lines(taken))
     return DONE
 
 

@@ -141,7 +141,7 @@ def dry_run_lines(result: Result) -> list[str]:
 
 def receipt_lines(receipts: Receipts, cause: str) -> list[str]:
     """Say how many processes do it, and who is missing."""
-    if receipts.gone:
+    if receipts.gone and not receipts.processes:
         return [f"nobody is left to confirm it; heard last: {', '.join(receipts.gone[:5])}. Look: graysplit fleet"]
     if receipts.nobody:
         return ["no process follows this namespace, so nobody is there to confirm it"]
@@ -153,6 +153,9 @@ def receipt_lines(receipts: Receipts, cause: str) -> list[str]:
         lines.append(f"behind: {', '.join(receipts.lagging)}. Look: graysplit fleet")
     if receipts.silent:
         lines.append(f"silent, dead or cut off: {', '.join(receipts.silent)}. Look: graysplit fleet")
+        lines.append(f"known to be dead? graysplit fleet --forget {receipts.silent[0]}")
+    if receipts.gone:
+        lines.append(f"gone, not counted, their connections ended: {', '.join(receipts.gone[:5])}")
     return lines
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from graysplit.cli.crossings import crossing_lines
 from graysplit.cli.guards import guard_lines, worse_lines
 from graysplit.cli.output import COPY
 from graysplit.cli.plans import gate_lines, plan_lines
 from graysplit.cli.words import age, percent, plural, stop_words, table, when
-from graysplit.control.doctor import Finding, break_glass, held_words, some
+from graysplit.control.doctor import SAID_AT_MOST, Finding, held_words
 from graysplit.control.explaining import Explained
 from graysplit.control.freezing import freeze_words, unfreeze_command
 from graysplit.control.rolling import Crossing
 from graysplit.control.views import Overview, Row, SplitView
-from graysplit.core.fleet import PROMISES, Fleet
+from graysplit.core.fleet import PROMISES, Fleet, Process
 from graysplit.core.freeze import Freeze
 from graysplit.core.record import Entry
 
@@ -119,23 +119,51 @@ def history_lines(entries: Iterable[Entry]) -> list[str]:
 
 
 def fleet_lines(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> list[str]:
-    """Give the processes, the silent ones last."""
+    """Give the processes: the live, the silent, and those that are gone."""
+    states = (("live", fleet.live), ("silent", fleet.silent), ("gone", fleet.gone))
     rows = [
         (
             process.label,
             age(fleet.now_ms - process.seen_ms),
-            "silent" if process in fleet.silent else "live",
+            state,
             str(process.receipt.revision),
             process.receipt.mode or "-",
             " ".join(sorted(process.declared)),
         )
-        for process in (*fleet.live, *fleet.silent)
+        for state, processes in states
+        for process in processes
     ]
     lines = table(("process", "seen", "state", "rev", "follows by", "splits"), rows, 30) if rows else []
     modes = {process.receipt.mode for process in fleet.live}
     lines += [f"{mode}: {promise}" for mode, promise in PROMISES.items() if mode in modes]
-    lines += [*off_lines(fleet), *held_lines(fleet), *durable_lines(fleet), *unready_lines(fleet)]
+    lines += [*held_lines(fleet), *durable_lines(fleet), *unready_lines(fleet)]
+    lines += [*ended_lines(fleet)]
     return [*lines, *crossing_lines(crossings), _processes(len(fleet.live), len(fleet.silent))]
+
+
+def ended_lines(fleet: Fleet) -> Iterable[str]:
+    """Say why who is gone is not counted any more, and how a silent one that is dead is taken out."""
+    named = [f"{process.label} (now {process.successor})" for process in fleet.gone if process.successor]
+    if named:
+        yield f"gone, their connections ended: {_first(named)}"
+    named = [process.label for process in fleet.gone if not process.successor]
+    if named:
+        yield f"gone, not heard for ten minutes: {_first(named)}"
+    if fleet.silent:
+        yield f"known to be dead? graysplit fleet --forget {fleet.silent[0].label}"
+
+
+def _first(named: Sequence[str]) -> str:
+    more = f" and {len(named) - SAID_AT_MOST} more" if len(named) > SAID_AT_MOST else ""
+    return f"{', '.join(named[:SAID_AT_MOST])}{more}"
+
+
+def forgotten_lines(taken: Iterable[Process]) -> list[str]:
+    """Say who was taken out, and what that does not do."""
+    return [
+        *(f"forgotten: {process.label}" for process in taken),
+        "if it lives, it goes on with what it read last, and is back once it is heard",
+    ]
 
 
 def held_lines(fleet: Fleet) -> list[str]:
@@ -147,8 +175,8 @@ def held_lines(fleet: Fleet) -> list[str]:
             counts[said] = counts.get(said, 0) + 1
     if not counts:
         return []
-    kept = some([f"{said} ({plural(count, 'process', 'processes')})" for said, count in sorted(counts.items())])
-    return [f"SOURCE_REGRESSED: the store has lost changes; kept: {kept}. Settle it with: graysplit recover"]
+    named = [f"{said} ({plural(count, 'process', 'processes')})" for said, count in sorted(counts.items())]
+    return [f"SOURCE_REGRESSED: the store has lost changes; kept: {_first(named)}. Settle it with: graysplit recover"]
 
 
 def durable_lines(fleet: Fleet) -> list[str]:
@@ -156,7 +184,7 @@ def durable_lines(fleet: Fleet) -> list[str]:
     labels = [process.label for process in fleet.live if not process.receipt.durable]
     if not labels:
         return []
-    return [f"no last-known-good file can be written by: {some(labels)}"]
+    return [f"no last-known-good file can be written by: {_first(labels)}"]
 
 
 def unready_lines(fleet: Fleet) -> list[str]:
@@ -167,41 +195,17 @@ def unready_lines(fleet: Fleet) -> list[str]:
             for version, why in declared.warm.items():
                 if why:
                     found.setdefault(f"{split}/{version}", []).append(f"{process.label} ({why})")
-    return [f"{field} is not ready on: {some(labels)}" for field, labels in sorted(found.items())]
-
-
-def off_lines(fleet: Fleet) -> list[str]:
-    """Say where break-glass is in force: there the store's word does not count."""
-    return [
-        f"break-glass is in force for {names} on {len(labels)} of {len(fleet.live)} live processes: {some(labels)}"
-        for names, labels in sorted(break_glass(fleet).items())
-    ]
+    return [f"{field} is not ready on: {_first(named)}" for field, named in sorted(found.items())]
 
 
 def explain_lines(found: Explained) -> list[str]:
     """Give the ladder from the top to the rung that answered."""
     bucket = "" if found.bucket is None else f", hashed to {found.bucket}"
-    where = _where(found)
-    lines = [f"{found.split}: {found.version} ({found.reason}{bucket}, revision {found.revision}){where}"]
+    lines = [f"{found.split}: {found.version} ({found.reason}{bucket}, revision {found.revision})"]
     for step in found.ladder:
         mark = f"-> {step.version}" if step.version is not None else "passed"
         lines.append(f"  {step.reason:9} {mark:12} {step.asked}")
-    if found.store_says is not None:
-        version, reason, asked = found.store_says
-        lines.append(f"by the store alone: {version} ({reason}: {asked})")
-    apart: dict[str, list[str]] = {}
-    for answer in found.apart:
-        said = "not known" if answer.version is None else f"{answer.version} ({answer.reason})"
-        apart.setdefault(f"{said}: {answer.says}", []).append(answer.process)
-    return lines + [f"{some(labels)}: {said}" for said, labels in apart.items()]
-
-
-def _where(found: Explained) -> str:
-    """Say in how many of the live processes the answer is this one."""
-    if not found.live:
-        return "; no live process"
-    same = sum(answer.version == found.version for answer in found.live)
-    return f" in {same} of {plural(len(found.live), 'live process', 'live processes')}"
+    return lines
 
 
 def doctor_lines(findings: Iterable[Finding]) -> list[str]:

@@ -8,7 +8,6 @@ from graysplit.cli.crossings import crossing_json
 from graysplit.cli.guards import guard_json, guards_json, verdicts_json
 from graysplit.cli.plans import plan_json
 from graysplit.cli.words import number
-from graysplit.control.explaining import Explained
 from graysplit.control.rolling import Crossing
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.core.fleet import PROMISES, Fleet
@@ -75,10 +74,11 @@ def show_json(view: SplitView, namespace: str) -> dict[str, object]:
 
 def fleet_json(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> dict[str, object]:
     """Give the processes with all they say."""
-    silent = {process.boot for process in fleet.silent}
+    states = {process.boot: "silent" for process in fleet.silent} | {process.boot: "gone" for process in fleet.gone}
     return {
         "live": len(fleet.live),
-        "silent": len(silent),
+        "silent": len(fleet.silent),
+        "gone": len(fleet.gone),
         "crossings": [crossing_json(found) for found in crossings],
         "processes": [
             {
@@ -86,7 +86,8 @@ def fleet_json(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> dict[str, ob
                 "instance": process.instance or process.host,
                 "zone": process.zone,
                 "boot": process.boot,
-                "state": "silent" if process.boot in silent else "live",
+                "state": states.get(process.boot, "live"),
+                "successor": process.successor or None,
                 "seen_ms_ago": fleet.now_ms - process.seen_ms,
                 "library": process.library,
                 "mode": process.receipt.mode,
@@ -97,27 +98,10 @@ def fleet_json(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> dict[str, ob
                 "refused": list(process.receipt.refused),
                 "held": dict(process.receipt.held),
                 "durable": process.receipt.durable,
-                "off": None if process.receipt.off is None else list(process.receipt.off),
-                "mode_why": process.receipt.mode_why,
                 "declared": {split: found._asdict() for split, found in process.declared.items()},
             }
-            for process in fleet.processes
+            for process in (*fleet.processes, *fleet.gone)
         ],
-    }
-
-
-def explained_json(found: Explained) -> dict[str, object]:
-    """Give a decision with its ladder, and what each process says."""
-    return {
-        "split": found.split,
-        "version": found.version,
-        "reason": found.reason,
-        "bucket": found.bucket,
-        "revision": found.revision,
-        "ladder": [step._asdict() for step in found.ladder],
-        "store_says": found.store_says and dict(zip(("version", "reason", "asked"), found.store_says, strict=True)),
-        "live": len(found.live),
-        "processes": [answer._asdict() for answer in found.processes],
     }
 
 

@@ -12,7 +12,7 @@ from graysplit.control.receipts import wait_for
 from graysplit.control.result import Confirmed, Receipts, Result
 from graysplit.control.wishes import NEVER, typed_weight
 from graysplit.core.weights import format_weight
-from graysplit.errors import nearest
+from graysplit.errors import RefusedError, nearest
 from graysplit.stores.rules import OUTSIDE
 from graysplit.stores.wire import exact
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from graysplit.control.verdicts import Heard
     from graysplit.control.views import Overview, SplitView
     from graysplit.control.waiting import Waited
-    from graysplit.core.fleet import Fleet
+    from graysplit.core.fleet import Fleet, Process
     from graysplit.core.plan import Step
     from graysplit.core.record import Entry
 
@@ -36,6 +36,17 @@ COPIED_WITHIN_S: Final = 0.3
 
 # How many of the newest changes are looked through for what was frozen when somebody edited past graysplit.
 FREEZES_WITHIN: Final = 5_000
+
+
+def _not_forgotten(process: str, fleet: Fleet, *, alive: bool) -> RefusedError:
+    if alive:
+        return RefusedError(
+            f"{process} is live: its next heartbeat, within two seconds, would bring it back. End it first. "
+            "Nothing was written"
+        )
+    like = nearest(process, [each.label for each in (*fleet.silent, *fleet.gone)])
+    hint = f"graysplit fleet --forget {like}" if like else "graysplit fleet"
+    return RefusedError(f"no process {process} in this namespace's fleet. Nothing was written. Try: {hint}")
 
 
 class Looking(Hand):
@@ -158,13 +169,13 @@ class Looking(Hand):
         return report(reading, self.store, self.namespace, target)
 
     def explain(self, split: str, unit: object) -> Explained:
-        """Give the ladder that decides for a unit by the store, and the processes in which the answer is another."""
+        """Give the ladder that decides for a unit, as any process with all versions would."""
         from graysplit.control.explaining import explain
 
         reading = self._read()
         self._check_readable(reading, split)
         self._check_known(reading, split)
-        return explain(reading.snapshot.splits[split], unit, reading.snapshot.revision, self.store.fleet())
+        return explain(reading.snapshot.splits[split], unit, reading.snapshot.revision)
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
         """Give the newest changes, newest first; a raise from outside during a freeze has that as its reason."""
@@ -180,13 +191,27 @@ class Looking(Hand):
         """Give the processes that follow the store, and what they say."""
         return self.store.fleet()
 
+    def forget(self, process: str) -> tuple[Process, ...]:
+        """Take a process that is not live out of the fleet, by its label (`web-7/812`) or boot id; give who that was.
+
+        For one that is known to be dead: one that only was cut off goes on as before, counted by nobody, until it is
+        heard again. Raises `RefusedError` where none of that name is known, or where it lives.
+        """
+        fleet = self.store.fleet()
+        named = [each for each in (*fleet.processes, *fleet.gone) if process in (each.label, each.boot)]
+        live = {each.boot for each in fleet.live}
+        found = tuple(each for each in named if each.boot not in live)
+        if not found:
+            raise _not_forgotten(process, fleet, alive=bool(named))
+        for each in found:
+            self.store.forget(each.boot)
+        return found
+
     def doctor(self) -> tuple[Finding, ...]:
         """Look for everything that is wrong or about to be, each with the next command."""
         from graysplit.control.doctor import examine
 
-        reading = self._read()
-        said = self._verdicts(reading, sorted(reading.snapshot.splits))
-        return examine(reading, self.store.fleet(), self.store, said)
+        return examine(self._read(), self.store.fleet(), self.store)
 
     def export(self) -> Mapping[str, object]:
         """Give all that the store holds as plain values, ready for JSON."""

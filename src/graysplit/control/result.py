@@ -17,7 +17,9 @@ class Receipts(NamedTuple):
     silent: tuple[str, ...]  # not seen for more than six seconds
     running: int  # calls still running on what was lowered
     seconds: float  # from the write to this answer
-    gone: tuple[str, ...] = ()  # where nobody is counted: who declared it within a day, and left without a goodbye
+    # Not counted: whose connection ended and whose place a younger process on the host took, "web-7/812 (now
+    # web-7/913)"; where nobody is counted, who declared it within a day and said no goodbye, "web-7/812 (25m ago)".
+    gone: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

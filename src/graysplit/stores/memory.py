@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
-from graysplit.core.fleet import FORGET_MS, Fleet, Process, fleet_of
+from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet, Process, fleet_of
 from graysplit.core.lease import PREFIX
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
@@ -240,10 +240,10 @@ class MemoryStore:
             now_ms = space.now_ms()
             meta = space.key("meta")
             weights = space.key("weights")
-            finished = rules.finished_of(meta, weights, space.key("stops"), space.hashes.get("booked", {}))
-            lowering = rules.lowering(rollback.target, weights, finished)
+            lowering = rules.lowering(rollback.target, weights, rules.finished_of(meta))
             writes: dict[str, str] = {f"weights {field}": "0" for field in lowering.fields}
-            for stop, release in rules.ended_releases(meta, lowering).items():
+            for stop in lowering.stops:
+                release = rules.releases_of(meta, stop, lowering.fields)
                 text = stop_text(
                     why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release
                 )
@@ -278,16 +278,7 @@ class MemoryStore:
                 )
             unrecorded = None if meta.lost is None else f"the key 'meta' is {meta.lost}: no revision"
             return space.answer(
-                Written(
-                    rollback.id,
-                    revision,
-                    now_ms,
-                    before,
-                    after,
-                    unrecorded if writes else None,
-                    lowering.left,
-                    lowering.kept,
-                )
+                Written(rollback.id, revision, now_ms, before, after, unrecorded if writes else None, lowering.left)
             )
 
     def tally(self, field: str, release: str, started_s: int) -> Tally:
@@ -305,6 +296,11 @@ class MemoryStore:
         """Give the processes that follow this store."""
         with self._space.locked:
             return fleet_of(self._space.now_ms(), self._space.processes.values())
+
+    def forget(self, boot: str) -> None:
+        """Take a process out of the count."""
+        with self._space.locked:
+            self._space.processes.pop(boot, None)
 
     def told(self) -> Told:
         """Read how far each hook has been told, with the log's end."""
@@ -365,7 +361,6 @@ class MemoryFeed:
     """A follower's view of a memory store; waits on the store's condition."""
 
     mode = "memory"
-    mode_why = ""
 
     def __init__(self, space: _Space, store: MemoryStore) -> None:
         """Begin without having read anything."""
@@ -400,6 +395,7 @@ class MemoryFeed:
                 report.receipt,
                 report.instance,
                 report.zone,
+                born_ms=report.born_ms,
             )
             _forget(self._space)
             self.counted = len(self._space.processes)
@@ -546,9 +542,13 @@ def _copy_books(space: _Space, weights: Key, stops: Key) -> None:
 
 
 def _forget(space: _Space) -> None:
-    oldest = space.now_ms() - FORGET_MS
-    for boot in [boot for boot, process in space.processes.items() if process.seen_ms < oldest]:
-        del space.processes[boot]
+    """Drop those that have been silent too long; who was seen in the future is silent from now on."""
+    now_ms = space.now_ms()
+    for boot, process in tuple(space.processes.items()):
+        if process.seen_ms < now_ms - FORGET_MS:
+            del space.processes[boot]
+        elif process.seen_ms > now_ms:
+            space.processes[boot] = process._replace(seen_ms=now_ms - LIVE_MS - 1)
 
 
 def _order(position: str) -> tuple[int, int]:

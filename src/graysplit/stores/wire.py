@@ -184,8 +184,8 @@ def _is_count(part: str) -> bool:
 # --- the fleet -------------------------------------------------------------------------------------------------------
 
 
-def about_text(report: Report) -> str:
-    """Write what of a process hardly changes."""
+def about_text(report: Report, connection: str = "") -> str:
+    """Write what of a process hardly changes, and by which connection it is heard where that is known."""
     declared = {
         split: {"baseline": d.baseline, "versions": list(d.versions), "kind": d.kind, "calls": d.calls}
         | ({"warm": dict(d.warm)} if d.warm else {})
@@ -195,6 +195,8 @@ def about_text(report: Report) -> str:
     }
     about = {"host": report.host, "pid": report.pid, "library": report.library, "declared": declared}
     about |= {"instance": report.instance} if report.instance else {}
+    about |= {"born": report.born_ms} if report.born_ms else {}
+    about |= {"connection": connection} if connection else {}
     return dumps(about | ({"zone": report.zone} if report.zone else {}))
 
 
@@ -216,8 +218,6 @@ def receipt_text(receipt: Receipt) -> str:
             "durable": receipt.durable,
             **said,
         }
-        | ({} if receipt.off is None else {"off": list(receipt.off)})
-        | ({"mode_why": receipt.mode_why} if receipt.mode_why else {})
     )
 
 
@@ -235,6 +235,8 @@ def read_process(boot: bytes, seen_ms: int, about: bytes | None, receipt: bytes 
         receipt=_receipt(_object(receipt)),
         instance=_str(said.get("instance")),
         zone=_str(said.get("zone")),
+        connection=_str(said.get("connection")),
+        born_ms=_int(said.get("born")),
     )
 
 
@@ -263,8 +265,6 @@ def _receipt(said: Mapping[str, object]) -> Receipt:
         held={where: _str(word) for where, word in _items(said.get("held"))},
         durable=said.get("durable") is not False,
         baselines={split: _str(words) for split, words in _items(said.get("baselines"))},
-        off=tuple(_str(name) for name in _list(said.get("off"))) if isinstance(said.get("off"), list) else None,
-        mode_why=_str(said.get("mode_why")),
     )
 
 

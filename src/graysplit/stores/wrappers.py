@@ -57,6 +57,10 @@ class ReadOnlyStore:
         """Give the processes that follow this store."""
         return self._inner.fleet()
 
+    def forget(self, boot: str) -> None:
+        """Refuse."""
+        self._refuse(f"forgetting the process {boot}")
+
     def told(self) -> Told:
         """Read how far each hook has been told."""
         return self._inner.told()
@@ -91,7 +95,7 @@ class _SilentFeed:
     def __init__(self, inner: Feed) -> None:
         self._inner = inner
         self._now_ms = 0
-        self.mode, self.mode_why = inner.mode, inner.mode_why
+        self.mode = inner.mode
         self.counted = 0
 
     def load(self, since: str, *, whole: bool) -> Load:
@@ -180,6 +184,11 @@ class RecordingStore:
         """Give the processes that follow this store."""
         self.calls.append("fleet")
         return self._inner.fleet()
+
+    def forget(self, boot: str) -> None:
+        """Take a process out of the count."""
+        self.calls.append(f"forget {boot}")
+        self._inner.forget(boot)
 
     def told(self) -> Told:
         """Read how far each hook has been told."""

@@ -34,7 +34,7 @@ local most, strata = tonumber(ARGV[17]), tonumber(ARGV[18])
 local goals_at_most, closes = tonumber(ARGV[19]), tonumber(ARGV[20])
 local now = now_ms()
 local now_s = math.floor(now / 1000)
-local SWEPT_AT_ONCE, RENEWED_S = 100, 10
+local PIECE, SWEPT_AT_ONCE, RENEWED_S = 1000, 100, 10
 
 local function number_of(text)
   return tonumber(text or nil) or 0
@@ -50,7 +50,8 @@ if tonumber(number) <= number_of(last[1]) then
   return { '0', judge, now }
 end
 -- Each tape renews all that its release has every ten seconds; and whoever makes a key says when it ends.
-local renews = now_s - number_of(last[2]) >= RENEWED_S
+-- (A renewal in the future: the clock was set back.)
+local renews = math.abs(now_s - number_of(last[2])) >= RENEWED_S
 -- This write is the first: where there is no memory for it nothing is done, and whatever comes, nothing is done twice.
 redis.call('HSET', TAPE, 'number', number, 'renewed', renews and now_s or last[2])
 local function keep(key, ms)
