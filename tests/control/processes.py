@@ -26,9 +26,11 @@ def live(
     mode: str = "tracking",
     held: Mapping[str, str] = {},
     durable: bool = True,
+    off: tuple[str, ...] | None = (),
+    mode_why: str = "",
 ) -> None:
     """Have one process report once."""
-    receipt = Receipt(change, revision, effects or {}, mode, refused, held, durable)
+    receipt = Receipt(change, revision, effects or {}, mode, refused, held, durable, {}, off, mode_why)
     feed = store.follow()
     feed.report(Report(f"boot-{number}", f"web-{number}", 100 + number, "0.1.0", declared, receipt), about=True)
     feed.close()

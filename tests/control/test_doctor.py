@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from graysplit.cli.render import fleet_lines
 from graysplit.control import Control
-from graysplit.core.fleet import Declared
+from graysplit.core.fleet import Declared, Effect
 from graysplit.stores.memory import MemoryStore
 from tests.control.processes import CHECKOUT, live
 
@@ -94,3 +95,42 @@ def test_what_processes_refuse_is_told(store: MemoryStore) -> None:
     """A receipt may name what its process would not take."""
     live(store, 1, refused=("weights checkout/new: '1_0' is no weight",))
     assert "1_0" in found(store)["process web-1/101"]
+
+
+def test_break_glass_is_told(store: MemoryStore) -> None:
+    """Where it is in force the store's word does not count: named with what it covers, of old libraries too."""
+    live(store, 1, off=("*",))
+    live(store, 2, off=("checkout", "search"))
+    live(store, 3)
+    live(store, 4, off=None, effects={"checkout/new": Effect("0", 0, "off")})
+    findings = [found for found in Control(store).doctor() if found.where == "break-glass"]
+    assert {found.severity for found in findings} == {"problem"}
+    told = {found.what.partition(" on ")[0]: found.what for found in findings}
+    assert set(told) == {"in force for *", "in force for checkout, search", "in force for checkout"}
+    assert "on 1 of 4 live processes (web-1/101)" in told["in force for *"]
+    assert all("GRAYSPLIT_OFF_FILE" in found.command for found in findings)
+    printed = " | ".join(fleet_lines(Control(store).fleet()))
+    assert "break-glass is in force for * on 1 of 4 live processes: web-1/101" in printed
+
+
+def test_a_version_that_one_side_lacks_is_told(store: MemoryStore) -> None:
+    """In the code alone nobody gets it: a note. Above zero in the store alone, users are not where they should be."""
+    live(store, 1, declared={"checkout": Declared("old", ("old", "new", "v3"))})
+    assert [(found.severity, found.where) for found in Control(store).doctor()] == [("note", "code checkout")]
+    assert "'v3' is declared by web-1/101" in found(store)["code checkout"]
+    live(store, 1, declared={"checkout": Declared("old", ("old",))})
+    assert found(store)["code checkout"].startswith("problem: 'new' is at 20 and not registered on web-1/101")
+    Control(store, actor="ada").rollback("checkout")
+    assert found(store) == {}
+
+
+def test_the_lesser_mode_is_told_with_its_cause(store: MemoryStore) -> None:
+    """One note for each cause; a library that does not tell it is said not to."""
+    why = "its rights are too narrow: no permissions to run 'client|tracking'"
+    for number in (1, 2):
+        live(store, number, mode="log", mode_why=why)
+    live(store, 3, mode="poll")
+    findings = found(store)
+    assert findings["process web-1/101 and 1 more"].startswith("note: follows by 'log'")
+    assert findings["process web-1/101 and 1 more"].endswith(f"Why: {why}")
+    assert "does not tell why" in findings["process web-3/103"]

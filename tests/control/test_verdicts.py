@@ -7,11 +7,15 @@ from graysplit.control.approving import approval
 from graysplit.control.proposal import propose
 from graysplit.control.reading import read
 from graysplit.control.verdicts import Heard
+from graysplit.core.evidence import Totals
 from graysplit.core.fleet import Fleet
 from graysplit.core.guard import Action
+from graysplit.core.judge import Judge
 from graysplit.core.plan import SAFE, Step
 from graysplit.core.tally import Judgement
+from graysplit.core.verdict import Verdict
 from graysplit.errors import ConflictError, RefusedError
+from graysplit.stores.judges import judge_text
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Ticking
 from graysplit.stores.wire import exact, progress_text, read_progress, read_tick, tick_text
@@ -283,3 +287,39 @@ def test_a_trip_is_told_by_the_guard_with_its_counts(store: MemoryStore, control
     control.set("checkout", 20)
     assert release_of(store)[0] != before
     assert heard(control).verdict.why == "nobody has judged it yet"
+
+
+def unjudged(control: Control) -> list[str]:
+    """Give what the doctor says of the guard."""
+    return [f"{f.severity}: {f.what}" for f in control.doctor() if f.where == "guard of checkout"]
+
+
+def test_a_guard_that_nobody_judges_is_told(store: MemoryStore, control: Control, clock: MovedClock) -> None:
+    """Calls are counted and no process judges them: a problem. Judged, or nothing new to judge: none."""
+    assert unjudged(control) == []  # it has only begun
+    clock.now += 60
+    live(store, declared=MEASURED)
+    assert [text.partition(" since ")[0] for text in unjudged(control)] == ["note: nobody has judged checkout/new"]
+    judged(store, "unclear")
+    assert unjudged(control) == []
+    clock.now += 60
+    live(store, declared=MEASURED)
+    assert [text.partition(",")[0] for text in unjudged(control)] == ["problem: calls are counted"]
+    assert "for 60 s" in unjudged(control)[0]
+    judged_to_the_end(store)
+    assert unjudged(control) == []
+    clock.now += 60
+    live(store, declared=MEASURED)
+    assert unjudged(control) == []  # nobody judges, and nothing was counted since
+
+
+def judged_to_the_end(store: MemoryStore) -> None:
+    """Have everything judged that was counted."""
+    release, started_s = release_of(store)
+    feed = store.follow()
+    tally = feed.tally(FIELD, release, started_s)
+    stage = tally.stages[-1]
+    cursor = {f"stage {stage.number}": Totals(sum(stage.calls), 0, 0)}
+    judge = Judge("nonce", tally.now_ms, Verdict("unclear", ""), stage.number, stage.stage.new, cursor)
+    assert feed.judge(Judgement(FIELD, release, tally.judge, judge_text(judge)))
+    feed.close()

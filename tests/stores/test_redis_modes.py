@@ -58,6 +58,7 @@ class Place(NamedTuple):
         url = self.url if not port else self.url.replace(f":{self.client.get_connection_kwargs()['port']}", f":{port}")
         feed = RedisStore(url, self.namespace).follow()
         assert feed.mode == self.mode
+        assert bool(feed.mode_why) is (self.mode != "tracking"), feed.mode_why  # a lesser one says why
         return feed
 
     def within(self, *, raw: bool) -> float:

@@ -91,10 +91,17 @@ def wait(session: Session, target: str, until: str, timeout: float) -> int:
 @click.argument("unit")
 @click.pass_obj
 def explain(session: Session, split: str, unit: str) -> int:
-    """Show the ladder that decides for UNIT."""
+    """Show the ladder that decides for UNIT.
+
+    By the store, with nothing kept in a request; then the processes in which the
+    answer is another (break-glass, a version that is not there, ...), as their
+    receipts tell, and those of which it is not known.
+    """
     found = session.control.explain(split, unit)
     if session.json:
-        say_json({**found._asdict(), "unit": unit, "ladder": [step._asdict() for step in found.ladder]})
+        from graysplit.cli.values import explained_json
+
+        say_json({**explained_json(found), "unit": unit})
     else:
         from graysplit.cli.render import explain_lines
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from graysplit.cli.crossings import crossing_lines
 from graysplit.cli.guards import guard_lines, worse_lines
 from graysplit.cli.output import COPY
 from graysplit.cli.plans import gate_lines, plan_lines
 from graysplit.cli.words import age, percent, plural, stop_words, table, when
-from graysplit.control.doctor import SAID_AT_MOST, Finding, held_words
+from graysplit.control.doctor import Finding, break_glass, held_words, some
 from graysplit.control.explaining import Explained
 from graysplit.control.freezing import freeze_words, unfreeze_command
 from graysplit.control.rolling import Crossing
@@ -136,7 +136,7 @@ def fleet_lines(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> list[str]:
     lines = table(("process", "seen", "state", "rev", "follows by", "splits"), rows, 30) if rows else []
     modes = {process.receipt.mode for process in fleet.live}
     lines += [f"{mode}: {promise}" for mode, promise in PROMISES.items() if mode in modes]
-    lines += [*held_lines(fleet), *durable_lines(fleet), *unready_lines(fleet)]
+    lines += [*off_lines(fleet), *held_lines(fleet), *durable_lines(fleet), *unready_lines(fleet)]
     lines += [*ended_lines(fleet)]
     return [*lines, *crossing_lines(crossings), _processes(len(fleet.live), len(fleet.silent))]
 
@@ -145,17 +145,12 @@ def ended_lines(fleet: Fleet) -> Iterable[str]:
     """Say why who is gone is not counted any more, and how a silent one that is dead is taken out."""
     named = [f"{process.label} (now {process.successor})" for process in fleet.gone if process.successor]
     if named:
-        yield f"gone, their connections ended: {_first(named)}"
+        yield f"gone, their connections ended: {some(named)}"
     named = [process.label for process in fleet.gone if not process.successor]
     if named:
-        yield f"gone, not heard for ten minutes: {_first(named)}"
+        yield f"gone, not heard for ten minutes: {some(named)}"
     if fleet.silent:
         yield f"known to be dead? graysplit fleet --forget {fleet.silent[0].label}"
-
-
-def _first(named: Sequence[str]) -> str:
-    more = f" and {len(named) - SAID_AT_MOST} more" if len(named) > SAID_AT_MOST else ""
-    return f"{', '.join(named[:SAID_AT_MOST])}{more}"
 
 
 def forgotten_lines(taken: Iterable[Process]) -> list[str]:
@@ -175,8 +170,8 @@ def held_lines(fleet: Fleet) -> list[str]:
             counts[said] = counts.get(said, 0) + 1
     if not counts:
         return []
-    named = [f"{said} ({plural(count, 'process', 'processes')})" for said, count in sorted(counts.items())]
-    return [f"SOURCE_REGRESSED: the store has lost changes; kept: {_first(named)}. Settle it with: graysplit recover"]
+    kept = some([f"{said} ({plural(count, 'process', 'processes')})" for said, count in sorted(counts.items())])
+    return [f"SOURCE_REGRESSED: the store has lost changes; kept: {kept}. Settle it with: graysplit recover"]
 
 
 def durable_lines(fleet: Fleet) -> list[str]:
@@ -184,7 +179,7 @@ def durable_lines(fleet: Fleet) -> list[str]:
     labels = [process.label for process in fleet.live if not process.receipt.durable]
     if not labels:
         return []
-    return [f"no last-known-good file can be written by: {_first(labels)}"]
+    return [f"no last-known-good file can be written by: {some(labels)}"]
 
 
 def unready_lines(fleet: Fleet) -> list[str]:
@@ -195,17 +190,41 @@ def unready_lines(fleet: Fleet) -> list[str]:
             for version, why in declared.warm.items():
                 if why:
                     found.setdefault(f"{split}/{version}", []).append(f"{process.label} ({why})")
-    return [f"{field} is not ready on: {_first(named)}" for field, named in sorted(found.items())]
+    return [f"{field} is not ready on: {some(labels)}" for field, labels in sorted(found.items())]
+
+
+def off_lines(fleet: Fleet) -> list[str]:
+    """Say where break-glass is in force: there the store's word does not count."""
+    return [
+        f"break-glass is in force for {names} on {len(labels)} of {len(fleet.live)} live processes: {some(labels)}"
+        for names, labels in sorted(break_glass(fleet).items())
+    ]
 
 
 def explain_lines(found: Explained) -> list[str]:
     """Give the ladder from the top to the rung that answered."""
     bucket = "" if found.bucket is None else f", hashed to {found.bucket}"
-    lines = [f"{found.split}: {found.version} ({found.reason}{bucket}, revision {found.revision})"]
+    where = _where(found)
+    lines = [f"{found.split}: {found.version} ({found.reason}{bucket}, revision {found.revision}){where}"]
     for step in found.ladder:
         mark = f"-> {step.version}" if step.version is not None else "passed"
         lines.append(f"  {step.reason:9} {mark:12} {step.asked}")
-    return lines
+    if found.store_says is not None:
+        version, reason, asked = found.store_says
+        lines.append(f"by the store alone: {version} ({reason}: {asked})")
+    apart: dict[str, list[str]] = {}
+    for answer in found.apart:
+        said = "not known" if answer.version is None else f"{answer.version} ({answer.reason})"
+        apart.setdefault(f"{said}: {answer.says}", []).append(answer.process)
+    return lines + [f"{some(labels)}: {said}" for said, labels in apart.items()]
+
+
+def _where(found: Explained) -> str:
+    """Say in how many of the live processes the answer is this one."""
+    if not found.live:
+        return "; no live process"
+    same = sum(answer.version == found.version for answer in found.live)
+    return f" in {same} of {plural(len(found.live), 'live process', 'live processes')}"
 
 
 def doctor_lines(findings: Iterable[Finding]) -> list[str]:

@@ -8,6 +8,7 @@ from graysplit.cli.crossings import crossing_json
 from graysplit.cli.guards import guard_json, guards_json, verdicts_json
 from graysplit.cli.plans import plan_json
 from graysplit.cli.words import number
+from graysplit.control.explaining import Explained
 from graysplit.control.rolling import Crossing
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.core.fleet import PROMISES, Fleet
@@ -98,10 +99,27 @@ def fleet_json(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> dict[str, ob
                 "refused": list(process.receipt.refused),
                 "held": dict(process.receipt.held),
                 "durable": process.receipt.durable,
+                "off": None if process.receipt.off is None else list(process.receipt.off),
+                "mode_why": process.receipt.mode_why,
                 "declared": {split: found._asdict() for split, found in process.declared.items()},
             }
             for process in (*fleet.processes, *fleet.gone)
         ],
+    }
+
+
+def explained_json(found: Explained) -> dict[str, object]:
+    """Give a decision with its ladder, and what each process says."""
+    return {
+        "split": found.split,
+        "version": found.version,
+        "reason": found.reason,
+        "bucket": found.bucket,
+        "revision": found.revision,
+        "ladder": [step._asdict() for step in found.ladder],
+        "store_says": found.store_says and dict(zip(("version", "reason", "asked"), found.store_says, strict=True)),
+        "live": len(found.live),
+        "processes": [answer._asdict() for answer in found.processes],
     }
 
 

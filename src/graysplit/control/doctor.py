@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from graysplit.control.creating import told_apart
@@ -10,17 +10,18 @@ from graysplit.control.freezing import declaring, freeze_words, standing_freezes
 from graysplit.control.guarding import NOTHING, is_watched
 from graysplit.control.reading import Reading
 from graysplit.control.rolling import all_crossings, rebalance_command, short_words
-from graysplit.control.verdicts import armed
+from graysplit.control.verdicts import Heard, armed
 from graysplit.control.views import empty, finished
 from graysplit.core.adoption import unknown_fields
-from graysplit.core.fleet import PROMISES, Fleet, declarations
+from graysplit.core.fleet import EVERYTHING, PROMISES, Fleet, declarations
 from graysplit.core.wave import PREFIX as WAVE
-from graysplit.core.weights import field_of
+from graysplit.core.weights import field_of, format_weight, split_of
 from graysplit.errors import RefusedError
 from graysplit.stores.port import Advice, Told
 from graysplit.stores.tellings import read_telling
 
 SAID_AT_MOST: Final = 20
+UNJUDGED_MS: Final = 30_000  # a guard that nobody has judged for so long is told
 
 
 class Finding(NamedTuple):
@@ -50,11 +51,14 @@ class Telling(Protocol):
         ...
 
 
-def examine(reading: Reading, fleet: Fleet, store: object = None) -> tuple[Finding, ...]:
-    """Give all findings, problems first."""
+def examine(
+    reading: Reading, fleet: Fleet, store: object = None, said: Mapping[str, Heard] = {}
+) -> tuple[Finding, ...]:
+    """Give all findings, problems first; `said` is what guards say of the candidates that run."""
     found = [*_keys(reading), *_values(reading), *_splits(reading), *_baselines(reading, fleet), *_processes(fleet)]
     found += [*_modes(fleet), *_declarations(reading, fleet), *_freezes(reading), *_finished(reading, fleet)]
-    found += [*_waves(reading, fleet), *_guards(reading, fleet)]
+    found += [*_waves(reading, fleet), *_guards(reading, fleet), *_unjudged(reading, fleet, said)]
+    found += [*_break_glass(fleet), *_versions(reading, fleet)]
     if isinstance(store, Advising):
         found += [
             Finding("problem" if advice.serious else "note", "server", advice.what, advice.command)
@@ -73,6 +77,68 @@ def _guards(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
             yield Finding("problem", f"guard of {name}", what, f"graysplit guard {name} --off")
         elif found is not None and not is_watched(name, fleet):
             yield Finding("problem", f"guard of {name}", f"it is armed, but {NOTHING}", "graysplit fleet")
+
+
+def _unjudged(reading: Reading, fleet: Fleet, said: Mapping[str, Heard]) -> Iterator[Finding]:
+    """Name armed guards that no process judges though there is something to judge, or has yet begun to."""
+    for field, heard in sorted(said.items()):
+        split = split_of(field)
+        age_ms = reading.load.now_ms - (heard.at_ms or reading.held.releases.get(field, 0))
+        if age_ms <= UNJUDGED_MS or not fleet.live or not is_watched(split, fleet):
+            continue
+        since = f"for {age_ms // 1000} s" if heard.at_ms else "since its release began"
+        if heard.unjudged:
+            what = f"calls are counted, and nobody has judged {field} {since}: no live process may write a judgement"
+            yield Finding("problem", f"guard of {split}", what, "graysplit acl app, and the logs of the processes")
+        elif not heard.at_ms:
+            what = f"nobody has judged {field} {since}, for no call has been counted"
+            yield Finding("note", f"guard of {split}", what, "graysplit fleet")
+
+
+def _break_glass(fleet: Fleet) -> Iterator[Finding]:
+    for names, labels in sorted(break_glass(fleet).items()):
+        what = (
+            f"in force for {names} on {len(labels)} of {len(fleet.live)} live processes ({some(labels)}): they give "
+            "the baseline whatever the store says"
+        )
+        command = "graysplit fleet; there: empty the file of GRAYSPLIT_OFF_FILE, or restart without GRAYSPLIT_OFF"
+        yield Finding("problem", "break-glass", what, command)
+
+
+def break_glass(fleet: Fleet) -> Mapping[str, tuple[str, ...]]:
+    """Return what is switched off, as it is named there, with the live processes that do it."""
+    found: dict[str, list[str]] = {}
+    for process in fleet.live:
+        names = process.receipt.off
+        if names is None:  # an older library: it shows in what its splits do
+            names = tuple(sorted({split for split in process.declared if process.switched_off(split)}))
+        if names:
+            found.setdefault(EVERYTHING if EVERYTHING in names else ", ".join(names), []).append(process.label)
+    return {names: tuple(labels) for names, labels in found.items()}
+
+
+def some(labels: Sequence[str]) -> str:
+    """Name some processes, and how many more there are."""
+    more = f" and {len(labels) - SAID_AT_MOST} more" if len(labels) > SAID_AT_MOST else ""
+    return f"{', '.join(labels[:SAID_AT_MOST])}{more}"
+
+
+def _versions(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
+    """Name versions that the code declares and the store lacks, and candidates above zero that live code lacks."""
+    for split, standing in sorted(reading.snapshot.splits.items()):
+        declared = declarations(fleet.live, split)
+        known = standing.definition.names
+        candidates = {label: {*found.versions} - {found.baseline} for label, found in declared.items()}
+        for version in sorted(set[str]().union(*candidates.values()) - {*known}):
+            labels = [label for label, names in candidates.items() if version in names]
+            what = f"'{version}' is declared by {some(labels)}, and the store does not have it: nobody gets it"
+            yield Finding("note", f"code {split}", what, f"graysplit show {split}")
+        for version in (found.name for found in standing.definition.candidates if standing.effective(found.name)):
+            labels = [label for label, found in declared.items() if version not in found.versions]
+            if labels:
+                asked = format_weight(standing.effective(version))
+                what = f"'{version}' is at {asked} and not registered on {some(labels)}: they give the baseline instead"
+                yield Finding("problem", f"code {split}", what, "graysplit fleet")
 
 
 def _untold(store: Telling) -> Iterator[Finding]:
@@ -199,9 +265,7 @@ def _processes(fleet: Fleet) -> Iterator[Finding]:
         for reason in process.receipt.refused:
             yield Finding("problem", f"process {process.label}", f"refused: {reason}", "graysplit fleet")
         if process.receipt.held:
-            words = [held_words(*pair) for pair in process.receipt.held.items()]
-            more = f" and {len(words) - SAID_AT_MOST} more" if len(words) > SAID_AT_MOST else ""
-            kept = ", ".join(words[:SAID_AT_MOST]) + more
+            kept = some([held_words(*pair) for pair in process.receipt.held.items()])
             what = f"SOURCE_REGRESSED: the store has lost changes, and this process keeps what it had: {kept}"
             yield Finding("problem", f"process {process.label}", what, "graysplit recover")
         if not process.receipt.durable:
@@ -216,12 +280,15 @@ def held_words(where: str, word: str) -> str:
 
 
 def _modes(fleet: Fleet) -> Iterator[Finding]:
-    for mode in ("redirect", "log", "poll"):
-        lesser = [process.label for process in fleet.live if process.receipt.mode == mode]
-        if lesser:
-            more = f" and {len(lesser) - 1} more" if len(lesser) > 1 else ""
-            what = f"follows by '{mode}', not by tracking: {PROMISES[mode]}. The server, or its user's rights, lack it"
-            yield Finding("note", f"process {lesser[0]}{more}", what, "graysplit acl app")
+    lesser: dict[tuple[str, str], list[str]] = {}
+    for process in fleet.live:
+        if process.receipt.mode in {"redirect", "log", "poll"}:
+            lesser.setdefault((process.receipt.mode, process.receipt.mode_why), []).append(process.label)
+    for (mode, why), labels in sorted(lesser.items()):
+        more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
+        cause = why or "it does not tell why: the server, or its user's rights, lack it"
+        what = f"follows by '{mode}', not by tracking: {PROMISES[mode]}. Why: {cause}"
+        yield Finding("note", f"process {labels[0]}{more}", what, "graysplit acl app")
 
 
 def _declarations(reading: Reading, fleet: Fleet) -> Iterable[Finding]:

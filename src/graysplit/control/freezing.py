@@ -14,6 +14,7 @@ from graysplit.core.record import Entry
 from graysplit.core.snapshot import EVERYTHING, Change, Snapshot, Standing
 from graysplit.core.weights import Weight, field_of, format_weight, parse_weight, rises, share, split_of
 from graysplit.errors import BadWeightError, RefusedError
+from graysplit.stores import rules
 from graysplit.stores.freezes import read_freezes, write_freezes
 from graysplit.stores.port import Expect
 from graysplit.stores.rules import OUTSIDE
@@ -181,14 +182,13 @@ def finish(reading: Reading, split: str, id_: str) -> Change:
 
 def finished_ms(reading: Reading, split: str) -> int | None:
     """Give the server time at which a split's release was finished, or None: not finished, or begun again since."""
-    said = reading.text("meta", FINISHED + split)
-    if said is None:
-        return None
-    since = said.rpartition(" ")[2]
-    is_time = since.isascii() and since.isdigit() and len(since) < 20  # noqa: PLR2004 - what Redis counts to
-    ms = int(since) if is_time else 0
-    later = any(began > ms for field, began in reading.held.releases.items() if split_of(field) == split)
-    return None if later else ms
+    return finished_of(reading).get(split)
+
+
+def finished_of(reading: Reading) -> Mapping[str, int]:
+    """Give the server times at which releases were finished, by split, of those that have not begun again since."""
+    load = reading.load
+    return rules.finished_of(load.meta, load.weights, load.stops, load.booked.fields)
 
 
 def unmarked(reading: Reading, change: Change, risen: Iterable[str]) -> Iterator[str]:

@@ -169,13 +169,13 @@ class Looking(Hand):
         return report(reading, self.store, self.namespace, target)
 
     def explain(self, split: str, unit: object) -> Explained:
-        """Give the ladder that decides for a unit, as any process with all versions would."""
+        """Give the ladder that decides for a unit by the store, and the processes in which the answer is another."""
         from graysplit.control.explaining import explain
 
         reading = self._read()
         self._check_readable(reading, split)
         self._check_known(reading, split)
-        return explain(reading.snapshot.splits[split], unit, reading.snapshot.revision)
+        return explain(reading.snapshot.splits[split], unit, reading.snapshot.revision, self.store.fleet())
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
         """Give the newest changes, newest first; a raise from outside during a freeze has that as its reason."""
@@ -211,7 +211,9 @@ class Looking(Hand):
         """Look for everything that is wrong or about to be, each with the next command."""
         from graysplit.control.doctor import examine
 
-        return examine(self._read(), self.store.fleet(), self.store)
+        reading = self._read()
+        said = self._verdicts(reading, sorted(reading.snapshot.splits))
+        return examine(reading, self.store.fleet(), self.store, said)
 
     def export(self) -> Mapping[str, object]:
         """Give all that the store holds as plain values, ready for JSON."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from graysplit.core.definition import Definition
 from graysplit.core.guard import BadGuardError, Guard, parse_guard
+from graysplit.core.judge import Judge
 from graysplit.core.tally import Pair, Stage, StageTally, Tally
 from graysplit.core.verdict import NO_VERDICT, Verdict
 from graysplit.core.weights import field_of, share
@@ -42,6 +43,7 @@ class Heard(NamedTuple):
     calls: Pair = Pair()  # of that stage
     failures: Pair = Pair()
     exposed: Pair = Pair()  # units; of more than 65,536 of them an estimate
+    unjudged: bool = False  # whether calls have been counted since it was judged
     doubted: bool = False  # whether its stage waits for a person to accept its doubts, also where nobody judges now
 
 
@@ -94,8 +96,15 @@ def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: in
         stage.calls,
         stage.failures,
         Pair(*(units << stage.exposed_bits for units in stage.exposed)),
+        _counted_since(tally, judge),
         doubted and stage.number > 0 and judge.share == weight,
     )
+
+
+def _counted_since(tally: Tally, judge: Judge) -> bool:
+    last = next(reversed(tally.stages), None)
+    judged = judge.cursor.get(f"stage {last.number}") if last else None
+    return last is not None and sum(last.calls) > (judged.calls if judged else 0)
 
 
 def of_plan(found: Armed | None, said: Heard | None) -> Verdict:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from graysplit.control.awaiting import Awaited, awaited
-from graysplit.control.freezing import FINISHED, finished_ms, standing_freezes
+from graysplit.control.freezing import finished_of, standing_freezes
 from graysplit.control.reading import Reading
 from graysplit.control.rolling import Crossing, crossings
 from graysplit.control.verdicts import Armed, Heard, armed
@@ -18,7 +18,6 @@ from graysplit.core.lease import Lease
 from graysplit.core.record import SENTINEL, Entry, is_new
 from graysplit.core.snapshot import Standing
 from graysplit.core.weights import field_of, format_weight
-from graysplit.stores.wire import exact
 
 
 class Row(NamedTuple):
@@ -157,9 +156,7 @@ def in_force(rows: Iterable[Row], split: str) -> Mapping[str, str]:
 
 def finished(reading: Reading) -> Mapping[str, int]:
     """Give the splits above zero whose release is over, each with the server time at which it was finished."""
-    marks = [exact(raw).removeprefix(FINISHED) for raw in reading.load.meta.fields if raw.startswith(FINISHED.encode())]
-    ended = {split: finished_ms(reading, split) for split in sorted(marks) if _above_zero(reading, split)}
-    return {split: ms for split, ms in ended.items() if ms is not None}
+    return {split: ms for split, ms in sorted(finished_of(reading).items()) if _above_zero(reading, split)}
 
 
 def _above_zero(reading: Reading, split: str) -> bool:

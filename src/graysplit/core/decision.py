@@ -6,10 +6,10 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from graysplit.core.allocation import owner
+from graysplit.core.allocation import Run, owner
 from graysplit.core.bucketing import bucket_of
 from graysplit.core.snapshot import Standing
 from graysplit.core.weights import format_weight, share
@@ -94,8 +94,15 @@ def _bucket(case: Case) -> tuple[str, str | None]:
         return "no weight above zero", None
     if standing.definition.by == "instance":
         return _waved(case)
-    bucket = bucket_of(case.unit, standing.definition.seed)
-    return f"bucket {bucket} of 100000", owner(standing.runs(), bucket) or standing.definition.baseline
+    bucket, runs = bucket_of(case.unit, standing.definition.seed), standing.runs()
+    return _compared(bucket, runs), owner(runs, bucket) or standing.definition.baseline
+
+
+def _compared(bucket: int, runs: Sequence[Run]) -> str:
+    """Write the comparison that finds a bucket's owner, or those that all fail."""
+    owned = [run for run in runs if run.start <= bucket < run.end]
+    tried = [f"{f'{run.start} <= ' if run.start else ''}{bucket} < {run.end} ({run.version})" for run in owned or runs]
+    return f"bucket {tried[0]}" if owned else f"bucket {bucket}, not {' or '.join(tried)}"
 
 
 def _waved(case: Case) -> tuple[str, str | None]:

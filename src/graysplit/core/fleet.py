@@ -8,6 +8,8 @@ from typing import Final, Literal, NamedTuple
 BEAT_S: Final = 2.0
 LIVE_MS: Final = 6_000
 FORGET_MS: Final = 600_000
+OFF: Final = "off"  # the reason of an effect, and of a decision, under break-glass
+EVERYTHING: Final = "*"
 GONE_MS: Final = 86_400_000  # who was heard within a day and said no goodbye: a fleet of nobody is no proof
 
 
@@ -44,6 +46,8 @@ class Receipt(NamedTuple):
     # By split whose baseline is another one in this process's code than in the store: how they differ, as
     # `baseline_words` says it. There the code's own baseline answers every call.
     baselines: Mapping[str, str] = {}
+    off: tuple[str, ...] | None = None  # what break-glass switches off there: splits, or "*"; None: it does not tell
+    mode_why: str = ""  # why it does not follow by a better mode: in the server's words
 
 
 class Declared(NamedTuple):
@@ -89,6 +93,14 @@ class Process(NamedTuple):
     def label(self) -> str:
         """Name the process for people: `web-7/812`."""
         return f"{self.host}/{self.pid}"
+
+    def switched_off(self, split: str) -> bool | None:
+        """Say whether break-glass holds a split at its baseline there; None where the receipt does not tell."""
+        off, effects = self.receipt.off, self.receipt.effects
+        if off is not None:
+            return EVERYTHING in off or split in off
+        told = [effect.why == OFF for field, effect in effects.items() if field.partition("/")[0] == split]
+        return any(told) if told else None
 
 
 class Fleet(NamedTuple):

@@ -232,7 +232,7 @@ class Follower:
         import socket
 
         declared = self._audience.declared()
-        receipt = self._receipt(feed.mode)
+        receipt = self._receipt(feed)
         report = Report(
             self.boot,
             socket.gethostname(),
@@ -252,17 +252,19 @@ class Follower:
         if about:
             self._told, self._tell_again = names, now + ABOUT_S
 
-    def _receipt(self, mode: str) -> Receipt:
+    def _receipt(self, feed: Feed) -> Receipt:
         keeper = self.keeper
         planned = (field_of(split, mark.partition(" ")[2]) for split, mark in keeper.held.planned.items())
         return Receipt(
             *self._applied,
             self._audience.effects(dict.fromkeys((*self._recent, *planned))),  # a plan waits for those born later, too
-            mode,
+            feed.mode,
             tuple(f"{key} {field}: {reason}" for (key, field), reason in keeper.held.refused.items()),
             keeper.in_force(HELD_AT_MOST),
             self._durable,
             self._audience.baselines(),
+            tuple(sorted(self._glass.names)[:REMEMBERED]),
+            feed.mode_why,
         )
 
     def _book_soon(self) -> None:

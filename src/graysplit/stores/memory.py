@@ -240,10 +240,10 @@ class MemoryStore:
             now_ms = space.now_ms()
             meta = space.key("meta")
             weights = space.key("weights")
-            lowering = rules.lowering(rollback.target, weights, rules.finished_of(meta))
+            finished = rules.finished_of(meta, weights, space.key("stops"), space.hashes.get("booked", {}))
+            lowering = rules.lowering(rollback.target, weights, finished)
             writes: dict[str, str] = {f"weights {field}": "0" for field in lowering.fields}
-            for stop in lowering.stops:
-                release = rules.releases_of(meta, stop, lowering.fields)
+            for stop, release in rules.ended_releases(meta, lowering).items():
                 text = stop_text(
                     why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release
                 )
@@ -278,7 +278,16 @@ class MemoryStore:
                 )
             unrecorded = None if meta.lost is None else f"the key 'meta' is {meta.lost}: no revision"
             return space.answer(
-                Written(rollback.id, revision, now_ms, before, after, unrecorded if writes else None, lowering.left)
+                Written(
+                    rollback.id,
+                    revision,
+                    now_ms,
+                    before,
+                    after,
+                    unrecorded if writes else None,
+                    lowering.left,
+                    lowering.kept,
+                )
             )
 
     def tally(self, field: str, release: str, started_s: int) -> Tally:
@@ -361,6 +370,7 @@ class MemoryFeed:
     """A follower's view of a memory store; waits on the store's condition."""
 
     mode = "memory"
+    mode_why = ""
 
     def __init__(self, space: _Space, store: MemoryStore) -> None:
         """Begin without having read anything."""

@@ -94,6 +94,8 @@ class Written(NamedTuple):
     after: Mapping[str, str | None] = {}
     unrecorded: str | None = None  # why there is no history entry, though the change stands
     left: tuple[str, ...] = ()  # with `*`: the finished releases that were left alone
+    kept: Mapping[str, str] = {}  # and their weights above zero, by field
+    parts: tuple[str, ...] = ()  # the ids of its history entries, where a store wrote it in portions
 
 
 class Copies(NamedTuple):
@@ -166,6 +168,7 @@ class Feed(Protocol):
     """One follower's connection. Used by one thread; a signal only ever means: read again."""
 
     mode: str  # which promise is in force: one of `graysplit.core.fleet.PROMISES`
+    mode_why: str  # why it is not a better one, in the server's words; "" where there is nothing to say
     counted: int  # processes that the store counted at the last heartbeat; 0 where that is not known
 
     def load(self, since: str, *, whole: bool) -> Load:
@@ -285,7 +288,9 @@ class Store(Protocol):
         """Set the weight to zero and a stop beside it, whatever stands there.
 
         Works with unreadable neighbours and when the server is out of memory; has worked as soon as stop or weight
-        stands. Raises `StoreUnreachableError` where neither does.
+        stands. Raises `StoreUnreachableError` where neither does. Of everything (`*`) a store may write a portion at a
+        time, each in one step with an entry of its own, what is not stopped yet and the largest shares first; what
+        comes between two portions and lets somebody in is lowered, too.
         """
         ...
 

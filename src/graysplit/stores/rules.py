@@ -6,7 +6,7 @@ Used where no script runs: in memory, and where a server refuses scripts.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from graysplit.core.record import SENTINEL, Entry, Key, is_new
@@ -30,11 +30,16 @@ _WEIGHT = re.compile(rb"preview|[0-9]{1,3}(?:\.[0-9]{1,3})?")
 
 
 class Lowering(NamedTuple):
-    """What a rollback writes: the stops, the weights to zero, and the finished releases it leaves alone."""
+    """What a rollback writes: the stops, and the weights to zero."""
 
     stops: tuple[str, ...]
     fields: tuple[str, ...]
-    left: tuple[str, ...] = ()
+    kept: Mapping[str, str] = {}  # the weights above zero of finished releases, which are left alone
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Name the splits whose release is finished."""
+        return splits_of(self.kept)
 
 
 class Edit(NamedTuple):
@@ -148,22 +153,89 @@ def _described(expect: Expect, value: str | None) -> str:
 
 def lowering(target: str, weights: Key, finished: Collection[str]) -> Lowering:
     """Say what a rollback of a candidate, a split or everything writes; in doubt it lowers more."""
-    fields = [exact(raw) for raw in weights.fields if raw != SENTINEL]
     if target != EVERYTHING:
-        own = (target,) if "/" in target else tuple(f for f in fields if f.startswith(f"{target}/"))
+        names = (exact(raw) for raw in weights.fields if raw != SENTINEL)
+        own = (target,) if "/" in target else tuple(sorted(f for f in names if f.startswith(f"{target}/")))
         return Lowering((target,), own)
     if weights.lost is not None:
         return Lowering((EVERYTHING,), ())
-    splits = {split_of(f) for f in fields if "/" in f and not is_zero(weights.fields[raw_of(f)])}
-    stopped = tuple(sorted(splits - set(finished)))
-    own = tuple(sorted(f for f in fields if "/" in f and split_of(f) in stopped))
-    return Lowering(stopped, own, tuple(sorted(splits & set(finished))))
+    shares = running(weights)
+    stopped = shares.keys() - set(finished)
+    fields = sorted(field for field in map(exact, weights.fields) if "/" in field)
+    kept = (field for field in fields if split_of(field) in shares.keys() - stopped)
+    return Lowering(
+        tuple(sorted(stopped)),
+        tuple(field for field in fields if split_of(field) in stopped),
+        {f: exact(weights.fields[raw_of(f)]) for f in kept if not is_zero(weights.fields[raw_of(f)])},
+    )
 
 
-def finished_of(meta: Key) -> frozenset[str]:
-    """Give the splits whose release is finished."""
+def running(weights: Key) -> dict[str, float]:
+    """Give the largest share in percent of every split that has a candidate above zero, for all that can be told."""
+    shares: dict[str, float] = {}
+    for raw, stands in weights.fields.items():
+        if b"/" in raw and not is_zero(stands):
+            share = 0.0 if stands == b"preview" else float(stands) if _certainly_more(stands) else 100.0
+            split = split_of(exact(raw))
+            shares[split] = max(shares.get(split, 0.0), share)
+    return shares
+
+
+def portions(weights: Key, stopped: Collection[bytes], most: int) -> list[list[str]]:
+    """Cut what runs into portions of about so many stops and weights, each with all the fields of its splits.
+
+    What is not stopped yet comes first, and of that the largest shares.
+    """
+    shares, of = running(weights), _by_split(weights)
+    found: list[list[str]] = []
+    size = most
+    for split in sorted(shares, key=lambda split: (raw_of(split) in stopped, -shares[split])):
+        if size >= most:
+            found.append([])
+            size = 0
+        found[-1] += of[split]
+        size += 1 + len(of[split])
+    return found
+
+
+def splits_of(fields: Iterable[str]) -> tuple[str, ...]:
+    """Name the splits that fields belong to."""
+    return tuple(sorted(set(map(split_of, fields))))
+
+
+def finished_of(meta: Key, weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> Mapping[str, int]:
+    """Give the splits whose release is finished, each with the server time at which it was.
+
+    A mark is void once a later release of one of its candidates has begun: by the history, or past graysplit with the
+    history's entry still to come.
+    """
     prefix = b"finished:"
-    return frozenset(exact(raw[len(prefix) :]) for raw in meta.fields if raw.startswith(prefix))
+    marks = {raw[len(prefix) :]: _time(raw_mark) for raw, raw_mark in meta.fields.items() if raw.startswith(prefix)}
+    if not marks:
+        return {}
+    started = {raw_of(field) for field in begun(weights, stops, booked)} if SENTINEL in booked else set[bytes]()
+    void = set[bytes]()
+    for field in weights.fields:
+        split = field.partition(b"/")[0]
+        if split in marks and split != field:
+            later = meta.fields.get(b"release:" + field, b"").rpartition(b" ")
+            if field in started or (later[1] and _time(later[2]) > marks[split]):
+                void.add(split)
+    return {exact(split): ms for split, ms in marks.items() if split not in void}
+
+
+def _time(raw: bytes) -> int:
+    """Give the milliseconds at the end of a mark; 0 where it has none."""
+    said = raw.rpartition(b" ")[2]
+    return int(said) if said.isdigit() and len(said) < 20 else 0  # noqa: PLR2004 - what Redis can count to
+
+
+def ended_releases(meta: Key, lowering: Lowering) -> Mapping[str, str]:
+    """Give by stop the ids of the releases that it ends, parted by blanks."""
+    own: dict[str, list[str]] = {stop: [] for stop in lowering.stops}
+    for field in lowering.fields:
+        own[field if field in own else split_of(field)].append(field)
+    return {stop: releases_of(meta, stop, fields) for stop, fields in own.items()}
 
 
 def releases_of(meta: Key, stop: str, fields: Iterable[str]) -> str:
@@ -268,6 +340,7 @@ def _added(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[Edit
     """Find the stops that were added alone and that no history knows, each with the zeros that belong to it."""
     found: list[Edit] = []
     told: set[str] = set()
+    own = None if weights.lost is not None else _by_split(weights)
     known = stops.lost is None and SENTINEL in booked  # with the books lost, what stands is taken as known
     for field, raw in sorted(stops.fields.items() if known else ()):
         signed = None if field == SENTINEL or b"stops " + field in booked else read_signed(raw)
@@ -275,7 +348,7 @@ def _added(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[Edit
             continue
         stop = f"stops {exact(field)}"
         edit = Edit(split_of(exact(field)), {stop: None}, {stop: exact(raw)}, signed)
-        for where in _zeroed(exact(field), signed, weights):
+        for where in _zeroed(exact(field), signed, own):
             if where not in told:
                 edit.before[where] = _maybe(booked.get(raw_of(where)))
                 edit.after[where] = "0"
@@ -284,14 +357,19 @@ def _added(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[Edit
     return found
 
 
-def _zeroed(stop: str, signed: Signed, weights: Key) -> Iterator[str]:
+def _by_split(weights: Key) -> dict[str, list[str]]:
+    own: dict[str, list[str]] = {}
+    for field in sorted(map(exact, weights.fields)):
+        if "/" in field:
+            own.setdefault(split_of(field), []).append(field)
+    return own
+
+
+def _zeroed(stop: str, signed: Signed, own: Mapping[str, Sequence[str]] | None) -> Iterator[str]:
     """Name the weights that belong to a stop; who writes a zero back leaves them to a person (law 7)."""
-    if weights.lost is not None or signed.who == BRAKE:
+    if own is None or signed.who == BRAKE:
         return
-    if "/" in stop:
-        yield f"weights {stop}"
-    else:
-        yield from sorted(f"weights {exact(raw)}" for raw in weights.fields if raw.startswith(raw_of(f"{stop}/")))
+    yield from (f"weights {field}" for field in ((stop,) if "/" in stop else own.get(stop, ())))
 
 
 def begun(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[str]:

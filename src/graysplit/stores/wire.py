@@ -218,6 +218,8 @@ def receipt_text(receipt: Receipt) -> str:
             "durable": receipt.durable,
             **said,
         }
+        | ({} if receipt.off is None else {"off": list(receipt.off)})
+        | ({"mode_why": receipt.mode_why} if receipt.mode_why else {})
     )
 
 
@@ -265,6 +267,8 @@ def _receipt(said: Mapping[str, object]) -> Receipt:
         held={where: _str(word) for where, word in _items(said.get("held"))},
         durable=said.get("durable") is not False,
         baselines={split: _str(words) for split, words in _items(said.get("baselines"))},
+        off=tuple(_str(name) for name in _list(said.get("off"))) if isinstance(said.get("off"), list) else None,
+        mode_why=_str(said.get("mode_why")),
     )
 
 

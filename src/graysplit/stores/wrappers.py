@@ -95,7 +95,7 @@ class _SilentFeed:
     def __init__(self, inner: Feed) -> None:
         self._inner = inner
         self._now_ms = 0
-        self.mode = inner.mode
+        self.mode, self.mode_why = inner.mode, inner.mode_why
         self.counted = 0
 
     def load(self, since: str, *, whole: bool) -> Load:

@@ -21,6 +21,9 @@ local booked, booked_fields, fault = read(BOOKED)
 if fault then
   return 0
 end
+for _, fields in ipairs({ weight_fields, stop_fields, booked_fields }) do
+  table.sort(fields)
+end
 local weights_stand = weights ~= nil and weights['_'] ~= nil
 local stops_stand = stops ~= nil and stops['_'] ~= nil
 local _, log_fault = try('XREVRANGE', LOG, '+', '-', 'COUNT', 1)
@@ -45,6 +48,15 @@ local function signed(field, text)
   return { field = field, change = change, who = who, why = type(said['why']) == 'string' and said['why'] or '' }
 end
 
+local weights_by_split = {}
+for _, field in ipairs(weight_fields) do
+  local split = split_of(field)
+  if split ~= field then
+    weights_by_split[split] = weights_by_split[split] or {}
+    table.insert(weights_by_split[split], field)
+  end
+end
+
 -- The weights that belong to such a stop.
 local function weights_of(stop)
   if not weights_stand or stop.who == BRAKE then
@@ -53,13 +65,7 @@ local function weights_of(stop)
   if string.find(stop.field, '/', 1, true) then
     return { stop.field }
   end
-  local own = {}
-  for _, field in ipairs(weight_fields) do
-    if string.sub(field, 1, #stop.field + 1) == stop.field .. '/' then
-      own[#own + 1] = field
-    end
-  end
-  return own
+  return weights_by_split[stop.field] or {}
 end
 local added, told = {}, {}
 for _, field in ipairs(stops_stand and booked['_'] and stop_fields or {}) do -- with the books lost, all is known
@@ -137,7 +143,7 @@ for _, stop in ipairs(added) do -- what somebody could only stop gets its zeros,
     redis.call('HSET', BOOKED, 'weights ' .. field, '0')
     redis.call('HDEL', META, 'lease:' .. field)
   end
-  end_plans(PLANS, META, stop.field)
+  end_plans_of(PLANS, META, { stop.field })
   local revision = try('HINCRBY', META, 'revision', 1) or 0
   redis.call('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', stop.change, 'rev', revision, 'split', split_of(stop.field),
     'cause', stop.who == GUARD and TRIP or ROLLBACK, 'actor', stop.who, 'why', stop.why, 'from', object(before), 'to',
@@ -161,33 +167,28 @@ if not known then
 end
 
 -- A release begins where the weight in force was zero and is not any more.
-local started = {}
-local function stopped(field, is)
-  return is(field) or is(split_of(field)) or is('*')
-end
+local began = {}
 if weights_stand and stops_stand then
   for _, field in ipairs(weight_fields) do
     local split = split_of(field)
-    if split ~= field and more(weights[field]) and not stopped(field, function(f) return stops[f] ~= nil end) then
-      local was = more(booked['weights ' .. field])
-        and not stopped(field, function(f) return booked['stops ' .. f] ~= nil end)
-      if not was then
-        for _, of in ipairs({ split, '*' }) do
-          started[of] = started[of] or {}
-          table.insert(started[of], field)
-        end
+    if split ~= field and started(field, weights, stops, booked) then
+      for _, of in ipairs({ split, '*' }) do
+        began[of] = began[of] or {}
+        table.insert(began[of], field)
       end
     end
   end
 end
 for number, split in ipairs(splits) do
   local change = id .. '-' .. number
-  for _, field in ipairs(started[split] or {}) do
+  for _, field in ipairs(began[split] or {}) do
     redis.call('HSET', META, 'release:' .. field, change .. ' ' .. string.format('%.0f', now))
   end
-  for _, pair in ipairs(edits[split].after) do
-    end_plans(PLANS, META, string.match(pair[1], ' (.*)$'))
+  local edited = {}
+  for i, pair in ipairs(edits[split].after) do
+    edited[i] = string.match(pair[1], ' (.*)$')
   end
+  end_plans_of(PLANS, META, edited)
   local revision = try('HINCRBY', META, 'revision', 1) or 0
   redis.call('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', change, 'rev', revision, 'split', split, 'cause', cause,
     'actor', actor, 'why', '', 'from', object(edits[split].before), 'to', object(edits[split].after))

@@ -34,7 +34,7 @@ local most, strata = tonumber(ARGV[17]), tonumber(ARGV[18])
 local goals_at_most, closes = tonumber(ARGV[19]), tonumber(ARGV[20])
 local now = now_ms()
 local now_s = math.floor(now / 1000)
-local PIECE, SWEPT_AT_ONCE, RENEWED_S = 1000, 100, 10
+local SWEPT_AT_ONCE, RENEWED_S = 100, 10
 
 local function number_of(text)
   return tonumber(text or nil) or 0

@@ -1,4 +1,7 @@
--- What the scripts share; put before each of them. Nothing here changes anything, but `end_plan` and `end_plans`.
+-- What the scripts share; put before each of them. Nothing here changes anything, but `drop` and `end_plans`.
+
+-- How many fields one command names: `unpack` puts them all on a stack that has an end.
+local PIECE = 1000
 
 -- Server time in ms.
 local function now_ms()
@@ -46,7 +49,7 @@ local function lost(key)
   return try('HLEN', key) == 0 and 'missing' or 'without its field _'
 end
 
--- A hash as a table, and its fields in order; nil and the reason where it cannot be read.
+-- A hash as a table, and its fields in no order; nil and the reason where it cannot be read.
 local function read(key)
   local rows, fault = try('HGETALL', key)
   if fault then
@@ -57,12 +60,40 @@ local function read(key)
     found[rows[i]] = rows[i + 1]
     fields[#fields + 1] = rows[i]
   end
-  table.sort(fields)
   return found, fields
+end
+
+-- Some fields of a hash, by their names without the prefix; none where it cannot be read.
+local function values(key, prefix, names)
+  local found = {}
+  for first = 1, #names, PIECE do
+    local piece = {}
+    for i = first, math.min(first + PIECE - 1, #names) do
+      piece[#piece + 1] = prefix .. names[i]
+    end
+    for i, value in ipairs(try('HMGET', key, unpack(piece)) or {}) do
+      found[names[first + i - 1]] = value or nil
+    end
+  end
+  return found
+end
+
+-- Take fields of a hash away; who may not leaves them.
+local function drop(key, prefix, names)
+  for first = 1, #names, PIECE do
+    local piece = {}
+    for i = first, math.min(first + PIECE - 1, #names) do
+      piece[#piece + 1] = prefix .. names[i]
+    end
+    try('HDEL', key, unpack(piece))
+  end
 end
 
 -- A text as JSON. Only texts are ever encoded here, never decoded JSON: cjson would turn [] into {}.
 local function quote(text)
+  if not string.find(text, '[^%w%._/ -]') then
+    return '"' .. text .. '"'
+  end
   return (string.gsub(cjson.encode(text), '\\/', '/'))
 end
 
@@ -106,10 +137,21 @@ local function more(text)
   return tonumber(text) <= 100
 end
 
--- Take a plan's progress away, and its mark in meta. Who may not leaves them: the driver then finds the plan over.
-local function end_plan(plans, meta, split)
-  try('HDEL', plans, split, 'tick:' .. split)
-  try('HDEL', meta, 'plan:' .. split)
+-- Whether a raw edit has started a candidate: its weight in force was zero by the books, and is not any more.
+local function started(field, weights, stops, booked)
+  local split = split_of(field)
+  if not more(weights[field]) or stops[field] or stops[split] or stops['*'] then
+    return false
+  end
+  local stopped = booked['stops ' .. field] or booked['stops ' .. split] or booked['stops *']
+  return stopped ~= nil or not more(booked['weights ' .. field])
+end
+
+-- Take the progress of splits' plans away, and their marks in meta. Who may not leaves them: drivers find them over.
+local function end_plans(plans, meta, splits)
+  drop(plans, '', splits)
+  drop(plans, 'tick:', splits)
+  drop(meta, 'plan:', splits)
 end
 
 -- Whether a change of a field (checkout/new, checkout or *) concerns the candidate that a plan's mark names.
@@ -119,21 +161,23 @@ local function drives(mark, field)
   return not version or not named or named == version
 end
 
--- Take away the plans that a change of a field (checkout/new, checkout or *) concerns.
-local function end_plans(plans, meta, field)
-  local split = split_of(field)
-  if split ~= '*' then
-    if drives(try('HGET', meta, 'plan:' .. split), field) then
-      end_plan(plans, meta, split)
-    end
-    return
+-- Take away the plans that changes of fields (checkout/new, checkout or *) concern.
+local function end_plans_of(plans, meta, fields)
+  local splits, over = {}, {}
+  for i, field in ipairs(fields) do
+    splits[i] = split_of(field)
   end
-  for name in pairs(read(meta) or {}) do
-    local planned = string.match(name, '^plan:(.*)$')
-    if planned then
-      end_plan(plans, meta, planned)
+  local marks = values(meta, 'plan:', splits)
+  for i, split in ipairs(splits) do
+    if split == '*' then
+      for name in pairs(read(meta) or {}) do
+        over[#over + 1] = string.match(name, '^plan:(.*)$')
+      end
+    elseif drives(marks[split], fields[i]) then
+      over[#over + 1] = split
     end
   end
+  end_plans(plans, meta, over)
 end
 
 -- The server's random id of this start, or nil where it is not told.
@@ -142,7 +186,8 @@ local function run_id()
   return type(info) == 'string' and string.match(info, 'run_id:(%w+)') or nil
 end
 
--- The answer given before to a change, where it was made within the last minute: {'again', revision, ms, from, to}.
+-- The answer given before to a change, where it was made within the last minute: {'again', revision, ms, from, to,
+-- portions that come after it}.
 local function answered(log, id, now)
   local entries = try('XREVRANGE', log, '+', string.format('%.0f', now - 60000), 'COUNT', 5000)
   for _, entry in ipairs(entries or {}) do
@@ -152,7 +197,8 @@ local function answered(log, id, now)
     end
     if said['id'] == id then
       local ms = tonumber(string.match(entry[1], '^%d+'))
-      return { 'again', tonumber(said['rev']) or 0, ms, said['from'] or '', said['to'] or '' }
+      return { 'again', tonumber(said['rev']) or 0, ms, said['from'] or '', said['to'] or '',
+        tonumber(said['rest']) or 0 }
     end
   end
   return nil

@@ -171,9 +171,7 @@ for i = 1, 4 do
     redis.call('HSET', FOLLOWED[i], '_', '1')
   end
 end
-for _, over in ipairs(ends) do -- first: a plan that begins with this change takes the place of the one before
-  end_plan(FOLLOWED[5], META, over)
-end
+end_plans(FOLLOWED[5], META, ends) -- first: a plan that begins with this change takes the place of the one before
 if writes[1] and writes[#writes].key == 5 and not due then -- the least permitted come first, and plans last
   note_start()
 end

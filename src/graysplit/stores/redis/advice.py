@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from redis import exceptions
 
+from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Advice
 from graysplit.stores.redis.client import Reply
-from graysplit.stores.redis.faults import reason
+from graysplit.stores.redis.faults import is_forbidden, reason
+from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import mapping_of
 
+# Asked for one by one: all of them would have the server's passwords among them.
+_SETTINGS: Final = ("dir", "min-replicas-to-write", "stop-writes-on-bgsave-error")
+_CONFIG_SET: Final = " CONFIG SET "
 _CANNOT: Final = "cannot look at {what}: {why}"
 
 # How the folder begins in which `graysplit.embedded`, three floors up, lets its servers run.
 _EMBEDDED: Final = "graysplit-"
+
+
+_NO_WRITES: Final = "it takes no writes, so that no change is made, a rollback neither"
+_WAYS_OUT: Final = (
+    ("AOF", "redis-cli CONFIG SET appendonly no"),
+    ("MISCONF", "redis-cli CONFIG SET stop-writes-on-bgsave-error no"),
+    ("NOREPLICAS", "redis-cli CONFIG SET min-replicas-to-write 0"),
+    ("OOM", "redis-cli CONFIG SET maxmemory 0, or more than it has"),
+    ("maxmemory", "redis-cli CONFIG SET maxmemory 0, or more than it has"),
+)
 
 
 class Version(NamedTuple):
@@ -44,18 +59,51 @@ def version_of(line: Line) -> Version | None:
     return None if isinstance(reply, exceptions.ResponseError) else _version(_info(reply))
 
 
-def advise(line: Line, *, failing_over: bool) -> list[Advice]:
-    """Give what may lose weights; `failing_over`: Sentinel may put a replica in the primary's place."""
-    (reply,) = line.ask(("INFO",))
-    if isinstance(reply, exceptions.ResponseError):
-        why = reason(reply)
-        found = [Advice(_CANNOT.format(what="persistence, eviction and version", why=why), "redis-cli INFO")]
+def advise(line: Line, keys: Keys, *, failing_over: bool) -> list[Advice]:
+    """Return what may lose weights; `failing_over`: Sentinel may put a replica in the primary's place.
+
+    Whether the server takes writes is asked last, by a write into the fleet's keys that changes nothing: a server that
+    does not answer it ends the connection.
+    """
+    info, *config = line.ask(("INFO",), *(("CONFIG", "GET", name) for name in _SETTINGS))
+    settings, blocked = _settings(config)
+    found = list(_expiring(line, keys))
+    if isinstance(info, exceptions.ResponseError):
+        why = reason(info)
+        found.append(Advice(_CANNOT.format(what="persistence, eviction and version", why=why), "redis-cli INFO"))
     else:
-        found = list(_judged(line, _info(reply)))
-    return [*found, *(_failover(line) if failing_over else ())]
+        found += _judged(_info(info), settings)
+    if failing_over:
+        found += _failover(settings, blocked)
+    refusal = _writes(line, keys, {} if isinstance(info, exceptions.ResponseError) else _info(info), settings)
+    found = [_typeable(advice, blocked) for advice in found]
+    # Where no writes are taken it is serious, whoever can end it.
+    return [*found, *(_typeable(advice, blocked)._replace(serious=True) for advice in refusal)]
 
 
-def _judged(line: Line, info: Mapping[str, str]) -> Iterator[Advice]:
+def _typeable(advice: Advice, blocked: str) -> Advice:
+    """Return an advice as a note where this server does not let its command be typed: it is another's to follow."""
+    if not blocked or _CONFIG_SET not in advice.command:
+        return advice
+    setting = advice.command.partition(_CONFIG_SET)[2]
+    where = f"in the settings of whoever runs this server: {setting} (CONFIG is refused here: {blocked})"
+    return advice._replace(command=where, serious=False)
+
+
+def _expiring(line: Line, keys: Keys) -> Iterator[Advice]:
+    """Name keys that the server will throw away by itself, at a time that somebody has set."""
+    lasting = (*keys.followed, keys.plans, keys.booked, keys.log)
+    for key, left in zip(lasting, line.ask(*(("PTTL", key) for key in lasting)), strict=True):
+        command = f"redis-cli PERSIST '{key}'"
+        if isinstance(left, exceptions.ResponseError):
+            yield Advice(_CANNOT.format(what="whether keys expire", why=reason(left)), f"redis-cli PTTL '{key}'")
+            return
+        if isinstance(left, int) and left >= 0:
+            what = f"the key {key} expires in {left // 1000} s: somebody has set a time to live, and then it is lost"
+            yield Advice(what, command, serious=True)
+
+
+def _judged(info: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[Advice]:
     version = _version(info)
     if version is not None and not version.supported:
         named = f"{version.name} {version.major}.{version.minor}"
@@ -63,35 +111,70 @@ def _judged(line: Line, info: Mapping[str, str]) -> Iterator[Advice]:
         yield Advice(what, "redis-cli INFO server", serious=True)
     if info.get("aof_enabled") == "0" and info.get("connected_slaves", "0") == "0":
         what = "neither an append-only file nor a replica: a crash brings back old weights, or none"
-        yield Advice(what, "redis-cli CONFIG SET appendonly yes", serious=not _is_for_trying_out(line))
+        yield Advice(what, "redis-cli CONFIG SET appendonly yes", serious=not _is_for_trying_out(settings))
     policy = info.get("maxmemory_policy", "")
     if policy.startswith("allkeys-"):
         what = f"maxmemory-policy {policy}: out of memory the server throws away weights and stops"
         yield Advice(what, "redis-cli CONFIG SET maxmemory-policy noeviction", serious=True)
 
 
-def _is_for_trying_out(line: Line) -> bool:
+def _writes(line: Line, keys: Keys, info: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[Advice]:
+    """Say that a server takes no writes, with its way out; where it may not be asked, by what it tells of itself."""
+    try:
+        (answer,) = line.ask(("ZADD", keys.seen, "XX", 0, ""))
+    except StoreUnreachableError as fault:
+        command = "redis-cli CLIENT UNPAUSE" if fault.silent else "redis-cli INFO"
+        yield Advice(f"{_NO_WRITES}: {fault.reason}", command)
+        return
+    if not isinstance(answer, exceptions.ResponseError):
+        return
+    if is_forbidden(answer) or "WRONGTYPE" in str(answer):
+        yield from _told_of_writes(info, settings)
+    else:
+        yield Advice(f"{_NO_WRITES}: {reason(answer)}", _way_out(str(answer)))
+
+
+def _told_of_writes(info: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[Advice]:
+    if info.get("rdb_last_bgsave_status") == "err" and settings.get("stop-writes-on-bgsave-error") != "no":
+        known = "" if settings else ", unless stop-writes-on-bgsave-error is no"
+        yield Advice(f"{_NO_WRITES}: its last save to disk has failed{known}", _way_out("MISCONF"))
+    if info.get("aof_last_write_status") == "err":
+        what = f"{_NO_WRITES}: it cannot write its append-only file"
+        yield Advice(what, _way_out("MISCONF Errors writing to the AOF file"))
+    most, used = int(info.get("maxmemory") or 0), int(info.get("used_memory") or 0)
+    if 0 < most <= used and info.get("maxmemory_policy") == "noeviction":
+        yield Advice(f"{_NO_WRITES}: it is out of memory ({used} of {most} bytes)", _way_out("OOM"))
+
+
+def _way_out(error: str) -> str:
+    """Return the command that makes a server take writes again, by its own words."""
+    return next((command for mark, command in _WAYS_OUT if mark in error), "redis-cli INFO")
+
+
+def _is_for_trying_out(settings: Mapping[str, str]) -> bool:
     """Say whether the server is one of `graysplit.embedded`, which is meant to keep nothing: known by its folder."""
-    (reply,) = line.ask(("CONFIG", "GET", "dir"))
-    if isinstance(reply, exceptions.ResponseError):
-        return False
-    return PurePosixPath((_setting(reply) or b"").decode(errors="replace")).name.startswith(_EMBEDDED)
+    return PurePosixPath(settings.get("dir", "")).name.startswith(_EMBEDDED)
 
 
-def _failover(line: Line) -> Iterator[Advice]:
+def _failover(settings: Mapping[str, str], blocked: str) -> Iterator[Advice]:
     command = "redis-cli CONFIG SET min-replicas-to-write 1"
-    (reply,) = line.ask(("CONFIG", "GET", "min-replicas-to-write"))
-    if isinstance(reply, exceptions.ResponseError):
-        yield Advice(_CANNOT.format(what="min-replicas-to-write", why=reason(reply)), command)
-    elif _setting(reply) == b"0":
+    if blocked:
+        yield Advice(_CANNOT.format(what="min-replicas-to-write", why=blocked), command)
+    elif settings.get("min-replicas-to-write") == "0":
         what = (
             "min-replicas-to-write is 0 under Sentinel: a primary that was cut off still takes writes, and loses them"
         )
         yield Advice(what, command, serious=True)
 
 
-def _setting(reply: Reply) -> bytes | None:
-    return next(iter(mapping_of(reply).values()), None)
+def _settings(replies: Iterable[Reply]) -> tuple[Mapping[str, str], str]:
+    """Read the server's settings; or say why it does not tell them."""
+    read: dict[str, str] = {}
+    for reply in replies:
+        if isinstance(reply, exceptions.ResponseError):
+            return {}, reason(reply)
+        read |= {name.decode(): value.decode(errors="replace") for name, value in mapping_of(reply).items()}
+    return read, ""
 
 
 def _version(info: Mapping[str, str]) -> Version | None:

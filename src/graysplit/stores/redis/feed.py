@@ -42,6 +42,7 @@ class RedisFeed(ABC):
 
     def __init__(self, line: Line, keys: Keys) -> None:
         """Take over a connection on which nothing has been read yet."""
+        self.mode_why = ""
         self._line = line
         self._keys = keys
         self._reader = Reader(line, keys, newest=NEWEST)

@@ -7,13 +7,14 @@ that connects again by itself is silent for ever.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from redis import exceptions
 
 from graysplit.core.record import Load
-from graysplit.stores.redis.client import Command
-from graysplit.stores.redis.faults import unreachable
+from graysplit.stores.redis.client import Command, Reply
+from graysplit.stores.redis.faults import reason, unreachable
 from graysplit.stores.redis.feed import PONG_WITHIN_S, SILENCE_S, RedisFeed, is_due, prove
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import IsPush, Line, is_invalidation, is_message
@@ -21,6 +22,7 @@ from graysplit.stores.redis.topology import RESP2, RESP3, Timeouts, Topology
 
 TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.0)
 POLL_S: Final = 2.0
+WHY_AT_MOST: Final = 400  # characters that a heartbeat may carry each time
 CHANNEL: Final = "__redis__:invalidate"
 
 
@@ -34,18 +36,27 @@ def open_feed(topology: Topology, keys: Keys) -> RedisFeed:
 
 
 def _best(topology: Topology, keys: Keys) -> RedisFeed:
+    """Open the best feed there is; a lesser one tells why each better one was not to be had."""
     tracking = _tracking(topology, keys)
-    if tracking is not None:
+    if isinstance(tracking, TrackingFeed):
         return tracking
     line = _plain_line(topology, keys)
     try:
-        signals = _redirected(topology, keys)
-        if signals is not None:
-            return RedirectFeed(line, keys, signals)
-        return LogFeed(line, keys) if _has_streams(line, keys) else PollFeed(line, keys)
+        feed, whys = _lesser(topology, keys, line)
     except BaseException:
         line.close()
         raise
+    feed.mode_why = "; ".join(dict.fromkeys((tracking, *whys)))[:WHY_AT_MOST]
+    return feed
+
+
+def _lesser(topology: Topology, keys: Keys, line: Line) -> tuple[RedisFeed, tuple[str, ...]]:
+    """Open the best feed by the old protocol, and say why the ones before it were not to be had."""
+    signals = _redirected(topology, keys)
+    if isinstance(signals, Line):
+        return RedirectFeed(line, keys, signals), ()
+    no_log = _without_log(line, keys)
+    return (PollFeed(line, keys), (signals, no_log)) if no_log else (LogFeed(line, keys), (signals,))
 
 
 class _PushedFeed(RedisFeed):
@@ -178,39 +189,46 @@ class LogFeed(PollFeed):
         return self._signalled
 
 
-def _tracking(topology: Topology, keys: Keys) -> TrackingFeed | None:
-    """Try RESP3; None where the server or this user has no such thing."""
+def _tracking(topology: Topology, keys: Keys) -> TrackingFeed | str:
+    """Try RESP3; or say why the server or this user has no such thing."""
     if topology.protocol < RESP3:
-        return None
+        return "the address asks for protocol=2"
     try:
         pool = topology.pool(keys.weights, TIMEOUTS, protocol=RESP3)
         line = Line(pool, topology.name, TIMEOUTS.answer_s, is_push=is_invalidation)
-    except exceptions.ResponseError:  # it does not speak it, or not to us
-        return None
+    except exceptions.ResponseError as error:  # it does not speak it, or not to us
+        return reason(error)
     (answer,) = line.ask(("CLIENT", "TRACKING", "ON", "BCAST", *_prefixes(keys)))
     if isinstance(answer, exceptions.ResponseError):
         line.close()
-        return None
+        return reason(answer)
     return TrackingFeed(line, keys)
 
 
-def _redirected(topology: Topology, keys: Keys) -> Line | None:
+def _redirected(topology: Topology, keys: Keys) -> Line | str:
     """Try RESP2's way: a connection that tracks, told on the same connection, and that can then only listen."""
     line = _plain_line(topology, keys, is_push=is_message)
     (own,) = line.ask(("CLIENT", "ID"))
     if isinstance(own, int):
         tracking: Command = ("CLIENT", "TRACKING", "ON", "REDIRECT", own, "BCAST", *_prefixes(keys))
-        if not any(
-            isinstance(answer, exceptions.ResponseError) for answer in line.ask(tracking, ("SUBSCRIBE", CHANNEL))
-        ):
+        why = _refusal(line.ask(tracking, ("SUBSCRIBE", CHANNEL)))
+        if not why:
             return line
+    else:
+        why = _refusal((own,)) or "it does not tell a connection's number"
     line.close()
-    return None
+    return why
 
 
-def _has_streams(line: Line, keys: Keys) -> bool:
-    answers = line.ask(("XREVRANGE", keys.log, "+", "-", "COUNT", 1), ("XREAD", "COUNT", 1, "STREAMS", keys.log, "$"))
-    return not any(isinstance(answer, exceptions.ResponseError) for answer in answers)
+def _without_log(line: Line, keys: Keys) -> str:
+    """Say why the log cannot be read, or nothing where it can."""
+    asked = line.ask(("XREVRANGE", keys.log, "+", "-", "COUNT", 1), ("XREAD", "COUNT", 1, "STREAMS", keys.log, "$"))
+    return _refusal(asked)
+
+
+def _refusal(answers: Iterable[Reply]) -> str:
+    """Say why the first refused command was, or nothing."""
+    return next((reason(answer) for answer in answers if isinstance(answer, exceptions.ResponseError)), "")
 
 
 def _plain_line(topology: Topology, keys: Keys, is_push: IsPush | None = None) -> Line:

@@ -177,8 +177,13 @@ def mapping_of(reply: Reply) -> Mapping[bytes, bytes]:
 
 def entries_of(reply: Reply) -> list[tuple[str, Entry]]:
     """Take the answer to `XREVRANGE`: positions and entries, newest first; nothing where the log is unreadable."""
+    return [(exact(position), read_entry(position, fields)) for position, fields in rows_of(reply)]
+
+
+def rows_of(reply: Reply) -> list[tuple[bytes, Mapping[bytes, bytes]]]:
+    """Take the same answer unread."""
     rows = reply if is_list(reply) else []
-    return [(exact(row[0]), read_entry(row[0], mapping_of(row[1]))) for row in rows if row[1] is not None]
+    return [(row[0], mapping_of(row[1])) for row in rows if row[1] is not None]
 
 
 def time_of(reply: Reply) -> int:

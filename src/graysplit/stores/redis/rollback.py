@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from redis import exceptions
 
-from graysplit.core.record import Entry, Key
+from graysplit.core.record import SENTINEL, Entry, Key
 from graysplit.core.weights import split_of
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import Rollback, Written
-from graysplit.stores.redis.client import Command, Reply
+from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.faults import fault, reason
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
@@ -21,37 +22,68 @@ from graysplit.stores.redis.submit import first_answer
 from graysplit.stores.redis.watching import append, end_plan, found_in_log, put
 from graysplit.stores.wire import exact, raw_of, stop_text
 
+# So many stops and weights are written at once: the server answers nobody else meanwhile.
+PORTION: Final = 500
+
+
+class Part(NamedTuple):
+    """One portion of a rollback of everything."""
+
+    fields: Sequence[str]  # of weights: all those of its splits
+    rest: int  # portions that come after it
+
+
+class Answer(NamedTuple):
+    """What was written in one step."""
+
+    written: Written
+    rest: int = 0  # portions that come after it
+
 
 class _Plan(NamedTuple):
     """What is to be written, found out without a script."""
 
     writes: dict[str, str]
     before: dict[str, str | None]
-    left: tuple[str, ...]
+    lowering: rules.Lowering
     over: tuple[str, ...]  # splits whose plan ends
     revision: int
     numberless: str | None  # why there can be no revision
     now_ms: int
 
 
-def roll_back(line: Line, keys: Keys, rollback: Rollback, *, again: bool) -> Written:
-    """Lower and stop; raises `StoreUnreachableError` only where neither stop nor weight could be written."""
+def roll_back(line: Line, keys: Keys, rollback: Rollback, part: Part | None = None, *, again: bool) -> Answer | None:
+    """Lower and stop, of everything one part or all; None where all is too much for one step.
+
+    Raises `StoreUnreachableError` only where neither stop nor weight could be written.
+    """
     texts = (rollback.id, rollback.target, rollback.actor, rollback.why, rollback.cause)
+    names = (keys.meta, keys.booked, keys.log, keys.plans)
+    own: tuple[bytes | int, ...] = (b"",) if part is None else (part.rest, *(raw_of(field) for field in part.fields))
     answer = line.evaluate(
         script("rollback"),
         (keys.weights, keys.stops),
-        (*(raw_of(text) for text in texts), int(again), LOG_AT_MOST, keys.meta, keys.booked, keys.log, keys.plans),
+        (*(raw_of(text) for text in texts), int(again), LOG_AT_MOST, *names, PORTION, *own),
     )
-    if isinstance(answer, list) and answer[0] == b"ok":
-        return _written(rollback.id, answer)
-    if isinstance(answer, list) and answer[0] == b"again":
-        return first_answer(rollback.id, answer)
-    return _without_script(line, keys, rollback, again=again)
+    tag = answer[0] if is_list(answer) else None
+    if tag == b"ok":
+        return Answer(_written(rollback.id, answer))
+    if tag == b"again":
+        return Answer(first_answer(rollback.id, answer), answer[5])
+    return None if tag == b"many" else _without_script(line, keys, rollback, part, again=again)
+
+
+def read_portions(line: Line, keys: Keys) -> list[list[str]]:
+    """Read what runs, cut into portions."""
+    weights, stops = line.ask(("HGETALL", keys.weights), ("HKEYS", keys.stops))
+    stopped = frozenset(stops) if is_list(stops) else frozenset[bytes]()
+    return rules.portions(key_of(weights), stopped, PORTION)
 
 
 def _written(change: str, answer: Reply) -> Written:
-    _, revision, at_ms, unrecorded, rows, left = answer
+    _, revision, at_ms, unrecorded, rows, kept = answer
     triples = list(zip(rows[::3], rows[1::3], rows[2::3], strict=True))
+    weights = {exact(field): exact(raw) for field, raw in zip(kept[::2], kept[1::2], strict=True)}
     return Written(
         id=change,
         revision=revision,
@@ -59,7 +91,8 @@ def _written(change: str, answer: Reply) -> Written:
         before={exact(where): None if raw is None else exact(raw) for where, raw, _ in triples},
         after={exact(where): exact(raw) for where, _, raw in triples},
         unrecorded=_why_unrecorded(exact(unrecorded)),
-        left=tuple(exact(split) for split in left),
+        left=rules.splits_of(weights),
+        kept=weights,
     )
 
 
@@ -68,31 +101,35 @@ def _why_unrecorded(text: str) -> str | None:
     return f"the key '{key}' is {fault(why)}" if text else None
 
 
-def _without_script(line: Line, keys: Keys, rollback: Rollback, *, again: bool) -> Written:
+def _without_script(line: Line, keys: Keys, rollback: Rollback, part: Part | None, *, again: bool) -> Answer | None:
     if again:
         found = found_in_log(line, keys, rollback.id)
         if found is not None:
-            return found
-    plan = _planned(line, keys, rollback)
+            return Answer(*found)
+    if part is None and rollback.target == rules.EVERYTHING:
+        (count,) = line.ask(("HLEN", keys.weights))
+        if isinstance(count, int) and count > PORTION:
+            return None
+    plan = _planned(line, keys, rollback, part)
+    lowering = plan.lowering
     if not plan.writes:
-        return Written(rollback.id, plan.revision, plan.now_ms, left=plan.left)
-    lowering = _lowering(keys, plan.writes)
-    record = _record(keys, rollback, plan)
-    results = _in_one(line, [*lowering, *record])
+        return Answer(Written(rollback.id, plan.revision, plan.now_ms, left=lowering.left, kept=lowering.kept))
+    commands = _lowering(keys, plan.writes)
+    results = _in_one(line, [*commands, *_record(keys, rollback, plan, part)])
     why: str | None
-    if results is None or all(_failed(reply) for reply in results[: len(lowering)]):
-        why = _alone(line, keys, lowering)
+    if results is None or all(_failed(reply) for reply in results[: len(commands)]):
+        why = _alone(line, keys, commands)
     else:
-        why = next((reason(reply) for reply in results[len(lowering) :] if _failed(reply)), plan.numberless)
+        why = next((reason(reply) for reply in results[len(commands) :] if _failed(reply)), plan.numberless)
     for split in plan.over:
         line.ask(*end_plan(keys, split))  # what may not be written stays: its driver finds the plan over
-    for stop in (where.removeprefix("stops ") for where in plan.writes if where.startswith("stops ")):
-        line.ask(("HDEL", keys.meta, raw_of(f"finished:{split_of(stop)}")))
+    line.ask(("HDEL", keys.meta, *(raw_of(f"finished:{split_of(stop)}") for stop in lowering.stops)))
     revision = plan.revision + 1 if why is None else 0
-    return Written(rollback.id, revision, plan.now_ms, plan.before, dict(plan.writes), why, plan.left)
+    after = dict(plan.writes)
+    return Answer(Written(rollback.id, revision, plan.now_ms, plan.before, after, why, lowering.left, lowering.kept))
 
 
-def _record(keys: Keys, rollback: Rollback, plan: _Plan) -> list[Command]:
+def _record(keys: Keys, rollback: Rollback, plan: _Plan, part: Part | None) -> list[Command]:
     """Give the commands for books, revision and history; no number where `meta` is lost: none may come twice."""
     entry = Entry(
         rollback.id,
@@ -110,20 +147,24 @@ def _record(keys: Keys, rollback: Rollback, plan: _Plan) -> list[Command]:
     commands = [put(keys.booked, where, value) for where, value in fresh.items()]
     if not plan.numberless:
         commands.append(("HINCRBY", keys.meta, "revision", 1))
-    return [*commands, append(keys, entry)]
+    return [*commands, append(keys, entry, rest=None if part is None else part.rest)]
 
 
-def _planned(line: Line, keys: Keys, rollback: Rollback) -> _Plan:
+def _planned(line: Line, keys: Keys, rollback: Rollback, part: Part | None) -> _Plan:
     """Read as much as can be read; what cannot is taken for empty."""
-    weights, stops, meta, now = line.ask(
-        ("HGETALL", keys.weights), ("HGETALL", keys.stops), ("HGETALL", keys.meta), ("TIME",)
+    weights, stops, meta, booked, now = line.ask(
+        *(("HGETALL", key) for key in (keys.weights, keys.stops, keys.meta, keys.booked)), ("TIME",)
     )
-    known = {"weights": key_of(weights), "stops": key_of(stops), "meta": key_of(meta)}
+    own = key_of(weights)
+    if part is not None:
+        wanted = {SENTINEL, *map(raw_of, part.fields)}
+        own = own._replace(fields={field: raw for field, raw in own.fields.items() if field in wanted})
+    known = {"weights": own, "stops": key_of(stops), "meta": key_of(meta)}
     now_ms = time_of(now)
-    lowering = rules.lowering(rollback.target, known["weights"], rules.finished_of(known["meta"]))
+    finished = rules.finished_of(known["meta"], known["weights"], known["stops"], key_of(booked).fields)
+    lowering = rules.lowering(rollback.target, known["weights"], finished)
     writes = {f"weights {field}": "0" for field in lowering.fields}
-    for stop in lowering.stops:
-        release = rules.releases_of(known["meta"], stop, lowering.fields)
+    for stop, release in rules.ended_releases(known["meta"], lowering).items():
         text = stop_text(why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release)
         writes[f"stops {stop}"] = rules.first_reason(_text(known["stops"], stop), text)
     before: dict[str, str | None] = {}
@@ -133,7 +174,7 @@ def _planned(line: Line, keys: Keys, rollback: Rollback) -> _Plan:
     lost = known["meta"].lost
     numberless = f"the key 'meta' is {lost}" if lost else None
     over = tuple(split for stop in lowering.stops for split in rules.ended_by(known["meta"], stop))
-    return _Plan(writes, before, lowering.left, over, rules.revision_of(known["meta"]), numberless, now_ms)
+    return _Plan(writes, before, lowering, over, rules.revision_of(known["meta"]), numberless, now_ms)
 
 
 def _text(key: Key, field: str) -> str | None:

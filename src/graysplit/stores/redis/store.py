@@ -22,8 +22,9 @@ from graysplit.stores.redis.fleet import forget, read_fleet
 from graysplit.stores.redis.keys import keys_of
 from graysplit.stores.redis.line import Line, LostReplyError
 from graysplit.stores.redis.modes import open_feed
+from graysplit.stores.redis.portions import roll_back_by_portions
 from graysplit.stores.redis.reading import Reader, check_role, entries_of
-from graysplit.stores.redis.rollback import roll_back
+from graysplit.stores.redis.rollback import Answer, Part, read_portions, roll_back
 from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.tallying import read_tally
 from graysplit.stores.redis.telling import read_log, read_told, tell
@@ -63,12 +64,8 @@ class RedisStore:
             return self._submit(submission, again=True)
 
     def roll_back(self, rollback: Rollback) -> Written:
-        """Set the weight to zero and a stop beside it, whatever stands there."""
-        again = self._known(rollback.id)
-        try:
-            return self._roll_back(rollback, again=again)
-        except LostReplyError:
-            return self._roll_back(rollback, again=True)
+        """Set the weight to zero and a stop beside it, whatever stands there; of everything a portion at a time."""
+        return roll_back_by_portions(self._roll_back, self._portions, rollback)
 
     def tally(self, field: str, release: str, started_s: int) -> Tally:
         """Read what has been counted of a release, with the course that it took."""
@@ -137,7 +134,7 @@ class RedisStore:
     def advice(self) -> list[Advice]:
         """Say what of the server's settings may lose weights."""
         with self._line() as line:
-            return advise(line, failing_over=self._topology.kind == "sentinel")
+            return advise(line, self._keys, failing_over=self._topology.kind == "sentinel")
 
     def version(self) -> Version | None:
         """Give the server's version, or None where it is not told."""
@@ -159,10 +156,22 @@ class RedisStore:
                 check_role(line, line.ask(("ROLE",))[0])  # what a replica finds missing may only not have arrived
                 raise
 
-    def _roll_back(self, rollback: Rollback, *, again: bool) -> Written:
+    def _roll_back(self, rollback: Rollback, part: Part | None) -> Answer | None:
+        """Write one portion, with as much time as a whole verb has."""
+        again = self._known(rollback.id)
+        try:
+            return self._send_rollback(rollback, part, again=again)
+        except LostReplyError:
+            return self._send_rollback(rollback, part, again=True)
+
+    def _send_rollback(self, rollback: Rollback, part: Part | None, *, again: bool) -> Answer | None:
         with self._line() as line:
             self._wrote_on = line.connection
-            return roll_back(line, self._keys, rollback, again=again)
+            return roll_back(line, self._keys, rollback, part, again=again)
+
+    def _portions(self) -> list[list[str]]:
+        with self._line() as line:
+            return read_portions(line, self._keys)
 
     def _known(self, change: str) -> bool:
         """Say whether this store has sent a change before, and remember that it does now."""

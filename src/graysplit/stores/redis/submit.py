@@ -38,8 +38,8 @@ def submit(line: Line, keys: Keys, submission: Submission, *, again: bool) -> Wr
 
 
 def first_answer(change: str, answer: Reply) -> Written:
-    """Give the answer that a script found in the log: revision, ms, from, to."""
-    _, revision, at_ms, before, after = answer
+    """Give the answer that a script found in the log: revision, ms, from, to, portions to come."""
+    _, revision, at_ms, before, after, _ = answer
     entry = read_entry(f"{at_ms}-0", {b"from": before, b"to": after})
     return Written(change, revision, at_ms, entry.before, entry.after)
 

@@ -19,8 +19,8 @@ from graysplit.stores.redis.client import Command
 from graysplit.stores.redis.faults import fault, is_forbidden, refused, unreachable
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import entries_of, key_of, run_id_of, time_of
-from graysplit.stores.wire import BRAKE, PLAN, TICK, changed, entry_fields, exact, new_id, raw_of, stop_text
+from graysplit.stores.redis.reading import key_of, rows_of, run_id_of, time_of
+from graysplit.stores.wire import BRAKE, PLAN, TICK, changed, entry_fields, exact, new_id, raw_of, read_entry, stop_text
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ _REMEMBERED_MS: Final = 60_000
 def submit_by_watching(line: Line, keys: Keys, submission: Submission, *, again: bool) -> Written:
     """Compare, write, bump the revision and append to the history; raises as the script's answers do."""
     found = found_in_log(line, keys, submission.id) if again else None
-    return found or until_written(line, lambda: _submit_once(line, keys, submission))
+    return found[0] if found else until_written(line, lambda: _submit_once(line, keys, submission))
 
 
 def book_by_watching(line: Line, keys: Keys, actor: str) -> int:
@@ -67,13 +67,16 @@ def tick_by_watching(line: Line, keys: Keys, ticking: Ticking) -> bool:
     return done is not None
 
 
-def found_in_log(line: Line, keys: Keys, change: str) -> Written | None:
-    """Look for a change in the last minute of the log."""
-    now, reply = line.ask(("TIME",), ("XREVRANGE", keys.log, "+", "-", "COUNT", 1_000))
+def found_in_log(line: Line, keys: Keys, change: str) -> tuple[Written, int] | None:
+    """Look for a change in the last minute of the log; give also how many portions of it come after."""
+    (now,) = line.ask(("TIME",))
     oldest = time_of(now) - _REMEMBERED_MS
-    for _, entry in entries_of(reply):
-        if entry.id == change and entry.at_ms >= oldest:
-            return Written(change, entry.revision, entry.at_ms, entry.before, entry.after)
+    (reply,) = line.ask(("XREVRANGE", keys.log, "+", oldest, "COUNT", 1_000))
+    for position, fields in rows_of(reply):
+        if fields.get(b"id") == raw_of(change):
+            entry, rest = read_entry(position, fields), fields.get(b"rest", b"")
+            written = Written(change, entry.revision, entry.at_ms, entry.before, entry.after)
+            return written, int(rest) if rest.isdigit() else 0
     return None
 
 
@@ -90,9 +93,10 @@ def end_plan(keys: Keys, split: str) -> list[Command]:
     ]
 
 
-def append(keys: Keys, entry: Entry) -> Command:
-    """Give the command that appends a history entry."""
-    flat = [part for name, value in entry_fields(entry).items() for part in (name, raw_of(value))]
+def append(keys: Keys, entry: Entry, *, rest: int | None = None) -> Command:
+    """Give the command that appends a history entry; `rest`: how many portions of the same act come after it."""
+    fields = entry_fields(entry) | ({} if rest is None else {"rest": str(rest)})
+    flat = [part for name, value in fields.items() for part in (name, raw_of(value))]
     return ("XADD", keys.log, "MAXLEN", "~", LOG_AT_MOST, "*", *flat)
 
 

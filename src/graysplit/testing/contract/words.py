@@ -115,6 +115,8 @@ def report_of(boot: str, *, weight: str) -> Report:
             ("weights x/y: bad",),
             {"weights a/b": "5"},
             baselines={"search": "baseline 'old' in its code, 'new' in the store"},
+            off=("search",),
+            mode_why="no rights",
         ),
     )
 

@@ -3,9 +3,13 @@
 # ruff: noqa: S101 - asserts are the point
 from __future__ import annotations
 
+from itertools import pairwise
+
 from graysplit.core.record import SENTINEL
+from graysplit.core.weights import split_of
 from graysplit.errors import ConflictError, RefusedError, StoreCorruptError
-from graysplit.stores.port import RAISE_WINDOW_MS, Expect, KeyName, Rollback, Write
+from graysplit.stores.port import RAISE_WINDOW_MS, Expect, KeyName, Rollback, Store, Write, Written
+from graysplit.stores.rules import EVERYTHING
 from graysplit.stores.wire import exact, new_id
 from graysplit.testing.contract.reading import ReadingContract
 from graysplit.testing.contract.words import (
@@ -349,6 +353,68 @@ class WritingContract(ReadingContract):
         assert load.weights.fields[b"a/new"] == load.weights.fields[b"b/new"] == load.weights.fields[b"e/new"] == b"0"
         assert load.weights.fields[b"d/new"] == b"100"
         assert written.left == ("d",)
+
+    def test_a_later_release_voids_the_mark_of_a_finished_one(self) -> None:
+        """Finished at 100, then by hand at zero and later at 30: it runs."""
+        store, written = self._rolled_back_after_edits("0", "30", booked=2)
+        assert (written.left, written.kept) == (("search",), {"search/new": "100"})
+        assert store.load().weights.fields[b"checkout/new"] == b"0"
+
+    def test_a_later_release_voids_it_also_while_the_history_is_behind(self) -> None:
+        """The same where the history knows only of the zero so far."""
+        store, written = self._rolled_back_after_edits("0", "30", booked=1)
+        assert (written.left, written.kept) == (("search",), {"search/new": "100"})
+        assert store.load().weights.fields[b"checkout/new"] == b"0"
+
+    def test_a_finished_release_that_was_never_at_zero_is_finished(self) -> None:
+        """Another weight by hand begins no release, so that a rollback of everything leaves and names it."""
+        store, written = self._rolled_back_after_edits("30", booked=1)
+        assert (written.left, written.kept) == (("checkout", "search"), {"checkout/new": "30", "search/new": "100"})
+        assert store.load().weights.fields[b"checkout/new"] == b"30"
+
+    def _rolled_back_after_edits(self, *weights: str, booked: int) -> tuple[Store, Written]:
+        """Finish two releases at 100, edit the weight of one past the store, and roll back everything."""
+        store = self.make()
+        for split in ("checkout", "search"):
+            seed(store, split, weight="100")
+        finished_ms = store.load().now_ms
+        for split in ("checkout", "search"):
+            self.raw("meta", f"finished:{split}", f"f {finished_ms}")
+        while store.load().now_ms == finished_ms:
+            pass  # a release begins later by the server's milliseconds
+        feed = store.follow()
+        for number, weight in enumerate(weights):
+            self.raw("weights", "checkout/new", weight)
+            assert number >= booked or feed.book("process") == 1
+        feed.close()
+        return store, store.roll_back(Rollback(new_id(), EVERYTHING, "tester", ""))
+
+    def test_a_rollback_of_everything_takes_any_number(self) -> None:
+        """What is too much for one write is lowered in several, the largest shares first, each with its entry."""
+        store, weights = self.make(), {f"s{number:03}/new": str(number % 100 + 1) for number in range(600)}
+        seed(store, "finished", weight="100")
+        self.raw("meta", "finished:finished", "1")
+        for field, weight in weights.items():
+            self.raw("weights", field, weight)
+        rollback = Rollback(new_id(), "*", "tester", "all of it")
+        written = store.roll_back(rollback)
+        load = store.load()
+        assert {field: load.weights.fields[field.encode()] for field in weights} == dict.fromkeys(weights, b"0")
+        assert {split_of(field).encode() for field in weights} < load.stops.fields.keys()
+        assert b"finished" not in load.stops.fields
+        assert written.left == ("finished",)
+        assert {where: written.before[where] for where in written.before if where.startswith("weights ")} == {
+            f"weights {field}": weight for field, weight in weights.items()
+        }
+        entries = [entry for entry in store.history(count=100) if entry.cause == "rollback"]
+        assert sorted(entry.id for entry in entries) == sorted(written.parts or (written.id,))
+        assert written.after == {where: text for entry in entries for where, text in entry.after.items()}
+        assert written.revision == max(entry.revision for entry in entries)
+        shares = [[int(was or 0) for at, was in entry.before.items() if at.startswith("weights ")] for entry in entries]
+        assert all(max(later) <= min(sooner) for later, sooner in pairwise(shares))
+        again = store.roll_back(rollback)
+        assert (again.after, again.before, again.revision) == (written.after, written.before, written.revision)
+        assert len([entry for entry in store.history(count=100) if entry.cause == "rollback"]) == len(entries)
 
     def test_a_rollback_of_everything_with_nothing_running_changes_nothing(self) -> None:
         """Nothing runs, so nothing is written, and that is no error."""

@@ -1,0 +1,163 @@
+"""What each live process answers for a unit, as far as its receipt and what its code declares tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from graysplit.core.decision import Case, answer, climb
+from graysplit.core.fleet import OFF, Effect, Fleet, Process, baseline_words
+from graysplit.core.snapshot import Standing
+from graysplit.core.weights import Weight, field_of, format_weight, parse_weight
+from graysplit.errors import BadWeightError
+
+# Reasons of effects that change a weight only: every other one holds the whole split at the code's baseline.
+_OF_A_WEIGHT: Final = ("stopped by its guard",)
+_BY_DEFINITION: Final = frozenset(("denied", "pin"))
+DIFFERS: Final = "baseline_differs"
+SILENT: Final = "silent"
+_WORDS: Final[Mapping[str, str]] = {
+    "version_absent": "the store's baseline is not registered there",
+    "stale": "it has not heard the store for too long",
+    "not_ready": "it has loaded nothing yet that it may trust",
+    "unknown_split": "it does not know the split yet",
+}
+
+
+class Answer(NamedTuple):
+    """What one process answers, and why that is not what the store's word would be."""
+
+    process: str
+    version: str | None  # None: not known
+    reason: str  # a decision's; or held, behind, differs, silent, not known; "": it is the store's word
+    says: str  # the same in words
+    off: bool | None = False  # whether break-glass holds the split there; None: it does not tell
+
+
+class Asked(NamedTuple):
+    """One question, and the store's word on it."""
+
+    case: Case
+    revision: int
+    version: str
+    reason: str
+
+
+def answers(asked: Asked, fleet: Fleet) -> tuple[Answer, ...]:
+    """Return the answer of every process that may be asked, the silent ones last.
+
+    Where some process declares the split, those that do not are left out. Where instances cross over, a process
+    answers for its own.
+    """
+    split, by_instance = asked.case.standing.split, asked.case.standing.definition.by == "instance"
+    unit = (asked.case.unit or b"").decode(errors="surrogateescape")
+    found = [p for p in fleet.processes if not by_instance or (p.instance or p.host) == unit]
+    declaring = [process for process in found if split in process.declared] or found
+    silent = set(map(id, fleet.silent))
+    live = [_live(asked, process) for process in declaring if id(process) not in silent]
+    return (*live, *(_silent(process, fleet.now_ms) for process in declaring if id(process) in silent))
+
+
+def _silent(process: Process, now_ms: int) -> Answer:
+    seconds = (now_ms - process.seen_ms) // 1000
+    return Answer(process.label, None, SILENT, f"silent for {seconds} s: dead, or cut off from the store", None)
+
+
+def _live(asked: Asked, process: Process) -> Answer:
+    standing = asked.case.standing
+    off, constant = process.switched_off(standing.split), _constant(process, standing)
+    declared = process.declared.get(standing.split)
+    own = declared.baseline if declared else standing.definition.baseline
+    weights = _weights(process, asked)
+    nobody = weights is not None and not any(weights.values())
+    if off:
+        return Answer(process.label, own, OFF, "break-glass is in force there", off)
+    differs = process.receipt.baselines.get(standing.split)
+    if differs:
+        return Answer(process.label, own, DIFFERS, differs, off)
+    if constant:
+        return Answer(process.label, own, constant, _WORDS.get(constant, constant), off)
+    # Unless it says that a candidate has a weight there, as older libraries may.
+    if own != standing.definition.baseline and (nobody or not _tells_above_zero(process, standing)):
+        return Answer(process.label, own, DIFFERS, baseline_words(own, standing.definition.baseline), off)
+    unknown = "" if nobody else _unknown(asked, process, weights)
+    if weights is None or unknown:
+        return Answer(process.label, None, "not known", unknown, off)
+    return _computed(asked, process, weights, off)
+
+
+def _unknown(asked: Asked, process: Process, weights: Mapping[str, Weight] | None) -> str:
+    """Say why what a process answers cannot be told from what it says, or nothing."""
+    split, receipt = asked.case.standing.split, process.receipt
+    if f"splits {split}" in receipt.held:
+        return "it keeps its own definition against the store's (held): graysplit recover"
+    refused = next((why for why in receipt.refused if why.startswith(f"splits {split}: ")), "")
+    if refused:
+        return f"it keeps an older definition, and refuses the store's: {refused}"
+    behind = receipt.revision < asked.revision
+    if weights is None or (behind and asked.reason in _BY_DEFINITION):
+        return f"it is behind, at revision {receipt.revision} of {asked.revision}" if behind else "it does not say"
+    if process.switched_off(split) is None:
+        return "its library does not tell whether break-glass is in force"
+    return ""
+
+
+def _computed(asked: Asked, process: Process, weights: Mapping[str, Weight], off: bool | None) -> Answer:  # noqa: FBT001 - what was asked before
+    """Put the question to the ladder with the weights as the process says, and the versions that its code has."""
+    standing, declared = asked.case.standing, process.declared.get(asked.case.standing.split)
+    present = None if declared is None else frozenset(declared.versions)
+    instance = (process.instance or process.host) if standing.definition.by == "instance" else None
+    there = standing._replace(weights=weights, stops={})
+    version, reason = answer(climb(asked.case._replace(standing=there, present=present, instance=instance)))
+    if version == asked.version:
+        return Answer(process.label, version, "", "", off)
+    if reason == "version_absent":
+        return Answer(process.label, version, reason, f"'{asked.version}' is not registered there", off)
+    return Answer(process.label, version, *_difference(asked, process, weights), off)
+
+
+def _difference(asked: Asked, process: Process, weights: Mapping[str, Weight]) -> tuple[str, str]:
+    """Say why a process has other weights than the store: in one word, and with the weights."""
+    standing, receipt = asked.case.standing, process.receipt
+    differing = [version for version in weights if weights[version] != standing.effective(version)]
+    fields = [field_of(standing.split, version) for version in differing]
+    said = ", ".join(f"{version} is at {format_weight(weights[version])} there" for version in differing)
+    if any(f"{key} {field}" in receipt.held for field in fields for key in ("weights", "stops")):
+        return "held", f"{said}, held against the store: graysplit recover"
+    why = next((receipt.effects[field].why for field in fields if field in receipt.effects), "")
+    if why:
+        return why, f"{said}, {why}"
+    if receipt.revision < asked.revision:
+        return "behind", f"{said}: it is behind, at revision {receipt.revision} of {asked.revision}"
+    return "differs", said
+
+
+def _constant(process: Process, standing: Standing) -> str:
+    """Return the reason for which a process gives everybody its baseline, or nothing."""
+    whys = (effect.why for effect in _effects(process, standing).values())
+    return next((why for why in whys if why not in ("", *_OF_A_WEIGHT)), "")
+
+
+def _tells_above_zero(process: Process, standing: Standing) -> bool:
+    return any(effect.weight != "0" for effect in _effects(process, standing).values())
+
+
+def _effects(process: Process, standing: Standing) -> Mapping[str, Effect]:
+    told = process.receipt.effects
+    fields = {version.name: field_of(standing.split, version.name) for version in standing.definition.candidates}
+    return {version: told[field] for version, field in fields.items() if field in told}
+
+
+def _weights(process: Process, asked: Asked) -> dict[str, Weight] | None:
+    """Return the weights in force in a process; None where it does not tell them all."""
+    standing, effects = asked.case.standing, _effects(process, asked.case.standing)
+    found: dict[str, Weight] = {}
+    for version in standing.definition.candidates:
+        if version.name not in effects and process.receipt.revision < asked.revision:
+            return None
+        try:  # a receipt names what changed lately; the rest is as the store says at that revision
+            told = effects.get(version.name)
+            found[version.name] = parse_weight(told.weight) if told else standing.effective(version.name)
+        except BadWeightError:
+            return None
+    return found
