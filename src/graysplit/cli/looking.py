@@ -139,9 +139,9 @@ def fleet(session: Session, forget: tuple[str, ...]) -> int:
     """Show the processes that follow, and what they say.
 
     live: heard within six seconds. silent: not heard, so dead, stopped or cut
-    off; commands wait for nobody's word but end with exit 6 for ten minutes. gone:
-    its connection ended and a younger process on its host took its place, or not
-    heard for ten minutes; not counted any more.
+    off; for ten minutes commands name it and end with exit 6. gone: not counted
+    any more, as its connection ended and a younger process on its host took its
+    place, or as it was not heard for ten minutes.
     """
     if forget:
         return _forget(session, forget)

@@ -124,7 +124,7 @@ def fleet_lines(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> list[str]:
     rows = [
         (
             process.label,
-            age(fleet.now_ms - process.seen_ms),
+            age(fleet.now_ms - process.seen_ms) if process.seen_ms <= fleet.now_ms else "future",
             state,
             str(process.receipt.revision),
             process.receipt.mode or "-",

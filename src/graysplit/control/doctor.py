@@ -260,6 +260,8 @@ def _processes(fleet: Fleet) -> Iterator[Finding]:
     for process in fleet.silent:
         seconds = (fleet.now_ms - process.seen_ms) // 1000
         what = f"silent for {seconds} s: dead, or cut off from the store"
+        if seconds < 0:
+            what = "heard last at a time still to come: the server's clock was set back, and it was not heard since"
         yield Finding("problem", f"process {process.label}", what, "graysplit fleet")
     for process in fleet.live:
         for reason in process.receipt.refused:

@@ -64,6 +64,19 @@ class FleetContract(ReadingContract):
         assert [process.boot for process in store.fleet().processes] == ["boot-2"]
         feed.close()
 
+    def test_a_process_is_forgotten_by_hand(self) -> None:
+        """An operator takes it out of the count; whoever lives is back with its next heartbeat."""
+        store = self.make()
+        feed = store.follow()
+        for boot in ("boot-1", "boot-2"):
+            feed.report(report_of(boot, weight="20"), about=True)
+        for _ in range(2):
+            self.make().forget("boot-1")
+        assert [process.boot for process in store.fleet().processes] == ["boot-2"]
+        feed.report(report_of("boot-1", weight="20"), about=False)
+        assert [process.host for process in store.fleet().processes] == ["web-7", "web-7"]
+        feed.close()
+
     def test_a_heartbeat_tells_how_many_there_are(self) -> None:
         """Who follows knows the size of its fleet, and comes back to a restarted server the slower for it."""
         store = self.make()
