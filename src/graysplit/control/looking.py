@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from graysplit.control.hand import Hand, check_whole
 from graysplit.control.receipts import wait_for
 from graysplit.control.result import Confirmed, Receipts, Result
-from graysplit.control.wishes import NEVER, typed_weight
+from graysplit.control.targets import Names, names_of
+from graysplit.control.wishes import NEVER, split_and_version, typed_weight
 from graysplit.core.weights import format_weight
 from graysplit.errors import RefusedError, nearest
 from graysplit.stores.rules import OUTSIDE
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from graysplit.core.fleet import Fleet, Process
     from graysplit.core.plan import Step
     from graysplit.core.record import Entry
+    from graysplit.stores.port import Followed
 
 # How long a change may take to its replicas before they are counted as without it.
 COPIED_WITHIN_S: Final = 0.3
@@ -65,18 +67,13 @@ class Looking(Hand):
         )
         return Confirmed(result, receipts)
 
-    def meant(self, target: str) -> str | None:
-        """Give the split or candidate that a typed name names, or else the nearest that has a weight; no parser."""
-        from graysplit.core.adoption import text
-        from graysplit.core.record import SENTINEL
+    def names(self) -> Names:
+        """Return the names that the store and its processes know, read without the parser."""
+        return names_of(self.store.load(), self.store.fleet(), {})
 
-        load = self.store.load()
-        split, slash, version = target.partition("/")
-        raw = load.splits.fields.get(split.encode())
-        if raw is not None and (not slash or f'"{version}"'.encode() in raw):
-            return target
-        known = load.weights.fields if slash else load.splits.fields
-        return nearest(target, sorted({text(name) for name in known if name != SENTINEL} - {target}))
+    def followed(self) -> tuple[Followed, ...] | None:
+        """Return the namespaces on this server that live processes follow; None where the server does not tell."""
+        return self.store.followed()
 
     def with_copies(self, result: Result, within_s: float = COPIED_WITHIN_S) -> Result:
         """Give a result with the number of replicas that have it; right after the change, from the same thread."""
@@ -150,7 +147,7 @@ class Looking(Hand):
         """
         from graysplit.control import planning, simulating
 
-        split = target.partition("/")[0]
+        split, _ = split_and_version(target)
         reading = self._read()
         self._check_readable(reading, split)
         check_whole(reading)
@@ -163,7 +160,7 @@ class Looking(Hand):
         """Give how a split's releases do, stage by stage: both versions, how far apart they are, and the verdict."""
         from graysplit.control.reporting import report
 
-        split, reading = target.partition("/")[0], self._read()
+        (split, _), reading = split_and_version(target), self._read()
         self._check_readable(reading, split)
         self._check_known(reading, split)
         return report(reading, self.store, self.namespace, target)
@@ -240,7 +237,7 @@ class Looking(Hand):
     def _in_force(self, target: str) -> dict[str, str]:
         from graysplit.core.changes import known
 
-        split, _, version = target.partition("/")
+        split, version = split_and_version(target)
         standing = known(self._read().snapshot, split)
         names = [candidate.name for candidate in standing.definition.candidates]
         chosen = [version] if version else names

@@ -51,6 +51,8 @@ class Result(NamedTuple):
     dry_run: bool = False
     copies: Copies | None = None  # how many replicas have it; None where nobody asked, or where there is none
     notes: tuple[str, ...] = ()  # what is worth saying beside it
+    # Of a rollback: whether the store, live code or a receipt knows its target; None where that could not be read.
+    known: bool | None = True
 
     @property
     def from_(self) -> str | Mapping[str, str | None] | None:

@@ -23,6 +23,7 @@ from graysplit.stores.counts import RELEASE_MS, Counts
 from graysplit.stores.port import (
     NEWEST,
     Copies,
+    Followed,
     Glance,
     Place,
     Report,
@@ -41,7 +42,7 @@ NOTICES: Final = "fleet:notices"
 
 
 class _Space:
-    """What one memory store holds; every method but `locked` is called under the lock."""
+    """What one memory store holds; every method but `locked` and `live` is called under the lock."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self.clock = clock
@@ -139,6 +140,11 @@ class _Space:
         self._last = (entry.at_ms, 0) if entry.at_ms > ms else (ms, sequence + 1)
         self.log.append((f"{self._last[0]}-{self._last[1]}", entry))
 
+    def live(self) -> int:
+        """Count the processes that are live."""
+        with self.locked:
+            return len(fleet_of(self.now_ms(), self.processes.values()).live)
+
     def counted(self, field: str, release: str) -> Counts:
         """Give a release's counts; those that nobody has touched for a month are gone."""
         oldest = self.now_ms() - RELEASE_MS
@@ -183,6 +189,7 @@ class MemoryStore:
     def __init__(self, name: str = "", namespace: str = "default", *, clock: Clock = SYSTEM_CLOCK) -> None:
         """Open the space of this name and namespace, shared inside the process; without a name a private one."""
         self.name = f"memory://{name}" if namespace == "default" else f"memory://{name} namespace {namespace}"
+        self._at = (name, namespace)
         if name:
             with _sharing:
                 self._space = _shared.setdefault((name, namespace), _Space(clock))
@@ -310,6 +317,16 @@ class MemoryStore:
         """Take a process out of the count."""
         with self._space.locked:
             self._space.processes.pop(boot, None)
+
+    def followed(self) -> tuple[Followed, ...] | None:
+        """Return the namespaces of this name that live processes follow."""
+        name, own = self._at
+        spaces = {own: self._space}
+        if name:
+            with _sharing:
+                spaces |= {namespace: space for (other, namespace), space in _shared.items() if other == name}
+        found = [Followed(namespace, 0, space.live()) for namespace, space in sorted(spaces.items())]
+        return tuple(one for one in found if one.live)
 
     def told(self) -> Told:
         """Read how far each hook has been told, with the log's end."""

@@ -98,6 +98,14 @@ class Written(NamedTuple):
     parts: tuple[str, ...] = ()  # the ids of its history entries, where a store wrote it in portions
 
 
+class Followed(NamedTuple):
+    """A namespace on this server that live processes follow."""
+
+    namespace: str
+    database: int
+    live: int  # processes
+
+
 class Copies(NamedTuple):
     """How far a write has come: an acknowledged one can die in a failover while no replica has it."""
 
@@ -308,6 +316,13 @@ class Store(Protocol):
 
     def forget(self, boot: str) -> None:
         """Take a process out of the count, as its own goodbye would; one that lives is back with its next heartbeat."""
+        ...
+
+    def followed(self) -> tuple[Followed, ...] | None:
+        """Return the namespaces on this server that live processes follow, as far as a short look finds them.
+
+        None where the server does not tell. Not for the hot path: it looks through the server's keys.
+        """
         ...
 
     def told(self) -> Told:

@@ -12,6 +12,7 @@ from graysplit.errors import RefusedError
 from graysplit.stores.port import (
     Copies,
     Feed,
+    Followed,
     Glance,
     Place,
     Report,
@@ -60,6 +61,10 @@ class ReadOnlyStore:
     def forget(self, boot: str) -> None:
         """Refuse."""
         self._refuse(f"forgetting the process {boot}")
+
+    def followed(self) -> tuple[Followed, ...] | None:
+        """Return the namespaces on this server that live processes follow."""
+        return self._inner.followed()
 
     def told(self) -> Told:
         """Read how far each hook has been told."""
@@ -189,6 +194,11 @@ class RecordingStore:
         """Take a process out of the count."""
         self.calls.append(f"forget {boot}")
         self._inner.forget(boot)
+
+    def followed(self) -> tuple[Followed, ...] | None:
+        """Return the namespaces on this server that live processes follow."""
+        self.calls.append("followed")
+        return self._inner.followed()
 
     def told(self) -> Told:
         """Read how far each hook has been told."""

@@ -13,12 +13,13 @@ from graysplit.core.fleet import Fleet
 from graysplit.core.record import Entry, Load
 from graysplit.core.tally import Tally
 from graysplit.errors import ConflictError, GraysplitError, RefusedError, StoreCorruptError, StoreUnreachableError
-from graysplit.stores.port import Advice, Copies, Rollback, Submission, Told, Written
+from graysplit.stores.port import Advice, Copies, Followed, Rollback, Submission, Told, Written
 from graysplit.stores.redis.advice import Version, advise, version_of
 from graysplit.stores.redis.client import Pool
 from graysplit.stores.redis.faults import unreachable
 from graysplit.stores.redis.feed import RedisFeed
 from graysplit.stores.redis.fleet import forget, read_fleet
+from graysplit.stores.redis.followed import read_followed
 from graysplit.stores.redis.keys import keys_of
 from graysplit.stores.redis.line import Line, LostReplyError
 from graysplit.stores.redis.modes import open_feed
@@ -98,6 +99,18 @@ class RedisStore:
         """Take a process out of the count."""
         with self._line() as line:
             forget(line, self._keys, boot)
+
+    def followed(self) -> tuple[Followed, ...] | None:
+        """Return the namespaces on this server that live processes follow, over a connection of its own."""
+        pool = self._topology.pool(self._keys.weights, TIMEOUTS, protocol=2)
+        try:
+            line = Line(pool, self.name, TIMEOUTS.answer_s)
+            with line.within(VERB_WITHIN_S):
+                return read_followed(line)
+        except exceptions.ResponseError as error:
+            raise unreachable(self.name, error) from None
+        finally:
+            pool.disconnect()
 
     def told(self) -> Told:
         """Read how far each hook has been told, with the log's end."""

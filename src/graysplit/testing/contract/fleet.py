@@ -19,6 +19,19 @@ class FleetContract(ReadingContract):
         assert [process.boot for process in feed.fleet().live] == ["boot-1"]
         feed.close()
 
+    def test_a_namespace_with_live_processes_is_found(self) -> None:
+        """It is among those that are followed while a process lives, and not after its goodbye."""
+        store = self.make()
+        feed = store.follow()
+        before = {(found.database, found.namespace) for found in store.followed() or ()}
+        feed.report(report_of("boot-1", weight="20"), about=True)
+        during = {(found.database, found.namespace): found.live for found in store.followed() or ()}
+        (own,) = during.keys() - before
+        assert during[own] == 1
+        feed.leave("boot-1")
+        assert own not in {(found.database, found.namespace) for found in store.followed() or ()}
+        feed.close()
+
     def test_a_process_is_seen_with_what_it_says(self) -> None:
         """A heartbeat shows a process, what it declares and what it does now."""
         store = self.make()
