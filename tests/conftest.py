@@ -10,6 +10,9 @@ import pytest
 
 from graysplit import embedded
 from graysplit.errors import ConfigurationError
+from tests.support import hear_interrupts
+
+hear_interrupts()
 
 
 @pytest.fixture(scope="session")

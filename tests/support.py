@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Final, NoReturn, TypeVar
@@ -36,6 +37,16 @@ def eventually(predicate: Callable[[], T], within: float = 5.0, *, message: str 
 def bare_environment() -> dict[str, str]:
     """Give the environment for a child that shows what it loads: coverage would load modules of its own into it."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("COV_CORE_", "COVERAGE_"))}
+
+
+def hear_interrupts() -> None:
+    """Let this process, and so each that a test starts, hear Ctrl-C as at a terminal.
+
+    A shell without job control starts what it puts into its background with SIGINT ignored; that is inherited, over
+    `exec` too. What is caught here is at its default in a child again. Asked of the main thread only.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def skip_or_fail(reason: str) -> NoReturn:

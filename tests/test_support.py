@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.support import eventually
+
+_CHILD = "import signal; print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)"
 
 
 def test_gives_the_first_true_answer() -> None:
@@ -32,3 +38,18 @@ def test_other_exceptions_pass_through() -> None:
     """A predicate that breaks is not asked again."""
     with pytest.raises(ZeroDivisionError):
         eventually(lambda: 1 // 0)
+
+
+@pytest.mark.parametrize(("helped", "deaf"), [("", "True"), ("import tests.conftest; ", "False")])
+def test_what_tests_start_hears_interrupts_in_the_background_too(helped: str, deaf: str) -> None:
+    """A shell ignores SIGINT for what it starts in its background; whoever asks for no help passes that on."""
+    started = f"{helped}import subprocess, sys; subprocess.run([sys.executable, '-c', {_CHILD!r}], check=True)"
+    said = subprocess.run(
+        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", started],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert said.stdout.strip() == deaf

@@ -219,31 +219,6 @@ def test_every_refusal_has_a_code_and_a_way_out(cli: Cli, words: tuple[str, ...]
     assert (found["exit"], code in MEANINGS) == (code, True)
 
 
-@pytest.mark.parametrize(
-    ("target", "says"),
-    [
-        ("chekout", "Did you mean 'checkout'? graysplit rollback checkout"),
-        ("checkout/nwe", "Did you mean 'checkout/new'? graysplit rollback checkout/new"),
-        ("elsewhere", "If it is mistyped: graysplit list"),
-    ],
-)
-def test_a_rollback_of_what_nobody_knows_stands_and_says_so(
-    cli: Cli, store: MemoryStore, target: str, says: str
-) -> None:
-    """It needs no reading and is never refused: exit 0, what may have been meant, and how to take the stop away."""
-    cli("create", "checkout")
-    cli("set", "checkout", "20")
-    ran = cli("rollback", target)
-    assert (ran.code, ran.out.startswith(f"written: rollback {target}")) == (0, True), ran
-    said = ran.out.replace("\n  ", " ")
-    assert says in said
-    assert f"graysplit unstop {target}" in said
-    assert target.encode() in store.load().stops.fields
-    assert cli("unstop", target).code == 0
-    assert target.encode() not in store.load().stops.fields
-    assert "mean" not in cli("rollback", "checkout").out
-
-
 def test_receipts_are_told_and_decide_the_code(cli: Cli, store: MemoryStore) -> None:
     """All confirmed is 0; somebody behind is 6, by name."""
     cli("create", "checkout")

@@ -68,6 +68,13 @@ def test_an_old_verdict_is_none(store: MemoryStore, control: Control, clock: Mov
     assert heard(control).verdict == ("unclear", "nobody judges it at present", None)
 
 
+def test_a_verdict_from_the_future_is_none(store: MemoryStore, control: Control, clock: MovedClock) -> None:
+    """The clock was set back by an hour, and whoever judged may have died meanwhile."""
+    judged(store, "safe")
+    clock.now -= 3_600
+    assert heard(control).verdict == ("unclear", "nobody judges it at present", None)
+
+
 def test_a_verdict_on_another_weight_is_none(store: MemoryStore, control: Control) -> None:
     """Evidence is never carried over to another stage."""
     judged(store, "safe")

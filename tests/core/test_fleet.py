@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from graysplit.core.fleet import (
     FORGET_MS,
     GONE_MS,
@@ -13,6 +15,7 @@ from graysplit.core.fleet import (
     confirmation,
     declarations,
     fleet_of,
+    may_be_gone,
 )
 
 NOW = 1_000_000
@@ -99,3 +102,86 @@ def test_another_baseline_confirms_nothing() -> None:
         assert [[p.pid for p in group] for group in found[:2]] == [[2], [1]]
     assert confirmation(fleet, "c-1", 7, {}, splits={"*"}).lagging == (odd,)
     assert confirmation(fleet, "c-1", 7, {}, splits={"search"}).complete
+
+
+def test_a_sighting_from_the_future_is_not_live() -> None:
+    """Whoever lives is seen anew within two seconds of the server's clock being set back; the others are silent."""
+    fleet = fleet_of(NOW, [process(1, age_ms=-1), process(2, age_ms=-3_600_000), process(3)])
+    assert [p.pid for p in fleet.live] == [3]
+    assert [p.pid for p in fleet.silent] == [1, 2]
+
+
+# --- gone ------------------------------------------------------------------------------------------------------------
+
+CHECKOUT = {"checkout": Declared("old", ("old", "new"))}
+
+
+def born(pid: int, *, ago_ms: int, age_ms: int = 0, host: str = "web-7", declared: object = CHECKOUT) -> Process:
+    """Make a process that was born, and last seen, so long ago."""
+    made = process(pid, age_ms=age_ms)
+    return made._replace(born_ms=NOW - ago_ms, host=host, declared=declared)  # type: ignore[arg-type]
+
+
+def gone(*found: Process, ended: tuple[int, ...] = (1,)) -> dict[int, str]:
+    """Give who is gone, and who came for it."""
+    fleet = fleet_of(NOW, found, {f"boot-{pid}" for pid in ended})
+    assert {p.pid for p in fleet.processes}.isdisjoint(p.pid for p in fleet.gone)
+    return {p.pid: p.successor for p in fleet.gone}
+
+
+DEAD = born(1, ago_ms=99_000, age_ms=9_000)
+
+
+def test_who_has_a_successor_is_gone_and_fails_no_change() -> None:
+    """Its connection ended, and a younger process on its host lives that declares the same."""
+    heir = born(2, ago_ms=8_000)._replace(receipt=Receipt(effects={FIELD: Effect("0")}))
+    assert gone(DEAD, heir) == {1: "web-7/2"}
+    assert confirmation(fleet_of(NOW, [DEAD, heir], {"boot-1"}), "c-1", 7, {FIELD: "0"}).complete
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (born(2, ago_ms=10_000), "older than its last sighting: a sibling"),
+        (born(2, ago_ms=8_000, age_ms=7_000), "silent itself"),
+        (born(2, ago_ms=8_000, host="web-8"), "on another host"),
+        (born(2, ago_ms=8_000, declared={}), "another program"),
+        (born(2, ago_ms=8_000)._replace(born_ms=0), "of an unknown age: from a library that does not tell"),
+    ],
+)
+def test_no_other_process_is_a_successor(other: Process, why: str) -> None:
+    """Then it is silent: it may have been cut off."""
+    assert gone(DEAD, other) == {}, why
+
+
+def test_who_keeps_its_connection_is_silent() -> None:
+    """A stopped process does; so is one silent of which the server tells nothing."""
+    assert gone(DEAD, born(2, ago_ms=8_000), ended=()) == {}
+
+
+def test_who_is_heard_is_live_whatever_became_of_a_connection() -> None:
+    """It connects anew."""
+    assert gone(DEAD._replace(seen_ms=NOW), born(2, ago_ms=8_000)) == {}
+
+
+def test_each_takes_one_place() -> None:
+    """Two died and one came: the last to die is gone, the other is missing."""
+    assert gone(DEAD, born(3, ago_ms=99_000, age_ms=8_500), born(2, ago_ms=8_000), ended=(1, 3)) == {3: "web-7/2"}
+
+
+def test_a_row_of_successors_leaves_the_last() -> None:
+    """A program that was killed twice: who took the first place is gone, too."""
+    second = born(2, ago_ms=29_000, age_ms=9_000)
+    assert gone(DEAD._replace(seen_ms=NOW - 30_000), second, born(3, ago_ms=8_000), ended=(1, 2)) == {
+        1: "web-7/2",
+        2: "web-7/3",
+    }
+
+
+def test_only_those_are_asked_for_that_may_be_gone() -> None:
+    """No question to the server where everybody lives, or nobody came since."""
+    known = DEAD._replace(connection="run 7")
+    assert may_be_gone(NOW, [known, born(2, ago_ms=8_000)]) == (known,)
+    assert may_be_gone(NOW, [DEAD, born(2, ago_ms=8_000)]) == ()
+    assert may_be_gone(NOW, [known, born(2, ago_ms=80_000)]) == ()
+    assert may_be_gone(NOW, [known._replace(seen_ms=NOW), born(2, ago_ms=8_000)]) == ()

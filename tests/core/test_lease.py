@@ -55,3 +55,9 @@ def test_a_lease_within_a_lease_inherits_what_comes_after() -> None:
     second = take(50_000, 20_000, 2_000, first)
     assert second == Lease(50_000, 2_000, 5_000)
     assert take(50_000, 30_000, 2_000, first).then == 30_000
+
+
+def test_no_lease_lasts_longer_because_the_clock_was_set_back() -> None:
+    """What was taken off the server's clock while it ran is added again; for others the clock counts as it is."""
+    leases, weights = {"a/b": Lease(20_000, 1_000, 0), "c/d": Lease(20_000, 1_000, 0)}, {"a/b": 20_000, "c/d": 20_000}
+    assert lapsed(leases, weights, 400, {"a/b": 600}) == {"a/b": 0}

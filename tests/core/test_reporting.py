@@ -169,6 +169,7 @@ SUSPECT = SAFE._replace(verdict=Verdict("suspect", "a doubt"))
         (SUBJECT._replace(fault="'x' is new"), SAFE, "unclear", "newer graysplit"),
         (SUBJECT, Judge(), "unclear", "nobody has judged it yet"),
         (SUBJECT._replace(now_ms=SUBJECT.now_ms + 60_000), SAFE, "unclear", "nobody judges it at present"),
+        (SUBJECT._replace(now_ms=SUBJECT.now_ms - 60_000), SAFE, "unclear", "nobody judges it at present"),
         (SUBJECT._replace(share=50_000, left=50_000), SAFE, "unclear", "at this weight"),
         (SUBJECT._replace(share=50_000, left=50_000), SUSPECT, "unclear", "at this weight"),
         (SUBJECT._replace(share=0, left=100_000), SAFE, "unclear", "nobody is drawn to new any more"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 
 from graysplit import Control, RefusedError, Router
+from graysplit.clock import SystemClock
 from graysplit.stores.memory import MemoryStore
 from tests.router.test_router import NEW
 from tests.support import eventually
@@ -26,6 +28,33 @@ def test_a_lease_ends_by_itself_and_is_booked_once(store: MemoryStore, make_rout
     assert [entry.cause for entry in control.history()].count("lease over") == 1
     assert routers[0].decide("checkout", NEW).version == "new"
     assert b"lease:checkout/new" not in store.load().meta.fields
+
+
+class SetBack(SystemClock):
+    """A server's clock that can be set back."""
+
+    by_s = 0.0
+
+    def time(self) -> float:
+        """Give its time."""
+        return time.time() - self.by_s
+
+
+def test_a_lease_lasts_no_longer_because_the_clock_was_set_back(make_router: Callable[..., Router]) -> None:
+    """By an hour, while it runs: whoever has read the lease before ends it when it was to end."""
+    clock = SetBack()
+    store = MemoryStore(clock=clock)
+    control = Control(store, confirm=True)
+    control.create("checkout")
+    control.set("checkout", 20)
+    router = make_router(store)
+    assert router.wait_ready(5)
+    control.set("checkout", 100, for_s=3, yes=True)
+    eventually(lambda: router.choose("checkout", "anyone") == "new" and router._engine._follower._latest_ms)  # type: ignore[union-attr]
+    clock.by_s = 3_600
+    control.create("search")  # all is read again
+    eventually(lambda: control.history(count=1)[0].cause == "lease over", 20)
+    assert control.show("checkout").rows[0].asked == "20"
 
 
 def test_only_a_raise_can_be_a_lease(store: MemoryStore) -> None:

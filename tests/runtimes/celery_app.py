@@ -10,7 +10,6 @@ import threading
 from typing import Final
 
 import celery
-from celery.signals import worker_process_shutdown
 
 import graysplit
 from tests.faults.shares import share, units
@@ -24,12 +23,6 @@ gray.wait_ready(20)
 
 app = celery.Celery("runtimes", broker=os.environ["BROKER"], backend=os.environ["BROKER"])
 app.conf.update(broker_connection_retry_on_startup=True, worker_hijack_root_logger=False)
-
-
-@worker_process_shutdown.connect  # type: ignore[untyped-decorator] # Celery has no annotations
-def leave(**_: object) -> None:
-    """Say goodbye: the pool ends its children by `os._exit`, so that nothing runs at exit."""
-    gray.close()
 
 
 @gray.route("checkout", unit="order")

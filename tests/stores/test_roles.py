@@ -21,8 +21,9 @@ from graysplit.errors import RefusedError
 from graysplit.router import Router
 from graysplit.stores import Rollback, Store, store_from_url
 from graysplit.stores.port import Trip
-from graysplit.stores.redis import RedisStore
+from graysplit.stores.redis import RedisStore, modes
 from graysplit.stores.redis.roles import ROLES, rules, rules_before_7
+from graysplit.stores.redis.topology import Timeouts
 from graysplit.stores.wire import new_id
 from graysplit.testing.contract import DEFINITION, one, put, report_of, submission_of
 from graysplit.testing.contract.tally import FIELD, RELEASE, begin, side
@@ -430,8 +431,10 @@ def test_each_role_can_roll_back(stage: Stage, role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_each_role_keeps_and_judges_evidence(stage: Stage, role: str) -> None:
+def test_each_role_keeps_and_judges_evidence(stage: Stage, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every process flushes, and any may be the one that judges; sets that grow large are swept by each."""
+    # It is about rights: 65,538 units in one batch take a busy machine longer than a follower waits for an answer.
+    monkeypatch.setattr(modes, "TIMEOUTS", Timeouts(connect_s=20.0, answer_s=20.0))
     with stage.acting(role) as url:
         now = begin(store_from_url(url, NAMESPACE))
         exposed = tuple(Exposed(unit, unit % 3 == 0) for unit in range(EXPOSED_AT_MOST + 2))

@@ -9,6 +9,7 @@ import pytest
 
 from graysplit.errors import ConfigurationError
 from graysplit.stores import store_from_url
+from graysplit.stores.url import place_of
 
 
 def test_memory_is_an_address() -> None:
@@ -69,3 +70,21 @@ def test_the_way_of_a_rollback_is_short() -> None:
         "assert 'pydantic' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("redis://user:hunter2@db", "db:6379/0"),
+        ("redis://db:6380/3", "db:6380/3"),
+        ("rediss://db?db=4", "db:6379/4"),
+        ("redis://[::1]/2", "[::1]:6379/2"),
+        ("redis://", "localhost:6379/0"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("redis+sentinel://a:26379,b:26379/main", "redis+sentinel://a:26379,b:26379/main"),
+        ("memory://x", "memory://x"),
+    ],
+)
+def test_a_place_names_host_port_and_database(url: str, place: str) -> None:
+    """What was left out of the address is said, and no login."""
+    assert place_of(store_from_url(url).name) == place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -121,8 +122,9 @@ CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 80
 
 
 def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:  # Any: an option's value
-    def keep(ctx: click.Context, _: click.Parameter, value: Any) -> None:  # noqa: ANN401 - an option's value
-        if value is not None and value is not False:  # an empty text was given: an unset shell variable, and no store
+    def keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:  # noqa: ANN401 - an option's value
+        check_given(ctx, param, value)
+        if value is not None and value is not False:
             setattr(ctx.ensure_object(Session), name, value)
 
     return keep
@@ -147,6 +149,14 @@ def common() -> list[click.Parameter]:
     ]
 
 
+def check_given(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    """Raise a usage error for an empty value: an unset shell variable must not mean everything, or the default."""
+    if value == "" or (isinstance(value, tuple) and "" in value):
+        raise click.UsageError(
+            f"{param.get_error_hint(ctx)} is empty, as an unset shell variable makes it; nothing was done", ctx
+        )
+
+
 class Verb(click.Command):
     """A command that takes the common options too."""
 
@@ -154,6 +164,14 @@ class Verb(click.Command):
         """Add the common options behind the command's own."""
         super().__init__(*args, **kwargs)
         self.params += common()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words, and refuse empty ones, but for a reason."""
+        rest = super().parse_args(ctx, args)
+        for param in self.params:
+            if param.name != "why":
+                check_given(ctx, param, ctx.params.get(param.name or ""))
+        return rest
 
 
 class Verbs(click.Group):
@@ -219,6 +237,7 @@ def app(ctx: click.Context) -> int:
 def run(args: Sequence[str] | None = None) -> int:
     """Run one command and give the exit code."""
     session = Session()
+    session.json = asks_for_json(sys.argv[1:] if args is None else args)
     try:
         code = app.main(args=args, prog_name="graysplit", standalone_mode=False, obj=session)
     except click.ClickException as fault:
@@ -231,9 +250,16 @@ def run(args: Sequence[str] | None = None) -> int:
         # Whoever read our output has left, as `head` does; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.DONE
+    except Exception as defect:  # noqa: BLE001 - without this it would end with 1, which says that nothing was written
+        return _defect(session, defect)
     finally:
         session.close()
     return code if isinstance(code, int) else exits.DONE
+
+
+def asks_for_json(args: Sequence[str]) -> bool:
+    """Return whether `--json` is among the words: wrong usage is told in JSON too, and nothing is parsed by then."""
+    return "--json" in itertools.takewhile(lambda word: word != "--", args)
 
 
 def load(verb: str) -> None:
@@ -259,19 +285,31 @@ def _fault(session: Session, fault: GraysplitError) -> int:
 def _say_fault(session: Session, message: str, code: int) -> int:
     tell(f"graysplit: {message}")
     if session.json:
-        say_json({"error": message, "exit": code})
+        done = {"rollbacks": session.documents} if session.documents else {}
+        say_json({"error": message, "exit": code, **done})
     return code
 
 
+def _defect(session: Session, defect: Exception) -> int:
+    import traceback
+
+    tell(*traceback.format_exc().splitlines())
+    return _say_fault(session, f"a defect of graysplit ({type(defect).__name__}): {_said(session)}", exits.DEFECT)
+
+
 def _interrupted(session: Session) -> int:
-    if session.written is not None:
-        said = f"the change was written (revision {session.written.revision}); not all receipts were in"
-    elif session.attempted is not None:
-        said = _was_written(session, session.attempted)
-    else:
-        said = "nothing was written"
-    tell(f"interrupted: {said}")
+    message = f"interrupted: {_said(session)}"
+    tell(message)
+    if session.json:
+        say_json({"error": message, "exit": exits.INTERRUPTED})
     return exits.INTERRUPTED
+
+
+def _said(session: Session) -> str:
+    """Say whether a run that broke off has written its change."""
+    if session.written is not None:
+        return f"the change was written (revision {session.written.revision}); not all receipts were in"
+    return _was_written(session, session.attempted) if session.attempted is not None else "nothing was written"
 
 
 def _was_written(session: Session, change: str) -> str:

@@ -97,21 +97,22 @@ def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
 
 
 @app.command()
-@click.argument("target", required=False, metavar="SPLIT[/VERSION]")
+@click.argument("targets", nargs=-1, metavar="[SPLIT[/VERSION]]...")
 @click.option("--all", "everything", is_flag=True, help="Every unfinished release.")
 @changing
 @click.pass_obj
-def rollback(session: Session, target: str | None, why: str, *, everything: bool, dry_run: bool) -> int:
+def rollback(session: Session, targets: tuple[str, ...], why: str, *, everything: bool, dry_run: bool) -> int:
     """Go back: weight zero and a stop beside it.
 
-    Everybody gets the baseline. Never asks, reads or refuses, and may be given
-    twice. `set` starts again.
+    Everybody gets the baseline. Never asks or refuses, reads only after it has
+    written, and may be given twice. `set` starts again. Exit 3 where nobody
+    knows one of the names.
     """
-    from graysplit.cli.receipts import finish
+    from graysplit.cli.rollbacks import roll_back
 
-    if everything == (target is not None):
+    if everything == bool(targets):
         raise click.UsageError("name a split, or --all: graysplit rollback SPLIT, graysplit rollback --all")
-    return finish(session, session.control.rollback(target or "*", why=why, dry_run=dry_run))
+    return roll_back(session, ["*"] if everything else [*dict.fromkeys(targets)], why, dry_run=dry_run)
 
 
 @app.command()
@@ -223,8 +224,7 @@ def recover(  # noqa: PLR0913 - click hands every option over by name
     """After the store lost data: show both sides, write the lower.
 
     Ends all doubt (SOURCE_REGRESSED), makes lost keys whole, and sows an empty
-    namespace anew: from what live processes hold, who are asked for it, or from
-    FILE. Where something rises it asks for the name.
+    namespace anew from FILE. Where something rises it asks for the name.
     """
     from graysplit.cli.recovering import recovered, show_sides
 

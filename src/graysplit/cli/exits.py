@@ -23,6 +23,7 @@ FASTER: Final = 4
 UNREACHABLE: Final = 5
 UNCONFIRMED: Final = 6
 UNHEALTHY: Final = 7
+DEFECT: Final = 70
 INTERRUPTED: Final = 130
 
 MEANINGS: Final = {
@@ -34,6 +35,7 @@ MEANINGS: Final = {
     UNREACHABLE: "store unreachable",
     UNCONFIRMED: "written, but not confirmed everywhere; or not yet",
     UNHEALTHY: "unhealthy, or rolled back meanwhile",
+    DEFECT: "a defect of graysplit; says whether it was written",
     INTERRUPTED: "interrupted; says whether it was written",
 }
 

@@ -84,4 +84,4 @@ def finish(session: Session, split: str, why: str, *, dry_run: bool) -> int:
 def _wanted(verb: str, pattern: str | None, *, everything: bool) -> str:
     if everything == (pattern is not None):
         raise click.UsageError(f"name a pattern, or --all: graysplit {verb} SPLIT, graysplit {verb} --all")
-    return pattern or "*"
+    return "*" if pattern is None else pattern

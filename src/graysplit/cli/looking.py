@@ -29,7 +29,7 @@ def list_splits(session: Session) -> int:
         from graysplit.cli.render import overview_lines
 
         say(*overview_lines(view))
-    return DONE if view.loss is None else UNHEALTHY
+    return DONE
 
 
 @app.command()
@@ -46,7 +46,7 @@ def show(session: Session, split: str) -> int:
         from graysplit.cli.render import show_lines
 
         say(*show_lines(view, session.namespace))
-    return DONE if view.loss is None else UNHEALTHY
+    return DONE
 
 
 @app.command()
@@ -128,9 +128,23 @@ def history(session: Session, split: str | None, count: int) -> int:
 
 
 @app.command()
+@click.option(
+    "--forget",
+    multiple=True,
+    metavar="HOST/PID",
+    help="Take out one that is known to be dead; may be given several times.",
+)
 @click.pass_obj
-def fleet(session: Session) -> int:
-    """Show the processes that follow, and what they say."""
+def fleet(session: Session, forget: tuple[str, ...]) -> int:
+    """Show the processes that follow, and what they say.
+
+    live: heard within six seconds. silent: not heard, so dead, stopped or cut
+    off; for ten minutes commands name it and end with exit 6. gone: not counted
+    any more, as its connection ended and a younger process on its host took its
+    place, or as it was not heard for ten minutes.
+    """
+    if forget:
+        return _forget(session, forget)
     found = session.control.fleet()
     rolls = any(declared.by == "instance" for process in found.processes for declared in process.declared.values())
     crossings = session.control.crossings() if rolls else ()
@@ -142,6 +156,18 @@ def fleet(session: Session) -> int:
         from graysplit.cli.render import fleet_lines
 
         say(*fleet_lines(found, crossings))
+    return DONE
+
+
+def _forget(session: Session, names: tuple[str, ...]) -> int:
+    """Take processes out of the fleet, one after the other."""
+    taken = [found for name in names for found in session.control.forget(name)]
+    if session.json:
+        say_json({"forgotten": [{"process": found.label, "boot": found.boot} for found in taken]})
+        return DONE
+    from graysplit.cli.render import forgotten_lines
+
+    say(*forgotten_lines(taken))
     return DONE
 
 

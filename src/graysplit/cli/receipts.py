@@ -10,7 +10,7 @@ from graysplit.cli.output import say, say_json, tell
 from graysplit.cli.session import Session
 from graysplit.cli.words import number, percent, plural, stop_words
 from graysplit.control.result import Receipts, Result
-from graysplit.errors import GraysplitError, StoreUnreachableError
+from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Copies
 
 
@@ -33,29 +33,36 @@ def finish(session: Session, result: Result, more: Mapping[str, object] = {}) ->
     if result.dry_run:
         _print(session, result, dry_run_lines(result), more)
         return DONE
+    document, code = told(session, result)
+    if session.json:
+        say_json({**document, **more})
+    return code
+
+
+def told(session: Session, result: Result, name: str = "") -> tuple[dict[str, object], int]:
+    """Print what was written and, unless nobody waits, its receipts; give its JSON and the exit code.
+
+    `name` stands before the receipts where several are told of.
+    """
     session.written = result
     (tell if session.json else say)(*written_lines(result))
-    found_none = all(before is None for before, _ in result.moves.values())
-    if result.cause == "rollback" and found_none and result.split != "*":
-        (tell if session.json else say)(*unknown_lines(result.split, _meant(session, result.split)))
     if result.unrecorded:
         tell(f"it stands, but the history has no entry: {result.unrecorded}")
     receipts, code = None, DONE
     if session.wait_s is not None:
         result = _count_copies(session, result)
-        receipts, code = _wait(session, result, session.wait_s)
-    if session.json:
-        say_json({**result_json(result, receipts), **more})
-    return code
+        receipts, code = _wait(session, result, session.wait_s, name)
+    return result_json(result, receipts), code
 
 
-def _wait(session: Session, result: Result, wait_s: float) -> tuple[Receipts | None, int]:
+def _wait(session: Session, result: Result, wait_s: float, name: str) -> tuple[Receipts | None, int]:
     try:
         receipts = session.control.wait_confirmed(result, wait_s).receipts
     except StoreUnreachableError as fault:
         tell(f"written, but the receipts cannot be read: {fault.reason}. Look again with: graysplit fleet")
         return None, UNCONFIRMED
-    (tell if session.json else say)(*receipt_lines(receipts, result.cause))
+    first, *rest = receipt_lines(receipts, result.cause)
+    (tell if session.json else say)(name + first, *rest)
     return receipts, DONE if receipts.complete or receipts.nobody else UNCONFIRMED
 
 
@@ -78,24 +85,6 @@ def copies_line(copies: Copies, target: str) -> str:
         again = "--all" if target == "*" else target
         return f"not replicated yet: a failover now would lose it. Once more does no harm: graysplit rollback {again}"
     return f"{copies.have} of {copies.of} replicas {'has' if copies.have == 1 else 'have'} it"
-
-
-def _meant(session: Session, target: str) -> str | None:
-    try:
-        return session.control.meant(target)
-    except GraysplitError:
-        return None  # the rollback stands all the same
-
-
-def unknown_lines(target: str, meant: str | None) -> list[str]:
-    """Say that no weight was found to lower: a stop stands under that name, for whoever may come."""
-    if meant == target:
-        return ["no weight was changed: the stop holds it"]
-    hint = f"Did you mean '{meant}'? graysplit rollback {meant}" if meant else "If it is mistyped: graysplit list"
-    return [
-        f"no weight stood under that name. {hint}",
-        f"a stop stands there now; take it away with: graysplit unstop {target}",
-    ]
 
 
 def _print(session: Session, result: Result, lines: list[str], more: Mapping[str, object]) -> None:
@@ -127,7 +116,7 @@ def dry_run_lines(result: Result) -> list[str]:
         f"{field} {percent(before)} -> {percent(after)}" for field, (before, after) in result.moves.items()
     )
     if result.cause == "rollback":
-        moves = "every weight under it to 0% and a stop beside it"
+        return lowering_lines(result)
     lines = [f"would be written: {result.cause} {result.split}{': ' + moves if moves else ''}"]
     if result.created:
         lines.append(f"would create {result.split}: {result.created[0]} (baseline), {', '.join(result.created[1:])}")
@@ -139,9 +128,21 @@ def dry_run_lines(result: Result) -> list[str]:
     return [*lines, *result.notes, "nothing was written"]
 
 
+def lowering_lines(result: Result) -> list[str]:
+    """Say what a rollback would stop, each split with its weights, and what it would leave alone."""
+    lines = [f"would be written: rollback {result.split}, {'a stop for each' if result.split == '*' else 'a stop'}"]
+    lines += [f"  {field} {percent(before)} -> {percent(after)}" for field, (before, after) in result.moves.items()]
+    if not result.moves:
+        lines.append("  no weight would change")
+    if result.left:
+        lines.append(f"would be left alone, finished long ago: {', '.join(result.left)}")
+    lines += result.notes
+    return [*lines, "nothing was written"]
+
+
 def receipt_lines(receipts: Receipts, cause: str) -> list[str]:
     """Say how many processes do it, and who is missing."""
-    if receipts.gone:
+    if receipts.gone and not receipts.processes:
         return [f"nobody is left to confirm it; heard last: {', '.join(receipts.gone[:5])}. Look: graysplit fleet"]
     if receipts.nobody:
         return ["no process follows this namespace, so nobody is there to confirm it"]
@@ -153,6 +154,9 @@ def receipt_lines(receipts: Receipts, cause: str) -> list[str]:
         lines.append(f"behind: {', '.join(receipts.lagging)}. Look: graysplit fleet")
     if receipts.silent:
         lines.append(f"silent, dead or cut off: {', '.join(receipts.silent)}. Look: graysplit fleet")
+        lines.append(f"known to be dead? graysplit fleet --forget {receipts.silent[0]}")
+    if receipts.gone:
+        lines.append(f"gone, not counted, their connections ended: {', '.join(receipts.gone[:5])}")
     return lines
 
 
@@ -179,6 +183,7 @@ def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, o
         "moved": result.moved / 1000,
         "needless": result.needless / 1000,
         "unrecorded": result.unrecorded,
+        "known": result.known,
         "replicas": None if result.copies is None else result.copies._asdict(),
         **receipts_json(receipts),
     }

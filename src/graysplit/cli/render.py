@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from graysplit.cli.crossings import crossing_lines
 from graysplit.cli.guards import guard_lines, worse_lines
-from graysplit.cli.losses import loss_lines
 from graysplit.cli.output import COPY
 from graysplit.cli.plans import gate_lines, plan_lines
 from graysplit.cli.words import age, percent, plural, stop_words, table, when
@@ -15,7 +14,7 @@ from graysplit.control.explaining import Explained
 from graysplit.control.freezing import freeze_words, unfreeze_command
 from graysplit.control.rolling import Crossing
 from graysplit.control.views import Overview, Row, SplitView
-from graysplit.core.fleet import PROMISES, Fleet
+from graysplit.core.fleet import PROMISES, Fleet, Process
 from graysplit.core.freeze import Freeze
 from graysplit.core.record import Entry
 
@@ -23,17 +22,18 @@ from graysplit.core.record import Entry
 def overview_lines(view: Overview) -> list[str]:
     """Answer the bare command: where, what is routed whither, what changed last, and what makes it safe."""
     server = view.store.removesuffix(f" namespace {view.namespace}")
-    lines = [*loss_lines(view.loss), f"namespace {view.namespace} on {server}, revision {view.revision}"]
+    lines = [f"namespace {view.namespace} on {server}, revision {view.revision}"]
+    lines += [f"the key {key} is lost ({why}). Look: graysplit doctor" for key, why in sorted(view.lost.items())]
     if view.rows:
         lines += weight_lines(view.rows)
-    elif not view.unread and view.loss is None:
+    elif not view.unread:
         lines.append("no splits yet. Make one with: graysplit create checkout --versions old,new")
     lines += [f"{split}: unreadable. Look: graysplit show {split}" for split in sorted(view.unread)]
     lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
     lines += [*freeze_lines(view.freezes)]
     lines += [f"{split}: finished {age(view.now_ms - ms)} ago" for split, ms in sorted(view.finished.items())]
     lines += [line for found in view.plans for line in plan_lines(found, f"{found.split}: plan")]
-    if view.undefined and view.loss is None:
+    if view.undefined:
         lines.append(
             f"declared in code, unknown here: {', '.join(view.undefined)}. "
             f"Start one with: graysplit set {view.undefined[0]} 5"
@@ -54,7 +54,7 @@ def weight_lines(rows: Iterable[Row]) -> list[str]:
 
 def show_lines(view: SplitView, namespace: str) -> list[str]:
     """Show a split in full, with the lines that work without this program."""
-    lines = [*loss_lines(view.loss, view.split), f"{view.split} in namespace {namespace}, revision {view.revision}"]
+    lines = [f"{view.split} in namespace {namespace}, revision {view.revision}"]
     if view.definition is not None:
         definition = view.definition
         names = ", ".join(name for name in definition.names if name != definition.baseline)
@@ -119,23 +119,46 @@ def history_lines(entries: Iterable[Entry]) -> list[str]:
 
 
 def fleet_lines(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> list[str]:
-    """Give the processes, the silent ones last."""
+    """Give the processes: the live, the silent, and those that are gone."""
+    states = (("live", fleet.live), ("silent", fleet.silent), ("gone", fleet.gone))
     rows = [
         (
             process.label,
-            age(fleet.now_ms - process.seen_ms),
-            "silent" if process in fleet.silent else "live",
+            age(fleet.now_ms - process.seen_ms) if process.seen_ms <= fleet.now_ms else "future",
+            state,
             str(process.receipt.revision),
             process.receipt.mode or "-",
             " ".join(sorted(process.declared)),
         )
-        for process in (*fleet.live, *fleet.silent)
+        for state, processes in states
+        for process in processes
     ]
     lines = table(("process", "seen", "state", "rev", "follows by", "splits"), rows, 30) if rows else []
     modes = {process.receipt.mode for process in fleet.live}
     lines += [f"{mode}: {promise}" for mode, promise in PROMISES.items() if mode in modes]
     lines += [*off_lines(fleet), *held_lines(fleet), *durable_lines(fleet), *unready_lines(fleet)]
+    lines += [*ended_lines(fleet)]
     return [*lines, *crossing_lines(crossings), _processes(len(fleet.live), len(fleet.silent))]
+
+
+def ended_lines(fleet: Fleet) -> Iterable[str]:
+    """Say why who is gone is not counted any more, and how a silent one that is dead is taken out."""
+    named = [f"{process.label} (now {process.successor})" for process in fleet.gone if process.successor]
+    if named:
+        yield f"gone, their connections ended: {some(named)}"
+    named = [process.label for process in fleet.gone if not process.successor]
+    if named:
+        yield f"gone, not heard for ten minutes: {some(named)}"
+    if fleet.silent:
+        yield f"known to be dead? graysplit fleet --forget {fleet.silent[0].label}"
+
+
+def forgotten_lines(taken: Iterable[Process]) -> list[str]:
+    """Say who was taken out, and what that does not do."""
+    return [
+        *(f"forgotten: {process.label}" for process in taken),
+        "if it lives, it goes on with what it read last, and is back once it is heard",
+    ]
 
 
 def held_lines(fleet: Fleet) -> list[str]:

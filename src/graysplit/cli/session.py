@@ -23,6 +23,7 @@ class Session:
         self.yes = False
         self.wait_s: float | None = 5.0  # None: do not wait for receipts
         self.written: Result | None = None  # the last change that stands, for whoever is interrupted
+        self.documents: list[dict[str, object]] = []  # what several rollbacks have to say in JSON
         self._control: Control | None = None
 
     @property
@@ -38,6 +39,20 @@ class Session:
 
             self._control = Control(self.url, namespace=self.namespace, confirm=self._confirm)
         return self._control
+
+    @property
+    def place(self) -> str:
+        """The namespace and the server's address, for people: `namespace default on db:6379/0`."""
+        from graysplit.stores.url import place_of
+
+        name = self.control.store.name.removesuffix(f" namespace {self.namespace}")
+        return f"namespace {self.namespace} on {place_of(name)}"
+
+    @property
+    def options(self) -> str:
+        """What the next command must name so that it goes to the same namespace; the address may hold a password."""
+        own = setting(None, "GRAYSPLIT_NAMESPACE", "default")
+        return "" if self.namespace == own else f" --namespace {self.namespace}"
 
     @property
     def attempted(self) -> str | None:

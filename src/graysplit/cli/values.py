@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from graysplit.cli.crossings import crossing_json
 from graysplit.cli.guards import guard_json, guards_json, verdicts_json
-from graysplit.cli.losses import loss_json
 from graysplit.cli.plans import plan_json
 from graysplit.cli.words import number
 from graysplit.control.explaining import Explained
@@ -32,7 +31,6 @@ def overview_json(view: Overview) -> dict[str, object]:
         "finished": dict(view.finished),
         "plans": [plan_json(found) for found in view.plans],
         "lost": dict(view.lost),
-        "loss": loss_json(view.loss),
         "live": view.live,
         "silent": view.silent,
         "guard": guards_json(view.guards),
@@ -65,7 +63,6 @@ def show_json(view: SplitView, namespace: str) -> dict[str, object]:
         "by": definition.by if definition else None,
         "crossings": [crossing_json(found) for found in view.crossings],
         "unreadable": view.unread,
-        "loss": loss_json(view.loss),
         "candidates": [row_json(row) for row in view.rows],
         "redis": dict(view.raw),
         "refused": dict(view.refused),
@@ -78,10 +75,11 @@ def show_json(view: SplitView, namespace: str) -> dict[str, object]:
 
 def fleet_json(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> dict[str, object]:
     """Give the processes with all they say."""
-    silent = {process.boot for process in fleet.silent}
+    states = {process.boot: "silent" for process in fleet.silent} | {process.boot: "gone" for process in fleet.gone}
     return {
         "live": len(fleet.live),
-        "silent": len(silent),
+        "silent": len(fleet.silent),
+        "gone": len(fleet.gone),
         "crossings": [crossing_json(found) for found in crossings],
         "processes": [
             {
@@ -89,7 +87,8 @@ def fleet_json(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> dict[str, ob
                 "instance": process.instance or process.host,
                 "zone": process.zone,
                 "boot": process.boot,
-                "state": "silent" if process.boot in silent else "live",
+                "state": states.get(process.boot, "live"),
+                "successor": process.successor or None,
                 "seen_ms_ago": fleet.now_ms - process.seen_ms,
                 "library": process.library,
                 "mode": process.receipt.mode,
@@ -104,7 +103,7 @@ def fleet_json(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> dict[str, ob
                 "mode_why": process.receipt.mode_why,
                 "declared": {split: found._asdict() for split, found in process.declared.items()},
             }
-            for process in fleet.processes
+            for process in (*fleet.processes, *fleet.gone)
         ],
     }
 

@@ -88,7 +88,7 @@ def awaited(
     if found is None:
         return None
     labels = {process.boot: process.label for process in fleet.processes}
-    tick_age_ms = max(0, reading.load.now_ms - found.tick.at_ms)
+    tick_age_ms = abs(reading.load.now_ms - found.tick.at_ms)  # from the future (a clock set back) it is no tick either
     plan, progress = found.plan, found.progress
     shown = Awaited(
         split,

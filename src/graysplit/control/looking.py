@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 from graysplit.control.hand import Hand, check_whole
 from graysplit.control.receipts import wait_for
 from graysplit.control.result import Confirmed, Receipts, Result
-from graysplit.control.wishes import NEVER, typed_weight
+from graysplit.control.targets import Names, names_of
+from graysplit.control.wishes import NEVER, split_and_version, typed_weight
 from graysplit.core.weights import format_weight
-from graysplit.errors import nearest
+from graysplit.errors import RefusedError, nearest
 from graysplit.stores.rules import OUTSIDE
 from graysplit.stores.wire import exact
 
@@ -27,15 +28,27 @@ if TYPE_CHECKING:
     from graysplit.control.verdicts import Heard
     from graysplit.control.views import Overview, SplitView
     from graysplit.control.waiting import Waited
-    from graysplit.core.fleet import Fleet
+    from graysplit.core.fleet import Fleet, Process
     from graysplit.core.plan import Step
     from graysplit.core.record import Entry
+    from graysplit.stores.port import Followed
 
 # How long a change may take to its replicas before they are counted as without it.
 COPIED_WITHIN_S: Final = 0.3
 
 # How many of the newest changes are looked through for what was frozen when somebody edited past graysplit.
 FREEZES_WITHIN: Final = 5_000
+
+
+def _not_forgotten(process: str, fleet: Fleet, *, alive: bool) -> RefusedError:
+    if alive:
+        return RefusedError(
+            f"{process} is live: its next heartbeat, within two seconds, would bring it back. End it first. "
+            "Nothing was written"
+        )
+    like = nearest(process, [each.label for each in (*fleet.silent, *fleet.gone)])
+    hint = f"graysplit fleet --forget {like}" if like else "graysplit fleet"
+    return RefusedError(f"no process {process} in this namespace's fleet. Nothing was written. Try: {hint}")
 
 
 class Looking(Hand):
@@ -54,18 +67,13 @@ class Looking(Hand):
         )
         return Confirmed(result, receipts)
 
-    def meant(self, target: str) -> str | None:
-        """Give the split or candidate that a typed name names, or else the nearest that has a weight; no parser."""
-        from graysplit.core.adoption import text
-        from graysplit.core.record import SENTINEL
+    def names(self) -> Names:
+        """Return the names that the store and its processes know, read without the parser."""
+        return names_of(self.store.load(), self.store.fleet(), {})
 
-        load = self.store.load()
-        split, slash, version = target.partition("/")
-        raw = load.splits.fields.get(split.encode())
-        if raw is not None and (not slash or f'"{version}"'.encode() in raw):
-            return target
-        known = load.weights.fields if slash else load.splits.fields
-        return nearest(target, sorted({text(name) for name in known if name != SENTINEL} - {target}))
+    def followed(self) -> tuple[Followed, ...] | None:
+        """Return the namespaces on this server that live processes follow; None where the server does not tell."""
+        return self.store.followed()
 
     def with_copies(self, result: Result, within_s: float = COPIED_WITHIN_S) -> Result:
         """Give a result with the number of replicas that have it; right after the change, from the same thread."""
@@ -107,23 +115,20 @@ class Looking(Hand):
         """Give every split with its weights as asked, effective and actual, and the last change."""
         from graysplit.control.views import overview
 
-        fleet = self.store.fleet()  # first: what processes tell is then no newer than what the store says
         reading = self._read()
         last = next(iter(self._flagged(reading, self.store.history(None, 1))), None)
         said = self._verdicts(reading, sorted(reading.snapshot.splits))
-        return overview(self.store.name, self.namespace, reading, fleet, last, said)
+        return overview(self.store.name, self.namespace, reading, self.store.fleet(), last, said)
 
     def show(self, split: str) -> SplitView:
         """Give one split: what the store says beside what is in force, its stops, its guard and its last change."""
         from graysplit.control.views import split_view
 
-        fleet = self.store.fleet()  # first, as above
         reading = self._read()
-        last = next(iter(self._flagged(reading, self.store.history(split, 1))), None)
-        view = split_view(reading, fleet, split, last, self._verdicts(reading, [split]))
-        if split not in reading.unread and (view.loss is None or split not in view.loss.splits):
+        if split not in reading.unread:
             self._check_known(reading, split)
-        return view
+        last = next(iter(self._flagged(reading, self.store.history(split, 1))), None)
+        return split_view(reading, self.store.fleet(), split, last, self._verdicts(reading, [split]))
 
     def simulate(  # noqa: PLR0913 - keyword-only options of one verb
         self,
@@ -142,7 +147,7 @@ class Looking(Hand):
         """
         from graysplit.control import planning, simulating
 
-        split = target.partition("/")[0]
+        split, _ = split_and_version(target)
         reading = self._read()
         self._check_readable(reading, split)
         check_whole(reading)
@@ -155,7 +160,7 @@ class Looking(Hand):
         """Give how a split's releases do, stage by stage: both versions, how far apart they are, and the verdict."""
         from graysplit.control.reporting import report
 
-        split, reading = target.partition("/")[0], self._read()
+        (split, _), reading = split_and_version(target), self._read()
         self._check_readable(reading, split)
         self._check_known(reading, split)
         return report(reading, self.store, self.namespace, target)
@@ -183,14 +188,29 @@ class Looking(Hand):
         """Give the processes that follow the store, and what they say."""
         return self.store.fleet()
 
+    def forget(self, process: str) -> tuple[Process, ...]:
+        """Take a process that is not live out of the fleet, by its label (`web-7/812`) or boot id; give who that was.
+
+        For one that is known to be dead: one that only was cut off goes on as before, counted by nobody, until it is
+        heard again. Raises `RefusedError` where none of that name is known, or where it lives.
+        """
+        fleet = self.store.fleet()
+        named = [each for each in (*fleet.processes, *fleet.gone) if process in (each.label, each.boot)]
+        live = {each.boot for each in fleet.live}
+        found = tuple(each for each in named if each.boot not in live)
+        if not found:
+            raise _not_forgotten(process, fleet, alive=bool(named))
+        for each in found:
+            self.store.forget(each.boot)
+        return found
+
     def doctor(self) -> tuple[Finding, ...]:
         """Look for everything that is wrong or about to be, each with the next command."""
         from graysplit.control.doctor import examine
 
-        fleet = self.store.fleet()  # first, as above
         reading = self._read()
         said = self._verdicts(reading, sorted(reading.snapshot.splits))
-        return examine(reading, fleet, self.store, said)
+        return examine(reading, self.store.fleet(), self.store, said)
 
     def export(self) -> Mapping[str, object]:
         """Give all that the store holds as plain values, ready for JSON."""
@@ -217,7 +237,7 @@ class Looking(Hand):
     def _in_force(self, target: str) -> dict[str, str]:
         from graysplit.core.changes import known
 
-        split, _, version = target.partition("/")
+        split, version = split_and_version(target)
         standing = known(self._read().snapshot, split)
         names = [candidate.name for candidate in standing.definition.candidates]
         chosen = [version] if version else names

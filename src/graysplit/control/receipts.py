@@ -56,10 +56,13 @@ def _receipts(found: Confirmation, expected: Mapping[str, str], splits: Collecti
 
 
 def _gone(fleet: Fleet, expected: Mapping[str, str]) -> tuple[str, ...]:
-    """Name who declared the splits and is heard no more, where nobody is left to be asked."""
+    """Name whose place another took; and where nobody is counted, who declared the splits and was heard last."""
+    named = tuple(f"{p.label} (now {p.successor})" for p in fleet.gone if p.successor)
+    if fleet.processes:
+        return named
     splits = set(map(split_of, expected))
-    declaring = () if fleet.processes else (p for p in fleet.gone if splits & p.declared.keys())
-    return tuple(f"{process.label} ({format_span(fleet.now_ms - process.seen_ms)} ago)" for process in declaring)
+    heard = (p for p in fleet.gone if not p.successor and p.declared.keys() & splits)
+    return named + tuple(f"{p.label} ({format_span(fleet.now_ms - p.seen_ms)} ago)" for p in heard)
 
 
 def _taken_ms(found: Confirmation, now_ms: int, written_ms: int) -> int:

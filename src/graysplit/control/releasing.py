@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from graysplit.control.hand import Confirm, Hand
 from graysplit.control.result import Result
-from graysplit.control.wishes import planned_version
+from graysplit.control.wishes import planned_version, split_and_version
 from graysplit.core.weights import Weight
 from graysplit.errors import ConflictError
 
@@ -231,7 +231,7 @@ class Releasing(Hand):
         from graysplit.core.changes import only_candidate
         from graysplit.core.definition import Definition
 
-        split, _, version = wish.target.partition("/")
+        split, version = split_and_version(wish.target)
         self._check_readable(reading, split)
         base, created = self._ensured(reading, split)
         reading = reading._replace(snapshot=base)

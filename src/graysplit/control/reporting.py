@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from graysplit.control.reading import Reading
 from graysplit.control.verdicts import armed
+from graysplit.control.wishes import split_and_version
 from graysplit.core.definition import candidate
 from graysplit.core.guard import Guard
 from graysplit.core.reporting import ReleaseReport, Subject, release_of
@@ -33,7 +34,7 @@ class SplitReport(NamedTuple):
 
 def report(reading: Reading, store: Store, namespace: str, target: str) -> SplitReport:
     """Report on all candidates of a split, or on the one that is named; raises `UnknownVersionError`."""
-    split, _, version = target.partition("/")
+    split, version = split_and_version(target)
     standing = reading.snapshot.splits[split]
     definition = standing.definition
     chosen = [candidate(split, definition, version)] if version else definition.candidates

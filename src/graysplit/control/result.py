@@ -17,7 +17,9 @@ class Receipts(NamedTuple):
     silent: tuple[str, ...]  # not seen for more than six seconds
     running: int  # calls still running on what was lowered
     seconds: float  # from the write to this answer
-    gone: tuple[str, ...] = ()  # where nobody is counted: who declared it within a day, and left without a goodbye
+    # Not counted: whose connection ended and whose place a younger process on the host took, "web-7/812 (now
+    # web-7/913)"; where nobody is counted, who declared it within a day and said no goodbye, "web-7/812 (25m ago)".
+    gone: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -49,6 +51,8 @@ class Result(NamedTuple):
     dry_run: bool = False
     copies: Copies | None = None  # how many replicas have it; None where nobody asked, or where there is none
     notes: tuple[str, ...] = ()  # what is worth saying beside it
+    # Of a rollback: whether the store, live code or a receipt knows its target; None where that could not be read.
+    known: bool | None = True
 
     @property
     def from_(self) -> str | Mapping[str, str | None] | None:

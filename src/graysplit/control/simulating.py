@@ -10,7 +10,7 @@ from graysplit.control.awaiting import standing as start_of
 from graysplit.control.reading import Reading
 from graysplit.control.verdicts import Tallies
 from graysplit.control.views import in_force, rows_of
-from graysplit.control.wishes import planned_version
+from graysplit.control.wishes import planned_version, split_and_version
 from graysplit.core.allocation import moved
 from graysplit.core.changes import only_candidate
 from graysplit.core.cohort import Cohort, cohort, moving, on_each
@@ -66,7 +66,7 @@ def simulate(
     eyes: Eyes, wish: planning.Wish, confirm_s: float, units: Callable[[], Iterable[bytes]] | None
 ) -> Simulation:
     """Give a plan's future; `units` are read once it is known that there is one."""
-    split, _, version = wish.target.partition("/")
+    split, version = split_and_version(wish.target)
     standing = eyes.base.splits[split]
     if units is not None and standing.definition.by == "instance":
         raise RefusedError(f"'{split}' moves by instance, so no unit's side is its own. Ask without --units")

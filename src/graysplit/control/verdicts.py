@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from graysplit.core.definition import Definition
 from graysplit.core.guard import BadGuardError, Guard, parse_guard
-from graysplit.core.judge import FRESH_MS, Judge
+from graysplit.core.judge import Judge
 from graysplit.core.tally import Pair, Stage, StageTally, Tally
 from graysplit.core.verdict import NO_VERDICT, Verdict
 from graysplit.core.weights import field_of, share
@@ -80,7 +80,7 @@ def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: in
     verdict = judge.verdict
     if not judge.nonce:
         verdict = Verdict("unclear", "nobody has judged it yet")
-    elif now_ms - judge.at_ms > FRESH_MS:
+    elif not judge.is_fresh(now_ms):
         verdict = Verdict("unclear", "nobody judges it at present")
     elif judge.share != weight:
         verdict = Verdict("unclear", "nothing has been counted at this weight yet")

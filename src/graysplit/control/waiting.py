@@ -13,7 +13,7 @@ from graysplit.control.reading import Reading
 from graysplit.control.result import Receipts
 from graysplit.control.verdicts import Heard
 from graysplit.control.views import in_force, rows_of
-from graysplit.control.wishes import planned_version
+from graysplit.control.wishes import planned_version, split_and_version
 from graysplit.core.definition import candidate
 from graysplit.core.fleet import Fleet
 from graysplit.core.plan import parse_plan
@@ -38,7 +38,7 @@ class Goal(NamedTuple):
     @property
     def split(self) -> str:
         """The split that it is about."""
-        return self.target.partition("/")[0]
+        return split_and_version(self.target)[0]
 
     @property
     def weight(self) -> str | None:
@@ -155,7 +155,7 @@ def _look(eyes: Eyes, goal: Goal, *, again: bool = False) -> Seen:
         raise StoreCorruptError("the store answers, and has lost keys. Make it whole with: graysplit recover")
     eyes.check_known(reading, goal.split)
     found = reading.snapshot.splits[goal.split]
-    version = goal.target.partition("/")[2]
+    _, version = split_and_version(goal.target)
     if version:
         candidate(goal.split, found.definition, version)
     fleet = eyes.fleet()

@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Literal
 
 from graysplit.control.hand import Confirm, Hand
 from graysplit.control.result import Result
-from graysplit.control.wishes import check_from, check_target, lowered, new_id, typed_weight, wanted_weights
-from graysplit.core.weights import PREVIEW, Weight
-from graysplit.errors import RefusedError, UnknownSplitError
+from graysplit.control.targets import names_of
+from graysplit.control.wishes import (
+    check_from,
+    check_target,
+    is_zero,
+    lowered,
+    new_id,
+    split_and_version,
+    typed_weight,
+    wanted_weights,
+)
+from graysplit.core.weights import PREVIEW, Weight, split_of
+from graysplit.errors import RefusedError, StoreUnreachableError, UnknownSplitError
 from graysplit.stores.port import Rollback
 
 if TYPE_CHECKING:
@@ -50,7 +60,8 @@ class Weighing(Hand):
 
             self._check_readable(reading, split)
             who = by or declared_by(self.store.fleet(), split)
-            chosen = versions or self._declared(reading.snapshot, split, by=who) or ("old", "new")
+            declared = versions if versions is not None else self._declared(reading.snapshot, split, by=who)
+            chosen = ("old", "new") if declared is None else declared
             change = create(reading.snapshot, split, chosen, salt, max_stale_s, in_flight=in_flight, by=who)
             return self._propose(reading, change, id_)._replace(created=tuple(chosen))
 
@@ -131,11 +142,13 @@ class Weighing(Hand):
     def rollback(self, target: str, *, why: str = "", dry_run: bool = False) -> Result:
         """Set weight zero and a stop, for a split, one candidate, or `*`: everything unfinished.
 
-        Reads nothing, compares nothing, is never refused for what the store holds, and succeeds twice.
+        Reads nothing before it writes, compares nothing, is never refused for what the store holds, and succeeds twice.
+        Nothing was rolled back where the result is not `known`: nobody knows the target. A dry run reads what it would
+        write.
         """
         check_target(target)
         if dry_run:
-            return Result("rollback", target, {}, dry_run=True)
+            return self._lowering(target)
         rollback = Rollback(new_id(), target, self.actor, why)
         with self._submitting(rollback.id):
             written = self.store.roll_back(rollback)
@@ -154,6 +167,7 @@ class Weighing(Hand):
             unrecorded=written.unrecorded,
             left=written.left,
             expected=lowered(moves, whole=not written.revision),
+            known=self._knows(target, written.before),
         )
 
     def undo(
@@ -197,7 +211,8 @@ class Weighing(Hand):
             if deny:
                 return changes.pin(snapshot, split, unit, None)
             definition = changes.known(snapshot, split).definition
-            return changes.pin(snapshot, split, unit, version or changes.only_candidate(split, definition))
+            chosen = changes.only_candidate(split, definition) if version is None else version
+            return changes.pin(snapshot, split, unit, chosen)
 
         return self._simple(split, verb, why=why, dry_run=dry_run, confirm=confirm)
 
@@ -239,7 +254,7 @@ class Weighing(Hand):
         dry_run: bool,
         confirm: Confirm | None = None,
     ) -> Result:
-        split, _, version = target.partition("/")
+        split, version = split_and_version(target)
 
         def plan(reading: Reading, id_: str) -> Proposal:
             from graysplit.core import changes
@@ -267,6 +282,32 @@ class Weighing(Hand):
             return self._propose(reading, change, id_)._replace(created=names)
 
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
+
+    def _lowering(self, target: str) -> Result:
+        """Say what a rollback would write, and what it would leave alone."""
+        from graysplit.core.adoption import text
+        from graysplit.stores import rules
+
+        load = self.store.load()
+        finished = rules.finished_of(load.meta, load.weights, load.stops, load.booked.fields)
+        found = rules.lowering(target, load.weights, finished)
+        stood = {text(name): text(raw) for name, raw in load.weights.fields.items()}
+        moves: dict[str, tuple[str | None, str | None]] = {field: (stood.get(field), "0") for field in found.fields}
+        known = names_of(load, self.store.fleet(), {}).know(target)
+        notes = tuple(
+            f"{field} would stay at {weight}; to take it too: graysplit rollback {split_of(field)}"
+            for field, weight in found.kept.items()
+        )
+        return Result("rollback", target, moves, dry_run=True, left=found.left, notes=notes, known=known)
+
+    def _knows(self, target: str, before: Mapping[str, str | None]) -> bool | None:
+        """Say after a rollback whether anybody knows its target; a weight above zero that it lowered is enough."""
+        if any(where.startswith("weights ") and not is_zero(weight) for where, weight in before.items()):
+            return True
+        try:
+            return names_of(self.store.load(), self.store.fleet(), before).know(target)
+        except StoreUnreachableError:
+            return None
 
     def _declared(self, snapshot: Snapshot, split: str, *, by: Literal["unit", "instance"]) -> tuple[str, ...] | None:
         from graysplit.control.creating import create_declared

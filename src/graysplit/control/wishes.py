@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
-from graysplit.core.weights import Weight, check_name, format_weight, parse_weight, split_of, type_weight
-from graysplit.errors import BadWeightError, ConflictError, RefusedError
+from graysplit.core.weights import Weight, check_name, format_weight, parse_weight, type_weight
+from graysplit.errors import BadValueError, BadWeightError, ConflictError, RefusedError
 from graysplit.stores.rules import EVERYTHING
 
 if TYPE_CHECKING:
@@ -76,21 +76,30 @@ def check_reason(guarded: Collection[str], why: str) -> None:
 
 def lowered(moves: Mapping[str, tuple[str | None, str | None]], *, whole: bool) -> dict[str, str]:
     """Name what receipts must show at zero: what was lowered, or all of it where no revision tells it either."""
-    return {field: "0" for field, (before, _) in moves.items() if whole or not _is_zero(before)}
+    return {field: "0" for field, (before, _) in moves.items() if whole or not is_zero(before)}
 
 
-def _is_zero(text: str | None) -> bool:
+def is_zero(text: str | None) -> bool:
+    """Return whether a stored weight is zero; what is not a weight is not."""
     try:
         return text is None or parse_weight(text) == 0
     except BadWeightError:
         return False
 
 
+def split_and_version(target: str) -> tuple[str, str]:
+    """Return what an address names, the version "" where it names a split; raise where it ends in a slash."""
+    split, slash, version = target.partition("/")
+    if slash and not version:
+        raise BadValueError(f"'{target}' names no version after the slash: use '{split}', or '{split}/VERSION'")
+    return split, version
+
+
 def check_target(target: str) -> None:
     """Raise `BadNameError` for what can name no split, candidate or `*`."""
     if target == EVERYTHING:
         return
-    check_name(split_of(target))
-    _, slash, version = target.partition("/")
-    if slash:
+    split, version = split_and_version(target)
+    check_name(split)
+    if version:
         check_name(version)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
 BEAT_S: Final = 2.0
@@ -84,6 +84,10 @@ class Process(NamedTuple):
     receipt: Receipt = Receipt()
     instance: str = ""  # the name under which its host crosses over; "" from a library that does not tell
     zone: str = ""
+    # Its connection, by the server's run id and the client id that the server gave it; "" where it was not told.
+    connection: str = ""
+    born_ms: int = 0  # server time at its start; 0 where that is not known
+    successor: str = ""  # who has taken its place, its connection having ended: then it is gone
 
     @property
     def label(self) -> str:
@@ -104,27 +108,82 @@ class Fleet(NamedTuple):
 
     now_ms: int
     processes: tuple[Process, ...] = ()
-    gone: tuple[Process, ...] = ()  # heard within a day, silent for more than ten minutes: not counted any more
+    # Not counted any more: whose place another took within ten minutes, and who was silent for longer, within a day.
+    gone: tuple[Process, ...] = ()
 
     @property
     def live(self) -> tuple[Process, ...]:
         """Those seen within six seconds of server time."""
-        return tuple(p for p in self.processes if self.now_ms - p.seen_ms <= LIVE_MS)
+        return tuple(process for process in self.processes if is_live(process, self.now_ms))
 
     @property
     def silent(self) -> tuple[Process, ...]:
-        """Those not seen for longer: dead, or cut off. They leave the count after ten minutes."""
-        return tuple(p for p in self.processes if self.now_ms - p.seen_ms > LIVE_MS)
+        """Those not seen within six seconds: dead, stopped or cut off. They leave the count after ten minutes."""
+        return tuple(process for process in self.processes if not is_live(process, self.now_ms))
 
 
-def fleet_of(now_ms: int, found: Iterable[Process]) -> Fleet:
-    """Sort processes by name, and by whether they are still counted."""
-    sorted_ = sorted(found, key=lambda process: (process.host, process.pid))
-    return Fleet(
-        now_ms,
-        tuple(process for process in sorted_ if now_ms - process.seen_ms <= FORGET_MS),
-        tuple(process for process in sorted_ if FORGET_MS < now_ms - process.seen_ms <= GONE_MS),
+def is_live(process: Process, now_ms: int) -> bool:
+    """Say whether a process was seen within six seconds.
+
+    A sighting from the future (the server's clock was set back) proves nothing: who lives is seen anew within two.
+    """
+    return 0 <= now_ms - process.seen_ms <= LIVE_MS
+
+
+def fleet_of(now_ms: int, found: Iterable[Process], ended: Container[str] = ()) -> Fleet:
+    """Sort processes by name, and by whether they are still counted.
+
+    `ended` names the boots whose connection the server saw end. Of those that are not live, one is gone for each
+    younger process on its host that declares all its splits.
+    """
+    young = sorted(
+        (process for process in found if now_ms - process.seen_ms <= GONE_MS), key=lambda each: (each.host, each.pid)
     )
+    recent = [process for process in young if now_ms - process.seen_ms <= FORGET_MS]
+    replaced = _replaced(now_ms, recent, ended)
+    counted = tuple(process for process in recent if process.boot not in replaced)
+    boots = {process.boot for process in counted}
+    gone = tuple(p._replace(successor=replaced.get(p.boot, "")) for p in young if p.boot not in boots)
+    return Fleet(now_ms, counted, gone)
+
+
+def may_be_gone(now_ms: int, found: Iterable[Process]) -> tuple[Process, ...]:
+    """Give those whose connection is worth asking for: not live, and a live process on the host is younger."""
+    recent = [process for process in found if now_ms - process.seen_ms <= FORGET_MS]
+    dead = [process for process in recent if process.connection and not is_live(process, now_ms)]
+    youngest: dict[str, int] = {}
+    for process in recent if dead else ():
+        if is_live(process, now_ms):
+            youngest[process.host] = max(youngest.get(process.host, 0), process.born_ms)
+    return tuple(process for process in dead if youngest.get(process.host, 0) > process.seen_ms)
+
+
+def _replaced(now_ms: int, recent: Iterable[Process], ended: Container[str]) -> dict[str, str]:
+    """Give the boots of those whose place another took, with its label.
+
+    Each process takes one place: where four died and two came, two are missing. Who took a place and is gone itself
+    counts too (a program that was killed and started twice), so the last to die is looked at first.
+    """
+    heirs: dict[str, list[Process]] = {}
+    dead: list[Process] = []
+    for process in recent:
+        if is_live(process, now_ms):
+            heirs.setdefault(process.host, []).append(process)
+        elif process.boot in ended:
+            dead.append(process)
+    replaced: dict[str, str] = {}
+    for process in sorted(dead, key=lambda each: each.seen_ms, reverse=True):
+        here = heirs.get(process.host, [])
+        heir = next((each for each in here if _succeeds(each, process)), None)
+        if heir is not None:
+            here[here.index(heir)] = process
+            replaced[process.boot] = heir.label
+    return replaced
+
+
+def _succeeds(heir: Process, process: Process) -> bool:
+    """Say whether a process may stand in another's place: it was born after that was last seen, with its splits."""
+    return heir.born_ms > process.seen_ms and process.declared.keys() <= heir.declared.keys()
 
 
 class Confirmation(NamedTuple):

@@ -43,6 +43,13 @@ class Judge(NamedTuple):
     sampled_s: int = 0
     minute: tuple[tuple[int, int, int], ...] = ()  # second, calls and failures of new until then, of the last minute
 
+    def is_fresh(self, now_ms: int) -> bool:
+        """Say whether somebody judges at present; a time far in the future (the clock was set back) tells nothing.
+
+        Either way by ten seconds: who asks may have read the time just before the judge wrote.
+        """
+        return abs(now_ms - self.at_ms) <= FRESH_MS
+
 
 class Case(NamedTuple):
     """What an evaluator knows besides the tally."""

@@ -45,13 +45,19 @@ def take(weight: Weight, before: Weight, until_ms: int, running: Lease | None) -
     return Lease(weight, until_ms, weight if rises(weight, after) else after)
 
 
-def lapsed(leases: Mapping[str, Lease], weights: Mapping[str, Weight], now_ms: int | None) -> dict[str, Weight]:
+def lapsed(
+    leases: Mapping[str, Lease],
+    weights: Mapping[str, Weight],
+    now_ms: int | None,
+    set_back: Mapping[str, int] = {},
+) -> dict[str, Weight]:
     """Give the fields whose lease is over, with the weight that stands now.
 
-    With no server time known (`now_ms` None) every lease is over: in doubt, lower.
+    With no server time known (`now_ms` None) every lease is over: in doubt, lower. And none lasts longer because the
+    server's clock was set back while it ran: `set_back`, by field, in ms.
     """
     return {
         field: lease.then
         for field, lease in leases.items()
-        if weights.get(field) == lease.at and (now_ms is None or now_ms >= lease.until_ms)
+        if weights.get(field) == lease.at and (now_ms is None or now_ms + set_back.get(field, 0) >= lease.until_ms)
     }

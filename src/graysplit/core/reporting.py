@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from graysplit.core.guard import Guard
 from graysplit.core.interval import EACH, ESTIMATE_FACTOR, Counts, Interval, difference, ratio
-from graysplit.core.judge import FRESH_MS, Judge, counts_of
+from graysplit.core.judge import Judge, counts_of
 from graysplit.core.judging import Seen, missing_on_new, ratio_is_off
 from graysplit.core.record import Entry
 from graysplit.core.tally import MICRO, Converted, Pair, Sample, StageTally, Tally, percentile
@@ -181,7 +181,7 @@ def _outdated(subject: Subject, judge: Judge) -> str:
     said = f"the last verdict was {judge.verdict.word}: {judge.verdict.why}"
     if not subject.share:
         return f"nobody is drawn to {subject.version} any more; {said}"
-    if subject.now_ms - judge.at_ms > FRESH_MS:
+    if not judge.is_fresh(subject.now_ms):
         return f"nobody judges it at present; {said}"
     return "" if judge.share == subject.share else "nothing has been counted at this weight yet"
 

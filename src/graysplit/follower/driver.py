@@ -192,7 +192,7 @@ class Driver:
     def _act(self, feed: Feed, found: Found, view: View, ruling: Ruling) -> float:
         """Do what is due; give the seconds until the next look."""
         match ruling:
-            case Go() if found.now_ms - found.tick.at_ms > GAP_MS:  # a step rests on a tick: nobody has driven lately
+            case Go() if not 0 <= found.now_ms - found.tick.at_ms <= GAP_MS:  # a step rests on a tick that is recent
                 self._tick(feed, found, found.progress, ticked(found.progress, found.tick, view, self._boot, runs=True))
                 return 0.0
             case Go():

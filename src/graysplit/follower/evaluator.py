@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core.adoption import standing_of
-from graysplit.core.judge import FRESH_MS, Case, Judge, charges, forgotten, look
+from graysplit.core.judge import Case, Judge, charges, forgotten, look
 from graysplit.core.judging import Watched
 from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.staging import terms_of
@@ -102,7 +102,7 @@ class Evaluator:
         known = self._known.get(field)
         if known is None or known.release != self._keeper.held.begun.get(field) or not known.judge.nonce:
             return Verdict("unclear", "nobody has judged it yet")
-        if self.now_ms - known.judge.at_ms > FRESH_MS:
+        if not known.judge.is_fresh(self.now_ms):
             return Verdict("unclear", "nobody judges it at present")
         if known.judge.share != self._share(split, field, guarded) or known.judge.at_ms < self._settled_ms(split):
             return Verdict("unclear", "nothing has been counted at this weight yet")

@@ -7,7 +7,7 @@ reading, never a wrong state; and a jittered full reading lies under it all.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from threading import Event, Thread
@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.fleet import BEAT_S, Declared, Receipt
-from graysplit.core.lease import PREFIX
+from graysplit.core.lease import PREFIX, Lease
 from graysplit.core.weights import Weight, field_of, format_weight, split_of
 from graysplit.errors import ConflictError, GraysplitError, StoreUnreachableError
 from graysplit.follower.driver import Driver, Verdicts
 from graysplit.follower.port import Audience, Contact
 from graysplit.follower.watch import Watch
-from graysplit.stores.content import pack
 from graysplit.stores.port import Expect, Feed, Report, Store, Submission, Write
 
 if TYPE_CHECKING:
@@ -90,12 +89,15 @@ class Follower:
         self._told: dict[str, Declared] = {}
         self._tell_again = 0.0
         self._mute = ""  # why the server takes no heartbeat
-        self._answered = ""  # the last request to tell what is held
         self._loaded = False  # whether the present connection has been read from
         self._beat_at = 0.0
         self._book_at: float | None = None
         self._crowd = 0  # how many processes the store has counted
         self._server_ms: float | None = None  # the server's time at boot time zero
+        # By lease, the latest that it was since the lease was read: a clock that is set back makes none last longer.
+        self._latest_ms: Mapping[tuple[str, Lease], float] = {}
+        self._born_s = clock.boottime()
+        self._born_ms = 0  # the same by the server's time, once that is known
         self._thread: Thread | None = None
 
     def start(self) -> None:
@@ -180,6 +182,7 @@ class Follower:
         """Load, adopt and report; say whether all definitions were read."""
         keeper = self.keeper
         load = feed.load(keeper.past.position, whole=whole)
+        self._tell_time(load.now_ms)
         taken = keeper.take(load, lambda: feed.load("", whole=True))
         self._loaded = True
         self._audience.contact(Contact(feed.mode, self._clock.monotonic(), self._mute))
@@ -194,8 +197,16 @@ class Follower:
             self._brake(feed, field, release_ms)
         if taken.unexplained:
             self._book_soon()
-        self._server_ms = load.now_ms - 1000 * self._clock.boottime() if load.now_ms else None
         return load.whole
+
+    def _tell_time(self, now_ms: int) -> None:
+        """Note the server's time of a reading (0: not told), and tell once when this process was born by it."""
+        self._server_ms = now_ms - 1000 * self._clock.boottime() if now_ms else None
+        if self._server_ms is None:
+            return
+        if not self._born_ms:
+            self._born_ms = max(1, int(self._server_ms + 1000 * self._born_s))
+            self._tell_again = 0.0
 
     def _go_on(self, feed: Feed) -> None:
         """Look at one portion of the definitions that changed, and report."""
@@ -223,7 +234,15 @@ class Follower:
         declared = self._audience.declared()
         receipt = self._receipt(feed)
         report = Report(
-            self.boot, socket.gethostname(), os.getpid(), self._library, declared, receipt, self._instance, self._zone
+            self.boot,
+            socket.gethostname(),
+            os.getpid(),
+            self._library,
+            declared,
+            receipt,
+            self._instance,
+            self._zone,
+            self._born_ms,
         )
         # Code may declare more at any time; how often it was asked is told now and then.
         now, names = self._clock.monotonic(), {split: found._replace(calls=0) for split, found in declared.items()}
@@ -232,15 +251,6 @@ class Follower:
         self._crowd = feed.counted or self._crowd
         if about:
             self._told, self._tell_again = names, now + ABOUT_S
-        if feed.asked not in {"", self._answered}:
-            self._tell_content(feed, feed.asked)
-
-    def _tell_content(self, feed: Feed, request: str) -> None:
-        """Answer a request to tell what is held, once."""
-        self._answered, keeper = request, self.keeper
-        content = pack(keeper.held, keeper.back, keeper.past.lineage)
-        said = "nobody learns what this process holds"
-        self._attempt("content", said, lambda: feed.tell_content(self.boot, request, content))
 
     def _receipt(self, feed: Feed) -> Receipt:
         keeper = self.keeper
@@ -312,7 +322,7 @@ class Follower:
         counted_ms = int(1000 * self._clock.time()) if now_ms is None else now_ms
         if self.watch.pass_time(counted_ms, crowd=self._crowd, alone=alone) and self._file is not None:
             self._durable = self._file.keep(self.keeper.held, self.keeper.past)
-        if self.keeper.held.leases and self.keeper.pass_time(now_ms):
+        if self.keeper.held.leases and self.keeper.pass_time(now_ms, self._set_back()):
             self._book_soon()
         if self._glass.poll():
             names = ", ".join(sorted(self._glass.names)) or "nothing"
@@ -320,6 +330,16 @@ class Follower:
             self._audience.refresh()
             self._remember(self.keeper.held.weights)  # any of them may show another effect now
             self._beat_at = 0.0
+
+    def _set_back(self) -> Mapping[str, int]:
+        """Give by field by how many ms the server's clock was set back since its lease was read here."""
+        server_ms, before = self._server_ms, self._latest_ms
+        if server_ms is None:
+            return {}
+        self._latest_ms = {
+            each: max(server_ms, before.get(each, server_ms)) for each in self.keeper.held.leases.items()
+        }
+        return {field: int(latest_ms - server_ms) for (field, _), latest_ms in self._latest_ms.items()}
 
     def _lose(self, reason: str) -> None:
         self._events.warning("contact", f"lost contact with the store: {reason}. The last state stands.")

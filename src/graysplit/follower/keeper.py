@@ -95,10 +95,13 @@ class Keeper:
         )
         self._audience.publish(self.held, {split_of(field)})
 
-    def pass_time(self, now_ms: int | None) -> Mapping[str, Weight]:
-        """End the leases that are over by the server's time (None: not known); give what stands lapsed now."""
+    def pass_time(self, now_ms: int | None, set_back: Mapping[str, int] = {}) -> Mapping[str, Weight]:
+        """End the leases that are over by the server's time (None: not known); give what stands lapsed now.
+
+        `set_back`, by field: by how many ms the server's clock was set back while its lease ran.
+        """
         held = self.held
-        over = lapsed(held.leases, held.weights, now_ms)
+        over = lapsed(held.leases, held.weights, now_ms, set_back)
         if over != held.lapsed:
             self.held = held._replace(lapsed=over)
             self._audience.publish(self.held, {split_of(field) for field in differing(held.lapsed, over)})

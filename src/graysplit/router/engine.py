@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 import weakref
@@ -43,6 +42,7 @@ class Engine:
         self._starting = Lock()
         self._notices: Notices | None = None
         self._hooked_in = 0  # the process in which the hooks were last looked after
+        self._hears_sigterm = False
 
     @property
     def started(self) -> bool:
@@ -69,6 +69,8 @@ class Engine:
         with self._starting:
             if self.board.phase == "asleep":
                 self._start()
+            elif self._follower is not None and self._hears_sigterm:
+                self._hear_sigterm()  # a decision may have started it from a thread that cannot
 
     def wake(self) -> None:
         """Start from within a decision: whoever finds somebody starting already does not wait, and gets a baseline."""
@@ -156,6 +158,7 @@ class Engine:
 
         settings = self.settings.resolved()
         self.board.instance = settings.instance or ""
+        self._hears_sigterm = settings.sigterm is not False
         self._store = self._store or starting.make_store(settings)
         if self._store is None:
             self.events.warning("configuration", "no store: set GRAYSPLIT_URL. Every answer is the baseline")
@@ -186,15 +189,18 @@ class Engine:
         before, self._hooked_in = self._hooked_in, os.getpid()
         if before == self._hooked_in:
             return
-        goodbye = _weakly(self._say_goodbye)
-        # Its children end by `os._exit`, so that nothing that is registered with `atexit` runs there.
-        if (multiprocessing := sys.modules.get("multiprocessing.util")) is not None:
-            multiprocessing.Finalize(None, goodbye, exitpriority=0)
-        if before:
-            return
-        atexit.register(goodbye)
-        if hasattr(os, "register_at_fork"):
+        from graysplit.router.ending import hear_end
+
+        hear_end(_weakly(self._say_goodbye), first=not before)
+        if self._hears_sigterm:
+            self._hear_sigterm()
+        if not before and hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_weakly(self._after_fork))
+
+    def _hear_sigterm(self) -> None:
+        from graysplit.router.ending import hear_sigterm
+
+        hear_sigterm()
 
     def _say_goodbye(self) -> None:
         """Leave the fleet, or every deployment would leave processes that count as silent for ten minutes.

@@ -39,8 +39,8 @@ class Router:
     """Decides which version a unit gets. Inert until the first decision, `start()` or `wait_ready()`.
 
     A process needs one. Reads the environment when it starts (`GRAYSPLIT_URL`, `_NAMESPACE`, `_OFF`, `_OFF_FILE`,
-    `_CACHE_DIR`, `_BOOTSTRAP`, `_INSTANCE`, `_ZONE`, `_NOTIFY_URL`); arguments win. Without a URL
-    every answer is the baseline (`not_configured`).
+    `_CACHE_DIR`, `_BOOTSTRAP`, `_INSTANCE`, `_ZONE`, `_NOTIFY_URL`, `_SIGTERM`); arguments win. Without
+    a URL every answer is the baseline (`not_configured`).
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only settings
@@ -54,6 +54,7 @@ class Router:
         bootstrap: str | None = None,
         instance: str | None = None,
         zone: str | None = None,
+        sigterm: bool | None = None,
         notify: Hook | Sequence[Hook] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -70,6 +71,7 @@ class Router:
             bootstrap=bootstrap,
             instance=instance,
             zone=zone,
+            sigterm=sigterm,
             notify=notify,
         )
 
@@ -320,14 +322,26 @@ class Router:
         bootstrap: str | None = None,
         instance: str | None = None,
         zone: str | None = None,
+        sigterm: bool | None = None,
         notify: Hook | Sequence[Hook] | None = None,
     ) -> None:
         """Set what the constructor was not told; before the router starts. For app factories."""
         store = None if isinstance(url, str) else url
         address = url if isinstance(url, str) else None
         hooks = notify if notify is None or isinstance(notify, Sequence) else (notify,)
-        settings = Settings(address, namespace, off, off_file, cache_dir, bootstrap, instance, zone)
-        self._engine.configure(store, settings._replace(notify=None if hooks is None else tuple(hooks)))
+        settings = Settings(
+            address,
+            namespace,
+            off,
+            off_file,
+            cache_dir,
+            bootstrap,
+            instance,
+            zone,
+            notify=None if hooks is None else tuple(hooks),
+            sigterm=sigterm,
+        )
+        self._engine.configure(store, settings)
 
     def start(self) -> None:
         """Read the environment, import what the store needs, start the daemon thread. Never waits for the store.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core.wave import clean_name
 from graysplit.environment import setting
@@ -25,6 +25,7 @@ class Settings(NamedTuple):
     zone: str | None = None  # GRAYSPLIT_ZONE: instances of different zones take turns
     notify: tuple[Hook, ...] | None = None  # GRAYSPLIT_NOTIFY_URL: whom to tell what the history says
     notify_url: str | None = None  # what the environment says, where the code names nobody
+    sigterm: bool | None = None  # GRAYSPLIT_SIGTERM=0: SIGTERM is left alone, and whoever dies of it says no goodbye
 
     def over(self, other: Settings) -> Settings:
         """Lay what is said here over what was said before."""
@@ -45,7 +46,11 @@ class Settings(NamedTuple):
             clean_name(self.zone or get("GRAYSPLIT_ZONE", "")),
             self.notify,
             setting(None, "GRAYSPLIT_NOTIFY_URL") if self.notify is None else None,
+            self.sigterm if self.sigterm is not None else get("GRAYSPLIT_SIGTERM", "1").lower() not in _NO,
         )
+
+
+_NO: Final = frozenset({"0", "no", "off", "false"})
 
 
 def _host() -> str:

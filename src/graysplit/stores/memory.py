@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
-from graysplit.core.fleet import FORGET_MS, Fleet, Process, fleet_of
+from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet, Process, fleet_of
 from graysplit.core.lease import PREFIX
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
@@ -23,6 +23,7 @@ from graysplit.stores.counts import RELEASE_MS, Counts
 from graysplit.stores.port import (
     NEWEST,
     Copies,
+    Followed,
     Glance,
     Place,
     Report,
@@ -41,7 +42,7 @@ NOTICES: Final = "fleet:notices"
 
 
 class _Space:
-    """What one memory store holds; every method but `locked` is called under the lock."""
+    """What one memory store holds; every method but `locked` and `live` is called under the lock."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self.clock = clock
@@ -50,8 +51,6 @@ class _Space:
         self.answers: OrderedDict[str, Written] = OrderedDict()
         self.processes: dict[str, Process] = {}
         self.counts: dict[tuple[str, str], Counts] = {}  # by candidate and release
-        self.request = ""  # the last one to tell what is held
-        self.contents: dict[str, bytes] = {}  # what was told on it, by process
         self.run_id = "memory"  # one start: it lives as long as what it holds
         self.signals = 0  # grows with every write to a key that is followed
         self._last = (0, 0)  # milliseconds and sequence of the last log position
@@ -141,6 +140,11 @@ class _Space:
         self._last = (entry.at_ms, 0) if entry.at_ms > ms else (ms, sequence + 1)
         self.log.append((f"{self._last[0]}-{self._last[1]}", entry))
 
+    def live(self) -> int:
+        """Count the processes that are live."""
+        with self.locked:
+            return len(fleet_of(self.now_ms(), self.processes.values()).live)
+
     def counted(self, field: str, release: str) -> Counts:
         """Give a release's counts; those that nobody has touched for a month are gone."""
         oldest = self.now_ms() - RELEASE_MS
@@ -185,6 +189,7 @@ class MemoryStore:
     def __init__(self, name: str = "", namespace: str = "default", *, clock: Clock = SYSTEM_CLOCK) -> None:
         """Open the space of this name and namespace, shared inside the process; without a name a private one."""
         self.name = f"memory://{name}" if namespace == "default" else f"memory://{name} namespace {namespace}"
+        self._at = (name, namespace)
         if name:
             with _sharing:
                 self._space = _shared.setdefault((name, namespace), _Space(clock))
@@ -308,15 +313,20 @@ class MemoryStore:
         with self._space.locked:
             return fleet_of(self._space.now_ms(), self._space.processes.values())
 
-    def ask_contents(self, request: str) -> None:
-        """Ask every process what it holds."""
+    def forget(self, boot: str) -> None:
+        """Take a process out of the count."""
         with self._space.locked:
-            self._space.request, self._space.contents = request, {}
+            self._space.processes.pop(boot, None)
 
-    def contents(self, request: str) -> Mapping[str, bytes]:
-        """Return what processes have told on a request, by boot id."""
-        with self._space.locked:
-            return dict(self._space.contents) if request == self._space.request else {}
+    def followed(self) -> tuple[Followed, ...] | None:
+        """Return the namespaces of this name that live processes follow."""
+        name, own = self._at
+        spaces = {own: self._space}
+        if name:
+            with _sharing:
+                spaces |= {namespace: space for (other, namespace), space in _shared.items() if other == name}
+        found = [Followed(namespace, 0, space.live()) for namespace, space in sorted(spaces.items())]
+        return tuple(one for one in found if one.live)
 
     def told(self) -> Told:
         """Read how far each hook has been told, with the log's end."""
@@ -382,7 +392,6 @@ class MemoryFeed:
     def __init__(self, space: _Space, store: MemoryStore) -> None:
         """Begin without having read anything."""
         self.counted = 0
-        self.asked = ""
         self._store = store
         self._space = space
         self._seen = -1
@@ -413,16 +422,11 @@ class MemoryFeed:
                 report.receipt,
                 report.instance,
                 report.zone,
+                born_ms=report.born_ms,
             )
             _forget(self._space)
-            self.counted, self.asked = len(self._space.processes), self._space.request
+            self.counted = len(self._space.processes)
             return now_ms
-
-    def tell_content(self, boot: str, request: str, content: bytes) -> None:
-        """Answer a request with what this process holds."""
-        with self._space.locked:
-            if request == self._space.request:
-                self._space.contents[boot] = content
 
     def book(self, actor: str) -> int:
         """Write history entries for raw edits that have none."""
@@ -565,9 +569,13 @@ def _copy_books(space: _Space, weights: Key, stops: Key) -> None:
 
 
 def _forget(space: _Space) -> None:
-    oldest = space.now_ms() - FORGET_MS
-    for boot in [boot for boot, process in space.processes.items() if process.seen_ms < oldest]:
-        del space.processes[boot]
+    """Drop those that have been silent too long; who was seen in the future is silent from now on."""
+    now_ms = space.now_ms()
+    for boot, process in tuple(space.processes.items()):
+        if process.seen_ms < now_ms - FORGET_MS:
+            del space.processes[boot]
+        elif process.seen_ms > now_ms:
+            space.processes[boot] = process._replace(seen_ms=now_ms - LIVE_MS - 1)
 
 
 def _order(position: str) -> tuple[int, int]:

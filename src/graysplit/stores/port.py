@@ -98,6 +98,14 @@ class Written(NamedTuple):
     parts: tuple[str, ...] = ()  # the ids of its history entries, where a store wrote it in portions
 
 
+class Followed(NamedTuple):
+    """A namespace on this server that live processes follow."""
+
+    namespace: str
+    database: int
+    live: int  # processes
+
+
 class Copies(NamedTuple):
     """How far a write has come: an acknowledged one can die in a failover while no replica has it."""
 
@@ -124,6 +132,7 @@ class Report(NamedTuple):
     receipt: Receipt
     instance: str = ""  # the name under which its host crosses over
     zone: str = ""
+    born_ms: int = 0  # server time at its start; 0 before its first reading
 
 
 class Glance(NamedTuple):
@@ -169,7 +178,6 @@ class Feed(Protocol):
     mode: str  # which promise is in force: one of `graysplit.core.fleet.PROMISES`
     mode_why: str  # why it is not a better one, in the server's words; "" where there is nothing to say
     counted: int  # processes that the store counted at the last heartbeat; 0 where that is not known
-    asked: str  # the request to tell what is held that stood at the last heartbeat; "" where none did
 
     def load(self, since: str, *, whole: bool) -> Load:
         """Read everything at one moment, with the log since a position ("" for its newest entries only).
@@ -189,13 +197,6 @@ class Feed(Protocol):
 
     def report(self, report: Report, *, about: bool) -> int:
         """Write a heartbeat (with `about`, also what does not change); gives the server time in ms."""
-        ...
-
-    def tell_content(self, boot: str, request: str, content: bytes) -> None:
-        """Answer a request: write what this process holds, for minutes; equal contents are kept once.
-
-        Nobody is signalled. Raises `RefusedError` where this server or role takes none.
-        """
         ...
 
     def book(self, actor: str) -> int:
@@ -313,15 +314,15 @@ class Store(Protocol):
         """Give the processes that follow this store."""
         ...
 
-    def ask_contents(self, request: str) -> None:
-        """Ask every process what it holds: it hears of it with its next heartbeat, and of the last request only.
-
-        Raises `RefusedError` where this role may not.
-        """
+    def forget(self, boot: str) -> None:
+        """Take a process out of the count, as its own goodbye would; one that lives is back with its next heartbeat."""
         ...
 
-    def contents(self, request: str) -> Mapping[str, bytes]:
-        """Return what processes have told on a request, by boot id."""
+    def followed(self) -> tuple[Followed, ...] | None:
+        """Return the namespaces on this server that live processes follow, as far as a short look finds them.
+
+        None where the server does not tell. Not for the hot path: it looks through the server's keys.
+        """
         ...
 
     def told(self) -> Told:

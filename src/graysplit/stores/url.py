@@ -42,6 +42,16 @@ def store_from_url(url: str, namespace: str = "default") -> Store:
     return RedisStore(url, namespace)
 
 
+def place_of(name: str) -> str:
+    """Return where a store is, from its printable name, as people look for it: `HOST:PORT/DB`."""
+    scheme, _, rest = name.partition("://")
+    if scheme not in {"redis", "rediss"}:
+        return name
+    host, _, database = rest.partition("/")
+    port = "" if re.search(r":[0-9]+$", host) else ":6379"
+    return f"{host or 'localhost'}{port}/{database or '0'}"
+
+
 def _unknown(scheme: str) -> str:
     """Say what addresses look like, without the address: it may hold a password."""
     known = ", ".join(f"{name}://" for name in _SCHEMES)

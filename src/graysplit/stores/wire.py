@@ -184,8 +184,8 @@ def _is_count(part: str) -> bool:
 # --- the fleet -------------------------------------------------------------------------------------------------------
 
 
-def about_text(report: Report) -> str:
-    """Write what of a process hardly changes."""
+def about_text(report: Report, connection: str = "") -> str:
+    """Write what of a process hardly changes, and by which connection it is heard where that is known."""
     declared = {
         split: {"baseline": d.baseline, "versions": list(d.versions), "kind": d.kind, "calls": d.calls}
         | ({"warm": dict(d.warm)} if d.warm else {})
@@ -195,6 +195,8 @@ def about_text(report: Report) -> str:
     }
     about = {"host": report.host, "pid": report.pid, "library": report.library, "declared": declared}
     about |= {"instance": report.instance} if report.instance else {}
+    about |= {"born": report.born_ms} if report.born_ms else {}
+    about |= {"connection": connection} if connection else {}
     return dumps(about | ({"zone": report.zone} if report.zone else {}))
 
 
@@ -235,6 +237,8 @@ def read_process(boot: bytes, seen_ms: int, about: bytes | None, receipt: bytes 
         receipt=_receipt(_object(receipt)),
         instance=_str(said.get("instance")),
         zone=_str(said.get("zone")),
+        connection=_str(said.get("connection")),
+        born_ms=_int(said.get("born")),
     )
 
 

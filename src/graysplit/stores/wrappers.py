@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from graysplit.core.fleet import Fleet
@@ -12,6 +12,7 @@ from graysplit.errors import RefusedError
 from graysplit.stores.port import (
     Copies,
     Feed,
+    Followed,
     Glance,
     Place,
     Report,
@@ -57,13 +58,13 @@ class ReadOnlyStore:
         """Give the processes that follow this store."""
         return self._inner.fleet()
 
-    def ask_contents(self, request: str) -> None:  # noqa: ARG002 - the port's signature
+    def forget(self, boot: str) -> None:
         """Refuse."""
-        self._refuse("asking what processes hold")
+        self._refuse(f"forgetting the process {boot}")
 
-    def contents(self, request: str) -> Mapping[str, bytes]:
-        """Return what processes have told on a request."""
-        return self._inner.contents(request)
+    def followed(self) -> tuple[Followed, ...] | None:
+        """Return the namespaces on this server that live processes follow."""
+        return self._inner.followed()
 
     def told(self) -> Told:
         """Read how far each hook has been told."""
@@ -101,7 +102,6 @@ class _SilentFeed:
         self._now_ms = 0
         self.mode, self.mode_why = inner.mode, inner.mode_why
         self.counted = 0
-        self.asked = ""
 
     def load(self, since: str, *, whole: bool) -> Load:
         load = self._inner.load(since, whole=whole)
@@ -113,9 +113,6 @@ class _SilentFeed:
 
     def report(self, report: Report, *, about: bool) -> int:  # noqa: ARG002 - the port's signature
         return self._now_ms
-
-    def tell_content(self, boot: str, request: str, content: bytes) -> None:
-        """Nobody counts this process, so nobody waits for its answer."""
 
     def book(self, actor: str) -> int:  # noqa: ARG002 - the port's signature
         return 0
@@ -193,15 +190,15 @@ class RecordingStore:
         self.calls.append("fleet")
         return self._inner.fleet()
 
-    def ask_contents(self, request: str) -> None:
-        """Ask every process what it holds."""
-        self.calls.append("ask_contents")
-        self._inner.ask_contents(request)
+    def forget(self, boot: str) -> None:
+        """Take a process out of the count."""
+        self.calls.append(f"forget {boot}")
+        self._inner.forget(boot)
 
-    def contents(self, request: str) -> Mapping[str, bytes]:
-        """Return what processes have told on a request."""
-        self.calls.append("contents")
-        return self._inner.contents(request)
+    def followed(self) -> tuple[Followed, ...] | None:
+        """Return the namespaces on this server that live processes follow."""
+        self.calls.append("followed")
+        return self._inner.followed()
 
     def told(self) -> Told:
         """Read how far each hook has been told."""

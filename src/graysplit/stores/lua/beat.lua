@@ -3,12 +3,11 @@
 -- KEYS  1 fleet:seen      zset: boot id -> server time in ms of its last heartbeat
 --       2 fleet:about     hash: boot id -> JSON: host, pid, library, declared splits
 --       3 fleet:receipts  hash: boot id -> JSON: what it does now
---       4 fleet:contents  hash: asked -> the request to tell what is held
 -- ARGV  1 boot id  2 receipt  3 about, or '' to leave it as it is  4 silence in ms after which a process is dropped
--- Gives {server time in ms, '1' if its about is known, how many processes are counted (0: its user may not know),
---        the request or ''}.
+--       5 silence in ms up to which a process is live
+-- Gives {server time in ms, '1' if its about is known, how many processes are counted (0: its user may not know)}.
 
-local boot, receipt, about, forget = unpack(ARGV, 1, 4)
+local boot, receipt, about, forget, live = unpack(ARGV, 1, 5)
 local now = now_ms()
 local silent = redis.call('ZRANGE', KEYS[1], '-inf', string.format('(%.0f', now - tonumber(forget)), 'BYSCORE',
   'LIMIT', 0, 100)
@@ -20,12 +19,16 @@ for _, gone in ipairs(silent) do
   redis.call('HDEL', KEYS[2], gone)
   redis.call('HDEL', KEYS[3], gone)
 end
+-- The clock was set back: a sighting from the future says nothing. Such a process is silent as of now, and dropped in
+-- time; one that lives is seen anew with its next heartbeat.
+local future = redis.call('ZRANGE', KEYS[1], string.format('(%.0f', now), '+inf', 'BYSCORE', 'LIMIT', 0, 100)
+for _, early in ipairs(future) do
+  redis.call('ZADD', KEYS[1], now - tonumber(live) - 1, early)
+end
 redis.call('ZADD', KEYS[1], now, boot)
 redis.call('HSET', KEYS[3], boot, receipt)
 if about ~= '' then
   redis.call('HSET', KEYS[2], boot, about)
 end
 local counted = redis.pcall('HLEN', KEYS[2])
-local asked = redis.pcall('HGET', KEYS[4], 'asked')
-return { now, redis.call('HGET', KEYS[2], boot) and '1' or '0', type(counted) == 'number' and counted or 0,
-  type(asked) == 'string' and asked or '' }
+return { now, redis.call('HGET', KEYS[2], boot) and '1' or '0', type(counted) == 'number' and counted or 0 }

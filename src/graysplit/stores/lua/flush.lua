@@ -50,7 +50,8 @@ if tonumber(number) <= number_of(last[1]) then
   return { '0', judge, now }
 end
 -- Each tape renews all that its release has every ten seconds; and whoever makes a key says when it ends.
-local renews = now_s - number_of(last[2]) >= RENEWED_S
+-- (A renewal in the future: the clock was set back.)
+local renews = math.abs(now_s - number_of(last[2])) >= RENEWED_S
 -- This write is the first: where there is no memory for it nothing is done, and whatever comes, nothing is done twice.
 redis.call('HSET', TAPE, 'number', number, 'renewed', renews and now_s or last[2])
 local function keep(key, ms)

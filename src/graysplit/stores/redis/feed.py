@@ -9,17 +9,17 @@ from typing import Final
 
 from redis import exceptions
 
-from graysplit.core.fleet import FORGET_MS, Fleet
+from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet
 from graysplit.core.record import Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import NEWEST, Glance, Place, Report, Submission, Ticking, Trip, Written
 from graysplit.stores.redis.client import Command, is_list
-from graysplit.stores.redis.contents import request_in, tell_content
 from graysplit.stores.redis.faults import is_unsupported, refused
+from graysplit.stores.redis.fleet import connection_of, forget, read_fleet
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import Reader, glance, read_fleet, time_of
+from graysplit.stores.redis.reading import Reader, glance, time_of
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.tallying import flush, judge, read_tally
@@ -47,7 +47,7 @@ class RedisFeed(ABC):
         self._keys = keys
         self._reader = Reader(line, keys, newest=NEWEST)
         self.counted = 0
-        self.asked = ""
+        self._connection: str | None = None  # as the fleet knows it; "" where the server does not tell
         self._has_moved: Callable[[], bool] | None = None
         self._ask_way_at = 0.0
 
@@ -68,15 +68,13 @@ class RedisFeed(ABC):
         """Write a heartbeat; raises `RefusedError` where the server takes it from nobody, or not from us."""
         self._check_way()
         receipt = raw_of(receipt_text(report.receipt))
-        said = raw_of(about_text(report))
+        if self._connection is None:
+            self._connection = connection_of(self._line)
+        said = raw_of(about_text(report, self._connection))
         now_ms, known = self._beat(report.boot, receipt, said if about else b"")
         if not known:  # the server lost it: say it again
             self._beat(report.boot, receipt, said)
         return now_ms
-
-    def tell_content(self, boot: str, request: str, content: bytes) -> None:
-        """Answer a request with what this process holds; raises `RefusedError` where this role may not."""
-        tell_content(self._line, self._keys, boot, request, content)
 
     def book(self, actor: str) -> int:
         """Write history entries for raw edits that have none; raises `RefusedError` where this role may not."""
@@ -142,8 +140,7 @@ class RedisFeed(ABC):
 
     def leave(self, boot: str) -> None:
         """Say goodbye: the process leaves the count."""
-        keys = self._keys
-        self._line.ask(("ZREM", keys.seen, boot), ("HDEL", keys.about, boot), ("HDEL", keys.receipts, boot))
+        forget(self._line, self._keys, boot)
 
     def close(self) -> None:
         """Let go of the connection; never raises."""
@@ -159,13 +156,13 @@ class RedisFeed(ABC):
 
     def _beat(self, boot: str, receipt: bytes, about: bytes) -> tuple[int, bool]:
         keys = self._keys
-        fleet = (keys.seen, keys.about, keys.receipts, keys.contents)
-        answer = self._line.evaluate(script("beat"), fleet, (boot, receipt, about, FORGET_MS))
+        fleet = (keys.seen, keys.about, keys.receipts)
+        answer = self._line.evaluate(script("beat"), fleet, (boot, receipt, about, FORGET_MS, LIVE_MS))
         if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
             return self._beat_without_script(boot, receipt, about)
         if not is_list(answer):
             raise refused("the heartbeat was not taken", answer)
-        self.counted, self.asked = int(answer[2]), request_in(answer[3])
+        self.counted = int(answer[2])
         return int(answer[0]), answer[1] == b"1"
 
     def _beat_without_script(self, boot: str, receipt: bytes, about: bytes) -> tuple[int, bool]:
@@ -175,17 +172,11 @@ class RedisFeed(ABC):
         writes: list[Command] = [("ZADD", keys.seen, now_ms, boot), ("HSET", keys.receipts, boot, receipt)]
         if about:
             writes.append(("HSET", keys.about, boot, about))
-        # HMGET: the null that HGET gives for an absent field looks like a push on this connection.
-        *answers, known, counted, asked = self._line.ask(
-            *writes, ("HEXISTS", keys.about, boot), ("HLEN", keys.about), ("HMGET", keys.contents, "asked")
-        )
+        *answers, known, counted = self._line.ask(*writes, ("HEXISTS", keys.about, boot), ("HLEN", keys.about))
         for answer in answers:
             if isinstance(answer, exceptions.ResponseError):
                 raise refused("the heartbeat was not taken", answer)
-        self.counted, self.asked = (
-            counted if isinstance(counted, int) else 0,
-            request_in(asked[0] if is_list(asked) else None),
-        )
+        self.counted = counted if isinstance(counted, int) else 0
         return now_ms, bool(known)
 
 

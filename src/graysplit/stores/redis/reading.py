@@ -8,15 +8,14 @@ from typing import Final, cast
 
 from redis import exceptions
 
-from graysplit.core.fleet import Fleet, fleet_of
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Glance, KeyName, Place
 from graysplit.stores.redis.client import Command, Reply, is_list
-from graysplit.stores.redis.faults import fault, unreachable
+from graysplit.stores.redis.faults import fault
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.wire import exact, raw_of, read_entry, read_process
+from graysplit.stores.wire import exact, raw_of, read_entry
 
 # Beyond these numbers of splits: read only definitions that the log names; read the hash in pieces.
 DELTA_FROM: Final = 200
@@ -159,30 +158,6 @@ def run_id_of(reply: Reply) -> str | None:
     info = reply if isinstance(reply, bytes) else b""
     found = next((line for line in info.split(b"\r\n") if line.startswith(b"run_id:")), None)
     return None if found is None else exact(found.removeprefix(b"run_id:"))
-
-
-def read_fleet(line: Line, keys: Keys) -> Fleet:
-    """Read the processes; those silent for ten minutes are told apart, those silent for a day passed over."""
-    seen, about, receipts, now = line.transaction(
-        ("ZRANGE", keys.seen, 0, -1, "WITHSCORES"),
-        ("HGETALL", keys.about),
-        ("HGETALL", keys.receipts),
-        ("TIME",),
-    )
-    for reply in (seen, now):
-        if isinstance(reply, exceptions.ResponseError):
-            raise unreachable(line.name, reply)
-    now_ms = time_of(now)
-    abouts, said = mapping_of(about), mapping_of(receipts)
-    found = (read_process(boot, seen_ms, abouts.get(boot), said.get(boot)) for boot, seen_ms in _scores(seen))
-    return fleet_of(now_ms, found)
-
-
-def _scores(reply: Reply) -> list[tuple[bytes, int]]:
-    """Take members and scores, flat or in pairs."""
-    if reply and isinstance(reply[0], list):
-        return [(member, int(float(score))) for member, score in reply]
-    return [(member, int(float(score))) for member, score in zip(reply[::2], reply[1::2], strict=False)]
 
 
 def key_of(reply: Reply) -> Key:

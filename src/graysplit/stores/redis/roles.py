@@ -55,7 +55,7 @@ DRIVE: Final = (
 )
 OPS: Final = (
     *READ,
-    Grant(("config|get",)),
+    Grant(("config|get", "client|list")),  # client|list: whose connection has ended
     Grant((*_HASHES, "hsetnx", "xadd", "zadd", "zrem", "pexpire", *_SCRIPTS), ("*",), write=True),
 )
 ROLES: Final = {"app": APP, "drive": DRIVE, "ops": OPS}

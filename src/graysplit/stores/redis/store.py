@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -13,17 +13,18 @@ from graysplit.core.fleet import Fleet
 from graysplit.core.record import Entry, Load
 from graysplit.core.tally import Tally
 from graysplit.errors import ConflictError, GraysplitError, RefusedError, StoreCorruptError, StoreUnreachableError
-from graysplit.stores.port import Advice, Copies, Rollback, Submission, Told, Written
+from graysplit.stores.port import Advice, Copies, Followed, Rollback, Submission, Told, Written
 from graysplit.stores.redis.advice import Version, advise, version_of
 from graysplit.stores.redis.client import Pool
-from graysplit.stores.redis.contents import ask_contents, read_contents
 from graysplit.stores.redis.faults import unreachable
 from graysplit.stores.redis.feed import RedisFeed
+from graysplit.stores.redis.fleet import forget, read_fleet
+from graysplit.stores.redis.followed import read_followed
 from graysplit.stores.redis.keys import keys_of
 from graysplit.stores.redis.line import Line, LostReplyError
 from graysplit.stores.redis.modes import open_feed
 from graysplit.stores.redis.portions import roll_back_by_portions
-from graysplit.stores.redis.reading import Reader, check_role, entries_of, read_fleet
+from graysplit.stores.redis.reading import Reader, check_role, entries_of
 from graysplit.stores.redis.rollback import Answer, Part, read_portions, roll_back
 from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.tallying import read_tally
@@ -94,15 +95,22 @@ class RedisStore:
         with self._line() as line:
             return read_fleet(line, self._keys)
 
-    def ask_contents(self, request: str) -> None:
-        """Ask every process what it holds; raises `RefusedError` where this role may not."""
+    def forget(self, boot: str) -> None:
+        """Take a process out of the count."""
         with self._line() as line:
-            ask_contents(line, self._keys, request)
+            forget(line, self._keys, boot)
 
-    def contents(self, request: str) -> Mapping[str, bytes]:
-        """Return what processes have told on a request, by boot id."""
-        with self._line() as line:
-            return read_contents(line, self._keys, request)
+    def followed(self) -> tuple[Followed, ...] | None:
+        """Return the namespaces on this server that live processes follow, over a connection of its own."""
+        pool = self._topology.pool(self._keys.weights, TIMEOUTS, protocol=2)
+        try:
+            line = Line(pool, self.name, TIMEOUTS.answer_s)
+            with line.within(VERB_WITHIN_S):
+                return read_followed(line)
+        except exceptions.ResponseError as error:
+            raise unreachable(self.name, error) from None
+        finally:
+            pool.disconnect()
 
     def told(self) -> Told:
         """Read how far each hook has been told, with the log's end."""

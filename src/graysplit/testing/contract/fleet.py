@@ -19,6 +19,19 @@ class FleetContract(ReadingContract):
         assert [process.boot for process in feed.fleet().live] == ["boot-1"]
         feed.close()
 
+    def test_a_namespace_with_live_processes_is_found(self) -> None:
+        """It is among those that are followed while a process lives, and not after its goodbye."""
+        store = self.make()
+        feed = store.follow()
+        before = {(found.database, found.namespace) for found in store.followed() or ()}
+        feed.report(report_of("boot-1", weight="20"), about=True)
+        during = {(found.database, found.namespace): found.live for found in store.followed() or ()}
+        (own,) = during.keys() - before
+        assert during[own] == 1
+        feed.leave("boot-1")
+        assert own not in {(found.database, found.namespace) for found in store.followed() or ()}
+        feed.close()
+
     def test_a_process_is_seen_with_what_it_says(self) -> None:
         """A heartbeat shows a process, what it declares and what it does now."""
         store = self.make()
@@ -64,6 +77,19 @@ class FleetContract(ReadingContract):
         assert [process.boot for process in store.fleet().processes] == ["boot-2"]
         feed.close()
 
+    def test_a_process_is_forgotten_by_hand(self) -> None:
+        """An operator takes it out of the count; whoever lives is back with its next heartbeat."""
+        store = self.make()
+        feed = store.follow()
+        for boot in ("boot-1", "boot-2"):
+            feed.report(report_of(boot, weight="20"), about=True)
+        for _ in range(2):
+            self.make().forget("boot-1")
+        assert [process.boot for process in store.fleet().processes] == ["boot-2"]
+        feed.report(report_of("boot-1", weight="20"), about=False)
+        assert [process.host for process in store.fleet().processes] == ["web-7", "web-7"]
+        feed.close()
+
     def test_a_heartbeat_tells_how_many_there_are(self) -> None:
         """Who follows knows the size of its fleet, and comes back to a restarted server the slower for it."""
         store = self.make()
@@ -72,26 +98,6 @@ class FleetContract(ReadingContract):
             feed.report(report_of(boot, weight="20"), about=True)
             assert feed.counted == count
         feed.close()
-
-    def test_a_process_tells_what_it_holds_when_it_is_asked(self) -> None:
-        """A heartbeat brings the last request; equal contents come back for each process, and none of another."""
-        store = self.make()
-        one, two = store.follow(), store.follow()
-        one.report(report_of("boot-1", weight="20"), about=True)
-        assert one.asked == ""
-        store.ask_contents("first")
-        store.ask_contents("request")
-        for feed, boot in ((one, "boot-1"), (two, "boot-2")):
-            feed.report(report_of(boot, weight="20"), about=True)
-            assert feed.asked == "request"
-        one.tell_content("boot-1", "first", b"late")
-        assert store.contents("request") == {}
-        one.tell_content("boot-1", "request", b"\x00 held")
-        two.tell_content("boot-2", "request", b"\x00 held")
-        assert store.contents("request") == {"boot-1": b"\x00 held", "boot-2": b"\x00 held"}
-        assert store.contents("another") == {}
-        for feed in (one, two):
-            feed.close()
 
     # --- hooks ---
 

@@ -1,0 +1,89 @@
+"""The processes that follow a store in Redis: read them, ask whose connection has ended, take one out of the count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from redis import exceptions
+
+from graysplit.core.fleet import Fleet, Process, fleet_of, may_be_gone
+from graysplit.stores.redis.client import Reply
+from graysplit.stores.redis.faults import refused, unreachable
+from graysplit.stores.redis.keys import Keys
+from graysplit.stores.redis.line import Line
+from graysplit.stores.redis.reading import mapping_of, run_id_of, time_of
+from graysplit.stores.wire import read_process
+
+# Of so many that are silent it is asked at once whether their connections have ended.
+ASKED_AT_ONCE: Final = 500
+
+
+def connection_of(line: Line) -> str:
+    """Name a connection as the fleet knows it: the server's run id, and the id it has given it; "" if it will not tell.
+
+    A client id counts up for as long as a server runs, and means nothing to another.
+    """
+    client, info = line.ask(("CLIENT", "ID"), ("INFO", "server"))
+    run_id = run_id_of(info)
+    return f"{run_id} {client}" if run_id and isinstance(client, int) else ""
+
+
+def read_fleet(line: Line, keys: Keys) -> Fleet:
+    """Read the processes; those silent for ten minutes are told apart, those silent for a day passed over."""
+    seen, about, receipts, now = line.transaction(
+        ("ZRANGE", keys.seen, 0, -1, "WITHSCORES"),
+        ("HGETALL", keys.about),
+        ("HGETALL", keys.receipts),
+        ("TIME",),
+    )
+    for reply in (seen, now):
+        if isinstance(reply, exceptions.ResponseError):
+            raise unreachable(line.name, reply)
+    now_ms = time_of(now)
+    abouts, said = mapping_of(about), mapping_of(receipts)
+    found = [read_process(boot, seen_ms, abouts.get(boot), said.get(boot)) for boot, seen_ms in _scores(seen)]
+    return fleet_of(now_ms, found, _ended(line, may_be_gone(now_ms, found)))
+
+
+def forget(line: Line, keys: Keys, boot: str) -> None:
+    """Take a process out of the count; raises `RefusedError` where this role may not."""
+    answers = line.ask(("ZREM", keys.seen, boot), ("HDEL", keys.about, boot), ("HDEL", keys.receipts, boot))
+    for answer in answers:
+        if isinstance(answer, exceptions.ResponseError):
+            raise refused("the process was not taken out of the fleet", answer)
+
+
+def _ended(line: Line, processes: Iterable[Process]) -> frozenset[str]:
+    """Give the boots of those whose connection the server has seen end; nobody where it does not tell.
+
+    A stopped process keeps its connection. One that was heard by another run of the server, or by another server, had
+    one of which nothing is known here.
+    """
+    clients = {process.connection: process.boot for process in processes}
+    if not clients:
+        return frozenset()
+    run_id = run_id_of(line.ask(("INFO", "server"))[0])
+    asked = {said.partition(" ")[2]: boot for said, boot in clients.items() if said.partition(" ")[0] == run_id}
+    known = [client for client in asked if client.isascii() and client.isdigit()]
+    ended: set[str] = set()
+    for first in range(0, len(known), ASKED_AT_ONCE):
+        some = known[first : first + ASKED_AT_ONCE]
+        (reply,) = line.ask(("CLIENT", "LIST", "ID", *some))
+        if not isinstance(reply, bytes):
+            return frozenset()
+        ended |= {asked[client] for client in set(some) - _clients(reply)}
+    return frozenset(ended)
+
+
+def _clients(reply: bytes) -> set[str]:
+    """Read the ids of the answer to `CLIENT LIST`."""
+    lines = reply.decode("ascii", errors="replace").splitlines()
+    return {line.partition(" ")[0].removeprefix("id=") for line in lines}
+
+
+def _scores(reply: Reply) -> list[tuple[bytes, int]]:
+    """Take members and scores, flat or in pairs."""
+    if reply and isinstance(reply[0], list):
+        return [(member, int(float(score))) for member, score in reply]
+    return [(member, int(float(score))) for member, score in zip(reply[::2], reply[1::2], strict=False)]
