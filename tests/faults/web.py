@@ -52,7 +52,7 @@ Send = Callable[[object], Awaitable[None]]
 
 
 async def asgi(scope: dict[str, Any], receive: Receive, send: Send) -> None:  # Any: ASGI's
-    """Answer whatever is asked, and say goodbye when told to shut down: uvicorn's end runs no exit hooks."""
+    """Answer whatever is asked; the goodbye is not its business."""
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": answer()})
@@ -60,5 +60,4 @@ async def asgi(scope: dict[str, Any], receive: Receive, send: Send) -> None:  # 
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        gray.close()
         await send({"type": "lifespan.shutdown.complete"})
