@@ -224,7 +224,8 @@ def recover(  # noqa: PLR0913 - click hands every option over by name
     """After the store lost data: show both sides, write the lower.
 
     Ends all doubt (SOURCE_REGRESSED), makes lost keys whole, and sows an empty
-    namespace anew from FILE. Where something rises it asks for the name.
+    namespace anew: from what live processes hold, who are asked for it, or from
+    FILE. Where something rises it asks for the name.
     """
     from graysplit.cli.recovering import recovered, show_sides
 

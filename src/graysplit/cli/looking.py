@@ -29,7 +29,7 @@ def list_splits(session: Session) -> int:
         from graysplit.cli.render import overview_lines
 
         say(*overview_lines(view))
-    return DONE
+    return DONE if view.loss is None else UNHEALTHY
 
 
 @app.command()
@@ -46,7 +46,7 @@ def show(session: Session, split: str) -> int:
         from graysplit.cli.render import show_lines
 
         say(*show_lines(view, session.namespace))
-    return DONE
+    return DONE if view.loss is None else UNHEALTHY
 
 
 @app.command()

@@ -37,6 +37,7 @@ def side_lines(found: Recovery, namespace: str) -> list[str]:
     lines += weight_lines(weights)
     lines += [f"stop {side.field}: {_stop_words(side)}" for side in found.sides if side.key == "stops"]
     lines += [f"{split} is left as it is: {why}" for split, why in found.left.items()]
+    lines += found.notes
     if not found.needed:
         lines.append("nothing to recover: the store's word counts everywhere")
     return lines
@@ -62,6 +63,7 @@ def recovery_json(found: Recovery) -> dict[str, object]:
         "lost": dict(found.lost),
         "fresh": found.fresh,
         "left": dict(found.left),
+        "notes": list(found.notes),
         "sides": [
             {"key": side.key, "field": side.field, **{name: _value(side, name) for name in Sides._fields[2:]}}
             for side in found.sides

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from graysplit.cli.crossings import crossing_lines
 from graysplit.cli.guards import guard_lines, worse_lines
+from graysplit.cli.losses import loss_lines
 from graysplit.cli.output import COPY
 from graysplit.cli.plans import gate_lines, plan_lines
 from graysplit.cli.words import age, percent, plural, stop_words, table, when
@@ -22,18 +23,17 @@ from graysplit.core.record import Entry
 def overview_lines(view: Overview) -> list[str]:
     """Answer the bare command: where, what is routed whither, what changed last, and what makes it safe."""
     server = view.store.removesuffix(f" namespace {view.namespace}")
-    lines = [f"namespace {view.namespace} on {server}, revision {view.revision}"]
-    lines += [f"the key {key} is lost ({why}). Look: graysplit doctor" for key, why in sorted(view.lost.items())]
+    lines = [*loss_lines(view.loss), f"namespace {view.namespace} on {server}, revision {view.revision}"]
     if view.rows:
         lines += weight_lines(view.rows)
-    elif not view.unread:
+    elif not view.unread and view.loss is None:
         lines.append("no splits yet. Make one with: graysplit create checkout --versions old,new")
     lines += [f"{split}: unreadable. Look: graysplit show {split}" for split in sorted(view.unread)]
     lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
     lines += [*freeze_lines(view.freezes)]
     lines += [f"{split}: finished {age(view.now_ms - ms)} ago" for split, ms in sorted(view.finished.items())]
     lines += [line for found in view.plans for line in plan_lines(found, f"{found.split}: plan")]
-    if view.undefined:
+    if view.undefined and view.loss is None:
         lines.append(
             f"declared in code, unknown here: {', '.join(view.undefined)}. "
             f"Start one with: graysplit set {view.undefined[0]} 5"
@@ -54,7 +54,7 @@ def weight_lines(rows: Iterable[Row]) -> list[str]:
 
 def show_lines(view: SplitView, namespace: str) -> list[str]:
     """Show a split in full, with the lines that work without this program."""
-    lines = [f"{view.split} in namespace {namespace}, revision {view.revision}"]
+    lines = [*loss_lines(view.loss, view.split), f"{view.split} in namespace {namespace}, revision {view.revision}"]
     if view.definition is not None:
         definition = view.definition
         names = ", ".join(name for name in definition.names if name != definition.baseline)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from graysplit.cli.guards import verdict_words
+from graysplit.cli.losses import loss_lines
 from graysplit.cli.plans import gate_lines, plan_lines
 from graysplit.cli.render import entry_line, freeze_lines
 from graysplit.cli.words import age, percent, plural, stop_words, when
@@ -15,12 +16,12 @@ from graysplit.control.views import Overview, Row
 def tree_lines(view: Overview, split: str | None = None) -> list[str]:
     """Draw all splits, or one."""
     lines = [f"namespace {view.namespace}, revision {view.revision}, {when(view.now_ms)}"]
-    lines += [f"the key {key} is lost ({why}). Look: graysplit doctor" for key, why in sorted(view.lost.items())]
+    lines = [*loss_lines(view.loss, split), *lines]
     names = sorted({row.split for row in view.rows} | view.unread.keys())
     plans = {plan.split: plan for plan in view.plans}
     for name in names if split is None else [split]:
         lines += _split_lines(view, name, plans.get(name))
-    if not names:
+    if not names and view.loss is None:
         lines.append("no splits yet. Make one with: graysplit create checkout --versions old,new")
     lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
     lines += freeze_lines(view.freezes)

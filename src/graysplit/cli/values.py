@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from graysplit.cli.crossings import crossing_json
 from graysplit.cli.guards import guard_json, guards_json, verdicts_json
+from graysplit.cli.losses import loss_json
 from graysplit.cli.plans import plan_json
 from graysplit.cli.words import number
 from graysplit.control.explaining import Explained
@@ -31,6 +32,7 @@ def overview_json(view: Overview) -> dict[str, object]:
         "finished": dict(view.finished),
         "plans": [plan_json(found) for found in view.plans],
         "lost": dict(view.lost),
+        "loss": loss_json(view.loss),
         "live": view.live,
         "silent": view.silent,
         "guard": guards_json(view.guards),
@@ -63,6 +65,7 @@ def show_json(view: SplitView, namespace: str) -> dict[str, object]:
         "by": definition.by if definition else None,
         "crossings": [crossing_json(found) for found in view.crossings],
         "unreadable": view.unread,
+        "loss": loss_json(view.loss),
         "candidates": [row_json(row) for row in view.rows],
         "redis": dict(view.raw),
         "refused": dict(view.refused),

@@ -8,10 +8,11 @@ from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 from graysplit.control.creating import told_apart
 from graysplit.control.freezing import declaring, freeze_words, standing_freezes, unfreeze_command
 from graysplit.control.guarding import NOTHING, is_watched
+from graysplit.control.loss import GO_BACK, emptied, empty, loss_of, loss_words, shares
 from graysplit.control.reading import Reading
 from graysplit.control.rolling import all_crossings, rebalance_command, short_words
 from graysplit.control.verdicts import Heard, armed
-from graysplit.control.views import empty, finished
+from graysplit.control.views import finished
 from graysplit.core.adoption import unknown_fields
 from graysplit.core.fleet import EVERYTHING, PROMISES, Fleet, declarations
 from graysplit.core.wave import PREFIX as WAVE
@@ -55,7 +56,8 @@ def examine(
     reading: Reading, fleet: Fleet, store: object = None, said: Mapping[str, Heard] = {}
 ) -> tuple[Finding, ...]:
     """Give all findings, problems first; `said` is what guards say of the candidates that run."""
-    found = [*_keys(reading), *_values(reading), *_splits(reading), *_baselines(reading, fleet), *_processes(fleet)]
+    found = [*_lost(reading, fleet), *_keys(reading), *_values(reading), *_splits(reading)]
+    found += [*_baselines(reading, fleet), *_processes(fleet)]
     found += [*_modes(fleet), *_declarations(reading, fleet), *_freezes(reading), *_finished(reading, fleet)]
     found += [*_waves(reading, fleet), *_guards(reading, fleet), *_unjudged(reading, fleet, said)]
     found += [*_break_glass(fleet), *_versions(reading, fleet)]
@@ -67,6 +69,16 @@ def examine(
     if isinstance(store, Telling):
         found += _untold(store)
     return tuple(sorted(found, key=lambda finding: finding.severity != "problem"))
+
+
+def _lost(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
+    loss = loss_of(reading, fleet)
+    if loss is None:
+        return
+    told = shares(loss)
+    more = f" and {len(told) - SAID_AT_MOST} more" if len(told) > SAID_AT_MOST else ""
+    instead = f": {', '.join(told[:SAID_AT_MOST])}{more}" if told else ""
+    yield Finding("problem", "store", f"{loss_words(loss)}{instead}", f"{loss.recover}, or at once: {GO_BACK}")
 
 
 def _guards(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
@@ -295,9 +307,11 @@ def _modes(fleet: Fleet) -> Iterator[Finding]:
 
 def _declarations(reading: Reading, fleet: Fleet) -> Iterable[Finding]:
     known = reading.snapshot.splits.keys() | reading.unread.keys()
+    lost = bool(reading.held.lost) and (not empty(reading) or emptied(reading, fleet))
+    kept = {where for process in fleet.live for where in process.receipt.held}
     for split in sorted({name for process in fleet.live for name in process.declared}):
         declared = declarations(fleet.live, split)
-        if split not in known:
+        if split not in known and not lost and f"splits {split}" not in kept:
             what = f"declared by {len(declared)} live processes and unknown to the store: everybody gets the baseline"
             yield Finding("note", f"code {split}", what, f"graysplit set {split} 5")
         if all(found.kind == "route" and not found.calls for found in declared.values()):

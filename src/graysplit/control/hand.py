@@ -121,6 +121,7 @@ class Hand:
         id_ = new_id()
         reading = self._read()
         check_whole(reading)
+        self._check_not_emptied(reading)
         proposal = plan(reading, id_)
         if dry_run:
             return proposal.result()
@@ -166,6 +167,22 @@ class Hand:
         except (ConflictError, RefusedError, StoreCorruptError):
             self.attempted = None  # the store says that nothing was written
             raise
+
+    def _check_not_emptied(self, reading: Reading) -> None:
+        """Refuse a first write where processes run on what the store has lost: it would pass for all there is."""
+        from graysplit.control.loss import GO_BACK, SOW_AGAIN, emptied, empty
+
+        if not empty(reading):
+            return
+        fleet = self.store.fleet()
+        if emptied(reading, fleet):
+            count = len(fleet.live)
+            live = "1 live process still runs" if count == 1 else f"{count} live processes still run"
+            raise RefusedError(
+                f"the store is empty, and {live} on what was read last, so "
+                f"nothing was written. Make the store whole again from them: {SOW_AGAIN}; "
+                f"going back still works: {GO_BACK}"
+            )
 
     def _read(self) -> Reading:
         from graysplit.control.reading import read
@@ -217,7 +234,7 @@ class Hand:
 
 def check_whole(reading: Reading) -> None:
     """Raise `StoreCorruptError` where a key is lost: what it says of the rest cannot be told."""
-    from graysplit.control.views import empty
+    from graysplit.control.loss import empty
 
     for key, reason in sorted(reading.held.lost.items()):
         if not empty(reading):

@@ -115,20 +115,23 @@ class Looking(Hand):
         """Give every split with its weights as asked, effective and actual, and the last change."""
         from graysplit.control.views import overview
 
+        fleet = self.store.fleet()  # first: what processes tell is then no newer than what the store says
         reading = self._read()
         last = next(iter(self._flagged(reading, self.store.history(None, 1))), None)
         said = self._verdicts(reading, sorted(reading.snapshot.splits))
-        return overview(self.store.name, self.namespace, reading, self.store.fleet(), last, said)
+        return overview(self.store.name, self.namespace, reading, fleet, last, said)
 
     def show(self, split: str) -> SplitView:
         """Give one split: what the store says beside what is in force, its stops, its guard and its last change."""
         from graysplit.control.views import split_view
 
+        fleet = self.store.fleet()  # first, as above
         reading = self._read()
-        if split not in reading.unread:
-            self._check_known(reading, split)
         last = next(iter(self._flagged(reading, self.store.history(split, 1))), None)
-        return split_view(reading, self.store.fleet(), split, last, self._verdicts(reading, [split]))
+        view = split_view(reading, fleet, split, last, self._verdicts(reading, [split]))
+        if split not in reading.unread and (view.loss is None or split not in view.loss.splits):
+            self._check_known(reading, split)
+        return view
 
     def simulate(  # noqa: PLR0913 - keyword-only options of one verb
         self,
@@ -208,9 +211,10 @@ class Looking(Hand):
         """Look for everything that is wrong or about to be, each with the next command."""
         from graysplit.control.doctor import examine
 
+        fleet = self.store.fleet()  # first, as above
         reading = self._read()
         said = self._verdicts(reading, sorted(reading.snapshot.splits))
-        return examine(reading, self.store.fleet(), self.store, said)
+        return examine(reading, fleet, self.store, said)
 
     def export(self) -> Mapping[str, object]:
         """Give all that the store holds as plain values, ready for JSON."""

@@ -6,15 +6,15 @@ field that a process holds against the store is named, so that each fence lifts 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.codec import dump_definition, parse_definition
 from graysplit.control.freezing import check_thawed
+from graysplit.control.loss import empty
 from graysplit.control.reading import Reading
 from graysplit.control.result import Result
 from graysplit.control.sources import Source, lowest
-from graysplit.control.views import empty
 from graysplit.core.definition import Definition
 from graysplit.core.freeze import FREEZES
 from graysplit.core.lease import PREFIX, parse_lease
@@ -24,7 +24,7 @@ from graysplit.core.weights import Weight, field_of, format_weight, parse_weight
 from graysplit.errors import BadDefinitionError, BadWeightError, RefusedError, UnknownSplitError
 from graysplit.stores.port import Expect, KeyName, Submission, Write, Written
 from graysplit.stores.rules import HASHES
-from graysplit.stores.wire import BRAKE, exact, stop_text
+from graysplit.stores.wire import BRAKE, PLAN, exact, stop_text
 
 Take: TypeAlias = Literal["lower", "source"]
 History: TypeAlias = Callable[[], Iterable[Entry]]
@@ -60,6 +60,7 @@ class Recovery(NamedTuple):
     lost: Mapping[str, str]  # keys that are made whole, and why they are not
     fresh: bool  # whether the namespace is sown anew
     left: Mapping[str, str]  # by split: why nothing of it is written
+    notes: tuple[str, ...]  # what is not known, and what is over
     ask: str | None  # what a person types the name for
     result: Result
     expect: tuple[Expect, ...] = ()
@@ -133,6 +134,8 @@ class _Plan:
         self.reading, self.fleet, self.file, self.request = reading, fleet, file, request
         self.fresh = empty(reading)
         self.lost: Mapping[str, str] = {} if self.fresh else reading.held.lost
+        # Of these keys the store says nothing, and what processes run counts instead.
+        self.gone = frozenset(HASHES if self.fresh and file is None else self.lost)
         self.entries = tuple(history()) if self.lost else ()
         self.books = _books(reading, self.entries) if self.lost else {}
         self.left: dict[str, str] = {}
@@ -165,6 +168,7 @@ class _Plan:
             lost=self.lost,
             fresh=self.fresh,
             left=self.left,
+            notes=tuple(self._notes()),
             ask=self._ask(moved),
             result=self._result(one, moved),
             expect=tuple(self._expect(writes, raises=bool(raised))),
@@ -180,10 +184,12 @@ class _Plan:
 
     def _check(self) -> None:
         request = self.request
-        if self.fresh and self.file is None:
+        if self.fresh and self.file is None and not self.fleet.told:
+            unheard = self.fleet.unheard
+            asked = f" (no answer from {_few(unheard)})" if unheard else ""
             raise RefusedError(
-                f"nothing stands in the namespace '{request.namespace}', and what processes tell is not enough to sow "
-                "it anew. Give a file: graysplit recover --source FILE (a last-known-good file, an export, a "
+                f"nothing stands in the namespace '{request.namespace}', and no live process tells of a split"
+                f"{asked}. Give a file: graysplit recover --source FILE (a last-known-good file, an export, a "
                 "bootstrap file); or begin with: graysplit create"
             )
         if self.lost and request.splits:
@@ -201,6 +207,7 @@ class _Plan:
         found = {*self.reading.snapshot.splits, *self.reading.unread, *self.fleet.definitions, *self.fleet.disputed}
         found |= {split_of(field) for field in (*self.fleet.weights, *self.fleet.stops)}
         found |= {where.removeprefix("splits ") for where in self.books if where.startswith("splits ")}
+        found |= self.fleet.told.keys()
         return (found | set(self.file.definitions if self.file else ())) - {EVERYTHING}
 
     def _wanted(self, split: str) -> bool:
@@ -220,7 +227,7 @@ class _Plan:
                 continue
             if chosen != raw:
                 file = self.file.definitions.get(split) if self.file else None
-                fleet = self.fleet.definitions.get(split)
+                fleet = self.fleet.definitions.get(split, self.fleet.told.get(split))
                 self.redefined[split] = Sides("splits", split, raw, fleet, file, chosen)
             definition = _parsed(split, chosen)
             if definition is not None:
@@ -236,8 +243,8 @@ class _Plan:
             return _Left("processes hold definitions that differ. Name one: --source FILE --take source")
         if split in self.fleet.definitions:
             return _with_units(split, self.fleet.definitions[split], raw)
-        if raw is None and lost:
-            raw = self.books.get(f"splits {split}")
+        if raw is None and "splits" in self.gone:
+            raw = self.books.get(f"splits {split}", self.fleet.told.get(split))
         if raw is None:
             return file or (_Left("nobody knows its definition") if lost else None)
         if _is_bad(split, raw):
@@ -263,7 +270,7 @@ class _Plan:
 
     def _weight_sides(self, field: str) -> Sides | None:
         """Give a weight's sides, or None where they are one and nothing need be written."""
-        raw, lost, split = self.reading.text("weights", field), "weights" in self.lost, split_of(field)
+        raw, lost, split = self.reading.text("weights", field), "weights" in self.gone, split_of(field)
         store = raw if raw is not None or not lost else self.books.get(f"weights {field}")
         stored = _weight(store) if lost else _weight(store) or 0
         fleet = self._by_fleet(field, stored)
@@ -279,7 +286,7 @@ class _Plan:
     def _by_fleet(self, field: str, stored: Weight | None) -> Weight | None:
         """Give what processes say of a weight: held, at zero by a stop written back, or of lost keys what runs."""
         brake = 0 if stored and _is_brake(self.reading.text("stops", field)) else None
-        ran = self.fleet.effects.get(field) if {"weights", "stops"} & self.lost.keys() else None
+        ran = self.fleet.effects.get(field) if {"weights", "stops"} & self.gone else None
         return lowest(self.fleet.weights.get(field), brake, ran)
 
     def _settled(self, field: str, stored: Weight | None, fleet: Weight | None, file: Weight | None) -> Weight | None:
@@ -314,21 +321,37 @@ class _Plan:
     # meta, and what the store is told
 
     def _meta(self) -> Iterator[Write]:
-        if "meta" not in self.lost:
+        if "meta" not in self.gone:
             for field, side in self.weights.items():
                 if self.reading.text("meta", PREFIX + field) is not None and side.written != side.store:
                     yield Write("meta", PREFIX + field, None)  # another weight ends a lease
             return
         numbers = (*(entry.revision for entry in self.entries), self.fleet.revision, self.reading.snapshot.revision)
         yield Write("meta", "revision", str(max(numbers)))
-        yield Write("meta", "schema", "1")
-        yield Write("meta", "lineage", self.request.id)
-        for where, text in sorted(self.books.items()):
+        if not self.fresh:  # where all is new, the store writes these
+            yield Write("meta", "schema", "1")
+            yield Write("meta", "lineage", self.request.id)
+        told = {f"meta {name}": text for name, text in self.fleet.meta.items() if self._goes_on(name)}
+        for where, text in sorted({**told, **self.books}.items()):
             key, _, field = where.partition(" ")
             if key != "meta" or text is None or field in {"revision", "schema", "lineage"}:
                 continue
             if not field.startswith(PREFIX) or self._runs(field.removeprefix(PREFIX), text):
                 yield Write("meta", field, text)
+
+    def _goes_on(self, name: str) -> bool:
+        """Say whether what processes tell of `meta` goes on: not a plan, nor the release of what is at zero now."""
+        kind, _, field = name.partition(":")
+        if kind in {"release", "wave"}:
+            return self._standing(field) != 0
+        return kind in {"lease", "finished", FREEZES}
+
+    def _notes(self) -> Iterator[str]:
+        if self.fleet.unheard:
+            yield f"what they hold was not told by: {_few(self.fleet.unheard)}. Older library, or not reached"
+        over = [name.removeprefix(PLAN) for name in self.fleet.meta if name.startswith(PLAN)]
+        if "meta" in self.gone and over:
+            yield f"the plan is over, and its weight stands, of: {_few(sorted(over))}. Begin it again: graysplit ramp"
 
     def _runs(self, field: str, text: str) -> bool:
         """Say whether a lease still belongs to the weight that will stand."""
@@ -369,8 +392,9 @@ class _Plan:
 
     def _begins(self, field: str) -> bool:
         """Say whether a release begins: not where one goes on that only the store had lost."""
-        known = self.reading.raw("meta", f"release:{field}") is not None
-        return self._before(field) == 0 and not (known and "weights" in self.lost)
+        release = f"release:{field}"
+        known = self.reading.raw("meta", release) is not None or release in self.fleet.meta
+        return self._before(field) == 0 and not (known and "weights" in self.gone)
 
     def _ask(self, moved: Moves) -> str | None:
         """Say what rises, against the store's word or against what processes hold."""
@@ -381,8 +405,7 @@ class _Plan:
                 risen.append(f"{field} {format_weight(lower)} -> {format_weight(after)}")
         if not risen:
             return None
-        more = f" and {len(risen) - _SAID_AT_MOST} more" if len(risen) > _SAID_AT_MOST else ""
-        return f"this raises {', '.join(risen[:_SAID_AT_MOST])}{more}"
+        return f"this raises {_few(risen)}"
 
     def _result(self, split: str, moved: Moves) -> Result:
         known = {field: pair for field, pair in moved.items() if field in self.candidates}
@@ -410,6 +433,11 @@ def _books(reading: Reading, entries: Iterable[Entry]) -> dict[str, str | None]:
         rest = {where: text for where, text in found.items() if not where.startswith(("weights ", "stops "))}
         found = {**rest, **{exact(raw): exact(text) for raw, text in booked.fields.items() if raw != SENTINEL}}
     return found
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SAID_AT_MOST} more" if len(names) > _SAID_AT_MOST else ""
+    return f"{', '.join(names[:_SAID_AT_MOST])}{more}"
 
 
 def _weight(text: str | None) -> Weight | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
     from graysplit.control.reading import Reading
     from graysplit.control.recovering import Recovery, Take
     from graysplit.control.result import Result
+    from graysplit.core.fleet import Fleet
     from graysplit.core.record import Entry
     from graysplit.core.snapshot import Change, Snapshot
+    from graysplit.stores.content import Content
 
 # Somebody else's freeze in between is no reason to leave a split unfrozen.
 FREEZE_TRIES: Final = 5
+
+# Whoever is shown both sides and agrees is asked about what processes told then.
+TOLD_FOR_S: Final = 60.0
 
 # More than a store keeps.
 WHOLE_HISTORY: Final = 1_000_000
@@ -29,6 +35,8 @@ WHOLE_HISTORY: Final = 1_000_000
 
 class Securing(Hand):
     """Freezes, protects and recovers."""
+
+    _told: tuple[float, Mapping[str, Content]] | None = None  # what processes told when they were asked, and when
 
     def freeze(self, pattern: str, *, why: str = "", for_s: float | None = None, dry_run: bool = False) -> Result:
         """Have no split rise whose name matches, `checkout`, `checkout*` or `*`, those made later too.
@@ -83,8 +91,9 @@ class Securing(Hand):
         """After a store lost data: write the lower of what it says and what a source knows, and end all doubt.
 
         The source is `fleet`, what live processes hold, or a file: a last-known-good file, an export, a bootstrap
-        file. Lost keys are made whole, and from a file an empty namespace is sown anew. `take="source"` writes the
-        source's weights even where they are higher. Refused unless it is still what was `seen`.
+        file. Lost keys are made whole, and an empty namespace is sown anew: from what live processes tell when they are
+        asked, never higher than the lowest of them, or from a file. `take="source"` writes the source's weights even
+        where they are higher. Refused unless it is still what was `seen`.
         """
 
         def plan(id_: str) -> Recovery:
@@ -96,7 +105,9 @@ class Securing(Hand):
 
             file = None if source == "fleet" else of_file(Path(source))
             request = Request(frozenset(splits), take, self.actor, self.namespace, id_)
-            return recover(reading, of_fleet(self.store.fleet()), file, self._whole_history, request)
+            fleet = self.store.fleet()
+            told = of_fleet(fleet, self._contents(reading, fleet), reading.held.lost)
+            return recover(reading, told, file, self._whole_history, request)
 
         recovery = plan(new_id())
         if dry_run or not recovery.needed:
@@ -109,6 +120,17 @@ class Securing(Hand):
             raise ConflictError(recovery.target, "what was shown", "something else")
         with self._submitting(recovery.id):
             return recovery.done(self.store.submit(recovery.submission(self.actor, why)))
+
+    def _contents(self, reading: Reading, fleet: Fleet) -> Mapping[str, Content]:
+        """Return what live processes tell that they hold; they are asked only where the store has lost something."""
+        if not reading.held.lost and not any(process.receipt.held for process in fleet.live):
+            return {}
+        now = time.monotonic()
+        if self._told is None or now - self._told[0] > TOLD_FOR_S:
+            from graysplit.control.asking import ask
+
+            self._told = now, ask(self.store, fleet)
+        return self._told[1]
 
     def _protect(self, split: str, why: str, *, on: bool, dry_run: bool, confirm: Confirm | None = None) -> Result:
         def verb(snapshot: Snapshot) -> Change:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -12,6 +12,7 @@ from graysplit.core.fleet import Fleet
 from graysplit.core.lease import PREFIX, Lease, lapsed, parse_lease
 from graysplit.core.weights import Weight, parse_weight, rises
 from graysplit.errors import BadDefinitionError, BadWeightError, ConfigurationError
+from graysplit.stores.content import Content
 
 _READ_AT_MOST = 1 << 28
 
@@ -26,6 +27,10 @@ class Source(NamedTuple):
     disputed: frozenset[str] = frozenset()  # splits whose definition processes hold differently, or cannot tell
     effects: Mapping[str, Weight] = {}  # what runs, whether or not it is held against the store
     revision: int = 0
+    # What processes told when they were asked, of the keys that the store has lost:
+    told: Mapping[str, str] = {}  # by split: its definition as it stood in the store
+    meta: Mapping[str, str] = {}  # releases, leases, waves, finished marks and freezes
+    unheard: tuple[str, ...] = ()  # live processes that run on what they read last and did not tell it
 
 
 def lowest(*known: Weight | None) -> Weight | None:
@@ -37,8 +42,68 @@ def lowest(*known: Weight | None) -> Weight | None:
     return found
 
 
-def of_fleet(fleet: Fleet) -> Source:
-    """Give what live processes hold against the store, where they differ the lower, and what they run."""
+def of_fleet(fleet: Fleet, contents: Mapping[str, Content] = {}, lost: Collection[str] = ()) -> Source:
+    """Return what live processes hold against the store, where they differ the lower, and what they run.
+
+    `contents` is what they told when they were asked, by boot id: whole where the key is in `lost`.
+    """
+    live = {process.boot: process for process in fleet.live}
+    heard = [contents[boot] for boot in live if boot in contents and contents[boot].revision]
+    unheard = [p.label for p in fleet.live if p.boot not in contents and (p.receipt.revision or p.receipt.change)]
+    weights, stops, definitions, disputed = _held(fleet)
+    for content in heard:
+        against = {where.partition(" ")[2] for where in content.held if where.startswith("weights ")}
+        for field in against & content.weights.keys():
+            weights[field] = lowest(weights.get(field), _weight(content.weights[field])) or 0
+        for field, text in content.stops.items():
+            if "stops" in lost or f"stops {field}" in content.held:
+                stops.setdefault(field, text)
+    told, differing = _agreed(heard) if "splits" in lost else ({}, frozenset[str]())
+    kept, unsure = _agreed([content._replace(splits=_kept(content)) for content in heard])
+    disputed = frozenset(split for split in disputed if split not in kept or unheard) | unsure
+    return Source(
+        "fleet",
+        weights,
+        stops,
+        {**definitions, **kept},
+        disputed | differing,
+        _effects(fleet, contents, told_weights=bool({"weights", "stops"} & set(lost))),
+        max((process.receipt.revision for process in fleet.processes), default=0),
+        told,
+        _newest(heard).meta if heard and "meta" in lost else {},
+        tuple(sorted(unheard)) if lost else (),
+    )
+
+
+def _kept(content: Content) -> Mapping[str, str]:
+    """Return the definitions that a process keeps against the store, whole."""
+    return {split: raw for split, raw in content.splits.items() if f"splits {split}" in content.held}
+
+
+def _newest(heard: Iterable[Content]) -> Content:
+    return max(heard, key=lambda content: content.revision)
+
+
+def _agreed(heard: Sequence[Content]) -> tuple[dict[str, str], frozenset[str]]:
+    """Return the definitions that processes told, and the splits of which they hold different ones.
+
+    Within one lineage the numbers order: the latest that anybody read counts.
+    """
+    found: dict[str, str] = {}
+    disputed: set[str] = set()
+    for split in sorted({split for content in heard for split in content.splits}):
+        known = [content for content in heard if split in content.splits]
+        latest = _newest(known)
+        rivals = {content.splits[split] for content in known if content.revision == latest.revision}
+        if len(rivals) > 1 or len({content.lineage for content in known}) > 1 < len({c.splits[split] for c in known}):
+            disputed.add(split)
+        else:
+            found[split] = latest.splits[split]
+    return found, frozenset(disputed)
+
+
+def _held(fleet: Fleet) -> tuple[dict[str, Weight], dict[str, str], dict[str, str], frozenset[str]]:
+    """Return weights, stops and definitions that receipts name as kept, and the splits of which they differ."""
     weights: dict[str, Weight] = {}
     stops: dict[str, str] = {}
     told: dict[str, set[str]] = {}
@@ -52,15 +117,8 @@ def of_fleet(fleet: Fleet) -> Source:
             elif key == "splits":
                 told.setdefault(field, set()).add(word)
     agreed = {split: next(iter(words)) for split, words in told.items() if len(words) == 1}
-    return Source(
-        "fleet",
-        weights,
-        stops,
-        {split: word for split, word in agreed.items() if word},
-        frozenset(split for split in told if not agreed.get(split)),
-        _effects(fleet),
-        max((process.receipt.revision for process in fleet.processes), default=0),
-    )
+    definitions = {split: word for split, word in agreed.items() if word}
+    return weights, stops, definitions, frozenset(split for split in told if not agreed.get(split))
 
 
 def of_file(path: Path) -> Source:
@@ -85,10 +143,17 @@ def of_file(path: Path) -> Source:
     return _of_held(path.name, read_bootstrap(path))
 
 
-def _effects(fleet: Fleet) -> Mapping[str, Weight]:
-    """Give the lowest weight in force of each field that live processes tell of; not where a version is absent."""
+def _effects(fleet: Fleet, contents: Mapping[str, Content], *, told_weights: bool) -> Mapping[str, Weight]:
+    """Return the lowest weight of each field: as receipts have it in force, and where it is wanted as it was told.
+
+    A version that is absent from a process says nothing.
+    """
     found: dict[str, Weight] = {}
     for process in fleet.live:
+        if told_weights and process.boot in contents:
+            for field, word in contents[process.boot].weights.items():
+                found[field] = lowest(found.get(field), _weight(word)) or 0
+            continue
         for field, effect in process.receipt.effects.items():
             split, _, version = field.partition("/")
             declared = process.declared.get(split)

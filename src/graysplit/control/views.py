@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from graysplit.control.awaiting import Awaited, awaited
 from graysplit.control.freezing import finished_of, standing_freezes
+from graysplit.control.loss import Loss, empty, loss_of
 from graysplit.control.reading import Reading
 from graysplit.control.rolling import Crossing, crossings
 from graysplit.control.verdicts import Armed, Heard, armed
@@ -15,7 +16,7 @@ from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet, Process
 from graysplit.core.freeze import Freeze
 from graysplit.core.lease import Lease
-from graysplit.core.record import SENTINEL, Entry, is_new
+from graysplit.core.record import SENTINEL, Entry
 from graysplit.core.snapshot import Standing
 from graysplit.core.weights import field_of, format_weight
 
@@ -57,6 +58,7 @@ class Overview(NamedTuple):
     plans: tuple[Awaited, ...] = ()  # those that run
     guards: tuple[Armed, ...] = ()
     verdicts: Mapping[str, Heard] = {}  # by field: of the candidates above zero that a guard watches
+    loss: Loss | None = None  # where the fleet knows more than the store
 
 
 class SplitView(NamedTuple):
@@ -80,6 +82,7 @@ class SplitView(NamedTuple):
     plan: Awaited | None = None  # where one runs
     guard: Armed | None = None
     verdicts: Mapping[str, Heard] = {}  # by field: of its candidates above zero, where a guard watches them
+    loss: Loss | None = None  # where the fleet knows more than the store
 
 
 def overview(  # noqa: PLR0913, PLR0917 - what the screen is made of
@@ -112,6 +115,7 @@ def overview(  # noqa: PLR0913, PLR0917 - what the screen is made of
         tuple(filter(None, (awaited(reading, fleet, name, in_force(rows, name), said) for name in sorted(splits)))),
         tuple(filter(None, (armed(name, splits[name].definition) for name in sorted(splits)))),
         said,
+        loss_of(reading, fleet),
     )
 
 
@@ -146,6 +150,7 @@ def split_view(
         plan=awaited(reading, fleet, split, in_force(rows, split), said),
         guard=armed(split, standing.definition) if standing else None,
         verdicts=said,
+        loss=loss_of(reading, fleet),
     )
 
 
@@ -191,12 +196,6 @@ def _effective(reading: Reading, live: Iterable[Process], standing: Standing, ve
         if len(said) == 1:
             return said.pop()
     return format_weight(standing.effective(version))
-
-
-def empty(reading: Reading) -> bool:
-    """Say whether nothing was ever written to the namespace."""
-    load = reading.load
-    return is_new(load.weights, load.stops, load.splits, load.meta)
 
 
 def export(namespace: str, reading: Reading) -> Mapping[str, object]:

@@ -104,12 +104,15 @@ def newer_than_ancestor(past: Past, load: Load) -> Sequence[Entry]:
 
 
 def _is_anothers(past: Past, load: Load) -> bool:
-    """Say whether a log has another lineage, and was begun while this one could still be read."""
+    """Say whether a log has another lineage, and was begun while this one could still be read.
+
+    A lineage has the id of its first change, whatever its number: one that is sown again goes on counting.
+    """
     lineage = text(load.meta.fields.get(b"lineage", b""))
     if not lineage or not past.lineage or lineage == past.lineage:
         return False
-    first = next(iter(load.entries), None)
-    return first is None or first.revision != 1 or first.at_ms <= max(past.read_ms, _last_ms(past))
+    first = next((entry for entry in load.entries if entry.id == lineage or entry.revision == 1), None)
+    return first is None or first.at_ms <= max(past.read_ms, _last_ms(past))
 
 
 def named_by(entries: Iterable[Entry]) -> frozenset[str]:

@@ -21,6 +21,7 @@ from graysplit.errors import ConflictError, GraysplitError, StoreUnreachableErro
 from graysplit.follower.driver import Driver, Verdicts
 from graysplit.follower.port import Audience, Contact
 from graysplit.follower.watch import Watch
+from graysplit.stores.content import pack
 from graysplit.stores.port import Expect, Feed, Report, Store, Submission, Write
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Follower:
         self._told: dict[str, Declared] = {}
         self._tell_again = 0.0
         self._mute = ""  # why the server takes no heartbeat
+        self._answered = ""  # the last request to tell what is held
         self._loaded = False  # whether the present connection has been read from
         self._beat_at = 0.0
         self._book_at: float | None = None
@@ -251,6 +253,15 @@ class Follower:
         self._crowd = feed.counted or self._crowd
         if about:
             self._told, self._tell_again = names, now + ABOUT_S
+        if feed.asked not in {"", self._answered}:
+            self._tell_content(feed, feed.asked)
+
+    def _tell_content(self, feed: Feed, request: str) -> None:
+        """Answer a request to tell what is held, once."""
+        self._answered, keeper = request, self.keeper
+        content = pack(keeper.held, keeper.back, keeper.past.lineage)
+        said = "nobody learns what this process holds"
+        self._attempt("content", said, lambda: feed.tell_content(self.boot, request, content))
 
     def _receipt(self, feed: Feed) -> Receipt:
         keeper = self.keeper

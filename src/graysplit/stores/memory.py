@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -51,6 +51,8 @@ class _Space:
         self.answers: OrderedDict[str, Written] = OrderedDict()
         self.processes: dict[str, Process] = {}
         self.counts: dict[tuple[str, str], Counts] = {}  # by candidate and release
+        self.request = ""  # the last one to tell what is held
+        self.contents: dict[str, bytes] = {}  # what was told on it, by process
         self.run_id = "memory"  # one start: it lives as long as what it holds
         self.signals = 0  # grows with every write to a key that is followed
         self._last = (0, 0)  # milliseconds and sequence of the last log position
@@ -328,6 +330,16 @@ class MemoryStore:
         found = [Followed(namespace, 0, space.live()) for namespace, space in sorted(spaces.items())]
         return tuple(one for one in found if one.live)
 
+    def ask_contents(self, request: str) -> None:
+        """Ask every process what it holds."""
+        with self._space.locked:
+            self._space.request, self._space.contents = request, {}
+
+    def contents(self, request: str) -> Mapping[str, bytes]:
+        """Return what processes have told on a request, by boot id."""
+        with self._space.locked:
+            return dict(self._space.contents) if request == self._space.request else {}
+
     def told(self) -> Told:
         """Read how far each hook has been told, with the log's end."""
         space = self._space
@@ -392,6 +404,7 @@ class MemoryFeed:
     def __init__(self, space: _Space, store: MemoryStore) -> None:
         """Begin without having read anything."""
         self.counted = 0
+        self.asked = ""
         self._store = store
         self._space = space
         self._seen = -1
@@ -425,8 +438,14 @@ class MemoryFeed:
                 born_ms=report.born_ms,
             )
             _forget(self._space)
-            self.counted = len(self._space.processes)
+            self.counted, self.asked = len(self._space.processes), self._space.request
             return now_ms
+
+    def tell_content(self, boot: str, request: str, content: bytes) -> None:
+        """Answer a request with what this process holds."""
+        with self._space.locked:
+            if request == self._space.request:
+                self._space.contents[boot] = content
 
     def book(self, actor: str) -> int:
         """Write history entries for raw edits that have none."""

@@ -178,6 +178,7 @@ class Feed(Protocol):
     mode: str  # which promise is in force: one of `graysplit.core.fleet.PROMISES`
     mode_why: str  # why it is not a better one, in the server's words; "" where there is nothing to say
     counted: int  # processes that the store counted at the last heartbeat; 0 where that is not known
+    asked: str  # the request to tell what is held that stood at the last heartbeat; "" where none did
 
     def load(self, since: str, *, whole: bool) -> Load:
         """Read everything at one moment, with the log since a position ("" for its newest entries only).
@@ -197,6 +198,13 @@ class Feed(Protocol):
 
     def report(self, report: Report, *, about: bool) -> int:
         """Write a heartbeat (with `about`, also what does not change); gives the server time in ms."""
+        ...
+
+    def tell_content(self, boot: str, request: str, content: bytes) -> None:
+        """Answer a request: write what this process holds, for minutes; equal contents are kept once.
+
+        Nobody is signalled. Raises `RefusedError` where this server or role takes none.
+        """
         ...
 
     def book(self, actor: str) -> int:
@@ -323,6 +331,17 @@ class Store(Protocol):
 
         None where the server does not tell. Not for the hot path: it looks through the server's keys.
         """
+        ...
+
+    def ask_contents(self, request: str) -> None:
+        """Ask every process what it holds: it hears of it with its next heartbeat, and of the last request only.
+
+        Raises `RefusedError` where this role may not.
+        """
+        ...
+
+    def contents(self, request: str) -> Mapping[str, bytes]:
+        """Return what processes have told on a request, by boot id."""
         ...
 
     def told(self) -> Told:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from graysplit.core.fleet import Fleet
@@ -66,6 +66,14 @@ class ReadOnlyStore:
         """Return the namespaces on this server that live processes follow."""
         return self._inner.followed()
 
+    def ask_contents(self, request: str) -> None:  # noqa: ARG002 - the port's signature
+        """Refuse."""
+        self._refuse("asking what processes hold")
+
+    def contents(self, request: str) -> Mapping[str, bytes]:
+        """Return what processes have told on a request."""
+        return self._inner.contents(request)
+
     def told(self) -> Told:
         """Read how far each hook has been told."""
         return self._inner.told()
@@ -102,6 +110,7 @@ class _SilentFeed:
         self._now_ms = 0
         self.mode, self.mode_why = inner.mode, inner.mode_why
         self.counted = 0
+        self.asked = ""
 
     def load(self, since: str, *, whole: bool) -> Load:
         load = self._inner.load(since, whole=whole)
@@ -113,6 +122,9 @@ class _SilentFeed:
 
     def report(self, report: Report, *, about: bool) -> int:  # noqa: ARG002 - the port's signature
         return self._now_ms
+
+    def tell_content(self, boot: str, request: str, content: bytes) -> None:
+        """Nobody counts this process, so nobody waits for its answer."""
 
     def book(self, actor: str) -> int:  # noqa: ARG002 - the port's signature
         return 0
@@ -199,6 +211,16 @@ class RecordingStore:
         """Return the namespaces on this server that live processes follow."""
         self.calls.append("followed")
         return self._inner.followed()
+
+    def ask_contents(self, request: str) -> None:
+        """Ask every process what it holds."""
+        self.calls.append("ask_contents")
+        self._inner.ask_contents(request)
+
+    def contents(self, request: str) -> Mapping[str, bytes]:
+        """Return what processes have told on a request."""
+        self.calls.append("contents")
+        return self._inner.contents(request)
 
     def told(self) -> Told:
         """Read how far each hook has been told."""

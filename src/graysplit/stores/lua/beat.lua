@@ -3,9 +3,11 @@
 -- KEYS  1 fleet:seen      zset: boot id -> server time in ms of its last heartbeat
 --       2 fleet:about     hash: boot id -> JSON: host, pid, library, declared splits
 --       3 fleet:receipts  hash: boot id -> JSON: what it does now
+--       4 fleet:contents  hash: asked -> the request to tell what is held
 -- ARGV  1 boot id  2 receipt  3 about, or '' to leave it as it is  4 silence in ms after which a process is dropped
 --       5 silence in ms up to which a process is live
--- Gives {server time in ms, '1' if its about is known, how many processes are counted (0: its user may not know)}.
+-- Gives {server time in ms, '1' if its about is known, how many processes are counted (0: its user may not know),
+--        the request or ''}.
 
 local boot, receipt, about, forget, live = unpack(ARGV, 1, 5)
 local now = now_ms()
@@ -31,4 +33,6 @@ if about ~= '' then
   redis.call('HSET', KEYS[2], boot, about)
 end
 local counted = redis.pcall('HLEN', KEYS[2])
-return { now, redis.call('HGET', KEYS[2], boot) and '1' or '0', type(counted) == 'number' and counted or 0 }
+local asked = redis.pcall('HGET', KEYS[4], 'asked')
+return { now, redis.call('HGET', KEYS[2], boot) and '1' or '0', type(counted) == 'number' and counted or 0,
+  type(asked) == 'string' and asked or '' }

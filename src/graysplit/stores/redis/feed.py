@@ -15,6 +15,7 @@ from graysplit.core.tally import Batch, Flushed, Judgement, Tally
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import NEWEST, Glance, Place, Report, Submission, Ticking, Trip, Written
 from graysplit.stores.redis.client import Command, is_list
+from graysplit.stores.redis.contents import request_in, tell_content
 from graysplit.stores.redis.faults import is_unsupported, refused
 from graysplit.stores.redis.fleet import connection_of, forget, read_fleet
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
@@ -47,6 +48,7 @@ class RedisFeed(ABC):
         self._keys = keys
         self._reader = Reader(line, keys, newest=NEWEST)
         self.counted = 0
+        self.asked = ""
         self._connection: str | None = None  # as the fleet knows it; "" where the server does not tell
         self._has_moved: Callable[[], bool] | None = None
         self._ask_way_at = 0.0
@@ -75,6 +77,10 @@ class RedisFeed(ABC):
         if not known:  # the server lost it: say it again
             self._beat(report.boot, receipt, said)
         return now_ms
+
+    def tell_content(self, boot: str, request: str, content: bytes) -> None:
+        """Answer a request with what this process holds; raises `RefusedError` where this role may not."""
+        tell_content(self._line, self._keys, boot, request, content)
 
     def book(self, actor: str) -> int:
         """Write history entries for raw edits that have none; raises `RefusedError` where this role may not."""
@@ -156,13 +162,13 @@ class RedisFeed(ABC):
 
     def _beat(self, boot: str, receipt: bytes, about: bytes) -> tuple[int, bool]:
         keys = self._keys
-        fleet = (keys.seen, keys.about, keys.receipts)
+        fleet = (keys.seen, keys.about, keys.receipts, keys.contents)
         answer = self._line.evaluate(script("beat"), fleet, (boot, receipt, about, FORGET_MS, LIVE_MS))
         if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
             return self._beat_without_script(boot, receipt, about)
         if not is_list(answer):
             raise refused("the heartbeat was not taken", answer)
-        self.counted = int(answer[2])
+        self.counted, self.asked = int(answer[2]), request_in(answer[3])
         return int(answer[0]), answer[1] == b"1"
 
     def _beat_without_script(self, boot: str, receipt: bytes, about: bytes) -> tuple[int, bool]:
@@ -172,11 +178,17 @@ class RedisFeed(ABC):
         writes: list[Command] = [("ZADD", keys.seen, now_ms, boot), ("HSET", keys.receipts, boot, receipt)]
         if about:
             writes.append(("HSET", keys.about, boot, about))
-        *answers, known, counted = self._line.ask(*writes, ("HEXISTS", keys.about, boot), ("HLEN", keys.about))
+        # HMGET: the null that HGET gives for an absent field looks like a push on this connection.
+        *answers, known, counted, asked = self._line.ask(
+            *writes, ("HEXISTS", keys.about, boot), ("HLEN", keys.about), ("HMGET", keys.contents, "asked")
+        )
         for answer in answers:
             if isinstance(answer, exceptions.ResponseError):
                 raise refused("the heartbeat was not taken", answer)
-        self.counted = counted if isinstance(counted, int) else 0
+        self.counted, self.asked = (
+            counted if isinstance(counted, int) else 0,
+            request_in(asked[0] if is_list(asked) else None),
+        )
         return now_ms, bool(known)
 
 

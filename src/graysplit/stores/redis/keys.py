@@ -22,6 +22,7 @@ class Keys(NamedTuple):
     seen: str
     about: str
     receipts: str
+    contents: str
     notices: str
 
     @property
@@ -59,6 +60,7 @@ def keys_of(namespace: str) -> Keys:
         "fleet:seen",
         "fleet:about",
         "fleet:receipts",
+        "fleet:contents",
         "fleet:notices",
     )
     return Keys(*(f"graysplit:{{{namespace}}}:{end}" for end in ends))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -16,6 +16,7 @@ from graysplit.errors import ConflictError, GraysplitError, RefusedError, StoreC
 from graysplit.stores.port import Advice, Copies, Followed, Rollback, Submission, Told, Written
 from graysplit.stores.redis.advice import Version, advise, version_of
 from graysplit.stores.redis.client import Pool
+from graysplit.stores.redis.contents import ask_contents, read_contents
 from graysplit.stores.redis.faults import unreachable
 from graysplit.stores.redis.feed import RedisFeed
 from graysplit.stores.redis.fleet import forget, read_fleet
@@ -111,6 +112,16 @@ class RedisStore:
             raise unreachable(self.name, error) from None
         finally:
             pool.disconnect()
+
+    def ask_contents(self, request: str) -> None:
+        """Ask every process what it holds; raises `RefusedError` where this role may not."""
+        with self._line() as line:
+            ask_contents(line, self._keys, request)
+
+    def contents(self, request: str) -> Mapping[str, bytes]:
+        """Return what processes have told on a request, by boot id."""
+        with self._line() as line:
+            return read_contents(line, self._keys, request)
 
     def told(self) -> Told:
         """Read how far each hook has been told, with the log's end."""

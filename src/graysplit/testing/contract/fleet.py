@@ -99,6 +99,26 @@ class FleetContract(ReadingContract):
             assert feed.counted == count
         feed.close()
 
+    def test_a_process_tells_what_it_holds_when_it_is_asked(self) -> None:
+        """A heartbeat brings the last request; equal contents come back for each process, and none of another."""
+        store = self.make()
+        one, two = store.follow(), store.follow()
+        one.report(report_of("boot-1", weight="20"), about=True)
+        assert one.asked == ""
+        store.ask_contents("first")
+        store.ask_contents("request")
+        for feed, boot in ((one, "boot-1"), (two, "boot-2")):
+            feed.report(report_of(boot, weight="20"), about=True)
+            assert feed.asked == "request"
+        one.tell_content("boot-1", "first", b"late")
+        assert store.contents("request") == {}
+        one.tell_content("boot-1", "request", b"\x00 held")
+        two.tell_content("boot-2", "request", b"\x00 held")
+        assert store.contents("request") == {"boot-1": b"\x00 held", "boot-2": b"\x00 held"}
+        assert store.contents("another") == {}
+        for feed in (one, two):
+            feed.close()
+
     # --- hooks ---
 
     def test_how_far_a_hook_was_told_is_written_as_it_was_read(self) -> None:
