@@ -60,7 +60,10 @@ def answers(asked: Asked, fleet: Fleet) -> tuple[Answer, ...]:
 
 def _silent(process: Process, now_ms: int) -> Answer:
     seconds = (now_ms - process.seen_ms) // 1000
-    return Answer(process.label, None, SILENT, f"silent for {seconds} s: dead, or cut off from the store", None)
+    said = f"silent for {seconds} s: dead, or cut off from the store"
+    if seconds < 0:
+        said = "not heard since the server's clock was set back"
+    return Answer(process.label, None, SILENT, said, None)
 
 
 def _live(asked: Asked, process: Process) -> Answer:
