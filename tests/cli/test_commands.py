@@ -227,7 +227,7 @@ def test_receipts_are_told_and_decide_the_code(cli: Cli, store: MemoryStore) -> 
         ran = cli("rollback", "checkout")
     assert ran.code == 0
     assert re.search(r"1/1 send no new calls in \S+ s, 17 calls still running", ran.out)
-    behind = cli("set", "checkout", "30", "--wait", "0s")
+    behind = cli("set", "checkout", "30", "--unstop", "--wait", "0s")
     assert behind.code == 6
     assert behind.out.startswith("written: set checkout: checkout/new 0% -> 30%")
     assert "behind: web-1/101" in behind.out

@@ -72,7 +72,7 @@ def test_a_wait_has_an_exit_code_for_each_end(cli: Cli) -> None:
     undone = cli("wait", "checkout", "--until", "done", "--json")
     assert (undone.code, undone.json["outcome"], undone.json["why"]) == (7, "undone", "stopped by checkout")
     assert undone.json["exit"] == 7
-    cli("ramp", "checkout", "20")
+    cli("ramp", "checkout", "20", "--unstop")
     assert cli("wait", "checkout", "--until", "done").code == 0
 
 

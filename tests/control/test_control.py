@@ -121,7 +121,7 @@ def test_a_rollback_needs_no_definition(store: MemoryStore, control: Control) ->
     store.raw_set("splits", "checkout", "{broken")
     assert control.rollback("checkout").to == "0"
     with pytest.raises(BadDefinitionError, match="graysplit rollback checkout"):
-        control.set("checkout", 20)
+        control.set("checkout", 20, unstop=True)
     assert control.show("checkout").unread is not None
 
 
@@ -142,12 +142,12 @@ def test_a_set_clears_the_stop_and_begins_a_release(store: MemoryStore, control:
     control.set("checkout", 20)
     began = store.load().meta.fields[b"release:checkout/new"]
     control.rollback("checkout", why="slow")
-    result = control.set("checkout", 5)
+    result = control.set("checkout", 5, unstop=True)
     assert list(result.cleared) == ["checkout"]
     assert "slow" in result.cleared["checkout"]
     again = store.load().meta.fields[b"release:checkout/new"]
     assert again != began
-    control.set("checkout", 10)
+    control.set("checkout", 10, unstop=True)
     assert store.load().meta.fields[b"release:checkout/new"] == again
     assert b"checkout" not in raw(store)[1]
 
@@ -251,8 +251,8 @@ def test_undo_raises_from_zero_only_by_force(control: Control, store: MemoryStor
     first = control.set("checkout", 20)
     control.rollback("checkout")
     with pytest.raises(RefusedError, match=r"checkout/new to 20 from zero.*--force"):
-        control.undo("checkout")
-    assert control.undo("checkout", force=True).to == "20"
+        control.undo("checkout", unstop=True)
+    assert control.undo("checkout", force=True, unstop=True).to == "20"
     assert raw(store)[1] == {b"_": b"1"}
     assert not store.load().meta.fields[b"release:checkout/new"].startswith(first.change.encode())
 

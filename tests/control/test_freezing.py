@@ -69,7 +69,7 @@ def test_a_frozen_split_does_not_rise_and_falls_freely(control: Control) -> None
     assert control.set("checkout", 10).to == "10"
     assert control.rollback("checkout").to == "0"
     with pytest.raises(RefusedError, match="frozen"):
-        control.set("checkout", 1)
+        control.set("checkout", 1, unstop=True)
 
 
 def test_a_dry_run_of_a_raise_is_refused_too(control: Control) -> None:
@@ -124,9 +124,9 @@ def test_every_verb_that_raises_is_refused(control: Control) -> None:
             raised()
     control.pin("checkout", "u-3", deny=True)
     control.pin("checkout", "u-3", "old")
-    control.set("checkout", 5)
+    control.set("checkout", 5, unstop=True)
     with pytest.raises(RefusedError, match="frozen"):
-        control.undo("checkout")
+        control.undo("checkout", unstop=True)
     assert weight(control) == "5"
 
 
@@ -516,7 +516,7 @@ def test_what_cannot_be_finished(control: Control) -> None:
     control.rollback("checkout")
     with pytest.raises(RefusedError, match="stop 'checkout'"):
         control.finish("checkout")
-    control.set("checkout", 20, for_s=600)
+    control.set("checkout", 20, for_s=600, unstop=True)
     with pytest.raises(RefusedError, match="graysplit set checkout/new 20"):
         control.finish("checkout")
     control.set("checkout", 20)

@@ -162,7 +162,7 @@ def test_a_lost_key_is_made_whole_from_the_history(store: MemoryStore, control: 
     assert after.meta.fields[b"lease:search/new"] == before.meta.fields[b"lease:search/new"]
     revision = int(before.meta.fields[b"revision"])
     assert int(after.meta.fields[b"revision"]) == found.result.revision == revision + 1
-    control.set("checkout", 60)
+    control.set("checkout", 60, unstop=True)
     assert not control.recover().needed
 
 

@@ -154,7 +154,7 @@ def test_a_rebalance_with_nothing_to_do_is_refused(store: MemoryStore, control: 
     control.create("checkout", by="unit")
     with pytest.raises(RefusedError, match="split by unit"):
         control.rebalance("checkout")
-    control.set("renderer", 20)
+    control.set("renderer", 20, unstop=True)
     for number in range(10):
         dead(store, f"web-{number}")
     with pytest.raises(RefusedError, match="nobody would be left in its wave"):

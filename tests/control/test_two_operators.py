@@ -91,7 +91,7 @@ def test_a_rollback_loses_to_nobody() -> None:
     ana, bo = Control(store, actor="ana", confirm=True), Control(store, actor="bo", confirm=True)
     ana.create("checkout", ("old", "new"))
     for act in RAISES.values():
-        ana.set("checkout", 5)
+        ana.set("checkout", 5, unstop=True)
         act(ana)
         bo.rollback("checkout")
         assert bo.show("checkout").rows[0].effective == "0"

@@ -185,7 +185,7 @@ def test_another_release_in_between_is_a_conflict(store: MemoryStore, control: C
     assert start is not None
     submission = propose(reading, start.change, "c1").beginning(start).submission("ada", "")
     control.rollback("checkout")
-    control.set("checkout", 20)
+    control.set("checkout", 20, unstop=True)
     with pytest.raises(ConflictError):
         store.submit(submission)
 
@@ -291,7 +291,7 @@ def test_a_trip_is_told_by_the_guard_with_its_counts(store: MemoryStore, control
     assert (last.cause, last.actor, last.why) == ("trip", "guard", WHY)
     assert control.show("checkout").rows[0].effective == "0"
     before = release_of(store)[0]
-    control.set("checkout", 20)
+    control.set("checkout", 20, unstop=True)
     assert release_of(store)[0] != before
     assert heard(control).verdict.why == "nobody has judged it yet"
 

@@ -123,7 +123,7 @@ def test_another_release_is_not_the_one_that_was_waited_for(world: World) -> Non
         waiting = Waiting(world.control, until="done")
         meanwhile()
         world.control.rollback("checkout")
-        world.control.set("checkout", 20)
+        world.control.set("checkout", 20, unstop=True)
     assert (waiting.end().outcome, waiting.end().why) == ("undone", "another release has begun meanwhile")
 
 

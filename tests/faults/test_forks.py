@@ -200,7 +200,7 @@ def rounds(kind: str, folder: Path, count: int) -> None:
             for number in range(count):
                 weight = 20 + number % 60
                 began = time.monotonic()
-                result = control.set("checkout", weight) if number % 3 else control.rollback("checkout")
+                result = control.set("checkout", weight, unstop=True) if number % 3 else control.rollback("checkout")
                 expected = weight if number % 3 else 0
                 eventually(lambda expected=expected: web.shares() == {expected}, SEEN_WITHIN_S)  # type: ignore[misc]
                 receipts = control.wait_confirmed(result).receipts

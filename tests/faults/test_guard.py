@@ -70,7 +70,7 @@ def armed(control: graysplit.Control, service: Service, weight: int = 50, action
     """Arm the guard, raise, and wait until both paths have their users."""
     eventually(lambda: control.fleet().live, 10)
     control.guard("checkout", action=action)
-    control.set("checkout", weight)
+    control.set("checkout", weight, unstop=True)
     service.serves("new")
     service.serves("old")
 
@@ -123,7 +123,7 @@ def test_a_trip_fails_where_a_person_has_begun_anew(
     control.set("checkout", 50)
     seen, _ = release(client, key)
     control.rollback("checkout")
-    control.set("checkout", 20)
+    control.set("checkout", 20, unstop=True)
     store = store_from_url(redis_url, namespace=namespace)
     feed = store.follow()
     try:
@@ -225,7 +225,7 @@ def test_a_breaker_does_not_fight_a_person_who_has_begun_anew(cut_off: CutOff) -
     service.spares("new")
     service.broken = False
     control.rollback("checkout")
-    control.set("checkout", 20)
+    control.set("checkout", 20, unstop=True)
     proxy.heal()
     service.serves("new")
     assert "trip" not in causes(control)

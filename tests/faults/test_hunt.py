@@ -27,7 +27,7 @@ def by_command(url: str, weights: list[int]) -> None:
     with graysplit.Control(url, confirm=True) as control:
         for weight in weights:
             try:
-                control.set("checkout", weight)
+                control.set("checkout", weight, unstop=True)
             except GraysplitError:
                 continue
 

@@ -41,7 +41,7 @@ def test_f01_equal_revisions_of_two_histories_are_not_one(pair: Pair, caplog: py
             assert share(newborn) == 0
         assert router.decide("search", "user-1").reason != "unknown_split"  # what is new there is believed
         # And the word of a person counts, down to the newborn
-        pair.two.control.set("checkout", 30)
+        pair.two.control.set("checkout", 30, unstop=True)
         settled(router, 30)
 
 
@@ -50,7 +50,7 @@ def test_f01_a_receipt_names_a_change_not_a_number(pair: Pair) -> None:
     pair.two.become(pair.one.dump())
     with pair.process():
         pair.one.control.rollback("checkout")
-        result = pair.two.control.set("checkout", 60)
+        result = pair.two.control.set("checkout", 60, unstop=True)
         assert pair.two.control.wait_confirmed(result, 0.1).receipts.confirmed == 0
         pair.fail_over()
         eventually(lambda: len(pair.two.control.fleet().live) == 1)
@@ -137,7 +137,7 @@ def test_f04_a_rollback_outlives_the_store_that_lost_it() -> None:
                 old[0].kill()
                 with processes(1, server.url, "default") as youngest:
                     youngest.wait_for(0)
-                    control.set("checkout", 10)
+                    control.set("checkout", 10, unstop=True)
                     youngest.wait_for(10)
                     newborn.wait_for(10)
 
@@ -153,7 +153,7 @@ def test_f05_a_store_sown_anew_is_obeyed(pair: Pair) -> None:
         settled(router, 20)
         pair.two.control.rollback("checkout")
         settled(router, 0)
-        pair.two.control.set("checkout", 80)
+        pair.two.control.set("checkout", 80, unstop=True)
         settled(router, 80)
 
 
@@ -283,12 +283,12 @@ def test_f07_what_is_created_after_the_fork_is_believed(pair: Pair) -> None:
         pair.one.control.rollback("checkout")
         eventually(lambda: share(router) == 0)
         pair.two.control.create("search")
-        pair.two.control.set("search", 40)
+        pair.two.control.set("search", 40, unstop=True)
         pair.fail_over()
         healed(pair.two)
         eventually(lambda: share(router, "search") == 40)
         pair.two.control.create("banner")
-        pair.two.control.set("banner", 15)
+        pair.two.control.set("banner", 15, unstop=True)
         eventually(lambda: share(router, "banner") == 15)
         assert share(router) == 0
 
@@ -307,7 +307,7 @@ def test_a_raw_stop_is_not_lost_with_its_server(pair: Pair, stop: str) -> None:
         assert share(router) == 0
         with pair.process() as newborn:
             assert share(newborn) == 0
-        pair.two.control.set("checkout", 30)
+        pair.two.control.set("checkout", 30, unstop=True)
         settled(router, 30)
 
 
@@ -317,7 +317,7 @@ def test_a_younger_release_is_not_braked_by_one_who_was_away(pair: Pair) -> None
         pair.one.control.rollback("checkout")
         eventually(lambda: share(router) == share(other) == 0)
         pair.cut_off(router)
-        pair.one.control.set("checkout", 30)
+        pair.one.control.set("checkout", 30, unstop=True)
         eventually(lambda: share(other) == 30)
         pair.one.client.xtrim(pair.one.prefix + "log", maxlen=0, approximate=False)
         pair.one.control.create("marker")
@@ -328,7 +328,7 @@ def test_a_younger_release_is_not_braked_by_one_who_was_away(pair: Pair) -> None
         eventually(lambda: any(p.boot == router_boot and p.receipt.held for p in pair.one.control.fleet().live))
         assert not pair.one.client.hexists(pair.one.prefix + "stops", FIELD)
         assert share(other) == 30
-        pair.one.control.set("checkout", 35)
+        pair.one.control.set("checkout", 35, unstop=True)
         settled(router, 35)
 
 

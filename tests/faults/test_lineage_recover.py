@@ -97,5 +97,5 @@ def test_a_lost_key_is_made_whole_while_a_process_runs(pair: Pair, key: str, *, 
             with pair.process() as newborn:
                 assert (share(newborn), share(newborn, "search")) == (50, 0)
         assert (checkout.shares, search.shares) == ([50], [0])
-        pair.one.control.set("checkout", 60)
+        pair.one.control.set("checkout", 60, unstop=True)
         settled(router, 60)

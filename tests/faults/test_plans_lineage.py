@@ -98,7 +98,7 @@ def test_f22_a_newborn_alone_does_not_drive_what_a_server_forgot(namespace: str,
         where = {"namespace": namespace, "splits": ["checkout"]}
         driver, *known = (Follower(url=url, **where) for url in (server.url, limited, limited))
         with started(driver, *known):
-            control.ramp("checkout", (Step(20_000, 3), Step(50_000)))
+            control.ramp("checkout", (Step(20_000, 3), Step(50_000)), unstop=True)
             eventually(lambda: confirmed(client, plans), 20)
             client.save()
             control.rollback("checkout")

@@ -50,7 +50,10 @@ def crowd(request: pytest.FixtureRequest) -> Iterator[Crowd]:
 def confirm(crowd: Crowd) -> None:
     """Expect that `set` and `rollback` are confirmed by all, and that all do what they confirmed."""
     control, count = crowd.control, len(crowd.everybody)
-    for act, share in ((lambda: control.set("checkout", 20), 20), (lambda: control.rollback("checkout"), 0)):
+    for act, share in (
+        (lambda: control.set("checkout", 20, unstop=True), 20),
+        (lambda: control.rollback("checkout"), 0),
+    ):
         receipts = control.wait_confirmed(act()).receipts
         assert (receipts.confirmed, receipts.processes) == (count, count), receipts
         crowd.everybody.wait_for(share)

@@ -185,7 +185,7 @@ def test_a_set_that_was_on_its_way_does_not_undo_a_rollback(
 
         def raise_slowly() -> None:
             try:
-                slow.set("checkout", 20)
+                slow.set("checkout", 20, unstop=True)
             except GraysplitError as fault:
                 faults.append(fault)
 

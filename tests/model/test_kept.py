@@ -39,7 +39,7 @@ def test_a_choice_kept_before_zero_is_not_found_after_it(how: str) -> None:
     assert process.choose("checkout", HIGH, kept=True) == "new"
     LOWERINGS[how](store, control)
     process.read()
-    control.set("checkout", 5)
+    control.set("checkout", 5, unstop=True)
     process.read()
     assert process.choose("checkout", HIGH, kept=True) == "old"
 

@@ -180,7 +180,7 @@ class Plans(RuleBasedStateMachine):
     def set_weight(self, weight: str, for_s: float | None) -> None:
         """Set the weight by the command, perhaps for a time."""
         with self.person():
-            self.control.set(SPLIT, weight, for_s=for_s)
+            self.control.set(SPLIT, weight, for_s=for_s, unstop=True)
 
     @precondition(lambda self: self.hands and not self.away)
     @rule(aim=st.sampled_from((SPLIT, FIELD, "*")))
@@ -198,7 +198,7 @@ class Plans(RuleBasedStateMachine):
         if self.control.history(SPLIT, 1)[0].cause == "create":
             return
         with self.person():
-            self.control.undo(SPLIT, force=force)
+            self.control.undo(SPLIT, force=force, unstop=True)
 
     @precondition(lambda self: self.hands and not self.away)
     @rule(weight=st.sampled_from((b"0", b"", b"5", b"20", b"50", b"100", b"20.0", b"garbage")))

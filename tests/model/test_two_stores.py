@@ -45,7 +45,7 @@ LOWERINGS: Final[dict[str, Lowering]] = {
     "rollback of the split": lambda _, control, field: control.rollback(split_of(field)),
     "rollback of everything": lambda _, control, __: control.rollback("*"),
     "set": lambda _, control, field: control.set(field, 0),
-    "set lower": lambda _, control, field: control.set(field, 1),
+    "set lower": lambda _, control, field: control.set(field, 1, unstop=True),
     "HSET": lambda store, _, field: store.raw_set("weights", field, "0"),
     "HDEL": lambda store, _, field: store.raw_delete("weights", field),
     "a stop": lambda store, _, field: store.raw_set("stops", field, f"by hand {store._space.now_ms()}"),
@@ -152,7 +152,7 @@ class TwoStores(RuleBasedStateMachine):
         """`graysplit set`: the next write wins everywhere, whatever was lost before."""
         written = False
         with self.person():
-            self.control.set(field, weight, yes=True)
+            self.control.set(field, weight, yes=True, unstop=True)
             written = True
         if written and self.prompt:
             self.everybody_obeys(field, parse_weight(weight))
@@ -172,7 +172,7 @@ class TwoStores(RuleBasedStateMachine):
     def sets_for_a_time(self, field: str, weight: str, seconds: float) -> None:
         """`graysplit set --for`."""
         with self.person():
-            self.control.set(field, weight, for_s=seconds, yes=True)
+            self.control.set(field, weight, for_s=seconds, yes=True, unstop=True)
 
     @rule(at=st.sampled_from(STOPS))
     def rolls_back(self, at: str) -> None:
@@ -296,7 +296,7 @@ class TwoStores(RuleBasedStateMachine):
         Whoever is born then knows nothing of it.
         """
         with self.person():
-            self.control.set(field, weight, yes=True)
+            self.control.set(field, weight, yes=True, unstop=True)
         before = copy_of(self.store)
         with self.person():
             LOWERINGS[how](self.store, self.control, field)
@@ -382,7 +382,7 @@ class TwoStores(RuleBasedStateMachine):
         """`graysplit set`, heard by those alone who stayed with the first store."""
         assert self.minority is not None
         with self.person(self.minority):
-            Control(self.minority, actor="bob", confirm=True).set(field, weight, yes=True)
+            Control(self.minority, actor="bob", confirm=True).set(field, weight, yes=True, unstop=True)
         self.hear_apart()
 
     @precondition(lambda self: self.minority is not None)

@@ -174,7 +174,7 @@ def test_a_baseline_turned_around_moves_nobody(store: MemoryStore, make_router: 
 
     control.delete("checkout")
     control.create("checkout", ["old", "new"])
-    control.set("checkout", 20)
+    control.set("checkout", 20, unstop=True)
     assert control.wait_confirmed(control.rollback("checkout"), 5).receipts.complete
     assert (checkout(NEW), router.decide("checkout", NEW).reason) == ("old", "stopped")
 

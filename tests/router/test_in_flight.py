@@ -107,7 +107,7 @@ def test_a_stop_that_nobody_asked_about_ends_it(
         settled(control, router)
         for stop in [stop.decode() for stop in store.load().stops.fields if stop != b"_"]:
             control.unstop(stop)
-        control.set("checkout", 0.001)
+        control.set("checkout", 0.001, unstop=True)
         settled(control, router)
         assert router.choose("checkout") == "old"
 

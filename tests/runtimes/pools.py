@@ -60,7 +60,7 @@ def main(method: str, rounds: int) -> None:
             until(pool, 10)
             for number in range(rounds):
                 weight = 20 + number % 60 if number % 3 else 0
-                result = control.set("checkout", weight) if weight else control.rollback("checkout")
+                result = control.set("checkout", weight, unstop=True) if weight else control.rollback("checkout")
                 receipts = control.wait_confirmed(result).receipts
                 wrong += [found for found in looks(pool).values() if found != weight]
                 slowest = max(slowest, receipts.seconds)

@@ -94,7 +94,7 @@ def prefork(folder: Path, rounds: int) -> dict[str, float]:
             eventually(lambda: {*crew.looks().values()} == {10}, SEEN_WITHIN_S)
             for number in range(rounds):
                 weight = 20 + number % 60 if number % 3 else 0
-                result = control.set("checkout", weight) if weight else control.rollback("checkout")
+                result = control.set("checkout", weight, unstop=True) if weight else control.rollback("checkout")
                 receipts = control.wait_confirmed(result).receipts
                 assert (receipts.confirmed, receipts.processes) == (CHILDREN + 1, CHILDREN + 1), receipts
                 slowest = max(slowest, receipts.seconds)

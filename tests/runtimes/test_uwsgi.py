@@ -111,7 +111,7 @@ def rounds(kind: str, folder: Path, count: int) -> float:
             eventually(lambda: web.shares() == {10}, SEEN_WITHIN_S)
             for number in range(count):
                 weight = 20 + number % 60 if number % 3 else 0
-                result = control.set("checkout", weight) if weight else control.rollback("checkout")
+                result = control.set("checkout", weight, unstop=True) if weight else control.rollback("checkout")
                 receipts = control.wait_confirmed(result).receipts
                 assert (receipts.confirmed, receipts.processes) == (workers, workers), receipts
                 assert web.shares() == {weight}, "confirmed means: no worker decides otherwise from now on"

@@ -84,7 +84,7 @@ def test_a_stale_replica_raises_nobody(record_property: Callable[[str, object], 
             found.cut()
             said = graysplit_cli(url, "default", "rollback", "checkout").out
             assert "not replicated yet" in said or "have it" not in said  # a replica that is gone is not counted
-            control.set("search", 10)
+            control.set("search", 10, unstop=True)
             watch.when(0)
             eventually(lambda: share(router, "search") == 10)
 
@@ -104,8 +104,8 @@ def test_a_stale_replica_raises_nobody(record_property: Callable[[str, object], 
                 control.set("other", 40)  # an edit of another split changes nothing for these
                 eventually(lambda: share(router, "other") == 40)
                 assert (share(router), share(router, "search")) == (0, 10)
-                control.set("search", 60)
-                control.set("checkout", 30)
+                control.set("search", 60, unstop=True)
+                control.set("checkout", 30, unstop=True)
                 for each in (router, newborn):
                     eventually(lambda each=each: (share(each), share(each, "search")) == (30, 60))
             eventually(lambda: router.status().held == {})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal
 
 import click
 
 from graysplit.cli.app import app
-from graysplit.cli.options import changing, span
+from graysplit.cli.options import changing, span, unstopping
 from graysplit.cli.session import Session
 
 
@@ -61,6 +62,7 @@ def create(  # noqa: PLR0913, PLR0917 - click hands every option over by name
 @click.option("--from", "from_", metavar="WEIGHT", help="Only if this weight is in force now.")
 @click.option("--if-rev", type=int, metavar="N", help="Only if the split is unchanged since revision N.")
 @click.option("--for", "for_s", type=span, metavar="TIME", help="A raise for a time, as 30m: then back by itself.")
+@unstopping
 @changing
 @click.pass_obj
 def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
@@ -76,8 +78,9 @@ def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
 ) -> int:
     """Set weights in percent: 20, 12.5, 20% or preview.
 
-    Above zero it clears the stop that stands, and begins a new release. A split
-    that live code declares is created on the way. 100 % asks for the name.
+    Above zero it begins a new release; where a stop stands it shows whose it is
+    and asks for the name, or needs --unstop. A split that live code declares is
+    created on the way. 100 % asks for the name.
     """
     from graysplit.cli.receipts import finish
 
@@ -90,6 +93,7 @@ def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         if_rev=if_rev,
         yes=session.yes,
         for_s=for_s,
+        unstop=session.unstop,
         why=why,
         dry_run=dry_run,
     )
@@ -105,8 +109,8 @@ def rollback(session: Session, targets: tuple[str, ...], why: str, *, everything
     """Go back: weight zero and a stop beside it.
 
     Everybody gets the baseline. Never asks or refuses, reads only after it has
-    written, and may be given twice. `set` starts again. Exit 3 where nobody
-    knows one of the names.
+    written, and may be given twice. `set --unstop` starts again. Exit 3 where
+    nobody knows one of the names.
     """
     from graysplit.cli.rollbacks import roll_back
 
@@ -118,27 +122,30 @@ def rollback(session: Session, targets: tuple[str, ...], why: str, *, everything
 @app.command()
 @click.argument("split")
 @click.option("--force", is_flag=True, help="Also raise what a change to zero brought down.")
+@unstopping
 @changing
 @click.pass_obj
 def undo(session: Session, split: str, why: str, *, force: bool, dry_run: bool) -> int:
     """Make the inverse of the last change of SPLIT.
 
-    Only while what it wrote still stands. One that raises asks for the name.
+    Only while what it wrote still stands. One that raises asks for the name, and
+    one that clears a stop needs --unstop.
     """
     from graysplit.cli.receipts import finish
 
-    return finish(session, session.control.undo(split, force=force, why=why, dry_run=dry_run))
+    return finish(session, session.control.undo(split, force=force, unstop=session.unstop, why=why, dry_run=dry_run))
 
 
 @app.command()
 @click.argument("target", metavar="SPLIT[/VERSION]")
+@unstopping
 @changing
 @click.pass_obj
 def preview(session: Session, target: str, why: str, *, dry_run: bool) -> int:
     """Open a candidate to pinned units only."""
     from graysplit.cli.receipts import finish
 
-    return finish(session, session.control.preview(target, why=why, dry_run=dry_run))
+    return finish(session, session.control.preview(target, unstop=session.unstop, why=why, dry_run=dry_run))
 
 
 @app.command()
@@ -178,10 +185,12 @@ def unpin(session: Session, split: str, unit: str, why: str, *, dry_run: bool) -
 def unstop(session: Session, target: str, why: str, *, dry_run: bool) -> int:
     """Clear a stop.
 
-    Asks for the name where a weight above zero stands under it.
+    Says whose it is, and asks for the name at a terminal; without one it needs
+    --yes where a weight above zero stands under it.
     """
     from graysplit.cli.receipts import finish
 
+    session.unstop = session.yes or not sys.stdin.isatty()
     return finish(session, session.control.unstop(target, why=why, dry_run=dry_run))
 
 

@@ -26,6 +26,11 @@ def _keep_yes(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # n
         ctx.ensure_object(Session).yes = True
 
 
+def _keep_unstop(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's callback
+    if value:
+        ctx.ensure_object(Session).unstop = True
+
+
 def _keep_wait(ctx: click.Context, _: click.Parameter, value: float) -> None:
     session = ctx.ensure_object(Session)
     if session.wait_s is not None:
@@ -58,3 +63,11 @@ def changing(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def unstopping(function: F) -> F:
+    """Add the option that agrees beforehand to clear the stop that stands."""
+    option = click.option(
+        "--unstop", is_flag=True, expose_value=False, callback=_keep_unstop, help="Clear the stop that stands."
+    )
+    return option(function)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from graysplit.cli.app import app
-from graysplit.cli.options import changing
+from graysplit.cli.options import changing, unstopping
 from graysplit.cli.session import Session
 from graysplit.cli.shaping import Shape, print_schema, shaping
 
@@ -23,6 +23,7 @@ from graysplit.cli.shaping import Shape, print_schema, shaping
     callback=print_schema,
     help="Print the JSON Schema of plan files, and do nothing else.",
 )
+@unstopping
 @changing
 @click.pass_obj
 def ramp(  # noqa: PLR0913 - click hands every option over by name
@@ -46,6 +47,7 @@ def ramp(  # noqa: PLR0913 - click hands every option over by name
         save=save,
         guard=not no_guard,
         yes=session.yes,
+        unstop=session.unstop,
         why=why,
         dry_run=dry_run,
     )

@@ -8,8 +8,10 @@ from typing import Final
 from graysplit.cli.exits import DONE, UNCONFIRMED
 from graysplit.cli.output import say, say_json, tell
 from graysplit.cli.session import Session
-from graysplit.cli.words import number, percent, plural, stop_words
+from graysplit.cli.words import number, percent, plural
 from graysplit.control.result import Receipts, Result
+from graysplit.control.stops import stop_lines
+from graysplit.core.weights import format_weight
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Copies
 
@@ -104,7 +106,7 @@ def written_lines(result: Result) -> list[str]:
         f"{field} {percent(before)} -> {percent(after)}" for field, (before, after) in result.moves.items()
     )
     lines.append(f"written: {result.cause} {result.split}{': ' + moves if moves else ''} ({revision})")
-    lines += [f"cleared the stop {stop_words(field, text)}" for field, text in result.cleared.items()]
+    lines += stop_lines(result.stops, result.cause)
     if result.left:
         lines.append(f"left alone, finished long ago: {', '.join(result.left)}")
     return [*lines, *result.notes]
@@ -120,7 +122,7 @@ def dry_run_lines(result: Result) -> list[str]:
     lines = [f"would be written: {result.cause} {result.split}{': ' + moves if moves else ''}"]
     if result.created:
         lines.append(f"would create {result.split}: {result.created[0]} (baseline), {', '.join(result.created[1:])}")
-    lines += [f"would clear the stop {stop_words(field, text)}" for field, text in result.cleared.items()]
+    lines += stop_lines(result.stops, result.cause, dry_run=True)
     if result.moved:
         lines.append(f"moves {result.moved / 1000:g}% of all units")
     if result.needless:
@@ -178,6 +180,11 @@ def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, o
         "dry_run": result.dry_run,
         "created": list(result.created),
         "cleared": dict(result.cleared),
+        "stops": {field: {"from": before, "to": after} for field, (before, after) in result.stops.items()},
+        "leases": {
+            field: {"at": number(format_weight(at)), "until_ms": until_ms, "then": number(format_weight(then))}
+            for field, (at, until_ms, then) in result.leases.items()
+        },
         "left": list(result.left),
         "notes": list(result.notes),
         "moved": result.moved / 1000,

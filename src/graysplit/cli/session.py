@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from graysplit.environment import setting
@@ -21,6 +22,7 @@ class Session:
         self.namespace = setting(None, "GRAYSPLIT_NAMESPACE", "default")
         self.json = False
         self.yes = False
+        self.unstop = False  # whether it was agreed beforehand to clear a stop
         self.wait_s: float | None = 5.0  # None: do not wait for receipts
         self.written: Result | None = None  # the last change that stands, for whoever is interrupted
         self.documents: list[dict[str, object]] = []  # what several rollbacks have to say in JSON
@@ -64,8 +66,10 @@ class Session:
         if self._control is not None:
             self._control.close()
 
-    def _confirm(self, proposal: Question) -> None:
-        if not self.yes:
+    def _confirm(self, question: Question) -> None:
+        stops: Mapping[str, str] = {} if self.unstop else question.stops
+        ask = None if self.yes else question.ask
+        if stops or ask is not None:
             from graysplit.cli.prompt import agree
 
-            agree(proposal)
+            agree(question.target, ask, stops)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from graysplit.cli.app import app
-from graysplit.cli.options import changing, span
+from graysplit.cli.options import changing, span, unstopping
 from graysplit.cli.session import Session
 
 
@@ -13,6 +13,7 @@ from graysplit.cli.session import Session
 @click.argument("split")
 @click.option("--to", required=True, metavar="VERSION", help="A candidate, or the baseline to go back as planned.")
 @click.option("--over", "over_s", type=span, metavar="TIME", help="In ten steps over so long, as 10s; 10m at most.")
+@unstopping
 @changing
 @click.pass_obj
 def switch(session: Session, split: str, to: str, over_s: float | None, why: str, *, dry_run: bool) -> int:  # noqa: PLR0913 - click hands every option over by name
@@ -28,5 +29,7 @@ def switch(session: Session, split: str, to: str, over_s: float | None, why: str
     from graysplit.cli.standby import Steps
 
     steps = Steps(session)
-    result = session.control.switch(split, to=to, over_s=over_s, why=why, told=steps.told, dry_run=dry_run)
+    result = session.control.switch(
+        split, to=to, over_s=over_s, unstop=session.unstop, why=why, told=steps.told, dry_run=dry_run
+    )
     return finish(session, result, steps.json)

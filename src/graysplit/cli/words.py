@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from typing import Any, cast
 
+from graysplit.control.stops import stop_words, when
 
-def when(at_ms: int) -> str:
-    """Give a server time as UTC."""
-    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(at_ms / 1000)) if at_ms > 0 else "at no known time"
+__all__ = ["age", "number", "percent", "plural", "stop_words", "table", "when"]
 
 
 def age(ms: int) -> str:
@@ -33,31 +30,6 @@ def number(weight: str | None) -> object:
     if weight is None or not weight.replace(".", "", 1).isdecimal() or not weight.isascii():
         return weight
     return float(weight) if "." in weight else int(weight)
-
-
-def stop_words(field: str, text: str) -> str:
-    """Say what a stop says of itself: by whom, when, why; a stop set by hand may say anything."""
-    said = _object(text)
-    if not said:
-        return f"{field}: {text}" if text else field
-    at = said.get("at")
-    parts = [
-        f"by {said.get('who') or 'somebody'}",
-        when(at) if isinstance(at, int) else "",
-        str(said.get("why") or ""),
-    ]
-    return f"{field}: {', '.join(part for part in parts if part)}"
-
-
-def _object(text: str) -> dict[str, object]:
-    import json
-
-    try:
-        found: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    # Any: what JSON holds is not known; its keys are always texts.
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def plural(count: int, noun: str, many: str = "") -> str:

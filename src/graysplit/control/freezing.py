@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
+from graysplit.control.leases import span_words
 from graysplit.control.reading import Reading
 from graysplit.core.changes import known
 from graysplit.core.fleet import Fleet
@@ -36,7 +37,8 @@ def freeze(reading: Reading, new: Freeze) -> tuple[Change, tuple[str, ...]]:
     """Give the change by which a freeze stands, beside the others, and what to say of it."""
     check_pattern(new.pattern)
     change = Change("freeze", new.pattern, marks={FREEZES: write_freezes([*_others(reading, new.pattern), new])})
-    until = f"until {_when(new.until_ms)}" if new.until_ms else f"until: {unfreeze_command(new.pattern)}"
+    span = f"for {span_words(new.until_ms - new.at_ms)}, until {_when(new.until_ms)}"
+    until = span if new.until_ms else f"until: {unfreeze_command(new.pattern)}"
     return change, (f"nothing that matches rises {until}", _held(new, reading.snapshot))
 
 
@@ -166,7 +168,7 @@ def finish(reading: Reading, split: str, id_: str) -> Change:
         stop = min(standing.stops)
         raise RefusedError(
             f"the stop '{stop}' holds '{split}': a release that was stopped is not finished. "
-            f"Start again with: graysplit set {split} 5; or clear it: graysplit unstop '{stop}'"
+            f"Start again with: graysplit set {split} 5 --unstop; or clear it: graysplit unstop '{stop}'"
         )
     if all(share(weight) == 0 for weight in _in_force(standing).values()):
         raise RefusedError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
 
@@ -39,6 +39,11 @@ class Question(Protocol):
     @property
     def ask(self) -> str | None:
         """What they type it for."""
+        ...
+
+    @property
+    def stops(self) -> Mapping[str, str]:
+        """The stops that are cleared with it and that nobody has agreed to yet, with what they say."""
         ...
 
 
@@ -116,8 +121,9 @@ class Hand:
         why: str,
         dry_run: bool,
         confirm: Confirm | None = None,
+        unstop: bool = False,
     ) -> Result:
-        """Plan, ask where it must be confirmed (then read again and compare), submit."""
+        """Plan, ask where it must be confirmed (then read again and compare), submit; `unstop` agrees to its stops."""
         id_ = new_id()
         reading = self._read()
         check_whole(reading)
@@ -126,15 +132,16 @@ class Hand:
         if dry_run:
             return proposal.result()
         check_reason(proposal.guarded, why)
-        if proposal.ask is not None and self._ask(proposal, confirm):
-            proposal = self._again(plan, id_, proposal)
+        question = proposal._replace(stops={}) if unstop else proposal
+        if (question.ask is not None or question.stops) and self._ask(question, confirm):
+            proposal = self._again(plan, id_, proposal, reading.begun_ms)
         with self._submitting(id_):
             written = self.store.submit(proposal.submission(self.actor, why))
         return proposal.result(written)
 
-    def _again(self, plan: Callable[[Reading, str], Proposal], id_: str, shown: Proposal) -> Proposal:
+    def _again(self, plan: Callable[[Reading, str], Proposal], id_: str, shown: Proposal, begun_ms: int) -> Proposal:
         """Read once more after a person has thought, and refuse if it is not what they were shown."""
-        again = plan(self._read(), id_)
+        again = plan(self._read()._replace(begun_ms=begun_ms), id_)
         for before, now in zip(shown.expect, again.expect, strict=False):
             if before != now and before.key != "splits":
                 raise ConflictError(shown.change.split, f"{before.field} {before.value}", f"{now.field} {now.value}")
@@ -151,6 +158,14 @@ class Hand:
         if callable(said):
             said(question)
             return True
+        if question.stops:
+            from graysplit.control.stops import stop_words
+
+            named = ", and ".join(stop_words(field, text) for field, text in question.stops.items())
+            raise RefusedError(
+                f"this clears the stop {named}. Nothing was written. To clear it, pass unstop=True (--unstop on the "
+                "command line); confirm= alone does not clear it"
+            )
         if said is not True and said != question.target:
             got = "" if said is None else f", not {said!r}"
             raise RefusedError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from graysplit.control.freezing import check_thawed, expect_freezes, unmarked
@@ -10,6 +11,15 @@ from graysplit.control.planning import Start, ended
 from graysplit.control.reading import Reading
 from graysplit.control.result import Result
 from graysplit.control.rolling import crossing_over
+from graysplit.control.stops import (
+    StopMoves,
+    check_bystanders,
+    cleared,
+    freed,
+    still_stopped,
+    stop_moves,
+    stop_words,
+)
 from graysplit.core.adoption import MAX_DEFINITION
 from graysplit.core.changes import Effects, effects, lets_in
 from graysplit.core.definition import Definition
@@ -34,7 +44,8 @@ class Proposal(NamedTuple):
     raises: bool
     moves: dict[str, tuple[str | None, str | None]]
     created: tuple[str, ...] = ()
-    cleared: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple's default, never changed
+    stop_moves: StopMoves = MappingProxyType({})
+    stops: Mapping[str, str] = {}  # those that it clears, with what they say: a person agrees to each
     ask: str | None = None  # what a person types the name for
     guarded: tuple[str, ...] = ()  # protected splits that rise: it needs a reason
     notes: tuple[str, ...] = ()  # what is worth saying beside it
@@ -84,7 +95,9 @@ class Proposal(NamedTuple):
             at_ms=written.at_ms if written else 0,
             unrecorded=written.unrecorded if written else None,
             created=self.created,
-            cleared=self.cleared,
+            cleared=cleared(self.stop_moves),
+            stops=self.stop_moves,
+            leases=self.change.leases,
             moved=self.effects.moved,
             needless=self.effects.needless,
             expected={field: format_weight(after) for field, (_, after) in self.effects.weights.items()},
@@ -98,7 +111,12 @@ def propose(reading: Reading, change: Change, id_: str, *, target: str | None = 
     after = apply(reading.snapshot, change)
     done = effects(reading.snapshot, after)
     across = crossing_over(reading, after, change.marks)
-    raised = _raised(reading.snapshot, change, done) | frozenset(map(split_of, across))
+    moved_stops = stop_moves(reading.snapshot, change)
+    unread = freed(reading, change, after)
+    if change.cause not in CLEARS_ALL:
+        check_bystanders(change, done, unread, moved_stops)
+    change = change._replace(releases={**change.releases, **dict.fromkeys(unread, id_)})
+    raised = _raised(reading.snapshot, change, done) | frozenset(map(split_of, (*across, *unread)))
     check_thawed(reading.text("meta", FREEZES), raised, reading.load.now_ms)
     change = change._replace(marks={**change.marks, **dict.fromkeys(unmarked(reading, change, done.risen))})
     guarded = tuple(split for split in sorted(raised) if _protected(split, reading.snapshot, after))
@@ -114,9 +132,13 @@ def propose(reading: Reading, change: Change, id_: str, *, target: str | None = 
         read_at_ms=reading.load.now_ms,
         raises=bool(raised),
         moves=moves,
-        cleared={field: reading.snapshot.stops[field] for field in change.stops if field in reading.snapshot.stops},
-        ask=_ask(reading.snapshot, change, {**_reached(after, across), **_reached(after, done.risen)}, done, guarded),
+        stop_moves=moved_stops,
+        stops={} if change.cause == "delete" else cleared(moved_stops),
+        ask=_ask(
+            reading.snapshot, change, {**_reached(after, across), **_reached(after, done.risen)}, done, guarded, unread
+        ),
         guarded=guarded,
+        notes=still_stopped(after, moved_stops),
         ends=tuple(ended(reading, change)),
     )
 
@@ -166,6 +188,9 @@ def _reached(after: Snapshot, fields: Iterable[str]) -> dict[str, Weight]:
     return {field: standing.effective(field.partition("/")[2]) for field, standing in found if standing is not None}
 
 
+# Verbs about everything that their stop holds.
+CLEARS_ALL: Final = frozenset({"unstop", "delete"})
+
 # What a person types the name for, whatever it does to weights.
 _ALWAYS: Final = {
     "delete": "this deletes the record of '{}'",
@@ -174,18 +199,25 @@ _ALWAYS: Final = {
 }
 
 
-def _ask(
-    snapshot: Snapshot, change: Change, reached: dict[str, Weight], done: Effects, guarded: tuple[str, ...]
+def _ask(  # noqa: PLR0913, PLR0917 - what a question rests on
+    snapshot: Snapshot,
+    change: Change,
+    reached: dict[str, Weight],
+    done: Effects,
+    guarded: tuple[str, ...],
+    unread: list[str],
 ) -> str | None:
     if change.cause in _ALWAYS:
-        return _ALWAYS[change.cause].format(change.split)
+        stops = (f", and clears the stop {stop_words(*stop)}" for stop in cleared(stop_moves(snapshot, change)).items())
+        return _ALWAYS[change.cause].format(change.split) + "".join(stops)
     written = change.definition
     if _protected(change.split, snapshot) and isinstance(written, Definition) and not written.protected:
         return f"this takes the protection from '{change.split}'"
     full = [field for field, weight in reached.items() if weight == FULL]
     if full:
         return f"this sends everybody to {', '.join(full)}"
-    rises = ", ".join(_rise(field, done.weights[field]) for field in done.risen)
+    unknown = (f"{field} (its definition cannot be read)" for field in unread)
+    rises = ", ".join([*(_rise(field, done.weights[field]) for field in done.risen), *unknown])
     if guarded:
         more = f"who crosses to {', '.join(reached)}" if reached else "what pins let in"
         return f"this raises {rises or more}, and {', '.join(guarded)} is protected"

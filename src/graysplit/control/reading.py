@@ -22,6 +22,7 @@ class Reading(NamedTuple):
     snapshot: Snapshot
     held: Held
     unread: Mapping[str, str]  # by split: why its definition cannot be read
+    begun_ms: int = 0  # server time of the command's first reading: what a person was shown is counted from it
 
     def key(self, name: KeyName) -> Key:
         """Give one of the hashes."""
@@ -70,4 +71,4 @@ def read(store: Store) -> Reading:
     from graysplit.codec import read_held, read_snapshot
 
     snapshot, unread = read_snapshot(load)
-    return Reading(load, snapshot, read_held(load), unread)
+    return Reading(load, snapshot, read_held(load), unread, load.now_ms)

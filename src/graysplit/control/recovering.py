@@ -77,6 +77,11 @@ class Recovery(NamedTuple):
         return bool(self.writes or self.lost)
 
     @property
+    def stops(self) -> Mapping[str, str]:
+        """The stops that are cleared with it: a recovery clears none."""
+        return {}
+
+    @property
     def told(self) -> object:
         """Give what a person has been shown, to be compared with what is about to be written."""
         sides = [side._replace(written=None) if side.key == "stops" else side for side in self.sides]

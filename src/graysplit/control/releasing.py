@@ -43,6 +43,7 @@ class Releasing(Hand):
         yes: bool = False,
         why: str = "",
         confirm: Confirm | None = None,
+        unstop: bool = False,
         dry_run: bool = False,
     ) -> Result:
         """Start a plan: the first of its steps now, each later one when its gates are open.
@@ -50,19 +51,16 @@ class Releasing(Hand):
         The plan is `steps`, a file's `record`, a saved `template`, else the split's last plan, else 20 %, approve,
         50 %, approve, 100 %, bake for an hour. It begins at the first step that lowers nothing. `save` keeps it as a
         template. Live processes whose role may write weights drive it; any other weight in force ends it. With `guard`
-        it arms the guard, where none stands and there is something to watch.
+        it arms the guard, where none stands and there is something to watch. A stop that it clears needs `unstop`.
         """
         from graysplit.control.planning import Wish
 
         wish = Wish(target, steps, record, template, bake_s)
-        at_ms = 0  # of the first reading: what a person is shown is what is written
 
         def plan(reading: Reading, id_: str) -> Proposal:
-            nonlocal at_ms
-            at_ms = at_ms or reading.load.now_ms
-            return self._ramped(reading, id_, wish, at_ms if guard else None, save=save, yes=yes or dry_run)
+            return self._ramped(reading, id_, wish, reading.begun_ms if guard else None, save=save, yes=yes or dry_run)
 
-        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop)
 
     def guard(  # noqa: PLR0913 - keyword-only options of one verb
         self,
@@ -91,12 +89,9 @@ class Releasing(Hand):
         from graysplit.control.guarding import Wish, armed
 
         wish = Wish(action, sensitivity, slow, every_call, tuple(stop_on), tuple(ignore))
-        at_ms = 0  # of the first reading: what a person is shown is what is written
 
         def plan(reading: Reading, id_: str) -> Proposal:
-            nonlocal at_ms
-            at_ms = at_ms or reading.load.now_ms
-            return self._armed(reading, id_, split, wish, at_ms, explained=bool(why.strip()) or dry_run)
+            return self._armed(reading, id_, split, wish, reading.begun_ms, explained=bool(why.strip()) or dry_run)
 
         if off:
             return self._simple(

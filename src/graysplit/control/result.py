@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from graysplit.core.lease import Lease
 from graysplit.stores.port import Copies
 
 
@@ -44,6 +45,8 @@ class Result(NamedTuple):
     unrecorded: str | None = None  # why the history has no entry, though the change stands
     created: tuple[str, ...] = ()  # the versions of a split made on the way, the baseline first
     cleared: Mapping[str, str] = {}  # the stops it cleared, with what they said
+    stops: Mapping[str, tuple[str | None, str | None]] = {}  # by field: what a stop that it names said before, and says
+    leases: Mapping[str, Lease] = {}  # by field: the weight for a time, its end (server time) and the weight after
     left: tuple[str, ...] = ()  # finished releases that `rollback --all` left alone
     moved: int = 0  # buckets that change hands
     needless: int = 0  # of them, those that no weight asked for

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from graysplit.control.hand import Confirm, Hand
+from graysplit.control.leases import check_span
 from graysplit.control.wishes import check_reason, new_id
 from graysplit.errors import ConflictError
 
@@ -44,13 +45,14 @@ class Securing(Hand):
         Lowering stays free. It stands for `for_s` seconds of the server's time, or until `unfreeze`; freezing a pattern
         again replaces reason and end. An edit past graysplit cannot be kept from raising: the history says so.
         """
+        check_span(for_s)
 
         def plan(reading: Reading, id_: str) -> Proposal:
             from graysplit.control.freezing import freeze
             from graysplit.core.freeze import Freeze
 
             now_ms = reading.load.now_ms
-            until_ms = 0 if for_s is None else now_ms + max(1, int(for_s * 1000))
+            until_ms = 0 if for_s is None else now_ms + int(for_s * 1000)
             change, notes = freeze(reading, Freeze(pattern, why, self.actor, now_ms, until_ms))
             return self._propose(reading, change, id_)._replace(notes=notes)
 

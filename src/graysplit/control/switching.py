@@ -228,6 +228,7 @@ def _whole(results: list[Result]) -> Result:
         moves=moves,
         created=first.created,
         cleared=first.cleared,
+        stops=first.stops,
         notes=first.notes,
         moved=sum(result.moved for result in results),
         needless=sum(result.needless for result in results),

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from graysplit.control.hand import Confirm, Hand
+from graysplit.control.leases import check_span, end_of, told
 from graysplit.control.result import Result
 from graysplit.control.targets import names_of
 from graysplit.control.wishes import (
@@ -79,15 +80,18 @@ class Weighing(Hand):
         yes: bool = False,
         for_s: float | None = None,
         confirm: Confirm | None = None,
+        unstop: bool = False,
         dry_run: bool = False,
     ) -> Result:
         """Set the weight of a candidate (`checkout`, `ranking/b`), or with `weights` of several at once.
 
-        Clears the stop that holds it, and creates a split that live code declares but the store does not know.
+        Creates a split that live code declares but the store does not know. With `unstop` it clears the stop that
+        holds it; without, a raise over a stop is refused, or shown to the function that confirms.
         `from_` is the weight in force that you saw; `if_rev` the revision since which this split must be unchanged;
         `yes` accepts that more units move than the difference; `for_s` makes a raise a lease of so many seconds,
         after which every process, cut off or not, goes back to the weight before.
         """
+        check_span(for_s)
         typed: dict[str, Weight] = {version: typed_weight(value) for version, value in (weights or {}).items()}
         bare = None if weight is None else typed_weight(weight)
         return self._set(
@@ -102,6 +106,7 @@ class Weighing(Hand):
             for_s=for_s,
             dry_run=dry_run,
             confirm=confirm,
+            unstop=unstop,
         )
 
     def switch(  # noqa: PLR0913 - keyword-only options of one verb
@@ -113,14 +118,15 @@ class Weighing(Hand):
         why: str = "",
         told: Told | None = None,
         confirm: Confirm | None = None,
+        unstop: bool = False,
         dry_run: bool = False,
     ) -> Result:
         """Send everybody to one version, blue-green: in one write, or with `over_s` in ten steps over so many seconds.
 
-        To a candidate it is a raise, refused unless every live process that declares the split has the version and
-        what prepares it (`warm`) has succeeded. To the baseline all weights become a plain zero: no stop, and no new
-        release. A change by somebody else between two steps ends it: `OvertakenError`. `told` hears who is ready
-        (`Standby`) and of each step (`Step`).
+        To a candidate it is a raise, refused unless every live process that declares the split has the version
+        and what prepares it (`warm`) has succeeded. A stop that it clears needs `unstop`. To the baseline all
+        weights become a plain zero: no stop, and no new release. A change by somebody else between two steps
+        ends it: `OvertakenError`. `told` hears who is ready (`Standby`) and of each step (`Step`).
         """
         from graysplit.control.switching import Hands, Plan, Wish, switch
 
@@ -129,20 +135,23 @@ class Weighing(Hand):
             return self._ensured(reading, split)
 
         def change(plan: Plan, said: str) -> Result:
-            return self._change(plan, why=said, dry_run=dry_run, confirm=confirm)
+            return self._change(plan, why=said, dry_run=dry_run, confirm=confirm, unstop=unstop)
 
         unchanged = partial(self._check_unchanged, split)
         hands = Hands(ensured, self._propose, change, unchanged, self.store.fleet)
         return switch(hands, Wish(split, to, over_s, why, told), dry_run=dry_run)
 
-    def preview(self, target: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False) -> Result:
-        """Set a candidate's weight to `preview`: pinned units only."""
-        return self._set(target, PREVIEW, {}, cause="preview", why=why, dry_run=dry_run, confirm=confirm)
+    def preview(
+        self, target: str, *, why: str = "", confirm: Confirm | None = None, unstop: bool = False, dry_run: bool = False
+    ) -> Result:
+        """Set a candidate's weight to `preview`: pinned units only. A stop that it clears needs `unstop`."""
+        return self._set(target, PREVIEW, {}, cause="preview", why=why, dry_run=dry_run, confirm=confirm, unstop=unstop)
 
     def rollback(self, target: str, *, why: str = "", dry_run: bool = False) -> Result:
         """Set weight zero and a stop, for a split, one candidate, or `*`: everything unfinished.
 
-        Reads nothing before it writes, compares nothing, is never refused for what the store holds, and succeeds twice.
+        Reads nothing before it writes, compares nothing, is never refused for what the store holds, and succeeds twice:
+        a stop that stands already keeps who set it, when and why.
         Nothing was rolled back where the result is not `known`: nobody knows the target. A dry run reads what it would
         write.
         """
@@ -153,10 +162,13 @@ class Weighing(Hand):
         with self._submitting(rollback.id):
             written = self.store.roll_back(rollback)
         moves: dict[str, tuple[str | None, str | None]] = {}
+        stops: dict[str, tuple[str | None, str | None]] = {}
         for at in sorted(written.before.keys() | written.after.keys()):
             key, _, field = at.partition(" ")
             if key == "weights" and "/" in field:
                 moves[field] = (written.before.get(at), written.after.get(at))
+            if key == "stops":
+                stops[field] = (written.before.get(at), written.after.get(at))
         return Result(
             cause="rollback",
             split=target,
@@ -165,17 +177,26 @@ class Weighing(Hand):
             change=written.id,
             at_ms=written.at_ms,
             unrecorded=written.unrecorded,
+            stops=stops,
             left=written.left,
             expected=lowered(moves, whole=not written.revision),
             known=self._knows(target, written.before),
         )
 
-    def undo(
-        self, split: str, *, force: bool = False, why: str = "", confirm: Confirm | None = None, dry_run: bool = False
+    def undo(  # noqa: PLR0913 - keyword-only options of one verb
+        self,
+        split: str,
+        *,
+        force: bool = False,
+        why: str = "",
+        confirm: Confirm | None = None,
+        unstop: bool = False,
+        dry_run: bool = False,
     ) -> Result:
         """Make the inverse of the last change of a split, its definition byte for byte.
 
-        What a change to zero brought down rises only with `force`, as a new release.
+        What a change to zero brought down rises only with `force`, as a new release; a stop that it clears needs
+        `unstop`.
         """
 
         def plan(reading: Reading, id_: str) -> Proposal:
@@ -190,7 +211,7 @@ class Weighing(Hand):
             proposal = self._propose(reading, change, id_, target=split)
             return proposal._replace(writes=(*writes, *(write for write in proposal.writes if write.key == "meta")))
 
-        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop)
 
     def pin(  # noqa: PLR0913 - keyword-only options of one verb
         self,
@@ -229,7 +250,10 @@ class Weighing(Hand):
         return self._simple(split, verb, why=why, dry_run=dry_run, confirm=confirm)
 
     def unstop(self, target: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False) -> Result:
-        """Clear a stop; a raise, and a new release, wherever a weight above zero stands under it."""
+        """Clear a stop; a raise, and a new release, wherever a weight above zero stands under it.
+
+        A function that confirms is shown the stop, whatever stands under it.
+        """
 
         def plan(reading: Reading, id_: str) -> Proposal:
             from graysplit.core.changes import unstop
@@ -237,7 +261,8 @@ class Weighing(Hand):
             change = unstop(reading.snapshot, target, id_)
             return self._propose(reading, change, id_, target=target)
 
-        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
+        asked = callable(self._confirm if confirm is None else confirm)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=not asked)
 
     def _set(  # noqa: PLR0913 - what `set` and `preview` share
         self,
@@ -253,6 +278,7 @@ class Weighing(Hand):
         for_s: float | None = None,
         dry_run: bool,
         confirm: Confirm | None = None,
+        unstop: bool = False,
     ) -> Result:
         split, version = split_and_version(target)
 
@@ -273,15 +299,15 @@ class Weighing(Hand):
                 mistyped=reading.mistyped(split, definition),
                 cause=cause,
                 yes=yes or dry_run,
-                until_ms=None if for_s is None else reading.load.now_ms + int(for_s * 1000),
+                until_ms=end_of(reading, for_s),
                 leases=reading.held.leases,
             )
             if created is not None:
                 change = change._replace(weights={**created.weights, **change.weights}, definition=created.definition)
             names = definition.names if created else ()
-            return self._propose(reading, change, id_)._replace(created=names)
+            return told(self._propose(reading, change, id_)._replace(created=names), reading)
 
-        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop)
 
     def _lowering(self, target: str) -> Result:
         """Say what a rollback would write, and what it would leave alone."""

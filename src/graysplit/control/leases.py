@@ -1,0 +1,56 @@
+"""A raise for a time, as it is asked for and told: when it ends, and what stands then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from graysplit.control.stops import when
+from graysplit.core.spans import format_span
+from graysplit.core.weights import format_weight
+from graysplit.errors import BadValueError, RefusedError
+
+if TYPE_CHECKING:
+    from graysplit.control.proposal import Proposal
+    from graysplit.control.reading import Reading
+
+_LONGEST_S: Final = 1e12  # no date is known so far ahead
+
+
+def check_span(for_s: float | None) -> None:
+    """Raise `BadValueError` for a time that is over at once, or never."""
+    if for_s is not None and not 0.001 <= for_s <= _LONGEST_S:  # noqa: PLR2004 - a millisecond
+        raise BadValueError(f"for {for_s:g} s is not a time that could be kept. Write how long, as in: --for 30m")
+
+
+def end_of(reading: Reading, for_s: float | None) -> int | None:
+    """Return the server time at which a lease ends; raise `RefusedError` where it is over before it is written.
+
+    It is counted from the command's first reading: what a person is shown is what is written.
+    """
+    if for_s is None:
+        return None
+    until_ms = reading.begun_ms + int(for_s * 1000)
+    if until_ms <= reading.load.now_ms:
+        raise RefusedError(
+            f"the time it was asked for ended at {when(until_ms)}, before it was confirmed. Nothing was written. "
+            "Give the command again, or with a longer --for"
+        )
+    return until_ms
+
+
+def told(proposal: Proposal, reading: Reading) -> Proposal:
+    """Return a proposal that says of each lease when it ends, where it is asked for and where it is written."""
+    leases = proposal.change.leases
+    ends = {field: f"{span_words(lease.until_ms - reading.begun_ms)}" for field, lease in leases.items()}
+    notes = tuple(
+        f"{field} stands at {format_weight(lease.at)}% for {ends[field]}, until {when(lease.until_ms)}, "
+        f"then at {format_weight(lease.then)}%"
+        for field, lease in leases.items()
+    )
+    ask = proposal.ask and ": ".join([proposal.ask, *notes[:1]])
+    return proposal._replace(ask=ask, notes=(*proposal.notes, *notes))
+
+
+def span_words(ms: int) -> str:
+    """Return a span of time as people read it; below a second in milliseconds."""
+    return format_span(ms) if ms >= 1000 else f"{ms} ms"  # noqa: PLR2004 - a second

@@ -1,0 +1,128 @@
+"""What stands in the way of a raise: what a stop says of itself, and whom else it holds at zero."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from graysplit.core.snapshot import EVERYTHING
+from graysplit.core.weights import split_of
+from graysplit.errors import RefusedError
+from graysplit.stores.rules import is_zero
+
+if TYPE_CHECKING:
+    from graysplit.control.reading import Reading
+    from graysplit.core.changes import Effects
+    from graysplit.core.snapshot import Change, Snapshot
+
+StopMoves: TypeAlias = Mapping[str, "tuple[str | None, str | None]"]  # by field: its text before and after
+
+NAMED_AT_MOST = 5
+
+
+def when(at_ms: int) -> str:
+    """Return a server time as UTC."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(at_ms / 1000)) if at_ms > 0 else "at no known time"
+    except (OverflowError, ValueError, OSError):  # a field may hold any number
+        return "the end of time"
+
+
+def stop_words(field: str, text: str) -> str:
+    """Say what a stop says of itself: by whom, when, why; a stop set by hand may say anything."""
+    said = _object(text)
+    if not said:
+        return f"{field}: {text}" if text else field
+    at = said.get("at")
+    parts = [
+        f"by {said.get('who') or 'somebody'}",
+        when(at) if isinstance(at, int) else "",
+        str(said.get("why") or ""),
+    ]
+    return f"{field}: {', '.join(part for part in parts if part)}"
+
+
+def stop_moves(snapshot: Snapshot, change: Change) -> StopMoves:
+    """Return the stops that a change names and that stand before or after it."""
+    pairs = {field: (snapshot.stops.get(field), text) for field, text in change.stops.items()}
+    return {field: pair for field, pair in pairs.items() if pair != (None, None)}
+
+
+def cleared(moves: StopMoves) -> dict[str, str]:
+    """Return the stops that are taken away, with what they say."""
+    return {field: before for field, (before, after) in moves.items() if before is not None and after is None}
+
+
+def freed(reading: Reading, change: Change, after: Snapshot) -> list[str]:
+    """Name the weights above zero that a cleared stop sets free and whose definition cannot be read here.
+
+    Processes hold the last good definition, so that they would answer by them.
+    """
+    gone = cleared(stop_moves(reading.snapshot, change)).keys()
+    if not gone or change.cause == "delete":
+        return []
+    found: list[str] = []
+    for field in reading.texts("weights"):
+        split, slash, _ = field.partition("/")
+        over = {field, split, EVERYTHING}
+        covered = slash and gone & over and not after.stops.keys() & over
+        if covered and split not in after.splits and field not in change.weights:
+            found += [] if is_zero(reading.raw("weights", field)) else [field]
+    return sorted(found)
+
+
+def check_bystanders(change: Change, done: Effects, unread: list[str], moves: StopMoves) -> None:
+    """Raise `RefusedError` where a cleared stop lets others rise than those that the change is about."""
+    others = [*(field for field in done.risen if not _meant(change, field)), *unread]
+    gone = cleared(moves)
+    if others and gone:
+        stop = EVERYTHING if EVERYTHING in gone else min(gone, key=len)
+        more = f" and {len(others) - NAMED_AT_MOST} more" if len(others) > NAMED_AT_MOST else ""
+        raise RefusedError(
+            f"the stop '{stop}' also holds {', '.join(others[:NAMED_AT_MOST])}{more} at zero, and they would rise with "
+            f"it. Lower them first, or clear it for all of them: graysplit unstop '{stop}'"
+        )
+
+
+def still_stopped(after: Snapshot, moves: StopMoves) -> tuple[str, ...]:
+    """Say which other stops hold what a cleared one has held."""
+    gone = cleared(moves)
+    over = sorted(stop for stop in after.stops if any(_covers(stop, field) or _covers(field, stop) for field in gone))
+    said = [f"still stopped by {stop_words(stop, after.stops[stop])}" for stop in over[:NAMED_AT_MOST]]
+    more = len(over) - NAMED_AT_MOST
+    return (*said, *([f"and by {more} stops more"] if more > 0 else []))
+
+
+def stop_lines(moves: StopMoves, cause: str, *, dry_run: bool = False) -> Iterator[str]:
+    """Say what becomes of stops, by what is written; a new one of a rollback goes without saying."""
+    clear, put, stays = ("would clear", "would put", "would stay") if dry_run else ("cleared", "put", "stays")
+    for field, (before, after) in moves.items():
+        if after is None:
+            yield f"{clear} the stop {stop_words(field, before or '')}"
+        elif before == after:
+            yield f"the stop {stays} as it was set: {stop_words(field, after)}"
+        elif before is not None:
+            yield f"{put} back the stop {stop_words(field, after)}; it takes the place of {stop_words(field, before)}"
+        elif cause != "rollback":
+            yield f"{put} back the stop {stop_words(field, after)}"
+
+
+def _meant(change: Change, field: str) -> bool:
+    """Say whether a change is about a candidate: it writes its weight, or it is about the split's stop alone."""
+    return field in change.weights if change.weights else change.split in (EVERYTHING, split_of(field))
+
+
+def _covers(stop: str, field: str) -> bool:
+    return stop in (EVERYTHING, field, split_of(field))
+
+
+def _object(text: str) -> dict[str, object]:
+    import json
+
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    # Any: what JSON holds is not known; its keys are always texts.
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
