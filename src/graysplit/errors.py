@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 
 class GraysplitError(Exception):
@@ -124,20 +125,53 @@ class ConflictError(GraysplitError):
 class StoreUnreachableError(GraysplitError):
     """The store does not answer, or refuses to."""
 
-    def __init__(self, store: str, reason: str, *, patient: bool = False, silent: bool = False) -> None:
+    def __init__(  # noqa: PLR0913 - keyword-only facts about one failure
+        self,
+        store: str,
+        reason: str,
+        *,
+        patient: bool = False,
+        silent: bool = False,
+        refuses: bool = False,
+        written: bool | None = None,
+        mend: str = "",
+    ) -> None:
         """Keep the store's printable address (never its password) and the reason.
 
         `patient`: only a person can end it (a password, a right), so that whoever asks again does so seldom.
-        `silent`: nothing came at all, so that it may answer again at any moment.
+        `silent`: nothing came at all, so that it may answer again at any moment. `refuses`: it was reached, and takes
+        no writes. `written` says of a change on its way: not at all (False), not known (None), or in part, or where
+        it does not count (True, and the reason says so). `mend` is the command that makes the server take writes.
         """
         self.store = store
         self.reason = reason
         self.patient = patient
         self.silent = silent
-        super().__init__(
-            f"cannot reach {store}: {reason}. To send everything to the baseline without it: "
-            "set GRAYSPLIT_OFF='*', or write * into the file that GRAYSPLIT_OFF_FILE names"
+        self.refuses = refuses
+        self.written = written
+        self.mend = mend
+        super().__init__(store, reason)
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, without what to do."""
+        return (
+            f"{self.store} takes no writes: {self.reason}"
+            if self.refuses
+            else f"cannot reach {self.store}: {self.reason}"
         )
+
+    def __str__(self) -> str:
+        """Say what is wrong and both ways out."""
+        mended = f"To have it take writes again: {self.mend} (then give the command again). " if self.mend else ""
+        return f"{self.fault}. {mended}{BREAK_GLASS}"
+
+
+# For when the store is of no use: where it must be typed, and what.
+BREAK_GLASS: Final = (
+    "To send everything to the baseline without it, on every machine that runs the application: "
+    "write * into the file that GRAYSPLIT_OFF_FILE names, or start it again with GRAYSPLIT_OFF='*'"
+)
 
 
 class StoreCorruptError(GraysplitError):

@@ -145,7 +145,7 @@ class Reader:
         if program == "graysplit":
             with redirect_stdout(io.StringIO()) as out, redirect_stderr(out):
                 code = graysplit_command(words)
-            return code, out.getvalue()
+            return code, _in_short(out.getvalue())
         assert program == "redis-cli", f"line {command.line}: only graysplit and redis-cli are run, not {program}"
         return self._raw(words)
 
@@ -156,6 +156,14 @@ class Reader:
         except redis.ResponseError as error:
             return 0, f"(error) {error}"
         return 0, "\n".join(_answered(answer))
+
+
+def _in_short(said: str) -> str:
+    """Leave out where a changing verb writes, and its way back: pages tell of these two once, not at each command."""
+    lines = said.splitlines(keepends=True)
+    if lines and re.fullmatch(r"namespace \S+ on \S+\n", lines[0]):
+        del lines[0]
+    return "".join(line for line in lines if not line.startswith("the way back: "))
 
 
 # These only look: what they show may take a moment to come true.

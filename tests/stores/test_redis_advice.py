@@ -40,6 +40,14 @@ def limited(url: str, *rules: str) -> str:
     return url.replace("redis://", "redis://limited:pw@")
 
 
+def typed(server: embedded.Server, command: str) -> None:
+    """Do what a line for a shell does, which names the server."""
+    program, option, url, *words = shlex.split(command)
+    assert (program, option, url) == ("redis-cli", "-u", f"redis://{HOST}:{server.port}/0"), command
+    with Redis.from_url(url) as client:
+        client.execute_command(*words)
+
+
 @contextmanager
 def in_memory_alone(*arguments: str) -> Iterator[embedded.Server]:
     """Give a server that was not started for trying out: its folder is another."""
@@ -55,7 +63,7 @@ def test_persistence_or_a_replica_is_wanted() -> None:
         assert (ran.code, "append-only" in ran.out) == (7, True), ran
         (finding,) = control.doctor()
         assert (finding.severity, finding.where) == ("problem", "server")
-        client.execute_command(*finding.command.split()[1:])
+        typed(own, finding.command)
         eventually(lambda: client.info("persistence")["aof_enabled"] == 1)
         assert control.doctor() == ()
 
@@ -88,9 +96,7 @@ def test_eviction_is_a_problem() -> None:
         control.create("checkout")
         (finding,) = control.doctor()
         assert (finding.severity, finding.where) == ("problem", "server")
-        _, *words = finding.command.split()
-        with Redis.from_url(own.url) as client:
-            client.execute_command(*words)
+        typed(own, finding.command)
         assert control.doctor() == ()
 
 
@@ -169,7 +175,7 @@ def test_a_key_that_expires_is_a_problem(key: str) -> None:
         client.expire(f"graysplit:{{default}}:{key}", 600)
         (finding,) = control.doctor()
         assert (finding.severity, f"{key} expires in 59" in finding.what) == ("problem", True), finding
-        client.execute_command(*shlex.split(finding.command)[1:])
+        typed(own, finding.command)
         assert control.doctor() == ()
 
 
@@ -228,7 +234,7 @@ def test_a_server_whose_writes_are_paused_is_named() -> None:
         client.expire("graysplit:{default}:weights", 600)
         client.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
         findings = [found for found in control.doctor() if found.where == "server"]
-        assert [found.command for found in findings][1:] == ["redis-cli CLIENT UNPAUSE"]
+        assert [found.command for found in findings][1:] == [f"redis-cli -u redis://{HOST}:{own.port}/0 CLIENT UNPAUSE"]
         assert "no answer in time" in findings[1].what
         client.execute_command("CLIENT", "UNPAUSE")
         assert len(control.doctor()) == 1

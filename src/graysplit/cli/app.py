@@ -277,9 +277,22 @@ def _usage(session: Session, fault: click.ClickException) -> int:
 def _fault(session: Session, fault: GraysplitError) -> int:
     code = exits.code_of(fault)
     message = str(fault)
-    if isinstance(fault, StoreUnreachableError) and session.attempted:
-        message = f"{message}. Whether the change was written is not known"
+    if isinstance(fault, StoreUnreachableError):
+        return _outage(session, fault, code)
     return _say_fault(session, message, code)
+
+
+def _outage(session: Session, fault: StoreUnreachableError, code: int) -> int:
+    from graysplit.cli.outages import outage_lines, written_words
+
+    stands = session.written is not None or fault.written is True
+    written = True if stands else None if session.attempted else False
+    words = written_words(fault, written) if session.changing else ""
+    tell(*outage_lines(fault, words))
+    if session.json:
+        done = {"rollbacks": session.documents} if session.documents else {}
+        say_json({"error": f"{fault}. {words}".rstrip(". "), "exit": code, "written": written, **done})
+    return code
 
 
 def _say_fault(session: Session, message: str, code: int) -> int:

@@ -9,6 +9,7 @@ import click
 
 from graysplit.cli.app import app
 from graysplit.cli.options import changing, span, unstopping
+from graysplit.cli.output import tell
 from graysplit.cli.session import Session
 
 
@@ -163,7 +164,9 @@ def pin(  # noqa: PLR0913 - click hands every option over by name
 
     if deny and version is not None:
         raise click.UsageError("--deny names no version: graysplit pin SPLIT UNIT --deny")
-    return finish(session, session.control.pin(split, unit, version, deny=deny, why=why, dry_run=dry_run))
+    result = session.control.pin(split, unit, version, deny=deny, why=why, dry_run=dry_run)
+    tell(f"unit '{unit}' of {split}: {'denied every candidate, always' if deny else 'always'} {result.pinned}")
+    return finish(session, result)
 
 
 @app.command()
@@ -175,7 +178,9 @@ def unpin(session: Session, split: str, unit: str, why: str, *, dry_run: bool) -
     """Take away what `pin` said of UNIT."""
     from graysplit.cli.receipts import finish
 
-    return finish(session, session.control.unpin(split, unit, why=why, dry_run=dry_run))
+    result = session.control.unpin(split, unit, why=why, dry_run=dry_run)
+    tell(f"unit '{unit}' of {split}: no longer pinned or denied")
+    return finish(session, result)
 
 
 @app.command()

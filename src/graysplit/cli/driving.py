@@ -45,6 +45,7 @@ def drive_until_interrupted(session: Session, hooks: tuple[Hook, ...] = ()) -> i
     """Follow the store and take the steps of its plans; print each entry of the history that concerns a plan."""
     import graysplit
 
+    session.changing = True  # it writes for as long as it runs
     store = session.control.store  # first: without one there is nothing to drive
     gc.enable()  # this run may be long
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service is stopped by it: say goodbye all the same

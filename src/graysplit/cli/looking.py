@@ -6,8 +6,8 @@ import click
 
 from graysplit.cli.app import app
 from graysplit.cli.exits import DONE, UNHEALTHY
-from graysplit.cli.options import span
-from graysplit.cli.output import say, say_json
+from graysplit.cli.options import moment, span
+from graysplit.cli.output import say, say_json, tell
 from graysplit.cli.session import Session
 
 
@@ -45,7 +45,7 @@ def show(session: Session, split: str) -> int:
     else:
         from graysplit.cli.render import show_lines
 
-        say(*show_lines(view, session.namespace))
+        say(*show_lines(view, session.namespace, session.control.redis_cli()))
     return DONE if view.loss is None else UNHEALTHY
 
 
@@ -112,10 +112,16 @@ def explain(session: Session, split: str, unit: str) -> int:
 @app.command()
 @click.argument("split", required=False)
 @click.option("--count", "-n", type=click.IntRange(min=1), default=50, show_default=True, help="How many at most.")
+@click.option("--since", metavar="TIME", help="Not older: 2h ago, or a UTC time as 2026-12-01T10:00.")
+@click.option("--actor", metavar="NAME", help="Only what this actor changed.")
 @click.pass_obj
-def history(session: Session, split: str | None, count: int) -> int:
+def history(session: Session, split: str | None, count: int, since: str | None, actor: str | None) -> int:
     """Show who changed what, when and why, newest first."""
-    entries = session.control.history(split, count)
+    when = None if since is None else moment(since)
+    entries = session.control.history(split, count + 1, since=when, actor=actor)
+    if len(entries) > count:
+        entries = entries[:count]
+        tell(f"the newest {count} of more; all of them with: -n {10 * count}")
     if session.json:
         from graysplit.cli.values import entry_json
 
@@ -144,6 +150,7 @@ def fleet(session: Session, forget: tuple[str, ...]) -> int:
     place, or as it was not heard for ten minutes.
     """
     if forget:
+        session.changing = True
         return _forget(session, forget)
     found = session.control.fleet()
     rolls = any(declared.by == "instance" for process in found.processes for declared in process.declared.values())

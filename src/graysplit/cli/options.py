@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from graysplit.cli.session import Session
 from graysplit.core.spans import BadSpanError, parse_span
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: a command's function, of whatever options
 
@@ -19,6 +23,21 @@ def span(text: str) -> float:
         return parse_span(text)
     except BadSpanError as fault:
         raise click.BadParameter(str(fault)) from None
+
+
+def moment(text: str) -> float | datetime:
+    """Read a point in time: so many seconds ago, from a span as 2h, or a UTC time as 2026-12-01T10:00 or with a Z."""
+    with suppress(BadSpanError):
+        return parse_span(text)
+    from datetime import UTC, datetime
+
+    try:
+        found = datetime.fromisoformat(text.strip().removesuffix("Z"))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is neither a span (2h, 90m) nor a UTC time (2026-12-01, 2026-12-01T10:00)", param_hint="--since"
+        ) from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
 def _keep_yes(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's callback
@@ -33,6 +52,7 @@ def _keep_unstop(ctx: click.Context, _: click.Parameter, value: bool) -> None:  
 
 def _keep_wait(ctx: click.Context, _: click.Parameter, value: float) -> None:
     session = ctx.ensure_object(Session)
+    session.changing = True  # called for every verb that changes something, whatever is given
     if session.wait_s is not None:
         session.wait_s = value
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final, TextIO
 
 WIDTH: Final = 80
@@ -64,8 +65,9 @@ def say_whole(line: str) -> None:
 
 
 def tell(*lines: str) -> None:
-    """Print everything else on stderr, at once."""
-    _print(lines, sys.stderr)
+    """Print everything else on stderr, at once; a stderr that is closed keeps nobody from going back."""
+    with suppress(OSError, ValueError, AttributeError):  # AttributeError: Python has none where it began without
+        _print(lines, sys.stderr)
 
 
 def say_json(value: dict[str, object]) -> None:

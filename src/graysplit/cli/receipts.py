@@ -8,6 +8,7 @@ from typing import Final
 from graysplit.cli.exits import DONE, UNCONFIRMED
 from graysplit.cli.output import say, say_json, tell
 from graysplit.cli.session import Session
+from graysplit.cli.way_back import way_back
 from graysplit.cli.words import number, percent, plural
 from graysplit.control.result import Receipts, Result
 from graysplit.control.stops import stop_lines
@@ -54,7 +55,15 @@ def told(session: Session, result: Result, name: str = "") -> tuple[dict[str, ob
     if session.wait_s is not None:
         result = _count_copies(session, result)
         receipts, code = _wait(session, result, session.wait_s, name)
+    tell_way_back(result)
     return result_json(result, receipts), code
+
+
+def tell_way_back(result: Result) -> None:
+    """Print the command that takes a change back, where there is one."""
+    back = way_back(result)
+    if back is not None:
+        tell(f"the way back: {back}")
 
 
 def _wait(session: Session, result: Result, wait_s: float, name: str) -> tuple[Receipts | None, int]:
@@ -191,6 +200,7 @@ def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, o
         "needless": result.needless / 1000,
         "unrecorded": result.unrecorded,
         "known": result.known,
+        "back": way_back(result),
         "replicas": None if result.copies is None else result.copies._asdict(),
         **receipts_json(receipts),
     }

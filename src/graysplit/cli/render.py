@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
+from typing import Final
 
 from graysplit.cli.crossings import crossing_lines
 from graysplit.cli.guards import guard_lines, worse_lines
 from graysplit.cli.losses import loss_lines
-from graysplit.cli.output import COPY
+from graysplit.cli.output import COPY, WIDTH
 from graysplit.cli.plans import gate_lines, plan_lines
 from graysplit.cli.words import age, percent, plural, stop_words, table, when
 from graysplit.control.doctor import Finding, break_glass, held_words, some
@@ -52,7 +54,7 @@ def weight_lines(rows: Iterable[Row]) -> list[str]:
     return table(("candidate", "asked", "effective", "actual", "why"), cells)
 
 
-def show_lines(view: SplitView, namespace: str) -> list[str]:
+def show_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[str]:
     """Show a split in full, with the lines that work without this program."""
     lines = [*loss_lines(view.loss, view.split), f"{view.split} in namespace {namespace}, revision {view.revision}"]
     if view.definition is not None:
@@ -81,7 +83,7 @@ def show_lines(view: SplitView, namespace: str) -> list[str]:
     lines += [f"  refused: {at}: {why}" for at, why in sorted(view.refused.items())]
     if view.last is not None:
         lines.append(f"last change: {entry_line(view.last)}, {age(view.now_ms - view.last.at_ms)} ago")
-    return lines + emergency_lines(view, namespace)
+    return lines + emergency_lines(view, namespace, redis_cli)
 
 
 def freeze_lines(freezes: Iterable[Freeze]) -> Iterable[str]:
@@ -89,20 +91,26 @@ def freeze_lines(freezes: Iterable[Freeze]) -> Iterable[str]:
     return (f"{freeze_words(found)}. End it: {unfreeze_command(found.pattern)}" for found in freezes)
 
 
-def emergency_lines(view: SplitView, namespace: str) -> list[str]:
-    """Give the commands that bring a split to zero from anywhere, and what their answers mean."""
+def emergency_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[str]:
+    """Give the commands that bring a split to zero from anywhere, whole, and what their answers mean.
+
+    `redis_cli` is the program with what reaches the server; None where there is no server.
+    """
+    own = "" if namespace == "default" else f" --namespace {shlex.quote(namespace)}"
+    lines = ["in an emergency:", f"{COPY}graysplit rollback {view.split}{own}"]
+    if redis_cli is None:
+        return lines
     fields = [row.field for row in view.rows] or [f"{view.split}/new"]
-    weights, stops = f"graysplit:{{{namespace}}}:weights", f"graysplit:{{{namespace}}}:stops"
+    weights, stops = (shlex.quote(f"graysplit:{{{namespace}}}:{key}") for key in ("weights", "stops"))
     return [
-        "in an emergency:",
-        f"{COPY}graysplit rollback {view.split}",
+        *lines,
         "or without it (0: it was there and is zero now; 1: no such weight was set,",
         "so check the name):",
-        *(f"{COPY}redis-cli HSET {weights} {field} 0" for field in fields),
+        *(f"{COPY}{redis_cli} HSET {weights} {field} 0" for field in fields),
         "when Redis is out of memory (1: taken away, which is zero; 0: it was not there):",
-        *(f"{COPY}redis-cli HDEL {weights} {field}" for field in fields),
+        *(f"{COPY}{redis_cli} HDEL {weights} {field}" for field in fields),
         "to stop all of it (1: stopped now; 0: it was stopped already):",
-        f"{COPY}redis-cli HSETNX {stops} {view.split} by-hand",
+        f"{COPY}{redis_cli} HSETNX {stops} {view.split} by-hand",
     ]
 
 
@@ -165,8 +173,8 @@ def held_lines(fleet: Fleet) -> list[str]:
     """Say what processes hold against the store, and how to settle it."""
     counts: dict[str, int] = {}
     for process in fleet.live:
-        for where, word in process.receipt.held.items():
-            said = held_words(where, word)
+        for place, word in process.receipt.held.items():
+            said = held_words(place, word)
             counts[said] = counts.get(said, 0) + 1
     if not counts:
         return []
@@ -227,11 +235,20 @@ def _where(found: Explained) -> str:
     return f" in {same} of {plural(len(found.live), 'live process', 'live processes')}"
 
 
+# A longer command is not folded, so that it can be copied.
+NEXT: Final = WIDTH - len("  next: ")
+
+
 def doctor_lines(findings: Iterable[Finding]) -> list[str]:
     """Give each finding with the next command."""
     lines: list[str] = []
     for found in findings:
-        lines += [f"{found.severity}: {found.where}: {found.what}", f"  next: {found.command}"]
+        lines.append(f"{found.severity}: {found.where}: {found.what}")
+        lines += (
+            ["  next:", f"{COPY}{found.command}"]
+            if len(found.command) > NEXT and found.command.startswith("redis-cli -")
+            else [f"  next: {found.command}"]
+        )
     return lines or ["nothing wrong found"]
 
 

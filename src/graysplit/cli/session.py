@@ -23,6 +23,7 @@ class Session:
         self.json = False
         self.yes = False
         self.unstop = False  # whether it was agreed beforehand to clear a stop
+        self.changing = False  # this verb changes something: it begins with where
         self.wait_s: float | None = 5.0  # None: do not wait for receipts
         self.written: Result | None = None  # the last change that stands, for whoever is interrupted
         self.documents: list[dict[str, object]] = []  # what several rollbacks have to say in JSON
@@ -40,6 +41,10 @@ class Session:
             from graysplit.control import Control
 
             self._control = Control(self.url, namespace=self.namespace, confirm=self._confirm)
+            if self.changing:
+                from graysplit.cli.output import tell
+
+                tell(self.place)
         return self._control
 
     @property

@@ -17,6 +17,7 @@ from graysplit.errors import (
     ConflictError,
     RefusedError,
     StoreCorruptError,
+    StoreUnreachableError,
     UnknownSplitError,
 )
 
@@ -181,6 +182,10 @@ class Hand:
             yield
         except (ConflictError, RefusedError, StoreCorruptError):
             self.attempted = None  # the store says that nothing was written
+            raise
+        except StoreUnreachableError as lost:
+            if lost.written is False:
+                self.attempted = None
             raise
 
     def _check_not_emptied(self, reading: Reading) -> None:

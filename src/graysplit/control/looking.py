@@ -18,6 +18,8 @@ from graysplit.stores.rules import OUTSIDE
 from graysplit.stores.wire import exact
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from graysplit.control.doctor import Finding
     from graysplit.control.explaining import Explained
     from graysplit.control.reading import Reading
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
 # How long a change may take to its replicas before they are counted as without it.
 COPIED_WITHIN_S: Final = 0.3
+
+# So many of the newest changes are looked through first for those of a time or an actor, then four times as many.
+LOOKED_THROUGH: Final = 500
 
 # How many of the newest changes are looked through for what was frozen when somebody edited past graysplit.
 FREEZES_WITHIN: Final = 5_000
@@ -177,9 +182,28 @@ class Looking(Hand):
         self._check_known(reading, split)
         return explain(reading.snapshot.splits[split], unit, reading.snapshot.revision, self.store.fleet())
 
-    def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
-        """Give the newest changes, newest first; a raise from outside during a freeze has that as its reason."""
-        return self._flagged(None, self.store.history(split, count))
+    def history(
+        self,
+        split: str | None = None,
+        count: int = 50,
+        *,
+        since: float | datetime | None = None,
+        actor: str | None = None,
+    ) -> tuple[Entry, ...]:
+        """Give the newest changes, newest first; a raise from outside during a freeze has that as its reason.
+
+        Not older than `since`, a time or so many seconds before the server's now; only those of an `actor`.
+        """
+        if since is None and actor is None:
+            return self._flagged(None, self.store.history(split, count))
+        from_ms = self._since_ms(since)
+        most = max(count, LOOKED_THROUGH)
+        while True:
+            entries = self.store.history(split, most)
+            found = [e for e in entries if e.at_ms >= from_ms and actor in {None, e.actor}]
+            if len(found) >= count or len(entries) < most or entries[-1].at_ms < from_ms:
+                return self._flagged(None, tuple(found[:count]))
+            most *= 4
 
     def standby(self, split: str, version: str) -> Standby:
         """Give who of the live processes that declare a split is ready to take over with a version, and who is not."""
@@ -227,6 +251,19 @@ class Looking(Hand):
         from graysplit.control.rolling import all_crossings
 
         return all_crossings(self._read().snapshot, self.store.fleet())
+
+    def redis_cli(self) -> str | None:
+        """Give the `redis-cli` that reaches the store's server, for a shell; None where there is no such server."""
+        from graysplit.stores.port import ByHand
+
+        return self.store.redis_cli() if isinstance(self.store, ByHand) else None
+
+    def _since_ms(self, since: float | datetime | None) -> float:
+        if since is None:
+            return 0
+        if isinstance(since, (int, float)):
+            return self.store.load().now_ms - since * 1000
+        return since.timestamp() * 1000
 
     def _verdicts(self, reading: Reading, splits: Sequence[str]) -> Mapping[str, Heard]:
         """Give what guards say of the candidates that run, by field; what guards are is loaded where one is armed."""

@@ -52,6 +52,7 @@ class Result(NamedTuple):
     needless: int = 0  # of them, those that no weight asked for
     expected: Mapping[str, str] = {}  # by field: the weight that receipts will show
     dry_run: bool = False
+    pinned: str | None = None  # the version that a pin gives, or the baseline where it denies
     copies: Copies | None = None  # how many replicas have it; None where nobody asked, or where there is none
     notes: tuple[str, ...] = ()  # what is worth saying beside it
     # Of a rollback: whether the store, live code or a receipt knows its target; None where that could not be read.

@@ -16,7 +16,7 @@ from graysplit.core.definition import candidate
 from graysplit.core.fleet import Fleet
 from graysplit.core.snapshot import Change, Snapshot, Standing
 from graysplit.core.weights import FULL, Weight, field_of, format_weight, share
-from graysplit.errors import BadValueError, ConflictError, RefusedError
+from graysplit.errors import BadValueError, ConflictError, RefusedError, StoreUnreachableError
 
 STEPS: Final = 10
 LONGEST_S: Final = 600.0  # a command somebody waits for; what takes longer is a plan
@@ -167,6 +167,11 @@ def _next(hands: Hands, wish: Wish, shown: Standing, before: Result, step: int) 
         return hands.change(plan, _said(wish.why, step))
     except ConflictError as fault:
         raise OvertakenError(fault, step - 1) from fault
+    except StoreUnreachableError as lost:
+        known = "step" if lost.written is False else "at least step"
+        lost.reason = f"{lost.reason}. The switch ended there, and {known} {step - 1} of {STEPS} stands"
+        lost.written = True
+        raise
 
 
 def _change(snapshot: Snapshot, wish: Wish, reading: Reading, id_: str, weights: Mapping[str, Weight]) -> Change:

@@ -224,18 +224,28 @@ class Weighing(Hand):
         confirm: Confirm | None = None,
         dry_run: bool = False,
     ) -> Result:
-        """Pin a unit to a version (the only candidate unless named), or deny it every candidate."""
+        """Pin a unit to a version (the only candidate unless named), or deny it every candidate.
 
-        def verb(snapshot: Snapshot) -> Change:
+        The result says which version that is, and notes where the unit does not get it yet.
+        """
+        given: list[str] = []
+
+        def plan(reading: Reading, id_: str) -> Proposal:
             from graysplit.core import changes
 
-            if deny:
-                return changes.pin(snapshot, split, unit, None)
-            definition = changes.known(snapshot, split).definition
-            chosen = changes.only_candidate(split, definition) if version is None else version
-            return changes.pin(snapshot, split, unit, chosen)
+            self._check_readable(reading, split)
+            standing = changes.known(reading.snapshot, split)
+            definition = standing.definition
+            named = changes.only_candidate(split, definition) if version is None and not deny else version
+            wanted = None if deny else named
+            given[:] = [definition.baseline if wanted is None else wanted]
+            proposal = self._propose(reading, changes.pin(reading.snapshot, split, unit, wanted), id_)
+            if wanted in {None, definition.baseline} or standing.effective(str(wanted)) != 0:
+                return proposal
+            note = f"'{wanted}' is at zero: until it rises, the unit gets '{definition.baseline}'"
+            return proposal._replace(notes=(*proposal.notes, note))
 
-        return self._simple(split, verb, why=why, dry_run=dry_run, confirm=confirm)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)._replace(pinned=given[0])
 
     def unpin(
         self, split: str, unit: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False

@@ -6,7 +6,7 @@ The contract suite in `graysplit.testing.StoreContract` holds every store and ev
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from graysplit.core.fleet import Declared, Fleet, Receipt
 from graysplit.core.record import Entry, Load
@@ -369,4 +369,13 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of all connections; never raises, may be called twice."""
+        ...
+
+
+@runtime_checkable
+class ByHand(Protocol):
+    """A store that people can reach without graysplit."""
+
+    def redis_cli(self) -> str:
+        """Return the `redis-cli` that reaches the same server, for a shell; the password is not in it."""
         ...

@@ -11,7 +11,7 @@ from redis import exceptions
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Advice
 from graysplit.stores.redis.client import Reply
-from graysplit.stores.redis.faults import is_forbidden, reason
+from graysplit.stores.redis.faults import is_forbidden, is_oom, reason, unreachable
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import mapping_of
@@ -26,13 +26,6 @@ _EMBEDDED: Final = "graysplit-"
 
 
 _NO_WRITES: Final = "it takes no writes, so that no change is made, a rollback neither"
-_WAYS_OUT: Final = (
-    ("AOF", "redis-cli CONFIG SET appendonly no"),
-    ("MISCONF", "redis-cli CONFIG SET stop-writes-on-bgsave-error no"),
-    ("NOREPLICAS", "redis-cli CONFIG SET min-replicas-to-write 0"),
-    ("OOM", "redis-cli CONFIG SET maxmemory 0, or more than it has"),
-    ("maxmemory", "redis-cli CONFIG SET maxmemory 0, or more than it has"),
-)
 
 
 class Version(NamedTuple):
@@ -148,7 +141,9 @@ def _told_of_writes(info: Mapping[str, str], settings: Mapping[str, str]) -> Ite
 
 def _way_out(error: str) -> str:
     """Return the command that makes a server take writes again, by its own words."""
-    return next((command for mark, command in _WAYS_OUT if mark in error), "redis-cli INFO")
+    if is_oom(exceptions.ResponseError(error)):
+        return "redis-cli CONFIG SET maxmemory 0, or more than it has"
+    return f"redis-cli {unreachable('', exceptions.ResponseError(error)).mend or 'INFO'}"
 
 
 def _is_for_trying_out(settings: Mapping[str, str]) -> bool:

@@ -20,6 +20,8 @@ class Condition(NamedTuple):
     fatal: bool = False  # as an answer: nothing else will be answered on this connection either
     patient: bool = False  # only a person can end it
     silent: bool = False  # nothing came at all
+    refuses: bool = False  # it answers, and takes no writes
+    mend: str = ""  # what makes it take writes again, for redis-cli
 
 
 # The first that fits counts. What is neither fatal nor patient may pass by itself, and soon.
@@ -48,9 +50,27 @@ CONDITIONS: Final = (
         fatal=True,
         patient=True,
     ),
-    Condition("it is out of memory", (exceptions.OutOfMemoryError,), ("OOM", "used memory > 'maxmemory'")),
-    Condition("it has too few replicas to take writes", marks=("NOREPLICAS",)),
-    Condition("it cannot save to its disk, and takes no writes", marks=("MISCONF",)),
+    Condition(
+        "it is out of memory", (exceptions.OutOfMemoryError,), ("OOM", "used memory > 'maxmemory'"), refuses=True
+    ),
+    Condition(
+        "it has too few replicas (min-replicas-to-write)",
+        marks=("NOREPLICAS",),
+        refuses=True,
+        mend="CONFIG SET min-replicas-to-write 0",
+    ),
+    Condition(
+        "it cannot write its append-only file (is its disk full?)",
+        marks=("Errors writing to the AOF",),
+        refuses=True,
+        mend="CONFIG SET appendonly no",
+    ),
+    Condition(
+        "it cannot save to its disk (is it full?)",
+        marks=("MISCONF",),
+        refuses=True,
+        mend="CONFIG SET stop-writes-on-bgsave-error no",
+    ),
     Condition("it is busy with somebody's script", marks=("BUSY ", "is busy running a script"), fatal=True),
     Condition("it takes no more connections", marks=("max number of clients",)),
     Condition("what answers there is no Redis", (exceptions.InvalidResponse, ValueError)),
@@ -61,12 +81,24 @@ _USER: Final = re.compile(r"\b[Uu]ser (?!has\b)\S+(?= has no permissions)")  # a
 _PREFIX: Final = re.compile(r"^Error -?\w+ (?:connecting to \S+|while \w+ \w+ \w+)\. ")
 
 
-def unreachable(name: str, error: BaseException) -> StoreUnreachableError:
-    """Give the error that tells a user why the server is of no use."""
+def unreachable(name: str, error: BaseException, *, sent: bool = False) -> StoreUnreachableError:
+    """Return the error that tells a user why the server is of no use.
+
+    `sent`: a command had been sent whose answer did not come, so that it may have been done.
+    """
     condition = _condition(error)
     patient = is_forbidden(error) or (condition is not None and condition.patient)
     silent = condition is not None and condition.silent
-    return StoreUnreachableError(name, reason(error), patient=patient, silent=silent)
+    found = condition or Condition("")
+    return StoreUnreachableError(
+        name,
+        reason(error),
+        patient=patient,
+        silent=silent,
+        refuses=found.refuses,
+        written=None if sent else False,
+        mend=found.mend,
+    )
 
 
 def reason(error: BaseException) -> str:
@@ -101,7 +133,10 @@ def concerns_one_key(error: BaseException) -> bool:
 
 def is_unsupported(error: BaseException) -> bool:
     """Say whether this server, or this user's role, lacks the command."""
-    return is_forbidden(error) or any(mark in str(error).lower() for mark in _UNSUPPORTED)
+    if is_forbidden(error):
+        return True
+    # A server that cannot save calls its commands disabled: that is the server's condition, and no missing command.
+    return _condition(error) is None and any(mark in str(error).lower() for mark in _UNSUPPORTED)
 
 
 def is_forbidden(error: BaseException) -> bool:

@@ -92,7 +92,8 @@ class Line:
         Pushes that lie before them are met on the way. Looking for them first would cost the interpreter three more
         times, and a program that computes without pause hands it over grudgingly.
         """
-        with self._speaking() as connection:
+        # Of several commands the first may be done, although not all of them could be sent.
+        with self._speaking(sent=len(commands) > 1) as connection:
             connection.send_packed_command(connection.pack_commands(commands))
             sent = True
         with self._speaking(sent=sent):
@@ -144,6 +145,8 @@ class Line:
             while (frame := self._frame(patience)) != b"PONG":
                 if frame is None or self._came_by_itself(frame):
                     self.dirty = self.dirty or self._is_push is not None
+                elif done is not None and _is_error(frame):
+                    break  # a server that cannot save refuses PING too
                 else:
                     done = frame
         return next((reply for reply in queued if _is_error(reply)), done)
@@ -193,7 +196,7 @@ class Line:
             lost = sent and isinstance(error, exceptions.ConnectionError)
             if lost and not isinstance(error, (exceptions.AuthenticationError, exceptions.BusyLoadingError)):
                 raise LostReplyError(self.name, self._broken) from None
-            raise unreachable(self.name, error) from None
+            raise unreachable(self.name, error, sent=sent) from None
 
     def _drain(self) -> None:
         while self._connection.can_read(0):

@@ -64,7 +64,11 @@ def _broken_off(fault: StoreUnreachableError, done: Sequence[Written], rest: int
     reason = (
         f"{fault.reason}. It broke off: {stops} splits are rolled back, {rest} may not be. Go on with the same command"
     )
-    return StoreUnreachableError(fault.store, reason, patient=fault.patient, silent=fault.silent)
+    broken = StoreUnreachableError(
+        fault.store, reason, patient=fault.patient, silent=fault.silent, refuses=fault.refuses, mend=fault.mend
+    )
+    broken.written = True  # in part, as the reason says
+    return broken
 
 
 def _joined(done: Sequence[Written]) -> Written:

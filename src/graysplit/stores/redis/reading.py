@@ -133,8 +133,28 @@ class Reader:
 
 def check_role(line: Line, role: Reply) -> None:
     """Refuse a replica; a server that keeps its role to itself is believed to be a primary."""
-    if not isinstance(role, exceptions.ResponseError) and role[0] != b"master":
-        raise StoreUnreachableError(line.name, "it is a replica, and may be cut off from its primary")
+    if is_replica(role):
+        raise StoreUnreachableError(line.name, "it is a replica, and may be cut off from its primary", written=False)
+
+
+def check_written(line: Line) -> None:
+    """Raise `StoreUnreachableError` where a replica has taken a write: it stands there alone, and counts nowhere."""
+    try:
+        (role,) = line.ask(("ROLE",))
+    except StoreUnreachableError:
+        return  # it was written; whether the server is still there is the next question's
+    if is_replica(role):
+        at = f" at {exact(role[1])}:{role[2]}" if len(role) > 2 else ""  # noqa: PLR2004 - slave, host, port
+        why = (
+            "it is a replica that takes writes. The change stands on that replica alone, and no process reads it "
+            f"there: give the command again with the address of its primary{at}"
+        )
+        raise StoreUnreachableError(line.name, why, written=True)
+
+
+def is_replica(role: Reply) -> bool:
+    """Say whether an answer to `ROLE` is a replica's; one that was refused is not."""
+    return not isinstance(role, exceptions.ResponseError) and role[0] != b"master"
 
 
 def glance(line: Line, keys: Keys, places: Sequence[Place]) -> Glance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from redis import exceptions
@@ -13,7 +14,7 @@ from graysplit.errors import StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import Rollback, Written
 from graysplit.stores.redis.client import Command, Reply, is_list
-from graysplit.stores.redis.faults import fault, reason
+from graysplit.stores.redis.faults import fault, reason, unreachable
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import key_of, time_of
@@ -121,9 +122,10 @@ def _without_script(line: Line, keys: Keys, rollback: Rollback, part: Part | Non
         why = _alone(line, keys, commands)
     else:
         why = next((reason(reply) for reply in results[len(commands) :] if _failed(reply)), plan.numberless)
-    for split in plan.over:
-        line.ask(*end_plan(keys, split))  # what may not be written stays: its driver finds the plan over
-    line.ask(("HDEL", keys.meta, *(raw_of(f"finished:{split_of(stop)}") for stop in lowering.stops)))
+    with suppress(StoreUnreachableError):  # what lowers is written
+        for split in plan.over:
+            line.ask(*end_plan(keys, split))  # what may not be written stays: its driver finds the plan over
+        line.ask(("HDEL", keys.meta, *(raw_of(f"finished:{split_of(stop)}") for stop in lowering.stops)))
     revision = plan.revision + 1 if why is None else 0
     after = dict(plan.writes)
     return Answer(Written(rollback.id, revision, plan.now_ms, plan.before, after, why, lowering.left, lowering.kept))
@@ -202,17 +204,22 @@ def _in_one(line: Line, commands: list[Command]) -> list[Reply] | None:
 
 def _alone(line: Line, keys: Keys, lowering: list[Command]) -> str:
     """Write stop and weight each alone, and in another way where that is refused."""
-    faults: list[str] = []
+    refused: StoreUnreachableError | None = None  # the first that was
     stood = False
     for command in lowering:
-        (reply,) = line.ask(command)
-        if _failed(reply):
-            faults.append(reason(reply))
-            (reply,) = line.ask(_otherwise(keys, command))
+        try:
+            (reply,) = line.ask(command)
+            if _failed(reply):
+                refused = refused or unreachable(line.name, reply)
+                (reply,) = line.ask(_otherwise(keys, command))
+        except StoreUnreachableError as lost:
+            if not stood:
+                raise
+            return lost.reason  # it has worked as soon as one of the two stands
         stood = stood or not _failed(reply)
     if not stood:
-        raise StoreUnreachableError(line.name, faults[0] if faults else "it refuses every write")
-    return faults[0] if faults else "the server refused to write it together with the weight"
+        raise refused or StoreUnreachableError(line.name, "it refuses every write", written=False)
+    return refused.reason if refused else "the server refused to write it together with the weight"
 
 
 def _otherwise(keys: Keys, command: Command) -> Command:

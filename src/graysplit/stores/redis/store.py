@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from redis import exceptions
 
@@ -25,13 +26,15 @@ from graysplit.stores.redis.keys import keys_of
 from graysplit.stores.redis.line import Line, LostReplyError
 from graysplit.stores.redis.modes import open_feed
 from graysplit.stores.redis.portions import roll_back_by_portions
-from graysplit.stores.redis.reading import Reader, check_role, entries_of
+from graysplit.stores.redis.reading import Reader, check_role, check_written, entries_of, is_replica
 from graysplit.stores.redis.rollback import Answer, Part, read_portions, roll_back
 from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.tallying import read_tally
 from graysplit.stores.redis.telling import read_log, read_told, tell
 from graysplit.stores.redis.topology import Timeouts, Topology
 from graysplit.stores.rules import concerns
+
+T = TypeVar("T")
 
 # A hanging server is given up after a second of silence, a dripping one after three in all.
 TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.0)
@@ -59,11 +62,7 @@ class RedisStore:
 
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""
-        again = self._known(submission.id)
-        try:
-            return self._submit(submission, again=again)
-        except LostReplyError:
-            return self._submit(submission, again=True)
+        return self._written(submission.id, lambda again: self._submit(submission, again=again))
 
     def roll_back(self, rollback: Rollback) -> Written:
         """Set the weight to zero and a stop beside it, whatever stands there; of everything a portion at a time."""
@@ -146,7 +145,7 @@ class RedisStore:
         """Say how many replicas have the last write that this store made, or None where that cannot be told."""
         with self._line() as line, line.within(timeout_s + line.answer_s):
             (role,) = line.ask(("ROLE",))
-            if isinstance(role, exceptions.ResponseError) or line.connection != self._wrote_on:
+            if isinstance(role, exceptions.ResponseError) or is_replica(role) or line.connection != self._wrote_on:
                 return None
             wanted = len(role[2])  # master, offset, replicas
             if not wanted:
@@ -158,7 +157,13 @@ class RedisStore:
     def advice(self) -> list[Advice]:
         """Say what of the server's settings may lose weights."""
         with self._line() as line:
-            return advise(line, self._keys, failing_over=self._topology.kind == "sentinel")
+            found = advise(line, self._keys, failing_over=self._topology.kind == "sentinel")
+        own = f"{self.redis_cli()} "
+        return [advice._replace(command=re.sub(r"^redis-cli ", lambda _: own, advice.command)) for advice in found]
+
+    def redis_cli(self) -> str:
+        """Return the `redis-cli` that reaches the same server, for a shell."""
+        return self._topology.redis_cli()
 
     def version(self) -> Version | None:
         """Give the server's version, or None where it is not told."""
@@ -175,27 +180,43 @@ class RedisStore:
         with self._line() as line:
             self._wrote_on = line.connection
             try:
-                return submit(line, self._keys, submission, again=again)
+                written = submit(line, self._keys, submission, again=again)
             except (ConflictError, RefusedError, StoreCorruptError):
                 check_role(line, line.ask(("ROLE",))[0])  # what a replica finds missing may only not have arrived
                 raise
+            check_written(line)
+            return written
 
     def _roll_back(self, rollback: Rollback, part: Part | None) -> Answer | None:
         """Write one portion, with as much time as a whole verb has."""
-        again = self._known(rollback.id)
-        try:
-            return self._send_rollback(rollback, part, again=again)
-        except LostReplyError:
-            return self._send_rollback(rollback, part, again=True)
+        return self._written(rollback.id, lambda again: self._send_rollback(rollback, part, again=again))
 
     def _send_rollback(self, rollback: Rollback, part: Part | None, *, again: bool) -> Answer | None:
         with self._line() as line:
             self._wrote_on = line.connection
-            return roll_back(line, self._keys, rollback, part, again=again)
+            answer = roll_back(line, self._keys, rollback, part, again=again)
+            check_written(line)
+            return answer
 
     def _portions(self) -> list[list[str]]:
         with self._line() as line:
             return read_portions(line, self._keys)
+
+    def _written(self, change: str, once: Callable[[bool], T]) -> T:
+        """Write a change, a second time where the first answer was lost; what was sent before may have been done."""
+        again = self._known(change)
+        try:
+            return once(again)
+        except LostReplyError:
+            again = True
+        except StoreUnreachableError as lost:
+            lost.written = None if again and lost.written is False else lost.written
+            raise
+        try:
+            return once(again)
+        except StoreUnreachableError as lost:
+            lost.written = lost.written or None
+            raise
 
     def _known(self, change: str) -> bool:
         """Say whether this store has sent a change before, and remember that it does now."""
@@ -219,7 +240,9 @@ class RedisStore:
         try:
             with line.within(VERB_WITHIN_S):
                 yield line
-        except StoreUnreachableError:
+        except StoreUnreachableError as lost:
+            if lost.mend and not lost.mend.startswith("redis-cli"):
+                lost.mend = f"{self.redis_cli()} {lost.mend}"
             line.close()
             self._forget_primary()
             raise

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from graysplit.stores.redis.address import read_address
+from graysplit.stores.redis.by_hand import redis_cli
 from graysplit.stores.redis.client import Greeted, Options, Pool
 from graysplit.stores.redis.faults import unreachable
 
@@ -65,6 +66,10 @@ class Topology:
             return cast("tuple[str, int]", sentinels.discover_master(address.service))
         except (exceptions.RedisError, OSError):
             return None
+
+    def redis_cli(self) -> str:
+        """Return the `redis-cli` that reaches the owner of a namespace, for a shell."""
+        return redis_cli(self._address, self.primary())
 
     def _by_sentinel(self, options: Options) -> Pool:
         found = self._sentinel(options)

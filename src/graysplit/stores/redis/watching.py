@@ -111,7 +111,7 @@ def until_written(line: Line, attempt: Callable[[], T | None]) -> T:
             raise
         if written is not None:
             return written
-    raise StoreUnreachableError(line.name, "others wrote all the time")
+    raise StoreUnreachableError(line.name, "others wrote all the time", written=False)
 
 
 # --- a submission ----------------------------------------------------------------------------------------------------
