@@ -34,6 +34,7 @@ from graysplit.core.weights import Weight, check_name, field_of, type_weight
 from graysplit.errors import BadDefinitionError, ConfigurationError, UnknownVersionError
 
 _TOMBSTONE: Final = "tombstone"
+_WAS: Final = "was"  # in a tombstone: the baseline of the record that was deleted
 _FIELDS: Final = (*Definition._fields, *Version._fields)
 
 
@@ -83,9 +84,18 @@ def without_units(split: str, raw: bytes) -> str:
     return "" if definition is None else dump_definition(definition._replace(pins={}, denied=()))
 
 
-def tombstone(change_id: str) -> str:
-    """Write what stands in the place of a deleted split: its name is free, and its absence no accident."""
-    return json.dumps({_TOMBSTONE: change_id})
+def tombstone(change_id: str, was: str | None = None) -> str:
+    """Write what stands in the place of a deleted split: its name is free, and its absence no accident.
+
+    `was` is the baseline of its last record, where that could be read.
+    """
+    return json.dumps({_TOMBSTONE: change_id} | ({_WAS: was} if was else {}))
+
+
+def buried_baseline(raw: bytes) -> str | None:
+    """Return the baseline that a tombstone remembers, or None."""
+    was = json.loads(raw).get(_WAS) if _is_tombstone(raw) else None
+    return was if isinstance(was, str) else None
 
 
 def read_held(load: Load) -> Held:

@@ -94,9 +94,10 @@ class UnknownVersionError(GraysplitError):
         self.known = tuple(known)
         self.suggestion = nearest(version, self.known)
         hint = f" Did you mean '{self.suggestion}'?" if self.suggestion else ""
+        new = "" if self.suggestion else f"; add a candidate with: graysplit create {split} --add {version}"
         super().__init__(
             f"split '{split}' has no version '{version}' (known: {', '.join(self.known)}).{hint} "
-            f"See it with: graysplit show {split}"
+            f"See it with: graysplit show {split}{new}"
         )
 
 

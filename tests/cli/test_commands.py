@@ -35,6 +35,11 @@ class Ran(NamedTuple):
 Cli = Callable[..., Ran]
 
 
+def unfolded(text: str) -> str:
+    """Give a text as it was before it was folded to the screen's width."""
+    return " ".join(text.split())
+
+
 @pytest.fixture
 def name() -> str:
     """Give a name for a store of this test's own."""
@@ -460,3 +465,28 @@ def test_the_fleet_says_how_it_follows_and_what_is_amiss(cli: Cli, store: Memory
     assert "no last-known-good file can be written by: web-1/101" in ran.out
     (process,) = cli("fleet", "--json").json["processes"]
     assert (process["durable"], process["held"], process["promise"]) == (False, {}, "every change within 2 s")
+
+
+def test_a_candidate_comes_and_goes_at_zero(cli: Cli, store: MemoryStore) -> None:
+    """`create --add` and `delete SPLIT/VERSION` say what they did, and how to take it back."""
+    cli("create", "rank", "--versions", "a,b")
+    added = cli("create", "rank", "--add", "c")
+    assert (added.code, "rank/c" in added.out, "in place 1; the others stay" in unfolded(added.out)) == (0, True, True)
+    assert cli("set", "rank/c", "10").code == 0
+    refused = cli("delete", "rank/c")
+    assert (refused.code, "graysplit rollback rank/c" in unfolded(refused.err)) == (1, True)
+    cli("rollback", "rank/c")
+    removed = cli("delete", "rank/c", "--json")
+    assert (removed.code, removed.json["weights"]) == (0, {"rank/c": {"from": 0, "to": None}})
+    assert "graysplit create rank --add c" in removed.json["notes"][0]
+    assert cli("create", "rank", "--add", "d", "--salt", "x").code == 2
+
+
+def test_a_baseline_turned_around_is_refused(cli: Cli, store: MemoryStore) -> None:
+    """The reason, and the command that makes the record as the code has it."""
+    live(store)
+    refused = cli("create", "checkout", "--versions", "new,old", "--yes")
+    assert refused.code == 1
+    assert "the code that runs declares 'old' on web-1/101" in unfolded(refused.err)
+    assert "graysplit create checkout" in unfolded(refused.err)
+    assert not store.load().splits.fields.keys() - {b"_"}

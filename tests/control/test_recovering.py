@@ -8,7 +8,7 @@ import pytest
 
 from graysplit.control import Control
 from graysplit.control.control import Question
-from graysplit.core.fleet import Effect
+from graysplit.core.fleet import Declared, Effect
 from graysplit.errors import ConfigurationError, ConflictError, RefusedError, UnknownSplitError
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.wire import stop_text
@@ -124,14 +124,15 @@ def test_the_definition_that_processes_hold_is_written_with_the_pins_of_the_stor
     raw = json.loads(store.load().splits.fields[b"checkout"])
     versions = [{"name": "old", "place": 0}, {"name": "new"}]
     held = {**raw, "versions": versions, "baseline": "new", "pins": {}}
-    live(store, 1, held={"splits checkout": json.dumps(held)})
+    turned = {"checkout": Declared("new", ("new", "old"))}
+    live(store, 1, held={"splits checkout": json.dumps(held)}, declared=turned)
     found = control.recover()
     definition = Control(store, confirm=True).show("checkout").definition
     assert definition is not None
     assert (definition.baseline, definition.names, dict(definition.pins)) == ("new", ("old", "new"), {"tester": "new"})
     assert weights(store) == {"checkout/old": "0", "search/new": "20"}
     assert {"splits checkout", f"weights {FIELD}"} <= written(store).keys()
-    assert found.ask is None
+    assert found.ask == "this raises checkout/new 50 -> 100", "by its name it is everybody's version now"
 
 
 def test_definitions_that_differ_are_left_to_a_person(store: MemoryStore, control: Control) -> None:

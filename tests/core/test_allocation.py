@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graysplit.core.allocation import PLACES, Claim, Run, allocate, moved, owner
+from graysplit.core.allocation import PLACES, Claim, Run, allocate, free_place, moved, owner
 from graysplit.core.bucketing import BUCKETS
 
 claims = st.lists(
@@ -57,3 +57,24 @@ def test_a_taken_stretch_is_passed_over() -> None:
         Run(60_000, 100_000, "d"),
     )
     assert allocate([Claim("b", 2, 80_000)]) == (Run(0, 30_000, "b"), Run(50_000, 100_000, "b"))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30_000)), max_size=4, unique_by=lambda pair: pair[0]))
+def test_one_more_candidate_moves_nobody_however_far_it_grows(held: list[tuple[int, int]]) -> None:
+    """In the place that it is given, its run passes over all others, and theirs stay."""
+    claims = [Claim(f"v{place}", place, min(size, 25_000)) for place, size in held]
+    place = free_place(claims, {place for place, _ in held})
+    assert place is not None
+    assert place not in {claim.place for claim in claims}
+    before = allocate(claims)
+    rest = BUCKETS - sum(claim.size for claim in claims)
+    for size in (0, 1, rest // 3, rest):
+        grown = allocate([*claims, Claim("more", place, size)])
+        assert tuple(run for run in grown if run.version != "more") == before
+
+
+def test_there_are_no_more_places_than_anchors() -> None:
+    """The sixty-fifth candidate has no place; the last free one is given whatever it moves."""
+    claims = [Claim(f"v{place}", place, 1_000) for place in range(PLACES)]
+    assert free_place(claims, set(range(PLACES))) is None
+    assert free_place(claims[1:], set(range(1, PLACES))) == 0

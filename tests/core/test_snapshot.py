@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from hypothesis import given
 
+from graysplit.core.changes import effects
 from graysplit.core.definition import define
 from graysplit.core.snapshot import SAME, Change, Snapshot, Standing, apply, raises
-from graysplit.core.weights import PREVIEW
+from graysplit.core.weights import FULL, PREVIEW
 from tests.strategies import plain, standings
 
 START = Snapshot({"checkout": plain({"new": 20_000}), "search": plain({"new": 5_000})._replace(split="search")})
@@ -81,3 +82,23 @@ def test_more_than_everything_is_seen() -> None:
     assert plain({"new": 60_000, "b": 40_001}).overfull()
     assert not plain({"new": 60_000, "b": 40_000}).overfull()
     assert not plain({"new": 100_000})._replace(weights={"new": 100_000, "b": PREVIEW}).overfull()
+
+
+def test_another_baseline_is_a_raise_by_name() -> None:
+    """Everybody who was on the old baseline moves: the new one rises from its share, at whatever weight it stood."""
+    before = Standing("checkout", define("checkout", ("old", "new")), {"new": 30_000})
+    after = Standing("checkout", define("checkout", ("new", "old")), {"new": 30_000, "old": 0})
+    assert raises(before, after)
+    assert (before.reach("new"), after.reach("new"), before.reach("old"), after.reach("old")) == (
+        30_000,
+        100_000,
+        70_000,
+        0,
+    )
+    done = effects(Snapshot({"checkout": before}), Snapshot({"checkout": after}))
+    assert done.weights == {"checkout/old": (70_000, 0), "checkout/new": (30_000, 100_000)}
+    assert (done.risen, done.moved, done.needless) == (("checkout/new",), 70_000, 0)
+    full = before._replace(weights={"new": FULL})
+    assert not raises(full, after), "who is everybody's version already may become the baseline"
+    assert effects(Snapshot({"checkout": full}), Snapshot({"checkout": after})).weights == {}
+    assert not raises(None, after), "a record that is new lets nobody in: code without one answers with its own"

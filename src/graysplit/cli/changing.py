@@ -18,6 +18,7 @@ from graysplit.cli.session import Session
 @click.option(
     "--versions", metavar="OLD,NEW", help="The first is the baseline.  [default: as live code says, or old,new]"
 )
+@click.option("--add", metavar="VERSION", help="Give SPLIT, which stands already, one more candidate, at zero.")
 @click.option("--salt", metavar="TEXT", help="Draw other units than the split's name would.")
 @click.option(
     "--max-stale", type=span, metavar="TIME", help="The baseline for all where the store is not heard for so long."
@@ -38,6 +39,7 @@ def create(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     session: Session,
     split: str,
     versions: str | None,
+    add: str | None,
     salt: str | None,
     max_stale: float | None,
     in_flight: Literal["finish"] | None,
@@ -46,13 +48,17 @@ def create(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     *,
     dry_run: bool,
 ) -> int:
-    """Define SPLIT, all weights at zero."""
+    """Define SPLIT, all weights at zero.
+
+    With --add, give one that stands a further candidate; `delete SPLIT/VERSION`
+    takes it out again. Nobody moves.
+    """
     from graysplit.cli.receipts import finish
 
     names = [name.strip() for name in versions.split(",")] if versions is not None else None
     limit = None if max_stale is None else int(max_stale)
     result = session.control.create(
-        split, names, salt=salt, max_stale_s=limit, in_flight=in_flight, by=by, why=why, dry_run=dry_run
+        split, names, add=add, salt=salt, max_stale_s=limit, in_flight=in_flight, by=by, why=why, dry_run=dry_run
     )
     return finish(session, result)
 
@@ -200,18 +206,19 @@ def unstop(session: Session, target: str, why: str, *, dry_run: bool) -> int:
 
 
 @app.command()
-@click.argument("split")
+@click.argument("target", metavar="SPLIT[/VERSION]")
 @changing
 @click.pass_obj
-def delete(session: Session, split: str, why: str, *, dry_run: bool) -> int:
+def delete(session: Session, target: str, why: str, *, dry_run: bool) -> int:
     """Take the record of SPLIT away and free its name.
 
     Refused while a weight is above zero, unless its release is finished and no
-    code declares it any more. Asks for the name.
+    code declares it any more. Asks for the name. With VERSION it takes out that
+    candidate alone, which must be at zero; all others stay where they are.
     """
     from graysplit.cli.receipts import finish
 
-    return finish(session, session.control.delete(split, why=why, dry_run=dry_run))
+    return finish(session, session.control.delete(target, why=why, dry_run=dry_run))
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import Final
 from graysplit.control.leases import span_words
 from graysplit.control.reading import Reading
 from graysplit.core.changes import known
-from graysplit.core.fleet import Fleet
+from graysplit.core.fleet import Fleet, Process
 from graysplit.core.freeze import FREEZES, THAWED, Freeze, check_pattern, frozen
 from graysplit.core.record import Entry
 from graysplit.core.snapshot import EVERYTHING, Change, Snapshot, Standing
@@ -203,10 +203,18 @@ def unmarked(reading: Reading, change: Change, risen: Iterable[str]) -> Iterator
             yield mark
 
 
-def declaring(fleet: Fleet, split: str) -> tuple[str, ...]:
-    """Name the processes whose code declares a split; a silent one may come back."""
-    live = tuple(process.label for process in fleet.live if split in process.declared)
-    return live + tuple(f"{process.label} (silent)" for process in fleet.silent if split in process.declared)
+def declaring(fleet: Fleet, split: str, baseline: str = "") -> tuple[str, ...]:
+    """Name the processes whose code declares a split; a silent one may come back.
+
+    With `baseline` those alone whose code has it too: others answer with their own, whatever the record says.
+    """
+
+    def asks(process: Process) -> bool:
+        found = process.declared.get(split)
+        return found is not None and (not baseline or found.baseline in {"", baseline})
+
+    live = tuple(process.label for process in fleet.live if asks(process))
+    return live + tuple(f"{process.label} (silent)" for process in fleet.silent if asks(process))
 
 
 def check_undeclared(split: str, weights: Mapping[str, object], labels: tuple[str, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
 
@@ -210,12 +210,16 @@ class Hand:
         return read(self.store)
 
     def _propose(self, reading: Reading, change: Change, id_: str, *, target: str | None = None) -> Proposal:
+        from graysplit.control.creating import check_baseline, check_one_baseline, joined
         from graysplit.control.proposal import propose
         from graysplit.control.rolling import recorded
 
+        check_baseline(reading, change, self.store.fleet, self.store.history)
         change, notes = recorded(reading, change, self.store.fleet)
         proposal = propose(reading, change, id_, target=target)
-        return proposal._replace(notes=(*proposal.notes, *notes))
+        if proposal.raises:
+            check_one_baseline(reading, proposal, self.store.fleet())
+        return proposal._replace(notes=(*proposal.notes, *joined(reading.snapshot, change), *notes))
 
     def _check_readable(self, reading: Reading, split: str) -> None:
         if split in reading.unread:
@@ -234,12 +238,17 @@ class Hand:
         if last is not None and last.revision > if_rev:
             raise ConflictError(split, f"no change since revision {if_rev}", f"{last.cause} at {last.revision}")
 
-    def _ensured(self, reading: Reading, split: str) -> tuple[Snapshot, Change | None]:
-        """Give a snapshot that knows the split, and the change that creates it where it must be."""
-        if split in reading.snapshot.splits:
-            return reading.snapshot, None
-        from graysplit.control.creating import create_declared
+    def _ensured(self, reading: Reading, split: str, versions: Collection[str] = ()) -> tuple[Snapshot, Change | None]:
+        """Give a snapshot that knows a split and its versions, and the change that creates or adds what it must.
+
+        That is a split that live code declares and the store does not know, and of `versions` those that the split has
+        not got.
+        """
+        from graysplit.control.creating import add_declared, create_declared
         from graysplit.core.snapshot import apply
+
+        if split in reading.snapshot.splits:
+            return add_declared(reading.snapshot, self.store.fleet, split, versions)
 
         check_name(split)
         created = create_declared(reading.snapshot, self.store.fleet(), split)

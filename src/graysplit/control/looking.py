@@ -155,11 +155,11 @@ class Looking(Hand):
         """
         from graysplit.control import planning, simulating
 
-        split, _ = split_and_version(target)
+        split, version = split_and_version(target)
         reading = self._read()
         self._check_readable(reading, split)
         check_whole(reading)
-        base, _ = self._ensured(reading, split)
+        base, _ = self._ensured(reading, split, [version])
         wish = planning.Wish(target, steps, record, template, bake_s)
         eyes = simulating.Eyes(reading, self.store.fleet(), base, self.store.tally)
         return simulating.simulate(eyes, wish, confirm_s, units)

@@ -100,10 +100,16 @@ class Proposal(NamedTuple):
             leases=self.change.leases,
             moved=self.effects.moved,
             needless=self.effects.needless,
-            expected={field: format_weight(after) for field, (_, after) in self.effects.weights.items()},
+            expected=self._expected(),
             dry_run=written is None,
             notes=self.notes,
         )
+
+    def _expected(self) -> dict[str, str]:
+        """Give what receipts will show: of candidates alone."""
+        definition = self.change.definition
+        own = field_of(self.change.split, definition.baseline) if isinstance(definition, Definition) else ""
+        return {f: format_weight(after) for f, (_, after) in self.effects.weights.items() if f != own}
 
 
 def propose(reading: Reading, change: Change, id_: str, *, target: str | None = None) -> Proposal:
@@ -127,13 +133,13 @@ def propose(reading: Reading, change: Change, id_: str, *, target: str | None = 
         target=target or change.split,
         change=change,
         effects=done,
-        expect=(*_expect(reading, change), *([expect_freezes(reading)] if raised else [])),
-        writes=(*_writes(change, id_), *_lease_writes(reading, change)),
+        expect=(*_expect(reading, change, raised=bool(done.risen)), *([expect_freezes(reading)] if raised else [])),
+        writes=(*_writes(reading, change, id_), *_lease_writes(reading, change)),
         read_at_ms=reading.load.now_ms,
         raises=bool(raised),
         moves=moves,
         stop_moves=moved_stops,
-        stops={} if change.cause == "delete" else cleared(moved_stops),
+        stops={} if change.cause in {"delete", "remove"} else cleared(moved_stops),  # what they held goes with them
         ask=_ask(
             reading.snapshot, change, {**_reached(after, across), **_reached(after, done.risen)}, done, guarded, unread
         ),
@@ -162,12 +168,15 @@ def _pair(reading: Reading, change: Change, done: Effects, field: str) -> tuple[
         return format_weight(before), format_weight(after)
     split, _, version = field.partition("/")
     standing = reading.snapshot.splits.get(split)
-    if standing is None:
-        return (None, "0") if version and change.weights.get(field) is not None else None
-    if version not in {candidate.name for candidate in standing.definition.candidates}:
-        return None
+    written = (
+        {v.name for v in change.definition.candidates} if isinstance(change.definition, Definition) else set[str]()
+    )
+    if standing is None or version not in {candidate.name for candidate in standing.definition.candidates}:
+        new = standing is None or version in written
+        return (None, "0") if version and new and change.weights.get(field) is not None else None
     same = format_weight(standing.effective(version))
-    return same, None if change.definition is None else same
+    goes = change.definition is None or (bool(written) and version not in written)
+    return same, None if goes else same
 
 
 def _leased(reading: Reading, change: Change) -> list[str]:
@@ -185,7 +194,7 @@ def _lease_writes(reading: Reading, change: Change) -> Iterator[Write]:
 def _reached(after: Snapshot, fields: Iterable[str]) -> dict[str, Weight]:
     """Give the weights in force that let somebody in."""
     found = ((field, after.splits.get(split_of(field))) for field in fields)
-    return {field: standing.effective(field.partition("/")[2]) for field, standing in found if standing is not None}
+    return {field: standing.reach(field.partition("/")[2]) for field, standing in found if standing is not None}
 
 
 # Verbs about everything that their stop holds.
@@ -228,11 +237,11 @@ def _rise(field: str, pair: tuple[Weight, Weight]) -> str:
     return f"{field} {format_weight(pair[0])} -> {format_weight(pair[1])}"
 
 
-def _expect(reading: Reading, change: Change) -> Iterator[Expect]:
+def _expect(reading: Reading, change: Change, *, raised: bool) -> Iterator[Expect]:
     if change.split != EVERYTHING and FREEZES not in change.marks:
         yield from _seen(reading, "splits", [change.split])
     yield from _seen(reading, "meta", change.marks)
-    if not change.weights and not change.stops and change.cause != "finish":
+    if not change.weights and not change.stops and change.cause != "finish" and not raised:
         return
     yield from _seen(reading, "weights", _weights_under(reading, change))
     yield from _seen(reading, "stops", _stops_over(reading, change))
@@ -261,7 +270,7 @@ def _seen(reading: Reading, key: KeyName, fields: Iterable[str]) -> Iterator[Exp
     return (Expect(key, field, reading.text(key, field)) for field in fields)
 
 
-def _writes(change: Change, id_: str) -> Iterator[Write]:
+def _writes(reading: Reading, change: Change, id_: str) -> Iterator[Write]:
     for field, weight in change.weights.items():
         yield Write("weights", field, None if weight is None else format_weight(weight))
     for field, stop in change.stops.items():
@@ -269,14 +278,15 @@ def _writes(change: Change, id_: str) -> Iterator[Write]:
     for field, mark in change.marks.items():
         yield Write("meta", field, mark)
     if change.definition is not SAME:
-        yield Write("splits", change.split, _definition_text(change.split, change.definition, id_))
+        yield Write("splits", change.split, _definition_text(reading, change.split, change.definition, id_))
 
 
-def _definition_text(split: str, definition: Definition | None, id_: str) -> str:
+def _definition_text(reading: Reading, split: str, definition: Definition | None, id_: str) -> str:
     from graysplit.codec import dump_definition, tombstone
 
     if definition is None:
-        return tombstone(id_)
+        standing = reading.snapshot.splits.get(split)
+        return tombstone(id_, standing and standing.definition.baseline)
     dumped = dump_definition(definition)
     if len(dumped.encode()) > MAX_DEFINITION:
         raise RefusedError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
-from graysplit.codec import dump_definition, parse_definition
+from graysplit.codec import buried_baseline, dump_definition, parse_definition
 from graysplit.control.freezing import check_thawed
 from graysplit.control.loss import empty
 from graysplit.control.reading import Reading
@@ -20,11 +20,11 @@ from graysplit.core.freeze import FREEZES
 from graysplit.core.lease import PREFIX, parse_lease
 from graysplit.core.record import SENTINEL, Entry
 from graysplit.core.snapshot import EVERYTHING
-from graysplit.core.weights import Weight, field_of, format_weight, parse_weight, rises, split_of
+from graysplit.core.weights import FULL, Weight, field_of, format_weight, parse_weight, rises, split_of, total
 from graysplit.errors import BadDefinitionError, BadWeightError, RefusedError, UnknownSplitError
 from graysplit.stores.port import Expect, KeyName, Submission, Write, Written
 from graysplit.stores.rules import HASHES
-from graysplit.stores.wire import BRAKE, PLAN, exact, stop_text
+from graysplit.stores.wire import BRAKE, PLAN, exact, raw_of, stop_text
 
 Take: TypeAlias = Literal["lower", "source"]
 History: TypeAlias = Callable[[], Iterable[Entry]]
@@ -160,7 +160,8 @@ class _Plan:
         sides = (*self.redefined.values(), *self.weights.values(), *self.stops.values())
         splits = {side.split for side in sides}
         one = splits.pop() if len(splits) == 1 and not (self.lost or self.fresh) else EVERYTHING
-        moved: Moves = {field: (self._before(field), self._after(field)) for field in self.weights}
+        weighed: Moves = {field: (self._before(field), self._after(field)) for field in self.weights}
+        moved = {**weighed, **self._turned()}
         risen = [field for field, (before, after) in moved.items() if rises(before, after)]
         opened = {split_of(field) for field in self.candidates if self._after(field) != 0} & self.redefined.keys()
         raised = {*map(split_of, risen), *opened}
@@ -180,7 +181,7 @@ class _Plan:
             writes=writes,
             read_at_ms=self.reading.load.now_ms,
             raises=bool(raised),
-            begins=tuple(field for field in risen if self._begins(field)),
+            begins=tuple(field for field in risen if field in self.weights and self._begins(field)),
             id=request.id,
             guarded=tuple(sorted(split for split in raised if self._protected(split))),
         )
@@ -230,6 +231,10 @@ class _Plan:
             if isinstance(chosen, _Left):
                 self.left[split] = chosen.why
                 continue
+            other = self._other_baseline(split, raw, chosen)
+            if other:
+                self.left[split] = other
+                continue
             if chosen != raw:
                 file = self.file.definitions.get(split) if self.file else None
                 fleet = self.fleet.definitions.get(split, self.fleet.told.get(split))
@@ -259,6 +264,32 @@ class _Plan:
         if file is not None and _shape(split, raw) != _shape(split, file):
             return _Left("its baseline or versions differ from the file's. For those: --take source")
         return raw
+
+    def _other_baseline(self, split: str, raw: str | None, chosen: str) -> str:
+        """Say why a definition is not written whose baseline is another one than the code's, or nothing.
+
+        Where no code declares it, the last record of that name counts.
+        """
+        stored = _parsed(split, raw) if raw is not None else None
+        new, declared = _parsed(split, chosen), self.fleet.baselines.get(split)
+        if new is None or chosen == raw or (stored is not None and stored.baseline == new.baseline):
+            return ""
+        if declared and new.baseline not in declared:
+            return f"its baseline would be '{new.baseline}', and in the code that runs it is {_quoted(declared)}"
+        was = buried_baseline(raw_of(raw)) if raw is not None and not declared else None
+        if was in new.names and was != new.baseline:
+            return f"its baseline would be '{new.baseline}', and that of its last record was '{was}'"
+        return ""
+
+    def _turned(self) -> Moves:
+        """Give the share of each version that becomes the baseline in the place of another."""
+        found: dict[str, tuple[Weight, Weight]] = {}
+        for split in self.redefined:
+            before, after = self.reading.snapshot.splits.get(split), self.definitions.get(split)
+            if before is not None and after is not None and before.definition.baseline != after.baseline:
+                left = FULL - total(self._after(field_of(split, version.name)) for version in after.candidates)
+                found[field_of(split, after.baseline)] = (before.reach(after.baseline), max(0, left))
+        return found
 
     # weights
 
@@ -486,6 +517,10 @@ def _is_bad(split: str, raw: str) -> bool:
 def _shape(split: str, raw: str) -> object:
     definition = _parsed(split, raw)
     return definition and (definition.baseline, definition.versions, definition.seed)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return " and ".join(f"'{name}'" for name in sorted(names))
 
 
 def _with_units(split: str, told: str, raw: str | None) -> str:

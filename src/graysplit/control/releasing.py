@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from graysplit.control.hand import Confirm, Hand
 from graysplit.control.result import Result
 from graysplit.control.wishes import planned_version, split_and_version
-from graysplit.core.weights import Weight
+from graysplit.core.weights import Weight, field_of
 from graysplit.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -168,11 +168,15 @@ class Releasing(Hand):
 
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
-    def delete(self, split: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False) -> Result:
-        """Take a split's record away and free its name.
+    def delete(self, target: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False) -> Result:
+        """Take a split's record away and free its name; with an address (`ranking/c`) one candidate of it.
 
-        Refused while a weight is above zero, unless its release is finished and no code declares it any more.
+        Refused while a weight is above zero, unless its release is finished and no code declares it any more. A
+        candidate must be at zero, without pins and without a plan that runs; all others keep their places.
         """
+        split, version = split_and_version(target)
+        if version:
+            return self._remove(split, version, why=why, confirm=confirm, dry_run=dry_run)
 
         def plan(reading: Reading, id_: str) -> Proposal:
             from graysplit.control import freezing
@@ -189,8 +193,28 @@ class Releasing(Hand):
             change = changes.delete(split, weights, reading.fields("stops", split), finished=finished)
             accepted = [mark for mark in reading.texts("meta") if mark.startswith(f"{ACCEPTED}{split}/")]
             change = change._replace(marks=dict.fromkeys(accepted))
-            freezing.check_undeclared(split, weights, freezing.declaring(self.store.fleet(), split))
+            standing = reading.snapshot.splits.get(split)
+            baseline = standing.definition.baseline if standing is not None else ""
+            freezing.check_undeclared(split, weights, freezing.declaring(self.store.fleet(), split, baseline))
             return self._propose(reading, change, id_)
+
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
+
+    def _remove(self, split: str, version: str, *, why: str, confirm: Confirm | None, dry_run: bool) -> Result:
+        """Take one candidate out of a split."""
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            from graysplit.control.planning import running
+            from graysplit.core.changes import remove_version
+            from graysplit.core.wave import PREFIX as WAVE
+            from graysplit.follower.evaluator import ACCEPTED
+
+            self._check_readable(reading, split)
+            found, field = running(reading, split), field_of(split, version)
+            planned = found is not None and found.plan is not None and found.plan.version == version
+            change = remove_version(reading.snapshot, split, version, planned=planned)
+            marks = [mark for mark in (ACCEPTED + field, WAVE + field) if reading.raw("meta", mark) is not None]
+            return self._propose(reading, change._replace(marks=dict.fromkeys(marks)), id_)
 
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
@@ -222,14 +246,14 @@ class Releasing(Hand):
     def _ramped(  # noqa: PLR0913 - what a plan's start rests on
         self, reading: Reading, id_: str, wish: planning.Wish, armed_ms: int | None, *, save: str | None, yes: bool
     ) -> Proposal:
-        from graysplit.control import foreseeing, guarding, planning
+        from graysplit.control import creating, foreseeing, guarding, planning
         from graysplit.core.changes import only_candidate
         from graysplit.core.definition import Definition
 
         split, version = split_and_version(wish.target)
         self._check_readable(reading, split)
-        base, created = self._ensured(reading, split)
-        reading = reading._replace(snapshot=base)
+        base, created = self._ensured(reading, split, [version])
+        seen, reading = reading.snapshot, reading._replace(snapshot=base)
         definition, fleet = base.splits[split].definition, self.store.fleet()
         name = version or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
         start = planning.begin(
@@ -250,10 +274,11 @@ class Releasing(Hand):
             change, notes = change._replace(definition=watched), (*notes, *said)
         notes = (
             *notes,
+            *creating.joined(seen, change),
             *guarding.unheard_gates(split, change.definition),
             *foreseeing.notes(reading, self.store.tally, split, change),
         )
-        proposal = self._propose(reading, change, id_)._replace(created=definition.names if created else ())
+        proposal = self._propose(reading, change, id_)._replace(created=creating.made(created))
         return proposal.beginning(start._replace(notes=notes))
 
     def _armed(  # noqa: PLR0913 - what an arming rests on

@@ -31,6 +31,7 @@ class Source(NamedTuple):
     told: Mapping[str, str] = {}  # by split: its definition as it stood in the store
     meta: Mapping[str, str] = {}  # releases, leases, waves, finished marks and freezes
     unheard: tuple[str, ...] = ()  # live processes that run on what they read last and did not tell it
+    baselines: Mapping[str, frozenset[str]] = {}  # by split: the baselines that code declares
 
 
 def lowest(*known: Weight | None) -> Weight | None:
@@ -72,6 +73,7 @@ def of_fleet(fleet: Fleet, contents: Mapping[str, Content] = {}, lost: Collectio
         told,
         _newest(heard).meta if heard and "meta" in lost else {},
         tuple(sorted(unheard)) if lost else (),
+        _baselines(fleet),
     )
 
 
@@ -119,6 +121,16 @@ def _held(fleet: Fleet) -> tuple[dict[str, Weight], dict[str, str], dict[str, st
     agreed = {split: next(iter(words)) for split, words in told.items() if len(words) == 1}
     definitions = {split: word for split, word in agreed.items() if word}
     return weights, stops, definitions, frozenset(split for split in told if not agreed.get(split))
+
+
+def _baselines(fleet: Fleet) -> Mapping[str, frozenset[str]]:
+    """Give the baselines that code declares, also that of processes that are silent now."""
+    found: dict[str, frozenset[str]] = {}
+    for process in fleet.processes:
+        for split, declared in process.declared.items():
+            if declared.baseline:
+                found[split] = found.get(split, frozenset()) | {declared.baseline}
+    return found
 
 
 def of_file(path: Path) -> Source:

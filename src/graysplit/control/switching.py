@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
+from graysplit.control.creating import made
 from graysplit.control.proposal import Proposal
 from graysplit.control.reading import Reading
 from graysplit.control.result import Result
@@ -150,7 +151,7 @@ def _proposed(hands: Hands, wish: Wish, reading: Reading, id_: str, step: int) -
     if created is None:
         return hands.propose(reading, change, id_)
     change = change._replace(weights={**created.weights, **change.weights}, definition=created.definition)
-    return hands.propose(reading, change, id_)._replace(created=standing.definition.names)
+    return hands.propose(reading, change, id_)._replace(created=made(created))
 
 
 def _next(hands: Hands, wish: Wish, shown: Standing, before: Result, step: int) -> Result:

@@ -58,7 +58,7 @@ def undo(reading: Reading, split: str, entry: Entry, release: str, *, force: boo
             f"undoing this {entry.cause} would raise {_started(done)} from zero. "
             f"Do it with: graysplit undo {split} --force"
         )
-    writes = tuple(_write(field, release) for field in fields if field.key != "meta")
+    writes = tuple(_write(reading, field, release) for field in fields if field.key != "meta")
     return change._replace(releases=dict.fromkeys(done.started, release)), writes
 
 
@@ -86,12 +86,14 @@ def _weight(text: str | None) -> Weight | None:
     return None if text is None else parse_weight(text)
 
 
-def _write(field: Field, id_: str) -> Write:
+def _write(reading: Reading, field: Field, id_: str) -> Write:
     from graysplit.codec import tombstone
 
+    if field.key != "splits" or field.before is not None:
+        return Write(field.key, field.name, field.before)
     # A definition that is only taken away would count as lost (law 8).
-    gone = field.key == "splits" and field.before is None
-    return Write(field.key, field.name, tombstone(id_) if gone else field.before)
+    standing = reading.snapshot.splits.get(field.name)
+    return Write("splits", field.name, tombstone(id_, standing and standing.definition.baseline))
 
 
 def _told(field: Field, value: str | None) -> str:

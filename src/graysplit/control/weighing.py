@@ -21,7 +21,7 @@ from graysplit.control.wishes import (
     wanted_weights,
 )
 from graysplit.core.weights import PREVIEW, Weight, split_of
-from graysplit.errors import RefusedError, StoreUnreachableError, UnknownSplitError
+from graysplit.errors import BadValueError, RefusedError, StoreUnreachableError, UnknownSplitError
 from graysplit.stores.port import Rollback
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Weighing(Hand):
         split: str,
         versions: Sequence[str] | None = None,
         *,
+        add: str | None = None,
         salt: str | None = None,
         max_stale_s: int | None = None,
         in_flight: Literal["finish"] | None = None,
@@ -53,7 +54,14 @@ class Weighing(Hand):
         baseline in a process that has not heard the store for so long. With `in_flight="finish"` choices kept in
         requests already open outlive a plain zero (a planned `switch` back), never a stop. With `by="instance"` hosts
         cross over in recorded waves, not units by their buckets; unless it is said, as live code declares it.
+
+        With `add`, and nothing else, a split that stands gets this candidate, at zero and in a place of its own: nobody
+        moves. `delete` with an address takes one out again.
         """
+        if add is not None:
+            if any(given is not None for given in (versions, salt, max_stale_s, in_flight, by)):
+                raise BadValueError(f"a candidate is added alone, as in: graysplit create {split} --add {add}")
+            return self._simple(split, partial(_added, split, add), why=why, confirm=confirm, dry_run=dry_run)
 
         def plan(reading: Reading, id_: str) -> Proposal:
             from graysplit.control.creating import declared_by
@@ -132,7 +140,7 @@ class Weighing(Hand):
 
         def ensured(reading: Reading) -> tuple[Snapshot, Change | None]:
             self._check_readable(reading, split)
-            return self._ensured(reading, split)
+            return self._ensured(reading, split, [to])
 
         def change(plan: Plan, said: str) -> Result:
             return self._change(plan, why=said, dry_run=dry_run, confirm=confirm, unstop=unstop)
@@ -293,11 +301,12 @@ class Weighing(Hand):
         split, version = split_and_version(target)
 
         def plan(reading: Reading, id_: str) -> Proposal:
+            from graysplit.control.creating import made
             from graysplit.core import changes
 
             self._check_readable(reading, split)
             self._check_unchanged(split, if_rev)
-            base, created = self._ensured(reading, split)
+            base, created = self._ensured(reading, split, [version, *typed])
             definition = base.splits[split].definition
             wanted = wanted_weights(version, bare, typed, lambda: changes.only_candidate(split, definition))
             check_from(base, split, wanted, from_)
@@ -314,8 +323,7 @@ class Weighing(Hand):
             )
             if created is not None:
                 change = change._replace(weights={**created.weights, **change.weights}, definition=created.definition)
-            names = definition.names if created else ()
-            return told(self._propose(reading, change, id_)._replace(created=names), reading)
+            return told(self._propose(reading, change, id_)._replace(created=made(created)), reading)
 
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop)
 
@@ -354,3 +362,9 @@ class Weighing(Hand):
         except UnknownSplitError:
             return None
         return definition.names if isinstance(definition, Definition) else None
+
+
+def _added(split: str, version: str, snapshot: Snapshot) -> Change:
+    from graysplit.core.changes import add_version
+
+    return add_version(snapshot, split, version)

@@ -13,7 +13,7 @@ every case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -68,15 +68,34 @@ def allocate(claims: Iterable[Claim]) -> tuple[Run, ...]:
     return _joined(taken)
 
 
+def free_place(claims: Sequence[Claim], taken: Collection[int | None]) -> int | None:
+    """Return the place that one more candidate gets, or None where all are taken.
+
+    The first at which it moves nobody who is on another candidate, however far it grows into what the baseline has: a
+    place that became free counts only then. Where there is none such, the first.
+    """
+    runs = allocate(claims)
+    rest = max(0, BUCKETS - sum(claim.size for claim in claims))
+    free = [place for place in range(PLACES) if place not in taken]
+    for place in free:
+        grown = allocate((*claims, Claim("", place, rest)))
+        if tuple(run for run in grown if run.version) == runs:
+            return place
+    return free[0] if free else None
+
+
 def owner(runs: Sequence[Run], bucket: int) -> str | None:
     """Give the candidate that owns a bucket, or None for the baseline."""
     return next((run.version for run in runs if run.start <= bucket < run.end), None)
 
 
-def moved(before: Sequence[Run], after: Sequence[Run]) -> int:
-    """Count the buckets whose owner differs between two layouts."""
+def moved(before: Sequence[Run], after: Sequence[Run], rest: tuple[str, str] | None = None) -> int:
+    """Count the buckets whose owner differs between two layouts; `rest` names both baselines where they differ."""
     edges = sorted({0, BUCKETS, *(edge for run in (*before, *after) for edge in (run.start, run.end))})
-    return sum(end - start for start, end in pairwise(edges) if owner(before, start) != owner(after, start))
+    old, new = rest or (None, None)
+    return sum(
+        end - start for start, end in pairwise(edges) if (owner(before, start) or old) != (owner(after, start) or new)
+    )
 
 
 def _free_from(origin: int, upwards: bool, taken: Iterable[Run]) -> list[tuple[int, int]]:  # noqa: FBT001 - anchor()'s pair

@@ -6,14 +6,14 @@ would do, so that a dry run, a prompt and the write itself tell the same story.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from graysplit.core.allocation import moved
+from graysplit.core.allocation import Claim, free_place, moved
 from graysplit.core.bucketing import encode_unit
-from graysplit.core.definition import Definition, candidate, define
+from graysplit.core.definition import Definition, Version, candidate, define
 from graysplit.core.lease import Lease, take
-from graysplit.core.snapshot import EVERYTHING, Change, Snapshot, Standing, apply
+from graysplit.core.snapshot import EVERYTHING, Change, Snapshot, Standing, apply, compared
 from graysplit.core.weights import FULL, Weight, check_name, field_of, format_weight, rises, share, total
 from graysplit.errors import BadValueError, RefusedError, UnknownSplitError, UnknownVersionError
 
@@ -33,7 +33,10 @@ class WhichCandidateError(BadValueError):
 
 
 class Effects(NamedTuple):
-    """What a change does to the weights in force, and how many buckets change hands."""
+    """What a change does to the weights in force, by version name, and how many buckets change hands.
+
+    A baseline is among them only where another version becomes it: that is a raise of this one, from its share.
+    """
 
     weights: Mapping[str, tuple[Weight, Weight]] = {}  # by field: before and after, where they differ
     moved: int = 0  # buckets whose owner differs
@@ -64,16 +67,19 @@ def effects(before: Snapshot, after: Snapshot) -> Effects:
         if old == new:
             continue
         asked = 0
-        for version in _candidates(old, new):
-            was = old.effective(version) if old else 0
-            now = new.effective(version) if new else 0
+        for version in compared(old, new):
+            was = old.reach(version) if old else 0
+            now = new.reach(version) if new else 0
             asked += abs(share(was) - share(now))
             if was != now:
                 weights[field_of(split, version)] = (was, now)
+        rest = (old.definition.baseline, new.definition.baseline) if old and new else None
+        if rest and rest[0] != rest[1]:
+            asked //= 2  # both ends of each move are among them
         difference += asked
         # Instances cross one by one: no runs of buckets meet.
         whole = any(found is not None and found.definition.by == "instance" for found in (old, new))
-        hands += asked if whole else moved(old.runs() if old else (), new.runs() if new else ())
+        hands += asked if whole else moved(old.runs() if old else (), new.runs() if new else (), rest)
     return Effects(weights, hands, difference)
 
 
@@ -94,7 +100,10 @@ def create(  # noqa: PLR0913 - what a record begins with
     """
     check_name(split)
     if split in snapshot.splits:
-        raise RefusedError(f"split '{split}' exists already. See it with: graysplit show {split}")
+        raise RefusedError(
+            f"split '{split}' exists already. See it with: graysplit show {split}; "
+            f"one more candidate: graysplit create {split} --add VERSION"
+        )
     definition = define(split, versions, salt=salt, max_stale=max_stale, in_flight=in_flight, by=by)
     for other in snapshot.splits.values():
         shared = salt is not None and other.definition.salt == salt
@@ -106,6 +115,60 @@ def create(  # noqa: PLR0913 - what a record begins with
             )
     weights: dict[str, Weight | None] = {field_of(split, version.name): 0 for version in definition.candidates}
     return Change("create", split, weights, definition=definition)
+
+
+def add_version(snapshot: Snapshot, split: str, version: str) -> Change:
+    """Give a split one more candidate, at zero, in a place of its own: nobody moves."""
+    check_name(version)
+    standing = known(snapshot, split)
+    definition = standing.definition
+    if version in definition.names:
+        raise RefusedError(f"split '{split}' has the version '{version}' already. See it with: graysplit show {split}")
+    claims = [Claim(one.name, one.place or 0, share(standing.asked(one.name))) for one in definition.candidates]
+    place = free_place(claims, {one.place for one in definition.versions})
+    if place is None:
+        raise RefusedError(
+            f"split '{split}' has {len(claims)} candidates, and there is no place for one more. "
+            f"Remove one that is at zero first: graysplit delete {split}/VERSION"
+        )
+    added = definition._replace(versions=(*definition.versions, Version(version, place)))
+    return Change("add", split, {field_of(split, version): 0}, definition=added)
+
+
+def remove_version(snapshot: Snapshot, split: str, version: str, *, planned: bool = False) -> Change:
+    """Take a candidate that stands at zero out of a split: all others keep their places, so nobody moves.
+
+    `planned`: a plan that raises it runs.
+    """
+    standing = known(snapshot, split)
+    definition, field = standing.definition, field_of(split, version)
+    if version == definition.baseline:
+        raise RefusedError(
+            f"'{version}' is the baseline of '{split}', and a split needs one. "
+            f"Delete the whole split with: graysplit delete {split}"
+        )
+    candidate(split, definition, version)
+    weight = standing.asked(version)
+    if weight != 0:
+        raise RefusedError(
+            f"'{field}' is not at zero but at {format_weight(weight)}. Go back first with: graysplit rollback {field}"
+        )
+    if planned:
+        raise RefusedError(f"a plan of '{field}' runs. End it first with: graysplit set {field} 0")
+    if len(definition.candidates) == 1:
+        raise RefusedError(
+            f"'{version}' is the only candidate of '{split}'. Delete the whole split with: graysplit delete {split}"
+        )
+    pinned = sum(to == version for to in definition.pins.values())
+    if pinned:
+        raise RefusedError(
+            f"{pinned} {'unit is' if pinned == 1 else 'units are'} pinned to '{field}'. Take the pins away first "
+            f"(graysplit export names the units): graysplit unpin {split} UNIT"
+        )
+    kept = tuple(one for one in definition.versions if one.name != version)
+    plan = definition.plan if definition.plan is None or definition.plan.get("version") != version else None
+    stops = {field: None} if field in snapshot.stops else {}
+    return Change("remove", split, {field: None}, stops, definition._replace(versions=kept, plan=plan))
 
 
 def known(snapshot: Snapshot, split: str) -> Standing:
@@ -225,7 +288,10 @@ def lets_in(standing: Standing, change: Change) -> bool:
     if not isinstance(after, Definition):
         return False
     open_ = {version.name for version in after.candidates if standing.effective(version.name) != 0}
-    if before._replace(**_let_alone(after)) != after:
+    alike = _let_alone(after)
+    if before.baseline == after.baseline and _places(before, open_) == _places(after, open_):
+        alike["versions"] = after.versions  # one that comes or goes at zero lets nobody in
+    if before._replace(**alike) != after:
         return bool(open_)
     units = {unit for unit, _ in before.pins.items() ^ after.pins.items()} | {*before.denied} ^ {*after.denied}
     return any(_reach(after, unit, open_) - _sure(before, unit, open_) for unit in units)
@@ -234,6 +300,10 @@ def lets_in(standing: Standing, change: Change) -> bool:
 def _let_alone(after: Definition) -> dict[str, Any]:  # Any: fields of a record
     """Give the fields of a definition that say nothing of who gets what, and those that are judged unit by unit."""
     return {name: getattr(after, name) for name in ("pins", "denied", "protected", "plan", "guard")}
+
+
+def _places(definition: Definition, names: Collection[str]) -> dict[str, int | None]:
+    return {version.name: version.place for version in definition.versions if version.name in names}
 
 
 def _reach(definition: Definition, unit: str, open_: set[str]) -> set[str]:
@@ -273,11 +343,6 @@ def unstop(snapshot: Snapshot, target: str, release: str) -> Change:
     change = Change("unstop", target.partition("/")[0], stops={target: None})
     done = effects(snapshot, apply(snapshot, change))
     return change._replace(releases=dict.fromkeys(done.started, release))
-
-
-def _candidates(*standings: Standing | None) -> Iterator[str]:
-    names = {version.name: None for found in standings if found for version in found.definition.candidates}
-    yield from names
 
 
 def _stops_over(standing: Standing, version: str) -> Iterable[str]:

@@ -51,6 +51,13 @@ class Standing(NamedTuple):
         """Give the weight in force: 0 if field, split or `*` is stopped, else the weight asked for."""
         return 0 if self.stop_on(version) is not None else self.asked(version)
 
+    def reach(self, version: str) -> Weight:
+        """Give who gets a version, by its name: the baseline has what the candidates leave, an unknown one nothing."""
+        names = [candidate.name for candidate in self.definition.candidates]
+        if version in names:
+            return self.effective(version)
+        return max(0, FULL - total(map(self.effective, names))) if version == self.definition.baseline else 0
+
     def runs(self) -> tuple[Run, ...]:
         """Give the buckets in force, by candidate."""
         return allocate(
@@ -124,12 +131,22 @@ def stops_on(split: str, stops: Mapping[str, str]) -> dict[str, str]:
 
 def raises(before: Standing | None, after: Standing | None) -> bool:
     """Say whether a change lets anybody in whom it kept out before: only those need a fence (law 6)."""
-    if after is None:
-        return False
-    return any(
-        rises(before.effective(version.name) if before else 0, after.effective(version.name))
-        for version in after.definition.candidates
-    )
+
+    def reach(standing: Standing | None, name: str) -> Weight:
+        return standing.reach(name) if standing is not None else 0
+
+    return any(rises(reach(before, name), reach(after, name)) for name in compared(before, after))
+
+
+def compared(before: Standing | None, after: Standing | None) -> tuple[str, ...]:
+    """Name the versions whose weights say what a change does: the candidates, which alone are let in or kept out.
+
+    Where another version becomes the baseline, both baselines too: who was on the old one moves to the new one.
+    """
+    found = [standing.definition for standing in (before, after) if standing is not None]
+    turned = len({definition.baseline for definition in found}) > 1
+    names = (definition.names if turned else [v.name for v in definition.candidates] for definition in found)
+    return tuple(dict.fromkeys(name for own in names for name in own))
 
 
 def _laid_over(base: Mapping[str, V], over: Mapping[str, V | None]) -> dict[str, V]:

@@ -31,7 +31,7 @@ WANTED: Final = (
 )
 OTHERS: Final = (
     *("create", "set", "preview", "ramp", "approve", "pause", "resume", "undo", "delete", "rebalance"),
-    *("protect", "unprotect", "pin", "unpin", "deny", "guard", "guard off"),
+    *("add", "remove", "protect", "unprotect", "pin", "unpin", "deny", "guard", "guard off"),
 )
 
 
