@@ -29,7 +29,7 @@ from graysplit.core.adoption import (
 from graysplit.core.definition import OBJECT, Definition, Version, candidate, check_definition, define
 from graysplit.core.lease import lapsed
 from graysplit.core.record import Load
-from graysplit.core.snapshot import Snapshot, Standing
+from graysplit.core.snapshot import Snapshot, Standing, stops_by_split
 from graysplit.core.weights import Weight, check_name, field_of, type_weight
 from graysplit.errors import BadDefinitionError, ConfigurationError, UnknownVersionError
 
@@ -115,10 +115,11 @@ def read_snapshot(load: Load, only: Collection[str] | None = None) -> tuple[Snap
     held = read_held(load)
     held = held._replace(lapsed=lapsed(held.leases, held.weights, load.now_ms))
     splits: dict[str, Standing] = {}
+    touching = stops_by_split(held.stops)
     for name, raw in held.definitions.items():
         definition = parse_definition(name, raw)
         if definition is not None:
-            splits[name] = standing_of(held, name, definition)
+            splits[name] = standing_of(held, name, definition)._replace(stops=touching(name))
     releases = {
         text(field).removeprefix("release:"): text(value).partition(" ")[0]
         for field, value in load.meta.fields.items()

@@ -8,6 +8,7 @@ from graysplit.cli.app import run
 from graysplit.stores.memory import MemoryStore
 from tests.cli.test_commands import Cli, cli, name, store
 from tests.control.processes import live
+from tests.support import eventually
 
 __all__ = ["cli", "name", "store"]  # fixtures
 
@@ -106,14 +107,36 @@ def test_freezes_and_finished_releases_are_shown(cli: Cli, store: MemoryStore) -
     assert store.load().meta.fields[b"finished:checkout"].endswith(str(shown["finished_ms"]).encode())
 
 
-def test_a_rollback_of_everything_lists_what_it_left(cli: Cli) -> None:
-    """A finished release is left alone, and named."""
+def test_a_rollback_of_everything_lists_what_it_left(cli: Cli, store: MemoryStore) -> None:
+    """A finished release is left alone, and named: with its share and the way to take it where live code calls it."""
     cli("create", "checkout")
     cli("set", "checkout", "100", "--yes")
     assert cli("finish", "checkout", "--why", "two weeks").code == 0
     ran = cli("rollback", "--all")
-    assert "checkout" in ran.out.split("left alone")[1]
-    assert cli("rollback", "--all", "--json").json["left"] == ["checkout"]
+    assert "left alone, finished, no live code declares it: checkout\n" in ran.out
+    live(store)
+    ran = cli("rollback", "--all", "--no-wait")
+    said = "left alone, finished: checkout/new keeps 100%; 1 live process may call it."
+    assert f"{said} To take it too: graysplit rollback checkout\n" in folded(ran.out)
+    told = cli("rollback", "--all", "--json", "--no-wait").json
+    assert (told["left"], told["kept"]) == (["checkout"], {"checkout/new": {"weight": 100, "declared_by": 1}})
+
+
+def test_what_list_shows_running_is_not_left(cli: Cli, store: MemoryStore) -> None:
+    """Finished at 100, by hand at zero and later at 30: a release again, for every screen and for the rollback."""
+    cli("create", "checkout")
+    cli("set", "checkout", "100", "--yes")
+    cli("finish", "checkout")
+    finished_ms = store.load().now_ms
+    eventually(lambda: store.load().now_ms > finished_ms)
+    for weight in ("0", "30"):
+        store.raw_set("weights", "checkout/new", weight)
+        store.follow().book("web-1")
+    assert "finished" not in cli("list").out + cli("show", "checkout").out + cli("doctor").out
+    ran = cli("rollback", "--all")
+    assert "checkout/new 30% -> 0%" in ran.out
+    assert "left alone" not in ran.out
+    assert store.load().weights.fields[b"checkout/new"] == b"0"
 
 
 def test_delete_names_who_declares_it(cli: Cli, store: MemoryStore) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from graysplit.codec import parse_definition
 from graysplit.control import Control
 from graysplit.core.adoption import Held
-from graysplit.core.fleet import Declared, Effect
+from graysplit.core.fleet import Declared, Effect, Sweep
 from graysplit.core.lineage import Past
 from graysplit.core.verdict import Verdict
 from graysplit.core.weights import format_weight
@@ -63,6 +63,10 @@ class Nobody:
 
     def declared(self) -> dict[str, Declared]:
         """Declare nothing."""
+        return {}
+
+    def sweeps(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, Sweep]:  # noqa: ARG002 - the port's signature
+        """Say nothing."""
         return {}
 
     def effects(self, fields: Iterable[str]) -> dict[str, Effect]:  # noqa: ARG002 - the port's signature

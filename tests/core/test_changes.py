@@ -19,7 +19,7 @@ from graysplit.core.changes import (
     unstop,
 )
 from graysplit.core.definition import Definition
-from graysplit.core.snapshot import Change, Snapshot, Standing, apply, stops_on
+from graysplit.core.snapshot import Change, Snapshot, Standing, apply, stops_by_split
 from graysplit.core.weights import FULL, PREVIEW, Weight, rises, total
 from graysplit.errors import (
     BadNameError,
@@ -36,7 +36,8 @@ WEIGHTS: Final[st.SearchStrategy[Weight]] = st.sampled_from([0, 1, 5_000, 20_000
 def holding(*standings: Standing, **stops: str) -> Snapshot:
     """Make a snapshot of standings, with the stops laid on."""
     found = {**{field: text for s in standings for field, text in s.stops.items()}, **stops}
-    laid = {s.split: s._replace(stops=stops_on(s.split, found)) for s in standings}
+    touching = stops_by_split(found)
+    laid = {s.split: s._replace(stops=touching(s.split)) for s in standings}
     return Snapshot(laid, found, {}, 7)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from graysplit.core.fleet import (
@@ -11,12 +13,15 @@ from graysplit.core.fleet import (
     Fleet,
     Process,
     Receipt,
+    Sweep,
     baseline_words,
     confirmation,
     declarations,
     fleet_of,
     may_be_gone,
+    swept_by,
 )
+from graysplit.core.record import Entry
 
 NOW = 1_000_000
 FIELD = "checkout/new"
@@ -185,3 +190,52 @@ def test_only_those_are_asked_for_that_may_be_gone() -> None:
     assert may_be_gone(NOW, [DEAD, born(2, ago_ms=8_000)]) == ()
     assert may_be_gone(NOW, [known, born(2, ago_ms=80_000)]) == ()
     assert may_be_gone(NOW, [known._replace(seen_ms=NOW), born(2, ago_ms=8_000)]) == ()
+
+
+# --- changes of more fields than a receipt names ---------------------------------------------------------------------
+
+MANY_FIELDS = {f"s{number}/new": "0" for number in range(300)}
+
+
+def told(sweeps: Mapping[str, Sweep], **effects: str) -> Fleet:
+    """Give a fleet of one process that tells this, after the write."""
+    named = {f"{split}/new": Effect(weight) for split, weight in effects.items()}
+    receipt = Receipt("b", 9, named, sweeps=sweeps)
+    return Fleet(2_000, (Process("boot", "web", 1, "1", seen_ms=2_000, receipt=receipt),))
+
+
+def confirms(fleet: Fleet, *parts: str) -> bool:
+    """Say whether it confirms that all of them stand at zero."""
+    return confirmation(fleet, "b", 9, MANY_FIELDS, 1_000, parts=parts).complete
+
+
+def test_every_part_of_a_change_of_many_must_be_told() -> None:
+    """What a receipt does not name is confirmed by each part's own word, and by nothing less."""
+    assert confirms(told({"a": Sweep(), "b": Sweep()}), "a", "b")
+    assert confirms(told({"a": Sweep(), "b": Sweep()}, s1="0"), "a", "b")
+    assert not confirms(told({"b": Sweep()}), "a", "b")
+    assert not confirms(told({}), "a", "b")
+    assert not confirms(told({"a": Sweep(), "b": Sweep()}))
+
+
+def test_an_exception_of_a_change_of_many_confirms_nothing() -> None:
+    """One field at another weight is enough, named or not, there or among those that changed last."""
+    other = Sweep({"s7/new": Effect("20")})
+    assert not confirms(told({"a": other, "b": Sweep()}), "a", "b")
+    assert not confirms(told({"a": Sweep(more=1), "b": Sweep()}), "a", "b")
+    assert not confirms(told({"a": Sweep(), "b": Sweep()}, s7="20"), "a", "b")
+
+
+def test_calls_still_running_are_counted_by_the_parts() -> None:
+    """What runs on the fields of a change of many is in the parts' own count."""
+    found = told({"a": Sweep(running=2), "b": Sweep(running=1)})
+    assert confirmation(found, "b", 9, MANY_FIELDS, 1_000, parts=("a", "b")).running == 3
+
+
+def test_a_change_of_few_is_told_field_by_field() -> None:
+    """Only what names many fields, or everything, is told as a whole."""
+    few = Entry("x", 1, "checkout", "set", "", "", 0, {}, {"weights checkout/new": "20"})
+    assert swept_by(few) == {}
+    assert swept_by(few._replace(split="*")) == {"checkout/new": "20"}
+    many = few._replace(after={f"weights {field}": "00.0" for field in MANY_FIELDS} | {"stops s1": "{}"})
+    assert swept_by(many) == MANY_FIELDS

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graysplit.core.fleet import Effect, Receipt, Sweep
 from graysplit.core.record import Entry
 from graysplit.stores.port import Expect, Submission, Write
 from graysplit.stores.wire import (
@@ -73,6 +74,19 @@ def test_a_report_is_read_as_written() -> None:
     assert process.declared == report.declared
     assert process.receipt == report.receipt
     assert process.label == "web-7/812"
+
+
+def test_what_a_change_of_many_does_is_read_as_written() -> None:
+    """With its exceptions; a text that does not tell whether it names all does not name all."""
+    sweeps = {"a": Sweep({"s/new": Effect("20", 3, "held")}, 2, 5), "b": Sweep()}
+    receipt = Receipt("a", 7, sweeps=sweeps)
+    assert read_process(b"boot-1", 5, None, receipt_text(receipt).encode()).receipt.sweeps == sweeps
+    for raw in (
+        b'{"sweeps":{"a":{}}}',
+        b'{"sweeps":{"a":{"unlike":{}}}}',
+        b'{"sweeps":{"a":{"unlike":{},"more":true}}}',
+    ):
+        assert read_process(b"boot-1", 5, None, raw).receipt.sweeps["a"].more == 1
 
 
 def test_a_stop_is_a_text_for_people() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from graysplit.cli.exits import DONE, UNCONFIRMED
+from graysplit.cli.left import SAID_AT_MOST, Declared, declared_by, left_json, left_lines
 from graysplit.cli.output import say, say_json, tell
 from graysplit.cli.session import Session
 from graysplit.cli.way_back import way_back
@@ -49,6 +50,11 @@ def told(session: Session, result: Result, name: str = "") -> tuple[dict[str, ob
     """
     session.written = result
     (tell if session.json else say)(*written_lines(result))
+    more: dict[str, object] = {}
+    if result.left:
+        declared = _declared_by(session, result)
+        more = {"kept": left_json(result, declared)}
+        (tell if session.json else say)(*left_lines(result, declared))
     if result.unrecorded:
         tell(f"it stands, but the history has no entry: {result.unrecorded}")
     receipts, code = None, DONE
@@ -56,7 +62,7 @@ def told(session: Session, result: Result, name: str = "") -> tuple[dict[str, ob
         result = _count_copies(session, result)
         receipts, code = _wait(session, result, session.wait_s, name)
     tell_way_back(result)
-    return result_json(result, receipts), code
+    return {**result_json(result, receipts), **more}, code
 
 
 def tell_way_back(result: Result) -> None:
@@ -75,6 +81,13 @@ def _wait(session: Session, result: Result, wait_s: float, name: str) -> tuple[R
     first, *rest = receipt_lines(receipts, result.cause)
     (tell if session.json else say)(name + first, *rest)
     return receipts, DONE if receipts.complete or receipts.nobody else UNCONFIRMED
+
+
+def _declared_by(session: Session, result: Result) -> Declared | None:
+    try:
+        return declared_by(session.control.fleet(), result)
+    except StoreUnreachableError:
+        return None  # whoever reads the receipts next says so
 
 
 def _count_copies(session: Session, result: Result) -> Result:
@@ -114,10 +127,10 @@ def written_lines(result: Result) -> list[str]:
     moves = ", ".join(
         f"{field} {percent(before)} -> {percent(after)}" for field, (before, after) in result.moves.items()
     )
+    if len(result.moves) > SAID_AT_MOST:
+        moves = f"{len(result.moves)} weights{' to 0%' if result.cause == 'rollback' else ''}"
     lines.append(f"written: {result.cause} {result.split}{': ' + moves if moves else ''} ({revision})")
     lines += stop_lines(result.stops, result.cause)
-    if result.left:
-        lines.append(f"left alone, finished long ago: {', '.join(result.left)}")
     return [*lines, *result.notes]
 
 

@@ -61,13 +61,15 @@ class Looking(Hand):
 
     def wait_confirmed(self, result: Result, within_s: float = 5.0) -> Confirmed:
         """Wait until every live process shows a result's effect, and give the result with its receipts."""
+        parts = result.parts or (result.change,)
         receipts = wait_for(
             self.store,
-            result.change,
+            parts[-1],
             result.revision or NEVER,
             result.expected,
             within_s=within_s,
             written_ms=result.at_ms,
+            parts=parts,
             target=result.split if result.cause == "rollback" or result.split != "*" else "",
         )
         return Confirmed(result, receipts)

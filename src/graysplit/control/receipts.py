@@ -24,31 +24,35 @@ def wait_for(  # noqa: PLR0913 - what to look for, and how long
     within_s: float,
     written_ms: int = 0,
     target: str = "",
+    parts: Collection[str] = (),
     clock: Clock = SYSTEM_CLOCK,
 ) -> Receipts:
     """Read the fleet until every live process shows the weights expected (or the change), or the time is up.
 
     Silent processes are named and not waited for; a namespace that nobody follows is answered at once. `written_ms`
     is the server's time of the write: receipts count from then on, and the fleet's own time is told from it.
-    `target` is what the change is about beside the weights expected; `*` is everything.
+    `target` is what the change is about beside the weights expected; `*` is everything. `parts` are the ids of the
+    history entries that wrote it.
     """
     splits = frozenset(map(split_of, (*expected, *filter(None, [target]))))
     began = clock.monotonic()
     deadline = began + within_s
     while True:
         fleet = store.fleet()
-        found = confirmation(fleet, change, revision, expected, written_ms, splits)
+        found = confirmation(fleet, change, revision, expected, written_ms, splits, parts)
         if not found.lagging or clock.monotonic() >= deadline:
             waited = _taken_ms(found, fleet.now_ms, written_ms) / 1000 if written_ms else clock.monotonic() - began
-            return _receipts(found, expected, splits, waited)._replace(gone=_gone(fleet, expected))
+            return _receipts(found, expected, splits, parts, waited)._replace(gone=_gone(fleet, expected))
         threading.Event().wait(max(0.0, min(POLL_S, deadline - clock.monotonic())))
 
 
-def _receipts(found: Confirmation, expected: Mapping[str, str], splits: Collection[str], seconds: float) -> Receipts:
+def _receipts(
+    found: Confirmation, expected: Mapping[str, str], splits: Collection[str], parts: Collection[str], seconds: float
+) -> Receipts:
     return Receipts(
         confirmed=len(found.confirmed),
         processes=found.processes,
-        lagging=tuple(_why(process, expected, splits) for process in found.lagging),
+        lagging=tuple(_why(process, expected, splits, parts) for process in found.lagging),
         silent=tuple(process.label for process in found.silent),
         running=found.running,
         seconds=round(seconds, 3),
@@ -75,9 +79,11 @@ def _taken_ms(found: Confirmation, now_ms: int, written_ms: int) -> int:
     return max(0, last - written_ms)
 
 
-def _why(process: Process, expected: Mapping[str, str], splits: Collection[str]) -> str:
+def _why(process: Process, expected: Mapping[str, str], splits: Collection[str], parts: Collection[str]) -> str:
     """Name a process, with the reason it gives for not showing what was asked."""
-    effects = (process.receipt.effects.get(field) for field in expected)
+    receipt = process.receipt
+    effects = [receipt.effects.get(field) for field in expected]
+    effects += (effect for part in parts if part in receipt.sweeps for effect in receipt.sweeps[part].unlike.values())
     reasons = sorted({effect.why for effect in effects if effect is not None and effect.why})
     reasons = [*other_baselines(process.receipt, splits)] or reasons
     return f"{process.label} ({', '.join(reasons)})" if reasons else process.label

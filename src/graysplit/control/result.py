@@ -51,6 +51,8 @@ class Result(NamedTuple):
     moved: int = 0  # buckets that change hands
     needless: int = 0  # of them, those that no weight asked for
     expected: Mapping[str, str] = {}  # by field: the weight that receipts will show
+    kept: Mapping[str, str] = {}  # by field: the weights of the releases in `left`
+    parts: tuple[str, ...] = ()  # the ids of its history entries, where it was written in portions
     dry_run: bool = False
     pinned: str | None = None  # the version that a pin gives, or the baseline where it denies
     copies: Copies | None = None  # how many replicas have it; None where nobody asked, or where there is none

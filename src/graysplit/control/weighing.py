@@ -187,6 +187,8 @@ class Weighing(Hand):
             unrecorded=written.unrecorded,
             stops=stops,
             left=written.left,
+            kept=written.kept,
+            parts=written.parts,
             expected=lowered(moves, whole=not written.revision),
             known=self._knows(target, written.before),
         )

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 from graysplit.core.definition import Definition
 from graysplit.core.lease import PREFIX, Lease, parse_lease
 from graysplit.core.record import SENTINEL, Key, Load
-from graysplit.core.snapshot import Standing, stops_on
+from graysplit.core.snapshot import EVERYTHING, Standing
 from graysplit.core.wave import PREFIX as WAVE
 from graysplit.core.wave import Wave, parse_wave
 from graysplit.core.weights import FULL, Weight, field_of, parse_weight, rises, split_of
@@ -180,7 +180,9 @@ def standing_of(held: Held, split: str, definition: Definition) -> Standing:
             weight = held.lapsed[field] if field in held.lapsed else held.weights.get(field)
             if weight is not None:
                 weights[version.name] = weight
-    standing = Standing(split, definition, weights, stops_on(split, held.stops))
+    touching = (EVERYTHING, split, *(field_of(split, name) for name in definition.names))
+    stops = {field: held.stops[field] for field in touching if field in held.stops}
+    standing = Standing(split, definition, weights, stops)
     if definition.by == "unit":
         return standing
     fields = {version.name: field_of(split, version.name) for version in definition.candidates}

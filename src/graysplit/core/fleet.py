@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
+from graysplit.core.record import Entry
+from graysplit.core.weights import format_weight, parse_weight
+from graysplit.errors import BadWeightError
+
 BEAT_S: Final = 2.0
 LIVE_MS: Final = 6_000
 FORGET_MS: Final = 600_000
 OFF: Final = "off"  # the reason of an effect, and of a decision, under break-glass
 EVERYTHING: Final = "*"
+MANY: Final = 64  # fields: a change of more is told as a whole, beside those that changed last
 GONE_MS: Final = 86_400_000  # who was heard within a day and said no goodbye: a fleet of nobody is no proof
 
 
@@ -31,6 +36,14 @@ class Effect(NamedTuple):
     why: str = ""  # why it is not what was asked for: off, version_absent, refused, ...
 
 
+class Sweep(NamedTuple):
+    """What a change of many fields does in one process: where that is not what it wrote."""
+
+    unlike: Mapping[str, Effect] = {}  # by field, the first of them
+    more: int = 0  # fields of that kind that are not named
+    running: int = 0  # calls still running on the fields that it wrote
+
+
 class Receipt(NamedTuple):
     """What a process says it does now."""
 
@@ -48,6 +61,7 @@ class Receipt(NamedTuple):
     baselines: Mapping[str, str] = {}
     off: tuple[str, ...] | None = None  # what break-glass switches off there: splits, or "*"; None: it does not tell
     mode_why: str = ""  # why it does not follow by a better mode: in the server's words
+    sweeps: Mapping[str, Sweep] = {}  # by change id: of the changes of many fields that were applied lately
 
 
 class Declared(NamedTuple):
@@ -224,8 +238,12 @@ def confirmation(  # noqa: PLR0913, PLR0917 - what to look for
     expected: Mapping[str, str],
     written_ms: int = 0,
     splits: Collection[str] = (),
+    parts: Collection[str] = (),
 ) -> Confirmation:
     """Sort a fleet by whether it shows the weights expected; with none expected, by the change itself.
+
+    A receipt names the effects of the fields that changed last. For more than it names, it must tell of every one of
+    `parts`, the changes' ids, that it does what they wrote, with all exceptions named.
 
     Whose code names another baseline of one of `splits` (`*`: of any) answers with its own, and confirms nothing.
 
@@ -237,17 +255,51 @@ def confirmation(  # noqa: PLR0913, PLR0917 - what to look for
     for process in fleet.live:
         heard = not expected or process.seen_ms > written_ms or process.receipt.change == change
         heard = heard and not other_baselines(process.receipt, splits)
-        (confirmed if heard and _shows(process.receipt, change, revision, expected) else lagging).append(process)
-    effects = (process.receipt.effects.get(field) for process in confirmed for field in expected)
-    running = sum(effect.running for effect in effects if effect is not None)
+        (confirmed if heard and _shows(process.receipt, change, revision, expected, parts) else lagging).append(process)
+    running = sum(_running(process.receipt, expected, parts) for process in confirmed)
     return Confirmation(tuple(confirmed), tuple(lagging), fleet.silent, running)
 
 
-def _shows(receipt: Receipt, change: str, revision: int, expected: Mapping[str, str]) -> bool:
+def _shows(receipt: Receipt, change: str, revision: int, expected: Mapping[str, str], parts: Collection[str]) -> bool:
     if not expected:
         return receipt.change == change or receipt.revision >= revision
     effects = receipt.effects
-    return all(field in effects and effects[field].weight == weight for field, weight in expected.items())
+    if any(field in effects and effects[field].weight != weight for field, weight in expected.items()):
+        return False
+    return expected.keys() <= effects.keys() or _swept(receipt, expected, parts)
+
+
+def _swept(receipt: Receipt, expected: Mapping[str, str], parts: Collection[str]) -> bool:
+    """Say whether a process does what every part of a change wrote, with all exceptions named."""
+    if not parts or not receipt.sweeps.keys() >= set(parts):
+        return False
+    sweeps = [receipt.sweeps[part] for part in parts]
+    unlike = {field: effect for sweep in sweeps for field, effect in sweep.unlike.items()}
+    named = all(effect.weight == expected.get(field, effect.weight) for field, effect in unlike.items())
+    return named and not any(sweep.more for sweep in sweeps)
+
+
+def _running(receipt: Receipt, expected: Mapping[str, str], parts: Collection[str]) -> int:
+    if parts and receipt.sweeps.keys() >= set(parts):
+        return sum(receipt.sweeps[part].running for part in parts)
+    return sum(receipt.effects[field].running for field in expected if field in receipt.effects)
+
+
+def swept_by(entry: Entry) -> Mapping[str, str]:
+    """Give the weights that a change of many fields, or of everything, has written, by field; nothing for any other."""
+    written = {
+        where.removeprefix("weights "): _written(text)
+        for where, text in entry.after.items()
+        if where.startswith("weights ") and "/" in where
+    }
+    return written if entry.split == EVERYTHING or len(written) > MANY else {}
+
+
+def _written(text: str | None) -> str:
+    try:
+        return format_weight(parse_weight(text or "0"))
+    except BadWeightError:
+        return ""  # no effect is like it
 
 
 def declarations(processes: Iterable[Process], split: str) -> Mapping[str, Declared]:

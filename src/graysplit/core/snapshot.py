@@ -6,7 +6,7 @@ an effect can be shown before it is written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -116,17 +116,22 @@ def apply(snapshot: Snapshot, change: Change) -> Snapshot:
             {},  # laid on below: a stop may cover several splits
             before.waves if before else {},
         )
+    touching = stops_by_split(stops)
     return Snapshot(
-        {name: standing._replace(stops=stops_on(name, stops)) for name, standing in splits.items()},
+        {name: standing._replace(stops=touching(name)) for name, standing in splits.items()},
         stops,
         {**snapshot.releases, **change.releases},
         snapshot.revision + 1,
     )
 
 
-def stops_on(split: str, stops: Mapping[str, str]) -> dict[str, str]:
-    """Give those stops that touch a split."""
-    return {field: text for field, text in stops.items() if field == EVERYTHING or split_of(field) == split}
+def stops_by_split(stops: Mapping[str, str]) -> Callable[[str], Mapping[str, str]]:
+    """Sort stops once, to give for each split those that touch it."""
+    own: dict[str, dict[str, str]] = {}
+    for field, text in stops.items():
+        own.setdefault(split_of(field), {})[field] = text
+    everything = own.pop(EVERYTHING, {})
+    return lambda split: {**everything, **own.get(split, {})}
 
 
 def raises(before: Standing | None, after: Standing | None) -> bool:

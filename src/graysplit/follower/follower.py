@@ -14,7 +14,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
-from graysplit.core.fleet import BEAT_S, Declared, Receipt
+from graysplit.core.fleet import BEAT_S, Declared, Receipt, swept_by
 from graysplit.core.lease import PREFIX, Lease
 from graysplit.core.weights import Weight, field_of, format_weight, split_of
 from graysplit.errors import ConflictError, GraysplitError, StoreUnreachableError
@@ -25,6 +25,7 @@ from graysplit.stores.content import pack
 from graysplit.stores.port import Expect, Feed, Report, Store, Submission, Write
 
 if TYPE_CHECKING:
+    from graysplit.core.record import Entry
     from graysplit.events import Events
     from graysplit.follower.glass import BreakGlass
     from graysplit.follower.keeper import Keeper
@@ -45,6 +46,7 @@ PATIENT_S: Final = 40.0  # +-25 %: between attempts that only a person can make 
 WORK_S: Final = 0.0005  # look at definitions for this long, then let others run
 REST_S: Final = 0.0002
 REMEMBERED: Final = 256  # fields whose effect a receipt shows: those changed last
+SWEPT_AT_MOST: Final = 50_000  # fields of changes of many that a receipt tells of as a whole
 HELD_AT_MOST: Final = (
     100  # fields that a receipt names as held against the store; the next follow once these are settled
 )
@@ -87,6 +89,7 @@ class Follower:
         self._driver = Driver(self.boot, keeper, events, clock, verdicts or self.watch.verdict)
         self._stopping = Event()
         self._recent: dict[str, None] = {}
+        self._swept: dict[str, Mapping[str, str]] = {}  # by change id: the weights that a change of many wrote
         self._told: dict[str, Declared] = {}
         self._tell_again = 0.0
         self._mute = ""  # why the server takes no heartbeat
@@ -190,6 +193,7 @@ class Follower:
         self._audience.contact(Contact(feed.mode, self._clock.monotonic(), self._mute))
         self.ready.set()
         self._remember(taken.changed)
+        self._remember_sweeps(taken.entries)
         if self._file is not None:  # before the receipt: what was lowered outlives this process
             self._durable = self._file.keep(keeper.held, keeper.past)
         self._go_on(feed)
@@ -220,15 +224,24 @@ class Follower:
 
     def _remember(self, changed: Iterable[str]) -> None:
         """Keep the fields that changed last; a stop on a split changes all its candidates' fields."""
+        own: dict[str, list[str]] = {}
+        for field in self.keeper.held.weights:
+            own.setdefault(split_of(field), []).append(field)
         for field in changed:
-            split = split_of(field)
-            held = self.keeper.held.weights
-            names = [field] if "/" in field else [f for f in held if split in ("*", split_of(f))]
+            names = [field] if "/" in field else self.keeper.held.weights if field == "*" else own.get(field, ())
             for name in names:
                 self._recent.pop(name, None)
                 self._recent[name] = None
         while len(self._recent) > REMEMBERED:
             del self._recent[next(iter(self._recent))]
+
+    def _remember_sweeps(self, entries: Iterable[Entry]) -> None:
+        """Keep what changes of many fields wrote, the last of them: a receipt tells where the effect is another."""
+        for entry in entries:
+            if written := swept_by(entry):
+                self._swept[entry.id] = written
+        while len(self._swept) > 1 and sum(map(len, self._swept.values())) > SWEPT_AT_MOST:
+            del self._swept[next(iter(self._swept))]
 
     def _report(self, feed: Feed, *, about: bool) -> None:
         import socket
@@ -276,6 +289,7 @@ class Follower:
             self._audience.baselines(),
             tuple(sorted(self._glass.names)[:REMEMBERED]),
             feed.mode_why,
+            self._audience.sweeps(self._swept),
         )
 
     def _book_soon(self) -> None:

@@ -26,7 +26,7 @@ from graysplit.core.lineage import Past, bare, crossed, fence, followed, forked,
 from graysplit.core.weights import Weight, format_weight, split_of
 
 if TYPE_CHECKING:
-    from graysplit.core.record import Load
+    from graysplit.core.record import Entry, Load
     from graysplit.events import Events
     from graysplit.follower.port import Audience
 
@@ -39,6 +39,7 @@ class Taken(NamedTuple):
 
     changed: frozenset[str] = frozenset()  # fields of weights and stops
     unexplained: bool = False  # whether an edit by hand may wait to be booked
+    entries: tuple[Entry, ...] = ()  # of the log, those that it brought
     zeros: Mapping[str, int] = {}  # known to stand at zero here, lost by the store; when each release began (ms)
 
 
@@ -77,7 +78,7 @@ class Keeper:
         self.past = past
         self._tell(before, changed)
         explained = {where.partition(" ")[2] for where in named_by(load.entries)}
-        return Taken(changed, not first and bool(changed - explained or self.back), zeros)
+        return Taken(changed, not first and bool(changed - explained or self.back), load.entries, zeros)
 
     def go_on(self, enough: Callable[[], bool]) -> None:
         """Look at lined-up definitions until it is enough, and have what was found published together."""
@@ -197,7 +198,8 @@ class Keeper:
                 key, field = at
                 self._events.warning(f"refused {key} {field}", f"{key} {field}: {reason}. The last good value stands.")
         for field in changed:
-            if not self._audience.knows(field):
+            # What had a weight before was looked at then.
+            if field not in before.weights and not self._audience.knows(field):
                 self._events.warning(
                     f"unknown {field}", f"'{field}' names no split or candidate: mistyped? See: graysplit doctor"
                 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from graysplit.core.adoption import Held
-from graysplit.core.fleet import Declared, Effect
+from graysplit.core.fleet import Declared, Effect, Sweep
 
 if TYPE_CHECKING:
     from graysplit.core.tape import Tape
@@ -56,6 +56,10 @@ class Audience(Protocol):
 
     def baselines(self) -> dict[str, str]:
         """Give the splits whose baseline is another one in the code than in the store, and how they differ."""
+        ...
+
+    def sweeps(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, Sweep]:
+        """Give what changes of many fields, each by its id with the weights it wrote, do here now, as compiled."""
         ...
 
     def tapes(self) -> list[Tape]:

@@ -7,7 +7,7 @@ misses once after a change, and the slow path compiles: what a program never ask
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
@@ -16,7 +16,7 @@ from graysplit.core.adoption import Held, Parse, differing, standing_of
 from graysplit.core.bucketing import bucket_of, encode_unit
 from graysplit.core.counting import Counts, Measure
 from graysplit.core.decision import DRAWN, Case, Decision, Step, answer, climb
-from graysplit.core.fleet import Declared, Effect, baseline_words
+from graysplit.core.fleet import Declared, Effect, Sweep, baseline_words
 from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.state import (
     BASELINE,
@@ -50,6 +50,8 @@ STALE_S: Final = 3.0
 
 Phase: TypeAlias = Literal["asleep", "not_ready", "not_configured", "live", "closed"]
 
+UNLIKE_AT_MOST: Final = 100  # fields that a receipt names of those that a change of many has not reached
+
 OLD: Final = "old"  # the answer for a split that nobody declared
 
 # The reason where the code's baseline is not the store's: the code's own answers every call (law 5).
@@ -61,6 +63,14 @@ class View(NamedTuple):
 
     held: Held
     table: dict[str, State]
+
+
+class Judged(NamedTuple):
+    """What a change of many fields does by one view's states."""
+
+    view: View
+    unlike: dict[str, Effect]
+    more: int
 
 
 class Mark(NamedTuple):
@@ -103,6 +113,7 @@ class Board:
         self._arms: Arms | None = None  # once a split is armed
         # By split: the definition last looked at, and how the code's baseline differs from the one it names.
         self._compared: dict[str, tuple[bytes, str, str]] = {}
+        self._sweeps: dict[str, Judged] = {}  # by change id
         self._armed: tuple[View | None, tuple[State, ...]] = (None, ())  # of one view, for goals
         self._records_goals = False
         self._lock = RLock()
@@ -158,8 +169,11 @@ class Board:
     def knows(self, field: str) -> bool:
         """Say whether a field names everything, a split or a candidate of what is held."""
         split, slash, version = field.partition("/")
-        standing = self._standing(split)
-        return field == "*" or (standing is not None and (not slash or version in standing.definition.names))
+        raw = self._view.held.definitions.get(split)
+        if field == "*" or raw is None or not slash:
+            return field == "*" or raw is not None
+        definition = self._parse(split, raw)
+        return definition is not None and version in definition.names
 
     def tapes(self) -> list[Tape]:
         """Give the tapes of armed splits, and those from which something is still to be collected."""
@@ -229,22 +243,68 @@ class Board:
 
     def effects(self, fields: Iterable[str]) -> dict[str, Effect]:
         """Give what candidates' fields do here now, as compiled, and the calls still running on them."""
-        found: dict[str, Effect] = {}
         with self._lock:
-            for field in fields:
-                split, _, version = field.partition("/")
-                state = self.state(split)
-                differs = self._differs(split, self._view.held)
-                if differs:
-                    # The code's baseline may be a candidate in the store: it takes every call here.
-                    own = version == state.names[BASELINE]
-                    found[field] = Effect("100" if own else "0", self._running(split, version), differs)
-                elif version in state.names[1:]:
-                    index = state.names.index(version)
-                    weight = format_weight(state.weights[index])
-                    running = self._counts_for(split, state.names, routed=self._routed(split)).running(index)
-                    stopped = "stopped by its guard" if field in self._view.held.tripped else ""
-                    found[field] = Effect(weight, running, state.constant or stopped)
+            found = {field: self._effect(field) for field in fields}
+        return {field: effect for field, effect in found.items() if effect is not None}
+
+    def _effect(self, field: str) -> Effect | None:
+        split, _, version = field.partition("/")
+        state = self.state(split)
+        differs = self._differs(split, self._view.held)
+        if differs:
+            # The code's baseline may be a candidate in the store: it takes every call here.
+            own = version == state.names[BASELINE]
+            return Effect("100" if own else "0", self._running(split, version), differs)
+        if version not in state.names[1:]:
+            return None
+        index = state.names.index(version)
+        weight = format_weight(state.weights[index])
+        running = self._counts_for(split, state.names, routed=self._routed(split)).running(index)
+        stopped = "stopped by its guard" if field in self._view.held.tripped else ""
+        return Effect(weight, running, state.constant or stopped)
+
+    def sweeps(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, Sweep]:
+        """Give what changes of many fields, each by its id with the weights it wrote, do here now, as compiled."""
+        with self._lock:
+            view = self._view
+            known = {split for split, *_ in self._counts.copy()} | self.declarations.keys()
+            judged = {
+                change: self._sweeps[change]
+                if change in self._sweeps and self._sweeps[change].view is view
+                else Judged(view, *self._unlike(words, known))
+                for change, words in changes.items()
+            }
+            self._sweeps = judged
+            running = self._running_on(changes)
+        return {change: Sweep(of.unlike, of.more, running.get(change, 0)) for change, of in judged.items()}
+
+    def _unlike(self, words: Mapping[str, str], known: Collection[str]) -> tuple[dict[str, Effect], int]:
+        """Find the fields that do not do what was written, the first of them by name, and the number of the others.
+
+        What nobody here has asked for yet is judged by what is held: it is compiled from that when somebody asks.
+        """
+        unlike: dict[str, Effect] = {}
+        more = 0
+        for field, word in words.items():
+            split, _, version = field.partition("/")
+            if split not in known and word == "0" and _weight_in(self._view.held, split, "", version) == 0:
+                continue
+            answers = version == self.state(split).names[BASELINE]
+            effect = self._effect(field) or Effect("100" if answers else "0", 0, "the baseline here" if answers else "")
+            if effect.weight != word and len(unlike) < UNLIKE_AT_MOST:
+                unlike[field] = effect
+            elif effect.weight != word:
+                more += 1
+        return unlike, more
+
+    def _running_on(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
+        """Count the calls that still run on what changes wrote, by change."""
+        found: dict[str, int] = {}
+        for (split, names, _), counts in self._counts.copy().items() if changes else ():
+            for index, name in enumerate(names[1:], 1):
+                field = field_of(split, name)
+                for change in [change for change, words in changes.items() if field in words]:
+                    found[change] = found.get(change, 0) + counts.running(index)
         return found
 
     def baselines(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
-from graysplit.core.fleet import Declared, Effect, Process, Receipt
+from graysplit.core.fleet import Declared, Effect, Process, Receipt, Sweep
 from graysplit.core.progress import Pause, Progress, Tick
 from graysplit.core.record import Entry
 from graysplit.stores.port import Expect, Report, Submission, Write
@@ -207,6 +207,15 @@ def receipt_text(receipt: Receipt) -> str:
         for field, effect in receipt.effects.items()
     }
     said: dict[str, object] = {"baselines": dict(receipt.baselines)} if receipt.baselines else {}
+    if receipt.sweeps:
+        said["sweeps"] = {
+            change: {
+                "unlike": {field: effect._asdict() for field, effect in sweep.unlike.items()},
+                "more": sweep.more,
+                "running": sweep.running,
+            }
+            for change, sweep in receipt.sweeps.items()
+        }
     return dumps(
         {
             "change": receipt.change,
@@ -254,14 +263,10 @@ def _declared(value: object) -> Declared:
 
 
 def _receipt(said: Mapping[str, object]) -> Receipt:
-    effects: dict[str, Effect] = {}
-    for field, value in _items(said.get("effects")):
-        effect = _as_object(value)
-        effects[field] = Effect(_str(effect.get("weight")), _int(effect.get("running")), _str(effect.get("why")))
     return Receipt(
         change=_str(said.get("change")),
         revision=_int(said.get("revision")),
-        effects=effects,
+        effects=_effects(said.get("effects")),
         mode=_str(said.get("mode")),
         refused=tuple(_str(reason) for reason in _list(said.get("refused"))),
         held={where: _str(word) for where, word in _items(said.get("held"))},
@@ -269,7 +274,22 @@ def _receipt(said: Mapping[str, object]) -> Receipt:
         baselines={split: _str(words) for split, words in _items(said.get("baselines"))},
         off=tuple(_str(name) for name in _list(said.get("off"))) if isinstance(said.get("off"), list) else None,
         mode_why=_str(said.get("mode_why")),
+        sweeps={change: _sweep(_as_object(value)) for change, value in _items(said.get("sweeps"))},
     )
+
+
+def _effects(value: object) -> dict[str, Effect]:
+    effects: dict[str, Effect] = {}
+    for field, of in _items(value):
+        effect = _as_object(of)
+        effects[field] = Effect(_str(effect.get("weight")), _int(effect.get("running")), _str(effect.get("why")))
+    return effects
+
+
+def _sweep(said: Mapping[str, object]) -> Sweep:
+    # What does not tell that it has named all has not.
+    whole = isinstance(said.get("unlike"), dict) and type(said.get("more")) is int
+    return Sweep(_effects(said.get("unlike")), _int(said.get("more")) if whole else 1, _int(said.get("running")))
 
 
 # --- reading what cannot be believed ---------------------------------------------------------------------------------
