@@ -198,7 +198,7 @@ class Trial:
         """Raise to the weight, and wait until the guard has something to compare."""
         self.load.visits.clear()
         self.told.clear()
-        await asyncio.to_thread(self.control.set, "checkout", WEIGHT, why="a trial")
+        await asyncio.to_thread(self.control.set, "checkout", WEIGHT, why="a trial", unstop=True)
         await until(lambda: self._on("new") > ENOUGH)
 
     async def _left(self) -> float:

@@ -43,11 +43,11 @@ class Writer(NamedTuple):
 def writers(control: graysplit.Control, client: Any) -> tuple[Writer, ...]:  # noqa: ANN401 - redis-py's answers are unions
     """Give the changes in a cycle in which each one turns the decision over."""
     return (
-        Writer("set 100", lambda: control.set(SPLIT, 100), "new"),
+        Writer("set 100", lambda: control.set(SPLIT, 100, unstop=True), "new"),
         Writer("raw HSET 0", lambda: client.hset(WEIGHTS_KEY, FIELD, "0"), "old"),
         Writer("raw HSET 100", lambda: client.hset(WEIGHTS_KEY, FIELD, "100"), "new"),
         Writer("raw HDEL", lambda: client.hdel(WEIGHTS_KEY, FIELD), "old"),
-        Writer("set 100", lambda: control.set(SPLIT, 100), "new"),
+        Writer("set 100", lambda: control.set(SPLIT, 100, unstop=True), "new"),
         Writer("raw stop", lambda: client.hsetnx(STOPS_KEY, FIELD, "by-hand"), "old"),
         Writer("raw stop cleared", lambda: client.hdel(STOPS_KEY, FIELD), "new"),
         Writer("rollback", lambda: control.rollback(SPLIT), "old"),
@@ -71,7 +71,7 @@ def changes(url: str, processes: Processes, count: int) -> list[Row]:
     client: Any = redis.Redis.from_url(url)
     found: dict[str, list[float]] = {}
     lost: list[str] = []
-    with graysplit.Control(url, actor="benchmarks") as control:
+    with graysplit.Control(url, actor="benchmarks", confirm=True) as control:
         control.rollback(SPLIT)  # imports what it needs before anything is measured
         control.show(SPLIT)
         cycle = writers(control, client)
@@ -120,7 +120,7 @@ def _percentile(values: Sequence[float], percent: int) -> float:
 def confirmed(url: str, processes: Processes) -> list[Row]:
     """Set a weight and wait for the receipts."""
     with graysplit.Control(url, actor="benchmarks") as control:
-        receipts = control.wait_confirmed(control.set(SPLIT, 20), 10.0).receipts
+        receipts = control.wait_confirmed(control.set(SPLIT, 20, unstop=True), 10.0).receipts
     count = receipts.confirmed if receipts is not None else 0
     note = f"of {len(processes)}, in {receipts.seconds * 1000:.0f} ms" if receipts is not None else ""
     return [Row("set confirmed by processes", count, len(processes), "", at_least=True, note=note)]

@@ -123,7 +123,7 @@ def by_command(scene: Scene) -> Found:
         scene.control.rollback(SPLIT)
         found.append(scene.current("old", began))
         began = time.monotonic()
-        scene.control.set(SPLIT, 100, yes=True)
+        scene.control.set(SPLIT, 100, yes=True, unstop=True)
         found.append(scene.current("new", began))
     return {"current": max(found)}
 
@@ -263,7 +263,7 @@ def scene_of(way: Way) -> Iterator[Scene]:
     with (
         embedded.server(appendonly=True, arguments=LOG_USER) as server,
         Proxy(server.port) as proxy,
-        graysplit.Control(server.url, actor="benchmarks") as control,
+        graysplit.Control(server.url, actor="benchmarks", confirm=True) as control,
         redis.Redis.from_url(server.url) as client,
     ):
         control.create(SPLIT)

@@ -66,7 +66,10 @@ def measure(count: int, rollbacks: int, stopped: int) -> list[Row]:
         fill(store, {SPLIT: plain(SPLIT, "0")})
         store.close()
         urls = _users(server)
-        with processes(urls["app"], count) as crowd, graysplit.Control(server.url, actor="benchmarks") as control:
+        with (
+            processes(urls["app"], count) as crowd,
+            graysplit.Control(server.url, actor="benchmarks", confirm=True) as control,
+        ):
             until(lambda: len(control.fleet().live) == count, "all are counted")
             found = [
                 _roll_back(control, crowd, urls["narrow" if number >= rollbacks - narrow else "ops"])
@@ -93,7 +96,7 @@ def _users(server: embedded.Server) -> dict[str, str]:
 
 def _roll_back(control: graysplit.Control, crowd: Crowd, url: str) -> Rolled:
     crowd.watch("new")
-    control.set(SPLIT, 100, yes=True)
+    control.set(SPLIT, 100, yes=True, unstop=True)
     crowd.seen()
     crowd.watch("old")
     ahead_s = time.time() - time.monotonic()
@@ -106,7 +109,7 @@ def _roll_back(control: graysplit.Control, crowd: Crowd, url: str) -> Rolled:
 def _named(url: str, control: graysplit.Control, crowd: Crowd, count: int) -> list[Row]:
     """Stop some processes; count how many of them a rollback names as lagging, and a later one as silent."""
     crowd.watch("new")
-    control.wait_confirmed(control.set(SPLIT, 100, yes=True))
+    control.wait_confirmed(control.set(SPLIT, 100, yes=True, unstop=True))
     crowd.seen()
     stopped = crowd.companions[:count]
     for process in stopped:

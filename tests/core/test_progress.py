@@ -177,7 +177,7 @@ def test_who_has_not_shown_a_step_is_named_and_the_dead_are_not_waited_for() -> 
 def test_a_process_that_dies_while_it_starts_does_not_stop_a_plan() -> None:
     """It has said that it is there, after the step, and nothing more: a host in a crash loop leaves many of those."""
     progress = AT_FIVE._replace(since_ms=NOW - 60_000)
-    alive, born_dead = process("1", 1_000, "5"), process("2", 7_000, None)
+    alive, born_dead = process("1", 3_000, "5"), process("2", 7_000, None)
     assert unshown(Fleet(NOW, (alive, born_dead)), "checkout/new", progress) == ""
     assert unshown(Fleet(NOW - 2_000, (alive, born_dead)), "checkout/new", progress) == "1 of 2 processes (web/2)"
 

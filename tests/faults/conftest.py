@@ -29,7 +29,7 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 @pytest.fixture
 def control(redis_url: str, namespace: str) -> Iterator[graysplit.Control]:
     """Give an operator of this test's namespace."""
-    with graysplit.Control(redis_url, namespace=namespace, actor="operator") as found:
+    with graysplit.Control(redis_url, namespace=namespace, actor="operator", confirm=True) as found:
         yield found
 
 
