@@ -261,8 +261,10 @@ def concerns(entry: Entry, split: str) -> bool:
     return entry.split == split or any(_split_at(where) == split for where in (*entry.before, *entry.after))
 
 
-def _split_at(where: str) -> str:
-    return split_of(where.partition(" ")[2])
+def _split_at(where: str) -> str | None:
+    """Give the split that a field belongs to; None for one of `meta`, whose fields are named by what they hold."""
+    key, _, field = where.partition(" ")
+    return None if key == "meta" else split_of(field)
 
 
 def is_zero(raw: bytes | None) -> bool:

@@ -145,7 +145,7 @@ for _, stop in ipairs(added) do -- what somebody could only stop gets its zeros,
   end
   end_plans_of(PLANS, META, { stop.field })
   local revision = try('HINCRBY', META, 'revision', 1) or 0
-  redis.call('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', stop.change, 'rev', revision, 'split', split_of(stop.field),
+  record(LOG, keep, split_of(stop.field), after, 'id', stop.change, 'rev', revision, 'split', split_of(stop.field),
     'cause', stop.who == GUARD and TRIP or ROLLBACK, 'actor', stop.who, 'why', stop.why, 'from', object(before), 'to',
     object(after))
 end
@@ -190,7 +190,7 @@ for number, split in ipairs(splits) do
   end
   end_plans_of(PLANS, META, edited)
   local revision = try('HINCRBY', META, 'revision', 1) or 0
-  redis.call('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', change, 'rev', revision, 'split', split, 'cause', cause,
+  record(LOG, keep, split, edits[split].after, 'id', change, 'rev', revision, 'split', split, 'cause', cause,
     'actor', actor, 'why', '', 'from', object(edits[split].before), 'to', object(edits[split].after))
 end
 return #splits + #added

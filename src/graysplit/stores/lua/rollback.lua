@@ -221,8 +221,7 @@ if #after > 0 then
   if fault then
     revision, unrecorded = 0, 'meta: ' .. fault
   end
-  local _
-  _, fault = try('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', id, 'rev', revision, 'split', split_of(target), 'cause',
+  fault = record(LOG, keep, split_of(target), after, 'id', id, 'rev', revision, 'split', split_of(target), 'cause',
     cause, 'actor', actor, 'why', why, 'from', object(before), 'to', object(after),
     unpack(rest ~= '' and { 'rest', rest } or {}))
   if fault then

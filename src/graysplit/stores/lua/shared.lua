@@ -1,4 +1,4 @@
--- What the scripts share; put before each of them. Nothing here changes anything, but `drop` and `end_plans`.
+-- What the scripts share; put before each of them. Nothing here changes anything, but `drop`, `end_plans` and `record`.
 
 -- How many fields one command names: `unpack` puts them all on a stack that has an end.
 local PIECE = 1000
@@ -201,5 +201,55 @@ local function answered(log, id, now)
         tonumber(said['rest']) or 0 }
     end
   end
+  return nil
+end
+
+-- How many of a split's last changes the index names.
+local INDEXED = 50
+
+-- Append an entry to the log, and note in the index where it stands; gives the reason where the log takes none.
+--
+-- log     stream: one entry per change
+-- latest  (beside it) hash, the index: _ -> '<position since which it knows every entry> <the last one it knows>', checkout -> the
+--         same position it was begun with, and those of the split's last changes, newest first. Who may not write it
+--         leaves it behind, and whoever wrote nothing into it makes it begin anew: readers look through the rest.
+-- places  what the entry changes, as {'weights checkout/new', ...} each
+local function record(log, keep, split, places, ...)
+  local latest = string.sub(log, 1, -#'log' - 1) .. 'latest'
+  local end_ = try('XREVRANGE', log, '+', '-', 'COUNT', 1)
+  local at, fault = try('XADD', log, 'MAXLEN', '~', keep, '*', ...)
+  if fault then
+    return fault
+  end
+  local since, known = string.match(try('HGET', latest, '_') or '', '^(%S+) (%S+)$')
+  if not known or not end_ or not end_[1] or end_[1][1] ~= known then
+    since = at
+  end
+  local names, told = {}, { _ = true }
+  local function name(of)
+    if of and not told[of] then
+      told[of] = true
+      names[#names + 1] = of
+    end
+  end
+  name(split)
+  for _, place in ipairs(places) do
+    local key, field = string.match(place[1], '^(%l+) (.*)$')
+    name(key ~= 'meta' and field and split_of(field) or nil)
+  end
+  local positions = values(latest, '', names)
+  for _, of in ipairs(names) do
+    local line, count = since .. ' ' .. at, 1
+    local begun, rest = string.match(positions[of] or '', '^(%S+)(.*)$')
+    for position in string.gmatch(begun == since and rest or '', '%S+') do
+      if count < INDEXED then
+        line, count = line .. ' ' .. position, count + 1
+      end
+    end
+    if not try('HSET', latest, of, line) then
+      return nil
+    end
+  end
+  try('HSET', latest, '_', since .. ' ' .. at)
   return nil
 end

@@ -194,6 +194,13 @@ for _, field in ipairs(begins) do
   redis.call('HSET', META, 'release:' .. field, id .. ' ' .. string.format('%.0f', now))
 end
 local revision = redis.call('HINCRBY', META, 'revision', 1)
-redis.call('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', id, 'rev', revision, 'split', split, 'cause', cause,
+local changed = {}
+for i, write in ipairs(writes) do
+  changed[i] = { NAMES[write.key] .. ' ' .. write.field }
+end
+local unrecorded = record(LOG, keep, split, changed, 'id', id, 'rev', revision, 'split', split, 'cause', cause,
   'actor', actor, 'why', why, 'from', from, 'to', to)
+if unrecorded then
+  return redis.error_reply(unrecorded)
+end
 return { 'ok', revision, now }

@@ -63,6 +63,6 @@ if unwritten then
   return 1
 end
 local revision = lost(META) and 0 or try('HINCRBY', META, 'revision', 1) or 0
-try('XADD', LOG, 'MAXLEN', '~', keep, '*', 'id', id, 'rev', revision, 'split', split, 'cause', cause, 'actor', actor,
+record(LOG, keep, split, after, 'id', id, 'rev', revision, 'split', split, 'cause', cause, 'actor', actor,
   'why', why, 'from', object(before), 'to', object(after))
 return 1

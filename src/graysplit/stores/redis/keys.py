@@ -19,6 +19,7 @@ class Keys(NamedTuple):
     plans: str
     booked: str
     log: str
+    latest: str
     seen: str
     about: str
     receipts: str
@@ -57,6 +58,7 @@ def keys_of(namespace: str) -> Keys:
         "plans",
         "booked",
         "log",
+        "latest",
         "fleet:seen",
         "fleet:about",
         "fleet:receipts",

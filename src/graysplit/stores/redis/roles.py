@@ -47,7 +47,7 @@ APP: Final = (
     Grant(("hsetnx", *_SCRIPTS), ("stops",), write=True),
     Grant((*_HASHES, "zadd", "zrem", "pexpire", *_SCRIPTS), ("fleet:*", "tally:*"), write=True),
 )
-_DRIVEN: Final = ("weights", "meta", "plans", "booked", "log")
+_DRIVEN: Final = ("weights", "meta", "plans", "booked", "log", "latest")
 DRIVE: Final = (
     *APP,
     Grant((*_HASHES, "xadd"), _DRIVEN, write=True),

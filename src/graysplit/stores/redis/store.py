@@ -22,24 +22,23 @@ from graysplit.stores.redis.faults import unreachable
 from graysplit.stores.redis.feed import RedisFeed
 from graysplit.stores.redis.fleet import forget, read_fleet
 from graysplit.stores.redis.followed import read_followed
+from graysplit.stores.redis.history import read_history
 from graysplit.stores.redis.keys import keys_of
 from graysplit.stores.redis.line import Line, LostReplyError
 from graysplit.stores.redis.modes import open_feed
 from graysplit.stores.redis.portions import roll_back_by_portions
-from graysplit.stores.redis.reading import Reader, check_role, check_written, entries_of, is_replica
+from graysplit.stores.redis.reading import Reader, check_role, check_written, is_replica
 from graysplit.stores.redis.rollback import Answer, Part, read_portions, roll_back
 from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.tallying import read_tally
 from graysplit.stores.redis.telling import read_log, read_told, tell
 from graysplit.stores.redis.topology import Timeouts, Topology
-from graysplit.stores.rules import concerns
 
 T = TypeVar("T")
 
 # A hanging server is given up after a second of silence, a dripping one after three in all.
 TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.0)
 VERB_WITHIN_S: Final = 3.0
-_PAGE: Final = 500
 _REMEMBERED: Final = 1_000
 
 
@@ -75,20 +74,8 @@ class RedisStore:
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
         """Give the newest entries, newest first, of one split or of all."""
-        found: list[Entry] = []
-        end = "+"
         with self._line() as line:
-            while len(found) < count:
-                page = _PAGE if split is not None else min(count - len(found), _PAGE)
-                (reply,) = line.ask(("XREVRANGE", self._keys.log, end, "-", "COUNT", page))
-                if isinstance(reply, exceptions.ResponseError):
-                    raise unreachable(self.name, reply)
-                rows = entries_of(reply)
-                found += [entry for _, entry in rows if split is None or concerns(entry, split)]
-                if len(rows) < page:
-                    break
-                end = f"({rows[-1][0]}"
-        return tuple(found[:count])
+            return read_history(line, self._keys, split, count)
 
     def fleet(self) -> Fleet:
         """Give the processes that follow this store; those silent for ten minutes are passed over."""
