@@ -131,4 +131,10 @@ def test_history_of_a_time_and_of_an_actor(url: str, said: Said) -> None:
     assert said("history", "--since", "2999-01-01")[1] == "no change yet\n"
     assert said("history", "--since", "yesterday")[0] == 2
     _, out, err = said("history", "-n", "2", "--since", "2h")
-    assert (len(out.splitlines()), "the newest 2 of more" in err) == (2, True)
+    assert (len(out.splitlines()), err) == (2, "")
+    for weight in range(1, 50):
+        with Control(url, namespace="shop", actor="eve") as control:
+            control.set("checkout", weight)
+    _, out, err = said("history", "--since", "2h")
+    assert (len(out.splitlines()), "the newest 50, and there are more: -n 500" in err) == (50, True)
+    assert len(said("history", "--actor", "eve")[1].splitlines()) == 49

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from graysplit.cli.app import app
@@ -9,6 +11,9 @@ from graysplit.cli.exits import DONE, UNHEALTHY
 from graysplit.cli.options import moment, span
 from graysplit.cli.output import say, say_json, tell
 from graysplit.cli.session import Session
+
+# Changes that `history` shows unless told otherwise.
+SHOWN_AT_MOST: Final = 50
 
 
 @app.command(name="list")
@@ -111,17 +116,18 @@ def explain(session: Session, split: str, unit: str) -> int:
 
 @app.command()
 @click.argument("split", required=False)
-@click.option("--count", "-n", type=click.IntRange(min=1), default=50, show_default=True, help="How many at most.")
+@click.option("--count", "-n", type=click.IntRange(min=1), metavar="N", help="How many at most.  [default: 50]")
 @click.option("--since", metavar="TIME", help="Not older: 2h ago, or a UTC time as 2026-12-01T10:00.")
 @click.option("--actor", metavar="NAME", help="Only what this actor changed.")
 @click.pass_obj
-def history(session: Session, split: str | None, count: int, since: str | None, actor: str | None) -> int:
+def history(session: Session, split: str | None, count: int | None, since: str | None, actor: str | None) -> int:
     """Show who changed what, when and why, newest first."""
     when = None if since is None else moment(since)
-    entries = session.control.history(split, count + 1, since=when, actor=actor)
-    if len(entries) > count:
-        entries = entries[:count]
-        tell(f"the newest {count} of more; all of them with: -n {10 * count}")
+    most = count or SHOWN_AT_MOST
+    entries = session.control.history(split, most + 1, since=when, actor=actor)
+    if len(entries) > most and count is None:
+        tell(f"the newest {most}, and there are more: -n {10 * most}")
+    entries = entries[:most]
     if session.json:
         from graysplit.cli.values import entry_json
 
