@@ -46,7 +46,7 @@ def pair(servers: tuple[embedded.Server, embedded.Server], namespace: str) -> It
     sides = [
         Side(
             server,
-            graysplit.Control(server.url, namespace=namespace, actor=f"operator-{number}"),
+            graysplit.Control(server.url, namespace=namespace, actor=f"operator-{number}", confirm=True),
             redis.Redis.from_url(server.url),
             f"graysplit:{{{namespace}}}:",
         )

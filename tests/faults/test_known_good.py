@@ -197,7 +197,7 @@ def test_a_lowering_is_on_disk_before_its_receipt(
     control.create("checkout")
     with following(redis_url, namespace, cache_dir=str(tmp_path)):
         for weight in (30, 40, 50):
-            control.wait_confirmed(control.set("checkout", weight))
+            control.wait_confirmed(control.set("checkout", weight, unstop=True))
             receipts = control.wait_confirmed(control.rollback("checkout")).receipts
             assert receipts.complete
             known = kept(tmp_path).read()
@@ -250,7 +250,7 @@ def test_processes_that_share_a_path_leave_a_sound_file(
     control.create("checkout")
     with processes(3, server.url, control.namespace, cache_dir=str(tmp_path)) as found:
         for number in range(20):
-            control.set("checkout", 20 + number)
+            control.set("checkout", 20 + number, unstop=True)
             result = control.rollback("checkout")
             assert kept(tmp_path).read() is not None
         receipts = control.wait_confirmed(result).receipts
@@ -343,7 +343,7 @@ def test_an_emptied_store_is_sown_anew_from_a_file_of_a_process(
         file = the_file(tmp_path)
         client.delete(*client.keys(f"graysplit:{{{control.namespace}}}:*"))
         eventually(lambda: router.status().lost)
-    control.recover(source=file, take="source")
+    control.recover(source=file, take="source", confirm=True)
     definition = control.show("checkout").definition
     assert definition is not None
     assert dict(definition.pins) == {"tester": "new"}

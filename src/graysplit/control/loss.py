@@ -6,15 +6,17 @@ taken anybody to the baseline.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
+from graysplit.control.asking import ask
 from graysplit.control.reading import Reading
 from graysplit.control.sources import lowest
-from graysplit.core.fleet import Fleet, Process
+from graysplit.core.fleet import KEPT_AT_MOST, Fleet, Process
 from graysplit.core.record import is_new
 from graysplit.core.weights import Weight, format_weight, parse_weight, rises, split_of
 from graysplit.errors import BadWeightError
+from graysplit.stores.port import Store
 
 GO_BACK: Final = "graysplit rollback --all"
 SOW_AGAIN: Final = "graysplit recover --source fleet"
@@ -96,6 +98,25 @@ def shares(loss: Loss, split: str | None = None) -> list[str]:
 
 def _percent(weight: str) -> str:
     return f"{weight}%" if weight[:1].isdigit() else weight
+
+
+def untold(store: Store, lowered: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+    """Return what live processes keep above zero that was not lowered just now: by split, its fields and weights.
+
+    A receipt names only the first of what is kept; where that is not all of it, the processes are asked.
+    """
+    fleet = store.fleet()
+    keeping = [process for process in fleet.live if process.receipt.held]
+    words = [pair for process in keeping for pair in process.receipt.held.items()]
+    if any(len(process.receipt.held) >= KEPT_AT_MOST for process in keeping):
+        told = ask(store, fleet).values()
+        words += [(where, one.weights.get(where.removeprefix("weights "), "0")) for one in told for where in one.held]
+    found: dict[str, dict[str, str]] = {}
+    for where, word in words:
+        key, _, field = where.partition(" ")
+        if key == "weights" and field not in lowered and _weight(word) != 0:
+            found.setdefault(split_of(field), {})[field] = word
+    return found
 
 
 def _loss(

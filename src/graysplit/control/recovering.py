@@ -308,11 +308,13 @@ class _Plan:
         """Give a weight's sides, or None where they are one and nothing need be written."""
         raw, lost, split = self.reading.text("weights", field), "weights" in self.gone, split_of(field)
         store = raw if raw is not None or not lost else self.books.get(f"weights {field}")
-        stored = _weight(store) if lost else _weight(store) or 0
+        # What processes keep although it is absent is untold, not zero: no log that they know has said so (law 7).
+        untold = store is None and field in self.fleet.weights
+        stored = _weight(store) if lost or untold else _weight(store) or 0
         fleet = self._by_fleet(field, stored)
         file = self.file.weights.get(field, 0) if self.file and split in self.file.definitions else None
         written = self._settled(field, stored, fleet, file)
-        made = raw is None and written is not None and (lost or split in self.redefined)
+        made = raw is None and written is not None and (lost or untold or split in self.redefined)
         if not made and stored == written and fleet is None and file in {None, stored}:
             return None
         if not made and raw is None and not written and f"weights {field}" not in self.books:
@@ -361,6 +363,7 @@ class _Plan:
             for field, side in self.weights.items():
                 if self.reading.text("meta", PREFIX + field) is not None and side.written != side.store:
                     yield Write("meta", PREFIX + field, None)  # another weight ends a lease
+            yield from self._told_meta()
             return
         numbers = (*(entry.revision for entry in self.entries), self.fleet.revision, self.reading.snapshot.revision)
         yield Write("meta", "revision", str(max(numbers)))
@@ -374,6 +377,15 @@ class _Plan:
                 continue
             if not field.startswith(PREFIX) or self._runs(field.removeprefix(PREFIX), text):
                 yield Write("meta", field, text)
+
+    def _told_meta(self) -> Iterator[Write]:
+        """Go on with the release, lease and wave of a weight that only the store had lost."""
+        for name, words in sorted(self.fleet.meta.items()):
+            side = self.weights.get(name.partition(":")[2])
+            if side is None or side.store is not None or self.reading.text("meta", name) is not None:
+                continue
+            if self._goes_on(name) and (not name.startswith(PREFIX) or self._runs(side.field, words)):
+                yield Write("meta", name, words)
 
     def _goes_on(self, name: str) -> bool:
         """Say whether what processes tell of `meta` goes on: not a plan, nor the release of what is at zero now."""
@@ -430,7 +442,8 @@ class _Plan:
         """Say whether a release begins: not where one goes on that only the store had lost."""
         release = f"release:{field}"
         known = self.reading.raw("meta", release) is not None or release in self.fleet.meta
-        return self._before(field) == 0 and not (known and "weights" in self.gone)
+        absent = "weights" in self.gone or self.reading.text("weights", field) is None
+        return self._before(field) == 0 and not (known and absent)
 
     def _ask(self, moved: Moves) -> str | None:
         """Say what rises, against the store's word or against what processes hold."""

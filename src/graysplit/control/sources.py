@@ -71,10 +71,18 @@ def of_fleet(fleet: Fleet, contents: Mapping[str, Content] = {}, lost: Collectio
         _effects(fleet, contents, told_weights=bool({"weights", "stops"} & set(lost))),
         max((process.receipt.revision for process in fleet.processes), default=0),
         told,
-        _newest(heard).meta if heard and "meta" in lost else {},
+        _meta(heard, weights, whole="meta" in lost),
         tuple(sorted(unheard)) if lost else (),
         _baselines(fleet),
     )
+
+
+def _meta(heard: Sequence[Content], kept: Collection[str], *, whole: bool) -> Mapping[str, str]:
+    """Return what processes told of `meta`: all of it where it is lost, else what belongs to weights that they keep."""
+    if not heard:
+        return {}
+    told = _newest(heard).meta
+    return told if whole else {name: words for name, words in told.items() if name.partition(":")[2] in kept}
 
 
 def _kept(content: Content) -> Mapping[str, str]:

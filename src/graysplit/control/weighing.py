@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from graysplit.control.hand import Confirm, Hand
 from graysplit.control.leases import check_span, end_of, told
@@ -20,6 +20,7 @@ from graysplit.control.wishes import (
     typed_weight,
     wanted_weights,
 )
+from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.weights import PREVIEW, Weight, split_of
 from graysplit.errors import BadValueError, RefusedError, StoreUnreachableError, UnknownSplitError
 from graysplit.stores.port import Rollback
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from graysplit.control.reading import Reading
     from graysplit.control.switching import Told
     from graysplit.core.snapshot import Change, Snapshot
+
+Moves: TypeAlias = "dict[str, tuple[str | None, str | None]]"  # by field: its text before and after
 
 
 class Weighing(Hand):
@@ -169,14 +172,16 @@ class Weighing(Hand):
         rollback = Rollback(new_id(), target, self.actor, why)
         with self._submitting(rollback.id):
             written = self.store.roll_back(rollback)
-        moves: dict[str, tuple[str | None, str | None]] = {}
-        stops: dict[str, tuple[str | None, str | None]] = {}
+        moves: Moves = {}
+        stops: Moves = {}
         for at in sorted(written.before.keys() | written.after.keys()):
             key, _, field = at.partition(" ")
             if key == "weights" and "/" in field:
                 moves[field] = (written.before.get(at), written.after.get(at))
             if key == "stops":
                 stops[field] = (written.before.get(at), written.after.get(at))
+        if target == EVERYTHING and EVERYTHING not in stops:
+            self._roll_back_untold(why, moves, stops)
         return Result(
             cause="rollback",
             split=target,
@@ -192,6 +197,17 @@ class Weighing(Hand):
             expected=lowered(moves, whole=not written.revision),
             known=self._knows(target, written.before),
         )
+
+    def _roll_back_untold(self, why: str, moves: Moves, stops: Moves) -> None:
+        """Roll back what live processes run and the store says nothing of: it lists what stands in the store alone."""
+        from graysplit.control.loss import untold
+
+        for split, weights in untold(self.store, moves.keys()).items():
+            rollback = Rollback(new_id(), split, self.actor, why)
+            with self._submitting(rollback.id):
+                written = self.store.roll_back(rollback)
+            moves |= {field: (weight, "0") for field, weight in weights.items()}
+            stops[split] = (written.before.get(f"stops {split}"), written.after.get(f"stops {split}"))
 
     def undo(  # noqa: PLR0913 - keyword-only options of one verb
         self,

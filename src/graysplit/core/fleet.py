@@ -10,6 +10,7 @@ from graysplit.core.weights import format_weight, parse_weight
 from graysplit.errors import BadWeightError
 
 BEAT_S: Final = 2.0
+KEPT_AT_MOST: Final = 100  # what a receipt names as kept against the store; the rest follows once these are settled
 LIVE_MS: Final = 6_000
 FORGET_MS: Final = 600_000
 OFF: Final = "off"  # the reason of an effect, and of a decision, under break-glass

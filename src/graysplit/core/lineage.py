@@ -3,7 +3,9 @@
 A process asks whether the last change it applied is still in the log, by the change's random id: numbers repeat
 after a failover, and two servers can issue the same log position. While it is, the store's word counts, up and
 down. If not, the log has forked, and a *fence* stands: a raise counts only where an entry newer than the common
-ancestor explains it; what lowers is adopted from any source, always.
+ancestor explains it; what lowers is adopted from any source, always. Where the two logs share no entry at all (the
+store was emptied, and somebody else began it anew), what is absent and named by no entry is *untold*, not zero: it
+stands.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ from typing import Final, NamedTuple
 
 from graysplit.core.adoption import Held, Parse, judge_definition, text
 from graysplit.core.definition import Definition
+from graysplit.core.lease import PREFIX as LEASE
 from graysplit.core.record import SENTINEL, Entry, Key, Load
+from graysplit.core.wave import PREFIX as WAVE
+from graysplit.core.wave import format_wave
 from graysplit.core.weights import Weight, format_weight, parse_weight, rises, split_of
 from graysplit.errors import BadWeightError
 
@@ -34,6 +39,7 @@ class Past(NamedTuple):
     explained: frozenset[str] | None = None  # while a fence stands: what newer entries name ("weights checkout/new")
     read_ms: int = 0  # the server's time of the last reading
     fork_ms: int = 0  # while a fence stands: the time of the last entry read before it
+    untold: frozenset[str] = frozenset()  # what stands because a log that shares no entry says nothing of it
 
     @property
     def change(self) -> str:
@@ -55,8 +61,13 @@ class Fenced(NamedTuple):
 
 
 def forked(past: Past, load: Load) -> bool:
-    """Say whether the last change applied is no longer where this process read it."""
-    return past.change not in ("", load.anchor)
+    """Say whether the last change applied is no longer where this process read it.
+
+    Where it has read none, another lineage says as much.
+    """
+    if past.change == "":
+        return past.lineage != "" and _lineage(load) not in {"", past.lineage}
+    return past.change != load.anchor
 
 
 def followed(past: Past, load: Load) -> Past:
@@ -64,7 +75,7 @@ def followed(past: Past, load: Load) -> Past:
     explained = past.explained
     if explained is not None:
         explained |= named_by(load.entries)
-    return _after(past, load, explained)
+    return _after(past, load, explained)._replace(untold=_still_untold(past.untold, load))
 
 
 def crossed(past: Past, load: Load, held: Held = Held()) -> Past:
@@ -76,7 +87,59 @@ def crossed(past: Past, load: Load, held: Held = Held()) -> Past:
     newer = newer_than_ancestor(past, load)
     youngest = named_by(entry for entry in newer if entry.at_ms > _last_ms(past))
     explained = frozenset(where for where in named_by(newer) if where in youngest or not _stopped(held, where))
-    return _after(past, load, explained)._replace(fork_ms=_last_ms(past))
+    untold = _still_untold(_untold(past, load, held), load)
+    return _after(past, load, explained)._replace(fork_ms=_last_ms(past), untold=untold)
+
+
+def _untold(past: Past, load: Load, held: Held) -> Iterable[str]:
+    """Name what a log may say nothing of: all that is held, where it shares no entry with what is known here.
+
+    A stop is named by each candidate that it holds, so that it holds nothing that a person has begun since.
+    """
+    known = frozenset(past.recent)
+    lineage = _lineage(load)
+    if any(entry.id in known for entry in load.entries):
+        return past.untold if lineage in {"", past.lineage} else ()  # another: the log of before is back
+    if _goes_on(past, load, held):
+        return past.untold
+    stopped = (field for field in held.weights if not held.stops.keys().isdisjoint(_stops_over(field)))
+    names = {"weights": held.weights, "stops": stopped, "splits": held.definitions}
+    return {f"{key} {field}" for key, fields in names.items() for field in fields}
+
+
+def _goes_on(past: Past, load: Load, held: Held) -> bool:
+    """Say whether a log is this one, and only its older entries are gone: within a lineage numbers order."""
+    raw = load.meta.fields.get(b"revision", b"") if _lineage(load) == past.lineage != "" else b""
+    later = raw.isdigit() and int(raw[:19]) >= held.revision
+    return later and not any(0 < entry.revision <= held.revision for entry in load.entries)
+
+
+def _lineage(load: Load) -> str:
+    return text(load.meta.fields.get(b"lineage", b"")) if load.meta.lost is None else ""
+
+
+def _still_untold(places: Iterable[str], load: Load) -> frozenset[str]:
+    """Leave out what the store holds by now, and what an entry has named: a weight, a stop, a definition's end."""
+    if not places:
+        return frozenset()
+    named = named_by(load.entries)
+    there = {f"{key} {text(raw)}" for key, found in _keys(load).items() for raw in found.fields}
+    said = named | there
+    begun = {split_of(where.partition(" ")[2]) for where in named if where.startswith("splits ")}
+
+    def is_untold(place: str) -> bool:
+        key, _, field = place.partition(" ")
+        if key == "splits":
+            return place not in said
+        if f"weights {field}" in said or split_of(field) in begun:
+            return False
+        return key == "weights" or not any(f"stops {stop}" in said for stop in _stops_over(field))
+
+    return frozenset(filter(is_untold, places))
+
+
+def _keys(load: Load) -> Mapping[str, Key]:
+    return {"weights": load.weights, "stops": load.stops, "splits": load.splits}
 
 
 def _last_ms(past: Past) -> int:
@@ -120,13 +183,20 @@ def named_by(entries: Iterable[Entry]) -> frozenset[str]:
     return frozenset(where for entry in entries for where in entry.after)
 
 
-def fence(held: Held, load: Load, explained: frozenset[str], parse: Parse, fork_ms: int = 0) -> Fenced:
+def fence(  # noqa: PLR0913, PLR0917 - what a process knows, and what the store says
+    held: Held,
+    load: Load,
+    explained: frozenset[str],
+    parse: Parse,
+    fork_ms: int = 0,
+    untold: frozenset[str] = frozenset(),
+) -> Fenced:
     """Put what is held in the place of raises that nothing explains: each weight the lower of the two.
 
     Absent counts as 0, preview stands only if on both sides; a stop that was lost holds what the store would let in
     under it, and a split whose baseline or versions differ keeps the held definition whole. Where the store's own
     stops cover a weight nothing need be held: it is zero for everybody. A stop that says no time counts as one of
-    `fork_ms`, for it was known by then.
+    `fork_ms`, for it was known by then. What is `untold` is laid over what the store says as it is held.
     """
     back: dict[str, str] = {}
     risen = _open_fields(held, load, explained)
@@ -135,7 +205,48 @@ def fence(held: Held, load: Load, explained: frozenset[str], parse: Parse, fork_
     splits = _held_shapes(held, load.splits, explained, parse, back)
     zeros = _zeros(held, risen, explained, back, fork_ms)
     meta = _held_releases(held, load.meta, zeros)
-    return Fenced(load._replace(weights=weights, stops=stops, splits=splits, meta=meta), back, zeros)
+    found = load._replace(weights=weights, stops=stops, splits=splits, meta=meta)
+    return Fenced(_with_untold(held, found, untold, back), back, zeros)
+
+
+def _with_untold(held: Held, load: Load, untold: frozenset[str], back: dict[str, str]) -> Load:
+    """Lay what the store says nothing of over it; a zero is what absent means, and need not be told."""
+    added: dict[str, dict[bytes, bytes]] = {"weights": {}, "stops": {}, "splits": {}, "meta": {}}
+    for place in untold:
+        key, _, field = place.partition(" ")
+        if key == "weights" and field in held.weights:
+            added[key][field.encode()] = format_weight(held.weights[field]).encode()
+            added["meta"] |= _release_of(held, field)
+        elif key == "stops":
+            words = next((held.stops[stop] for stop in _stops_over(field) if stop in held.stops), None)
+            added[key] |= {} if words is None else {field.encode(): words.encode()}
+        elif key == "splits" and field in held.definitions:
+            added[key][field.encode()] = held.definitions[field]
+        if field.encode() in added[key] and (key != "weights" or held.weights[field] != 0):
+            back[place] = "absent"
+    return load._replace(
+        weights=_laid(load.weights, added["weights"]),
+        stops=_laid(load.stops, added["stops"]),
+        splits=_laid(load.splits, added["splits"]),
+        meta=_laid(load.meta, added["meta"]),
+    )
+
+
+def _laid(key: Key, added: Mapping[bytes, bytes]) -> Key:
+    """Lay fields over a key; of a lost one the last content stands anyhow."""
+    return key._replace(fields={**key.fields, **added}) if added and key.lost is None else key
+
+
+def _release_of(held: Held, field: str) -> dict[bytes, bytes]:
+    """Return what `meta` said of a candidate: its release, its lease, the instances that have crossed."""
+    found: dict[str, str] = {}
+    if field in held.begun:
+        found[f"release:{field}"] = f"{held.begun[field]} {held.releases.get(field, 0)}"
+    if field in held.leases:
+        found[f"{LEASE}{field}"] = str(held.leases[field])
+    if field in held.waves:
+        found[f"{WAVE}{field}"] = format_wave(held.waves[field])
+    return {name.encode(): words.encode() for name, words in found.items()}
 
 
 def bare(held: Held, load: Load) -> Mapping[str, int]:
@@ -219,6 +330,7 @@ def _after(past: Past, load: Load, explained: frozenset[str] | None) -> Past:
         explained,
         load.now_ms or past.read_ms,
         past.fork_ms,
+        past.untold,
     )
 
 

@@ -14,7 +14,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
-from graysplit.core.fleet import BEAT_S, Declared, Receipt, swept_by
+from graysplit.core.fleet import BEAT_S, KEPT_AT_MOST, Declared, Receipt, swept_by
 from graysplit.core.lease import PREFIX, Lease
 from graysplit.core.weights import Weight, field_of, format_weight, split_of
 from graysplit.errors import ConflictError, GraysplitError, StoreUnreachableError
@@ -47,9 +47,6 @@ WORK_S: Final = 0.0005  # look at definitions for this long, then let others run
 REST_S: Final = 0.0002
 REMEMBERED: Final = 256  # fields whose effect a receipt shows: those changed last
 SWEPT_AT_MOST: Final = 50_000  # fields of changes of many that a receipt tells of as a whole
-HELD_AT_MOST: Final = (
-    100  # fields that a receipt names as held against the store; the next follow once these are settled
-)
 
 
 class Follower:
@@ -284,7 +281,7 @@ class Follower:
             self._audience.effects(dict.fromkeys((*self._recent, *planned))),  # a plan waits for those born later, too
             feed.mode,
             tuple(f"{key} {field}: {reason}" for (key, field), reason in keeper.held.refused.items()),
-            keeper.in_force(HELD_AT_MOST),
+            keeper.in_force(KEPT_AT_MOST),
             self._durable,
             self._audience.baselines(),
             tuple(sorted(self._glass.names)[:REMEMBERED]),

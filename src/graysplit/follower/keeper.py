@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from graysplit.follower.port import Audience
 
 REGRESSED: Final = "SOURCE_REGRESSED"
+NAMED_AT_MOST: Final = 20  # in one line of the log
 LONGEST: Final = 2_000  # characters of a stop or definition in a receipt; a longer one is only named
 
 
@@ -112,7 +113,8 @@ class Keeper:
         """Give what stands here instead of what is not believed of the store, the first of it; no units among it."""
         if not self.back:
             return {}
-        return {where: self._word(where) for where in sorted(self.back)[:at_most]}
+        weights_first = sorted(self.back, key=lambda where: (not where.startswith("weights "), where))
+        return {where: self._word(where) for where in weights_first[:at_most]}
 
     def _word(self, where: str) -> str:
         key, _, field = where.partition(" ")
@@ -149,13 +151,14 @@ class Keeper:
         if past.explained is None:
             self._hold_back({})
             return load, past, bare(self.held, load)
-        load, back, zeros = fence(self.held, load, past.explained, self.parse, past.fork_ms)
+        load, back, zeros = fence(self.held, load, past.explained, self.parse, past.fork_ms, past.untold)
         self._hold_back(back)
-        return load, past if back else past._replace(explained=None, fork_ms=0), zeros
+        return load, past if back else past._replace(explained=None, fork_ms=0, untold=frozenset()), zeros
 
     def _hold_back(self, back: Mapping[str, str]) -> None:
         if back and not self.back:
-            named = ", ".join(sorted(back))
+            named = ", ".join(sorted(back)[:NAMED_AT_MOST])
+            named += f" and {len(back) - NAMED_AT_MOST} more" if len(back) > NAMED_AT_MOST else ""
             self._events.warning(
                 REGRESSED,
                 f"{REGRESSED}: the store has lost changes; kept as they were: {named}. "

@@ -88,11 +88,25 @@ class KnownGood:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _locked(self.path.with_suffix(".lock")):
             known = self.read()
+            if known is not None and _is_anothers(known.past, past):
+                self._keep_aside(known)
+                known = None
             if known is not None and past.change and past.change in known.past.recent[:-1]:
                 held, past = _with_stops(known.held, held.stops), known.past
             elif known is not None and known.past.change not in past.recent:
                 held = _with_stops(held, known.held.stops)  # neither is known to be newer: in doubt, lower
             self._write(_encode(held, past, self._clock.time()))
+
+    def _keep_aside(self, known: Known) -> None:
+        """Leave what was known of another lineage where a person finds it: it is nobody's older state."""
+        lineage = "".join(letter for letter in known.past.lineage if letter.isalnum())[:32]
+        aside = self.path.with_suffix(f".{lineage}-{int(known.at)}.json")
+        self.path.replace(aside)
+        self._events.warning(
+            f"aside {aside.name}",
+            f"the last-known-good file knew another store than the one that answers: it is kept as {aside.name}. "
+            f"Settle it with: graysplit recover --source {aside}",
+        )
 
     def _write(self, content: bytes) -> None:
         temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
@@ -107,6 +121,12 @@ class KnownGood:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+
+
+def _is_anothers(known: Past, past: Past) -> bool:
+    """Say whether two processes' knowledge comes from logs that share nothing."""
+    other = bool(known.lineage and past.lineage) and known.lineage != past.lineage
+    return other and set(known.recent).isdisjoint(past.recent)
 
 
 def lowers(before: Held, after: Held) -> bool:
@@ -157,6 +177,7 @@ def _encode(held: Held, past: Past, at: float) -> bytes:
         "explained": None if past.explained is None else sorted(past.explained),
         "read_ms": past.read_ms,
         "fork_ms": past.fork_ms,
+        "untold": sorted(past.untold),
     }
     text = json.dumps(body)
     return json.dumps({"schema": SCHEMA, "at": at, "sum": _sum(text), "body": text}).encode()
@@ -194,6 +215,7 @@ def decode(whole: Mapping[str, Any]) -> Known:  # Any: JSON, judged here
         None if explained is None else frozenset(explained),
         body.get("read_ms", 0),
         body.get("fork_ms", 0),
+        frozenset(body.get("untold", ())),
     )
     return Known(held, past, float(whole["at"]))
 
