@@ -7,6 +7,7 @@ import tempfile
 
 import pytest
 
+from graysplit.errors import RefusedError
 from tests.faults.pairs import FIELD, Pair, kept, regressed, settled
 from tests.faults.shares import share, units, watching
 from tests.support import eventually
@@ -68,10 +69,9 @@ def test_f07_recover_puts_back_the_definition_that_runs(pair: Pair) -> None:
         pair.fail_over()
         regressed(router, "splits checkout")
         eventually(lambda: any("splits checkout" in p.receipt.held for p in pair.two.control.fleet().live))
-        with pytest.raises(
-            RefusedError, match="this raises checkout/new 0 -> 100"
-        ):  # by its name it is a raise, whoever runs it
-            pair.two.control.recover()
+        # By its name it is a raise, whoever runs it.
+        with pytest.raises(RefusedError, match="this raises checkout/new 0 -> 100"):
+            pair.two.control.recover(confirm="another name")
         pair.two.control.recover(confirm=True)
         eventually(lambda: not router.status().held)
         assert pair.two.definition() == other
