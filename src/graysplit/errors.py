@@ -179,6 +179,10 @@ class StoreCorruptError(GraysplitError):
     """A key of the store is lost or of the wrong type, so that an ordinary write would do harm."""
 
 
+class StoreLostError(StoreCorruptError):
+    """The store has lost what was asked for, and live processes run on it: it is unknown to nobody."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Give the known word most like `word`, or None where nothing is near."""
     from difflib import get_close_matches

@@ -128,7 +128,8 @@ def test_history_of_a_time_and_of_an_actor(url: str, said: Said) -> None:
     assert "by bob" in out
     assert len(said("history", "--since", "2h")[1].splitlines()) == 3
     assert len(said("history", "--since", "2020-01-01T10:00Z")[1].splitlines()) == 3
-    assert said("history", "--since", "2999-01-01")[1] == "no change yet\n"
+    assert said("history", "--since", "2999-01-01")[1] == "no change fits that\n"
+    assert said("history", "--actor", "nobody")[1] == "no change fits that\n"
     assert said("history", "--since", "yesterday")[0] == 2
     _, out, err = said("history", "-n", "2", "--since", "2h")
     assert (len(out.splitlines()), err) == (2, "")

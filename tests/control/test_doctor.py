@@ -65,6 +65,9 @@ def test_mistyped_fields_are_named(store: MemoryStore) -> None:
     assert "names no split" in findings["stops serach"]
     assert "at zero" in findings["weights checkout"]
     assert "cannot be stopped" in findings["stops checkout/old"]
+    commands = {finding.where: finding.command for finding in Control(store, actor="ada").doctor()}
+    assert commands["stops serach"] == "graysplit unstop serach"
+    assert commands["weights checkout/nwe"] == "redis-cli HDEL 'graysplit:{default}:weights' checkout/nwe"
 
 
 def test_overfull_weights_are_named(store: MemoryStore) -> None:

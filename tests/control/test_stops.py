@@ -142,6 +142,17 @@ def test_unstop_says_what_still_stops_it(store: MemoryStore) -> None:
     assert [note for note in result.notes if note.startswith("still stopped by checkout/new: by ada")]
 
 
+def test_a_stop_that_holds_nobody_stops_nothing(store: MemoryStore) -> None:
+    """A mistyped rollback leaves a stop of a version that is not there; the raise is in force beside it."""
+    ada = Control(store, actor="ada")
+    ada.rollback("checkout/nwe", why="mistyped")
+    assert ada.set("checkout", 20, unstop=True, confirm=True).notes == ()
+    ada.rollback("checkout", why="again")
+    ada.rollback("checkout/new", why="to be sure")
+    (note,) = ada.set("checkout", 20, unstop=True, confirm=True).notes or ("",)
+    assert "nwe" not in note
+
+
 def test_undo_of_a_second_rollback_says_what_it_writes(store: MemoryStore) -> None:
     """The stop stays the first one's; one that an older graysplit replaced is put back."""
     first = store.load().stops.fields[b"checkout"].decode()

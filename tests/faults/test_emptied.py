@@ -72,6 +72,21 @@ def test_an_emptied_store_is_the_first_line_of_every_look(pair: Pair, look: tupl
             assert untrue not in ran.out
 
 
+@pytest.mark.parametrize(
+    "look", [("explain", "checkout", "user-17"), ("report", "checkout"), ("wait", "checkout", "--timeout", "1s")]
+)
+def test_a_look_at_what_the_store_lost_is_no_unknown_split(pair: Pair, look: tuple[str, ...]) -> None:
+    """Exit 7 with the weight in force and the way back: who is told to `create` it would be refused then."""
+    with emptied(pair):
+        ran = graysplit_cli(pair.one.server.url, pair.namespace, *look)
+        assert ran.code == 7, ran
+        words = " ".join(ran.err.split())
+        assert "the store is empty, and 2 live processes run on what they read last (checkout/new 50%)" in words
+        assert "graysplit recover --source fleet" in words
+        assert "graysplit rollback --all" in words
+        assert graysplit_cli(pair.one.server.url, pair.namespace, "explain", "chekout", "user-17").code == 3
+
+
 def test_an_emptied_store_in_json(pair: Pair) -> None:
     """Scripts read the same: the weights in force, and no text of a stop or definition."""
     with emptied(pair):

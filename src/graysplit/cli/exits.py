@@ -10,6 +10,7 @@ from graysplit.errors import (
     ConfigurationError,
     ConflictError,
     GraysplitError,
+    StoreLostError,
     StoreUnreachableError,
     UnknownSplitError,
     UnknownVersionError,
@@ -42,6 +43,7 @@ MEANINGS: Final = {
 # The first class that fits counts; what is not here was refused.
 _CODES: Final[tuple[tuple[type[GraysplitError], int], ...]] = (
     (UnknownSplitError, NO_SUCH_SPLIT),
+    (StoreLostError, UNHEALTHY),
     (UnknownVersionError, USAGE),
     (ConflictError, FASTER),
     (StoreUnreachableError, UNREACHABLE),

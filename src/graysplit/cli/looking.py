@@ -135,7 +135,8 @@ def history(session: Session, split: str | None, count: int | None, since: str |
     else:
         from graysplit.cli.render import history_lines
 
-        say(*history_lines(entries))
+        narrowed = since is not None or actor is not None
+        say(*(history_lines(entries) if entries or not narrowed else ["no change fits that"]))
     return DONE
 
 

@@ -53,10 +53,13 @@ class Telling(Protocol):
 
 
 def examine(
-    reading: Reading, fleet: Fleet, store: object = None, said: Mapping[str, Heard] = {}
+    reading: Reading, fleet: Fleet, store: object = None, said: Mapping[str, Heard] = {}, drop: str = "redis-cli HDEL"
 ) -> tuple[Finding, ...]:
-    """Give all findings, problems first; `said` is what guards say of the candidates that run."""
-    found = [*_lost(reading, fleet), *_keys(reading), *_values(reading), *_splits(reading)]
+    """Give all findings, problems first.
+
+    `said` is what guards say of the candidates that run; `drop` takes out a field of the weights by hand.
+    """
+    found = [*_lost(reading, fleet), *_keys(reading), *_values(reading, drop), *_splits(reading)]
     found += [*_baselines(reading, fleet), *_processes(fleet)]
     found += [*_modes(fleet), *_declarations(reading, fleet), *_freezes(reading), *_finished(reading, fleet)]
     found += [*_waves(reading, fleet), *_guards(reading, fleet), *_unjudged(reading, fleet, said)]
@@ -188,7 +191,7 @@ def _keys(reading: Reading) -> Iterator[Finding]:
         yield Finding("problem", key, what, "graysplit recover, or at once: graysplit rollback --all")
 
 
-def _values(reading: Reading) -> Iterator[Finding]:
+def _values(reading: Reading, drop: str) -> Iterator[Finding]:
     for (key, field), reason in sorted(reading.held.refused.items()):
         command = f"graysplit show {field.removeprefix(WAVE).partition('/')[0]}"
         yield Finding("problem", f"{key} {field}", f"refused, the last good value stands: {reason}", command)
@@ -198,7 +201,8 @@ def _values(reading: Reading) -> Iterator[Finding]:
             continue
         key = "weights" if field in reading.held.weights else "stops"
         what = "names no split or candidate: mistyped, or set before the split was created"
-        yield Finding("problem", f"{key} {field}", what, f"redis-cli HDEL the field {field}, or graysplit list")
+        command = f"{drop} {field}" if key == "weights" else f"graysplit unstop {field}"
+        yield Finding("problem", f"{key} {field}", what, command)
 
 
 def _splits(reading: Reading) -> Iterator[Finding]:

@@ -255,9 +255,13 @@ class Hand:
         return apply(reading.snapshot, created), created
 
     def _check_known(self, reading: Reading, split: str) -> None:
+        from graysplit.control.loss import check_not_lost
+
         if split not in reading.snapshot.splits:
+            fleet = self.store.fleet()
+            check_not_lost(self._read(), fleet, split)  # read after the fleet, as it must be
             check_whole(reading)
-            names = {name for process in self.store.fleet().live for name in process.declared}
+            names = {name for process in fleet.live for name in process.declared}
             raise UnknownSplitError(split, (names | reading.snapshot.splits.keys()) - {split})
 
 

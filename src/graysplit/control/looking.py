@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -240,7 +241,8 @@ class Looking(Hand):
         fleet = self.store.fleet()  # first, as above
         reading = self._read()
         said = self._verdicts(reading, sorted(reading.snapshot.splits))
-        return examine(reading, fleet, self.store, said)
+        weights = shlex.quote(f"graysplit:{{{self.namespace}}}:weights")
+        return examine(reading, fleet, self.store, said, f"{self.redis_cli() or 'redis-cli'} HDEL {weights}")
 
     def export(self) -> Mapping[str, object]:
         """Give all that the store holds as plain values, ready for JSON."""

@@ -15,7 +15,7 @@ from graysplit.control.sources import lowest
 from graysplit.core.fleet import KEPT_AT_MOST, Fleet, Process
 from graysplit.core.record import is_new
 from graysplit.core.weights import Weight, format_weight, parse_weight, rises, split_of
-from graysplit.errors import BadWeightError
+from graysplit.errors import BadWeightError, StoreLostError
 from graysplit.stores.port import Store
 
 GO_BACK: Final = "graysplit rollback --all"
@@ -60,6 +60,19 @@ def loss_of(reading: Reading, fleet: Fleet) -> Loss | None:
     told = {where.partition(" ")[2] for where in held}
     weights = {field: pair for field, pair in found.weights.items() if ahead or {field, split_of(field)} & told}
     return found._replace(weights=weights, ahead=tuple(process.label for process in ahead))
+
+
+def check_not_lost(reading: Reading, fleet: Fleet, split: str) -> None:
+    """Raise `StoreLostError` where the store does not say a split any more on which live processes run."""
+    loss = loss_of(reading, fleet)
+    if loss is None or split not in loss.splits or split in reading.snapshot.splits:
+        return
+    told = shares(loss, split)
+    instead = f" ({', '.join(told)})" if told else ""
+    raise StoreLostError(
+        f"{loss_words(loss)}{instead}. Make the store whole again with: {loss.recover}; "
+        f"everybody to the baseline: {GO_BACK}"
+    )
 
 
 def empty(reading: Reading) -> bool:

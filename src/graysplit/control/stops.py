@@ -88,7 +88,11 @@ def check_bystanders(change: Change, done: Effects, unread: list[str], moves: St
 def still_stopped(after: Snapshot, moves: StopMoves) -> tuple[str, ...]:
     """Say which other stops hold what a cleared one has held."""
     gone = cleared(moves)
-    over = sorted(stop for stop in after.stops if any(_covers(stop, field) or _covers(field, stop) for field in gone))
+    over = sorted(
+        stop
+        for stop in after.stops
+        if _holds(after, stop) and any(_covers(stop, field) or _covers(field, stop) for field in gone)
+    )
     said = [f"still stopped by {stop_words(stop, after.stops[stop])}" for stop in over[:NAMED_AT_MOST]]
     more = len(over) - NAMED_AT_MOST
     return (*said, *([f"and by {more} stops more"] if more > 0 else []))
@@ -111,6 +115,13 @@ def stop_lines(moves: StopMoves, cause: str, *, dry_run: bool = False) -> Iterat
 def _meant(change: Change, field: str) -> bool:
     """Say whether a change is about a candidate: it writes its weight, or it is about the split's stop alone."""
     return field in change.weights if change.weights else change.split in (EVERYTHING, split_of(field))
+
+
+def _holds(after: Snapshot, stop: str) -> bool:
+    """Say whether a stop holds anybody: not one of a version that a known split has not, or of its baseline."""
+    split, slash, version = stop.partition("/")
+    standing = after.splits.get(split) if slash else None
+    return standing is None or any(found.name == version for found in standing.definition.candidates)
 
 
 def _covers(stop: str, field: str) -> bool:
