@@ -25,9 +25,9 @@ from tests.faults.shares import following
 from tests.support import eventually
 
 SPLITS: Final = 10_000
-PROCESSES: Final = 4
+PROCESSES: Final = 2
 SEEN: Final = "split-00098"
-LONG_S: Final = 150.0  # beside busy neighbours; on a quiet machine it takes about two seconds
+LONG_S: Final = 240.0  # beside busy neighbours a reading of ten thousand splits takes many seconds
 PORTION_MS: Final = 50.0  # of the server's own time; on a quiet machine it is about a tenth
 
 
@@ -87,28 +87,25 @@ def test_the_server_is_held_for_a_portion_at_a_time(own: embedded.Server) -> Non
 
 @pytest.mark.timeout(600)
 def test_ten_thousand_splits_are_confirmed_by_every_process(own: embedded.Server) -> None:
-    """Each process tells of the whole and is counted; one that is stopped is named, and then it is not complete."""
+    """Each process tells of the whole; one that is stopped is named until it goes on, and then all are counted."""
     with redis.Redis.from_url(own.url) as client, graysplit.Control(own.url, confirm=True) as control:
         fill(client, SPLITS)
         with processes(PROCESSES, own.url, "default", SEEN) as everybody:
             everybody.wait_for(99, SEEN, within=LONG_S)
-            result = control.rollback("*")
-            # On a crowded machine a process may fall silent while it reads: it is counted when it is heard again.
+            stopped = everybody[0]
+            os.kill(stopped.pid, signal.SIGSTOP)
+            try:
+                result = control.rollback("*")
+                # On a crowded machine a process may fall silent while it reads: it is counted when it is heard again.
+                eventually(lambda: confirmed(control, result) == PROCESSES - 1, LONG_S)
+                receipts = control.wait_confirmed(result, 0.0).receipts
+                assert not receipts.complete
+                assert str(stopped.pid) in "".join((*receipts.lagging, *receipts.silent))
+            finally:
+                os.kill(stopped.pid, signal.SIGCONT)
             eventually(lambda: confirmed(control, result) == PROCESSES, LONG_S)
             assert (len(result.moves), len(result.expected)) == (SPLITS, SPLITS)
             everybody.wait_for(0, SEEN, within=LONG_S)
-
-            os.kill(everybody[0].pid, signal.SIGSTOP)
-            try:
-                client.hset(key("weights"), mapping={f"split-{number:05}/new": "50" for number in range(SPLITS)})
-                client.hdel(key("stops"), *(f"split-{number:05}" for number in range(SPLITS)))
-                result = control.rollback("*")
-                eventually(lambda: confirmed(control, result) == PROCESSES - 1, LONG_S)
-                receipts = control.wait_confirmed(result, 0.0).receipts
-            finally:
-                os.kill(everybody[0].pid, signal.SIGCONT)
-            assert not receipts.complete
-            assert str(everybody[0].pid) in "".join((*receipts.lagging, *receipts.silent))
 
 
 def test_a_process_that_does_not_obey_one_of_many_is_named(own: embedded.Server) -> None:
