@@ -24,6 +24,7 @@ from graysplit.core.weights import FULL, Weight, field_of, format_weight, parse_
 from graysplit.errors import BadDefinitionError, BadWeightError, RefusedError, UnknownSplitError
 from graysplit.stores.port import Expect, KeyName, Submission, Write, Written
 from graysplit.stores.rules import HASHES
+from graysplit.stores.splice import is_splice
 from graysplit.stores.wire import BRAKE, PLAN, exact, raw_of, stop_text
 
 Take: TypeAlias = Literal["lower", "source"]
@@ -254,7 +255,7 @@ class _Plan:
         if split in self.fleet.definitions:
             return _with_units(split, self.fleet.definitions[split], raw)
         if raw is None and "splits" in self.gone:
-            raw = self.books.get(f"splits {split}", self.fleet.told.get(split))
+            raw = self.books.get(f"splits {split}") or self.fleet.told.get(split)
         if raw is None:
             return file or (_Left("nobody knows its definition") if lost else None)
         if _is_bad(split, raw):
@@ -477,6 +478,7 @@ def _books(reading: Reading, entries: Iterable[Entry]) -> dict[str, str | None]:
     for entry in entries:  # newest first
         for where, text in entry.after.items():
             found.setdefault(where, text)
+    found = {where: None if is_splice(text) else text for where, text in found.items()}  # the whole of it is gone
     booked = reading.load.booked
     if booked.lost is None:
         rest = {where: text for where, text in found.items() if not where.startswith(("weights ", "stops "))}

@@ -34,7 +34,19 @@ from graysplit.stores.port import (
     Trip,
     Written,
 )
-from graysplit.stores.wire import BRAKE, PLAN, TICK, changed, exact, new_id, raw_of, stop_text
+from graysplit.stores.wire import (
+    BRAKE,
+    PLAN,
+    TICK,
+    changed,
+    compact,
+    exact,
+    in_splices,
+    new_id,
+    raw_of,
+    stop_text,
+    whole,
+)
 
 LOG_AT_MOST: Final = 100_000
 ANSWERS_AT_MOST: Final = 10_000
@@ -138,6 +150,8 @@ class _Space:
         return revision
 
     def record(self, entry: Entry) -> None:
+        before, after = compact(entry.before, entry.after)
+        entry = entry._replace(before=before, after=after)
         ms, sequence = self._last
         self._last = (entry.at_ms, 0) if entry.at_ms > ms else (ms, sequence + 1)
         self.log.append((f"{self._last[0]}-{self._last[1]}", entry))
@@ -307,8 +321,11 @@ class MemoryStore:
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
         """Give the newest entries, newest first, of one split or of all."""
         with self._space.locked:
-            found = [entry for _, entry in reversed(self._space.log) if split is None or rules.concerns(entry, split)]
-        return tuple(found[:count])
+            rows = (entry for _, entry in reversed(self._space.log) if split is None or rules.concerns(entry, split))
+            found = list(islice(rows, max(0, count)))
+            texts = {split: self._space.text("splits", split) for split in in_splices(found)}
+        wholes = {split: [text] for split, text in texts.items() if text is not None}
+        return tuple(whole(entry, wholes) for entry in found) if wholes else tuple(found)
 
     def fleet(self) -> Fleet:
         """Give the processes that follow this store."""

@@ -5,13 +5,14 @@ Reading is tolerant: whatever the server holds, it gives defaults and never rais
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.core.fleet import Declared, Effect, Process, Receipt, Sweep
 from graysplit.core.progress import Pause, Progress, Tick
 from graysplit.core.record import Entry
 from graysplit.stores.port import Expect, Report, Submission, Write
+from graysplit.stores.splice import is_splice, spliced, widened
 
 Texts: TypeAlias = Mapping[str, "str | None"]  # "weights checkout/new" to its text, None for absent
 
@@ -101,8 +102,40 @@ def read_signed(raw: bytes) -> Signed | None:
     return Signed(change, who, _str(said.get("why"))) if known else None
 
 
+def compact(before: Texts, after: Texts) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """Give the fields of a change as the log holds them: of a long definition what changed."""
+    was, is_ = dict(before), dict(after)
+    for where in after:
+        old, new = before.get(where), after[where]
+        if where.startswith("splits ") and old is not None and new is not None:
+            was[where], is_[where] = spliced(old, new)
+    return was, is_
+
+
+def in_splices(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """Give by split the newest of some entries, newest first, that changes its definition, where that is a splice."""
+    newest: dict[str, Entry] = {}
+    for entry in entries:
+        for where in entry.after:
+            if where.startswith("splits "):
+                newest.setdefault(where.removeprefix("splits "), entry)
+    return {split: entry for split, entry in newest.items() if is_splice(entry.after[f"splits {split}"])}
+
+
+def whole(entry: Entry, wholes: Mapping[str, Sequence[str]]) -> Entry:
+    """Give an entry with the whole definitions, by split, of which it holds what changed."""
+    before, after = dict(entry.before), dict(entry.after)
+    for split, texts in wholes.items():
+        where = f"splits {split}"
+        found = widened(before.get(where) or "", after.get(where) or "", texts)
+        if found is not None:
+            before[where], after[where] = found
+    return entry._replace(before=before, after=after)
+
+
 def entry_fields(entry: Entry) -> dict[str, str]:
     """Give a history entry as the fields of a stream entry."""
+    before, after = compact(entry.before, entry.after)
     return {
         "id": entry.id,
         "rev": str(entry.revision),
@@ -110,8 +143,8 @@ def entry_fields(entry: Entry) -> dict[str, str]:
         "cause": entry.cause,
         "actor": entry.actor,
         "why": entry.why,
-        "from": dumps(dict(entry.before)),
-        "to": dumps(dict(entry.after)),
+        "from": dumps(before),
+        "to": dumps(after),
     }
 
 

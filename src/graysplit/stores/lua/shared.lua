@@ -207,21 +207,67 @@ end
 -- How many of a split's last changes the index names.
 local INDEXED = 50
 
+-- How many bytes the log holds, the entries that a process remembers apart: law 7 looks for them.
+local BYTES, REMEMBERED = 33554432, 1000
+
+-- How many bytes had been written into the log with an entry; nil where an older version wrote it.
+local function sum_of(row)
+  for i = 1, #row[2], 2 do
+    if row[2][i] == 'sum' then
+      return tonumber(row[2][i + 1])
+    end
+  end
+  return nil
+end
+
+-- How long the log is, and how many of its oldest entries must go: a few at a time, for they have to be looked at. The
+-- server itself, which knows of older versions' entries too, is asked now and then.
+local function excess(log, sum)
+  local length, gone, first = try('XLEN', log) or 0, 0, '-'
+  local most = math.min(length - REMEMBERED, 64)
+  if most > 0 and length % 16 == 0 and (try('MEMORY', 'USAGE', log, 'SAMPLES', 0) or 0) > BYTES then
+    return length, most
+  end
+  while gone < most do
+    local row = (try('XRANGE', log, first, '+', 'COUNT', 1) or {})[1]
+    local own = row and sum_of(row)
+    if not own or sum - own <= BYTES then
+      break
+    end
+    gone, first = gone + 1, '(' .. row[1]
+  end
+  return length, gone
+end
+
 -- Append an entry to the log, and note in the index where it stands; gives the reason where the log takes none.
 --
 -- log     stream: one entry per change
 -- latest  (beside it) hash, the index: _ -> '<position since which it knows every entry> <the last one it knows>', checkout -> the
---         same position it was begun with, and those of the split's last changes, newest first. Who may not write it
+--         same position it was begun with, and those of the split's last changes, newest first; beside them
+--         'splits checkout' -> its definition as the log knows it last. Who may not write it
 --         leaves it behind, and whoever wrote nothing into it makes it begin anew: readers look through the rest.
--- places  what the entry changes, as {'weights checkout/new', ...} each
+-- places  what the entry changes, as {'weights checkout/new', text or false} each
 local function record(log, keep, split, places, ...)
   local latest = string.sub(log, 1, -#'log' - 1) .. 'latest'
   local end_ = try('XREVRANGE', log, '+', '-', 'COUNT', 1)
-  local at, fault = try('XADD', log, 'MAXLEN', '~', keep, '*', ...)
+  local entry, size = { ... }, 0
+  for _, text in ipairs(entry) do
+    size = size + #tostring(text)
+  end
+  local since, known, sum = string.match(try('HGET', latest, '_') or '', '^(%S+) (%S+) ?(%d*)$')
+  sum = math.max(tonumber(sum or '') or 0, end_ and end_[1] and sum_of(end_[1]) or 0) + size
+  entry[#entry + 1] = 'sum'
+  entry[#entry + 1] = string.format('%.0f', sum)
+  local length, spare = excess(log, sum)
+  local at, fault
+  if spare > 0 then
+    at, fault = try('XADD', log, 'MAXLEN', length + 1 - spare, '*', unpack(entry))
+  else
+    at, fault = try('XADD', log, 'MAXLEN', '~', keep, '*', unpack(entry))
+  end
   if fault then
     return fault
   end
-  local since, known = string.match(try('HGET', latest, '_') or '', '^(%S+) (%S+)$')
   if not known or not end_ or not end_[1] or end_[1][1] ~= known then
     since = at
   end
@@ -235,6 +281,9 @@ local function record(log, keep, split, places, ...)
   name(split)
   for _, place in ipairs(places) do
     local key, field = string.match(place[1], '^(%l+) (.*)$')
+    if key == 'splits' and place[2] then -- the log holds what changed of it, and `recover` wants the whole
+      try('HSET', latest, place[1], place[2])
+    end
     name(key ~= 'meta' and field and split_of(field) or nil)
   end
   local positions = values(latest, '', names)
@@ -250,6 +299,6 @@ local function record(log, keep, split, places, ...)
       return nil
     end
   end
-  try('HSET', latest, '_', since .. ' ' .. at)
+  try('HSET', latest, '_', since .. ' ' .. at .. ' ' .. string.format('%.0f', sum))
   return nil
 end

@@ -196,7 +196,7 @@ end
 local revision = redis.call('HINCRBY', META, 'revision', 1)
 local changed = {}
 for i, write in ipairs(writes) do
-  changed[i] = { NAMES[write.key] .. ' ' .. write.field }
+  changed[i] = { NAMES[write.key] .. ' ' .. write.field, write.present and write.text }
 end
 local unrecorded = record(LOG, keep, split, changed, 'id', id, 'rev', revision, 'split', split, 'cause', cause,
   'actor', actor, 'why', why, 'from', from, 'to', to)

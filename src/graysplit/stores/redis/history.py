@@ -18,10 +18,10 @@ from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.faults import unreachable
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import entries_of
+from graysplit.stores.redis.reading import PIECE, entries_of
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.rules import concerns
-from graysplit.stores.wire import exact, raw_of
+from graysplit.stores.wire import exact, in_splices, raw_of, whole
 
 # How long one page may take in all.
 PAGE_WITHIN_S: Final = 3.0
@@ -55,7 +55,26 @@ def read_history(line: Line, keys: Keys, split: str | None, count: int) -> tuple
         return ()
     search = _Search(line, keys, split or "", count)
     rows = search.pages("+", "-", most=count) if split is None else search.of_split()
-    return tuple(entry for _, entry in islice(rows, count))
+    return _with_wholes(line, keys, [entry for _, entry in islice(rows, count)])
+
+
+def _with_wholes(line: Line, keys: Keys, entries: list[Entry]) -> tuple[Entry, ...]:
+    """Give entries, the newest of each split's definition with the whole of it, as far as that still stands."""
+    cut, wholes = in_splices(entries), dict[str, list[str]]()
+    names = list(cut)
+    for start in range(0, len(names), PIECE):
+        piece = names[start : start + PIECE]
+        stands: Command = ("HMGET", keys.splits, *map(raw_of, piece))
+        copies: Command = ("HMGET", keys.latest, *(raw_of(f"splits {split}") for split in piece))
+        with line.within(PAGE_WITHIN_S):
+            replies = line.ask(stands, copies)
+        texts = [reply if is_list(reply) else [None] * len(piece) for reply in replies]
+        for split, *found in zip(piece, *texts, strict=True):
+            wholes[split] = [exact(raw) for raw in found if raw is not None]
+    own: dict[str, dict[str, list[str]]] = {}
+    for split, entry in cut.items():
+        own.setdefault(entry.id, {})[split] = wholes[split]
+    return tuple(whole(entry, own.get(entry.id, {})) for entry in entries)
 
 
 class _Search(NamedTuple):
@@ -108,7 +127,7 @@ class _Search(NamedTuple):
         if not all(ends):
             return None
         mark, own = (_words(raw) for raw in said) if is_list(said) else ((), ())
-        since, upto = mark if len(mark) == 2 else ("", "")  # noqa: PLR2004 - since where, and up to where
+        since, upto = mark[:2] if len(mark) >= 2 else ("", "")  # noqa: PLR2004 - since where, and up to where
         positions = own[1:] if own and own[0] == since else ()
         return _Index(since, upto, positions, *(rows[0][0] for rows in ends))
 

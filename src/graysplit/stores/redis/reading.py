@@ -24,6 +24,9 @@ PIECE: Final = 250
 # Between two pieces others get the interpreter (and a turn at the server).
 BREATH_S: Final = 0.0002
 ENTRIES_AT_MOST: Final = 1_000
+# At a start: so many of the log's newest entries first, then more while they are small.
+NEWEST_AT_FIRST: Final = 4
+NEWEST_BYTES: Final = 2 << 20
 # How long a reading may take in all: slow bytes end it as silence does. A big one gets a second for so many splits.
 LOAD_WITHIN_S: Final = 3.0
 SPLITS_A_SECOND: Final = 2_500
@@ -102,14 +105,22 @@ class Reader:
     def _exchange(self, since: str, definitions: Command) -> tuple[Load, Reply]:
         """Ask for everything but the definitions, and for those as told, at one moment."""
         keys = self._keys
-        oldest = f"({since}" if since else "-"
+        older = [] if since or self._newest == 1 else self._newest_by_size()
+        after = since or (older[0][0] if older else "")
         weights, stops, splits, meta, newer, at, end, now, role, *books = self._line.transaction(
             ("HGETALL", keys.weights),
             ("HGETALL", keys.stops),
             definitions,
             ("HGETALL", keys.meta),
-            ("XREVRANGE", keys.log, "+", oldest, "COUNT", ENTRIES_AT_MOST if since else self._newest),
-            ("XRANGE", keys.log, since or "0-0", since or "0-0"),  # whether this is still the same log
+            (
+                "XREVRANGE",
+                keys.log,
+                "+",
+                f"({after}" if after else "-",
+                "COUNT",
+                ENTRIES_AT_MOST if after else self._newest,
+            ),
+            ("XRANGE", keys.log, after or "0-0", after or "0-0"),  # whether this is still the same log
             ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
             ("TIME",),
             ("ROLE",),
@@ -117,18 +128,35 @@ class Reader:
         )
         check_role(self._line, role)
         standing, last = entries_of(at), entries_of(end)
+        if older and (not standing or standing[0][1].id != older[0][1].id):
+            older = []  # another log meanwhile
+        entries = [entry for _, entry in reversed([*entries_of(newer), *older])]
         load = Load(
             weights=key_of(weights),
             stops=key_of(stops),
             meta=key_of(meta),
-            entries=tuple(entry for _, entry in reversed(entries_of(newer))),
+            entries=tuple(entries if since else entries[-self._newest :]),
             position=last[0][0] if last else "0-0",
-            anchor=standing[0][1].id if standing else "",
+            anchor=standing[0][1].id if since and standing else "",
             now_ms=time_of(now),
             booked=key_of(books[0]) if books else Key(),
             plans=key_of(books[1]) if books else Key(),
         )
         return load, splits
+
+    def _newest_by_size(self) -> list[tuple[str, Entry]]:
+        """Read the log's newest entries, newest first: fewer where they are big, as whole definitions made them."""
+        rows: list[tuple[bytes, Mapping[bytes, bytes]]] = []
+        size, page, end = 0, NEWEST_AT_FIRST, "+"
+        while len(rows) < self._newest and size < NEWEST_BYTES:
+            (reply,) = self._line.ask(("XREVRANGE", self._keys.log, end, "-", "COUNT", page))
+            got = rows_of(reply)
+            rows += got
+            if len(got) < page:
+                break
+            size += sum(len(text) for _, fields in got for text in fields.values())
+            page, end = min(4 * page, self._newest - len(rows)), f"({exact(got[-1][0])}"
+        return [(exact(position), read_entry(position, fields)) for position, fields in rows]
 
 
 def check_role(line: Line, role: Reply) -> None:

@@ -29,7 +29,7 @@ READ: Final = (
     Grant(
         (
             *("hgetall", "hget", "hmget", "hlen", "hkeys", "hexists", "hscan"),
-            *("xrange", "xrevrange", "xread", "zrange", "pttl", "watch"),
+            *("xrange", "xrevrange", "xread", "xlen", "memory|usage", "zrange", "pttl", "watch"),
         ),
         ("*",),
     ),

@@ -16,7 +16,7 @@ from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.watching import submit_by_watching
-from graysplit.stores.wire import changed, dumps, exact, raw_of, read_entry
+from graysplit.stores.wire import changed, compact, dumps, exact, raw_of, read_entry
 
 # The order of writes: a role that may not is refused at the first.
 _LEAST_PERMITTED: Final = ("splits", "stops", "weights", "meta", "plans")
@@ -58,10 +58,11 @@ def _arguments(
     keys: Keys, submission: Submission, before: Texts, after: Texts, *, again: bool
 ) -> tuple[bytes | str | int, ...]:
     texts = (submission.id, submission.split, submission.cause, submission.actor, submission.why)
+    was, is_ = compact(before, after)
     return (
         *(raw_of(text) for text in texts),
-        raw_of(dumps(dict(before))),
-        raw_of(dumps(dict(after))),
+        raw_of(dumps(was)),
+        raw_of(dumps(is_)),
         submission.read_at_ms,
         int(submission.raises),
         RAISE_WINDOW_MS,
@@ -100,7 +101,7 @@ def _understood(line: Line, submission: Submission, answer: Reply, before: Texts
     if tag == b"ok":
         return Written(submission.id, answer[1], answer[2], before, after)
     if tag == b"again":
-        return first_answer(submission.id, answer)
+        return first_answer(submission.id, answer)._replace(before=before, after=after)
     if tag == b"conflict":
         found = exact(answer[3]) if answer[2] == b"1" else None
         expect = submission.expect[int(answer[1]) - 1]

@@ -31,7 +31,14 @@ _REMEMBERED_MS: Final = 60_000
 def submit_by_watching(line: Line, keys: Keys, submission: Submission, *, again: bool) -> Written:
     """Compare, write, bump the revision and append to the history; raises as the script's answers do."""
     found = found_in_log(line, keys, submission.id) if again else None
-    return found[0] if found else until_written(line, lambda: _submit_once(line, keys, submission))
+    if found is not None:
+        before, after = changed(submission)
+        return found[0]._replace(before=before, after=after)
+    written = until_written(line, lambda: _submit_once(line, keys, submission))
+    copies = [put(keys.latest, where, text) for where, text in written.after.items() if where.startswith("splits ")]
+    if copies:
+        line.ask(*copies)  # for `recover`; who may not write them leaves it to the fleet
+    return written
 
 
 def book_by_watching(line: Line, keys: Keys, actor: str) -> int:
