@@ -25,6 +25,7 @@ NOTHING = "Nothing was written"
 UNKNOWN = "is not known"
 VERBS = (
     ("rollback", "checkout", "--no-wait"),
+    ("rollback", "checkout", "--why", "the errors doubled"),
     ("rollback", "--all", "--no-wait"),
     ("set", "checkout", "5", "--no-wait"),
     ("freeze", "--all", "--no-wait"),

@@ -37,6 +37,17 @@ class Connection(Protocol):
 class Greeted(Protocol):
     """A connection on which nothing has been said yet."""
 
+    password: str | None
+    credential_provider: object
+
+    def send_command(self, *words: str, check_health: bool) -> None:
+        """Send one command."""
+        ...
+
+    def read_response(self) -> Reply:
+        """Read its answer; raises what is an error."""
+        ...
+
     def on_connect(self) -> None:
         """Choose the protocol, log in, select the database."""
         ...

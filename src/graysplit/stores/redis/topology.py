@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from threading import Event, Timer
 from typing import Any, Final, NamedTuple, cast
@@ -136,12 +137,26 @@ def _greet(connection: Greeted, within_s: float) -> None:
     ending.start()
     try:
         connection.on_connect()
+        _check_known(connection)
     except Exception:
         if late.is_set():  # whatever a connection says whose socket was taken from under it
             raise exceptions.TimeoutError("no answer in time") from None
         raise
     finally:
         ending.cancel()
+
+
+def _check_known(connection: Greeted) -> None:
+    """Raise where the server wants a login that was not given, before anything else is said.
+
+    redis-py hides that answer, and older servers close upon a stranger's first long command without a word: whether
+    it was done would not be known. Any other answer is for whoever uses the connection.
+    """
+    if connection.password or connection.credential_provider:
+        return
+    connection.send_command("PING", check_health=False)
+    with suppress(exceptions.ResponseError, exceptions.BusyLoadingError):
+        connection.read_response()
 
 
 def _quiet(options: Options) -> Options:
