@@ -101,7 +101,7 @@ def test_a_stale_replica_raises_nobody(record_property: Callable[[str, object], 
                 assert share(newborn) == 0
                 assert (share(router), share(router, "search")) == (0, 10)
 
-                control.set("other", 40)  # an edit of another split changes nothing for these
+                control.set("other", 40, unstop=True)  # an edit of another split changes nothing for these
                 eventually(lambda: share(router, "other") == 40)
                 assert (share(router), share(router, "search")) == (0, 10)
                 control.set("search", 60, unstop=True)
