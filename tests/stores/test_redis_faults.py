@@ -18,7 +18,7 @@ from graysplit import embedded
 from graysplit.errors import ConfigurationError, StoreUnreachableError
 from graysplit.router import Router
 from graysplit.stores import store_from_url
-from graysplit.stores.redis.faults import concerns_one_key, fault, is_fatal, unreachable
+from graysplit.stores.redis.faults import fault, is_condition, is_fatal, unreachable
 from graysplit.testing.contract import seed
 from tests.stores.proxy import Proxy
 from tests.stores.test_redis_feed import fill
@@ -115,7 +115,7 @@ def test_what_is_no_redis_is_an_outage(answer: bytes) -> None:
 def test_what_concerns_a_key_ends_no_connection(text: str) -> None:
     """A key of the wrong type, or a forbidden one, is that key's fault alone."""
     error = exceptions.ResponseError(text)
-    assert concerns_one_key(error)
+    assert not is_condition(error)
     assert not is_fatal(error)
     assert fault(error) in ("of the wrong type", "not readable (no permission)")
 

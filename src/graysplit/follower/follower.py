@@ -37,6 +37,7 @@ SOON_S: Final = 2.0  # a partial reading is followed by a full one within this t
 BOOK_WITHIN_S: Final = 0.25  # a raw edit is booked after a random wait, so that one process does it
 ABOUT_S: Final = 30.0  # how often a heartbeat tells again what hardly changes
 BACKOFF_S: Final = (0.05, 0.8)
+STEADY_S: Final = 5.0  # a connection that lived for less counts as one more attempt: it may end at once each time
 # How many processes a fleet sends back to its server in a second. One that is up takes a thousand in its stride; one
 # that refused everybody comes back to all at once, and cold.
 JOINS_PER_S: Final = 1_000
@@ -130,6 +131,7 @@ class Follower:
             self._turn()
             return 0
         self._loaded = patient = silent = False
+        began = self._clock.monotonic()
         try:
             self._follow(self._store.follow())
         except StoreUnreachableError as fault:
@@ -137,8 +139,10 @@ class Follower:
             self._lose(fault.reason)
         except Exception as fault:  # noqa: BLE001 - as above
             self._lose(f"{type(fault).__name__}: {fault}")
-        attempt = 0 if self._loaded else attempt + 1
-        self._rest(jittered(PATIENT_S) if patient else pause_s(attempt, self._crowd, silent=silent))
+        steady = self._loaded and self._clock.monotonic() - began >= STEADY_S
+        attempt = 0 if steady else attempt + 1
+        soon = silent or self._loaded  # it refused nobody
+        self._rest(jittered(PATIENT_S) if patient else pause_s(attempt, self._crowd, silent=soon))
         return attempt
 
     def _follow(self, feed: Feed) -> None:

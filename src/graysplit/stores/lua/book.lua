@@ -14,6 +14,10 @@
 
 local BOOKED, LOG, META, PLANS, WEIGHTS = unpack(KEYS, 1, 5)
 local actor, id, cause, keep, STOPS, GUARD, TRIP, BRAKE, ROLLBACK = unpack(ARGV, 1, 9)
+local closed = barred(STOPS)
+if closed then
+  return closed
+end
 local now = now_ms() -- first: where it is refused nothing has been done
 local weights, weight_fields = read(WEIGHTS)
 local stops, stop_fields = read(STOPS)

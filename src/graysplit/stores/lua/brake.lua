@@ -8,6 +8,10 @@
 
 local STOPS = KEYS[1]
 local field, why, who, id, youngest, META = unpack(ARGV, 1, 6)
+local closed = barred(META)
+if closed then
+  return closed
+end
 
 for _, stop in ipairs({ field, split_of(field), '*' }) do
   if try('HGET', STOPS, stop) then

@@ -22,6 +22,10 @@ local WEIGHTS, STOPS = KEYS[1], KEYS[2]
 local id, target, actor, why, cause, attempt, keep = unpack(ARGV, 1, 7)
 local META, BOOKED, LOG, PLANS = unpack(ARGV, 8, 11)
 local little, rest = tonumber(ARGV[12]), ARGV[13]
+local closed = barred(META)
+if closed then
+  return closed
+end
 local now = now_ms()
 
 if attempt == '1' then

@@ -37,6 +37,22 @@ local function refusal(writes)
   return nil
 end
 
+-- The error to give before anything is done where this server lets a script touch only the keys that are declared; nil
+-- where it may touch this undeclared one, or where only this caller's rights forbid it.
+local RIGHTS = { "NOPERM", "ACL failure", "no permissions", "can't access", "can't run this command" }
+local function barred(key)
+  local _, fault = try('PTTL', key)
+  if not fault then
+    return nil
+  end
+  for _, words in ipairs(RIGHTS) do
+    if string.find(fault, words, 1, true) then
+      return nil
+    end
+  end
+  return redis.error_reply('ERR a script may touch only the keys that it declares: ' .. fault)
+end
+
 -- Why a hash does not count as an answer ('missing', 'without its field _', or the server's words); nil where it does.
 local function lost(key)
   local mark, fault = try('HGET', key, '_')

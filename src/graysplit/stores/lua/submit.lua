@@ -29,6 +29,12 @@ local FOLLOWED = { ARGV[13], ARGV[14], ARGV[15], META, ARGV[16] }
 local id, split, cause, actor, why, from, to = unpack(ARGV, 1, 7)
 local read_at, raises, window, keep, attempt = tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10]), ARGV[11], ARGV[12]
 local due, overdue, settled, settle = tonumber(ARGV[17]), tonumber(ARGV[18]), ARGV[19], tonumber(ARGV[20])
+for _, key in ipairs({ ARGV[13], ARGV[14], ARGV[15], ARGV[16] }) do
+  local closed = barred(key)
+  if closed then
+    return closed
+  end
+end
 local now = now_ms()
 
 local at = 21

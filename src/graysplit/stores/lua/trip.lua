@@ -15,6 +15,10 @@ local id, field, release, why, actor, cause, keep = unpack(ARGV, 1, 7)
 local META, BOOKED, LOG, PLANS = unpack(ARGV, 8, 11)
 local split = split_of(field)
 
+local closed = barred(META)
+if closed then
+  return closed
+end
 if not lost(META) and string.match(try('HGET', META, 'release:' .. field) or '', '^(%S*)') ~= release then
   return 0
 end

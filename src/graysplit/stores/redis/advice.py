@@ -11,7 +11,7 @@ from redis import exceptions
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Advice
 from graysplit.stores.redis.client import Reply
-from graysplit.stores.redis.faults import is_forbidden, is_oom, reason, unreachable
+from graysplit.stores.redis.faults import is_condition, is_oom, reason, unreachable
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import mapping_of
@@ -121,7 +121,7 @@ def _writes(line: Line, keys: Keys, info: Mapping[str, str], settings: Mapping[s
         return
     if not isinstance(answer, exceptions.ResponseError):
         return
-    if is_forbidden(answer) or "WRONGTYPE" in str(answer):
+    if not is_condition(answer):  # this command alone, or this key
         yield from _told_of_writes(info, settings)
     else:
         yield Advice(f"{_NO_WRITES}: {reason(answer)}", _way_out(str(answer)))

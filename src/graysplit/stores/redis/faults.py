@@ -75,30 +75,39 @@ CONDITIONS: Final = (
     Condition("it takes no more connections", marks=("max number of clients",)),
     Condition("what answers there is no Redis", (exceptions.InvalidResponse, ValueError)),
 )
+# What to do about a server that lacks what is needed.
+OTHER_SERVER: Final = "give the address of the server itself, or of one that docs/reference/servers.md lists"
+NO_TIME: Final = f"the server does not tell its time, by TIME, INFO or a script: {OTHER_SERVER}"
 _FORBIDDEN: Final = ("NOPERM", "no permissions", "can't access", "can't run this command", "ACL failure")
-_UNSUPPORTED: Final = ("unknown command", "unknown subcommand", "syntax error", "not supported", "disabled")
 _USER: Final = re.compile(r"\b[Uu]ser (?!has\b)\S+(?= has no permissions)")  # a part of the login
 _PREFIX: Final = re.compile(r"^Error -?\w+ (?:connecting to \S+|while \w+ \w+ \w+)\. ")
 
 
-def unreachable(name: str, error: BaseException, *, sent: bool = False) -> StoreUnreachableError:
+def unreachable(name: str, error: BaseException, *, sent: bool = False, needed: str = "") -> StoreUnreachableError:
     """Return the error that tells a user why the server is of no use.
 
-    `sent`: a command had been sent whose answer did not come, so that it may have been done.
+    `sent`: a command had been sent whose answer did not come, so that it may have been done. `needed`: the command
+    that was refused, and that graysplit cannot do without.
     """
     condition = _condition(error)
     patient = is_forbidden(error) or (condition is not None and condition.patient)
     silent = condition is not None and condition.silent
     found = condition or Condition("")
+    why = reason(error)
     return StoreUnreachableError(
         name,
-        reason(error),
+        missing(needed, why) if needed and condition is None else why,
         patient=patient,
         silent=silent,
         refuses=found.refuses,
         written=None if sent else False,
         mend=found.mend,
     )
+
+
+def missing(needed: str, why: str) -> str:
+    """Return the sentence for a command that graysplit cannot do without, with the server's words for refusing it."""
+    return f"it answers {needed} with '{why}', and graysplit needs {needed}: {OTHER_SERVER}"
 
 
 def reason(error: BaseException) -> str:
@@ -116,6 +125,14 @@ def refused(what: str, answer: object) -> RefusedError:
     return RefusedError(f"{what}: {why}. See what the server allows with: graysplit doctor")
 
 
+def neither(what: str, error: BaseException) -> RefusedError:
+    """Say that a write needs scripts or `WATCH`, where the former were refused before, and now the latter."""
+    if is_condition(error) or is_forbidden(error):
+        return refused(what, error)
+    why = f"scripts are refused here, and WATCH is answered with '{reason(error)}'; graysplit needs one of them"
+    return RefusedError(f"{what}: {why}: {OTHER_SERVER}")
+
+
 def fault(error: BaseException | str) -> str:
     """Say why one key cannot be read: the words after "the key 'meta' is"."""
     text = str(error)
@@ -123,20 +140,20 @@ def fault(error: BaseException | str) -> str:
         return WRONG_TYPE
     if is_forbidden(error) if isinstance(error, BaseException) else _names_a_right(text):
         return "not readable (no permission)"
-    return text
+    return f"not readable ({text})" if isinstance(error, BaseException) else text
 
 
-def concerns_one_key(error: BaseException) -> bool:
-    """Say whether an error is about one key or command only, so that the others still answer."""
-    return is_unsupported(error) or "WRONGTYPE" in str(error)
+def lacks_scripts(answer: object) -> bool:
+    """Say whether a script was refused, in whatever words, so that another way is to be tried.
+
+    What the server answers to every write now (no memory, no disk, too few replicas) is no reason for one.
+    """
+    return isinstance(answer, exceptions.ResponseError) and _condition(answer) is None
 
 
-def is_unsupported(error: BaseException) -> bool:
-    """Say whether this server, or this user's role, lacks the command."""
-    if is_forbidden(error):
-        return True
-    # A server that cannot save calls its commands disabled: that is the server's condition, and no missing command.
-    return _condition(error) is None and any(mark in str(error).lower() for mark in _UNSUPPORTED)
+def is_condition(error: BaseException) -> bool:
+    """Say whether an error is about the server as a whole, and not about one command or key."""
+    return _condition(error) is not None
 
 
 def is_forbidden(error: BaseException) -> bool:

@@ -12,15 +12,15 @@ from redis import exceptions
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet
 from graysplit.core.record import Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
-from graysplit.errors import StoreUnreachableError
+from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.stores.port import NEWEST, Glance, Place, Report, Submission, Ticking, Trip, Written
 from graysplit.stores.redis.client import Command, is_list
 from graysplit.stores.redis.contents import request_in, tell_content
-from graysplit.stores.redis.faults import is_unsupported, refused
+from graysplit.stores.redis.faults import NO_TIME, lacks_scripts, refused
 from graysplit.stores.redis.fleet import connection_of, forget, read_fleet
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import Reader, glance, time_of
+from graysplit.stores.redis.reading import Reader, glance, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.tallying import flush, judge, read_tally
@@ -90,7 +90,7 @@ class RedisFeed(ABC):
             (keys.booked, keys.log, keys.meta, keys.plans, keys.weights),
             (raw_of(actor), new_id(), OUTSIDE, LOG_AT_MOST, keys.stops, GUARD, TRIP, BRAKE, ROLLBACK),
         )
-        if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
+        if lacks_scripts(answer):
             return book_by_watching(self._line, keys, actor)
         if not isinstance(answer, int):
             raise refused("edits from outside cannot be written into the history", answer)
@@ -101,7 +101,7 @@ class RedisFeed(ABC):
         keys = self._keys
         arguments = (raw_of(field), raw_of(why), BRAKE, new_id(), release_ms, keys.meta)
         answer = self._line.evaluate(script("brake"), (keys.stops,), arguments)
-        if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
+        if lacks_scripts(answer):
             return brake_by_hand(self._line, keys, field, why, release_ms)
         if isinstance(answer, exceptions.ResponseError):
             raise refused(f"the stop of '{field}' was not taken", answer)
@@ -118,7 +118,7 @@ class RedisFeed(ABC):
     def tick(self, ticking: Ticking) -> bool:
         """Write a plan's progress and tick if both are still as read; raises `RefusedError` where this role may not."""
         answer = self._line.evaluate(script("tick"), (self._keys.plans,), tuple(raw_of(text) for text in ticking))
-        if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
+        if lacks_scripts(answer):
             return tick_by_watching(self._line, self._keys, ticking)
         if isinstance(answer, exceptions.ResponseError):
             raise refused(f"the plan of '{ticking.split}' is not driven from here", answer)
@@ -164,7 +164,7 @@ class RedisFeed(ABC):
         keys = self._keys
         fleet = (keys.seen, keys.about, keys.receipts, keys.contents)
         answer = self._line.evaluate(script("beat"), fleet, (boot, receipt, about, FORGET_MS, LIVE_MS))
-        if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
+        if lacks_scripts(answer):
             return self._beat_without_script(boot, receipt, about)
         if not is_list(answer):
             raise refused("the heartbeat was not taken", answer)
@@ -172,10 +172,16 @@ class RedisFeed(ABC):
         return int(answer[0]), answer[1] == b"1"
 
     def _beat_without_script(self, boot: str, receipt: bytes, about: bytes) -> tuple[int, bool]:
-        """Write the heartbeat where scripts are refused; the silent ones are left for readers to pass over."""
+        """Write the heartbeat where scripts are refused, and drop those that have been silent too long."""
         keys = self._keys
-        now_ms = time_of(self._line.ask(("TIME",))[0])
-        writes: list[Command] = [("ZADD", keys.seen, now_ms, boot), ("HSET", keys.receipts, boot, receipt)]
+        now_ms = server_ms(self._line, self._line.ask(("TIME",))[0])
+        if not now_ms:
+            raise RefusedError(f"the heartbeat was not taken: {NO_TIME}")
+        writes: list[Command] = [
+            *self._silent(now_ms),
+            ("ZADD", keys.seen, now_ms, boot),
+            ("HSET", keys.receipts, boot, receipt),
+        ]
         if about:
             writes.append(("HSET", keys.about, boot, about))
         # HMGET: the null that HGET gives for an absent field looks like a push on this connection.
@@ -190,6 +196,22 @@ class RedisFeed(ABC):
             request_in(asked[0] if is_list(asked) else None),
         )
         return now_ms, bool(known)
+
+    def _silent(self, now_ms: int) -> list[Command]:
+        """Return the commands that drop who has been silent too long, as the script does; a few at a time."""
+        keys, oldest = self._keys, f"({now_ms - FORGET_MS}"
+        silent, early = self._line.ask(
+            ("ZRANGE", keys.seen, "-inf", oldest, "BYSCORE", "LIMIT", 0, 100),
+            ("ZRANGE", keys.seen, f"({now_ms}", "+inf", "BYSCORE", "LIMIT", 0, 100),
+        )
+        commands: list[Command] = []
+        if is_list(early) and early:  # the clock was set back: silent as of now
+            scored = [part for boot in early for part in (now_ms - LIVE_MS - 1, boot)]
+            commands.append(("ZADD", keys.seen, *scored))
+        if is_list(silent) and silent:
+            commands.append(("ZREM", keys.seen, *silent))
+            commands += [("HDEL", key, *silent) for key in (keys.about, keys.receipts)]
+        return commands
 
 
 def is_due(line: Line, now: float) -> bool:

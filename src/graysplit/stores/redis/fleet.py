@@ -12,7 +12,7 @@ from graysplit.stores.redis.client import Reply
 from graysplit.stores.redis.faults import refused, unreachable
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import mapping_of, run_id_of, time_of
+from graysplit.stores.redis.reading import mapping_of, run_id_of, server_ms
 from graysplit.stores.wire import read_process
 
 # Of so many that are silent it is asked at once whether their connections have ended.
@@ -37,10 +37,9 @@ def read_fleet(line: Line, keys: Keys) -> Fleet:
         ("HGETALL", keys.receipts),
         ("TIME",),
     )
-    for reply in (seen, now):
-        if isinstance(reply, exceptions.ResponseError):
-            raise unreachable(line.name, reply)
-    now_ms = time_of(now)
+    if isinstance(seen, exceptions.ResponseError):
+        raise unreachable(line.name, seen, needed="ZRANGE")
+    now_ms = server_ms(line, now)
     abouts, said = mapping_of(about), mapping_of(receipts)
     found = [read_process(boot, seen_ms, abouts.get(boot), said.get(boot)) for boot, seen_ms in _scores(seen)]
     return fleet_of(now_ms, found, _ended(line, may_be_gone(now_ms, found)))

@@ -13,7 +13,7 @@ from graysplit.core.fleet import LIVE_MS
 from graysplit.stores.port import Followed
 from graysplit.stores.redis.client import Reply, is_list
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import time_of
+from graysplit.stores.redis.reading import server_ms
 from graysplit.stores.wire import exact
 
 PATTERN: Final = "graysplit:{*}:fleet:seen"
@@ -44,7 +44,7 @@ def read_followed(line: Line) -> tuple[Followed, ...] | None:
             told = True
             name = _SEEN.fullmatch(exact(key))
             if name is not None:
-                found.append(Followed(name[1], database, _live(line, key, time_of(now))))
+                found.append(Followed(name[1], database, _live(line, key, server_ms(line, now))))
     return tuple(sorted({one for one in found if one.live})) if told else None
 
 

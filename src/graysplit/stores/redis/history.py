@@ -154,7 +154,7 @@ class _Search(NamedTuple):
 
     def _rows(self, reply: Reply) -> Sequence[Row]:
         if isinstance(reply, exceptions.ResponseError):
-            raise unreachable(self.line.name, reply)
+            raise unreachable(self.line.name, reply, needed="XREVRANGE")
         return entries_of(reply)
 
 

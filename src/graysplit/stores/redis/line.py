@@ -7,7 +7,7 @@ and is never lost (the first traps of a tracking connection: an invalidation rea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple, TypeAlias
 
@@ -16,7 +16,7 @@ from redis import exceptions
 
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.redis.client import Command, Connection, Pool, Reply, is_list
-from graysplit.stores.redis.faults import concerns_one_key, is_fatal, is_oom, reason, unreachable
+from graysplit.stores.redis.faults import is_fatal, is_oom, reason, unreachable
 from graysplit.stores.redis.scripts import Script
 
 # redis-py 6 cannot look without waiting; there each single read waits for at most the connection's timeout.
@@ -104,8 +104,11 @@ class Line:
                 raise unreachable(self.name, reply)
         return replies
 
-    def transaction(self, *commands: Command) -> list[Reply]:
-        """Ask at one moment (`MULTI`/`EXEC`). What this user or server may not do is left out, its error given.
+    def transaction(self, *commands: Command, writes: bool = False) -> list[Reply]:
+        """Ask at one moment (`MULTI`/`EXEC`). What this user or server refuses is left out, its error given.
+
+        A command may be refused in any words: whoever asked knows whether it is needed. `writes`: a proxy that refuses
+        one by itself would have the server do the others, so that `EXEC` is sent only when all are queued.
 
         Redis without memory queues nothing, not even reads. Asked one after the other, but in one piece, they are
         answered; should a write come in between, then its signal follows.
@@ -114,34 +117,40 @@ class Line:
         for _ in range(_TRANSACTIONS_AT_MOST):
             places = [place for place in range(len(commands)) if place not in errors]
             sent = [commands[place] for place in places]
-            begun, *queued, done = self.ask(("MULTI",), *sent, ("EXEC",))
-            if _is_error(begun):
-                raise unreachable(self.name, begun)
+            if writes:
+                queued = self._queued(sent)
+                (done,) = self.ask(("DISCARD",) if any(map(_is_error, queued)) else ("EXEC",))
+            else:
+                begun, *queued, done = self.ask(("MULTI",), *sent, ("EXEC",))
+                self._check_begun(begun)
             refused = {place: error for place, error in zip(places, queued, strict=True) if _is_error(error)}
             if not refused and is_list(done):
                 answers = dict(zip(places, done, strict=True))
                 return [errors[place] if place in errors else answers[place] for place in range(len(commands))]
             if any(is_oom(error) for error in refused.values()):
                 return self.ask(*commands)
-            if not refused or not all(concerns_one_key(error) for error in refused.values()):
-                raise unreachable(self.name, next(iter(refused.values()), _as_error(done)))
+            if not refused:
+                raise unreachable(self.name, _as_error(done), needed="EXEC")
             errors |= refused
         raise StoreUnreachableError(self.name, "it refuses too many commands")
 
     def commit(self, *commands: Command) -> Reply:
         """Send commands in one `MULTI` after a `WATCH`: their answers, the first error, or None if a key has changed.
 
-        An `EXEC` that did nothing answers null, which looks like a push; so the answer to a PING marks the end.
+        An `EXEC` that did nothing answers null, which looks like a push; so the answer to a PING marks the end. Nothing
+        is written where one command is refused, by the server or by a proxy before it.
         """
+        error = next(filter(_is_error, self._queued(commands)), None)
+        if error is not None:
+            self.ask(("DISCARD",))
+            return error
         with self._speaking() as connection:
             self._drain()
-            packed = connection.pack_commands([("MULTI",), *commands, ("EXEC",), ("PING",)])
-            connection.send_packed_command(packed)
+            connection.send_packed_command(connection.pack_commands([("EXEC",), ("PING",)]))
             sent = True
         done: Reply = None
         with self._speaking(sent=sent):
             patience = self._patience(None)
-            queued = [self._reply(patience) for _ in range(len(commands) + 1)]
             while (frame := self._frame(patience)) != b"PONG":
                 if frame is None or self._came_by_itself(frame):
                     self.dirty = self.dirty or self._is_push is not None
@@ -149,7 +158,7 @@ class Line:
                     break  # a server that cannot save refuses PING too
                 else:
                     done = frame
-        return next((reply for reply in queued if _is_error(reply)), done)
+        return done
 
     def evaluate(
         self, script: Script, keys: tuple[str | bytes, ...], arguments: tuple[str | bytes | int, ...]
@@ -160,6 +169,16 @@ class Line:
         if isinstance(answer, exceptions.NoScriptError):
             (answer,) = self.ask(("EVAL", script.source, *rest))
         return answer
+
+    def _queued(self, commands: Sequence[Command]) -> list[Reply]:
+        """Begin a `MULTI` and queue commands; sent with it, they would be done one by one where it is refused."""
+        (begun,) = self.ask(("MULTI",))
+        self._check_begun(begun)
+        return self.ask(*commands) if commands else []
+
+    def _check_begun(self, begun: Reply) -> None:
+        if _is_error(begun):
+            raise unreachable(self.name, begun, needed="MULTI")
 
     def drain(self) -> None:
         """Read what has arrived by itself; a push marks the line as dirty."""

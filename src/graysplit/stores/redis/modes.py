@@ -13,16 +13,18 @@ from typing import Final
 from redis import exceptions
 
 from graysplit.core.record import Load
+from graysplit.errors import StoreUnreachableError
 from graysplit.stores.redis.client import Command, Reply
-from graysplit.stores.redis.faults import reason, unreachable
+from graysplit.stores.redis.faults import missing, reason, unreachable
 from graysplit.stores.redis.feed import PONG_WITHIN_S, SILENCE_S, RedisFeed, is_due, prove
 from graysplit.stores.redis.keys import Keys
-from graysplit.stores.redis.line import IsPush, Line, is_invalidation, is_message
+from graysplit.stores.redis.line import IsPush, Line, LostReplyError, is_invalidation, is_message
 from graysplit.stores.redis.topology import RESP2, RESP3, Timeouts, Topology
 
 TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.0)
 POLL_S: Final = 2.0
 WHY_AT_MOST: Final = 400  # characters that a heartbeat may carry each time
+KEPT_BACK_MS: Final = 20  # how long the log is listened to at connect, to see whether that works
 CHANNEL: Final = "__redis__:invalidate"
 
 
@@ -52,7 +54,11 @@ def _best(topology: Topology, keys: Keys) -> RedisFeed:
 
 def _lesser(topology: Topology, keys: Keys, line: Line) -> tuple[RedisFeed, tuple[str, ...]]:
     """Open the best feed by the old protocol, and say why the ones before it were not to be had."""
-    signals = _redirected(topology, keys)
+    check_transactions(line)
+    try:
+        signals = _redirected(topology, keys)
+    except LostReplyError as fault:
+        signals = fault.reason
     if isinstance(signals, Line):
         return RedirectFeed(line, keys, signals), ()
     no_log = _without_log(line, keys)
@@ -196,9 +202,13 @@ def _tracking(topology: Topology, keys: Keys) -> TrackingFeed | str:
     try:
         pool = topology.pool(keys.weights, TIMEOUTS, protocol=RESP3)
         line = Line(pool, topology.name, TIMEOUTS.answer_s, is_push=is_invalidation)
+        (answer,) = line.ask(("CLIENT", "TRACKING", "ON", "BCAST", *_prefixes(keys)))
     except exceptions.ResponseError as error:  # it does not speak it, or not to us
         return reason(error)
-    (answer,) = line.ask(("CLIENT", "TRACKING", "ON", "BCAST", *_prefixes(keys)))
+    except StoreUnreachableError as fault:  # some answer what they do not know by ending the connection
+        if fault.silent or fault.patient:
+            raise
+        return fault.reason
     if isinstance(answer, exceptions.ResponseError):
         line.close()
         return reason(answer)
@@ -220,10 +230,25 @@ def _redirected(topology: Topology, keys: Keys) -> Line | str:
     return why
 
 
+def check_transactions(line: Line) -> None:
+    """Raise where `MULTI` is not to be had; some proxies say so by ending the connection."""
+    line.ask(("PING",))
+    try:
+        begun, _ = line.ask(("MULTI",), ("EXEC",))
+    except LostReplyError as fault:
+        raise LostReplyError(line.name, missing("MULTI", fault.reason)) from None
+    if isinstance(begun, exceptions.ResponseError):
+        raise unreachable(line.name, begun, needed="MULTI")
+
+
 def _without_log(line: Line, keys: Keys) -> str:
     """Say why the log cannot be read, or nothing where it can."""
-    asked = line.ask(("XREVRANGE", keys.log, "+", "-", "COUNT", 1), ("XREAD", "COUNT", 1, "STREAMS", keys.log, "$"))
-    return _refusal(asked)
+    began = time.monotonic()
+    blocking = ("XREAD", "COUNT", 1, "BLOCK", KEPT_BACK_MS, "STREAMS", keys.log, "$")
+    answers = line.ask(("XREVRANGE", keys.log, "+", "-", "COUNT", 1), blocking)
+    # An entry may come within this time; else it must have been waited for.
+    early = answers[1] is None and time.monotonic() - began < KEPT_BACK_MS / 2000
+    return _refusal(answers) or ("it does not keep the answer to XREAD BLOCK back" if early else "")
 
 
 def _refusal(answers: Iterable[Reply]) -> str:

@@ -12,7 +12,7 @@ from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Glance, KeyName, Place
 from graysplit.stores.redis.client import Command, Reply, is_list
-from graysplit.stores.redis.faults import fault
+from graysplit.stores.redis.faults import fault, unreachable
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.wire import exact, raw_of, read_entry
@@ -127,6 +127,7 @@ class Reader:
             *self._books,
         )
         check_role(self._line, role)
+        _check_readable(self._line, weights, stops, meta)
         standing, last = entries_of(at), entries_of(end)
         if older and (not standing or standing[0][1].id != older[0][1].id):
             older = []  # another log meanwhile
@@ -138,7 +139,7 @@ class Reader:
             entries=tuple(entries if since else entries[-self._newest :]),
             position=last[0][0] if last else "0-0",
             anchor=standing[0][1].id if since and standing else "",
-            now_ms=time_of(now),
+            now_ms=server_ms(self._line, now),
             booked=key_of(books[0]) if books else Key(),
             plans=key_of(books[1]) if books else Key(),
         )
@@ -157,6 +158,12 @@ class Reader:
             size += sum(len(text) for _, fields in got for text in fields.values())
             page, end = min(4 * page, self._newest - len(rows)), f"({exact(got[-1][0])}"
         return [(exact(position), read_entry(position, fields)) for position, fields in rows]
+
+
+def _check_readable(line: Line, *hashes: Reply) -> None:
+    """Raise where the command itself is refused: then nothing is known, and not only one key unreadable."""
+    if all(isinstance(reply, exceptions.ResponseError) and "WRONGTYPE" not in str(reply) for reply in hashes):
+        raise unreachable(line.name, hashes[0], needed="HGETALL")
 
 
 def check_role(line: Line, role: Reply) -> None:
@@ -182,7 +189,7 @@ def check_written(line: Line) -> None:
 
 def is_replica(role: Reply) -> bool:
     """Say whether an answer to `ROLE` is a replica's; one that was refused is not."""
-    return not isinstance(role, exceptions.ResponseError) and role[0] != b"master"
+    return is_list(role) and bool(role) and role[0] != b"master"
 
 
 def glance(line: Line, keys: Keys, places: Sequence[Place]) -> Glance:
@@ -198,14 +205,18 @@ def glance(line: Line, keys: Keys, places: Sequence[Place]) -> Glance:
         values = reply if is_list(reply) else [None] * len(fields)
         for field, raw in zip(fields, values, strict=True):
             texts[key, field] = None if raw is None else exact(raw)
-    return Glance(texts, time_of(now))
+    return Glance(texts, server_ms(line, now))
 
 
 def run_id_of(reply: Reply) -> str | None:
     """Find the server's run id in the answer to `INFO`; None where it is kept secret."""
+    return _told_in(reply, b"run_id:")
+
+
+def _told_in(reply: Reply, name: bytes) -> str | None:
     info = reply if isinstance(reply, bytes) else b""
-    found = next((line for line in info.split(b"\r\n") if line.startswith(b"run_id:")), None)
-    return None if found is None else exact(found.removeprefix(b"run_id:"))
+    found = next((line for line in info.split(b"\r\n") if line.startswith(name)), None)
+    return None if found is None else exact(found.removeprefix(name))
 
 
 def key_of(reply: Reply) -> Key:
@@ -236,10 +247,20 @@ def rows_of(reply: Reply) -> list[tuple[bytes, Mapping[bytes, bytes]]]:
 
 def time_of(reply: Reply) -> int:
     """Take the answer to `TIME`, in ms; 0 where it was refused."""
-    if isinstance(reply, exceptions.ResponseError):
+    if not is_list(reply):
         return 0
     seconds, microseconds = reply
     return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def server_ms(line: Line, reply: Reply) -> int:
+    """Return the server's time in ms as `TIME`, `INFO` or a script tells it: the first that is not refused; else 0."""
+    if is_list(reply):
+        return time_of(reply)
+    told = _told_in(line.ask(("INFO", "server"))[0], b"server_time_usec:") or ""
+    if told.isascii() and told.isdigit():
+        return int(told) // 1000
+    return time_of(line.ask(("EVAL", "return redis.call('TIME')", 0))[0])
 
 
 def _definitions_in(entry: Entry) -> list[bytes]:

@@ -17,7 +17,7 @@ from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.faults import fault, reason, unreachable
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import key_of, time_of
+from graysplit.stores.redis.reading import key_of, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import first_answer
 from graysplit.stores.redis.watching import append, end_plan, found_in_log, put
@@ -162,7 +162,7 @@ def _planned(line: Line, keys: Keys, rollback: Rollback, part: Part | None) -> _
         wanted = {SENTINEL, *map(raw_of, part.fields)}
         own = own._replace(fields={field: raw for field, raw in own.fields.items() if field in wanted})
     known = {"weights": own, "stops": key_of(stops), "meta": key_of(meta)}
-    now_ms = time_of(now)
+    now_ms = server_ms(line, now)
     finished = rules.finished_of(known["meta"], known["weights"], known["stops"], key_of(booked).fields)
     lowering = rules.lowering(rollback.target, known["weights"], finished)
     writes = {f"weights {field}": "0" for field in lowering.fields}
@@ -195,7 +195,7 @@ def _lowering(keys: Keys, writes: dict[str, str]) -> list[Command]:
 def _in_one(line: Line, commands: list[Command]) -> list[Reply] | None:
     """Write all in one `MULTI`, or as much as this user and server allow; None where it broke off."""
     try:
-        return line.transaction(*commands)
+        return line.transaction(*commands, writes=True)
     except StoreUnreachableError:
         if line.broken:
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
 from redis import exceptions
@@ -25,7 +25,7 @@ from graysplit.stores.redis.followed import read_followed
 from graysplit.stores.redis.history import read_history
 from graysplit.stores.redis.keys import keys_of
 from graysplit.stores.redis.line import Line, LostReplyError
-from graysplit.stores.redis.modes import open_feed
+from graysplit.stores.redis.modes import check_transactions, open_feed
 from graysplit.stores.redis.portions import roll_back_by_portions
 from graysplit.stores.redis.reading import Reader, check_role, check_written, is_replica
 from graysplit.stores.redis.rollback import Answer, Part, read_portions, roll_back
@@ -231,6 +231,8 @@ class RedisStore:
             if lost.mend and not lost.mend.startswith("redis-cli"):
                 lost.mend = f"{self.redis_cli()} {lost.mend}"
             line.close()
+            if isinstance(lost, LostReplyError):
+                self._check_transactions()
             self._forget_primary()
             raise
         except GraysplitError:
@@ -241,6 +243,21 @@ class RedisStore:
             raise
         else:
             line.release()
+
+    def _check_transactions(self) -> None:
+        """Raise `LostReplyError` with the cause where it is `MULTI` that ends connections."""
+        pool = self._pool
+        with suppress(exceptions.ResponseError):
+            if pool is not None:
+                line = Line(pool, self.name, TIMEOUTS.answer_s)
+                try:
+                    check_transactions(line)
+                except LostReplyError:
+                    raise
+                except StoreUnreachableError:
+                    return  # it is gone altogether
+                finally:
+                    line.close()
 
     def _forget_primary(self) -> None:
         """Ask Sentinel or Cluster again next time: the primary may have moved."""

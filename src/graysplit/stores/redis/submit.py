@@ -7,11 +7,11 @@ from typing import Final, TypeAlias
 
 from redis import exceptions
 
-from graysplit.errors import StoreUnreachableError
+from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import RAISE_WINDOW_MS, SETTLE_MS, Due, Expect, Submission, Write, Written
 from graysplit.stores.redis.client import Reply
-from graysplit.stores.redis.faults import fault, is_unsupported, unreachable
+from graysplit.stores.redis.faults import NO_TIME, fault, lacks_scripts, unreachable
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.scripts import script
@@ -26,12 +26,14 @@ Texts: TypeAlias = Mapping[str, "str | None"]
 
 def submit(line: Line, keys: Keys, submission: Submission, *, again: bool) -> Written:
     """Write a change; `again`: it may have been sent before, and then its first answer is given."""
+    if submission.raises and not submission.read_at_ms:
+        raise RefusedError(f"'{submission.cause}' of '{submission.split}' was not written: {NO_TIME}")
     before, after = changed(submission)
     answer = line.evaluate(
         script("submit"), _declared(keys, submission), _arguments(keys, submission, before, after, again=again)
     )
     if isinstance(answer, exceptions.ResponseError):
-        if is_unsupported(answer):
+        if lacks_scripts(answer):
             return submit_by_watching(line, keys, submission, again=again)
         raise unreachable(line.name, answer)
     return _understood(line, submission, answer, before, after)

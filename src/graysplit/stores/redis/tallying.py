@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from redis import exceptions
-
 from graysplit.core.evidence import Span, judged_spans
 from graysplit.core.stopwatch import STRATA_AT_MOST
 from graysplit.core.tally import EXPOSED_AT_MOST, Batch, Flushed, Judgement, Tally
 from graysplit.errors import RefusedError
 from graysplit.stores.counts import CLOSES_S, DAY_MS, GOALS_AT_MOST, RELEASE_MS, TAPE_MS, window_ms
 from graysplit.stores.redis.client import Command, Reply, is_list
-from graysplit.stores.redis.faults import is_unsupported, refused
+from graysplit.stores.redis.faults import lacks_scripts, reason, refused
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import check_role, mapping_of, time_of
+from graysplit.stores.redis.reading import check_role, mapping_of, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.tallies import (
     KINDS,
@@ -77,7 +75,7 @@ def read_tally(  # noqa: PLR0913 - where, and what of it
 ) -> Tally:
     """Read what is counted, at one moment; its time is asked for first, for it names the windows."""
     place = _Place(keys, field, release)
-    now_ms = time_of(line.ask(("TIME",))[0])
+    now_ms = server_ms(line, line.ask(("TIME",))[0])
     spans = list(judged_spans(started_s, now_ms // 1000))
     samples: list[Command] = [("ZRANGE", place.course, 0, -1)] if course else []
     counted, running, role, *replies = line.transaction(
@@ -110,7 +108,7 @@ def judge(line: Line, keys: Keys, judgement: Judgement) -> bool:
     place = _Place(keys, judgement.field, judgement.release)
     found, now = line.ask(("HMGET", place.counts, "started"), ("TIME",))  # no HGET: null would look like a push
     began = found[0] if is_list(found) else None
-    settled = [] if began is None else list(judged_spans(number(began), time_of(now) // 1000))
+    settled = [] if began is None else list(judged_spans(number(began), server_ms(line, now) // 1000))
     levels = [(span, KINDS[what], levels) for what, span, levels in judgement.levels]
     spans = [*settled, *dict.fromkeys(span for span, _, _ in levels if span not in settled)]
     sample = judgement.sample
@@ -137,7 +135,7 @@ def judge(line: Line, keys: Keys, judgement: Judgement) -> bool:
 
 
 def _not_taken(what: str, answer: Reply) -> RefusedError:
-    if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
-        why = "the guard needs scripts, and this server or role refuses them"
+    if lacks_scripts(answer):
+        why = f"the guard needs scripts, and this one was refused ({reason(answer)})"
         return RefusedError(f"{what} is not kept: {why}. See what the server allows with: graysplit doctor")
     return refused(f"{what} is not kept", answer)

@@ -6,10 +6,10 @@ from redis import exceptions
 
 from graysplit.core.record import Entry
 from graysplit.stores.port import Told
-from graysplit.stores.redis.faults import is_unsupported, refused, unreachable
+from graysplit.stores.redis.faults import lacks_scripts, neither, refused, unreachable
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import check_role, entries_of, mapping_of, time_of
+from graysplit.stores.redis.reading import check_role, entries_of, mapping_of, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.wire import exact, raw_of
 
@@ -27,21 +27,21 @@ def read_told(line: Line, keys: Keys) -> Told:
             raise refused("how far hooks have been told cannot be read", reply)
     texts = {exact(hook): exact(raw) for hook, raw in mapping_of(notices).items()}
     position, revision = next(((at, entry.revision) for at, entry in entries_of(end)), ("0-0", 0))
-    return Told(texts, position, revision, time_of(now))
+    return Told(texts, position, revision, server_ms(line, now))
 
 
 def read_log(line: Line, keys: Keys, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
     """Read the log from a position on, oldest first; the entry that stands there is the first."""
     (reply,) = line.ask(("XRANGE", keys.log, start, "+", "COUNT", count))
     if isinstance(reply, exceptions.ResponseError):
-        raise unreachable(line.name, reply)
+        raise unreachable(line.name, reply, needed="XRANGE")
     return tuple(entries_of(reply))
 
 
 def tell(line: Line, keys: Keys, hook: str, read: str | None, text: str) -> bool:
     """Write a hook's record if it is still as read; raises `RefusedError` where this role may not."""
     answer = line.evaluate(script("tell"), (keys.notices,), (raw_of(hook), raw_of(read or ""), raw_of(text)))
-    if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
+    if lacks_scripts(answer):
         return _tell_by_watching(line, keys, hook, read, text)
     if isinstance(answer, exceptions.ResponseError):
         raise refused(_REFUSED, answer)
@@ -50,10 +50,11 @@ def tell(line: Line, keys: Keys, hook: str, read: str | None, text: str) -> bool
 
 def _tell_by_watching(line: Line, keys: Keys, hook: str, read: str | None, text: str) -> bool:
     watched, found = line.ask(("WATCH", keys.notices), ("HGET", keys.notices, raw_of(hook)))
-    for reply in (watched, found):
-        if isinstance(reply, exceptions.ResponseError):
-            line.ask(("UNWATCH",))
-            raise refused(_REFUSED, reply)
+    if isinstance(watched, exceptions.ResponseError):
+        raise neither(_REFUSED, watched)
+    if isinstance(found, exceptions.ResponseError):
+        line.ask(("UNWATCH",))
+        raise refused(_REFUSED, found)
     if (found or b"") != raw_of(read or ""):
         line.ask(("UNWATCH",))
         return False

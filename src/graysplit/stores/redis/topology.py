@@ -160,7 +160,11 @@ def _check_known(connection: Greeted) -> None:
 
 
 def _quiet(options: Options) -> Options:
-    """Switch off the notices of planned maintenance where redis-py has them: they change timeouts by themselves."""
+    """Switch off what redis-py says by itself: its name, and that it wants notices of planned maintenance.
+
+    Those change timeouts by themselves; and some proxies end a connection at a command that they do not know.
+    """
+    options = options | _nameless()
     if options.get("path"):  # a unix socket: no keepalive, no connect timeout
         options = {k: v for k, v in options.items() if k not in ("socket_keepalive", "socket_connect_timeout")}
     if options["protocol"] != RESP3:
@@ -170,3 +174,11 @@ def _quiet(options: Options) -> Options:
     except ImportError:
         return options
     return {**options, "maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+
+
+def _nameless() -> Options:
+    try:
+        import redis.driver_info  # noqa: F401 - only whether it is there
+    except ImportError:
+        return {"lib_name": None, "lib_version": None}
+    return {"driver_info": None}

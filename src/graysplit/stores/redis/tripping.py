@@ -6,10 +6,10 @@ from redis import exceptions
 
 from graysplit.stores import rules
 from graysplit.stores.port import Trip
-from graysplit.stores.redis.faults import is_forbidden, is_unsupported, refused
+from graysplit.stores.redis.faults import is_forbidden, lacks_scripts, neither, refused
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import key_of, time_of
+from graysplit.stores.redis.reading import key_of, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.watching import until_written
 from graysplit.stores.wire import raw_of, stop_text
@@ -23,7 +23,7 @@ def stop_release(line: Line, keys: Keys, trip: Trip) -> bool:
     answer = line.evaluate(script("trip"), (keys.stops, keys.weights), arguments)
     if isinstance(answer, exceptions.ResponseError) and is_forbidden(answer):
         answer = line.evaluate(script("trip"), (keys.stops,), arguments)
-    if isinstance(answer, exceptions.ResponseError) and is_unsupported(answer):
+    if lacks_scripts(answer):
         return until_written(line, lambda: _stop_alone(line, keys, trip))
     if not isinstance(answer, int):
         raise refused(f"the stop of '{trip.field}' was not taken", answer)
@@ -32,12 +32,16 @@ def stop_release(line: Line, keys: Keys, trip: Trip) -> bool:
 
 def _stop_alone(line: Line, keys: Keys, trip: Trip) -> bool | None:
     """Add a stop while nobody begins another release; whoever may write the history adds the zero with it."""
-    _, stops, meta, now = line.ask(("WATCH", keys.meta), ("HGETALL", keys.stops), ("HGETALL", keys.meta), ("TIME",))
+    watched, stops, meta, now = line.ask(
+        ("WATCH", keys.meta), ("HGETALL", keys.stops), ("HGETALL", keys.meta), ("TIME",)
+    )
+    if isinstance(watched, exceptions.ResponseError):
+        raise neither(f"the stop of '{trip.field}' was not taken", watched)
     allowed = rules.may_trip(trip.field, trip.release, key_of(stops), key_of(meta))
     if not allowed:
         line.ask(("UNWATCH",))
         return allowed is None
-    text = stop_text(why=trip.why, who=trip.actor, at_ms=time_of(now), change=trip.id, release=trip.release)
+    text = stop_text(why=trip.why, who=trip.actor, at_ms=server_ms(line, now), change=trip.id, release=trip.release)
     done = line.commit(("HSETNX", keys.stops, raw_of(trip.field), raw_of(text)))
     if isinstance(done, exceptions.ResponseError):
         raise refused(f"the stop of '{trip.field}' was not taken", done)

@@ -16,10 +16,10 @@ from graysplit.errors import GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import Submission, Ticking, Written
 from graysplit.stores.redis.client import Command
-from graysplit.stores.redis.faults import fault, is_forbidden, refused, unreachable
+from graysplit.stores.redis.faults import fault, is_condition, neither, refused, unreachable
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import key_of, rows_of, run_id_of, time_of
+from graysplit.stores.redis.reading import key_of, rows_of, run_id_of, server_ms
 from graysplit.stores.wire import BRAKE, PLAN, TICK, changed, entry_fields, exact, new_id, raw_of, read_entry, stop_text
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ def brake_by_hand(line: Line, keys: Keys, field: str, why: str, release_ms: int)
     allowed = rules.may_brake(field, key_of(stops), known, release_ms)
     if allowed:
         release = rules.releases_of(known, field, [field])
-        text = stop_text(why=why, who=BRAKE, at_ms=time_of(now), change=new_id(), release=release)
+        text = stop_text(why=why, who=BRAKE, at_ms=server_ms(line, now), change=new_id(), release=release)
         (answer,) = line.ask(("HSETNX", keys.stops, raw_of(field), raw_of(text)))
         if isinstance(answer, exceptions.ResponseError):
             raise refused(f"the stop of '{field}' was not taken", answer)
@@ -63,7 +63,9 @@ def brake_by_hand(line: Line, keys: Keys, field: str, why: str, release_ms: int)
 def tick_by_watching(line: Line, keys: Keys, ticking: Ticking) -> bool:
     """Write a plan's progress and tick if both are still as read."""
     split, tick = raw_of(ticking.split), raw_of(TICK + ticking.split)
-    _, found = line.ask(("WATCH", keys.plans), ("HMGET", keys.plans, split, tick))
+    watched, found = line.ask(("WATCH", keys.plans), ("HMGET", keys.plans, split, tick))
+    if isinstance(watched, exceptions.ResponseError):
+        raise neither(f"the plan of '{ticking.split}' is not driven from here", watched)
     if found != [raw_of(ticking.progress), raw_of(ticking.tick)]:
         line.ask(("UNWATCH",))
         return False
@@ -77,7 +79,7 @@ def tick_by_watching(line: Line, keys: Keys, ticking: Ticking) -> bool:
 def found_in_log(line: Line, keys: Keys, change: str) -> tuple[Written, int] | None:
     """Look for a change in the last minute of the log; give also how many portions of it come after."""
     (now,) = line.ask(("TIME",))
-    oldest = time_of(now) - _REMEMBERED_MS
+    oldest = server_ms(line, now) - _REMEMBERED_MS
     (reply,) = line.ask(("XREVRANGE", keys.log, "+", oldest, "COUNT", 1_000))
     for position, fields in rows_of(reply):
         if fields.get(b"id") == raw_of(change):
@@ -134,12 +136,12 @@ def _submit_once(line: Line, keys: Keys, submission: Submission) -> Written | No
         ("TIME",),
     )
     if isinstance(watched, exceptions.ResponseError):
-        raise _not_written(line, submission, watched)
+        raise neither(f"'{submission.cause}' of '{submission.split}' was not written", watched)
     for name, reply in (("booked", booked), ("log", log)):
         if isinstance(reply, exceptions.ResponseError):
             raise rules.corrupt(name, fault(reply))
     hashes = {name: key_of(reply) for name, reply in zip(keys.hashes, replies, strict=True)}
-    now_ms = time_of(now)
+    now_ms = server_ms(line, now)
     fresh = rules.judge(submission, hashes, now_ms)
     started = _check_start(line, keys, submission, hashes["meta"], now_ms)
     revision = rules.revision_of(hashes["meta"]) + 1
@@ -183,9 +185,9 @@ def _check_start(line: Line, keys: Keys, submission: Submission, meta: Key, now_
 
 def _not_written(line: Line, submission: Submission, error: exceptions.ResponseError) -> GraysplitError:
     """Give the error for a write that was refused as a whole: this user may not, or nobody may now."""
-    if is_forbidden(error):
-        return refused(f"'{submission.cause}' of '{submission.split}' was not written", error)
-    return unreachable(line.name, error)
+    if is_condition(error):
+        return unreachable(line.name, error)
+    return refused(f"'{submission.cause}' of '{submission.split}' was not written", error)
 
 
 def _seeds(keys: Keys, change: str) -> list[Command]:
@@ -231,7 +233,7 @@ def _book_once(line: Line, keys: Keys, actor: str) -> int | None:
         ("TIME",),
     )
     if isinstance(watched, exceptions.ResponseError):
-        raise refused("edits from outside cannot be written into the history", watched)
+        raise neither("edits from outside cannot be written into the history", watched)
     weights, stops, meta, booked = (key_of(reply) for reply in replies)
     if meta.lost is not None or booked.fault is not None or isinstance(log, exceptions.ResponseError):
         line.ask(("UNWATCH",))
@@ -242,7 +244,7 @@ def _book_once(line: Line, keys: Keys, actor: str) -> int | None:
     commands += (put(keys.weights, where.partition(" ")[2], "0") for edit in edits for where in edit.zeros)
     if known:
         started = rules.begun(weights, stops, booked.fields) if edits else []
-        commands += _entries(keys, edits, started, actor, meta=meta, now_ms=time_of(now))
+        commands += _entries(keys, edits, started, actor, meta=meta, now_ms=server_ms(line, now))
     else:
         commands.append(put(keys.booked, exact(SENTINEL), "1"))
     if not commands:
