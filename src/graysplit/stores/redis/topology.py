@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
+from importlib.util import find_spec
 from threading import Event, Timer
 from typing import Any, Final, NamedTuple, cast
 
@@ -177,8 +178,6 @@ def _quiet(options: Options) -> Options:
 
 
 def _nameless() -> Options:
-    try:
-        import redis.driver_info  # noqa: F401 - only whether it is there
-    except ImportError:
+    if find_spec("redis.driver_info") is None:  # before redis-py 7
         return {"lib_name": None, "lib_version": None}
     return {"driver_info": None}
