@@ -151,12 +151,12 @@ def _check_known(connection: Greeted) -> None:
     """Raise where the server wants a login that was not given, before anything else is said.
 
     redis-py hides that answer, and older servers close upon a stranger's first long command without a word: whether
-    it was done would not be known. Any other answer is for whoever uses the connection.
+    it was done would not be known. A server that is loading ends it here, too; any other answer is for whoever uses it.
     """
     if connection.password or connection.credential_provider:
         return
     connection.send_command("PING", check_health=False)
-    with suppress(exceptions.ResponseError, exceptions.BusyLoadingError):
+    with suppress(exceptions.ResponseError):
         connection.read_response()
 
 
