@@ -112,8 +112,9 @@ def test_lines_tell_each_turn_of_a_plan_once(redis_url: str, namespace: str) -> 
             eventually(lambda: _events(said)[5:7] == ["change", "weights"], 10.0)
             ran.send_signal(signal.SIGINT)
             assert ran.wait(20) == 130
-    states = [json.loads(line) for line in said]
+    *states, ended = [json.loads(line) for line in said]
     assert [state["state"] for state in states if state["event"] == "plan"] == ["counts", "stands", "counts"]
+    assert ended["exit"] == 130
     assert states[-1]["effective"] == 0
 
 
