@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -15,9 +16,10 @@ from graysplit.control import Control
 from graysplit.core.fleet import FORGET_MS
 from graysplit.core.record import SENTINEL
 from graysplit.errors import GraysplitError, RefusedError, StoreUnreachableError
+from graysplit.follower.follower import BACKOFF_S
 from graysplit.stores import store_from_url
 from graysplit.stores.port import Trip
-from graysplit.stores.redis import RedisStore
+from graysplit.stores.redis import RedisStore, modes
 from graysplit.stores.wire import new_id
 from graysplit.testing.contract import put, report_of, seed
 from graysplit.testing.contract.words import raised
@@ -191,6 +193,26 @@ def test_without_pushes_and_blocking_one_connection_is_enough(through: Through, 
         assert eventually(lambda: feed.wait(0.25), 5)
         feed.load("", whole=True)
         assert proxy.connections == made
+
+
+def test_a_connection_that_lives_for_a_moment_is_not_made_again_at_once(
+    through: Through, redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is read from and breaks, again and again, is one more attempt each time: the pause grows."""
+
+    def break_off(feed: modes.TrackingFeed, timeout_s: float) -> bool:
+        begun.append(time.monotonic())
+        raise StoreUnreachableError("redis", "it broke off")
+
+    begun: list[float] = []
+    monkeypatch.setattr(modes.TrackingFeed, "wait", break_off)
+    seed(store_from_url(redis_url, namespace))
+    with closing(graysplit.Router(through.url(Profile()), namespace=namespace)) as router:
+        router.start()
+        eventually(lambda: len(begun) >= 6, 20)
+    first, cap = BACKOFF_S
+    least = sum(min(cap, first * 2**attempt) / 2 for attempt in range(1, 6))
+    assert begun[5] - begun[0] >= least
 
 
 # --- the fleet without scripts ---------------------------------------------------------------------------------------
