@@ -15,7 +15,7 @@ gray = graysplit.Router(STORE)
 
 def measure(control: graysplit.Control, split: str, weights: dict[str, float]) -> None:
     """Set weights, ask for every user, and print what was asked for beside what came out."""
-    control.wait_confirmed(control.set(split, weights=weights))
+    control.wait_confirmed(control.set(split, weights=weights, confirm=split))
     found = Counter(gray.choose(split, f"user-{number}") for number in range(USERS))
     asked = {"old": 100 - sum(weights.values()), **weights}
     for version, percent in asked.items():

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +30,8 @@ from tests.support import eventually
 
 USERS = tuple(f"u-{number}" for number in range(60))
 SAFE_WITHIN_S = 60.0  # on a crowded machine; what it took is printed
+# What may stand behind the receipts: who was killed before, and is gone; and the command that takes it back.
+BESIDE = ("gone, not counted", "the way back")
 SPLITS = {"checkout": "new", "search": "new", "ranking": "b"}
 
 
@@ -104,8 +106,8 @@ class Shop:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("GRAYSPLIT_")}
         self.environment = {**kept, "GRAYSPLIT_URL": server.url, "GRAYSPLIT_ACTOR": "ada@lab"}
         self.workers = [self.start() for _ in range(4)]
-        self.control = Control(server.url, actor="bob@lab")
-        self.out = self.said = ""  # what the last command of graysplit printed, and its last line
+        self.control = Control(server.url, actor="bob@lab", confirm=True)
+        self.out = self.said = ""  # what the last command printed, and its last word on the fleet
         self._typed: list[str] = []
         self._began = self._safe_s = 0.0
 
@@ -116,9 +118,7 @@ class Shop:
     def weigh(self, weight: int = 50, *splits: str) -> None:
         """Begin an incident: these splits at this weight in all four, whatever stood before."""
         for split in splits or ("checkout",):
-            with suppress(Exception):
-                self.control.unstop(split)
-            self.control.set(f"{split}/{SPLITS[split]}", weight, why="step 1")
+            self.control.set(f"{split}/{SPLITS[split]}", weight, why="step 1", unstop=True)
             eventually(lambda split=split: all(self._agrees(w, split, weight) for w in self.workers), SAFE_WITHIN_S)  # type: ignore[misc] # the loop's value
         self.begin()
 
@@ -161,13 +161,12 @@ class Shop:
                 process.kill()
         assert all(len(row) <= WIDTH or row.startswith("  $ ") for row in out.splitlines()), out
         self.out = out.replace("\n  ", " ")
-        self.said = self.out.splitlines()[-1]
+        self.said = [line for line in self.out.splitlines() if not line.startswith(BESIDE)][-1]
         return process.returncode
 
     def confirmed_by_all(self, said: str = "send no new calls") -> bool:
-        """Say whether the last command ended with all four; behind it may stand who was killed before, and is gone."""
-        lines = [line for line in self.out.splitlines() if not line.startswith("gone, not counted")]
-        return lines[-1].startswith(f"4/4 {said}")
+        """Say whether the last command ended with all four."""
+        return self.said.startswith(f"4/4 {said}")
 
     def shell(self, line: str, act: Callable[[], object], safe: Callable[[], bool]) -> None:
         """Do what a person types at a machine."""
