@@ -83,6 +83,17 @@ class Scene(NamedTuple):
         self.client.hset(WEIGHTS_KEY, FIELD, "100" if version == "new" else "0")
         return began
 
+    def sow(self) -> float:
+        """Make an emptied store whole from what the router runs on, and lower the weight; give when.
+
+        Any other first write is refused there; the recovery itself changes no decision.
+        """
+        until(lambda: any(process.receipt.revision for process in self.control.fleet().live), "the router tells")
+        self.control.recover(source="fleet", why="emptied", confirm=True)
+        began = time.monotonic()
+        self.control.set(SPLIT, 0)
+        return began
+
     def followed(self) -> None:
         """Wait until the router has contact again."""
         until(lambda: self.router.status().mode not in ("lost", "starting"), "the router follows")
@@ -149,15 +160,15 @@ def killed_connection(scene: Scene) -> Found:
 
 
 def restarted_empty(scene: Scene) -> Found:
-    """Kill the server and its data; then sow anew."""
+    """Kill the server and its data; then sow anew from what the router holds, and write."""
     began, before = time.monotonic(), len(scene.changes)
     scene.server.kill()
     noticed = scene.noticed(began)
     shutil.rmtree(scene.server.folder / "appendonlydir")
     scene.server.start()
     scene.followed()
-    kept, began = len(scene.changes) - before, time.monotonic()
-    scene.control.create(SPLIT)
+    began = scene.sow()
+    kept = sum(at < began for at, _ in scene.changes[before:])
     return {"noticed": noticed, "kept": kept, "current": scene.current("old", began)}
 
 
@@ -219,13 +230,12 @@ def _silenced(scene: Scene, begin: Callable[[], object], end: Callable[[], objec
 
 
 def flushed(scene: Scene) -> Found:
-    """`FLUSHALL`; then sow anew."""
+    """`FLUSHALL`; then sow anew from what the router holds, and write."""
     before = len(scene.changes)
     scene.client.flushall()
     until(lambda: bool(scene.router.status().lost), "the keys are lost")
-    kept = len(scene.changes) - before
-    began = time.monotonic()
-    scene.control.create(SPLIT)
+    began = scene.sow()
+    kept = sum(at < began for at, _ in scene.changes[before:])
     return {"kept": kept, "current": scene.current("old", began)}
 
 
