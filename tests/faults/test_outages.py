@@ -12,6 +12,7 @@ import redis
 
 import graysplit
 from graysplit import embedded
+from graysplit.errors import RefusedError
 from tests.faults.command_line import graysplit_cli
 from tests.faults.proxy import Proxy
 from tests.faults.shares import Watch, following, share, watching
@@ -69,14 +70,16 @@ def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
 
 
 def test_a_server_killed_and_started_empty_costs_nobody_a_decision(scene: Scene) -> None:
-    """An empty store is an outage: the last state stands, until somebody sows it anew."""
+    """An empty store is an outage: the last state stands, until somebody sows it again from what its processes hold."""
     scene.server.kill()
     scene.lost()
     scene.server.start()
     eventually(lambda: scene.router.status().mode == "tracking", HEALED_S + 6)
     assert scene.router.status().lost.keys() >= {"weights", "splits"}
     assert scene.watch.shares == [20]
-    scene.control.create("checkout")
+    with pytest.raises(RefusedError, match="graysplit recover"):
+        scene.control.create("checkout")
+    scene.control.recover(source="fleet", confirm=True)
     scene.control.set("checkout", 35)
     scene.watch.when(35)
 
@@ -202,7 +205,9 @@ def test_flushing_everything_changes_no_decision(scene: Scene) -> None:
     scene.client.flushall()
     eventually(lambda: len(scene.router.status().lost) == 4)
     assert scene.watch.shares == [20]
-    scene.control.create("checkout")
+    with pytest.raises(RefusedError, match="graysplit recover"):
+        scene.control.create("checkout")
+    scene.control.recover(source="fleet", confirm=True)
     scene.control.set("checkout", 40)
     scene.watch.when(40)
     assert scene.router.status().lost == {}

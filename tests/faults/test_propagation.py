@@ -63,12 +63,12 @@ def change(crowd: Crowd, times: int) -> list[float]:
     """Change by command and by hand, and give the seconds from each write to the last process's decision."""
     control, client = crowd.control, crowd.client
     cycle: list[tuple[Callable[[], object], int]] = [
-        (lambda: control.set("checkout", 40), 40),
+        (lambda: control.set("checkout", 40, unstop=True), 40),
         (lambda: client.hset(WEIGHTS, FIELD, "60"), 60),
         (lambda: client.hset(WEIGHTS, FIELD, "0"), 0),
         (lambda: client.hset(WEIGHTS, FIELD, "30"), 30),
         (lambda: client.hdel(WEIGHTS, FIELD), 0),
-        (lambda: control.set("checkout", 70), 70),
+        (lambda: control.set("checkout", 70, unstop=True), 70),
         (lambda: client.hsetnx(STOPS, FIELD, "by-hand"), 0),
         (lambda: client.hdel(STOPS, FIELD), 70),
         (lambda: control.rollback("checkout"), 0),
@@ -84,7 +84,7 @@ def change(crowd: Crowd, times: int) -> list[float]:
 
 def write_rapidly(crowd: Crowd, times: int) -> None:
     """Write as fast as the server takes it, and expect that all end on the last value and stay there."""
-    crowd.control.set("checkout", 50)
+    crowd.control.set("checkout", 50, unstop=True)
     crowd.everybody.wait_for(50)
     for start in range(0, times, 100):
         pipe = crowd.client.pipeline(transaction=False)

@@ -109,10 +109,10 @@ class Follower:
         self._thread.start()
 
     def stop(self, timeout_s: float = 1.0) -> None:
-        """Ask the thread to say goodbye and end, and wait for it no longer than this."""
+        """Ask the thread to say goodbye and end, and wait for it no longer than this; who asks again does not wait."""
+        asked, thread = self._stopping.is_set(), self._thread
         self._stopping.set()
-        thread = self._thread
-        if thread is not None and thread.is_alive():
+        if not asked and thread is not None and thread.is_alive():
             thread.join(timeout_s)
 
     def _run(self) -> None:
