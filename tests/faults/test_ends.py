@@ -238,8 +238,7 @@ def test_two_that_were_killed_are_not_replaced_by_one(redis_url: str, namespace:
         one.kill()
         two.kill()
         with follower(redis_url, namespace):
-            eventually(lambda: pids(control, "gone"), GONE_WITHIN_S)
-            assert (len(pids(control, "gone")), len(pids(control, "silent"))) == (1, 1)
+            eventually(lambda: (len(pids(control, "gone")), len(pids(control, "silent"))) == (1, 1), GONE_WITHIN_S)
 
 
 def test_where_connections_are_not_told_nobody_is_gone(own: embedded.Server, namespace: str) -> None:

@@ -20,6 +20,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -43,6 +44,17 @@ class _Server(Protocol):
 _goodbyes: list[Goodbye] = []
 
 
+# Of the process that is ending: its id, and when the first of its routers began to say goodbye.
+_ending: dict[int, float] = {}
+_LEAST_S: Final = 0.05
+
+
+def time_left(within_s: float) -> float:
+    """Return how long this goodbye may take: all routers of a process share the time; a live server needs little."""
+    now = time.monotonic()
+    return max(_LEAST_S, _ending.setdefault(os.getpid(), now) + within_s - now)
+
+
 def hear_end(goodbye: Goodbye, *, first: bool) -> None:
     """Have a goodbye said when this process ends; `first`: no parent of it has asked, for most of it is inherited."""
     if (multiprocessing := sys.modules.get("multiprocessing.util")) is not None:
@@ -61,13 +73,24 @@ def hear_sigterm() -> None:
     Only the main thread may set one; from another nothing is done, and the next start from the main thread does it.
     """
     handler = signal.getsignal(signal.SIGTERM)
-    if handler is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
+    is_main = threading.current_thread() is threading.main_thread()
+    if handler is signal.SIG_DFL and is_main and not _is_caught_in_c():
         with suppress(ValueError):  # a second interpreter in this process
             signal.signal(signal.SIGTERM, _on_sigterm)
     if (uvicorn := sys.modules.get("uvicorn.server")) is not None:
         server = getattr(handler, "__self__", None)
         if isinstance(server, uvicorn.Server):
             _follow_uvicorn(cast("_Server", server))
+
+
+def _is_caught_in_c() -> bool:
+    """Say whether a handler is set that Python knows nothing of, as uWSGI's is."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123 - no pathlib here
+            caught = next(line.split()[1] for line in status if line.startswith("SigCgt:"))
+    except (OSError, StopIteration):
+        return "uwsgi" in sys.modules
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def _on_sigterm(number: int, frame: object) -> None:  # noqa: ARG001 - the signature of handlers

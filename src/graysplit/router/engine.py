@@ -210,7 +210,9 @@ class Engine:
         """
         self.jobs.close()
         if self._follower is not None:
-            self._follower.stop(GOODBYE_S)
+            from graysplit.router.ending import time_left
+
+            self._follower.stop(time_left(GOODBYE_S))
 
     def _after_fork(self) -> None:
         """Only publish: no lock is taken, no thread started. The next decision in this child wakes the router."""
