@@ -94,7 +94,7 @@ def test_a_bad_definition_leaves_the_last_good_one(
     namespace: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Definitions that cannot be read are refused one by one; weights and stops of these splits are obeyed still."""
+    """Definitions that cannot be read are refused one by one; what lowers these splits is obeyed, a raise is told."""
     for split in (*BAD_DEFINITIONS, "good"):
         control.create(split)
         control.set(split, 20)
@@ -109,10 +109,13 @@ def test_a_bad_definition_leaves_the_last_good_one(
         assert found.code == 7
         where = {problem["where"] for problem in found.json["findings"]}
         assert {f"splits {split}" for split in BAD_DEFINITIONS} <= where
-        # A raise and a stop of a split whose definition cannot be read
-        client.hset(key("weights"), "deep/new", "60")
+        # A raise, a lowering and a stop of splits whose definitions cannot be read
+        client.hset(key("weights"), mapping={"deep/new": "60", "empty/new": "5"})
         client.hset(key("stops"), "huge", "by hand")
-        eventually(lambda: (share(router, "deep"), share(router, "huge")) == (60, 0))
+        eventually(lambda: [share(router, split) for split in ("deep", "empty", "huge")] == [20, 5, 0])
+        eventually(lambda: told(caplog, ["weights deep/new: 60 is not followed: the definition of 'deep' is refused"]))
+        found = graysplit_cli(redis_url, namespace, "doctor", "--json")
+        assert any("60 is not followed" in finding["what"] for finding in found.json["findings"])
 
 
 @pytest.mark.parametrize("zero", ["", "null", "0", "0.0", "00", "0.000"])

@@ -30,7 +30,9 @@ def overview_lines(view: Overview) -> list[str]:
         lines += weight_lines(view.rows)
     elif not view.unread and view.loss is None:
         lines.append("no splits yet. Make one with: graysplit create checkout --versions old,new")
-    lines += [f"{split}: unreadable. Look: graysplit show {split}" for split in sorted(view.unread)]
+    lines += [
+        f"{split}: unreadable, and its weights only fall. Look: graysplit show {split}" for split in sorted(view.unread)
+    ]
     lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
     lines += [*freeze_lines(view.freezes)]
     lines += [f"{split}: finished {age(view.now_ms - ms)} ago" for split, ms in sorted(view.finished.items())]
@@ -65,7 +67,7 @@ def show_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[s
         if definition.stale_limit is not None:
             lines.append(f"the baseline for all where the store is not heard for {definition.stale_limit} s")
     if view.unread is not None:
-        lines.append(f"the definition is refused, the last good one stands: {view.unread}")
+        lines.append(f"the definition is refused, the last good one stands, and weights only fall: {view.unread}")
     lines += weight_lines(view.rows) if view.rows else []
     lines += [*crossing_lines(view.crossings)]
     lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]

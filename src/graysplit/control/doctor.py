@@ -14,6 +14,7 @@ from graysplit.control.rolling import all_crossings, rebalance_command, short_wo
 from graysplit.control.verdicts import Heard, armed
 from graysplit.control.views import finished
 from graysplit.core.adoption import unknown_fields
+from graysplit.core.cap import overfull_words
 from graysplit.core.fleet import EVERYTHING, PROMISES, Fleet, declarations
 from graysplit.core.wave import PREFIX as WAVE
 from graysplit.core.weights import field_of, format_weight, split_of
@@ -194,7 +195,8 @@ def _keys(reading: Reading) -> Iterator[Finding]:
 def _values(reading: Reading, drop: str) -> Iterator[Finding]:
     for (key, field), reason in sorted(reading.held.refused.items()):
         command = f"graysplit show {field.removeprefix(WAVE).partition('/')[0]}"
-        yield Finding("problem", f"{key} {field}", f"refused, the last good value stands: {reason}", command)
+        falls = ", and its weights only fall" if key == "splits" else ""
+        yield Finding("problem", f"{key} {field}", f"refused, the last good value stands{falls}: {reason}", command)
     known = {name: standing.definition.names for name, standing in reading.snapshot.splits.items()}
     for field in unknown_fields(reading.held, {**known, **dict.fromkeys(reading.unread, ())}):
         if field.partition("/")[0] in reading.unread:
@@ -209,7 +211,7 @@ def _splits(reading: Reading) -> Iterator[Finding]:
     for name, standing in sorted(reading.snapshot.splits.items()):
         definition = standing.definition
         if standing.overfull():
-            what = "the weights add up to more than 100 %; the later candidates get what is left"
+            what = overfull_words(standing)
             yield Finding("problem", f"weights {name}", what, f"graysplit show {name}")
         for field in reading.mistyped(name, definition).fields:
             what = f"this field holds all of '{name}' at zero although it names no candidate"

@@ -12,7 +12,7 @@ from graysplit.core.definition import Definition
 from graysplit.core.record import Entry
 from graysplit.core.snapshot import EVERYTHING, SAME, Change, Same, apply
 from graysplit.core.weights import Weight, format_weight, parse_weight, split_of
-from graysplit.errors import ConflictError, RefusedError
+from graysplit.errors import BadDefinitionError, ConflictError, RefusedError
 from graysplit.stores.port import KeyName, Write
 from graysplit.stores.wire import raw_of
 
@@ -24,6 +24,24 @@ class Field(NamedTuple):
     name: str
     before: str | None
     after: str | None
+
+
+def before_unread(reading: Reading, split: str, entry: Entry) -> Reading:
+    """Return a reading in which a split that cannot be read is as its last change found it, with the weights of now.
+
+    What an undo does is told from there: the weights go from what the store says to what is written.
+    """
+    from graysplit.core.adoption import standing_of
+
+    definition = _definition(split, tuple(_fields(entry, split))) if split in reading.unread else None
+    if definition is None or definition is SAME:
+        return reading
+    snapshot = reading.snapshot
+    standing = standing_of(reading.held, split, definition)
+    return reading._replace(
+        snapshot=snapshot._replace(splits={**snapshot.splits, split: standing}),
+        unread={name: why for name, why in reading.unread.items() if name != split},
+    )
 
 
 def undo(reading: Reading, split: str, entry: Entry, release: str, *, force: bool) -> tuple[Change, tuple[Write, ...]]:
@@ -78,7 +96,13 @@ def _definition(split: str, fields: tuple[Field, ...]) -> Definition | Same | No
 
     for field in fields:
         if field.key == "splits":
-            return None if field.before is None else parse_definition(split, raw_of(field.before))
+            try:
+                return None if field.before is None else parse_definition(split, raw_of(field.before))
+            except BadDefinitionError as fault:
+                raise RefusedError(
+                    f"the definition before the last change cannot be read here: nothing was put back ({fault}). "
+                    f"Undo it with the graysplit that wrote it, or see what stands: graysplit show {split}"
+                ) from fault
     return SAME
 
 

@@ -191,7 +191,7 @@ def rows_of(reading: Reading, fleet: Fleet, standing: Standing) -> Iterable[Row]
 def _effective(reading: Reading, live: Iterable[Process], standing: Standing, version: str) -> str:
     """Give the weight in force: as the store says, or where it gives no good answer, as all live processes do."""
     field = field_of(standing.split, version)
-    if ("weights", field) in reading.held.refused or reading.held.lost:
+    if ("weights", field) in reading.held.refused or reading.held.lost or standing.overfull():
         said = {process.receipt.effects[field].weight for process in live if field in process.receipt.effects}
         if len(said) == 1:
             return said.pop()
@@ -234,8 +234,9 @@ def _difference(reading: Reading, standing: Standing, version: str) -> str:
     if stop is not None:
         return f"stopped by {stop}"
     mistyped = reading.mistyped(standing.split, standing.definition).fields
-    if mistyped:
-        return f"zero by the field {', '.join(sorted(mistyped))}"
+    if mistyped or standing.overfull():
+        zero = f"zero by the field {', '.join(sorted(mistyped))}"
+        return zero if mistyped else "over 100 % together: no raise is followed"
     lease = _lease(reading, standing, version)
     if lease is not None:
         left_s = max(0, lease.until_ms - reading.load.now_ms) // 1000

@@ -226,15 +226,21 @@ class Weighing(Hand):
         """
 
         def plan(reading: Reading, id_: str) -> Proposal:
-            from graysplit.control.undoing import undo
+            from graysplit.control.undoing import before_unread, undo
             from graysplit.core.changes import known
 
             last = next(iter(self.store.history(split, 1)), None)
             if last is None:
                 known(reading.snapshot, split)
                 raise RefusedError(f"the history of '{split}' is empty. See what stands with: graysplit show {split}")
+            unread, reading = split in reading.unread, before_unread(reading, split, last)
             change, writes = undo(reading, split, last, id_, force=force)
             proposal = self._propose(reading, change, id_, target=split)
+            if unread and any(write.key == "splits" for write in writes):
+                note = (
+                    f"the definition, which cannot be read here, is put back as it was before revision {last.revision}"
+                )
+                proposal = proposal._replace(notes=(*proposal.notes, note))
             return proposal._replace(writes=(*writes, *(write for write in proposal.writes if write.key == "meta")))
 
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop)

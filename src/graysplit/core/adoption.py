@@ -36,6 +36,13 @@ class Tripped(NamedTuple):
     text: str  # what the stop says to people
 
 
+class Capped(NamedTuple):
+    """A weight that the store has raised, and that is not followed while its split cannot be trusted."""
+
+    said: Weight  # what the store says
+    reason: str
+
+
 class Held(NamedTuple):
     """What a process holds of its store: the last good values, and what it would not take."""
 
@@ -52,6 +59,7 @@ class Held(NamedTuple):
     lapsed: Mapping[str, Weight] = {}  # by field whose lease is over: the weight that stands instead
     planned: Mapping[str, str] = {}  # by split whose plan runs: "<run> <version>"
     waves: Mapping[str, Wave] = {}  # by field: the instances that have crossed, where they do and not units
+    capped: Mapping[str, Capped] = {}  # by field: raises that are not followed; what stands instead is in `weights`
     revision: int = 0
     seen: Mapping[str, Mapping[bytes, bytes]] = {}  # the raw fields last looked at, good or bad, by key
 

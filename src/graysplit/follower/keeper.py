@@ -21,6 +21,7 @@ from graysplit.core.adoption import (
     lost_keys,
     note_definitions,
 )
+from graysplit.core.cap import as_said, below, only_falling
 from graysplit.core.lease import lapsed
 from graysplit.core.lineage import Past, bare, crossed, fence, followed, forked, named_by
 from graysplit.core.weights import Weight, format_weight, split_of
@@ -84,9 +85,10 @@ class Keeper:
     def go_on(self, enough: Callable[[], bool]) -> None:
         """Look at lined-up definitions until it is enough, and have what was found published together."""
         before, names = self.held, list[str]()
-        self._look_at(self._until(enough, names))
+        held = self._look_at(before, as_said(before), (), self._until(enough, names))
         if names:
-            self._audience.publish(self.held, names)
+            self.held = held
+            self._audience.publish(held, {*names, *map(split_of, before.capped)})
             self._tell(before, ())
 
     def trip(self, field: str, release: str, text: str) -> None:
@@ -103,7 +105,7 @@ class Keeper:
         `set_back`, by field: by how many ms the server's clock was set back while its lease ran.
         """
         held = self.held
-        over = lapsed(held.leases, held.weights, now_ms, set_back)
+        over = below(held, lapsed(held.leases, as_said(held).weights, now_ms, set_back))
         if over != held.lapsed:
             self.held = held._replace(lapsed=over)
             self._audience.publish(self.held, {split_of(field) for field in differing(held.lapsed, over)})
@@ -143,15 +145,16 @@ class Keeper:
 
     def _believed(self, load: Load, again: Callable[[], Load]) -> tuple[Load, Past, Mapping[str, int]]:
         """Law 7: believe a reading, unless the store's log has forked; then hold back what nothing explains."""
+        said = as_said(self.held)
         if forked(self.past, load):
             load = again()
-            past = crossed(self.past, load, self.held)
+            past = crossed(self.past, load, said)
         else:
             past = followed(self.past, load)
         if past.explained is None:
             self._hold_back({})
-            return load, past, bare(self.held, load)
-        load, back, zeros = fence(self.held, load, past.explained, self.parse, past.fork_ms, past.untold)
+            return load, past, bare(said, load)
+        load, back, zeros = fence(said, load, past.explained, self.parse, past.fork_ms, past.untold)
         self._hold_back(back)
         return load, past if back else past._replace(explained=None, fork_ms=0, untold=frozenset()), zeros
 
@@ -170,15 +173,16 @@ class Keeper:
         self.back = back
 
     def _adopt(self, load: Load) -> frozenset[str]:
-        before = self.held
+        before = as_said(self.held)
         if self._broken:
             before = before._replace(seen={name: {} for name in before.seen})
         self._broken = True
         held, touched = adopt_brakes(before, load)
         self._pending |= changed_definitions(held, load)
-        self.held = note_definitions(held, load)
-        self._look_at([name for name in touched if name in self._pending])
-        self._audience.publish(self.held, touched)
+        noted, names = note_definitions(held, load), [name for name in touched if name in self._pending]
+        stood, self.held = self.held, self._look_at(self.held, noted, touched, names)
+        moved = differing(stood.weights, self.held.weights) if stood.capped or self.held.capped else ()
+        self._audience.publish(self.held, touched.union(map(split_of, moved)))
         self._broken = False
         return frozenset(differing(before.weights, held.weights) | differing(before.stops, held.stops))
 
@@ -190,10 +194,17 @@ class Keeper:
             if enough():
                 return
 
-    def _look_at(self, names: Iterable[str]) -> None:
+    def _look_at(self, before: Held, held: Held, touched: Iterable[str], names: Iterable[str]) -> Held:
+        """Look at definitions that are lined up, and at what may only fall by them: of these splits and of `touched`.
+
+        Every `held` that comes from `as_said` goes through here before it counts.
+        """
         found = [judge_definition(name, self._pending.pop(name), self.parse) for name in names]
         if found:
-            self.held = adopt_definitions(self.held, found)
+            held = adopt_definitions(held, found)
+        known = {one.split: one.definition for one in found if one.definition is not None}
+        splits = {*touched, *known, *map(split_of, before.capped), *(one.split for one in found)}
+        return only_falling(before, held, splits, self.parse, known)
 
     def _tell(self, before: Held, changed: Iterable[str]) -> None:
         for at, reason in self.held.refused.items():

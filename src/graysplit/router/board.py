@@ -260,8 +260,10 @@ class Board:
         index = state.names.index(version)
         weight = format_weight(state.weights[index])
         running = self._counts_for(split, state.names, routed=self._routed(split)).running(index)
-        stopped = "stopped by its guard" if field in self._view.held.tripped else ""
-        return Effect(weight, running, state.constant or stopped)
+        held = self._view.held
+        stopped = "stopped by its guard" if field in held.tripped else ""
+        capped = "its raise is not followed: graysplit doctor" if field in held.capped else ""
+        return Effect(weight, running, state.constant or stopped or capped)
 
     def sweeps(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, Sweep]:
         """Give what changes of many fields, each by its id with the weights it wrote, do here now, as compiled."""

@@ -1,0 +1,105 @@
+"""Weights that may only fall: while a split's definition is refused here, or its weights are over 100 % together.
+
+A raise that came with a definition which this process refuses was meant for that definition: followed under the last
+good one it would give a user another answer here than elsewhere. Of weights over 100 % nobody can say whom they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from graysplit.core.adoption import Capped, Held, Parse, judge_definition, standing_of
+from graysplit.core.definition import Definition
+from graysplit.core.snapshot import Standing
+from graysplit.core.weights import FULL, Weight, field_of, format_weight, rises, share, split_of, total
+
+
+def as_said(held: Held) -> Held:
+    """Return what is held with the store's own word in the place of what stands instead of a raise."""
+    if not held.capped:
+        return held
+    said = {field: capped.said for field, capped in held.capped.items()}
+    refused = {at: reason for at, reason in held.refused.items() if at[0] != "weights" or at[1] not in held.capped}
+    return held._replace(weights={**held.weights, **said}, refused=refused, capped={})
+
+
+def only_falling(
+    before: Held, held: Held, splits: Iterable[str], parse: Parse, known: Mapping[str, Definition] = {}
+) -> Held:
+    """Return what is held with no weight of these splits above the one in force before, where none may be.
+
+    `held` comes from `as_said`: each split that was capped is to be among the splits, or its raise is followed. Those
+    that are `known` are not parsed once more.
+    """
+    capped: dict[str, Capped] = {}
+    weights: dict[str, Weight] = {}
+    for split in _suspects(held, splits, known):
+        after = _standing(held, split, parse)
+        if after is None or not (("splits", split) in held.refused or after.overfull()):
+            continue
+        was, reason = _standing(before, split, parse) or Standing(split, after.definition), _reason(held, after)
+        for version in after.definition.candidates:
+            stood, said = was.effective(version.name), after.effective(version.name)
+            if rises(stood, said):
+                field = field_of(split, version.name)
+                weights[field] = stood
+                capped[field] = Capped(held.weights.get(field, 0), f"{format_weight(said)} is not followed: {reason}")
+    if not capped:
+        return held
+    refused = {**held.refused, **{("weights", field): one.reason for field, one in capped.items()}}
+    return held._replace(weights={**held.weights, **weights}, refused=refused, capped=capped)
+
+
+def _suspects(held: Held, splits: Iterable[str], known: Mapping[str, Definition]) -> list[str]:
+    """Return the splits that may have to be capped; whether they are is for their definitions to say."""
+    totals: dict[str, int] | None = None
+    found: list[str] = []
+    for split in splits:
+        if ("splits", split) in held.refused:
+            found.append(split)
+        elif split in known:
+            names = (field_of(split, version.name) for version in known[split].candidates)
+            if total(held.weights.get(field, 0) for field in names) > FULL:
+                found.append(split)
+        else:
+            totals = _totals(held) if totals is None else totals
+            if totals.get(split, 0) > FULL:
+                found.append(split)
+    return found
+
+
+def _totals(held: Held) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for field, weight in held.weights.items():
+        split = split_of(field)
+        totals[split] = totals.get(split, 0) + share(weight)
+    return totals
+
+
+def below(held: Held, lapsed: Mapping[str, Weight]) -> dict[str, Weight]:
+    """Return what leases leave behind, without what is above a weight that stands instead of a raise."""
+    return {f: weight for f, weight in lapsed.items() if f not in held.capped or rises(weight, held.weights[f])}
+
+
+def overfull_words(standing: Standing) -> str:
+    """Say that the weights of a split are more than everybody."""
+    together = format_weight(total(standing.asked(version.name) for version in standing.definition.candidates))
+    said = f"the weights of '{standing.split}' are {together} % together"
+    return f"{said}, and while they are more than 100 %, they only fall"
+
+
+def _reason(held: Held, standing: Standing) -> str:
+    split = standing.split
+    if ("splits", split) in held.refused:
+        return f"the definition of '{split}' is refused here, and while it is, its weights only fall"
+    return overfull_words(standing)
+
+
+def _standing(held: Held, split: str, parse: Parse) -> Standing | None:
+    definition = _definition(held, split, parse)
+    return None if definition is None else standing_of(held, split, definition)
+
+
+def _definition(held: Held, split: str, parse: Parse) -> Definition | None:
+    raw = held.definitions.get(split)
+    return None if raw is None else judge_definition(split, raw, parse).definition
