@@ -87,6 +87,7 @@ STORY = (
     ("history",),
     ("fleet",),
     ("doctor",),
+    ("notices",),
     ("export",),
     ("recover",),
     ("acl", "app"),

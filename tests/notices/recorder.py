@@ -28,8 +28,8 @@ class Recorder:
 
 
 @contextmanager
-def recording() -> Iterator[Recorder]:
-    """Serve until the end."""
+def recording(port: int = 0) -> Iterator[Recorder]:
+    """Serve until the end, on any port or on this one."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -52,7 +52,7 @@ def recording() -> Iterator[Recorder]:
             except OSError:
                 return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     server.block_on_close = False
     recorder = Recorder(server)

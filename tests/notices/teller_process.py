@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 import graysplit
-from graysplit.core import telling
-from graysplit.notices import teller
+from graysplit.core import owed, telling
+from graysplit.notices import hooks, teller
 
 
 def main() -> None:
@@ -16,6 +16,9 @@ def main() -> None:
     settings: dict[str, Any] = json.loads(sys.argv[1])
     telling.TURN_MS = settings["turn_ms"]
     teller.SPREAD_S = (0.05, 0.3)
+    if pause_ms := settings["pause_ms"]:
+        owed.PAUSES_MS, telling.PAUSES_MS = (pause_ms,) * 5, (pause_ms,) * 4
+        hooks.WITHIN_S = 0.5
     hook = graysplit.Webhook(settings["hook"], on=["all"])
     gray = graysplit.Router(settings["url"], namespace=settings["namespace"], notify=hook)
     gray.wait_ready(30)

@@ -22,6 +22,14 @@ def test_every_cause_in_use_can_be_named() -> None:
     assert used | {OUTSIDE, "lease over", "step"} <= {*WANTED, *OTHERS}
 
 
+def test_the_page_names_what_is_told() -> None:
+    """Those that are told unless others are named, in their order."""
+    page = (SOURCE.parents[1] / "docs" / "how-to" / "notifications.md").read_text("utf-8")
+    named = re.search(r"Unless causes are named: (.*?)\. Name", page, re.DOTALL)
+    assert named is not None
+    assert tuple(re.findall(r"`([a-z ]+)`", named[1])) == WANTED
+
+
 def test_at_night_one_hears_of_what_moved_by_itself() -> None:
     """Unless causes are named, routine of the people at work is not told."""
     found = chosen(None)

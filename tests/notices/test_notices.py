@@ -33,9 +33,12 @@ def record_of(control: Control, hook: Webhook) -> Telling | None:
 
 
 @contextmanager
-def process(url: str, namespace: str, hook: str, *, turn_ms: int = 15_000) -> Iterator[subprocess.Popen[str]]:
-    """Run a process that tells."""
-    settings = json.dumps({"url": url, "namespace": namespace, "hook": hook, "turn_ms": turn_ms})
+def process(
+    url: str, namespace: str, hook: str, *, turn_ms: int = 15_000, pause_ms: int = 0
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a process that tells; `pause_ms` shortens its pauses, and how long it waits for a hook that hangs."""
+    given = {"url": url, "namespace": namespace, "hook": hook, "turn_ms": turn_ms, "pause_ms": pause_ms}
+    settings = json.dumps(given)
     command = [sys.executable, "-m", "tests.notices.teller_process", settings]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
         try:

@@ -21,7 +21,7 @@ from graysplit.version import __version__
 # The verbs by what they are for, in the order of `--help`: what helps in an emergency first.
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Go back": ("rollback", "undo", "pause"),
-    "Look": ("list", "show", "watch", "wait", "explain", "history", "report", "simulate", "fleet", "doctor"),
+    "Look": ("list", "show", "watch", "wait", "explain", "history", "report", "simulate", "fleet", "doctor", "notices"),
     "Release": (
         "create",
         "set",
@@ -57,6 +57,7 @@ VERBS: Final[Mapping[str, str]] = {
     "simulate": "simulating",
     "fleet": "looking",
     "doctor": "looking",
+    "notices": "notifying",
     "create": "changing",
     "set": "changing",
     "ramp": "planning",
@@ -95,6 +96,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "simulate": "Show when a plan will take its steps, and who moves.",
     "fleet": "Show the processes that follow, and what they say.",
     "doctor": "Look for what is wrong; exit 7 if anything is.",
+    "notices": "Show the notices that hooks were not told; exit 7 if any is owed.",
     "create": "Define SPLIT, all weights at zero.",
     "set": "Set weights in percent: 20, 12.5, 20% or preview.",
     "ramp": "Raise step by step: each waits for the gates before it.",

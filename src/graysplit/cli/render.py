@@ -16,6 +16,7 @@ from graysplit.control.doctor import Finding, break_glass, held_words, some
 from graysplit.control.explaining import Explained
 from graysplit.control.freezing import freeze_words, unfreeze_command
 from graysplit.control.rolling import Crossing
+from graysplit.control.undelivered import HookState, owed_words
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.core.fleet import PROMISES, Fleet, Process
 from graysplit.core.freeze import Freeze
@@ -43,11 +44,19 @@ def overview_lines(view: Overview) -> list[str]:
             f"Start one with: graysplit set {view.undefined[0]} 5"
         )
     lines.append(_processes(view.live, view.silent))
+    lines += undelivered_lines(view.owed)
     if view.last is not None:
         lines.append(f"last change: {entry_line(view.last)}, {age(view.now_ms - view.last.at_ms)} ago")
     lines += worse_lines(view)
     lines.append("to make all of it safe: graysplit rollback --all")
     return lines
+
+
+def undelivered_lines(owed: Iterable[HookState] | None) -> Iterable[str]:
+    """Say which hooks were not told of a rollback or a trip."""
+    if owed is None:
+        return ("undelivered notices: not known, they may not be read here. See: graysplit doctor",)
+    return (f"notices {state.hook}: {owed_words(state)}. See: graysplit notices" for state in owed)
 
 
 def weight_lines(rows: Iterable[Row]) -> list[str]:

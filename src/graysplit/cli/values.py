@@ -11,6 +11,7 @@ from graysplit.cli.plans import plan_json
 from graysplit.cli.words import number
 from graysplit.control.explaining import Explained
 from graysplit.control.rolling import Crossing
+from graysplit.control.undelivered import HookState
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.core.fleet import PROMISES, Fleet
 from graysplit.core.lease import Lease
@@ -38,6 +39,23 @@ def overview_json(view: Overview) -> dict[str, object]:
         "guard": guards_json(view.guards),
         "verdict": verdicts_json(view.verdicts),
         "last": entry_json(view.last) if view.last else None,
+        "undelivered": None if view.owed is None else [hook_json(state) for state in view.owed],
+    }
+
+
+def hook_json(state: HookState) -> dict[str, object]:
+    """Return what one hook was not told; times are the server's, in ms."""
+    return {
+        "hook": state.hook,
+        "owed": [owed._asdict() for owed in state.owed],
+        "oldest_s": state.age_ms // 1000 if state.owed else None,
+        "next_ms": state.next_ms,
+        "error": state.fault or None,
+        "refused": state.refused,
+        "given_up": state.given_up,
+        "last_given_up": state.last_given_up or None,
+        "missed": state.missed,
+        "unreadable": state.unread,
     }
 
 

@@ -11,6 +11,7 @@ from graysplit.control.guarding import NOTHING, is_watched
 from graysplit.control.loss import GO_BACK, emptied, empty, loss_of, loss_words, shares
 from graysplit.control.reading import Reading
 from graysplit.control.rolling import all_crossings, rebalance_command, short_words
+from graysplit.control.undelivered import hook_states, owed_words
 from graysplit.control.verdicts import Heard, armed
 from graysplit.control.views import finished
 from graysplit.core.adoption import unknown_fields
@@ -20,7 +21,6 @@ from graysplit.core.wave import PREFIX as WAVE
 from graysplit.core.weights import field_of, format_weight, split_of
 from graysplit.errors import RefusedError
 from graysplit.stores.port import Advice, Told
-from graysplit.stores.tellings import read_telling
 
 SAID_AT_MOST: Final = 20
 UNJUDGED_MS: Final = 30_000  # a guard that nobody has judged for so long is told
@@ -163,21 +163,22 @@ def _untold(store: Telling) -> Iterator[Finding]:
     except RefusedError as fault:
         yield Finding("problem", "fleet:notices", str(fault), "graysplit acl app")
         return
-    for hook, text in sorted(read.texts.items()):
-        telling = read_telling(text)
-        if telling is None:
-            what = "how far it has been told cannot be read: it begins at the log's end again"
-            yield Finding("note", f"notices {hook}", what, "graysplit history")
-            continue
-        if telling.attempts:
-            what = f"it has refused the next change {telling.attempts} times, and is asked again"
-            yield Finding("note", f"notices {hook}", what, "graysplit history")
-        if telling.dead:
-            what = f"{_changes(telling.dead)} given up, all attempts having failed; the last: {telling.last_dead}"
-            yield Finding("note", f"notices {hook}", what, "graysplit history")
-        if telling.missed:
-            what = f"up to {_changes(telling.missed)} never told to it: gone from the log, or a day old"
-            yield Finding("note", f"notices {hook}", what, "graysplit history")
+    for state in hook_states(read):
+        where = f"notices {state.hook}"
+        if state.unread:
+            what = "how far it was told cannot be read: it begins at the log's end, and what it was owed may be lost"
+            yield Finding("note", where, what, "graysplit history")
+        if state.owed:
+            yield Finding("problem", where, owed_words(state), "graysplit notices")
+        if state.refused:
+            what = f"it has refused the next change {state.refused} times, and is asked again"
+            yield Finding("note", where, what, "graysplit history")
+        if state.given_up:
+            what = f"{_changes(state.given_up)} given up, all attempts having failed; the last: {state.last_given_up}"
+            yield Finding("note", where, what, "graysplit history")
+        if state.missed:
+            what = f"up to {_changes(state.missed)} never told to it: gone from the log, or a day old"
+            yield Finding("note", where, what, "graysplit history")
 
 
 def _changes(count: int) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from graysplit.control.rolling import Crossing
     from graysplit.control.simulating import Simulation
     from graysplit.control.switching import Standby
+    from graysplit.control.undelivered import HookState
     from graysplit.control.verdicts import Heard
     from graysplit.control.views import Overview, SplitView
     from graysplit.control.waiting import Waited
@@ -127,7 +128,8 @@ class Looking(Hand):
         reading = self._read()
         last = next(iter(self._flagged(reading, self.store.history(None, 1))), None)
         said = self._verdicts(reading, sorted(reading.snapshot.splits))
-        return overview(self.store.name, self.namespace, reading, fleet, last, said)
+        found = overview(self.store.name, self.namespace, reading, fleet, last, said)
+        return found._replace(owed=self._undelivered())
 
     def show(self, split: str) -> SplitView:
         """Give one split: what the store says beside what is in force, its stops, its guard and its last change."""
@@ -243,6 +245,19 @@ class Looking(Hand):
         said = self._verdicts(reading, sorted(reading.snapshot.splits))
         weights = shlex.quote(f"graysplit:{{{self.namespace}}}:weights")
         return examine(reading, fleet, self.store, said, f"{self.redis_cli() or 'redis-cli'} HDEL {weights}")
+
+    def notices(self) -> tuple[HookState, ...]:
+        """Return what each hook was not told; raises `RefusedError` where this role may not read it."""
+        from graysplit.control.undelivered import hook_states
+
+        return hook_states(self.store.told())
+
+    def _undelivered(self) -> tuple[HookState, ...] | None:
+        """Return the hooks that are owed something; None where that may not be read."""
+        try:
+            return tuple(state for state in self.notices() if state.owed)
+        except RefusedError:
+            return None
 
     def export(self) -> Mapping[str, object]:
         """Give all that the store holds as plain values, ready for JSON."""

@@ -10,6 +10,7 @@ from graysplit.control.freezing import finished_of, standing_freezes
 from graysplit.control.loss import Loss, empty, loss_of
 from graysplit.control.reading import Reading
 from graysplit.control.rolling import Crossing, crossings
+from graysplit.control.undelivered import HookState
 from graysplit.control.verdicts import Armed, Heard, armed
 from graysplit.core.adoption import text
 from graysplit.core.definition import Definition
@@ -59,6 +60,7 @@ class Overview(NamedTuple):
     guards: tuple[Armed, ...] = ()
     verdicts: Mapping[str, Heard] = {}  # by field: of the candidates above zero that a guard watches
     loss: Loss | None = None  # where the fleet knows more than the store
+    owed: tuple[HookState, ...] | None = ()  # hooks with rollbacks or trips not delivered; None: may not be read
 
 
 class SplitView(NamedTuple):

@@ -37,8 +37,9 @@ class Hook(Protocol):
 class Webhook:
     """An address to which each change is sent: `POST`, JSON, the change's id in the header `X-Graysplit-Change`.
 
-    Taken is what is answered with 2xx within five seconds; anything else, a redirect too, is attempted again, five
-    times in all. The same change may come twice: tell it by its id. `on` names the causes, as in `("rollback",)`.
+    Taken is what is answered with 2xx within five seconds; anything else, a redirect too, is attempted again: a
+    rollback or a trip for a day, other changes five times in all. The same change may come twice: tell it by its id.
+    `on` names the causes, as in `("rollback",)`.
     """
 
     def __init__(self, url: str, *, on: Iterable[str] | None = None) -> None:
@@ -73,7 +74,7 @@ class CommandHook:
     """A program that is run for each change: the JSON on its standard input, no shell.
 
     Its environment is the process's, with `GRAYSPLIT_CAUSE`, `GRAYSPLIT_SPLIT` and `GRAYSPLIT_CHANGE` beside it. Taken
-    is what ends with 0 within five seconds; else it is killed, and attempted again, five times in all.
+    is what ends with 0 within five seconds; else it is killed, and attempted again as a webhook is.
     """
 
     def __init__(self, command: Sequence[str], *, on: Iterable[str] | None = None) -> None:

@@ -125,6 +125,7 @@ class Engine:
             stale=board.stale,
             boot=follower.boot if follower is not None else None,
             untold=self._notices.untold() if self._notices is not None else {},
+            owed=self._notices.owed() if self._notices is not None else {},
             dropped=self.events.left_out,
             verdicts=follower.watch.verdicts() if follower is not None else {},
             trips=follower.watch.trips if follower is not None else 0,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from graysplit.core.decision import Step
 from graysplit.core.fleet import PROMISES
+
+if TYPE_CHECKING:
+    from graysplit.core.owed import HookDebt
 
 
 class Explanation(NamedTuple):
@@ -42,6 +45,7 @@ class Status(NamedTuple):
     stale: bool  # contact lost for more than three seconds
     boot: str | None  # this process's id in the fleet
     untold: Mapping[str, int] = {}  # hook to how many changes it was not told of, as last read
+    owed: Mapping[str, HookDebt] = {}  # hook to the rollbacks and trips that it is still to be told of, as last read
     dropped: int = 0  # log lines that were counted instead of printed
     verdicts: Mapping[str, str] = {}  # "checkout/new" to the guard's word on it, as last heard here
     trips: int = 0  # rollbacks that this process's guard has made

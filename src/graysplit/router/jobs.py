@@ -36,6 +36,12 @@ class Jobs:
         self._turn = Lock()
         self._running: Job | None = None
         self._closed = False
+        self._beside: list[Jobs] = []
+
+    def beside(self) -> Jobs:
+        """Return jobs with a thread of their own, closed with these: what hangs there keeps nobody here."""
+        self._beside.append(Jobs(self._events))
+        return self._beside[-1]
 
     @property
     def running(self) -> str | None:
@@ -62,10 +68,13 @@ class Jobs:
         """Drop what waits and start nothing more. What runs is not waited for: its thread ends no later than we do."""
         self._closed = True
         self._waiting.clear()
+        for jobs in self._beside:
+            jobs.close()
 
     def after_fork(self) -> None:
         """Forget, in a child, what its parent's thread had to do: no lock is taken, nothing is started."""
         self._waiting.clear()
+        self._beside = []
         self._turn = Lock()
         self._running = None
 

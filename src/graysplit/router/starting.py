@@ -90,7 +90,8 @@ def make_notices(  # noqa: PLR0913, PLR0917 - as above
     except ConfigurationError as fault:
         events.warning("notify", f"nobody is notified from here: GRAYSPLIT_NOTIFY_URL: {fault}")
         return None
-    return Notices(hooks, Desk(follower.boot, store, settings.namespace or "default", events, clock), jobs.submit)
+    desk = Desk(follower.boot, store, settings.namespace or "default", events, clock)
+    return Notices(hooks, desk, [jobs.beside().submit for _ in hooks])
 
 
 def _file(store: Store | None, settings: Settings, events: Events, clock: Clock) -> KnownGood | None:

@@ -1,0 +1,55 @@
+"""The verb that shows what hooks were not told, and its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import click
+
+from graysplit.cli.app import app
+from graysplit.cli.exits import DONE, UNHEALTHY
+from graysplit.cli.output import say, say_json
+from graysplit.cli.session import Session
+from graysplit.cli.words import table, when
+from graysplit.control.undelivered import HookState, owed_words
+
+
+@app.command()
+@click.pass_obj
+def notices(session: Session) -> int:
+    """Show the notices that hooks were not told; exit 7 if any is owed.
+
+    A rollback or a trip that a hook did not take is owed: any live process that
+    has the hook attempts it again, for a day. Other changes are given up after
+    five attempts.
+    """
+    states = session.control.notices()
+    if session.json:
+        from graysplit.cli.values import hook_json
+
+        say_json({"hooks": [hook_json(state) for state in states]})
+    else:
+        say(*(notice_lines(states) or ["no hook was ever told from this namespace: see docs/how-to/notifications.md"]))
+    return UNHEALTHY if any(state.owed for state in states) else DONE
+
+
+def notice_lines(states: Iterable[HookState]) -> list[str]:
+    """Lay out each hook, and what it is owed."""
+    return [line for state in states for line in _lines(state)]
+
+
+def _lines(state: HookState) -> Iterator[str]:
+    if state.owed:
+        yield f"{state.hook}: {owed_words(state)}"
+        rows = [(one.cause, one.split, when(one.at_ms), str(one.tries), one.change) for one in state.owed]
+        yield from (f"  {line}" for line in table(("owed", "split", "changed at", "attempts", "change"), rows))
+    if state.unread:
+        yield f"{state.hook}: what the store notes of it cannot be read; what it was owed may be lost"
+    if state.refused:
+        yield f"{state.hook}: it has refused the next change {state.refused} times, and is asked again"
+    if state.given_up:
+        yield f"{state.hook}: {state.given_up} given up, the last: {state.last_given_up}"
+    if state.missed:
+        yield f"{state.hook}: up to {state.missed} never told: gone from the log, or a day old"
+    if not (state.owed or state.unread or state.refused or state.given_up or state.missed):
+        yield f"{state.hook}: nothing refused, given up or owed; the next change may still be on its way"

@@ -1,0 +1,61 @@
+"""What hooks were not told, from what the store notes of each: what is owed, what is given up, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from graysplit.core.owed import Debt, Owed
+from graysplit.core.spans import format_span
+from graysplit.stores.port import Told
+from graysplit.stores.tellings import debt_field, hook_of, read_debt, read_telling
+
+
+class HookState(NamedTuple):
+    """One hook: what it has still to be told, and what it will never be. Times are the server's."""
+
+    hook: str
+    owed: tuple[Owed, ...]  # rollbacks and trips, the oldest first
+    next_ms: int | None  # when they may be attempted again; None for nothing owed
+    fault: str  # why the last attempt at them failed, or ""
+    refused: int  # attempts that failed for the change that is next in order
+    given_up: int
+    last_given_up: str  # a change's id
+    missed: int  # at most so many were gone from the log, or a day old, before they were told
+    unread: bool  # what the store notes cannot be read, all of it or in part
+    now_ms: int
+
+    @property
+    def age_ms(self) -> int:
+        """How long the oldest has been owed."""
+        return max((self.now_ms - owed.since_ms for owed in self.owed), default=0)
+
+
+def hook_states(read: Told) -> tuple[HookState, ...]:
+    """Return every hook that the store knows of, by name."""
+    names = {hook_of(field) or field for field in read.texts}
+    return tuple(_state(hook, read.texts, read.now_ms) for hook in sorted(names))
+
+
+def owed_words(state: HookState) -> str:
+    """Say what a hook is owed, for how long, and why the last attempt failed."""
+    what = "1 rollback or trip is" if len(state.owed) == 1 else f"{len(state.owed)} rollbacks or trips are"
+    fault = f"; the last attempt: {state.fault}" if state.fault else "; not attempted yet"
+    return f"{what} not delivered, the oldest for {format_span(state.age_ms // 1000 * 1000)}{fault}"
+
+
+def _state(hook: str, texts: Mapping[str, str], now_ms: int) -> HookState:
+    telling, debt = read_telling(texts.get(hook)), read_debt(texts.get(debt_field(hook)))
+    known = debt or Debt()
+    return HookState(
+        hook,
+        tuple(sorted(known.owed, key=lambda owed: owed.since_ms)),
+        max(now_ms, known.due_ms) if known.owed else None,
+        known.fault,
+        telling.attempts if telling else 0,
+        known.given_up + (telling.dead if telling else 0),
+        known.last_given_up or (telling.last_dead if telling else ""),
+        telling.missed if telling else 0,
+        telling is None or debt is None,
+        now_ms,
+    )
