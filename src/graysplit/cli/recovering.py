@@ -7,6 +7,7 @@ from graysplit.cli.output import say, say_json
 from graysplit.cli.receipts import finish
 from graysplit.cli.session import Session
 from graysplit.cli.words import number, table
+from graysplit.control.carrying import carried_lines
 from graysplit.control.recovering import Recovery, Sides
 from graysplit.core.definition import Definition
 
@@ -37,6 +38,7 @@ def side_lines(found: Recovery, namespace: str) -> list[str]:
     lines += weight_lines(weights)
     lines += [f"stop {side.field}: {_stop_words(side)}" for side in found.sides if side.key == "stops"]
     lines += [f"{split} is left as it is: {why}" for split, why in found.left.items()]
+    lines += carried_lines(found.carried)
     lines += found.notes
     if not found.needed:
         lines.append("nothing to recover: the store's word counts everywhere")
@@ -63,6 +65,8 @@ def recovery_json(found: Recovery) -> dict[str, object]:
         "lost": dict(found.lost),
         "fresh": found.fresh,
         "left": dict(found.left),
+        "carried": list(found.carried.said),
+        "left_out": dict(found.carried.left_out),
         "notes": list(found.notes),
         "sides": [
             {"key": side.key, "field": side.field, **{name: _value(side, name) for name in Sides._fields[2:]}}

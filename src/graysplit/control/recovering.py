@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.codec import buried_baseline, dump_definition, parse_definition
+from graysplit.control.carrying import Carried, Ground, carry
+from graysplit.control.carrying import guarded as protected_anywhere
 from graysplit.control.freezing import check_thawed
 from graysplit.control.loss import empty
 from graysplit.control.reading import Reading
@@ -71,6 +73,7 @@ class Recovery(NamedTuple):
     begins: tuple[str, ...] = ()
     id: str = ""
     guarded: tuple[str, ...] = ()  # protected splits that rise: it needs a reason
+    carried: Carried = Carried()  # what is taken from the file beside the sides, and what is left out
 
     @property
     def needed(self) -> bool:
@@ -86,7 +89,7 @@ class Recovery(NamedTuple):
     def told(self) -> object:
         """Give what a person has been shown, to be compared with what is about to be written."""
         sides = [side._replace(written=None) if side.key == "stops" else side for side in self.sides]
-        return sides, self.lost, self.fresh, self.left, self.ask
+        return sides, self.lost, self.fresh, self.left, self.ask, self.carried.said, self.carried.left_out
 
     def submission(self, actor: str, why: str) -> Submission:
         """Give what the store is handed: one change, so that no key is ever half whole."""
@@ -146,6 +149,7 @@ class _Plan:
         self.books = _books(reading, self.entries) if self.lost else {}
         self.left: dict[str, str] = {}
         self._check()
+        self.protected: set[str] = set()  # splits that are protected by another side than the one chosen
         self.redefined: dict[str, Sides] = {}  # by split: the definitions that are written
         self.definitions = dict(self._definitions())
         self.candidates = {
@@ -167,7 +171,9 @@ class _Plan:
         opened = {split_of(field) for field in self.candidates if self._after(field) != 0} & self.redefined.keys()
         raised = {*map(split_of, risen), *opened}
         check_thawed(self._freezes(), raised, self.reading.load.now_ms)
-        writes = (*(Write(side.key, side.field, side.written) for side in sides), *self._meta())
+        carried = self._carried()
+        written = {(write.key, write.field): write for write in (*self._meta(), *carried.writes)}
+        writes = (*(Write(side.key, side.field, side.written) for side in sides), *written.values())
         return Recovery(
             source=(self.file or self.fleet).name,
             target=one if one != EVERYTHING else request.namespace,
@@ -182,10 +188,41 @@ class _Plan:
             writes=writes,
             read_at_ms=self.reading.load.now_ms,
             raises=bool(raised),
-            begins=tuple(field for field in risen if field in self.weights and self._begins(field)),
+            begins=tuple(
+                field
+                for field in risen
+                if field in self.weights and self._begins(field) and field not in carried.releases
+            ),
+            carried=carried,
             id=request.id,
             guarded=tuple(sorted(split for split in raised if self._protected(split))),
         )
+
+    def _carried(self) -> Carried:
+        """Take what the file holds beside weights, stops and definitions."""
+        if self.file is None:
+            return Carried()
+
+        def text(key: KeyName, field: str) -> str | None:
+            found = self.reading.text(key, field)
+            return self.books.get(f"{key} {field}") if found is None and key in self.lost else found
+
+        found = carry(
+            self.file,
+            Ground(
+                text,
+                self._standing,
+                self._wanted,
+                self.definitions,
+                not self.request.splits,
+                self._begins_here,
+                self.request.actor,
+                self.request.id,
+                self.reading.load.now_ms,
+            ),
+        )
+        said = (f"{split} is protected" for split in sorted(self.protected))
+        return found._replace(said=(*said, *found.said))
 
     # what there is
 
@@ -236,6 +273,7 @@ class _Plan:
             if other:
                 self.left[split] = other
                 continue
+            chosen = self._as_protected(split, raw, chosen)
             if chosen != raw:
                 file = self.file.definitions.get(split) if self.file else None
                 fleet = self.fleet.definitions.get(split, self.fleet.told.get(split))
@@ -243,6 +281,16 @@ class _Plan:
             definition = _parsed(split, chosen)
             if definition is not None:
                 yield split, definition
+
+    def _as_protected(self, split: str, raw: str | None, chosen: str) -> str:
+        """Keep a split protected that any side has protected: in doubt, a raise asks."""
+        file = self.file.definitions.get(split) if self.file else None
+        sides = [_parsed(split, text) for text in (raw, self.fleet.definitions.get(split), file) if text is not None]
+        definition = _parsed(split, chosen)
+        if definition is None or definition.protected or not protected_anywhere(sides):
+            return chosen
+        self.protected.add(split)
+        return dump_definition(definition._replace(protected=True))
 
     def _chosen(self, split: str, raw: str | None) -> str | _Left | None:  # noqa: PLR0911 - one answer for each case
         """Give the definition that shall stand, None where there is none, or why the split is left as it is."""
@@ -445,6 +493,9 @@ class _Plan:
         known = self.reading.raw("meta", release) is not None or release in self.fleet.meta
         absent = "weights" in self.gone or self.reading.text("weights", field) is None
         return self._before(field) == 0 and not (known and absent)
+
+    def _begins_here(self, field: str) -> bool:
+        return field in self.weights and rises(self._before(field), self._after(field)) and self._begins(field)
 
     def _ask(self, moved: Moves) -> str | None:
         """Say what rises, against the store's word or against what processes hold."""

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple, cast
 from graysplit.core.adoption import Held
 from graysplit.core.fleet import Fleet
 from graysplit.core.lease import PREFIX, Lease, lapsed, parse_lease
-from graysplit.core.weights import Weight, parse_weight, rises
+from graysplit.core.weights import Weight, parse_weight, rises, split_of
 from graysplit.errors import BadDefinitionError, BadWeightError, ConfigurationError
 from graysplit.stores.content import Content
 
 _READ_AT_MOST = 1 << 28
+_LACKS = ("freezes", "finished marks", "plans that run", "templates")
 
 
 class Source(NamedTuple):
@@ -32,6 +33,11 @@ class Source(NamedTuple):
     meta: Mapping[str, str] = {}  # releases, leases, waves, finished marks and freezes
     unheard: tuple[str, ...] = ()  # live processes that run on what they read last and did not tell it
     baselines: Mapping[str, frozenset[str]] = {}  # by split: the baselines that code declares
+    # Of a file:
+    kind: str = ""
+    plans: Mapping[str, str] = {}  # how far plans were
+    unread: Mapping[str, str] = {}  # "splits checkout": why it is not taken
+    lacks: tuple[str, ...] = ()  # what this kind of file never holds
 
 
 def lowest(*known: Weight | None) -> Weight | None:
@@ -152,7 +158,7 @@ def of_file(path: Path) -> Source:
     found: Mapping[str, Any] = _object(path) if path.suffix != ".toml" else {}  # Any: JSON
     if "sum" in found:
         try:
-            return _of_held(path.name, decode(found).held)
+            return _of_held(path.name, decode(found).held, "a last-known-good file", _LACKS)
         except (ValueError, KeyError, TypeError, AttributeError) as fault:
             raise _unusable(path, fault) from None
     if {"weights", "stops", "splits"} <= found.keys():
@@ -160,7 +166,7 @@ def of_file(path: Path) -> Source:
             return _of_export(path.name, found)
         except (ValueError, TypeError, AttributeError) as fault:
             raise _unusable(path, fault) from None
-    return _of_held(path.name, read_bootstrap(path))
+    return _of_held(path.name, read_bootstrap(path), "a bootstrap file", (*_LACKS, "stops", "waves"))
 
 
 def _effects(fleet: Fleet, contents: Mapping[str, Content], *, told_weights: bool) -> Mapping[str, Weight]:
@@ -183,9 +189,24 @@ def _effects(fleet: Fleet, contents: Mapping[str, Content], *, told_weights: boo
     return found
 
 
-def _of_held(name: str, held: Held) -> Source:
+def _of_held(name: str, held: Held, kind: str, lacks: tuple[str, ...]) -> Source:
+    from graysplit.core.lease import PREFIX as LEASE
+    from graysplit.core.wave import PREFIX as WAVE
+    from graysplit.core.wave import format_wave
+
     definitions = {split: raw.decode() for split, raw in held.definitions.items()}
-    return Source(name, _after_leases(held.weights, held.leases), held.stops, definitions, revision=held.revision)
+    meta = {f"{LEASE}{field}": str(lease) for field, lease in held.leases.items()}
+    meta |= {f"{WAVE}{field}": format_wave(wave) for field, wave in held.waves.items()}
+    return Source(
+        name,
+        _after_leases(held.weights, held.leases),
+        held.stops,
+        definitions,
+        revision=held.revision,
+        meta=meta,
+        kind=kind,
+        lacks=lacks,
+    )
 
 
 def _after_leases(weights: Mapping[str, Weight], leases: Mapping[str, Lease]) -> Mapping[str, Weight]:
@@ -198,25 +219,42 @@ def _after_leases(weights: Mapping[str, Weight], leases: Mapping[str, Lease]) ->
 def _of_export(name: str, found: Mapping[str, Any]) -> Source:  # Any: JSON
     weights: dict[str, Weight] = {field: _weight(word) for field, word in found["weights"].items()}
     meta: Mapping[str, str] = found.get("meta") or {}
+    plans: Mapping[str, str] = found.get("plans") or {}
+    unread: dict[str, str] = {}
+    for field, word in found["weights"].items():
+        if not _is_weight(word):
+            unread[f"weights {field}"] = f"{str(word)[:40]!r} is taken as 0: invalid weight"
+    definitions = dict(_definitions(found["splits"].items(), unread))
+    for field in weights:
+        if split_of(field) not in definitions and f"splits {split_of(field)}" not in unread:
+            unread.setdefault(f"weights {field}", "the file defines no such split")
     leases = {name.removeprefix(PREFIX): parse_lease(word) for name, word in meta.items() if name.startswith(PREFIX)}
     return Source(
         name,
         _after_leases(weights, {field: lease for field, lease in leases.items() if lease}),
         {field: str(word) for field, word in found["stops"].items()},
-        dict(_definitions(found["splits"].items())),
+        definitions,
         revision=int(found.get("revision") or 0),
+        meta={field: str(word) for field, word in meta.items()},
+        kind="an export",
+        plans={field: str(word) for field, word in plans.items()},
+        unread=unread,
     )
 
 
-def _definitions(records: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, str]]:  # Any: JSON
-    """Give the definitions that can be read, as they would stand in the store."""
+def _definitions(
+    records: Iterable[tuple[str, Any]],  # Any: JSON
+    unread: dict[str, str],
+) -> Iterable[tuple[str, str]]:
+    """Give the definitions that can be read, as they would stand in the store; note the others' faults."""
     from graysplit.codec import dump_definition, parse_definition
 
     for split, record in records:
         raw = record if isinstance(record, str) else json.dumps(record, ensure_ascii=False)
         try:
             definition = parse_definition(split, raw.encode())
-        except BadDefinitionError:
+        except BadDefinitionError as fault:
+            unread[f"splits {split}"] = f"it cannot be read: {fault}"
             continue
         if definition is not None:
             yield split, dump_definition(definition)
@@ -228,6 +266,14 @@ def _weight(word: object) -> Weight:
         return parse_weight(str(word))
     except BadWeightError:
         return 0
+
+
+def _is_weight(word: object) -> bool:
+    try:
+        parse_weight(str(word))
+    except BadWeightError:
+        return False
+    return True
 
 
 def _object(path: Path) -> Mapping[str, Any]:  # Any: JSON

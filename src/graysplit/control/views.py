@@ -20,6 +20,7 @@ from graysplit.core.lease import Lease
 from graysplit.core.record import SENTINEL, Entry
 from graysplit.core.snapshot import Standing
 from graysplit.core.weights import field_of, format_weight
+from graysplit.stores.wire import TICK
 
 
 class Row(NamedTuple):
@@ -201,7 +202,10 @@ def _effective(reading: Reading, live: Iterable[Process], standing: Standing, ve
 
 
 def export(namespace: str, reading: Reading) -> Mapping[str, object]:
-    """Give all four hashes as plain values; a definition as JSON where it can be read, as its text where not."""
+    """Give what the store holds as plain values; a definition as JSON where it can be read, as its text where not.
+
+    Beside the four hashes how far plans are (`plans`), which older libraries pass over.
+    """
     import json
 
     keys = {name: reading.key(name).fields for name in ("weights", "stops", "splits", "meta")}
@@ -214,7 +218,13 @@ def export(namespace: str, reading: Reading) -> Mapping[str, object]:
         name: json.loads(value) if judged and name not in reading.unread else value
         for name, value in shown["splits"].items()
     }
-    return {"namespace": namespace, "revision": reading.snapshot.revision, **shown, "splits": splits}
+    plans = {text(field): text(raw) for field, raw in sorted(reading.load.plans.fields.items()) if _is_progress(field)}
+    return {"namespace": namespace, "revision": reading.snapshot.revision, **shown, "splits": splits, "plans": plans}
+
+
+def _is_progress(field: bytes) -> bool:
+    """Say whether a field of `plans` says how far a plan is: a driver's tick is of no use elsewhere."""
+    return field != SENTINEL and not field.startswith(TICK.encode())
 
 
 def _asked(reading: Reading, field: str) -> str:
