@@ -9,6 +9,7 @@ from graysplit.core.counting import Counts
 from graysplit.core.decision import Case, climb, decide
 from graysplit.core.definition import define
 from graysplit.core.fleet import Declared, Fleet, Process
+from graysplit.core.host_name import clean_name
 from graysplit.core.record import Key, Load
 from graysplit.core.snapshot import Standing
 from graysplit.core.state import Mold, compile_state, names_of
@@ -17,7 +18,6 @@ from graysplit.core.wave import (
     NOBODY,
     Instance,
     Wave,
-    clean_name,
     crossed,
     format_wave,
     instances,

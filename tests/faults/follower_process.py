@@ -28,13 +28,20 @@ def say(**what: object) -> None:
 
 
 def main(
-    splits: list[str], wait_s: float = LOADED_WITHIN_S, needs: int = plan.NEEDS, **settings: Any
+    splits: list[str],
+    wait_s: float = LOADED_WITHIN_S,
+    needs: int = plan.NEEDS,
+    *,
+    declares: bool = False,
+    **settings: Any,
 ) -> None:  # Any: a router's settings
-    """Follow, look, tell; as a library that drives plans up to `needs`."""
+    """Follow, look, tell; as a library that drives plans up to `needs`, and with splits that the code declares."""
     setattr(plan, "NEEDS", needs)  # noqa: B010 - it is final
     for split in splits:
         units(split)
     router = graysplit.Router(**settings)
+    for split in splits if declares else ():
+        router.split(split, "old", "new")
     router.wait_ready(wait_s)
     say(ready=os.getpid())
     seen: dict[str, int] = {}

@@ -37,9 +37,13 @@ def share(router: graysplit.Router, split: str = "checkout") -> int:
 
 
 @contextmanager
-def following(url: str, namespace: str, **settings: Any) -> Iterator[graysplit.Router]:  # Any: a router's settings
-    """Give a router that has loaded, as one process of an application has it."""
+def following(
+    url: str, namespace: str, *, declares: bool = False, **settings: Any
+) -> Iterator[graysplit.Router]:  # Any: a router's settings
+    """Give a router that has loaded, as one process of an application has it; `declares` the split `checkout`."""
     with graysplit.Router(url, namespace=namespace, **settings) as router:
+        if declares:
+            router.split("checkout", "old", "new")
         assert router.wait_ready(LOADED_WITHIN_S)
         yield router
 

@@ -30,7 +30,7 @@ MANY = tuple(Step(weight) for weight in range(10_000, FULL + 1, 10_000))
 @contextmanager
 def fleet(url: str, namespace: str, number: int) -> Iterator[list[Follower]]:
     """Give so many processes that have loaded; the test may kill and replace them."""
-    members = [Follower(url=url, namespace=namespace, splits=["checkout"]) for _ in range(number)]
+    members = [Follower(url=url, namespace=namespace, splits=["checkout"], declares=True) for _ in range(number)]
     try:
         for member in members:
             member.ready()
@@ -110,7 +110,7 @@ def test_f22_a_lost_rollback_does_not_revive_its_plan(namespace: str) -> None:
             eventually(lambda: {member.share() for member in members} == {0})
             server.kill()
             server.start()
-            newborn = Follower(url=server.url, namespace=namespace, splits=["checkout"])
+            newborn = Follower(url=server.url, namespace=namespace, splits=["checkout"], declares=True)
             members.append(newborn)
             newborn.ready()
             eventually(lambda: client.hlen(f"graysplit:{{{namespace}}}:stops") > 1, within=20)
@@ -165,7 +165,7 @@ def test_ten_steps_while_somebody_is_killed_each_second(
             place = chance.randrange(len(members))
             members[place].kill()
             members[place].stop()
-            members[place] = Follower(url=redis_url, namespace=namespace, splits=["checkout"])
+            members[place] = Follower(url=redis_url, namespace=namespace, splits=["checkout"], declares=True)
             if control.show("checkout").rows[0].effective == "100" or second > 600:
                 break
     assert steps(control) == [str(percent) for percent in range(10, 101, 10)]

@@ -68,7 +68,7 @@ def test_f16_a_raw_edit_ends_a_plan(
 ) -> None:
     """A weight by another hand, down, up or the same in other words: nothing climbs from there."""
     control.create("checkout")
-    with following(redis_url, namespace) as router:
+    with following(redis_url, namespace, declares=True) as router:
         control.ramp("checkout", (Step(5_000, 1), Step(20_000)))
         eventually(lambda: share(router) == 5)
         client.hset(key("weights"), FIELD, weight)
@@ -95,7 +95,7 @@ def test_f22_a_newborn_alone_does_not_drive_what_a_server_forgot(namespace: str,
         meta, plans, stops = (f"graysplit:{{{namespace}}}:{end}" for end in ("meta", "plans", "stops"))
         limited = server.url.replace("redis://", "redis://app:x@")
         control.create("checkout")
-        where = {"namespace": namespace, "splits": ["checkout"]}
+        where = {"namespace": namespace, "splits": ["checkout"], "declares": True}
         driver, *known = (Follower(url=url, **where) for url in (server.url, limited, limited))
         with started(driver, *known):
             control.ramp("checkout", (Step(20_000, 3), Step(50_000)), unstop=True)
@@ -133,7 +133,7 @@ def test_f24_an_older_library_does_not_drive_a_newer_plan(
     """It says so, its edits leave the plan's words as they are, and a newer process steps among it, each step once."""
     newer = '"needs":2'
     control.create("checkout")
-    with following(redis_url, namespace) as router, caplog.at_level(logging.WARNING, "graysplit"):
+    with following(redis_url, namespace, declares=True) as router, caplog.at_level(logging.WARNING, "graysplit"):
         control.ramp("checkout", (Step(5_000, approve=True), Step(20_000), Step(50_000)))
         raw = definition(client, key)
         client.hset(key("splits"), "checkout", raw.replace('"steps"', f'{newer},"steps"'))
@@ -143,7 +143,7 @@ def test_f24_an_older_library_does_not_drive_a_newer_plan(
         control.pin("checkout", "user-1", "new")
         control.undo("checkout")
         assert newer in definition(client, key)
-        with started(Follower(url=redis_url, namespace=namespace, splits=["checkout"], needs=2)):
+        with started(Follower(url=redis_url, namespace=namespace, splits=["checkout"], declares=True, needs=2)):
             eventually(lambda: approve(client, key("plans")), 10)
             eventually(lambda: steps(control) == ["5", "20", "50"], 30)
             eventually(lambda: share(router) == 50)
@@ -165,6 +165,8 @@ def test_f25_a_herd_takes_a_step_once_and_costs_its_server_little(
     with ExitStack() as stack:
         herd = [stack.enter_context(graysplit.Router(redis_url, namespace=namespace)) for _ in range(HERD)]
         assert all(router.wait_ready(30) for router in herd)
+        for router in herd:
+            router.split("checkout", "old", "new")
         control.ramp("checkout", (Step(5_000), Step(10_000), Step(20_000, approve=True), Step(50_000)))
         began, busy = time.monotonic(), cpu_s(client)
         eventually(lambda: steps(control) == ["5", "10", "20"], 30)
@@ -194,7 +196,7 @@ def test_f32_a_process_that_may_only_stop_says_that_it_does_not_drive(
     client.execute_command("ACL", "SETUSER", namespace, "reset", "on", ">x", *rules("app", namespace))
     control.create("checkout")
     url = redis_url.replace("redis://", f"redis://{namespace}:x@")
-    with following(url, namespace) as router, caplog.at_level(logging.WARNING, "graysplit"):
+    with following(url, namespace, declares=True) as router, caplog.at_level(logging.WARNING, "graysplit"):
         control.ramp("checkout", (Step(5_000), Step(20_000)))
         said = "the plan of 'checkout' is not driven from here"
         eventually(lambda: [line for line in caplog.messages if said in line and "rights are too narrow" in line], 10)

@@ -31,6 +31,10 @@ class Member(Process):
         self.boot = f"{number * 7919 % 65536:04x}{number:04d}"
         self.stopped = False  # by SIGSTOP: it does nothing, and says nothing
         self.driver = (OldDriver if old else Driver)(self.boot, self.keeper, self.events, clock, None)
+        self.instance = f"web-{number}"  # the host on which it runs
+        self.declares = True  # whether its code declares the splits that it follows
+        self.versions: tuple[str, ...] | None = None  # those that its code has; None: all of the store's
+        self._born_ms = int(clock.now * 1000)
         self._beat_at = 0.0
 
     def live(self) -> None:
@@ -53,7 +57,16 @@ class Member(Process):
             for version in standing.definition.candidates
         }
         declared = {
-            split: Declared(found.definition.baseline, found.definition.names) for split, found in standings.items()
+            split: Declared(
+                found.definition.baseline,
+                self.versions or found.definition.names,
+                by=found.definition.by,
+                measured=True,
+            )
+            for split, found in standings.items()
+            if self.declares
         }
         receipt = Receipt(self.keeper.past.change, self.held.revision, effects, "memory")
-        self.feed.report(Report(self.boot, f"web-{self.number}", self.number, "1", declared, receipt), about=True)
+        host = self.instance
+        report = Report(self.boot, host, self.number, "1", declared, receipt, host, born_ms=self._born_ms)
+        self.feed.report(report, about=True)

@@ -15,7 +15,7 @@ from graysplit.cli.words import age, percent, plural, stop_words, table, when
 from graysplit.control.doctor import Finding, break_glass, held_words, some
 from graysplit.control.explaining import Explained
 from graysplit.control.freezing import freeze_words, unfreeze_command
-from graysplit.control.rolling import Crossing
+from graysplit.control.rolling import Crossing, hosts_words
 from graysplit.control.undelivered import HookState, owed_words
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.core.fleet import PROMISES, Fleet, Process
@@ -61,8 +61,14 @@ def undelivered_lines(owed: Iterable[HookState] | None) -> Iterable[str]:
 
 def weight_lines(rows: Iterable[Row]) -> list[str]:
     """Lay out candidates with their weights: as asked, in force, and as processes say."""
-    cells = [(row.field, row.asked, row.effective, row.actual, row.why) for row in rows]
+    cells = [(row.field, row.asked, row.effective, row.actual, _why(row)) for row in rows]
     return table(("candidate", "asked", "effective", "actual", "why"), cells)
+
+
+def _why(row: Row) -> str:
+    """Say how many hosts a weight is, where they cross over, and why it is not what was asked for."""
+    hosts = "" if row.crossing is None else hosts_words(row.crossing)
+    return "; ".join(filter(None, (hosts, row.why)))
 
 
 def show_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[str]:
@@ -228,6 +234,8 @@ def explain_lines(found: Explained) -> list[str]:
     for step in found.ladder:
         mark = f"-> {step.version}" if step.version is not None else "passed"
         lines.append(f"  {step.reason:9} {mark:12} {step.asked}")
+    if found.note:
+        lines.append(found.note)
     if found.store_says is not None:
         version, reason, asked = found.store_says
         lines.append(f"by the store alone: {version} ({reason}: {asked})")

@@ -76,7 +76,8 @@ def simulation_lines(found: Simulation) -> list[str]:
 
     told = "where it stands" if found.runs else "if it started now"
     lines = [f"{found.field}, plan {found.plan.name}, {told} ({when(found.now_ms)})", *found.notes]
-    middle = (*(() if found.units is None else ("on it",)), "at", *(("",) if found.forecast.end.waits else ()))
+    counts = found.units is not None or any(moves.hosts for moves in found.moves)
+    middle = (*(("on it",) if counts else ()), "at", *(("",) if found.forecast.end.waits else ()))
     head = ("step", "weight", "moves", *middle, "before the next")
     pairs = zip(found.forecast.steps, found.moves, strict=True)
     lines += table(head, [_row(found, step, moves) for step, moves in pairs])
@@ -100,14 +101,18 @@ def _end_words(end: End) -> str:
 
 
 def _row(found: Simulation, step: Taken, moves: Moves) -> tuple[str, ...]:
-    from graysplit.cli.words import when
+    from graysplit.cli.words import plural, when
     from graysplit.core.weights import format_weight
 
-    if moves.buckets is None:
+    if moves.hosts is not None:
+        moved = plural(len(moves.hosts.joining), "host") if moves.hosts.joining else "-"
+    elif moves.buckets is None:
         moved = "-"
     else:
         moved = f"{format_weight(moves.buckets)}%" if found.units is None else str(moves.units)
     on = () if found.units is None else (str(moves.on),)
+    if moves.hosts is not None:
+        on = (f"{moves.hosts.on} of {moves.hosts.of}",)
     waits = (_plus(step.waits),) if found.forecast.end.waits else ()
     at, gates = when(step.at_ms), _gates(found, step)
     return str(step.step + 1), f"{format_weight(step.weight)}%", moved, *on, at, *waits, gates
@@ -144,6 +149,7 @@ def simulation_json(found: Simulation) -> dict[str, object]:
             "moves": None if moves.buckets is None else moves.buckets / 1000,
             "units_move": moves.units,
             "units_on": moves.on,
+            "hosts": None if moves.hosts is None else {**moves.hosts._asdict(), "joining": list(moves.hosts.joining)},
             "outlook": found.outlooks[step.step]._asdict() if step.step in found.outlooks else None,
         }
         for step, moves in zip(found.forecast.steps, found.moves, strict=True)

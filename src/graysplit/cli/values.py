@@ -138,6 +138,7 @@ def explained_json(found: Explained) -> dict[str, object]:
         "bucket": found.bucket,
         "revision": found.revision,
         "ladder": [step._asdict() for step in found.ladder],
+        "note": found.note,
         "store_says": found.store_says and dict(zip(("version", "reason", "asked"), found.store_says, strict=True)),
         "live": len(found.live),
         "processes": [answer._asdict() for answer in found.processes],
@@ -159,6 +160,16 @@ def row_json(row: Row) -> dict[str, object]:
         "actual": row.actual,
         "why": row.why,
         "lease": None if row.lease is None else _lease(row.lease),
+        "hosts": None if row.crossing is None else _hosts(row.crossing),
+    }
+
+
+def _hosts(found: Crossing) -> dict[str, object]:
+    return {
+        "crossed": len(found.crossed),
+        "live": found.instances,
+        "wanted": found.wanted,
+        "dead": len(found.missing),
     }
 
 

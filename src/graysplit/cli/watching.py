@@ -23,7 +23,7 @@ from graysplit.control.views import Overview
 from graysplit.core.record import Entry
 from graysplit.errors import StoreUnreachableError, UnknownSplitError
 from graysplit.stores.port import Feed
-from graysplit.stores.wire import TRIP
+from graysplit.stores.wire import HOST_LOST, TRIP
 
 LOOK_AGAIN_S: Final = 1.0
 NARROWEST: Final = 20  # columns; what is narrower is drawn as if it were not
@@ -48,6 +48,11 @@ def follow(session: Session, split: str | None, count: int | None) -> int:
         finally:
             feed.close()
     return UNHEALTHY if watch.tripped else DONE
+
+
+def _went_back(entry: Entry) -> bool:
+    """Say whether a change is an automatic rollback; a lost host may also be told and leave all as it is."""
+    return entry.cause == TRIP or (entry.cause == HOST_LOST and bool(entry.after))
 
 
 class _State(NamedTuple):
@@ -119,7 +124,7 @@ class _Watch:
     def _tell(self, entries: list[Entry]) -> None:
         entries = entries[: self._left]
         self._left = None if self._left is None else self._left - len(entries)
-        self.tripped = self.tripped or any(entry.cause == TRIP for entry in entries)
+        self.tripped = self.tripped or any(map(_went_back, entries))
         if self._session.json:
             for entry in entries:
                 say_json({"event": "change", **entry_json(entry)})

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from graysplit.core.decision import Case, answer, climb
 from graysplit.core.fleet import OFF, Effect, Fleet, Process, baseline_words
 from graysplit.core.snapshot import Standing
+from graysplit.core.wave import instance_of
 from graysplit.core.weights import Weight, field_of, format_weight, parse_weight
 from graysplit.errors import BadWeightError
 
@@ -51,7 +52,7 @@ def answers(asked: Asked, fleet: Fleet) -> tuple[Answer, ...]:
     """
     split, by_instance = asked.case.standing.split, asked.case.standing.definition.by == "instance"
     unit = (asked.case.unit or b"").decode(errors="surrogateescape")
-    found = [p for p in fleet.processes if not by_instance or (p.instance or p.host) == unit]
+    found = [p for p in fleet.processes if not by_instance or instance_of(p) == unit]
     declaring = [process for process in found if split in process.declared] or found
     silent = set(map(id, fleet.silent))
     live = [_live(asked, process) for process in declaring if id(process) not in silent]
@@ -109,7 +110,7 @@ def _computed(asked: Asked, process: Process, weights: Mapping[str, Weight], off
     """Put the question to the ladder with the weights as the process says, and the versions that its code has."""
     standing, declared = asked.case.standing, process.declared.get(asked.case.standing.split)
     present = None if declared is None else frozenset(declared.versions)
-    instance = (process.instance or process.host) if standing.definition.by == "instance" else None
+    instance = instance_of(process) if standing.definition.by == "instance" else None
     there = standing._replace(weights=weights, stops={})
     version, reason = answer(climb(asked.case._replace(standing=there, present=present, instance=instance)))
     if version == asked.version:

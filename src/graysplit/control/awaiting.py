@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from graysplit.control.planning import running
 from graysplit.control.reading import Reading
 from graysplit.control.verdicts import DOUBTS, Heard, armed, of_plan
+from graysplit.core.batch import Look, absent_words, short_words, watch_wave
 from graysplit.core.fleet import Fleet
 from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
 from graysplit.core.plan import Plan, Step, span_text
@@ -16,8 +17,10 @@ from graysplit.core.progress import (
     Confirmed,
     Go,
     Late,
+    Lost,
     Over,
     Pause,
+    Progress,
     Ruling,
     Tick,
     View,
@@ -29,6 +32,8 @@ from graysplit.core.progress import (
 from graysplit.core.simulation import Start
 from graysplit.core.spans import format_span
 from graysplit.core.verdict import NO_VERDICT
+from graysplit.core.wave import NOBODY
+from graysplit.core.wave import PREFIX as WAVE
 from graysplit.core.weights import FULL, Weight, field_of, format_weight, parse_weight, share
 from graysplit.errors import BadWeightError
 from graysplit.stores.freezes import read_freezes
@@ -139,11 +144,29 @@ def standing(  # noqa: PLR0913, PLR0917 - what a driver goes by
         thawed_ms=thawed_ms(freezes, split, reading.text("meta", THAWED), now_ms),
         verdict=of_plan(armed(split, reading.snapshot.splits[split].definition), said.get(field)),
     )
+    look = _look(reading, split, plan, progress)
+    hosts = None if look is None else watch_wave(look, fleet, progress.hosts)[0]
+    view = view._replace(absent=absent_words(fleet, split, plan.version), wave=hosts)
     if not progress.confirmed_ms:
         view = view._replace(missing=unshown(fleet, field, progress), doubt=doubting(fleet, split))
-    elif isinstance(rule(plan, progress, found.tick, view), Go):
-        view = view._replace(doubt=doubting(fleet, split))
+    elif isinstance(going := rule(plan, progress, found.tick, view), Go):
+        short = "" if look is None else _short(reading, fleet, look, plan.steps[going.step].weight)
+        view = view._replace(doubt=doubting(fleet, split), short=short)
     return Start(progress, found.tick, view, 0 if frost is None else frost.until_ms)
+
+
+def _look(reading: Reading, split: str, plan: Plan, progress: Progress) -> Look | None:
+    """Give what a driver's look at the hosts would rest on; None where units are split."""
+    found, shown = reading.snapshot.splits[split], bool(progress.confirmed_ms)
+    if found.definition.by != "instance":
+        return None
+    wave = found.waves.get(plan.version, NOBODY)
+    return Look(split, plan.version, wave, progress.at, progress.since_ms, shown, found.taken(plan.version))
+
+
+def _short(reading: Reading, fleet: Fleet, look: Look, weight: int) -> str:
+    held = reading.text("meta", WAVE + field_of(look.split, look.version))
+    return short_words(reading.snapshot.splits[look.split].definition, look, weight, held, fleet)
 
 
 def _judged(said: Awaited, plan: Plan, start: Start) -> Awaited | None:
@@ -177,6 +200,8 @@ def _reason(ruling: Ruling) -> str:
             return reason
         case Late(act=act, reason=reason):
             return f"{reason}; that is too long, so {'it goes back' if act == 'rollback' else 'a person is called'}"
+        case Lost(reason=reason):
+            return reason
         case Confirmed():
             return "for its driver to count it as shown"
         case Over() | Go():
@@ -186,7 +211,10 @@ def _reason(ruling: Ruling) -> str:
 def _obstructed(start: Start) -> bool:
     """Say whether something keeps the clock from running that is no gate."""
     view = start.view
-    return bool(start.progress.paused or view.frozen or view.doubt or view.verdict.word in DOUBTS)
+    hosts = view.wave is not None and view.wave.words
+    return bool(start.progress.paused or view.frozen or view.doubt or view.absent or hosts) or (
+        view.verdict.word in DOUBTS
+    )
 
 
 def _left_ms(plan: Plan, start: Start) -> int | None:
@@ -205,7 +233,9 @@ def _alone(plan: Plan, start: Start, step: Step) -> Ruling:
         progress, tick = progress._replace(confirmed_ms=view.now_ms), Tick(view.now_ms)
     number = progress.step
     only = plan._replace(steps=(*plan.steps[:number], step, *plan.steps[number + 1 :]))
-    seen = view._replace(frozen="", doubt="", others=0, verdict=view.verdict if step.until else NO_VERDICT)
+    seen = view._replace(
+        frozen="", doubt="", absent="", wave=None, others=0, verdict=view.verdict if step.until else NO_VERDICT
+    )
     return rule(only, progress._replace(paused=None), tick, seen)
 
 
@@ -228,6 +258,8 @@ def _gates(plan: Plan, start: Start) -> Iterator[Gate]:
     ahead = plan.steps[progress.step + 1].weight
     if view.others + ahead > FULL:
         yield Gate("room", open=False, why=f"with {format_weight(ahead)} % all weights would be over 100 %")
+    if view.short:
+        yield Gate("hosts", open=False, why=view.short)
 
 
 def _gate(plan: Plan, start: Start, name: str, step: Step, opened: str) -> Gate:

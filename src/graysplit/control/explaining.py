@@ -9,7 +9,9 @@ from graysplit.control.answers import SILENT, Answer, Asked, answers
 from graysplit.core.bucketing import bucket_of, encode_unit
 from graysplit.core.decision import Case, Step, climb, decide
 from graysplit.core.fleet import OFF, Fleet
+from graysplit.core.host_name import clean_name
 from graysplit.core.snapshot import Standing
+from graysplit.core.wave import unknown_host
 
 
 class Explained(NamedTuple):
@@ -24,6 +26,8 @@ class Explained(NamedTuple):
     store_says: tuple[str, str, str] | None = None  # version, reason and comparison, where all processes differ from it
     processes: tuple[Answer, ...] = ()  # what each says, the silent ones last
 
+    note: str = ""  # that no live process counts as the host that was named
+
     @property
     def live(self) -> tuple[Answer, ...]:
         """Those that are live, known or not."""
@@ -37,6 +41,10 @@ class Explained(NamedTuple):
 
 def explain(standing: Standing, unit: object, revision: int, fleet: Fleet) -> Explained:
     """Decide for a unit by the store, nothing kept, and compare with what each process says."""
+    note = ""
+    if standing.definition.by == "instance" and isinstance(unit, str):
+        unit = clean_name(unit)
+        note = unknown_host(fleet, unit)
     encoded = encode_unit(unit)
     case = Case(standing, encoded, {}, None)
     decision, ladder = decide(case, revision=revision), climb(case)
@@ -45,7 +53,7 @@ def explain(standing: Standing, unit: object, revision: int, fleet: Fleet) -> Ex
     found = answers(Asked(case, revision, decision.version, decision.reason), fleet)
     explained = Explained(standing.split, decision.version, decision.reason, bucket, revision, ladder, None, found)
     first = Step(OFF, _off_words(explained.live), None)
-    return _where_all_differ(explained._replace(ladder=(first, *ladder[1:])))
+    return _where_all_differ(explained._replace(ladder=(first, *ladder[1:]), note=note))
 
 
 def _where_all_differ(found: Explained) -> Explained:

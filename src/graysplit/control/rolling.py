@@ -86,6 +86,12 @@ def _crossing(standing: Standing, version: str, wave: Wave | None, fleet: Fleet)
     )
 
 
+def hosts_words(found: Crossing) -> str:
+    """Say it in few words: `3 of 8 hosts`, with those that are dead."""
+    dead = f", {len(found.missing)} dead" if found.missing else ""
+    return f"{len(found.crossed)} of {found.instances} hosts{dead}"
+
+
 def crossing_words(found: Crossing, at_most: int = NAMED_AT_MOST) -> str:
     """Say who has crossed: `crossed 4 of 10 instances: web-1, ...; missing (dead): web-9`."""
     said = f"crossed {len(found.crossed)} of {found.instances} instances{_named(': ', found.crossed, at_most)}"
@@ -134,7 +140,7 @@ def _raised(
         if share(weight) <= share(was):
             continue
         at = PREFIX + field_of(after.split, version)
-        taken = _taken(after, version)
+        taken = after.taken(version)
         text = wave_writes(
             after.definition, after.split, version, weight, reading.text("meta", at), fleet, before=was, taken=taken
         )
@@ -142,12 +148,6 @@ def _raised(
             marks[at] = text
             after = _with_wave(after, version, parse_wave(text) or NOBODY)
     return after
-
-
-def _taken(standing: Standing, version: str) -> frozenset[str]:
-    """Name the instances that have crossed to other candidates."""
-    others = (name for name in standing.waves if name != version)
-    return frozenset(name for other in others for name in members(standing.waves[other], standing.effective(other)))
 
 
 def _with_wave(standing: Standing, version: str, wave: Wave) -> Standing:
@@ -199,7 +199,7 @@ def _refilled(
             "See who follows with: graysplit fleet"
         )
     weight = standing.effective(version)
-    new = rebalanced(wave, weight, live, standing.definition.seed, taken=_taken(standing, version))
+    new = rebalanced(wave, weight, live, standing.definition.seed, taken=standing.taken(version))
     at = PREFIX + field_of(standing.split, version)
     if new == wave and reading.raw("meta", at) is not None:
         return standing

@@ -20,9 +20,18 @@ from graysplit.core.freeze import FREEZES, frozen
 from graysplit.core.plan import Plan
 from graysplit.core.simulation import Forecast, Start, foresee, fresh
 from graysplit.core.snapshot import Snapshot, Standing, apply
+from graysplit.core.wave import NOBODY, crossed, instances, raised
 from graysplit.core.weights import field_of, share
 from graysplit.errors import RefusedError
 from graysplit.stores.freezes import read_freezes
+
+
+class Crossed(NamedTuple):
+    """The hosts at one step, by those that live now."""
+
+    joining: tuple[str, ...]  # who crosses with it
+    on: int  # how many have crossed from then on
+    of: int
 
 
 class Moves(NamedTuple):
@@ -31,6 +40,7 @@ class Moves(NamedTuple):
     buckets: int | None  # thousandths of a percent of all units; None: the step was taken before
     units: int | None = None
     on: int | None = None  # how many of the units are on the candidate from then on
+    hosts: Crossed | None = None  # the same of hosts, where they cross over
 
 
 class Simulation(NamedTuple):
@@ -76,6 +86,10 @@ def simulate(
     ages_s = {taken.step: (taken.at_ms - start.view.now_ms) / 1000 for taken in forecast.steps}
     seen = foreseeing.traffic(eyes.reading, eyes.tallies, split, plan.version) if _waits(plan) else None
     known = None if units is None else cohort(standing.definition, units())
+    moves = tuple(_moves(known, None if found else standing, after, plan, forecast))
+    if standing.definition.by == "instance":
+        hosts = _hosts(eyes, standing, plan, forecast)
+        moves = tuple(move._replace(hosts=crossed) for move, crossed in zip(moves, hosts, strict=True))
     return Simulation(
         split,
         plan.version,
@@ -83,11 +97,26 @@ def simulate(
         start.view.now_ms,
         found is not None,
         forecast,
-        tuple(_moves(known, None if found else standing, after, plan, forecast)),
+        moves,
         None if known is None else known.size,
         notes,
         foreseeing.outlooks(plan, after, seen, ages_s),
     )
+
+
+def _hosts(eyes: Eyes, standing: Standing, plan: Plan, forecast: Forecast) -> Iterable[Crossed]:
+    """Give which hosts cross at each step, as each would record its wave if nobody died or came."""
+    live = instances(eyes.fleet, standing.split, plan.version)
+    before, taken = standing.effective(plan.version), standing.taken(plan.version)
+    wave = standing.waves.get(plan.version, NOBODY)
+    was = {host.name for host in live if crossed(wave, host.name, before)}
+    for step in forecast.steps:
+        if step.weight > share(before):
+            wave = raised(wave, step.weight, live, standing.definition.seed, before=before, taken=taken)
+        before = step.weight
+        now = {host.name for host in live if host.able and crossed(wave, host.name, before)}
+        yield Crossed(tuple(sorted(now - was)), len(now), len(live))
+        was = now
 
 
 def _waits(plan: Plan) -> bool:

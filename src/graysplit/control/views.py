@@ -33,6 +33,7 @@ class Row(NamedTuple):
     actual: str  # "3/4 processes", or "-" where nobody says
     why: str  # the reason for a difference
     lease: Lease | None = None  # where the weight in force is for a time
+    crossing: Crossing | None = None  # where instances cross over: how far they have
 
     @property
     def field(self) -> str:
@@ -176,6 +177,7 @@ def _above_zero(reading: Reading, split: str) -> bool:
 
 def rows_of(reading: Reading, fleet: Fleet, standing: Standing) -> Iterable[Row]:
     """Give a row for each candidate of a split."""
+    crossed = {found.version: found for found in crossings(reading.snapshot, fleet, standing.split)}
     for version in standing.definition.candidates:
         field = field_of(standing.split, version.name)
         effective = _effective(reading, fleet.live, standing, version.name)
@@ -188,6 +190,7 @@ def rows_of(reading: Reading, fleet: Fleet, standing: Standing) -> Iterable[Row]
             actual,
             "; ".join(filter(None, (_difference(reading, standing, version.name), reasons))),
             _lease(reading, standing, version.name),
+            crossed.get(version.name),
         )
 
 

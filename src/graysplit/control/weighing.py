@@ -272,12 +272,23 @@ class Weighing(Hand):
             wanted = None if deny else named
             given[:] = [definition.baseline if wanted is None else wanted]
             proposal = self._propose(reading, changes.pin(reading.snapshot, split, unit, wanted), id_)
+            proposal = proposal._replace(notes=(*proposal.notes, *self._host_notes(definition.by, unit)))
             if wanted in {None, definition.baseline} or standing.effective(str(wanted)) != 0:
                 return proposal
             note = f"'{wanted}' is at zero: until it rises, the unit gets '{definition.baseline}'"
             return proposal._replace(notes=(*proposal.notes, note))
 
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)._replace(pinned=given[0])
+
+    def _host_notes(self, by: Literal["unit", "instance"], unit: str) -> list[str]:
+        """Say under which name a host is pinned, and that nobody knows it."""
+        from graysplit.core.host_name import unit_name
+        from graysplit.core.wave import unknown_host
+
+        name = unit_name(by, unit)
+        renamed = f"the host '{unit}' counts as '{name}', and is pinned as that" if name != unit else ""
+        unknown = unknown_host(self.store.fleet(), name) if by == "instance" else ""
+        return [*filter(None, (renamed, unknown))]
 
     def unpin(
         self, split: str, unit: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False

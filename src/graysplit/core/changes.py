@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 from graysplit.core.allocation import Claim, free_place, moved
 from graysplit.core.bucketing import encode_unit
 from graysplit.core.definition import Definition, Version, candidate, define
+from graysplit.core.host_name import unit_name
 from graysplit.core.lease import Lease, take
 from graysplit.core.snapshot import EVERYTHING, Change, Snapshot, Standing, apply, compared
 from graysplit.core.weights import FULL, Weight, check_name, field_of, format_weight, rises, share, total
@@ -252,12 +253,12 @@ def _leases(
 def pin(snapshot: Snapshot, split: str, unit: str, version: str | None) -> Change:
     """Pin a unit to a version, or (None) deny it every candidate."""
     definition = known(snapshot, split).definition
+    unit = unit_name(definition.by, unit)
     if encode_unit(unit) is None:
         raise BadValueError("an empty text, or one with lone surrogates, is no unit and cannot be pinned")
     if version is not None and version not in definition.names:
         raise UnknownVersionError(split, version, definition.names)
-    pins = {pinned: to for pinned, to in definition.pins.items() if pinned != unit}
-    denied = tuple(other for other in definition.denied if other != unit)
+    pins, denied = _others(definition, unit)
     if version is None:
         return Change("deny", split, definition=definition._replace(pins=pins, denied=(*denied, unit)))
     return Change("pin", split, definition=definition._replace(pins={**pins, unit: version}, denied=denied))
@@ -266,11 +267,16 @@ def pin(snapshot: Snapshot, split: str, unit: str, version: str | None) -> Chang
 def unpin(snapshot: Snapshot, split: str, unit: str) -> Change:
     """Take away what `pin` said of a unit."""
     definition = known(snapshot, split).definition
-    if unit not in definition.pins and unit not in definition.denied:
+    pins, denied = _others(definition, unit_name(definition.by, unit))
+    if (pins, denied) == (definition.pins, definition.denied):
         raise RefusedError(f"split '{split}' has no pin for that unit. Count its pins with: graysplit show {split}")
-    pins = {pinned: to for pinned, to in definition.pins.items() if pinned != unit}
-    denied = tuple(other for other in definition.denied if other != unit)
     return Change("unpin", split, definition=definition._replace(pins=pins, denied=denied))
+
+
+def _others(definition: Definition, unit: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the pins and denials of all units but this one, however its name was written."""
+    pins = {pinned: to for pinned, to in definition.pins.items() if unit_name(definition.by, pinned) != unit}
+    return pins, tuple(other for other in definition.denied if unit_name(definition.by, other) != unit)
 
 
 def protect(snapshot: Snapshot, split: str, *, on: bool) -> Change:

@@ -75,13 +75,13 @@ def _kept(case: Case) -> tuple[str, str | None]:
 
 def _denied(case: Case) -> tuple[str, str | None]:
     definition = case.standing.definition
-    denied = _text(case.unit) in definition.denied
+    denied = _text(case.unit) in definition.barred
     return f"deny pins ({len(definition.denied)})", definition.baseline if denied else None
 
 
 def _pinned(case: Case) -> tuple[str, str | None]:
     definition = case.standing.definition
-    version = definition.pins.get(_text(case.unit))
+    version = definition.pinned.get(_text(case.unit))
     if version is None or _reachable(case.standing, version):
         return f"pins ({len(definition.pins)})", version
     return f"pinned to {version}, which stands at zero", None

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from graysplit.core.allocation import PLACES
 from graysplit.core.bucketing import ALGORITHM, HASHES, seed_of
+from graysplit.core.host_name import lookup_names
 from graysplit.core.weights import check_name
 from graysplit.errors import BadDefinitionError, BadNameError, UnknownVersionError
 
@@ -89,6 +90,16 @@ class Definition(NamedTuple):
     def stale_limit(self) -> int | None:
         """The seconds without contact after which everybody gets the baseline, or None."""
         return self.max_stale if self.when_stale == "baseline" else None
+
+    @property
+    def pinned(self) -> Mapping[str, str]:
+        """The pins by all names under which their units ask."""
+        return {name: version for unit, version in self.pins.items() for name in lookup_names(self.by, unit)}
+
+    @property
+    def barred(self) -> frozenset[str]:
+        """All names under which denied units ask."""
+        return frozenset(name for unit in self.denied for name in lookup_names(self.by, unit))
 
     @property
     def names(self) -> tuple[str, ...]:

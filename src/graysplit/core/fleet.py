@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from graysplit.core.record import Entry
@@ -12,6 +12,7 @@ from graysplit.errors import BadWeightError
 BEAT_S: Final = 2.0
 KEPT_AT_MOST: Final = 100  # what a receipt names as kept against the store; the rest follows once these are settled
 LIVE_MS: Final = 6_000
+QUIET_MS: Final = 500  # who was heard so lately lives
 FORGET_MS: Final = 600_000
 OFF: Final = "off"  # the reason of an effect, and of a decision, under break-glass
 EVERYTHING: Final = "*"
@@ -103,6 +104,7 @@ class Process(NamedTuple):
     connection: str = ""
     born_ms: int = 0  # server time at its start; 0 where that is not known
     successor: str = ""  # who has taken its place, its connection having ended: then it is gone
+    parted: bool = False  # whether it counts as live, and the server has seen its connection end since it was heard
 
     @property
     def label(self) -> str:
@@ -156,15 +158,35 @@ def fleet_of(now_ms: int, found: Iterable[Process], ended: Container[str] = ()) 
     )
     recent = [process for process in young if now_ms - process.seen_ms <= FORGET_MS]
     replaced = _replaced(now_ms, recent, ended)
-    counted = tuple(process for process in recent if process.boot not in replaced)
+    counted = tuple(
+        process._replace(parted=True) if process.boot in ended and is_live(process, now_ms) else process
+        for process in recent
+        if process.boot not in replaced
+    )
     boots = {process.boot for process in counted}
     gone = tuple(p._replace(successor=replaced.get(p.boot, "")) for p in young if p.boot not in boots)
     return Fleet(now_ms, counted, gone)
 
 
 def may_be_gone(now_ms: int, found: Iterable[Process]) -> tuple[Process, ...]:
-    """Give those whose connection is worth asking for: not live, and a live process on the host is younger."""
+    """Give those whose connection is worth asking for.
+
+    They are not live, and a live process on the host is younger; or they take part in a roll over hosts and were not
+    heard just now: no place of a wave is for one that died a moment ago.
+    """
     recent = [process for process in found if now_ms - process.seen_ms <= FORGET_MS]
+    rolling = [
+        p for p in recent if p.connection and is_live(p, now_ms) and now_ms - p.seen_ms >= QUIET_MS and _rolls(p)
+    ]
+    return (*_with_heirs(now_ms, recent), *rolling)
+
+
+def _rolls(process: Process) -> bool:
+    return any(declared.by == "instance" for declared in process.declared.values())
+
+
+def _with_heirs(now_ms: int, recent: Sequence[Process]) -> tuple[Process, ...]:
+    """Give those that are not live, and have a younger live process on their host."""
     dead = [process for process in recent if process.connection and not is_live(process, now_ms)]
     youngest: dict[str, int] = {}
     for process in recent if dead else ():

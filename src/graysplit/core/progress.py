@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, TypeAlias
 
+from graysplit.core.batch import WaveMemory, WaveView
 from graysplit.core.fleet import Fleet
 from graysplit.core.plan import SAFE, Overdue, Plan, Step
 from graysplit.core.spans import format_span
@@ -42,6 +43,7 @@ class Progress(NamedTuple):
     paused: Pause | None = None
     resumed_ms: int = 0  # when the last pause ended
     nagged: bool = False  # whether its waiting too long has been told
+    hosts: WaveMemory = WaveMemory()  # where instances cross over: what was found of them in this step
 
 
 class Tick(NamedTuple):
@@ -64,6 +66,9 @@ class View(NamedTuple):
     thawed_ms: int = 0  # when the last freeze ended
     missing: str = ""  # who has not shown the step's weight yet
     verdict: Verdict = NO_VERDICT
+    absent: str = ""  # that no live process declares the split, or has the version
+    wave: WaveView | None = None  # the hosts that have crossed, where instances cross over
+    short: str = ""  # that too few live hosts could cross with the next step
 
 
 class Wait(NamedTuple):
@@ -92,6 +97,13 @@ class Late(NamedTuple):
     reason: str
 
 
+class Lost(NamedTuple):
+    """Hosts of the wave are lost, and nobody has been told of these yet."""
+
+    hosts: tuple[str, ...]
+    reason: str
+
+
 class Over(NamedTuple):
     """The plan has ended."""
 
@@ -99,7 +111,7 @@ class Over(NamedTuple):
     done: bool = False  # whether it had come to its end
 
 
-Ruling: TypeAlias = Wait | Confirmed | Go | Late | Over
+Ruling: TypeAlias = Wait | Confirmed | Go | Late | Lost | Over
 
 
 def rule(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
@@ -109,6 +121,8 @@ def rule(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
         return Over(f"{found} % is in force, and the plan wrote {wrote} %")
     if progress.step >= len(plan.steps) or plan.steps[progress.step].weight != progress.at:
         return Over("the plan was written anew under way")
+    if view.wave is not None and view.wave.untold:
+        return Lost(view.wave.untold, view.wave.words)
     obstacle = _obstacle(progress, view)
     if obstacle:
         return Wait(obstacle)
@@ -120,7 +134,12 @@ def rule(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
 
 
 def counted(progress: Progress, tick: Tick, view: View) -> int:
-    """Give the clock at a moment at which nothing stands in the plan's way; what stood there since does not count."""
+    """Give the clock at a moment at which nothing stands in the plan's way; what stood there since does not count.
+
+    Hosts must have been well for the whole time of a gate, so that it begins anew where one was not, or came back.
+    """
+    if view.wave is not None and view.wave.anew:
+        return 0
     if not tick.running or not 0 <= view.now_ms - tick.at_ms <= GAP_MS:
         return tick.clock_ms
     return tick.clock_ms + max(0, view.now_ms - max(tick.at_ms, view.thawed_ms, progress.resumed_ms))
@@ -128,7 +147,8 @@ def counted(progress: Progress, tick: Tick, view: View) -> int:
 
 def ticked(progress: Progress, tick: Tick, view: View, driver: str, *, runs: bool) -> Tick:
     """Give the next tick."""
-    clock_ms = counted(progress, tick, view) if runs else tick.clock_ms
+    anew = view.wave is not None and view.wave.anew
+    clock_ms = counted(progress, tick, view) if runs or anew else tick.clock_ms
     return Tick(view.now_ms, clock_ms, runs, driver)
 
 
@@ -148,7 +168,7 @@ def _obstacle(progress: Progress, view: View) -> str:
         return view.doubt
     if view.verdict.word in ("suspect", "worse"):
         return f"the new version is {view.verdict.word}: {view.verdict.why}"
-    return ""
+    return view.absent or ("" if view.wave is None else view.wave.words)
 
 
 def _at_the_end(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
@@ -169,6 +189,8 @@ def _at_the_gates(plan: Plan, progress: Progress, tick: Tick, view: View) -> Rul
         found = Wait(wanted, runs=True)
     elif view.others + ahead.weight > FULL:
         found = Wait(f"for room: with {format_weight(ahead.weight)} % all weights would be over 100 %", runs=True)
+    elif view.short:
+        found = Wait(view.short, runs=True)
     else:
         return Go(progress.step + 1, view.now_ms + left_ms)
     return _if_late(step, progress, view, found)

@@ -15,6 +15,7 @@ from graysplit.core.progress import (
     Confirmed,
     Go,
     Late,
+    Lost,
     Over,
     Progress,
     Tick,
@@ -121,7 +122,7 @@ class _Model:
                 self._pass(min(due_ms, self._late_ms() or due_ms))
             case Wait() if not self._progress.confirmed_ms:
                 self._pass(shown_ms)
-            case Wait(reason=reason):
+            case Wait(reason=reason) | Lost(reason=reason):  # nobody is lost in the model
                 self._close("stays", reason)
 
     def _step(self, step: int) -> None:
@@ -164,6 +165,10 @@ def _in_the_way(progress: Progress, view: View, thaws_ms: int) -> Iterator[str]:
         yield "unfreeze"
     if view.doubt:
         yield "recover"
+    if view.absent:
+        yield "a process that has the version"
+    if view.wave is not None and view.wave.words:
+        yield "its hosts to be well"
     if view.verdict.word == "suspect":
         yield "the suspicion to end"
 

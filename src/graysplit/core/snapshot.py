@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 from graysplit.core.allocation import Claim, Run, allocate
 from graysplit.core.definition import Definition
 from graysplit.core.lease import Lease
-from graysplit.core.wave import Wave, crossed
+from graysplit.core.wave import Wave, crossed, members
 from graysplit.core.weights import FULL, Weight, field_of, rises, share, split_of, total
 
 EVERYTHING: Final = "*"
@@ -69,6 +69,11 @@ class Standing(NamedTuple):
         """Give the candidate to which an instance has crossed, or None."""
         found = (v.name for v in self.definition.candidates if v.name in self.waves)
         return next((name for name in found if crossed(self.waves[name], instance, self.effective(name))), None)
+
+    def taken(self, version: str) -> frozenset[str]:
+        """Give the instances that have crossed to other candidates than this one."""
+        others = (name for name in self.waves if name != version)
+        return frozenset(name for other in others for name in members(self.waves[other], self.effective(other)))
 
     def overfull(self) -> bool:
         """Say whether the weights asked for add up to more than 100 %."""

@@ -386,12 +386,12 @@ def _pin(state: State, standing: Standing, absent: frozenset[str]) -> None:
     if _all_zero(standing) and any(standing.stop_on(version.name) for version in definition.candidates):
         return  # the rung `stopped` answers before any pin
     answers: dict[bytes, tuple[int, str]] = {}
-    for unit, version in definition.pins.items():
+    for unit, version in definition.pinned.items():
         if version != definition.baseline and standing.effective(version) == 0:
             continue
         found = (BASELINE, "version_absent") if version in absent else (names.index(version), "pin")
         answers[unit.encode()] = found
-    for unit in definition.denied:
+    for unit in definition.barred:
         answers[unit.encode()] = (BASELINE, "denied")
     state.special = state.rungs = answers.get
     state.pinned = frozenset(hash32(unit, state.seed) for unit in answers)

@@ -15,13 +15,12 @@ from typing import Final, NamedTuple
 from graysplit.core.bucketing import hash32
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet, Process
+from graysplit.core.host_name import EVERYBODY, clean_name
 from graysplit.core.weights import FULL, Weight, format_weight, parse_weight, share
 from graysplit.errors import BadWeightError
 
 PREFIX: Final = "wave:"
 MAX_WAVE: Final = 1 << 20  # characters
-LONGEST: Final = 200  # of a name
-EVERYBODY: Final = "*"
 _ALL: Final = "100:*"
 
 
@@ -81,11 +80,12 @@ def raised(  # noqa: PLR0913 - all that a raise rests on
 ) -> Wave:
     """Record a raise: who is in at the weight in force `before` stays, dead or alive, and the first by rank join them.
 
-    Together they are as many as the weight asks for of the live instances. A start from zero begins a new wave. Those
-    `taken` by other candidates, and those without the version, do not join.
+    The living ones together are as many as the weight asks for of the live instances: a dead one keeps its mark, so
+    that it comes back as what it was, and takes nobody's place. A start from zero begins a new wave. Those `taken` by
+    other candidates, and those without the version, do not join.
     """
     stay = {name: at for name, at in wave.at.items() if crossed(wave, name, before)}
-    missing = max(0, wanted(weight, len(live)) - len(stay))
+    missing = max(0, wanted(weight, len(live)) - sum(instance.name in stay for instance in live))
     able = (instance for instance in live if instance.able and instance.name not in taken)
     joining = [name for name in ranked(able, seed) if name not in stay][:missing]
     return Wave({**stay, **dict.fromkeys(joining, share(weight))}, everybody=weight == FULL)
@@ -101,10 +101,13 @@ def rebalanced(
 
 
 def instances(fleet: Fleet, split: str, version: str) -> tuple[Instance, ...]:
-    """Give the live instances of a split by name: those with a process that declares it; where none does, all."""
-    declaring = [process for process in fleet.live if split in process.declared]
+    """Give the live instances of a split by name: those with a process that declares it; where none does, all.
+
+    A process whose connection the server has seen end is not live here, though it was heard a moment ago.
+    """
+    live = [process for process in fleet.live if not process.parted]
     found: dict[str, Instance] = {}
-    for process in declaring or fleet.live:
+    for process in [process for process in live if split in process.declared] or live:
         name, declared = instance_of(process), process.declared.get(split)
         known = found.get(name, Instance(name))
         able = known.able and (declared is None or version in declared.versions)
@@ -115,6 +118,18 @@ def instances(fleet: Fleet, split: str, version: str) -> tuple[Instance, ...]:
 def instance_of(process: Process) -> str:
     """Give the name under which a process's host counts; older libraries tell the host alone."""
     return clean_name(process.instance or process.host)
+
+
+def unknown_host(fleet: Fleet, name: str) -> str:
+    """Say that no live process counts as a host, or nothing."""
+    from difflib import get_close_matches
+
+    hosts = sorted({instance_of(process) for process in fleet.live})
+    if name in hosts:
+        return ""
+    near = get_close_matches(name, hosts, 1)
+    meant = f" Did you mean '{near[0]}'?" if near else ""
+    return f"no live process is on a host '{name}' ({len(hosts)} are known: graysplit fleet).{meant}"
 
 
 def wave_writes(  # noqa: PLR0913, PLR0917 - what a raise has at hand, handed over once
@@ -158,13 +173,6 @@ def parse_wave(text: str) -> Wave | None:
         at[name] = crossed_at
     everybody = at.pop(EVERYBODY, 0) == FULL
     return Wave(at, everybody) if len(text) <= MAX_WAVE else None
-
-
-def clean_name(text: str) -> str:
-    """Give the name of an instance such that a wave can hold it: printable, without blanks, and no mark of ours."""
-    shown = text.strip().encode(errors="backslashreplace").decode()[:LONGEST]
-    name = "".join(c if c.isprintable() and not c.isspace() else "_" for c in shown)
-    return "_" if name == EVERYBODY else name
 
 
 def _share(text: str) -> int:

@@ -10,8 +10,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from graysplit.core.batch import Look, absent_words, short_words, told_of, watch_wave
 from graysplit.core.definition import Definition
+from graysplit.core.fleet import Fleet
 from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
+from graysplit.core.guard import BadGuardError, parse_guard
 from graysplit.core.plan import BadPlanError, Plan, parse_plan
 from graysplit.core.progress import (
     GAP_MS,
@@ -21,6 +24,7 @@ from graysplit.core.progress import (
     Confirmed,
     Go,
     Late,
+    Lost,
     Over,
     Progress,
     Ruling,
@@ -34,13 +38,23 @@ from graysplit.core.progress import (
     unshown,
 )
 from graysplit.core.verdict import NO_VERDICT, Verdict
+from graysplit.core.wave import NOBODY, members, parse_wave, wave_writes
 from graysplit.core.wave import PREFIX as WAVE
-from graysplit.core.wave import members, parse_wave, wave_writes
 from graysplit.core.weights import FULL, Weight, field_of, format_weight, parse_weight, share
 from graysplit.errors import BadWeightError, ConflictError, GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.stores.freezes import read_freezes
 from graysplit.stores.port import SETTLE_MS, Due, Expect, Feed, KeyName, Place, Submission, Ticking, Trip, Write
-from graysplit.stores.wire import PLAN, ROLLBACK, TICK, progress_text, raw_of, read_progress, read_tick, tick_text
+from graysplit.stores.wire import (
+    HOST_LOST,
+    PLAN,
+    ROLLBACK,
+    TICK,
+    progress_text,
+    raw_of,
+    read_progress,
+    read_tick,
+    tick_text,
+)
 
 if TYPE_CHECKING:
     from graysplit.clock import Clock
@@ -52,6 +66,7 @@ Verdicts: TypeAlias = Callable[[str, str], Verdict]  # of a split's candidate; a
 SOON_S: Final = 0.2
 LATER_S: Final = 2.0
 BARRED_S: Final = 40.0  # between attempts that only a person can make succeed
+FLEET_S: Final = 2.0  # how old the fleet may be while time passes: its processes tell of themselves as often
 
 
 class Found(NamedTuple):
@@ -84,11 +99,13 @@ class Driver:
         self._look_at: dict[str, float] = {}
         self._read: dict[str, tuple[bytes, tuple[Definition, Plan] | None]] = {}
         self._connected = 0.0
+        self._seen: tuple[float, Fleet] | None = None
 
     def connected(self) -> None:
         """Note that a connection begins: what is known of its server begins anew."""
         self._connected = self._clock.monotonic()
         self._look_at.clear()
+        self._seen = None
 
     def turn(self, feed: Feed) -> None:
         """Look at each plan whose time to be looked at has come."""
@@ -125,8 +142,8 @@ class Driver:
         turn_ms = found.tick.at_ms + self._patience_ms(found.tick) - found.now_ms
         if 0 < turn_ms <= GAP_MS:
             return turn_ms / 1000
-        view = self._view(found)
-        return self._act(feed, found, view, self._rule(feed, found, view))
+        found, view, ruling = self._rule(feed, found)
+        return self._act(feed, found, view, ruling)
 
     def _patience_ms(self, tick: Tick) -> int:
         """Give the age of the tick at which this process drives; at once where it drove last."""
@@ -152,17 +169,48 @@ class Driver:
             )
             return None
 
-    def _rule(self, feed: Feed, found: Found, view: View) -> Ruling:
-        """Say what is due; the fleet is read only where it matters."""
-        if not found.progress.confirmed_ms:
-            fleet = feed.fleet()
-            missing = unshown(fleet, found.field, found.progress)
-            view = view._replace(missing=missing, doubt=doubting(fleet, found.split))
+    def _rule(self, feed: Feed, found: Found) -> tuple[Found, View, Ruling]:
+        """Say what is due, by a fleet that is read anew where a step depends on it; and what was found of the hosts."""
+        fresh = not found.progress.confirmed_ms or found.definition.by == "instance"
+        fleet = self._fleet(feed, fresh=fresh)
+        found, view = self._with_fleet(found, self._view(found), fleet)
         ruling = rule(found.plan, found.progress, found.tick, view)
         if isinstance(ruling, Go):
-            view = view._replace(doubt=doubting(feed.fleet(), found.split))
+            fleet = fleet if fresh else self._fleet(feed, fresh=True)
+            found, view = self._with_fleet(found, view, fleet)
+            view = view._replace(doubt=doubting(fleet, found.split), short=self._short(found, ruling, fleet))
             ruling = rule(found.plan, found.progress, found.tick, view)
-        return ruling
+        return found, view, ruling
+
+    def _fleet(self, feed: Feed, *, fresh: bool) -> Fleet:
+        """Give the fleet; where no step depends on it, as it was a little while ago."""
+        now = self._clock.monotonic()
+        if fresh or self._seen is None or not 0 <= now - self._seen[0] < FLEET_S:
+            self._seen = (now, feed.fleet())
+        return self._seen[1]
+
+    def _with_fleet(self, found: Found, view: View, fleet: Fleet) -> tuple[Found, View]:
+        """Add what the fleet tells: who is there, who is missing, and what has become of the hosts."""
+        view = view._replace(absent=absent_words(fleet, found.split, found.plan.version))
+        if not found.progress.confirmed_ms:
+            missing = unshown(fleet, found.field, found.progress)
+            view = view._replace(missing=missing, doubt=doubting(fleet, found.split))
+        if found.definition.by != "instance":
+            return found, view
+        hosts, memory = watch_wave(self._look(found), fleet, found.progress.hosts)
+        return found._replace(progress=found.progress._replace(hosts=memory)), view._replace(wave=hosts)
+
+    def _look(self, found: Found) -> Look:
+        progress, wave = found.progress, parse_wave(found.texts["meta", WAVE + found.field] or "") or NOBODY
+        shown = bool(progress.confirmed_ms)
+        return Look(found.split, found.plan.version, wave, progress.at, progress.since_ms, shown, self._taken(found))
+
+    def _short(self, found: Found, go: Go, fleet: Fleet) -> str:
+        """Say why the next step's wave cannot be filled with live hosts, or nothing."""
+        if found.definition.by != "instance":
+            return ""
+        weight, held = found.plan.steps[go.step].weight, found.texts["meta", WAVE + found.field]
+        return short_words(found.definition, self._look(found), weight, held, fleet)
 
     def _view(self, found: Found) -> View:
         freezes = read_freezes(found.texts["meta", FREEZES])
@@ -189,7 +237,7 @@ class Driver:
         raw = texts["weights", field]
         return 0 if raw is None else _weight(raw, self._keeper.held.weights.get(field, 0))
 
-    def _act(self, feed: Feed, found: Found, view: View, ruling: Ruling) -> float:
+    def _act(self, feed: Feed, found: Found, view: View, ruling: Ruling) -> float:  # noqa: PLR0911 - one per ruling
         """Do what is due; give the seconds until the next look."""
         match ruling:
             case Go() if not 0 <= found.now_ms - found.tick.at_ms <= GAP_MS:  # a step rests on a tick that is recent
@@ -203,6 +251,8 @@ class Driver:
                 return LATER_S
             case Late():
                 return self._late(feed, found, ruling)
+            case Lost():
+                return self._lost(feed, found, ruling)
             case Confirmed():
                 progress = found.progress._replace(confirmed_ms=found.now_ms)
                 self._tick(feed, found, progress, Tick(found.now_ms, 0, running=True, driver=self._boot))
@@ -212,7 +262,8 @@ class Driver:
 
     def _wait(self, feed: Feed, found: Found, view: View, ruling: Wait) -> float:
         tick = ticked(found.progress, found.tick, view, self._boot, runs=ruling.runs)
-        if not 0 <= found.now_ms - found.tick.at_ms < TICK_MS or tick.running != found.tick.running:
+        seen = read_progress(found.texts["plans", found.split]) != found.progress
+        if seen or not 0 <= found.now_ms - found.tick.at_ms < TICK_MS or tick.running != found.tick.running:
             self._tick(feed, found, found.progress, tick)
         left_ms = TICK_MS if ruling.due_ms is None else min(TICK_MS, max(0, ruling.due_ms - found.now_ms))
         return left_ms / 1000
@@ -274,12 +325,30 @@ class Driver:
     def _late(self, feed: Feed, found: Found, late: Late) -> float:
         """Call for a person once more, or go back: it has waited too long."""
         if late.act == "rollback":
-            feed.trip(_back(found, late))
+            feed.trip(_back(found, f"its plan waited too long {late.reason}", ROLLBACK))
             return SOON_S  # the stop ends the plan
         nagged = found.progress._replace(nagged=True)
         write = Write("plans", found.split, progress_text(nagged))
         feed.submit(_change(found, "waiting", late.reason, (write,)))
         return SOON_S
+
+    def _lost(self, feed: Feed, found: Found, lost: Lost) -> float:
+        """Go back where the guard is to; else call for a person, once for each host that is lost."""
+        if _goes_back(found.definition):
+            feed.trip(_back(found, lost.reason, HOST_LOST))
+            return SOON_S
+        hosts = told_of(found.progress.hosts, lost.hosts, found.now_ms)
+        write = Write("plans", found.split, progress_text(found.progress._replace(hosts=hosts)))
+        feed.submit(_change(found, "host lost", lost.reason, (write,)))
+        return SOON_S
+
+
+def _goes_back(definition: Definition) -> bool:
+    """Say whether a guard is armed that rolls back; one that is not understood here leaves it to a person."""
+    try:
+        return definition.guard is not None and parse_guard(definition.guard).action == "rollback"
+    except BadGuardError:
+        return False
 
 
 def _find(feed: Feed, split: str, definition: Definition, plan: Plan, mark: str) -> Found | None:
@@ -305,11 +374,10 @@ def _find(feed: Feed, split: str, definition: Definition, plan: Plan, mark: str)
     return Found(split, definition, plan, progress, tick, glance.texts, glance.now_ms)
 
 
-def _back(found: Found, late: Late) -> Trip:
+def _back(found: Found, why: str, cause: str) -> Trip:
     """Make the rollback of a plan that goes back by itself: of the release that was read, and of no other."""
-    why, actor = f"its plan waited too long {late.reason}", f"plan:{found.plan.name}"
     release = (found.texts["meta", f"release:{found.field}"] or "").partition(" ")[0]
-    return Trip(os.urandom(12).hex(), found.field, release, why, actor, ROLLBACK)
+    return Trip(os.urandom(12).hex(), found.field, release, why, f"plan:{found.plan.name}", cause)
 
 
 def _end(found: Found, over: Over) -> Submission:

@@ -17,6 +17,7 @@ WANTED: Final = (
     "trip",
     "suspect",
     "warned",
+    "host lost",
     "step",
     "waiting",
     "plan over",

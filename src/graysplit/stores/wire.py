@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
+from graysplit.core.batch import WaveMemory
 from graysplit.core.fleet import Declared, Effect, Process, Receipt, Sweep
 from graysplit.core.progress import Pause, Progress, Tick
 from graysplit.core.record import Entry
@@ -24,6 +25,8 @@ GUARD: Final = "guard"
 # What the history says of a stop that was added alone, by a guard and by anybody else.
 TRIP: Final = "trip"
 ROLLBACK: Final = "rollback"
+# The same of a plan that went back, or called a person, because hosts of its wave are lost.
+HOST_LOST: Final = "host lost"
 
 
 def new_id() -> str:
@@ -174,7 +177,8 @@ def progress_text(progress: Progress) -> str:
     """Write where a plan stands."""
     said = {**progress._asdict(), "paused": progress.paused and progress.paused._asdict()}
     unsaid = Progress._field_defaults
-    return dumps({name: value for name, value in said.items() if name not in unsaid or value != unsaid[name]})
+    kept = {name: value for name, value in said.items() if name not in unsaid or value != unsaid[name]}
+    return dumps(kept | ({"hosts": progress.hosts._asdict()} if "hosts" in kept else {}))
 
 
 def read_progress(raw: str | None) -> Progress | None:
@@ -194,6 +198,19 @@ def read_progress(raw: str | None) -> Progress | None:
         paused=Pause(_str(paused.get("who")), _str(paused.get("why")), _int(paused.get("at_ms"))) if paused else None,
         resumed_ms=_int(said.get("resumed_ms")),
         nagged=said.get("nagged") is True,
+        hosts=_wave_memory(_as_object(said.get("hosts"))),
+    )
+
+
+def _wave_memory(said: Mapping[str, object]) -> WaveMemory:
+    again = {host: tuple(map(_int, _list(found))) for host, found in _items(said.get("again"))}
+    return WaveMemory(
+        _int(said.get("wave")),
+        _int(said.get("since_ms")),
+        _int(said.get("hosts")),
+        {host: _int(at) for host, at in _items(said.get("dead"))},
+        {host: (found[0], found[1]) for host, found in again.items() if len(found) == 2},  # noqa: PLR2004 - as written
+        {host: _int(at) for host, at in _items(said.get("told"))},
     )
 
 
