@@ -9,7 +9,9 @@ import pytest
 
 from graysplit import Control, RefusedError, Router
 from graysplit.clock import SystemClock
-from graysplit.stores.memory import MemoryStore
+from graysplit.errors import NotYetError
+from graysplit.stores.memory import MemoryFeed, MemoryStore
+from graysplit.stores.port import Submission, Written
 from tests.router.test_router import NEW
 from tests.support import eventually
 
@@ -83,3 +85,48 @@ def test_a_lease_is_renewed(store: MemoryStore) -> None:
     second = store.load().meta.fields[b"lease:checkout/new"]
     assert first.split()[2] == second.split()[2] == b"20"
     assert int(second.split()[1]) > int(first.split()[1])
+
+
+class Leaping(SystemClock):
+    """A clock whose boot clock leaps, and no other."""
+
+    by_s = 0.0
+
+    def boottime(self) -> float:
+        """Give its time."""
+        return super().boottime() + self.by_s
+
+
+def test_a_boot_clock_that_leaps_ends_no_lease_of_the_fleet(
+    make_router: Callable[..., Router], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process lowers by itself until it reads the store's time again; the store says that it is not over."""
+    refused: list[str] = []
+    submit = MemoryFeed.submit
+
+    def noted(feed: MemoryFeed, submission: Submission) -> Written:
+        try:
+            return submit(feed, submission)
+        except NotYetError:
+            refused.append(submission.cause)
+            raise
+
+    monkeypatch.setattr(MemoryFeed, "submit", noted)
+    store, clock = MemoryStore(), Leaping()
+    control = Control(store, confirm=True)
+    control.create("checkout")
+    control.set("checkout", 20)
+    leaping, sound = make_router(store), make_router(store)
+    leaping._engine._clock = clock
+    assert leaping.wait_ready(5)
+    assert sound.wait_ready(5)
+    control.set("checkout", 100, for_s=600, yes=True)
+    for router in (leaping, sound):
+        eventually(lambda: router.choose("checkout", "anyone") == "new")  # noqa: B023 - asked within the turn
+    clock.by_s = 3_600
+    eventually(lambda: "lease over" in refused, 10)
+    assert sound.choose("checkout", "anyone") == "new"
+    control.create("search")  # all is read again, and with it the store's time
+    eventually(lambda: leaping.choose("checkout", "anyone") == "new", 20)
+    assert [entry.cause for entry in control.history()].count("lease over") == 0
+    assert store.load().weights.fields[b"checkout/new"] == b"100"

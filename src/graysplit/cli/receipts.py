@@ -9,7 +9,7 @@ from graysplit.cli.exits import DONE, UNCONFIRMED
 from graysplit.cli.left import SAID_AT_MOST, Declared, declared_by, left_json, left_lines
 from graysplit.cli.output import say, say_json, tell
 from graysplit.cli.session import Session
-from graysplit.cli.way_back import way_back
+from graysplit.cli.way_back import no_way_back, way_back
 from graysplit.cli.words import number, percent, plural
 from graysplit.control.result import Receipts, Result
 from graysplit.control.stops import stop_lines
@@ -67,7 +67,7 @@ def told(session: Session, result: Result, name: str = "") -> tuple[dict[str, ob
 
 def tell_way_back(result: Result) -> None:
     """Print the command that takes a change back, where there is one."""
-    back = way_back(result)
+    back = way_back(result) or no_way_back(result)
     if back is not None:
         tell(f"the way back: {back}")
 
@@ -129,7 +129,10 @@ def written_lines(result: Result) -> list[str]:
     )
     if len(result.moves) > SAID_AT_MOST:
         moves = f"{len(result.moves)} weights{' to 0%' if result.cause == 'rollback' else ''}"
-    lines.append(f"written: {result.cause} {result.split}{': ' + moves if moves else ''} ({revision})")
+    if result.cause == "rollback" and result.split == "*" and not (result.moves or result.stops):
+        lines.append(f"nothing was above zero and unfinished: no weight and no stop was written ({revision})")
+    else:
+        lines.append(f"written: {result.cause} {result.split}{': ' + moves if moves else ''} ({revision})")
     lines += stop_lines(result.stops, result.cause)
     return [*lines, *result.notes]
 
@@ -214,6 +217,7 @@ def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, o
         "unrecorded": result.unrecorded,
         "known": result.known,
         "back": way_back(result),
+        "no_back": no_way_back(result),
         "replicas": None if result.copies is None else result.copies._asdict(),
         **receipts_json(receipts),
     }

@@ -284,4 +284,11 @@ def _moves(entry: Entry) -> Iterable[str]:
         if key == "weights":
             yield f"{field} {percent(entry.before.get(at))} -> {percent(entry.after[at])}"
         elif key == "stops":
-            yield f"stop {field} {'cleared' if entry.after[at] is None else 'set'}"
+            yield f"stop {field} {_stop_move(entry.before.get(at), entry.after[at])}"
+
+
+def _stop_move(before: str | None, after: str | None) -> str:
+    """Say what became of a stop: one that stood keeps its words in a second rollback."""
+    if after is None:
+        return "cleared"
+    return "set" if before is None else "stood already" if before == after else "replaced"

@@ -72,8 +72,10 @@ class Session:
             self._control.close()
 
     def _confirm(self, question: Question) -> None:
+        from graysplit.control.stops import without_stops
+
         stops: Mapping[str, str] = {} if self.unstop else question.stops
-        ask = None if self.yes else question.ask
+        ask = None if self.yes else without_stops(question.ask, question.stops)
         if stops or ask is not None:
             from graysplit.cli.prompt import agree
 

@@ -12,7 +12,7 @@ from graysplit.cli.words import number
 from graysplit.control.explaining import Explained
 from graysplit.control.rolling import Crossing
 from graysplit.control.undelivered import HookState
-from graysplit.control.views import Overview, Row, SplitView
+from graysplit.control.views import UNKNOWN, Overview, Row, SplitView
 from graysplit.core.fleet import PROMISES, Fleet
 from graysplit.core.lease import Lease
 from graysplit.core.record import Entry
@@ -155,8 +155,8 @@ def row_json(row: Row) -> dict[str, object]:
     return {
         "split": row.split,
         "version": row.version,
-        "asked": number(row.asked),
-        "effective": number(row.effective),
+        "asked": None if row.asked == UNKNOWN else number(row.asked),
+        "effective": None if row.effective == UNKNOWN else number(row.effective),
         "actual": row.actual,
         "why": row.why,
         "lease": None if row.lease is None else _lease(row.lease),

@@ -27,9 +27,30 @@ _VERBS: Final[dict[str, str | None]] = {
 }
 
 
+# What is said where no command takes a change back.
+_NONE: Final[dict[str, str]] = {
+    "approve": "none takes a yes back; hold the plan where it stands with: graysplit pause {target}",
+    "rebalance": "none: an instance that has crossed stays; bring all of them back with: graysplit rollback {target}",
+    "recover": "none: what the store had lost is not kept; look with: graysplit history",
+    "rollback": "split by split, as in: graysplit undo {target} --force",
+}
+
+
+def no_way_back(result: Result) -> str | None:
+    """Say that no command takes a change back, and what to do instead; None where one does, or nothing was changed."""
+    if not result.change or result.idle or way_back(result) is not None:
+        return None
+    if result.cause == "rollback" and result.split != EVERYTHING:
+        return None  # a stop alone: what it says tells how to clear it
+    words = _NONE.get(result.cause)
+    lowered = sorted(split_of(field) for field, (before, _) in result.moves.items() if _share(before))
+    target = lowered[0] if result.split == EVERYTHING and lowered else _target(result.split)
+    return None if words is None else words.format(target=target)
+
+
 def way_back(result: Result) -> str | None:
     """Return the command that takes back what was written; None where nothing was, or where nothing does."""
-    if not result.change:
+    if not result.change or result.idle:
         return None
     if result.cause in _VERBS:
         verb = _VERBS[result.cause]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 from graysplit.control.actor import actor_of
 from graysplit.control.wishes import check_reason, new_id
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from graysplit.control.result import Result
     from graysplit.core.snapshot import Change, Snapshot
     from graysplit.stores.port import Store
+
+
+class _Asked(NamedTuple):
+    """A question as a function is asked it: `ask` names the stops too, so that no answer passes over them."""
+
+    target: str
+    ask: str | None
+    stops: Mapping[str, str]
 
 
 class Question(Protocol):
@@ -157,7 +165,9 @@ class Hand:
         """
         said = self._confirm if confirm is None else confirm
         if callable(said):
-            said(question)
+            from graysplit.control.stops import with_stops
+
+            said(_Asked(question.target, with_stops(question.ask, question.stops), question.stops))
             return True
         if question.stops:
             from graysplit.control.stops import stop_words

@@ -59,6 +59,7 @@ class Result(NamedTuple):
     notes: tuple[str, ...] = ()  # what is worth saying beside it
     # Of a rollback: whether the store, live code or a receipt knows its target; None where that could not be read.
     known: bool | None = True
+    idle: bool = False  # nothing is otherwise than before: it is in the history alone
 
     @property
     def from_(self) -> str | Mapping[str, str | None] | None:

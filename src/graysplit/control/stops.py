@@ -43,6 +43,22 @@ def stop_words(field: str, text: str) -> str:
     return f"{field}: {', '.join(part for part in parts if part)}"
 
 
+def clear_words(stops: Mapping[str, str]) -> str:
+    """Say which stops a change would clear; "" for none."""
+    return ", and ".join(f"this clears the stop {stop_words(field, text)}" for field, text in stops.items())
+
+
+def with_stops(ask: str | None, stops: Mapping[str, str]) -> str | None:
+    """Return what is asked, the stops first: whoever answers by the words alone is asked about them too."""
+    return ", and ".join(filter(None, (clear_words(stops), ask))) or None
+
+
+def without_stops(ask: str | None, stops: Mapping[str, str]) -> str | None:
+    """Return what is asked beside the stops, for whoever tells of them apart."""
+    rest = (ask or "").removeprefix(clear_words(stops)).removeprefix(", and ") if stops else ask
+    return rest or None
+
+
 def stop_moves(snapshot: Snapshot, change: Change) -> StopMoves:
     """Return the stops that a change names and that stand before or after it."""
     pairs = {field: (snapshot.stops.get(field), text) for field, text in change.stops.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from graysplit.control.awaiting import Awaited, awaited
 from graysplit.control.freezing import finished_of, standing_freezes
@@ -22,13 +22,15 @@ from graysplit.core.snapshot import Standing
 from graysplit.core.weights import field_of, format_weight
 from graysplit.stores.wire import TICK
 
+UNKNOWN: Final = "unknown"  # a weight of which the store has lost what it said, and on which nobody agrees
+
 
 class Row(NamedTuple):
     """One candidate: three weights that should be one."""
 
     split: str
     version: str
-    asked: str  # what the store says, or its text where that is no weight
+    asked: str  # what the store says, its text where that is no weight, or `UNKNOWN`
     effective: str  # after stops and refusals
     actual: str  # "3/4 processes", or "-" where nobody says
     why: str  # the reason for a difference
@@ -201,6 +203,8 @@ def _effective(reading: Reading, live: Iterable[Process], standing: Standing, ve
         said = {process.receipt.effects[field].weight for process in live if field in process.receipt.effects}
         if len(said) == 1:
             return said.pop()
+    if "weights" in reading.held.lost and standing.stop_on(version) is None:
+        return UNKNOWN  # the store says nothing of it, and processes keep what they had
     return format_weight(standing.effective(version))
 
 
@@ -234,7 +238,7 @@ def _asked(reading: Reading, field: str) -> str:
     raw = reading.shown("weights", field)
     weight = reading.held.weights.get(field)
     if raw is None:
-        return "0"
+        return UNKNOWN if "weights" in reading.held.lost else "0"
     return raw if weight is None else format_weight(weight)
 
 

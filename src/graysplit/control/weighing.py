@@ -196,6 +196,7 @@ class Weighing(Hand):
             parts=written.parts,
             expected=lowered(moves, whole=not written.revision),
             known=self._knows(target, written.before),
+            idle=all(written.before.get(at) == after for at, after in written.after.items()),
         )
 
     def _roll_back_untold(self, why: str, moves: Moves, stops: Moves) -> None:
@@ -224,6 +225,7 @@ class Weighing(Hand):
         What a change to zero brought down rises only with `force`, as a new release; a stop that it clears needs
         `unstop`.
         """
+        idle: list[bool] = []
 
         def plan(reading: Reading, id_: str) -> Proposal:
             from graysplit.control.undoing import before_unread, undo
@@ -235,15 +237,24 @@ class Weighing(Hand):
                 raise RefusedError(f"the history of '{split}' is empty. See what stands with: graysplit show {split}")
             unread, reading = split in reading.unread, before_unread(reading, split, last)
             change, writes = undo(reading, split, last, id_, force=force)
+            idle[:] = [
+                all(reading.text(write.key, write.field) == write.value for write in writes) and not change.marks
+            ]
             proposal = self._propose(reading, change, id_, target=split)
             if unread and any(write.key == "splits" for write in writes):
                 note = (
                     f"the definition, which cannot be read here, is put back as it was before revision {last.revision}"
                 )
                 proposal = proposal._replace(notes=(*proposal.notes, note))
+            if idle[0]:
+                note = (
+                    f"nothing is otherwise than before: the last change of '{split}' ({last.cause}) had changed nothing"
+                )
+                proposal = proposal._replace(notes=(*proposal.notes, note))
             return proposal._replace(writes=(*writes, *(write for write in proposal.writes if write.key == "meta")))
 
-        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop)
+        result = self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop)
+        return result._replace(idle=idle[0])
 
     def pin(  # noqa: PLR0913 - keyword-only options of one verb
         self,

@@ -17,12 +17,12 @@ from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.fleet import BEAT_S, KEPT_AT_MOST, Declared, Receipt, swept_by
 from graysplit.core.lease import PREFIX, Lease
 from graysplit.core.weights import Weight, field_of, format_weight, split_of
-from graysplit.errors import ConflictError, GraysplitError, StoreUnreachableError
+from graysplit.errors import ConflictError, GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.follower.driver import Driver, Verdicts
 from graysplit.follower.port import Audience, Contact
 from graysplit.follower.watch import Watch
 from graysplit.stores.content import pack
-from graysplit.stores.port import Expect, Feed, Report, Store, Submission, Write
+from graysplit.stores.port import Due, Expect, Feed, Report, Store, Submission, Write
 
 if TYPE_CHECKING:
     from graysplit.core.record import Entry
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 TURN_S: Final = 0.25  # the longest wait before closing and break-glass are looked at
 FULL_READ_S: Final = 15.0  # +-25 %: the net under the net
 SOON_S: Final = 2.0  # a partial reading is followed by a full one within this time
+LEASE_AGAIN_S: Final = 1.0  # after the store has said that a lease is not over
+ENDLESS_MS: Final = 1 << 52  # a server time that never comes
 BOOK_WITHIN_S: Final = 0.25  # a raw edit is booked after a random wait, so that one process does it
 ABOUT_S: Final = 30.0  # how often a heartbeat tells again what hardly changes
 BACKOFF_S: Final = (0.05, 0.8)
@@ -97,6 +99,7 @@ class Follower:
         self._book_at: float | None = None
         self._crowd = 0  # how many processes the store has counted
         self._server_ms: float | None = None  # the server's time at boot time zero
+        self._server_by_monotonic_ms: float | None = None  # at monotonic time zero, which no sleep and no leap moves
         # By lease, the latest that it was since the lease was read: a clock that is set back makes none last longer.
         self._latest_ms: Mapping[tuple[str, Lease], float] = {}
         self._born_s = clock.boottime()
@@ -209,6 +212,7 @@ class Follower:
     def _tell_time(self, now_ms: int) -> None:
         """Note the server's time of a reading (0: not told), and tell once when this process was born by it."""
         self._server_ms = now_ms - 1000 * self._clock.boottime() if now_ms else None
+        self._server_by_monotonic_ms = now_ms - 1000 * self._clock.monotonic() if now_ms else None
         if self._server_ms is None:
             return
         if not self._born_ms:
@@ -299,14 +303,27 @@ class Follower:
 
     def _end_leases(self, feed: Feed) -> None:
         """Write down what has lapsed: whoever is first does it, and whoever may not leaves it."""
-        held = self.keeper.held
+        held, set_back = self.keeper.held, self._set_back()
         for field in tuple(held.lapsed):
             stands = held.seen["weights"].get(field.encode())
             lease = held.seen["meta"].get(f"{PREFIX}{field}".encode(), b"")  # as it was written, maybe by hand
-            then = held.leases[field].then
-            ending = lease_over(field, None if stands is None else stands.decode(), lease.decode(), then)
+            running = held.leases[field]
+            from_ms = max(0, running.until_ms - set_back.get(field, 0))
+            ending = lease_over(
+                field, None if stands is None else stands.decode(), lease.decode(), running.then, from_ms
+            )
             said = "the end of a lease stays out of the history"
-            self._attempt(f"lease {field}", said, partial(_submit, feed, ending))
+            self._attempt(f"lease {field}", said, partial(self._end_lease, feed, ending))
+
+    def _end_lease(self, feed: Feed, ending: Submission) -> None:
+        """Write the end of a lease where it is over by the server's clock too; else look again soon.
+
+        This process's clock may have leaped: then it alone is at the weight after, and the fleet goes on.
+        """
+        try:
+            _submit(feed, ending)
+        except NotYetError:
+            self._book_at = self._clock.monotonic() + LEASE_AGAIN_S
 
     def _book_if_due(self, feed: Feed) -> None:
         if self._book_at is None or self._clock.monotonic() < self._book_at:
@@ -359,7 +376,7 @@ class Follower:
 
     def _set_back(self) -> Mapping[str, int]:
         """Give by field by how many ms the server's clock was set back since its lease was read here."""
-        server_ms, before = self._server_ms, self._latest_ms
+        server_ms, before = self._server_by_monotonic_ms, self._latest_ms
         if server_ms is None:
             return {}
         self._latest_ms = {
@@ -401,8 +418,8 @@ def jittered(seconds: float) -> float:
     return seconds * (0.75 + chance() / 2)
 
 
-def lease_over(field: str, stands: str | None, lease: str, then: Weight) -> Submission:
-    """Give the change that ends a lease in the store, on condition that it is still as it was read."""
+def lease_over(field: str, stands: str | None, lease: str, then: Weight, from_ms: int) -> Submission:
+    """Give the change that ends a lease in the store, if it is still as it was read and over by the server's clock."""
     name = PREFIX + field
     return Submission(
         os.urandom(12).hex(),
@@ -413,6 +430,7 @@ def lease_over(field: str, stands: str | None, lease: str, then: Weight) -> Subm
         (Expect("weights", field, stands), Expect("meta", name, lease)),
         (Write("weights", field, format_weight(then)), Write("meta", name, None)),
         read_at_ms=0,
+        due=Due(from_ms, ENDLESS_MS, settled=True, settle_ms=0),  # a lowering waits for no server to settle
     )
 
 

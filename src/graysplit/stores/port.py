@@ -46,11 +46,12 @@ class Write(NamedTuple):
 
 
 class Due(NamedTuple):
-    """When a plan may step, by the server's own clock, and not within ten seconds of its start."""
+    """When a plan may step or a lease end, by the server's own clock; a step not within ten seconds of its start."""
 
     from_ms: int
     until_ms: int  # later, time has passed that nobody drove
     settled: bool  # whether this process has been connected for ten seconds: asked where the server hides its start
+    settle_ms: int = SETTLE_MS  # how long the server must have run; 0 for what only lowers
 
 
 class Submission(NamedTuple):
@@ -68,7 +69,7 @@ class Submission(NamedTuple):
     begins: tuple[str, ...] = ()  # fields of candidates whose release begins with it
     mends: tuple[KeyName, ...] = ()  # lost keys that it makes whole, in the same step; what is no hash there goes
     ends: tuple[str, ...] = ()  # splits whose plan is over with it
-    due: Due | None = None  # only a plan's step has one
+    due: Due | None = None  # only a plan's step and the end of a lease have one
 
 
 class Rollback(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from graysplit.core.record import SENTINEL, Entry, Key, is_new
 from graysplit.core.weights import split_of
 from graysplit.errors import ConflictError, NotYetError, RefusedError, StoreCorruptError
-from graysplit.stores.port import RAISE_WINDOW_MS, SETTLE_MS, Due, Expect, Submission
+from graysplit.stores.port import RAISE_WINDOW_MS, Due, Expect, Submission
 from graysplit.stores.wire import BRAKE, GUARD, PLAN, Signed, exact, raw_of, read_signed
 
 HASHES: Final = ("weights", "stops", "splits", "meta")
@@ -108,7 +108,7 @@ def check_due(submission: Submission, due: Due, run_id: str | None, known: str |
     since = (known or "").rpartition(" ")[2]
     is_time = since.isascii() and since.isdigit() and len(since) < 20  # noqa: PLR2004 - what Redis can count to
     up_ms = now_ms - (int(since) if is_time else 0)
-    if up_ms < SETTLE_MS if run_id is not None else not due.settled:
+    if up_ms < due.settle_ms if run_id is not None else not due.settled:
         raise early(submission, "the server has started only now")
     if not due.from_ms <= now_ms <= due.until_ms:
         raise early(submission, "it is not due by the server's clock")

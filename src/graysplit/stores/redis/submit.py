@@ -9,7 +9,7 @@ from redis import exceptions
 
 from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.stores import rules
-from graysplit.stores.port import RAISE_WINDOW_MS, SETTLE_MS, Due, Expect, Submission, Write, Written
+from graysplit.stores.port import RAISE_WINDOW_MS, Due, Expect, Submission, Write, Written
 from graysplit.stores.redis.client import Reply
 from graysplit.stores.redis.faults import NO_TIME, fault, lacks_scripts, unreachable
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
@@ -87,7 +87,7 @@ def _arguments(
 
 
 def _due(due: Due | None) -> tuple[bytes | int, ...]:
-    return (b"", b"", b"", b"") if due is None else (due.from_ms, due.until_ms, int(due.settled), SETTLE_MS)
+    return (b"", b"", b"", b"") if due is None else (due.from_ms, due.until_ms, int(due.settled), due.settle_ms)
 
 
 def _places(places: Sequence[Expect] | Sequence[Write]) -> list[bytes | int]:
