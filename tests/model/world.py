@@ -5,20 +5,25 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict, deque
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from graysplit.codec import parse_definition
 from graysplit.core.adoption import Held, standing_of
+from graysplit.core.fleet import Receipt
 from graysplit.core.lineage import Past
 from graysplit.core.record import Entry, Load
 from graysplit.core.snapshot import Standing
+from graysplit.errors import ConflictError, StoreCorruptError
 from graysplit.events import Events
+from graysplit.follower.follower import fork_entry
 from graysplit.follower.keeper import Keeper, Taken
 from graysplit.follower.known_good import Known, _encode, decode
 from graysplit.router.board import Board
 from graysplit.scope import Scope, _scope
 from graysplit.stores.memory import MemoryStore
-from graysplit.stores.port import Written
+from graysplit.stores.port import Report, Written
+from graysplit.stores.wire import new_id
 
 UNITS: Final = tuple(f"u-{n}" for n in range(12))
 
@@ -68,6 +73,7 @@ class Process:
 
     def __init__(self, store: MemoryStore, clock: FakeClock, known: Known | None = None) -> None:
         """Begin as a router does: with what a file held, or with nothing."""
+        self.boot = new_id()
         self.events = Events(clock)
         self.board = Board(self.events, lambda: None)
         self.board.enter("not_ready", None, parse_definition, clock.monotonic())
@@ -97,15 +103,30 @@ class Process:
 
     def read(self) -> Taken:
         """Take one reading, look at all definitions that it changed, and write back what the store has lost."""
+        self.report()
         load = self.load()
         taken = self.keeper.take(load, lambda: self.feed.load("", whole=True))
         while self.keeper.busy:
             self.keeper.go_on(lambda: True)
         for field, release_ms in taken.zeros.items():
             self.feed.brake(field, "known to stand at zero", release_ms)
+        self.tell_fork()
+        self.report()
         self._server_s = load.now_ms / 1000 - self._clock.now
         self.turn()
         return taken
+
+    def report(self) -> None:
+        """Tell the store that it is followed, and how far."""
+        receipt = Receipt(self.keeper.past.change, self.held.revision)
+        highest = self.keeper.past.highest
+        self.feed.report(Report(self.boot, self.boot, 1, "1", {}, receipt, highest=highest), about=True)
+
+    def tell_fork(self) -> None:
+        """Write a fork into the history, where nobody has yet."""
+        if self.keeper.fork is not None:
+            with suppress(ConflictError, StoreCorruptError):
+                self.feed.submit(fork_entry(self.keeper.fork))
 
     def turn(self) -> None:
         """End the leases that are over by this process's own reckoning."""

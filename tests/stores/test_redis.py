@@ -16,6 +16,7 @@ from graysplit.stores.wrappers import ReadOnlyStore, RecordingStore
 from graysplit.testing.contract import (
     BookingContract,
     FleetContract,
+    NumbersContract,
     PlansContract,
     ReadingContract,
     StoreContract,
@@ -87,7 +88,7 @@ class TestReadOnlyRedisStore(_OnRedis, ReadingContract):
 
 
 class TestRedisStoreWithoutScripts(
-    _OnRedis, WritingContract, BookingContract, PlansContract, FleetContract, TrippingContract
+    _OnRedis, WritingContract, BookingContract, NumbersContract, PlansContract, FleetContract, TrippingContract
 ):
     """A server that refuses scripts: WATCH and MULTI do the same, but for the evidence of guards."""
 

@@ -19,6 +19,7 @@ from graysplit.control.rolling import Crossing, hosts_words
 from graysplit.control.undelivered import HookState, owed_words
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.core.fleet import PROMISES, Fleet, Process
+from graysplit.core.fork import LOST, move
 from graysplit.core.freeze import Freeze
 from graysplit.core.record import Entry
 
@@ -285,6 +286,8 @@ def _moves(entry: Entry) -> Iterable[str]:
             yield f"{field} {percent(entry.before.get(at))} -> {percent(entry.after[at])}"
         elif key == "stops":
             yield f"stop {field} {_stop_move(entry.before.get(at), entry.after[at])}"
+        elif key in LOST.values():
+            yield move(at, entry.before.get(at), entry.after[at])
 
 
 def _stop_move(before: str | None, after: str | None) -> str:

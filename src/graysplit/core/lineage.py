@@ -23,6 +23,8 @@ from graysplit.core.wave import format_wave
 from graysplit.core.weights import Weight, format_weight, parse_weight, rises, split_of
 from graysplit.errors import BadWeightError
 
+# Beyond so many digits neither Lua nor JSON counts exactly, and a hand has written it.
+REVISION_DIGITS: Final = 15
 # Change ids a process remembers, to find the ancestor that it shares with another log.
 REMEMBERED: Final = 1_000
 
@@ -40,6 +42,7 @@ class Past(NamedTuple):
     read_ms: int = 0  # the server's time of the last reading
     fork_ms: int = 0  # while a fence stands: the time of the last entry read before it
     untold: frozenset[str] = frozenset()  # what stands because a log that shares no entry says nothing of it
+    highest: int = 0  # the highest revision ever followed
 
     @property
     def change(self) -> str:
@@ -96,22 +99,26 @@ def _untold(past: Past, load: Load, held: Held) -> Iterable[str]:
 
     A stop is named by each candidate that it holds, so that it holds nothing that a person has begun since.
     """
-    known = frozenset(past.recent)
     lineage = _lineage(load)
-    if any(entry.id in known for entry in load.entries):
+    if ancestor(past, load) is not None:
         return past.untold if lineage in {"", past.lineage} else ()  # another: the log of before is back
-    if _goes_on(past, load, held):
+    if goes_on(past, load, held):
         return past.untold
     stopped = (field for field in held.weights if not held.stops.keys().isdisjoint(_stops_over(field)))
     names = {"weights": held.weights, "stops": stopped, "splits": held.definitions}
     return {f"{key} {field}" for key, fields in names.items() for field in fields}
 
 
-def _goes_on(past: Past, load: Load, held: Held) -> bool:
+def goes_on(past: Past, load: Load, held: Held) -> bool:
     """Say whether a log is this one, and only its older entries are gone: within a lineage numbers order."""
-    raw = load.meta.fields.get(b"revision", b"") if _lineage(load) == past.lineage != "" else b""
-    later = raw.isdigit() and int(raw[:19]) >= held.revision
+    later = _lineage(load) == past.lineage != "" and revision_in(load) >= held.revision
     return later and not any(0 < entry.revision <= held.revision for entry in load.entries)
+
+
+def revision_in(load: Load) -> int:
+    """Return the revision that a reading stands at; 0 where it says none, or one that only a hand can have written."""
+    raw = load.meta.fields.get(b"revision", b"")
+    return int(raw) if raw.isdigit() and len(raw) < REVISION_DIGITS else 0
 
 
 def _lineage(load: Load) -> str:
@@ -150,6 +157,12 @@ def _stopped(held: Held, where: str) -> bool:
     return not held.stops.keys().isdisjoint(_stops_over(where.partition(" ")[2]))
 
 
+def ancestor(past: Past, load: Load) -> Entry | None:
+    """Return the last entry that a log shares with what is known here; None where it is not among its newest."""
+    known = frozenset(past.recent)
+    return next((entry for entry in reversed(load.entries) if entry.id in known), None)
+
+
 def newer_than_ancestor(past: Past, load: Load) -> Sequence[Entry]:
     """Give the entries that came after the last one both logs share.
 
@@ -157,10 +170,9 @@ def newer_than_ancestor(past: Past, load: Load) -> Sequence[Entry]:
     read is newer, and nothing else. Of a log that another lineage kept beside this one nothing is: what was done there
     was not done to what this process holds.
     """
-    known = frozenset(past.recent)
-    for number in range(len(load.entries) - 1, -1, -1):
-        if load.entries[number].id in known:
-            return load.entries[number + 1 :]
+    shared = ancestor(past, load)
+    if shared is not None:
+        return load.entries[load.entries.index(shared) + 1 :]
     if _is_anothers(past, load):
         return ()
     return [entry for entry in load.entries if entry.at_ms > _last_ms(past)]
@@ -331,6 +343,7 @@ def _after(past: Past, load: Load, explained: frozenset[str] | None) -> Past:
         load.now_ms or past.read_ms,
         past.fork_ms,
         past.untold,
+        max(past.highest, revision_in(load)),
     )
 
 

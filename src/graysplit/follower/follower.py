@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.fleet import BEAT_S, KEPT_AT_MOST, Declared, Receipt, swept_by
+from graysplit.core.fork import CAUSE as FORK
+from graysplit.core.fork import MARK as FORK_MARK
+from graysplit.core.fork import Fork
 from graysplit.core.lease import PREFIX, Lease
 from graysplit.core.weights import Weight, field_of, format_weight, split_of
 from graysplit.errors import ConflictError, GraysplitError, NotYetError, StoreUnreachableError
@@ -205,7 +208,7 @@ class Follower:
             self._report(feed, about=False)  # what was lowered is in force, whatever else is still lined up
         for field, release_ms in taken.zeros.items():
             self._brake(feed, field, release_ms)
-        if taken.unexplained:
+        if taken.unexplained or keeper.fork is not None:
             self._book_soon()
         return load.whole
 
@@ -263,6 +266,7 @@ class Follower:
             self._instance,
             self._zone,
             self._born_ms,
+            self.keeper.past.highest,
         )
         # Code may declare more at any time; how often it was asked is told now and then.
         now, names = self._clock.monotonic(), {split: found._replace(calls=0) for split, found in declared.items()}
@@ -330,7 +334,20 @@ class Follower:
             return
         self._book_at = None
         self._end_leases(feed)
+        self._book_fork(feed)
         self._attempt("book", "raw edits stay out of the history", lambda: feed.book("outside"))
+
+    def _book_fork(self, feed: Feed) -> None:
+        """Write a fork into the history, before anything else: its revision is above all that were followed."""
+        keeper = self.keeper
+        if keeper.fork is None:
+            return
+        why = self._attempt(
+            "fork entry", "a fork is not in the history", partial(_submit, feed, fork_entry(keeper.fork))
+        )
+        # A conflict: somebody was faster, and the next reading says whether with the same fork.
+        if why and not keeper.held.lost:  # with a key lost nobody can write it yet; this role may never
+            keeper.fork = None
 
     def _brake(self, feed: Feed, field: str, release_ms: int) -> None:
         """Write a zero that the store has lost back as a stop, for processes born later."""
@@ -431,6 +448,23 @@ def lease_over(field: str, stands: str | None, lease: str, then: Weight, from_ms
         (Write("weights", field, format_weight(then)), Write("meta", name, None)),
         read_at_ms=0,
         due=Due(from_ms, ENDLESS_MS, settled=True, settle_ms=0),  # a lowering waits for no server to settle
+    )
+
+
+def fork_entry(fork: Fork) -> Submission:
+    """Give the change that tells of a fork, on condition that nobody has told of one since it was read."""
+    change = os.urandom(12).hex()
+    return Submission(
+        change,
+        fork.split,
+        FORK,
+        "graysplit",
+        fork.numbers + (f"; {fork.more} more fields" if fork.more else ""),
+        (Expect("meta", FORK_MARK, fork.mark),),
+        (Write("meta", FORK_MARK, f"{change} {fork.ancestor}"),),
+        read_at_ms=0,
+        above=fork.highest,
+        lost=fork.entered(),
     )
 
 

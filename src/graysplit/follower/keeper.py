@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from graysplit.core import fork as forks
 from graysplit.core.adoption import (
     Held,
     Parse,
@@ -56,6 +57,8 @@ class Keeper:
         self._audience = audience
         self._events = events
         self.parse = parse
+        self.fork: forks.Fork | None = None  # one that the history does not know of yet
+        self._met: tuple[str, bytes | None] = ("", None)  # the last change before a fork, and the lineage after it
         self._pending: dict[str, bytes | None] = {}  # definitions that changed and have not been looked at
         self._broken = False  # an adoption broke off: the next looks at everything again
 
@@ -148,15 +151,33 @@ class Keeper:
         said = as_said(self.held)
         if forked(self.past, load):
             load = again()
+            self._meet(load, said)
             past = crossed(self.past, load, said)
         else:
             past = followed(self.past, load)
+            if self.fork is not None:
+                self.fork = forks.untold(self.fork, load)
         if past.explained is None:
             self._hold_back({})
             return load, past, bare(said, load)
         load, back, zeros = fence(said, load, past.explained, self.parse, past.fork_ms, past.untold)
         self._hold_back(back)
         return load, past if back else past._replace(explained=None, fork_ms=0, untold=frozenset()), zeros
+
+    def _meet(self, load: Load, said: Held) -> None:
+        """Tell of a fork, once; what only lowers too, and whatever is held of it.
+
+        A lost `meta` says nothing of a history, and an empty log is met again with each reading.
+        """
+        met = (self.past.change, load.meta.fields.get(b"lineage"))
+        if load.meta.lost is not None or (met == self._met and not load.entries):
+            return
+        self._met = met
+        found = forks.fork_of(self.past, load, said)
+        self.fork = None if found is None or forks.is_told(found, self.past, load) else found
+        if found is not None:
+            self._events.over(forks.CAUSE)  # each fork has a line of its own
+            self._events.warning(forks.CAUSE, f"{found.line}. Look: graysplit history")
 
     def _hold_back(self, back: Mapping[str, str]) -> None:
         if back and not self.back:

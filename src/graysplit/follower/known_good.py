@@ -178,6 +178,7 @@ def _encode(held: Held, past: Past, at: float) -> bytes:
         "read_ms": past.read_ms,
         "fork_ms": past.fork_ms,
         "untold": sorted(past.untold),
+        "highest": past.highest,
     }
     text = json.dumps(body)
     return json.dumps({"schema": SCHEMA, "at": at, "sum": _sum(text), "body": text}).encode()
@@ -216,6 +217,7 @@ def decode(whole: Mapping[str, Any]) -> Known:  # Any: JSON, judged here
         body.get("read_ms", 0),
         body.get("fork_ms", 0),
         frozenset(body.get("untold", ())),
+        body.get("highest", body["revision"]),
     )
     return Known(held, past, float(whole["at"]))
 

@@ -28,6 +28,7 @@ WANTED: Final = (
     "switch",
     "finish",
     "recover",
+    "fork",
     "unstop",
 )
 OTHERS: Final = (

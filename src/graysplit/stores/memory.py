@@ -51,6 +51,7 @@ from graysplit.stores.wire import (
 LOG_AT_MOST: Final = 100_000
 ANSWERS_AT_MOST: Final = 10_000
 NOTICES: Final = "fleet:notices"
+HIGHEST: Final = "fleet:highest"
 
 
 class _Space:
@@ -138,14 +139,13 @@ class _Space:
             if raw_of(field) in self.hashes.get(name, {}):
                 self.put(name, field, None)
 
-    def next_revision(self) -> int:
+    def next_revision(self, above: int = 0) -> int:
         """Count up; 0 where `meta` is lost, for numbers must not begin again."""
-        if self.key("meta").lost is not None:
+        meta = self.key("meta")
+        if meta.lost is not None or not meta.fields.get(b"revision", b"0").isdigit():
             return 0
-        try:
-            revision = int(self.hashes["meta"].get(b"revision", b"0")) + 1
-        except ValueError:
-            return 0
+        highest = rules.number_in(self.hashes.get(HIGHEST, {}).get(b"revision"))
+        revision = rules.next_revision(meta, highest, self.log[-1][1].revision if self.log else 0, above)
         self.put("meta", "revision", str(revision))
         return revision
 
@@ -238,7 +238,7 @@ class MemoryStore:
                 space.write(f"{write.key} {write.field}", write.value)
             for field in submission.begins:
                 space.begin(field, submission.id, now_ms)
-            revision = space.next_revision()
+            revision = space.next_revision(submission.above)
             space.record(
                 Entry(
                     submission.id,
@@ -455,6 +455,8 @@ class MemoryFeed:
                 born_ms=report.born_ms,
             )
             _forget(self._space)
+            if report.highest > rules.number_in(self._space.hashes.get(HIGHEST, {}).get(b"revision")):
+                self._space.put(HIGHEST, "revision", str(report.highest))
             self.counted, self.asked = len(self._space.processes), self._space.request
             return now_ms
 

@@ -70,6 +70,9 @@ class Submission(NamedTuple):
     mends: tuple[KeyName, ...] = ()  # lost keys that it makes whole, in the same step; what is no hash there goes
     ends: tuple[str, ...] = ()  # splits whose plan is over with it
     due: Due | None = None  # only a plan's step and the end of a lease have one
+    above: int = 0  # its revision is to be above this one, too
+    # What its entry tells beside its writes: "lost checkout/new" to its weight before and after.
+    lost: Mapping[str, tuple[str | None, str | None]] = {}
 
 
 class Rollback(NamedTuple):
@@ -134,6 +137,7 @@ class Report(NamedTuple):
     instance: str = ""  # the name under which its host crosses over
     zone: str = ""
     born_ms: int = 0  # server time at its start; 0 before its first reading
+    highest: int = 0  # the highest revision that it has ever followed: no other change may have one of these
 
 
 class Glance(NamedTuple):
@@ -294,6 +298,7 @@ class Store(Protocol):
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step.
 
+        The revision is above the one that stands, the log's last one, and every one that a heartbeat has told of.
         Raises `ConflictError` where a field is not what was expected, `RefusedError` for a raise that rests on a
         reading older than 10 s of server time, `StoreCorruptError` where a key is lost or of the wrong type that the
         submission does not mend, and `StoreUnreachableError`; `NotYetError` for a step that is not due by the server's

@@ -256,6 +256,17 @@ def revision_of(meta: Key) -> int:
     return int(raw) if raw.isdigit() and len(raw) < 20 else 0  # noqa: PLR2004 - what Redis can count to
 
 
+def number_in(raw: bytes | None) -> int:
+    """Return a revision that was told beside the store's own; 0 for one that only a hand can have written."""
+    return int(raw) if raw is not None and raw.isdigit() and len(raw) < REVISION_DIGITS else 0
+
+
+def next_revision(meta: Key, highest: int, last: int, above: int = 0) -> int:
+    """Return the next revision: above the store's own, the log's last, and those that processes have followed."""
+    told = (number for number in (highest, last) if number < 10 ** (REVISION_DIGITS - 1))
+    return max(revision_of(meta), above, *told) + 1
+
+
 def concerns(entry: Entry, split: str) -> bool:
     """Say whether a history entry is about a split; an act on everything is about those whose fields it changed."""
     return entry.split == split or any(_split_at(where) == split for where in (*entry.before, *entry.after))

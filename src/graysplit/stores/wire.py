@@ -76,7 +76,9 @@ def changed(submission: Submission) -> tuple[dict[str, str | None], dict[str, st
     if unseen:
         raise ValueError(f"a write without an expectation cannot be compared: {', '.join(unseen)}")
     named = {where: value for where, value in after.items() if value is not None or seen[where] is not None}
-    return {where: seen[where] for where in named}, named
+    lost = submission.lost
+    before = {where: seen[where] for where in named} | {where: was for where, (was, _) in lost.items()}
+    return before, named | {where: is_ for where, (_, is_) in lost.items()}
 
 
 def stop_text(*, why: str, who: str, at_ms: int, change: str, release: str) -> str:

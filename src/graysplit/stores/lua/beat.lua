@@ -4,8 +4,9 @@
 --       2 fleet:about     hash: boot id -> JSON: host, pid, library, declared splits
 --       3 fleet:receipts  hash: boot id -> JSON: what it does now
 --       4 fleet:contents  hash: asked -> the request to tell what is held
+--       5 fleet:highest   hash: revision -> the highest that any process has followed: none comes again
 -- ARGV  1 boot id  2 receipt  3 about, or '' to leave it as it is  4 silence in ms after which a process is dropped
---       5 silence in ms up to which a process is live
+--       5 silence in ms up to which a process is live  6 the highest revision it has followed
 -- Gives {server time in ms, '1' if its about is known, how many processes are counted (0: its user may not know),
 --        the request or ''}.
 
@@ -31,6 +32,10 @@ redis.call('ZADD', KEYS[1], now, boot)
 redis.call('HSET', KEYS[3], boot, receipt)
 if about ~= '' then
   redis.call('HSET', KEYS[2], boot, about)
+end
+local known = try('HGET', KEYS[5], 'revision') or ''
+if tonumber(ARGV[6]) > (tonumber(known) or 0) then
+  try('HSET', KEYS[5], 'revision', ARGV[6])
 end
 local counted = redis.pcall('HLEN', KEYS[2])
 local asked = redis.pcall('HGET', KEYS[4], 'asked')

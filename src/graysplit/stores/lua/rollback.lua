@@ -220,7 +220,7 @@ if #after > 0 then
   local fault = lost(META)
   revision = 0
   if not fault then
-    revision, fault = try('HINCRBY', META, 'revision', 1)
+    revision, fault = next_revision(META, LOG)
   end
   if fault then
     revision, unrecorded = 0, 'meta: ' .. fault

@@ -220,6 +220,26 @@ local function answered(log, id, now)
   return nil
 end
 
+-- The next revision: above the one that stands, the log's last, what any process is known to have followed, and `above`.
+-- After a failover no number comes again. Nil and the reason where the server does not count.
+local function next_revision(meta, log, above)
+  local stands = tonumber(try('HGET', meta, 'revision') or '') or 0
+  local most = math.max(stands, above or 0)
+  local function pass(text)
+    if text and string.match(text, '^%d+$') and #text <= 14 then -- a larger one was written by a hand
+      most = math.max(most, tonumber(text))
+    end
+  end
+  pass(try('HGET', string.sub(meta, 1, -#'meta' - 1) .. 'fleet:highest', 'revision'))
+  local last = (try('XREVRANGE', log, '+', '-', 'COUNT', 1) or {})[1]
+  for i = 1, last and #last[2] or 0, 2 do
+    if last[2][i] == 'rev' then
+      pass(last[2][i + 1])
+    end
+  end
+  return try('HINCRBY', meta, 'revision', string.format('%.0f', most + 1 - stands))
+end
+
 -- How many of a split's last changes the index names.
 local INDEXED = 50
 

@@ -17,9 +17,9 @@
 --       been connected for long enough to do without the server's run id  20 ms that a server must be up
 --       then five lists, each after its length: expectations and writes as (number of key, field, '1' or '0' for
 --       absent, text), the fields whose release begins, the numbers of lost keys that are made whole, and the splits
---       whose plan ends. Writes come
---       with the least permitted first: what a role may not do with a key that it may write is refused before anything
---       is done.
+--       whose plan ends; then the number that the revision is to be above, and a list of the splits that the entry
+--       speaks of beside its writes. Writes come with the least permitted first: what a role may not do with a key that
+--       it may write is refused before anything is done.
 -- Gives {'ok', revision, ms}, {'again', revision, ms, from, to}, {'conflict', number of the expectation, '1' or '0',
 --       text}, {'late', ms}, {'early', ms, reason} or {'corrupt', name of the key, reason}.
 
@@ -61,6 +61,9 @@ for _, number in ipairs(texts()) do
   mends[tonumber(number)] = true
 end
 local ends = texts()
+local above = tonumber(ARGV[at])
+at = at + 1
+local concerned = texts()
 
 -- Everything is read and judged before the first write: a script that fails half way keeps its first half.
 if attempt == '1' then
@@ -199,10 +202,16 @@ end
 for _, field in ipairs(begins) do
   redis.call('HSET', META, 'release:' .. field, id .. ' ' .. string.format('%.0f', now))
 end
-local revision = redis.call('HINCRBY', META, 'revision', 1)
+local revision, uncounted = next_revision(META, LOG, above)
+if not revision then
+  return redis.error_reply(uncounted)
+end
 local changed = {}
-for i, write in ipairs(writes) do
-  changed[i] = { NAMES[write.key] .. ' ' .. write.field, write.present and write.text }
+for i, other in ipairs(concerned) do
+  changed[i] = { 'lost ' .. other }
+end
+for _, write in ipairs(writes) do
+  changed[#changed + 1] = { NAMES[write.key] .. ' ' .. write.field, write.present and write.text }
 end
 local unrecorded = record(LOG, keep, split, changed, 'id', id, 'rev', revision, 'split', split, 'cause', cause,
   'actor', actor, 'why', why, 'from', from, 'to', to)

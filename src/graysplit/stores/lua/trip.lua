@@ -66,7 +66,7 @@ try('HDEL', META, 'lease:' .. field, 'finished:' .. split)
 if unwritten then
   return 1
 end
-local revision = lost(META) and 0 or try('HINCRBY', META, 'revision', 1) or 0
+local revision = lost(META) and 0 or next_revision(META, LOG) or 0
 record(LOG, keep, split, after, 'id', id, 'rev', revision, 'split', split, 'cause', cause, 'actor', actor,
   'why', why, 'from', object(before), 'to', object(after))
 return 1

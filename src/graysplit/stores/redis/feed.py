@@ -20,7 +20,7 @@ from graysplit.stores.redis.faults import NO_TIME, lacks_scripts, refused
 from graysplit.stores.redis.fleet import connection_of, forget, read_fleet
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import Reader, glance, server_ms
+from graysplit.stores.redis.reading import Reader, glance, highest_in, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.tallying import flush, judge, read_tally
@@ -73,9 +73,9 @@ class RedisFeed(ABC):
         if self._connection is None:
             self._connection = connection_of(self._line)
         said = raw_of(about_text(report, self._connection))
-        now_ms, known = self._beat(report.boot, receipt, said if about else b"")
+        now_ms, known = self._beat(report, receipt, said if about else b"")
         if not known:  # the server lost it: say it again
-            self._beat(report.boot, receipt, said)
+            self._beat(report, receipt, said)
         return now_ms
 
     def tell_content(self, boot: str, request: str, content: bytes) -> None:
@@ -160,20 +160,21 @@ class RedisFeed(ABC):
         if self._has_moved():
             raise StoreUnreachableError(self._line.name, "the primary is another server now")
 
-    def _beat(self, boot: str, receipt: bytes, about: bytes) -> tuple[int, bool]:
+    def _beat(self, report: Report, receipt: bytes, about: bytes) -> tuple[int, bool]:
         keys = self._keys
-        fleet = (keys.seen, keys.about, keys.receipts, keys.contents)
-        answer = self._line.evaluate(script("beat"), fleet, (boot, receipt, about, FORGET_MS, LIVE_MS))
+        fleet = (keys.seen, keys.about, keys.receipts, keys.contents, keys.highest)
+        arguments = (report.boot, receipt, about, FORGET_MS, LIVE_MS, report.highest)
+        answer = self._line.evaluate(script("beat"), fleet, arguments)
         if lacks_scripts(answer):
-            return self._beat_without_script(boot, receipt, about)
+            return self._beat_without_script(report, receipt, about)
         if not is_list(answer):
             raise refused("the heartbeat was not taken", answer)
         self.counted, self.asked = int(answer[2]), request_in(answer[3])
         return int(answer[0]), answer[1] == b"1"
 
-    def _beat_without_script(self, boot: str, receipt: bytes, about: bytes) -> tuple[int, bool]:
+    def _beat_without_script(self, report: Report, receipt: bytes, about: bytes) -> tuple[int, bool]:
         """Write the heartbeat where scripts are refused, and drop those that have been silent too long."""
-        keys = self._keys
+        keys, boot = self._keys, report.boot
         now_ms = server_ms(self._line, self._line.ask(("TIME",))[0])
         if not now_ms:
             raise RefusedError(f"the heartbeat was not taken: {NO_TIME}")
@@ -185,12 +186,18 @@ class RedisFeed(ABC):
         if about:
             writes.append(("HSET", keys.about, boot, about))
         # HMGET: the null that HGET gives for an absent field looks like a push on this connection.
-        *answers, known, counted, asked = self._line.ask(
-            *writes, ("HEXISTS", keys.about, boot), ("HLEN", keys.about), ("HMGET", keys.contents, "asked")
+        *answers, known, counted, asked, highest = self._line.ask(
+            *writes,
+            ("HEXISTS", keys.about, boot),
+            ("HLEN", keys.about),
+            ("HMGET", keys.contents, "asked"),
+            ("HMGET", keys.highest, "revision"),
         )
         for answer in answers:
             if isinstance(answer, exceptions.ResponseError):
                 raise refused("the heartbeat was not taken", answer)
+        if highest_in(highest) < report.highest:
+            self._line.ask(("HSET", keys.highest, "revision", report.highest))
         self.counted, self.asked = (
             counted if isinstance(counted, int) else 0,
             request_in(asked[0] if is_list(asked) else None),

@@ -25,6 +25,7 @@ class Keys(NamedTuple):
     receipts: str
     contents: str
     notices: str
+    highest: str
 
     @property
     def followed(self) -> tuple[str, str, str, str]:
@@ -64,5 +65,6 @@ def keys_of(namespace: str) -> Keys:
         "fleet:receipts",
         "fleet:contents",
         "fleet:notices",
+        "fleet:highest",
     )
     return Keys(*(f"graysplit:{{{namespace}}}:{end}" for end in ends))

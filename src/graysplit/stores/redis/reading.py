@@ -10,6 +10,7 @@ from redis import exceptions
 
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.errors import StoreUnreachableError
+from graysplit.stores import rules
 from graysplit.stores.port import Glance, KeyName, Place
 from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.faults import fault, unreachable
@@ -261,6 +262,12 @@ def server_ms(line: Line, reply: Reply) -> int:
     if told.isascii() and told.isdigit():
         return int(told) // 1000
     return time_of(line.ask(("EVAL", "return redis.call('TIME')", 0))[0])
+
+
+def highest_in(reply: Reply) -> int:
+    """Return the highest revision that any process has followed, as `HMGET` answers; 0 where it is not told."""
+    raw = reply[0] if is_list(reply) and reply else None
+    return rules.number_in(raw) if isinstance(raw, bytes) else 0
 
 
 def _definitions_in(entry: Entry) -> list[bytes]:

@@ -17,10 +17,10 @@ from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.faults import fault, reason, unreachable
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import key_of, server_ms
+from graysplit.stores.redis.reading import highest_in, key_of, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import first_answer
-from graysplit.stores.redis.watching import append, end_plan, found_in_log, put
+from graysplit.stores.redis.watching import append, end_plan, found_in_log, last_revision, put
 from graysplit.stores.wire import exact, raw_of, stop_text
 
 # So many stops and weights are written at once: the server answers nobody else meanwhile.
@@ -48,7 +48,8 @@ class _Plan(NamedTuple):
     before: dict[str, str | None]
     lowering: rules.Lowering
     over: tuple[str, ...]  # splits whose plan ends
-    revision: int
+    revision: int  # that stands
+    next_revision: int
     numberless: str | None  # why there can be no revision
     now_ms: int
 
@@ -126,7 +127,7 @@ def _without_script(line: Line, keys: Keys, rollback: Rollback, part: Part | Non
         for split in plan.over:
             line.ask(*end_plan(keys, split))  # what may not be written stays: its driver finds the plan over
         line.ask(("HDEL", keys.meta, *(raw_of(f"finished:{split_of(stop)}") for stop in lowering.stops)))
-    revision = plan.revision + 1 if why is None else 0
+    revision = plan.next_revision if why is None else 0
     after = dict(plan.writes)
     return Answer(Written(rollback.id, revision, plan.now_ms, plan.before, after, why, lowering.left, lowering.kept))
 
@@ -135,7 +136,7 @@ def _record(keys: Keys, rollback: Rollback, plan: _Plan, part: Part | None) -> l
     """Give the commands for books, revision and history; no number where `meta` is lost: none may come twice."""
     entry = Entry(
         rollback.id,
-        0 if plan.numberless else plan.revision + 1,
+        0 if plan.numberless else plan.next_revision,
         rollback.target.partition("/")[0],
         rollback.cause,
         rollback.actor,
@@ -148,14 +149,17 @@ def _record(keys: Keys, rollback: Rollback, plan: _Plan, part: Part | None) -> l
     fresh = {w: value for w, value in plan.writes.items() if w.startswith("weights ") or plan.before[w] != value}
     commands = [put(keys.booked, where, value) for where, value in fresh.items()]
     if not plan.numberless:
-        commands.append(("HINCRBY", keys.meta, "revision", 1))
+        commands.append(("HINCRBY", keys.meta, "revision", plan.next_revision - plan.revision))
     return [*commands, append(keys, entry, rest=None if part is None else part.rest)]
 
 
 def _planned(line: Line, keys: Keys, rollback: Rollback, part: Part | None) -> _Plan:
     """Read as much as can be read; what cannot is taken for empty."""
-    weights, stops, meta, booked, now = line.ask(
-        *(("HGETALL", key) for key in (keys.weights, keys.stops, keys.meta, keys.booked)), ("TIME",)
+    weights, stops, meta, booked, log, highest, now = line.ask(
+        *(("HGETALL", key) for key in (keys.weights, keys.stops, keys.meta, keys.booked)),
+        ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
+        ("HMGET", keys.highest, "revision"),
+        ("TIME",),
     )
     own = key_of(weights)
     if part is not None:
@@ -176,7 +180,9 @@ def _planned(line: Line, keys: Keys, rollback: Rollback, part: Part | None) -> _
     lost = known["meta"].lost
     numberless = f"the key 'meta' is {lost}" if lost else None
     over = tuple(split for stop in lowering.stops for split in rules.ended_by(known["meta"], stop))
-    return _Plan(writes, before, lowering, over, rules.revision_of(known["meta"]), numberless, now_ms)
+    stands = rules.revision_of(known["meta"])
+    following = rules.next_revision(known["meta"], highest_in(highest), last_revision(log))
+    return _Plan(writes, before, lowering, over, stands, following, numberless, now_ms)
 
 
 def _text(key: Key, field: str) -> str | None:

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from redis import exceptions
 
+from graysplit.core.weights import split_of
 from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import RAISE_WINDOW_MS, Due, Expect, Submission, Write, Written
@@ -61,6 +62,7 @@ def _arguments(
 ) -> tuple[bytes | str | int, ...]:
     texts = (submission.id, submission.split, submission.cause, submission.actor, submission.why)
     was, is_ = compact(before, after)
+    concerned = sorted({raw_of(split_of(where.partition(" ")[2])) for where in submission.lost})
     return (
         *(raw_of(text) for text in texts),
         raw_of(dumps(was)),
@@ -83,6 +85,9 @@ def _arguments(
         *(rules.NUMBERED.index(name) + 1 for name in submission.mends),
         len(submission.ends),
         *(raw_of(split) for split in submission.ends),
+        submission.above,
+        len(concerned),
+        *concerned,
     )
 
 

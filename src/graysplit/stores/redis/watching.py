@@ -15,11 +15,11 @@ from graysplit.core.record import SENTINEL, Entry, Key
 from graysplit.errors import GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import Submission, Ticking, Written
-from graysplit.stores.redis.client import Command
+from graysplit.stores.redis.client import Command, Reply
 from graysplit.stores.redis.faults import fault, is_condition, neither, refused, unreachable
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import key_of, rows_of, run_id_of, server_ms
+from graysplit.stores.redis.reading import entries_of, highest_in, key_of, rows_of, run_id_of, server_ms
 from graysplit.stores.wire import BRAKE, PLAN, TICK, changed, entry_fields, exact, new_id, raw_of, read_entry, stop_text
 
 T = TypeVar("T")
@@ -128,11 +128,12 @@ def until_written(line: Line, attempt: Callable[[], T | None]) -> T:
 
 def _submit_once(line: Line, keys: Keys, submission: Submission) -> Written | None:
     before, after = changed(submission)
-    watched, *replies, booked, log, now = line.ask(
+    watched, *replies, booked, log, highest, now = line.ask(
         ("WATCH", *keys.hashes.values(), keys.booked, keys.log),
         *(("HGETALL", key) for key in keys.hashes.values()),
         ("HGET", keys.booked, SENTINEL),
         ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
+        ("HMGET", keys.highest, "revision"),
         ("TIME",),
     )
     if isinstance(watched, exceptions.ResponseError):
@@ -144,7 +145,9 @@ def _submit_once(line: Line, keys: Keys, submission: Submission) -> Written | No
     now_ms = server_ms(line, now)
     fresh = rules.judge(submission, hashes, now_ms)
     started = _check_start(line, keys, submission, hashes["meta"], now_ms)
-    revision = rules.revision_of(hashes["meta"]) + 1
+    # What it writes there is counted on from, as `recover` wants it.
+    meta = key_with(hashes["meta"], {w.field: w.value for w in submission.writes if w.key == "meta"})
+    revision = rules.next_revision(meta, highest_in(highest), last_revision(log), submission.above)
     entry = Entry(
         submission.id,
         revision,
@@ -157,7 +160,8 @@ def _submit_once(line: Line, keys: Keys, submission: Submission) -> Written | No
         after,
     )
     seeds = _seeds(keys, submission.id) if fresh else _mends(keys, submission, hashes)
-    done = line.commit(*seeds, *started, *_writes(keys, submission, now_ms), *_record(keys, entry))
+    step = revision - rules.revision_of(meta)
+    done = line.commit(*seeds, *started, *_writes(keys, submission, now_ms), *_record(keys, entry, step))
     if done is None:
         return None
     if isinstance(done, exceptions.ResponseError):
@@ -218,18 +222,30 @@ def _begin(keys: Keys, field: str, change: str, now_ms: int) -> Command:
     return put(keys.meta, f"release:{field}", f"{change} {now_ms}")
 
 
-def _record(keys: Keys, entry: Entry) -> list[Command]:
-    return [("HINCRBY", keys.meta, "revision", 1), append(keys, entry)]
+def _record(keys: Keys, entry: Entry, step: int) -> list[Command]:
+    return [("HINCRBY", keys.meta, "revision", step), append(keys, entry)]
+
+
+def last_revision(reply: Reply) -> int:
+    """Return the revision of the log's last entry; 0 where there is none."""
+    return next((entry.revision for _, entry in entries_of(reply)), 0)
+
+
+def key_with(key: Key, writes: Mapping[str, str | None]) -> Key:
+    """Return a key as it is once some of its fields are written."""
+    written = {raw_of(field): raw_of(value) for field, value in writes.items() if value is not None}
+    return key._replace(fields={**key.fields, **written})
 
 
 # --- booking ---------------------------------------------------------------------------------------------------------
 
 
 def _book_once(line: Line, keys: Keys, actor: str) -> int | None:
-    watched, *replies, log, now = line.ask(
+    watched, *replies, log, highest, now = line.ask(
         ("WATCH", keys.weights, keys.stops, keys.meta, keys.booked, keys.log),
         *(("HGETALL", key) for key in (keys.weights, keys.stops, keys.meta, keys.booked)),
         ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
+        ("HMGET", keys.highest, "revision"),
         ("TIME",),
     )
     if isinstance(watched, exceptions.ResponseError):
@@ -244,7 +260,8 @@ def _book_once(line: Line, keys: Keys, actor: str) -> int | None:
     commands += (put(keys.weights, where.partition(" ")[2], "0") for edit in edits for where in edit.zeros)
     if known:
         started = rules.begun(weights, stops, booked.fields) if edits else []
-        commands += _entries(keys, edits, started, actor, meta=meta, now_ms=server_ms(line, now))
+        first = rules.next_revision(meta, highest_in(highest), last_revision(log))
+        commands += _entries(keys, edits, started, actor, meta=meta, first=first, now_ms=server_ms(line, now))
     else:
         commands.append(put(keys.booked, exact(SENTINEL), "1"))
     if not commands:
@@ -259,14 +276,14 @@ def _book_once(line: Line, keys: Keys, actor: str) -> int | None:
 
 
 def _entries(  # noqa: PLR0913 - all of what an entry holds
-    keys: Keys, edits: list[rules.Edit], started: list[str], actor: str, *, meta: Key, now_ms: int
+    keys: Keys, edits: list[rules.Edit], started: list[str], actor: str, *, meta: Key, first: int, now_ms: int
 ) -> list[Command]:
     commands: list[Command] = []
-    revision = rules.revision_of(meta)
-    for number, edit in enumerate(edits, 1):
+    step = first - rules.revision_of(meta)
+    for number, edit in enumerate(edits):
         entry = Entry(
             edit.signed.change if edit.signed else new_id(),
-            revision + number,
+            first + number,
             edit.split,
             edit.cause,
             edit.actor(actor),
@@ -281,5 +298,5 @@ def _entries(  # noqa: PLR0913 - all of what an entry holds
         commands += (put(keys.meta, where.replace("weights ", LEASE, 1), None) for where in leased)
         over = {split for where in edit.after for split in rules.ended_by(meta, where.partition(" ")[2])}
         commands += (command for split in sorted(over) for command in end_plan(keys, split))
-        commands += _record(keys, entry)
+        commands += _record(keys, entry, 1 if number else step)
     return commands

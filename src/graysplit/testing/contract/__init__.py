@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from graysplit.testing.contract.booking import BookingContract
 from graysplit.testing.contract.fleet import FleetContract
+from graysplit.testing.contract.numbers import NumbersContract
 from graysplit.testing.contract.plans import PlansContract
 from graysplit.testing.contract.reading import ReadingContract
 from graysplit.testing.contract.tally import TallyContract
@@ -33,6 +34,7 @@ __all__ = [
     "DEFINITION",
     "BookingContract",
     "FleetContract",
+    "NumbersContract",
     "PlansContract",
     "ReadingContract",
     "StoreContract",
@@ -48,5 +50,7 @@ __all__ = [
 ]
 
 
-class StoreContract(WritingContract, BookingContract, PlansContract, FleetContract, TrippingContract, TallyContract):
+class StoreContract(
+    WritingContract, BookingContract, NumbersContract, PlansContract, FleetContract, TrippingContract, TallyContract
+):
     """What holds for every store that takes writes."""
