@@ -79,10 +79,10 @@ class Story(NamedTuple):
     async def tell(self, new_prices: Path) -> None:
         """Ramp, approve, meet the trouble, go back."""
         await until(lambda: len(self.control.fleet().live) == WORKERS)
-        await asyncio.to_thread(self.control.ramp, "checkout", PLAN, why="release 42")
+        await asyncio.to_thread(self.control.ramp, "checkout", PLAN, why="release 42", confirm="checkout")
         print(f"ramp: {await self.weight()}; {await self.share()} of the users are on the new path")
         await until(lambda: "approval of step 2" in self.waits())
-        await asyncio.to_thread(self.control.approve, "checkout", why="an hour without trouble")
+        await asyncio.to_thread(self.control.approve, "checkout", 50, why="an hour without trouble")
         await until(lambda: self.control.show("checkout").rows[0].effective == "50")
         print(f"approved: {await self.weight()}; {await self.share()} of the users are on the new path")
         await asyncio.to_thread(new_prices.touch)

@@ -30,7 +30,7 @@ CASES = {
     "pin": ((), ("pin", "checkout", "u-17"), "undo checkout"),
     "unpin": ((("pin", "checkout", "u-17"),), ("unpin", "checkout", "u-17"), "undo checkout"),
     "create": ((), ("create", "search"), "delete search"),
-    "finish": ((), ("finish", "checkout"), "undo checkout"),
+    "finish": ((), ("finish", "checkout", "--at", "20"), "undo checkout"),
     "ramp": ((), ("ramp", "checkout"), "rollback checkout"),
     "pause": ((("ramp", "checkout"),), ("pause", "checkout"), "resume checkout"),
     "resume": ((("ramp", "checkout"), ("pause", "checkout")), ("resume", "checkout"), "pause checkout"),
@@ -69,7 +69,7 @@ def test_a_verb_begins_with_where_and_ends_with_a_way_back_that_works(case: str,
     before, words, back = CASES[case]
     for one in before:
         assert said(*one, "--no-wait", "--yes")[0] == 0
-    code, _, err = said(*words, "--no-wait", *(["--yes"] if words[0] in {"undo", "preview"} else []))
+    code, _, err = said(*words, "--no-wait", *(["--yes"] if words[0] in {"undo", "preview", "ramp"} else []))
     lines = err.splitlines()
     assert (code, lines[0], lines[-1]) == (
         0,

@@ -156,7 +156,7 @@ def test_delete_names_who_declares_it(cli: Cli, store: MemoryStore) -> None:
 def test_a_dry_run_writes_nothing(cli: Cli, store: MemoryStore, verb: str) -> None:
     """It says what would be written, in words and in JSON."""
     cli("create", "checkout")
-    cli("set", "checkout", "5")
+    cli("set", "checkout", "100", "--yes")
     before = store.load()
     ran = cli(verb, "checkout", "--dry-run")
     assert (ran.code, f"would be written: {verb} checkout" in ran.out) == (0, True)

@@ -31,7 +31,7 @@ def test_show_and_list_say_where_a_plan_stands(cli: Cli) -> None:
     cli("pause", "checkout", "--why", "lunch")
     assert "step 1 of 3 (5%), paused by ada@lab for 0 s: lunch" in folded(cli("show", "checkout").out)
     cli("rollback", "checkout")
-    assert "plan" not in cli("list").out
+    assert "plan:" not in cli("list").out
     assert "plan: step" not in cli("show", "checkout").out
 
 

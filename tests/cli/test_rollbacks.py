@@ -205,7 +205,7 @@ def test_a_store_that_is_lost_between_two_targets_names_the_ones_left(
 @pytest.mark.usefixtures("running")
 def test_a_dry_run_lists_what_would_be_stopped_and_what_left(cli: Cli, store: MemoryStore) -> None:
     """With their weights; nothing is written, and a mistyped name ends with 3 here too."""
-    cli("finish", "ranking")
+    cli("finish", "ranking", "--at", "30")
     before = store.load()
     ran = cli("rollback", "--all", "--dry-run")
     assert ran.code == 0

@@ -53,7 +53,7 @@ def test_a_person_is_waited_for_by_name_of_the_step() -> None:
     assert found.state == "waits"
     assert plan_words(found) == "step 2 of 4 (20%), waiting 3 min 29 s for approval of step 3 (50 %)"
     assert gates_of(found) == {"shown by all": True, "after 90s": True, "approve": False}
-    world.control.approve("checkout")
+    world.control.approve("checkout", 50)
     assert plan_words(plan_of(world)) == "step 2 of 4 (20%), next 50% is due"
     assert "approve       open     by ada@lab" in gate_lines(plan_of(world))
 
@@ -118,7 +118,7 @@ def test_room_is_a_gate_where_other_candidates_take_it() -> None:
     world = World()
     world.control.create("ranking", ["a", "b", "c"])
     world.control.set("ranking", weights={"c": 60})
-    world.control.ramp("ranking/b", (Step(20_000), Step(50_000)))
+    world.control.ramp("ranking/b", (Step(20_000, 0), Step(50_000)))
     found = world.control.show("ranking").plan
     assert found is not None
     assert gates_of(found) == {"shown by all": False, "room": False}
@@ -127,7 +127,7 @@ def test_room_is_a_gate_where_other_candidates_take_it() -> None:
 def test_the_bake_is_counted_and_then_nothing_is_said() -> None:
     """After the last step the time left is the bake's; a plan that is over is no plan."""
     world = World()
-    world.control.ramp("checkout", (Step(50_000), Step(FULL)), bake_s=100, yes=True)
+    world.control.ramp("checkout", (Step(50_000, 0), Step(FULL)), bake_s=100, yes=True)
     world.pass_s(31.0)
     found = plan_of(world)
     assert (found.state, found.step, found.ahead) == ("bakes", 2, None)

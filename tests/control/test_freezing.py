@@ -35,7 +35,7 @@ def finish_at(control: Control, percent: int) -> None:
     """Raise a new split to a weight, and finish its release there."""
     control.create("checkout")
     control.set("checkout", percent)
-    control.finish("checkout")
+    control.finish("checkout", at=percent)
 
 
 def lowered(control: Control, folder: Path) -> Path:
@@ -300,7 +300,7 @@ VERBS: Sequence[Verb] = (
     lambda c, n: c.unpin("ranking", f"u-{n % 3}"),
     lambda c, _: c.rollback("ranking/b"),
     lambda c, _: c.rollback("*"),
-    lambda c, _: c.finish("ranking"),
+    lambda c, n: c.finish("ranking", at=n),
     lambda c, _: c.delete("ranking"),
     lambda c, _: c.protect("ranking"),
     lambda c, _: c.recover(),
@@ -520,7 +520,11 @@ def test_what_cannot_be_finished(control: Control) -> None:
     with pytest.raises(RefusedError, match="graysplit set checkout/new 20"):
         control.finish("checkout")
     control.set("checkout", 20)
-    control.finish("checkout")
+    with pytest.raises(RefusedError, match=r"'checkout' is at 20 %.*graysplit finish checkout --at 20"):
+        control.finish("checkout")
+    with pytest.raises(RefusedError, match="not at 95 %"):
+        control.finish("checkout", at=95)
+    control.finish("checkout", at="20%")
     with pytest.raises(RefusedError, match="is finished since"):
         control.finish("checkout")
 

@@ -65,7 +65,7 @@ def test_units_are_counted_as_they_will_be_decided() -> None:
     for unit in ("u-1", "u-2"):
         world.control.pin("checkout", unit)
     world.control.pin("checkout", "u-3", deny=True)
-    found = world.control.simulate("checkout", (Step(5_000), Step(40_000), Step(FULL)), units=lambda: UNITS)
+    found = world.control.simulate("checkout", (Step(5_000, 0), Step(40_000, 0), Step(FULL)), units=lambda: UNITS)
     assert found.units == len(UNITS)
     on = 0
     for step, moves in zip(found.forecast.steps, found.moves, strict=True):

@@ -45,7 +45,7 @@ RAISES: Final[dict[str, Act]] = {
 OTHERS: Final[dict[str, Act]] = {
     "set": lambda control: control.set("checkout", 7),
     "rollback": lambda control: control.rollback("checkout"),
-    "ramp": lambda control: control.ramp("checkout", (Step(9_000), Step(50_000))),
+    "ramp": lambda control: control.ramp("checkout", (Step(9_000, 0), Step(50_000))),
 }
 
 
@@ -80,7 +80,7 @@ def test_an_approval_does_not_outlive_a_rollback(act: str) -> None:
         ana.pause("checkout")
     late = Control(Between(store, lambda: bo.rollback("checkout")), actor="ana", confirm=True)
     with pytest.raises(RefusedError, match="no plan runs"):
-        getattr(late, act)("checkout")
+        late.approve("checkout", 50) if act == "approve" else getattr(late, act)("checkout")
     assert bo.show("checkout").rows[0].effective == "0"
     assert not store.load().plans.fields
 
@@ -157,9 +157,9 @@ def stage() -> tuple[Control, Member, Callable[[float], None]]:
         lambda control: control.pause("checkout"),
         lambda control: control.rollback("checkout"),
         lambda control: control.set("checkout", 3),
-        lambda control: control.set("checkout", 5),
+        lambda control: control.set("checkout", 5, replace=True),
     ],
-    ids=["freeze", "pause", "rollback", "set", "the same weight"],
+    ids=["freeze", "pause", "rollback", "set", "the same weight, to end it"],
 )
 def test_a_step_on_its_way_loses_to_a_person(
     act: Act, stage: tuple[Control, Member, Callable[[float], None]], monkeypatch: pytest.MonkeyPatch

@@ -168,9 +168,9 @@ def test_one_yes_opens_the_gate_and_accepts(store: MemoryStore, control: Control
     """Where a step waits for it, both in one change; a step that waits for nobody is left alone."""
     control.ramp("checkout", (Step(20_000, approve=True), Step(50_000)))
     judged(store, "suspect")
-    control.approve("checkout")
+    control.approve("checkout", 50)
     assert mark_of(store) is not None
-    assert b'"approved":"ada"' in store.load().plans.fields[b"checkout"]
+    assert b'"approved":"ada","approves":50000' in store.load().plans.fields[b"checkout"]
     control.ramp("checkout", (Step(20_000, 60), Step(50_000)))
     judged(store, "suspect")
     again = control.approve("checkout")

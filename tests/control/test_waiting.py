@@ -15,7 +15,7 @@ from graysplit.stores.memory import MemoryStore
 from tests.control.driving import World
 from tests.support import eventually
 
-STEPS = (Step(5_000), Step(20_000))
+STEPS = (Step(5_000, 0), Step(20_000))
 
 
 class Waiting:
@@ -72,7 +72,7 @@ def world() -> World:
 
 def test_a_plan_that_comes_to_its_end_is_done(world: World) -> None:
     """It is waited for through its steps; asked again later the answer is the same."""
-    world.control.ramp("checkout", (*STEPS, Step(50_000)), bake_s=30)
+    world.control.ramp("checkout", (*STEPS[:-1], STEPS[-1]._replace(after_s=0), Step(50_000)), bake_s=30)
     waiting = Waiting(world.control, until="done")
     world.pass_s(25.0)
     assert waiting.runs
@@ -88,7 +88,10 @@ def test_a_plan_that_comes_to_its_end_is_done(world: World) -> None:
         (lambda world: world.store.raw_set("stops", "checkout/new", "x"), "stopped by checkout/new"),
         (lambda world: world.control.set("checkout", 0), "checkout/new fell to zero"),
         (lambda world: world.control.set("checkout", 7), "its plan was ended at 7%, and its last step is 20%"),
-        (lambda world: world.control.finish("checkout"), "its plan was ended at 5%, and its last step is 20%"),
+        (
+            lambda world: world.control.set("checkout", 5, replace=True),
+            "its plan was ended at 5%, and its last step is 20%",
+        ),
         (lambda world: world.store.raw_set("weights", "checkout/new", "9"), "its plan is over: 9 % is in force"),
     ],
 )

@@ -57,7 +57,7 @@ def test_the_clock_begins_when_the_fleet_shows_the_weight() -> None:
 @pytest.mark.parametrize(
     ("progress", "view", "reason"),
     [
-        (AT_FIVE._replace(paused=Pause("ana", "lunch", NOW - 180_000)), {}, "paused by ana for 3 min: lunch"),
+        (AT_FIVE._replace(pauses=(Pause("ana", "lunch", NOW - 180_000),)), {}, "paused by ana for 3 min: lunch"),
         (AT_FIVE, {"frozen": "frozen by bo: Black Friday"}, "frozen by bo: Black Friday"),
         (AT_FIVE, {"doubt": "web-1/7 keeps values against the store"}, "web-1/7 keeps values against the store"),
         (AT_FIVE, {"verdict": Verdict("suspect", "few users")}, "the new version is suspect: few users"),

@@ -146,12 +146,12 @@ def test_hours_that_nobody_drove_are_not_foretold_as_passed() -> None:
 def test_what_stands_in_the_way_is_a_wait() -> None:
     """A pause and a freeze without an end are named; a freeze that ends by itself is timed."""
     plan = plan_of(Step(20_000, 600), Step(FULL))
-    progress = Progress("r", "l", 0, 20_000, NOW_MS, NOW_MS, paused=Pause("ada", "lunch", NOW_MS))
+    progress = Progress("r", "l", 0, 20_000, NOW_MS, NOW_MS, pauses=(Pause("ada", "lunch", NOW_MS),))
     frozen = View(NOW_MS, 20_000, frozen="frozen by ada")
     tick = Tick(NOW_MS)
     both = foresee(plan, Start(progress, tick, frozen)).steps[-1]
     assert (both.at_ms - NOW_MS, both.waits) == (600_000, ("resume", "unfreeze"))
-    timed = foresee(plan, Start(progress._replace(paused=None), tick, frozen, NOW_MS + MINUTE_MS)).steps[-1]
+    timed = foresee(plan, Start(progress._replace(pauses=()), tick, frozen, NOW_MS + MINUTE_MS)).steps[-1]
     assert (timed.at_ms - NOW_MS, timed.waits) == (660_000, ())
 
 

@@ -24,7 +24,7 @@ from graysplit.stores.redis.roles import rules
 from tests.faults.followers import ROOT, Follower
 from tests.support import eventually
 
-MANY = tuple(Step(weight) for weight in range(10_000, FULL + 1, 10_000))
+MANY = tuple(Step(weight, 0) for weight in range(10_000, FULL + 1, 10_000))
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def test_a_fleet_that_may_only_stop_does_not_drive(redis_url: str, namespace: st
             )
     url = redis_url.replace("redis://", "redis://{}:x@")
     with fleet(url.format(f"{namespace}-app"), namespace, 1):
-        control.ramp("checkout", (Step(10_000), Step(20_000)))
+        control.ramp("checkout", (Step(10_000, 0), Step(20_000)))
         until = time.monotonic() + 8  # longer than the last in line waits
         eventually(lambda: time.monotonic() >= until, within=20)
         assert steps(control) == ["10"]

@@ -134,7 +134,7 @@ def test_f24_an_older_library_does_not_drive_a_newer_plan(
     newer = '"needs":2'
     control.create("checkout")
     with following(redis_url, namespace, declares=True) as router, caplog.at_level(logging.WARNING, "graysplit"):
-        control.ramp("checkout", (Step(5_000, approve=True), Step(20_000), Step(50_000)))
+        control.ramp("checkout", (Step(5_000, approve=True), Step(20_000, 0), Step(50_000)))
         raw = definition(client, key)
         client.hset(key("splits"), "checkout", raw.replace('"steps"', f'{newer},"steps"'))
         eventually(lambda: any("not understood here and not driven (needs" in line for line in caplog.messages), 10)
@@ -167,7 +167,7 @@ def test_f25_a_herd_takes_a_step_once_and_costs_its_server_little(
         assert all(router.wait_ready(30) for router in herd)
         for router in herd:
             router.split("checkout", "old", "new")
-        control.ramp("checkout", (Step(5_000), Step(10_000), Step(20_000, approve=True), Step(50_000)))
+        control.ramp("checkout", (Step(5_000, 0), Step(10_000, 0), Step(20_000, approve=True), Step(50_000)))
         began, busy = time.monotonic(), cpu_s(client)
         eventually(lambda: steps(control) == ["5", "10", "20"], 30)
         eventually(lambda: confirmed(client, key("plans")), 30)
@@ -176,7 +176,7 @@ def test_f25_a_herd_takes_a_step_once_and_costs_its_server_little(
         driver = next(router for router in herd if router.status().boot == boot)
         driver.close()
         attempts.clear()
-        control.approve("checkout")
+        control.approve("checkout", 50)
         eventually(lambda: steps(control) == ["5", "10", "20", "50"], 30)
         spent, passed = cpu_s(client) - busy, time.monotonic() - began
     assert 1 <= attempts["step"] <= HERD // 4
@@ -197,7 +197,7 @@ def test_f32_a_process_that_may_only_stop_says_that_it_does_not_drive(
     control.create("checkout")
     url = redis_url.replace("redis://", f"redis://{namespace}:x@")
     with following(url, namespace, declares=True) as router, caplog.at_level(logging.WARNING, "graysplit"):
-        control.ramp("checkout", (Step(5_000), Step(20_000)))
+        control.ramp("checkout", (Step(5_000, 0), Step(20_000)))
         said = "the plan of 'checkout' is not driven from here"
         eventually(lambda: [line for line in caplog.messages if said in line and "rights are too narrow" in line], 10)
         assert share(router) == 5

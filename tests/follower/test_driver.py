@@ -106,14 +106,13 @@ def test_a_newer_plan_is_not_driven_and_survives_an_editor(stage: Stage) -> None
 
 ENDS: Final[Mapping[str, Callable[[Stage], object]]] = {
     "set": lambda stage: stage.control.set("checkout", 7),
-    "the same weight, set by a person": lambda stage: stage.control.set("checkout", 5),
+    "the same weight, to end it": lambda stage: stage.control.set("checkout", 5, replace=True),
     "rollback": lambda stage: stage.control.rollback("checkout"),
     "rollback of the candidate": lambda stage: stage.control.rollback("checkout/new"),
     "rollback of everything": lambda stage: stage.control.rollback("*"),
     "a raw weight": lambda stage: stage.store.raw_set("weights", "checkout/new", "9"),
     "a raw zero": lambda stage: stage.store.raw_set("weights", "checkout/new", "0"),
     "a raw stop": lambda stage: stage.store.raw_set("stops", "checkout", "by hand"),
-    "finish": lambda stage: stage.control.finish("checkout"),
     "undo": lambda stage: stage.control.undo("checkout"),
     "a lost progress": lambda stage: stage.store.raw_drop("plans"),
 }
@@ -172,6 +171,11 @@ def test_a_late_approval_calls_once_and_another_goes_back(stage: Stage) -> None:
     entry = stage.control.history("checkout", 1)[0]
     assert (entry.cause, entry.actor) == ("rollback", "plan:ramp")
     assert "waited too long" in entry.why
-    assert entry.before == {"stops checkout/new": None, "weights checkout/new": "7"}
+    assert entry.ended_plans == ("checkout",)
+    assert {**entry.before, "meta plan:checkout": ""} == {
+        "stops checkout/new": None,
+        "weights checkout/new": "7",
+        "meta plan:checkout": "",
+    }
     assert stage.store.load().weights.fields[b"checkout/new"] == b"0"
     assert entry.after["weights checkout/new"] == "0"

@@ -176,7 +176,8 @@ def following(url: str, world: World) -> Iterator[tuple[str, list[Router], set[s
         for stop in world.stops:
             ran(url, namespace, "rollback", stop, "--no-wait")
         if world.finished:
-            ran(url, namespace, "finish", "search", "--no-wait")
+            at = sum(weight for field, weight in world.weights.items() if field.startswith("search/"))
+            ran(url, namespace, "finish", "search", "--at", str(at), "--no-wait")
         settle(url, namespace, routers)
         names: list[bytes] = client.hkeys(f"graysplit:{{{namespace}}}:splits")  # type: ignore[assignment] # not awaited
         for edit in world.edits:

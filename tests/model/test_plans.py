@@ -39,7 +39,7 @@ TURN_S: Final = 0.5
 LADDERS: Final = (
     (Step(5_000, 10), Step(20_000, 10), Step(50_000, 10), Step(100_000)),
     (Step(20_000, approve=True), Step(50_000, approve=True), Step(100_000)),
-    (Step(1_000), Step(10_000, 3), Step(100_000)),
+    (Step(1_000, 0), Step(10_000, 3), Step(100_000)),
     (Step(20_000, 5, approve=True, max_wait_s=60, overdue="rollback"), Step(60_000)),
     (Step(20_000, 5, approve=True, max_wait_s=30), Step(60_000, 40), Step(90_000)),
     (Step(30_000, until="safe"), Step(60_000)),
@@ -149,11 +149,13 @@ class Plans(RuleBasedStateMachine):
         """Say yes to what waits now."""
         with self.person():
             progress = read_progress(self.store._space.text("plans", SPLIT))
-            self.control.approve(SPLIT)
             assert progress is not None
+            ahead = self.plan().steps[progress.step + 1 :]
+            step = format_weight(ahead[0].weight) if ahead else None
+            self.control.approve(SPLIT, step)
             self.approved.add((progress.run, progress.step))
             if twice:
-                assert not self.control.approve(SPLIT).change
+                assert not self.control.approve(SPLIT, step).change
 
     @precondition(lambda self: not self.away)
     @rule(verb=st.sampled_from(("pause", "resume")))
@@ -180,7 +182,7 @@ class Plans(RuleBasedStateMachine):
     def set_weight(self, weight: str, for_s: float | None) -> None:
         """Set the weight by the command, perhaps for a time."""
         with self.person():
-            self.control.set(SPLIT, weight, for_s=for_s, unstop=True)
+            self.control.set(SPLIT, weight, for_s=for_s, unstop=True, replace=True)
 
     @precondition(lambda self: self.hands and not self.away)
     @rule(aim=st.sampled_from((SPLIT, FIELD, "*")))
@@ -198,7 +200,7 @@ class Plans(RuleBasedStateMachine):
         if self.control.history(SPLIT, 1)[0].cause == "create":
             return
         with self.person():
-            self.control.undo(SPLIT, force=force, unstop=True)
+            self.control.undo(SPLIT, force=force, unstop=True, replace=True)
 
     @precondition(lambda self: self.hands and not self.away)
     @rule(weight=st.sampled_from((b"0", b"", b"5", b"20", b"50", b"100", b"20.0", b"garbage")))
@@ -222,7 +224,7 @@ class Plans(RuleBasedStateMachine):
     def finish(self) -> None:
         """Say that the release is over."""
         with self.person():
-            self.control.finish(SPLIT)
+            self.control.finish(SPLIT, at=self.in_force() / 1_000)
 
     # -- faults -------------------------------------------------------------------------------------------------------
 
@@ -304,7 +306,7 @@ class Plans(RuleBasedStateMachine):
         assert entry.before[f"weights {FIELD}"] == format_weight(plan.steps[number - 1].weight)
         assert not self.is_frozen(), "a step is taken in a freeze"
         gate = plan.steps[number - 1]
-        assert self.driven_s >= gate.after_s, f"{self.driven_s} s of {gate.after_s} s were driven"
+        assert self.driven_s >= (gate.after_s or 0), f"{self.driven_s} s of {gate.after_s} s were driven"
         assert not gate.approve or (self.run, number - 1) in self.approved, "nobody has approved it"
         assert gate.until is None, "nobody has said that it is safe"
         self.driven_s = 0.0

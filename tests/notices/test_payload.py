@@ -46,6 +46,7 @@ def test_a_notice_says_who_changed_what_when_and_why() -> None:
         "before": {"weights": {"checkout/new": "20"}, "stops": {"checkout": False}},
         "after": {"weights": {"checkout/new": "0"}, "stops": {"checkout": True}},
         "left_out": 0,
+        "ended_plans": [],
     }
 
 

@@ -100,7 +100,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "create": "Define SPLIT, all weights at zero.",
     "set": "Set weights in percent: 20, 12.5, 20% or preview.",
     "ramp": "Raise step by step: each waits for the gates before it.",
-    "resume": "Let a plan's clock run on: the rest shifts, nothing is skipped.",
+    "resume": "End your pauses of a plan.",
     "approve": "Say yes to the next step of a plan, or go on in doubt.",
     "switch": "Blue-green: send everybody to one version.",
     "preview": "Open a candidate to pinned units only.",

@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from graysplit.cli.app import app
-from graysplit.cli.options import changing, span, unstopping
+from graysplit.cli.options import changing, replacing, span, unstopping
 from graysplit.cli.output import tell
 from graysplit.cli.session import Session
 
@@ -70,6 +70,7 @@ def create(  # noqa: PLR0913, PLR0917 - click hands every option over by name
 @click.option("--if-rev", type=int, metavar="N", help="Only if the split is unchanged since revision N.")
 @click.option("--for", "for_s", type=span, metavar="TIME", help="A raise for a time, as 30m: then back by itself.")
 @unstopping
+@replacing
 @changing
 @click.pass_obj
 def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
@@ -101,6 +102,7 @@ def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         yes=session.yes,
         for_s=for_s,
         unstop=session.unstop,
+        replace=session.replace,
         why=why,
         dry_run=dry_run,
     )
@@ -130,6 +132,7 @@ def rollback(session: Session, targets: tuple[str, ...], why: str, *, everything
 @click.argument("split")
 @click.option("--force", is_flag=True, help="Also raise what a change to zero brought down.")
 @unstopping
+@replacing
 @changing
 @click.pass_obj
 def undo(session: Session, split: str, why: str, *, force: bool, dry_run: bool) -> int:
@@ -140,19 +143,28 @@ def undo(session: Session, split: str, why: str, *, force: bool, dry_run: bool) 
     """
     from graysplit.cli.receipts import finish
 
-    return finish(session, session.control.undo(split, force=force, unstop=session.unstop, why=why, dry_run=dry_run))
+    return finish(
+        session,
+        session.control.undo(
+            split, force=force, unstop=session.unstop, replace=session.replace, why=why, dry_run=dry_run
+        ),
+    )
 
 
 @app.command()
 @click.argument("target", metavar="SPLIT[/VERSION]")
 @unstopping
+@replacing
 @changing
 @click.pass_obj
 def preview(session: Session, target: str, why: str, *, dry_run: bool) -> int:
     """Open a candidate to pinned units only."""
     from graysplit.cli.receipts import finish
 
-    return finish(session, session.control.preview(target, unstop=session.unstop, why=why, dry_run=dry_run))
+    return finish(
+        session,
+        session.control.preview(target, unstop=session.unstop, replace=session.replace, why=why, dry_run=dry_run),
+    )
 
 
 @app.command()

@@ -68,17 +68,19 @@ def unprotect(session: Session, split: str, why: str, *, dry_run: bool) -> int:
 
 @app.command()
 @click.argument("split")
+@click.option("--at", metavar="WEIGHT", help="Finish it below 100 %, where it is at this weight.")
 @changing
 @click.pass_obj
-def finish(session: Session, split: str, why: str, *, dry_run: bool) -> int:
+def finish(session: Session, split: str, at: str | None, why: str, *, dry_run: bool) -> int:
     """Say that the release of SPLIT is over; its weights stay.
 
-    `rollback --all` leaves it alone from then on. Once no code declares it,
-    `delete` takes its record.
+    Refused while a plan runs, and below 100 % unless --at says so. `rollback
+    --all` leaves it alone from then on. Once no code declares it, `delete` takes
+    its record.
     """
     from graysplit.cli.receipts import finish as told
 
-    return told(session, session.control.finish(split, why=why, dry_run=dry_run))
+    return told(session, session.control.finish(split, at=at, why=why, dry_run=dry_run))
 
 
 def _wanted(verb: str, pattern: str | None, *, everything: bool) -> str:

@@ -50,6 +50,11 @@ def _keep_unstop(ctx: click.Context, _: click.Parameter, value: bool) -> None:  
         ctx.ensure_object(Session).unstop = True
 
 
+def _keep_replace(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's callback
+    if value:
+        ctx.ensure_object(Session).replace = True
+
+
 def _keep_wait(ctx: click.Context, _: click.Parameter, value: float) -> None:
     session = ctx.ensure_object(Session)
     session.changing = True  # called for every verb that changes something, whatever is given
@@ -89,5 +94,17 @@ def unstopping(function: F) -> F:
     """Add the option that agrees beforehand to clear the stop that stands."""
     option = click.option(
         "--unstop", is_flag=True, expose_value=False, callback=_keep_unstop, help="Clear the stop that stands."
+    )
+    return option(function)
+
+
+def replacing(function: F) -> F:
+    """Add the option that agrees beforehand to end a plan that is paused, or somebody else's."""
+    option = click.option(
+        "--replace",
+        is_flag=True,
+        expose_value=False,
+        callback=_keep_replace,
+        help="End the plan that runs, also one that is paused or somebody else's.",
     )
     return option(function)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from graysplit.cli.app import app
-from graysplit.cli.options import changing, unstopping
+from graysplit.cli.options import changing, replacing, unstopping
 from graysplit.cli.session import Session
 from graysplit.cli.shaping import Shape, print_schema, shaping
 
@@ -24,6 +24,7 @@ from graysplit.cli.shaping import Shape, print_schema, shaping
     help="Print the JSON Schema of plan files, and do nothing else.",
 )
 @unstopping
+@replacing
 @changing
 @click.pass_obj
 def ramp(  # noqa: PLR0913 - click hands every option over by name
@@ -35,6 +36,9 @@ def ramp(  # noqa: PLR0913 - click hands every option over by name
     approve, 100, bake. Processes that follow the store take the steps; see what
     a plan waits for with show, and stop it with pause or rollback. It arms the
     guard, where there is something to watch and none stands.
+
+    It is a raise to the last step: one to 100 % asks for the name. Each step
+    needs a gate; --every 0 lets them follow at once on purpose.
     """
     from graysplit.cli.receipts import finish
 
@@ -48,6 +52,7 @@ def ramp(  # noqa: PLR0913 - click hands every option over by name
         guard=not no_guard,
         yes=session.yes,
         unstop=session.unstop,
+        replace=session.replace,
         why=why,
         dry_run=dry_run,
     )
@@ -56,17 +61,21 @@ def ramp(  # noqa: PLR0913 - click hands every option over by name
 
 @app.command()
 @click.argument("split")
+@click.argument("step", metavar="[WEIGHT]", required=False)
 @changing
 @click.pass_obj
-def approve(session: Session, split: str, why: str, *, dry_run: bool) -> int:
+def approve(session: Session, split: str, step: str | None, why: str, *, dry_run: bool) -> int:
     """Say yes to the next step of a plan, or go on in doubt.
 
-    Bound to this release and step; twice is the same as once. Where a guard
-    says suspect, its doubts of this stage are accepted.
+    Bound to this release and to the step to WEIGHT, the one that you saw; twice
+    is the same as once. Without WEIGHT it is refused in the 10 s after a step:
+    your screen may have shown the one before. It is a raise to WEIGHT: 100 %
+    asks for the name. Where a guard says suspect, its doubts of this stage are
+    accepted.
     """
     from graysplit.cli.receipts import finish_note
 
-    return finish_note(session, session.control.approve(split, why=why, dry_run=dry_run))
+    return finish_note(session, session.control.approve(split, step, why=why, dry_run=dry_run))
 
 
 @app.command()
@@ -74,7 +83,10 @@ def approve(session: Session, split: str, why: str, *, dry_run: bool) -> int:
 @changing
 @click.pass_obj
 def pause(session: Session, split: str, why: str, *, dry_run: bool) -> int:
-    """Stop the clock of a plan; its weight stays."""
+    """Stop the clock of a plan; its weight stays.
+
+    A second pause keeps both reasons, each with its own resume.
+    """
     from graysplit.cli.receipts import finish_note
 
     return finish_note(session, session.control.pause(split, why=why, dry_run=dry_run))
@@ -82,13 +94,17 @@ def pause(session: Session, split: str, why: str, *, dry_run: bool) -> int:
 
 @app.command()
 @click.argument("split")
+@click.option("--all", "everybody", is_flag=True, help="Also the pauses of others.")
 @changing
 @click.pass_obj
-def resume(session: Session, split: str, why: str, *, dry_run: bool) -> int:
-    """Let a plan's clock run on: the rest shifts, nothing is skipped."""
+def resume(session: Session, split: str, why: str, *, everybody: bool, dry_run: bool) -> int:
+    """End your pauses of a plan.
+
+    Once none is left its clock runs on: the rest shifts, nothing is skipped.
+    """
     from graysplit.cli.receipts import finish_note
 
-    return finish_note(session, session.control.resume(split, why=why, dry_run=dry_run))
+    return finish_note(session, session.control.resume(split, everybody=everybody, why=why, dry_run=dry_run))
 
 
 @app.command()

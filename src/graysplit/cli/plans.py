@@ -57,6 +57,7 @@ def plan_json(found: Awaited) -> dict[str, object]:
         "ahead": number(found.ahead),
         "gates": [gate._asdict() for gate in found.gates],
         "paused": found.paused and found.paused._asdict(),
+        "pauses": [pause._asdict() for pause in found.pauses],
         "driven": found.driven,
         "says": plan_words(found),
     }

@@ -12,17 +12,18 @@ from graysplit.cli.words import stop_words
 from graysplit.errors import RefusedError
 
 
-def agree(target: str, ask: str | None, stops: Mapping[str, str]) -> None:
+def agree(target: str, ask: str | None, stops: Mapping[str, str], plans: Mapping[str, str] = {}) -> None:
     """Have the target's name typed; without a terminal, or with another name, raise `RefusedError`.
 
-    `stops` are those that would be cleared, with what they say.
+    `stops` are those that would be cleared, with what they say; `plans` those that would end.
     """
     clears = [f"this clears the stop {stop_words(field, text)}" for field, text in stops.items()]
-    said = [*clears, *([ask] if ask is not None else [])]
+    ends = [f"this ends {words}" for words in plans.values()]
+    said = [*clears, *ends, *([ask] if ask is not None else [])]
     if not sys.stdin.isatty():
         raise RefusedError(
             f"{', and '.join(said)}, and there is no terminal to ask at. Nothing was written. "
-            f"{_beforehand(ask is not None, bool(stops))}"
+            f"{_beforehand(ask is not None, bool(stops), bool(plans))}"
         )
     for line in said:
         tell(f"{line}.")
@@ -31,9 +32,9 @@ def agree(target: str, ask: str | None, stops: Mapping[str, str]) -> None:
         raise RefusedError("that was not the name. Nothing was written. Give the command again to do it")
 
 
-def _beforehand(ask: bool, stops: bool) -> str:  # noqa: FBT001 - what is asked for
+def _beforehand(ask: bool, stops: bool, plans: bool) -> str:  # noqa: FBT001 - what is asked for
     """Say with which options it could have been agreed to beforehand."""
-    if not stops:
-        return "Add --yes to do it"
-    alone = "--yes alone does not clear a stop"
-    return f"Add --unstop --yes to do it ({alone})" if ask else f"Add --unstop to do it ({alone})"
+    options = [*(["--unstop"] if stops else []), *(["--replace"] if plans else []), *(["--yes"] if ask else [])]
+    alone = [*(["clear a stop"] if stops else []), *(["end such a plan"] if plans else [])]
+    more = f" (--yes alone does not {' or '.join(alone)})" if alone else ""
+    return f"Add {' '.join(options)} to do it{more}"

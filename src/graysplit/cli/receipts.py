@@ -212,6 +212,8 @@ def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, o
         },
         "left": list(result.left),
         "notes": list(result.notes),
+        "ended_plans": dict(result.ended),
+        "plan": result.plan,
         "moved": result.moved / 1000,
         "needless": result.needless / 1000,
         "unrecorded": result.unrecorded,

@@ -136,7 +136,13 @@ def entry_line(entry: Entry) -> str:
     """Give a change in one line."""
     moves = ", ".join(_moves(entry))
     why = f": {entry.why}" if entry.why else ""
+    why += f" (ends the plan of {', '.join(entry.ended_plans)})" if entry.ended_plans and tells_end(entry) else ""
     return f"{entry.revision or '-'} {entry.cause} {entry.split} {moves + ' ' if moves else ''}by {entry.actor}{why}"
+
+
+def tells_end(entry: Entry) -> bool:
+    """Return whether it is worth a word that a plan is over with a change: its own last entry says so already."""
+    return entry.cause not in {"step", "plan over"}
 
 
 def history_lines(entries: Iterable[Entry]) -> list[str]:

@@ -23,6 +23,7 @@ class Session:
         self.json = False
         self.yes = False
         self.unstop = False  # whether it was agreed beforehand to clear a stop
+        self.replace = False  # whether it was agreed beforehand to end a plan that is paused, or somebody else's
         self.changing = False  # this verb changes something: it begins with where
         self.wait_s: float | None = 5.0  # None: do not wait for receipts
         self.written: Result | None = None  # the last change that stands, for whoever is interrupted
@@ -72,11 +73,12 @@ class Session:
             self._control.close()
 
     def _confirm(self, question: Question) -> None:
-        from graysplit.control.stops import without_stops
+        from graysplit.control.stops import without_plans, without_stops
 
         stops: Mapping[str, str] = {} if self.unstop else question.stops
-        ask = None if self.yes else without_stops(question.ask, question.stops)
-        if stops or ask is not None:
+        ask = None if self.yes else without_stops(without_plans(question.ask, question.plans), question.stops)
+        plans: Mapping[str, str] = {} if self.replace else question.plans
+        if stops or plans or ask is not None:
             from graysplit.cli.prompt import agree
 
-            agree(question.target, ask, stops)
+            agree(question.target, ask, stops, plans)

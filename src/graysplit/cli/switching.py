@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from graysplit.cli.app import app
-from graysplit.cli.options import changing, span, unstopping
+from graysplit.cli.options import changing, replacing, span, unstopping
 from graysplit.cli.session import Session
 
 
@@ -14,6 +14,7 @@ from graysplit.cli.session import Session
 @click.option("--to", required=True, metavar="VERSION", help="A candidate, or the baseline to go back as planned.")
 @click.option("--over", "over_s", type=span, metavar="TIME", help="In ten steps over so long, as 10s; 10m at most.")
 @unstopping
+@replacing
 @changing
 @click.pass_obj
 def switch(session: Session, split: str, to: str, over_s: float | None, why: str, *, dry_run: bool) -> int:  # noqa: PLR0913 - click hands every option over by name
@@ -30,6 +31,13 @@ def switch(session: Session, split: str, to: str, over_s: float | None, why: str
 
     steps = Steps(session)
     result = session.control.switch(
-        split, to=to, over_s=over_s, unstop=session.unstop, why=why, told=steps.told, dry_run=dry_run
+        split,
+        to=to,
+        over_s=over_s,
+        unstop=session.unstop,
+        replace=session.replace,
+        why=why,
+        told=steps.told,
+        dry_run=dry_run,
     )
     return finish(session, result, steps.json)

@@ -147,7 +147,8 @@ def explained_json(found: Explained) -> dict[str, object]:
 
 def entry_json(entry: Entry) -> dict[str, object]:
     """Give a change."""
-    return {**entry._asdict(), "before": dict(entry.before), "after": dict(entry.after)}
+    ended = {"ended_plans": list(entry.ended_plans)}
+    return {**entry._asdict(), "before": dict(entry.before), "after": dict(entry.after), **ended}
 
 
 def row_json(row: Row) -> dict[str, object]:

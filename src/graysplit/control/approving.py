@@ -1,45 +1,164 @@
-"""What a person's yes means: the next step of a plan, and the doubts of a stage that they go on with."""
+"""What a person's yes means: the next step of a plan, and the doubts of a stage that they go on with.
+
+A yes is bound to the step that the person saw. Who names the step says so; a bare one is refused for `SEEN_MS` after
+the step under way was taken or confirmed, for until then a screen may have shown the step before.
+"""
 
 from __future__ import annotations
 
-from graysplit.control.planning import Start, approved, noted, running, standing_plan
+from typing import Final
+
+from graysplit.control.planning import Running, Start, noted, running, standing_plan
 from graysplit.control.reading import Reading
-from graysplit.control.verdicts import Heard, Tallies, doubts
+from graysplit.control.verdicts import Heard, Tallies, armed, doubts, of_plan, verdicts
 from graysplit.core.changes import known
-from graysplit.core.progress import Progress
+from graysplit.core.plan import Plan, Step
+from graysplit.core.progress import Go, Progress, View, Wait, rule
 from graysplit.core.snapshot import Change
+from graysplit.core.weights import field_of, format_weight
+from graysplit.errors import RefusedError
 from graysplit.follower.evaluator import ACCEPTED
-from graysplit.stores.port import Expect
+from graysplit.stores.port import RAISE_WINDOW_MS, Expect
+
+SEEN_MS: Final = RAISE_WINDOW_MS  # as for every raise: it rests on nothing that was read longer ago
 
 
-def approval(reading: Reading, tallies: Tallies, split: str, who: str) -> Start | None:
-    """Give the change that says yes; None where all of it is said already.
+def approval(reading: Reading, tallies: Tallies, split: str, who: str, step: int | None = None) -> Start | str:
+    """Give the change that says yes, or why there is nothing left to be said.
 
-    Where nothing is in doubt a step must wait for it, or it is refused.
+    `step` is the weight of the step that is meant, in thousandths of a percent. Where nothing is in doubt a step must
+    wait for it, or it is refused.
     """
     known(reading.snapshot, split)
     doubted = doubts(reading, tallies, split)
-    progress = _step(reading, split, who) if doubted else approved(standing_plan(reading, split), split, who)
+    found = running(reading, split) if doubted and step is None else standing_plan(reading, split)
+    ahead = None if found is None else _ahead(found, split, doubted=bool(doubted))
+    if found is not None and step is not None:
+        taken = _check_named(found, split, step, ahead)
+        if taken:
+            return taken
+    progress = None if found is None or ahead is None else _granted(found, ahead, who)
     accepted = {ACCEPTED + said.field: said for said in doubted}
     fresh = {mark: said for mark, said in accepted.items() if reading.text("meta", mark) != _text(said)}
     if progress is None and not fresh:
-        return None
-    change = Change("approve", split, marks={mark: _text(said) for mark, said in fresh.items()})
+        return _said_already(found, split, ahead)
+    if found is not None and ahead is not None and step is None:
+        _check_seen(found, split, ahead, reading.load.now_ms)
+    return _start(reading, tallies, split, found, progress, fresh)
+
+
+def _start(  # noqa: PLR0913, PLR0917 - what a yes rests on
+    reading: Reading,
+    tallies: Tallies,
+    split: str,
+    found: Running | None,
+    progress: Progress | None,
+    fresh: dict[str, Heard],
+) -> Start:
+    plan = None if found is None else found.plan
+    shown = progress or (None if found is None else found.progress)
     places = [f"release:{said.field}" for said in fresh.values()]
-    expect = tuple(Expect("meta", place, reading.text("meta", place)) for place in places)
-    notes = tuple(f"accepted for this stage, {said.field} is {said.said}: {said.why}" for said in fresh.values())
-    step = None if progress is None else noted(reading, split, "approve", progress)
-    return Start(change, (*expect, *(step.expect if step else ())), step.writes if step else (), notes)
+    expect = [Expect("meta", place, reading.text("meta", place)) for place in places]
+    notes = [f"accepted for this stage, {said.field} is {said.said}: {said.why}" for said in fresh.values()]
+    step = None if shown is None else noted(reading, split, "approve", shown, plan)
+    up_to: dict[str, int] = {}
+    said = ""
+    if plan is not None and shown is not None and shown.step + 1 < len(plan.steps):
+        up_to = {field_of(split, plan.version): plan.steps[shown.step + 1].weight}
+    values = None if step is None else dict(step.plan or {})
+    if plan is not None and progress is not None and values is not None:
+        early = _early(reading, tallies, split, plan, progress)
+        said = _named(plan, progress.step + 1) + (", early" if early else "")
+        notes.insert(
+            0, f"approved: {said}, noted before its other gates are open ({early})" if early else f"approved: {said}"
+        )
+        values |= {"approves": float(format_weight(progress.approves)), "early": bool(early)}
+    change = Change("approve", split, marks={mark: _text(one) for mark, one in fresh.items()}, up_to=up_to)
+    return Start(
+        change,
+        (*expect, *(step.expect if step else ())),
+        step.writes if step and progress else (),
+        tuple(notes),
+        said,
+        values,
+    )
 
 
-def _step(reading: Reading, split: str, who: str) -> Progress | None:
-    """Give a plan's progress with its next step approved, where one runs that waits for it."""
-    found = running(reading, split)
-    if found is None or found.plan is None or found.progress.approved:
+def _ahead(found: Running, split: str, *, doubted: bool) -> Step | None:
+    """Return the next step; refuse where nothing waits for a person."""
+    plan, number = found.plan, found.progress.step
+    if plan is None:
+        if doubted:
+            return None
+        raise RefusedError(f"the plan of '{split}' is not understood here ({found.fault}): use a newer graysplit")
+    if number + 1 < len(plan.steps) and (doubted or plan.steps[number].approve):
+        return plan.steps[number + 1]
+    if doubted:
         return None
-    step = found.progress.step
-    waits = step + 1 < len(found.plan.steps) and found.plan.steps[step].approve
-    return found.progress._replace(approved=who) if waits else None
+    raise RefusedError(
+        f"no step of '{split}' waits for approval now. See what it waits for with: graysplit show {split}"
+    )
+
+
+def _granted(found: Running, ahead: Step, who: str) -> Progress | None:
+    """Return a plan's progress with its next step approved; None where it is, or waits for nobody."""
+    plan, progress = found.plan, found.progress
+    if plan is None or not plan.steps[progress.step].approve or progress.approved_for(ahead.weight):
+        return None
+    return progress._replace(approved=who, approves=ahead.weight)
+
+
+def _check_named(found: Running, split: str, step: int, ahead: Step | None) -> str:
+    """Return that the step that was named is taken already; refuse where it is another than the next."""
+    plan, progress = found.plan, found.progress
+    if plan is None:
+        raise RefusedError(f"the plan of '{split}' is not understood here ({found.fault}): use a newer graysplit")
+    weights = [one.weight for one in plan.steps]
+    if step in weights[: progress.step + 1]:
+        return f"{split}: {_named(plan, weights.index(step))} is taken already; nothing was approved"
+    if ahead is None or step != ahead.weight:
+        following = "it is at its last" if ahead is None else f"the next is {_named(plan, progress.step + 1)}"
+        raise RefusedError(
+            f"'{format_weight(step)}' is not the step that '{split}' takes next: {following}, and a yes counts for "
+            f"that step alone. Nothing was approved. Look at it with: graysplit show {split}"
+        )
+    return ""
+
+
+def _check_seen(found: Running, split: str, ahead: Step, now_ms: int) -> None:
+    """Refuse a bare yes where the screen that it rests on may have shown the step before."""
+    progress, plan = found.progress, found.plan
+    age_ms = now_ms - max(progress.since_ms, progress.confirmed_ms)
+    if plan is None or age_ms >= SEEN_MS:
+        return
+    did = "confirmed" if progress.confirmed_ms > progress.since_ms else "taken"
+    raise RefusedError(
+        f"{_named(plan, progress.step)} of '{split}' was {did} {max(0, age_ms) / 1000:.1f} s ago, so your screen may "
+        f"have shown the step before it. Nothing was approved. The next is {_named(plan, progress.step + 1)}; to "
+        f"approve it, name it: graysplit approve {split} {format_weight(ahead.weight)} (step= in Python; without a "
+        f"name {SEEN_MS // 1000} s after a step)"
+    )
+
+
+def _said_already(found: Running | None, split: str, ahead: Step | None) -> str:
+    if found is None or found.plan is None or ahead is None or not found.progress.approved:
+        return f"{split}: approved already"
+    return f"{split}: {_named(found.plan, found.progress.step + 1)} is approved already, by {found.progress.approved}"
+
+
+def _early(reading: Reading, tallies: Tallies, split: str, plan: Plan, progress: Progress) -> str:
+    """Say what the step waits for besides this yes; "" where nothing is known to."""
+    field, found = field_of(split, plan.version), running(reading, split)
+    heard = verdicts(reading, tallies, [split]).get(field)
+    verdict = of_plan(armed(split, reading.snapshot.splits[split].definition), heard)
+    missing = "" if progress.confirmed_ms else "the fleet"
+    view = View(reading.load.now_ms, progress.at, missing=missing, verdict=verdict)
+    ruling = rule(plan, progress, found.tick, view) if found is not None else Go(0, 0)
+    return ruling.reason if isinstance(ruling, Wait) else ""
+
+
+def _named(plan: Plan, number: int) -> str:
+    return f"step {number + 1} of {len(plan.steps)} ({format_weight(plan.steps[number].weight)}%)"
 
 
 def _text(said: Heard) -> str:

@@ -69,7 +69,9 @@ class Awaited(NamedTuple):
     gates: tuple[Gate, ...]
     driver: str  # who drives, or drove last: "web-7/812"; "" where that process has gone
     tick_age_ms: int  # since somebody last counted its clock
-    paused: Pause | None = None
+    paused: Pause | None = None  # its pauses as one
+    pauses: tuple[Pause, ...] = ()
+    by: str = ""  # who started it; "" where that is not known
 
     @property
     def field(self) -> str:
@@ -110,6 +112,8 @@ def awaited(
         labels.get(found.tick.driver, ""),
         tick_age_ms,
         progress.paused,
+        progress.pauses,
+        progress.by,
     )
     if plan is None:
         return shown
@@ -236,7 +240,7 @@ def _alone(plan: Plan, start: Start, step: Step) -> Ruling:
     seen = view._replace(
         frozen="", doubt="", absent="", wave=None, others=0, verdict=view.verdict if step.until else NO_VERDICT
     )
-    return rule(only, progress._replace(paused=None), tick, seen)
+    return rule(only, progress._replace(pauses=()), tick, seen)
 
 
 def _gates(plan: Plan, start: Start) -> Iterator[Gate]:

@@ -171,14 +171,14 @@ class _Carrying:
         assert progress is not None  # noqa: S101 - as looked at
         field = field_of(split, mark.partition(" ")[2])
         release = self._ground.id if self._ground.begins(field) else self._release(field)
-        pause = progress.paused or Pause(self._ground.actor, "taken from a file", self._ground.now_ms)
-        paused = progress._replace(release=release, paused=pause, since_ms=self._ground.now_ms, confirmed_ms=0)
+        pauses = progress.pauses or (Pause(self._ground.actor, "taken from a file", self._ground.now_ms),)
+        paused = progress._replace(release=release, pauses=pauses, since_ms=self._ground.now_ms, confirmed_ms=0)
         self._take(
             Write("meta", PLAN + split, mark),
-            f"plan of {split}, paused at {format_weight(progress.at)}%; go on: graysplit resume {split}",
+            f"plan of {split}, paused at {format_weight(progress.at)}%; go on: graysplit resume {split} --all",
         )
         self._writes += [
-            Write("plans", split, progress_text(paused._replace(approved=""))),
+            Write("plans", split, progress_text(paused._replace(approved="", approves=0))),
             Write("plans", TICK + split, tick_text(Tick(self._ground.now_ms))),
         ]
 

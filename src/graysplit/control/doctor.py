@@ -9,6 +9,7 @@ from graysplit.control.creating import told_apart
 from graysplit.control.freezing import declaring, freeze_words, standing_freezes, unfreeze_command
 from graysplit.control.guarding import NOTHING, is_watched
 from graysplit.control.loss import GO_BACK, emptied, empty, loss_of, loss_words, shares
+from graysplit.control.planning import running
 from graysplit.control.reading import Reading
 from graysplit.control.rolling import all_crossings, rebalance_command, short_words
 from graysplit.control.undelivered import hook_states, owed_words
@@ -17,6 +18,7 @@ from graysplit.control.views import finished
 from graysplit.core.adoption import unknown_fields
 from graysplit.core.cap import overfull_words
 from graysplit.core.fleet import EVERYTHING, PROMISES, Fleet, declarations
+from graysplit.core.plan import BadPlanError, parse_plan, ungated
 from graysplit.core.wave import PREFIX as WAVE
 from graysplit.core.weights import field_of, format_weight, split_of
 from graysplit.errors import RefusedError
@@ -64,7 +66,7 @@ def examine(
     found += [*_baselines(reading, fleet), *_processes(fleet)]
     found += [*_modes(fleet), *_declarations(reading, fleet), *_freezes(reading), *_finished(reading, fleet)]
     found += [*_waves(reading, fleet), *_guards(reading, fleet), *_unjudged(reading, fleet, said)]
-    found += [*_break_glass(fleet), *_versions(reading, fleet)]
+    found += [*_break_glass(fleet), *_versions(reading, fleet), *_plans(reading)]
     if isinstance(store, Advising):
         found += [
             Finding("problem" if advice.serious else "note", "server", advice.what, advice.command)
@@ -73,6 +75,26 @@ def examine(
     if isinstance(store, Telling):
         found += _untold(store)
     return tuple(sorted(found, key=lambda finding: finding.severity != "problem"))
+
+
+def _plans(reading: Reading) -> Iterator[Finding]:
+    """Name plans that this library does not understand, and those that run without gates."""
+    for split, standing in sorted(reading.snapshot.splits.items()):
+        found = running(reading, split)
+        if found is not None and found.plan is None:
+            what = f"it runs, and this library does not understand it and does not drive it: {found.fault}"
+            back = f"graysplit set {split} {format_weight(found.progress.at)} --replace"
+            yield Finding("problem", f"plan of {split}", what, f"use a newer graysplit; or end it: {back}")
+        elif found is not None and found.plan is not None and ungated(found.plan):
+            steps = ", ".join(str(number + 1) for number in ungated(found.plan))
+            what = f"no gate stands after step {steps}: the next follows at once (an older library started it)"
+            yield Finding("note", f"plan of {split}", what, f"graysplit pause {split}")
+        elif found is None and standing.definition.plan is not None:
+            try:
+                parse_plan(standing.definition.plan)
+            except BadPlanError as fault:
+                what = f"its last plan is not understood here: {fault}"
+                yield Finding("note", f"plan of {split}", what, f"graysplit ramp {split} 5,20,50 --every 10m")
 
 
 def _lost(reading: Reading, fleet: Fleet) -> Iterator[Finding]:

@@ -49,7 +49,7 @@ def outlooks(plan: Plan, standing: Standing, seen: Traffic | None, ages_s: Mappi
         last = number + 1 == len(plan.steps)
         if not last and step.until == "safe" and step.weight + others <= FULL:
             w = step.weight / (FULL - others)
-            found[number] = outlook(w, seen, within_s=step.after_s, age_s=age_s)
+            found[number] = outlook(w, seen, within_s=step.after_s or 0, age_s=age_s)
     return found
 
 

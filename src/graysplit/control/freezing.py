@@ -13,7 +13,7 @@ from graysplit.core.fleet import Fleet, Process
 from graysplit.core.freeze import FREEZES, THAWED, Freeze, check_pattern, frozen
 from graysplit.core.record import Entry
 from graysplit.core.snapshot import EVERYTHING, Change, Snapshot, Standing
-from graysplit.core.weights import Weight, field_of, format_weight, parse_weight, rises, share, split_of
+from graysplit.core.weights import FULL, Weight, field_of, format_weight, parse_weight, rises, share, split_of, total
 from graysplit.errors import BadWeightError, RefusedError
 from graysplit.stores import rules
 from graysplit.stores.freezes import read_freezes, write_freezes
@@ -109,6 +109,24 @@ def _when(ms: int) -> str:
         return "the end of time"
 
 
+def with_freezes(split: str, entries: Iterable[Entry], log: Iterable[Entry], count: int) -> tuple[Entry, ...]:
+    """Give a split's newest entries with those of the freezes that hold it, newest first; `log` has all splits'."""
+    own = list(entries)
+    known = {entry.id for entry in own}
+    last = own[-1] if len(own) >= count else None
+    for entry in log:
+        holds = entry.cause in {"freeze", "unfreeze"} and Freeze(entry.split).holds(split)
+        if not holds or entry.id in known or (last is not None and _older(entry, last)):
+            continue
+        place = next((number for number, one in enumerate(own) if _older(one, entry)), len(own))
+        own.insert(place, entry)
+    return tuple(own[:count])
+
+
+def _older(one: Entry, other: Entry) -> bool:
+    return (one.at_ms, one.revision) < (other.at_ms, other.revision)
+
+
 # --- raises past it, seen afterwards ---------------------------------------------------------------------------------
 
 
@@ -161,8 +179,11 @@ def _during(holding: Freeze) -> str:
 # --- finished releases -----------------------------------------------------------------------------------------------
 
 
-def finish(reading: Reading, split: str, id_: str) -> Change:
-    """Give the change that marks a release as over; its weights stay."""
+def finish(reading: Reading, split: str, id_: str, at: int | None = None) -> Change:
+    """Give the change that marks a release as over; its weights stay.
+
+    Refused below 100 % unless `at` is the share of all candidates together, in thousandths of a percent.
+    """
     standing = known(reading.snapshot, split)
     if standing.stops:
         stop = min(standing.stops)
@@ -179,6 +200,7 @@ def finish(reading: Reading, split: str, id_: str) -> Change:
     since = finished_ms(reading, split)
     if since is not None:
         raise RefusedError(f"'{split}' is finished since {_when(since)}. See it with: graysplit show {split}")
+    _check_whole(split, total(_in_force(standing).values()), at)
     return Change("finish", split, marks={FINISHED + split: f"{id_} {reading.load.now_ms}"})
 
 
@@ -225,6 +247,20 @@ def check_undeclared(split: str, weights: Mapping[str, object], labels: tuple[st
             f"'{split}' is finished, but code still declares it: {', '.join(labels[:_SAID_AT_MOST])}{more}. Without "
             "its record they would all go back to the baseline. Take the route from the code first, then: "
             f"graysplit delete {split}"
+        )
+
+
+def _check_whole(split: str, found: int, at: int | None) -> None:
+    if at is not None and at != found:
+        raise RefusedError(
+            f"'{split}' is at {format_weight(found)} %, not at {format_weight(at)} %. Nothing was written. "
+            f"See it with: graysplit show {split}"
+        )
+    if at is None and found < FULL:
+        raise RefusedError(
+            f"'{split}' is at {format_weight(found)} %: below 100 % its release is not over, and a finished one is "
+            f"left alone by rollback --all. Nothing was written. To finish it there: graysplit finish {split} "
+            f"--at {format_weight(found)}"
         )
 
 

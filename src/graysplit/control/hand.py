@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
 
 class _Asked(NamedTuple):
-    """A question as a function is asked it: `ask` names the stops too, so that no answer passes over them."""
+    """A question as a function is asked it: `ask` names stops and plans too, so that no answer passes over them."""
 
     target: str
     ask: str | None
     stops: Mapping[str, str]
+    plans: Mapping[str, str]
 
 
 class Question(Protocol):
@@ -53,6 +54,11 @@ class Question(Protocol):
     @property
     def stops(self) -> Mapping[str, str]:
         """The stops that are cleared with it and that nobody has agreed to yet, with what they say."""
+        ...
+
+    @property
+    def plans(self) -> Mapping[str, str]:
+        """By split, what is said of the plans that end with it, are paused or somebody else's, and not agreed to."""
         ...
 
 
@@ -123,7 +129,7 @@ class Hand:
 
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
-    def _change(
+    def _change(  # noqa: PLR0913 - how a change is agreed to
         self,
         plan: Callable[[Reading, str], Proposal],
         *,
@@ -131,9 +137,15 @@ class Hand:
         dry_run: bool,
         confirm: Confirm | None = None,
         unstop: bool = False,
+        replace: bool = False,
     ) -> Result:
-        """Plan, ask where it must be confirmed (then read again and compare), submit; `unstop` agrees to its stops."""
+        """Plan, ask where it must be confirmed (then read again and compare), submit.
+
+        `unstop` agrees to the stops that it clears, `replace` to the plans that end with it; with `replace` a plan
+        whose weight it writes again ends too.
+        """
         id_ = new_id()
+        plan = _replacing(plan) if replace else plan
         reading = self._read()
         check_whole(reading)
         self._check_not_emptied(reading)
@@ -142,7 +154,7 @@ class Hand:
             return proposal.result()
         check_reason(proposal.guarded, why)
         question = proposal._replace(stops={}) if unstop else proposal
-        if (question.ask is not None or question.stops) and self._ask(question, confirm):
+        if (question.ask is not None or question.stops or question.plans) and self._ask(question, confirm):
             proposal = self._again(plan, id_, proposal, reading.begun_ms)
         with self._submitting(id_):
             written = self.store.submit(proposal.submission(self.actor, why))
@@ -165,9 +177,10 @@ class Hand:
         """
         said = self._confirm if confirm is None else confirm
         if callable(said):
-            from graysplit.control.stops import with_stops
+            from graysplit.control.stops import with_plans, with_stops
 
-            said(_Asked(question.target, with_stops(question.ask, question.stops), question.stops))
+            ask = with_plans(with_stops(question.ask, question.stops), question.plans)
+            said(_Asked(question.target, ask, question.stops, question.plans))
             return True
         if question.stops:
             from graysplit.control.stops import stop_words
@@ -177,7 +190,13 @@ class Hand:
                 f"this clears the stop {named}. Nothing was written. To clear it, pass unstop=True (--unstop on the "
                 "command line); confirm= alone does not clear it"
             )
-        if said is not True and said != question.target:
+        if question.plans:
+            named = ", and ".join(question.plans.values())
+            raise RefusedError(
+                f"this ends {named}. Nothing was written. To end it, pass replace=True (--replace on the command "
+                "line); confirm= alone does not end it"
+            )
+        if question.ask is not None and said is not True and said != question.target:
             got = "" if said is None else f", not {said!r}"
             raise RefusedError(
                 f"{question.ask}. Nothing was written. To do it, pass confirm={question.target!r}{got} "
@@ -226,7 +245,7 @@ class Hand:
 
         check_baseline(reading, change, self.store.fleet, self.store.history)
         change, notes = recorded(reading, change, self.store.fleet)
-        proposal = propose(reading, change, id_, target=target)
+        proposal = propose(reading, change, id_, target=target, actor=self.actor)
         if proposal.raises:
             check_one_baseline(reading, proposal, self.store.fleet())
         return proposal._replace(notes=(*proposal.notes, *joined(reading.snapshot, change), *notes))
@@ -273,6 +292,10 @@ class Hand:
             check_whole(reading)
             names = {name for process in fleet.live for name in process.declared}
             raise UnknownSplitError(split, (names | reading.snapshot.splits.keys()) - {split})
+
+
+def _replacing(plan: Callable[[Reading, str], Proposal]) -> Callable[[Reading, str], Proposal]:
+    return lambda reading, id_: plan(reading, id_).replacing(reading)
 
 
 def check_whole(reading: Reading) -> None:

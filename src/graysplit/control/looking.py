@@ -197,14 +197,15 @@ class Looking(Hand):
     ) -> tuple[Entry, ...]:
         """Give the newest changes, newest first; a raise from outside during a freeze has that as its reason.
 
+        Of one split also the freezes that held it, whatever their pattern, and their ends.
         Not older than `since`, a time or so many seconds before the server's now; only those of an `actor`.
         """
         if since is None and actor is None:
-            return self._flagged(None, self.store.history(split, count))
+            return self._flagged(None, self._entries(split, count))
         from_ms = self._since_ms(since)
         most = max(count, LOOKED_THROUGH)
         while True:
-            entries = self.store.history(split, most)
+            entries = self._entries(split, most)
             found = [e for e in entries if e.at_ms >= from_ms and actor in {None, e.actor}]
             if len(found) >= count or len(entries) < most or entries[-1].at_ms < from_ms:
                 return self._flagged(None, tuple(found[:count]))
@@ -302,6 +303,16 @@ class Looking(Hand):
         names = [candidate.name for candidate in standing.definition.candidates]
         chosen = [version] if version else names
         return {f"{split}/{name}": format_weight(standing.effective(name)) for name in chosen}
+
+    def _entries(self, split: str | None, count: int) -> tuple[Entry, ...]:
+        """Give the newest entries, of one split with those of the freezes that hold it."""
+        from graysplit.control.freezing import with_freezes
+        from graysplit.core.freeze import FREEZES, THAWED
+
+        entries = self.store.history(split, count)
+        if split is None or self.store.load().meta.fields.keys().isdisjoint((FREEZES.encode(), THAWED.encode())):
+            return entries
+        return with_freezes(split, entries, self.store.history(None, FREEZES_WITHIN), count)
 
     def _flagged(self, reading: Reading | None, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """Give entries, those of raises from outside flagged that came during a freeze."""

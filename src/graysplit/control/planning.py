@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from graysplit.control.reading import Reading
 from graysplit.core.changes import NO_MISTYPED, Mistyped, known, set_weights
 from graysplit.core.definition import candidate
-from graysplit.core.plan import BAKE_S, DEFAULT, BadPlanError, Plan, Step, make_plan, parse_plan, plan_record
+from graysplit.core.plan import (
+    BAKE_S,
+    DEFAULT,
+    BadPlanError,
+    Plan,
+    Step,
+    check_gated,
+    make_plan,
+    parse_plan,
+    plan_record,
+)
 from graysplit.core.progress import Pause, Progress, Tick
 from graysplit.core.snapshot import EVERYTHING, Change
 from graysplit.core.weights import Weight, field_of, format_weight, share, split_of
@@ -21,6 +31,7 @@ from graysplit.stores.wire import PLAN, TICK, dumps, progress_text, raw_of, read
 if TYPE_CHECKING:
     from pathlib import Path
 
+PAUSES_AT_MOST: Final = 20  # of one plan; more reasons do not stop it more
 TEMPLATE: Final = "template:"  # in `meta`, before a template's name: a plan without its version
 
 
@@ -40,6 +51,17 @@ class Start(NamedTuple):
     expect: tuple[Expect, ...]
     writes: tuple[Write, ...]
     notes: tuple[str, ...]
+    said: str = ""  # what the history says of it, before the person's own reason
+    plan: Mapping[str, object] | None = None  # where the plan stands and which step it is about, for scripts
+
+
+class Ended(NamedTuple):
+    """A plan that is over with a change, as far as it still runs."""
+
+    split: str
+    words: str  # "the plan of 'checkout', step 2 of 4 (20%), started by ana, paused by bo for 5 s: do not touch"
+    by: str = ""  # who started it
+    paused: bool = False
 
 
 def running(reading: Reading, split: str) -> Running | None:
@@ -56,15 +78,50 @@ def running(reading: Reading, split: str) -> Running | None:
         return Running(None, str(fault), progress, tick)
 
 
-def ended(reading: Reading, change: Change) -> Iterator[str]:
-    """Name the splits whose plan is over with a change: their weights or stops are touched, or their release ends."""
+def touched(reading: Reading, change: Change) -> Iterator[tuple[str, bool]]:
+    """Name the splits whose plan a change touches, each with whether the plan is over with it.
+
+    It is where its release ends, or a weight or a stop that concerns it becomes another; the same weight, written
+    again, is no change to it.
+    """
     marks = {name.removeprefix(PLAN) for name in reading.texts("meta") if name.startswith(PLAN)}
     for split in sorted(marks):
         mark = raw_of(reading.text("meta", PLAN + split) or "")
-        touched = (field for field in (*change.weights, *change.stops) if split_of(field) in {split, EVERYTHING})
-        closes = change.split == split and change.cause in {"finish", "delete"}
-        if closes or any(drives(mark, field) for field in touched):
-            yield split
+        own = [f for f in (*change.weights, *change.stops) if split_of(f) in {split, EVERYTHING} and drives(mark, f)]
+        closes = change.split == split and change.cause in {"delete", "ramp"}
+        if own or closes:
+            yield split, closes or not (_stands(reading, split) and all(_same(reading, change, f) for f in own))
+
+
+def _stands(reading: Reading, split: str) -> bool:
+    """Return whether the weight that a plan wrote is in force: any other has ended it already."""
+    found, standing = running(reading, split), reading.snapshot.splits.get(split)
+    if found is None or standing is None:
+        return False
+    return found.plan is None or standing.effective(found.plan.version) == found.progress.at
+
+
+def _same(reading: Reading, change: Change, field: str) -> bool:
+    """Return whether a change leaves a field as it is in force, and for no other time."""
+    standing = reading.snapshot.splits.get(split_of(field))
+    if standing is None or field in change.stops or field in change.leases or field not in change.weights:
+        return False
+    return change.weights[field] == standing.effective(field.partition("/")[2])
+
+
+def running_words(reading: Reading, split: str) -> Ended:
+    """Say which plan it is that a change ends; where only its mark is left nobody is asked."""
+    found, standing = running(reading, split), reading.snapshot.splits.get(split)
+    if found is None or standing is None:
+        return Ended(split, f"what is left of a plan of '{split}'")
+    progress, plan = found.progress, found.plan
+    of = f" of {len(plan.steps)}" if plan is not None else ""
+    by = f", started by {progress.by}" if progress.by else ""
+    pauses = ", and by ".join(pause.words(reading.load.now_ms) for pause in progress.pauses)
+    words = f"the plan of '{split}', step {progress.step + 1}{of} ({format_weight(progress.at)}%){by}"
+    if not _stands(reading, split):
+        return Ended(split, f"{words}, which another weight has ended already")
+    return Ended(split, words + (f", paused by {pauses}" if pauses else ""), progress.by or "somebody", bool(pauses))
 
 
 class Wish(NamedTuple):
@@ -83,7 +140,16 @@ class Wish(NamedTuple):
 
 
 def chosen_plan(reading: Reading, split: str, version: str, wish: Wish) -> Plan:
-    """Give the plan that was meant: these steps, a file's record, a template, the last plan, or the default."""
+    """Give the plan that was meant: these steps, a file's record, a template, the last plan, or the default.
+
+    Raises `BadPlanError` where a step has no gate.
+    """
+    plan = _described(reading, split, version, wish)
+    check_gated(plan)
+    return plan
+
+
+def _described(reading: Reading, split: str, version: str, wish: Wish) -> Plan:
     _, steps, record, template, bake_s = wish
     if steps is not None:
         return make_plan(version, steps, bake_s=bake_s or 0)
@@ -124,6 +190,7 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     *,
     mistyped: Mistyped = NO_MISTYPED,
     driver: str = "",
+    by: str = "",
     save: str | None = None,
     yes: bool = False,
 ) -> Start:
@@ -147,25 +214,45 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     writes: tuple[Write, ...] = ()
     if number + 1 < len(plan.steps) or plan.bake_s:
         marks[PLAN + split] = f"{id_} {plan.version}"
-        progress = Progress(id_, release, number, weight, now_ms)
+        progress = Progress(id_, release, number, weight, now_ms, by=by)
         writes = (
             Write("plans", split, progress_text(progress)),
             Write("plans", TICK + split, tick_text(Tick(now_ms, driver=driver))),
         )
     change = change._replace(
-        definition=standing.definition._replace(plan=plan_record(plan)), marks={**change.marks, **marks}
+        definition=standing.definition._replace(plan=plan_record(plan)),
+        marks={**change.marks, **marks},
+        up_to={field: plan.steps[-1].weight},
     )
     notes = (f"step {number + 1} of {len(plan.steps)}: {format_weight(weight)}%{_ahead(plan, number)}",)
     return Start(change, (Expect("meta", PLAN + split, reading.text("meta", PLAN + split)),), writes, notes)
 
 
-def noted(reading: Reading, split: str, cause: str, progress: Progress) -> Start:
+def noted(reading: Reading, split: str, cause: str, progress: Progress, plan: Plan | None = None) -> Start:
     """Give a change of nothing but a plan's progress."""
     expect = (
         Expect("plans", split, reading.text("plans", split)),
         Expect("meta", PLAN + split, reading.text("meta", PLAN + split)),
     )
-    return Start(Change(cause, split), expect, (Write("plans", split, progress_text(progress)),), ())
+    left = [f"still paused by {pause.words(reading.load.now_ms)}" for pause in progress.pauses if cause == "resume"]
+    more = [f"End all pauses with: graysplit resume {split} --all"] if left else []
+    writes = (Write("plans", split, progress_text(progress)),)
+    return Start(Change(cause, split), expect, writes, (*left, *more), plan=step_values(progress, plan))
+
+
+def step_values(progress: Progress, plan: Plan | None) -> dict[str, object]:
+    """Give where a plan stands for scripts: the step, the gates before the next, who has approved or paused it."""
+    ahead = None if plan is None or progress.step + 1 >= len(plan.steps) else plan.steps[progress.step + 1]
+    return {
+        "step": progress.step + 1,
+        "steps": None if plan is None else len(plan.steps),
+        "weight": float(format_weight(progress.at)),
+        "next": None if ahead is None else float(format_weight(ahead.weight)),
+        "gates": [] if plan is None or ahead is None else list(plan.steps[progress.step].gates),
+        "approved": progress.approved or None,
+        "pauses": [pause._asdict() for pause in progress.pauses],
+        "by": progress.by or None,
+    }
 
 
 def standing_plan(reading: Reading, split: str) -> Running:
@@ -177,26 +264,44 @@ def standing_plan(reading: Reading, split: str) -> Running:
     return found
 
 
-def approved(found: Running, split: str, who: str) -> Progress | None:
-    """Give a plan's progress with its next step approved; None where that is said already."""
-    progress, plan = found.progress, found.plan
-    if plan is None:
-        raise RefusedError(f"the plan of '{split}' is not understood here ({found.fault}): use a newer graysplit")
-    if progress.step + 1 >= len(plan.steps) or not plan.steps[progress.step].approve:
-        raise RefusedError(
-            f"no step of '{split}' waits for approval now. See what it waits for with: graysplit show {split}"
-        )
-    return None if progress.approved else progress._replace(approved=who)
+def check_over(reading: Reading, split: str) -> None:
+    """Raise `RefusedError` while a plan of a split runs: its release is not over."""
+    found = running(reading, split)
+    if found is None:
+        return
+    words = running_words(reading, split).words
+    raise RefusedError(
+        f"{words}, still runs, so the release is not over. Nothing was written. Wait for its end: graysplit wait "
+        f"{split} --until done --timeout 1h; or end the plan, the weight stays: graysplit set {split} "
+        f"{format_weight(found.progress.at)} --replace"
+    )
 
 
 def paused(found: Running, who: str, why: str, now_ms: int) -> Progress | None:
-    """Give a plan's progress with its clock stopped; None where it stands already."""
-    return None if found.progress.paused else found.progress._replace(paused=Pause(who, why, now_ms))
+    """Give a plan's progress with one more pause; None where this person has paused it, and has no other reason."""
+    pauses = found.progress.pauses
+    known = any(pause.who == who and why in {"", pause.why} for pause in pauses)
+    if known or len(pauses) >= PAUSES_AT_MOST:
+        return None
+    return found.progress._replace(pauses=(*pauses, Pause(who, why, now_ms)))
 
 
-def resumed(found: Running, now_ms: int) -> Progress | None:
-    """Give a plan's progress with its clock running on from where it stopped; None where it runs."""
-    return found.progress._replace(paused=None, resumed_ms=now_ms) if found.progress.paused else None
+def resumed(found: Running, split: str, who: str, now_ms: int, *, everybody: bool) -> Progress | None:
+    """Give a plan's progress without a person's pauses, or without any; None where none stands.
+
+    The clock runs on from where it stopped once none is left.
+    """
+    pauses = found.progress.pauses
+    left = () if everybody else tuple(pause for pause in pauses if pause.who != who)
+    if not pauses:
+        return None
+    if left == pauses:
+        words = ", and by ".join(pause.words(now_ms) for pause in pauses)
+        raise RefusedError(
+            f"'{split}' is paused by {words}, and not by {who}: a pause is ended by whoever made it. "
+            f"End all pauses with: graysplit resume {split} --all"
+        )
+    return found.progress._replace(pauses=left, resumed_ms=found.progress.resumed_ms if left else now_ms)
 
 
 def _first(split: str, plan: Plan, before: Weight) -> tuple[int, int]:

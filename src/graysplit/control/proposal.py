@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from graysplit.control.freezing import check_thawed, expect_freezes, unmarked
-from graysplit.control.planning import Start, ended
+from graysplit.control.planning import Ended, Start, running_words, touched
 from graysplit.control.reading import Reading
 from graysplit.control.result import Result
 from graysplit.control.rolling import crossing_over
@@ -26,9 +26,10 @@ from graysplit.core.definition import Definition
 from graysplit.core.freeze import FREEZES, THAWED
 from graysplit.core.lease import PREFIX
 from graysplit.core.snapshot import EVERYTHING, SAME, Change, Snapshot, apply
-from graysplit.core.weights import FULL, Weight, field_of, format_weight, split_of
+from graysplit.core.weights import FULL, Weight, field_of, format_weight, rises, split_of
 from graysplit.errors import RefusedError
 from graysplit.stores.port import Expect, KeyName, Submission, Write, Written
+from graysplit.stores.wire import PLAN
 
 
 class Proposal(NamedTuple):
@@ -49,7 +50,11 @@ class Proposal(NamedTuple):
     ask: str | None = None  # what a person types the name for
     guarded: tuple[str, ...] = ()  # protected splits that rise: it needs a reason
     notes: tuple[str, ...] = ()  # what is worth saying beside it
-    ends: tuple[str, ...] = ()  # splits whose plan is over with it
+    ended: tuple[Ended, ...] = ()  # the plans that are over with it
+    plans: Mapping[str, str] = {}  # by split, those of them that are paused or somebody else's: a person agrees to each
+    spared: tuple[str, ...] = ()  # splits whose weight it writes again: their plan goes on
+    said: str = ""  # what the history says of it, before the person's own reason
+    plan: Mapping[str, object] | None = None  # which step of a plan it is about, for scripts
 
     @property
     def told(self) -> object:
@@ -59,9 +64,19 @@ class Proposal(NamedTuple):
         """
         return self.expect, [write for write in self.writes if write.field != THAWED and write.key != "plans"]
 
+    def replacing(self, reading: Reading) -> Proposal:
+        """Give it with the plans ended whose weight it writes again, and all of them agreed to."""
+        more = tuple(running_words(reading, split) for split in self.spared)
+        expect = [one for one in _marks(reading, self.spared) if one not in self.expect]
+        kept = tuple(note for note in self.notes if note not in _spared_notes(reading, self.spared))
+        return self._replace(
+            ended=(*self.ended, *more), plans={}, spared=(), expect=(*self.expect, *expect), notes=kept
+        )
+
     def submission(self, actor: str, why: str) -> Submission:
         """Give what the store is handed."""
         change = self.change
+        why = f"{self.said}: {why}" if self.said and why else self.said or why
         return Submission(
             self.id,
             change.split,
@@ -73,7 +88,7 @@ class Proposal(NamedTuple):
             self.read_at_ms,
             self.raises,
             tuple(change.releases),
-            ends=self.ends,
+            ends=tuple(one.split for one in self.ended),
         )
 
     def beginning(self, start: Start) -> Proposal:
@@ -82,6 +97,8 @@ class Proposal(NamedTuple):
             expect=(*self.expect, *(e for e in start.expect if e not in self.expect)),
             writes=(*self.writes, *start.writes),
             notes=(*self.notes, *start.notes),
+            said=start.said,
+            plan=start.plan,
         )
 
     def result(self, written: Written | None = None) -> Result:
@@ -102,7 +119,9 @@ class Proposal(NamedTuple):
             needless=self.effects.needless,
             expected=self._expected(),
             dry_run=written is None,
-            notes=self.notes,
+            notes=(*(f"{'ends' if written else 'would end'} {one.words}" for one in self.ended), *self.notes),
+            ended={one.split: one.words for one in self.ended},
+            plan=self.plan,
         )
 
     def _expected(self) -> dict[str, str]:
@@ -112,7 +131,7 @@ class Proposal(NamedTuple):
         return {f: format_weight(after) for f, (_, after) in self.effects.weights.items() if f != own}
 
 
-def propose(reading: Reading, change: Change, id_: str, *, target: str | None = None) -> Proposal:
+def propose(reading: Reading, change: Change, id_: str, *, target: str | None = None, actor: str = "") -> Proposal:
     """Turn a change into a proposal that rests on every field the change was made from."""
     after = apply(reading.snapshot, change)
     done = effects(reading.snapshot, after)
@@ -122,18 +141,28 @@ def propose(reading: Reading, change: Change, id_: str, *, target: str | None = 
     if change.cause not in CLEARS_ALL:
         check_bystanders(change, done, unread, moved_stops)
     change = change._replace(releases={**change.releases, **dict.fromkeys(unread, id_)})
-    raised = _raised(reading.snapshot, change, done) | frozenset(map(split_of, (*across, *unread)))
+    leave = _leave(after, change)
+    raised = _raised(reading.snapshot, change, done) | frozenset(map(split_of, (*across, *unread, *leave)))
     check_thawed(reading.text("meta", FREEZES), raised, reading.load.now_ms)
     change = change._replace(marks={**change.marks, **dict.fromkeys(unmarked(reading, change, done.risen))})
     guarded = tuple(split for split in sorted(raised) if _protected(split, reading.snapshot, after))
     named = {**dict.fromkeys(change.weights), **done.weights}
+    plans = [*touched(reading, change)]
+    ended = tuple(running_words(reading, split) for split, over in plans if over)
+    spared = tuple(split for split, over in plans if not over)
     moves = {field: pair for field in named if (pair := _pair(reading, change, done, field)) is not None}
     return Proposal(
         id=id_,
         target=target or change.split,
         change=change,
         effects=done,
-        expect=(*_expect(reading, change, raised=bool(done.risen)), *([expect_freezes(reading)] if raised else [])),
+        expect=_unique(
+            (
+                *_expect(reading, change, raised=bool(done.risen)),
+                *([expect_freezes(reading)] if raised else []),
+                *_marks(reading, [one.split for one in ended]),
+            )
+        ),
         writes=(*_writes(reading, change, id_), *_lease_writes(reading, change)),
         read_at_ms=reading.load.now_ms,
         raises=bool(raised),
@@ -141,12 +170,58 @@ def propose(reading: Reading, change: Change, id_: str, *, target: str | None = 
         stop_moves=moved_stops,
         stops={} if change.cause in {"delete", "remove"} else cleared(moved_stops),  # what they held goes with them
         ask=_ask(
-            reading.snapshot, change, {**_reached(after, across), **_reached(after, done.risen)}, done, guarded, unread
+            reading.snapshot,
+            change,
+            {**_reached(after, across), **_reached(after, done.risen)},
+            done,
+            guarded,
+            unread,
+            leave,
         ),
         guarded=guarded,
-        notes=still_stopped(after, moved_stops),
-        ends=tuple(ended(reading, change)),
+        notes=(*still_stopped(after, moved_stops), *_spared_notes(reading, spared)),
+        ended=ended,
+        plans={one.split: one.words for one in ended if _is_asked(one, change, after, actor)},
+        spared=spared,
     )
+
+
+def _unique(expect: Iterable[Expect]) -> tuple[Expect, ...]:
+    return tuple(dict.fromkeys(expect))
+
+
+def _marks(reading: Reading, splits: Iterable[str]) -> list[Expect]:
+    """Give the marks of plans that end with a change: the history names them."""
+    return [Expect("meta", PLAN + split, reading.text("meta", PLAN + split)) for split in splits]
+
+
+def _spared_notes(reading: Reading, splits: Iterable[str]) -> tuple[str, ...]:
+    """Say of plans whose weight is written again that they go on."""
+    found = ((split, running_words(reading, split)) for split in splits)
+    return tuple(
+        f"the same weight is no change: {one.words}, goes on (to end it: --replace)" for _, one in found if one.by
+    )
+
+
+def _is_asked(one: Ended, change: Change, after: Snapshot, actor: str) -> bool:
+    """Return whether a person agrees to a plan's end first: it is paused, or somebody else's.
+
+    Whoever goes to zero is never asked, and of a record that is deleted the name is typed anyway.
+    """
+    standing = after.splits.get(one.split)
+    if not one.by or (not one.paused and one.by == actor) or change.cause == "delete" or standing is None:
+        return False
+    return any(standing.effective(version.name) for version in standing.definition.candidates)
+
+
+def _leave(after: Snapshot, change: Change) -> dict[str, Weight]:
+    """Give how far a plan may raise by itself, where that is above what is in force with the change."""
+    found: dict[str, Weight] = {}
+    for field, weight in change.up_to.items():
+        standing = after.splits.get(split_of(field))
+        if standing is not None and rises(standing.effective(field.partition("/")[2]), weight):
+            found[field] = weight
+    return found
 
 
 def _raised(snapshot: Snapshot, change: Change, done: Effects) -> frozenset[str]:
@@ -215,6 +290,7 @@ def _ask(  # noqa: PLR0913, PLR0917 - what a question rests on
     done: Effects,
     guarded: tuple[str, ...],
     unread: list[str],
+    leave: Mapping[str, Weight],
 ) -> str | None:
     if change.cause in _ALWAYS:
         stops = (f", and clears the stop {stop_words(*stop)}" for stop in cleared(stop_moves(snapshot, change)).items())
@@ -225,12 +301,16 @@ def _ask(  # noqa: PLR0913, PLR0917 - what a question rests on
     full = [field for field, weight in reached.items() if weight == FULL]
     if full:
         return f"this sends everybody to {', '.join(full)}"
+    full = [field for field, weight in leave.items() if weight == FULL]
+    if full:
+        return f"this lets a plan send everybody to {', '.join(full)}"
     unknown = (f"{field} (its definition cannot be read)" for field in unread)
-    rises = ", ".join([*(_rise(field, done.weights[field]) for field in done.risen), *unknown])
+    by_plan = (f"{field} by a plan to {format_weight(weight)}" for field, weight in leave.items())
+    rising = ", ".join([*(_rise(field, done.weights[field]) for field in done.risen), *by_plan, *unknown])
     if guarded:
         more = f"who crosses to {', '.join(reached)}" if reached else "what pins let in"
-        return f"this raises {rises or more}, and {', '.join(guarded)} is protected"
-    return f"this raises {rises}" if rises and change.cause in {"undo", "unstop"} else None
+        return f"this raises {rising or more}, and {', '.join(guarded)} is protected"
+    return f"this raises {rising}" if rising and change.cause in {"undo", "unstop"} else None
 
 
 def _rise(field: str, pair: tuple[Weight, Weight]) -> str:

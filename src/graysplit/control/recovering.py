@@ -86,6 +86,11 @@ class Recovery(NamedTuple):
         return {}
 
     @property
+    def plans(self) -> Mapping[str, str]:
+        """The plans that it asks for: what it ends was lost with the store."""
+        return {}
+
+    @property
     def told(self) -> object:
         """Give what a person has been shown, to be compared with what is about to be written."""
         sides = [side._replace(written=None) if side.key == "stops" else side for side in self.sides]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from graysplit.control.hand import Confirm, Hand
 from graysplit.control.result import Result
-from graysplit.control.wishes import planned_version, split_and_version
-from graysplit.core.weights import Weight, field_of
+from graysplit.control.wishes import planned_version, split_and_version, typed_weight
+from graysplit.core.weights import Weight, field_of, share
 from graysplit.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from graysplit.control.reading import Reading
     from graysplit.core.guard import Action, Sensitivity
     from graysplit.core.plan import Step
+    from graysplit.core.progress import Progress
     from graysplit.core.snapshot import Change, Snapshot
 
 # A driver that notes a plan's progress in between is no reason to fail.
 NOTE_TRIES: Final = 5
 
 # What is said where nothing is left to be done.
-SAID: Final = {"approve": "approved already", "pause": "paused already", "resume": "it is not paused"}
+SAID: Final = {"pause": "paused already", "resume": "it is not paused"}
 
 
 class Releasing(Hand):
@@ -44,14 +45,18 @@ class Releasing(Hand):
         why: str = "",
         confirm: Confirm | None = None,
         unstop: bool = False,
+        replace: bool = False,
         dry_run: bool = False,
     ) -> Result:
         """Start a plan: the first of its steps now, each later one when its gates are open.
 
         The plan is `steps`, a file's `record`, a saved `template`, else the split's last plan, else 20 %, approve,
-        50 %, approve, 100 %, bake for an hour. It begins at the first step that lowers nothing. `save` keeps it as a
-        template. Live processes whose role may write weights drive it; any other weight in force ends it. With `guard`
-        it arms the guard, where none stands and there is something to watch. A stop that it clears needs `unstop`.
+        50 %, approve, 100 %, bake for an hour. A step without a gate is refused; one that follows at once on purpose
+        has `after_s=0`. It begins at the first step that lowers nothing. `save` keeps it as a template. It is a raise
+        to its last step, and judged as one: freezes, protection, the question for 100 %. Live processes whose role may
+        write weights drive it; any other weight in force ends it. With `guard` it arms the guard, where none stands and
+        there is something to watch. A stop that it clears needs `unstop`; to take the place of a plan that is paused,
+        or that somebody else has started, `replace`.
         """
         from graysplit.control.planning import Wish
 
@@ -60,7 +65,7 @@ class Releasing(Hand):
         def plan(reading: Reading, id_: str) -> Proposal:
             return self._ramped(reading, id_, wish, reading.begun_ms if guard else None, save=save, yes=yes or dry_run)
 
-        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop, replace=replace)
 
     def guard(  # noqa: PLR0913 - keyword-only options of one verb
         self,
@@ -104,51 +109,77 @@ class Releasing(Hand):
             return Result("guard", split, {}, revision=reading.snapshot.revision, notes=notes)
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
-    def approve(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
+    def approve(
+        self,
+        split: str,
+        step: float | str | None = None,
+        *,
+        why: str = "",
+        confirm: Confirm | None = None,
+        dry_run: bool = False,
+    ) -> Result:
         """Say yes to a plan's next step, once: bound to this release and this step; twice is the same as once.
 
-        Where a candidate is suspect, it also accepts the doubts of this stage, with or without a plan.
+        `step` is the weight of the step that you saw; without it a yes is refused in the ten seconds after the step
+        under way was taken or confirmed, for it may be meant for the one before. It is a raise to that step, and judged
+        as one: a freeze, protection, the question for 100 %. Before the step's other gates are open it is noted, and
+        counts for that step alone. Where a candidate is suspect, it also accepts the doubts of this stage, with or
+        without a plan.
         """
         from graysplit.control.approving import approval
 
-        def said(reading: Reading) -> planning.Start | None:
-            return approval(reading, self.store.tally, split, self.actor)
+        named = None if step is None else share(typed_weight(step))
 
-        return self._note(split, "approve", said, why, dry_run=dry_run)
+        def said(reading: Reading) -> planning.Start | str:
+            return approval(reading, self.store.tally, split, self.actor, named)
+
+        return self._note(split, "approve", said, why, dry_run=dry_run, confirm=confirm)
 
     def pause(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
-        """Stop a plan's clock; its weight stays. Lowering is free, and no step is taken."""
+        """Stop a plan's clock; its weight stays. Lowering is free, and no step is taken.
+
+        A second pause keeps both reasons, each with its own `resume`.
+        """
         from graysplit.control import planning
 
-        def said(reading: Reading) -> planning.Start | None:
+        def said(reading: Reading) -> planning.Start | str:
             found = planning.standing_plan(reading, split)
             progress = planning.paused(found, self.actor, why, reading.load.now_ms)
-            return progress and planning.noted(reading, split, "pause", progress)
+            return f"{split}: {SAID['pause']}" if progress is None else _noted(reading, split, "pause", progress, found)
 
         return self._note(split, "pause", said, why, dry_run=dry_run)
 
-    def resume(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
-        """Let a plan's clock run on from where it stopped: the rest shifts, and nothing is skipped."""
+    def resume(self, split: str, *, everybody: bool = False, why: str = "", dry_run: bool = False) -> Result:
+        """End your pauses of a plan, or with `everybody` all of them.
+
+        Once none is left, its clock runs on from where it stopped: the rest shifts, and nothing is skipped.
+        """
         from graysplit.control import planning
 
-        def said(reading: Reading) -> planning.Start | None:
+        def said(reading: Reading) -> planning.Start | str:
             found = planning.standing_plan(reading, split)
-            progress = planning.resumed(found, reading.load.now_ms)
-            return progress and planning.noted(reading, split, "resume", progress)
+            progress = planning.resumed(found, split, self.actor, reading.load.now_ms, everybody=everybody)
+            return (
+                f"{split}: {SAID['resume']}" if progress is None else _noted(reading, split, "resume", progress, found)
+            )
 
         return self._note(split, "resume", said, why, dry_run=dry_run)
 
-    def finish(self, split: str, *, why: str = "", dry_run: bool = False) -> Result:
+    def finish(self, split: str, *, at: float | str | None = None, why: str = "", dry_run: bool = False) -> Result:
         """Say that a release is over: its weights stay, and `rollback("*")` leaves it alone.
 
-        The next change of its weights is a release again.
+        Refused while a plan runs, and below 100 % unless `at` is the share that its candidates hold. The next change of
+        its weights is a release again.
         """
+        stays = None if at is None else share(typed_weight(at))
 
         def plan(reading: Reading, id_: str) -> Proposal:
             from graysplit.control.freezing import finish
+            from graysplit.control.planning import check_over
 
             self._check_readable(reading, split)
-            return self._propose(reading, finish(reading, split, id_), id_)
+            check_over(reading, split)
+            return self._propose(reading, finish(reading, split, id_, stays), id_)
 
         return self._change(plan, why=why, dry_run=dry_run)
 
@@ -218,30 +249,35 @@ class Releasing(Hand):
 
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
-    def _note(
+    def _note(  # noqa: PLR0913 - how a note is agreed to
         self,
         split: str,
         cause: Literal["approve", "pause", "resume"],
-        said: Callable[[Reading], planning.Start | None],
+        said: Callable[[Reading], planning.Start | str],
         why: str,
         *,
         dry_run: bool,
+        confirm: Confirm | None = None,
     ) -> Result:
-        """Note what `said` gives of a plan or a stage; once more where a driver noted something in between."""
+        """Note what `said` gives of a plan or a stage; once more where a driver noted something in between.
+
+        A text says why there is nothing left to be noted.
+        """
 
         def plan(reading: Reading, id_: str) -> Proposal:
             start = said(reading)
-            if start is None:
-                raise ConflictError(split, f"no {cause} yet", f"{SAID[cause]}, in between")
+            if isinstance(start, str):
+                raise ConflictError(split, f"no {cause} yet", f"that {start}, in between")
             return self._propose(reading, start.change, id_).beginning(start)
 
         for _ in range(NOTE_TRIES):
             reading = self._read()
-            if said(reading) is None:
-                return Result(cause, split, {}, revision=reading.snapshot.revision, notes=(f"{split}: {SAID[cause]}",))
+            done = said(reading)
+            if isinstance(done, str):
+                return Result(cause, split, {}, revision=reading.snapshot.revision, notes=(done,))
             with suppress(ConflictError):
-                return self._change(plan, why=why, dry_run=dry_run)
-        return self._change(plan, why=why, dry_run=dry_run)
+                return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
     def _ramped(  # noqa: PLR0913 - what a plan's start rests on
         self, reading: Reading, id_: str, wish: planning.Wish, armed_ms: int | None, *, save: str | None, yes: bool
@@ -263,6 +299,7 @@ class Releasing(Hand):
             id_,
             mistyped=reading.mistyped(split, definition),
             driver=next((process.boot for process in fleet.live), ""),
+            by=self.actor,
             save=save,
             yes=yes,
         )
@@ -311,3 +348,9 @@ class Releasing(Hand):
             return Change("guard off", split, definition=definition)
 
         return verb
+
+
+def _noted(reading: Reading, split: str, cause: str, progress: Progress, found: planning.Running) -> planning.Start:
+    from graysplit.control.planning import noted
+
+    return noted(reading, split, cause, progress, found.plan)

@@ -57,6 +57,8 @@ class Result(NamedTuple):
     pinned: str | None = None  # the version that a pin gives, or the baseline where it denies
     copies: Copies | None = None  # how many replicas have it; None where nobody asked, or where there is none
     notes: tuple[str, ...] = ()  # what is worth saying beside it
+    ended: Mapping[str, str] = {}  # by split: the plans that are over with it
+    plan: Mapping[str, object] | None = None  # of what is said of a plan: its step, the next one and its gates
     # Of a rollback: whether the store, live code or a receipt knows its target; None where that could not be read.
     known: bool | None = True
     idle: bool = False  # nothing is otherwise than before: it is in the history alone

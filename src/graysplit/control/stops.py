@@ -59,6 +59,21 @@ def without_stops(ask: str | None, stops: Mapping[str, str]) -> str | None:
     return rest or None
 
 
+def with_plans(ask: str | None, plans: Mapping[str, str]) -> str | None:
+    """Return what is asked, with the plans that end."""
+    return ", and ".join(filter(None, (ask, _end_words(plans)))) or None
+
+
+def without_plans(ask: str | None, plans: Mapping[str, str]) -> str | None:
+    """Return what is asked beside the plans that end, for whoever tells of them apart."""
+    rest = (ask or "").removesuffix(_end_words(plans)).removesuffix(", and ") if plans else ask
+    return rest or None
+
+
+def _end_words(plans: Mapping[str, str]) -> str:
+    return ", and ".join(f"this ends {words}" for words in plans.values())
+
+
 def stop_moves(snapshot: Snapshot, change: Change) -> StopMoves:
     """Return the stops that a change names and that stand before or after it."""
     pairs = {field: (snapshot.stops.get(field), text) for field, text in change.stops.items()}

@@ -92,6 +92,7 @@ class Weighing(Hand):
         for_s: float | None = None,
         confirm: Confirm | None = None,
         unstop: bool = False,
+        replace: bool = False,
         dry_run: bool = False,
     ) -> Result:
         """Set the weight of a candidate (`checkout`, `ranking/b`), or with `weights` of several at once.
@@ -101,6 +102,9 @@ class Weighing(Hand):
         `from_` is the weight in force that you saw; `if_rev` the revision since which this split must be unchanged;
         `yes` accepts that more units move than the difference; `for_s` makes a raise a lease of so many seconds,
         after which every process, cut off or not, goes back to the weight before.
+
+        The weight that stands already is no change: a plan that runs goes on. Another ends it; one that is paused, or
+        that somebody else has started, only with `replace`, or to zero. With `replace` the same weight ends it too.
         """
         check_span(for_s)
         typed: dict[str, Weight] = {version: typed_weight(value) for version, value in (weights or {}).items()}
@@ -118,6 +122,7 @@ class Weighing(Hand):
             dry_run=dry_run,
             confirm=confirm,
             unstop=unstop,
+            replace=replace,
         )
 
     def switch(  # noqa: PLR0913 - keyword-only options of one verb
@@ -130,6 +135,7 @@ class Weighing(Hand):
         told: Told | None = None,
         confirm: Confirm | None = None,
         unstop: bool = False,
+        replace: bool = False,
         dry_run: bool = False,
     ) -> Result:
         """Send everybody to one version, blue-green: in one write, or with `over_s` in ten steps over so many seconds.
@@ -146,17 +152,34 @@ class Weighing(Hand):
             return self._ensured(reading, split, [to])
 
         def change(plan: Plan, said: str) -> Result:
-            return self._change(plan, why=said, dry_run=dry_run, confirm=confirm, unstop=unstop)
+            return self._change(plan, why=said, dry_run=dry_run, confirm=confirm, unstop=unstop, replace=replace)
 
         unchanged = partial(self._check_unchanged, split)
         hands = Hands(ensured, self._propose, change, unchanged, self.store.fleet)
         return switch(hands, Wish(split, to, over_s, why, told), dry_run=dry_run)
 
-    def preview(
-        self, target: str, *, why: str = "", confirm: Confirm | None = None, unstop: bool = False, dry_run: bool = False
+    def preview(  # noqa: PLR0913 - keyword-only options of one verb
+        self,
+        target: str,
+        *,
+        why: str = "",
+        confirm: Confirm | None = None,
+        unstop: bool = False,
+        replace: bool = False,
+        dry_run: bool = False,
     ) -> Result:
         """Set a candidate's weight to `preview`: pinned units only. A stop that it clears needs `unstop`."""
-        return self._set(target, PREVIEW, {}, cause="preview", why=why, dry_run=dry_run, confirm=confirm, unstop=unstop)
+        return self._set(
+            target,
+            PREVIEW,
+            {},
+            cause="preview",
+            why=why,
+            dry_run=dry_run,
+            confirm=confirm,
+            unstop=unstop,
+            replace=replace,
+        )
 
     def rollback(self, target: str, *, why: str = "", dry_run: bool = False) -> Result:
         """Set weight zero and a stop, for a split, one candidate, or `*`: everything unfinished.
@@ -218,6 +241,7 @@ class Weighing(Hand):
         why: str = "",
         confirm: Confirm | None = None,
         unstop: bool = False,
+        replace: bool = False,
         dry_run: bool = False,
     ) -> Result:
         """Make the inverse of the last change of a split, its definition byte for byte.
@@ -253,7 +277,7 @@ class Weighing(Hand):
                 proposal = proposal._replace(notes=(*proposal.notes, note))
             return proposal._replace(writes=(*writes, *(write for write in proposal.writes if write.key == "meta")))
 
-        result = self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop)
+        result = self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop, replace=replace)
         return result._replace(idle=idle[0])
 
     def pin(  # noqa: PLR0913 - keyword-only options of one verb
@@ -343,6 +367,7 @@ class Weighing(Hand):
         dry_run: bool,
         confirm: Confirm | None = None,
         unstop: bool = False,
+        replace: bool = False,
     ) -> Result:
         split, version = split_and_version(target)
 
@@ -371,7 +396,7 @@ class Weighing(Hand):
                 change = change._replace(weights={**created.weights, **change.weights}, definition=created.definition)
             return told(self._propose(reading, change, id_)._replace(created=made(created)), reading)
 
-        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop)
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop, replace=replace)
 
     def _lowering(self, target: str) -> Result:
         """Say what a rollback would write, and what it would leave alone."""

@@ -111,10 +111,15 @@ def _lasting(verdict: Verdict, doubt: str, case: Case, stage: StageTally) -> Ver
     """Let a doubt stand, whatever the evidence says later; a guard that must not roll back doubts where it would."""
     if verdict.word == "safe" and not all(stage.calls):
         return Verdict("unclear", "no call of it has been measured: goals alone show nothing")
-    if case.accepted == stage.number:
+    accepted = case.accepted == stage.number
+    if verdict.word == "worse" and case.guard.action != "rollback":  # asked first: no yes makes it roll back
+        return (
+            Verdict("unclear", f"accepted for this stage: {verdict.why}")
+            if accepted
+            else verdict._replace(word="suspect")
+        )
+    if accepted:
         return verdict
-    if verdict.word == "worse" and case.guard.action != "rollback":
-        return verdict._replace(word="suspect")
     return Verdict("suspect", doubt) if doubt and verdict.word not in ("worse", "suspect") else verdict
 
 

@@ -39,11 +39,16 @@ class Step(NamedTuple):
     """One weight, and the gates that stand before the next step."""
 
     weight: int  # thousandths of a percent
-    after_s: float = 0  # seconds that must have been driven since its confirmation
+    after_s: float | None = None  # seconds that must have been driven since its confirmation; 0 is said on purpose
     until: Literal["safe"] | None = None  # the verdict that must stand
     approve: bool = False  # a person must say yes, asked when the other gates are open
     max_wait_s: float | None = None  # how long it may wait at its gates
     overdue: Overdue = "nag"  # what happens after that: a person is called again, or everything goes back
+
+    @property
+    def is_gated(self) -> bool:
+        """Return whether something stands before the next step: a gate, or a time of 0 that somebody has named."""
+        return self.after_s is not None or self.until is not None or self.approve
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -96,6 +101,27 @@ def parse_plan(record: Mapping[str, object], version: str | None = None) -> Plan
     return plan
 
 
+def check_gated(plan: Plan) -> None:
+    """Raise `BadPlanError` where a step would be taken at once and nobody has said so.
+
+    Asked where a plan begins. One that an older library has started runs on.
+    """
+    for number in ungated(plan):
+        step, ahead = plan.steps[number], plan.steps[number + 1]
+        at, to = format_weight(step.weight), format_weight(ahead.weight)
+        raise BadPlanError(
+            f"steps.{number}",
+            f"no gate stands between {at} % and {to} %, so {to} % would follow at once. Give each step a gate: --every "
+            '10m, --approve or --until safe ("after", "approve", "until" in a file). Steps that follow at once on '
+            'purpose: --every 0 ("after": "0s")',
+        )
+
+
+def ungated(plan: Plan) -> tuple[int, ...]:
+    """Return the numbers of the steps, from 0, with nothing between them and the next."""
+    return tuple(number for number, step in enumerate(plan.steps[:-1]) if not step.is_gated)
+
+
 def plan_record(plan: Plan) -> dict[str, object]:
     """Give a plan as it stands in the split's record."""
     record: dict[str, object] = {"version": plan.version, "steps": [_step_record(step) for step in plan.steps]}
@@ -129,7 +155,7 @@ def _step(number: int, found: object) -> Step:
         raise BadPlanError(f"{where}.overdue", f"{overdue!r} is neither 'nag' nor 'rollback'")
     return Step(
         _weight(f"{where}.weight", record.get("weight")),
-        _span(f"{where}.after", record.get("after", 0)),
+        _span(f"{where}.after", record["after"]) if "after" in record else None,
         SAFE if until == SAFE else None,
         approve,
         _span(f"{where}.max_wait", record["max_wait"]) if "max_wait" in record else None,
@@ -139,7 +165,7 @@ def _step(number: int, found: object) -> Step:
 
 def _step_record(step: Step) -> dict[str, object]:
     record: dict[str, object] = {"weight": format_weight(step.weight)}
-    if step.after_s:
+    if step.after_s is not None:
         record["after"] = span_text(step.after_s)
     if step.until:
         record["until"] = step.until

@@ -7,6 +7,7 @@ drove shift the plan, and nothing is caught up. Server time only; nothing here r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from graysplit.core.batch import WaveMemory, WaveView
@@ -29,6 +30,10 @@ class Pause(NamedTuple):
     why: str
     at_ms: int
 
+    def words(self, now_ms: int) -> str:
+        """Return who it is, for how long, and why."""
+        return f"{self.who} for {format_span(now_ms - self.at_ms)}{f': {self.why}' if self.why else ''}"
+
 
 class Progress(NamedTuple):
     """Where a plan stands: what people and drivers write, a few times per step."""
@@ -40,10 +45,24 @@ class Progress(NamedTuple):
     since_ms: int  # when it was written
     confirmed_ms: int = 0  # when the fleet had shown it; 0: not yet
     approved: str = ""  # who has approved the next step
-    paused: Pause | None = None
+    approves: int = 0  # the weight of the step that this yes is for; 0: an older library noted it, for the next step
+    pauses: tuple[Pause, ...] = ()  # each with its own resume, the first one first
     resumed_ms: int = 0  # when the last pause ended
     nagged: bool = False  # whether its waiting too long has been told
     hosts: WaveMemory = WaveMemory()  # where instances cross over: what was found of them in this step
+    by: str = ""  # who started it; "": an older library did not note it
+
+    @property
+    def paused(self) -> Pause | None:
+        """The pauses as one, since the first: what an older library reads."""
+        if len(self.pauses) < 2:  # noqa: PLR2004 - nothing to join
+            return self.pauses[0] if self.pauses else None
+        whys = (pause.why for pause in self.pauses)
+        return Pause(_joined(pause.who for pause in self.pauses), _joined(whys, "; "), self.pauses[0].at_ms)
+
+    def approved_for(self, weight: int) -> bool:
+        """Return whether a person has said yes to the step of this weight."""
+        return bool(self.approved) and self.approves in {0, weight}
 
 
 class Tick(NamedTuple):
@@ -154,14 +173,17 @@ def ticked(progress: Progress, tick: Tick, view: View, driver: str, *, runs: boo
 
 def stepped(progress: Progress, plan: Plan, to: int, now_ms: int) -> Progress:
     """Give where the plan stands once a step has been written."""
-    return Progress(progress.run, progress.release, to, plan.steps[to].weight, now_ms)
+    return Progress(progress.run, progress.release, to, plan.steps[to].weight, now_ms, by=progress.by)
+
+
+def _joined(texts: Iterable[str], sep: str = ", ") -> str:
+    return sep.join(dict.fromkeys(filter(None, texts)))
 
 
 def _obstacle(progress: Progress, view: View) -> str:
     """Say what keeps the clock from running, the weightiest first."""
-    if progress.paused is not None:
-        why = f": {progress.paused.why}" if progress.paused.why else ""
-        return f"paused by {progress.paused.who} for {format_span(view.now_ms - progress.paused.at_ms)}{why}"
+    if progress.pauses:
+        return "paused by " + ", and by ".join(pause.words(view.now_ms) for pause in progress.pauses)
     if view.frozen:
         return view.frozen
     if view.doubt:
@@ -180,8 +202,8 @@ def _at_the_end(plan: Plan, progress: Progress, tick: Tick, view: View) -> Rulin
 
 def _at_the_gates(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
     step, ahead = plan.steps[progress.step], plan.steps[progress.step + 1]
-    left_ms = int(step.after_s * 1000) - counted(progress, tick, view)
-    wanted = _wanted(step, f"step {progress.step + 2} ({format_weight(ahead.weight)} %)", progress, view)
+    left_ms = int((step.after_s or 0) * 1000) - counted(progress, tick, view)
+    wanted = _wanted(plan, progress, view)
     if left_ms > 0:
         reason = f"{format_span(left_ms + 999)} more at {format_weight(step.weight)} %"
         found = Wait(reason, runs=True, due_ms=None if wanted else view.now_ms + left_ms)
@@ -196,14 +218,15 @@ def _at_the_gates(plan: Plan, progress: Progress, tick: Tick, view: View) -> Rul
     return _if_late(step, progress, view, found)
 
 
-def _wanted(step: Step, ahead: str, progress: Progress, view: View) -> str:
+def _wanted(plan: Plan, progress: Progress, view: View) -> str:
     """Name the gate that waits for more than time."""
+    step, ahead = plan.steps[progress.step], plan.steps[progress.step + 1]
     waited = format_span(view.now_ms - progress.confirmed_ms)
     if step.until == SAFE and view.verdict.word != SAFE:
         why = f": {view.verdict.why}" if view.verdict.why else ""
         return f"{waited} for the verdict safe (now {view.verdict.word}{why})"
-    if step.approve and not progress.approved:
-        return f"{waited} for approval of {ahead}"
+    if step.approve and not progress.approved_for(ahead.weight):
+        return f"{waited} for approval of step {progress.step + 2} ({format_weight(ahead.weight)} %)"
     return ""
 
 

@@ -32,6 +32,9 @@ def is_new(weights: Key, stops: Key, splits: Key, meta: Key) -> bool:
     return unmarked and not splits.fields and not meta.fields
 
 
+_PLAN: Final = "meta plan:"  # before a split's name: the mark of its plan, in an entry
+
+
 class Entry(NamedTuple):
     """One entry of the history. `before` and `after` hold the raw values of every field that changed."""
 
@@ -44,6 +47,12 @@ class Entry(NamedTuple):
     at_ms: int  # server time
     before: Mapping[str, str | None]  # "weights checkout/new" to its text, None for absent
     after: Mapping[str, str | None]
+
+    @property
+    def ended_plans(self) -> tuple[str, ...]:
+        """Name the splits whose plan was over with it."""
+        marks = sorted(where for where in self.after if where.startswith(_PLAN) and self.before.get(where) is not None)
+        return tuple(where.removeprefix(_PLAN) for where in marks if self.after[where] != self.before[where])
 
 
 class Load(NamedTuple):

@@ -103,7 +103,7 @@ class _Model:
 
     def turn(self) -> None:
         """Do what is due, or let time pass until something is."""
-        granted = self._progress._replace(paused=None, approved=_SOMEBODY)
+        granted = self._progress._replace(pauses=(), approved=_SOMEBODY, approves=0)
         shown_ms = self._progress.since_ms + self._confirm_ms
         view = self._view._replace(missing=_SOMEBODY if self._view.now_ms < shown_ms else "")
         match rule(self._plan, granted, self._tick, view):
@@ -180,5 +180,5 @@ def _open(plan: Plan, progress: Progress, verdict: Verdict) -> Iterator[str]:
     step, ahead = plan.steps[progress.step], f"step {progress.step + 2}"
     if step.until == SAFE and verdict.word != SAFE:
         yield f"the verdict safe before {ahead}"
-    if step.approve and not progress.approved:
+    if step.approve and not progress.approved_for(plan.steps[progress.step + 1].weight):
         yield f"approval of {ahead}"

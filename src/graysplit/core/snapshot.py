@@ -100,6 +100,7 @@ class Change(NamedTuple):
     releases: Mapping[str, str] = {}  # releases that begin with it, by field
     leases: Mapping[str, Lease] = {}  # leases taken with it, by field; any other on a weight it writes ends
     marks: Mapping[str, str | None] = {}  # other fields of `meta`: a release is finished, splits are frozen
+    up_to: Mapping[str, Weight] = {}  # by field: how far a plan may raise by itself once this is written
 
 
 def apply(snapshot: Snapshot, change: Change) -> Snapshot:

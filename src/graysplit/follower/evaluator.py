@@ -196,12 +196,12 @@ class Evaluator:
 
     def _act(self, feed: Feed, tally: Tally, case: Case, judge: Judge, before: Judge) -> None:
         field, (word, why, _) = tally.field, judge.verdict
-        if word == "worse":
+        if word == "worse" and case.guard.action == "rollback":
             tripped = feed.trip(Trip(new_id(), field, tally.release, why))
             self.trips += tripped and before.verdict.word != "worse"
             said = f"rolled back '{field}': {why}" if tripped else f"'{field}' has begun anew and is not rolled back"
             self._events.warning(f"trip {field} {tally.release}", said)
-        elif word == "suspect":
+        elif word in ("suspect", "worse"):
             warns = case.guard.action == "warn"
             act = "it goes on" if warns else "its plan waits until somebody approves"
             self._events.warning(f"suspect {field} {judge.stage}", f"'{field}' is suspect, {act}: {why}")

@@ -204,6 +204,9 @@ class Watch:
             stands = share(held.weights.get(field, 0)) > 0 and stops.isdisjoint(
                 (field.encode(), split_of(field).encode(), b"*")
             )
+            guarded = self._guards.of(split_of(field))
+            if guarded is not None and guarded.guard.action != "rollback":
+                continue  # a person has said meanwhile that it rolls nothing back: it stays a stop of this process
             if stands and self._written.get(field) != release and self._is_free(f"trip {field}"):
                 trip = Trip(new_id(), field, release, _why(text))
                 if self._attempt(f"trip {field}", partial(feed.trip, trip)):

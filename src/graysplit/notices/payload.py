@@ -57,6 +57,7 @@ def _said(entry: Entry, namespace: str) -> dict[str, object]:
         "before": _values(entry.before, shown),
         "after": _values(entry.after, shown),
         "left_out": len(fields) - len(shown),
+        "ended_plans": [_clean(split) for split in entry.ended_plans[:FIELDS_AT_MOST]],
     }
 
 
@@ -81,7 +82,9 @@ def _sentence(entry: Entry, fields: list[str], count: int) -> str:
     more = f" and {count - len(moved)} more" if count > len(moved) and moved else ""
     what = f": {', '.join(moved)}{more}" if moved else ""
     why = f" ({entry.why})" if entry.why else ""
-    return f"{entry.cause} {entry.split} by {entry.actor}{what}{why}"
+    ends = entry.ended_plans[:5] if entry.cause not in {"step", "plan over"} else ()
+    over = f"; this ends the plan of {', '.join(ends)}" if ends else ""
+    return f"{entry.cause} {entry.split} by {entry.actor}{what}{why}{over}"
 
 
 def _moves(entry: Entry, fields: list[str]) -> Iterator[str]:

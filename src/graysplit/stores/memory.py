@@ -278,9 +278,10 @@ class MemoryStore:
                 ):  # a stop that is kept is booked as whose it is
                     space.write(where, value)
                 space.put("meta", where.replace("weights ", PREFIX, 1), None)
+            over = rules.plans_over(meta, (split for stop in lowering.stops for split in rules.ended_by(meta, stop)))
+            for where in over:
+                space.end_plan(where.removeprefix(f"meta {PLAN}"))
             for stop in lowering.stops:
-                for split in rules.ended_by(meta, stop):
-                    space.end_plan(split)
                 space.put("meta", f"finished:{split_of(stop)}", None)
             revision = space.next_revision() if writes else rules.revision_of(meta)
             after = dict(writes)
@@ -295,8 +296,8 @@ class MemoryStore:
                         rollback.actor,
                         rollback.why,
                         now_ms,
-                        before,
-                        after,
+                        {**before, **over},
+                        {**after, **dict.fromkeys(over)},
                     )
                 )
             unrecorded = None if meta.lost is None else f"the key 'meta' is {meta.lost}: no revision"
@@ -549,8 +550,10 @@ def _trip(space: _Space, trip: Trip) -> bool:
     for where, value in after.items():
         space.write(where, value)
     space.put("meta", PREFIX + field, None)
+    over = rules.plans_over(meta, rules.ended_by(meta, field))
     for split in rules.ended_by(meta, field):
         space.end_plan(split)
+    before, after = {**before, **over}, {**after, **dict.fromkeys(over)}
     space.put("meta", f"finished:{split_of(field)}", None)
     split, revision = split_of(field), space.next_revision()
     space.record(Entry(trip.id, revision, split, trip.cause, trip.actor, trip.why, now_ms, before, after))
@@ -579,7 +582,10 @@ def _book(space: _Space, actor: str) -> int:
         for where, value in edit.after.items():
             space.put("booked", where, value)
             space.put("meta", where.replace("weights ", PREFIX, 1), None)  # an edit from outside ends a lease
-        for split in {split for where in edit.after for split in rules.ended_by(meta, where.partition(" ")[2])}:
+        meta = space.key("meta")  # as it is now: a plan ends once
+        ends = {split for where in edit.after for split in rules.ended_by(meta, where.partition(" ")[2])}
+        over = rules.plans_over(meta, ends)
+        for split in ends:
             space.end_plan(split)
         for field in started.get(edit.split, ()) if edit.signed is None else ():
             space.begin(field, change, now_ms)
@@ -592,8 +598,8 @@ def _book(space: _Space, actor: str) -> int:
                 edit.actor(actor),
                 edit.why,
                 now_ms,
-                edit.before,
-                edit.after,
+                {**edit.before, **over},
+                {**edit.after, **dict.fromkeys(over)},
             )
         )
     return len(edits)

@@ -5,15 +5,16 @@ Used where no script runs: in memory, and where a server refuses scripts.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from graysplit.core.record import SENTINEL, Entry, Key, is_new
-from graysplit.core.weights import split_of
+from graysplit.core.weights import format_weight, split_of
 from graysplit.errors import ConflictError, NotYetError, RefusedError, StoreCorruptError
 from graysplit.stores.port import RAISE_WINDOW_MS, Due, Expect, Submission
-from graysplit.stores.wire import BRAKE, GUARD, PLAN, Signed, exact, raw_of, read_signed
+from graysplit.stores.wire import BRAKE, GUARD, PLAN, Signed, exact, raw_of, read_progress, read_signed
 
 HASHES: Final = ("weights", "stops", "splits", "meta")
 NUMBERED: Final = (*HASHES, "plans")  # as scripts count them; the last is followed by nobody, and never lost
@@ -126,6 +127,8 @@ def corrupt(key: str, reason: str) -> StoreCorruptError:
 
 def conflict(split: str, expect: Expect, found: str | None) -> ConflictError:
     """Say what was expected and what was found."""
+    if expect.key == "splits" and expect.value is not None and found is not None:
+        return ConflictError(split, *_differing(expect.value, found))
     return ConflictError(split, _described(expect, expect.value), _described(expect, found))
 
 
@@ -140,12 +143,56 @@ def late(submission: Submission, now_ms: int) -> RefusedError:
 
 
 def _described(expect: Expect, value: str | None) -> str:
+    if expect.key == "plans" or expect.field.startswith(PLAN):
+        return _plan_words(expect, value)
     if value is None:
         return f"nothing in {expect.key} {expect.field}"
     if expect.key == "splits":
-        return f"a definition of {len(value)} characters in {expect.key} {expect.field}"
+        return f"the record of '{expect.field}'"
     shown = value if len(value) <= 80 else value[:80] + "..."  # noqa: PLR2004 - a line's width, for people
     return f"{shown!r} in {expect.key} {expect.field}"
+
+
+def _plan_words(expect: Expect, value: str | None) -> str:
+    """Say where a plan stands by its progress, or which one it is by its mark."""
+    split = expect.field.removeprefix(PLAN)
+    if value is None:
+        return f"no plan of '{split}'"
+    progress = read_progress(value) if expect.key == "plans" else None
+    if progress is None:
+        return f"the plan {value.partition(' ')[0][:12]} of '{split}'"
+    said = [f"step {progress.step + 1} at {format_weight(progress.at)} %"]
+    said += ["confirmed"] if progress.confirmed_ms else []
+    said += [f"approved by {progress.approved}"] if progress.approved else []
+    said += [f"paused by {progress.paused.who}"] if progress.paused else []
+    return f"the plan of '{split}' at {', '.join(said)}"
+
+
+def _differing(before: str, after: str) -> tuple[str, str]:
+    """Say in which parts two records of a split differ, of a plan its steps; units that are pinned are not named."""
+    was, is_ = _record(before), _record(after)
+    names = [name for name in sorted({*was, *is_}) if was.get(name) != is_.get(name)]
+    return tuple(", ".join(_part(name, record) for name in names) or "its record" for record in (was, is_))  # type: ignore[return-value] # one of each
+
+
+def _part(name: str, record: Mapping[str, object]) -> str:
+    value = record.get(name)
+    if value is None:
+        return f"no {name}"
+    if name != "plan" or not isinstance(value, dict):
+        return f"its {name}"
+    steps = cast("dict[str, object]", value).get("steps")
+    found = cast("list[object]", steps) if isinstance(steps, list) else []
+    weights = (str(cast("dict[str, object]", step).get("weight")) for step in found if isinstance(step, dict))
+    return f"the plan {','.join(weights)[:80]}"
+
+
+def _record(text: str) -> dict[str, object]:
+    try:
+        found: object = json.loads(text)
+    except ValueError:
+        return {}
+    return cast("dict[str, object]", found) if isinstance(found, dict) else {}
 
 
 # --- a rollback ------------------------------------------------------------------------------------------------------
@@ -297,6 +344,12 @@ def ended_by(meta: Key, field: str) -> tuple[str, ...]:
     if split_of(field) == EVERYTHING:
         marks = {name: mark for name, mark in meta.fields.items() if name.startswith(prefix)}
     return tuple(exact(name.removeprefix(prefix)) for name, mark in marks.items() if drives(mark, field))
+
+
+def plans_over(meta: Key, splits: Iterable[str]) -> dict[str, str]:
+    """Give what a history entry says stood before of plans that are over with it: their marks in `meta`."""
+    marks = ((split, meta.fields.get(raw_of(PLAN + split))) for split in sorted(set(splits)))
+    return {f"meta {PLAN}{split}": exact(mark) for split, mark in marks if mark is not None}
 
 
 def _certainly_more(raw: bytes | None) -> bool:

@@ -75,6 +75,8 @@ def changed(submission: Submission) -> tuple[dict[str, str | None], dict[str, st
     unseen = sorted(after.keys() - seen.keys())
     if unseen:
         raise ValueError(f"a write without an expectation cannot be compared: {', '.join(unseen)}")
+    over = {f"meta {PLAN}{split}" for split in submission.ends}  # the history tells which plans end with it
+    after = {**dict.fromkeys(sorted(over & seen.keys())), **after}
     named = {where: value for where, value in after.items() if value is not None or seen[where] is not None}
     lost = submission.lost
     before = {where: seen[where] for where in named} | {where: was for where, (was, _) in lost.items()}
@@ -177,10 +179,16 @@ PLAN: Final = "plan:"  # in `meta`, before a split's name: "<run> <version>" whi
 
 def progress_text(progress: Progress) -> str:
     """Write where a plan stands."""
-    said = {**progress._asdict(), "paused": progress.paused and progress.paused._asdict()}
     unsaid = Progress._field_defaults
-    kept = {name: value for name, value in said.items() if name not in unsaid or value != unsaid[name]}
-    return dumps(kept | ({"hosts": progress.hosts._asdict()} if "hosts" in kept else {}))
+    said = {name: value for name, value in progress._asdict().items() if value != unsaid.get(name)}
+    said.pop("pauses", None)
+    if progress.paused is not None:  # as an older library reads it, whatever their number
+        said["paused"] = progress.paused._asdict()
+    if len(progress.pauses) > 1:
+        said["pauses"] = [pause._asdict() for pause in progress.pauses]
+    if "hosts" in said:
+        said["hosts"] = progress.hosts._asdict()
+    return dumps(said)
 
 
 def read_progress(raw: str | None) -> Progress | None:
@@ -188,7 +196,6 @@ def read_progress(raw: str | None) -> Progress | None:
     said = _object(raw_of(raw or ""))
     if not _str(said.get("run")) or not isinstance(said.get("step"), int):
         return None
-    paused = _as_object(said.get("paused"))
     return Progress(
         run=_str(said["run"]),
         release=_str(said.get("release")),
@@ -197,9 +204,11 @@ def read_progress(raw: str | None) -> Progress | None:
         since_ms=_int(said.get("since_ms")),
         confirmed_ms=_int(said.get("confirmed_ms")),
         approved=_str(said.get("approved")),
-        paused=Pause(_str(paused.get("who")), _str(paused.get("why")), _int(paused.get("at_ms"))) if paused else None,
+        approves=_int(said.get("approves")),
+        pauses=_pauses(said),
         resumed_ms=_int(said.get("resumed_ms")),
         nagged=said.get("nagged") is True,
+        by=_str(said.get("by")),
         hosts=_wave_memory(_as_object(said.get("hosts"))),
     )
 
@@ -214,6 +223,17 @@ def _wave_memory(said: Mapping[str, object]) -> WaveMemory:
         {host: (found[0], found[1]) for host, found in again.items() if len(found) == 2},  # noqa: PLR2004 - as written
         {host: _int(at) for host, at in _items(said.get("told"))},
     )
+
+
+def _pauses(said: Mapping[str, object]) -> tuple[Pause, ...]:
+    """Read the pauses; what an older library has written anew is one, of all who had paused."""
+    joined, each = _as_object(said.get("paused")), said.get("pauses")
+    found = cast("list[object]", each) if joined and isinstance(each, list) else [joined] if joined else []
+    return tuple(
+        Pause(_str(one.get("who")), _str(one.get("why")), _int(one.get("at_ms")))
+        for one in map(_as_object, found)
+        if one
+    ) or ((Pause("", "", 0),) if joined else ())
 
 
 def tick_text(tick: Tick) -> str:

@@ -147,7 +147,7 @@ for _, stop in ipairs(added) do -- what somebody could only stop gets its zeros,
     redis.call('HSET', BOOKED, 'weights ' .. field, '0')
     redis.call('HDEL', META, 'lease:' .. field)
   end
-  end_plans_of(PLANS, META, { stop.field })
+  end_plans_of(PLANS, META, { stop.field }, before, after)
   local revision = next_revision(META, LOG) or 0
   record(LOG, keep, split_of(stop.field), after, 'id', stop.change, 'rev', revision, 'split', split_of(stop.field),
     'cause', stop.who == GUARD and TRIP or ROLLBACK, 'actor', stop.who, 'why', stop.why, 'from', object(before), 'to',
@@ -192,7 +192,7 @@ for number, split in ipairs(splits) do
   for i, pair in ipairs(edits[split].after) do
     edited[i] = string.match(pair[1], ' (.*)$')
   end
-  end_plans_of(PLANS, META, edited)
+  end_plans_of(PLANS, META, edited, edits[split].before, edits[split].after)
   local revision = next_revision(META, LOG) or 0
   record(LOG, keep, split, edits[split].after, 'id', change, 'rev', revision, 'split', split, 'cause', cause,
     'actor', actor, 'why', '', 'from', object(edits[split].before), 'to', object(edits[split].after))

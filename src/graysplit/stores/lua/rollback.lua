@@ -206,7 +206,8 @@ end
 for first = 1, #booked, 2 * PIECE do
   try('HSET', BOOKED, unpack(booked, first, math.min(first + 2 * PIECE - 1, #booked)))
 end
-end_plans_of(PLANS, META, stops)
+local lowered = #after
+end_plans_of(PLANS, META, stops, before, after)
 local opened = {}
 for i, stop in ipairs(stops) do
   opened[i] = split_of(stop)
@@ -216,7 +217,7 @@ drop(META, 'lease:', zeros)
 
 -- The history, as far as it can be written.
 local revision, unrecorded = tonumber(try('HGET', META, 'revision') or '') or 0, ''
-if #after > 0 then
+if lowered > 0 then
   local fault = lost(META)
   revision = 0
   if not fault then
@@ -233,9 +234,9 @@ if #after > 0 then
   end
 end
 local rows = {}
-for i, pair in ipairs(before) do
-  rows[#rows + 1] = pair[1]
-  rows[#rows + 1] = pair[2]
+for i = 1, lowered do
+  rows[#rows + 1] = before[i][1]
+  rows[#rows + 1] = before[i][2]
   rows[#rows + 1] = after[i][2]
 end
 return { 'ok', revision, now, unrecorded, rows, spared }

@@ -177,23 +177,37 @@ local function drives(mark, field)
   return not version or not named or named == version
 end
 
--- Take away the plans that changes of fields (checkout/new, checkout or *) concern.
-local function end_plans_of(plans, meta, fields)
-  local splits, over = {}, {}
+-- Take away the plans that changes of fields (checkout/new, checkout or *) concern, and name those that are gone among
+-- what a history entry says of before and after.
+local function end_plans_of(plans, meta, fields, before, after)
+  local splits, over, told = {}, {}, {}
   for i, field in ipairs(fields) do
     splits[i] = split_of(field)
   end
   local marks = values(meta, 'plan:', splits)
   for i, split in ipairs(splits) do
     if split == '*' then
-      for name in pairs(read(meta) or {}) do
-        over[#over + 1] = string.match(name, '^plan:(.*)$')
+      for name, mark in pairs(read(meta) or {}) do
+        local planned = string.match(name, '^plan:(.*)$')
+        over[#over + 1] = planned
+        if planned then
+          marks[planned] = mark
+        end
       end
     elseif drives(marks[split], fields[i]) then
       over[#over + 1] = split
     end
   end
+  table.sort(over)
   end_plans(plans, meta, over)
+  local left = values(meta, 'plan:', over)
+  for _, split in ipairs(over) do
+    if marks[split] and not left[split] and not told[split] then
+      told[split] = true
+      before[#before + 1] = { 'meta plan:' .. split, marks[split] }
+      after[#after + 1] = { 'meta plan:' .. split, false }
+    end
+  end
 end
 
 -- The server's random id of this start, or nil where it is not told.

@@ -61,7 +61,7 @@ local function note(where, was, is, failed)
 end
 note('stops ' .. field, false, text, fault)
 note('weights ' .. field, stood, '0', other)
-end_plans_of(PLANS, META, { field })
+end_plans_of(PLANS, META, { field }, before, after)
 try('HDEL', META, 'lease:' .. field, 'finished:' .. split)
 if unwritten then
   return 1

@@ -21,7 +21,7 @@ from graysplit.stores.redis.reading import highest_in, key_of, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import first_answer
 from graysplit.stores.redis.watching import append, end_plan, found_in_log, last_revision, put
-from graysplit.stores.wire import exact, raw_of, stop_text
+from graysplit.stores.wire import PLAN, exact, raw_of, stop_text
 
 # So many stops and weights are written at once: the server answers nobody else meanwhile.
 PORTION: Final = 500
@@ -47,7 +47,7 @@ class _Plan(NamedTuple):
     writes: dict[str, str]
     before: dict[str, str | None]
     lowering: rules.Lowering
-    over: tuple[str, ...]  # splits whose plan ends
+    over: dict[str, str]  # the marks of plans that end, as the history names them
     revision: int  # that stands
     next_revision: int
     numberless: str | None  # why there can be no revision
@@ -124,8 +124,9 @@ def _without_script(line: Line, keys: Keys, rollback: Rollback, part: Part | Non
     else:
         why = next((reason(reply) for reply in results[len(commands) :] if _failed(reply)), plan.numberless)
     with suppress(StoreUnreachableError):  # what lowers is written
-        for split in plan.over:
-            line.ask(*end_plan(keys, split))  # what may not be written stays: its driver finds the plan over
+        for where in plan.over:
+            # What may not be written stays: its driver finds the plan over.
+            line.ask(*end_plan(keys, where.removeprefix(f"meta {PLAN}")))
         line.ask(("HDEL", keys.meta, *(raw_of(f"finished:{split_of(stop)}") for stop in lowering.stops)))
     revision = plan.next_revision if why is None else 0
     after = dict(plan.writes)
@@ -142,8 +143,8 @@ def _record(keys: Keys, rollback: Rollback, plan: _Plan, part: Part | None) -> l
         rollback.actor,
         rollback.why,
         plan.now_ms,
-        plan.before,
-        dict(plan.writes),
+        {**plan.before, **plan.over},
+        {**plan.writes, **dict.fromkeys(plan.over)},
     )
     # A stop that is kept is booked as whose it is.
     fresh = {w: value for w, value in plan.writes.items() if w.startswith("weights ") or plan.before[w] != value}
@@ -179,7 +180,8 @@ def _planned(line: Line, keys: Keys, rollback: Rollback, part: Part | None) -> _
         before[where] = _text(known[name], field)
     lost = known["meta"].lost
     numberless = f"the key 'meta' is {lost}" if lost else None
-    over = tuple(split for stop in lowering.stops for split in rules.ended_by(known["meta"], stop))
+    ends = (split for stop in lowering.stops for split in rules.ended_by(known["meta"], stop))
+    over = rules.plans_over(known["meta"], ends)
     stands = rules.revision_of(known["meta"])
     following = rules.next_revision(known["meta"], highest_in(highest), last_revision(log))
     return _Plan(writes, before, lowering, over, stands, following, numberless, now_ms)

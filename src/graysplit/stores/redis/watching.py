@@ -280,7 +280,11 @@ def _entries(  # noqa: PLR0913 - all of what an entry holds
 ) -> list[Command]:
     commands: list[Command] = []
     step = first - rules.revision_of(meta)
+    told: set[str] = set()
     for number, edit in enumerate(edits):
+        ends = {split for where in edit.after for split in rules.ended_by(meta, where.partition(" ")[2])} - told
+        told |= ends
+        over = rules.plans_over(meta, ends)
         entry = Entry(
             edit.signed.change if edit.signed else new_id(),
             first + number,
@@ -289,14 +293,13 @@ def _entries(  # noqa: PLR0913 - all of what an entry holds
             edit.actor(actor),
             edit.why,
             now_ms,
-            edit.before,
-            edit.after,
+            {**edit.before, **over},
+            {**edit.after, **dict.fromkeys(over)},
         )
         own = (f for f in started if edit.signed is None and edit.split in (rules.EVERYTHING, f.partition("/")[0]))
         commands += (_begin(keys, field, entry.id, now_ms) for field in own)
         leased = (where for where in edit.after if where.startswith("weights "))  # an edit from outside ends a lease
         commands += (put(keys.meta, where.replace("weights ", LEASE, 1), None) for where in leased)
-        over = {split for where in edit.after for split in rules.ended_by(meta, where.partition(" ")[2])}
-        commands += (command for split in sorted(over) for command in end_plan(keys, split))
+        commands += (command for split in sorted(ends) for command in end_plan(keys, split))
         commands += _record(keys, entry, 1 if number else step)
     return commands

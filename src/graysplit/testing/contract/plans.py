@@ -175,6 +175,7 @@ class PlansContract(ReadingContract):
                 start_plan(store, split)
             store.roll_back(Rollback(new_id(), target, "tester", ""))
             assert self._plans(store) == left, target
+            assert {*store.history()[0].ended_plans} == {"checkout", "search"} - left, f"{target} tells which ended"
 
     def test_a_rollback_of_everything_in_the_dark_ends_all_plans(self) -> None:
         """With weights lost nobody knows what runs: the stop is on everything, and no plan outlives it."""
@@ -184,6 +185,7 @@ class PlansContract(ReadingContract):
         self.drop("weights")
         store.roll_back(Rollback(new_id(), "*", "tester", ""))
         assert self._plans(store) == set()
+        assert store.history()[0].ended_plans == ("checkout",)
 
     def test_a_raw_edit_ends_a_plan_once_it_is_booked(self) -> None:
         """Of its candidate's weight, or of a stop that holds it; what concerns another candidate leaves it."""
@@ -204,6 +206,7 @@ class PlansContract(ReadingContract):
             assert self._plans(store) == {"checkout"}
             assert feed.book("process") == 1
             assert self._plans(store) == ({"checkout"} if left else set()), f"{key} {field}"
+            assert store.history()[0].ended_plans == (() if left else ("checkout",)), f"{key} {field}"
         feed.close()
 
     def _plan(self, store: Store) -> dict[bytes, bytes]:

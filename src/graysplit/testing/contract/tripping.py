@@ -162,6 +162,7 @@ class TrippingContract(ReadingContract):
         store = self.make()
         release = self._begin(store)
         start_plan(store)
+        mark = store.load().meta.fields[b"plan:checkout"].decode()
         feed = store.follow()
         assert feed.trip(self._trip(release)._replace(actor="plan:ramp", cause="rollback", why="waited too long"))
         self._book()
@@ -169,10 +170,15 @@ class TrippingContract(ReadingContract):
         said = json.loads(load.stops.fields[b"checkout/new"])
         assert (said["who"], said["why"]) == ("plan:ramp", "waited too long")
         assert (entry.cause, entry.actor, entry.why) == ("rollback", "plan:ramp", "waited too long")
-        assert entry.before == {"stops checkout/new": None, "weights checkout/new": "20"}
+        assert entry.before == {
+            "stops checkout/new": None,
+            "weights checkout/new": "20",
+            "meta plan:checkout": mark,
+        }
         assert entry.after == {
             "stops checkout/new": load.stops.fields[b"checkout/new"].decode(),
             "weights checkout/new": "0",
+            "meta plan:checkout": None,
         }
         assert not [other for other in older if other.cause in {"edited outside", "rollback"}]
         assert load.weights.fields[b"checkout/new"] == b"0"
