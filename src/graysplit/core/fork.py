@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from graysplit.core.adoption import Held, text
-from graysplit.core.lineage import REMEMBERED, Past, ancestor, goes_on, newer_than_ancestor, revision_in
+from graysplit.core.lineage import REMEMBERED, Past, ancestor, goes_on, lineage_in, newer_than_ancestor, revision_in
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.weights import format_weight, split_of
@@ -38,6 +38,7 @@ class Fork(NamedTuple):
     lost: Mapping[str, Pair] = {}  # "lost checkout/new" to its weight as it was followed, and as the fork left it
     mark: str | None = None  # what `meta` says of the last fork that was told
     highest: int = 0  # the highest revision ever followed here
+    lineage: str = ""  # of the log that is met
 
     @property
     def split(self) -> str:
@@ -109,6 +110,7 @@ def fork_of(past: Past, load: Load, held: Held) -> Fork | None:
         _lost(held, load, newer),
         _mark(load),
         past.highest,
+        lineage_in(load),
     )
 
 
@@ -126,7 +128,9 @@ def is_told(fork: Fork, past: Past, load: Load) -> bool:
 
 def untold(fork: Fork, load: Load) -> Fork | None:
     """Return a fork as it is to be told after a further reading; None once the history tells of it."""
-    return None if tells_of(fork, load.entries) else fork._replace(mark=_mark(load))
+    if load.meta.lost is not None:
+        return fork
+    return None if tells_of(fork, load.entries) else fork._replace(mark=_mark(load), lineage=lineage_in(load))
 
 
 def tells_of(fork: Fork, entries: Iterable[Entry]) -> bool:

@@ -69,7 +69,7 @@ def forked(past: Past, load: Load) -> bool:
     Where it has read none, another lineage says as much.
     """
     if past.change == "":
-        return past.lineage != "" and _lineage(load) not in {"", past.lineage}
+        return past.lineage != "" and lineage_in(load) not in {"", past.lineage}
     return past.change != load.anchor
 
 
@@ -99,7 +99,7 @@ def _untold(past: Past, load: Load, held: Held) -> Iterable[str]:
 
     A stop is named by each candidate that it holds, so that it holds nothing that a person has begun since.
     """
-    lineage = _lineage(load)
+    lineage = lineage_in(load)
     if ancestor(past, load) is not None:
         return past.untold if lineage in {"", past.lineage} else ()  # another: the log of before is back
     if goes_on(past, load, held):
@@ -111,7 +111,7 @@ def _untold(past: Past, load: Load, held: Held) -> Iterable[str]:
 
 def goes_on(past: Past, load: Load, held: Held) -> bool:
     """Say whether a log is this one, and only its older entries are gone: within a lineage numbers order."""
-    later = _lineage(load) == past.lineage != "" and revision_in(load) >= held.revision
+    later = lineage_in(load) == past.lineage != "" and revision_in(load) >= held.revision
     return later and not any(0 < entry.revision <= held.revision for entry in load.entries)
 
 
@@ -121,7 +121,8 @@ def revision_in(load: Load) -> int:
     return int(raw) if raw.isdigit() and len(raw) < REVISION_DIGITS else 0
 
 
-def _lineage(load: Load) -> str:
+def lineage_in(load: Load) -> str:
+    """Return the lineage that a reading tells; "" where `meta` is lost."""
     return text(load.meta.fields.get(b"lineage", b"")) if load.meta.lost is None else ""
 
 

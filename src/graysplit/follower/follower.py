@@ -460,7 +460,8 @@ def fork_entry(fork: Fork) -> Submission:
         FORK,
         "graysplit",
         fork.numbers + (f"; {fork.more} more fields" if fork.more else ""),
-        (Expect("meta", FORK_MARK, fork.mark),),
+        # Of this log: an emptied store is not begun anew by what is told of another.
+        (Expect("meta", "lineage", fork.lineage), Expect("meta", FORK_MARK, fork.mark)),
         (Write("meta", FORK_MARK, f"{change} {fork.ancestor}"),),
         read_at_ms=0,
         above=fork.highest,

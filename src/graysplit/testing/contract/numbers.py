@@ -90,7 +90,8 @@ class NumbersContract(ReadingContract):
         seed(store, weight="20")
         seed(store, "search")
         lost = {"lost checkout/new": ("50", "20"), "loststop checkout": ("by hand", None)}
-        fork = Fork("shared", 3, 12, 9, 9, lost, None, 12)
+        lineage = exact(store.load().meta.fields[b"lineage"])
+        fork = Fork("shared", 3, 12, 9, 9, lost, None, 12, lineage)
         entry = fork_entry(fork)
         before = store.load()
         written = store.submit(entry)
@@ -109,6 +110,13 @@ class NumbersContract(ReadingContract):
         second = store.submit(fork_entry(wide))
         assert store.history("search")[0].id == store.history("checkout")[0].id == second.id
         assert store.history("search")[0].split == "*"
+
+    def test_a_fork_begins_no_store_anew(self) -> None:
+        """Emptied since the fork was met, a store stays empty: an outage is not made whole (law 8)."""
+        store = self.make()
+        raised(ConflictError, lambda: store.submit(fork_entry(Fork("shared", 1, 2, 1, 1, {}, None, 2, "lineage"))))
+        load = store.load()
+        assert all(key.lost == "missing" for key in (load.weights, load.stops, load.splits, load.meta))
 
     def test_a_mended_store_goes_on_counting(self) -> None:
         """With `meta` lost a write that makes it whole does not begin at 1."""
