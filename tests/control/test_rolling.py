@@ -2,9 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from graysplit import Control
+from graysplit import INSTANCE, Control, Router
 from graysplit.control.control import Question
+from graysplit.control.rolling import hosts_words
+from graysplit.core.counting import Counts
+from graysplit.core.decision import Case, decide
+from graysplit.core.definition import define
 from graysplit.core.fleet import Declared, Receipt
+from graysplit.core.plan import Step
+from graysplit.core.snapshot import Standing
+from graysplit.core.state import Mold, compile_state
+from graysplit.core.wave import Wave
 from graysplit.errors import ConflictError, RefusedError
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Report, Store
@@ -254,3 +262,59 @@ def test_a_plan_that_a_person_starts_records_its_first_wave(store: MemoryStore, 
     """The first step of a ramp is the act of the person who starts it."""
     control.ramp("renderer")
     assert len((wave(store) or "").split(" ")) == 2
+
+
+def test_a_host_is_pinned_under_the_name_by_which_it_asks(store: MemoryStore, control: Control) -> None:
+    """One rule for names: what is typed is cleaned as the host's own router does, and the receipt says so."""
+    live(store, "web_11_x")
+    control.set("renderer", 100)
+    denied = control.pin("renderer", "web 11 x", deny=True)
+    assert "the host 'web 11 x' counts as 'web_11_x', and is pinned as that" in denied.notes
+    standing = control.explain("renderer", "web 11 x")
+    assert (standing.version, standing.reason, standing.note) == ("old", "denied", "")
+    with Router(store, instance="web 11 x") as gray:
+        renderer = gray.split("renderer", "old", "new", unit=INSTANCE)
+        assert gray.wait_ready(5)
+        assert (renderer.decide().version, renderer.decide().reason) == ("old", "denied")
+    control.unpin("renderer", " web 11 x")
+    assert control.explain("renderer", "web_11_x").version == "new"
+
+
+def test_a_pin_of_a_host_that_nobody_knows_is_said_and_not_refused(control: Control) -> None:
+    """A slip would do nothing without a word; a host may also come later."""
+    control.set("renderer", 20)
+    assert control.pin("renderer", "web-11", "new").notes[-1] == (
+        "no live process is on a host 'web-11' (10 are known: graysplit fleet). Did you mean 'web-1'?"
+    )
+    assert "no live process is on a host 'web-77'" in control.explain("renderer", "web-77").note
+
+
+def test_a_denial_that_an_older_library_wrote_as_typed_holds(store: MemoryStore) -> None:
+    """Its record has the blank; the compiled state and the readable ladder both find the host."""
+    definition = define("renderer", ("old", "new"), by="instance")._replace(denied=("web 11 x",))
+    standing = Standing("renderer", definition, {"new": 100_000}, {}, {"new": Wave({}, everybody=True)})
+    state = compile_state(standing, Mold(Counts(("old", "new")), object(), instance="web_11_x"))
+    assert state.pick(b"web_11_x") == (0, "denied")
+    assert decide(Case(standing, b"web_11_x", {}, None)).reason == "denied"
+
+
+def test_list_and_show_count_hosts(store: MemoryStore, control: Control) -> None:
+    """Beside the weight, of the hosts that live; the dead ones are told apart."""
+    control.set("renderer", 30)
+    (row,) = control.overview().rows
+    assert row.crossing is not None
+    assert hosts_words(row.crossing) == "3 of 10 hosts"
+    dead(store, row.crossing.crossed[0])
+    (row,) = control.show("renderer").rows
+    assert row.crossing is not None
+    assert hosts_words(row.crossing) == "2 of 9 hosts, 1 dead"
+
+
+def test_a_simulation_foretells_which_hosts_cross(store: MemoryStore, control: Control) -> None:
+    """The same ones that the steps then record."""
+    steps = (Step(12_500, 8), Step(25_000, 8), Step(50_000, 8), Step(100_000))
+    foretold = [move.hosts for move in control.simulate("renderer", steps).moves]
+    assert [(found.on, found.of) for found in foretold if found is not None] == [(2, 10), (3, 10), (5, 10), (10, 10)]
+    control.set("renderer", 12.5)
+    assert foretold[0] is not None
+    assert control.show("renderer").crossings[0].crossed == foretold[0].joining

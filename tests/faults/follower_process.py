@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 import time
 from typing import Any, Final
@@ -33,15 +34,21 @@ def main(
     needs: int = plan.NEEDS,
     *,
     declares: bool = False,
+    dies: bool = False,
     **settings: Any,
 ) -> None:  # Any: a router's settings
-    """Follow, look, tell; as a library that drives plans up to `needs`, and with splits that the code declares."""
+    """Follow, look, tell; as a library that drives plans up to `needs`, and with splits that the code declares.
+
+    `dies`: each split is a route over hosts, and new takes its host down.
+    """
     setattr(plan, "NEEDS", needs)  # noqa: B010 - it is final
     for split in splits:
         units(split)
     router = graysplit.Router(**settings)
     for split in splits if declares else ():
         router.split(split, "old", "new")
+    for split in splits if dies else ():
+        router.route(split, unit=graysplit.INSTANCE)(lambda: "old").version("new")(lambda: "new")
     router.wait_ready(wait_s)
     say(ready=os.getpid())
     seen: dict[str, int] = {}
@@ -51,6 +58,8 @@ def main(
             if seen.get(split) != now:
                 seen[split] = now
                 say(at=time.monotonic(), split=split, share=now)
+                if dies and now:
+                    os.kill(os.getpid(), signal.SIGKILL)
         if select.select([sys.stdin], [], [], LOOK_EVERY_S)[0]:
             word = sys.stdin.readline().strip()
             if not word:

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 import graysplit
+from graysplit.core.plan import Step
 from tests.faults.followers import Follower
 from tests.support import eventually
 
@@ -24,9 +25,9 @@ class Farm(dict[str, list[Follower]]):
         self.ever: set[str] = set()
         self._where = {"url": url, "namespace": namespace}
 
-    def start(self, *names: str) -> None:
+    def start(self, *names: str, dies: bool = False) -> None:
         """Start a process for each name; the same name again is one more worker of that host."""
-        begun = [(name, Follower(**self._where, splits=[SPLIT], instance=name)) for name in names]
+        begun = [(name, Follower(**self._where, splits=[SPLIT], instance=name, dies=dies)) for name in names]
         for name, process in begun:
             self.setdefault(name, []).append(process)
         for _, process in begun:
@@ -55,9 +56,13 @@ def farm(redis_url: str, namespace: str) -> Iterator[Farm]:
     """Give a farm, and end it."""
     found = Farm(redis_url, namespace)
     yield found
-    for worker in (worker for workers in found.values() for worker in workers):
+    workers = [worker for workers in found.values() for worker in workers]
+    for worker in workers:
         with suppress(OSError):
-            worker.stop()
+            assert worker.process.stdin is not None
+            worker.process.stdin.close()
+    for worker in workers:
+        worker.stop()
 
 
 @pytest.mark.parametrize("kill", [False, pytest.param(True, marks=pytest.mark.soak)])
@@ -87,3 +92,29 @@ def test_f27_a_version_that_kills_its_hosts_stays_at_its_wave(
     assert len(farm.ever) == 2
     control.rollback(SPLIT)
     eventually(lambda: farm.on_new() == set())
+
+
+def test_a_plan_over_hosts_loses_one_host_to_a_version_that_kills_them(farm: Farm, control: graysplit.Control) -> None:
+    """Eight hosts, new takes its host down, steps every second: one is dead, and the guard's action takes it back.
+
+    A dead host takes no place of a wave from the moment the server has seen its connection end, and a restart of it
+    in good order is no loss.
+    """
+    names = [f"web-{number}" for number in range(1, 9)]
+    farm.start(*names, dies=True)
+    control.ramp(SPLIT, tuple(Step(weight, 1) for weight in (12_500, 25_000, 50_000, 100_000)))
+    guard = control.show(SPLIT).guard
+    assert guard is not None
+    lost = eventually(lambda: [entry for entry in control.history(SPLIT) if entry.cause == "host lost"], 40.0)
+    (dead,) = [name for name in names if farm[name][0].process.poll() is not None]
+    assert [entry.why.partition(" (")[0] for entry in lost] == [f"host lost: {dead}"]
+    assert control.show(SPLIT).rows[0].effective == "0"
+    assert control.show(SPLIT).plan is None
+    # What a plan does by itself a person may do at once: just after a death, too, the dead one is not placed.
+    control.set(SPLIT, 12.5, unstop=True, yes=True)
+    second = eventually(lambda: [n for n in names if n != dead and farm[n][0].process.poll() is not None], 10.0)
+    eventually(lambda: {p.instance for p in control.fleet().live if p.parted} == {*second}, 5.0)
+    note = " ".join(control.rebalance(SPLIT, dry_run=True).notes)
+    assert second[0] not in note
+    assert dead not in note
+    assert len(second) == 1

@@ -18,7 +18,8 @@ def rebalance(session: Session, split: str, why: str, *, dry_run: bool) -> int:
 
     Dead instances lose their places, and live ones cross until they are as
     many as the weight asks for. Nothing else moves anybody: who comes, goes or
-    crashes stays where it is. Asks for the name where `set` would.
+    crashes stays where it is. A plan that stands because a host is lost goes on
+    without it, its clock from zero. Asks for the name where `set` would.
     """
     from graysplit.cli.receipts import finish
 

@@ -53,6 +53,7 @@ class WaveMemory(NamedTuple):
     dead: Mapping[str, int] = {}  # by host that is not alive and said no goodbye: server time at which that was found
     again: Mapping[str, tuple[int, int]] = {}  # by host that began anew: how often within ten minutes, and when last
     told: Mapping[str, int] = {}  # by host: when it was last lost, of those that the history names
+    mark_ms: int = 0  # of hosts that are not in `again`: what was born up to then is not new
 
 
 class WaveView(NamedTuple):
@@ -121,8 +122,7 @@ def watch_wave(look: Look, fleet: Fleet, memory: WaveMemory) -> tuple[WaveView, 
         {name: UNHEARD if name in dead else reason for name, reason in sorted(missing.items())},
         anew=bool(lost or dead or begun or well < asked),
     )
-    kept = memory._replace(dead=_bounded(dead), again=_bounded(again), told=_bounded(told))
-    return view, kept
+    return view, _marked(memory._replace(dead=_bounded(dead), told=_bounded(told)), again)
 
 
 def told_of(memory: WaveMemory, hosts: Iterable[str], now_ms: int) -> WaveMemory:
@@ -220,13 +220,13 @@ def _silent(hosts: Hosts, dead: Mapping[str, int], now_ms: int) -> dict[str, str
 
 def _again(look: Look, memory: WaveMemory, hosts: Hosts, now_ms: int) -> tuple[dict[str, tuple[int, int]], bool]:
     """Count the hosts where nobody lives any more who lived when they last began anew, or when the step began."""
-    again = {name: found for name, found in memory.again.items() if now_ms - found[1] <= AGAIN_MS}
+    again = dict(memory.again)
     begun = False
     for name in hosts.keys() & look.wave.at.keys():
         births = [process.born_ms for process in hosts[name] if is_live(process, now_ms)]
-        times, last_ms = memory.again.get(name, (0, memory.since_ms))
+        times, last_ms = memory.again.get(name, (0, max(memory.since_ms, memory.mark_ms)))
         if births and min(births) > last_ms:
-            again[name] = (times + 1 if name in again else 1, now_ms)
+            again[name] = (times + 1 if now_ms - last_ms <= AGAIN_MS else 1, now_ms)
             begun = True
     return again, begun
 
@@ -238,9 +238,10 @@ def _looping(memory: WaveMemory, hosts: Hosts, again: Mapping[str, tuple[int, in
         name: [p.seen_ms for p in found if _ended(memory, p, now_ms) and now_ms - p.seen_ms <= AGAIN_MS]
         for name, found in hosts.items()
     }
+    lives = {name: times for name, (times, last_ms) in again.items() if now_ms - last_ms <= AGAIN_MS}
     crashes = {name: sum(1 for _ in _apart(sorted(found))) for name, found in ends.items()}
     return {
-        **{name: f"began anew {times} {within}" for name, (times, _) in again.items() if times >= TWICE},
+        **{name: f"began anew {times} {within}" for name, times in lives.items() if times >= TWICE},
         **{name: f"crashed {times} {within}" for name, times in crashes.items() if times >= TWICE},
     }
 
@@ -252,6 +253,14 @@ def _apart(moments: Iterable[int]) -> Iterator[int]:
         if first is None or at > first + LIVE_MS:
             first = at
             yield at
+
+
+def _marked(memory: WaveMemory, again: Mapping[str, tuple[int, int]]) -> WaveMemory:
+    """Return the memory with the hosts that began anew last; those that it has no room for are known by one mark."""
+    latest = sorted(again, key=lambda name: again[name][1], reverse=True)
+    over = [again[name][1] for name in latest[REMEMBERED_AT_MOST:]]
+    kept = {name: again[name] for name in sorted(latest[:REMEMBERED_AT_MOST])}
+    return memory._replace(again=kept, mark_ms=max([memory.mark_ms, *over]))
 
 
 def _bounded(found: Mapping[str, _Value]) -> dict[str, _Value]:

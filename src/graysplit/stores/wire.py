@@ -222,6 +222,7 @@ def _wave_memory(said: Mapping[str, object]) -> WaveMemory:
         {host: _int(at) for host, at in _items(said.get("dead"))},
         {host: (found[0], found[1]) for host, found in again.items() if len(found) == 2},  # noqa: PLR2004 - as written
         {host: _int(at) for host, at in _items(said.get("told"))},
+        _int(said.get("mark_ms")),
     )
 
 
