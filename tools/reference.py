@@ -109,6 +109,20 @@ def exit_codes() -> str:
     return _table(("code", "meaning"), ((f"`{code}`", meaning) for code, meaning in exits.MEANINGS.items()))
 
 
+def limits() -> str:
+    """List how long what a person types may be, and how much of the store is read."""
+    from graysplit.core.limits import FIELDS, RECORD, SPLITS, TYPED, VALUE
+
+    typed = [(f"typed: {name}", f"{most:,} characters") for name, most in TYPED.items()]
+    stored = [
+        ("stored: a weight or a stop", f"{VALUE:,} bytes"),
+        ("stored: a definition, or a field of `meta`", f"{RECORD:,} bytes"),
+        ("fields of `weights`, `stops`, `meta` or `booked`", f"{FIELDS:,}"),
+        ("definitions that are read", f"{SPLITS:,}"),
+    ]
+    return _table(("what", "at most"), (*typed, *stored))
+
+
 # --- errors, reasons, status -----------------------------------------------------------------------------------------
 
 
@@ -296,6 +310,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "entry": entry,
     "errors": errors,
     "exit-codes": exit_codes,
+    "limits": limits,
     "keys": keys,
     "laws": laws,
     "python": python,

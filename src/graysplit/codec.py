@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, cast
 from pydantic import TypeAdapter, ValidationError
 
 from graysplit.core.adoption import (
+    Found,
     Held,
     adopt_brakes,
     adopt_definitions,
@@ -100,10 +101,16 @@ def buried_baseline(raw: bytes) -> str | None:
 
 def read_held(load: Load) -> Held:
     """Read everything a store holds, as a process would that starts now."""
+    return _judged(load)[0]
+
+
+def _judged(load: Load) -> tuple[Held, tuple[Found, ...]]:
+    """Return what a store holds, and each definition as it was judged: parsed once, which is most of the work."""
     held, _ = adopt_brakes(Held(), load)
     changed = changed_definitions(held, load)
     held = note_definitions(held, load)
-    return adopt_definitions(held, (judge_definition(name, raw, parse_definition) for name, raw in changed.items()))
+    judged = tuple(judge_definition(name, raw, parse_definition) for name, raw in changed.items())
+    return adopt_definitions(held, judged), judged
 
 
 def read_snapshot(load: Load, only: Collection[str] | None = None) -> tuple[Snapshot, dict[str, str]]:
@@ -112,21 +119,27 @@ def read_snapshot(load: Load, only: Collection[str] | None = None) -> tuple[Snap
         wanted = {name.encode() for name in only} | {b"_"}
         fields = {name: raw for name, raw in load.splits.fields.items() if name in wanted}
         load = load._replace(splits=load.splits._replace(fields=fields))
-    held = read_held(load)
-    held = held._replace(lapsed=lapsed(held.leases, held.weights, load.now_ms))
+    snapshot, unread, _ = read_whole(load)
+    return snapshot, unread
+
+
+def read_whole(load: Load) -> tuple[Snapshot, dict[str, str], Held]:
+    """Read all splits as values, the reason for each that cannot be read, and everything that the store holds."""
+    found, judged = _judged(load)
+    held = found._replace(lapsed=lapsed(found.leases, found.weights, load.now_ms))
     splits: dict[str, Standing] = {}
     touching = stops_by_split(held.stops)
-    for name, raw in held.definitions.items():
-        definition = parse_definition(name, raw)
-        if definition is not None:
-            splits[name] = standing_of(held, name, definition)._replace(stops=touching(name))
+    for one in judged:
+        if one.definition is not None:
+            standing = standing_of(held, one.split, one.definition)
+            splits[one.split] = standing._replace(stops=touching(one.split))
     releases = {
         text(field).removeprefix("release:"): text(value).partition(" ")[0]
         for field, value in load.meta.fields.items()
         if field.startswith(b"release:")
     }
-    unread = {split: reason for (key, split), reason in held.refused.items() if key == "splits"}
-    return Snapshot(splits, held.stops, releases, held.revision), unread
+    unread = {split: reason for (key, split), reason in held.refused.items() if key == "splits" and split != "*"}
+    return Snapshot(splits, held.stops, releases, held.revision), unread, found
 
 
 def read_bootstrap(path: Path) -> Held:

@@ -37,13 +37,23 @@ class BadValueError(GraysplitError, ValueError):
     """A value that somebody typed or stored is not one that graysplit takes."""
 
 
+def _shown(text: str) -> str:
+    """Return a text as it was typed, or how it begins: an error is one line, whatever was typed."""
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}... ({len(text)} characters)"
+
+
+_SHOWN: Final = 200
+
+
 class BadWeightError(BadValueError):
     """A text is no weight."""
 
     def __init__(self, text: str) -> None:
         """Keep the text as it was given."""
         self.text = text
-        super().__init__(f"{text!r} is no weight: use 0 to 100 with up to three decimals (20 or 12.5), or preview")
+        super().__init__(
+            f"{_shown(text)} is no weight: use 0 to 100 with up to three decimals (20 or 12.5), or preview"
+        )
 
 
 class BadNameError(BadValueError):
@@ -53,7 +63,7 @@ class BadNameError(BadValueError):
         """Keep the name as it was given."""
         self.name = name
         super().__init__(
-            f"{name!r} is no name: use 1 to 100 characters of a-z 0-9 . _ - beginning with a letter or digit"
+            f"{_shown(name)} is no name: use 1 to 100 characters of a-z 0-9 . _ - beginning with a letter or digit"
         )
 
 

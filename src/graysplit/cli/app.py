@@ -15,6 +15,7 @@ from graysplit.cli import exits
 from graysplit.cli.guesses import did_you_mean
 from graysplit.cli.output import say_json, tell
 from graysplit.cli.session import Session
+from graysplit.core.limits import TYPED, Typed
 from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.version import __version__
 
@@ -126,6 +127,7 @@ CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 80
 def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:  # Any: an option's value
     def keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:  # noqa: ANN401 - an option's value
         check_given(ctx, param, value)
+        check_length(ctx, param, value)
         if value is not None and value is not False:
             setattr(ctx.ensure_object(Session), name, value)
 
@@ -159,6 +161,31 @@ def check_given(ctx: click.Context, param: click.Parameter, value: object) -> No
         )
 
 
+def check_length(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    """Raise a usage error for a text that is longer than the table of limits says; a rollback's reason is cut."""
+    if ctx.info_name == "rollback" and param.name == "why":
+        return
+    what = TYPED_AS.get(param.name or "", "text")
+    for text in value if isinstance(value, tuple) else (value,):
+        if isinstance(text, str) and len(text) > TYPED[what]:
+            raise click.UsageError(
+                f"{param.get_error_hint(ctx)} has {len(text)} characters, and at most {TYPED[what]} are taken; "
+                "nothing was done",
+                ctx,
+            )
+
+
+def check_words(ctx: click.Context, words: Sequence[str]) -> None:
+    """Raise a usage error where a word is longer than any text may be."""
+    for number, word in enumerate(words, 1):
+        if len(word) > TYPED["text"]:
+            raise click.UsageError(
+                f"word {number} after {ctx.info_name} has {len(word)} characters, and at most {TYPED['text']} are "
+                "taken; nothing was done",
+                ctx,
+            )
+
+
 class Verb(click.Command):
     """A command that takes the common options too."""
 
@@ -168,12 +195,32 @@ class Verb(click.Command):
         self.params += common()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the words, and refuse empty ones, but for a reason."""
+        """Read the words, and refuse those that are empty, but for a reason, and those that are too long."""
+        if ctx.info_name != "rollback":  # before anything quotes one of them
+            check_words(ctx, args)
         rest = super().parse_args(ctx, args)
         for param in self.params:
+            value = ctx.params.get(param.name or "")
             if param.name != "why":
-                check_given(ctx, param, ctx.params.get(param.name or ""))
+                check_given(ctx, param, value)
+            check_length(ctx, param, value)
         return rest
+
+
+# Which limit holds a parameter; for the others it is that of any text.
+TYPED_AS: Final[dict[str, Typed]] = {
+    "why": "reason",
+    "unit": "unit",
+    "salt": "salt",
+    "url": "address",
+    "notify_url": "address",
+    "actor": "actor",
+    "save": "name",
+    "template": "name",
+    "namespace": "name",
+    "stop_on": "class name",
+    "ignore": "class name",
+}
 
 
 class Verbs(click.Group):

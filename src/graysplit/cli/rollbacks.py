@@ -13,6 +13,7 @@ from graysplit.cli.words import plural
 from graysplit.control.result import Result
 from graysplit.control.targets import Names
 from graysplit.control.wishes import check_target
+from graysplit.core.limits import TYPED
 from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.stores.port import Followed
 from graysplit.stores.rules import EVERYTHING
@@ -27,6 +28,8 @@ def roll_back(session: Session, targets: Sequence[str], why: str, *, dry_run: bo
     """Write all, then tell of each what it reached; give the worst exit code. The unknown ones come last."""
     for target in targets:
         check_target(target)  # before anything is written: what cannot be a name is wrong usage
+    if len(why) > TYPED["reason"]:
+        tell(f"the reason has {len(why)} characters, and is cut to the {TYPED['reason']} that are taken")
     results, fault = _written(session, targets, why, dry_run=dry_run)
     codes: list[int] = []
     for result in sorted(results, key=lambda found: found.known is not True):

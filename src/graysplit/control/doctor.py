@@ -217,6 +217,9 @@ def _keys(reading: Reading) -> Iterator[Finding]:
 
 def _values(reading: Reading, drop: str) -> Iterator[Finding]:
     for (key, field), reason in sorted(reading.held.refused.items()):
+        if field == EVERYTHING and key in reading.load.excess:
+            yield Finding("problem", key, f"it holds {reason}", f"redis-cli HLEN {key}")
+            continue
         command = f"graysplit show {field.removeprefix(WAVE).partition('/')[0]}"
         falls = ", and its weights only fall" if key == "splits" else ""
         yield Finding("problem", f"{key} {field}", f"refused, the last good value stands{falls}: {reason}", command)

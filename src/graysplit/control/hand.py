@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 from graysplit.control.actor import actor_of
-from graysplit.control.wishes import check_reason, new_id
+from graysplit.control.wishes import check_reason, check_texts, new_id
 from graysplit.core.weights import check_name
 from graysplit.environment import setting
 from graysplit.errors import (
@@ -144,6 +144,7 @@ class Hand:
         `unstop` agrees to the stops that it clears, `replace` to the plans that end with it; with `replace` a plan
         whose weight it writes again ends too.
         """
+        check_texts(self.actor, why)
         id_ = new_id()
         plan = _replacing(plan) if replace else plan
         reading = self._read()

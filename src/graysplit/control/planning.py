@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from graysplit.control.reading import Reading
 from graysplit.core.changes import NO_MISTYPED, Mistyped, known, set_weights
 from graysplit.core.definition import candidate
+from graysplit.core.limits import TYPED
 from graysplit.core.plan import (
     BAKE_S,
     DEFAULT,
@@ -170,7 +171,10 @@ def read_plan_file(path: Path) -> dict[str, object]:
     import tomllib
 
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(TYPED["plan"] + 1)
+        if len(content) > TYPED["plan"]:
+            raise ConfigurationError(f"the plan file {path.name} has more than {TYPED['plan']} bytes: shorten it")
         found: object = tomllib.loads(content.decode()) if path.suffix == ".toml" else json.loads(content)
     except (OSError, ValueError) as fault:
         raise ConfigurationError(f"the plan file {path.name} cannot be read: {type(fault).__name__}: {fault}") from None

@@ -68,7 +68,7 @@ class Reading(NamedTuple):
 def read(store: Store) -> Reading:
     """Read a store whole; the definitions are parsed, which brings pydantic in."""
     load = store.load()  # first: where nobody answers, no parser is needed to say so
-    from graysplit.codec import read_held, read_snapshot
+    from graysplit.codec import read_whole
 
-    snapshot, unread = read_snapshot(load)
-    return Reading(load, snapshot, read_held(load), unread, load.now_ms)
+    snapshot, unread, held = read_whole(load)
+    return Reading(load, snapshot, held, unread, load.now_ms)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from graysplit.control.hand import Confirm, Hand
 from graysplit.control.result import Result
 from graysplit.control.wishes import planned_version, split_and_version, typed_weight
+from graysplit.core.limits import check_typed
 from graysplit.core.weights import Weight, field_of, share
 from graysplit.errors import ConflictError
 
@@ -60,6 +61,7 @@ class Releasing(Hand):
         """
         from graysplit.control.planning import Wish
 
+        check_typed("plan", repr(steps or record or ""))
         wish = Wish(target, steps, record, template, bake_s)
 
         def plan(reading: Reading, id_: str) -> Proposal:
@@ -93,6 +95,8 @@ class Releasing(Hand):
         """
         from graysplit.control.guarding import Wish, armed
 
+        for name in (*stop_on, *ignore):
+            check_typed("class name", name)
         wish = Wish(action, sensitivity, slow, every_call, tuple(stop_on), tuple(ignore))
 
         def plan(reading: Reading, id_: str) -> Proposal:

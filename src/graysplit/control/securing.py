@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from graysplit.control.hand import Confirm, Hand
 from graysplit.control.leases import check_span
-from graysplit.control.wishes import check_reason, new_id
+from graysplit.control.wishes import check_reason, check_texts, new_id
 from graysplit.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class Securing(Hand):
         asked, never higher than the lowest of them, or from a file. `take="source"` writes the source's weights even
         where they are higher. Refused unless it is still what was `seen`.
         """
+        check_texts(self.actor, why)
 
         def plan(id_: str) -> Recovery:
             reading = self._read()  # first: where nobody answers, nothing else is needed to say so

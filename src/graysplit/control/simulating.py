@@ -134,7 +134,7 @@ def _running(eyes: Eyes, split: str, version: str) -> _Begun | None:
     if found.plan is None:
         raise RefusedError(f"the plan of '{split}' is not understood here ({found.fault}): use a newer graysplit")
     standing = eyes.base.splits[split]
-    weights = in_force(rows_of(eyes.reading, eyes.fleet, standing), split)
+    weights = in_force(rows_of(eyes.reading, eyes.fleet, standing))
     start = start_of(eyes.reading, eyes.fleet, split, found.plan, weights)
     return None if start is None else (found.plan, start, standing, ())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Final, NamedTuple
 
 from graysplit.control.awaiting import Awaited, awaited
@@ -101,13 +102,13 @@ def overview(  # noqa: PLR0913, PLR0917 - what the screen is made of
 ) -> Overview:
     """Lay out all splits, with what guards say of their candidates."""
     splits = reading.snapshot.splits
-    rows = [row for name in sorted(splits) for row in rows_of(reading, fleet, splits[name])]
+    by_split = {name: tuple(rows_of(reading, fleet, splits[name])) for name in sorted(splits)}
     declared = {name for process in fleet.live for name in process.declared}
     return Overview(
         store,
         namespace,
         reading.snapshot.revision,
-        tuple(rows),
+        tuple(chain.from_iterable(by_split.values())),
         reading.unread,
         reading.snapshot.stops,
         tuple(sorted(declared - splits.keys() - reading.unread.keys())),
@@ -118,7 +119,7 @@ def overview(  # noqa: PLR0913, PLR0917 - what the screen is made of
         {} if empty(reading) else reading.held.lost,
         standing_freezes(reading),
         finished(reading),
-        tuple(filter(None, (awaited(reading, fleet, name, in_force(rows, name), said) for name in sorted(splits)))),
+        tuple(filter(None, (awaited(reading, fleet, name, in_force(rows), said) for name, rows in by_split.items()))),
         tuple(filter(None, (armed(name, splits[name].definition) for name in sorted(splits)))),
         said,
         loss_of(reading, fleet),
@@ -153,16 +154,16 @@ def split_view(
         freezes=tuple(found for found in standing_freezes(reading) if found.holds(split)),
         finished_ms=finished(reading).get(split),
         crossings=crossings(reading.snapshot, fleet, split),
-        plan=awaited(reading, fleet, split, in_force(rows, split), said),
+        plan=awaited(reading, fleet, split, in_force(rows), said),
         guard=armed(split, standing.definition) if standing else None,
         verdicts=said,
         loss=loss_of(reading, fleet),
     )
 
 
-def in_force(rows: Iterable[Row], split: str) -> Mapping[str, str]:
-    """Give the weights in force of a split's candidates."""
-    return {row.version: row.effective for row in rows if row.split == split}
+def in_force(rows: Iterable[Row]) -> Mapping[str, str]:
+    """Return the weights in force of one split's candidates, from its rows."""
+    return {row.version: row.effective for row in rows}
 
 
 def finished(reading: Reading) -> Mapping[str, int]:

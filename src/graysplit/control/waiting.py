@@ -159,7 +159,7 @@ def _look(eyes: Eyes, goal: Goal, *, again: bool = False) -> Seen:
     if version:
         candidate(goal.split, found.definition, version)
     fleet = eyes.fleet()
-    weights = in_force(rows_of(reading, fleet, found), goal.split)
+    weights = in_force(rows_of(reading, fleet, found))
     if not version and goal.until == "done":
         version = planned_version(found.definition.plan, None) or ""
     chosen = [version] if version in weights else [*weights]

@@ -20,6 +20,7 @@ from graysplit.control.wishes import (
     typed_weight,
     wanted_weights,
 )
+from graysplit.core.limits import check_typed, cut
 from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.weights import PREVIEW, Weight, split_of
 from graysplit.errors import BadValueError, RefusedError, StoreUnreachableError, UnknownSplitError
@@ -61,6 +62,7 @@ class Weighing(Hand):
         With `add`, and nothing else, a split that stands gets this candidate, at zero and in a place of its own: nobody
         moves. `delete` with an address takes one out again.
         """
+        check_typed("salt", salt or "")
         if add is not None:
             if any(given is not None for given in (versions, salt, max_stale_s, in_flight, by)):
                 raise BadValueError(f"a candidate is added alone, as in: graysplit create {split} --add {add}")
@@ -185,14 +187,14 @@ class Weighing(Hand):
         """Set weight zero and a stop, for a split, one candidate, or `*`: everything unfinished.
 
         Reads nothing before it writes, compares nothing, is never refused for what the store holds, and succeeds twice:
-        a stop that stands already keeps who set it, when and why.
+        a stop that stands already keeps who set it, when and why. A reason that is too long is cut.
         Nothing was rolled back where the result is not `known`: nobody knows the target. A dry run reads what it would
         write.
         """
         check_target(target)
         if dry_run:
             return self._lowering(target)
-        rollback = Rollback(new_id(), target, self.actor, why)
+        rollback = Rollback(new_id(), target, cut("actor", self.actor), cut("reason", why))
         with self._submitting(rollback.id):
             written = self.store.roll_back(rollback)
         moves: Moves = {}
@@ -227,7 +229,7 @@ class Weighing(Hand):
         from graysplit.control.loss import untold
 
         for split, weights in untold(self.store, moves.keys()).items():
-            rollback = Rollback(new_id(), split, self.actor, why)
+            rollback = Rollback(new_id(), split, cut("actor", self.actor), cut("reason", why))
             with self._submitting(rollback.id):
                 written = self.store.roll_back(rollback)
             moves |= {field: (weight, "0") for field, weight in weights.items()}
@@ -295,6 +297,7 @@ class Weighing(Hand):
 
         The result says which version that is, and notes where the unit does not get it yet.
         """
+        check_typed("unit", unit)
         given: list[str] = []
 
         def plan(reading: Reading, id_: str) -> Proposal:

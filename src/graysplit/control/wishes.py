@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
+from graysplit.core.limits import check_typed
 from graysplit.core.weights import Weight, check_name, format_weight, parse_weight, type_weight
 from graysplit.errors import BadValueError, BadWeightError, ConflictError, RefusedError
 from graysplit.stores.rules import EVERYTHING
@@ -62,6 +63,12 @@ def check_from(snapshot: Snapshot, split: str, wanted: Mapping[str, Weight], fro
         if found != expected:
             at = f"{split}/{version} at"
             raise ConflictError(split, f"{at} {format_weight(expected)}", f"{at} {format_weight(found)}")
+
+
+def check_texts(actor: str, why: str) -> None:
+    """Raise `BadValueError` where the actor's name or the reason is longer than the table of limits says."""
+    check_typed("actor", actor)
+    check_typed("reason", why)
 
 
 def check_reason(guarded: Collection[str], why: str) -> None:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from graysplit.core.definition import Definition
 from graysplit.core.lease import PREFIX, Lease, parse_lease
+from graysplit.core.limits import RECORD, is_too_long
 from graysplit.core.record import SENTINEL, Key, Load
 from graysplit.core.snapshot import EVERYTHING, Standing
 from graysplit.core.wave import PREFIX as WAVE
@@ -19,7 +20,7 @@ from graysplit.core.weights import FULL, Weight, field_of, parse_weight, rises, 
 from graysplit.errors import BadDefinitionError, BadWeightError
 
 # Caps before parsing: one huge value is a single C call that holds the interpreter.
-MAX_DEFINITION: Final = 1 << 20
+MAX_DEFINITION: Final = RECORD
 MAX_WEIGHT: Final = 32
 MAX_REASON: Final = 300  # what is told of a refusal, in logs and receipts too: a fault may quote what it found
 
@@ -91,7 +92,8 @@ def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
     touched = frozenset(map(split_of, changed))
     if "*" in touched:
         touched |= frozenset(held.definitions)
-    kept = {at: reason for at, reason in held.refused.items() if at[0] == "splits"}
+    kept = {at: reason for at, reason in held.refused.items() if at[0] == "splits" and at[1] != EVERYTHING}
+    kept |= {(key, EVERYTHING): reason for key, reason in load.excess.items()}
     adopted = held._replace(
         weights=weights,
         stops=stops,
@@ -130,7 +132,7 @@ def changed_definitions(held: Held, load: Load) -> dict[str, bytes | None]:
     if before == fields:
         return {}
     changed: dict[str, bytes | None] = {}
-    if load.whole:  # at first all that is held counts as seen: it came from a file, or over a fork
+    if load.whole and not load.excess:  # at first all that is held counts as seen: it came from a file, or over a fork
         known = before.keys() or {name.encode() for name in held.definitions}
         changed |= dict.fromkeys(map(text, known - fields.keys()))
     for name, raw in fields.items():
@@ -171,7 +173,7 @@ def note_definitions(held: Held, load: Load) -> Held:
     if load.splits.lost is not None:
         return held
     seen = held.seen.get("splits", _NOTHING)
-    fields = load.splits.fields if load.whole else {**seen, **load.splits.fields}
+    fields = load.splits.fields if load.whole and not load.excess else {**seen, **load.splits.fields}
     return held._replace(seen={**held.seen, "splits": fields})
 
 
@@ -251,7 +253,7 @@ def _never_there(weights: Mapping[str, Weight], refused: Refused, now: Mapping[b
 
 def _weight(raw: bytes) -> Weight:
     if len(raw) > MAX_WEIGHT:
-        raise BadWeightError(text(raw[:MAX_WEIGHT]) + "...")
+        raise BadWeightError(text(raw) if is_too_long(raw) else text(raw[:MAX_WEIGHT]) + "...")
     try:
         return parse_weight(raw.decode("ascii"))
     except UnicodeDecodeError:
@@ -275,6 +277,8 @@ def _told(reason: str) -> str:
 def _parsed(parse: Parse, name: str, raw: bytes) -> Definition | None:
     if len(raw) > MAX_DEFINITION:
         raise BadDefinitionError(name, "", f"{len(raw)} bytes are more than the {MAX_DEFINITION} allowed")
+    if is_too_long(raw):
+        raise BadDefinitionError(name, "", text(raw))
     return parse(name, raw)
 
 

@@ -70,3 +70,4 @@ class Load(NamedTuple):
     role: str = "master"  # a replica is no source
     booked: Key = Key()  # weights and stops as the history knows them ("weights checkout/new"); for editors only
     plans: Key = Key()  # each plan's progress and its driver's tick; for editors only
+    excess: Mapping[str, str] = {}  # keys that hold more than is read, each with what of it is

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +41,8 @@ SOON_S: Final = 2.0  # a partial reading is followed by a full one within this t
 LEASE_AGAIN_S: Final = 1.0  # after the store has said that a lease is not over
 ENDLESS_MS: Final = 1 << 52  # a server time that never comes
 BOOK_WITHIN_S: Final = 0.25  # a raw edit is booked after a random wait, so that one process does it
+REFUSED_AT_MOST: Final = 50  # values that a heartbeat names
+LOST_S: Final = 5.0  # when it looks again whether another process has booked what it found
 ABOUT_S: Final = 30.0  # how often a heartbeat tells again what hardly changes
 BACKOFF_S: Final = (0.05, 0.8)
 STEADY_S: Final = 5.0  # a connection that lived for less counts as one more attempt: it may end at once each time
@@ -292,7 +295,7 @@ class Follower:
             *self._applied,
             self._audience.effects(dict.fromkeys((*self._recent, *planned))),  # a plan waits for those born later, too
             feed.mode,
-            tuple(f"{key} {field}: {reason}" for (key, field), reason in keeper.held.refused.items()),
+            _refusals(keeper.held.refused),
             keeper.in_force(KEPT_AT_MOST),
             self._durable,
             self._audience.baselines(),
@@ -335,7 +338,13 @@ class Follower:
         self._book_at = None
         self._end_leases(feed)
         self._book_fork(feed)
-        self._attempt("book", "raw edits stay out of the history", lambda: feed.book("outside"))
+        self._attempt("book", "raw edits stay out of the history", lambda: self._book(feed))
+
+    def _book(self, feed: Feed) -> None:
+        """Book for some time; soon again where there is more, and later where another process is at it."""
+        booked = feed.book("outside")
+        if feed.unbooked:
+            self._book_at = self._clock.monotonic() + (0.0 if booked else jittered(LOST_S))
 
     def _book_fork(self, feed: Feed) -> None:
         """Write a fork into the history, before anything else: its revision is above all that were followed."""
@@ -411,6 +420,13 @@ class Follower:
         while not self._stopping.is_set() and self._clock.monotonic() < until:
             self._stopping.wait(max(0.0, min(TURN_S, until - self._clock.monotonic())))
             self._turn(alone=True)
+
+
+def _refusals(refused: Mapping[tuple[str, str], str]) -> tuple[str, ...]:
+    """Return the first of what is refused, and how many more: a heartbeat is no larger for what anybody writes."""
+    told = tuple(f"{key} {field}: {reason}" for (key, field), reason in islice(refused.items(), REFUSED_AT_MOST))
+    more = len(refused) - len(told)
+    return (*told, f"{more} more values: graysplit doctor") if more > 0 else told
 
 
 def pause_s(attempt: int, crowd: int, *, silent: bool) -> float:

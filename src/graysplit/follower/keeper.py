@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 REGRESSED: Final = "SOURCE_REGRESSED"
 NAMED_AT_MOST: Final = 20  # in one line of the log
+TOLD_AT_MOST: Final = 20  # fields of one reading that are told one by one: anybody may write any number
 LONGEST: Final = 2_000  # characters of a stop or definition in a receipt; a longer one is only named
 
 
@@ -228,13 +229,19 @@ class Keeper:
         return only_falling(before, held, splits, self.parse, known)
 
     def _tell(self, before: Held, changed: Iterable[str]) -> None:
-        for at, reason in self.held.refused.items():
-            if before.refused.get(at) != reason:
-                key, field = at
-                self._events.warning(f"refused {key} {field}", f"{key} {field}: {reason}. The last good value stands.")
-        for field in changed:
-            # What had a weight before was looked at then.
-            if field not in before.weights and not self._audience.knows(field):
-                self._events.warning(
-                    f"unknown {field}", f"'{field}' names no split or candidate: mistyped? See: graysplit doctor"
-                )
+        new = [at for at, reason in self.held.refused.items() if before.refused.get(at) != reason]
+        for key, field in new[:TOLD_AT_MOST]:
+            reason = self.held.refused[key, field]
+            self._events.warning(f"refused {key} {field}", f"{key} {field}: {reason}. The last good value stands.")
+        if len(new) > TOLD_AT_MOST:
+            more = len(new) - TOLD_AT_MOST
+            self._events.warning("refused more", f"{more} more values are refused: see them with: graysplit doctor")
+        # What had a weight before was looked at then.
+        unknown = [field for field in changed if field not in before.weights and not self._audience.knows(field)]
+        for field in unknown[:TOLD_AT_MOST]:
+            self._events.warning(
+                f"unknown {field}", f"'{field}' names no split or candidate: mistyped? See: graysplit doctor"
+            )
+        if len(unknown) > TOLD_AT_MOST:
+            more = len(unknown) - TOLD_AT_MOST
+            self._events.warning("unknown more", f"{more} more fields name no split or candidate: graysplit doctor")

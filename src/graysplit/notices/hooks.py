@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Final, Protocol
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from graysplit.core.limits import check_typed
 from graysplit.errors import ConfigurationError, GraysplitError
 from graysplit.notices.causes import chosen
 from graysplit.notices.payload import Notice
@@ -124,6 +125,7 @@ def masked(url: str) -> str:
 
 
 def _checked(url: str) -> SplitResult:
+    check_typed("address", url, "the address to notify")
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 0) >= 0

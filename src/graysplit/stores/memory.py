@@ -422,6 +422,7 @@ class MemoryFeed:
     def __init__(self, space: _Space, store: MemoryStore) -> None:
         """Begin without having read anything."""
         self.counted = 0
+        self.unbooked = 0
         self.asked = ""
         self._store = store
         self._space = space

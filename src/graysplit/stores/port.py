@@ -183,6 +183,7 @@ class Feed(Protocol):
     mode: str  # which promise is in force: one of `graysplit.core.fleet.PROMISES`
     mode_why: str  # why it is not a better one, in the server's words; "" where there is nothing to say
     counted: int  # processes that the store counted at the last heartbeat; 0 where that is not known
+    unbooked: int  # portions of raw edits that the last `book` found and left for the next one
     asked: str  # the request to tell what is held that stood at the last heartbeat; "" where none did
 
     def load(self, since: str, *, whole: bool) -> Load:
@@ -214,6 +215,8 @@ class Feed(Protocol):
 
     def book(self, actor: str) -> int:
         """Write history entries for raw edits that have none; gives their number. Racing processes book once.
+
+        Where there are many a store may write some of them, and say so (`unbooked`): the next call goes on.
 
         A stop whose text says whose it is (who, change: as graysplit writes it) is theirs: a guard's trip, anybody
         else's rollback, as an entry of its own with their reason, and the zeros are written with it. Beside a zero

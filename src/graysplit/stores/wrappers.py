@@ -110,6 +110,7 @@ class _SilentFeed:
         self._now_ms = 0
         self.mode, self.mode_why = inner.mode, inner.mode_why
         self.counted = 0
+        self.unbooked = 0
         self.asked = ""
 
     def load(self, since: str, *, whole: bool) -> Load:

@@ -1,5 +1,7 @@
 -- Write a history entry for each split whose weights or stops were edited past graysplit. Processes that race book once.
 --
+-- Everything is compared in one step while it is little; else whoever calls names what may differ, a portion at a time.
+--
 -- KEYS  1 booked  hash: 'weights <field>' and 'stops <field>' as the history knows them
 --       2 log     stream: one entry per change
 --       3 meta    hash: revision, release:<field> -> '<change id> <ms>', lease:<field>
@@ -10,28 +12,82 @@
 --       5 stops    hash: checkout/new, checkout or * -> a text for people
 --       6 who the stop of a guard names  7 the cause of its entry  8 who a stop names that writes a zero back (its
 --       weight is a person's business)  9 the cause of any other stop that says whose it is
--- Gives the number of entries written.
+--       10 how many fields are little  11 how many portions come after this one, then the places that this portion is
+--       about ('weights checkout/new', 'stops checkout'): all those of its splits; none: everything
+-- Gives the number of entries written, or -1 where everything is not little and nothing is named.
 
 local BOOKED, LOG, META, PLANS, WEIGHTS = unpack(KEYS, 1, 5)
 local actor, id, cause, keep, STOPS, GUARD, TRIP, BRAKE, ROLLBACK = unpack(ARGV, 1, 9)
+local little, rest = tonumber(ARGV[10]), tonumber(ARGV[11])
 local closed = barred(STOPS)
 if closed then
   return closed
 end
 local now = now_ms() -- first: where it is refused nothing has been done
-local weights, weight_fields = read(WEIGHTS)
-local stops, stop_fields = read(STOPS)
-local booked, booked_fields, fault = read(BOOKED)
-if fault then
+local _, fault = try('HLEN', BOOKED)
+local _, log_fault = try('XREVRANGE', LOG, '+', '-', 'COUNT', 1)
+if fault or log_fault or lost(META) then
   return 0
 end
-for _, fields in ipairs({ weight_fields, stop_fields, booked_fields }) do
-  table.sort(fields)
+
+-- What is compared: the places that are named, or all there are.
+local places = { unpack(ARGV, 12) }
+if #places == 0 then
+  if (try('HLEN', WEIGHTS) or 0) + (try('HLEN', STOPS) or 0) + (try('HLEN', BOOKED) or 0) > little then
+    return -1
+  end
+  for _, from in ipairs({ { 'weights ', WEIGHTS }, { 'stops ', STOPS }, { '', BOOKED } }) do
+    for _, field in ipairs(names_of(from[2])) do
+      places[#places + 1] = from[1] .. field
+    end
+  end
 end
-local weights_stand = weights ~= nil and weights['_'] ~= nil
-local stops_stand = stops ~= nil and stops['_'] ~= nil
-local _, log_fault = try('XREVRANGE', LOG, '+', '-', 'COUNT', 1)
-if log_fault or lost(META) or not (weights_stand or stops_stand) then
+local named, fields = {}, { weights = {}, stops = {} }
+for _, where in ipairs(places) do
+  local name, field = string.match(where, '^(%a+) (.*)$')
+  if fields[name] and field ~= '_' and not named[where] then
+    named[where] = true
+    table.insert(fields[name], field)
+  end
+end
+local weight_fields, stop_fields = fields.weights, fields.stops
+table.sort(weight_fields)
+table.sort(stop_fields)
+
+-- Beside them whatever says that a candidate is stopped.
+local asked_stops, asked_books, told = {}, {}, {}
+local function ask(list, name)
+  if not told[list] then
+    told[list] = {}
+  end
+  if not told[list][name] then
+    told[list][name] = true
+    list[#list + 1] = name
+  end
+end
+for _, field in ipairs({ '_', '*' }) do
+  ask(asked_stops, field)
+end
+for _, where in ipairs({ '_', 'stops *' }) do
+  ask(asked_books, where)
+end
+for _, list in ipairs({ weight_fields, stop_fields }) do
+  for _, field in ipairs(list) do
+    for _, stop in ipairs({ field, split_of(field) }) do
+      ask(asked_stops, stop)
+      ask(asked_books, 'stops ' .. stop)
+    end
+  end
+end
+local asked_weights = { '_' }
+for _, field in ipairs(weight_fields) do
+  asked_weights[#asked_weights + 1] = field
+  ask(asked_books, 'weights ' .. field)
+end
+local weights, stops = values(WEIGHTS, '', asked_weights), values(STOPS, '', asked_stops)
+local booked = values(BOOKED, '', asked_books)
+local weights_stand, stops_stand = weights['_'] ~= nil, stops['_'] ~= nil
+if not (weights_stand or stops_stand) then
   return 0
 end
 
@@ -71,7 +127,8 @@ local function weights_of(stop)
   end
   return weights_by_split[stop.field] or {}
 end
-local added, told = {}, {}
+local added
+added, told = {}, {}
 for _, field in ipairs(stops_stand and booked['_'] and stop_fields or {}) do -- with the books lost, all is known
   local stop = signed(field, stops[field])
   if stop then
@@ -98,11 +155,11 @@ local function note(where, field, before, after)
   table.insert(edits[split].before, { where, before })
   table.insert(edits[split].after, { where, after })
 end
-local function compare(name, fields, found)
-  for _, field in ipairs(fields) do
+local function compare(name, list, found)
+  for _, field in ipairs(list) do
     local where = name .. ' ' .. field
-    if field ~= '_' and booked[where] ~= found[field] and not told[where] then
-      note(where, field, booked[where] or false, found[field])
+    if booked[where] ~= found[field] and not told[where] then
+      note(where, field, booked[where] or false, found[field] or false)
     end
   end
 end
@@ -112,16 +169,9 @@ end
 if stops_stand then
   compare('stops', stop_fields, stops)
 end
-for _, where in ipairs(booked_fields) do
-  local name, field = string.match(where, '^(%a+) (.*)$')
-  local gone = (name == 'weights' and weights_stand and not weights[field])
-    or (name == 'stops' and stops_stand and not stops[field])
-  if gone and not told[where] then
-    note(where, field, booked[where], false)
-  end
-end
 table.sort(splits)
-if #splits + #added == 0 and booked['_'] then
+local lifted = booked['stops *'] and not stops['*'] and not named['stops *']
+if #splits + #added == 0 and booked['_'] and not lifted then
   return 0
 end
 
@@ -133,7 +183,7 @@ if denied then
   return redis.error_reply(denied)
 end
 local known = booked['_']
-if not known then -- the books themselves were lost: what stands is taken as known
+if not known and rest == 0 then -- the books themselves were lost: what stands is taken as known
   redis.call('HSET', BOOKED, '_', '1')
 end
 for _, stop in ipairs(added) do -- what somebody could only stop gets its zeros, too
@@ -170,7 +220,8 @@ if not known then
   return 0
 end
 
--- A release begins where the weight in force was zero and is not any more.
+-- A release begins where the weight in force was zero and is not any more. Where that is for a stop on everything that
+-- is gone, the entry of it comes with the last portion.
 local began = {}
 if weights_stand and stops_stand then
   for _, field in ipairs(weight_fields) do
@@ -182,6 +233,9 @@ if weights_stand and stops_stand then
       end
     end
   end
+end
+for _, field in ipairs(lifted and began['*'] or {}) do
+  redis.call('HSET', META, 'release:' .. field, id .. '-0 ' .. string.format('%.0f', now))
 end
 for number, split in ipairs(splits) do
   local change = id .. '-' .. number

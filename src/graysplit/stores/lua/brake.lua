@@ -14,11 +14,11 @@ if closed then
 end
 
 for _, stop in ipairs({ field, split_of(field), '*' }) do
-  if try('HGET', STOPS, stop) then
+  if try('HEXISTS', STOPS, stop) == 1 then
     return 1
   end
 end
-local release = try('HGET', META, 'release:' .. field) or ''
+local release = value_of(META, 'release:' .. field, LONGEST) or ''
 local began = tonumber(string.match(release, ' (%d+)$'))
 if began and began > tonumber(youngest) then
   return 0

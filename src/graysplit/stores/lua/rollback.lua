@@ -108,8 +108,7 @@ elseif string.find(target, '/', 1, true) then
   weights = values(WEIGHTS, '', { target })
   stops, own = { target }, { [target] = { target } }
 else
-  local fields
-  weights, fields = read(WEIGHTS)
+  local fields = names_of(WEIGHTS)
   if target ~= '*' then
     stops, own = { target }, { [target] = {} }
     for _, field in ipairs(fields) do
@@ -117,10 +116,14 @@ else
         table.insert(own[target], field)
       end
     end
-  elseif not weights or not weights['_'] then
-    stops, own = { '*' }, { ['*'] = {} }
+    weights = values(WEIGHTS, '', own[target])
   else
-    take_running(fields)
+    weights = values(WEIGHTS, '', fields)
+    if weights['_'] then
+      take_running(fields)
+    else
+      stops, own = { '*' }, { ['*'] = {} }
+    end
   end
 end
 local zeros = {}
@@ -143,7 +146,10 @@ local function stop_text(stop)
 end
 
 -- HDEL comes first: it is allowed when the server is out of memory, and after it everything else is.
-local standing = values(STOPS, '', stops)
+local standing, unreadable = values(STOPS, '', stops), {}
+for _, stop in ipairs(stops) do
+  unreadable[stop] = standing[stop] and too_long(STOPS, stop, LONGEST)
+end
 redis.pcall('HDEL', WEIGHTS, zeros[1] or '*')
 redis.pcall('HDEL', STOPS, stops[1] or '**')
 
@@ -185,7 +191,7 @@ end
 local texts, nought = {}, {}
 for i, stop in ipairs(stops) do
   local stood = standing[stop]
-  if stood and stood ~= '' then -- the first reason stays in the stop; this one is in the history
+  if stood and stood ~= '' and not unreadable[stop] then -- the first reason stays in the stop; this one is in the history
     texts[i], kept['stops ' .. stop] = stood, true
   else
     texts[i] = stop_text(stop)

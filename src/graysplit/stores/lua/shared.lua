@@ -65,33 +65,51 @@ local function lost(key)
   return try('HLEN', key) == 0 and 'missing' or 'without its field _'
 end
 
--- A hash as a table, and its fields in no order; nil and the reason where it cannot be read.
-local function read(key)
-  local rows, fault = try('HGETALL', key)
-  if fault then
-    return nil, {}, fault
+-- How many bytes of a weight or stop, and of any other field, are looked at; `graysplit.core.limits` says the same.
+local LONGEST, LONGEST_RECORD = 65536, 1048576
+
+-- What stands for a value that is too long to be moved, as readers see it too; nil where it is not.
+local function too_long(key, field, most)
+  local length = try('HSTRLEN', key, field) -- nil: this caller may not ask
+  return length and length > most and string.format('<%.0f bytes: more than the %.0f that are read>', length, most)
+    or nil
+end
+
+-- A field of a hash, or what stands for it; nil where it is absent or cannot be read, and then the reason.
+local function value_of(key, field, most)
+  local named = too_long(key, field, most)
+  if named then
+    return named
   end
-  local found, fields = {}, {}
-  for i = 1, #rows, 2 do
-    found[rows[i]] = rows[i + 1]
-    fields[#fields + 1] = rows[i]
-  end
-  return found, fields
+  local value, fault = try('HGET', key, field)
+  return value or nil, fault
 end
 
 -- Some fields of a hash, by their names without the prefix; none where it cannot be read.
 local function values(key, prefix, names)
   local found = {}
   for first = 1, #names, PIECE do
-    local piece = {}
+    local piece, at = {}, {}
     for i = first, math.min(first + PIECE - 1, #names) do
-      piece[#piece + 1] = prefix .. names[i]
+      local field = prefix .. names[i]
+      local named = too_long(key, field, LONGEST)
+      if named then
+        found[names[i]] = named
+      else
+        piece[#piece + 1], at[#at + 1] = field, names[i]
+      end
     end
-    for i, value in ipairs(try('HMGET', key, unpack(piece)) or {}) do
-      found[names[first + i - 1]] = value or nil
+    for i, value in ipairs(#piece > 0 and try('HMGET', key, unpack(piece)) or {}) do
+      found[at[i]] = value or nil
     end
   end
   return found
+end
+
+-- The names of a hash's fields; none, and the reason, where it cannot be read.
+local function names_of(key)
+  local found, fault = try('HKEYS', key)
+  return found or {}, fault
 end
 
 -- Take fields of a hash away; who may not leaves them.
@@ -187,12 +205,12 @@ local function end_plans_of(plans, meta, fields, before, after)
   local marks = values(meta, 'plan:', splits)
   for i, split in ipairs(splits) do
     if split == '*' then
-      for name, mark in pairs(read(meta) or {}) do
-        local planned = string.match(name, '^plan:(.*)$')
-        over[#over + 1] = planned
-        if planned then
-          marks[planned] = mark
-        end
+      local planned = {}
+      for _, name in ipairs(names_of(meta)) do
+        planned[#planned + 1] = string.match(name, '^plan:(.*)$')
+      end
+      for name, mark in pairs(values(meta, 'plan:', planned)) do
+        over[#over + 1], marks[name] = name, mark
       end
     elseif drives(marks[split], fields[i]) then
       over[#over + 1] = split

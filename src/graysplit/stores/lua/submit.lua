@@ -109,7 +109,7 @@ if not fresh then
   end
 end
 for i, expect in ipairs(expectations) do
-  local found = try('HGET', FOLLOWED[expect.key], expect.field) or false
+  local found = value_of(FOLLOWED[expect.key], expect.field, expect.key <= 2 and LONGEST or LONGEST_RECORD) or false
   if found ~= (expect.present and expect.text) then
     return { 'conflict', i, found and '1' or '0', found or '' }
   end

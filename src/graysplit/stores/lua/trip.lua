@@ -19,11 +19,11 @@ local closed = barred(META)
 if closed then
   return closed
 end
-if not lost(META) and string.match(try('HGET', META, 'release:' .. field) or '', '^(%S*)') ~= release then
+if not lost(META) and string.match(value_of(META, 'release:' .. field, LONGEST) or '', '^(%S*)') ~= release then
   return 0
 end
 for _, stop in ipairs({ field, split, '*' }) do
-  if try('HGET', STOPS, stop) then
+  if try('HEXISTS', STOPS, stop) == 1 then
     return 1
   end
 end
@@ -36,7 +36,7 @@ if not WEIGHTS then
 end
 
 -- HDEL comes first: it is allowed when the server is out of memory, and after it everything else is.
-local stood = try('HGET', WEIGHTS, field) or false
+local stood = value_of(WEIGHTS, field, LONGEST) or false
 redis.pcall('HDEL', WEIGHTS, field)
 redis.pcall('HDEL', STOPS, '**')
 local _, fault = try('HSET', STOPS, field, text)

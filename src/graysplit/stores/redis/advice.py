@@ -12,9 +12,9 @@ from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Advice
 from graysplit.stores.redis.client import Reply
 from graysplit.stores.redis.faults import is_condition, is_oom, reason, unreachable
+from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import mapping_of
 
 # Asked for one by one: all of them would have the server's passwords among them.
 _SETTINGS: Final = ("dir", "min-replicas-to-write", "stop-writes-on-bgsave-error")

@@ -9,9 +9,9 @@ from redis import exceptions
 
 from graysplit.stores.redis.client import Command, Reply
 from graysplit.stores.redis.faults import refused
+from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import mapping_of
 from graysplit.stores.wire import exact, raw_of
 
 KEPT_MS: Final = 300_000  # definitions may name units: nothing of them outlives what it was asked for

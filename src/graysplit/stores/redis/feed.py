@@ -14,20 +14,20 @@ from graysplit.core.record import Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
 from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.stores.port import NEWEST, Glance, Place, Report, Submission, Ticking, Trip, Written
+from graysplit.stores.redis.booking import Booking
 from graysplit.stores.redis.client import Command, is_list
 from graysplit.stores.redis.contents import request_in, tell_content
 from graysplit.stores.redis.faults import NO_TIME, lacks_scripts, refused
 from graysplit.stores.redis.fleet import connection_of, forget, read_fleet
-from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
+from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import Reader, glance, highest_in, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.tallying import flush, judge, read_tally
 from graysplit.stores.redis.tripping import stop_release
-from graysplit.stores.redis.watching import book_by_watching, brake_by_hand, tick_by_watching
-from graysplit.stores.rules import OUTSIDE
-from graysplit.stores.wire import BRAKE, GUARD, ROLLBACK, TRIP, about_text, new_id, raw_of, receipt_text
+from graysplit.stores.redis.watching import brake_by_hand, tick_by_watching
+from graysplit.stores.wire import BRAKE, about_text, new_id, raw_of, receipt_text
 
 # After so much silence a connection is asked whether it lives, and has so long to answer: 1.25 s in all.
 SILENCE_S: Final = 0.5
@@ -47,8 +47,10 @@ class RedisFeed(ABC):
         self._line = line
         self._keys = keys
         self._reader = Reader(line, keys, newest=NEWEST)
+        self._booking = Booking(line, keys)
         self.counted = 0
         self.asked = ""
+        self.unbooked = 0
         self._connection: str | None = None  # as the fleet knows it; "" where the server does not tell
         self._has_moved: Callable[[], bool] | None = None
         self._ask_way_at = 0.0
@@ -84,17 +86,9 @@ class RedisFeed(ABC):
 
     def book(self, actor: str) -> int:
         """Write history entries for raw edits that have none; raises `RefusedError` where this role may not."""
-        keys = self._keys
-        answer = self._line.evaluate(
-            script("book"),
-            (keys.booked, keys.log, keys.meta, keys.plans, keys.weights),
-            (raw_of(actor), new_id(), OUTSIDE, LOG_AT_MOST, keys.stops, GUARD, TRIP, BRAKE, ROLLBACK),
-        )
-        if lacks_scripts(answer):
-            return book_by_watching(self._line, keys, actor)
-        if not isinstance(answer, int):
-            raise refused("edits from outside cannot be written into the history", answer)
-        return answer
+        count = self._booking.book(actor)
+        self.unbooked = self._booking.left
+        return count
 
     def brake(self, field: str, why: str, release_ms: int) -> bool:
         """Stop a field unless it is stopped already, or its release is younger; raises `RefusedError` if it may not."""

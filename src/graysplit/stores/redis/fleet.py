@@ -10,9 +10,10 @@ from redis import exceptions
 from graysplit.core.fleet import Fleet, Process, fleet_of, may_be_gone
 from graysplit.stores.redis.client import Reply
 from graysplit.stores.redis.faults import refused, unreachable
+from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import mapping_of, run_id_of, server_ms
+from graysplit.stores.redis.reading import run_id_of, server_ms
 from graysplit.stores.wire import read_process
 
 # Of so many that are silent it is asked at once whether their connections have ended.

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 
 from redis import exceptions
 
+from graysplit.core.limits import FIELDS, SPLITS
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import Glance, KeyName, Place
 from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.faults import fault, unreachable
+from graysplit.stores.redis.hashes import BREATH_S, Size, capped, key_of, mapping_of, read_fields, read_heavy, sizes
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.wire import exact, raw_of, read_entry
@@ -22,8 +24,6 @@ from graysplit.stores.wire import exact, raw_of, read_entry
 DELTA_FROM: Final = 200
 PIECES_FROM: Final = 1_000
 PIECE: Final = 250
-# Between two pieces others get the interpreter (and a turn at the server).
-BREATH_S: Final = 0.0002
 ENTRIES_AT_MOST: Final = 1_000
 # At a start: so many of the log's newest entries first, then more while they are small.
 NEWEST_AT_FIRST: Final = 4
@@ -43,30 +43,48 @@ class Reader:
         and the plans.
         """
         self._newest = newest
-        self._books = [("HGETALL", keys.booked), ("HGETALL", keys.plans)] if books else []
+        self._books = (keys.booked, keys.plans) if books else ()
         self._line = line
         self._keys = keys
-        self._size: int | None = None
+        self._sizes: Mapping[str, Size] = {}
+        self._last = Load()  # what was read before: of a hash with too many fields, these are read
 
     def read(self, since: str, *, whole: bool) -> Load:
         """Read everything at one moment, with the log since a position; raises `StoreUnreachableError`."""
-        if self._size is None:
-            self._size = _count(self._line.ask(("HLEN", self._keys.splits))[0])
-        with self._line.within(LOAD_WITHIN_S + self._size // SPLITS_A_SECOND):
-            return self._read(since, self._size, whole=whole)
+        keys = (*self._keys.followed, *self._books)
+        self._sizes = dict(zip(keys, sizes(self._line, keys), strict=True))
+        size = self._sizes[self._keys.splits].fields
+        whole_s = max(found.fields for found in self._sizes.values()) // SPLITS_A_SECOND
+        with self._line.within(LOAD_WITHIN_S + min(whole_s, FIELDS // SPLITS_A_SECOND)):
+            load = self._read(since, size, whole=whole)
+        if load.splits.lost is None:
+            self._last = load
+        return load
 
     def _read(self, since: str, size: int, *, whole: bool) -> Load:
+        if size > SPLITS:
+            return self._those_with_weights(since, size)
         load = None
         if since and not whole and size > DELTA_FROM:
             load = self._named_by_the_log(since)
         if load is None:
-            load = self._in_pieces(since) if size > PIECES_FROM else self._at_once(since)
-            self._size = len(load.splits.fields)
+            heavy = size > PIECES_FROM or not self._sizes[self._keys.splits].light
+            load = self._in_pieces(since) if heavy else self._at_once(since)
         return load
 
     def _at_once(self, since: str) -> Load:
         load, definitions = self._exchange(since, ("HGETALL", self._keys.splits))
-        return load._replace(splits=key_of(definitions))
+        splits = capped(self._keys.splits, key_of(definitions), self._sizes[self._keys.splits])
+        return load._replace(splits=splits)
+
+    def _those_with_weights(self, since: str, size: int) -> Load:
+        """Read the definitions of splits that have a weight: the others were not written by graysplit."""
+        load, mark = self._exchange(since, ("HGET", self._keys.splits, SENTINEL))
+        weighed = dict.fromkeys(field.partition(b"/")[0] for field in load.weights.fields if b"/" in field)
+        found = self._definitions(list(weighed)[:SPLITS])
+        own = {SENTINEL: mark} if isinstance(mark, bytes) else {}
+        what = f"{size} definitions, and at most {SPLITS} are read: those of splits that have a weight"
+        return load._replace(splits=found._replace(fields={**own, **found.fields}), excess={"splits": what})
 
     def _named_by_the_log(self, since: str) -> Load | None:
         """Read only definitions that changed by the log's word; None where it says too much."""
@@ -91,17 +109,20 @@ class Reader:
         return load
 
     def _definitions(self, names: Iterable[bytes]) -> Key:
+        """Read definitions by their names, a piece at a time; where all are short nobody is asked how long they are."""
+        wanted, key = list(names), self._keys.splits
+        if not self._sizes[key].short:
+            return read_fields(self._line, key, wanted)
         fields: dict[bytes, bytes] = {}
-        wanted = list(names)
         for start in range(0, len(wanted), PIECE):
             if start:
                 time.sleep(BREATH_S)  # noqa: TID251 - a pause, not a wait
             piece = wanted[start : start + PIECE]
-            (values,) = self._line.ask(("HMGET", self._keys.splits, *piece))
+            (values,) = self._line.ask(("HMGET", key, *piece))
             if isinstance(values, exceptions.ResponseError):
                 return Key(fault=fault(values))
             fields.update((name, value) for name, value in zip(piece, values, strict=True) if value is not None)
-        return Key(fields)
+        return capped(key, Key(fields), self._sizes[key])
 
     def _exchange(self, since: str, definitions: Command) -> tuple[Load, Reply]:
         """Ask for everything but the definitions, and for those as told, at one moment."""
@@ -109,10 +130,10 @@ class Reader:
         older = [] if since or self._newest == 1 else self._newest_by_size()
         after = since or (older[0][0] if older else "")
         weights, stops, splits, meta, newer, at, end, now, role, *books = self._line.transaction(
-            ("HGETALL", keys.weights),
-            ("HGETALL", keys.stops),
+            self._ask_for(keys.weights),
+            self._ask_for(keys.stops),
             definitions,
-            ("HGETALL", keys.meta),
+            self._ask_for(keys.meta),
             (
                 "XREVRANGE",
                 keys.log,
@@ -125,7 +146,7 @@ class Reader:
             ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
             ("TIME",),
             ("ROLE",),
-            *self._books,
+            *map(self._ask_for, self._books),
         )
         check_role(self._line, role)
         _check_readable(self._line, weights, stops, meta)
@@ -134,17 +155,28 @@ class Reader:
             older = []  # another log meanwhile
         entries = [entry for _, entry in reversed([*entries_of(newer), *older])]
         load = Load(
-            weights=key_of(weights),
-            stops=key_of(stops),
-            meta=key_of(meta),
+            weights=self._taken(keys.weights, weights, self._last.weights),
+            stops=self._taken(keys.stops, stops, self._last.stops),
+            meta=self._taken(keys.meta, meta, self._last.meta),
             entries=tuple(entries if since else entries[-self._newest :]),
             position=last[0][0] if last else "0-0",
             anchor=standing[0][1].id if since and standing else "",
             now_ms=server_ms(self._line, now),
-            booked=key_of(books[0]) if books else Key(),
-            plans=key_of(books[1]) if books else Key(),
+            booked=self._taken(keys.booked, books[0], self._last.booked) if books else Key(),
+            plans=self._taken(keys.plans, books[1], self._last.plans) if books else Key(),
         )
         return load, splits
+
+    def _ask_for(self, key: str) -> Command:
+        """Give the command that brings a hash, or where it is too much for one, the question whether it is one."""
+        return ("HGETALL", key) if self._sizes[key].light else ("HLEN", key)
+
+    def _taken(self, key: str, reply: Reply, last: Key) -> Key:
+        """Take the answer, or read what was too much for one command."""
+        size = self._sizes[key]
+        if size.light or isinstance(reply, exceptions.ResponseError):
+            return capped(key, key_of(reply), size)
+        return read_heavy(self._line, key, size, last.fields)
 
     def _newest_by_size(self) -> list[tuple[str, Entry]]:
         """Read the log's newest entries, newest first: fewer where they are big, as whole definitions made them."""
@@ -220,21 +252,6 @@ def _told_in(reply: Reply, name: bytes) -> str | None:
     return None if found is None else exact(found.removeprefix(name))
 
 
-def key_of(reply: Reply) -> Key:
-    """Take the answer to `HGETALL`, in whichever protocol."""
-    if isinstance(reply, exceptions.ResponseError):
-        return Key(fault=fault(reply))
-    return Key(mapping_of(reply))
-
-
-def mapping_of(reply: Reply) -> Mapping[bytes, bytes]:
-    """Take a map, or a flat list of names and values."""
-    if isinstance(reply, dict):
-        return cast("dict[bytes, bytes]", reply)
-    flat = cast("list[bytes]", reply) if isinstance(reply, list) else []
-    return dict(zip(flat[::2], flat[1::2], strict=False))
-
-
 def entries_of(reply: Reply) -> list[tuple[str, Entry]]:
     """Take the answer to `XREVRANGE`: positions and entries, newest first; nothing where the log is unreadable."""
     return [(exact(position), read_entry(position, fields)) for position, fields in rows_of(reply)]
@@ -273,7 +290,3 @@ def highest_in(reply: Reply) -> int:
 def _definitions_in(entry: Entry) -> list[bytes]:
     changed = (*entry.before, *entry.after)
     return [raw_of(where.removeprefix("splits ")) for where in changed if where.startswith("splits ")]
-
-
-def _count(reply: Reply) -> int:
-    return reply if isinstance(reply, int) else 0

@@ -28,7 +28,7 @@ _HASHES: Final = ("hset", "hdel", "hincrby")
 READ: Final = (
     Grant(
         (
-            *("hgetall", "hget", "hmget", "hlen", "hkeys", "hexists", "hscan"),
+            *("hgetall", "hget", "hmget", "hlen", "hkeys", "hexists", "hscan", "hstrlen"),
             *("xrange", "xrevrange", "xread", "xlen", "memory|usage", "zrange", "pttl", "watch"),
         ),
         ("*",),

@@ -15,9 +15,10 @@ from graysplit.stores import rules
 from graysplit.stores.port import Rollback, Written
 from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.faults import fault, reason, unreachable
+from graysplit.stores.redis.hashes import key_of
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import highest_in, key_of, server_ms
+from graysplit.stores.redis.reading import highest_in, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import first_answer
 from graysplit.stores.redis.watching import append, end_plan, found_in_log, last_revision, put

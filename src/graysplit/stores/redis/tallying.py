@@ -9,9 +9,10 @@ from graysplit.errors import RefusedError
 from graysplit.stores.counts import CLOSES_S, DAY_MS, GOALS_AT_MOST, RELEASE_MS, TAPE_MS, window_ms
 from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.faults import lacks_scripts, reason, refused
+from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import check_role, mapping_of, server_ms
+from graysplit.stores.redis.reading import check_role, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.tallies import (
     KINDS,

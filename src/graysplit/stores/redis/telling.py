@@ -7,9 +7,10 @@ from redis import exceptions
 from graysplit.core.record import Entry
 from graysplit.stores.port import Told
 from graysplit.stores.redis.faults import lacks_scripts, neither, refused, unreachable
+from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import check_role, entries_of, mapping_of, server_ms
+from graysplit.stores.redis.reading import check_role, entries_of, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.wire import exact, raw_of
 

@@ -7,9 +7,10 @@ from redis import exceptions
 from graysplit.stores import rules
 from graysplit.stores.port import Trip
 from graysplit.stores.redis.faults import is_forbidden, lacks_scripts, neither, refused
+from graysplit.stores.redis.hashes import key_of
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import key_of, server_ms
+from graysplit.stores.redis.reading import server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.watching import until_written
 from graysplit.stores.wire import raw_of, stop_text

@@ -17,9 +17,10 @@ from graysplit.stores import rules
 from graysplit.stores.port import Submission, Ticking, Written
 from graysplit.stores.redis.client import Command, Reply
 from graysplit.stores.redis.faults import fault, is_condition, neither, refused, unreachable
+from graysplit.stores.redis.hashes import key_of, read_hashes, sizes
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import entries_of, highest_in, key_of, rows_of, run_id_of, server_ms
+from graysplit.stores.redis.reading import entries_of, highest_in, rows_of, run_id_of, server_ms
 from graysplit.stores.wire import BRAKE, PLAN, TICK, changed, entry_fields, exact, new_id, raw_of, read_entry, stop_text
 
 T = TypeVar("T")
@@ -41,9 +42,9 @@ def submit_by_watching(line: Line, keys: Keys, submission: Submission, *, again:
     return written
 
 
-def book_by_watching(line: Line, keys: Keys, actor: str) -> int:
-    """Write history entries for raw edits that have none; gives their number."""
-    return until_written(line, lambda: _book_once(line, keys, actor))
+def book_by_watching(line: Line, keys: Keys, actor: str, most: int) -> int:
+    """Write history entries for raw edits that have none, so many at most; gives their number."""
+    return until_written(line, lambda: _book_once(line, keys, actor, most))
 
 
 def brake_by_hand(line: Line, keys: Keys, field: str, why: str, release_ms: int) -> bool:
@@ -240,22 +241,24 @@ def key_with(key: Key, writes: Mapping[str, str | None]) -> Key:
 # --- booking ---------------------------------------------------------------------------------------------------------
 
 
-def _book_once(line: Line, keys: Keys, actor: str) -> int | None:
-    watched, *replies, log, highest, now = line.ask(
+def _book_once(line: Line, keys: Keys, actor: str, most: int) -> int | None:
+    hashes = [keys.weights, keys.stops, keys.meta, keys.booked]
+    found = sizes(line, hashes)  # first: a transaction ends a `WATCH`
+    watched, log, highest, now = line.ask(
         ("WATCH", keys.weights, keys.stops, keys.meta, keys.booked, keys.log),
-        *(("HGETALL", key) for key in (keys.weights, keys.stops, keys.meta, keys.booked)),
         ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
         ("HMGET", keys.highest, "revision"),
         ("TIME",),
     )
     if isinstance(watched, exceptions.ResponseError):
         raise neither("edits from outside cannot be written into the history", watched)
-    weights, stops, meta, booked = (key_of(reply) for reply in replies)
+    weights, stops, meta, booked = read_hashes(line, hashes, found)
     if meta.lost is not None or booked.fault is not None or isinstance(log, exceptions.ResponseError):
         line.ask(("UNWATCH",))
         return 0
     known = SENTINEL in booked.fields  # else the books themselves were lost: what stands is taken as known
     edits = rules.unbooked(weights, stops, booked.fields)
+    edits = edits[:most] if known else edits
     commands = [put(keys.booked, where, value) for edit in edits for where, value in edit.after.items()]
     commands += (put(keys.weights, where.partition(" ")[2], "0") for edit in edits for where in edit.zeros)
     if known:

@@ -1,0 +1,260 @@
+"""What strangers can write, and long histories: how long the server answers nobody else, and whether followers notice.
+
+    python -m benchmarks.propagation.sizes [--small]
+
+A namespace with 20,000 splits is filled; then come 100,000 raw edits, a value of 64 MB, 10,000 pins, 100,000 changes.
+Another client asks PING all the time; the server's own log of slow commands tells the longest of each. `--small` is a
+twentieth of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+import redis
+
+from benchmarks.report import Row, table
+from graysplit import embedded
+from graysplit.control import Control
+from graysplit.core.bucketing import seed_of
+from graysplit.router import Router
+from graysplit.stores.redis.keys import Keys, keys_of
+
+BLOCKED_MS: Final = 50.0
+SECOND_MS: Final = 1_000.0
+VERB_MS: Final = 5_000.0
+LOOKED: Final = ("list", "show split-00007", "explain split-00007 u1", "history", "history split-00007", "doctor")
+CHANGED: Final = (
+    "create new-one",
+    "set split-00007 30",
+    "pin split-00007 u1 new",
+    "unpin split-00007 u1",
+    "rollback split-00007",
+    "undo split-00007 --force --unstop",
+    "ramp split-00008 50,100 --every 10m",
+    "pause split-00008",
+    "resume split-00008",
+    "preview split-00009",
+    "switch split-00010 --to old",
+    "protect split-00011",
+    "unprotect split-00011",
+    "freeze split-1*",
+    "unfreeze split-1*",
+    "finish split-00012",
+    "recover",
+    "rollback --all",
+)
+
+
+class Amounts(NamedTuple):
+    """How much there is of each."""
+
+    splits: int
+    edits: int
+    value: int  # bytes
+    pins: int
+    entries: int
+
+
+FULL: Final = Amounts(20_000, 100_000, 64 << 20, 10_000, 100_000)
+SMALL: Final = Amounts(1_000, 5_000, 4 << 20, 500, 5_000)
+
+
+class Scene(NamedTuple):
+    """A server, and a client past the library."""
+
+    url: str
+    client: redis.Redis
+    keys: Keys
+    rows: list[Row]
+
+    @contextmanager
+    def watched(self, what: str) -> Iterator[None]:
+        """Time what is done, and tell how long the server held others up meanwhile."""
+        ended, longest = threading.Event(), [0.0]
+        pinging = threading.Thread(target=_ping, args=(self.url, ended, longest))
+        self.client.slowlog_reset()
+        pinging.start()
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            took_s = time.monotonic() - began
+            ended.set()
+            pinging.join()
+        told = self.client.slowlog_get(1_000)
+        worst = max(told, key=lambda entry: entry["duration"], default=None)
+        note = "" if worst is None else worst["command"][:24].decode(errors="replace").replace("\n", " ")
+        self.rows.extend(
+            [
+                Row(what, took_s * 1000, unit="ms"),
+                Row(
+                    "  longest command of the server",
+                    worst["duration"] / 1000 if worst else 0.0,
+                    BLOCKED_MS,
+                    "ms",
+                    note,
+                ),
+                Row("  longest PING of another client", longest[0] * 1000, unit="ms"),
+            ]
+        )
+
+
+def measure(amounts: Amounts) -> list[Row]:
+    """Fill a namespace, and do to it what is promised to harm nobody."""
+    with embedded.server() as server, redis.Redis.from_url(server.url) as client:
+        client.config_set("slowlog-log-slower-than", 3_000)
+        client.config_set("slowlog-max-len", 1_000)
+        scene = Scene(server.url, client, keys_of("default"), [])
+        _fill(scene, amounts.splits)
+        used = _used(client)
+        with Router(server.url) as router:
+            router.wait_ready(60)
+            lost = _lost_contact(router)
+            with lost:
+                _raw_edits(scene, amounts.edits)
+                _huge_value(scene, amounts.value)
+                _pins(scene, amounts.pins)
+            scene.rows.append(Row("the follower, without contact", lost.count, 0.0, "times"))
+        scene.rows.append(Row("memory of the server, more than before", (_used(client) - used) / (1 << 20), unit="MB"))
+        _history(scene, amounts.entries)
+        return scene.rows + list(_verbs(scene))
+
+
+def _fill(scene: Scene, splits: int) -> None:
+    with Control(scene.url, actor="benchmarks") as control:
+        control.create("seed", ("old", "new"))
+    record = json.loads(scene.client.hget(scene.keys.splits, "seed") or "")
+    for first in range(0, splits, 1_000):
+        names = [f"split-{number:05}" for number in range(first, min(splits, first + 1_000))]
+        own = {name: json.dumps(record | {"salt": name, "seed": seed_of(name)}) for name in names}
+        weights = {f"{name}/new": str(number % 99 + 1) for number, name in enumerate(names)}
+        scene.client.hset(scene.keys.splits, mapping=own)
+        scene.client.hset(scene.keys.booked, mapping={f"weights {field}": text for field, text in weights.items()})
+        scene.client.hset(scene.keys.weights, mapping=weights)
+
+
+def _raw_edits(scene: Scene, count: int) -> None:
+    with scene.watched(f"{count:,} raw edits, written and booked"):
+        for first in range(0, count, 1_000):
+            numbers = range(first, min(count, first + 1_000))
+            scene.client.hset(scene.keys.weights, mapping={f"raw-{number:06}/new": "5" for number in numbers})
+        _until(lambda: scene.client.hexists(scene.keys.booked, f"weights raw-{count - 1:06}/new"), 600)
+    names = scene.client.hkeys(scene.keys.weights)
+    raw = [name for name in names if name.startswith(b"raw-")]
+    with scene.watched("  and taken away again"):
+        for first in range(0, len(raw), 1_000):
+            scene.client.hdel(scene.keys.weights, *raw[first : first + 1_000])
+        _until(lambda: scene.client.hlen(scene.keys.booked) <= scene.client.hlen(scene.keys.weights) + 1, 600)
+
+
+def _huge_value(scene: Scene, size: int) -> None:
+    text = "x" * size
+    scene.client.hset(scene.keys.stops, "split-00003", text)  # its arrival is the writer's doing
+    with scene.watched(f"a stop of {size >> 20} MB, followed and booked"):
+        _until(lambda: scene.client.hexists(scene.keys.booked, "stops split-00003"), 60)
+        with Control(scene.url, actor="benchmarks") as control:
+            control.show("split-00003")
+    scene.client.hdel(scene.keys.stops, "split-00003")
+
+
+def _pins(scene: Scene, count: int) -> None:
+    record = json.loads(scene.client.hget(scene.keys.splits, "split-00004") or "")
+    record["pins"] = {f"user-{number:06}": "new" for number in range(count)}
+    scene.client.hset(scene.keys.splits, "split-00004", json.dumps(record))
+    with scene.watched(f"one pin more beside {count:,}"), Control(scene.url, actor="benchmarks") as control:
+        control.pin("split-00004", "one-more", "new", confirm=True)
+
+
+def _history(scene: Scene, entries: int) -> None:
+    with Control(scene.url, actor="benchmarks") as control:
+        control.set("split-00005", 1, confirm=True)
+    pipe = scene.client.pipeline(transaction=False)
+    for number in range(entries):
+        entry = {"id": f"e{number}", "rev": number, "split": f"other-{number % 500}", "cause": "set", "actor": "b"}
+        pipe.xadd(scene.keys.log, {**entry, "why": "", "from": "{}", "to": "{}"})
+        if number % 5_000 == 0:
+            pipe.execute()
+    pipe.execute()
+    with Control(scene.url, actor="benchmarks") as control:
+        for what, act in (
+            ("history S", lambda: control.history("split-00005")),
+            ("show", lambda: control.show("split-00005")),
+            ("undo", lambda: control.undo("split-00005", confirm=True)),
+        ):
+            with scene.watched(f"{what} behind {entries:,} entries"):
+                act()
+            scene.rows[-3] = scene.rows[-3]._replace(goal=SECOND_MS if what == "history S" else VERB_MS)
+
+
+def _verbs(scene: Scene) -> Iterator[Row]:
+    for verb in (*LOOKED, *CHANGED):
+        options = [] if verb in LOOKED else ["--yes", "--no-wait", "--why", "benchmark"]
+        words = [sys.executable, "-m", "graysplit.cli", *verb.split(), "--url", scene.url, *options]
+        began = time.monotonic()
+        done = subprocess.run(words, capture_output=True, check=False, timeout=300)
+        took_ms = (time.monotonic() - began) * 1000
+        yield Row(f"graysplit {verb}", took_ms, VERB_MS, "ms", note=f"exit {done.returncode}")
+
+
+class _lost_contact:  # noqa: N801 - a block
+    """Counts how often a router had not heard its store for more than two seconds."""
+
+    def __init__(self, router: Router) -> None:
+        self.count = 0
+        self._router = router
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        was = False
+        while not self._ended.wait(0.1):
+            lost = self._router.status().mode == "lost"
+            self.count += lost and not was
+            was = lost
+
+
+def _used(client: redis.Redis) -> int:
+    return int(client.info("memory")["used_memory"])
+
+
+def _until(so: Callable[[], object], within_s: float) -> None:
+    ends = time.monotonic() + within_s
+    while not so() and time.monotonic() < ends:
+        time.sleep(0.02)
+
+
+def _ping(url: str, ended: threading.Event, longest: list[float]) -> None:
+    with redis.Redis.from_url(url) as client:
+        while not ended.wait(0.001):
+            began = time.monotonic()
+            client.ping()
+            longest[0] = max(longest[0], time.monotonic() - began)
+
+
+def main() -> int:
+    """Measure and print; 0 also where goals are missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--small", action="store_true", help="a twentieth of it: shows that it runs")
+    amounts = SMALL if parser.parse_args().small else FULL
+    sys.stdout.write(table("Sizes", measure(amounts)) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

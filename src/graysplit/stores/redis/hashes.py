@@ -1,0 +1,142 @@
+"""Hashes, read after asking how much they hold; of a value that is too long only its length is read.
+
+`HLEN` and `MEMORY USAGE` tell in a millisecond whether a hash can hold anything long. Only then is each of its fields
+asked for its length, and read beside the others a piece at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, cast
+
+from redis import exceptions
+
+from graysplit.core.limits import FIELDS, RECORD, VALUE, too_long
+from graysplit.core.record import SENTINEL, Key
+from graysplit.stores.redis.client import Command, Reply, is_list
+from graysplit.stores.redis.faults import fault
+from graysplit.stores.redis.line import Line
+
+# A hash may be read at once that is no larger than this, and than this for each of its fields.
+LIGHT_BYTES: Final = 4 << 20
+LIGHT_FIELD_BYTES: Final = 256
+AT_ONCE: Final = 25_000  # fields: about 10 ms of the server
+# What one command brings, else.
+PIECE: Final = 1_000
+PIECE_BYTES: Final = 4 << 20
+# Between two pieces others get the interpreter (and a turn at the server).
+BREATH_S: Final = 0.0002
+
+
+class Size(NamedTuple):
+    """How much a hash holds, as far as the server tells."""
+
+    fields: int
+    bytes: int
+
+    @property
+    def short(self) -> bool:
+        """Say whether none of its values can be so long that it must be asked for."""
+        return self.bytes <= LIGHT_BYTES + LIGHT_FIELD_BYTES * self.fields
+
+    @property
+    def light(self) -> bool:
+        """Say whether it can be read with one command."""
+        return self.short and self.fields <= min(AT_ONCE, FIELDS)
+
+    @property
+    def excess(self) -> str | None:
+        """Say that it holds more fields than are followed, or None."""
+        return None if self.fields <= FIELDS else f"too large: {self.fields} fields, and at most {FIELDS} are read"
+
+
+def sizes(line: Line, keys: Sequence[str]) -> list[Size]:
+    """Ask how much hashes hold; what the server does not tell counts as nothing.
+
+    In a transaction: the null that stands for an absent key looks like a push on a connection that has them.
+    """
+    asked: list[Command] = [("HLEN", key) for key in keys]
+    asked += (("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys)
+    told = [reply if isinstance(reply, int) else 0 for reply in line.transaction(*asked)]
+    return list(map(Size, told[: len(keys)], told[len(keys) :]))
+
+
+def read_hashes(line: Line, keys: Sequence[str], found: Sequence[Size]) -> list[Key]:
+    """Read hashes whole, each as its size allows; one with too many fields counts as lost."""
+    light = [key for key, size in zip(keys, found, strict=True) if size.light]
+    at_once = dict(zip(light, line.ask(*(("HGETALL", key) for key in light)) if light else (), strict=True))
+    return [
+        capped(key, key_of(at_once[key]), size) if key in light else read_heavy(line, key, size)
+        for key, size in zip(keys, found, strict=True)
+    ]
+
+
+def read_heavy(line: Line, key: str, size: Size, known: Iterable[bytes] = ()) -> Key:
+    """Read a hash that is too much for one command; one with too many fields counts as lost, but for what is known."""
+    if size.excess is not None:
+        found = read_fields(line, key, [SENTINEL, *(name for name in known if name != SENTINEL)])
+        return found if found.fault is not None else found._replace(fault=size.excess)
+    (names,) = line.ask(("HKEYS", key))
+    return Key(fault=fault(names)) if not is_list(names) else read_fields(line, key, names)
+
+
+def read_fields(line: Line, key: str, names: Sequence[bytes]) -> Key:
+    """Read fields by their names, a piece at a time; of a value that is too long its length."""
+    longest = _longest(key)
+    fields: dict[bytes, bytes] = {}
+    for first in range(0, len(names), PIECE):
+        piece = names[first : first + PIECE]
+        if first:
+            time.sleep(BREATH_S)  # noqa: TID251 - a pause, not a wait
+        lengths = line.ask(*(("HSTRLEN", key, name) for name in piece))
+        told = {name: length if isinstance(length, int) else 0 for name, length in zip(piece, lengths, strict=True)}
+        fields.update((name, too_long(length, longest)) for name, length in told.items() if length > longest)
+        for part in _parts({name: length for name, length in told.items() if length <= longest}):
+            (values,) = line.ask(("HMGET", key, *part))
+            if isinstance(values, exceptions.ResponseError):
+                return Key(fault=fault(values))
+            fields.update((name, value) for name, value in zip(part, values, strict=True) if value is not None)
+    return Key(fields)
+
+
+def capped(key: str, found: Key, size: Size) -> Key:
+    """Give a hash that was read at once, with the lengths of values that are too long in their place."""
+    longest = _longest(key)
+    if 0 < size.bytes <= longest or max(map(len, found.fields.values()), default=0) <= longest:
+        return found
+    short = {n: raw if len(raw) <= longest else too_long(len(raw), longest) for n, raw in found.fields.items()}
+    return found._replace(fields=short)
+
+
+def _longest(key: str) -> int:
+    return VALUE if key.endswith((":weights", ":stops", ":booked")) else RECORD
+
+
+def _parts(lengths: Mapping[bytes, int]) -> Iterator[list[bytes]]:
+    """Cut fields into parts of so many bytes."""
+    part: list[bytes] = []
+    size = 0
+    for name, length in lengths.items():
+        if part and size + length > PIECE_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(name)
+        size += length
+    if part:
+        yield part
+
+
+def key_of(reply: Reply) -> Key:
+    """Take the answer to `HGETALL`, in whichever protocol."""
+    if isinstance(reply, exceptions.ResponseError):
+        return Key(fault=fault(reply))
+    return Key(mapping_of(reply))
+
+
+def mapping_of(reply: Reply) -> Mapping[bytes, bytes]:
+    """Take a map, or a flat list of names and values."""
+    if isinstance(reply, dict):
+        return cast("dict[bytes, bytes]", reply)
+    flat = cast("list[bytes]", reply) if isinstance(reply, list) else []
+    return dict(zip(flat[::2], flat[1::2], strict=False))

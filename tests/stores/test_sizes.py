@@ -1,0 +1,278 @@
+"""What strangers write into the keys, however much: it is asked for before it is moved, and harms nobody else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import pytest
+from redis import Redis
+
+from graysplit import Router
+from graysplit.control import Control
+from graysplit.core.limits import VALUE, is_too_long
+from graysplit.stores import store_from_url
+from graysplit.stores.redis import RedisStore, booking, hashes, reading
+from graysplit.stores.redis.roles import rules
+from tests.support import eventually
+
+HUGE: Final = 8 << 20  # bytes: enough to count, little enough for a busy machine
+
+
+class Stage(NamedTuple):
+    """A namespace with one split at 20 %, and a way past the library."""
+
+    url: str
+    namespace: str
+    client: Redis
+    store: RedisStore
+    control: Control
+
+    def key(self, end: str) -> str:
+        """Return a key's full name."""
+        return f"graysplit:{{{self.namespace}}}:{end}"
+
+    def edit(self, count: int, value: str = "5") -> None:
+        """Write weights past the library, each of a split of its own."""
+        for first in range(0, count, 1000):
+            numbers = range(first, min(count, first + 1000))
+            self.client.hset(self.key("weights"), mapping={f"raw-{number:06}/new": value for number in numbers})
+
+    def bytes_out(self) -> int:
+        """Return how many bytes the server has sent."""
+        info: Mapping[str, Any] = self.client.info("stats")  # Any: a server's figures are of every kind
+        return int(info["total_net_output_bytes"])
+
+
+@pytest.fixture
+def stage(redis_url: str, namespace: str) -> Iterator[Stage]:
+    """Make a split at 20 %."""
+    client = Redis.from_url(redis_url)
+    store = store_from_url(redis_url, namespace)
+    assert isinstance(store, RedisStore)
+    with Control(redis_url, namespace=namespace, actor="ada@host") as control:
+        control.create("checkout", ("old", "new"))
+        control.set("checkout", 20)
+        yield Stage(redis_url, namespace, client, store, control)
+    store.close()
+    client.close()
+
+
+def _booked(stage: Stage, most: int = 10_000) -> list[int]:
+    """Book all there is as one process does; return what each call wrote."""
+    feed = store_from_url(stage.url, stage.namespace).follow()
+    feed.load("", whole=True)
+    counts = [feed.book("outside")]
+    while feed.unbooked:
+        counts.append(feed.book("outside"))
+        assert len(counts) < most
+    feed.close()
+    return counts
+
+
+def test_many_raw_edits_are_booked_in_portions_and_each_once(stage: Stage) -> None:
+    """Given 3,000 edits past the library, then each has one entry, and no script is told of more than a portion."""
+    stage.edit(3_000)
+    stage.client.hset(stage.key("stops"), "raw-000007", "by-hand")
+    before = int(stage.client.hget(stage.key("meta"), "revision") or 0)
+
+    assert sum(_booked(stage)) == 3_000  # the stop belongs to a split that was edited anyway
+    assert _booked(stage) == [0]
+
+    revision = int(stage.client.hget(stage.key("meta"), "revision") or 0)
+    assert revision == before + 3_000
+    (entry,) = stage.store.history("raw-000007")
+    assert entry.after == {"weights raw-000007/new": "5", "stops raw-000007": "by-hand"}
+    assert (entry.cause, entry.actor) == ("edited outside", "outside")
+    assert stage.client.hget(stage.key("meta"), "release:raw-000008/new")
+    assert not stage.client.hexists(stage.key("meta"), "release:raw-000007/new")
+
+
+def test_two_processes_book_many_raw_edits_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given two processes that take turns, then no edit has two entries; who finds others at it leaves it to them."""
+    monkeypatch.setattr(booking, "WITHIN_S", 0.0)
+    stage.edit(2_000)
+    feeds = [store_from_url(stage.url, stage.namespace).follow() for _ in range(2)]
+    before = int(stage.client.hget(stage.key("meta"), "revision") or 0)
+    monkeypatch.setattr(booking, "WITHIN_S", 0.02)
+    total = 0
+    for _ in range(2_000):
+        total += sum(feed.book("outside") for feed in feeds)
+        if total >= 2_000:
+            break
+    assert total == 2_000
+    assert int(stage.client.hget(stage.key("meta"), "revision") or 0) == before + 2_000
+    for feed in feeds:
+        feed.close()
+
+
+def test_a_stop_on_everything_that_is_taken_away_begins_a_release_of_each(stage: Stage) -> None:
+    """Given many splits under `*`, when somebody takes it away past the library, then each begins a release."""
+    stage.edit(1_500)
+    stage.client.hset(stage.key("stops"), "*", "by-hand")
+    _booked(stage)
+    stage.client.hdel(stage.key("stops"), "*")
+    began = stage.client.hget(stage.key("meta"), "release:raw-000000/new")
+
+    assert sum(_booked(stage)) == 1
+
+    for number in (0, 777, 1_499):
+        release = stage.client.hget(stage.key("meta"), f"release:raw-{number:06}/new")
+        assert release not in {None, began}
+    (entry,) = stage.store.history("*", 1)
+    assert entry.after == {"stops *": None}
+
+
+def test_lost_books_are_taken_anew_in_portions_without_history(stage: Stage) -> None:
+    """Given many weights, when the books are lost, then what stands is taken as known: no entry, and none later."""
+    stage.edit(1_200)
+    _booked(stage)
+    stage.client.delete(stage.key("booked"))
+    revision = stage.client.hget(stage.key("meta"), "revision")
+
+    assert sum(_booked(stage)) == 0
+    assert _booked(stage) == [0]
+
+    assert stage.client.hget(stage.key("meta"), "revision") == revision
+    assert stage.client.hget(stage.key("booked"), "weights raw-001199/new") == b"5"
+    assert stage.client.hlen(stage.key("booked")) == stage.client.hlen(stage.key("weights")) + 0
+
+
+def test_the_longest_command_of_booking_does_not_grow_with_the_edits(stage: Stage) -> None:
+    """Given three times the edits, then the longest script takes about as long: a portion is a portion."""
+
+    def longest(count: int) -> int:
+        stage.edit(count, value=str(count % 99 + 1))
+        stage.client.slowlog_reset()
+        _booked(stage)
+        told = stage.client.slowlog_get(10_000)
+        return max(entry["duration"] for entry in told if entry["command"].startswith(b"EVAL"))
+
+    kept = {name: stage.client.config_get(name)[name] for name in ("slowlog-log-slower-than", "slowlog-max-len")}
+    stage.client.config_set("slowlog-max-len", 10_000)
+    stage.client.config_set("slowlog-log-slower-than", 500)
+    try:
+        few, many = longest(1_100), longest(3_300)
+    finally:
+        for name, value in kept.items():
+            stage.client.config_set(name, value)
+    assert many < 10 * few  # in one step it would be a second, and what waits for a processor comes on top
+    assert many < 250_000  # microseconds; quiet, 10,000
+
+
+def test_a_huge_stop_holds_and_its_text_is_never_moved_or_copied(stage: Stage) -> None:
+    """Given megabytes of text under a stop, then it stops, is told by its length, and goes nowhere."""
+    with Router(stage.url, namespace=stage.namespace) as router:
+        split = router.split("checkout", "old", "new")
+        assert router.wait_ready(20)
+        unit = next(f"u{n}" for n in range(100) if split.choose(f"u{n}") == "new")
+        stage.client.hset(stage.key("stops"), "checkout/new", "x" * HUGE)
+        before = stage.bytes_out()
+        eventually(lambda: split.choose(unit) == "old")
+        eventually(lambda: stage.client.hexists(stage.key("booked"), "stops checkout/new"))
+        view = stage.control.show("checkout")
+        assert stage.bytes_out() - before < HUGE // 4
+    assert stage.client.hstrlen(stage.key("booked"), "stops checkout/new") < 100
+    assert (stage.client.memory_usage(stage.key("log"), samples=0) or 0) < HUGE // 4
+    assert is_too_long(view.stops["checkout/new"].encode())
+    assert str(HUGE) in view.stops["checkout/new"]
+    assert str(VALUE) in view.stops["checkout/new"]
+
+    stage.control.rollback("checkout", why="tidy")
+    assert (stage.client.memory_usage(stage.key("log"), samples=0) or 0) < HUGE // 4
+    stage.control.unstop("checkout", confirm=True)
+    stage.control.unstop("checkout/new", confirm=True)
+    assert not stage.client.hexists(stage.key("stops"), "checkout/new")
+
+
+def test_a_rollback_over_a_huge_stop_says_whose_the_stop_is_now(stage: Stage) -> None:
+    """Given a huge text where the stop goes, then a rollback puts its own reason there, and copies nothing."""
+    stage.client.hset(stage.key("stops"), "checkout", "x" * HUGE)
+    before = stage.bytes_out()
+    result = stage.control.rollback("checkout", why="too many failures")
+    assert stage.bytes_out() - before < HUGE // 4
+    assert is_too_long((result.stops["checkout"][0] or "").encode())
+    assert "too many failures" in str(stage.client.hget(stage.key("stops"), "checkout"))
+    assert (stage.client.memory_usage(stage.key("log"), samples=0) or 0) < HUGE // 4
+
+
+@pytest.mark.parametrize(("key", "field"), [("weights", "checkout/new"), ("splits", "search"), ("meta", "note")])
+def test_a_huge_value_of_any_key_is_refused_by_name_and_the_rest_is_followed(
+    stage: Stage, key: str, field: str
+) -> None:
+    """Given megabytes in one field, then everything else changes as ever, and a weight stays what it was."""
+    with Router(stage.url, namespace=stage.namespace) as router:
+        split = router.split("checkout", "old", "new")
+        assert router.wait_ready(20)
+        stage.client.hset(stage.key(key), field, "x" * HUGE)
+        before = stage.bytes_out()
+        if key == "weights":
+            eventually(lambda: str(HUGE) in str(router.status().refused))
+        else:
+            stage.control.set("checkout", 100, confirm=True)
+            eventually(lambda: split.choose("u1") == "new")
+        found = stage.control.doctor()
+        assert stage.bytes_out() - before < HUGE // 4
+    if key != "meta":
+        assert any(field in finding.where and str(HUGE) in finding.what for finding in found)
+    assert stage.control.rollback("checkout").known
+
+
+def test_more_fields_than_are_followed_are_told_and_what_lowers_is_obeyed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given too many weights, then the key counts as lost by name; a known field that falls falls all the same."""
+    monkeypatch.setattr(hashes, "FIELDS", 500)
+    feed = store_from_url(stage.url, stage.namespace).follow()
+    feed.load("", whole=True)
+    stage.edit(600)
+    stage.client.hset(stage.key("weights"), "checkout/new", "3")
+    load = feed.load("", whole=True)
+    assert load.weights.lost == "too large: 602 fields, and at most 500 are read"
+    assert load.weights.fields == {b"_": b"1", b"checkout/new": b"3"}
+    assert load.stops.lost is None
+    feed.close()
+
+
+def test_of_too_many_definitions_those_with_a_weight_are_read(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given more definitions than are read, then splits that have a weight are changed as ever, and doctor tells."""
+    monkeypatch.setattr(reading, "SPLITS", 500)
+    stage.client.hset(stage.key("splits"), mapping={f"junk-{number}": "{}" for number in range(600)})
+    result = stage.control.set("checkout", 30)
+    assert result.moves["checkout/new"] == ("20", "30")
+    (told,) = (finding for finding in stage.control.doctor() if "definitions" in finding.what)
+    assert "602 definitions" in told.what
+    assert set(stage.control.overview().unread) == set()
+
+
+def test_every_role_may_ask_how_long_a_value_is() -> None:
+    """`HSTRLEN` and `MEMORY USAGE` are part of each role: without them a value would be moved to be measured."""
+    for role in ("app", "drive", "ops"):
+        assert {"+hstrlen", "+memory|usage", "+hlen"} <= set(rules(role, "default"))
+
+
+def test_a_light_hash_is_read_at_once(stage: Stage) -> None:
+    """Asking for sizes is one exchange, whatever there is: nothing is read a field at a time where nothing is long."""
+    feed = store_from_url(stage.url, stage.namespace).follow()
+    feed.load("", whole=True)
+    before = stage.client.info("commandstats").get("cmdstat_hstrlen", {}).get("calls", 0)
+    began = time.monotonic()
+    feed.load("", whole=True)
+    assert time.monotonic() - began < 5
+    assert stage.client.info("commandstats").get("cmdstat_hstrlen", {}).get("calls", 0) == before
+    feed.close()
+
+
+def test_logs_and_heartbeats_do_not_grow_with_what_is_refused(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a thousand fields that are no weights, then a few are named, and the number of the rest."""
+    with Router(stage.url, namespace=stage.namespace) as router:
+        router.split("checkout", "old", "new")
+        assert router.wait_ready(20)
+        stage.edit(1_000, value="garbage")
+        eventually(lambda: any("more values are refused" in record.message for record in caplog.records))
+        assert sum("raw-" in record.message for record in caplog.records) < 100
+        eventually(lambda: any(process.receipt.refused for process in stage.store.fleet().live))
+        (process,) = stage.store.fleet().live
+    assert len(process.receipt.refused) == 51
+    assert process.receipt.refused[-1] == "950 more values: graysplit doctor"
