@@ -101,7 +101,7 @@ class Scene(NamedTuple):
                     worst["duration"] / 1000 if worst else 0.0,
                     BLOCKED_MS,
                     "ms",
-                    note,
+                    note=note,
                 ),
                 Row("  longest PING of another client", longest[0] * 1000, unit="ms"),
             ]

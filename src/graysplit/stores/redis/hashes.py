@@ -78,18 +78,18 @@ def read_heavy(line: Line, key: str, size: Size, known: Iterable[bytes] = ()) ->
         found = read_fields(line, key, [SENTINEL, *(name for name in known if name != SENTINEL)])
         return found if found.fault is not None else found._replace(fault=size.excess)
     (names,) = line.ask(("HKEYS", key))
-    return Key(fault=fault(names)) if not is_list(names) else read_fields(line, key, names)
+    return Key(fault=fault(names)) if not is_list(names) else read_fields(line, key, names, short=size.short)
 
 
-def read_fields(line: Line, key: str, names: Sequence[bytes]) -> Key:
-    """Read fields by their names, a piece at a time; of a value that is too long its length."""
+def read_fields(line: Line, key: str, names: Sequence[bytes], *, short: bool = False) -> Key:
+    """Read fields by their names, a piece at a time; of a value that is too long its length, unless all are `short`."""
     longest = _longest(key)
     fields: dict[bytes, bytes] = {}
     for first in range(0, len(names), PIECE):
         piece = names[first : first + PIECE]
         if first:
             time.sleep(BREATH_S)  # noqa: TID251 - a pause, not a wait
-        lengths = line.ask(*(("HSTRLEN", key, name) for name in piece))
+        lengths = [0] * len(piece) if short else line.ask(*(("HSTRLEN", key, name) for name in piece))
         told = {name: length if isinstance(length, int) else 0 for name, length in zip(piece, lengths, strict=True)}
         fields.update((name, too_long(length, longest)) for name, length in told.items() if length > longest)
         for part in _parts({name: length for name, length in told.items() if length <= longest}):
