@@ -114,11 +114,11 @@ def test_where_nobody_drives_the_way_out_is_said() -> None:
 
 
 def test_room_is_a_gate_where_other_candidates_take_it() -> None:
-    """A step that would lead above 100 % in all waits, and says for what."""
+    """A step that would lead above 100 % in all stands, and says for what."""
     world = World()
     world.control.create("ranking", ["a", "b", "c"])
-    world.control.set("ranking", weights={"c": 60})
     world.control.ramp("ranking/b", (Step(20_000, 0), Step(50_000)))
+    world.control.set("ranking", weights={"c": 60})
     found = world.control.show("ranking").plan
     assert found is not None
     assert gates_of(found) == {"shown by all": False, "room": False}

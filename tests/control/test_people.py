@@ -203,7 +203,7 @@ def test_steps_without_a_gate_are_refused_unless_it_is_said(team: Team) -> None:
         team.ana.ramp("checkout", template="fast")
     assert team.weight() == "0"
     team.ana.ramp("checkout", tuple(step._replace(after_s=0) for step in bare))
-    team.live(4)
+    team.live(16)
     assert team.weight() == "50"
     team.ana.rollback("checkout")
     team.ana.ramp("checkout", unstop=True)
@@ -216,7 +216,7 @@ def test_one_that_runs_without_gates_goes_on(team: Team) -> None:
     team.store.raw_set("splits", "checkout", raw.replace(', "after": "0s"', "").replace(',"after":"0s"', ""))
     found = [one for one in team.ana.doctor() if one.where == "plan of checkout"]
     assert [("no gate" in one.what, one.severity) for one in found] == [(True, "note")]
-    team.live(5)
+    team.live(10)
     assert team.weight() == "20"
 
 

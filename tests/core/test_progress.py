@@ -78,8 +78,8 @@ def test_gates_are_asked_in_order_and_a_person_last() -> None:
     ]
     assert waits == [
         Wait("1 s more at 20 %", runs=True),
-        Wait("11 min 30 s for the verdict safe (now unclear: 300 units are missing)", runs=True),
-        Wait("11 min 30 s for approval of step 3 (50 %)", runs=True),
+        Wait("1 min for the verdict safe (now unclear: 300 units are missing)", runs=True),
+        Wait("1 min for approval of step 3 (50 %)", runs=True),
     ]
     approved = AT_TWENTY._replace(approved="ana")
     assert rule(PLAN, approved, tick(60), View(NOW, 20_000, verdict=SAFE)) == Go(2, NOW)
@@ -110,18 +110,55 @@ def test_a_step_waits_for_room() -> None:
     """With several candidates all weights together stay within 100 %."""
     plan = Plan("new", (Step(5_000), Step(60_000)))
     found = rule(plan, AT_FIVE, tick(0), View(NOW, 5_000, others=50_000))
-    assert found == Wait("for room: with 60 % all weights would be over 100 %", runs=True)
+    assert found == Wait("for room: with 60 % all weights would be over 100 %")
+
+
+def test_missing_room_stops_the_clock() -> None:
+    """What somebody else's rollback makes room for waits for its own time: no jump from 40 to 90 %."""
+    plan = Plan("c", (Step(40_000, 60), Step(90_000)))
+    at_forty = Progress("r1", "rel", 0, 40_000, NOW - 900_000, confirmed_ms=NOW - 890_000)
+    crowded = View(NOW, 40_000, others=50_000)
+    stood = ticked(at_forty, tick(10, ago_ms=1_000), crowded, "me", runs=False)
+    assert stood == Tick(NOW, 10_000, False, "me")
+    assert rule(plan, at_forty, stood, View(NOW + 1_000, 40_000)) == Wait(
+        "50 s more at 40 %", runs=True, due_ms=NOW + 51_000
+    )
+
+
+def test_a_step_counts_once_its_verdict_has_settled() -> None:
+    """Six seconds in which nobody can say `suspect` of it count for nothing; where no guard may stop it, all do."""
+    young = AT_FIVE._replace(since_ms=NOW - 2_000, confirmed_ms=NOW - 1_500)
+    plan = Plan("new", (Step(5_000, 1), Step(20_000)))
+    waits = Wait("4 s more until a verdict on 5 % has settled", due_ms=NOW + 4_000)
+    assert rule(plan, young, tick(1.5), View(NOW, 5_000, watched=True)) == waits
+    assert rule(plan, young, tick(1.5), View(NOW, 5_000)) == Go(1, NOW - 500)
+    assert isinstance(rule(plan, young, tick(1.5), View(NOW + 4_000, 5_000, watched=True)), Go)
+    doubted = View(NOW, 5_000, watched=True, verdict=Verdict("suspect", "few users"))
+    assert rule(plan, young, tick(1.5), doubted) == Wait("the new version is suspect: few users")
+
+
+def test_a_pause_and_a_freeze_are_no_waiting_too_long() -> None:
+    """`max_wait` is counted on the plan's clock: the thaw of a weekend rolls nothing back."""
+    plan = Plan("new", (Step(5_000, approve=True, max_wait_s=600, overdue="rollback"), Step(20_000)))
+    weekend = AT_FIVE._replace(since_ms=NOW - 200_000_000, confirmed_ms=NOW - 199_990_000)
+    thawed = View(NOW, 5_000, thawed_ms=NOW - 200)
+    assert rule(plan, weekend, tick(500, ago_ms=1_000), thawed) == Wait(
+        "8 min 20 s for approval of step 2 (20 %)", runs=True
+    )
+    assert rule(plan, weekend, tick(600, ago_ms=1_000), thawed) == Late(
+        "rollback", "10 min for approval of step 2 (20 %)"
+    )
 
 
 def test_who_waits_too_long_calls_again_once_or_goes_back() -> None:
-    """`max_wait` is counted from the confirmation, whoever drove meanwhile."""
+    """`max_wait` is counted on the plan's clock, from the confirmation."""
     for overdue in ("nag", "rollback"):
         step = Step(5_000, approve=True, max_wait_s=600, overdue=overdue)
         plan = Plan("new", (step, Step(20_000)))
-        late = rule(plan, AT_FIVE, tick(0), View(NOW, 5_000))
+        late = rule(plan, AT_FIVE, tick(690), View(NOW, 5_000))
         assert late == Late(overdue, "11 min 30 s for approval of step 2 (20 %)")
     step = Step(5_000, approve=True, max_wait_s=600)
-    nagged = rule(Plan("new", (step, Step(20_000))), AT_FIVE._replace(nagged=True), tick(0), View(NOW, 5_000))
+    nagged = rule(Plan("new", (step, Step(20_000))), AT_FIVE._replace(nagged=True), tick(690), View(NOW, 5_000))
     assert isinstance(nagged, Wait)
 
 

@@ -62,7 +62,8 @@ def driven(plan: Plan, start: Start, confirm_ms: int, tick_ms: int) -> tuple[lis
     taken = [(progress.step, progress.since_ms)]
     while True:
         missing = "web-1" if now_ms < progress.since_ms + confirm_ms else ""
-        view = View(now_ms, progress.at, start.view.others, missing=missing, verdict=Verdict(SAFE))
+        watched = start.view.watched
+        view = View(now_ms, progress.at, start.view.others, missing=missing, verdict=Verdict(SAFE), watched=watched)
         found = rule(plan, progress._replace(approved="ada"), tick, view)
         match found:
             case Confirmed():
@@ -79,7 +80,7 @@ def driven(plan: Plan, start: Start, confirm_ms: int, tick_ms: int) -> tuple[lis
             case Over():
                 return taken, now_ms, "done" if found.done else "stays"
             case Wait():
-                if found.runs and found.due_ms is None:
+                if progress.confirmed_ms and found.due_ms is None:
                     return taken, now_ms, "stays"
                 tick = ticked(progress, tick, view, "", runs=found.runs)
                 shown_ms = progress.since_ms + confirm_ms
@@ -87,12 +88,15 @@ def driven(plan: Plan, start: Start, confirm_ms: int, tick_ms: int) -> tuple[lis
                 now_ms = min(now_ms + tick_ms, due_ms)
 
 
-@given(plans(), st.integers(0, 5_000), st.integers(200, GAP_MS), st.integers(0, 4))
-@example(plan_of(Step(20_000, 10.0), Step(FULL)), 0, 1000, 0)
-def test_the_steps_are_those_of_driving_it_tick_by_tick(plan: Plan, confirm_ms: int, tick_ms: int, at: int) -> None:
+@given(plans(), st.integers(0, 9_000), st.integers(200, GAP_MS), st.integers(0, 4), st.booleans())
+@example(plan_of(Step(20_000, 10.0), Step(FULL)), 0, 1000, 0, False)
+@example(plan_of(Step(20_000, 10.0), Step(FULL)), 0, 1000, 0, True)
+def test_the_steps_are_those_of_driving_it_tick_by_tick(
+    plan: Plan, confirm_ms: int, tick_ms: int, at: int, watched: bool
+) -> None:
     """Weights, times and end are what the rule gives to somebody who asks it again and again, however often."""
     assume(not any(_in_one_tick(step, tick_ms) for step in plan.steps))
-    start = fresh(plan, min(at, len(plan.steps) - 1), NOW_MS)
+    start = fresh(plan, min(at, len(plan.steps) - 1), NOW_MS, watched=watched)
     found = foresee(plan, start, confirm_ms)
     taken, ended_ms, how = driven(plan, start, confirm_ms, tick_ms)
     assert [(step.step, step.at_ms) for step in found.steps] == taken
@@ -160,6 +164,14 @@ def test_one_that_may_wait_only_so_long_goes_back() -> None:
     plan = plan_of(Step(20_000, 600, max_wait_s=60, overdue="rollback"), Step(FULL))
     found = foresee(plan, fresh(plan, 0, NOW_MS))
     assert (len(found.steps), found.end.outcome, found.end.at_ms - NOW_MS) == (1, "rollback", 60_001)
+
+
+def test_a_watched_step_counts_when_its_verdict_has_settled() -> None:
+    """Each step is foretold six seconds later than its own time, where the fleet shows it sooner."""
+    plan = plan_of(Step(20_000, 10), Step(50_000, 10), Step(FULL))
+    found = foresee(plan, fresh(plan, 0, NOW_MS, watched=True), 1_000)
+    assert [step.at_ms - NOW_MS for step in found.steps] == [0, 16_000, 32_000]
+    assert [step.at_ms - NOW_MS for step in foresee(plan, fresh(plan, 0, NOW_MS), 7_000).steps] == [0, 17_000, 34_000]
 
 
 def test_without_room_it_stays() -> None:

@@ -80,7 +80,7 @@ def test_a_doubt_stops_a_plan_until_a_person_accepts_it(
         service.broken = True
         eventually(lambda: "suspect" in causes(control), 60)
         eventually(lambda: "suspect" in waits(control), 20)
-        control.approve("checkout", why="known users")
+        control.approve("checkout", 60, why="known users")
         service.broken = False
         eventually(lambda: "suspect" not in waits(control), 20)
         assert weight(control) == "50"

@@ -8,8 +8,9 @@ from typing import Final
 import pytest
 
 from graysplit import Control
-from graysplit.core.plan import Step
+from graysplit.core.plan import BadPlanError, Step
 from graysplit.core.wave import parse_wave
+from graysplit.errors import RefusedError
 from graysplit.stores.wire import read_tick
 from tests.model.member import Member
 from tests.model.world import FakeClock, Process, Store
@@ -129,15 +130,110 @@ def test_a_plan_never_goes_on_after_this(stage: Stage, act: Callable[[Stage], ob
     assert stage.steps() == []
 
 
-def test_a_rollback_of_another_candidate_leaves_the_plan(stage: Stage) -> None:
-    """One plan drives one candidate; a bystander's rollback is not its business."""
+def three_ways(stage: Stage, steps: tuple[Step, ...], beside: float) -> None:
+    """Have a plan of `c` run beside `b`."""
     stage.control.create("ranking", ("a", "b", "c"))
     stage.join()
-    stage.control.set("ranking/c", 5)
-    stage.control.ramp("ranking/b", QUICK)
-    stage.control.rollback("ranking/c")
+    stage.control.set("ranking/b", beside)
+    stage.control.ramp("ranking/c", steps, guard=False)
+
+
+STOPS: Final[Mapping[str, tuple[Callable[[Stage], object], str]]] = {
+    "rollback": (lambda stage: stage.control.rollback("ranking/b", why="prices"), "was stopped by ann: prices"),
+    "a raw stop": (lambda stage: stage.store.raw_set("stops", "ranking/b", "by hand"), "was stopped"),
+}
+
+
+@pytest.mark.parametrize(("act", "said"), list(STOPS.values()), ids=list(STOPS))
+def test_a_stop_of_another_candidate_pauses_the_plan(stage: Stage, act: Callable[[Stage], object], said: str) -> None:
+    """Nothing of the split rises until a person has looked: it stands, says why, calls once, and goes on with a yes."""
+    three_ways(stage, QUICK, 50)
+    stage.after(5)
+    act(stage)
+    stage.after(60)
+    assert stage.store.load().weights.fields[b"ranking/c"] == b"5"
+    found = stage.control.show("ranking").plan
+    assert found is not None
+    assert (found.state, found.why.startswith("paused by plan:ramp for ")) == ("stands", True)
+    assert found.why.endswith(f"ranking/b {said}")
+    calls = [entry for entry in stage.control.history("ranking", 50) if entry.cause == "waiting"]
+    assert [(one.actor, one.why) for one in calls] == [
+        ("plan:ramp", f"paused: ranking/b {said}. Go on with: graysplit resume ranking")
+    ]
+    stage.control.resume("ranking")
     stage.after(40)
-    assert stage.store.load().weights.fields[b"ranking/b"] == b"50"
+    assert stage.store.load().weights.fields[b"ranking/c"] == b"50"
+
+
+def test_a_candidate_that_a_person_lowers_pauses_nobody(stage: Stage) -> None:
+    """A weight of zero that somebody has set is no stop."""
+    three_ways(stage, QUICK, 50)
+    stage.after(5)
+    stage.control.set("ranking/b", 0)
+    stage.after(40)
+    assert stage.store.load().weights.fields[b"ranking/c"] == b"50"
+
+
+def test_a_stop_that_stood_when_the_plan_began_pauses_nobody(stage: Stage) -> None:
+    """It was seen by whoever started it."""
+    stage.control.create("ranking", ("a", "b", "c"))
+    stage.join()
+    stage.control.set("ranking/b", 50)
+    stage.control.rollback("ranking/b")
+    stage.control.ramp("ranking/c", QUICK)
+    stage.after(40)
+    assert stage.store.load().weights.fields[b"ranking/c"] == b"50"
+
+
+def test_room_that_comes_late_is_not_jumped_into(stage: Stage) -> None:
+    """Whoever makes room lets the step's own time begin: it does not count what stood in the way."""
+    three_ways(stage, (Step(40_000, 30), Step(90_000)), 5)
+    stage.after(5)
+    stage.control.set("ranking/b", 50)
+    stage.after(120)
+    found = stage.control.show("ranking").plan
+    assert found is not None
+    assert (found.state, found.why) == ("stands", "for room: with 90 % all weights would be over 100 %")
+    stage.control.set("ranking/b", 0)
+    stage.after(20)
+    assert stage.store.load().weights.fields[b"ranking/c"] == b"40"
+    stage.after(12)
+    assert stage.store.load().weights.fields[b"ranking/c"] == b"90"
+
+
+def test_steps_that_never_fit_are_refused(stage: Stage) -> None:
+    """It names them, what stands beside, and what fits; nothing is written."""
+    stage.control.create("ranking", ("a", "b", "c"))
+    stage.control.set("ranking/b", 50)
+    with pytest.raises(RefusedError, match=r"no room for 90 and 100 % of ranking/c beside ranking/b at 50 %"):
+        stage.control.ramp("ranking/c", (Step(40_000, 1), Step(90_000, 1), Step(100_000)))
+    assert stage.control.show("ranking").plan is None
+
+
+def test_a_wait_shorter_than_its_gate_is_refused(stage: Stage) -> None:
+    """It would be over before the gate could open; one of the same length is none too short."""
+    with pytest.raises(BadPlanError, match=r"1m would be over before the 10m at 5 % are: give it more than 10m"):
+        stage.control.ramp("checkout", (Step(5_000, 600, max_wait_s=60), Step(20_000)))
+    stage.control.ramp("checkout", (Step(5_000, 600, max_wait_s=600), Step(20_000)))
+
+
+def test_the_thaw_of_a_weekend_rolls_nothing_back(stage: Stage) -> None:
+    """`max_wait` stands still through a freeze and a pause, as the plan's clock does."""
+    stage.join()
+    steps = (Step(5_000, approve=True, max_wait_s=30, overdue="rollback"), Step(20_000))
+    stage.control.ramp("checkout", steps)
+    stage.after(10)
+    stage.control.freeze("checkout", why="weekend")
+    stage.after(60)
+    stage.control.pause("checkout")
+    stage.control.unfreeze("checkout")
+    stage.after(60)
+    stage.control.resume("checkout")
+    stage.after(10)
+    assert stage.store.load().weights.fields[b"checkout/new"] == b"5"
+    stage.after(20)
+    assert stage.store.load().weights.fields[b"checkout/new"] == b"0"
+    assert "waited too long 31 s for approval of step 2" in stage.control.history("checkout", 1)[0].why
 
 
 def test_hosts_cross_with_the_steps_of_a_plan(stage: Stage) -> None:

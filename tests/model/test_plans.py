@@ -149,10 +149,10 @@ class Plans(RuleBasedStateMachine):
         """Say yes to what waits now."""
         with self.person():
             progress = read_progress(self.store._space.text("plans", SPLIT))
-            assert progress is not None
-            ahead = self.plan().steps[progress.step + 1 :]
+            ahead = self.plan().steps[progress.step + 1 :] if progress is not None else ()
             step = format_weight(ahead[0].weight) if ahead else None
             self.control.approve(SPLIT, step)
+            assert progress is not None
             self.approved.add((progress.run, progress.step))
             if twice:
                 assert not self.control.approve(SPLIT, step).change

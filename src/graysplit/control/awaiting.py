@@ -16,6 +16,7 @@ from graysplit.core.progress import (
     GAP_MS,
     Confirmed,
     Go,
+    Halted,
     Late,
     Lost,
     Over,
@@ -26,6 +27,7 @@ from graysplit.core.progress import (
     View,
     Wait,
     doubting,
+    room_words,
     rule,
     unshown,
 )
@@ -34,7 +36,7 @@ from graysplit.core.spans import format_span
 from graysplit.core.verdict import NO_VERDICT
 from graysplit.core.wave import NOBODY
 from graysplit.core.wave import PREFIX as WAVE
-from graysplit.core.weights import FULL, Weight, field_of, format_weight, parse_weight, share
+from graysplit.core.weights import Weight, field_of, format_weight, parse_weight, share
 from graysplit.errors import BadWeightError
 from graysplit.stores.freezes import read_freezes
 
@@ -139,14 +141,15 @@ def standing(  # noqa: PLR0913, PLR0917 - what a driver goes by
         return None
     field, progress, now_ms = field_of(split, plan.version), found.progress, reading.load.now_ms
     freezes = read_freezes(reading.text("meta", FREEZES))
-    frost = frozen(freezes, split, now_ms)
+    frost, watch = frozen(freezes, split, now_ms), armed(split, reading.snapshot.splits[split].definition)
     view = View(
         now_ms,
         weights.get(plan.version, 0),
         sum(share(weight) for version, weight in weights.items() if version != plan.version),
         "" if frost is None else frost.words,
         thawed_ms=thawed_ms(freezes, split, reading.text("meta", THAWED), now_ms),
-        verdict=of_plan(armed(split, reading.snapshot.splits[split].definition), said.get(field)),
+        verdict=of_plan(watch, said.get(field)),
+        watched=watch is not None and not watch.fault and watch.guard.action != "warn",
     )
     look = _look(reading, split, plan, progress)
     hosts = None if look is None else watch_wave(look, fleet, progress.hosts)[0]
@@ -191,7 +194,7 @@ def _judged(said: Awaited, plan: Plan, start: Start) -> Awaited | None:
 def _state(start: Start, ruling: Ruling, *, last: bool) -> State:
     if isinstance(ruling, Go):
         return "due"
-    if _obstructed(start):
+    if _obstructed(start) or (isinstance(ruling, Wait) and start.progress.confirmed_ms and not ruling.runs):
         return "stands"
     if not (isinstance(ruling, Wait) and ruling.runs):
         return "waits"
@@ -204,7 +207,7 @@ def _reason(ruling: Ruling) -> str:
             return reason
         case Late(act=act, reason=reason):
             return f"{reason}; that is too long, so {'it goes back' if act == 'rollback' else 'a person is called'}"
-        case Lost(reason=reason):
+        case Lost(reason=reason) | Halted(reason=reason):
             return reason
         case Confirmed():
             return "for its driver to count it as shown"
@@ -238,7 +241,13 @@ def _alone(plan: Plan, start: Start, step: Step) -> Ruling:
     number = progress.step
     only = plan._replace(steps=(*plan.steps[:number], step, *plan.steps[number + 1 :]))
     seen = view._replace(
-        frozen="", doubt="", absent="", wave=None, others=0, verdict=view.verdict if step.until else NO_VERDICT
+        frozen="",
+        doubt="",
+        absent="",
+        wave=None,
+        others=0,
+        verdict=view.verdict if step.until else NO_VERDICT,
+        watched=False,
     )
     return rule(only, progress._replace(pauses=()), tick, seen)
 
@@ -259,9 +268,9 @@ def _gates(plan: Plan, start: Start) -> Iterator[Gate]:
         yield _gate(plan, start, f"until {step.until}", Step(at, until=step.until), view.verdict.why)
     if step.approve:
         yield _gate(plan, start, "approve", Step(at, approve=True), f"by {progress.approved}")
-    ahead = plan.steps[progress.step + 1].weight
-    if view.others + ahead > FULL:
-        yield Gate("room", open=False, why=f"with {format_weight(ahead)} % all weights would be over 100 %")
+    crowded = room_words(plan.steps[progress.step + 1].weight, view.others)
+    if crowded:
+        yield Gate("room", open=False, why=crowded.removeprefix("for room: "))
     if view.short:
         yield Gate("hosts", open=False, why=view.short)
 

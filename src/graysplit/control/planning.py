@@ -17,13 +17,14 @@ from graysplit.core.plan import (
     Plan,
     Step,
     check_gated,
+    check_waits,
     make_plan,
     parse_plan,
     plan_record,
 )
-from graysplit.core.progress import Pause, Progress, Tick
-from graysplit.core.snapshot import EVERYTHING, Change
-from graysplit.core.weights import Weight, field_of, format_weight, share, split_of
+from graysplit.core.progress import PLAN_ACTOR, Pause, Progress, Tick
+from graysplit.core.snapshot import EVERYTHING, Change, Standing
+from graysplit.core.weights import FULL, Weight, field_of, format_weight, share, split_of
 from graysplit.errors import ConfigurationError, RefusedError
 from graysplit.stores.port import Expect, Write
 from graysplit.stores.rules import drives
@@ -201,7 +202,9 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     """Give the change that starts a plan: its first step above what is in force, or the one that stands there."""
     standing = known(reading.snapshot, split)
     candidate(split, standing.definition, plan.version)
+    check_waits(plan)
     number, weight = _first(split, plan, standing.effective(plan.version))
+    _check_fits(split, plan, standing)
     change = set_weights(
         reading.snapshot,
         split,
@@ -218,7 +221,8 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     writes: tuple[Write, ...] = ()
     if number + 1 < len(plan.steps) or plan.bake_s:
         marks[PLAN + split] = f"{id_} {plan.version}"
-        progress = Progress(id_, release, number, weight, now_ms, by=by)
+        beside = tuple(sorted(name for name in _others(plan, standing)))
+        progress = Progress(id_, release, number, weight, now_ms, by=by, beside=beside)
         writes = (
             Write("plans", split, progress_text(progress)),
             Write("plans", TICK + split, tick_text(Tick(now_ms, driver=driver))),
@@ -291,12 +295,13 @@ def paused(found: Running, who: str, why: str, now_ms: int) -> Progress | None:
 
 
 def resumed(found: Running, split: str, who: str, now_ms: int, *, everybody: bool) -> Progress | None:
-    """Give a plan's progress without a person's pauses, or without any; None where none stands.
+    """Give a plan's progress without a person's pauses and its own, or without any; None where none stands.
 
     The clock runs on from where it stopped once none is left.
     """
     pauses = found.progress.pauses
-    left = () if everybody else tuple(pause for pause in pauses if pause.who != who)
+    own = [pause for pause in pauses if pause.who == who or pause.who.startswith(PLAN_ACTOR)]
+    left = () if everybody else tuple(pause for pause in pauses if pause not in own)
     if not pauses:
         return None
     if left == pauses:
@@ -317,6 +322,26 @@ def _first(split: str, plan: Plan, before: Weight) -> tuple[int, int]:
         f"'{split}' is at {format_weight(before)} %, above every step of the plan, and a plan never lowers. "
         f"Go back first with: graysplit rollback {split}; or lower it with: graysplit set {split} 5"
     )
+
+
+def _others(plan: Plan, standing: Standing) -> dict[str, int]:
+    """Return the shares of the split's other candidates that are in force."""
+    names = [one.name for one in standing.definition.candidates if one.name != plan.version]
+    return {name: part for name in names if (part := share(standing.effective(name)))}
+
+
+def _check_fits(split: str, plan: Plan, standing: Standing) -> None:
+    """Refuse steps that have no room beside the other candidates as they stand: a plan lowers nobody."""
+    others = _others(plan, standing)
+    room = FULL - sum(others.values())
+    beyond = [format_weight(step.weight) for step in plan.steps if step.weight > room]
+    if others and beyond:
+        beside = ", ".join(f"{field_of(split, name)} at {format_weight(weight)} %" for name, weight in others.items())
+        raise RefusedError(
+            f"no room for {' and '.join(beyond)} % of {field_of(split, plan.version)} beside {beside}: at most "
+            f"{format_weight(room)} % fit, and a plan lowers nobody. Give steps up to there, or lower first with: "
+            f"graysplit set {split} {' '.join(f'{name}=0' for name in others)}"
+        )
 
 
 def _ahead(plan: Plan, number: int) -> str:

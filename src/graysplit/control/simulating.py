@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from graysplit.control import foreseeing, planning
+from graysplit.control import foreseeing, guarding, planning
 from graysplit.control.awaiting import standing as start_of
 from graysplit.control.reading import Reading
-from graysplit.control.verdicts import Tallies
+from graysplit.control.verdicts import Tallies, armed
 from graysplit.control.views import in_force, rows_of
 from graysplit.control.wishes import planned_version, split_and_version
 from graysplit.core.allocation import moved
 from graysplit.core.changes import only_candidate
 from graysplit.core.cohort import Cohort, cohort, moving, on_each
+from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet
 from graysplit.core.foresight import Outlook
 from graysplit.core.freeze import FREEZES, frozen
@@ -153,7 +154,14 @@ def _starting(eyes: Eyes, wish: planning.Wish, split: str, version: str) -> _Beg
     now_ms = reading.load.now_ms
     frost = frozen(read_freezes(reading.text("meta", FREEZES)), split, now_ms)
     notes = () if frost is None else (f"it could not start now: {frost.words}",)
-    return plan, fresh(plan, number, now_ms, others), after, notes
+    watched = _is_watched(eyes, split, after.definition, now_ms)
+    return plan, fresh(plan, number, now_ms, others, watched=watched), after, notes
+
+
+def _is_watched(eyes: Eyes, split: str, definition: Definition, now_ms: int) -> bool:
+    """Say whether a guard will be there that may stop the plan: the one that stands, or the one that a ramp arms."""
+    found = armed(split, guarding.begun(definition, eyes.fleet, split, "", now_ms)[0])
+    return found is not None and not found.fault and found.guard.action != "warn"
 
 
 def _moves(

@@ -122,6 +122,20 @@ def ungated(plan: Plan) -> tuple[int, ...]:
     return tuple(number for number, step in enumerate(plan.steps[:-1]) if not step.is_gated)
 
 
+def check_waits(plan: Plan) -> None:
+    """Raise `BadPlanError` where a step would be overdue before its own time is up.
+
+    Asked where a plan begins. One that an older library has started runs on.
+    """
+    for number, step in enumerate(plan.steps[:-1]):
+        if step.max_wait_s is not None and step.max_wait_s < (step.after_s or 0):
+            at, after, most = format_weight(step.weight), span_text(step.after_s or 0), span_text(step.max_wait_s)
+            raise BadPlanError(
+                f"steps.{number}.max_wait",
+                f"{most} would be over before the {after} at {at} % are: give it more than {after}",
+            )
+
+
 def plan_record(plan: Plan) -> dict[str, object]:
     """Give a plan as it stands in the split's record."""
     record: dict[str, object] = {"version": plan.version, "steps": [_step_record(step) for step in plan.steps]}

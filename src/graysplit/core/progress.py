@@ -2,7 +2,8 @@
 
 A plan's clock is time that was driven: it runs from a step's confirmation, from tick to tick, and only between two
 ticks that both found nothing in its way and lie at most 30 s apart. So a pause, a freeze and an hour in which nobody
-drove shift the plan, and nothing is caught up. Server time only; nothing here reads a clock.
+drove shift the plan, and nothing is caught up. All waiting is counted on it: the time of a gate, how long a gate has
+waited for somebody, and `max_wait`. Server time only; nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ GAP_MS: Final = 30_000  # a longer time between two ticks was not driven, and do
 TICK_MS: Final = 1_000
 RANK_MS: Final = 500  # whoever is next in line steps in so much later
 RANKS: Final = 11  # and nobody waits longer than 5 s
+PLAN_ACTOR: Final = "plan:"  # before a plan's name: who it is that steps, goes back, and pauses itself
+SETTLED_MS: Final = 6_000  # a verdict given sooner after a step may speak of an earlier stage of the same share
 
 
 class Pause(NamedTuple):
@@ -51,6 +54,7 @@ class Progress(NamedTuple):
     nagged: bool = False  # whether its waiting too long has been told
     hosts: WaveMemory = WaveMemory()  # where instances cross over: what was found of them in this step
     by: str = ""  # who started it; "": an older library did not note it
+    beside: tuple[str, ...] = ()  # the split's other candidates that were on trial at the last look
 
     @property
     def paused(self) -> Pause | None:
@@ -85,9 +89,11 @@ class View(NamedTuple):
     thawed_ms: int = 0  # when the last freeze ended
     missing: str = ""  # who has not shown the step's weight yet
     verdict: Verdict = NO_VERDICT
+    watched: bool = False  # whether a guard may stop the plan, so that a step counts once its verdict has settled
     absent: str = ""  # that no live process declares the split, or has the version
     wave: WaveView | None = None  # the hosts that have crossed, where instances cross over
     short: str = ""  # that too few live hosts could cross with the next step
+    fallen: str = ""  # that another candidate was stopped since the last look
 
 
 class Wait(NamedTuple):
@@ -123,6 +129,12 @@ class Lost(NamedTuple):
     reason: str
 
 
+class Halted(NamedTuple):
+    """Another candidate of the split was stopped beside it: nothing rises until a person resumes."""
+
+    reason: str
+
+
 class Over(NamedTuple):
     """The plan has ended."""
 
@@ -130,7 +142,7 @@ class Over(NamedTuple):
     done: bool = False  # whether it had come to its end
 
 
-Ruling: TypeAlias = Wait | Confirmed | Go | Late | Lost | Over
+Ruling: TypeAlias = Wait | Confirmed | Go | Late | Lost | Halted | Over
 
 
 def rule(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
@@ -140,16 +152,14 @@ def rule(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
         return Over(f"{found} % is in force, and the plan wrote {wrote} %")
     if progress.step >= len(plan.steps) or plan.steps[progress.step].weight != progress.at:
         return Over("the plan was written anew under way")
-    if view.wave is not None and view.wave.untold:
-        return Lost(view.wave.untold, view.wave.words)
-    obstacle = _obstacle(progress, view)
-    if obstacle:
-        return Wait(obstacle)
+    stopped = _stopping(progress, view)
+    if stopped is not None:
+        return stopped
     if not progress.confirmed_ms:
         shown = format_weight(progress.at)
         return Wait(f"for {view.missing} to show {shown} %") if view.missing else Confirmed()
-    last = progress.step + 1 == len(plan.steps)
-    return _at_the_end(plan, progress, tick, view) if last else _at_the_gates(plan, progress, tick, view)
+    going = _at_the_end if progress.step + 1 == len(plan.steps) else _at_the_gates
+    return _unsettled(progress, view) or going(plan, progress, tick, view)
 
 
 def counted(progress: Progress, tick: Tick, view: View) -> int:
@@ -173,11 +183,27 @@ def ticked(progress: Progress, tick: Tick, view: View, driver: str, *, runs: boo
 
 def stepped(progress: Progress, plan: Plan, to: int, now_ms: int) -> Progress:
     """Give where the plan stands once a step has been written."""
-    return Progress(progress.run, progress.release, to, plan.steps[to].weight, now_ms, by=progress.by)
+    by, beside = progress.by, progress.beside
+    return Progress(progress.run, progress.release, to, plan.steps[to].weight, now_ms, by=by, beside=beside)
+
+
+def halted(progress: Progress, plan: Plan, why: str, now_ms: int) -> Progress:
+    """Return where a plan stands once it has paused itself."""
+    return progress._replace(pauses=(*progress.pauses, Pause(PLAN_ACTOR + plan.name, why, now_ms)))
 
 
 def _joined(texts: Iterable[str], sep: str = ", ") -> str:
     return sep.join(dict.fromkeys(filter(None, texts)))
+
+
+def _stopping(progress: Progress, view: View) -> Halted | Lost | Wait | None:
+    """Return what somebody must be told of, or what keeps the clock from running."""
+    if view.fallen:
+        return Halted(view.fallen)
+    if view.wave is not None and view.wave.untold:
+        return Lost(view.wave.untold, view.wave.words)
+    obstacle = _obstacle(progress, view)
+    return Wait(obstacle) if obstacle else None
 
 
 def _obstacle(progress: Progress, view: View) -> str:
@@ -193,6 +219,22 @@ def _obstacle(progress: Progress, view: View) -> str:
     return view.absent or ("" if view.wave is None else view.wave.words)
 
 
+def _unsettled(progress: Progress, view: View) -> Wait | None:
+    """Return the wait until a verdict can speak of this step; what passes before that is watched by nobody."""
+    due_ms = progress.since_ms + SETTLED_MS
+    if not view.watched or not progress.since_ms <= view.now_ms < due_ms:  # before it: the server's clock went back
+        return None
+    left, at = format_span(due_ms - view.now_ms + 999), format_weight(progress.at)
+    return Wait(f"{left} more until a verdict on {at} % has settled", due_ms=due_ms)
+
+
+def room_words(ahead: int, others: int) -> str:
+    """Say that a step to a weight does not fit beside the other candidates, or nothing."""
+    if others + ahead <= FULL:
+        return ""
+    return f"for room: with {format_weight(ahead)} % all weights would be over 100 %"
+
+
 def _at_the_end(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
     left_ms = int(plan.bake_s * 1000) - counted(progress, tick, view)
     if left_ms <= 0:
@@ -202,26 +244,28 @@ def _at_the_end(plan: Plan, progress: Progress, tick: Tick, view: View) -> Rulin
 
 def _at_the_gates(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
     step, ahead = plan.steps[progress.step], plan.steps[progress.step + 1]
-    left_ms = int((step.after_s or 0) * 1000) - counted(progress, tick, view)
-    wanted = _wanted(plan, progress, view)
+    crowded = room_words(ahead.weight, view.others)
+    if crowded:
+        return Wait(crowded)
+    clock_ms = counted(progress, tick, view)
+    left_ms = int((step.after_s or 0) * 1000) - clock_ms
+    wanted = _wanted(plan, progress, view, clock_ms)
     if left_ms > 0:
         reason = f"{format_span(left_ms + 999)} more at {format_weight(step.weight)} %"
         found = Wait(reason, runs=True, due_ms=None if wanted else view.now_ms + left_ms)
     elif wanted:
         found = Wait(wanted, runs=True)
-    elif view.others + ahead.weight > FULL:
-        found = Wait(f"for room: with {format_weight(ahead.weight)} % all weights would be over 100 %", runs=True)
     elif view.short:
         found = Wait(view.short, runs=True)
     else:
         return Go(progress.step + 1, view.now_ms + left_ms)
-    return _if_late(step, progress, view, found)
+    return _if_late(step, progress, clock_ms, found)
 
 
-def _wanted(plan: Plan, progress: Progress, view: View) -> str:
+def _wanted(plan: Plan, progress: Progress, view: View, clock_ms: int) -> str:
     """Name the gate that waits for more than time."""
     step, ahead = plan.steps[progress.step], plan.steps[progress.step + 1]
-    waited = format_span(view.now_ms - progress.confirmed_ms)
+    waited = format_span(clock_ms)
     if step.until == SAFE and view.verdict.word != SAFE:
         why = f": {view.verdict.why}" if view.verdict.why else ""
         return f"{waited} for the verdict safe (now {view.verdict.word}{why})"
@@ -230,8 +274,8 @@ def _wanted(plan: Plan, progress: Progress, view: View) -> str:
     return ""
 
 
-def _if_late(step: Step, progress: Progress, view: View, found: Wait) -> Ruling:
-    if step.max_wait_s is None or view.now_ms - progress.confirmed_ms <= step.max_wait_s * 1000:
+def _if_late(step: Step, progress: Progress, clock_ms: int, found: Wait) -> Ruling:
+    if step.max_wait_s is None or clock_ms <= step.max_wait_s * 1000:
         return found
     if step.overdue == "nag" and progress.nagged:
         return found

@@ -14,6 +14,7 @@ from graysplit.core.plan import SAFE, Plan
 from graysplit.core.progress import (
     Confirmed,
     Go,
+    Halted,
     Late,
     Lost,
     Over,
@@ -66,10 +67,11 @@ class Start(NamedTuple):
     thaws_ms: int = 0  # when the freeze ends that stands; 0: nobody can say
 
 
-def fresh(plan: Plan, step: int, now_ms: int, others: int = 0) -> Start:
+def fresh(plan: Plan, step: int, now_ms: int, others: int = 0, *, watched: bool = False) -> Start:
     """Give where a plan stands that starts now with one of its steps."""
     weight = plan.steps[step].weight
-    return Start(Progress("foreseen", "", step, weight, now_ms), Tick(now_ms), View(now_ms, weight, others))
+    view = View(now_ms, weight, others, watched=watched)
+    return Start(Progress("foreseen", "", step, weight, now_ms), Tick(now_ms), view)
 
 
 def foresee(plan: Plan, start: Start, confirm_ms: int = 0) -> Forecast:
@@ -90,7 +92,7 @@ class _Model:
         self._plan = plan
         self._confirm_ms = confirm_ms
         self._progress = progress
-        self._view = View(view.now_ms, view.weight, view.others, verdict=Verdict(SAFE))
+        self._view = View(view.now_ms, view.weight, view.others, verdict=Verdict(SAFE), watched=view.watched)
         ruling = rule(plan, progress, tick, view)
         runs = isinstance(ruling, Go) or (isinstance(ruling, Wait) and ruling.runs)
         self._tick = ticked(progress, tick, view, "", runs=runs)
@@ -118,11 +120,13 @@ class _Model:
                 self._close("rollback", reason)
             case Over(reason=reason, done=done):
                 self._close("done" if done else "stays", reason)
-            case Wait(due_ms=due_ms) if self._progress.confirmed_ms and due_ms is not None:
+            case Wait(runs=True, due_ms=due_ms) if self._progress.confirmed_ms and due_ms is not None:
                 self._pass(min(due_ms, self._late_ms() or due_ms))
             case Wait() if not self._progress.confirmed_ms:
                 self._pass(shown_ms)
-            case Wait(reason=reason) | Lost(reason=reason):  # nobody is lost in the model
+            case Wait(due_ms=due_ms) if due_ms is not None:
+                self._stand_until(due_ms)
+            case Wait(reason=reason) | Lost(reason=reason) | Halted(reason=reason):  # nobody falls in the model
                 self._close("stays", reason)
 
     def _step(self, step: int) -> None:
@@ -141,7 +145,7 @@ class _Model:
         wait_s = self._plan.steps[self._progress.step].max_wait_s
         if wait_s is None or self._progress.nagged or self._progress.step + 1 == len(self._plan.steps):
             return None
-        return max(self._view.now_ms, self._progress.confirmed_ms + int(wait_s * 1000) + 1)
+        return self._view.now_ms + max(0, int(wait_s * 1000) + 1 - self._tick.clock_ms)
 
     def _pass(self, to_ms: int) -> None:
         """Let time pass that is driven."""

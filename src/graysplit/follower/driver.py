@@ -23,6 +23,7 @@ from graysplit.core.progress import (
     TICK_MS,
     Confirmed,
     Go,
+    Halted,
     Late,
     Lost,
     Over,
@@ -32,6 +33,7 @@ from graysplit.core.progress import (
     View,
     Wait,
     doubting,
+    halted,
     rule,
     stepped,
     ticked,
@@ -52,6 +54,7 @@ from graysplit.stores.wire import (
     progress_text,
     raw_of,
     read_progress,
+    read_signed,
     read_tick,
     tick_text,
 )
@@ -173,7 +176,9 @@ class Driver:
         """Say what is due, by a fleet that is read anew where a step depends on it; and what was found of the hosts."""
         fresh = not found.progress.confirmed_ms or found.definition.by == "instance"
         fleet = self._fleet(feed, fresh=fresh)
-        found, view = self._with_fleet(found, self._view(found), fleet)
+        view, beside = self._view(found), tuple(sorted(self._others(found)))
+        found = found._replace(progress=found.progress._replace(beside=beside))
+        found, view = self._with_fleet(found, view, fleet)
         ruling = rule(found.plan, found.progress, found.tick, view)
         if isinstance(ruling, Go):
             fleet = fleet if fresh else self._fleet(feed, fresh=True)
@@ -215,15 +220,22 @@ class Driver:
     def _view(self, found: Found) -> View:
         freezes = read_freezes(found.texts["meta", FREEZES])
         frost = frozen(freezes, found.split, found.now_ms)
-        others = (v.name for v in found.definition.candidates if v.name != found.plan.version)
+        others = self._others(found)
         return View(
             now_ms=found.now_ms,
             weight=self._in_force(found, found.plan.version),
-            others=sum(share(self._in_force(found, name)) for name in others),
+            others=sum(others.values()),
+            fallen=_fallen(found, [name for name in found.progress.beside if not others.get(name)]),
             frozen=frost.words if frost is not None else "",
             thawed_ms=thawed_ms(freezes, found.split, found.texts["meta", THAWED], found.now_ms),
             verdict=self._verdicts(found.split, found.plan.version),
+            watched=_action(found.definition) not in ("", "warn"),
         )
+
+    def _others(self, found: Found) -> dict[str, int]:
+        """Return the shares of the split's other candidates that are in force."""
+        names = [version.name for version in found.definition.candidates if version.name != found.plan.version]
+        return {name: part for name in names if (part := share(self._in_force(found, name)))}
 
     def _in_force(self, found: Found, version: str) -> Weight:
         """Give a candidate's weight in force by the texts that were read; a bad one leaves the last good value."""
@@ -253,6 +265,8 @@ class Driver:
                 return self._late(feed, found, ruling)
             case Lost():
                 return self._lost(feed, found, ruling)
+            case Halted():
+                return _halt(feed, found, ruling)
             case Confirmed():
                 progress = found.progress._replace(confirmed_ms=found.now_ms)
                 self._tick(feed, found, progress, Tick(found.now_ms, 0, running=True, driver=self._boot))
@@ -334,7 +348,7 @@ class Driver:
 
     def _lost(self, feed: Feed, found: Found, lost: Lost) -> float:
         """Go back where the guard is to; else call for a person, once for each host that is lost."""
-        if _goes_back(found.definition):
+        if _action(found.definition) == "rollback":
             feed.trip(_back(found, lost.reason, HOST_LOST))
             return SOON_S
         hosts = told_of(found.progress.hosts, lost.hosts, found.now_ms)
@@ -343,12 +357,33 @@ class Driver:
         return SOON_S
 
 
-def _goes_back(definition: Definition) -> bool:
-    """Say whether a guard is armed that rolls back; one that is not understood here leaves it to a person."""
+def _fallen(found: Found, fallen: list[str]) -> str:
+    """Say which candidates were stopped while the plan ran beside them; nothing of those that a person has lowered."""
+    fields = {field_of(found.split, name): found.texts.get(("stops", field_of(found.split, name))) for name in fallen}
+    stopped = [_stopped_words(field, text) for field, text in fields.items() if text is not None]
+    return f"{', and '.join(stopped)}. Go on with: graysplit resume {found.split}" if stopped else ""
+
+
+def _stopped_words(field: str, text: str) -> str:
+    whose = read_signed(text.encode())
+    said = f" by {whose.who}{f': {whose.why}' if whose.why else ''}" if whose is not None else ""
+    return f"{field} was stopped{said}"
+
+
+def _halt(feed: Feed, found: Found, ruling: Halted) -> float:
+    """Pause a plan beside which another candidate was stopped, and call for a person."""
+    why = ruling.reason.partition(". Go on with: ")[0]
+    write = Write("plans", found.split, progress_text(halted(found.progress, found.plan, why, found.now_ms)))
+    feed.submit(_change(found, "waiting", f"paused: {ruling.reason}", (write,)))
+    return SOON_S
+
+
+def _action(definition: Definition) -> str:
+    """Return what the guard of a split does; nothing where none is armed, or none that is understood here."""
     try:
-        return definition.guard is not None and parse_guard(definition.guard).action == "rollback"
+        return "" if definition.guard is None else parse_guard(definition.guard).action
     except BadGuardError:
-        return False
+        return ""
 
 
 def _find(feed: Feed, split: str, definition: Definition, plan: Plan, mark: str) -> Found | None:

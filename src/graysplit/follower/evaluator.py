@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from graysplit.core.adoption import standing_of
 from graysplit.core.judge import Case, Judge, charges, forgotten, look
 from graysplit.core.judging import Watched
+from graysplit.core.progress import SETTLED_MS
 from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.staging import terms_of
 from graysplit.core.stopwatch import DEADLINE_S
@@ -37,7 +38,7 @@ RANK_MS: Final = 300
 RANKS: Final = 11
 ASK_S: Final = 3.0  # how old what is known of a judge may be
 WANTED_S: Final = 30.0
-SETTLED_MS: Final = 6_000  # a verdict given sooner after a change may speak of an earlier stage of the same share
+DOUBTS: Final = ("suspect", "worse")
 
 
 class Known(NamedTuple):
@@ -104,9 +105,9 @@ class Evaluator:
             return Verdict("unclear", "nobody has judged it yet")
         if not known.judge.is_fresh(self.now_ms):
             return Verdict("unclear", "nobody judges it at present")
-        if known.judge.share != self._share(split, field, guarded) or known.judge.at_ms < self._settled_ms(split):
-            return Verdict("unclear", "nothing has been counted at this weight yet")
-        found = known.judge.verdict
+        found, settled = known.judge.verdict, known.judge.at_ms >= self._settled_ms(split)
+        if known.judge.share != self._share(split, field, guarded) or not (settled or found.word in DOUBTS):
+            return Verdict("unclear", "nothing has been counted at this weight yet")  # a doubt counts at once
         warns = guarded.guard.action == "warn" and found.word in ("suspect", "worse")
         return found._replace(word="unclear") if warns else found
 

@@ -209,6 +209,7 @@ def read_progress(raw: str | None) -> Progress | None:
         resumed_ms=_int(said.get("resumed_ms")),
         nagged=said.get("nagged") is True,
         by=_str(said.get("by")),
+        beside=tuple(map(_str, _list(said.get("beside")))),
         hosts=_wave_memory(_as_object(said.get("hosts"))),
     )
 
