@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from graysplit.events import QUIET_S, Events
+from graysplit.core.shown import LINE_AT_MOST
+from graysplit.events import AT_ONCE, QUIET_S, SETTLE_S, Events
 
 
 class MovedClock:
@@ -48,15 +49,83 @@ def test_repeats_are_counted_not_printed(clock: MovedClock, caplog: pytest.LogCa
     assert lines(caplog)[1:] == ["lost contact (4 more like this since)"]
 
 
-def test_kinds_are_apart_and_an_end_is_remembered(clock: MovedClock, caplog: pytest.LogCaptureFixture) -> None:
-    """Each kind has its own quiet time, which ends with its trouble."""
+def test_kinds_are_apart(clock: MovedClock, caplog: pytest.LogCaptureFixture) -> None:
+    """Each kind has its own quiet time."""
     events = Events(clock)
     with caplog.at_level(logging.INFO, "graysplit"):
         events.info("a", "a")
         events.info("b", "b")
-        events.over("a")
         events.info("a", "a again")
-    assert lines(caplog) == ["a", "b", "a again"]
+    assert lines(caplog) == ["a", "b"]
+
+
+def test_the_last_word_is_what_is_so(clock: MovedClock, caplog: pytest.LogCaptureFixture) -> None:
+    """Three troubles a minute and their ends are told at once; what comes and goes after that once it has stood."""
+    events = Events(clock)
+    for _ in range(AT_ONCE + 3):
+        events.trouble("x", "lost")
+        events.over("x", "back")
+    assert lines(caplog) == ["lost", "back"] * AT_ONCE
+    caplog.clear()
+    events.trouble("x", "lost")
+    clock.now += SETTLE_S
+    events.turn()
+    assert lines(caplog) == ["lost (6 more like this since)"]
+    events.over("x", "back")
+    events.turn()
+    assert len(lines(caplog)) == 1
+    clock.now += SETTLE_S
+    events.turn()
+    events.turn()
+    assert lines(caplog)[1:] == ["back"]
+    events.over("x", "back")
+    assert len(lines(caplog)) == 2
+
+
+def test_the_number_left_out_is_told_without_another_change(
+    clock: MovedClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A minute after the last word it is said again, with how many lines came to nothing."""
+    events = Events(clock)
+    for _ in range(AT_ONCE + 2):
+        events.trouble("x", "lost")
+        events.over("x", "back")
+    caplog.clear()
+    clock.now += QUIET_S
+    events.turn()
+    assert lines(caplog) == ["back (4 more like this since)"]
+    assert events.left_out == 4
+
+
+def test_an_end_without_a_trouble_is_not_told(clock: MovedClock, caplog: pytest.LogCaptureFixture) -> None:
+    """What was never wrong is not said to be well again, and a trouble that goes on is told once a minute."""
+    events = Events(clock)
+    events.over("x", "back")
+    for _ in range(130):
+        events.trouble("y", "wrong")
+        clock.now += 1
+    assert lines(caplog) == ["wrong", "wrong (59 more like this since)", "wrong (59 more like this since)"]
+
+
+def test_what_has_stood_for_a_while_is_told_at_once(clock: MovedClock, caplog: pytest.LogCaptureFixture) -> None:
+    """A silence is noticed late: its line does not wait for longer still."""
+    events = Events(clock)
+    for _ in range(AT_ONCE + 1):
+        events.stands("x", "lost", "lost", since=float("-inf"))
+        events.stands("x", "here", "back")
+    assert lines(caplog) == ["lost", "back"] * AT_ONCE + ["lost"]
+
+
+@pytest.mark.parametrize("hostile", ["a\x1b[2Jb", "a\nb", "a\u202eb", "a\ud800b", "\x9b31m", "a\u2028b"])
+def test_a_line_is_one_line_of_bounded_length(hostile: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever wrote what is in it."""
+    events = Events()
+    events.warning("x", f"the split {hostile}")
+    events.trouble("y", hostile * 1_000_000)
+    assert len(lines(caplog)) == 2
+    for line in lines(caplog):
+        assert line.isprintable()
+        assert len(line) <= LINE_AT_MOST
 
 
 def test_memory_is_bounded(clock: MovedClock) -> None:

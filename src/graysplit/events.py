@@ -5,16 +5,47 @@ The logger is `graysplit`; graysplit configures no logging, and a program that c
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
+from graysplit.core.shown import shown
 
 if TYPE_CHECKING:
     from logging import Logger
 
 # Per kind of line: the first at once, then at most one a minute, with the number left out meanwhile.
 QUIET_S: Final = 60.0
+# What comes and goes is told at once so many times a minute, and then once it has stood for so long: the last word is
+# always what is so.
+AT_ONCE: Final = 3
+SETTLE_S: Final = 1.0
 KINDS_AT_MOST: Final = 1_000
+TROUBLE: Final = "trouble"
+OVER: Final = "over"
+
+
+class _Standing:
+    """How one thing stands, and what was last told of it."""
+
+    __slots__ = ("left_out", "level", "message", "said", "said_at", "since", "state")
+
+    def __init__(self) -> None:
+        self.state = self.said = ""
+        self.level = self.message = ""
+        self.since = 0.0
+        self.said_at: dict[str, deque[float]] = {}  # state to when it was told, the last times
+        self.left_out = 0
+
+    def is_due(self, now: float) -> bool:
+        """Say whether the present word is to be told now."""
+        said_at = self.said_at.get(self.state)
+        if said_at is None:
+            return True
+        if self.state == self.said:
+            return now - said_at[-1] >= QUIET_S
+        often = len(said_at) == AT_ONCE and now - said_at[0] < QUIET_S
+        return not often or now - self.since >= SETTLE_S
 
 
 class Events:
@@ -25,18 +56,72 @@ class Events:
         self._clock = clock
         self.left_out = 0  # lines that were counted instead of printed
         self._said: dict[str, tuple[float, int]] = {}  # kind to when it was last printed, and how many since
+        self._standing: dict[str, _Standing] = {}  # by kind: what stands until something else does
 
     def info(self, kind: str, message: str) -> None:
         """Say that something changed as it should."""
         self._say("info", kind, message)
 
     def warning(self, kind: str, message: str) -> None:
-        """Say that something needs a person's eye."""
+        """Say that something needs a person's eye, and has no end that would be told."""
         self._say("warning", kind, message)
 
-    def over(self, kind: str) -> None:
-        """Forget a kind, so that its next line is printed at once: its trouble has ended."""
+    def again(self, kind: str) -> None:
+        """Let the next warning of a kind be printed at once: it tells of something else."""
         self._said.pop(kind, None)
+
+    def trouble(self, kind: str, message: str) -> None:
+        """Say that something is wrong from now on, until `over` says that it is not; repeats are counted."""
+        self.stands(kind, TROUBLE, message)
+
+    def over(self, kind: str, message: str) -> None:
+        """Say that a trouble has ended, where one was; as loud as the trouble was."""
+        standing = self._standing.get(kind)
+        if standing is not None and standing.state == TROUBLE:
+            self.stands(kind, OVER, message)
+
+    def stands(
+        self, kind: str, state: str, message: str, *, level: str = "warning", since: float | None = None
+    ) -> None:
+        """Say how something stands, since a monotonic time (now, if none is given).
+
+        A state is told at once, three times in a minute. What comes and goes faster is told once it has stood for
+        `SETTLE_S`, so that the last line printed is what is so; the lines between are counted, and their number told.
+        """
+        now = self._clock.monotonic()
+        standing = self._standing.get(kind)
+        if standing is None:
+            if len(self._standing) >= KINDS_AT_MOST:
+                self._standing.clear()
+            standing = self._standing[kind] = _Standing()
+        repeated = standing.state == state
+        if not repeated:
+            if standing.state != standing.said:
+                self._leave_out(standing)  # it had no time to be told
+            standing.state, standing.since = state, now
+        standing.since = min(standing.since, now if since is None else since)
+        standing.level, standing.message = level, message
+        if standing.is_due(now):
+            self._tell(standing, now)
+        elif state == standing.said:
+            self._leave_out(standing)
+
+    def turn(self) -> None:
+        """Let time pass: tell what has stood for long enough, and how many lines were left out."""
+        now = self._clock.monotonic()
+        for standing in tuple(self._standing.values()):
+            if (standing.state != standing.said or standing.left_out) and standing.is_due(now):
+                self._tell(standing, now)
+
+    def _leave_out(self, standing: _Standing) -> None:
+        standing.left_out += 1
+        self.left_out += 1
+
+    def _tell(self, standing: _Standing, now: float) -> None:
+        more = f" ({standing.left_out} more like this since)" if standing.left_out else ""
+        standing.said, standing.left_out = standing.state, 0
+        standing.said_at.setdefault(standing.state, deque(maxlen=AT_ONCE)).append(now)
+        _print(standing.level, standing.message, more)
 
     def _say(self, level: str, kind: str, message: str) -> None:
         now = self._clock.monotonic()
@@ -48,8 +133,12 @@ class Events:
         if len(self._said) >= KINDS_AT_MOST:
             self._said.clear()
         self._said[kind] = (now, 0)
-        more = f" ({left_out} more like this since)" if left_out else ""
-        getattr(_logger(), level)("%s%s", message, more)
+        _print(level, message, f" ({left_out} more like this since)" if left_out else "")
+
+
+def _print(level: str, message: str, more: str) -> None:
+    """Print one line, whoever wrote what is in it."""
+    getattr(_logger(), level)("%s%s", shown(message), more)
 
 
 def _logger() -> Logger:

@@ -17,7 +17,8 @@ class Proxy:
 
     `refuse` closes every door, `blackhole` keeps connections open and lets nothing through (what was sent arrives
     after `heal`, as TCP would deliver it), `delay_s` holds each piece back, `drip_s` passes answers byte by byte, `cut`
-    breaks what is open now, and `hold` keeps back a request that contains certain bytes until `release`.
+    breaks what is open now, `hold` keeps back a request that contains certain bytes until `release`, and `harm` does
+    one connection a harm as soon as certain bytes are sent on it.
     """
 
     def __init__(self, port: int) -> None:
@@ -27,6 +28,10 @@ class Proxy:
         self.connections = 0  # how many have been made in all
         self.holding = threading.Event()  # a request is being held back
         self._target = self._first = port
+        self._marks: tuple[bytes, ...] = ()
+        self._harm = ""
+        self._mute: set[socket.socket] = set()  # both ends of connections on which nothing passes any more
+        self._muting: set[socket.socket] = set()  # the servers' ends of those on which one more answer does
         self._closing = threading.Event()
         self._open = threading.Event()
         self._open.set()
@@ -55,6 +60,10 @@ class Proxy:
         self._released.clear()
         self._held = mark
 
+    def harm(self, how: str, *marks: bytes) -> None:
+        """From now on `close` a connection on which one of these is asked, or let nothing pass: `before` or `after`."""
+        self._harm, self._marks = how, marks
+
     def release(self) -> None:
         """Let the held request go on its way."""
         self._released.set()
@@ -74,6 +83,7 @@ class Proxy:
     def heal(self) -> None:
         """Pass everything on again."""
         self.delay_s = self.drip_s = 0.0
+        self._marks = ()
         self._open.set()
         if self._listener.fileno() == -1:
             self._listener = self._listen(self.port)
@@ -117,6 +127,14 @@ class Proxy:
         with suppress(OSError):
             while data := source.recv(_CHUNK):
                 self._open.wait()
+                if not answers and any(mark in data for mark in self._marks):
+                    if self._harm == "close":
+                        break
+                    (self._mute if self._harm == "before" else self._muting).add(sink)
+                if source in self._mute or sink in self._mute:
+                    continue
+                if answers and source in self._muting:
+                    self._mute.add(source)
                 if not answers and self._held is not None and self._held in data:
                     self._held = None
                     self.holding.set()

@@ -66,18 +66,18 @@ def test_no_unit_is_ever_told() -> None:
 
 
 def test_what_was_written_by_hand_is_told_as_plain_text() -> None:
-    """Bytes that are no text, control characters and surrogates come as question marks, and ids fit into a header."""
+    """Bytes that are no text, control characters and surrogates come escaped, and ids fit into a header."""
     raw = "\udcff\x00\n"
     after = {"weights checkout/new": raw * 99}
     entry = ENTRY._replace(
         id="a b\r\nX-Evil: 1", cause=raw, actor="\ud800", split="x\u2028y", why="a\nb\x1b[31m", after=after
     )
     found = notice_of(entry, "shop")
-    assert (found.change, found.cause, found.split) == ("a?b?X-Evil:?1", "???", "x?y")
+    assert (found.change, found.cause, found.split) == ("a?b?X-Evil:?1", r"\udcff\x00\n", r"x\u2028y")
     told = said(entry)
-    assert (told["change"], told["cause"], told["split"]) == ("a?b?X-Evil:?1", "???", "x?y")
-    assert (told["actor"], told["why"]) == ("?", "a?b?[31m")
-    assert told["after"]["weights"]["checkout/new"] == "?" * 20
+    assert (told["change"], told["cause"], told["split"]) == ("a?b?X-Evil:?1", r"\udcff\x00\n", r"x\u2028y")
+    assert (told["actor"], told["why"]) == (r"\ud800", r"a\nb\x1b[31m")
+    assert told["after"]["weights"]["checkout/new"] == (r"\udcff\x00\n" * 99)[:20]
     assert found.body.isascii()
 
 

@@ -8,23 +8,25 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final, TextIO
 
+from graysplit.core.shown import escaped, shown
+
 WIDTH: Final = 80
 SCHEMA_VERSION: Final = 1
 
 # A line that begins so is for copying, and is never folded.
 COPY: Final = "  $ "
+# Characters of one line before it is folded: a hundred rows, more than graysplit ever has to say in one.
+SCREEN_AT_MOST: Final = 8_000
 
 
 def clean(text: str) -> str:
     """Escape what is no printable character: stored text must not move a cursor or forge a line."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+    return escaped(text)
 
 
 def fold(line: str) -> list[str]:
-    """Clean a line and fold it, further lines two deeper than the first."""
-    line = clean(line)
+    """Clean a line, cut what would fill the screen, and fold it, further lines two deeper than the first."""
+    line = clean(line) if line.startswith(COPY) else shown(line, SCREEN_AT_MOST)
     return [line] if line.startswith(COPY) else _wrap(line, WIDTH, break_words=False)
 
 

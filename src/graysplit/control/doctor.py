@@ -326,14 +326,15 @@ def held_words(where: str, word: str) -> str:
 
 
 def _modes(fleet: Fleet) -> Iterator[Finding]:
-    lesser: dict[tuple[str, str], list[str]] = {}
+    told: dict[tuple[str, str], list[str]] = {}
     for process in fleet.live:
-        if process.receipt.mode in {"redirect", "log", "poll"}:
-            lesser.setdefault((process.receipt.mode, process.receipt.mode_why), []).append(process.label)
-    for (mode, why), labels in sorted(lesser.items()):
+        if process.receipt.mode in {"redirect", "log", "poll"} or process.receipt.mode_why:
+            told.setdefault((process.receipt.mode, process.receipt.mode_why), []).append(process.label)
+    for (mode, why), labels in sorted(told.items()):
         more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
         cause = why or "it does not tell why: the server, or its user's rights, lack it"
-        what = f"follows by '{mode}', not by tracking: {PROMISES[mode]}. Why: {cause}"
+        lesser_than = "" if mode == "tracking" else ", not by tracking"
+        what = f"follows by '{mode}'{lesser_than}: {PROMISES.get(mode, 'no promise known')}. Why: {cause}"
         yield Finding("note", f"process {labels[0]}{more}", what, "graysplit acl app")
 
 

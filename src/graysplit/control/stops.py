@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from graysplit.core.shown import NAME_AT_MOST, shown
 from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.weights import split_of
 from graysplit.errors import RefusedError
@@ -33,12 +34,12 @@ def stop_words(field: str, text: str) -> str:
     """Say what a stop says of itself: by whom, when, why; a stop set by hand may say anything."""
     said = _object(text)
     if not said:
-        return f"{field}: {text}" if text else field
+        return f"{field}: {shown(text)}" if text else field
     at = said.get("at")
     parts = [
-        f"by {said.get('who') or 'somebody'}",
+        f"by {shown(str(said.get('who') or 'somebody'), NAME_AT_MOST)}",
         when(at) if isinstance(at, int) else "",
-        str(said.get("why") or ""),
+        shown(str(said.get("why") or "")),
     ]
     return f"{field}: {', '.join(part for part in parts if part)}"
 

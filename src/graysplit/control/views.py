@@ -19,6 +19,8 @@ from graysplit.core.fleet import Fleet, Process
 from graysplit.core.freeze import Freeze
 from graysplit.core.lease import Lease
 from graysplit.core.record import SENTINEL, Entry
+from graysplit.core.shown import NAME_AT_MOST
+from graysplit.core.shown import shown as short
 from graysplit.core.snapshot import Standing
 from graysplit.core.weights import field_of, format_weight
 from graysplit.stores.wire import TICK
@@ -223,7 +225,7 @@ def export(namespace: str, reading: Reading) -> Mapping[str, object]:
     }
     judged = "splits" not in reading.held.lost
     splits = {
-        name: json.loads(value) if judged and name not in reading.unread else value
+        name: json.loads(value) if judged and short(name, NAME_AT_MOST) not in reading.unread else value
         for name, value in shown["splits"].items()
     }
     plans = {text(field): text(raw) for field, raw in sorted(reading.load.plans.fields.items()) if _is_progress(field)}

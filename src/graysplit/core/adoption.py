@@ -13,6 +13,7 @@ from graysplit.core.definition import Definition
 from graysplit.core.lease import PREFIX, Lease, parse_lease
 from graysplit.core.limits import RECORD, is_too_long
 from graysplit.core.record import SENTINEL, Key, Load
+from graysplit.core.shown import NAME_AT_MOST, escaped, shown
 from graysplit.core.snapshot import EVERYTHING, Standing
 from graysplit.core.wave import PREFIX as WAVE
 from graysplit.core.wave import Wave, parse_wave
@@ -22,6 +23,7 @@ from graysplit.errors import BadDefinitionError, BadWeightError
 # Caps before parsing: one huge value is a single C call that holds the interpreter.
 MAX_DEFINITION: Final = RECORD
 MAX_WEIGHT: Final = 32
+MAX_STOP: Final = 10_000  # bytes that are kept of what a stop says; its presence alone counts
 MAX_REASON: Final = 300  # what is told of a refusal, in logs and receipts too: a fault may quote what it found
 
 _NOTHING: Final[Mapping[bytes, bytes]] = {}
@@ -71,8 +73,13 @@ class Held(NamedTuple):
 
 
 def text(raw: bytes) -> str:
-    """Give raw bytes as text that can always be printed; what is no UTF-8 is escaped."""
+    """Give raw bytes as text; what is no UTF-8 is escaped."""
     return raw.decode("utf-8", errors="backslashreplace")
+
+
+def name_of(raw: bytes) -> str:
+    """Give the name of a field as it may be shown; every name that graysplit takes stays what it is."""
+    return shown(text(raw), NAME_AT_MOST)
 
 
 def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
@@ -134,10 +141,10 @@ def changed_definitions(held: Held, load: Load) -> dict[str, bytes | None]:
     changed: dict[str, bytes | None] = {}
     if load.whole and not load.excess:  # at first all that is held counts as seen: it came from a file, or over a fork
         known = before.keys() or {name.encode() for name in held.definitions}
-        changed |= dict.fromkeys(map(text, known - fields.keys()))
+        changed |= dict.fromkeys(map(name_of, known - fields.keys()))
     for name, raw in fields.items():
         if name != SENTINEL and before.get(name) != raw:
-            changed[text(name)] = raw
+            changed[name_of(name)] = raw
     return changed
 
 
@@ -148,9 +155,9 @@ def judge_definition(split: str, raw: bytes | None, parse: Parse) -> Found:
     try:
         definition = _parsed(parse, split, raw)
     except BadDefinitionError as fault:
-        return Found(split, reason=_told(str(fault)))
+        return Found(split, reason=shown(str(fault), MAX_REASON))
     except Exception as fault:  # noqa: BLE001 - law 9: whatever a value does to a parser, it does to that split alone
-        return Found(split, reason=_told(f"split '{split}': cannot be read ({type(fault).__name__})"))
+        return Found(split, reason=shown(f"split '{split}': cannot be read ({type(fault).__name__})"))
     return Found(split, definition, raw if definition else None)
 
 
@@ -225,7 +232,7 @@ def _weights(held: Held, key: Key) -> tuple[Mapping[str, Weight], Refused]:
     for raw_field, raw in key.fields.items():
         if raw_field == SENTINEL or (before.get(raw_field) == raw and key.lost is None):
             continue
-        field = text(raw_field)
+        field = name_of(raw_field)
         refused.pop(("weights", field), None)
         try:
             weight = _weight(raw)
@@ -243,35 +250,29 @@ def _weights(held: Held, key: Key) -> tuple[Mapping[str, Weight], Refused]:
 
 
 def _gone(before: Mapping[bytes, bytes], now: Mapping[bytes, bytes]) -> Iterable[str]:
-    return [text(raw_field) for raw_field in before.keys() - now.keys()]
+    return [name_of(raw_field) for raw_field in before.keys() - now.keys()]
 
 
 def _never_there(weights: Mapping[str, Weight], refused: Refused, now: Mapping[bytes, bytes]) -> Iterable[str]:
     """List what is held of fields that the first sound reading after a lost one does not have."""
-    return {*weights, *(field for _, field in refused)} - {text(raw_field) for raw_field in now}
+    return {*weights, *(field for _, field in refused)} - {name_of(raw_field) for raw_field in now}
 
 
 def _weight(raw: bytes) -> Weight:
     if len(raw) > MAX_WEIGHT:
-        raise BadWeightError(text(raw) if is_too_long(raw) else text(raw[:MAX_WEIGHT]) + "...")
+        raise BadWeightError(text(raw) if is_too_long(raw) else escaped(text(raw[:MAX_WEIGHT])) + "...")
     try:
         return parse_weight(raw.decode("ascii"))
     except UnicodeDecodeError:
-        raise BadWeightError(text(raw)) from None
+        raise BadWeightError(escaped(text(raw))) from None
 
 
 def _stops(held: Held, key: Key) -> Mapping[str, str]:
     """Presence counts, whatever the value; a lost key adds stops and clears none."""
     if key.lost is None and key.fields == held.seen.get("stops"):
         return held.stops
-    read = {text(field): text(raw[:MAX_DEFINITION]) for field, raw in key.fields.items() if field != SENTINEL}
+    read = {name_of(field): text(raw[:MAX_STOP]) for field, raw in key.fields.items() if field != SENTINEL}
     return read if key.lost is None else {**held.stops, **read}
-
-
-def _told(reason: str) -> str:
-    """Give a reason on one line of bounded length."""
-    cut = reason if len(reason) <= MAX_REASON else reason[:MAX_REASON] + "..."
-    return cut if cut.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in cut)
 
 
 def _parsed(parse: Parse, name: str, raw: bytes) -> Definition | None:
@@ -314,10 +315,10 @@ def _releases(held: Held, meta: Key) -> tuple[Mapping[str, int], Mapping[str, st
     if meta.lost is not None or meta.fields == held.seen.get("meta"):
         return held.releases, held.begun
     prefix = b"release:"
-    begun = [(text(name.removeprefix(prefix)), raw) for name, raw in meta.fields.items() if name.startswith(prefix)]
+    begun = [(name_of(name.removeprefix(prefix)), raw) for name, raw in meta.fields.items() if name.startswith(prefix)]
     return (
         {field: _number(raw.rpartition(b" ")[2]) for field, raw in begun},
-        {field: text(raw.rpartition(b" ")[0]) for field, raw in begun},
+        {field: name_of(raw.rpartition(b" ")[0]) for field, raw in begun},
     )
 
 
@@ -325,7 +326,7 @@ def _leases(held: Held, meta: Key) -> Mapping[str, Lease]:
     """Read the leases; a lost `meta` keeps what is known, and what is no lease is none."""
     if meta.lost is not None or meta.fields == held.seen.get("meta"):
         return held.leases
-    texts = {text(name): text(raw) for name, raw in meta.fields.items() if name.startswith(PREFIX.encode())}
+    texts = {name_of(name): text(raw) for name, raw in meta.fields.items() if name.startswith(PREFIX.encode())}
     found = {name.removeprefix(PREFIX): parse_lease(words) for name, words in texts.items()}
     return {field: lease for field, lease in found.items() if lease is not None}
 
@@ -335,7 +336,9 @@ def _planned(held: Held, meta: Key) -> Mapping[str, str]:
     if meta.lost is not None or meta.fields == held.seen.get("meta"):
         return held.planned
     prefix = b"plan:"
-    return {text(name.removeprefix(prefix)): text(raw) for name, raw in meta.fields.items() if name.startswith(prefix)}
+    return {
+        name_of(name.removeprefix(prefix)): name_of(raw) for name, raw in meta.fields.items() if name.startswith(prefix)
+    }
 
 
 def _waves(held: Held, meta: Key) -> tuple[Mapping[str, Wave], Refused]:
@@ -348,11 +351,11 @@ def _waves(held: Held, meta: Key) -> tuple[Mapping[str, Wave], Refused]:
     for name, raw in meta.fields.items():
         if not name.startswith(WAVE.encode()):
             continue
-        field = text(name.removeprefix(WAVE.encode()))
+        field = name_of(name.removeprefix(WAVE.encode()))
         known = held.waves.get(field)
         wave = known if known is not None and before.get(name) == raw else parse_wave(text(raw))
         if wave is None:
-            refused["meta", WAVE + field] = f"'{text(raw[:MAX_WEIGHT])}' is no wave of instances"
+            refused["meta", WAVE + field] = f"'{shown(text(raw), MAX_WEIGHT)}' is no wave of instances"
         if (found := wave or known) is not None:
             waves[field] = found
     # What did not change is the same object, so that comparing it costs nothing.

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from graysplit.core.adoption import Held, Parse, judge_definition, text
+from graysplit.core.adoption import Held, Parse, judge_definition, name_of, text
 from graysplit.core.definition import Definition
 from graysplit.core.lease import PREFIX as LEASE
 from graysplit.core.record import SENTINEL, Entry, Key, Load
@@ -131,7 +131,7 @@ def _still_untold(places: Iterable[str], load: Load) -> frozenset[str]:
     if not places:
         return frozenset()
     named = named_by(load.entries)
-    there = {f"{key} {text(raw)}" for key, found in _keys(load).items() for raw in found.fields}
+    there = {f"{key} {name_of(raw)}" for key, found in _keys(load).items() for raw in found.fields}
     said = named | there
     begun = {split_of(where.partition(" ")[2]) for where in named if where.startswith("splits ")}
 
@@ -270,7 +270,7 @@ def bare(held: Held, load: Load) -> Mapping[str, int]:
     """
     if load.stops.lost is None or not held.stops:
         return {}
-    there = {text(field) for field in load.stops.fields}
+    there = {name_of(field) for field in load.stops.fields}
     found: Iterable[str] = _open_fields(held, load, frozenset())
     if load.weights.lost is not None:
         found = (field for field in held.weights if there.isdisjoint(_stops_over(field)))
@@ -283,11 +283,11 @@ def _open_fields(held: Held, load: Load, explained: frozenset[str]) -> Mapping[s
 
     Of a lost key the last content stands.
     """
-    stops = {text(field) for field in load.stops.fields}
+    stops = {name_of(field) for field in load.stops.fields}
     found: Mapping[str, Weight] = held.weights
     if load.weights.lost is None:
         named = ((name, raw) for name, raw in load.weights.fields.items() if name.isascii() and name != SENTINEL)
-        found = {text(name): _weight(raw) for name, raw in named}
+        found = {name_of(name): _weight(raw) for name, raw in named}
     return {
         field: weight
         for field, weight in found.items()

@@ -129,9 +129,9 @@ class Driver:
         except StoreUnreachableError:
             raise
         except GraysplitError as fault:
-            self._events.warning(kind, f"the plan of '{split}' is not driven from here: {fault}")
+            self._events.trouble(kind, f"the plan of '{split}' is not driven from here: {fault}")
             return BARRED_S
-        self._events.over(kind)
+        self._events.over(kind, f"the plan of '{split}' is driven from here again")
         return pause_s
 
     def _drive(self, feed: Feed, split: str, mark: str) -> float:

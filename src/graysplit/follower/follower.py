@@ -145,9 +145,11 @@ class Follower:
             self._follow(self._store.follow())
         except StoreUnreachableError as fault:
             patient, silent = fault.patient, fault.silent
-            self._lose(fault.reason)
+            self._lose(fault.reason, silent=fault.silent)
         except Exception as fault:  # noqa: BLE001 - as above
             self._lose(f"{type(fault).__name__}: {fault}")
+        else:
+            return 0  # it was left for a better one, or the router closes
         steady = self._loaded and self._clock.monotonic() - began >= STEADY_S
         attempt = 0 if steady else attempt + 1
         soon = silent or self._loaded  # it refused nobody
@@ -165,6 +167,8 @@ class Follower:
             self._book_soon()
             self._driver.connected()
             while not self._stopping.is_set():
+                if feed.outdone:
+                    return
                 # While definitions are lined up, the rest between two portions is spent listening: a rollback that
                 # comes behind ten thousand of them is read at once.
                 rest = (
@@ -173,7 +177,7 @@ class Follower:
                     else max(0.0, min(TURN_S, self._beat_at - clock.monotonic()))
                 )
                 signalled = feed.wait(rest)
-                self._audience.contact(Contact(feed.mode, clock.monotonic(), self._mute))
+                self._audience.contact(self._contact(feed))
                 self._turn()
                 now = clock.monotonic()
                 if signalled or now >= full:
@@ -200,7 +204,7 @@ class Follower:
         self._tell_time(load.now_ms)
         taken = keeper.take(load, lambda: feed.load("", whole=True))
         self._loaded = True
-        self._audience.contact(Contact(feed.mode, self._clock.monotonic(), self._mute))
+        self._audience.contact(self._contact(feed))
         self.ready.set()
         self._remember(taken.changed)
         self._remember_sweeps(taken.entries)
@@ -370,9 +374,9 @@ class Follower:
         except StoreUnreachableError:
             raise
         except GraysplitError as fault:
-            self._events.warning(kind, f"{said}: {fault}")
+            self._events.trouble(kind, f"{said}: {fault}")
             return str(fault)
-        self._events.over(kind)
+        self._events.over(kind, f"no longer so: {said}")
         return ""
 
     def _leave(self, feed: Feed) -> None:
@@ -395,7 +399,7 @@ class Follower:
             self._book_soon()
         if self._glass.poll():
             names = ", ".join(sorted(self._glass.names)) or "nothing"
-            self._events.warning(f"off {names}", f"break-glass: switched off now: {names}")
+            self._events.stands("off", names, f"break-glass: switched off now: {names}")
             self._audience.refresh()
             self._remember(self.keeper.held.weights)  # any of them may show another effect now
             self._beat_at = 0.0
@@ -410,9 +414,11 @@ class Follower:
         }
         return {field: int(latest_ms - server_ms) for (field, _), latest_ms in self._latest_ms.items()}
 
-    def _lose(self, reason: str) -> None:
-        self._events.warning("contact", f"lost contact with the store: {reason}. The last state stands.")
-        self._audience.contact(Contact("lost", 0.0, reason))
+    def _contact(self, feed: Feed) -> Contact:
+        return Contact(feed.mode, self._clock.monotonic(), self._mute, feed.mode_why)
+
+    def _lose(self, reason: str, *, silent: bool = False) -> None:
+        self._audience.contact(Contact("lost", 0.0, reason, silent=silent))
 
     def _rest(self, seconds: float) -> None:
         """Wait before the next attempt."""

@@ -139,9 +139,9 @@ class Keeper:
         lost = {"weights": load.weights.lost, "stops": load.stops.lost, "splits": load.splits.lost}
         for key, reason in lost.items():
             if reason is None:
-                self._events.over(f"lost {key}")
+                self._events.over(f"lost {key}", f"the key {key} is there again")
             elif self.held.loaded or any(other is None for other in lost.values()):
-                self._events.warning(
+                self._events.trouble(
                     f"lost {key}", f"the key {key} is lost ({reason}): its last content stands. See: graysplit doctor"
                 )
         fields = (load.weights.fields, load.stops.fields, load.splits.fields)
@@ -177,21 +177,20 @@ class Keeper:
         found = forks.fork_of(self.past, load, said)
         self.fork = None if found is None or forks.is_told(found, self.past, load) else found
         if found is not None:
-            self._events.over(forks.CAUSE)  # each fork has a line of its own
+            self._events.again(forks.CAUSE)  # each fork has a line of its own
             self._events.warning(forks.CAUSE, f"{found.line}. Look: graysplit history")
 
     def _hold_back(self, back: Mapping[str, str]) -> None:
         if back and not self.back:
             named = ", ".join(sorted(back)[:NAMED_AT_MOST])
             named += f" and {len(back) - NAMED_AT_MOST} more" if len(back) > NAMED_AT_MOST else ""
-            self._events.warning(
+            self._events.trouble(
                 REGRESSED,
                 f"{REGRESSED}: the store has lost changes; kept as they were: {named}. "
                 "Settle it with: graysplit recover",
             )
         elif self.back and not back:
-            self._events.over(REGRESSED)
-            self._events.info("settled", "the store's word counts again everywhere")
+            self._events.over(REGRESSED, "the store's word counts again everywhere")
         self.back = back
 
     def _adopt(self, load: Load) -> frozenset[str]:
@@ -232,10 +231,12 @@ class Keeper:
         new = [at for at, reason in self.held.refused.items() if before.refused.get(at) != reason]
         for key, field in new[:TOLD_AT_MOST]:
             reason = self.held.refused[key, field]
-            self._events.warning(f"refused {key} {field}", f"{key} {field}: {reason}. The last good value stands.")
+            self._events.trouble(f"refused {key} {field}", f"{key} {field}: {reason}. The last good value stands.")
         if len(new) > TOLD_AT_MOST:
             more = len(new) - TOLD_AT_MOST
             self._events.warning("refused more", f"{more} more values are refused: see them with: graysplit doctor")
+        for key, field in before.refused.keys() - self.held.refused.keys():
+            self._events.over(f"refused {key} {field}", f"{key} {field}: the store's value counts again")
         # What had a weight before was looked at then.
         unknown = [field for field in changed if field not in before.weights and not self._audience.knows(field)]
         for field in unknown[:TOLD_AT_MOST]:

@@ -77,10 +77,11 @@ class KnownGood:
         try:
             self._replace(held, past)
         except OSError as fault:
-            self._events.warning("file", f"the last-known-good file could not be written ({fault}) and is taken away")
+            self._events.trouble("kept", f"the last-known-good file could not be written ({fault}) and is taken away")
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
             return False
+        self._events.over("kept", "the last-known-good file is written again")
         self._written, self._written_at = held, self._clock.monotonic()
         return True
 

@@ -18,6 +18,8 @@ class Contact(NamedTuple):
     mode: str = "starting"  # starting, lost, or one of graysplit.core.fleet.PROMISES
     since: float = 0.0  # monotonic time of the last answer; 0 for never
     reason: str = ""  # why contact is lost
+    mode_why: str = ""  # why it is not followed by a better mode, or what is not known of it
+    silent: bool = False  # lost, and not noticed at once: the other end gave no sign
 
 
 class Audience(Protocol):

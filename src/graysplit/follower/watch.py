@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from graysplit.core.shown import shown
 from graysplit.core.tally import Batch
 from graysplit.core.verdict import Verdict, told
 from graysplit.core.weights import share, split_of
@@ -122,9 +123,10 @@ class Watch:
         except StoreUnreachableError:
             raise
         except GraysplitError as fault:
-            self._events.warning(f"guard {field}", f"the guard does not work from here ({field}): {fault}")
+            self._events.trouble(f"guard {field}", f"the guard does not work from here ({field}): {fault}")
             self._barred[field] = self._clock.monotonic() + BARRED_S
             return False
+        self._events.over(f"guard {field}", f"the guard works from here again ({field})")
         return True
 
     def _is_free(self, field: str) -> bool:
@@ -218,6 +220,6 @@ def _why(text: str) -> str:
     import json
 
     try:
-        return str(json.loads(text)["why"])
+        return shown(str(json.loads(text)["why"]))
     except (ValueError, LookupError, TypeError):
         return text

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from graysplit.core.record import Entry
+from graysplit.core.shown import shown
 
 SCHEMA: Final = 1
 FIELDS_AT_MOST: Final = 200  # a rollback of everything may name thousands
 TEXT_AT_MOST: Final = 2_000
 _NO_TOKEN: Final = re.compile(r"[^\x21-\x7e]+")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Notice(NamedTuple):
@@ -103,4 +103,4 @@ def _percent(text: str | None) -> str:
 
 
 def _clean(text: str) -> str:
-    return _CONTROL.sub("?", text[:TEXT_AT_MOST])
+    return shown(text, TEXT_AT_MOST)

@@ -318,7 +318,7 @@ class Turn:
             return str(fault)
         except Exception as fault:  # noqa: BLE001 - one entry that cannot be told must not keep the others
             return type(fault).__name__
-        self._desk.events.over(f"{self._hook.name} failed")
+        self._desk.events.over(f"{self._hook.name} failed", f"{self._hook.name}: changes are taken again")
         return ""
 
     def _fail(self, step: Step, split: str, fault: str) -> None:
@@ -326,7 +326,8 @@ class Turn:
         self._write(failed(self.telling, step, self._now_ms(), _chance()))
         what = f"change {step.change} of '{split}' was not taken: {fault}"
         if self.telling.attempts:
-            self._warn("failed", f"{what}; attempt {attempt} of {ATTEMPTS}")
+            failing = f"{self._hook.name}: {what}; attempt {attempt} of {ATTEMPTS}"
+            self._desk.events.trouble(f"{self._hook.name} failed", failing)
         else:
             self._warn("dead", f"{what}; given up after {ATTEMPTS} attempts. Count them with: graysplit doctor")
 

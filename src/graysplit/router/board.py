@@ -16,7 +16,7 @@ from graysplit.core.adoption import Held, Parse, differing, standing_of
 from graysplit.core.bucketing import bucket_of, encode_unit
 from graysplit.core.counting import Counts, Measure
 from graysplit.core.decision import DRAWN, Case, Decision, Step, answer, climb
-from graysplit.core.fleet import Declared, Effect, Sweep, baseline_words
+from graysplit.core.fleet import PROMISES, Declared, Effect, Sweep, baseline_words
 from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.state import (
     BASELINE,
@@ -107,6 +107,7 @@ class Board:
         self._trusted = True  # False: what is held is so old that versions on trial stay at baseline
         self._born = float("inf")  # when following began; before that nothing ages
         self._age = 0.0  # seconds since the store was heard
+        self._lost_since: float | None = None  # the last answer before contact was lost, while it is
         self._limits: set[int] = set()  # the ages at which some split falls to the baseline
         self._events = events
         self._wake = wake
@@ -146,10 +147,28 @@ class Board:
     def contact(self, contact: Contact) -> None:
         """Take note of how the store is followed; the time of the last answer outlives a loss."""
         before = self.following
-        if contact.mode not in (before.mode, "lost"):
-            self._events.over("contact")
-            self._events.info(f"mode {contact.mode}", f"following the store (mode: {contact.mode})")
+        if contact.mode == "lost":
+            self._tell_loss(before, contact)
+        elif (contact.mode, contact.mode_why) != (before.mode, before.mode_why):
+            self._tell_mode(contact)
         self.following = contact._replace(since=contact.since or before.since)
+
+    def _tell_loss(self, before: Contact, lost: Contact) -> None:
+        """Say that contact is lost, at once where it has been so for a while already."""
+        if self._lost_since is None:
+            self._lost_since = before.since or self._born
+        said = f"lost contact with the store: {lost.reason}. The last state stands."
+        self._events.stands("contact", "lost", said, since=float("-inf") if lost.silent else None)
+
+    def _tell_mode(self, contact: Contact) -> None:
+        """Say how the store is followed, and for how long it was not: as loud as the loss was, and in its place."""
+        lost_since, self._lost_since = self._lost_since, None
+        gone = "" if lost_since is None else f" again, {max(0.0, contact.since - lost_since):.1f} s without contact"
+        why = f"; {contact.mode_why}" if contact.mode_why else ""
+        promise = PROMISES.get(contact.mode, "")
+        said = f"following the store{gone} (mode: {contact.mode}, {promise}{why})"
+        level = "info" if lost_since is None and not contact.mode_why else "warning"
+        self._events.stands("contact", f"{contact.mode} {contact.mode_why}", said, level=level)
 
     def turn(self, now: float) -> bool:
         """Let time pass: states become stale, and those with a limit fall to the baseline; contact ends both.
@@ -158,6 +177,7 @@ class Board:
         """
         before, age = self._age, now - (self.following.since or self._born)
         self._age = age
+        self._events.turn()
         if any((before > limit) != (age > limit) for limit in (STALE_S, *self._limits)):
             self.refresh()
         if self.notify is not None:

@@ -129,6 +129,7 @@ class Engine:
             dropped=self.events.left_out,
             verdicts=follower.watch.verdicts() if follower is not None else {},
             trips=follower.watch.trips if follower is not None else 0,
+            mode_why=contact.mode_why,
         )
 
     def measures(self) -> list[Measure]:

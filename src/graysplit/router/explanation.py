@@ -49,6 +49,7 @@ class Status(NamedTuple):
     dropped: int = 0  # log lines that were counted instead of printed
     verdicts: Mapping[str, str] = {}  # "checkout/new" to the guard's word on it, as last heard here
     trips: int = 0  # rollbacks that this process's guard has made
+    mode_why: str = ""  # why the store is not followed by a better mode, or what is not known of it
 
     @property
     def promise(self) -> str:

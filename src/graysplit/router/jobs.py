@@ -106,9 +106,9 @@ class Jobs:
         try:
             job.run()
         except BaseException as fault:  # noqa: BLE001 - also SystemExit: the next job has its turn whatever this one does
-            self._events.warning(f"job {job.name}", f"'{job.name}' failed: {_told(fault)}")
+            self._events.trouble(f"job {job.name}", f"'{job.name}' failed: {_told(fault)}")
         else:
-            self._events.over(f"job {job.name}")
+            self._events.over(f"job {job.name}", f"'{job.name}' works again")
         finally:
             self._running = None
 

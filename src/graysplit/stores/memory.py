@@ -418,6 +418,7 @@ class MemoryFeed:
 
     mode = "memory"
     mode_why = ""
+    outdone = False
 
     def __init__(self, space: _Space, store: MemoryStore) -> None:
         """Begin without having read anything."""

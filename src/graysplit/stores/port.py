@@ -181,10 +181,15 @@ class Feed(Protocol):
     """One follower's connection. Used by one thread; a signal only ever means: read again."""
 
     mode: str  # which promise is in force: one of `graysplit.core.fleet.PROMISES`
-    mode_why: str  # why it is not a better one, in the server's words; "" where there is nothing to say
     counted: int  # processes that the store counted at the last heartbeat; 0 where that is not known
     unbooked: int  # portions of raw edits that the last `book` found and left for the next one
     asked: str  # the request to tell what is held that stood at the last heartbeat; "" where none did
+    outdone: bool  # whether a better way to follow works again, so that this one is to be left for it
+
+    @property
+    def mode_why(self) -> str:
+        """Say why it is not a better mode, and what is not known of the server; "" where there is nothing to say."""
+        ...
 
     def load(self, since: str, *, whole: bool) -> Load:
         """Read everything at one moment, with the log since a position ("" for its newest entries only).

@@ -12,6 +12,7 @@ from graysplit.core.batch import WaveMemory
 from graysplit.core.fleet import Declared, Effect, Process, Receipt, Sweep
 from graysplit.core.progress import Pause, Progress, Tick
 from graysplit.core.record import Entry
+from graysplit.core.shown import NAME_AT_MOST, shown
 from graysplit.stores.port import Expect, Report, Submission, Write
 from graysplit.stores.splice import is_splice, spliced, widened
 
@@ -343,7 +344,7 @@ def _receipt(said: Mapping[str, object]) -> Receipt:
         effects=_effects(said.get("effects")),
         mode=_str(said.get("mode")),
         refused=tuple(_str(reason) for reason in _list(said.get("refused"))),
-        held={where: _str(word) for where, word in _items(said.get("held"))},
+        held={where: _whole(word) for where, word in _items(said.get("held"))},
         durable=said.get("durable") is not False,
         baselines={split: _str(words) for split, words in _items(said.get("baselines"))},
         off=tuple(_str(name) for name in _list(said.get("off"))) if isinstance(said.get("off"), list) else None,
@@ -383,7 +384,7 @@ def _object(raw: bytes | None) -> Mapping[str, object]:
 
 def _as_object(value: object) -> Mapping[str, object]:
     found = cast("dict[str, object]", value) if isinstance(value, dict) else {}  # JSON's keys are always texts
-    return {_printable(key): found[key] for key in found}
+    return {shown(key, NAME_AT_MOST): found[key] for key in found}
 
 
 def _items(value: object) -> list[tuple[str, object]]:
@@ -395,6 +396,12 @@ def _list(value: object) -> Sequence[object]:
 
 
 def _str(value: object) -> str:
+    """Read what is for people: whoever wrote it, it is on one line and of bounded length."""
+    return shown(value) if isinstance(value, str) else ""
+
+
+def _whole(value: object) -> str:
+    """Read what is compared, or written back."""
     return _printable(value) if isinstance(value, str) else ""
 
 
@@ -411,7 +418,7 @@ def _as_text(value: object) -> str:
 
 
 def _text(raw: bytes | None) -> str:
-    return (raw or b"").decode("utf-8", errors="backslashreplace")
+    return shown((raw or b"").decode("utf-8", errors="backslashreplace"))
 
 
 def _printable(value: str) -> str:

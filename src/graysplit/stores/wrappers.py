@@ -108,10 +108,15 @@ class _SilentFeed:
     def __init__(self, inner: Feed) -> None:
         self._inner = inner
         self._now_ms = 0
-        self.mode, self.mode_why = inner.mode, inner.mode_why
+        self.mode = inner.mode
         self.counted = 0
         self.unbooked = 0
         self.asked = ""
+        self.outdone = False
+
+    @property
+    def mode_why(self) -> str:
+        return self._inner.mode_why
 
     def load(self, since: str, *, whole: bool) -> Load:
         load = self._inner.load(since, whole=whole)
@@ -119,7 +124,9 @@ class _SilentFeed:
         return load
 
     def wait(self, timeout_s: float) -> bool:
-        return self._inner.wait(timeout_s)
+        signalled = self._inner.wait(timeout_s)
+        self.outdone = self._inner.outdone
+        return signalled
 
     def report(self, report: Report, *, about: bool) -> int:  # noqa: ARG002 - the port's signature
         return self._now_ms

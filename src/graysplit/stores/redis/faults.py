@@ -24,9 +24,10 @@ class Condition(NamedTuple):
     mend: str = ""  # what makes it take writes again, for redis-cli
 
 
+SILENT: Final = "no answer in time"
 # The first that fits counts. What is neither fatal nor patient may pass by itself, and soon.
 CONDITIONS: Final = (
-    Condition("no answer in time", (exceptions.TimeoutError,), silent=True),
+    Condition(SILENT, (exceptions.TimeoutError,), silent=True),
     Condition("it is still loading its data", (exceptions.BusyLoadingError,), ("LOADING",), fatal=True),
     Condition("it is a replica, and takes no writes", (exceptions.ReadOnlyError,), ("READONLY",), fatal=True),
     Condition(

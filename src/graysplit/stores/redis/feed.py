@@ -12,17 +12,19 @@ from redis import exceptions
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet
 from graysplit.core.record import Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
-from graysplit.errors import RefusedError, StoreUnreachableError
+from graysplit.errors import RefusedError
 from graysplit.stores.port import NEWEST, Glance, Place, Report, Submission, Ticking, Trip, Written
 from graysplit.stores.redis.booking import Booking
 from graysplit.stores.redis.client import Command, is_list
 from graysplit.stores.redis.contents import request_in, tell_content
-from graysplit.stores.redis.faults import NO_TIME, lacks_scripts, refused
+from graysplit.stores.redis.faults import NO_TIME, SILENT, lacks_scripts, refused
 from graysplit.stores.redis.fleet import connection_of, forget, read_fleet
 from graysplit.stores.redis.keys import Keys
+from graysplit.stores.redis.ladder import STEADY_S, Ladder
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import Reader, glance, highest_in, server_ms
 from graysplit.stores.redis.scripts import script
+from graysplit.stores.redis.sentinels import Way
 from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.tallying import flush, judge, read_tally
 from graysplit.stores.redis.tripping import stop_release
@@ -32,8 +34,6 @@ from graysplit.stores.wire import BRAKE, about_text, new_id, raw_of, receipt_tex
 # After so much silence a connection is asked whether it lives, and has so long to answer: 1.25 s in all.
 SILENCE_S: Final = 0.5
 PONG_WITHIN_S: Final = 0.75
-# How often the way to the primary is asked for again.
-WAY_S: Final = 10.0
 
 
 class RedisFeed(ABC):
@@ -43,7 +43,7 @@ class RedisFeed(ABC):
 
     def __init__(self, line: Line, keys: Keys) -> None:
         """Take over a connection on which nothing has been read yet."""
-        self.mode_why = ""
+        self.lesser_why = ""
         self._line = line
         self._keys = keys
         self._reader = Reader(line, keys, newest=NEWEST)
@@ -52,25 +52,64 @@ class RedisFeed(ABC):
         self.asked = ""
         self.unbooked = 0
         self._connection: str | None = None  # as the fleet knows it; "" where the server does not tell
-        self._has_moved: Callable[[], bool] | None = None
-        self._ask_way_at = 0.0
+        self.outdone = False
+        self._opened = time.monotonic()
+        self._loaded = False
+        self._steady = False  # whether this has lived for so long that its mode works
+        self._ladder: Ladder | None = None
+        self._is_outdone: Callable[[], bool] | None = None
+        self._way: Way | None = None
+        self._blind = ""  # why it is not known whether this is still the primary
 
-    def stay_with(self, has_moved: Callable[[], bool]) -> None:
-        """Ask this now and then, and break when it is so: a primary that was cut off answers like the real one."""
-        self._has_moved = has_moved
-        self._ask_way_at = time.monotonic() + WAY_S
+    @property
+    def mode_why(self) -> str:
+        """Say why the mode is not a better one, and what is not known of the server."""
+        return "; ".join(filter(None, (self.lesser_why, self._blind)))
 
-    @abstractmethod
+    def stay_with(self, ladder: Ladder, is_outdone: Callable[[], bool], way: Way | None) -> None:
+        """Take what tells that this feed should be left: it does not work, a better one does, the primary is another.
+
+        A primary that was cut off from its Sentinels answers like the real one.
+        """
+        self._ladder, self._is_outdone, self._way = ladder, is_outdone, way
+
     def wait(self, timeout_s: float) -> bool:
         """Wait for a signal, asking after half a second of silence whether the other end still lives."""
+        if self._way is not None:
+            self._blind = self._way.why_blind(self._blind)
+        self._look_at_ladder()
+        return self._wait(timeout_s)
+
+    def _look_at_ladder(self) -> None:
+        if self._ladder is None or self._is_outdone is None:
+            return
+        if not self._steady and time.monotonic() - self._opened >= STEADY_S:
+            self._steady = True
+            self._ladder.stay(self.mode)
+        self.outdone = self._is_outdone()
+
+    def lines(self) -> tuple[Line, ...]:
+        """Give the connections that this feed lives by."""
+        return (self._line,)
+
+    def _suspect(self, line: Line) -> None:
+        """Note a connection that was dead on arrival; one that was read from and is closed then met an outage."""
+        dead = line.broken and not self._steady and (not self._loaded or line.why == SILENT)
+        if self._ladder is not None and dead:
+            self._ladder.suspect(self.mode, line.why)
+
+    @abstractmethod
+    def _wait(self, timeout_s: float) -> bool:
+        """Wait for a signal in this mode's way."""
 
     def load(self, since: str, *, whole: bool) -> Load:
         """Read everything at one moment; a signal that comes meanwhile makes the next `wait` true."""
-        return self._reader.read(since, whole=whole)
+        load = self._reader.read(since, whole=whole)
+        self._loaded = True
+        return load
 
     def report(self, report: Report, *, about: bool) -> int:
         """Write a heartbeat; raises `RefusedError` where the server takes it from nobody, or not from us."""
-        self._check_way()
         receipt = raw_of(receipt_text(report.receipt))
         if self._connection is None:
             self._connection = connection_of(self._line)
@@ -143,16 +182,13 @@ class RedisFeed(ABC):
         forget(self._line, self._keys, boot)
 
     def close(self) -> None:
-        """Let go of the connection; never raises."""
-        self._line.close()
-
-    def _check_way(self) -> None:
-        now = time.monotonic()
-        if self._has_moved is None or now < self._ask_way_at:
-            return
-        self._ask_way_at = now + WAY_S
-        if self._has_moved():
-            raise StoreUnreachableError(self._line.name, "the primary is another server now")
+        """Let go of all connections; never raises."""
+        if self._way is not None:
+            self._way.close()
+        for line in self.lines():
+            self._suspect(line)
+        for line in self.lines():
+            line.close()
 
     def _beat(self, report: Report, receipt: bytes, about: bytes) -> tuple[int, bool]:
         keys = self._keys

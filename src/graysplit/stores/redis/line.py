@@ -73,6 +73,11 @@ class Line:
         return self._broken is not None
 
     @property
+    def why(self) -> str:
+        """Say why it is of no use any more, or nothing."""
+        return self._broken or ""
+
+    @property
     def connection(self) -> int:
         """Tell this connection from others of its pool."""
         return id(self._connection)

@@ -7,8 +7,9 @@ that connects again by itself is silent for ever.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
+from typing import Final, TypeAlias
 
 from redis import exceptions
 
@@ -18,51 +19,93 @@ from graysplit.stores.redis.client import Command, Reply
 from graysplit.stores.redis.faults import missing, reason, unreachable
 from graysplit.stores.redis.feed import PONG_WITHIN_S, SILENCE_S, RedisFeed, is_due, prove
 from graysplit.stores.redis.keys import Keys
+from graysplit.stores.redis.ladder import Ladder
 from graysplit.stores.redis.line import IsPush, Line, LostReplyError, is_invalidation, is_message
+from graysplit.stores.redis.sentinels import Way
 from graysplit.stores.redis.topology import RESP2, RESP3, Timeouts, Topology
 
 TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.0)
+TRIAL: Final = Timeouts(connect_s=0.5, answer_s=0.5)  # a look on the side, while something else waits
 POLL_S: Final = 2.0
 WHY_AT_MOST: Final = 400  # characters that a heartbeat may carry each time
 KEPT_BACK_MS: Final = 20  # how long the log is listened to at connect, to see whether that works
 CHANNEL: Final = "__redis__:invalidate"
 
 
-def open_feed(topology: Topology, keys: Keys) -> RedisFeed:
+def open_feed(topology: Topology, keys: Keys, ladder: Ladder) -> RedisFeed:
     """Connect and subscribe in the best way there is, before anything is read; raises `StoreUnreachableError`."""
-    primary = topology.primary()
-    feed = _best(topology, keys)
-    if primary is not None:
-        feed.stay_with(lambda: topology.primary() not in (primary, None))
-    return feed
-
-
-def _best(topology: Topology, keys: Keys) -> RedisFeed:
-    """Open the best feed there is; a lesser one tells why each better one was not to be had."""
-    tracking = _tracking(topology, keys)
-    if isinstance(tracking, TrackingFeed):
-        return tracking
-    line = _plain_line(topology, keys)
+    suspect = ladder.take_suspect()
+    if suspect is not None:
+        _checked_line(topology, keys, TRIAL).close()  # else it is the server, and not the way to be signalled
+        _blame(ladder, *suspect)
+    way = None
+    if topology.kind == "sentinel":
+        sentinels = topology.sentinels()
+        way = Way(sentinels, sentinels.primary())
     try:
-        feed, whys = _lesser(topology, keys, line)
+        feed = _best(topology, keys, ladder)
     except BaseException:
-        line.close()
+        if way is not None:
+            way.close()
         raise
-    feed.mode_why = "; ".join(dict.fromkeys((tracking, *whys)))[:WHY_AT_MOST]
+    feed.stay_with(ladder, lambda: _is_outdone(topology, keys, ladder, feed.mode), way)
     return feed
 
 
-def _lesser(topology: Topology, keys: Keys, line: Line) -> tuple[RedisFeed, tuple[str, ...]]:
-    """Open the best feed by the old protocol, and say why the ones before it were not to be had."""
-    check_transactions(line)
+def _blame(ladder: Ladder, mode: str, why: str) -> None:
+    """Count a connection that did not live long against its mode; against none where the last one fails, too."""
+    if mode == PollFeed.mode:
+        ladder.forget()
+    else:
+        ladder.fail(mode, why)
+
+
+def _best(topology: Topology, keys: Keys, ladder: Ladder) -> RedisFeed:
+    """Open the best feed there is; a lesser one tells why each better one was not to be had."""
+    whys: list[str] = []
+    for mode, opener in _OPENERS.items():
+        found = ladder.why_left(mode) or _tried(mode, opener, topology, keys, ladder)
+        if isinstance(found, RedisFeed):
+            break
+        whys.append(found)
+    else:
+        found = PollFeed(_checked_line(topology, keys, TIMEOUTS), keys)
+    found.lesser_why = "; ".join(dict.fromkeys(whys))[:WHY_AT_MOST]
+    return found
+
+
+def _tried(mode: str, opener: Opener, topology: Topology, keys: Keys, ladder: Ladder) -> RedisFeed | str:
+    """Try one way; or say why it is not to be had. It has two chances: one that only hangs by who opens anew."""
+    while True:
+        try:
+            return opener(topology, keys, TIMEOUTS)
+        except StoreUnreachableError as fault:
+            if fault.patient:
+                raise
+            _checked_line(topology, keys, TRIAL).close()  # raises where it is the server that does not answer
+            why = ladder.fail(mode, fault.reason)
+            if why:
+                return why
+            if fault.silent:
+                raise
+
+
+def _is_outdone(topology: Topology, keys: Keys, ladder: Ladder, mode: str) -> bool:
+    """Try the next better way that was left a minute ago; say whether it works now."""
+    above = takewhile(lambda each: each != mode, _OPENERS)
+    better = next((each for each in above if ladder.is_due(each)), None)
+    if better is None:
+        return False
     try:
-        signals = _redirected(topology, keys)
-    except LostReplyError as fault:
-        signals = fault.reason
-    if isinstance(signals, Line):
-        return RedirectFeed(line, keys, signals), ()
-    no_log = _without_log(line, keys)
-    return (PollFeed(line, keys), (signals, no_log)) if no_log else (LogFeed(line, keys), (signals,))
+        found = _OPENERS[better](topology, keys, TRIAL)
+    except StoreUnreachableError as fault:
+        ladder.fail(better, fault.reason)
+        return False
+    if isinstance(found, str):
+        ladder.fail(better, found)
+        return False
+    found.close()
+    return True
 
 
 class _PushedFeed(RedisFeed):
@@ -74,7 +117,7 @@ class _PushedFeed(RedisFeed):
         self._signals = signals
         self._signals.dirty = True  # nothing has been read yet
 
-    def wait(self, timeout_s: float) -> bool:
+    def _wait(self, timeout_s: float) -> bool:
         """Wait for a signal; each connection is asked after half a second of silence whether it lives."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -101,10 +144,9 @@ class _PushedFeed(RedisFeed):
             self._signals.dirty = True
             raise
 
-    def close(self) -> None:
-        """Let go of both."""
-        self._signals.close()
-        super().close()
+    def lines(self) -> tuple[Line, ...]:
+        """Give both connections."""
+        return (self._signals, self._line)
 
 
 class TrackingFeed(_PushedFeed):
@@ -141,7 +183,7 @@ class PollFeed(RedisFeed):
             self._poll_at = time.monotonic() + POLL_S
         return load
 
-    def wait(self, timeout_s: float) -> bool:
+    def _wait(self, timeout_s: float) -> bool:
         """Wait until a look is due, or for a signal where this mode has one."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -179,9 +221,9 @@ class LogFeed(PollFeed):
         self._position, self._signalled = load.position, False
         return load
 
-    def wait(self, timeout_s: float) -> bool:
+    def _wait(self, timeout_s: float) -> bool:
         """Wait for an entry, or until a look is due."""
-        return self._signalled or super().wait(timeout_s)
+        return self._signalled or super()._wait(timeout_s)
 
     def _listen(self, timeout_s: float) -> bool:
         """Ask for the next entry; a server that keeps the answer back for too long is lost, so no PING is needed."""
@@ -195,29 +237,37 @@ class LogFeed(PollFeed):
         return self._signalled
 
 
-def _tracking(topology: Topology, keys: Keys) -> TrackingFeed | str:
+def _tracking(topology: Topology, keys: Keys, timeouts: Timeouts) -> TrackingFeed | str:
     """Try RESP3; or say why the server or this user has no such thing."""
     if topology.protocol < RESP3:
         return "the address asks for protocol=2"
     try:
-        pool = topology.pool(keys.weights, TIMEOUTS, protocol=RESP3)
-        line = Line(pool, topology.name, TIMEOUTS.answer_s, is_push=is_invalidation)
+        pool = topology.pool(keys.weights, timeouts, protocol=RESP3)
+        line = Line(pool, topology.name, timeouts.answer_s, is_push=is_invalidation)
         (answer,) = line.ask(("CLIENT", "TRACKING", "ON", "BCAST", *_prefixes(keys)))
     except exceptions.ResponseError as error:  # it does not speak it, or not to us
         return reason(error)
-    except StoreUnreachableError as fault:  # some answer what they do not know by ending the connection
-        if fault.silent or fault.patient:
-            raise
-        return fault.reason
     if isinstance(answer, exceptions.ResponseError):
         line.close()
         return reason(answer)
     return TrackingFeed(line, keys)
 
 
-def _redirected(topology: Topology, keys: Keys) -> Line | str:
+def _redirect(topology: Topology, keys: Keys, timeouts: Timeouts) -> RedirectFeed | str:
     """Try RESP2's way: a connection that tracks, told on the same connection, and that can then only listen."""
-    line = _plain_line(topology, keys, is_push=is_message)
+    line = _checked_line(topology, keys, timeouts)
+    try:
+        signals = _subscribed(_plain_line(topology, keys, timeouts, is_push=is_message), keys)
+    except BaseException:
+        line.close()
+        raise
+    if isinstance(signals, Line):
+        return RedirectFeed(line, keys, signals)
+    line.close()
+    return signals
+
+
+def _subscribed(line: Line, keys: Keys) -> Line | str:
     (own,) = line.ask(("CLIENT", "ID"))
     if isinstance(own, int):
         tracking: Command = ("CLIENT", "TRACKING", "ON", "REDIRECT", own, "BCAST", *_prefixes(keys))
@@ -226,6 +276,16 @@ def _redirected(topology: Topology, keys: Keys) -> Line | str:
             return line
     else:
         why = _refusal((own,)) or "it does not tell a connection's number"
+    line.close()
+    return why
+
+
+def _log(topology: Topology, keys: Keys, timeouts: Timeouts) -> LogFeed | str:
+    """Try to listen to the log; or say why it cannot be read."""
+    line = _checked_line(topology, keys, timeouts)
+    why = _without_log(line, keys)
+    if not why:
+        return LogFeed(line, keys)
     line.close()
     return why
 
@@ -256,13 +316,25 @@ def _refusal(answers: Iterable[Reply]) -> str:
     return next((reason(answer) for answer in answers if isinstance(answer, exceptions.ResponseError)), "")
 
 
-def _plain_line(topology: Topology, keys: Keys, is_push: IsPush | None = None) -> Line:
+def _checked_line(topology: Topology, keys: Keys, timeouts: Timeouts) -> Line:
+    """Connect by the old protocol, without being signalled; raises where the server itself is of no use."""
+    line = _plain_line(topology, keys, timeouts)
+    check_transactions(line)
+    return line
+
+
+def _plain_line(topology: Topology, keys: Keys, timeouts: Timeouts, is_push: IsPush | None = None) -> Line:
     try:
-        pool = topology.pool(keys.weights, TIMEOUTS, protocol=RESP2)
-        return Line(pool, topology.name, TIMEOUTS.answer_s, is_push=is_push)
+        pool = topology.pool(keys.weights, timeouts, protocol=RESP2)
+        return Line(pool, topology.name, timeouts.answer_s, is_push=is_push)
     except exceptions.ResponseError as error:
         raise unreachable(topology.name, error) from None
 
 
 def _prefixes(keys: Keys) -> list[str]:
     return [word for key in keys.followed for word in ("PREFIX", key)]
+
+
+# The ways to be signalled, best first; where none is to be had, everything is read every two seconds.
+Opener: TypeAlias = Callable[[Topology, Keys, Timeouts], RedisFeed | str]
+_OPENERS: Final[Mapping[str, Opener]] = {"tracking": _tracking, "redirect": _redirect, "log": _log}

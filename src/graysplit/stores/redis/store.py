@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,11 +25,13 @@ from graysplit.stores.redis.fleet import forget, read_fleet
 from graysplit.stores.redis.followed import read_followed
 from graysplit.stores.redis.history import read_history
 from graysplit.stores.redis.keys import keys_of
+from graysplit.stores.redis.ladder import Ladder
 from graysplit.stores.redis.line import Line, LostReplyError
 from graysplit.stores.redis.modes import check_transactions, open_feed
 from graysplit.stores.redis.portions import roll_back_by_portions
 from graysplit.stores.redis.reading import Reader, check_role, check_written, is_replica
 from graysplit.stores.redis.rollback import Answer, Part, read_portions, roll_back
+from graysplit.stores.redis.sentinels import WAY_S, Host
 from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.tallying import read_tally
 from graysplit.stores.redis.telling import read_log, read_told, tell
@@ -50,6 +53,9 @@ class RedisStore:
         self._topology = Topology(url)
         self._keys = keys_of(namespace)
         self.name = self._topology.name if namespace == "default" else f"{self._topology.name} namespace {namespace}"
+        self._ladder = Ladder()
+        self._primary: Host | None = None  # whom Sentinel named last
+        self._looked_at = float("-inf")
         self._pool: Pool | None = None
         self._sent: deque[str] = deque(maxlen=_REMEMBERED)
         self._wrote_on: int | None = None  # the connection of the last write: only that one can tell how far it came
@@ -126,7 +132,7 @@ class RedisStore:
 
     def follow(self) -> RedisFeed:
         """Open a follower's connection."""
-        return open_feed(self._topology, self._keys)
+        return open_feed(self._topology, self._keys, self._ladder)
 
     def replicas(self, timeout_s: float) -> Copies | None:
         """Say how many replicas have the last write that this store made, or None where that cannot be told."""
@@ -215,15 +221,14 @@ class RedisStore:
     @contextmanager
     def _line(self) -> Generator[Line]:
         """Lend a connection of the pool; a broken one is not given back whole."""
-        if self._pool is None:
-            self._pool = self._topology.pool(self._keys.weights, TIMEOUTS, protocol=2)
+        self._look_for_primary()
         try:
-            line = Line(self._pool, self.name, TIMEOUTS.answer_s)
-        except exceptions.ResponseError as error:
-            raise unreachable(self.name, error) from None
+            line = self._connected()
         except StoreUnreachableError:
+            if not self._topology.kind:
+                raise
             self._forget_primary()
-            raise
+            line = self._connected()  # it may have moved
         try:
             with line.within(VERB_WITHIN_S):
                 yield line
@@ -258,6 +263,23 @@ class RedisStore:
                     return  # it is gone altogether
                 finally:
                     line.close()
+
+    def _connected(self) -> Line:
+        if self._pool is None:
+            self._pool = self._topology.pool(self._keys.weights, TIMEOUTS, protocol=2)
+        try:
+            return Line(self._pool, self.name, TIMEOUTS.answer_s)
+        except exceptions.ResponseError as error:
+            raise unreachable(self.name, error) from None
+
+    def _look_for_primary(self) -> None:
+        """Ask Sentinel again where the pool is older than a second: a demoted primary that is cut off takes writes."""
+        if self._topology.kind != "sentinel" or time.monotonic() - self._looked_at < WAY_S:
+            return
+        primary, self._looked_at = self._topology.primary(), time.monotonic()
+        if primary not in (self._primary, None):
+            self._forget_primary()
+            self._primary = primary
 
     def _forget_primary(self) -> None:
         """Ask Sentinel or Cluster again next time: the primary may have moved."""

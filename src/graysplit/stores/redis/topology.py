@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from importlib.util import find_spec
 from threading import Event, Timer
@@ -13,10 +13,12 @@ from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from graysplit.errors import StoreUnreachableError
 from graysplit.stores.redis.address import read_address
 from graysplit.stores.redis.by_hand import redis_cli
 from graysplit.stores.redis.client import Greeted, Options, Pool
 from graysplit.stores.redis.faults import unreachable
+from graysplit.stores.redis.sentinels import ANSWER_S, Sentinels
 
 # Any: redis-py's makers of connections are not annotated, or take what no dictionary can promise.
 _connection_pool: Final = cast("Any", redis_connection).ConnectionPool
@@ -32,8 +34,8 @@ class Timeouts(NamedTuple):
     answer_s: float
 
 
-# How long all Sentinels together may take to say whether the primary is still the same.
-ASKING: Final = Timeouts(connect_s=0.5, answer_s=0.5)
+# How long each Sentinel may take.
+ASKING: Final = Timeouts(connect_s=ANSWER_S, answer_s=ANSWER_S)
 
 
 class Topology:
@@ -59,30 +61,32 @@ class Topology:
             raise unreachable(self.name, error) from None
 
     def primary(self) -> tuple[str, int] | None:
-        """Ask Sentinel for the primary's address; None where there is no Sentinel, or none that answers."""
+        """Ask Sentinel for the primary's address; None where there is no Sentinel, or none that names one."""
         if self.kind != "sentinel":
             return None
-        address = self._address
         try:
-            sentinels = self._sentinel(address.options | _own(ASKING, RESP2))
-            return cast("tuple[str, int]", sentinels.discover_master(address.service))
-        except (exceptions.RedisError, OSError):
+            with closing(self.sentinels()) as sentinels:
+                return sentinels.primary()
+        except StoreUnreachableError:
             return None
+
+    def sentinels(self) -> Sentinels:
+        """Return what asks the Sentinels of this address; nothing is connected yet."""
+        address = self._address
+        own = _own(ASKING, RESP2) | address.asking | {"db": 0}
+        pools = [
+            partial(_connection_pool, **_quiet(own | {"host": host, "port": port})) for host, port in address.hosts
+        ]
+        return Sentinels(self.name, address.service, pools)
 
     def redis_cli(self) -> str:
         """Return the `redis-cli` that reaches the owner of a namespace, for a shell."""
         return redis_cli(self._address, self.primary())
 
     def _by_sentinel(self, options: Options) -> Pool:
-        found = self._sentinel(options)
-        own = {key: value for key, value in options.items() if not key.startswith("sentinel_")}
-        return cast("Pool", found.master_for(self._address.service, **_by_name(own)).connection_pool)
-
-    def _sentinel(self, options: Options) -> Any:  # noqa: ANN401 - redis-py's Sentinel is not annotated
-        from redis import sentinel
-
-        asking: Options = {**self._shared(options), "retry": options["retry"], **self._address.asking}
-        return cast("Any", sentinel).Sentinel(self._address.hosts, sentinel_kwargs=asking)
+        with closing(self.sentinels()) as sentinels:
+            host, port = sentinels.primary()
+        return cast("Pool", _connection_pool(**_quiet(options | {"host": host, "port": port})))
 
     def _by_cluster(self, options: Options, key: str) -> Pool:
         from redis import cluster

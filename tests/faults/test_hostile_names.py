@@ -1,0 +1,130 @@
+"""What a store holds may be anybody's: names and texts leave graysplit escaped, on one line, and cut."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import suppress
+from typing import Final
+
+import pytest
+from redis import Redis
+
+import graysplit
+from graysplit import embedded
+from graysplit.core.shown import LINE_AT_MOST
+from graysplit.errors import StoreUnreachableError
+from graysplit.notices.payload import notice_of
+from graysplit.stores import store_from_url
+from tests.faults.command_line import graysplit_cli
+from tests.faults.shares import following, share
+from tests.support import eventually
+
+HUGE: Final = 2 << 20
+EVILS: Final = (
+    "\x1b]52;c;aGk=\x07\x1b[2J",
+    "new\nERROR graysplit: all is well",
+    "\u202egpj.exe",
+    "\x9b31m\u2028\r\x00",
+    "x" * 20_000,
+)
+RECEIPT_AT_MOST: Final = 64 << 10
+SCREEN_AT_MOST: Final = 100_000
+SCREENS: Final = ("history", "doctor", "rollback checkout")
+JSON_SCREENS: Final = ("list",)
+
+
+def spoil(client: Redis, namespace: str) -> None:
+    """Write hostile names and texts wherever a raw edit can."""
+    at = f"graysplit:{{{namespace}}}:"
+    now_ms = client.time()[0] * 1000
+    redis = client.pipeline()
+    for number, evil in enumerate(EVILS):
+        definition = json.dumps({"versions": [evil], "baseline": evil})
+        stop = json.dumps({"why": evil, "who": evil, "at": 1, "change": "c", "release": evil})
+        redis.hset(f"{at}weights", mapping={evil: "20", f"checkout/{evil}": "30", f"s{number}/new": evil})
+        redis.hset(f"{at}stops", mapping={evil: evil, f"o{number}/{evil}": stop, f"p{number}/new": stop})
+        redis.hset(f"{at}splits", mapping={evil: definition, f"q{number}": definition, f"r{number}": evil})
+        marks = {f"{kind}:{evil}": evil for kind in ("release", "lease", "plan", "wave")}
+        redis.hset(f"{at}meta", mapping={**marks, f"plan:r{number}": f"run {evil}"})
+        to = json.dumps({f"weights {evil}": "20", "weights checkout/new": "20"})
+        said = {"id": f"id{number}", "rev": "1", "split": evil, "cause": evil, "actor": evil, "why": evil}
+        redis.xadd(f"{at}log", {**said, "from": "{}", "to": to})
+        about = {"host": evil, "pid": 1, "library": evil, "instance": evil, "zone": evil}
+        declared = {evil: {"baseline": evil, "versions": [evil]}, "checkout": {"baseline": "old", "versions": [evil]}}
+        receipt = {"change": evil, "effects": {evil: {"weight": evil, "why": evil}}, "mode": evil, "refused": [evil]}
+        kept = {"held": {f"weights {evil}": "20"}, "baselines": {evil: evil}, "off": [evil], "mode_why": evil}
+        boot = f"boot-{number}"
+        redis.hset(f"{at}fleet:about", boot, json.dumps({**about, "declared": declared}))
+        redis.hset(f"{at}fleet:receipts", boot, json.dumps({**receipt, **kept}))
+        redis.zadd(f"{at}fleet:seen", {boot: now_ms})
+    redis.hset(f"{at}weights", "x" * HUGE, "20")
+    redis.hset(f"{at}stops", "huge/new", json.dumps({"why": "y" * HUGE}))
+    redis.execute()
+
+
+def written(control: graysplit.Control, weight: int) -> bool:
+    """Set a weight; on a busy machine so much text may keep the server from answering in time."""
+    with suppress(StoreUnreachableError):
+        return bool(control.set("checkout", weight))
+    return False
+
+
+def test_hostile_names_move_no_cursor_and_forge_no_line(
+    server: embedded.Server, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Log records, receipts, what hooks are told, each screen, and `--json`; and all goes on working."""
+    with (
+        Redis.from_url(server.url, socket_timeout=60) as redis,
+        graysplit.Control(server.url, namespace=namespace) as control,
+        caplog.at_level(logging.DEBUG, "graysplit"),
+    ):
+        control.create("checkout")
+        control.set("checkout", 20)
+        with following(server.url, namespace) as router:
+            eventually(lambda: share(router) == 20)
+            spoil(redis, namespace)
+            eventually(lambda: len(router.status().refused) > len(EVILS), 20)
+            eventually(lambda: written(control, 40), 30)
+            eventually(lambda: share(router) == 40, 20)
+
+            boot = router.status().boot
+            receipts = f"graysplit:{{{namespace}}}:fleet:receipts"
+            receipt = eventually(lambda: b"no weight" in (found := redis.hget(receipts, boot) or b"") and found, 10)
+            assert len(receipt) < RECEIPT_AT_MOST
+            assert receipt.decode().isprintable()
+            json.loads(receipt)
+
+            status = router.status()
+            for told in (status.refused, status.held, status.lost):
+                for where, words in told.items():
+                    assert (where + words).isprintable(), where
+                    assert len(where + words) < LINE_AT_MOST
+
+            store = store_from_url(server.url, namespace)
+            for entry in store.history(count=20):
+                body = notice_of(entry, namespace).body
+                assert body.isascii()
+                assert len(body) < RECEIPT_AT_MOST
+                assert str(json.loads(body)["text"]).isprintable()
+            store.close()
+
+            for words in SCREENS:
+                ran = graysplit_cli(server.url, namespace, *words.split())
+                printed = ran.out + ran.err
+                assert "Traceback" not in printed, (words, printed[-3000:])
+                assert all(line.isprintable() for line in printed.split("\n")), words
+                assert not any(line.startswith("ERROR graysplit") for line in printed.split("\n")), words
+                assert len(printed) < SCREEN_AT_MOST, (words, len(printed))
+            for word in JSON_SCREENS:
+                ran = graysplit_cli(server.url, namespace, word, "--json")
+                assert ran.out.isascii()
+                assert ran.out.rstrip("\n").isprintable(), word
+                assert ran.json["schema_version"] == 1
+                assert len(ran.out) < 4 * SCREEN_AT_MOST, (word, len(ran.out))
+            assert share(router) == 0
+    lines = [record.getMessage() for record in caplog.records if record.name == "graysplit"]
+    assert lines
+    for line in lines:
+        assert line.isprintable()
+        assert len(line) <= LINE_AT_MOST + len(" (999 more like this since)")
