@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import contextvars
+import copy
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,3 +111,37 @@ def test_a_scope_never_prints_a_unit() -> None:
     with context("user-17"):
         current().keep("k", MISSING, b"user-17", 1)
         assert "user-17" not in repr(current())
+
+
+def test_scopes_are_equal_only_as_objects() -> None:
+    """Two open contexts that have kept the same are two: what compares contexts before it sets them loses none."""
+    first, second = Scope("user-1"), Scope("user-2")
+    assert first != second
+    assert not first == second  # noqa: SIM201 - both operators are a dict's own
+    assert first == first  # noqa: PLR0124 - as above
+    assert len({first, second}) == 2
+
+
+def test_a_context_carried_over_a_thread_is_the_inner_one() -> None:
+    """What asgiref 3.8 to 3.11 does: a variable is set only where the value differs from the one that is there."""
+
+    def carried(context_of_thread: contextvars.Context) -> None:
+        for variable, value in context_of_thread.items():
+            if variable.get() != value:
+                variable.set(value)
+
+    with context("user-1"):
+
+        def inner() -> contextvars.Context:
+            with context("user-2"):
+                return contextvars.copy_context()
+
+        carried(contextvars.copy_context().run(inner))
+        assert current().unit == "user-2"
+        carried(contextvars.copy_context())
+
+
+def test_the_missing_unit_is_one_object() -> None:
+    """Copied or pickled, what stands for the context's unit stays what it is known by: itself."""
+    pickled = pickle.loads(pickle.dumps(MISSING))  # noqa: S301 - our own bytes
+    assert copy.copy(MISSING) is copy.deepcopy(MISSING) is pickled is MISSING

@@ -19,6 +19,10 @@ class _Missing:
     def __repr__(self) -> str:
         return "MISSING"
 
+    def __reduce__(self) -> str:
+        """Copy and pickle as what it is: there is one."""
+        return "MISSING"
+
 
 MISSING: Final = _Missing()
 
@@ -32,6 +36,9 @@ class Scope(dict[object, tuple[object, int]]):
     Under a state's key stands the first unit decided for that split, with its version's index: the hot path reads
     that one entry. Under `(key, encoded unit)` stand all of them. A lowering to zero replaces the key, so that old
     choices are simply not found. Never prints a unit.
+
+    Two of them are equal only if they are one: what carries contexts between threads (asgiref) compares before it
+    sets, and two that hold the same choices are of two units.
     """
 
     __slots__ = ("attributes", "forced", "unit")
@@ -44,6 +51,10 @@ class Scope(dict[object, tuple[object, int]]):
         self.unit = unit
         self.attributes = attributes or {}
         self.forced = forced
+
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__  # type: ignore[assignment] # a dict has none
 
     def __repr__(self) -> str:
         """Say how much is kept, never for whom."""

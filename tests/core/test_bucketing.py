@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import math
+from uuid import UUID
 
 import pytest
+from django.utils.functional import SimpleLazyObject
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,3 +61,29 @@ def test_a_whole_number_and_its_text_are_one_unit(number: int) -> None:
 def test_a_class_that_calls_itself_uuid_is_no_unit() -> None:
     """Only the standard library's UUID counts as its text."""
     assert encode_unit(type("UUID", (), {})()) is None
+
+
+class _OwnUUID(UUID):
+    """A driver's own subclass, which prints otherwise, as asyncpg's and uuid6's may."""
+
+    def __str__(self) -> str:
+        return self.hex
+
+
+def test_a_subclass_of_uuid_is_the_equal_uuid() -> None:
+    """Equal units get equal answers: by ancestry, hashed as the 36 characters whatever the subclass prints."""
+    plain = UUID("123e4567-e89b-12d3-a456-426614174000")
+    assert _OwnUUID(str(plain)) == plain
+    assert encode_unit(_OwnUUID(str(plain))) == encode_unit(plain) == b"123e4567-e89b-12d3-a456-426614174000"
+
+
+@given(st.uuids())
+def test_a_uuid_is_hashed_as_it_prints(unit: UUID) -> None:
+    """The 36 characters are written out here and are those of the standard library."""
+    assert encode_unit(unit) == str(unit).encode()
+
+
+@pytest.mark.parametrize("unit", ["u-17", "", 7, 0, -3, True, b"raw", b"", UUID(int=7), 1.5, None, "\ud800"], ids=repr)
+def test_a_lazy_unit_is_the_unit_that_it_stands_for(unit: object) -> None:
+    """Django's lazy objects answer as what they hold: also an int, a UUID, and what is no unit."""
+    assert encode_unit(SimpleLazyObject(lambda: unit)) == encode_unit(unit)

@@ -26,7 +26,8 @@ hash32: Final = mmh3_32_uintdigest
 def encode_unit(unit: object) -> bytes | None:
     """Give the bytes a unit is hashed as, or None for what is no unit.
 
-    `str`, `int` and `UUID` count as their text (so `1` and `"1"` are one unit), `bytes` as they are. `bool`,
+    `str`, `int` and `UUID` count as their text (so `1` and `"1"` are one unit), `bytes` as they are; so do their
+    subclasses, and objects that stand for one of them (Django's lazy ones): equal units get equal answers. `bool`,
     `float`, `None`, empty text and text with lone surrogates are no unit.
     """
     if isinstance(unit, str):
@@ -38,17 +39,27 @@ def encode_unit(unit: object) -> bytes | None:
         return None if isinstance(unit, bool) else _decimal(unit)
     if isinstance(unit, bytes):
         return bytes(unit) or None
-    # A UUID is known by its class's name, so that importing graysplit does not import uuid.
-    if type(unit).__name__ == "UUID" and type(unit).__module__ == "uuid":
-        return str(unit).encode()
-    return None
+    return _uuid(unit)
 
 
 def _decimal(unit: int) -> bytes | None:
     try:
-        return b"%d" % unit
+        # A stand-in says that it is an int and is none: only what it stands for can be written out.
+        return b"%d" % (unit if issubclass(type(unit), int) else unit.__index__())
     except ValueError:  # more digits than sys.set_int_max_str_digits allows
         return None
+
+
+def _uuid(unit: object) -> bytes | None:
+    """Give the 36 characters of a UUID of whatever subclass (asyncpg and uuid6 have their own), however that prints.
+
+    It is known by a class's name among its ancestors, so that importing graysplit does not import uuid.
+    """
+    for ancestor in getattr(unit.__class__, "__mro__", ()):
+        if ancestor.__name__ == "UUID" and ancestor.__module__ == "uuid":
+            digits = f"{unit.int:032x}"  # type: ignore[attr-defined] # a UUID has it
+            return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])).encode()
+    return None
 
 
 def seed_of(salt: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, Self, TypeAlias, TypeVar, cast, overload
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.bucketing import hash32
@@ -73,6 +73,21 @@ class Router:
             zone=zone,
             sigterm=sigterm,
             notify=notify,
+        )
+
+    def __copy__(self) -> Self:
+        """Give itself: a process needs one router, and what was declared on it knows this one."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Give itself, as for a copy."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: each process has a router, a thread and a connection of its own."""
+        raise TypeError(
+            "a Router cannot be pickled: each process has its own. Leave it out (__getstate__), and import it from the "
+            "module that makes it; cloudpickle leaves out what it can import, so keep it out of __main__"
         )
 
     # Decisions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final, Generic, NamedTuple, TypeVar, cast
+from typing import Final, Generic, NamedTuple, NoReturn, Self, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import Decision
@@ -31,7 +31,7 @@ class Split(Generic[V_co]):
     outside the `try`.
     """
 
-    __slots__ = ("_chooser", "_ignored", "_prepare", "_state", "baseline", "name", "versions")
+    __slots__ = ("__weakref__", "_chooser", "_ignored", "_prepare", "_state", "baseline", "name", "versions")
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a handle has, handed over once
         self,
@@ -53,6 +53,21 @@ class Split(Generic[V_co]):
 
     def __repr__(self) -> str:
         return f"<graysplit split '{self.name}': {', '.join(self.versions)}>"
+
+    def __copy__(self) -> Self:
+        """Give itself: another object would read the state of now for ever, and no rollback would reach it."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Give itself, as for a copy."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: what arrived elsewhere would hear nothing of that process's router."""
+        raise TypeError(
+            f"{self!r} cannot be pickled: another process would get a handle that no rollback reaches. "
+            f"Leave it out (__getstate__), and call split('{self.name}') or import the handle where it is used"
+        )
 
     def choose(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
         """Give the version's name for a unit, the context's unless given; counted as an exposure."""

@@ -55,6 +55,10 @@ class _Instance:
     def __repr__(self) -> str:
         return "graysplit.INSTANCE"
 
+    def __reduce__(self) -> str:
+        """Copy and pickle as what it is: it is known by identity, and there is one."""
+        return "INSTANCE"
+
 
 INSTANCE: Final = _Instance()
 
