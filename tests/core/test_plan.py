@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graysplit.core.plan import DEFAULT, BadPlanError, Plan, Step, make_plan, parse_plan, plan_record
+from graysplit.core.plan import BadPlanError, Plan, Step, default_steps, make_plan, parse_plan, plan_record
+from graysplit.core.wave import wanted
 from graysplit.core.weights import FULL
 
 steps = st.lists(st.integers(1, FULL), min_size=1, max_size=8, unique=True).flatmap(
@@ -43,11 +44,26 @@ def test_a_file_says_it_in_words() -> None:
     assert plan == Plan("new", (Step(5_000, 600), Step(12_500, approve=True), Step(50_000)), "ramp", 3_600)
 
 
-def test_the_default_asks_a_person_twice() -> None:
-    """20 %, approve, 50 %, approve, 100 %."""
-    assert [(step.weight, step.gates) for step in DEFAULT] == [
+@pytest.mark.parametrize(("hosts", "control"), [(0, 95_000), (3, 66_666), (8, 87_500), (20, 95_000), (1_000, 95_000)])
+def test_the_default_asks_a_person_twice_and_bakes_with_a_control(hosts: int, control: int) -> None:
+    """20 %, approve, 50 %, approve, 95 % or all hosts but one for an hour, and only then 100 %."""
+    plan = make_plan("new", default_steps(hosts=hosts))
+    assert [(step.weight, step.gates) for step in plan.steps] == [
         (20_000, ("approve",)),
         (50_000, ("approve",)),
+        (control, ("after 1h",)),
+        (FULL, ()),
+    ]
+    assert plan.bake_s == 0
+    assert not hosts or wanted(control, hosts) < hosts
+
+
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_two_hosts_bake_at_half(hosts: int) -> None:
+    """The one that stays is the control."""
+    assert [(step.weight, step.gates) for step in default_steps(60, hosts=hosts)] == [
+        (20_000, ("approve",)),
+        (50_000, ("after 1m", "approve")),
         (FULL, ()),
     ]
 

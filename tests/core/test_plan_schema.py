@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import graysplit
-from graysplit.core.plan import DEFAULT, BadPlanError, Step, make_plan, parse_plan, plan_record
+from graysplit.core.plan import BadPlanError, Step, default_steps, make_plan, parse_plan, plan_record
 from tests.docs.pages import ROOT, blocks_of
 
 SCHEMA = json.loads((Path(graysplit.__file__).parent / "plan.schema.json").read_text("utf-8"))
@@ -109,7 +109,7 @@ def test_what_is_written_fits_the_schema(steps: list[Step]) -> None:
     plan = make_plan("new", rising, bake_s=60)
     VALIDATOR.validate(plan_record(plan))
     assert parse_plan(plan_record(plan)) == plan
-    VALIDATOR.validate(plan_record(make_plan("new", DEFAULT)))
+    VALIDATOR.validate(plan_record(make_plan("new", default_steps())))
 
 
 def test_toml_is_the_same_record() -> None:

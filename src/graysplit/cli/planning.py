@@ -33,9 +33,11 @@ def ramp(  # noqa: PLR0913 - click hands every option over by name
     """Raise step by step: each waits for the gates before it.
 
     Without steps it starts the last plan of SPLIT again, else 20, approve, 50,
-    approve, 100, bake. Processes that follow the store take the steps; see what
-    a plan waits for with show, and stop it with pause or rollback. It arms the
-    guard, where there is something to watch and none stands.
+    approve, 95 for an hour (--bake), 100: some users stay on old for the guard
+    to compare with, where hosts cross over one of them. Processes that follow
+    the store take the steps; see what a plan waits for with show, and stop it
+    with pause or rollback. It arms the guard, where there is something to watch
+    and none stands.
 
     It is a raise to the last step: one to 100 % asks for the name. Each step
     needs a gate; --every 0 lets them follow at once on purpose.

@@ -24,7 +24,12 @@ _OPTIONS: Final = (
     click.option(
         "--overdue", type=click.Choice(["nag", "rollback"]), default="nag", show_default=True, help="What happens then."
     ),
-    click.option("--bake", type=span, metavar="TIME", help="The guarded wait after the last step.  [default plan: 1h]"),
+    click.option(
+        "--bake",
+        type=span,
+        metavar="TIME",
+        help="The wait after the last step; of the default plan at 95 %.  [default plan: 1h]",
+    ),
     click.option("--plan", "file", type=click.Path(), metavar="FILE", help="Steps from a TOML or JSON file."),
     click.option("--template", metavar="NAME", help="Steps as they were saved under NAME."),
 )

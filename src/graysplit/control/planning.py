@@ -12,12 +12,12 @@ from graysplit.core.definition import candidate
 from graysplit.core.limits import TYPED
 from graysplit.core.plan import (
     BAKE_S,
-    DEFAULT,
     BadPlanError,
     Plan,
     Step,
     check_gated,
     check_waits,
+    default_steps,
     make_plan,
     parse_plan,
     plan_record,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAUSES_AT_MOST: Final = 20  # of one plan; more reasons do not stop it more
+BAKE_BEFORE: Final = ". To bake with a control, make the step before it 95 % and give that the time"
 TEMPLATE: Final = "template:"  # in `meta`, before a template's name: a plan without its version
 
 
@@ -141,17 +142,17 @@ class Wish(NamedTuple):
         return any(given is not None for given in self[1:])
 
 
-def chosen_plan(reading: Reading, split: str, version: str, wish: Wish) -> Plan:
+def chosen_plan(reading: Reading, split: str, version: str, wish: Wish, hosts: int = 0) -> Plan:
     """Give the plan that was meant: these steps, a file's record, a template, the last plan, or the default.
 
-    Raises `BadPlanError` where a step has no gate.
+    `hosts` are those that live, where instances cross over. Raises `BadPlanError` where a step has no gate.
     """
-    plan = _described(reading, split, version, wish)
+    plan = _described(reading, split, version, wish, hosts)
     check_gated(plan)
     return plan
 
 
-def _described(reading: Reading, split: str, version: str, wish: Wish) -> Plan:
+def _described(reading: Reading, split: str, version: str, wish: Wish, hosts: int) -> Plan:
     _, steps, record, template, bake_s = wish
     if steps is not None:
         return make_plan(version, steps, bake_s=bake_s or 0)
@@ -164,7 +165,7 @@ def _described(reading: Reading, split: str, version: str, wish: Wish) -> Plan:
         plan = parse_plan(record, version)
         _check_version(plan, version)
         return plan if bake_s is None else plan._replace(bake_s=bake_s)
-    return make_plan(version, DEFAULT, bake_s=BAKE_S if bake_s is None else bake_s)
+    return make_plan(version, default_steps(BAKE_S if bake_s is None else bake_s, hosts=hosts))
 
 
 def read_plan_file(path: Path) -> dict[str, object]:
@@ -232,8 +233,18 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
         marks={**change.marks, **marks},
         up_to={field: plan.steps[-1].weight},
     )
-    notes = (f"step {number + 1} of {len(plan.steps)}: {format_weight(weight)}%{_ahead(plan, number)}",)
-    return Start(change, (Expect("meta", PLAN + split, reading.text("meta", PLAN + split)),), writes, notes)
+    notes = [f"step {number + 1} of {len(plan.steps)}: {format_weight(weight)}%{_ahead(plan, number)}"]
+    if plan.bake_s and plan.steps[-1].weight == FULL:
+        notes.append(f"the bake {blind_words(plan.version, standing.definition.baseline)}{BAKE_BEFORE}")
+    return Start(change, (Expect("meta", PLAN + split, reading.text("meta", PLAN + split)),), writes, tuple(notes))
+
+
+def blind_words(version: str, baseline: str) -> str:
+    """Say what is not watched while everybody is on one version."""
+    return (
+        f"at 100 % has no control: nobody is on {baseline} to compare {version} with, and a guard stops it only for an "
+        "exception named with --stop-on"
+    )
 
 
 def noted(reading: Reading, split: str, cause: str, progress: Progress, plan: Plan | None = None) -> Start:

@@ -51,13 +51,13 @@ class Releasing(Hand):
     ) -> Result:
         """Start a plan: the first of its steps now, each later one when its gates are open.
 
-        The plan is `steps`, a file's `record`, a saved `template`, else the split's last plan, else 20 %, approve,
-        50 %, approve, 100 %, bake for an hour. A step without a gate is refused; one that follows at once on purpose
-        has `after_s=0`. It begins at the first step that lowers nothing. `save` keeps it as a template. It is a raise
-        to its last step, and judged as one: freezes, protection, the question for 100 %. Live processes whose role may
-        write weights drive it; any other weight in force ends it. With `guard` it arms the guard, where none stands and
-        there is something to watch. A stop that it clears needs `unstop`; to take the place of a plan that is paused,
-        or that somebody else has started, `replace`.
+        The plan is `steps`, a file's `record`, a saved `template`, else the split's last plan, else 20 %, approve, 50
+        %, approve, 95 % for an hour (`bake_s`), 100 %. A step without a gate is refused; one that follows at once on
+        purpose has `after_s=0`. It begins at the first step that lowers nothing. `save` keeps it as a template. It is a
+        raise to its last step, and judged as one: freezes, protection, the question for 100 %. Live processes whose
+        role may write weights drive it; any other weight in force ends it. With `guard` it arms the guard, where none
+        stands and there is something to watch. A stop that it clears needs `unstop`; to take the place of a plan that
+        is paused, or that somebody else has started, `replace`.
         """
         from graysplit.control.planning import Wish
 
@@ -287,6 +287,7 @@ class Releasing(Hand):
         self, reading: Reading, id_: str, wish: planning.Wish, armed_ms: int | None, *, save: str | None, yes: bool
     ) -> Proposal:
         from graysplit.control import creating, foreseeing, guarding, planning
+        from graysplit.control.rolling import hosts_of
         from graysplit.core.changes import only_candidate
         from graysplit.core.definition import Definition
 
@@ -299,7 +300,7 @@ class Releasing(Hand):
         start = planning.begin(
             reading,
             split,
-            planning.chosen_plan(reading, split, name, wish),
+            planning.chosen_plan(reading, split, name, wish, hosts_of(definition, fleet, split, name)),
             id_,
             mistyped=reading.mistyped(split, definition),
             driver=next((process.boot for process in fleet.live), ""),

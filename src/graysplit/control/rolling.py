@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from graysplit.control.reading import Reading
 from graysplit.core.changes import effects, known
+from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet
 from graysplit.core.snapshot import Change, Snapshot, Standing, apply
 from graysplit.core.wave import (
@@ -63,6 +64,11 @@ def crossings(snapshot: Snapshot, fleet: Fleet, split: str) -> tuple[Crossing, .
         for name in names
         if share(standing.effective(name)) or name in standing.waves
     )
+
+
+def hosts_of(definition: Definition, fleet: Fleet, split: str, version: str) -> int:
+    """Return how many hosts could cross to a version; 0 where units are split."""
+    return len(instances(fleet, split, version)) if definition.by == "instance" else 0
 
 
 def all_crossings(snapshot: Snapshot, fleet: Fleet) -> tuple[Crossing, ...]:

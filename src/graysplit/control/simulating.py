@@ -8,6 +8,7 @@ from typing import NamedTuple
 from graysplit.control import foreseeing, guarding, planning
 from graysplit.control.awaiting import standing as start_of
 from graysplit.control.reading import Reading
+from graysplit.control.rolling import hosts_of
 from graysplit.control.verdicts import Tallies, armed
 from graysplit.control.views import in_force, rows_of
 from graysplit.control.wishes import planned_version, split_and_version
@@ -145,7 +146,7 @@ def _starting(eyes: Eyes, wish: planning.Wish, split: str, version: str) -> _Beg
     reading = eyes.reading._replace(snapshot=eyes.base)
     definition = eyes.base.splits[split].definition
     name = version or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
-    plan = planning.chosen_plan(reading, split, name, wish)
+    plan = planning.chosen_plan(reading, split, name, wish, hosts_of(definition, eyes.fleet, split, name))
     begun = planning.begin(reading, split, plan, "", mistyped=reading.mistyped(split, definition), yes=True)
     after = apply(eyes.base, begun.change).splits[split]
     weight = share(after.effective(plan.version))

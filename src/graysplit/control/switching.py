@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from graysplit.control.creating import made
+from graysplit.control.planning import blind_words
 from graysplit.control.proposal import Proposal
 from graysplit.control.reading import Reading
 from graysplit.control.result import Result
@@ -148,10 +149,20 @@ def _proposed(hands: Hands, wish: Wish, reading: Reading, id_: str, step: int) -
     snapshot, created = hands.ensured(reading)
     standing = snapshot.splits[wish.split]
     change = _change(snapshot, wish, reading, id_, step_weights(standing, wish.to, step))
-    if created is None:
-        return hands.propose(reading, change, id_)
-    change = change._replace(weights={**created.weights, **change.weights}, definition=created.definition)
-    return hands.propose(reading, change, id_)._replace(created=made(created))
+    if created is not None:
+        change = change._replace(weights={**created.weights, **change.weights}, definition=created.definition)
+    proposal = hands.propose(reading, change, id_)
+    notes = (*proposal.notes, *_unwatched(standing, wish.to, step))
+    return proposal._replace(notes=notes, created=proposal.created if created is None else made(created))
+
+
+def _unwatched(standing: Standing, to: str, step: int) -> tuple[str, ...]:
+    """Say what nobody watches once everybody is on a candidate."""
+    split, baseline = standing.split, standing.definition.baseline
+    if step < STEPS or to == baseline:
+        return ()
+    look = f"Watch it yourself: graysplit watch {split}; back at once: graysplit rollback {split}"
+    return (f"{field_of(split, to)} {blind_words(to, baseline)}. {look}",)
 
 
 def _next(hands: Hands, wish: Wish, shown: Standing, before: Result, step: int) -> Result:

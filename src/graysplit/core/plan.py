@@ -71,8 +71,19 @@ class Plan(NamedTuple):
     needs: int = NEEDS
 
 
-# What `ramp` does unless told otherwise.
-DEFAULT: Final = (Step(20_000, approve=True), Step(50_000, approve=True), Step(FULL))
+CONTROL: Final = 95_000  # the default plan's last step but one: some users stay on old, for the guard to compare with
+
+
+def default_steps(bake_s: float = BAKE_S, *, hosts: int = 0) -> tuple[Step, ...]:
+    """Return what `ramp` does unless told otherwise: 20 %, approve, 50 %, approve, 95 % for a time, 100 %.
+
+    At 100 % nobody is left to compare with, so it bakes before. Where instances cross over, so many `hosts` are live,
+    and one of them is the control: of twenty hosts or fewer 95 % would be all.
+    """
+    weight = min(CONTROL, (hosts - 1) * FULL // hosts) if hosts else CONTROL
+    if weight <= 50_000:  # noqa: PLR2004 - one of two hosts: the step before is the control
+        return (Step(20_000, approve=True), Step(50_000, bake_s, approve=True), Step(FULL))
+    return (Step(20_000, approve=True), Step(50_000, approve=True), Step(weight, bake_s), Step(FULL))
 
 
 def make_plan(version: str, steps: Iterable[Step], *, name: str = "ramp", bake_s: float = 0) -> Plan:
