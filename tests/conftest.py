@@ -5,14 +5,41 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from _pytest.logging import LogCaptureHandler
 
 from graysplit import embedded
 from graysplit.errors import ConfigurationError
+from graysplit.log_writer import WRITER
 from tests.support import hear_interrupts
 
 hear_interrupts()
+
+
+class WrittenLogs(pytest.LogCaptureFixture):
+    """What was logged, once graysplit's own thread has written all that was put before."""
+
+    @property
+    def handler(self) -> LogCaptureHandler:
+        """Give the handler, with every line in it."""
+        assert WRITER.flush(10), "a line of graysplit's was not written within 10 s"
+        return super().handler
+
+    @contextmanager
+    def at_level(self, level: int | str, logger: str | None = None) -> Iterator[None]:
+        """Keep a level until what was put at it has been written."""
+        with super().at_level(level, logger):
+            yield
+            assert WRITER.flush(10), "a line of graysplit's was not written within 10 s"
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Give pytest's capture, which waits for the thread that writes graysplit's lines."""
+    caplog.__class__ = WrittenLogs
+    return caplog
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,17 @@
 """Tell people what happened: one log line per state change, repeats counted instead of printed.
 
-The logger is `graysplit`; graysplit configures no logging, and a program that configures none sees nothing.
+The logger is `graysplit`; graysplit configures no logging: in a program that configures none,
+Python prints the warnings to standard error.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.shown import shown
-
-if TYPE_CHECKING:
-    from logging import Logger
+from graysplit.log_writer import WRITER
 
 # Per kind of line: the first at once, then at most one a minute, with the number left out meanwhile.
 QUIET_S: Final = 60.0
@@ -137,14 +136,5 @@ class Events:
 
 
 def _print(level: str, message: str, more: str) -> None:
-    """Print one line, whoever wrote what is in it."""
-    getattr(_logger(), level)("%s%s", shown(message), more)
-
-
-def _logger() -> Logger:
-    import logging
-
-    logger = logging.getLogger("graysplit")
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
-    return logger
+    """Have one line printed, whoever wrote what is in it."""
+    WRITER.put(level, f"{shown(message)}{more}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from graysplit.core.adoption import Held
 from graysplit.errors import ConfigurationError
 from graysplit.events import Events
+from graysplit.log_writer import WRITER
 from graysplit.router.board import Board
 from graysplit.router.explanation import Status
 from graysplit.router.jobs import Jobs
@@ -127,6 +128,7 @@ class Engine:
             untold=self._notices.untold() if self._notices is not None else {},
             owed=self._notices.owed() if self._notices is not None else {},
             dropped=self.events.left_out,
+            unlogged=WRITER.lost,
             verdicts=follower.watch.verdicts() if follower is not None else {},
             trips=follower.watch.trips if follower is not None else 0,
             mode_why=contact.mode_why,
@@ -158,6 +160,7 @@ class Engine:
         from graysplit.router import starting
         from graysplit.router.warming import Warming
 
+        WRITER.start()  # here, and not with the first line: that may come from a signal handler
         settings = self.settings.resolved()
         self.board.instance = settings.instance or ""
         self._hears_sigterm = settings.sigterm is not False

@@ -47,6 +47,7 @@ class Status(NamedTuple):
     untold: Mapping[str, int] = {}  # hook to how many changes it was not told of, as last read
     owed: Mapping[str, HookDebt] = {}  # hook to the rollbacks and trips that it is still to be told of, as last read
     dropped: int = 0  # log lines that were counted instead of printed
+    unlogged: int = 0  # log lines of this process that its logging did not take: a handler raised, or too many waited
     verdicts: Mapping[str, str] = {}  # "checkout/new" to the guard's word on it, as last heard here
     trips: int = 0  # rollbacks that this process's guard has made
     mode_why: str = ""  # why the store is not followed by a better mode, or what is not known of it

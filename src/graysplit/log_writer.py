@@ -1,0 +1,115 @@
+"""Write lines to the program's logging from a thread of their own.
+
+A handler, filter or formatter is the program's code: it may raise, take seconds, or call graysplit again. None of that
+reaches whoever has something to say: a line is put into a bounded queue, and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections import deque
+from contextlib import suppress
+from threading import Lock, Thread
+from typing import Final
+
+LOGGER: Final = "graysplit"
+WAITING_AT_MOST: Final = 1_000
+LAST_WORDS_S: Final = 0.3  # how long an ending program waits for its last lines
+
+
+class LogWriter:
+    """The lines of one process. `put` never waits and never raises; it may be called from a signal handler.
+
+    Only locks that are never waited for by the caller are used: one says that a thread is being started, the other is
+    released to wake it.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing to write; no thread runs."""
+        self.lost = 0  # lines that logging did not take: a handler raised, or too many waited
+        self._hooked = False
+        self._thread: Thread | None = None
+        self._begin_anew()
+
+    def start(self) -> None:
+        """Start the thread, unless it lives; where the system gives none, the next line tries again.
+
+        A router's start calls this, so that a line from a signal handler finds the thread there.
+        """
+        if (self._thread is not None and self._thread.is_alive()) or not self._starting.acquire(blocking=False):
+            return
+        try:
+            self._hook_life()
+            thread = Thread(target=self._work, args=(self._lines, self._wake), name="graysplit log", daemon=True)
+            thread.start()
+            self._thread = thread
+        except RuntimeError:  # too many threads, or the interpreter is about to end
+            return
+        finally:
+            self._starting.release()
+
+    def put(self, level: str, text: str) -> None:
+        """Have a line written, in its turn."""
+        if len(self._lines) >= WAITING_AT_MOST:
+            self.lost += 1
+            return
+        self._lines.append((level, text))
+        self.start()
+        with suppress(RuntimeError):  # it is awake already
+            self._wake.release()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all that was put has been written; False where that takes longer."""
+        if not self._lines and not self._busy:
+            return True
+        written = Lock()
+        written.acquire()
+        self._lines.append(("", written))
+        self.start()
+        with suppress(RuntimeError):
+            self._wake.release()
+        return written.acquire(timeout=timeout_s)
+
+    def _begin_anew(self) -> None:
+        """Forget, in a forked child too, what another thread was to write: its parent writes it."""
+        self._lines: deque[tuple[str, object]] = deque()
+        self._starting = Lock()
+        self._wake = Lock()
+        self._wake.acquire()
+        self._thread = None
+        self._busy = False
+
+    def _hook_life(self) -> None:
+        if self._hooked:
+            return
+        import logging  # noqa: F401 - its own end at exit is registered first, so that ours comes before
+
+        self._hooked = True
+        atexit.register(self.flush, LAST_WORDS_S)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._begin_anew)
+
+    def _work(self, lines: deque[tuple[str, object]], wake: Lock) -> None:
+        """Write what waits, and wait for more; the queue is handed in, as a forked child gets another."""
+        while lines is self._lines:
+            wake.acquire()
+            while lines:
+                self._busy = True
+                self._write(*lines.popleft())
+            self._busy = False
+
+    def _write(self, level: str, line: object) -> None:
+        if not isinstance(line, str):
+            with suppress(RuntimeError):
+                line.release()  # type: ignore[attr-defined]
+            return
+        try:
+            import logging
+
+            getattr(logging.getLogger(LOGGER), level)("%s", line)
+        except BaseException:  # noqa: BLE001 - whatever a handler raises, SystemExit too, ends at the handler
+            self.lost += 1
+
+
+WRITER: Final = LogWriter()
