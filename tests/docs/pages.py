@@ -163,7 +163,7 @@ def _in_short(said: str) -> str:
     lines = said.splitlines(keepends=True)
     if lines and re.fullmatch(r"namespace \S+ on \S+\n", lines[0]):
         del lines[0]
-    return "".join(line for line in lines if not line.startswith("the way back: "))
+    return re.sub(r"^the way back: .*\n(  .*\n)*", "", "".join(lines), flags=re.MULTILINE)
 
 
 # These only look: what they show may take a moment to come true.
