@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from graysplit import Control
+from graysplit import Control, Router
 from graysplit.cli.app import run
+from graysplit.cli.session import Session
+from graysplit.cli.standby import Follower, Undriven
 from graysplit.control import Result
 from graysplit.core.fleet import Declared
 from graysplit.stores.memory import MemoryStore
@@ -63,19 +65,21 @@ def test_it_is_asked_at_a_terminal(
         assert capsys.readouterr().err.count("Type checkout to do it") == 1
 
 
-def test_a_spread_switch_prints_its_steps(cli: Cli, store: MemoryStore) -> None:
-    """Each with its revision; the whole in JSON is one object."""
+def test_a_spread_switch_that_lowers_prints_its_steps(cli: Cli, store: MemoryStore) -> None:
+    """No plan lowers, so they are made from here: each with its revision; the whole in JSON is one object."""
     cli("create", "checkout")
     live(store, 1, declared=declaring())
-    ran = cli("switch", "checkout", "--to", "new", "--over", "50ms", "--yes", "--no-wait")
+    cli("set", "checkout", "100", "--yes", "--no-wait")
+    ran = cli("switch", "checkout", "--to", "old", "--over", "50ms", "--no-wait")
     lines = ran.out.splitlines()
-    assert lines[1] == "step 1 of 10: checkout/new 0% -> 10% (revision 2)"
-    assert lines[-1] == "written: switch checkout: checkout/new 0% -> 100% (revision 11)"
+    assert lines[1] == "step 1 of 10: checkout/new 100% -> 90% (revision 3)"
+    assert lines[-1] == "written: switch checkout: checkout/new 100% -> 0% (revision 12)"
     assert len(lines) == 12
+    cli("set", "checkout", "100", "--yes", "--no-wait")
     found = cli("switch", "checkout", "--to", "old", "--over", "50ms", "--json", "--no-wait").json
     assert (found["cause"], found["from"], found["to"]) == ("switch", 100, 0)
     assert found["standby"] == {"ready": 1, "processes": 1}
-    assert found["steps"] == list(range(12, 22))
+    assert found["steps"] == list(range(14, 24))
 
 
 def test_a_rollback_in_between_ends_it_with_exit_code_4(
@@ -84,16 +88,63 @@ def test_a_rollback_in_between_ends_it_with_exit_code_4(
     """Somebody was faster, and what they wrote stands."""
     cli("create", "checkout")
     live(store, 1, declared=declaring())
+    cli("set", "checkout", "100", "--yes", "--no-wait")
 
     def roll_back(number: int, result: Result) -> str:
-        assert (number, result.to) == (1, "10")
+        assert (number, result.to) == (1, "90")
         return Control(store, confirm=True).rollback("checkout").cause
 
     monkeypatch.setattr("graysplit.cli.standby.step_line", roll_back)
-    ran = cli("switch", "checkout", "--to", "new", "--over", "50ms", "--yes")
+    ran = cli("switch", "checkout", "--to", "old", "--over", "50ms", "--yes")
     assert (ran.code, ran.out.splitlines()) == (4, ["standby ready 1/1", "rollback"])
     assert "somebody else changed it after step 1 of 10" in folded(ran.err)
     assert store.load().weights.fields[b"checkout/new"] == b"0"
+
+
+def driving(store: MemoryStore, name: str) -> Router:
+    """Give a process that has the version and drives."""
+    router = Router(f"memory://{name}")
+    router.split("checkout", "old", "new")
+    assert router.wait_ready()
+    return router
+
+
+def test_a_spread_switch_is_a_plan_that_is_followed(cli: Cli, store: MemoryStore, name: str) -> None:
+    """Processes take its steps; the command prints them, and its JSON is one object from the first to the last."""
+    cli("create", "checkout")
+    with driving(store, name):
+        ran = cli("switch", "checkout", "--to", "new", "--over", "90ms", "--yes")
+        lines = ran.out.splitlines()
+        assert (ran.code, lines[0]) == (0, "standby ready 1/1")
+        assert lines[1] == "written: switch checkout: checkout/new 0% -> 10% (revision 2)"
+        assert lines[2] == "step 1 of 10: 10%, then 20% (after 0.01s, ready)"
+        assert "at 100 % has no control" in folded(ran.out)
+        assert lines[-1] == "checkout: its plan is done, at 100%"
+        why = [entry["why"] for entry in cli("history", "checkout", "--json").json["entries"]]
+        assert why == [*(f"step {number} of 10" for number in range(10, 0, -1)), ""]
+        cli("switch", "checkout", "--to", "old", "--no-wait")
+        found = cli("switch", "checkout", "--to", "new", "--over", "90ms", "--yes", "--json").json
+        assert (found["cause"], found["from"], found["to"], found["outcome"]) == ("switch", 0, 100, "met")
+        assert (found["standby"], len(found["steps"])) == ({"ready": 1, "processes": 1}, 10)
+        assert found["revision"] == found["steps"][-1]
+
+
+def test_where_nobody_drives_it_is_said_and_left(cli: Cli, store: MemoryStore) -> None:
+    """Half done is no secret: exit code 6, the plan stands in `show`, and the command that drives is named."""
+    cli("create", "checkout")
+    live(store, 1, declared=declaring())
+    ran = cli("switch", "checkout", "--to", "new", "--over", "1s", "--yes", "--no-wait")
+    assert (ran.code, "it goes on by itself" in folded(ran.out)) == (0, True)
+    store.raw_set("plans", "tick:checkout", "1 0 1 gone")
+    assert "step 1 of 10 (10%)" in cli("show", "checkout").out
+    store.raw_set("weights", "checkout/new", "0")
+    again = Control(store, confirm=True).switch("checkout", to="new", over_s=1.0, replace=True)
+    follower = Follower(Session())
+    found = Control(store).show("checkout").plan
+    assert (again.plan is not None, found is not None) == (True, True)
+    if found is not None:
+        with pytest.raises(Undriven):
+            follower.looked(found._replace(tick_age_ms=31_000))
 
 
 def test_a_dry_run_says_over_how_long(cli: Cli, store: MemoryStore) -> None:
@@ -113,7 +164,6 @@ def test_words_that_are_none_are_usage_errors(cli: Cli, store: MemoryStore) -> N
     live(store, 1, declared=declaring())
     assert cli("switch", "checkout").code == 2
     assert cli("switch", "checkout", "--to", "nwe").code == 2
-    assert "graysplit ramp checkout" in folded(cli("switch", "checkout", "--to", "new", "--over", "1h").err)
     assert cli("switch", "nobody", "--to", "new").code == 3
 
 

@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graysplit import Control
+from graysplit.control.awaiting import Awaited
 from graysplit.control.control import Question
-from graysplit.control.switching import STEPS, OvertakenError, Standby, Step, standby_of, step_weights
+from graysplit.control.switching import STEPS, OvertakenError, Step, step_weights
 from graysplit.core.definition import define
 from graysplit.core.fleet import Declared
 from graysplit.core.snapshot import Standing
+from graysplit.core.standby import Standby, standby_of
 from graysplit.core.weights import FULL, PREVIEW, Weight, share
 from graysplit.errors import BadValueError, ConflictError, RefusedError, UnknownSplitError, UnknownVersionError
 from graysplit.stores.memory import MemoryStore
@@ -207,9 +209,12 @@ def test_what_is_mistyped_is_refused(store: MemoryStore, control: Control) -> No
     live(store)
     with pytest.raises(UnknownVersionError, match="Did you mean 'new'"):
         control.switch("checkout", to="nwe")
-    for over_s in (0.0, -1.0, 601.0, float("nan")):
-        with pytest.raises(BadValueError, match="graysplit ramp checkout"):
+    for over_s in (0.0, -1.0, 1e9, float("nan")):
+        with pytest.raises(BadValueError, match="more than 0 s and at most 400 days"):
             control.switch("checkout", to="new", over_s=over_s)
+    control.set("checkout", 30)
+    with pytest.raises(BadValueError, match="this switch also lowers, so its steps are made from here"):
+        control.switch("checkout", to="old", over_s=601.0)
 
 
 def test_a_dry_run_writes_nothing(store: MemoryStore, control: Control) -> None:
@@ -221,24 +226,6 @@ def test_a_dry_run_writes_nothing(store: MemoryStore, control: Control) -> None:
 
 
 # --- over a time -----------------------------------------------------------------------------------------------------
-
-
-def test_the_arrival_is_spread_in_ten_steps(store: MemoryStore) -> None:
-    """Each is its own entry in the history; the name is typed once, and all of it is one result."""
-    live(store, declared=declaring(new=""))
-    asked: list[str | None] = []
-    told: list[Standby | Step] = []
-    control = Control(store, confirm=lambda question: asked.append(question.ask))
-    result = control.switch("checkout", to="new", over_s=OVER_S, why="tested", told=told.append)
-    entries = control.history("checkout", STEPS)[::-1]
-    assert [entry.after["weights checkout/new"] for entry in entries] == [str(10 * step) for step in range(1, 11)]
-    assert [entry.why for entry in entries] == [f"tested, step {step} of 10" for step in range(1, 11)]
-    assert asked == ["this sends everybody to checkout/new"]
-    assert (result.from_, result.to, result.revision, result.moved) == ("0", "100", entries[-1].revision, FULL)
-    assert result.expected == {"checkout/new": "100"}
-    assert [what.number for what in told if isinstance(what, Step)] == [*range(1, 11)]
-    releases = {entry.after.get("meta release:checkout/new") for entry in entries}
-    assert len(releases) == 1, "one release from the first step to the last"
 
 
 def test_back_is_spread_too(store: MemoryStore, control: Control) -> None:
@@ -281,12 +268,10 @@ SOMEBODY: dict[str, Callable[[MemoryStore, Control], object]] = {
 
 
 @pytest.mark.parametrize("who", SOMEBODY)
-@pytest.mark.parametrize("to", ["new", "old"])
-def test_whoever_comes_between_two_steps_ends_it(store: MemoryStore, control: Control, who: str, to: str) -> None:
-    """A rollback always wins, and no change of somebody else is written over, either way."""
+def test_whoever_comes_between_two_steps_ends_it(store: MemoryStore, control: Control, who: str) -> None:
+    """A rollback always wins, and no change of somebody else is written over."""
     live(store, declared=declaring(new=""))
-    if to == "old":
-        control.set("checkout", 100)
+    control.set("checkout", 100)
     states: list[object] = []
 
     def told(what: Standby | Step) -> None:
@@ -295,7 +280,7 @@ def test_whoever_comes_between_two_steps_ends_it(store: MemoryStore, control: Co
             states.append((weights(store), stops(store)))
 
     with pytest.raises(OvertakenError, match=r"somebody else changed it after step 3 of 10 .* graysplit show checkout"):
-        control.switch("checkout", to=to, over_s=OVER_S, told=told)
+        control.switch("checkout", to="old", over_s=OVER_S, told=told)
     assert states == [(weights(store), stops(store))]
 
 
@@ -323,23 +308,11 @@ def test_a_rollback_between_reading_and_writing_wins(number: int) -> None:
     control = Control(store, confirm=True)
     control.create("checkout")
     live(store, declared=declaring())
+    control.set("checkout", 100)
     with pytest.raises(ConflictError) as overtaken:
-        control.switch("checkout", to="new", over_s=OVER_S)
+        control.switch("checkout", to="old", over_s=OVER_S)
     assert isinstance(overtaken.value, OvertakenError) == (number > 1)
     assert (weights(store), stops(store)) == ({"new": "0"}, {b"checkout"})
-
-
-def test_a_freeze_ends_it(store: MemoryStore, control: Control) -> None:
-    """Nobody raises what is frozen, a switch that has begun neither."""
-    live(store, declared=declaring())
-
-    def told(what: Standby | Step) -> None:
-        if isinstance(what, Step) and what.number == 2:
-            Control(store, actor="bob", confirm=True).freeze("*", why="holiday")
-
-    with pytest.raises((RefusedError, ConflictError)):
-        control.switch("checkout", to="new", over_s=OVER_S, told=told)
-    assert weights(store) == {"new": "20"}
 
 
 def test_a_protected_split_needs_a_reason_of_the_person_s_own(store: MemoryStore, control: Control) -> None:
@@ -349,7 +322,7 @@ def test_a_protected_split_needs_a_reason_of_the_person_s_own(store: MemoryStore
     for over_s in (None, OVER_S):
         with pytest.raises(RefusedError, match="say why"):
             control.switch("checkout", to="new", over_s=over_s)
-    assert control.switch("checkout", to="new", over_s=OVER_S, why="tested").to == "100"
+    assert control.switch("checkout", to="new", over_s=OVER_S, why="tested").to == "10"
 
 
 SHARES = st.lists(st.integers(0, FULL) | st.just(PREVIEW), min_size=1, max_size=5)
@@ -424,7 +397,7 @@ def workers(redis_url: str, namespace: str, tmp_path: Path) -> Iterator[list[Wor
 def test_two_processes_of_which_one_is_not_ready(
     workers: list[Worker], redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
-    """Refused with its name; once it is prepared, one write moves both; a rollback in the middle of `over_s` wins."""
+    """Refused with its name; once it is prepared, one write moves both."""
     late = str(workers[1].process.pid)
     with Control(redis_url, namespace=namespace, confirm=True) as control:
         eventually(lambda: control.standby("checkout", "new").processes == 2)
@@ -440,12 +413,44 @@ def test_two_processes_of_which_one_is_not_ready(
         assert back.receipts.complete
         assert [worker.ask("u-1") for worker in workers] == ["old for u-1"] * 2
 
-        def told(what: Standby | Step) -> None:
-            if isinstance(what, Step) and what.number == 4:
-                with Control(redis_url, namespace=namespace, confirm=True) as other:
-                    other.wait_confirmed(other.rollback("checkout"))
 
-        with pytest.raises(OvertakenError, match="after step 4 of 10"):
-            control.switch("checkout", to="new", over_s=0.5, told=told)
+def test_a_switch_over_a_time_is_a_plan_that_stands_until_all_are_ready(
+    workers: list[Worker], redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Real processes take its steps; one born without its pool holds the next one back, and half done is shown."""
+    (tmp_path / "second").touch()
+    with Control(redis_url, namespace=namespace, confirm=True) as control, ExitStack() as parts:
+
+        def plan() -> Awaited:
+            found = control.show("checkout").plan
+            assert found is not None
+            return found
+
+        eventually(lambda: control.standby("checkout", "new") == Standby(2), 20)
+        begun = control.switch("checkout", to="new", over_s=1.8, why="tested")
+        assert begun.moves == {"checkout/new": ("0", "10")}
+        assert begun.plan is not None
+        assert (begun.plan["steps"], begun.plan["gates"]) == (10, ["after 0.2s", "ready"])
+        control.pause("checkout", why="look")
+        third = Worker(redis_url, namespace, tmp_path / "third")
+        parts.callback(third.close)
+        assert third.line() == "ready"
+        late = f"/{third.process.pid} (failed: ConnectionError)"
+        eventually(lambda: late in next(gate.why for gate in plan().gates if gate.name == "ready"), 20)
+        eventually(lambda: plan().state == "stands", 20)
+        stood = plan().step
+        assert 1 <= stood < STEPS
+        control.resume("checkout")
+        eventually(lambda: plan().state == "waits" and "until all are ready" in plan().why, 20)
+        assert plan().step == stood
+        (tmp_path / "third").touch()
+        found = control.wait_until("checkout", "done", 60)
+        assert (found.outcome, found.why) == ("met", "its plan is done, at 100%")
+        entries = control.history("checkout", 50)
+        assert [(one.cause, one.actor) for one in entries if one.cause == "step"] == [("step", "plan:switch")] * 9
+        assert [one.why for one in entries if one.cause == "switch"] == ["step 1 of 10: tested"]
+        control.switch("checkout", to="old")
+        control.switch("checkout", to="new", over_s=600.0)
+        control.rollback("checkout")
+        assert control.wait_until("checkout", "done", 5).outcome == "undone"
         assert control.wait_weights("checkout", 0, 5).complete
-        assert [worker.ask("u-1") for worker in workers] == ["old for u-1"] * 2

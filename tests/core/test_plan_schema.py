@@ -98,6 +98,7 @@ def test_what_the_schema_refuses_is_refused(record: dict[str, Any]) -> None:
             st.booleans(),
             st.none() | st.integers(0, 10**6),
             st.sampled_from(["nag", "rollback"]),
+            st.booleans(),
         ),
         min_size=1,
         max_size=4,

@@ -125,6 +125,16 @@ def test_missing_room_stops_the_clock() -> None:
     )
 
 
+def test_a_step_waits_until_all_are_ready() -> None:
+    """After its time and a verdict, before a person; without the gate nobody is asked."""
+    steps = (Step(5_000, 60, approve=True, ready=True), Step(20_000))
+    unready = View(NOW, 5_000, unready="'new' is not ready in 1 of 2 processes: web-1/7 (warming)")
+    found = rule(Plan("new", steps), AT_FIVE, tick(90), unready)
+    assert found == Wait(f"1 min 30 s until all are ready: {unready.unready}", runs=True)
+    assert rule(Plan("new", steps), AT_FIVE._replace(approved="ana"), tick(90), unready) == found
+    assert rule(Plan("new", (Step(5_000, 60), Step(20_000))), AT_FIVE, tick(90), unready) == Go(1, NOW - 30_000)
+
+
 def test_a_step_counts_once_its_verdict_has_settled() -> None:
     """Six seconds in which nobody can say `suspect` of it count for nothing; where no guard may stop it, all do."""
     young = AT_FIVE._replace(since_ms=NOW - 2_000, confirmed_ms=NOW - 1_500)

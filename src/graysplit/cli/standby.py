@@ -1,12 +1,22 @@
-"""What a switch prints while it goes on: who is ready, and each step."""
+"""What a switch prints while it goes on: who is ready, each step, and how it ends."""
 
 from __future__ import annotations
 
-from graysplit.cli.output import say, tell
+from typing import TYPE_CHECKING
+
+from graysplit.cli.exits import DONE, UNCONFIRMED, UNHEALTHY
+from graysplit.cli.output import say, say_json, tell
+from graysplit.cli.plans import plan_json, plan_lines, plan_words
+from graysplit.cli.receipts import result_json, tell_way_back, written_lines
 from graysplit.cli.session import Session
 from graysplit.cli.words import percent
 from graysplit.control.result import Result
-from graysplit.control.switching import STEPS, Standby, Step
+from graysplit.control.switching import STEPS, Step
+from graysplit.core.plan import SPAN_AT_MOST_S
+from graysplit.core.standby import Standby
+
+if TYPE_CHECKING:
+    from graysplit.control.awaiting import Awaited
 
 
 class Steps:
@@ -30,10 +40,81 @@ class Steps:
         if isinstance(what, Step):
             self._session.written = what.result
             self._written.append(what)
-            out(step_line(what.number, what.result))
+            if what.result.plan is None:  # a plan's is told with the rest
+                out(step_line(what.number, what.result))
         elif what != self._standby:
             self._standby = what
             out(standby_line(what))
+
+
+class Undriven(Exception):  # noqa: N818 - no error: a reason to look no longer
+    """Nobody takes the steps of the plan that is looked at."""
+
+
+class Follower:
+    """Prints where a plan stands, whenever that has changed."""
+
+    def __init__(self, session: Session) -> None:
+        """Begin with nothing printed."""
+        self._out = tell if session.json else say
+        self._shown: tuple[object, ...] = ()
+        self.plan: Awaited | None = None
+
+    def looked(self, found: Awaited) -> None:
+        """Print a step when it is new, and what it waits for when that is neither time nor the fleet's next beat."""
+        self.plan = found
+        if not found.driven:
+            raise Undriven
+        waits = found.state == "stands" or any(gate.name == "ready" and not gate.open for gate in found.gates)
+        shown = (found.step, found.state == "stands", waits)
+        if shown != self._shown and (waits or found.step > 1):
+            self._out(plan_words(found) if waits else f"step {found.step} of {found.steps}: {found.weight}%")
+        self._shown = shown
+
+
+def follow(session: Session, result: Result, more: dict[str, object]) -> int:
+    """Print the start of a switch that is a plan, and follow it to its end, unless nobody waits."""
+    (tell if session.json else say)(*written_lines(result))
+    session.written = result
+    if session.wait_s is None:
+        tell_way_back(result)
+        return _end(session, result, more, DONE)
+    follower = Follower(session)
+    try:
+        found = session.control.wait_until(result.split, "done", SPAN_AT_MOST_S, tell, follower.looked)
+    except Undriven:
+        tell(*(plan_lines(follower.plan)[1:] if follower.plan else ()))
+        return _end(session, result, {**more, "outcome": "late", "plan": _plan(follower)}, UNCONFIRMED)
+    except KeyboardInterrupt:
+        tell(f"the switch goes on without you. Stop it: graysplit pause {result.split}, or rollback {result.split}")
+        raise
+    done = found.outcome == "met"
+    steps = [entry for entry in session.control.history(result.split, 50) if entry.revision > result.revision]
+    taken = [entry.revision for entry in reversed(steps) if entry.cause == "step"]
+    if done:
+        result = result._replace(
+            moves={field: (pair[0], "100") for field, pair in result.moves.items()},
+            revision=taken[-1] if taken else result.revision,
+        )
+    (tell if session.json else say)(f"{result.split}: {'' if done else 'it will not come: '}{found.why}")
+    tell_way_back(result)
+    more = {**more, "steps": [*_listed(more), *taken], "outcome": found.outcome, "plan": None}
+    return _end(session, result, more, DONE if done else UNHEALTHY)
+
+
+def _listed(more: dict[str, object]) -> list[object]:
+    found = more.get("steps")
+    return [*found] if isinstance(found, list) else []
+
+
+def _plan(follower: Follower) -> dict[str, object] | None:
+    return None if follower.plan is None else plan_json(follower.plan)
+
+
+def _end(session: Session, result: Result, more: dict[str, object], code: int) -> int:
+    if session.json:
+        say_json({**result_json(result), **more})
+    return code
 
 
 def standby_line(found: Standby) -> str:

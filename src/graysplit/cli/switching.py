@@ -12,7 +12,7 @@ from graysplit.cli.session import Session
 @app.command()
 @click.argument("split")
 @click.option("--to", required=True, metavar="VERSION", help="A candidate, or the baseline to go back as planned.")
-@click.option("--over", "over_s", type=span, metavar="TIME", help="In ten steps over so long, as 10s; 10m at most.")
+@click.option("--over", "over_s", type=span, metavar="TIME", help="In ten steps over so long, as 10s: a plan.")
 @unstopping
 @replacing
 @changing
@@ -23,11 +23,15 @@ def switch(session: Session, split: str, to: str, over_s: float | None, why: str
     Refused, with the list of who is not ready, unless every live process that
     declares SPLIT has the version and its warm-up has succeeded. Asks for the
     name, as 100 % does. --to the baseline sets no stop. Going back in trouble
-    is `rollback`, at once, also during --over: whatever somebody else writes
-    ends it.
+    is `rollback`, at once.
+
+    --over starts a plan, and follows it: processes take its steps, each once
+    all of them are ready. Ctrl-C leaves it running; pause and rollback stop it,
+    show and history tell of it. Where weights fall on the way (to the baseline,
+    or of other candidates) the steps are made from here: stay with it.
     """
     from graysplit.cli.receipts import finish
-    from graysplit.cli.standby import Steps
+    from graysplit.cli.standby import Steps, follow
 
     steps = Steps(session)
     result = session.control.switch(
@@ -40,4 +44,5 @@ def switch(session: Session, split: str, to: str, over_s: float | None, why: str
         told=steps.told,
         dry_run=dry_run,
     )
-    return finish(session, result, steps.json)
+    planned = result.plan is not None and not result.dry_run
+    return follow(session, result, steps.json) if planned else finish(session, result, steps.json)

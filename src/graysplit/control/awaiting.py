@@ -26,6 +26,7 @@ from graysplit.core.progress import (
     Tick,
     View,
     Wait,
+    asks_ready,
     doubting,
     room_words,
     rule,
@@ -33,6 +34,7 @@ from graysplit.core.progress import (
 )
 from graysplit.core.simulation import Start
 from graysplit.core.spans import format_span
+from graysplit.core.standby import unready_words
 from graysplit.core.verdict import NO_VERDICT
 from graysplit.core.wave import NOBODY
 from graysplit.core.wave import PREFIX as WAVE
@@ -153,7 +155,8 @@ def standing(  # noqa: PLR0913, PLR0917 - what a driver goes by
     )
     look = _look(reading, split, plan, progress)
     hosts = None if look is None else watch_wave(look, fleet, progress.hosts)[0]
-    view = view._replace(absent=absent_words(fleet, split, plan.version), wave=hosts)
+    unready = unready_words(fleet, split, plan.version) if asks_ready(plan, progress) else ""
+    view = view._replace(absent=absent_words(fleet, split, plan.version), wave=hosts, unready=unready)
     if not progress.confirmed_ms:
         view = view._replace(missing=unshown(fleet, field, progress), doubt=doubting(fleet, split))
     elif isinstance(going := rule(plan, progress, found.tick, view), Go):
@@ -266,6 +269,8 @@ def _gates(plan: Plan, start: Start) -> Iterator[Gate]:
         yield _gate(plan, start, f"after {span_text(step.after_s)}", Step(at, step.after_s), "")
     if step.until:
         yield _gate(plan, start, f"until {step.until}", Step(at, until=step.until), view.verdict.why)
+    if step.ready:
+        yield _gate(plan, start, "ready", Step(at, ready=True), "")
     if step.approve:
         yield _gate(plan, start, "approve", Step(at, approve=True), f"by {progress.approved}")
     crowded = room_words(plan.steps[progress.step + 1].weight, view.others)

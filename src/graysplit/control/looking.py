@@ -21,13 +21,13 @@ from graysplit.stores.wire import exact
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from graysplit.control.awaiting import Awaited
     from graysplit.control.doctor import Finding
     from graysplit.control.explaining import Explained
     from graysplit.control.reading import Reading
     from graysplit.control.reporting import SplitReport
     from graysplit.control.rolling import Crossing
     from graysplit.control.simulating import Simulation
-    from graysplit.control.switching import Standby
     from graysplit.control.undelivered import HookState
     from graysplit.control.verdicts import Heard
     from graysplit.control.views import Overview, SplitView
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from graysplit.core.fleet import Fleet, Process
     from graysplit.core.plan import Step
     from graysplit.core.record import Entry
+    from graysplit.core.standby import Standby
     from graysplit.stores.port import Followed
 
 # How long a change may take to its replicas before they are counted as without it.
@@ -103,12 +104,17 @@ class Looking(Hand):
             threading.Event().wait(0.2)
 
     def wait_until(
-        self, target: str, until: str = "confirmed", within_s: float = 60.0, told: Callable[[str], None] | None = None
+        self,
+        target: str,
+        until: str = "confirmed",
+        within_s: float = 60.0,
+        told: Callable[[str], None] | None = None,
+        looked: Callable[[Awaited], None] | None = None,
     ) -> Waited:
         """Wait until a split's weights are confirmed, `safe` by its guard, its plan `done`, or a weight is in force.
 
         Ends at once where it is rolled back or stopped meanwhile. An outage is outlived, and `told` hears of it; the
-        first look alone must succeed.
+        first look alone must succeed. `looked` hears at each look where the plan stands, if one runs.
         """
         from graysplit.control import waiting
 
@@ -116,7 +122,7 @@ class Looking(Hand):
             return wait_for(self.store, "", NEVER, expected, within_s=0.0)
 
         eyes = waiting.Eyes(
-            self._read, self.store.fleet, receipts, self._check_known, told or waiting.unheard, self._verdicts
+            self._read, self.store.fleet, receipts, self._check_known, told or waiting.unheard, self._verdicts, looked
         )
         return waiting.wait_until(eyes, waiting.Goal(target, until), within_s)
 
@@ -213,7 +219,7 @@ class Looking(Hand):
 
     def standby(self, split: str, version: str) -> Standby:
         """Give who of the live processes that declare a split is ready to take over with a version, and who is not."""
-        from graysplit.control.switching import standby_of
+        from graysplit.core.standby import standby_of
 
         return standby_of(self.store.fleet(), split, version)
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PAUSES_AT_MOST: Final = 20  # of one plan; more reasons do not stop it more
 BAKE_BEFORE: Final = ". To bake with a control, make the step before it 95 % and give that the time"
+SWITCH: Final = "switch"  # the name of the plans that a switch over a time makes
 TEMPLATE: Final = "template:"  # in `meta`, before a template's name: a plan without its version
 
 
@@ -160,7 +161,7 @@ def _described(reading: Reading, split: str, version: str, wish: Wish, hosts: in
         record = {**_template(reading, template), "name": template}
     if record is None and reading.snapshot.splits[split].definition.plan is not None:
         last = parse_plan(reading.snapshot.splits[split].definition.plan or {})
-        record = plan_record(last) if last.version == version else None
+        record = plan_record(last) if last.version == version and last.name != SWITCH else None
     if record is not None:
         plan = parse_plan(record, version)
         _check_version(plan, version)
@@ -195,6 +196,7 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     id_: str,
     *,
     mistyped: Mistyped = NO_MISTYPED,
+    cause: str = "ramp",
     driver: str = "",
     by: str = "",
     save: str | None = None,
@@ -212,7 +214,7 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
         {plan.version: weight},
         release=id_,
         mistyped=mistyped,
-        cause="ramp",
+        cause=cause,
         yes=yes,
         leases=reading.held.leases,
     )

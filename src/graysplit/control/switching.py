@@ -7,36 +7,26 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
+from graysplit.control import planning
 from graysplit.control.creating import made
-from graysplit.control.planning import blind_words
 from graysplit.control.proposal import Proposal
 from graysplit.control.reading import Reading
 from graysplit.control.result import Result
-from graysplit.control.wishes import check_reason
+from graysplit.core import plan as plans
 from graysplit.core.changes import set_weights
 from graysplit.core.definition import candidate
 from graysplit.core.fleet import Fleet
+from graysplit.core.plan import SPAN_AT_MOST_S
+from graysplit.core.progress import SETTLED_MS, Progress
 from graysplit.core.snapshot import Change, Snapshot, Standing
+from graysplit.core.standby import Standby, standby_of
 from graysplit.core.weights import FULL, Weight, field_of, format_weight, share
 from graysplit.errors import BadValueError, ConflictError, RefusedError, StoreUnreachableError
 
 STEPS: Final = 10
-LONGEST_S: Final = 600.0  # a command somebody waits for; what takes longer is a plan
-NAMED_AT_MOST: Final = 10
+LONGEST_S: Final = 600.0  # where the steps are made by a command that somebody waits for
 
 Plan: TypeAlias = Callable[[Reading, str], Proposal]
-
-
-class Standby(NamedTuple):
-    """How far the live processes that declare a split are ready to take over with a version."""
-
-    ready: int
-    waiting: tuple[str, ...] = ()  # the others, each with its reason: "web-7/812 (warming)"
-
-    @property
-    def processes(self) -> int:
-        """How many declare the split."""
-        return self.ready + len(self.waiting)
 
 
 class Step(NamedTuple):
@@ -67,6 +57,7 @@ class Hands(NamedTuple):
     change: Callable[[Plan, str], Result]  # plan, ask, submit; with a reason
     unchanged: Callable[[int], None]  # raises `ConflictError` where the split has changed since a revision
     fleet: Callable[[], Fleet]
+    actor: str
 
 
 class OvertakenError(ConflictError):
@@ -84,45 +75,100 @@ class OvertakenError(ConflictError):
         self.args = (said,)
 
 
-def standby_of(fleet: Fleet, split: str, version: str, *, back: bool = False) -> Standby:
-    """Count who is ready for a version, and name those that are not; on the way back only hooks are asked."""
-    found = [(process.label, process.declared[split]) for process in fleet.live if split in process.declared]
-    reasons = [(label, one.warm.get(version) if back else one.unready(version)) for label, one in found]
-    waiting = tuple(sorted(f"{label} ({why})" for label, why in reasons if why))
-    return Standby(len(found) - len(waiting), waiting)
-
-
 def switch(hands: Hands, wish: Wish, *, dry_run: bool = False) -> Result:
     """Send everybody to one version: in one write, or spread over a time in steps that anybody may end.
 
     Agreement is asked for once, before the first step. A change by somebody else between two steps is never written
     over: `OvertakenError`.
     """
-    if wish.over_s is not None and not 0 < wish.over_s <= LONGEST_S:
-        raise BadValueError(f"a switch is spread over at most {LONGEST_S:g} s: for longer, graysplit ramp {wish.split}")
+    if wish.over_s is not None and not 0 < wish.over_s <= SPAN_AT_MOST_S:
+        raise BadValueError(f"a switch is spread over more than 0 s and at most {SPAN_AT_MOST_S // 86_400} days")
     if wish.over_s is not None and not dry_run:
-        return _spread(hands, wish, wish.over_s)
+        return _over(hands, wish, wish.over_s)
     done = hands.change(lambda reading, id_: _begin(hands, wish, reading, id_, STEPS), wish.why)
     return done if wish.over_s is None else done._replace(notes=(*done.notes, f"{STEPS} steps, {wish.over_s:g} s"))
 
 
-def _spread(hands: Hands, wish: Wish, over_s: float) -> Result:
-    """Write the steps at even intervals, the first at once and the last when the time is up."""
-    shown: list[Standing] = []  # where the split stood before the first step
+def _over(hands: Hands, wish: Wish, over_s: float) -> Result:
+    """Start the plan that makes the steps; where something falls on the way, which no plan lowers, make them here."""
+    shown: list[Standing] = []  # where the split stood before the first step, where they are made from here
 
     def first(reading: Reading, id_: str) -> Proposal:
-        shown[:] = [hands.ensured(reading)[0].splits[wish.split]]
+        standing = hands.ensured(reading)[0].splits[wish.split]
+        if _only_rises(standing, wish.to):
+            shown.clear()
+            return _as_plan(hands, wish, over_s, reading, id_)
+        if over_s > LONGEST_S:
+            raise BadValueError(
+                f"this switch also lowers, so its steps are made from here, and take at most {LONGEST_S:g} s. "
+                f"At once: graysplit switch {wish.split} --to {wish.to}"
+            )
+        shown[:] = [standing]
         proposal = _begin(hands, wish, reading, id_, 1)
         whole = _proposed(hands, wish, reading, id_, STEPS)
-        check_reason(whole.guarded, wish.why)
-        return proposal._replace(ask=whole.ask, guarded=whole.guarded)
+        return proposal._replace(ask=whole.ask, guarded=whole.guarded, said=_said(1))
 
-    results = [hands.change(first, _said(wish.why, 1))]
+    result = hands.change(first, wish.why)
+    _tell(wish, Step(1, result))
+    return _spread(hands, wish, over_s, shown[0], result) if shown else result
+
+
+def _only_rises(standing: Standing, to: str) -> bool:
+    """Return whether a plan can do it: a candidate rises, and no other is in the way."""
+    others = (share(standing.effective(one.name)) for one in standing.definition.candidates if one.name != to)
+    return to != standing.definition.baseline and standing.effective(to) != FULL and not any(others)
+
+
+def switch_plan(standing: Standing, to: str, over_s: float) -> plans.Plan:
+    """Return the plan of a switch: steps on a straight line, each for its part of the time and until all are ready.
+
+    Where a guard stands each step lasts until its verdict has settled, which is part of the time.
+    """
+    weights = sorted({step_weights(standing, to, step)[to] for step in range(1, STEPS + 1)} - {0})
+    settles_s = SETTLED_MS / 1000 if standing.definition.guard is not None else 0
+    after_s = round(max(0.0, over_s / (STEPS - 1) - settles_s), 3)
+    steps = [plans.Step(share(weight), after_s, ready=True) for weight in weights]
+    return plans.make_plan(to, (*steps[:-1], plans.Step(FULL)), name=planning.SWITCH)
+
+
+def _as_plan(hands: Hands, wish: Wish, over_s: float, reading: Reading, id_: str) -> Proposal:
+    snapshot, created = hands.ensured(reading)
+    standing = snapshot.splits[wish.split]
+    fleet = _check_begun(hands, wish, standing)
+    plan = switch_plan(standing, wish.to, over_s)
+    start = planning.begin(
+        reading._replace(snapshot=snapshot),
+        wish.split,
+        plan,
+        id_,
+        mistyped=reading.mistyped(wish.split, standing.definition),
+        cause="switch",
+        driver=next((process.boot for process in fleet.live), ""),
+        by=hands.actor,
+        yes=True,
+    )
+    change = start.change
+    if created is not None:
+        change = change._replace(weights={**created.weights, **change.weights})
+    goes_on = f"it goes on by itself: a live process takes each next step once all are ready. {_follow(wish.split)}"
+    notes = (*start.notes, goes_on, *_unwatched(standing, wish.to, STEPS))
+    values = planning.step_values(Progress(id_, "", 0, plan.steps[0].weight, 0, by=hands.actor), plan)
+    start = start._replace(notes=notes, said=f"step 1 of {len(plan.steps)}", plan=values)
+    proposal = hands.propose(reading._replace(snapshot=snapshot), change, id_)._replace(created=made(created))
+    return proposal.beginning(start)
+
+
+def _follow(split: str) -> str:
+    return f"Follow it: graysplit wait {split} --until done; stop it: graysplit pause {split}, or rollback {split}"
+
+
+def _spread(hands: Hands, wish: Wish, over_s: float, shown: Standing, first: Result) -> Result:
+    """Write the further steps at even intervals, the last when the time is up."""
+    results = [first]
     began = time.monotonic()
-    _tell(wish, Step(1, results[0]))
     for step in range(2, STEPS + 1):
         threading.Event().wait(max(0.0, began + over_s * (step - 1) / (STEPS - 1) - time.monotonic()))
-        results.append(_next(hands, wish, shown[0], results[-1], step))
+        results.append(_next(hands, wish, shown, results[-1], step))
         _tell(wish, Step(step, results[-1]))
     return _whole(results)
 
@@ -133,16 +179,21 @@ def _tell(wish: Wish, what: Standby | Step) -> None:
 
 
 def _begin(hands: Hands, wish: Wish, reading: Reading, id_: str, step: int) -> Proposal:
-    """Propose a step from what stands now, if everybody is ready."""
     snapshot, _ = hands.ensured(reading)
-    definition = snapshot.splits[wish.split].definition
-    back = wish.to == definition.baseline
+    _check_begun(hands, wish, snapshot.splits[wish.split])
+    return _proposed(hands, wish, reading, id_, step)
+
+
+def _check_begun(hands: Hands, wish: Wish, standing: Standing) -> Fleet:
+    """Raise where the version is unknown, or somebody is not ready; tell who is, and return the fleet."""
+    back = wish.to == standing.definition.baseline
     if not back:
-        candidate(wish.split, definition, wish.to)
-    found = standby_of(hands.fleet(), wish.split, wish.to, back=back)
+        candidate(wish.split, standing.definition, wish.to)
+    fleet = hands.fleet()
+    found = standby_of(fleet, wish.split, wish.to, back=back)
     check_ready(wish, found, back=back)
     _tell(wish, found)
-    return _proposed(hands, wish, reading, id_, step)
+    return fleet
 
 
 def _proposed(hands: Hands, wish: Wish, reading: Reading, id_: str, step: int) -> Proposal:
@@ -162,7 +213,7 @@ def _unwatched(standing: Standing, to: str, step: int) -> tuple[str, ...]:
     if step < STEPS or to == baseline:
         return ()
     look = f"Watch it yourself: graysplit watch {split}; back at once: graysplit rollback {split}"
-    return (f"{field_of(split, to)} {blind_words(to, baseline)}. {look}",)
+    return (f"{field_of(split, to)} {planning.blind_words(to, baseline)}. {look}",)
 
 
 def _next(hands: Hands, wish: Wish, shown: Standing, before: Result, step: int) -> Result:
@@ -176,7 +227,7 @@ def _next(hands: Hands, wish: Wish, shown: Standing, before: Result, step: int) 
         return hands.propose(reading, change, id_)._replace(ask=None)
 
     try:
-        return hands.change(plan, _said(wish.why, step))
+        return hands.change(lambda reading, id_: plan(reading, id_)._replace(said=_said(step)), wish.why)
     except ConflictError as fault:
         raise OvertakenError(fault, step - 1) from fault
     except StoreUnreachableError as lost:
@@ -220,18 +271,14 @@ def check_ready(wish: Wish, found: Standby, *, back: bool = False) -> None:
             f"See who follows with: graysplit fleet; then again: {again}"
         )
     if found.waiting:
-        more = len(found.waiting) - NAMED_AT_MOST
-        named = ", ".join(found.waiting[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
         now = f"; back at once, whoever is ready: graysplit rollback {wish.split}" if back else ""
         raise RefusedError(
-            f"'{wish.to}' is not ready in {len(found.waiting)} of {found.processes} processes: {named}. "
-            f"Nothing was written. Once it is: {again}{now}"
+            f"'{wish.to}' is not ready in {found.words()}. Nothing was written. Once it is: {again}{now}"
         )
 
 
-def _said(why: str, step: int) -> str:
-    said = f"step {step} of {STEPS}"
-    return f"{why}, {said}" if why else said
+def _said(step: int) -> str:
+    return f"step {step} of {STEPS}"
 
 
 def _whole(results: list[Result]) -> Result:

@@ -86,6 +86,7 @@ class Eyes(NamedTuple):
     check_known: Callable[[Reading, str], None]  # raises `UnknownSplitError`
     told: Callable[[str], None]  # hears of outages
     verdicts: Callable[[Reading, Sequence[str]], Mapping[str, Heard]]
+    looked: Callable[[Awaited], None] | None = None  # hears at each look where the plan stands
 
 
 def unheard(words: str) -> None:
@@ -107,6 +108,8 @@ def wait_until(eyes: Eyes, goal: Goal, within_s: float, clock: Clock = SYSTEM_CL
         )
     patience = _Patience(eyes, goal, clock, began + within_s)
     while True:
+        if eyes.looked is not None and seen.plan is not None:
+            eyes.looked(seen.plan)
         found = _judged(eyes, goal, first, seen)
         if found.outcome != "late" or patience.over:
             return found._replace(receipts=found.receipts._replace(seconds=round(clock.monotonic() - began, 3)))

@@ -142,6 +142,10 @@ class Weighing(Hand):
     ) -> Result:
         """Send everybody to one version, blue-green: in one write, or with `over_s` in ten steps over so many seconds.
 
+        The steps are a plan: this returns once the first is written, and live processes take the others, each once all
+        are ready; `pause`, `show` and whatever ends a plan hold for it. Only where weights must fall on the way, to the
+        baseline or of other candidates, they are made from here, and this returns after the last.
+
         To a candidate it is a raise, refused unless every live process that declares the split has the version
         and what prepares it (`warm`) has succeeded. A stop that it clears needs `unstop`. To the baseline all
         weights become a plain zero: no stop, and no new release. A change by somebody else between two steps
@@ -157,7 +161,7 @@ class Weighing(Hand):
             return self._change(plan, why=said, dry_run=dry_run, confirm=confirm, unstop=unstop, replace=replace)
 
         unchanged = partial(self._check_unchanged, split)
-        hands = Hands(ensured, self._propose, change, unchanged, self.store.fleet)
+        hands = Hands(ensured, self._propose, change, unchanged, self.store.fleet, self.actor)
         return switch(hands, Wish(split, to, over_s, why, told), dry_run=dry_run)
 
     def preview(  # noqa: PLR0913 - keyword-only options of one verb

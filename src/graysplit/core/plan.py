@@ -3,8 +3,9 @@
     {"version": "new", "steps": [{"weight": "20", "after": "10m"}, {"weight": "50", "approve": true}], "bake": "1h"}
 
 A step is a weight and its gates: what must be so before the next step is taken, `after` (time since its
-confirmation), `until` (a verdict), `approve` (a person, asked last). A gate that a library does not know keeps it
-from driving: an unknown key is no decoration, and `needs` says what a plan asks of its drivers.
+confirmation), `until` (a verdict), `ready` (every live process), `approve` (a person, asked last). A gate that a
+library does not know keeps it from driving: an unknown key is no decoration, and `needs` says what a plan asks of its
+drivers.
 """
 
 from __future__ import annotations
@@ -45,10 +46,12 @@ class Step(NamedTuple):
     max_wait_s: float | None = None  # how long it may wait at its gates
     overdue: Overdue = "nag"  # what happens after that: a person is called again, or everything goes back
 
+    ready: bool = False  # every live process must be ready for the version: present, and what prepares it done
+
     @property
     def is_gated(self) -> bool:
         """Return whether something stands before the next step: a gate, or a time of 0 that somebody has named."""
-        return self.after_s is not None or self.until is not None or self.approve
+        return self.after_s is not None or self.until is not None or self.approve or self.ready
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -56,6 +59,7 @@ class Step(NamedTuple):
         named = (
             f"after {span_text(self.after_s)}" if self.after_s else "",
             f"until {self.until}" if self.until else "",
+            "ready" if self.ready else "",
             "approve" if self.approve else "",
         )
         return tuple(filter(None, named))
@@ -170,12 +174,14 @@ def _step(number: int, found: object) -> Step:
     if not isinstance(found, Mapping):
         raise BadPlanError(where, 'expected an object, as in {"weight": "20", "after": "10m"}')
     record = cast("Mapping[str, object]", found)
-    _check_keys(where, record, ("weight", "after", "until", "approve", "max_wait", "overdue"))
+    _check_keys(where, record, ("weight", "after", "until", "approve", "max_wait", "overdue", "ready"))
     until, approve, overdue = record.get("until"), record.get("approve", False), record.get("overdue")
     if until not in (None, SAFE):  # no set: what stands here may be a list, and has no hash
         raise BadPlanError(f"{where}.until", f"{until!r} is no verdict to wait for: only 'safe' is")
     if not isinstance(approve, bool):
         raise BadPlanError(f"{where}.approve", f"{approve!r} is neither true nor false")
+    if not isinstance(record.get("ready", False), bool):
+        raise BadPlanError(f"{where}.ready", f"{record['ready']!r} is neither true nor false")
     if overdue not in (None, "nag", "rollback"):
         raise BadPlanError(f"{where}.overdue", f"{overdue!r} is neither 'nag' nor 'rollback'")
     return Step(
@@ -185,6 +191,7 @@ def _step(number: int, found: object) -> Step:
         approve,
         _span(f"{where}.max_wait", record["max_wait"]) if "max_wait" in record else None,
         "rollback" if overdue == "rollback" else "nag",
+        ready=record.get("ready") is True,
     )
 
 
@@ -196,6 +203,8 @@ def _step_record(step: Step) -> dict[str, object]:
         record["until"] = step.until
     if step.approve:
         record["approve"] = True
+    if step.ready:
+        record["ready"] = True
     if step.max_wait_s is not None:
         record["max_wait"] = span_text(step.max_wait_s)
     if step.overdue != "nag":

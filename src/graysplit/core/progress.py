@@ -93,6 +93,7 @@ class View(NamedTuple):
     absent: str = ""  # that no live process declares the split, or has the version
     wave: WaveView | None = None  # the hosts that have crossed, where instances cross over
     short: str = ""  # that too few live hosts could cross with the next step
+    unready: str = ""  # who is not ready for the version, where the step waits for all to be
     fallen: str = ""  # that another candidate was stopped since the last look
 
 
@@ -187,6 +188,11 @@ def stepped(progress: Progress, plan: Plan, to: int, now_ms: int) -> Progress:
     return Progress(progress.run, progress.release, to, plan.steps[to].weight, now_ms, by=by, beside=beside)
 
 
+def asks_ready(plan: Plan, progress: Progress) -> bool:
+    """Return whether the step that stands waits for every process to be ready."""
+    return progress.step < len(plan.steps) and plan.steps[progress.step].ready
+
+
 def halted(progress: Progress, plan: Plan, why: str, now_ms: int) -> Progress:
     """Return where a plan stands once it has paused itself."""
     return progress._replace(pauses=(*progress.pauses, Pause(PLAN_ACTOR + plan.name, why, now_ms)))
@@ -269,6 +275,8 @@ def _wanted(plan: Plan, progress: Progress, view: View, clock_ms: int) -> str:
     if step.until == SAFE and view.verdict.word != SAFE:
         why = f": {view.verdict.why}" if view.verdict.why else ""
         return f"{waited} for the verdict safe (now {view.verdict.word}{why})"
+    if step.ready and view.unready:
+        return f"{waited} until all are ready: {view.unready}"
     if step.approve and not progress.approved_for(ahead.weight):
         return f"{waited} for approval of step {progress.step + 2} ({format_weight(ahead.weight)} %)"
     return ""

@@ -173,6 +173,8 @@ def _in_the_way(progress: Progress, view: View, thaws_ms: int) -> Iterator[str]:
         yield "a process that has the version"
     if view.wave is not None and view.wave.words:
         yield "its hosts to be well"
+    if view.unready:
+        yield "all processes to be ready"
     if view.verdict.word == "suspect":
         yield "the suspicion to end"
 

@@ -32,6 +32,7 @@ from graysplit.core.progress import (
     Tick,
     View,
     Wait,
+    asks_ready,
     doubting,
     halted,
     rule,
@@ -39,6 +40,7 @@ from graysplit.core.progress import (
     ticked,
     unshown,
 )
+from graysplit.core.standby import unready_words
 from graysplit.core.verdict import NO_VERDICT, Verdict
 from graysplit.core.wave import NOBODY, members, parse_wave, wave_writes
 from graysplit.core.wave import PREFIX as WAVE
@@ -196,7 +198,9 @@ class Driver:
 
     def _with_fleet(self, found: Found, view: View, fleet: Fleet) -> tuple[Found, View]:
         """Add what the fleet tells: who is there, who is missing, and what has become of the hosts."""
-        view = view._replace(absent=absent_words(fleet, found.split, found.plan.version))
+        split, version = found.split, found.plan.version
+        unready = unready_words(fleet, split, version) if asks_ready(found.plan, found.progress) else ""
+        view = view._replace(absent=absent_words(fleet, split, version), unready=unready)
         if not found.progress.confirmed_ms:
             missing = unshown(fleet, found.field, found.progress)
             view = view._replace(missing=missing, doubt=doubting(fleet, found.split))
