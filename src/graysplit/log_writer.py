@@ -83,7 +83,8 @@ class LogWriter:
     def _hook_life(self) -> None:
         if self._hooked:
             return
-        import logging  # noqa: F401 - its own end at exit is registered first, so that ours comes before
+        # Its own end at exit is registered by its import, so that ours, registered after it, comes before.
+        import logging  # noqa: F401 # pyright: ignore[reportUnusedImport]
 
         self._hooked = True
         atexit.register(self.flush, LAST_WORDS_S)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import click
 
@@ -166,7 +166,7 @@ def check_length(ctx: click.Context, param: click.Parameter, value: object) -> N
     if ctx.info_name == "rollback" and param.name == "why":
         return
     what = TYPED_AS.get(param.name or "", "text")
-    for text in value if isinstance(value, tuple) else (value,):
+    for text in cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,):
         if isinstance(text, str) and len(text) > TYPED[what]:
             raise click.UsageError(
                 f"{param.get_error_hint(ctx)} has {len(text)} characters, and at most {TYPED[what]} are taken; "

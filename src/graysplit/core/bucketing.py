@@ -45,7 +45,8 @@ def encode_unit(unit: object) -> bytes | None:
 def _decimal(unit: int) -> bytes | None:
     try:
         # A stand-in says that it is an int and is none: only what it stands for can be written out.
-        return b"%d" % (unit if issubclass(type(unit), int) else unit.__index__())
+        is_int = issubclass(type(unit), int)  # pyright: ignore[reportUnnecessaryIsInstance] # as said above
+        return b"%d" % (unit if is_int else unit.__index__())
     except ValueError:  # more digits than sys.set_int_max_str_digits allows
         return None
 

@@ -89,8 +89,9 @@ def read_fields(line: Line, key: str, names: Sequence[bytes], *, short: bool = F
         piece = names[first : first + PIECE]
         if first:
             time.sleep(BREATH_S)  # noqa: TID251 - a pause, not a wait
-        lengths = [0] * len(piece) if short else line.ask(*(("HSTRLEN", key, name) for name in piece))
-        told = {name: length if isinstance(length, int) else 0 for name, length in zip(piece, lengths, strict=True)}
+        answers = () if short else line.ask(*(("HSTRLEN", key, name) for name in piece))
+        known = {name: length for name, length in zip(piece, answers, strict=False) if isinstance(length, int)}
+        told = dict.fromkeys(piece, 0) | known
         fields.update((name, too_long(length, longest)) for name, length in told.items() if length > longest)
         for part in _parts({name: length for name, length in told.items() if length <= longest}):
             (values,) = line.ask(("HMGET", key, *part))
