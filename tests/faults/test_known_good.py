@@ -100,6 +100,7 @@ def test_a_start_without_the_server_goes_by_the_file_while_it_is_young(
     with Proxy(server.port) as proxy:
         url = learned(proxy, server, control, tmp_path, weight)
         with away(url, clock=Later(ahead_s)) as router:
+            assert eventually(lambda: router.status().phase == "live")  # the server was asked, and has not answered
             assert share(router) == expected
             doubted = weight == 40 and not expected
             assert (router.decide("checkout", "user-1").reason == "not_ready") == doubted
@@ -120,11 +121,12 @@ def test_the_live_word_beats_the_file_beats_the_bootstrap_beats_the_code(
         proxy.refuse()
         for file, expected in ((None, 0), (bootstrap, 70), (toml, 60)):
             with away(proxy.url(server.url), bootstrap=file and str(file)) as router:
+                assert eventually(lambda: router.status().mode == "lost")
                 assert share(router) == expected
         proxy.heal()
         url = learned(proxy, server, control, tmp_path, 40)
         with away(url, bootstrap=str(bootstrap)) as router:
-            assert share(router) == 40
+            assert eventually(lambda: share(router) == 40)
             control.set("checkout", 30)
             proxy.heal()
             eventually(lambda: share(router) == 30, 10)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from threading import Event, Thread
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
@@ -23,6 +23,7 @@ from graysplit.core.lease import PREFIX, Lease
 from graysplit.core.weights import Weight, field_of, format_weight, split_of
 from graysplit.errors import ConflictError, GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.follower.driver import Driver, Verdicts
+from graysplit.follower.latch import Latch
 from graysplit.follower.port import Audience, Contact
 from graysplit.follower.watch import Watch
 from graysplit.stores.content import pack
@@ -75,17 +76,23 @@ class Follower:
         zone: str = "",
         clock: Clock = SYSTEM_CLOCK,
         verdicts: Verdicts | None = None,
+        stand_in: bool | None = None,
     ) -> None:
-        """Take what to follow (None: only break-glass is watched), who keeps what is read, and whom to tell."""
+        """Take what to follow (None: only break-glass is watched), who keeps what is read, and whom to tell.
+
+        `stand_in`: what the keeper holds is from a file, and is served once the store was asked and has not answered;
+        True where versions on trial may run by it.
+        """
         self.boot = os.urandom(8).hex()
         self.keeper = keeper
-        self.ready = Event()
+        self.ready = Latch()
         self._store = store
         self._audience = audience
         self._glass = glass
         self._events = events
         self._clock = clock
         self._file = file
+        self._stand_in = stand_in
         self._durable = True
         self._applied = ("", 0)  # the last change of which everything is in force here, and its revision
         self._library = library
@@ -93,7 +100,9 @@ class Follower:
         self._zone = zone
         self.watch = Watch(self.boot, keeper, audience, events, clock)
         self._driver = Driver(self.boot, keeper, events, clock, verdicts or self.watch.verdict)
-        self._stopping = Event()
+        self._stopping = Latch()
+        self._may_go = Latch()
+        self._ended = Latch()
         self._recent: dict[str, None] = {}
         self._swept: dict[str, Mapping[str, str]] = {}  # by change id: the weights that a change of many wrote
         self._told: dict[str, Declared] = {}
@@ -111,25 +120,52 @@ class Follower:
         self._born_s = clock.boottime()
         self._born_ms = 0  # the same by the server's time, once that is known
         self._thread: Thread | None = None
+        self._pid = 0
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread = Thread(target=self._run, name="graysplit", daemon=True)
-        self._thread.start()
+        """Start the thread, which does nothing before `go`; raises `RuntimeError` where the system gives none."""
+        thread = Thread(target=self._run, name="graysplit", daemon=True)
+        thread.start()
+        self._thread, self._pid = thread, os.getpid()
+
+    def go(self) -> None:
+        """Let the thread follow: what it tells is expected now."""
+        self._may_go.set()
+
+    @property
+    def dead(self) -> bool:
+        """Return whether its thread has ended although nobody asked it to, or belongs to another process."""
+        thread = self._thread
+        if thread is None or self._stopping.is_set():
+            return False
+        return self._pid != os.getpid() or not thread.is_alive()  # a fork in C tells no thread that it is gone
 
     def stop(self, timeout_s: float = 1.0) -> None:
-        """Ask the thread to say goodbye and end, and wait for it no longer than this; who asks again does not wait."""
+        """Ask the thread to say goodbye and end, and wait for it no longer than this; who asks again does not wait.
+
+        Takes no lock that the same thread may hold already: a signal handler may ask.
+        """
         asked, thread = self._stopping.is_set(), self._thread
         self._stopping.set()
         if not asked and thread is not None and thread.is_alive():
-            thread.join(timeout_s)
+            self._ended.wait(timeout_s)
 
     def _run(self) -> None:
+        try:
+            while not self._may_go.is_set() and not self._stopping.is_set():
+                self._may_go.wait(TURN_S)
+            self._go_on_following()
+        finally:
+            self._ended.set()
+            if not self._stopping.is_set():
+                self._audience.abandon()
+
+    def _go_on_following(self) -> None:
         attempt = 0
         while not self._stopping.is_set():
             try:
                 attempt = self._live(attempt)
-            except Exception as fault:  # noqa: BLE001 - the thread outlives whatever it meets, and says so
+            except BaseException as fault:  # noqa: BLE001 - the thread outlives whatever it meets (a hook's SystemExit, too)
                 self._events.warning("follower", f"following stumbled: {type(fault).__name__}: {fault}")
                 self._stopping.wait(TURN_S)
 
@@ -146,7 +182,7 @@ class Follower:
         except StoreUnreachableError as fault:
             patient, silent = fault.patient, fault.silent
             self._lose(fault.reason, silent=fault.silent)
-        except Exception as fault:  # noqa: BLE001 - as above
+        except BaseException as fault:  # noqa: BLE001 - as above
             self._lose(f"{type(fault).__name__}: {fault}")
         else:
             return 0  # it was left for a better one, or the router closes
@@ -205,6 +241,7 @@ class Follower:
         taken = keeper.take(load, lambda: feed.load("", whole=True))
         self._loaded = True
         self._audience.contact(self._contact(feed))
+        self._serve_file()  # where even this reading was no answer (law 8)
         self.ready.set()
         self._remember(taken.changed)
         self._remember_sweeps(taken.entries)
@@ -419,6 +456,15 @@ class Follower:
 
     def _lose(self, reason: str, *, silent: bool = False) -> None:
         self._audience.contact(Contact("lost", 0.0, reason, silent=silent))
+        if self._serve_file():
+            self.ready.set()
+
+    def _serve_file(self) -> bool:
+        """Serve what a file holds, now that the store was asked; return whether versions on trial run by it."""
+        fresh, self._stand_in = self._stand_in, None
+        if fresh is not None:
+            self._audience.inherit(self.keeper.held, fresh=fresh)
+        return bool(fresh)
 
     def _rest(self, seconds: float) -> None:
         """Wait before the next attempt."""

@@ -44,6 +44,17 @@ class Audience(Protocol):
         """
         ...
 
+    def inherit(self, held: Held, *, fresh: bool) -> None:
+        """Serve what a file holds in place of a store that does not answer; nothing where the store's word is known.
+
+        Versions on trial run by it only where it is fresh.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Fall asleep: the thread that follows has ended without being asked, and a decision starts another."""
+        ...
+
     def refresh(self) -> None:
         """Publish all states anew: break-glass has changed."""
         ...

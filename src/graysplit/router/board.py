@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from threading import RLock
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
+from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.adoption import Held, Parse, differing, standing_of
 from graysplit.core.bucketing import bucket_of, encode_unit
 from graysplit.core.counting import Counts, Measure
@@ -34,6 +34,7 @@ from graysplit.core.weights import FULL, PREVIEW, Weight, field_of, format_weigh
 from graysplit.errors import GraysplitError
 from graysplit.follower.port import Contact
 from graysplit.router.explanation import Explanation
+from graysplit.router.process_lock import ProcessLock
 from graysplit.router.registry import Declaration, Swap
 from graysplit.scope import MISSING, Scope, scope_get
 
@@ -47,6 +48,12 @@ if TYPE_CHECKING:
 
 # Contact lost for longer than this makes decisions stale: a quick reconnect does not.
 STALE_S: Final = 3.0
+
+# The thread that follows turns four times a second. Where it has not for so long, decisions on the slow path look at
+# the clock themselves, and whether it lives.
+OVERDUE_S: Final = 1.0
+
+CLOSE_WITHIN_S: Final = 1.0  # what closing waits for whoever is publishing
 
 Phase: TypeAlias = Literal["asleep", "not_ready", "not_configured", "live", "closed"]
 
@@ -90,8 +97,14 @@ class Board:
     one, which wakes the router (it may be taken again by its owner: a signal handler may decide).
     """
 
-    def __init__(self, events: Events, wake: Callable[[], None]) -> None:
-        """Begin asleep: the first decision calls `wake`."""
+    def __init__(
+        self,
+        events: Events,
+        wake: Callable[[], None],
+        look: Callable[[], None] = lambda: None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Begin asleep: the first decision calls `wake`; `look` looks whether a thread that is overdue still lives."""
         self.declarations: dict[str, Declaration] = {}
         self.phase: Phase = "asleep"
         self.following = Contact()
@@ -111,13 +124,16 @@ class Board:
         self._limits: set[int] = set()  # the ages at which some split falls to the baseline
         self._events = events
         self._wake = wake
+        self._look = look
+        self._clock = clock
+        self._due = float("inf")  # the monotonic time by which the thread that follows lets time pass again
         self._arms: Arms | None = None  # once a split is armed
         # By split: the definition last looked at, and how the code's baseline differs from the one it names.
         self._compared: dict[str, tuple[bytes, str, str]] = {}
         self._sweeps: dict[str, Judged] = {}  # by change id
         self._armed: tuple[View | None, tuple[State, ...]] = (None, ())  # of one view, for goals
         self._records_goals = False
-        self._lock = RLock()
+        self._lock = ProcessLock()
 
     @property
     def held(self) -> Held:
@@ -175,6 +191,7 @@ class Board:
 
         Hooks that are due are handed over; True where it has changed which version is ready.
         """
+        self._due = now + OVERDUE_S
         before, age = self._age, now - (self.following.since or self._born)
         self._age = age
         self._events.turn()
@@ -397,12 +414,38 @@ class Board:
             self.glass = glass or self.glass
             self._parse = parse or self._parse
             self.phase = phase
+            self._due = float("inf")
             self._publish_all(self._view.held)
+
+    def expect_turns(self) -> None:
+        """Begin to look on the slow path whether the thread that follows is overdue."""
+        self._due = self._clock.monotonic() + OVERDUE_S
+
+    def abandon(self) -> None:
+        """Fall asleep where nobody follows any more: everybody gets the baseline until a decision starts it again."""
+        with self._lock:
+            if self.phase in {"asleep", "closed"}:
+                return
+            self.following = self.following._replace(mode="lost", reason="the thread that follows has ended")
+            self.enter("asleep", born=self._born)
+        self._events.warning("thread", "the thread that follows the store has ended: a decision starts it again")
+
+    def close(self) -> None:
+        """Give everybody the baseline from now on. A signal handler may ask: it waits for nobody without end."""
+        self.phase, self._due = "closed", float("inf")
+        owned = self._lock.acquire(CLOSE_WITHIN_S)
+        try:
+            self._publish_all(self._view.held)
+        finally:
+            if owned:
+                self._lock.release()
 
     def after_fork(self) -> None:
         """In a child: publish states that wake the router. No lock is taken and no thread started."""
-        self._lock = RLock()
-        self.phase = "asleep"
+        self._due = float("inf")
+        if self.phase != "closed":
+            self.phase = "asleep"
+            self.following = self.following._replace(mode="starting")
         # The parent tells what is on its tapes, and its thread may hold their locks here for ever.
         self._arms = None
         for counts in self._counts.values():
@@ -410,11 +453,13 @@ class Board:
         self._publish_all(self._view.held)
 
     def inherit(self, held: Held, *, fresh: bool) -> None:
-        """Begin with what is known before the store is asked; versions on trial only where that is fresh.
+        """Begin with what is known without the store, unless its word is known; versions on trial only where fresh.
 
         A forked child does not count its parent's calls again.
         """
         with self._lock:
+            if self.phase != "not_ready":
+                return
             for counts in self._counts.values():
                 counts.forget()
             self._trusted = fresh
@@ -429,6 +474,9 @@ class Board:
             if state.asleep:
                 self._wake()
                 state = self._awakened(state)
+            now = self._clock.monotonic()
+            if now > self._due:
+                state = self._overdue(state, now)
             index, reason = self._climb(state, unit)
             if state.tape is not None and not state.counts.routed and reason in DRAWN and reason != "kept":
                 self._expose(state.tape, state, unit, index)
@@ -439,11 +487,22 @@ class Board:
         next(meter.count)
         return state, index, Decision(state.split, state.names[index], reason, state.revision, state.stale)
 
+    def _overdue(self, state: State, now: float) -> State:
+        """Return the state that counts while the thread that follows is late: it may have ended, or been stopped."""
+        self._look()
+        state = self._awakened(state)
+        if state.limit is None or now - (self.following.since or self._born) <= state.limit:
+            return state
+        return self._like(state, self._constant(state.split, "stale"))
+
     def _awakened(self, asleep: State) -> State:
         """Give the state in force now in the place of one that slept, counting where that one did."""
-        state = self.state(asleep.split)
-        routed = asleep.counts is self._counts.get((asleep.split, asleep.names, True))
-        return self._for_code(asleep.split, state) if routed else state
+        return self._like(asleep, self.state(asleep.split))
+
+    def _like(self, before: State, state: State) -> State:
+        """Give a state that counts where another one of its split did."""
+        routed = before.counts is self._counts.get((before.split, before.names, True))
+        return self._for_code(before.split, state) if routed else state
 
     def record(self, goal: str, unit: object, value: float | None, at_most: float) -> None:
         """Note a goal for every armed split whose hash has drawn a version for the unit; never raises."""

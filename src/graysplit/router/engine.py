@@ -6,26 +6,34 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Mapping
-from threading import Lock
+from contextlib import suppress
+from threading import Lock, get_ident
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from graysplit.core.adoption import Held
 from graysplit.errors import ConfigurationError
 from graysplit.events import Events
+from graysplit.follower.latch import Latch
 from graysplit.log_writer import WRITER
-from graysplit.router.board import Board
+from graysplit.router.board import STALE_S, Board
 from graysplit.router.explanation import Status
 from graysplit.router.jobs import Jobs
 from graysplit.router.settings import Settings
 
 if TYPE_CHECKING:
+    from _thread import LockType
+
     from graysplit.clock import Clock
     from graysplit.core.counting import Measure
     from graysplit.follower.follower import Follower
     from graysplit.notices.teller import Notices
+    from graysplit.router.starting import Made
     from graysplit.stores.port import Store
 
 GOODBYE_S: Final = 0.5
+AGAIN_S: Final = 1.0  # between two attempts of decisions to start what could not be started
+START_WITHIN_S: Final = 2.0  # what `start` waits for a start in another thread
 
 
 class Engine:
@@ -34,14 +42,19 @@ class Engine:
     def __init__(self, clock: Clock) -> None:
         """Begin asleep: nothing is read, opened or started."""
         self.events = Events(clock)
-        self.board = Board(self.events, self.wake)
+        self.board = Board(self.events, self.wake, self._look, clock)
         self.jobs = Jobs(self.events)
         self.settings = Settings()
         self._clock = clock
         self._store: Store | None = None
         self._follower: Follower | None = None
-        self._starting = Lock()
+        self._starting = Lock()  # whoever has it starts; nobody waits for it without end
+        self._starter = 0  # the thread that had it last
+        self._again_at = 0.0
+        self._closed = False
         self._notices: Notices | None = None
+        self._refused = False  # whether the system gave no thread
+        self._hears_forks = False
         self._hooked_in = 0  # the process in which the hooks were last looked after
         self._hears_sigterm = False
 
@@ -66,64 +79,86 @@ class Engine:
         return self.board.instance
 
     def start(self) -> None:
-        """Start, unless that has been done. Never waits for the store; raises `ConfigurationError`."""
-        with self._starting:
-            if self.board.phase == "asleep":
-                self._start()
-            elif self._follower is not None and self._hears_sigterm:
+        """Start, unless that has been done. Never waits for the store; raises `ConfigurationError`.
+
+        Where the system gives no thread it stays asleep, and the next decision tries again.
+        """
+        starting, interrupted = self._starting, self._starting.locked() and self._starter == get_ident()
+        # A signal handler that interrupts a start in its own thread must not wait for it.
+        if not starting.acquire(timeout=0 if interrupted else START_WITHIN_S):
+            return
+        try:
+            self._starter = get_ident()
+            self._begin()
+            if self._follower is not None and self._hears_sigterm:
                 self._hear_sigterm()  # a decision may have started it from a thread that cannot
+        finally:
+            _release(starting)
 
     def wake(self) -> None:
         """Start from within a decision: whoever finds somebody starting already does not wait, and gets a baseline."""
-        if not self._starting.acquire(blocking=False):
+        starting = self._starting
+        if self._clock.monotonic() < self._again_at or not starting.acquire(blocking=False):
             return
         try:
-            if self.board.phase == "asleep":
-                self._start()
+            self._starter = get_ident()
+            self._begin()
         except ConfigurationError as fault:
             self.events.warning("configuration", str(fault))
-            self.board.enter("not_configured")
+            if self._store is None:  # the address: it is not another one in a second
+                self.board.enter("not_configured")
+        except Exception as fault:  # noqa: BLE001 - law 5: nothing of ours reaches the caller
+            self._tell_refused(fault)
         finally:
-            self._starting.release()
+            _release(starting)
 
     def wait_ready(self, timeout_s: float) -> bool:
         """Start and wait until the store has answered; False if that takes longer, or where there is no store.
 
         An answer may be "nothing there": a namespace that was never used keeps no program waiting.
         """
+        until = monotonic() + timeout_s
         self.start()
-        if self._follower is None or self.board.phase == "not_configured":
+        while self._refused and self.board.phase == "asleep" and (left := until - monotonic()) > 0:
+            Latch().wait(min(left, AGAIN_S))
+            self.start()
+        if self._follower is None or self.board.phase in {"asleep", "not_configured"}:
             return False
-        return self._follower.ready.wait(timeout_s)
+        return self._follower.ready.wait(until - monotonic())
 
     def close(self) -> None:
-        """Say goodbye and stop following; may be called twice."""
-        with self._starting:
-            self.board.enter("closed")
-            self.jobs.close()
-            if self._follower is not None:
-                self._follower.stop()
-            if self._store is not None:
-                self._store.close()
+        """Say goodbye and stop following; may be called twice, and from a signal handler at any moment.
+
+        A start that is under way ends by closing what it has made.
+        """
+        self._closed = True
+        self.board.close()
+        self.jobs.close()
+        if self._follower is not None:
+            self._follower.stop()
+        if self._store is not None:
+            self._store.close()
 
     def status(self) -> Status:
         """Say how it stands."""
         board, follower = self.board, self._follower
+        dead = follower is not None and follower.dead and board.phase in {"not_ready", "live"}
         held = follower.keeper.held if follower is not None else Held()
         contact = board.following
+        age_s = self._clock.monotonic() - contact.since if contact.since else None
         return Status(
-            phase=board.phase,
-            mode=contact.mode,
+            phase="asleep" if dead else board.phase,
+            mode="lost" if dead else contact.mode,
             store=self._store.name if self._store is not None else None,
-            age_s=self._clock.monotonic() - contact.since if contact.since else None,
+            age_s=age_s,
             revision=held.revision,
             splits=len(held.definitions),
             refused={f"{key} {field}": reason for (key, field), reason in held.refused.items()},
             held=dict(follower.keeper.back) if follower is not None else {},
             lost=dict(held.lost),
             off=tuple(sorted(board.glass.names)) if board.glass is not None else (),
-            reason=contact.reason,
-            stale=board.stale,
+            reason="the thread that follows has ended" if dead else contact.reason,
+            stale=board.stale or (age_s is not None and age_s > STALE_S and board.phase != "closed"),
             boot=follower.boot if follower is not None else None,
             untold=self._notices.untold() if self._notices is not None else {},
             owed=self._notices.owed() if self._notices is not None else {},
@@ -150,15 +185,35 @@ class Engine:
             for one in found
         ]
 
+    def _begin(self) -> None:
+        """Start all, or leave all asleep: half a start is no start."""
+        if self.board.phase != "asleep":
+            return
+        self._again_at = self._clock.monotonic() + AGAIN_S
+        self._hear_forks()
+        self._refused = False
+        try:
+            self._start()
+        except RuntimeError as fault:  # "can't start new thread"
+            self._refused = True
+            self._tell_refused(fault)
+        finally:
+            if self._closed:
+                self.close()  # somebody did meanwhile, in another thread or a signal handler
+
+    def _tell_refused(self, fault: Exception) -> None:
+        told = f"this router could not start, and is tried again by a decision a second later: {fault}"
+        self.events.warning("start", f"{told}. Until then everybody gets the baseline")
+
     def _start(self) -> None:
         if "uwsgi" in sys.modules:
             from graysplit.router.uwsgi import is_master
 
             if is_master():
+                self._again_at = 0.0  # the worker that is forked from here inherits it
                 self.events.info("uwsgi", "inside uWSGI's master: this router starts in each worker instead")
                 return
         from graysplit.router import starting
-        from graysplit.router.warming import Warming
 
         WRITER.start()  # here, and not with the first line: that may come from a signal handler
         settings = self.settings.resolved()
@@ -167,30 +222,64 @@ class Engine:
         self._store = self._store or starting.make_store(settings)
         if self._store is None:
             self.events.warning("configuration", "no store: set GRAYSPLIT_URL. Every answer is the baseline")
-        self._follower = starting.make_follower(
-            self._store, settings, self.board, self.events, self._clock, self._follower
-        )
+        made = starting.make(self._store, settings, self.board, self.events, self._clock, self._follower)
         self._hook_life()
-        if self._store is not None:
-            self.board.warming = Warming(self.board.declarations, self.jobs)
-            self.board.warming.turn(self._clock.monotonic())
-            self._notify(
-                starting.make_notices(self._store, settings, self._follower, self.jobs, self.events, self._clock)
-            )
-        if self._store is not None or settings.off_file is not None:
-            self._follower.start()
+        try:
+            if self._store is not None or settings.off_file is not None:
+                made.follower.start()
+            self._enter(made, settings)
+        except BaseException:  # also Ctrl-C: no state is left that nobody follows
+            made.follower.stop(0)
+            self._fall_asleep()
+            raise
 
-    def _notify(self, notices: Notices | None) -> None:
+    def _enter(self, made: Made, settings: Settings) -> None:
+        """Publish what a start begins with, now that its thread lives, and let that follow."""
+        from graysplit.router import starting
+        from graysplit.router.warming import Warming
+
+        follower, now = made.follower, self._clock.monotonic()
+        if self._closed:
+            return
+        if self._store is None:
+            self.board.enter("not_configured", made.glass, made.parse)
+        else:
+            self.board.enter("not_ready", made.glass, made.parse, now)
+            if made.inherited:
+                self.board.inherit(follower.keeper.held, fresh=made.fresh)
+            if made.inherited and made.fresh:
+                follower.ready.set()
+            self.board.warming = Warming(self.board.declarations, self.jobs)
+            self.board.warming.turn(now)
+            self._notify(
+                starting.make_notices(self._store, settings, follower, self.jobs, self.events, self._clock), follower
+            )
+        self._follower = follower
+        self.board.expect_turns()
+        follower.go()
+
+    def _fall_asleep(self) -> None:
+        self.board.warming = self.board.notify = None
+        if self.board.phase not in {"asleep", "closed"}:
+            self.board.enter("asleep")
+
+    def _look(self) -> None:
+        """Look whether the thread that follows still lives; where it does not, start another."""
+        if self._follower is not None and self._follower.dead:
+            self.board.abandon()
+            self.wake()
+
+    def _notify(self, notices: Notices | None, follower: Follower) -> None:
         """Have the follower's thread look, at each of its turns, whether there is something to tell."""
-        self._notices, follower = notices, self._follower
-        if notices is None or follower is None:
+        self._notices = notices
+        if notices is None:
             self.board.notify = None
             return
         turn, keeper = notices.turn, follower.keeper
         self.board.notify = lambda now: turn(now, keeper.past.position)
 
     def _hook_life(self) -> None:
-        """Publish restart states in forked children, and say goodbye at exit; once, without keeping this alive."""
+        """Say goodbye at exit; once, without keeping this alive."""
         before, self._hooked_in = self._hooked_in, os.getpid()
         if before == self._hooked_in:
             return
@@ -199,7 +288,11 @@ class Engine:
         hear_end(_weakly(self._say_goodbye), first=not before)
         if self._hears_sigterm:
             self._hear_sigterm()
-        if not before and hasattr(os, "register_at_fork"):
+
+    def _hear_forks(self) -> None:
+        """Publish restart states in forked children, also in one that is forked while this starts."""
+        if not self._hears_forks and hasattr(os, "register_at_fork"):
+            self._hears_forks = True
             os.register_at_fork(after_in_child=_weakly(self._after_fork))
 
     def _hear_sigterm(self) -> None:
@@ -222,9 +315,15 @@ class Engine:
     def _after_fork(self) -> None:
         """Only publish: no lock is taken, no thread started. The next decision in this child wakes the router."""
         self._starting = Lock()
+        self._again_at = 0.0
         self.jobs.after_fork()
-        if self.board.phase not in ("asleep", "closed"):
-            self.board.after_fork()
+        self.board.after_fork()
+
+
+def _release(starting: LockType) -> None:
+    """Let others start; in a child that was forked meanwhile nobody has that lock."""
+    with suppress(RuntimeError):
+        starting.release()
 
 
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:

@@ -37,6 +37,16 @@ class Known(NamedTuple):
     fresh: bool
 
 
+class Made(NamedTuple):
+    """What a start has made, before any of it is published."""
+
+    follower: Follower
+    glass: BreakGlass
+    parse: Parse
+    inherited: bool  # whether what is known was followed by this process or its parent, and may be served at once
+    fresh: bool  # whether versions on trial may run by it
+
+
 def make_store(settings: Settings) -> Store | None:
     """Make the store that settings name, connecting to nothing; None where they name none."""
     if not settings.url:
@@ -44,20 +54,20 @@ def make_store(settings: Settings) -> Store | None:
     return store_from_url(settings.url, namespace=settings.namespace or "default")
 
 
-def make_follower(  # noqa: PLR0913, PLR0917 - what an engine has, handed over once
+def make(  # noqa: PLR0913, PLR0917 - what an engine has, handed over once
     store: Store | None, settings: Settings, board: Board, events: Events, clock: Clock, parent: Follower | None
-) -> Follower:
-    """Make the follower and let the board begin with what is known already; the thread is not started yet."""
+) -> Made:
+    """Make the follower and what it begins with; nothing is published and no thread started yet."""
     glass = BreakGlass(settings.off or "", settings.off_file)
     parse = _parse_definition() if store is not None else _nothing_to_parse
-    born = clock.monotonic() if store is not None else float("inf")
-    board.enter("not_configured" if store is None else "not_ready", glass, parse, born)
     file = _file(store, settings, events, clock)
-    known = _known(parent, file, settings, clock.monotonic() - board.following.since)
-    keeper = Keeper(board, events, parse, known.held, known.past)
+    since = board.following.since
+    known = _inherited(parent, clock.monotonic() - since) if since else None
+    inherited = known is not None and store is not None
+    known = known or _known(file, settings)
     follower = Follower(
         store,
-        keeper,
+        Keeper(board, events, parse, known.held, known.past),
         board,
         glass,
         events,
@@ -66,12 +76,9 @@ def make_follower(  # noqa: PLR0913, PLR0917 - what an engine has, handed over o
         instance=settings.instance or "",
         zone=settings.zone or "",
         clock=clock,
+        stand_in=None if inherited or not known.held.loaded else known.fresh,
     )
-    if store is not None and known.held.loaded:
-        board.inherit(known.held, fresh=known.fresh)
-        if known.fresh:
-            follower.ready.set()
-    return follower
+    return Made(follower, glass, parse, inherited, known.fresh)
 
 
 def make_notices(  # noqa: PLR0913, PLR0917 - as above
@@ -102,10 +109,15 @@ def _file(store: Store | None, settings: Settings, events: Events, clock: Clock)
     return KnownGood(Path(settings.cache_dir) / f"graysplit-{settings.namespace}-{mark:08x}.json", events, clock)
 
 
-def _known(parent: Follower | None, file: KnownGood | None, settings: Settings, age_s: float) -> Known:
-    """Give what is known before the store is asked: inherited over a fork, else from file, else bootstrap."""
-    if parent is not None and parent.keeper.held.loaded:
-        return Known(parent.keeper.held, parent.keeper.past, age_s < FRESH_S)
+def _inherited(parent: Follower | None, age_s: float) -> Known | None:
+    """Give what was followed before a fork, or by a thread that has ended; None where nothing was."""
+    if parent is None or not parent.keeper.held.loaded:
+        return None
+    return Known(parent.keeper.held, parent.keeper.past, age_s < FRESH_S)
+
+
+def _known(file: KnownGood | None, settings: Settings) -> Known:
+    """Give what stands in for a store that does not answer: the file, else bootstrap."""
     kept = file.read() if file is not None else None
     if file is not None and kept is not None:
         return Known(kept.held, kept.past, file.trusted(kept))
