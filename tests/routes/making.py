@@ -110,8 +110,18 @@ def a_route(
     wishes.setdefault("unit", "unit")
     state = a_state({"new": weight}, {"old": old, "new": new or old}, pins=pins)
     made = route(old, Wishes("checkout", **wishes), state, chooser or FakeChooser(), lambda *_: None)
-    made.admit("new", new or old)
+    made.take("new", new or old)
+    made.swap(state)
     return made, state
+
+
+def a_route_of(calls: Mapping[str, Function], state: State, chooser: FakeChooser | None = None) -> Route:
+    """Route the function of `old` with the others as its candidates, reading a state."""
+    made = route(calls["old"], Wishes("checkout", unit="unit"), state, chooser or FakeChooser(), lambda *_: None)
+    for version, function in calls.items():
+        made.take(version, function)
+    made.swap(state)
+    return made
 
 
 def read(state: State) -> dict[str, list[int]]:

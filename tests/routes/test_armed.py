@@ -20,7 +20,7 @@ from graysplit.routes.handle import Split
 from graysplit.routes.wrap import Wishes, route
 from graysplit.scope import context
 from tests.routes.arming import NOW, a_tape, armed, armed_state, told
-from tests.routes.making import FakeChooser, a_route, a_state, in_threads
+from tests.routes.making import FakeChooser, a_route, a_route_of, a_state, in_threads
 
 
 class Trouble(Exception):  # noqa: N818 - a version's own trouble
@@ -274,7 +274,7 @@ def test_several_candidates_and_their_baseline_are_written_down() -> None:
 
     functions = {name: named(name) for name in ("old", "b", "c")}
     state = a_state({"b": 30, "c": 30, "gone": 20}, functions)
-    made = route(functions["old"], Wishes("checkout", unit="unit"), state, FakeChooser(), lambda *_: None)
+    made = a_route_of(functions, state)
     tape = a_tape(state.names)
     made.swap(armed_state(state, tape))
     raised = 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from graysplit.core.bucketing import HASHES
 from graysplit.core.counting import Counts
-from graysplit.core.state import NEAR, recount, with_baseline
+from graysplit.core.state import NEAR, recount, with_calls
 from tests.routes.making import a_state
 
 WEIGHTS = st.lists(st.integers(0, 25_000).map(lambda milli: milli / 1000), min_size=1, max_size=4)
@@ -43,7 +43,7 @@ def test_a_recounted_state_counts_elsewhere_only() -> None:
 
 def test_the_codes_baseline_stands_in_for_whatever_is_missing() -> None:
     """Where the store's baseline has no function, the code's answers for it and for each absent version."""
-    copy = with_baseline(a_state({"b": 20, "c": 20}, {"b": print}), repr)
+    copy = with_calls(a_state({"b": 20, "c": 20}, {"b": print}), (repr, print, None))
     assert copy.calls == (repr, print, repr)
     assert copy.f_old is repr
     assert [call for _, _, call, _ in copy.lanes] == [repr, print, repr, repr]

@@ -24,7 +24,7 @@ from graysplit.core.state import Mold, constant_state
 from graysplit.errors import RegistrationError, SignatureMismatchError
 from graysplit.routes.wrap import Wishes, route
 from graysplit.scope import context
-from tests.routes.making import FakeChooser, a_route, a_state, in_threads, read, routed
+from tests.routes.making import FakeChooser, a_route, a_route_of, a_state, in_threads, read, routed
 
 SENTINEL = object()
 
@@ -135,7 +135,8 @@ def test_versions_lie_beside_it() -> None:
     made, _ = a_route(original)
 
     def register(name: str, function: Callable[..., Any]) -> None:
-        made.admit(name, function)
+        made.check(name, function)
+        made.take(name, function)
         registered.append(name)
 
     made = route(original, Wishes("checkout", unit="unit"), a_state({"new": 0}), FakeChooser(), register)
@@ -178,7 +179,7 @@ def test_several_candidates_are_each_reached(units: list[str]) -> None:
     weights = {"b": 10, "c": 25, "d": 5.001, "e": 30}
     calls = {name: _answering(name) for name in ("old", *weights)}
     state = a_state(weights, calls)
-    function = route(calls["old"], Wishes("checkout", unit="unit"), state, FakeChooser(), lambda *_: None).function
+    function = a_route_of(calls, state).function
     names = [state.names[state.pick(unit.encode())[0]] for unit in units if encode_unit(unit)]
     assert [function(unit) for unit in units if encode_unit(unit)] == names
     assert read(state)["started"] == [names.count(name) for name in state.names]
@@ -195,7 +196,7 @@ def test_an_absent_version_is_the_baseline() -> None:
         return "b"
 
     state = a_state({"b": 50, "c": 50}, {"old": old, "b": there})
-    function = route(old, Wishes("checkout", unit="unit"), state, FakeChooser(), lambda *_: None).function
+    function = a_route_of({"old": old, "b": there}, state).function
     answers = [function(f"u-{number}") for number in range(100)]
     absent = state.counts.other(0, "version_absent").read()
     assert answers.count("old") == absent
@@ -209,9 +210,8 @@ def test_a_baseline_that_the_store_names_otherwise_is_the_codes() -> None:
     def old(unit: str) -> str:
         return "code"
 
-    made, _ = a_route(old)
     state = a_state({"b": 30, "c": 30}, {"b": lambda unit: "b"})
-    made.swap(state)
+    made = a_route_of({"old": old, "b": lambda unit: "b"}, state)
     assert {made.function(f"u-{number}") for number in range(200)} == {"code", "b"}
 
 
@@ -298,7 +298,7 @@ def test_kept_choices_of_several_candidates_are_found() -> None:
     weights = {"b": 30, "c": 30, "d": 30}
     calls = {name: _answering(name) for name in ("old", *weights)}
     state = a_state(weights, calls)
-    function = route(calls["old"], Wishes("checkout", unit="unit"), state, chooser, lambda *_: None).function
+    function = a_route_of(calls, state, chooser).function
     for number in range(50):
         unit = f"u-{number}"
         outside = function(unit)

@@ -248,10 +248,12 @@ def aged(state: State) -> State:
     return copy
 
 
-def with_baseline(state: State, function: Version) -> State:
-    """Give a copy of a state in which a function, the code's baseline, answers for versions not registered here."""
-    copy = recount(state, state.counts)
-    copy.calls = tuple(call or function for call in state.calls)
+def with_calls(state: State, calls: Sequence[Version | None]) -> State:
+    """Give a copy of a state that calls these functions, by index; the baseline's answers for missing ones."""
+    copy = State()
+    for slot in State.__slots__:
+        setattr(copy, slot, getattr(state, slot))
+    copy.calls = tuple(call or calls[BASELINE] for call in calls)
     copy.f_old, copy.f_new = copy.calls[BASELINE], copy.calls[1]
     copy.lane_of, copy.lanes = _lanes(copy)
     return copy

@@ -35,7 +35,7 @@ from graysplit.errors import GraysplitError
 from graysplit.follower.port import Contact
 from graysplit.router.explanation import Explanation
 from graysplit.router.process_lock import ProcessLock
-from graysplit.router.registry import Declaration, Swap
+from graysplit.router.registry import Declaration
 from graysplit.scope import MISSING, Scope, scope_get
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from graysplit.follower.glass import BreakGlass
     from graysplit.router.arming import Arms
     from graysplit.router.warming import Warming
+    from graysplit.routes.wrap import Route
 
 # Contact lost for longer than this makes decisions stale: a quick reconnect does not.
 STALE_S: Final = 3.0
@@ -78,6 +79,13 @@ class Judged(NamedTuple):
     view: View
     unlike: dict[str, Effect]
     more: int
+
+
+class Lacking(NamedTuple):
+    """The key under which a route keeps choices that lacks versions which others of its split have."""
+
+    key: object
+    missing: frozenset[str]
 
 
 class Mark(NamedTuple):
@@ -376,16 +384,31 @@ class Board:
     def declare(self, split: str, change: Callable[[Declaration], None]) -> None:
         """Change what the code declares for a split, all or nothing, and publish its state anew."""
         with self._lock:
-            declaration = self.declarations.get(split) or Declaration(split)
-            change(declaration)
+            declaration = self._changed(split, change)
+            declaration.settle()
             self.declarations[split] = declaration
             self._publish(self._view.held, (split,))
+        if declaration.aside:
+            self._events.warning(
+                f"aside {split}",
+                f"split '{split}': {' and '.join(declaration.aside)} does not take the calls of the baseline as it is "
+                "declared now, and is absent until it is declared again",
+            )
+
+    def _changed(self, split: str, change: Callable[[Declaration], None]) -> Declaration:
+        """Give a changed copy of a declaration; what refuses the change leaves nothing of it behind."""
+        known = self.declarations.get(split)
+        declaration = known.copy() if known is not None else Declaration(split)
+        change(declaration)
+        return declaration
 
     def include(self, library: Board) -> None:
-        """Take over a library's declarations, and serve whoever read its states."""
-        for split, theirs in library.declarations.items():
-            self.declare(split, theirs.copy_into)
+        """Take over a library's declarations, all or none, and serve whoever read its states."""
         with self._lock:
+            taken = {split: self._changed(split, theirs.copy_into) for split, theirs in library.declarations.items()}
+            for declaration in taken.values():
+                declaration.settle()
+            self.declarations.update(taken)
             self.readers.extend(library.readers)
             self._publish_all(self._view.held)
 
@@ -393,11 +416,13 @@ class Board:
         """Give the state that a handle or route begins with."""
         return self._for_code(split, self.state(split))
 
-    def swap_in(self, split: str, swap: Swap) -> None:
-        """Keep a handle's or route's state current from now on."""
-        with self._lock:
-            self.declarations[split].swaps.append(swap)
-            swap(self.present(split))
+    def _for_route(self, route: Route) -> State:
+        """Give the state that a route reads: versions of which others alone have a function are absent there."""
+        declaration = self.declarations.get(route.split)
+        missing = frozenset(declaration.places if declaration is not None else ()).difference(route.own)
+        if not missing:
+            return self.present(route.split)
+        return self._for_code(route.split, self._in_force(route.split, self._view.held, missing))
 
     # Life
 
@@ -598,20 +623,24 @@ class Board:
 
     # Compiling and publishing
 
-    def _compile(self, standing: Standing, held: Held) -> State:
+    def _compile(self, standing: Standing, held: Held, missing: frozenset[str] = frozenset()) -> State:
+        """Compile what is in force; `missing`: versions that a route alone cannot call, though others here can."""
         split, names = standing.split, names_of(standing)
         declaration = self.declarations.get(split)
-        present = frozenset(declaration.places) if declaration is not None and declaration.places else None
-        calls = declaration.calls if declaration is not None else {}
+        present = frozenset(declaration.places) - missing if declaration is not None and declaration.places else None
         counts, key = self._counts_for(split, names), self._key(standing, names)
-        mold = Mold(counts, key, calls, present, held.revision, instance=self.instance)
+        # What others keep in a request is not what such a route calls.
+        mold = Mold(
+            counts, Lacking(key, missing) if missing else key, {}, present, held.revision, instance=self.instance
+        )
         own = self._own_names(split)
         if declaration is not None and declaration.baseline not in (None, standing.definition.baseline):
             self._events.warning(f"baseline {split}", f"'{split}': {self._differs(split, held)}: the code's answers")
             return constant_state(split, own, DIFFERS, mold._replace(counts=self._counts_for(split, own)))
         if present is not None and standing.definition.baseline not in present:
             return constant_state(split, own, "version_absent", mold._replace(counts=self._counts_for(split, own)))
-        return compile_state(standing, mold._replace(tape=self._tape(standing, held, present)))
+        tape = None if missing else self._tape(standing, held, present)
+        return compile_state(standing, mold._replace(tape=tape))
 
     def _tape(self, standing: Standing, held: Held, present: frozenset[str] | None) -> Tape | None:
         """Give the tape of an armed split; None where none is armed."""
@@ -683,12 +712,10 @@ class Board:
 
     def _constant(self, split: str, reason: str, *, asleep: bool = False) -> State:
         names = self._own_names(split)
-        declaration = self.declarations.get(split)
-        calls = declaration.calls if declaration is not None else {}
-        mold = Mold(self._counts_for(split, names), object(), calls, None, self._view.held.revision)
+        mold = Mold(self._counts_for(split, names), object(), {}, None, self._view.held.revision)
         return constant_state(split, names, reason, mold, asleep=asleep)
 
-    def _in_force(self, split: str, held: Held) -> State:
+    def _in_force(self, split: str, held: Held, missing: frozenset[str] = frozenset()) -> State:
         """Compile the state that calls of a split read in this phase."""
         if self.glass is not None and self.phase != "asleep" and self.glass.covers(split):
             return self._constant(split, "off")
@@ -698,7 +725,7 @@ class Board:
         standing = self._standing(split, held)
         if standing is None:
             return self._constant(split, "unknown_split")
-        state = self._timely(self._compile(standing, held))
+        state = self._timely(self._compile(standing, held, missing))
         return watched(state) if state.tape is not None else state
 
     def _timely(self, state: State) -> State:
@@ -727,10 +754,12 @@ class Board:
         for read in self.readers:
             read(view.table)
         for split, declaration in self.declarations.items():
-            if split in splits and declaration.swaps:
-                state = self.present(split)
-                for swap in declaration.swaps:
-                    swap(state)
+            if split not in splits:
+                continue
+            for handle in declaration.handles:
+                handle.swap(self.present(split))
+            for route in declaration.routes:
+                route.swap(self._for_route(route))
 
 
 def _given(state: State, unit: object, scope: Scope | None) -> object:

@@ -45,6 +45,7 @@ class Engine:
         self.board = Board(self.events, self.wake, self._look, clock)
         self.jobs = Jobs(self.events)
         self.settings = Settings()
+        self.movers: list[Callable[[Engine], None]] = []  # hand another engine to each router that this one serves
         self._clock = clock
         self._store: Store | None = None
         self._follower: Follower | None = None

@@ -14,7 +14,7 @@ from graysplit.core.state import NEAR, State, Version, unpinned
 from graysplit.errors import ConfigurationError
 from graysplit.router.engine import Engine
 from graysplit.router.explanation import Explanation, Status
-from graysplit.router.registry import HANDLE, Declaration
+from graysplit.router.registry import HANDLE, ROUTES_TOLD, Declaration
 from graysplit.router.settings import Settings
 from graysplit.scope import MISSING, scope_get
 
@@ -62,6 +62,7 @@ class Router:
         self._table: dict[str, State] = {}
         self._engine = Engine(clock)
         self._engine.board.readers.append(self._read_table)
+        self._engine.movers.append(self._move)
         self.configure(
             url,
             namespace=namespace,
@@ -267,14 +268,23 @@ class Router:
 
         `unit` is who is meant where a question names nobody: `graysplit.INSTANCE`, `graysplit.attribute(name)`, a
         callable without parameters, a tuple of these (the first that is a unit), or absent: the context's. Errors of
-        the classes in `ignore` are no failures of an attempt.
+        the classes in `ignore` are no failures of an attempt. The same declaration gives the same handle.
         """
         from graysplit.routes.handle import FindingSplit, Split
         from graysplit.routes.outcome import check_ignored
-        from graysplit.routes.unit import by_instance, handle_unit
+        from graysplit.routes.unit import by_instance, handle_unit, unit_key
 
-        names = versions or ("old", "new")
+        board, names = self._engine.board, versions or ("old", "new")
+        asked, ignored = unit_key(unit), check_ignored(name, _several(ignore))
+        key = (names, asked, ignored) if asked is not None else None
+        declared = board.declarations.get(name) if key is not None else None
+        if declared is not None and (known := declared.kept.get(key)) is not None:
+            return known
         find = handle_unit(unit, name, self.instance) if unit is not None else None
+        prepare, state = partial(self._prepare, name), board.present(name)
+        handle: Split[Any] = Split(name, names, state, self, prepare, ignored)  # Any: as above
+        if find is not None:
+            handle = FindingSplit(name, names, state, self, prepare, ignored, find)
 
         def change(declaration: Declaration) -> None:
             for version in names:
@@ -282,15 +292,9 @@ class Router:
             declaration.lead(names[0], "split")
             if by_instance(unit):
                 declaration.by = "instance"
+            declaration.hold(handle, key)
 
-        board = self._engine.board
         board.declare(name, change)
-        prepare = partial(self._prepare, name)
-        ignored = check_ignored(name, _several(ignore))
-        handle: Split[Any] = Split(name, names, board.present(name), self, prepare, ignored)  # Any: as above
-        if find is not None:
-            handle = FindingSplit(name, names, board.present(name), self, prepare, ignored, find)
-        board.swap_in(name, handle.swap)
         return handle
 
     def _route(self, function: Version, wishes: Wishes) -> Version:
@@ -298,21 +302,22 @@ class Router:
         from graysplit.routes.wrap import route
 
         def change(declaration: Declaration) -> None:
-            declaration.lead_route(wishes.baseline, function, made.admit)
+            declaration.lead_route(made)
             if by_instance(wishes.unit):
                 declaration.by = "instance"
 
+        def beside(version: str, candidate: Version) -> None:
+            self._engine.board.declare(split, lambda declaration: declaration.take_beside(made, version, candidate))
+
         board, split = self._engine.board, wishes.split
-        made = route(
-            function,
-            wishes,
-            board.present(split),
-            self,
-            lambda name, it: self._register(split, name, it),
-            partial(self._prepare, split),
-        )
+        made = route(function, wishes, board.present(split), self, beside, partial(self._prepare, split))
         board.declare(split, change)
-        board.swap_in(split, made.swap)
+        if board.declarations[split].made_per_call():
+            self._engine.events.warning(
+                f"per call {split}",
+                f"split '{split}': {made.place} was routed {ROUTES_TOLD} times and most of these routes are gone: "
+                "a call seems to make one each time, at a millisecond each; route a function of the module",
+            )
         return made.function
 
     def _prepare(self, split: str, name: str, function: Callable[[], object], every_s: float | None) -> None:
@@ -393,15 +398,21 @@ class Router:
     def include(self, library: Router) -> None:
         """Take over what a library declares on its own, inert router; from now on both are served by this one's store.
 
-        The library goes on declaring and deciding on its router; it never starts it.
+        The library goes on declaring and deciding on its router, as do libraries that it has included itself; it never
+        starts it. All or nothing: what clashes with a declaration here is refused, and nothing has been taken over.
         """
         theirs = library._engine
         if theirs is self._engine:
             return
         if theirs.started:
             raise ConfigurationError("an included router must not have started: a library declares and never starts")
-        library._engine = self._engine
         self._engine.board.include(theirs.board)
+        for move in theirs.movers:
+            move(self._engine)
+        self._engine.movers += theirs.movers
+
+    def _move(self, engine: Engine) -> None:
+        self._engine = engine
 
     def _read_table(self, table: dict[str, State]) -> None:
         self._table = table

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from graysplit.errors import RegistrationError
-from graysplit.router.registry import Declaration, Place, place_of
+from graysplit.router.registry import Declaration
+from graysplit.routes.origin import Origin, origin_of
 from graysplit.routes.signature import FUNCTION, described, shape_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Hook:
         """Begin due; with `every_s` it is due again so many seconds after each start."""
         self.function = function
         self.every_s = every_s
-        self.place: Place = place_of(function)
+        self.place: Origin = origin_of(function)
         self.reset()
 
     def reset(self) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from keyword import iskeyword
+from types import FunctionType
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from graysplit.core.bucketing import encode_unit
@@ -109,6 +110,22 @@ def handle_unit(spec: UnitSpec, split: str, instance: Callable[[], str]) -> Call
             return None
 
     return find
+
+
+def unit_key(spec: UnitSpec) -> Hashable | None:
+    """Give what tells a handle's unit from others, alike for what is written alike; None where that cannot be known."""
+    keys = [_single_key(one) for one in _flat(spec)]
+    return None if None in keys else (isinstance(spec, tuple), *keys)
+
+
+def _single_key(spec: _Single) -> Hashable | None:
+    if isinstance(spec, Attribute):
+        return Attribute, spec.name
+    if isinstance(spec, FunctionType):
+        # A lambda in a function is another object at each call, and the same but for what it closes over.
+        own = spec.__closure__ or spec.__defaults__ or spec.__kwdefaults__
+        return None if own else (spec.__code__, id(spec.__globals__))
+    return (type(spec), spec) if spec is None or isinstance(spec, (str, _Instance)) else None
 
 
 def _own(spec: _Single, split: str, instance: Callable[[], str]) -> Callable[[], object]:

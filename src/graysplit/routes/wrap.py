@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
 from graysplit.core.page import Page, Record
-from graysplit.core.state import BASELINE, State, with_baseline
+from graysplit.core.state import BASELINE, State, with_calls
 from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
+from graysplit.routes.origin import origin_of, rebinds
 from graysplit.routes.port import Chooser, Prepare, Register, Warn, unprepared
 from graysplit.routes.signature import (
     ASYNC_GENERATOR,
@@ -55,27 +56,38 @@ class Wishes(NamedTuple):
 class Route:
     """One routed function as the router holds it."""
 
-    __slots__ = ("_registered", "_swaps", "baseline", "function", "original", "split", "versions")
+    __slots__ = ("__weakref__", "_swaps", "baseline", "function", "original", "own", "place", "split", "versions")
 
     def __init__(self, original: FunctionType, wishes: Wishes, chooser: Chooser) -> None:
         """Make the function; it may be called after the first swap."""
         self.split = wishes.split
         self.baseline = wishes.baseline
         self.original = original
-        self._registered: dict[str, Function] = {wishes.baseline: original}
-        self.versions: Mapping[str, Function] = MappingProxyType(self._registered)
-        function, self._swaps = _build(original, wishes, _slow(chooser, original), chooser.instance, chooser.warn)
+        self.place = origin_of(original)
+        self.own: dict[str, Function] = {wishes.baseline: original}  # by version: what is called, and nothing else
+        self.versions: Mapping[str, Function] = MappingProxyType(self.own)
+        # The generated function holds what `_slow` gives, and that this route: whoever can call it keeps it hearing.
+        function, self._swaps = _build(original, wishes, _slow(chooser, self), chooser.instance, chooser.warn)
         self.function = function
 
-    def admit(self, version: str, function: Function) -> None:
-        """Take a candidate in, or raise `SignatureMismatchError`; it is called from the next swap on."""
+    def check(self, version: str, function: Function, *, named: bool = True) -> None:
+        """Raise `RegistrationError` unless a function can be a candidate here; `named`: its `def` is the newer one."""
+        if named and rebinds(function, self.original, self.function):
+            raise RegistrationError(
+                f"version '{version}' of split '{self.split}' is a second def {self.original.__name__}: the name would "
+                f"mean the candidate from then on, and everybody who calls it would get '{version}' whatever the "
+                f"weight. Give it a name of its own: def {self.original.__name__}_{_as_name(version)}"
+            )
         check_candidate(self.split, version, self.original, function)
-        self._registered[version] = function
+
+    def take(self, version: str, function: Function) -> None:
+        """Take in a candidate that has been checked; it is called from the next swap on."""
+        self.own[version] = function
 
     def swap(self, state: State) -> None:
-        """Let calls that begin from now on read another state."""
+        """Let calls that begin from now on read another state, with this route's own functions in it."""
         # The store may know another baseline than the code; in doubt the code's answers (law 5).
-        self._swaps(state if state.f_old is not None else with_baseline(state, self.original))
+        self._swaps(with_calls(state, (self.original, *map(self.own.get, state.names[1:]))))
 
 
 def route(  # noqa: PLR0913, PLR0917 - what a router has, handed over once
@@ -174,8 +186,9 @@ def _objects(prefix: str, readings: tuple[Reading, ...]) -> dict[str, object]:
     return named
 
 
-def _slow(chooser: Chooser, original: FunctionType) -> _Slow:
+def _slow(chooser: Chooser, made: Route) -> _Slow:
     """Make what the text asks beside its straight lines."""
+    original = made.original
 
     def slow(state: State, unit: object, given: object) -> _Asked:
         try:
@@ -186,7 +199,10 @@ def _slow(chooser: Chooser, original: FunctionType) -> _Slow:
                     None,
                 )  # a callable that answers with anything else is as good as one that raises
             found, index, decision = chooser.resolve(state, unit, attributes)
-            function, meant = found.calls[index] or original, outcome.meant(found, unit)
+            function = original if index == BASELINE else made.own.get(found.names[index])
+            if function is None:  # of this split's versions one that another route alone has
+                return found, BASELINE, original, False, None, None, unit
+            meant = outcome.meant(found, unit)
             evidence = outcome.is_evidence(found, index, decision.reason, meant)
             if not evidence or found.tape is None:
                 return found, index, function, evidence, None, None, unit
@@ -197,6 +213,10 @@ def _slow(chooser: Chooser, original: FunctionType) -> _Slow:
             return found, index, function, True, page, record, meant
 
     return slow
+
+
+def _as_name(version: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in version)
 
 
 def _judge(split: str, declares: Callable[[Any], object], warn: Warn) -> outcome.Judge:
