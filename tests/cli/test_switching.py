@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NoReturn
 
 import pytest
 
@@ -127,6 +128,24 @@ def test_a_spread_switch_is_a_plan_that_is_followed(cli: Cli, store: MemoryStore
         assert (found["cause"], found["from"], found["to"], found["outcome"]) == ("switch", 0, 100, "met")
         assert (found["standby"], len(found["steps"])) == ({"ready": 1, "processes": 1}, 10)
         assert found["revision"] == found["steps"][-1]
+
+
+def test_whoever_stops_following_leaves_it_running(
+    cli: Cli, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends the command and no plan: it says what goes on, what was written, and how to stop it."""
+    cli("create", "checkout")
+    live(store, 1, declared=declaring())
+
+    def interrupted(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Control, "wait_until", interrupted)
+    ran = cli("switch", "checkout", "--to", "new", "--over", "9s", "--yes")
+    said = folded(ran.err)
+    assert ran.code == 130
+    assert "the switch goes on without you. Stop it: graysplit pause checkout, or rollback checkout" in said
+    assert "step 1 of 10 (10%)" in cli("show", "checkout").out
 
 
 def test_where_nobody_drives_it_is_said_and_left(cli: Cli, store: MemoryStore) -> None:
