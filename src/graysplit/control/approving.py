@@ -10,7 +10,7 @@ from typing import Final
 
 from graysplit.control.planning import Running, Start, noted, running, standing_plan
 from graysplit.control.reading import Reading
-from graysplit.control.verdicts import Heard, Tallies, armed, doubts, of_plan, verdicts
+from graysplit.control.verdicts import Heard, Tallies, armed, doubts, may_stop, of_plan, verdicts
 from graysplit.core.changes import known
 from graysplit.core.plan import Plan, Step
 from graysplit.core.progress import Go, Progress, View, Wait, rule
@@ -150,9 +150,11 @@ def _early(reading: Reading, tallies: Tallies, split: str, plan: Plan, progress:
     """Say what the step waits for besides this yes; "" where nothing is known to."""
     field, found = field_of(split, plan.version), running(reading, split)
     heard = verdicts(reading, tallies, [split]).get(field)
-    verdict = of_plan(armed(split, reading.snapshot.splits[split].definition), heard)
+    watch = armed(split, reading.snapshot.splits[split].definition)
     missing = "" if progress.confirmed_ms else "the fleet"
-    view = View(reading.load.now_ms, progress.at, missing=missing, verdict=verdict)
+    view = View(
+        reading.load.now_ms, progress.at, missing=missing, verdict=of_plan(watch, heard), watched=may_stop(watch)
+    )
     ruling = rule(plan, progress, found.tick, view) if found is not None else Go(0, 0)
     return ruling.reason if isinstance(ruling, Wait) else ""
 

@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from graysplit.control.planning import running
 from graysplit.control.reading import Reading
-from graysplit.control.verdicts import DOUBTS, Heard, armed, of_plan
+from graysplit.control.verdicts import DOUBTS, Heard, armed, may_stop, of_plan
 from graysplit.core.batch import Look, absent_words, short_words, watch_wave
 from graysplit.core.fleet import Fleet
 from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
@@ -151,7 +151,7 @@ def standing(  # noqa: PLR0913, PLR0917 - what a driver goes by
         "" if frost is None else frost.words,
         thawed_ms=thawed_ms(freezes, split, reading.text("meta", THAWED), now_ms),
         verdict=of_plan(watch, said.get(field)),
-        watched=watch is not None and not watch.fault and watch.guard.action != "warn",
+        watched=may_stop(watch),
     )
     look = _look(reading, split, plan, progress)
     hosts = None if look is None else watch_wave(look, fleet, progress.hosts)[0]

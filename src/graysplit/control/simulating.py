@@ -9,7 +9,7 @@ from graysplit.control import foreseeing, guarding, planning
 from graysplit.control.awaiting import standing as start_of
 from graysplit.control.reading import Reading
 from graysplit.control.rolling import hosts_of
-from graysplit.control.verdicts import Tallies, armed
+from graysplit.control.verdicts import Tallies, armed, may_stop
 from graysplit.control.views import in_force, rows_of
 from graysplit.control.wishes import planned_version, split_and_version
 from graysplit.core.allocation import moved
@@ -161,8 +161,7 @@ def _starting(eyes: Eyes, wish: planning.Wish, split: str, version: str) -> _Beg
 
 def _is_watched(eyes: Eyes, split: str, definition: Definition, now_ms: int) -> bool:
     """Say whether a guard will be there that may stop the plan: the one that stands, or the one that a ramp arms."""
-    found = armed(split, guarding.begun(definition, eyes.fleet, split, "", now_ms)[0])
-    return found is not None and not found.fault and found.guard.action != "warn"
+    return may_stop(armed(split, guarding.begun(definition, eyes.fleet, split, "", now_ms)[0]))
 
 
 def _moves(

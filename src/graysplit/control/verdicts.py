@@ -107,6 +107,11 @@ def _counted_since(tally: Tally, judge: Judge) -> bool:
     return last is not None and sum(last.calls) > (judged.calls if judged else 0)
 
 
+def may_stop(found: Armed | None) -> bool:
+    """Return whether a guard may stop a plan, so that each step counts once its verdict has settled."""
+    return found is not None and not found.fault and found.guard.action != "warn"
+
+
 def of_plan(found: Armed | None, said: Heard | None) -> Verdict:
     """Give the verdict as a plan takes it: a guard that only warns stops none."""
     if found is None or said is None:
