@@ -426,3 +426,23 @@ def test_the_same_declaration_gives_the_same_handle(store: MemoryStore, router: 
     assert len(router._engine.board.declarations["checkout"].handles) < 12
     Control(store, confirm=True).rollback("checkout")
     eventually(lambda: asked[1].choose() == "old")
+
+
+def test_a_library_that_a_decision_has_started_is_taken_over(
+    store: MemoryStore, make_router: MakeRouter, router: Router
+) -> None:
+    """Included late, its routes and handles follow the application's store, and no word of its own store any more."""
+    theirs = MemoryStore()
+    Control(theirs).create("checkout")
+    library = make_router(theirs)
+    checkout, banner = make_handler(library, "library"), library.split("banner")
+    assert library.wait_ready(5)
+    assert checkout(NEW) == "old library"
+    router.include(library)
+    assert (checkout(NEW), library.choose("checkout", NEW)) == ("new library", "new")
+    assert banner.decide(NEW).reason == "unknown_split"
+    assert library.status().phase == "live"
+    assert not theirs.fleet().live
+    Control(store, confirm=True).rollback("checkout")
+    eventually(lambda: checkout(NEW) == library.choose("checkout", NEW).replace("old", "old library"))
+    assert checkout(NEW) == "old library"

@@ -403,13 +403,15 @@ class Board:
         return declaration
 
     def include(self, library: Board) -> None:
-        """Take over a library's declarations, all or none, and serve whoever read its states."""
-        with self._lock:
+        """Take over a library's declarations, all or none, and serve whoever read its states, alone from now on."""
+        with library._lock, self._lock:
             taken = {split: self._changed(split, theirs.copy_into) for split, theirs in library.declarations.items()}
             for declaration in taken.values():
                 declaration.settle()
             self.declarations.update(taken)
             self.readers.extend(library.readers)
+            library.declarations.clear()
+            library.readers.clear()
             self._publish_all(self._view.held)
 
     def present(self, split: str) -> State:

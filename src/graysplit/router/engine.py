@@ -140,6 +140,12 @@ class Engine:
         if self._store is not None:
             self._store.close()
 
+    def retire(self, heir: Engine) -> None:
+        """Stop following where another serves what was declared here; a store that both were given stays open."""
+        if self._store is heir._store:
+            self._store = None
+        self.close()
+
     def status(self) -> Status:
         """Say how it stands."""
         board, follower = self.board, self._follower

@@ -11,7 +11,6 @@ from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import Decision
 from graysplit.core.state import NEAR, State, Version, unpinned
-from graysplit.errors import ConfigurationError
 from graysplit.router.engine import Engine
 from graysplit.router.explanation import Explanation, Status
 from graysplit.router.registry import HANDLE, ROUTES_TOLD, Declaration
@@ -396,20 +395,21 @@ class Router:
         return self._engine.measures()
 
     def include(self, library: Router) -> None:
-        """Take over what a library declares on its own, inert router; from now on both are served by this one's store.
+        """Take over what a library declares on its own router; from now on both are served by this one's store.
 
-        The library goes on declaring and deciding on its router, as do libraries that it has included itself; it never
-        starts it. All or nothing: what clashes with a declaration here is refused, and nothing has been taken over.
+        The library goes on declaring and deciding on its router, as do libraries that it has included itself. One that
+        a decision has started already follows this store from now on, and its own no more. All or nothing: what clashes
+        with a declaration here is refused, and nothing has been taken over.
         """
         theirs = library._engine
         if theirs is self._engine:
             return
-        if theirs.started:
-            raise ConfigurationError("an included router must not have started: a library declares and never starts")
         self._engine.board.include(theirs.board)
         for move in theirs.movers:
             move(self._engine)
         self._engine.movers += theirs.movers
+        if theirs.started:
+            theirs.retire(self._engine)
 
     def _move(self, engine: Engine) -> None:
         self._engine = engine
