@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from graysplit.core.adoption import (
     Found,
     Held,
+    Parse,
     adopt_brakes,
     adopt_definitions,
     changed_definitions,
@@ -104,12 +105,12 @@ def read_held(load: Load) -> Held:
     return _judged(load)[0]
 
 
-def _judged(load: Load) -> tuple[Held, tuple[Found, ...]]:
+def _judged(load: Load, parse: Parse = parse_definition) -> tuple[Held, tuple[Found, ...]]:
     """Return what a store holds, and each definition as it was judged: parsed once, which is most of the work."""
     held, _ = adopt_brakes(Held(), load)
     changed = changed_definitions(held, load)
     held = note_definitions(held, load)
-    judged = tuple(judge_definition(name, raw, parse_definition) for name, raw in changed.items())
+    judged = tuple(judge_definition(name, raw, parse) for name, raw in changed.items())
     return adopt_definitions(held, judged), judged
 
 
@@ -123,9 +124,9 @@ def read_snapshot(load: Load, only: Collection[str] | None = None) -> tuple[Snap
     return snapshot, unread
 
 
-def read_whole(load: Load) -> tuple[Snapshot, dict[str, str], Held]:
+def read_whole(load: Load, parse: Parse = parse_definition) -> tuple[Snapshot, dict[str, str], Held]:
     """Read all splits as values, the reason for each that cannot be read, and everything that the store holds."""
-    found, judged = _judged(load)
+    found, judged = _judged(load, parse)
     held = found._replace(lapsed=lapsed(found.leases, found.weights, load.now_ms))
     splits: dict[str, Standing] = {}
     touching = stops_by_split(held.stops)
@@ -140,6 +141,16 @@ def read_whole(load: Load) -> tuple[Snapshot, dict[str, str], Held]:
     }
     unread = {split: reason for (key, split), reason in held.refused.items() if key == "splits" and split != "*"}
     return Snapshot(splits, held.stops, releases, held.revision), unread, found
+
+
+def parse_but(held: Held, splits: Mapping[str, Standing]) -> Parse:
+    """Return a parser that takes a definition as it was read before where its bytes are still the same."""
+
+    def parse(split: str, raw: bytes) -> Definition | None:
+        same = held.definitions.get(split) == raw and split in splits
+        return splits[split].definition if same else parse_definition(split, raw)
+
+    return parse
 
 
 def read_bootstrap(path: Path) -> Held:

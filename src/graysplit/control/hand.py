@@ -89,6 +89,7 @@ class Hand:
         self.actor = actor_of(actor)
         self.attempted: str | None = None  # the id of the last change handed to the store, for whoever is interrupted
         self._confirm = confirm
+        self._last: Reading | None = None  # what was read last: of it, equal definitions are not parsed again
         self._given = store
         self._store: Store | None = store if not isinstance(store, str) else None
 
@@ -237,7 +238,8 @@ class Hand:
     def _read(self) -> Reading:
         from graysplit.control.reading import read
 
-        return read(self.store)
+        self._last = read(self.store, self._last)
+        return self._last
 
     def _propose(self, reading: Reading, change: Change, id_: str, *, target: str | None = None) -> Proposal:
         from graysplit.control.creating import check_baseline, check_one_baseline, joined

@@ -65,10 +65,14 @@ class Reading(NamedTuple):
         return Mistyped(fields, beneath) if fields else Mistyped()
 
 
-def read(store: Store) -> Reading:
-    """Read a store whole; the definitions are parsed, which brings pydantic in."""
-    load = store.load()  # first: where nobody answers, no parser is needed to say so
-    from graysplit.codec import read_whole
+def read(store: Store, before: Reading | None = None) -> Reading:
+    """Read a store whole; the definitions are parsed, which brings pydantic in.
 
-    snapshot, unread, held = read_whole(load)
+    `before`: a reading whose definitions are taken where their bytes are the same: parsing is most of the work.
+    """
+    load = store.load()  # first: where nobody answers, no parser is needed to say so
+    from graysplit.codec import parse_but, parse_definition, read_whole
+
+    parse = parse_definition if before is None else parse_but(before.held, before.snapshot.splits)
+    snapshot, unread, held = read_whole(load, parse)
     return Reading(load, snapshot, held, unread, load.now_ms)

@@ -85,13 +85,14 @@ def name_of(raw: bytes) -> str:
 def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
     """Adopt weights, stops and the revision; give also the splits whose state they change."""
     weights, refused = _weights(held, load.weights)
-    releases, begun = _releases(held, load.meta)
+    news = _news(held, load.meta)
+    releases, begun = _releases(held, load.meta, news)
     tripped = {
         field: trip for field, trip in held.tripped.items() if (begun.get(field) or trip.release) == trip.release
     }
     stops = _tripped(held, _stops(held, load.stops), tripped)
-    leases = _leases(held, load.meta)
-    waves, unread = _waves(held, load.meta)
+    leases = _leases(held, load.meta, news)
+    waves, unread = _waves(held, load.meta, news)
     # A lease that is over stays so while its weight stands; any other weight has voided it.
     over = {field: weight for field, weight in held.lapsed.items() if _stands(leases.get(field), weights.get(field))}
     changed = differing(held.weights, weights) | differing(held.stops, stops) | differing(held.lapsed, over)
@@ -114,7 +115,7 @@ def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
         ),
         leases=leases,
         lapsed=over,
-        planned=_planned(held, load.meta),
+        planned=_planned(held, load.meta, news),
         waves=waves,
         revision=_number(load.meta.fields.get(b"revision")) or held.revision,
         seen={**held.seen, "weights": load.weights.fields, "stops": load.stops.fields, "meta": load.meta.fields},
@@ -228,9 +229,10 @@ def _weights(held: Held, key: Key) -> tuple[Mapping[str, Weight], Refused]:
     refused = {at: reason for at, reason in held.refused.items() if at[0] == "weights"}
     if key.lost is None and key.fields == before:
         return held.weights, refused
-    weights = dict(held.weights)
-    for raw_field, raw in key.fields.items():
-        if raw_field == SENTINEL or (before.get(raw_field) == raw and key.lost is None):
+    weights, lost = dict(held.weights), key.lost is not None
+    edited = [item for item in key.fields.items() if lost or before.get(item[0]) != item[1]]
+    for raw_field, raw in edited:
+        if raw_field == SENTINEL:
             continue
         field = name_of(raw_field)
         refused.pop(("weights", field), None)
@@ -240,9 +242,10 @@ def _weights(held: Held, key: Key) -> tuple[Mapping[str, Weight], Refused]:
             refused["weights", field] = str(fault)
             continue
         # Law 6: what lowers is obeyed even in a key that counts as lost.
-        if key.lost is None or not rises(weights.get(field, 0), weight):
+        if not lost or not rises(weights.get(field, 0), weight):
             weights[field] = weight
-    if key.lost is None:
+    added = sum(name not in before for name, _ in edited)
+    if not lost and not (before and len(before) + added == len(key.fields)):
         for field in _gone(before, key.fields) if before else _never_there(weights, refused, key.fields):
             weights.pop(field, None)
             refused.pop(("weights", field), None)
@@ -310,41 +313,66 @@ def _since(held: Held, load: Load, changed: Collection[str]) -> Mapping[str, int
     return {**held.since, **found} if found else held.since
 
 
-def _releases(held: Held, meta: Key) -> tuple[Mapping[str, int], Mapping[str, str]]:
+def _news(held: Held, meta: Key) -> frozenset[bytes] | None:
+    """Name the fields of `meta` that changed or are gone; None where nothing is known of before: all may have."""
+    before = held.seen.get("meta", _NOTHING)
+    if meta.lost is not None or meta.fields == before:
+        return frozenset()
+    if not before or "meta" in held.lost:
+        return None
+    changed = [name for name, raw in meta.fields.items() if before.get(name) != raw]
+    added = sum(name not in before for name in changed)
+    gone = before.keys() - meta.fields.keys() if len(before) + added > len(meta.fields) else ()
+    return frozenset((*changed, *gone))
+
+
+def _stand(news: frozenset[bytes] | None, prefix: bytes) -> bool:
+    """Say whether no field of `meta` that begins so has changed."""
+    return news is not None and not any(name.startswith(prefix) for name in news)
+
+
+def _releases(held: Held, meta: Key, news: frozenset[bytes] | None) -> tuple[Mapping[str, int], Mapping[str, str]]:
     """Read when each candidate's release began, and its id; a lost `meta` keeps what is known."""
-    if meta.lost is not None or meta.fields == held.seen.get("meta"):
-        return held.releases, held.begun
     prefix = b"release:"
-    begun = [(name_of(name.removeprefix(prefix)), raw) for name, raw in meta.fields.items() if name.startswith(prefix)]
-    return (
-        {field: _number(raw.rpartition(b" ")[2]) for field, raw in begun},
-        {field: name_of(raw.rpartition(b" ")[0]) for field, raw in begun},
-    )
+    if _stand(news, prefix):
+        return held.releases, held.begun
+    releases, begun = ({}, {}) if news is None else (dict(held.releases), dict(held.begun))
+    for name in meta.fields if news is None else news:
+        if not name.startswith(prefix):
+            continue
+        field, raw = name_of(name.removeprefix(prefix)), meta.fields.get(name)
+        if raw is None:
+            releases.pop(field, None)
+            begun.pop(field, None)
+        else:
+            releases[field] = _number(raw.rpartition(b" ")[2])
+            begun[field] = name_of(raw.rpartition(b" ")[0])
+    return releases, begun
 
 
-def _leases(held: Held, meta: Key) -> Mapping[str, Lease]:
+def _leases(held: Held, meta: Key, news: frozenset[bytes] | None) -> Mapping[str, Lease]:
     """Read the leases; a lost `meta` keeps what is known, and what is no lease is none."""
-    if meta.lost is not None or meta.fields == held.seen.get("meta"):
+    if _stand(news, PREFIX.encode()):
         return held.leases
     texts = {name_of(name): text(raw) for name, raw in meta.fields.items() if name.startswith(PREFIX.encode())}
     found = {name.removeprefix(PREFIX): parse_lease(words) for name, words in texts.items()}
     return {field: lease for field, lease in found.items() if lease is not None}
 
 
-def _planned(held: Held, meta: Key) -> Mapping[str, str]:
+def _planned(held: Held, meta: Key, news: frozenset[bytes] | None) -> Mapping[str, str]:
     """Read which plans run; a lost `meta` keeps what is known."""
-    if meta.lost is not None or meta.fields == held.seen.get("meta"):
-        return held.planned
     prefix = b"plan:"
+    if _stand(news, prefix):
+        return held.planned
     return {
         name_of(name.removeprefix(prefix)): name_of(raw) for name, raw in meta.fields.items() if name.startswith(prefix)
     }
 
 
-def _waves(held: Held, meta: Key) -> tuple[Mapping[str, Wave], Refused]:
+def _waves(held: Held, meta: Key, news: frozenset[bytes] | None) -> tuple[Mapping[str, Wave], Refused]:
     """Read the waves; a lost `meta` keeps what is known, and one that is lost alone has sent nobody across."""
     refused = {at: reason for at, reason in held.refused.items() if at[0] == "meta"}
-    if meta.lost is not None or meta.fields == held.seen.get("meta"):
+    if _stand(news, WAVE.encode()):
         return held.waves, refused
     before, waves = held.seen.get("meta", _NOTHING), dict[str, Wave]()
     refused.clear()

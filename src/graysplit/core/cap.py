@@ -6,12 +6,15 @@ good one it would give a user another answer here than elsewhere. Of weights ove
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from graysplit.core.adoption import Capped, Held, Parse, judge_definition, standing_of
 from graysplit.core.definition import Definition
 from graysplit.core.snapshot import Standing
 from graysplit.core.weights import FULL, Weight, field_of, format_weight, rises, share, split_of, total
+
+FEW: Final = 50  # splits whose fields are found by how they begin
 
 
 def as_said(held: Held) -> Held:
@@ -33,7 +36,7 @@ def only_falling(
     """
     capped: dict[str, Capped] = {}
     weights: dict[str, Weight] = {}
-    for split in _suspects(held, splits, known):
+    for split in _suspects(held, tuple(splits), known):
         after = _standing(held, split, parse)
         if after is None or not (("splits", split) in held.refused or after.overfull()):
             continue
@@ -50,7 +53,7 @@ def only_falling(
     return held._replace(weights={**held.weights, **weights}, refused=refused, capped=capped)
 
 
-def _suspects(held: Held, splits: Iterable[str], known: Mapping[str, Definition]) -> list[str]:
+def _suspects(held: Held, splits: Collection[str], known: Mapping[str, Definition]) -> list[str]:
     """Return the splits that may have to be capped; whether they are is for their definitions to say."""
     totals: dict[str, int] | None = None
     found: list[str] = []
@@ -62,17 +65,19 @@ def _suspects(held: Held, splits: Iterable[str], known: Mapping[str, Definition]
             if total(held.weights.get(field, 0) for field in names) > FULL:
                 found.append(split)
         else:
-            totals = _totals(held) if totals is None else totals
+            totals = _totals(held, splits) if totals is None else totals
             if totals.get(split, 0) > FULL:
                 found.append(split)
     return found
 
 
-def _totals(held: Held) -> dict[str, int]:
+def _totals(held: Held, splits: Collection[str]) -> dict[str, int]:
+    """Return what the weights of splits are together; of a few splits without a look at each field's split."""
+    few = tuple(f"{split}/" for split in splits) if len(splits) <= FEW else ("",)
     totals: dict[str, int] = {}
-    for field, weight in held.weights.items():
+    for field in [field for field in held.weights if field.startswith(few)]:
         split = split_of(field)
-        totals[split] = totals.get(split, 0) + share(weight)
+        totals[split] = totals.get(split, 0) + share(held.weights[field])
     return totals
 
 

@@ -43,7 +43,7 @@ LEASE_AGAIN_S: Final = 1.0  # after the store has said that a lease is not over
 ENDLESS_MS: Final = 1 << 52  # a server time that never comes
 BOOK_WITHIN_S: Final = 0.25  # a raw edit is booked after a random wait, so that one process does it
 REFUSED_AT_MOST: Final = 50  # values that a heartbeat names
-LOST_S: Final = 5.0  # when it looks again whether another process has booked what it found
+BETWEEN_S: Final = 0.02  # between two portions of raw edits that are booked
 ABOUT_S: Final = 30.0  # how often a heartbeat tells again what hardly changes
 BACKOFF_S: Final = (0.05, 0.8)
 STEADY_S: Final = 5.0  # a connection that lived for less counts as one more attempt: it may end at once each time
@@ -198,6 +198,7 @@ class Follower:
         try:
             self._report(feed, about=True)  # registered before loading: whoever waits for receipts counts this process
             self._read(feed, whole=True)
+            whole_s = 0.0
             full = clock.monotonic() + jittered(FULL_READ_S)
             self._beat_at = clock.monotonic() + BEAT_S
             self._book_soon()
@@ -210,7 +211,7 @@ class Follower:
                 rest = (
                     REST_S
                     if self.keeper.busy or self.watch.busy
-                    else max(0.0, min(TURN_S, self._beat_at - clock.monotonic()))
+                    else max(0.0, min(TURN_S, self._beat_at - clock.monotonic(), self._until_booking()))
                 )
                 signalled = feed.wait(rest)
                 self._audience.contact(self._contact(feed))
@@ -218,7 +219,10 @@ class Follower:
                 now = clock.monotonic()
                 if signalled or now >= full:
                     partial = not self._read(feed, whole=now >= full)
-                    soon = now + (SOON_S * chance() if partial else jittered(FULL_READ_S))
+                    took_s = clock.monotonic() - now
+                    whole_s = whole_s if partial else took_s
+                    # A whole reading of very much takes at most a third of the time.
+                    soon = now + (max(SOON_S * chance(), 2 * whole_s) if partial else took_s + jittered(FULL_READ_S))
                     full = min(full, soon) if now < full else soon
                     self._beat_at = now + BEAT_S
                 elif now >= self._beat_at:
@@ -373,6 +377,9 @@ class Follower:
         except NotYetError:
             self._book_at = self._clock.monotonic() + LEASE_AGAIN_S
 
+    def _until_booking(self) -> float:
+        return TURN_S if self._book_at is None else self._book_at - self._clock.monotonic()
+
     def _book_if_due(self, feed: Feed) -> None:
         if self._book_at is None or self._clock.monotonic() < self._book_at:
             return
@@ -382,10 +389,10 @@ class Follower:
         self._attempt("book", "raw edits stay out of the history", lambda: self._book(feed))
 
     def _book(self, feed: Feed) -> None:
-        """Book for some time; soon again where there is more, and later where another process is at it."""
-        booked = feed.book("outside")
+        """Book for some time; where there is more, again once others have had a turn."""
+        feed.book("outside")
         if feed.unbooked:
-            self._book_at = self._clock.monotonic() + (0.0 if booked else jittered(LOST_S))
+            self._book_at = self._clock.monotonic() + BETWEEN_S
 
     def _book_fork(self, feed: Feed) -> None:
         """Write a fork into the history, before anything else: its revision is above all that were followed."""

@@ -182,7 +182,7 @@ class Feed(Protocol):
 
     mode: str  # which promise is in force: one of `graysplit.core.fleet.PROMISES`
     counted: int  # processes that the store counted at the last heartbeat; 0 where that is not known
-    unbooked: int  # portions of raw edits that the last `book` found and left for the next one
+    unbooked: int  # not 0: the last `book` has left something for the next one, to book or to look at
     asked: str  # the request to tell what is held that stood at the last heartbeat; "" where none did
     outdone: bool  # whether a better way to follow works again, so that this one is to be left for it
 

@@ -7,15 +7,16 @@
 
 local LOG, finish, start, split = unpack(ARGV, 1, 4)
 local wanted = tonumber(ARGV[5])
-local ENTRIES, BYTES = 1000, 4000000
+local ENTRIES, BYTES, AT_ONCE = 1000, 2000000, 64
 
 -- Whether a text of fields names one of the split's: `weights checkout/new`, `stops checkout`.
 local function names(text)
   return string.find(text, ' ' .. split .. '/', 1, true) or string.find(text, ' ' .. split .. '"', 1, true)
 end
-local found, seen, bytes, count = {}, 0, 0, 8
+local found, seen, bytes, count = {}, 0, 0, 4
 while seen < ENTRIES and bytes < BYTES do
   local rows = redis.call('XREVRANGE', LOG, finish, start, 'COUNT', count)
+  local before = bytes
   for _, row in ipairs(rows) do
     local concerns = false
     for i = 1, #row[2], 2 do
@@ -33,6 +34,8 @@ while seen < ENTRIES and bytes < BYTES do
   if #rows < count then
     return { '', found }
   end
-  seen, finish, count = seen + #rows, '(' .. rows[#rows][1], math.min(2 * count, 500)
+  -- As many more as fit, if they are like these; big ones may follow upon small ones, so never very many.
+  local fit = math.floor((BYTES - bytes) / ((bytes - before) / #rows + 1))
+  seen, finish, count = seen + #rows, '(' .. rows[#rows][1], math.max(1, math.min(2 * count, AT_ONCE, fit))
 end
 return { finish, found }

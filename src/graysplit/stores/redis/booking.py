@@ -1,33 +1,36 @@
 """Raw edits into the history: everything in one step while it is little, else what differs a portion at a time.
 
-What differs is found out here: a script that compared a hundred thousand fields would hold the server up. Each portion
-is compared once more where it is written, so that processes that race book once.
+What differs is found out here, a piece at a time: a script that compared a hundred thousand fields would hold the
+server up, and a follower that did so in one go would send no heartbeat meanwhile. Each portion is compared once more
+where it is written, so that processes that race book once.
 """
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from graysplit.core.record import SENTINEL, Key
-from graysplit.core.weights import split_of
 from graysplit.stores.redis.client import Reply
+from graysplit.stores.redis.differing import Differing
 from graysplit.stores.redis.faults import lacks_scripts, refused
-from graysplit.stores.redis.hashes import read_hashes, sizes
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.watching import book_by_watching
-from graysplit.stores.rules import EVERYTHING, OUTSIDE, unbooked
-from graysplit.stores.wire import BRAKE, GUARD, ROLLBACK, TRIP, exact, new_id, raw_of
+from graysplit.stores.rules import OUTSIDE
+from graysplit.stores.wire import BRAKE, GUARD, ROLLBACK, TRIP, new_id, raw_of
 
 # Up to so many fields of weights, stops and books together all is compared in one step: about 10 ms of the server.
 LITTLE: Final = 1_000
-# So many fields make a portion: about 10 ms of the server, each being a split of its own.
-PORTION: Final = 50
+# So many fields make a portion, each being a split of its own: fewer while the server takes longer than this for one.
+PORTIONS: Final = (5, 50)
+PORTION_S: Final = 0.015
 # How long one call goes on: a process has heartbeats to send and changes to hear of.
-WITHIN_S: Final = 0.5
+WITHIN_S: Final = 0.2
+# When it looks again where another process books what this one has found: a random time of these.
+AGAIN_S: Final = (4.0, 6.0)
 
 WHAT: Final = "edits from outside cannot be written into the history"
 
@@ -39,32 +42,62 @@ class Booking:
         """Begin with nothing found."""
         self._line = line
         self._keys = keys
-        self._portions: list[list[str]] = []
-        self._writes = True  # whether each portion has an entry to write
-        self.left = 0  # portions found that are not booked yet
+        self._found: Differing | None = None
+        self._portion = PORTIONS[0]
+        self._not_before = 0.0
+        self.left = 0  # 1: there is more to look at, or to book
 
     def book(self, actor: str) -> int:
         """Write history entries for some time; give their number. Raises `RefusedError` where this role may not."""
-        count = 0
-        if not self._portions:
+        ends = time.monotonic() + WITHIN_S
+        if ends < self._not_before + WITHIN_S:
+            return 0
+        if self._found is None:
             answer = self._send(actor, (), 0)
             if lacks_scripts(answer):
-                count = book_by_watching(self._line, self._keys, actor, PORTION)
-                self.left = int(count >= PORTION)
-                return count
+                return self._by_watching(actor)
             if _number(answer) >= 0:
+                self.left = 0
                 return _number(answer)
-            self._portions = self._differing()[::-1]
-        ends = time.monotonic() + WITHIN_S
-        while self._portions and time.monotonic() < ends:
-            portion = self._portions.pop()
-            written = _number(self._send(actor, portion, len(self._portions)))
-            count += written
-            if not written and self._writes and self._portions:  # another process is at it
-                self._portions, self.left = [], 1
-                return count
-        self.left = len(self._portions)
+            self._found = Differing(self._line, self._keys)
+        try:
+            return self._go_on(self._found, actor, ends)
+        except BaseException:
+            self._found, self.left = None, 0
+            raise
+
+    def _by_watching(self, actor: str) -> int:
+        most = PORTIONS[1]
+        count = book_by_watching(self._line, self._keys, actor, most)
+        self.left = int(count >= most)
         return count
+
+    def _go_on(self, found: Differing, actor: str, ends: float) -> int:
+        """Look for what differs, then book it, until the time is over; edits made meanwhile are looked for again."""
+        count, self.left = 0, 1
+        while time.monotonic() < ends:
+            if found.looking:
+                found.look_on()
+                continue
+            portion = found.take(self._portion)
+            if not portion:
+                self._found, self.left = None, int(found.any)
+                break
+            written = _number(self._timed(actor, portion, found.left))
+            count += written
+            if not written and found.writes and found.left:  # another process is at it
+                self._found, self._not_before = None, time.monotonic() + _again_s()
+                break
+        return count
+
+    def _timed(self, actor: str, portion: Sequence[str], rest: int) -> Reply:
+        """Write a portion, and have the next one larger or smaller by how long it took."""
+        began = time.monotonic()
+        answer = self._send(actor, portion, rest)
+        least, most = PORTIONS
+        slow = time.monotonic() - began > PORTION_S
+        self._portion = max(least, self._portion // 2) if slow else min(most, self._portion + least)
+        return answer
 
     def _send(self, actor: str, portion: Sequence[str], rest: int) -> Reply:
         keys = self._keys
@@ -72,44 +105,13 @@ class Booking:
         written = (keys.booked, keys.log, keys.meta, keys.plans, keys.weights)
         return self._line.evaluate(script("book"), written, (*own, *map(raw_of, portion)))
 
-    def _differing(self) -> list[list[str]]:
-        """Read what stands and what the history knows, and cut the splits that differ into portions."""
-        hashes = [self._keys.weights, self._keys.stops, self._keys.booked]
-        weights, stops, books = read_hashes(self._line, hashes, sizes(self._line, hashes))
-        splits = {edit.split for edit in unbooked(weights, stops, books.fields)}
-        places: dict[str, list[str]] = {split: [] for split in sorted(splits)}
-        lifted = EVERYTHING in splits and b"*" not in stops.fields  # a release begins wherever a weight is above zero
-        # Without books what stands is taken as known, and the releases that begin have one entry, the last.
-        self._writes = SENTINEL in books.fields and not lifted
-        for where in _places(weights, stops, books):
-            split = split_of(where.partition(" ")[2])
-            if split in places or lifted:
-                places.setdefault(split, []).append(where)
-        if lifted:
-            places[EVERYTHING] = places.pop(EVERYTHING)  # last
-        return _cut(places.values())
-
-
-def _places(weights: Key, stops: Key, books: Key) -> list[str]:
-    """Name all places that are there, or were."""
-    own = (f"{name} {exact(field)}" for name, key in (("weights", weights), ("stops", stops)) for field in key.fields)
-    booked = (exact(where) for where in books.fields)
-    return sorted({*own, *booked} - {"_", "weights _", "stops _"})
-
-
-def _cut(groups: Iterable[Sequence[str]]) -> list[list[str]]:
-    """Cut groups of places into portions; one group stays together unless it is more than a portion itself."""
-    found: list[list[str]] = []
-    for group in groups:
-        for first in range(0, len(group), PORTION):
-            piece = group[first : first + PORTION]
-            if not found or len(found[-1]) + len(piece) > PORTION:
-                found.append([])
-            found[-1] += piece
-    return found
-
 
 def _number(answer: Reply) -> int:
     if not isinstance(answer, int):
         raise refused(WHAT, answer)
     return answer
+
+
+def _again_s() -> float:
+    shortest, longest = AGAIN_S
+    return shortest + (longest - shortest) * os.urandom(1)[0] / 255

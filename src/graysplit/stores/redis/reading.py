@@ -28,6 +28,9 @@ ENTRIES_AT_MOST: Final = 1_000
 # At a start: so many of the log's newest entries first, then more while they are small.
 NEWEST_AT_FIRST: Final = 4
 NEWEST_BYTES: Final = 2 << 20
+# What `meta` says of a weight, and of everything, that no entry names: a release begins, a lease ends.
+SAID: Final = (b"revision", b"lineage")
+SAID_OF_FIELDS: Final = (b"release:", b"lease:", b"wave:")
 # How long a reading may take in all: slow bytes end it as silence does. A big one gets a second for so many splits.
 LOAD_WITHIN_S: Final = 3.0
 SPLITS_A_SECOND: Final = 2_500
@@ -65,7 +68,9 @@ class Reader:
         if size > SPLITS:
             return self._those_with_weights(since, size)
         load = None
-        if since and not whole and size > DELTA_FROM:
+        if since and not whole and self._is_vast():
+            load = self._changed_by_the_log(since)
+        if load is None and since and not whole and size > DELTA_FROM:
             load = self._named_by_the_log(since)
         if load is None:
             heavy = size > PIECES_FROM or not self._sizes[self._keys.splits].light
@@ -94,6 +99,43 @@ class Reader:
         names = sorted({name for entry in load.entries for name in _definitions_in(entry)})
         key = self._definitions(names)
         return load._replace(splits=key._replace(fields={SENTINEL: mark, **key.fields}), whole=False)
+
+    def _is_vast(self) -> bool:
+        """Say whether weights or releases are too many for one command, so that each change would have all read."""
+        weights, stops, meta = (self._sizes[key] for key in (self._keys.weights, self._keys.stops, self._keys.meta))
+        known = self._last.weights.lost is None and self._last.meta.lost is None
+        within = weights.excess is None and meta.excess is None
+        return known and within and stops.light and not (weights.light and meta.light)
+
+    def _changed_by_the_log(self, since: str) -> Load | None:
+        """Read stops, and of everything else only what changed by the log's word; None where that may not be all.
+
+        What was edited past the log is found by the whole reading that comes soon (`whole`).
+        """
+        load, mark = self._exchange(since, ("HGET", self._keys.splits, SENTINEL), heavy=False)
+        places = _places_in(load.entries)
+        if not places or len(load.entries) >= ENTRIES_AT_MOST or not isinstance(mark, bytes):
+            return None
+        named = {name: [raw_of(at) for key, _, at in places if key == name] for name in ("weights", "splits", "meta")}
+        touched = [raw_of(at) for key, _, at in places if key in {"weights", "stops"}]
+        said = [SENTINEL, *SAID, *named["meta"], *(begin + field for field in touched for begin in SAID_OF_FIELDS)]
+        said += (b"plan:" + split for split in {field.partition(b"/")[0] for field in touched})
+        weights = self._laid_over(self._keys.weights, self._last.weights, [SENTINEL, *named["weights"]])
+        if len(weights.fields) > self._sizes[self._keys.weights].fields:
+            return None  # one was taken away by hand, which is a rollback
+        splits = self._definitions(named["splits"])
+        meta = self._laid_over(self._keys.meta, self._last.meta, said)
+        splits = splits._replace(fields={SENTINEL: mark, **splits.fields})
+        return load._replace(weights=weights, meta=meta, splits=splits, whole=False)
+
+    def _laid_over(self, key: str, last: Key, names: Sequence[bytes]) -> Key:
+        """Give a hash as it was read last, with some of its fields read anew."""
+        read = read_fields(self._line, key, names, short=self._sizes[key].short)
+        fields = {**last.fields, **read.fields}
+        for name in names:
+            if name not in read.fields:
+                fields.pop(name, None)
+        return Key(fields, read.fault)
 
     def _in_pieces(self, since: str) -> Load:
         """Read a big hash field by field; once more where it changed meanwhile."""
@@ -124,8 +166,11 @@ class Reader:
             fields.update((name, value) for name, value in zip(piece, values, strict=True) if value is not None)
         return capped(key, Key(fields), self._sizes[key])
 
-    def _exchange(self, since: str, definitions: Command) -> tuple[Load, Reply]:
-        """Ask for everything but the definitions, and for those as told, at one moment."""
+    def _exchange(self, since: str, definitions: Command, *, heavy: bool = True) -> tuple[Load, Reply]:
+        """Ask for everything but the definitions, and for those as told, at one moment.
+
+        `heavy`: whether what is too much for one command is read, too; else it is given as it was read last.
+        """
         keys = self._keys
         older = [] if since or self._newest == 1 else self._newest_by_size()
         after = since or (older[0][0] if older else "")
@@ -155,9 +200,9 @@ class Reader:
             older = []  # another log meanwhile
         entries = [entry for _, entry in reversed([*entries_of(newer), *older])]
         load = Load(
-            weights=self._taken(keys.weights, weights, self._last.weights),
-            stops=self._taken(keys.stops, stops, self._last.stops),
-            meta=self._taken(keys.meta, meta, self._last.meta),
+            weights=self._taken(keys.weights, weights, self._last.weights, heavy=heavy),
+            stops=self._taken(keys.stops, stops, self._last.stops, heavy=heavy),
+            meta=self._taken(keys.meta, meta, self._last.meta, heavy=heavy),
             entries=tuple(entries if since else entries[-self._newest :]),
             position=last[0][0] if last else "0-0",
             anchor=standing[0][1].id if since and standing else "",
@@ -171,12 +216,12 @@ class Reader:
         """Give the command that brings a hash, or where it is too much for one, the question whether it is one."""
         return ("HGETALL", key) if self._sizes[key].light else ("HLEN", key)
 
-    def _taken(self, key: str, reply: Reply, last: Key) -> Key:
+    def _taken(self, key: str, reply: Reply, last: Key, *, heavy: bool = True) -> Key:
         """Take the answer, or read what was too much for one command."""
         size = self._sizes[key]
         if size.light or isinstance(reply, exceptions.ResponseError):
             return capped(key, key_of(reply), size)
-        return read_heavy(self._line, key, size, last.fields)
+        return read_heavy(self._line, key, size, last.fields) if heavy else last
 
     def _newest_by_size(self) -> list[tuple[str, Entry]]:
         """Read the log's newest entries, newest first: fewer where they are big, as whole definitions made them."""
@@ -285,6 +330,13 @@ def highest_in(reply: Reply) -> int:
     """Return the highest revision that any process has followed, as `HMGET` answers; 0 where it is not told."""
     raw = reply[0] if is_list(reply) and reply else None
     return rules.number_in(raw) if isinstance(raw, bytes) else 0
+
+
+def _places_in(entries: Sequence[Entry]) -> list[tuple[str, str, str]]:
+    """Name what entries changed, by key and field; nothing where a stop is gone: releases begin that are not named."""
+    if any(where.startswith("stops ") and said is None for entry in entries for where, said in entry.after.items()):
+        return []
+    return [where.partition(" ") for where in {at for entry in entries for at in (*entry.before, *entry.after)}]
 
 
 def _definitions_in(entry: Entry) -> list[bytes]:
