@@ -144,6 +144,7 @@ class StoreUnreachableError(GraysplitError):
         patient: bool = False,
         silent: bool = False,
         refuses: bool = False,
+        answered: bool = False,
         written: bool | None = None,
         mend: str = "",
     ) -> None:
@@ -151,14 +152,16 @@ class StoreUnreachableError(GraysplitError):
 
         `patient`: only a person can end it (a password, a right), so that whoever asks again does so seldom.
         `silent`: nothing came at all, so that it may answer again at any moment. `refuses`: it was reached, and takes
-        no writes. `written` says of a change on its way: not at all (False), not known (None), or in part, or where
-        it does not count (True, and the reason says so). `mend` is the command that makes the server take writes.
+        no writes. `answered`: it was reached, and answered with an error. `written` says of a change on its way: not at
+        all (False), not known (None), or in part, or where it does not count (True, and the reason says so). `mend` is
+        the command that makes the server take writes.
         """
         self.store = store
         self.reason = reason
         self.patient = patient
         self.silent = silent
         self.refuses = refuses
+        self.answered = answered
         self.written = written
         self.mend = mend
         super().__init__(store, reason)

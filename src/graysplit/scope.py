@@ -33,9 +33,11 @@ KEPT_AT_MOST: Final = 1_000
 class Scope(dict[object, tuple[object, int]]):
     """One open context: its own entries are the choices kept in it. An empty one is false: compare with None.
 
-    Under a state's key stands the first unit decided for that split, with its version's index: the hot path reads
-    that one entry. Under `(key, encoded unit)` stand all of them. A lowering to zero replaces the key, so that old
-    choices are simply not found. Never prints a unit.
+    What a context has answered stands for its life, a lowering to zero excepted. Under a state's key stands the first
+    unit decided for that split, with its version's index: the hot path reads that one entry. Under
+    `(key, encoded unit)` stand all of them. A lowering to zero replaces the key, so that old choices are simply not
+    found. Under `(split, encoded unit)` stands why the baseline answered before there was a choice (`not_ready`).
+    Never prints a unit.
 
     Two of them are equal only if they are one: what carries contexts between threads (asgiref) compares before it
     sets, and two that hold the same choices are of two units.
@@ -70,6 +72,16 @@ class Scope(dict[object, tuple[object, int]]):
         """Give the index kept for a split's key and an encoded unit, or None."""
         found = self.get((key, unit))
         return found[1] if found else None
+
+    def keep_baseline(self, split: str, unit: bytes, reason: str) -> None:
+        """Keep that the baseline has answered for a unit, and why, where no state's key is known yet (`not_ready`)."""
+        if len(self) < KEPT_AT_MOST:
+            self.setdefault((split, unit), (reason, 0))
+
+    def baseline_for(self, split: str, unit: bytes) -> str | None:
+        """Return why the baseline has answered for a unit before any choice was made, or None."""
+        found = self.get((split, unit))
+        return str(found[0]) if found is not None else None
 
     def keep(self, key: object, unit: object, encoded: bytes, index: int) -> None:
         """Keep a choice; the first for a key also where the hot path looks, if its unit compares safely."""

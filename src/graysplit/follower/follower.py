@@ -46,6 +46,9 @@ REFUSED_AT_MOST: Final = 50  # values that a heartbeat names
 BETWEEN_S: Final = 0.02  # between two portions of raw edits that are booked
 ABOUT_S: Final = 30.0  # how often a heartbeat tells again what hardly changes
 BACKOFF_S: Final = (0.05, 0.8)
+ANSWERED_S: Final = 1.0  # to 1.5: between attempts at a server that is there, and answers with errors
+# A thread that has not turned for so long was stopped, or its machine slept: what it holds may be old.
+LATE_S: Final = 1.5
 STEADY_S: Final = 5.0  # a connection that lived for less counts as one more attempt: it may end at once each time
 # How many processes a fleet sends back to its server in a second. One that is up takes a thousand in its stride; one
 # that refused everybody comes back to all at once, and cold.
@@ -117,6 +120,8 @@ class Follower:
         self._server_by_monotonic_ms: float | None = None  # at monotonic time zero, which no sleep and no leap moves
         # By lease, the latest that it was since the lease was read: a clock that is set back makes none last longer.
         self._latest_ms: Mapping[tuple[str, Lease], float] = {}
+        self._joined = False  # whether the present connection has told the fleet of this process
+        self._turned = (0.0, 0.0)  # when the thread turned last, monotonic and boot time
         self._born_s = clock.boottime()
         self._born_ms = 0  # the same by the server's time, once that is known
         self._thread: Thread | None = None
@@ -175,48 +180,42 @@ class Follower:
             self._stopping.wait(TURN_S)
             self._turn()
             return 0
-        self._loaded = patient = silent = False
+        self._loaded = patient = silent = answered = False
         began = self._clock.monotonic()
         try:
             self._follow(self._store.follow())
         except StoreUnreachableError as fault:
-            patient, silent = fault.patient, fault.silent
+            patient, silent, answered = fault.patient, fault.silent, fault.answered
             self._lose(fault.reason, silent=fault.silent)
         except BaseException as fault:  # noqa: BLE001 - as above
+            answered = True
             self._lose(f"{type(fault).__name__}: {fault}")
         else:
             return 0  # it was left for a better one, or the router closes
         steady = self._loaded and self._clock.monotonic() - began >= STEADY_S
         attempt = 0 if steady else attempt + 1
         soon = silent or self._loaded  # it refused nobody
-        self._rest(jittered(PATIENT_S) if patient else pause_s(attempt, self._crowd, silent=soon))
+        pause = jittered(PATIENT_S) if patient else pause_s(attempt, self._crowd, silent=soon)
+        self._rest(max(pause, ANSWERED_S + chance() / 2) if answered and not steady else pause)
         return attempt
 
     def _follow(self, feed: Feed) -> None:
-        """Serve one connection until it breaks or the router closes."""
-        clock = self._clock
+        """Serve one connection until it breaks or the router closes; who closes already does not join the fleet."""
+        clock, self._joined = self._clock, False
         try:
             self._report(feed, about=True)  # registered before loading: whoever waits for receipts counts this process
-            self._read(feed, whole=True)
+            if not self._stopping.is_set():
+                self._read(feed, whole=True)
             whole_s = 0.0
             full = clock.monotonic() + jittered(FULL_READ_S)
             self._beat_at = clock.monotonic() + BEAT_S
             self._book_soon()
             self._driver.connected()
-            while not self._stopping.is_set():
-                if feed.outdone:
-                    return
-                # While definitions are lined up, the rest between two portions is spent listening: a rollback that
-                # comes behind ten thousand of them is read at once.
-                rest = (
-                    REST_S
-                    if self.keeper.busy or self.watch.busy
-                    else max(0.0, min(TURN_S, self._beat_at - clock.monotonic(), self._until_booking()))
-                )
-                signalled = feed.wait(rest)
-                self._audience.contact(self._contact(feed))
-                self._turn()
-                now = clock.monotonic()
+            while not self._stopping.is_set() and not feed.outdone:
+                signalled, late = self._listen(feed)
+                if late:
+                    self._end_leases(feed)  # that ran out meanwhile; the store's clock judges
+                now, full = clock.monotonic(), 0.0 if late else full
                 if signalled or now >= full:
                     partial = not self._read(feed, whole=now >= full)
                     took_s = clock.monotonic() - now
@@ -233,18 +232,55 @@ class Follower:
                 self._book_if_due(feed)
                 self.watch.turn(feed)
                 self._driver.turn(feed)
-            self._leave(feed)
+            if self._joined and self._stopping.is_set():
+                self._leave(feed)
         finally:
             feed.close()
+
+    def _listen(self, feed: Feed) -> tuple[bool, bool]:
+        """Wait for a signal and let time pass; return whether one came, and whether this process stood still.
+
+        While definitions are lined up, the rest between two portions is spent listening: a rollback that comes behind
+        ten thousand of them is read at once.
+        """
+        busy, late = self.keeper.busy or self.watch.busy, self._is_late(feed)
+        if late:
+            self._turn()  # before anything is asked: no answer may come
+        left_s = min(TURN_S, self._beat_at - self._clock.monotonic(), self._until_booking())
+        rest = REST_S if busy or late else max(0.0, left_s)
+        signalled = feed.wait(rest)
+        late = self._is_late(feed) or late
+        if not late:
+            self._audience.contact(self._contact(feed))
+        self._turn()
+        return signalled, late
+
+    def _times(self) -> tuple[float, float]:
+        return self._clock.monotonic(), self._clock.boottime()
+
+    def _is_late(self, feed: Feed) -> bool:
+        """Return whether this process stood still since the last turn: stopped, frozen, or its machine asleep.
+
+        Nothing says that what is held is of now, so the last contact is as long ago as it is, until the store has
+        been read again.
+        """
+        (monotonic, boottime), self._turned = self._turned, self._times()
+        awake_s, passed_s = self._turned[0] - monotonic, self._turned[1] - boottime
+        if max(awake_s, passed_s) < LATE_S:
+            return False
+        slept_s = max(0.0, passed_s - awake_s)  # in which the monotonic clock stood
+        self._audience.contact(self._contact(feed)._replace(since=monotonic - slept_s))
+        return True
 
     def _read(self, feed: Feed, *, whole: bool) -> bool:
         """Load, adopt and report; say whether all definitions were read."""
         keeper = self.keeper
         load = feed.load(keeper.past.position, whole=whole)
+        self._turned = self._times()  # a long answer is no standstill, a long pause after it is
         self._tell_time(load.now_ms)
         taken = keeper.take(load, lambda: feed.load("", whole=True))
         self._loaded = True
-        self._audience.contact(self._contact(feed))
+        self._audience.contact(self._contact(feed)._replace(since=self._turned[0]))
         self._serve_file()  # where even this reading was no answer (law 8)
         self.ready.set()
         self._remember(taken.changed)
@@ -302,6 +338,9 @@ class Follower:
     def _report(self, feed: Feed, *, about: bool) -> None:
         import socket
 
+        if self._stopping.is_set():
+            return  # who leaves does not join, and says no more than goodbye
+        self._joined = True
         declared = self._audience.declared()
         receipt = self._receipt(feed)
         report = Report(

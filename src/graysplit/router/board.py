@@ -62,23 +62,12 @@ UNLIKE_AT_MOST: Final = 100  # fields that a receipt names of those that a chang
 
 OLD: Final = "old"  # the answer for a split that nobody declared
 
+# Why the baseline answers without a choice. Where a context has answered so, that stands: it is said to be kept, and
+# counted as what it was, for no hash has drawn it.
+BEFORE_A_CHOICE: Final = frozenset(("not_ready", "unknown_split", "not_configured", "off", "stale", "baseline_differs"))
+
 # The reason where the code's baseline is not the store's: the code's own answers every call (law 5).
 DIFFERS: Final = "baseline_differs"
-
-
-class View(NamedTuple):
-    """What is held, and the states compiled from it so far: replaced together, so that neither outlives the other."""
-
-    held: Held
-    table: dict[str, State]
-
-
-class Judged(NamedTuple):
-    """What a change of many fields does by one view's states."""
-
-    view: View
-    unlike: dict[str, Effect]
-    more: int
 
 
 class Lacking(NamedTuple):
@@ -96,6 +85,23 @@ class Mark(NamedTuple):
     # In force; with `in_flight: finish` a plain zero leaves the weight before it, for a stop to take that away.
     weights: Sequence[Weight]
     finish: bool = False
+
+
+class View(NamedTuple):
+    """What is held, and the states compiled from it so far: replaced together, so that neither outlives the other."""
+
+    held: Held
+    table: dict[str, State]
+    before: Mapping[str, Mark]  # by split, as the views before left them
+    marks: dict[str, Mark]  # by split: those that this view's states keep choices under
+
+
+class Judged(NamedTuple):
+    """What a change of many fields does by one view's states."""
+
+    view: View
+    unlike: dict[str, Effect]
+    more: int
 
 
 class Board:
@@ -121,9 +127,8 @@ class Board:
         self.notify: Callable[[float], None] | None = None  # the same, where there is somebody to tell
         self.readers: list[Callable[[dict[str, State]], None]] = []  # who reads states by name
         self.instance = ""  # the name of this process's host, known from the start on
-        self._view = View(Held(), {})
+        self._view = View(Held(), {}, {}, {})
         self._parse: Parse = _not_yet
-        self._marks: dict[str, Mark] = {}
         self._counts: dict[tuple[str, tuple[str, ...], bool], Counts] = {}
         self._trusted = True  # False: what is held is so old that versions on trial stay at baseline
         self._born = float("inf")  # when following began; before that nothing ages
@@ -159,14 +164,14 @@ class Board:
         """Publish what is held now; `splits` are those that it changes."""
         with self._lock:
             everything = not self._trusted or (self.phase == "not_ready" and held.loaded)
-            self._forget_zeroed(held, self._marks.copy() if everything else splits)
+            before = self._forget_zeroed(held, None if everything else splits)
             self._trusted = True
             if self.phase == "not_ready" and held.loaded:
                 self.phase = "live"
             if everything:
-                self._publish_all(held)
+                self._publish_all(held, before)
             else:
-                self._publish(held, {*splits, *_restaged(self._view.held, held)})
+                self._publish(held, {*splits, *_restaged(self._view.held, held)}, before)
 
     def contact(self, contact: Contact) -> None:
         """Take note of how the store is followed; the time of the last answer outlives a loss."""
@@ -424,7 +429,7 @@ class Board:
         missing = frozenset(declaration.places if declaration is not None else ()).difference(route.own)
         if not missing:
             return self.present(route.split)
-        return self._for_code(route.split, self._in_force(route.split, self._view.held, missing))
+        return self._for_code(route.split, self._in_force(route.split, self._view, missing))
 
     # Life
 
@@ -512,12 +517,14 @@ class Board:
             index, reason = BASELINE, "error"
         meter = state.counts.started[index] if reason in DRAWN else state.counts.other(index, reason)
         next(meter.count)
-        return state, index, Decision(state.split, state.names[index], reason, state.revision, state.stale)
+        told = "kept" if state.constant is None and reason in BEFORE_A_CHOICE else reason
+        return state, index, Decision(state.split, state.names[index], told, state.revision, state.stale)
 
     def _overdue(self, state: State, now: float) -> State:
         """Return the state that counts while the thread that follows is late: it may have ended, or been stopped."""
         self._look()
-        state = self._awakened(state)
+        if self._due > now:  # it had ended
+            state = self._awakened(state)
         if state.limit is None or now - (self.following.since or self._born) <= state.limit:
             return state
         return self._like(state, self._constant(state.split, "stale"))
@@ -560,7 +567,7 @@ class Board:
         view = self._view
         found = view.table.get(name)
         if found is None:
-            found = self._in_force(name, view.held)
+            found = self._in_force(name, view)
             # Into this view's table only: where another has been published meanwhile, the next call misses again.
             if self.phase != "asleep" and (name in view.held.definitions or name in self.declarations):
                 view.table[name] = found
@@ -583,11 +590,14 @@ class Board:
             steps = (Step(reason, said, state.names[BASELINE]),)
         else:
             kept = scope.kept(state.key, encoded) if scope is not None and encoded else None
+            answered = scope.baseline_for(split, encoded) if scope is not None and encoded else None
             declaration = self.declarations.get(split)
             present = frozenset(declaration.places) if declaration is not None and declaration.places else None
             case = Case(standing, encoded, {}, present, kept=None if kept is None else state.names[kept])
             case = case._replace(instance=self.instance)
             steps = climb(case)
+            if kept is None and answered is not None:
+                steps = (Step("kept", f"answered in this request before ({answered})", state.names[BASELINE]),)
         version, reason = answer(steps)
         return Explanation(split, version, reason, bucket, self._view.held.revision, steps)
 
@@ -606,17 +616,28 @@ class Board:
             self._events.warning(
                 f"forced {state.split}", f"'{forced}' is forced, but '{state.split}' has no such version"
             )
+        encoded = encode_unit(_given(state, unit, scope)) if state.constant is None or scope is not None else None
         if state.constant is not None:
+            if scope is not None and encoded is not None:
+                scope.keep_baseline(state.split, encoded, state.constant)
             return BASELINE, state.constant
-        encoded = encode_unit(_given(state, unit, scope))
         if encoded is None:
-            self._events.warning(f"no unit {state.split}", f"split '{state.split}' was asked without a usable unit")
+            self._warn_no_unit(state)
             return BASELINE, "no_unit"
-        if scope is None:
-            return state.pick(encoded)
+        return state.pick(encoded) if scope is None else self._keep(scope, state, unit, encoded)
+
+    def _warn_no_unit(self, state: State) -> None:
+        self._events.warning(f"no unit {state.split}", f"split '{state.split}' was asked without a usable unit")
+
+    @staticmethod
+    def _keep(scope: Scope, state: State, unit: object, encoded: bytes) -> tuple[int, str]:
+        """Answer as this context has answered before; else choose, and keep that."""
         kept = scope.kept(state.key, encoded)
         if kept is not None:
             return kept, "kept"
+        answered = scope.baseline_for(state.split, encoded)
+        if answered is not None:
+            return BASELINE, answered
         index, reason = state.pick(encoded)
         scope.keep(state.key, unit, encoded, index)
         if state.tape is not None and reason == "bucket":
@@ -625,12 +646,12 @@ class Board:
 
     # Compiling and publishing
 
-    def _compile(self, standing: Standing, held: Held, missing: frozenset[str] = frozenset()) -> State:
+    def _compile(self, standing: Standing, view: View, missing: frozenset[str] = frozenset()) -> State:
         """Compile what is in force; `missing`: versions that a route alone cannot call, though others here can."""
-        split, names = standing.split, names_of(standing)
+        split, names, held = standing.split, names_of(standing), view.held
         declaration = self.declarations.get(split)
         present = frozenset(declaration.places) - missing if declaration is not None and declaration.places else None
-        counts, key = self._counts_for(split, names), self._key(standing, names)
+        counts, key = self._counts_for(split, names), self._key(standing, names, view)
         # What others keep in a request is not what such a route calls.
         mold = Mold(
             counts, Lacking(key, missing) if missing else key, {}, present, held.revision, instance=self.instance
@@ -662,23 +683,29 @@ class Board:
         if encoded is not None:
             expose(tape, state, encoded, index)
 
-    def _key(self, standing: Standing, names: tuple[str, ...]) -> object:
-        """Give the key under which requests keep choices: a new one where an old choice must not be found again."""
+    @staticmethod
+    def _key(standing: Standing, names: tuple[str, ...], view: View) -> object:
+        """Give the key under which requests keep choices: a new one where an old choice must not be found again.
+
+        A choice belongs to the view that it was made in: whoever still compiles an older one, while another is
+        published, leaves no mark in it, and keeps nothing under a key that it uses.
+        """
         weights: tuple[Weight, ...] = (0, *(standing.effective(name) for name in names[1:]))
         finish = standing.definition.in_flight == "finish"
-        mark = self._marks.get(standing.split)
+        mark = view.before.get(standing.split)
         if mark is not None and mark.names == names and finish:
             stopped = (True, *(standing.stop_on(name) is not None for name in names[1:]))
             weights = _lingering(mark.weights, weights, stopped)
         if mark is None or mark.names != names or _lowers_to_zero(mark.weights, weights):
             mark = Mark(object(), names, weights)
-        self._marks[standing.split] = mark._replace(weights=weights, finish=finish)
-        return mark.key
+        return view.marks.setdefault(standing.split, mark._replace(weights=weights, finish=finish)).key
 
-    def _forget_zeroed(self, held: Held, splits: Iterable[str]) -> None:
-        """Give a new key to what falls to zero, be it asked for at zero or not until it has risen again."""
-        for split in splits:
-            mark = self._marks.get(split)
+    def _forget_zeroed(self, held: Held, splits: Iterable[str] | None) -> Mapping[str, Mark]:
+        """Give the marks for the next view: a new key for what falls to zero, be it asked for then or only later."""
+        before = _marks_of(self._view)
+        zeroed: dict[str, Mark] = {}
+        for split in before if splits is None else splits:
+            mark = before.get(split)
             if mark is not None:
                 weigh = partial(_weight_in, held, split, mark.names[BASELINE])
                 weights: tuple[Weight, ...] = (0, *map(weigh, mark.names[1:]))
@@ -686,7 +713,8 @@ class Board:
                     stopped = (True, *(_is_stopped(held, split, name) for name in mark.names[1:]))
                     weights = _lingering(mark.weights, weights, stopped)
                 if _lowers_to_zero(mark.weights, weights):
-                    self._marks[split] = mark._replace(key=object(), weights=weights)
+                    zeroed[split] = mark._replace(key=object(), weights=weights)
+        return {**before, **zeroed} if zeroed else before
 
     def _counts_for(self, split: str, names: tuple[str, ...], *, routed: bool = False) -> Counts:
         key = (split, names, routed)
@@ -709,7 +737,7 @@ class Board:
         declaration = self.declarations.get(split)
         if declaration is not None and declaration.baseline is not None:
             return declaration.names if len(declaration.names) > 1 else (declaration.baseline, "new")
-        mark = self._marks.get(split)
+        mark = self._view.marks.get(split) or self._view.before.get(split)
         return mark.names if mark is not None else (OLD, "new")
 
     def _constant(self, split: str, reason: str, *, asleep: bool = False) -> State:
@@ -717,17 +745,17 @@ class Board:
         mold = Mold(self._counts_for(split, names), object(), {}, None, self._view.held.revision)
         return constant_state(split, names, reason, mold, asleep=asleep)
 
-    def _in_force(self, split: str, held: Held, missing: frozenset[str] = frozenset()) -> State:
+    def _in_force(self, split: str, view: View, missing: frozenset[str] = frozenset()) -> State:
         """Compile the state that calls of a split read in this phase."""
         if self.glass is not None and self.phase != "asleep" and self.glass.covers(split):
             return self._constant(split, "off")
         if self.phase != "live":
             reason = "not_configured" if self.phase == "not_configured" else "not_ready"
             return self._constant(split, reason, asleep=self.phase == "asleep")
-        standing = self._standing(split, held)
+        standing = self._standing(split, view.held)
         if standing is None:
             return self._constant(split, "unknown_split")
-        state = self._timely(self._compile(standing, held, missing))
+        state = self._timely(self._compile(standing, view, missing))
         return watched(state) if state.tape is not None else state
 
     def _timely(self, state: State) -> State:
@@ -740,15 +768,15 @@ class Board:
             return self._constant(state.split, "not_ready")
         return aged(state) if self.stale else state
 
-    def _publish(self, held: Held, splits: Collection[str]) -> None:
+    def _publish(self, held: Held, splits: Collection[str], before: Mapping[str, Mark] | None = None) -> None:
         """Publish a view in which these splits are compiled anew."""
         table = self._view.table.copy()
         for split in splits:
             table.pop(split, None)
-        self._hand_out(View(held, table), splits)
+        self._hand_out(View(held, table, _marks_of(self._view) if before is None else before, {}), splits)
 
-    def _publish_all(self, held: Held) -> None:
-        self._hand_out(View(held, {}), self.declarations)
+    def _publish_all(self, held: Held, before: Mapping[str, Mark] | None = None) -> None:
+        self._hand_out(View(held, {}, _marks_of(self._view) if before is None else before, {}), self.declarations)
 
     def _hand_out(self, view: View, splits: Collection[str]) -> None:
         """One assignment for those who ask by name; a swap for each handle and route."""
@@ -762,6 +790,11 @@ class Board:
                 handle.swap(self.present(split))
             for route in declaration.routes:
                 route.swap(self._for_route(route))
+
+
+def _marks_of(view: View) -> Mapping[str, Mark]:
+    """Give the marks that a view leaves to the next one."""
+    return {**view.before, **view.marks} if view.marks else view.before
 
 
 def _given(state: State, unit: object, scope: Scope | None) -> object:

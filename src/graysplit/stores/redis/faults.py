@@ -101,6 +101,7 @@ def unreachable(name: str, error: BaseException, *, sent: bool = False, needed: 
         patient=patient,
         silent=silent,
         refuses=found.refuses,
+        answered=found.fatal or isinstance(error, exceptions.ResponseError),
         written=None if sent else False,
         mend=found.mend,
     )

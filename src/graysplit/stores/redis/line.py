@@ -137,7 +137,7 @@ class Line:
             if not refused:
                 raise unreachable(self.name, _as_error(done), needed="EXEC")
             errors |= refused
-        raise StoreUnreachableError(self.name, "it refuses too many commands")
+        raise StoreUnreachableError(self.name, "it refuses too many commands", answered=True)
 
     def commit(self, *commands: Command) -> Reply:
         """Send commands in one `MULTI` after a `WATCH`: their answers, the first error, or None if a key has changed.

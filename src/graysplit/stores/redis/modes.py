@@ -24,6 +24,8 @@ from graysplit.stores.redis.line import IsPush, Line, LostReplyError, is_invalid
 from graysplit.stores.redis.sentinels import Way
 from graysplit.stores.redis.topology import RESP2, RESP3, Timeouts, Topology
 
+# Whoever waits comes back so late only from a standstill (a stop, a sleep), and has to hear of that before we ask.
+LATE_S: Final = 1.0
 TIMEOUTS: Final = Timeouts(connect_s=1.0, answer_s=1.0)
 TRIAL: Final = Timeouts(connect_s=0.5, answer_s=0.5)  # a look on the side, while something else waits
 POLL_S: Final = 2.0
@@ -126,7 +128,7 @@ class _PushedFeed(RedisFeed):
                 return True
             now = time.monotonic()
             silent = [line for line in (self._signals, self._line) if is_due(line, now)]
-            if silent:
+            if silent and now < deadline + LATE_S:
                 prove(silent[0])
                 continue
             if now >= deadline:
@@ -190,7 +192,7 @@ class PollFeed(RedisFeed):
             now = time.monotonic()
             if now >= self._poll_at:
                 return True
-            if is_due(self._line, now):
+            if is_due(self._line, now) and now < deadline + LATE_S:
                 prove(self._line)
                 continue
             if now >= deadline:

@@ -247,7 +247,9 @@ def _check_readable(line: Line, *hashes: Reply) -> None:
 def check_role(line: Line, role: Reply) -> None:
     """Refuse a replica; a server that keeps its role to itself is believed to be a primary."""
     if is_replica(role):
-        raise StoreUnreachableError(line.name, "it is a replica, and may be cut off from its primary", written=False)
+        raise StoreUnreachableError(
+            line.name, "it is a replica, and may be cut off from its primary", answered=True, written=False
+        )
 
 
 def check_written(line: Line) -> None:
@@ -262,7 +264,7 @@ def check_written(line: Line) -> None:
             "it is a replica that takes writes. The change stands on that replica alone, and no process reads it "
             f"there: give the command again with the address of its primary{at}"
         )
-        raise StoreUnreachableError(line.name, why, written=True)
+        raise StoreUnreachableError(line.name, why, answered=True, written=True)
 
 
 def is_replica(role: Reply) -> bool:

@@ -1,0 +1,204 @@
+"""A process that stood still, one that leaves while it starts, and a server that answers with errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+import graysplit
+from graysplit import embedded
+from graysplit.clock import SystemClock
+from graysplit.errors import StoreUnreachableError
+from graysplit.stores.memory import MemoryStore
+from graysplit.stores.port import Feed
+from tests.faults.followers import processes
+from tests.support import eventually
+
+STALE_S = 2  # counted anew from the end of the standstill it would take as long once more
+SOON_S = 1.6  # a question that was on its way may wait for its answer for a second
+
+
+def test_a_process_that_was_stopped_says_so_before_it_asks(
+    server: embedded.Server, control: graysplit.Control, namespace: str
+) -> None:
+    """With `max_stale` over, it is at baseline from its first turn on, although its server does not answer."""
+    control.create("checkout", max_stale_s=STALE_S)
+    control.set("checkout", 100, confirm=True)
+    with processes(1, server.url, namespace) as (one,):
+        assert eventually(lambda: one.share() == 100)
+        os.kill(one.pid, signal.SIGSTOP)
+        stopped = time.monotonic()
+        server.pause()
+        try:
+            assert eventually(lambda: time.monotonic() - stopped > STALE_S + 0.3)
+            os.kill(one.pid, signal.SIGCONT)
+            went_on = time.monotonic()
+            assert eventually(lambda: one.share() == 0)
+            assert one.seen[-1].at - went_on < SOON_S
+        finally:
+            server.resume()
+        assert eventually(lambda: one.share() == 100, 15)
+
+
+class Slept(SystemClock):
+    """A machine whose sleep the monotonic clock does not count."""
+
+    slept_s = 0.0
+
+    def boottime(self) -> float:
+        """Give the time with the sleep."""
+        return super().boottime() + self.slept_s
+
+
+class Held(MemoryStore):
+    """A store that tells what is asked of it, and can be made to hold its answers back."""
+
+    def __init__(self) -> None:
+        """Answer."""
+        super().__init__()
+        self.asked: list[str] = []
+        self.ages: list[float | None] = []
+        self.router: graysplit.Router | None = None
+
+    def follow(self) -> Feed:
+        """Give a feed that notes what a decision is while it is read."""
+        feed = super().follow()
+        load, store = feed.load, self
+
+        def noting(since: str, *, whole: bool) -> object:
+            if store.router is not None:
+                store.asked.append(store.router.choose("checkout", "u"))
+            return load(since, whole=whole)
+
+        feed.load = noting  # type: ignore[method-assign, assignment] # on purpose
+        return feed
+
+
+def test_a_machine_that_slept_is_stale_until_it_has_read_again() -> None:
+    """Its monotonic clock stood: the sleep is told by the other one, and all are at baseline before the reading."""
+    store, clock = Held(), Slept()
+    control = graysplit.Control(store)
+    control.create("checkout", max_stale_s=60)
+    control.set("checkout", 100, confirm=True)
+    with graysplit.Router(store, clock=clock) as router:
+        assert router.wait_ready(5)
+        assert router.choose("checkout", "u") == "new"
+        store.router = router
+        clock.slept_s = 3_600.0
+        assert eventually(lambda: store.asked)
+        assert store.asked[0] == "old"
+        assert eventually(lambda: router.choose("checkout", "u") == "new")
+
+
+def test_a_decision_on_the_slow_path_looks_at_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread has not turned yet: a request is not sent to a version whose limit is over."""
+    clock = Ahead()
+    store = MemoryStore()
+    control = graysplit.Control(store)
+    control.create("checkout", max_stale_s=60)
+    control.set("checkout", 100, confirm=True)
+    with graysplit.Router(store, clock=clock) as router:
+        assert router.wait_ready(5)
+        follower = router._engine._follower
+        assert follower is not None
+        with monkeypatch.context() as patched:
+            patched.setattr(router._engine.board, "turn", lambda _now: False)  # the thread is late
+            patched.setattr(router._engine.board, "contact", lambda _contact: None)
+            clock.ahead_s = 100.0
+            with graysplit.context("u"):
+                assert router.decide("checkout")[1:3] == ("old", "stale")
+            assert router.status().stale
+        assert eventually(lambda: router.decide("checkout", "u")[1:3] == ("new", "bucket"))
+
+
+class Ahead(SystemClock):
+    """The machine's clock, put forward."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        """Give the time put forward."""
+        return super().monotonic() + self.ahead_s
+
+
+class Slow(MemoryStore):
+    """A store whose connection takes as long as a test likes, and that counts who joins."""
+
+    def __init__(self) -> None:
+        """Begin far away."""
+        super().__init__()
+        self.steps: list[str] = []
+        self.at = ""
+        self.router: graysplit.Router | None = None
+
+    def step(self, name: str) -> None:
+        """Take a step, at one of which the process begins to leave."""
+        self.steps.append(name)
+        if name == self.at and self.router is not None:
+            follower = self.router._engine._follower
+            assert follower is not None
+            follower._stopping.set()
+
+    def follow(self) -> Feed:
+        """Connect."""
+        assert eventually(lambda: self.router is None or self.router._engine._follower is not None)
+        self.step("follow")
+        feed = super().follow()
+        for name in ("report", "load", "leave"):
+            setattr(feed, name, self._noting(name, getattr(feed, name)))
+        return feed
+
+    def _noting(self, name: str, act: object) -> object:
+        def noting(*given: object, **named: object) -> object:
+            self.step(name)
+            return act(*given, **named)  # type: ignore[operator] # a method of the feed
+
+        return noting
+
+
+@pytest.mark.parametrize(
+    ("at", "steps"),
+    [
+        ("follow", ["follow"]),
+        ("report", ["follow", "report", "leave"]),
+        ("load", ["follow", "report", "load", "leave"]),
+    ],
+)
+def test_who_is_already_stopping_never_joins_the_fleet(at: str, steps: list[str]) -> None:
+    """It connects and goes; who has joined already says goodbye next, and nobody is left in the fleet."""
+    store = Slow()
+    store.at = at
+    store.router = router = graysplit.Router(store)
+    router.start()
+    follower = router._engine._follower
+    assert follower is not None
+    assert follower._ended.wait(5)
+    assert store.steps == steps
+    assert graysplit.Control(store).fleet().processes == ()
+    router.close()
+
+
+class Refusing(MemoryStore):
+    """A server that is there, and answers each attempt with an error."""
+
+    def __init__(self) -> None:
+        """Begin with no attempt."""
+        super().__init__()
+        self.attempts: list[float] = []
+
+    def follow(self) -> Feed:
+        """Answer with an error."""
+        self.attempts.append(time.monotonic())
+        raise StoreUnreachableError(self.name, "it is still loading its data", answered=True)
+
+
+def test_a_server_that_answers_with_errors_is_asked_once_a_second_at_most() -> None:
+    """From the first attempt on."""
+    store = Refusing()
+    with graysplit.Router(store):
+        assert eventually(lambda: len(store.attempts) == 3, 10)
+    first, second, third = store.attempts
+    assert min(second - first, third - second) >= 1.0
