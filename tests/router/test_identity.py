@@ -446,3 +446,13 @@ def test_a_library_that_a_decision_has_started_is_taken_over(
     Control(store, confirm=True).rollback("checkout")
     eventually(lambda: checkout(NEW) == library.choose("checkout", NEW).replace("old", "old library"))
     assert checkout(NEW) == "old library"
+
+
+def test_an_edited_cell_may_turn_a_handle_around(router: Router) -> None:
+    """In `__main__` another baseline for the same handle replaces the one before; elsewhere it is an error."""
+    names: dict[str, Any] = {"__name__": "__main__", "gray": router}
+    exec("banner = gray.split('banner', 'plain', 'bright')", names)  # noqa: S102 - a notebook's way
+    exec("banner = gray.split('banner', 'bright', 'plain')", names)  # noqa: S102 - as above
+    assert names["banner"].choose("u") == router.choose("banner", "u") == "bright"
+    with pytest.raises(RegistrationError, match="two baselines"):
+        router.split("banner", "plain", "bright")

@@ -13,7 +13,7 @@ from weakref import ref
 from graysplit.core.state import Version
 from graysplit.core.weights import check_name
 from graysplit.errors import RegistrationError, SignatureMismatchError
-from graysplit.routes.origin import Origin, origin_of
+from graysplit.routes.origin import MAIN, Origin, origin_of, registering
 
 if TYPE_CHECKING:
     from graysplit.router.warming import Hook
@@ -52,6 +52,7 @@ class Declaration:
         "hooks",
         "kept",
         "kind",
+        "led_in",
         "made",
         "places",
         "split",
@@ -67,6 +68,7 @@ class Declaration:
         self.places: dict[str, Origin] = {}  # every version declared, by name
         self.hooks: dict[str, Hook] = {}  # what prepares a version, by its name
         self.kept: dict[Hashable, Split[Any]] = {}  # handles, by what they were declared with; Any: of any versions
+        self.led_in = ""  # the module that made the last handle
         self.made = 0  # routes so far
         self.aside: tuple[str, ...] = ()  # candidates that the last change has set aside, as people read them
         # What reads states lives as long as somebody can ask it: a route made by each call is not kept here.
@@ -95,7 +97,7 @@ class Declaration:
         copied = Declaration(self.split)
         copied.baseline, copied.kind, copied.by, copied.made = self.baseline, self.kind, self.by, self.made
         copied.calls, copied.places, copied.hooks = self.calls.copy(), self.places.copy(), self.hooks
-        copied.kept = self.kept.copy()
+        copied.kept, copied.led_in = self.kept.copy(), self.led_in
         copied._routes = tuple(known for known in self._routes if known() is not None)
         copied._handles = tuple(known for known in self._handles if known() is not None)
         return copied
@@ -122,6 +124,15 @@ class Declaration:
             other.prepare(version, hook)
         other.kept = {**self.kept, **other.kept}
         other._handles += self._handles
+
+    def lead_handle(self, baseline: str) -> None:
+        """Name the baseline of a handle; an edited cell of a notebook (`__main__`) may name another one than before."""
+        module, _ = registering()
+        if self.kind == "split" and self.led_in == module == MAIN:
+            self.baseline = None
+            self.kept = {key: handle for key, handle in self.kept.items() if handle.baseline == baseline}
+        self.lead(baseline, "split")
+        self.led_in = module
 
     def lead(self, baseline: str, kind: str) -> None:
         """Name the baseline; code that names another one for the same split is an error."""

@@ -288,7 +288,7 @@ class Router:
         def change(declaration: Declaration) -> None:
             for version in names:
                 declaration.claim(version, HANDLE)
-            declaration.lead(names[0], "split")
+            declaration.lead_handle(names[0])
             if by_instance(unit):
                 declaration.by = "instance"
             declaration.hold(handle, key)

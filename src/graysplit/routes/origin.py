@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 
-_MAIN: Final = "__main__"
+MAIN: Final = "__main__"
 _LOCALS: Final = "<locals>"
 _WRAPPED_AT_MOST: Final = 100  # decorators on one function; beyond it is a circle
 
@@ -28,7 +28,7 @@ class Origin(NamedTuple):
 
         In `__main__` whatever is declared again replaces: a cell of a notebook is edited and run again.
         """
-        return self[:2] == known[:2] or self.module == known.module == _MAIN
+        return self[:2] == known[:2] or self.module == known.module == MAIN
 
     def is_beside(self, other: Origin) -> bool:
         """Say whether both are made by a call of one function: a factory's route and its candidate."""
@@ -48,7 +48,7 @@ def origin_of(function: Callable[..., Any]) -> Origin:  # Any: a function of wha
         inner = further
     # A partial, a bound method, an object: one class serves many, and who registers it is what tells them apart.
     inner = innermost(inner)
-    module, file = _registering()
+    module, file = registering()
     return Origin(module, getattr(inner, "__qualname__", None) or type(inner).__qualname__, file)
 
 
@@ -83,7 +83,7 @@ def _own(function: object, name: str) -> object:
     return found if callable(found) else None
 
 
-def _registering() -> tuple[str, str]:
+def registering() -> tuple[str, str]:
     """Give the module and the file of the code outside graysplit that registers something now."""
     frame = sys._getframe()  # noqa: SLF001 - as warnings and logging do
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "graysplit":
