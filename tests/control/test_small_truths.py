@@ -129,7 +129,7 @@ def test_the_way_back_is_said_or_that_there_is_none(
     """Of a rollback of everything, an approval, a rebalance, a recovery: what there is instead."""
     control.set("checkout", 5)
     control.ramp("checkout", (Step(20_000, approve=True), Step(100_000)))
-    approved = control.approve("checkout")
+    approved = control.approve("checkout", 100)
     assert way_back(approved) is None
     assert (
         no_way_back(approved) == "none takes a yes back; hold the plan where it stands with: graysplit pause checkout"
