@@ -362,3 +362,23 @@ def test_what_is_looked_through_of_the_log_in_one_step_is_bounded_in_bytes(stage
         end, steps = after, steps + 1
     assert 4 < steps < 20
     assert max(sizes) < 4_200_000
+
+
+@pytest.mark.parametrize("searches", [True, False])
+def test_a_rollback_among_very_many_weights_finds_its_own(stage: Stage, *, searches: bool) -> None:
+    """Given thousands of weights, then a rollback zeroes its split's alone, also where the server may not search."""
+    stage.edit(6_000)
+    own = {"checkout/b": "7", "checkout/[x]": "3", "checkout-2/new": "5", "heckout/new": "5"}
+    stage.client.hset(stage.key("weights"), mapping=own)
+    url = stage.url
+    if not searches:
+        stage.client.execute_command("ACL", "SETUSER", "looks", "on", ">pw", "~*", "&*", "+@all", "-hscan")
+        url = url.replace("redis://", "redis://looks:pw@")
+    before = stage.client.info("commandstats").get("cmdstat_hscan", {}).get("calls", 0)
+    with Control(url, namespace=stage.namespace, actor="ada@host") as control:
+        control.rollback("checkout")
+    after = stage.client.info("commandstats").get("cmdstat_hscan", {}).get("calls", 0)
+    assert (after > before) is searches
+    weights = stage.client.hgetall(stage.key("weights"))
+    zeroed = {name for name, text in weights.items() if text == b"0"}
+    assert zeroed == {b"checkout/new", b"checkout/b", b"checkout/[x]"}

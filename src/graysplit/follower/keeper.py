@@ -26,6 +26,7 @@ from graysplit.core.cap import as_said, below, only_falling
 from graysplit.core.lease import lapsed
 from graysplit.core.lineage import Past, bare, crossed, fence, followed, forked, named_by
 from graysplit.core.weights import Weight, format_weight, split_of
+from graysplit.stores.wire import raw_of
 
 if TYPE_CHECKING:
     from graysplit.core.record import Entry, Load
@@ -83,7 +84,7 @@ class Keeper:
         changed = self._adopt(load)
         self.past = past
         self._tell(before, changed)
-        explained = {where.partition(" ")[2] for where in named_by(load.entries)}
+        explained = {where.partition(" ")[2] for where in named_by(load.entries)} - _edited_since(load)
         return Taken(changed, not first and bool(changed - explained or self.back), load.entries, zeros)
 
     def go_on(self, enough: Callable[[], bool]) -> None:
@@ -246,3 +247,11 @@ class Keeper:
         if len(unknown) > TOLD_AT_MOST:
             more = len(unknown) - TOLD_AT_MOST
             self._events.warning("unknown more", f"{more} more fields name no split or candidate: graysplit doctor")
+
+
+def _edited_since(load: Load) -> set[str]:
+    """Name the weights that stand at another value than the last entry about them says: edited by hand after it."""
+    said = {where: text for entry in load.entries for where, text in entry.after.items()}
+    weights = ((where.partition(" ")[2], text) for where, text in said.items() if where.startswith("weights "))
+    stands = load.weights.fields
+    return {field for field, text in weights if stands.get(raw_of(field)) != (None if text is None else raw_of(text))}
