@@ -124,10 +124,10 @@ def switch_plan(standing: Standing, to: str, over_s: float) -> plans.Plan:
 
     Where a guard stands each step lasts until its verdict has settled, which is part of the time.
     """
-    weights = sorted({step_weights(standing, to, step)[to] for step in range(1, STEPS + 1)} - {0})
+    weights = sorted({share(step_weights(standing, to, step)[to]) for step in range(1, STEPS + 1)} - {0})
     settles_s = SETTLED_MS / 1000 if standing.definition.guard is not None else 0
     after_s = round(max(0.0, over_s / (STEPS - 1) - settles_s), 3)
-    steps = [plans.Step(share(weight), after_s, ready=True) for weight in weights]
+    steps = [plans.Step(weight, after_s, ready=True) for weight in weights]
     return plans.make_plan(to, (*steps[:-1], plans.Step(FULL)), name=planning.SWITCH)
 
 

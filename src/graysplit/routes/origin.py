@@ -85,7 +85,7 @@ def _own(function: object, name: str) -> object:
 
 def registering() -> tuple[str, str]:
     """Give the module and the file of the code outside graysplit that registers something now."""
-    frame = sys._getframe()  # noqa: SLF001 - as warnings and logging do
+    frame = sys._getframe()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - as warnings and logging do
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "graysplit":
         frame = frame.f_back
     return str(frame.f_globals.get("__name__", "?")), frame.f_code.co_filename
