@@ -316,9 +316,10 @@ class Follower:
 
     def _remember(self, changed: Iterable[str]) -> None:
         """Keep the fields that changed last; a stop on a split changes all its candidates' fields."""
-        own: dict[str, list[str]] = {}
-        for field in self.keeper.held.weights:
-            own.setdefault(split_of(field), []).append(field)
+        changed, own = tuple(changed), dict[str, list[str]]()
+        if not all("/" in field for field in changed):  # of very many weights this takes a while
+            for field in self.keeper.held.weights:
+                own.setdefault(split_of(field), []).append(field)
         for field in changed:
             names = [field] if "/" in field else self.keeper.held.weights if field == "*" else own.get(field, ())
             for name in names:
