@@ -47,7 +47,7 @@ class Place(NamedTuple):
         """Bring everything back, and wait until it is followed."""
         self.server.resume()
         self.proxy.heal()
-        until(lambda: self.router.status().mode == "tracking", "the router follows")
+        until(lambda: self.router.status().mode not in {"none", "lost"}, "the router follows")
 
 
 def decide(router: graysplit.Router, decisions: int) -> Turn:

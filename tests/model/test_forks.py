@@ -28,6 +28,7 @@ from graysplit import Control
 from graysplit.core.record import Load
 from graysplit.core.weights import FULL, Weight, field_of, parse_weight, rises, split_of
 from graysplit.errors import BadWeightError, GraysplitError
+from graysplit.log_writer import WRITER
 from tests.model.world import Copy, FakeClock, Process, Store, put_back
 
 SPLITS: Final = {"checkout": ("old", "new"), "ranking": ("a", "b", "c"), "settled": ("old", "new")}
@@ -291,6 +292,7 @@ def listening() -> Iterator[Lines]:
     try:
         yield lines
     finally:
+        assert WRITER.flush(10)
         logger.removeHandler(lines)
 
 
