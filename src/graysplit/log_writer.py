@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 from collections import deque
 from contextlib import suppress
-from threading import Lock, Thread
+from threading import Thread
 from typing import Final
 
 LOGGER: Final = "graysplit"
@@ -41,7 +42,10 @@ class LogWriter:
             return
         try:
             self._hook_life()
-            thread = Thread(target=self._work, args=(self._lines, self._wake), name="graysplit log", daemon=True)
+            # Made here, by the module's present name: gevent replaces it after a fork, and its threads need its locks.
+            self._wake = wake = threading.Lock()
+            wake.acquire()
+            thread = Thread(target=self._work, args=(self._lines, wake), name="graysplit log", daemon=True)
             thread.start()
             self._thread = thread
         except RuntimeError:  # too many threads, or the interpreter is about to end
@@ -63,7 +67,7 @@ class LogWriter:
         """Wait until all that was put has been written; False where that takes longer."""
         if not self._lines and not self._busy:
             return True
-        written = Lock()
+        written = threading.Lock()
         written.acquire()
         self._lines.append(("", written))
         self.start()
@@ -74,9 +78,8 @@ class LogWriter:
     def _begin_anew(self) -> None:
         """Forget, in a forked child too, what another thread was to write: its parent writes it."""
         self._lines: deque[tuple[str, object]] = deque()
-        self._starting = Lock()
-        self._wake = Lock()
-        self._wake.acquire()
+        self._starting = threading.Lock()
+        self._wake = threading.Lock()
         self._thread = None
         self._busy = False
 
@@ -91,7 +94,7 @@ class LogWriter:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin_anew)
 
-    def _work(self, lines: deque[tuple[str, object]], wake: Lock) -> None:
+    def _work(self, lines: deque[tuple[str, object]], wake: threading.Lock) -> None:
         """Write what waits, and wait for more; the queue is handed in, as a forked child gets another."""
         while lines is self._lines:
             wake.acquire()
