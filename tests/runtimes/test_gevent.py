@@ -19,8 +19,9 @@ from tests.support import eventually, skip_or_fail
 
 SEEN_WITHIN_S: Final = 10.0
 STARTED_WITHIN_S: Final = 30.0
-# A native thread that was started before threading itself was patched is not found again by it: any thread says this.
-THREADINGS_OWN: Final = "del _active[get_ident()]"
+# A native thread that was started before threading itself was patched is not found again by it: any thread says this,
+# with or without where, as the program ends. The follower is one, and what writes the log another.
+THREADINGS_OWN: Final = "Exception ignored in thread started by"
 ENDS_WITHIN_S: Final = 4.0  # the promise is one second; a busy machine gets room
 
 
@@ -62,9 +63,8 @@ def test_a_program_of_greenlets_decides_follows_and_ends(
             took = time.monotonic() - float(said[-1].split()[2])
             noise = process.stderr.read()
             assert code == 7
-            assert noise == "" or (when == "too late" and THREADINGS_OWN in noise and noise.count("Traceback") == 1), (
-                noise
-            )
+            own = when == "too late" and noise.startswith(THREADINGS_OWN) and "graysplit/" not in noise
+            assert not noise or own, noise
         finally:
             process.kill()
             process.wait()

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
+from graysplit.core.shown import shown
 from graysplit.core.spans import BadSpanError, parse_span
 from graysplit.core.weights import FULL, check_name, format_weight, type_weight
 from graysplit.errors import BadNameError, BadValueError, BadWeightError
@@ -21,6 +22,7 @@ NEEDS: Final = 1  # what this library knows; a plan that needs more is not drive
 STEPS_AT_MOST: Final = 1_000
 SPAN_AT_MOST_S: Final = 400 * 86_400
 BAKE_S: Final = 3_600
+REASON_AT_MOST: Final = 300  # characters
 SAFE: Final = "safe"
 
 Overdue: TypeAlias = Literal["nag", "rollback"]
@@ -30,10 +32,10 @@ class BadPlanError(BadValueError):
     """A plan does not hold together, or is not understood here."""
 
     def __init__(self, field: str, reason: str) -> None:
-        """Keep the field's path (empty for the whole) and the reason."""
+        """Keep the field's path (empty for the whole) and the reason, escaped and cut: it quotes what stands there."""
         self.field = field
-        self.reason = reason
-        super().__init__(f"plan, {field}: {reason}" if field else f"plan: {reason}")
+        self.reason = shown(reason, REASON_AT_MOST)
+        super().__init__(f"plan, {field}: {self.reason}" if field else f"plan: {self.reason}")
 
 
 class Step(NamedTuple):
