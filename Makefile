@@ -20,6 +20,7 @@ else
   VENV := .venv-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 endif
 BIN := $(VENV)/bin
+WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 1) + 1 ))) # half of the tests' time is waiting
 
 .PHONY: help demo test lint format types unit cover bench bench-peers soak clean env env-demo
 
@@ -44,7 +45,7 @@ types: env ## mypy and basedpyright, strict
 	$(BIN)/basedpyright
 
 unit: env ## the tests alone; ARGS="-k rollback -x" goes to pytest
-	@$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 cover: env ## the tests with coverage, children and workers too: twice as slow
 	@$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term $(ARGS)
