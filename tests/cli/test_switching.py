@@ -8,7 +8,7 @@ import pytest
 from graysplit import Control, Router
 from graysplit.cli.app import run
 from graysplit.cli.session import Session
-from graysplit.cli.standby import Follower, Undriven
+from graysplit.cli.standby import PlanPrinter, Undriven
 from graysplit.control import Result
 from graysplit.core.fleet import Declared
 from graysplit.stores.memory import MemoryStore
@@ -158,7 +158,7 @@ def test_where_nobody_drives_it_is_said_and_left(cli: Cli, store: MemoryStore) -
     assert "step 1 of 10 (10%)" in cli("show", "checkout").out
     store.raw_set("weights", "checkout/new", "0")
     again = Control(store, confirm=True).switch("checkout", to="new", over_s=1.0, replace=True)
-    follower = Follower(Session())
+    follower = PlanPrinter(Session())
     found = Control(store).show("checkout").plan
     assert (again.plan is not None, found is not None) == (True, True)
     if found is not None:

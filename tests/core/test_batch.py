@@ -5,7 +5,7 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graysplit.core.batch import AGAIN_MS, REMEMBERED_AT_MOST, Look, WaveMemory, WaveView, watch_wave
+from graysplit.core.batch import AGAIN_MS, REMEMBERED_AT_MOST, WaveInput, WaveMemory, WaveView, watch_wave
 from graysplit.core.fleet import Declared, Effect, Fleet, Process, Receipt, fleet_of
 from graysplit.core.progress import Progress
 from graysplit.core.wave import Wave, instances
@@ -21,9 +21,9 @@ def process(host: str, seen_ms: int, *, boot: str = "", born_ms: int = T0 - 60_0
     return Process(boot or host, host, 1, "1", DECLARED, seen_ms, instance=host, born_ms=born_ms)
 
 
-def look(*on: str, weight: int = 50_000) -> Look:
+def look(*on: str, weight: int = 50_000) -> WaveInput:
     """Look at the step to a weight, with which these hosts crossed."""
-    return Look("renderer", "new", Wave(dict.fromkeys(on, weight)), weight, T0, shown=True)
+    return WaveInput("renderer", "new", Wave(dict.fromkeys(on, weight)), weight, T0, shown=True)
 
 
 class Story:
@@ -192,7 +192,7 @@ def test_nobody_who_is_not_there_is_well(events: list[tuple[str, str]], on: set[
 def test_the_memory_is_bounded_and_read_as_it_was_written(names: set[str]) -> None:
     """However many hosts a fleet loses: 64 of each kind are named, and the next driver reads the same."""
     wave = Wave({**dict.fromkeys(names, 50_000), "web-1": 50_000})
-    asked = Look("renderer", "new", wave, 50_000, T0, shown=True)
+    asked = WaveInput("renderer", "new", wave, 50_000, T0, shown=True)
     fleet = Fleet(T0 + 9_000, tuple(process(name, T0) for name in names))
     _, memory = watch_wave(asked, fleet, WaveMemory())
     assert max(len(memory.dead), len(memory.again), len(memory.told)) <= REMEMBERED_AT_MOST

@@ -58,7 +58,7 @@ VERBS: Final[Mapping[str, str]] = {
     "simulate": "simulating",
     "fleet": "looking",
     "doctor": "looking",
-    "notices": "notifying",
+    "notices": "notices",
     "create": "changing",
     "set": "changing",
     "ramp": "planning",

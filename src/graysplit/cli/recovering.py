@@ -7,7 +7,7 @@ from graysplit.cli.output import say, say_json
 from graysplit.cli.receipts import finish
 from graysplit.cli.session import Session
 from graysplit.cli.words import number, table
-from graysplit.control.carrying import carried_lines
+from graysplit.control.carried import carried_lines
 from graysplit.control.recovering import Recovery, Sides
 from graysplit.core.definition import Definition
 

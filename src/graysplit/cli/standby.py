@@ -51,13 +51,13 @@ class Undriven(Exception):  # noqa: N818 - no error: a reason to look no longer
     """Nobody takes the steps of the plan that is looked at."""
 
 
-class Follower:
+class PlanPrinter:
     """Prints where a plan stands, whenever that has changed."""
 
     def __init__(self, session: Session) -> None:
         """Begin with nothing printed."""
         self._out = tell if session.json else say
-        self._shown: tuple[object, ...] = ()
+        self._shown = (1, False)  # the step printed last, and whether it was said to wait
         self.plan: Awaited | None = None
 
     def looked(self, found: Awaited) -> None:
@@ -66,10 +66,11 @@ class Follower:
         if not found.driven:
             raise Undriven
         waits = found.state == "stands" or any(gate.name == "ready" and not gate.open for gate in found.gates)
-        shown = (found.step, found.state == "stands", waits)
-        if shown != self._shown and (waits or found.step > 1):
-            self._out(plan_words(found) if waits else f"step {found.step} of {found.steps}: {found.weight}%")
-        self._shown = shown
+        if waits and self._shown != (found.step, True):
+            self._out(plan_words(found))
+        elif not waits and found.step != self._shown[0]:
+            self._out(f"step {found.step} of {found.steps}: {found.weight}%")
+        self._shown = (found.step, waits)
 
 
 def follow(session: Session, result: Result, more: dict[str, object]) -> int:
@@ -79,12 +80,12 @@ def follow(session: Session, result: Result, more: dict[str, object]) -> int:
     if session.wait_s is None:
         tell_way_back(result)
         return _end(session, result, more, DONE)
-    follower = Follower(session)
+    printer = PlanPrinter(session)
     try:
-        found = session.control.wait_until(result.split, "done", SPAN_AT_MOST_S, tell, follower.looked)
+        found = session.control.wait_until(result.split, "done", SPAN_AT_MOST_S, tell, printer.looked)
     except Undriven:
-        tell(*(plan_lines(follower.plan)[1:] if follower.plan else ()))
-        return _end(session, result, {**more, "outcome": "late", "plan": _plan(follower)}, UNCONFIRMED)
+        tell(*(plan_lines(printer.plan)[1:] if printer.plan else ()))
+        return _end(session, result, {**more, "outcome": "late", "plan": _plan(printer)}, UNCONFIRMED)
     except KeyboardInterrupt:
         tell(f"the switch goes on without you. Stop it: graysplit pause {result.split}, or rollback {result.split}")
         raise
@@ -107,8 +108,8 @@ def _listed(more: dict[str, object]) -> list[object]:
     return [*found] if isinstance(found, list) else []
 
 
-def _plan(follower: Follower) -> dict[str, object] | None:
-    return None if follower.plan is None else plan_json(follower.plan)
+def _plan(printer: PlanPrinter) -> dict[str, object] | None:
+    return None if printer.plan is None else plan_json(printer.plan)
 
 
 def _end(session: Session, result: Result, more: dict[str, object], code: int) -> int:

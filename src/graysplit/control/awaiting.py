@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from graysplit.control.planning import running
 from graysplit.control.reading import Reading
 from graysplit.control.verdicts import DOUBTS, Heard, armed, may_stop, of_plan
-from graysplit.core.batch import Look, absent_words, short_words, watch_wave
+from graysplit.core.batch import WaveInput, absent_words, short_words, watch_wave
 from graysplit.core.fleet import Fleet
 from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
 from graysplit.core.plan import Plan, Step, span_text
@@ -165,16 +165,16 @@ def standing(  # noqa: PLR0913, PLR0917 - what a driver goes by
     return Start(progress, found.tick, view, 0 if frost is None else frost.until_ms)
 
 
-def _look(reading: Reading, split: str, plan: Plan, progress: Progress) -> Look | None:
+def _look(reading: Reading, split: str, plan: Plan, progress: Progress) -> WaveInput | None:
     """Give what a driver's look at the hosts would rest on; None where units are split."""
     found, shown = reading.snapshot.splits[split], bool(progress.confirmed_ms)
     if found.definition.by != "instance":
         return None
     wave = found.waves.get(plan.version, NOBODY)
-    return Look(split, plan.version, wave, progress.at, progress.since_ms, shown, found.taken(plan.version))
+    return WaveInput(split, plan.version, wave, progress.at, progress.since_ms, shown, found.taken(plan.version))
 
 
-def _short(reading: Reading, fleet: Fleet, look: Look, weight: int) -> str:
+def _short(reading: Reading, fleet: Fleet, look: WaveInput, weight: int) -> str:
     held = reading.text("meta", WAVE + field_of(look.split, look.version))
     return short_words(reading.snapshot.splits[look.split].definition, look, weight, held, fleet)
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.codec import buried_baseline, dump_definition, parse_definition
-from graysplit.control.carrying import Carried, Ground, carry
-from graysplit.control.carrying import guarded as protected_anywhere
+from graysplit.control.carried import Carried, Ground, carry
+from graysplit.control.carried import guarded as protected_anywhere
 from graysplit.control.freezing import check_thawed
 from graysplit.control.loss import empty
 from graysplit.control.reading import Reading

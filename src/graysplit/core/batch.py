@@ -83,7 +83,7 @@ class WaveView(NamedTuple):
         return ""
 
 
-class Look(NamedTuple):
+class WaveInput(NamedTuple):
     """What a look at the hosts of a step rests on."""
 
     split: str
@@ -95,7 +95,7 @@ class Look(NamedTuple):
     taken: Collection[str] = ()  # hosts on other candidates
 
 
-def watch_wave(look: Look, fleet: Fleet, memory: WaveMemory) -> tuple[WaveView, WaveMemory]:
+def watch_wave(look: WaveInput, fleet: Fleet, memory: WaveMemory) -> tuple[WaveView, WaveMemory]:
     """Return what becomes of a step's hosts, and what the next look must remember."""
     now_ms, live = fleet.now_ms, {host.name for host in instances(fleet, look.split, look.version)}
     memory = _of_this_wave(look, memory, live, now_ms)
@@ -130,7 +130,7 @@ def told_of(memory: WaveMemory, hosts: Iterable[str], now_ms: int) -> WaveMemory
     return memory._replace(told=_bounded({**memory.told, **dict.fromkeys(hosts, now_ms)}))
 
 
-def short_words(definition: Definition, look: Look, weight: int, held_text: str | None, fleet: Fleet) -> str:
+def short_words(definition: Definition, look: WaveInput, weight: int, held_text: str | None, fleet: Fleet) -> str:
     """Say that too few live hosts could cross with a step to a weight, after the one that is looked at, or nothing."""
     if definition.by != "instance":
         return ""
@@ -164,7 +164,7 @@ def _few(found: Sequence[str]) -> str:
     return f"{', '.join(found[:NAMED_AT_MOST])}{more}"
 
 
-def _of_this_wave(look: Look, memory: WaveMemory, live: Collection[str], now_ms: int) -> WaveMemory:
+def _of_this_wave(look: WaveInput, memory: WaveMemory, live: Collection[str], now_ms: int) -> WaveMemory:
     """Return the memory if it is of this wave, else a new one.
 
     Whoever crossed with this step was live when it was taken, though it may have died of it before the first look.
@@ -176,12 +176,12 @@ def _of_this_wave(look: Look, memory: WaveMemory, live: Collection[str], now_ms:
     return WaveMemory(mark, now_ms if memory.wave else look.since_ms, len({*live} | joined))
 
 
-def _members(look: Look, live: Collection[str]) -> set[str]:
+def _members(look: WaveInput, live: Collection[str]) -> set[str]:
     """Return the hosts that have crossed: those recorded, dead or alive, and the live ones where everybody has."""
     return {name for name in {*look.wave.at, *live} if crossed(look.wave, name, look.weight)}
 
 
-def _hosts(look: Look, fleet: Fleet) -> Hosts:
+def _hosts(look: WaveInput, fleet: Fleet) -> Hosts:
     """Return the processes of the hosts that have crossed: those that declare the split; where none does, all."""
     known = [*fleet.processes, *fleet.gone]
     hosts: dict[str, list[Process]] = {}
@@ -191,7 +191,7 @@ def _hosts(look: Look, fleet: Fleet) -> Hosts:
     return hosts
 
 
-def _unwell(look: Look, name: str, hosts: Hosts, live: Collection[str]) -> str:
+def _unwell(look: WaveInput, name: str, hosts: Hosts, live: Collection[str]) -> str:
     """Say why a host that has crossed is not well, or nothing; what it shows is asked once the fleet has shown it."""
     if name not in live:
         return "left"
@@ -218,7 +218,7 @@ def _silent(hosts: Hosts, dead: Mapping[str, int], now_ms: int) -> dict[str, str
     return {name: f"{UNHEARD} for {format_span(silent_ms[name])}" for name in long}
 
 
-def _again(look: Look, memory: WaveMemory, hosts: Hosts, now_ms: int) -> tuple[dict[str, tuple[int, int]], bool]:
+def _again(look: WaveInput, memory: WaveMemory, hosts: Hosts, now_ms: int) -> tuple[dict[str, tuple[int, int]], bool]:
     """Count the hosts where nobody lives any more who lived when they last began anew, or when the step began."""
     again = dict(memory.again)
     begun = False

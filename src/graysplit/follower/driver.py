@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from graysplit.core.batch import Look, absent_words, short_words, told_of, watch_wave
+from graysplit.core.batch import WaveInput, absent_words, short_words, told_of, watch_wave
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet
 from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
@@ -113,7 +113,7 @@ class Driver:
         self._seen = None
 
     def turn(self, feed: Feed) -> None:
-        """Look at each plan whose time to be looked at has come."""
+        """WaveInput at each plan whose time to be looked at has come."""
         planned = self._keeper.held.planned
         for split, mark in planned.items():
             if self._clock.monotonic() >= self._look_at.get(split, 0.0):
@@ -209,10 +209,12 @@ class Driver:
         hosts, memory = watch_wave(self._look(found), fleet, found.progress.hosts)
         return found._replace(progress=found.progress._replace(hosts=memory)), view._replace(wave=hosts)
 
-    def _look(self, found: Found) -> Look:
+    def _look(self, found: Found) -> WaveInput:
         progress, wave = found.progress, parse_wave(found.texts["meta", WAVE + found.field] or "") or NOBODY
         shown = bool(progress.confirmed_ms)
-        return Look(found.split, found.plan.version, wave, progress.at, progress.since_ms, shown, self._taken(found))
+        return WaveInput(
+            found.split, found.plan.version, wave, progress.at, progress.since_ms, shown, self._taken(found)
+        )
 
     def _short(self, found: Found, go: Go, fleet: Fleet) -> str:
         """Say why the next step's wave cannot be filled with live hosts, or nothing."""

@@ -14,7 +14,6 @@ from graysplit.core.record import Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
 from graysplit.errors import RefusedError
 from graysplit.stores.port import NEWEST, Glance, Place, Report, Submission, Ticking, Trip, Written
-from graysplit.stores.redis.booking import Booking
 from graysplit.stores.redis.client import Command, is_list
 from graysplit.stores.redis.contents import request_in, tell_content
 from graysplit.stores.redis.faults import NO_TIME, SILENT, lacks_scripts, refused
@@ -22,6 +21,7 @@ from graysplit.stores.redis.fleet import connection_of, forget, read_fleet
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.ladder import STEADY_S, Ladder
 from graysplit.stores.redis.line import Line
+from graysplit.stores.redis.raw_edits import Booking
 from graysplit.stores.redis.reading import Reader, glance, highest_in, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.sentinels import Way

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from graysplit.stores.redis.client import Reply
-from graysplit.stores.redis.differing import Differing
+from graysplit.stores.redis.differences import Differing
 from graysplit.stores.redis.faults import lacks_scripts, refused
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
