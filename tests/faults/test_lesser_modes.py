@@ -27,7 +27,7 @@ XREAD = b"XREAD"
         ("close", (TRACKING,), "log"),
         ("close", (TRACKING, XREAD), "poll"),
         ("before", (TRACKING, XREAD), "poll"),
-        pytest.param("after", (TRACKING,), "log", marks=pytest.mark.soak),
+        ("after", (TRACKING,), "log"),
     ],
 )
 def test_a_push_that_is_dead_on_arrival_is_followed_by_a_lesser_way(

@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -21,7 +20,6 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from graysplit import Control
@@ -29,6 +27,7 @@ from graysplit.core.record import Load
 from graysplit.core.weights import FULL, Weight, field_of, parse_weight, rises, split_of
 from graysplit.errors import BadWeightError, GraysplitError
 from graysplit.log_writer import WRITER
+from tests.model.histories import run
 from tests.model.world import Copy, FakeClock, Process, Store, put_back
 
 SPLITS: Final = {"checkout": ("old", "new"), "ranking": ("a", "b", "c"), "settled": ("old", "new")}
@@ -296,28 +295,14 @@ def listening() -> Iterator[Lines]:
         logger.removeHandler(lines)
 
 
-def run(examples: int, steps: int, *, derandomize: bool) -> None:
-    """Let the model run through so many histories of so many steps."""
-    run_state_machine_as_test(
-        Forks,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            derandomize=derandomize,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-        ),
-    )
-
-
 @pytest.mark.timeout(600)  # of which a failure takes minutes to be made small
 def test_every_fork_is_told_and_no_number_means_two_things() -> None:
     """In some histories, the same in every run."""
-    run(15, 20, derandomize=True)
+    run(Forks, 15, 20, derandomize=True)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
 def test_every_fork_is_told_in_hundreds_of_histories() -> None:
     """Other orders of events each time, and longer ones."""
-    run(500, 40, derandomize=False)
+    run(Forks, 500, 40, derandomize=False)

@@ -335,7 +335,7 @@ def test_plans_keep_their_laws() -> None:
     run_state_machine_as_test(
         Plans,
         settings=settings(
-            max_examples=100,
+            max_examples=150,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from typing import Final, TypeAlias
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -16,7 +15,6 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from graysplit import Control
@@ -27,6 +25,7 @@ from graysplit.core.lineage import crossed, forked
 from graysplit.core.record import SENTINEL, Load
 from graysplit.core.weights import Weight, parse_weight, rises, share, split_of
 from graysplit.errors import BadWeightError, GraysplitError
+from tests.model.histories import run
 from tests.model.world import UNITS, Copy, FakeClock, Process, Store, copy_of, put_back
 
 PROCESSES_AT_MOST: Final = 4
@@ -640,28 +639,14 @@ def test_a_stop_by_hand_is_written_back_at_the_first_reading() -> None:
     assert [process.held.stops.keys() for process in model.processes] == [{"ranking/c"}, {"ranking/c"}]
 
 
-def run(examples: int, steps: int, *, derandomize: bool) -> None:
-    """Let the model run through so many histories of so many steps."""
-    run_state_machine_as_test(
-        TwoStores,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            derandomize=derandomize,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-        ),
-    )
-
-
 @pytest.mark.timeout(600)  # of which a failure takes minutes to be made small
 def test_what_is_stopped_stays_stopped() -> None:
     """In a hundred histories, the same in every run."""
-    run(50, 40, derandomize=True)
+    run(TwoStores, 100, 40, derandomize=True)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
 def test_what_is_stopped_stays_stopped_in_thousands_of_histories() -> None:
     """Other orders of events each time, and longer ones."""
-    run(2_000, 60, derandomize=False)
+    run(TwoStores, 2_000, 60, derandomize=False)

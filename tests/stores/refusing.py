@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import select
 import socket
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import Final, NamedTuple, Self
+from functools import partial
+from typing import Final, NamedTuple
+
+from tests.stores.relay import Relay, shut
 
 # Put before a script, so that it may touch only the keys that it was told of.
 _DECLARED_ONLY: Final = b"""
@@ -56,64 +57,23 @@ class Profile(NamedTuple):
         return b"-" + self.words.format(command=command[0].decode("latin-1").lower()).encode() + b"\r\n"
 
 
-class RefusingProxy:
+class RefusingProxy(Relay):
     """Passes commands on one by one, but for those that its profile refuses."""
 
     def __init__(self, port: int, profile: Profile) -> None:
         """Listen on loopback; `port` is the server's."""
+        super().__init__(port)
         self.profile = profile
-        self.connections = 0  # how many were made in all
         self.asked: list[bytes] = []  # the names of all commands, in their order
-        self._target = port
-        self._closing = threading.Event()
-        self._sockets: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port: int = self._listener.getsockname()[1]
-
-    def url(self, server_url: str) -> str:
-        """Return the address of the proxy in the place of the server's."""
-        return server_url.replace(f":{self._target}", f":{self.port}")
-
-    def __enter__(self) -> Self:
-        self._start(self._accept)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        for each in (self._listener, *self._sockets):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        for thread in self._threads:
-            thread.join(5)
-
-    def _start(self, target: object, *arguments: object) -> None:
-        thread = threading.Thread(target=target, args=arguments, daemon=True)  # type: ignore[arg-type]
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while not self._closing.is_set():
-            try:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._target))
-            except OSError:
-                return
-            for each in (client, server):
-                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.connections += 1
-            self._sockets += (client, server)
-            self._start(self._serve, client, server)
 
     def _serve(self, client: socket.socket, server: socket.socket) -> None:
+        self._start(partial(self._pass_on, client, server))
+
+    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError, ValueError):
             _Pair(self, client, server).run()
-        for each in (client, server):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+        shut(client)
+        shut(server)
 
 
 class _Pair:

@@ -3,69 +3,30 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from redis import Redis
 
-from graysplit import Router
 from graysplit.control import Control
 from graysplit.errors import ConflictError
 from graysplit.stores import store_from_url
 from graysplit.stores.memory import MemoryStore
-from graysplit.stores.redis import RedisStore
 from graysplit.stores.splice import SAVES, is_splice, spliced, widened
 from graysplit.stores.wire import new_id
 from graysplit.testing.contract import one, submission_of
-from tests.support import eventually
+from tests.stores.stage import Stage, staged
 
 MB: Final = 1 << 20
 
 
-class Bench(NamedTuple):
-    """A namespace on a real server, and past it."""
-
-    url: str
-    namespace: str
-    client: Redis
-    store: RedisStore
-    control: Control
-
-    def key(self, end: str) -> str:
-        """Return a key's full name."""
-        return f"graysplit:{{{self.namespace}}}:{end}"
-
-    def log_bytes(self) -> int:
-        """Return what the server needs for the log."""
-        size = self.client.memory_usage(self.key("log"), samples=0)
-        assert isinstance(size, int)
-        return size
-
-    def seconds_to_start(self) -> float:
-        """Return how long a new process needs until it knows what stands."""
-        router = Router(self.url, namespace=self.namespace)
-        router.split("checkout", "old", "new")
-        began = time.monotonic()
-        with router:
-            assert router.wait_ready(30)
-            eventually(lambda: router.choose("checkout", "user-399") == "new", within=30)
-            return time.monotonic() - began
-
-
 @pytest.fixture
-def bench(redis_url: str, namespace: str) -> Iterator[Bench]:
+def bench(redis_url: str, namespace: str) -> Iterator[Stage]:
     """Give a namespace with one split in it."""
-    store = store_from_url(redis_url, namespace)
-    assert isinstance(store, RedisStore)
-    control = Control(store, actor="ada", confirm=True)
-    control.create("checkout", ["old", "new"])
-    with Redis.from_url(redis_url) as client:
-        yield Bench(redis_url, namespace, client, store, control)
-    store.close()
+    with staged(redis_url, namespace, confirm=True) as bench:
+        yield bench
 
 
 TEXTS: Final = st.text(st.sampled_from('ab",:ü\U0001f600\udc80 '), max_size=40)
@@ -92,7 +53,7 @@ def test_one_more_pin_is_a_splice() -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "redis", "without scripts"])
-def test_undo_puts_a_definition_back_byte_for_byte(bench: Bench, kind: str) -> None:
+def test_undo_puts_a_definition_back_byte_for_byte(bench: Stage, kind: str) -> None:
     """Of a change that the log holds as a splice, too; an edit in between is a conflict, and nothing is written."""
     if kind == "memory":
         control = Control(MemoryStore(), actor="ada", confirm=True)
@@ -117,7 +78,7 @@ def test_undo_puts_a_definition_back_byte_for_byte(bench: Bench, kind: str) -> N
     assert "user-ü" in control.store.load().splits.fields[b"checkout"].decode()
 
 
-def test_what_was_edited_since_is_not_undone(bench: Bench) -> None:
+def test_what_was_edited_since_is_not_undone(bench: Stage) -> None:
     """A definition that is another than the change left is a conflict."""
     for number in range(80):
         bench.control.pin("checkout", f"user-{number}", "new")
@@ -128,7 +89,7 @@ def test_what_was_edited_since_is_not_undone(bench: Bench) -> None:
         bench.control.undo("checkout")
 
 
-def test_recover_knows_the_whole_definition(bench: Bench) -> None:
+def test_recover_knows_the_whole_definition(bench: Stage) -> None:
     """Where the definitions are lost, and the log holds only what changed last."""
     for number in range(80):
         bench.control.pin("checkout", f"user-{number}", "new")
@@ -139,7 +100,7 @@ def test_recover_knows_the_whole_definition(bench: Bench) -> None:
     assert bench.client.hget(bench.key("splits"), "checkout") == stood
 
 
-def test_recover_takes_no_part_for_the_whole(bench: Bench) -> None:
+def test_recover_takes_no_part_for_the_whole(bench: Stage) -> None:
     """Where the copy beside the log is lost as well, a definition is not known: what changed last is none."""
     for number in range(80):
         bench.control.pin("checkout", f"user-{number}", "new")
@@ -148,7 +109,7 @@ def test_recover_takes_no_part_for_the_whole(bench: Bench) -> None:
     assert bench.client.hget(bench.key("splits"), "checkout") is None
 
 
-def test_the_log_is_bounded_in_bytes(bench: Bench) -> None:
+def test_the_log_is_bounded_in_bytes(bench: Stage) -> None:
     """Big entries push the oldest out, those that processes look for never; the newest is there."""
     for number in range(1_100):
         text = f"{number}" + "x" * 60_000
@@ -158,7 +119,7 @@ def test_the_log_is_bounded_in_bytes(bench: Bench) -> None:
     assert bench.store.history(None, 1)[0].after["stops checkout"] == text
 
 
-def test_the_log_of_an_older_version_is_cut_too(bench: Bench) -> None:
+def test_the_log_of_an_older_version_is_cut_too(bench: Stage) -> None:
     """Its whole definitions leave with the writes that come, a few at a time; small entries stay."""
     entry = ("id", "x", "rev", "1", "split", "checkout", "cause", "pin", "from", "{}", "to", "x" * 50_000)
     for _ in range(1_200):
@@ -169,7 +130,7 @@ def test_the_log_of_an_older_version_is_cut_too(bench: Bench) -> None:
     assert len(bench.store.history("checkout", 20)) == 20
 
 
-def test_a_start_reads_few_of_big_entries(bench: Bench) -> None:
+def test_a_start_reads_few_of_big_entries(bench: Stage) -> None:
     """A process that begins beside big entries of an older version reads a few, and all of small ones."""
     feed = bench.store.follow()
     for number in range(30):
@@ -190,7 +151,7 @@ def test_a_start_reads_few_of_big_entries(bench: Bench) -> None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("pins", [400, pytest.param(10_000, marks=pytest.mark.soak)])
-def test_many_pins_need_little_log(bench: Bench, pins: int) -> None:
+def test_many_pins_need_little_log(bench: Stage, pins: int) -> None:
     """A pin costs the log what a pin is, and a new process is ready at once."""
     bench.control.preview("checkout/new")
     raw = bench.client.hget(bench.key("splits"), "checkout")
@@ -209,6 +170,6 @@ def test_many_pins_need_little_log(bench: Bench, pins: int) -> None:
     assert seconds < 10  # 1 s on a quiet machine
 
 
-def _stop(bench: Bench) -> str | None:
+def _stop(bench: Stage) -> str | None:
     raw = bench.client.hget(bench.key("stops"), "checkout")
     return raw.decode() if isinstance(raw, bytes) else None

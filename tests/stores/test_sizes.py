@@ -4,60 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pytest
-from redis import Redis
 
 from graysplit import Router
 from graysplit.control import Control
 from graysplit.core.limits import VALUE, is_too_long
 from graysplit.stores import store_from_url
-from graysplit.stores.redis import RedisStore, booking, hashes, reading
+from graysplit.stores.redis import booking, hashes, reading
 from graysplit.stores.redis.roles import rules
 from graysplit.stores.redis.scripts import script
+from tests.stores.stage import Stage, staged
 from tests.support import eventually
 
 HUGE: Final = 8 << 20  # bytes: enough to count, little enough for a busy machine
 
 
-class Stage(NamedTuple):
-    """A namespace with one split at 20 %, and a way past the library."""
-
-    url: str
-    namespace: str
-    client: Redis
-    store: RedisStore
-    control: Control
-
-    def key(self, end: str) -> str:
-        """Return a key's full name."""
-        return f"graysplit:{{{self.namespace}}}:{end}"
-
-    def edit(self, count: int, value: str = "5") -> None:
-        """Write weights past the library, each of a split of its own."""
-        for first in range(0, count, 1000):
-            numbers = range(first, min(count, first + 1000))
-            self.client.hset(self.key("weights"), mapping={f"raw-{number:06}/new": value for number in numbers})
-
-    def bytes_out(self) -> int:
-        """Return how many bytes the server has sent."""
-        info: Mapping[str, Any] = self.client.info("stats")  # Any: a server's figures are of every kind
-        return int(info["total_net_output_bytes"])
-
-
 @pytest.fixture
 def stage(redis_url: str, namespace: str) -> Iterator[Stage]:
     """Make a split at 20 %."""
-    client = Redis.from_url(redis_url)
-    store = store_from_url(redis_url, namespace)
-    assert isinstance(store, RedisStore)
-    with Control(redis_url, namespace=namespace, actor="ada@host") as control:
-        control.create("checkout", ("old", "new"))
-        control.set("checkout", 20)
-        yield Stage(redis_url, namespace, client, store, control)
-    store.close()
-    client.close()
+    with staged(redis_url, namespace) as stage:
+        stage.control.set("checkout", 20)
+        yield stage
 
 
 def _booked(stage: Stage, most: int = 10_000) -> list[int]:
