@@ -15,6 +15,7 @@ from graysplit.router.engine import Engine
 from graysplit.router.explanation import Explanation, Status
 from graysplit.router.registry import HANDLE, ROUTES_TOLD, Declaration
 from graysplit.router.settings import Settings
+from graysplit.routes.one_object import OneObject
 from graysplit.scope import MISSING, scope_get
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ V = TypeVar("V", bound=str)
 Ignore: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...]"
 
 
-class Router:
+class Router(OneObject):
     """Decides which version a unit gets. Inert until the first decision, `start()` or `wait_ready()`.
 
     A process needs one. Reads the environment when it starts (`GRAYSPLIT_URL`, `_NAMESPACE`, `_OFF`, `_OFF_FILE`,
@@ -74,14 +75,6 @@ class Router:
             sigterm=sigterm,
             notify=notify,
         )
-
-    def __copy__(self) -> Self:
-        """Give itself: a process needs one router, and what was declared on it knows this one."""
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        """Give itself, as for a copy."""
-        return self
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: each process has a router, a thread and a connection of its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final, Generic, NamedTuple, NoReturn, Self, TypeVar, cast
+from typing import Final, Generic, NamedTuple, NoReturn, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import Decision
@@ -13,6 +13,7 @@ from graysplit.core.page import Page, Record
 from graysplit.core.state import NEAR, State, unpinned
 from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
+from graysplit.routes.one_object import OneObject
 from graysplit.routes.port import Chooser, Prepare, unprepared
 from graysplit.scope import MISSING, scope_get
 
@@ -23,7 +24,7 @@ H = TypeVar("H", bound=Callable[[], object])
 _Decide = Callable[[object, "Mapping[str, object] | None"], "tuple[State, int, Decision, object]"]
 
 
-class Split(Generic[V_co]):
+class Split(OneObject, Generic[V_co]):
     """The handle of one split, made by `Router.split`: it names versions, and the caller's code runs them.
 
     `choose` and `decide` never raise and never wait. They tell one story in two texts, because a call between them
@@ -53,14 +54,6 @@ class Split(Generic[V_co]):
 
     def __repr__(self) -> str:
         return f"<graysplit split '{self.name}': {', '.join(self.versions)}>"
-
-    def __copy__(self) -> Self:
-        """Give itself: another object would read the state of now for ever, and no rollback would reach it."""
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        """Give itself, as for a copy."""
-        return self
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: what arrived elsewhere would hear nothing of that process's router."""
