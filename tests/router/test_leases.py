@@ -52,7 +52,7 @@ def test_a_lease_lasts_no_longer_because_the_clock_was_set_back(make_router: Cal
     router = make_router(store)
     assert router.wait_ready(5)
     control.set("checkout", 100, for_s=3, yes=True)
-    eventually(lambda: router.choose("checkout", "anyone") == "new" and router._engine._follower._latest_ms)  # type: ignore[union-attr]
+    eventually(lambda: router.choose("checkout", "anyone") == "new" and router._engine._follower.server_time.latest_ms)  # type: ignore[union-attr]
     clock.by_s = 3_600
     control.create("search")  # all is read again
     eventually(lambda: control.history(count=1)[0].cause == "lease over", 20)

@@ -16,7 +16,7 @@ from graysplit.control import Control
 from graysplit.core.fleet import FORGET_MS
 from graysplit.core.record import SENTINEL
 from graysplit.errors import GraysplitError, RefusedError, StoreUnreachableError
-from graysplit.follower.follower import BACKOFF_S
+from graysplit.follower.pauses import BACKOFF_S
 from graysplit.stores import store_from_url
 from graysplit.stores.port import Trip
 from graysplit.stores.redis import RedisStore, modes

@@ -7,30 +7,27 @@ reading, never a wrong state; and a jittered full reading lies under it all.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from functools import partial
+from collections.abc import Mapping
 from itertools import islice
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
-from graysplit.core.fleet import BEAT_S, KEPT_AT_MOST, Declared, Receipt, swept_by
-from graysplit.core.fork import CAUSE as FORK
-from graysplit.core.fork import MARK as FORK_MARK
-from graysplit.core.fork import Fork
-from graysplit.core.lease import PREFIX, Lease
-from graysplit.core.weights import Weight, field_of, format_weight, split_of
-from graysplit.errors import ConflictError, GraysplitError, NotYetError, StoreUnreachableError
+from graysplit.core.fleet import BEAT_S, KEPT_AT_MOST, Declared, Receipt
+from graysplit.core.weights import field_of
+from graysplit.errors import GraysplitError, StoreUnreachableError
+from graysplit.follower.bookkeeper import Bookkeeper
 from graysplit.follower.driver import Driver, Verdicts
 from graysplit.follower.latch import Latch
+from graysplit.follower.pauses import chance, jittered, pause_s
 from graysplit.follower.port import Audience, Contact
+from graysplit.follower.recent import REMEMBERED, Recent
+from graysplit.follower.server_time import ServerTime
 from graysplit.follower.watch import Watch
 from graysplit.stores.content import pack
-from graysplit.stores.port import Due, Expect, Feed, Report, Store, Submission, Write
+from graysplit.stores.port import Feed, Report, Store
 
 if TYPE_CHECKING:
-    from graysplit.core.record import Entry
     from graysplit.events import Events
     from graysplit.follower.glass import BreakGlass
     from graysplit.follower.keeper import Keeper
@@ -39,28 +36,15 @@ if TYPE_CHECKING:
 TURN_S: Final = 0.25  # the longest wait before closing and break-glass are looked at
 FULL_READ_S: Final = 15.0  # +-25 %: the net under the net
 SOON_S: Final = 2.0  # a partial reading is followed by a full one within this time
-LEASE_AGAIN_S: Final = 1.0  # after the store has said that a lease is not over
-ENDLESS_MS: Final = 1 << 52  # a server time that never comes
-BOOK_WITHIN_S: Final = 0.25  # a raw edit is booked after a random wait, so that one process does it
 REFUSED_AT_MOST: Final = 50  # values that a heartbeat names
-BETWEEN_S: Final = 0.02  # between two portions of raw edits that are booked
 ABOUT_S: Final = 30.0  # how often a heartbeat tells again what hardly changes
-BACKOFF_S: Final = (0.05, 0.8)
 ANSWERED_S: Final = 1.0  # to 1.5: between attempts at a server that is there, and answers with errors
 # A thread that has not turned for so long was stopped, or its machine slept: what it holds may be old.
 LATE_S: Final = 1.5
 STEADY_S: Final = 5.0  # a connection that lived for less counts as one more attempt: it may end at once each time
-# How many processes a fleet sends back to its server in a second. One that is up takes a thousand in its stride; one
-# that refused everybody comes back to all at once, and cold.
-JOINS_PER_S: Final = 1_000
-JOINS_AFTER_REFUSAL_PER_S: Final = 60
-LONGEST_PAUSE_S: Final = 20.0  # +-50 %, whatever the fleet's size
 PATIENT_S: Final = 40.0  # +-25 %: between attempts that only a person can make succeed, so 30 s at least
 WORK_S: Final = 0.0005  # look at definitions for this long, then let others run
 REST_S: Final = 0.0002
-REMEMBERED: Final = 256  # fields whose effect a receipt shows: those changed last
-SWEPT_AT_MOST: Final = 50_000  # fields of changes of many that a receipt tells of as a whole
-
 
 class Follower:
     """One process's following of one store. `start` once; `stop` is bounded and may be called twice."""
@@ -94,6 +78,8 @@ class Follower:
         self._glass = glass
         self._events = events
         self._clock = clock
+        self.server_time = ServerTime(clock)
+        self._books = Bookkeeper(keeper, events, clock, self.server_time)
         self._file = file
         self._stand_in = stand_in
         self._durable = True
@@ -106,20 +92,14 @@ class Follower:
         self._stopping = Latch()
         self._may_go = Latch()
         self._ended = Latch()
-        self._recent: dict[str, None] = {}
-        self._swept: dict[str, Mapping[str, str]] = {}  # by change id: the weights that a change of many wrote
+        self._recent = Recent()
         self._told: dict[str, Declared] = {}
         self._tell_again = 0.0
         self._mute = ""  # why the server takes no heartbeat
         self._answered = ""  # the last request to tell what is held
         self._loaded = False  # whether the present connection has been read from
         self._beat_at = 0.0
-        self._book_at: float | None = None
         self._crowd = 0  # how many processes the store has counted
-        self._server_ms: float | None = None  # the server's time at boot time zero
-        self._server_by_monotonic_ms: float | None = None  # at monotonic time zero, which no sleep and no leap moves
-        # By lease, the latest that it was since the lease was read: a clock that is set back makes none last longer.
-        self._latest_ms: Mapping[tuple[str, Lease], float] = {}
         self._joined = False  # whether the present connection has told the fleet of this process
         self._turned = (0.0, 0.0)  # when the thread turned last, monotonic and boot time
         self._born_s = clock.boottime()
@@ -209,12 +189,12 @@ class Follower:
             whole_s = 0.0
             full = clock.monotonic() + jittered(FULL_READ_S)
             self._beat_at = clock.monotonic() + BEAT_S
-            self._book_soon()
+            self._books.book_soon()
             self._driver.connected()
             while not self._stopping.is_set() and not feed.outdone:
                 signalled, late = self._listen(feed)
                 if late:
-                    self._end_leases(feed)  # that ran out meanwhile; the store's clock judges
+                    self._books.end_leases(feed)  # that ran out meanwhile; the store's clock judges
                 now, full = clock.monotonic(), 0.0 if late else full
                 if signalled or now >= full:
                     partial = not self._read(feed, whole=now >= full)
@@ -229,7 +209,7 @@ class Follower:
                     self._beat_at = now + BEAT_S
                 elif self.keeper.busy:
                     self._go_on(feed)
-                self._book_if_due(feed)
+                self._books.book_if_due(feed)
                 self.watch.turn(feed)
                 self._driver.turn(feed)
             if self._joined and self._stopping.is_set():
@@ -246,7 +226,7 @@ class Follower:
         busy, late = self.keeper.busy or self.watch.busy, self._is_late(feed)
         if late:
             self._turn()  # before anything is asked: no answer may come
-        left_s = min(TURN_S, self._beat_at - self._clock.monotonic(), self._until_booking())
+        left_s = min(TURN_S, self._beat_at - self._clock.monotonic(), self._books.left_s(TURN_S))
         rest = REST_S if busy or late else max(0.0, left_s)
         signalled = feed.wait(rest)
         late = self._is_late(feed) or late
@@ -283,27 +263,25 @@ class Follower:
         self._audience.contact(self._contact(feed)._replace(since=self._turned[0]))
         self._serve_file()  # where even this reading was no answer (law 8)
         self.ready.set()
-        self._remember(taken.changed)
-        self._remember_sweeps(taken.entries)
+        self._recent.remember(taken.changed, keeper.held.weights)
+        self._recent.remember_sweeps(taken.entries)
         if self._file is not None:  # before the receipt: what was lowered outlives this process
             self._durable = self._file.keep(keeper.held, keeper.past)
         self._go_on(feed)
         if keeper.busy:
             self._report(feed, about=False)  # what was lowered is in force, whatever else is still lined up
         for field, release_ms in taken.zeros.items():
-            self._brake(feed, field, release_ms)
+            self._books.brake(feed, field, release_ms)
         if taken.unexplained or keeper.fork is not None:
-            self._book_soon()
+            self._books.book_soon()
         return load.whole
 
     def _tell_time(self, now_ms: int) -> None:
         """Note the server's time of a reading (0: not told), and tell once when this process was born by it."""
-        self._server_ms = now_ms - 1000 * self._clock.boottime() if now_ms else None
-        self._server_by_monotonic_ms = now_ms - 1000 * self._clock.monotonic() if now_ms else None
-        if self._server_ms is None:
-            return
-        if not self._born_ms:
-            self._born_ms = max(1, int(self._server_ms + 1000 * self._born_s))
+        self.server_time.note(now_ms)
+        born_ms = self.server_time.at_ms(self._born_s)
+        if born_ms is not None and not self._born_ms:
+            self._born_ms = max(1, born_ms)
             self._tell_again = 0.0
 
     def _go_on(self, feed: Feed) -> None:
@@ -313,28 +291,6 @@ class Follower:
         if not self.keeper.busy:
             self._applied = (self.keeper.past.change, self.keeper.held.revision)
             self._report(feed, about=False)
-
-    def _remember(self, changed: Iterable[str]) -> None:
-        """Keep the fields that changed last; a stop on a split changes all its candidates' fields."""
-        changed, own = tuple(changed), dict[str, list[str]]()
-        if not all("/" in field for field in changed):  # of very many weights this takes a while
-            for field in self.keeper.held.weights:
-                own.setdefault(split_of(field), []).append(field)
-        for field in changed:
-            names = [field] if "/" in field else self.keeper.held.weights if field == "*" else own.get(field, ())
-            for name in names:
-                self._recent.pop(name, None)
-                self._recent[name] = None
-        while len(self._recent) > REMEMBERED:
-            del self._recent[next(iter(self._recent))]
-
-    def _remember_sweeps(self, entries: Iterable[Entry]) -> None:
-        """Keep what changes of many fields wrote, the last of them: a receipt tells where the effect is another."""
-        for entry in entries:
-            if written := swept_by(entry):
-                self._swept[entry.id] = written
-        while len(self._swept) > 1 and sum(map(len, self._swept.values())) > SWEPT_AT_MOST:
-            del self._swept[next(iter(self._swept))]
 
     def _report(self, feed: Feed, *, about: bool) -> None:
         import socket
@@ -359,7 +315,7 @@ class Follower:
         # Code may declare more at any time; how often it was asked is told now and then.
         now, names = self._clock.monotonic(), {split: found._replace(calls=0) for split, found in declared.items()}
         about = about or names != self._told or now >= self._tell_again
-        self._mute = self._attempt("report", "this process is not counted", lambda: feed.report(report, about=about))
+        self._mute = self._books.attempt("report", "this process is not counted", lambda: feed.report(report, about=about))
         self._crowd = feed.counted or self._crowd
         if about:
             self._told, self._tell_again = names, now + ABOUT_S
@@ -371,14 +327,14 @@ class Follower:
         self._answered, keeper = request, self.keeper
         content = pack(keeper.held, keeper.back, keeper.past.lineage)
         said = "nobody learns what this process holds"
-        self._attempt("content", said, lambda: feed.tell_content(self.boot, request, content))
+        self._books.attempt("content", said, lambda: feed.tell_content(self.boot, request, content))
 
     def _receipt(self, feed: Feed) -> Receipt:
         keeper = self.keeper
         planned = (field_of(split, mark.partition(" ")[2]) for split, mark in keeper.held.planned.items())
         return Receipt(
             *self._applied,
-            self._audience.effects(dict.fromkeys((*self._recent, *planned))),  # a plan waits for those born later, too
+            self._audience.effects(dict.fromkeys((*self._recent.fields, *planned))),  # a plan waits for those born later, too
             feed.mode,
             _refusals(keeper.held.refused),
             keeper.in_force(KEPT_AT_MOST),
@@ -386,82 +342,8 @@ class Follower:
             self._audience.baselines(),
             tuple(sorted(self._glass.names)[:REMEMBERED]),
             feed.mode_why,
-            self._audience.sweeps(self._swept),
+            self._audience.sweeps(self._recent.swept),
         )
-
-    def _book_soon(self) -> None:
-        if self._book_at is None:
-            self._book_at = self._clock.monotonic() + BOOK_WITHIN_S * chance()
-
-    def _end_leases(self, feed: Feed) -> None:
-        """Write down what has lapsed: whoever is first does it, and whoever may not leaves it."""
-        held, set_back = self.keeper.held, self._set_back()
-        for field in tuple(held.lapsed):
-            stands = held.seen["weights"].get(field.encode())
-            lease = held.seen["meta"].get(f"{PREFIX}{field}".encode(), b"")  # as it was written, maybe by hand
-            running = held.leases[field]
-            from_ms = max(0, running.until_ms - set_back.get(field, 0))
-            ending = lease_over(
-                field, None if stands is None else stands.decode(), lease.decode(), running.then, from_ms
-            )
-            said = "the end of a lease stays out of the history"
-            self._attempt(f"lease {field}", said, partial(self._end_lease, feed, ending))
-
-    def _end_lease(self, feed: Feed, ending: Submission) -> None:
-        """Write the end of a lease where it is over by the server's clock too; else look again soon.
-
-        This process's clock may have leaped: then it alone is at the weight after, and the fleet goes on.
-        """
-        try:
-            _submit(feed, ending)
-        except NotYetError:
-            self._book_at = self._clock.monotonic() + LEASE_AGAIN_S
-
-    def _until_booking(self) -> float:
-        return TURN_S if self._book_at is None else self._book_at - self._clock.monotonic()
-
-    def _book_if_due(self, feed: Feed) -> None:
-        if self._book_at is None or self._clock.monotonic() < self._book_at:
-            return
-        self._book_at = None
-        self._end_leases(feed)
-        self._book_fork(feed)
-        self._attempt("book", "raw edits stay out of the history", lambda: self._book(feed))
-
-    def _book(self, feed: Feed) -> None:
-        """Book for some time; where there is more, again once others have had a turn."""
-        feed.book("outside")
-        if feed.unbooked:
-            self._book_at = self._clock.monotonic() + BETWEEN_S
-
-    def _book_fork(self, feed: Feed) -> None:
-        """Write a fork into the history, before anything else: its revision is above all that were followed."""
-        keeper = self.keeper
-        if keeper.fork is None:
-            return
-        why = self._attempt(
-            "fork entry", "a fork is not in the history", partial(_submit, feed, fork_entry(keeper.fork))
-        )
-        # A conflict: somebody was faster, and the next reading says whether with the same fork.
-        if why and not keeper.held.lost:  # with a key lost nobody can write it yet; this role may never
-            keeper.fork = None
-
-    def _brake(self, feed: Feed, field: str, release_ms: int) -> None:
-        """Write a zero that the store has lost back as a stop, for processes born later."""
-        why, alone = "known to stand at zero before the store lost it", f"'{field}' stays at zero here alone"
-        self._attempt(f"brake {field}", alone, lambda: feed.brake(field, why, release_ms))
-
-    def _attempt(self, kind: str, said: str, act: Callable[[], object]) -> str:
-        """Write what a server may refuse without the following being any worse for it; give why, or ""."""
-        try:
-            act()
-        except StoreUnreachableError:
-            raise
-        except GraysplitError as fault:
-            self._events.trouble(kind, f"{said}: {fault}")
-            return str(fault)
-        self._events.over(kind, f"no longer so: {said}")
-        return ""
 
     def _leave(self, feed: Feed) -> None:
         try:
@@ -474,29 +356,21 @@ class Follower:
         """Look at what changes without the store: break-glass, the age of what is held, what was counted here."""
         if self._audience.turn(self._clock.monotonic()):
             self._beat_at = 0.0
-        now_ms = None if self._server_ms is None else int(self._server_ms + 1000 * self._clock.boottime())
+        now_ms = self.server_time.at_ms(self._clock.boottime())
         # Without any server's time yet a process counts by its own: it has only its own counts then.
         counted_ms = int(1000 * self._clock.time()) if now_ms is None else now_ms
         if self.watch.pass_time(counted_ms, crowd=self._crowd, alone=alone) and self._file is not None:
             self._durable = self._file.keep(self.keeper.held, self.keeper.past)
-        if self.keeper.held.leases and self.keeper.pass_time(now_ms, self._set_back()):
-            self._book_soon()
+        leases = self.keeper.held.leases
+        if leases and self.keeper.pass_time(now_ms, self.server_time.set_back(leases)):
+            self._books.book_soon()
         if self._glass.poll():
             names = ", ".join(sorted(self._glass.names)) or "nothing"
             self._events.stands("off", names, f"break-glass: switched off now: {names}")
             self._audience.refresh()
-            self._remember(self.keeper.held.weights)  # any of them may show another effect now
+            weights = self.keeper.held.weights
+            self._recent.remember(weights, weights)  # any of them may show another effect now
             self._beat_at = 0.0
-
-    def _set_back(self) -> Mapping[str, int]:
-        """Give by field by how many ms the server's clock was set back since its lease was read here."""
-        server_ms, before = self._server_by_monotonic_ms, self._latest_ms
-        if server_ms is None:
-            return {}
-        self._latest_ms = {
-            each: max(server_ms, before.get(each, server_ms)) for each in self.keeper.held.leases.items()
-        }
-        return {field: int(latest_ms - server_ms) for (field, _), latest_ms in self._latest_ms.items()}
 
     def _contact(self, feed: Feed) -> Contact:
         return Contact(feed.mode, self._clock.monotonic(), self._mute, feed.mode_why)
@@ -526,65 +400,3 @@ def _refusals(refused: Mapping[tuple[str, str], str]) -> tuple[str, ...]:
     told = tuple(f"{key} {field}: {reason}" for (key, field), reason in islice(refused.items(), REFUSED_AT_MOST))
     more = len(refused) - len(told)
     return (*told, f"{more} more values: graysplit doctor") if more > 0 else told
-
-
-def pause_s(attempt: int, crowd: int, *, silent: bool) -> float:
-    """Give the time before an attempt, the first after a loss being 0: the longer, the larger the fleet.
-
-    Jittered after the cap, the first one too, so that a fleet never comes back in step. A server that was silent is
-    asked sooner than one that refused: it may only have been held up, and what it missed is wanted.
-    """
-    first, cap = BACKOFF_S
-    per_s = JOINS_PER_S if silent or not attempt else JOINS_AFTER_REFUSAL_PER_S
-    alone = min(cap, first * (1 << min(attempt, 10)))
-    return max(alone, min(LONGEST_PAUSE_S, crowd / per_s)) * (0.5 + chance())
-
-
-def chance() -> float:
-    """Give a number from 0 to 1, another in every process and after every fork (`random` would cost the import)."""
-    return int.from_bytes(os.urandom(4), "big") / (1 << 32)
-
-
-def jittered(seconds: float) -> float:
-    """Give a time that differs by up to a quarter, so that a fleet does nothing in step."""
-    return seconds * (0.75 + chance() / 2)
-
-
-def lease_over(field: str, stands: str | None, lease: str, then: Weight, from_ms: int) -> Submission:
-    """Give the change that ends a lease in the store, if it is still as it was read and over by the server's clock."""
-    name = PREFIX + field
-    return Submission(
-        os.urandom(12).hex(),
-        split_of(field),
-        "lease over",
-        "lease",
-        "",
-        (Expect("weights", field, stands), Expect("meta", name, lease)),
-        (Write("weights", field, format_weight(then)), Write("meta", name, None)),
-        read_at_ms=0,
-        due=Due(from_ms, ENDLESS_MS, settled=True, settle_ms=0),  # a lowering waits for no server to settle
-    )
-
-
-def fork_entry(fork: Fork) -> Submission:
-    """Give the change that tells of a fork, on condition that nobody has told of one since it was read."""
-    change = os.urandom(12).hex()
-    return Submission(
-        change,
-        fork.split,
-        FORK,
-        "graysplit",
-        fork.numbers + (f"; {fork.more} more fields" if fork.more else ""),
-        # Of this log: an emptied store is not begun anew by what is told of another.
-        (Expect("meta", "lineage", fork.lineage), Expect("meta", FORK_MARK, fork.mark)),
-        (Write("meta", FORK_MARK, f"{change} {fork.ancestor}"),),
-        read_at_ms=0,
-        above=fork.highest,
-        lost=fork.entered(),
-    )
-
-
-def _submit(feed: Feed, submission: Submission) -> None:
-    """Submit what any process may be the first to write."""
-    with suppress(ConflictError):
-        feed.submit(submission)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from graysplit.core.fork import Fork
 from graysplit.core.record import SENTINEL
 from graysplit.errors import ConflictError
-from graysplit.follower.follower import fork_entry
+from graysplit.follower.submissions import fork_entry
 from graysplit.stores.port import Rollback, Store, Trip
 from graysplit.stores.wire import exact, new_id
 from graysplit.testing.contract.reading import ReadingContract
