@@ -7,16 +7,15 @@ misses once after a change, and the slow path compiles: what a program never ask
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.adoption import Held, Parse, differing, standing_of
 from graysplit.core.bucketing import bucket_of, encode_unit
-from graysplit.core.counting import Counts, Measure
+from graysplit.core.counting import Measure
 from graysplit.core.decision import DRAWN, Case, Decision, Step, answer, climb
-from graysplit.core.fleet import PROMISES, Declared, Effect, Sweep, baseline_words
+from graysplit.core.fleet import PROMISES, Declared, Effect, Sweep
 from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.state import (
     BASELINE,
@@ -30,13 +29,19 @@ from graysplit.core.state import (
     unwatched,
     watched,
 )
-from graysplit.core.weights import FULL, PREVIEW, Weight, field_of, format_weight, share, split_of
+from graysplit.core.weights import FULL, PREVIEW, field_of, share, split_of
 from graysplit.errors import GraysplitError
 from graysplit.follower.port import Contact
+from graysplit.router.baselines import Baselines
+from graysplit.router.call_counts import CallCounts
+from graysplit.router.choice_keys import Lacking, forget_zeroed, key_of
+from graysplit.router.effects import Effects
 from graysplit.router.explanation import Explanation
 from graysplit.router.process_lock import ProcessLock
 from graysplit.router.registry import Declaration
-from graysplit.scope import MISSING, Scope, scope_get
+from graysplit.router.slow_path import expose, given, picked
+from graysplit.router.view import Mark, View, marks_of
+from graysplit.scope import scope_get
 
 if TYPE_CHECKING:
     from graysplit.core.snapshot import Standing
@@ -58,8 +63,6 @@ CLOSE_WITHIN_S: Final = 1.0  # what closing waits for whoever is publishing
 
 Phase: TypeAlias = Literal["asleep", "not_ready", "not_configured", "live", "closed"]
 
-UNLIKE_AT_MOST: Final = 100  # fields that a receipt names of those that a change of many has not reached
-
 OLD: Final = "old"  # the answer for a split that nobody declared
 
 # Why the baseline answers without a choice. Where a context has answered so, that stands: it is said to be kept, and
@@ -68,40 +71,6 @@ BEFORE_A_CHOICE: Final = frozenset(("not_ready", "unknown_split", "not_configure
 
 # The reason where the code's baseline is not the store's: the code's own answers every call (law 5).
 DIFFERS: Final = "baseline_differs"
-
-
-class Lacking(NamedTuple):
-    """The key under which a route keeps choices that lacks versions which others of its split have."""
-
-    key: object
-    missing: frozenset[str]
-
-
-class Mark(NamedTuple):
-    """What a split's last state is remembered by, to know whether choices kept in requests still count."""
-
-    key: object
-    names: tuple[str, ...]
-    # In force; with `in_flight: finish` a plain zero leaves the weight before it, for a stop to take that away.
-    weights: Sequence[Weight]
-    finish: bool = False
-
-
-class View(NamedTuple):
-    """What is held, and the states compiled from it so far: replaced together, so that neither outlives the other."""
-
-    held: Held
-    table: dict[str, State]
-    before: Mapping[str, Mark]  # by split, as the views before left them
-    marks: dict[str, Mark]  # by split: those that this view's states keep choices under
-
-
-class Judged(NamedTuple):
-    """What a change of many fields does by one view's states."""
-
-    view: View
-    unlike: dict[str, Effect]
-    more: int
 
 
 class Board:
@@ -129,7 +98,7 @@ class Board:
         self.instance = ""  # the name of this process's host, known from the start on
         self._view = View(Held(), {}, {}, {})
         self._parse: Parse = _not_yet
-        self._counts: dict[tuple[str, tuple[str, ...], bool], Counts] = {}
+        self._counts = CallCounts()
         self._trusted = True  # False: what is held is so old that versions on trial stay at baseline
         self._born = float("inf")  # when following began; before that nothing ages
         self._age = 0.0  # seconds since the store was heard
@@ -141,9 +110,8 @@ class Board:
         self._clock = clock
         self._due = float("inf")  # the monotonic time by which the thread that follows lets time pass again
         self._arms: Arms | None = None  # once a split is armed
-        # By split: the definition last looked at, and how the code's baseline differs from the one it names.
-        self._compared: dict[str, tuple[bytes, str, str]] = {}
-        self._sweeps: dict[str, Judged] = {}  # by change id
+        self._baselines = Baselines(self.declarations, lambda split, raw: self._parse(split, raw))
+        self._effects = Effects(self.declarations, self._counts, self._baselines, self.state)
         self._armed: tuple[View | None, tuple[State, ...]] = (None, ())  # of one view, for goals
         self._records_goals = False
         self._lock = ProcessLock()
@@ -164,7 +132,7 @@ class Board:
         """Publish what is held now; `splits` are those that it changes."""
         with self._lock:
             everything = not self._trusted or (self.phase == "not_ready" and held.loaded)
-            before = self._forget_zeroed(held, None if everything else splits)
+            before = forget_zeroed(self._view, held, None if everything else splits)
             self._trusted = True
             if self.phase == "not_ready" and held.loaded:
                 self.phase = "live"
@@ -231,8 +199,7 @@ class Board:
             return []
         with self._lock:
             live = self._arms.live(self._view.table.copy(), self.state)
-            for counts in self._counts.copy().values():
-                counts.settle()
+            self._counts.settle()
             return live
 
     def refresh(self) -> None:
@@ -243,11 +210,7 @@ class Board:
     def declared(self) -> dict[str, Declared]:
         """Give the splits that the code declares, with how often each was asked."""
         with self._lock:
-            asked, attempted = dict.fromkeys(self.declarations, 0), set[str]()
-            for (split, *_), counts in self._counts.copy().items():
-                if split in asked:
-                    asked[split] += counts.asked()
-                    attempted.update([split] if counts.attempted() else [])
+            asked, attempted = self._counts.asked(self.declarations)
             return {
                 name: Declared(
                     found.baseline or "",
@@ -265,20 +228,10 @@ class Board:
     def measures(self) -> list[Measure]:
         """Give what has been counted so far of every version of every split that was asked for or declared."""
         with self._lock:
-            counted = dict.fromkeys(((split, name) for split, names, _ in self._counts.copy() for name in names))
-            return [self._measure(split, name) for split, name in counted]
+            return [self._measure(split, name) for split, name in self._counts.versions()]
 
     def _measure(self, split: str, version: str) -> Measure:
-        evaluations: dict[str, int] = {}
-        failures = running = 0
-        for (name, names, _), counts in self._counts.copy().items():
-            if name != split or version not in names:
-                continue
-            index = names.index(version)
-            for reason, number in counts.evaluations(index).items():
-                evaluations[reason] = evaluations.get(reason, 0) + number
-            failures += counts.failed[index].read()
-            running += counts.running(index) if index else 0
+        evaluations, failures, running = self._counts.measured(split, version)
         state, field = self.state(split), field_of(split, version)
         candidate = version in state.names[1:]
         return Measure(
@@ -294,95 +247,17 @@ class Board:
     def effects(self, fields: Iterable[str]) -> dict[str, Effect]:
         """Give what candidates' fields do here now, as compiled, and the calls still running on them."""
         with self._lock:
-            found = {field: self._effect(field) for field in fields}
-        return {field: effect for field, effect in found.items() if effect is not None}
-
-    def _effect(self, field: str) -> Effect | None:
-        split, _, version = field.partition("/")
-        state = self.state(split)
-        differs = self._differs(split, self._view.held)
-        if differs:
-            # The code's baseline may be a candidate in the store: it takes every call here.
-            own = version == state.names[BASELINE]
-            return Effect("100" if own else "0", self._running(split, version), differs)
-        if version not in state.names[1:]:
-            return None
-        index = state.names.index(version)
-        weight = format_weight(state.weights[index])
-        running = self._counts_for(split, state.names, routed=self._routed(split)).running(index)
-        held = self._view.held
-        stopped = "stopped by its guard" if field in held.tripped else ""
-        capped = "its raise is not followed: graysplit doctor" if field in held.capped else ""
-        return Effect(weight, running, state.constant or stopped or capped)
+            return self._effects.of(fields, self._view.held)
 
     def sweeps(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, Sweep]:
         """Give what changes of many fields, each by its id with the weights it wrote, do here now, as compiled."""
         with self._lock:
-            view = self._view
-            known = {split for split, *_ in self._counts.copy()} | self.declarations.keys()
-            judged = {
-                change: self._sweeps[change]
-                if change in self._sweeps and self._sweeps[change].view is view
-                else Judged(view, *self._unlike(words, known))
-                for change, words in changes.items()
-            }
-            self._sweeps = judged
-            running = self._running_on(changes)
-        return {change: Sweep(of.unlike, of.more, running.get(change, 0)) for change, of in judged.items()}
-
-    def _unlike(self, words: Mapping[str, str], known: Collection[str]) -> tuple[dict[str, Effect], int]:
-        """Find the fields that do not do what was written, the first of them by name, and the number of the others.
-
-        What nobody here has asked for yet is judged by what is held: it is compiled from that when somebody asks.
-        """
-        unlike: dict[str, Effect] = {}
-        more = 0
-        for field, word in words.items():
-            split, _, version = field.partition("/")
-            if split not in known and word == "0" and _weight_in(self._view.held, split, "", version) == 0:
-                continue
-            answers = version == self.state(split).names[BASELINE]
-            effect = self._effect(field) or Effect("100" if answers else "0", 0, "the baseline here" if answers else "")
-            if effect.weight != word and len(unlike) < UNLIKE_AT_MOST:
-                unlike[field] = effect
-            elif effect.weight != word:
-                more += 1
-        return unlike, more
-
-    def _running_on(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
-        """Count the calls that still run on what changes wrote, by change."""
-        found: dict[str, int] = {}
-        for (split, names, _), counts in self._counts.copy().items() if changes else ():
-            for index, name in enumerate(names[1:], 1):
-                field = field_of(split, name)
-                for change in [change for change, words in changes.items() if field in words]:
-                    found[change] = found.get(change, 0) + counts.running(index)
-        return found
+            return self._effects.sweeps(changes, self._view)
 
     def baselines(self) -> dict[str, str]:
         """Give the splits whose baseline is another one in the code than in the store, and how they differ."""
         with self._lock:
-            held = self._view.held
-            found = {split: self._differs(split, held) for split in self.declarations if split in held.definitions}
-        return {split: words for split, words in found.items() if words}
-
-    def _differs(self, split: str, held: Held) -> str:
-        """Say how the code's baseline differs from the store's, or nothing; a definition is parsed once for it."""
-        raw, declaration = held.definitions.get(split), self.declarations.get(split)
-        if raw is None or declaration is None or declaration.baseline is None:
-            return ""
-        known = self._compared.get(split)
-        if known is None or known[0] is not raw or known[1] != declaration.baseline:
-            definition = self._parse(split, raw)
-            store = declaration.baseline if definition is None else definition.baseline
-            words = "" if store == declaration.baseline else baseline_words(declaration.baseline, store)
-            known = self._compared[split] = (raw, declaration.baseline, words)
-        return known[2]
-
-    def _running(self, split: str, version: str) -> int:
-        """Count the calls of a version that run, whichever names they were counted beside."""
-        counted = [counts for (name, *_), counts in self._counts.copy().items() if name == split]
-        return sum(c.running(c.names.index(version)) for c in counted if version in c.names[1:])
+            return self._baselines.differing(self._view.held)
 
     # What the code declares
 
@@ -480,8 +355,7 @@ class Board:
             self.following = self.following._replace(mode="starting")
         # The parent tells what is on its tapes, and its thread may hold their locks here for ever.
         self._arms = None
-        for counts in self._counts.values():
-            counts.forget()
+        self._counts.forget()
         self._publish_all(self._view.held)
 
     def inherit(self, held: Held, *, fresh: bool) -> None:
@@ -492,8 +366,7 @@ class Board:
         with self._lock:
             if self.phase != "not_ready":
                 return
-            for counts in self._counts.values():
-                counts.forget()
+            self._counts.forget()
             self._trusted = fresh
             self.phase = "live" if held.definitions else "not_ready"
             self._publish_all(held)
@@ -509,9 +382,9 @@ class Board:
             now = self._clock.monotonic()
             if now > self._due:
                 state = self._overdue(state, now)
-            index, reason = self._climb(state, unit)
+            index, reason = picked(state, unit, self._events)
             if state.tape is not None and not state.counts.routed and reason in DRAWN and reason != "kept":
-                self._expose(state.tape, state, unit, index)
+                expose(state.tape, state, unit, index)
         except Exception as fault:  # noqa: BLE001 - in doubt, baseline: nothing of ours reaches the caller
             self._events.warning(f"error {state.split}", f"deciding '{state.split}' failed: {type(fault).__name__}")
             index, reason = BASELINE, "error"
@@ -535,8 +408,7 @@ class Board:
 
     def _like(self, before: State, state: State) -> State:
         """Give a state that counts where another one of its split did."""
-        routed = before.counts is self._counts.get((before.split, before.names, True))
-        return self._for_code(before.split, state) if routed else state
+        return self._for_code(before.split, state) if self._counts.is_routed(before.split, before.counts) else state
 
     def record(self, goal: str, unit: object, value: float | None, at_most: float) -> None:
         """Note a goal for every armed split whose hash has drawn a version for the unit; never raises."""
@@ -547,7 +419,7 @@ class Board:
 
             self._records_goals = True
             scope = scope_get()
-            note(self._armed_states(), goal, lambda state: _given(state, unit, scope), value, at_most)
+            note(self._armed_states(), goal, lambda state: given(state, unit, scope), value, at_most)
         except GraysplitError as fault:
             self._events.warning("goal", f"a goal is not counted: {fault}")
         except Exception as fault:  # noqa: BLE001 - as for decisions: nothing of ours reaches the caller
@@ -577,7 +449,7 @@ class Board:
         """Give the ladder with the rung that answers. Counts nothing, keeps nothing."""
         state = self.state(split)
         scope = scope_get()
-        encoded = encode_unit(_given(state, unit, scope))
+        encoded = encode_unit(given(state, unit, scope))
         standing = self._standing(split)
         drawn = standing is not None and standing.definition.by == "unit"
         bucket = bucket_of(encoded, standing.definition.seed) if standing is not None and drawn and encoded else None
@@ -585,7 +457,7 @@ class Board:
             steps: tuple[Step, ...] = (Step("forced", "forced in this context", scope.forced[split]),)
         elif state.constant is not None or standing is None:
             reason = state.constant or "unknown_split"
-            why = self._differs(split, self._view.held) if reason == DIFFERS else ""
+            why = self._baselines.differs(split, self._view.held) if reason == DIFFERS else ""
             said = f"{why}: the code's answers" if why else "every call gets the baseline"
             steps = (Step(reason, said, state.names[BASELINE]),)
         else:
@@ -607,43 +479,6 @@ class Board:
         definition = self._parse(split, raw) if raw is not None else None
         return standing_of(held, split, definition) if definition is not None else None
 
-    def _climb(self, state: State, unit: object) -> tuple[int, str]:
-        scope = scope_get()
-        if scope is not None and state.split in scope.forced:
-            forced = scope.forced[state.split]
-            if forced in state.names:
-                return state.names.index(forced), "forced"
-            self._events.warning(
-                f"forced {state.split}", f"'{forced}' is forced, but '{state.split}' has no such version"
-            )
-        encoded = encode_unit(_given(state, unit, scope)) if state.constant is None or scope is not None else None
-        if state.constant is not None:
-            if scope is not None and encoded is not None:
-                scope.keep_baseline(state.split, encoded, state.constant)
-            return BASELINE, state.constant
-        if encoded is None:
-            self._warn_no_unit(state)
-            return BASELINE, "no_unit"
-        return state.pick(encoded) if scope is None else self._keep(scope, state, unit, encoded)
-
-    def _warn_no_unit(self, state: State) -> None:
-        self._events.warning(f"no unit {state.split}", f"split '{state.split}' was asked without a usable unit")
-
-    @staticmethod
-    def _keep(scope: Scope, state: State, unit: object, encoded: bytes) -> tuple[int, str]:
-        """Answer as this context has answered before; else choose, and keep that."""
-        kept = scope.kept(state.key, encoded)
-        if kept is not None:
-            return kept, "kept"
-        answered = scope.baseline_for(state.split, encoded)
-        if answered is not None:
-            return BASELINE, answered
-        index, reason = state.pick(encoded)
-        scope.keep(state.key, unit, encoded, index)
-        if state.tape is not None and reason == "bucket":
-            scope.keep(state.tape, unit, encoded, index)
-        return index, reason
-
     # Compiling and publishing
 
     def _compile(self, standing: Standing, view: View, missing: frozenset[str] = frozenset()) -> State:
@@ -651,17 +486,17 @@ class Board:
         split, names, held = standing.split, names_of(standing), view.held
         declaration = self.declarations.get(split)
         present = frozenset(declaration.places) - missing if declaration is not None and declaration.places else None
-        counts, key = self._counts_for(split, names), self._key(standing, names, view)
+        counts, key = self._counts.of(split, names), key_of(standing, names, view)
         # What others keep in a request is not what such a route calls.
         mold = Mold(
             counts, Lacking(key, missing) if missing else key, {}, present, held.revision, instance=self.instance
         )
         own = self._own_names(split)
         if declaration is not None and declaration.baseline not in (None, standing.definition.baseline):
-            self._events.warning(f"baseline {split}", f"'{split}': {self._differs(split, held)}: the code's answers")
-            return constant_state(split, own, DIFFERS, mold._replace(counts=self._counts_for(split, own)))
+            self._events.warning(f"baseline {split}", f"'{split}': {self._baselines.differs(split, held)}: the code's answers")
+            return constant_state(split, own, DIFFERS, mold._replace(counts=self._counts.of(split, own)))
         if present is not None and standing.definition.baseline not in present:
-            return constant_state(split, own, "version_absent", mold._replace(counts=self._counts_for(split, own)))
+            return constant_state(split, own, "version_absent", mold._replace(counts=self._counts.of(split, own)))
         tape = None if missing else self._tape(standing, held, present)
         return compile_state(standing, mold._replace(tape=tape))
 
@@ -675,51 +510,6 @@ class Board:
             self._arms = Arms(self._events)
         return self._arms.tape(standing, held, present, self.instance)
 
-    @staticmethod
-    def _expose(tape: Tape, state: State, unit: object, index: int) -> None:
-        from graysplit.router.arming import expose
-
-        encoded = encode_unit(_given(state, unit, scope_get()))
-        if encoded is not None:
-            expose(tape, state, encoded, index)
-
-    @staticmethod
-    def _key(standing: Standing, names: tuple[str, ...], view: View) -> object:
-        """Give the key under which requests keep choices: a new one where an old choice must not be found again.
-
-        A choice belongs to the view that it was made in: whoever still compiles an older one, while another is
-        published, leaves no mark in it, and keeps nothing under a key that it uses.
-        """
-        weights: tuple[Weight, ...] = (0, *(standing.effective(name) for name in names[1:]))
-        finish = standing.definition.in_flight == "finish"
-        mark = view.before.get(standing.split)
-        if mark is not None and mark.names == names and finish:
-            stopped = (True, *(standing.stop_on(name) is not None for name in names[1:]))
-            weights = _lingering(mark.weights, weights, stopped)
-        if mark is None or mark.names != names or _lowers_to_zero(mark.weights, weights):
-            mark = Mark(object(), names, weights)
-        return view.marks.setdefault(standing.split, mark._replace(weights=weights, finish=finish)).key
-
-    def _forget_zeroed(self, held: Held, splits: Iterable[str] | None) -> Mapping[str, Mark]:
-        """Give the marks for the next view: a new key for what falls to zero, be it asked for then or only later."""
-        before = _marks_of(self._view)
-        zeroed: dict[str, Mark] = {}
-        for split in before if splits is None else splits:
-            mark = before.get(split)
-            if mark is not None:
-                weigh = partial(_weight_in, held, split, mark.names[BASELINE])
-                weights: tuple[Weight, ...] = (0, *map(weigh, mark.names[1:]))
-                if mark.finish and split in held.definitions:
-                    stopped = (True, *(_is_stopped(held, split, name) for name in mark.names[1:]))
-                    weights = _lingering(mark.weights, weights, stopped)
-                if _lowers_to_zero(mark.weights, weights):
-                    zeroed[split] = mark._replace(key=object(), weights=weights)
-        return {**before, **zeroed} if zeroed else before
-
-    def _counts_for(self, split: str, names: tuple[str, ...], *, routed: bool = False) -> Counts:
-        key = (split, names, routed)
-        return self._counts.get(key) or self._counts.setdefault(key, Counts(names, routed=routed))
-
     def _routed(self, split: str) -> bool:
         declaration = self.declarations.get(split)
         return declaration is not None and declaration.kind == "route"
@@ -727,7 +517,7 @@ class Board:
     def _for_code(self, split: str, state: State) -> State:
         """Give the state that handles and routes read: a route counts its calls apart from choices by name."""
         if self._routed(split):
-            state = recount(unwatched(state), self._counts_for(split, state.names, routed=True))
+            state = recount(unwatched(state), self._counts.of(split, state.names, routed=True))
         if state.tape is not None:
             state.counts.count_by(state.tape)
         return state
@@ -742,7 +532,7 @@ class Board:
 
     def _constant(self, split: str, reason: str, *, asleep: bool = False) -> State:
         names = self._own_names(split)
-        mold = Mold(self._counts_for(split, names), object(), {}, None, self._view.held.revision)
+        mold = Mold(self._counts.of(split, names), object(), {}, None, self._view.held.revision)
         return constant_state(split, names, reason, mold, asleep=asleep)
 
     def _in_force(self, split: str, view: View, missing: frozenset[str] = frozenset()) -> State:
@@ -773,10 +563,10 @@ class Board:
         table = self._view.table.copy()
         for split in splits:
             table.pop(split, None)
-        self._hand_out(View(held, table, _marks_of(self._view) if before is None else before, {}), splits)
+        self._hand_out(View(held, table, marks_of(self._view) if before is None else before, {}), splits)
 
     def _publish_all(self, held: Held, before: Mapping[str, Mark] | None = None) -> None:
-        self._hand_out(View(held, {}, _marks_of(self._view) if before is None else before, {}), self.declarations)
+        self._hand_out(View(held, {}, marks_of(self._view) if before is None else before, {}), self.declarations)
 
     def _hand_out(self, view: View, splits: Collection[str]) -> None:
         """One assignment for those who ask by name; a swap for each handle and route."""
@@ -792,49 +582,12 @@ class Board:
                 route.swap(self._for_route(route))
 
 
-def _marks_of(view: View) -> Mapping[str, Mark]:
-    """Give the marks that a view leaves to the next one."""
-    return {**view.before, **view.marks} if view.marks else view.before
-
-
-def _given(state: State, unit: object, scope: Scope | None) -> object:
-    """Give the unit that is meant: the one named, else the context's, else this instance where instances cross over."""
-    if unit is MISSING and scope is not None:
-        unit = scope.unit
-    return state.here if unit is MISSING else unit
-
-
 def _restaged(before: Held, after: Held) -> frozenset[str]:
     """Name the splits that have begun another release or stage, be their weights what they were."""
     if before.begun is after.begun and before.since is after.since:
         return frozenset()
     found = frozenset(map(split_of, differing(before.begun, after.begun) | differing(before.since, after.since)))
     return found | frozenset(after.definitions) if EVERYTHING in found else found
-
-
-def _weight_in(held: Held, split: str, baseline: str, version: str) -> Weight:
-    """Give a candidate's weight in force by what is held, as `standing_of` does, without its definition."""
-    field = field_of(split, version)
-    if _is_stopped(held, split, version):
-        return 0
-    if held.weights.get(split) == 0 or held.weights.get(field_of(split, baseline)) == FULL:
-        return 0
-    return held.lapsed[field] if field in held.lapsed else held.weights.get(field, 0)
-
-
-def _is_stopped(held: Held, split: str, version: str) -> bool:
-    return not held.stops.keys().isdisjoint((field_of(split, version), split, EVERYTHING))
-
-
-def _lingering(before: Sequence[Weight], after: Sequence[Weight], stopped: Sequence[bool]) -> tuple[Weight, ...]:
-    """Give the weights by which kept choices are judged: a plain zero leaves what was before it, a stop nothing."""
-    return tuple(was if now == 0 and not stop else now for was, now, stop in zip(before, after, stopped, strict=True))
-
-
-def _lowers_to_zero(before: Sequence[Weight], after: Sequence[Weight]) -> bool:
-    """Say whether a choice kept in a request could reach a version that nobody may reach by hash any more."""
-    pairs = zip(before, after, strict=True)
-    return any((was != 0 and now == 0) or (share(was) > 0 and now == PREVIEW) for was, now in pairs)
 
 
 def _on_trial(state: State) -> bool:

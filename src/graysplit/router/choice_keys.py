@@ -1,0 +1,82 @@
+"""The keys under which requests keep choices: a new one wherever an old choice must not be found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from graysplit.core.snapshot import EVERYTHING
+from graysplit.core.state import BASELINE
+from graysplit.core.weights import FULL, PREVIEW, Weight, field_of, share
+from graysplit.router.view import Mark, View, marks_of
+
+if TYPE_CHECKING:
+    from graysplit.core.adoption import Held
+    from graysplit.core.snapshot import Standing
+
+
+class Lacking(NamedTuple):
+    """The key under which a route keeps choices that lacks versions which others of its split have."""
+
+    key: object
+    missing: frozenset[str]
+
+
+def key_of(standing: Standing, names: tuple[str, ...], view: View) -> object:
+    """Return the key under which requests keep choices: a new one where an old choice must not be found again.
+
+    A choice belongs to the view that it was made in: whoever still compiles an older one, while another is
+    published, leaves no mark in it, and keeps nothing under a key that it uses.
+    """
+    weights: tuple[Weight, ...] = (0, *(standing.effective(name) for name in names[1:]))
+    finish = standing.definition.in_flight == "finish"
+    mark = view.before.get(standing.split)
+    if mark is not None and mark.names == names and finish:
+        stopped = (True, *(standing.stop_on(name) is not None for name in names[1:]))
+        weights = _lingering(mark.weights, weights, stopped)
+    if mark is None or mark.names != names or _lowers_to_zero(mark.weights, weights):
+        mark = Mark(object(), names, weights)
+    return view.marks.setdefault(standing.split, mark._replace(weights=weights, finish=finish)).key
+
+
+def forget_zeroed(view: View, held: Held, splits: Iterable[str] | None) -> Mapping[str, Mark]:
+    """Return the marks for the next view: a new key for what falls to zero, be it asked for then or only later."""
+    before = marks_of(view)
+    zeroed: dict[str, Mark] = {}
+    for split in before if splits is None else splits:
+        mark = before.get(split)
+        if mark is not None:
+            weigh = partial(weight_in, held, split, mark.names[BASELINE])
+            weights: tuple[Weight, ...] = (0, *map(weigh, mark.names[1:]))
+            if mark.finish and split in held.definitions:
+                stopped = (True, *(_is_stopped(held, split, name) for name in mark.names[1:]))
+                weights = _lingering(mark.weights, weights, stopped)
+            if _lowers_to_zero(mark.weights, weights):
+                zeroed[split] = mark._replace(key=object(), weights=weights)
+    return {**before, **zeroed} if zeroed else before
+
+
+def weight_in(held: Held, split: str, baseline: str, version: str) -> Weight:
+    """Return a candidate's weight in force by what is held, as `standing_of` does, without its definition."""
+    field = field_of(split, version)
+    if _is_stopped(held, split, version):
+        return 0
+    if held.weights.get(split) == 0 or held.weights.get(field_of(split, baseline)) == FULL:
+        return 0
+    return held.lapsed[field] if field in held.lapsed else held.weights.get(field, 0)
+
+
+def _is_stopped(held: Held, split: str, version: str) -> bool:
+    return not held.stops.keys().isdisjoint((field_of(split, version), split, EVERYTHING))
+
+
+def _lingering(before: Sequence[Weight], after: Sequence[Weight], stopped: Sequence[bool]) -> tuple[Weight, ...]:
+    """Return the weights by which kept choices are judged: a plain zero leaves what was before it, a stop nothing."""
+    return tuple(was if now == 0 and not stop else now for was, now, stop in zip(before, after, stopped, strict=True))
+
+
+def _lowers_to_zero(before: Sequence[Weight], after: Sequence[Weight]) -> bool:
+    """Return whether a choice kept in a request could reach a version that nobody may reach by hash any more."""
+    pairs = zip(before, after, strict=True)
+    return any((was != 0 and now == 0) or (share(was) > 0 and now == PREVIEW) for was, now in pairs)

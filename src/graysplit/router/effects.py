@@ -1,0 +1,104 @@
+"""What changes do in this process now, as compiled: what its receipts tell the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from graysplit.core.fleet import Effect, Sweep
+from graysplit.core.state import BASELINE, State
+from graysplit.core.weights import format_weight
+from graysplit.router.choice_keys import weight_in
+from graysplit.router.registry import Declaration
+from graysplit.router.view import View
+
+if TYPE_CHECKING:
+    from graysplit.core.adoption import Held
+    from graysplit.router.baselines import Baselines
+    from graysplit.router.call_counts import CallCounts
+
+UNLIKE_AT_MOST: Final = 100  # fields that a receipt names of those that a change of many has not reached
+
+
+class Judged(NamedTuple):
+    """What a change of many fields does by one view's states."""
+
+    view: View
+    unlike: dict[str, Effect]
+    more: int
+
+
+class Effects:
+    """The effects of one router's states; asked under the lock of whoever publishes them."""
+
+    def __init__(
+        self,
+        declarations: Mapping[str, Declaration],
+        counts: CallCounts,
+        baselines: Baselines,
+        state: Callable[[str], State],
+    ) -> None:
+        """Take what the code declares, what is counted of it, and who gives the state in force of a split."""
+        self._declarations = declarations
+        self._counts = counts
+        self._baselines = baselines
+        self._state = state
+        self._sweeps: dict[str, Judged] = {}  # by change id
+
+    def of(self, fields: Iterable[str], held: Held) -> dict[str, Effect]:
+        """Return what candidates' fields do here now, and the calls still running on them."""
+        found = {field: self._effect(field, held) for field in fields}
+        return {field: effect for field, effect in found.items() if effect is not None}
+
+    def sweeps(self, changes: Mapping[str, Mapping[str, str]], view: View) -> dict[str, Sweep]:
+        """Return what changes of many fields, each by its id with the weights it wrote, do here now."""
+        known = self._counts.splits() | self._declarations.keys()
+        judged = {
+            change: self._sweeps[change]
+            if change in self._sweeps and self._sweeps[change].view is view
+            else Judged(view, *self._unlike(words, known, view.held))
+            for change, words in changes.items()
+        }
+        self._sweeps = judged
+        running = self._counts.running_on(changes)
+        return {change: Sweep(of.unlike, of.more, running.get(change, 0)) for change, of in judged.items()}
+
+    def _effect(self, field: str, held: Held) -> Effect | None:
+        split, _, version = field.partition("/")
+        state = self._state(split)
+        differs = self._baselines.differs(split, held)
+        if differs:
+            # The code's baseline may be a candidate in the store: it takes every call here.
+            own = version == state.names[BASELINE]
+            return Effect("100" if own else "0", self._counts.running(split, version), differs)
+        if version not in state.names[1:]:
+            return None
+        index = state.names.index(version)
+        weight = format_weight(state.weights[index])
+        running = self._counts.of(split, state.names, routed=self._routed(split)).running(index)
+        stopped = "stopped by its guard" if field in held.tripped else ""
+        capped = "its raise is not followed: graysplit doctor" if field in held.capped else ""
+        return Effect(weight, running, state.constant or stopped or capped)
+
+    def _unlike(self, words: Mapping[str, str], known: Collection[str], held: Held) -> tuple[dict[str, Effect], int]:
+        """Find the fields that do not do what was written, the first of them by name, and the number of the others.
+
+        What nobody here has asked for yet is judged by what is held: it is compiled from that when somebody asks.
+        """
+        unlike: dict[str, Effect] = {}
+        more = 0
+        for field, word in words.items():
+            split, _, version = field.partition("/")
+            if split not in known and word == "0" and weight_in(held, split, "", version) == 0:
+                continue
+            answers = version == self._state(split).names[BASELINE]
+            effect = self._effect(field, held) or Effect("100" if answers else "0", 0, "the baseline here" if answers else "")
+            if effect.weight != word and len(unlike) < UNLIKE_AT_MOST:
+                unlike[field] = effect
+            elif effect.weight != word:
+                more += 1
+        return unlike, more
+
+    def _routed(self, split: str) -> bool:
+        declaration = self._declarations.get(split)
+        return declaration is not None and declaration.kind == "route"

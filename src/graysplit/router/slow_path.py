@@ -1,0 +1,67 @@
+"""Decide a call that no straight line has answered: forced, kept in its context, or by the state in force."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graysplit.core.bucketing import encode_unit
+from graysplit.core.state import BASELINE
+from graysplit.scope import MISSING, scope_get
+
+if TYPE_CHECKING:
+    from graysplit.core.state import State
+    from graysplit.core.tape import Tape
+    from graysplit.events import Events
+    from graysplit.scope import Scope
+
+
+def picked(state: State, unit: object, events: Events) -> tuple[int, str]:
+    """Return the version's index and the reason, and keep in an open context what was answered."""
+    scope = scope_get()
+    if scope is not None and state.split in scope.forced:
+        forced = scope.forced[state.split]
+        if forced in state.names:
+            return state.names.index(forced), "forced"
+        events.warning(
+            f"forced {state.split}", f"'{forced}' is forced, but '{state.split}' has no such version"
+        )
+    encoded = encode_unit(given(state, unit, scope)) if state.constant is None or scope is not None else None
+    if state.constant is not None:
+        if scope is not None and encoded is not None:
+            scope.keep_baseline(state.split, encoded, state.constant)
+        return BASELINE, state.constant
+    if encoded is None:
+        events.warning(f"no unit {state.split}", f"split '{state.split}' was asked without a usable unit")
+        return BASELINE, "no_unit"
+    return state.pick(encoded) if scope is None else _keep(scope, state, unit, encoded)
+
+
+def expose(tape: Tape, state: State, unit: object, index: int) -> None:
+    """Note a choice by name for the guard of an armed split."""
+    from graysplit.router.arming import expose as note
+
+    encoded = encode_unit(given(state, unit, scope_get()))
+    if encoded is not None:
+        note(tape, state, encoded, index)
+
+
+def given(state: State, unit: object, scope: Scope | None) -> object:
+    """Return the unit that is meant: the one named, else the context's, else this instance where instances cross over."""
+    if unit is MISSING and scope is not None:
+        unit = scope.unit
+    return state.here if unit is MISSING else unit
+
+
+def _keep(scope: Scope, state: State, unit: object, encoded: bytes) -> tuple[int, str]:
+    """Answer as this context has answered before; else choose, and keep that."""
+    kept = scope.kept(state.key, encoded)
+    if kept is not None:
+        return kept, "kept"
+    answered = scope.baseline_for(state.split, encoded)
+    if answered is not None:
+        return BASELINE, answered
+    index, reason = state.pick(encoded)
+    scope.keep(state.key, unit, encoded, index)
+    if state.tape is not None and reason == "bucket":
+        scope.keep(state.tape, unit, encoded, index)
+    return index, reason
