@@ -1,3 +1,5 @@
+"""Contexts: what they inherit, what they keep of a request's choices, and how they end."""
+
 from __future__ import annotations
 
 import contextvars

@@ -1,3 +1,5 @@
+"""`eventually` and the other helpers of the tests."""
+
 from __future__ import annotations
 
 import subprocess

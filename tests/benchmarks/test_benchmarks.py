@@ -1,3 +1,5 @@
+"""What the benchmarks measure by: ratios to a reference, goals with a direction, and rows that JSON gives back."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Every command there is: in the help, within 80 columns, and as one JSON object."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""`freeze`, `unfreeze`, `protect` and `unprotect`: what is written, what is asked for, and what is refused."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""`guard` and the guard of a `ramp`: what arming says, what is wrong usage, and what is refused."""
+
 from __future__ import annotations
 
 import json

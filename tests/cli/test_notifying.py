@@ -1,3 +1,5 @@
+"""The options of `notify`: whom to tell, of what, and what cannot be told."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Plans on the screens that only look: `show`, `list`, `wait`, and the dry run of a `ramp`."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The report as a page: it stands by itself, what people have stored is escaped, and it needs no colour."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""Splits by instance on the screens: who crosses, who has, and how free places are filled."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""`switch` on the screen: who is ready, what is asked, which steps are printed, and the exit codes."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+"""What a plan waits for, in words: time, a person, a verdict, the fleet, a pause or a freeze."""
+
 from __future__ import annotations
 
 import json

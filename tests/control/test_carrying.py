@@ -1,3 +1,5 @@
+"""What `recover` takes from an exported file beside weights: freezes, protection, plans, finished marks, waves."""
+
 from __future__ import annotations
 
 import json

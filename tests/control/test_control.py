@@ -1,3 +1,5 @@
+"""The verbs of `Control`: what they write, what they say of it, and what they refuse."""
+
 from __future__ import annotations
 
 import subprocess

@@ -1,3 +1,5 @@
+"""What `doctor` finds, and that it finds nothing where nothing is wrong."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What a plan's verdicts need: units, and the time that they take by the traffic that is known."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Freezes, protection and `finish`: which raises they refuse, and what stays free."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Arming and disarming a guard: what is written, and where there is nothing to watch."""
+
 from __future__ import annotations
 
 import json

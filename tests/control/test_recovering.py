@@ -1,3 +1,5 @@
+"""`recover` after a store has lost data: what is in doubt, what is written, and what is left."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""What `report` makes of what was counted: figures, the verdict, the course of a release."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Splits by instance: which hosts cross with a raise, and what `rebalance` adds."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What `simulate` foretells, against what the driver then does."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Which verdict is shown of a candidate, and which counts as none."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What `wait` takes for the end of a plan, and what for another release."""
+
 from __future__ import annotations
 
 import threading

@@ -1,3 +1,5 @@
+"""Which buckets belong to which version, and how few change hands."""
+
 from __future__ import annotations
 
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""The hosts of a step, watched: who is lost, who has begun anew, and when the step's clock counts."""
+
 from __future__ import annotations
 
 from typing import Final

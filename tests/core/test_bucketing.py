@@ -1,3 +1,5 @@
+"""Units become buckets as the published definition says, and no other way."""
+
 from __future__ import annotations
 
 import math

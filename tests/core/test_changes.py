@@ -1,3 +1,5 @@
+"""What each change writes, whom it raises, and which release it begins."""
+
 from __future__ import annotations
 
 from typing import Final

@@ -1,3 +1,5 @@
+"""Units counted by version, as asking for each would count them."""
+
 from __future__ import annotations
 
 from hypothesis import given

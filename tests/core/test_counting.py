@@ -1,3 +1,5 @@
+"""Counters that threads share: nothing is lost, however often they are read."""
+
 from __future__ import annotations
 
 from threading import Thread

@@ -1,3 +1,5 @@
+"""The ladder of a decision: its rungs, their order, and the reason that each gives."""
+
 from __future__ import annotations
 
 import pytest

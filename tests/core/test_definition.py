@@ -1,3 +1,5 @@
+"""Definitions as they are made: baseline, places, salt."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Who of a fleet counts as live, lagging or silent, and whose receipt confirms a change."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+"""How many units a verdict needs, against the published figures."""
+
 from __future__ import annotations
 
 import pytest

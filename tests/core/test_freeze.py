@@ -1,3 +1,5 @@
+"""Which splits a freeze holds, until when, and which of several is told."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What a hook is still owed: how often it is attempted, how much is kept, and when it is given up."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""The published JSON schema of plans allows what graysplit reads, and nothing else."""
+
 from __future__ import annotations
 
 import json

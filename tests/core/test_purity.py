@@ -1,3 +1,5 @@
+"""The core imports nothing heavy."""
+
 from __future__ import annotations
 
 import subprocess

@@ -1,3 +1,5 @@
+"""What counts as an answer of the store, and what as a lost key."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""A plan's future, computed at once, is that of driving it tick by tick."""
+
 from __future__ import annotations
 
 from hypothesis import assume, example, given

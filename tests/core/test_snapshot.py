@@ -1,3 +1,5 @@
+"""A change touches its split alone; which stop holds what."""
+
 from __future__ import annotations
 
 from hypothesis import given

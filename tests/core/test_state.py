@@ -1,3 +1,5 @@
+"""Splits as they are compiled: what a decision compares, and what it does not pay for."""
+
 from __future__ import annotations
 
 from bisect import bisect_right

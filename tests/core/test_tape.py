@@ -1,3 +1,5 @@
+"""What a process notes for the guard: each call once, in the second and the batch it belongs to."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

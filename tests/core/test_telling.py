@@ -1,3 +1,5 @@
+"""How far a hook was told: whose turn it is, when it is tried again, and when it is given up."""
+
 from __future__ import annotations
 
 from itertools import pairwise

@@ -1,3 +1,5 @@
+"""Waves as they are written and read, and whom they let cross."""
+
 from __future__ import annotations
 
 import pytest

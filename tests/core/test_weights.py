@@ -1,3 +1,5 @@
+"""Weights as they are written, read and typed."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""The generated parts of the reference say what the code says."""
+
 from __future__ import annotations
 
 import re

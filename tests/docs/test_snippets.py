@@ -1,3 +1,5 @@
+"""What the pages show runs, and what they link to exists."""
+
 from __future__ import annotations
 
 import re

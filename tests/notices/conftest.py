@@ -1,3 +1,5 @@
+"""A server that records what hooks send it."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

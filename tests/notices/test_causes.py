@@ -1,3 +1,5 @@
+"""Which changes are told: every cause has a name, and night-time ones are told unasked."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""One delivery to a webhook or a command: what is sent, and what counts as taken."""
+
 from __future__ import annotations
 
 import shutil

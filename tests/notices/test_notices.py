@@ -1,3 +1,5 @@
+"""Processes that share hooks: each change is told, once unless somebody dies, and nobody waits for it."""
+
 from __future__ import annotations
 
 import json

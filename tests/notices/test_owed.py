@@ -1,3 +1,5 @@
+"""Rollbacks and trips that a hook has not taken: told for hours and across processes, each once, and bounded."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""What a notice says, and that it never names a unit."""
+
 from __future__ import annotations
 
 import json

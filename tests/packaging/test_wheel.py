@@ -1,3 +1,5 @@
+"""The wheel holds what the package needs, and asks for no more than four packages."""
+
 from __future__ import annotations
 
 import subprocess

@@ -1,3 +1,5 @@
+"""This process's host as the unit: how it is named, told to the fleet, and used by handles and routes."""
+
 from __future__ import annotations
 
 import socket

@@ -1,3 +1,5 @@
+"""User code in a thread of its own: one job at a time, in order, and what it raises is said without its text."""
+
 from __future__ import annotations
 
 import logging

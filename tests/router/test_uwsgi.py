@@ -1,3 +1,5 @@
+"""Under uWSGI: nothing starts in the master, and whoever is forked starts with its first decision."""
+
 from __future__ import annotations
 
 import sys

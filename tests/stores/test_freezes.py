@@ -1,3 +1,5 @@
+"""Freezes as the store holds them: what is written is read, and what cannot be read freezes."""
+
 from __future__ import annotations
 
 import json
