@@ -12,7 +12,7 @@ from graysplit import Router
 from graysplit.control import Control
 from graysplit.core.limits import VALUE, is_too_long
 from graysplit.stores import store_from_url
-from graysplit.stores.redis import booking, hashes, reading
+from graysplit.stores.redis import hashes, raw_edits, reading
 from graysplit.stores.redis.roles import rules
 from graysplit.stores.redis.scripts import script
 from tests.stores.stage import Stage, staged
@@ -61,11 +61,11 @@ def test_many_raw_edits_are_booked_in_portions_and_each_once(stage: Stage) -> No
 
 def test_two_processes_book_many_raw_edits_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given two processes that take turns, then no edit has two entries; who finds others at it leaves it to them."""
-    monkeypatch.setattr(booking, "WITHIN_S", 0.0)
+    monkeypatch.setattr(raw_edits, "WITHIN_S", 0.0)
     stage.edit(2_000)
     feeds = [store_from_url(stage.url, stage.namespace).follow() for _ in range(2)]
     before = int(stage.client.hget(stage.key("meta"), "revision") or 0)
-    monkeypatch.setattr(booking, "WITHIN_S", 0.02)
+    monkeypatch.setattr(raw_edits, "WITHIN_S", 0.02)
     total = 0
     for _ in range(2_000):
         total += sum(feed.book("outside") for feed in feeds)
@@ -254,9 +254,9 @@ def test_rollbacks_and_heartbeats_go_on_while_very_many_raw_edits_are_booked(
 ) -> None:
     """Given very many raw edits, then no turn of the follower is long, and a rollback is in force at once."""
     turns, beats = list[float](), set[float]()
-    book = booking.Booking.book
+    book = raw_edits.Booking.book
 
-    def timed(self: booking.Booking, actor: str) -> int:
+    def timed(self: raw_edits.Booking, actor: str) -> int:
         began = time.thread_time()
         try:
             return book(self, actor)
@@ -266,7 +266,7 @@ def test_rollbacks_and_heartbeats_go_on_while_very_many_raw_edits_are_booked(
     def beat() -> float:
         return max(score for _, score in stage.client.zrange(stage.key("fleet:seen"), 0, -1, withscores=True))
 
-    monkeypatch.setattr(booking.Booking, "book", timed)
+    monkeypatch.setattr(raw_edits.Booking, "book", timed)
     with Router(stage.url, namespace=stage.namespace) as router:
         split = router.split("checkout", "old", "new")
         assert router.wait_ready(20)
