@@ -37,7 +37,7 @@ class _Standing:
         self.left_out = 0
 
     def is_due(self, now: float) -> bool:
-        """Say whether the present word is to be told now."""
+        """Return whether the present word is to be told now."""
         said_at = self.said_at.get(self.state)
         if said_at is None:
             return True

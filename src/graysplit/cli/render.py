@@ -54,7 +54,7 @@ def overview_lines(view: Overview) -> list[str]:
 
 
 def undelivered_lines(owed: Iterable[HookState] | None) -> Iterable[str]:
-    """Say which hooks were not told of a rollback or a trip."""
+    """Return the lines on which hooks were not told of a rollback or a trip."""
     if owed is None:
         return ("undelivered notices: not known, they may not be read here. See: graysplit doctor",)
     return (f"notices {state.hook}: {owed_words(state)}. See: graysplit notices" for state in owed)
@@ -67,7 +67,7 @@ def weight_lines(rows: Iterable[Row]) -> list[str]:
 
 
 def _why(row: Row) -> str:
-    """Say how many hosts a weight is, where they cross over, and why it is not what was asked for."""
+    """Return how many hosts a weight is, where they cross over, and why it is not what was asked for."""
     hosts = "" if row.crossing is None else hosts_words(row.crossing)
     return "; ".join(filter(None, (hosts, row.why)))
 
@@ -297,7 +297,7 @@ def _moves(entry: Entry) -> Iterable[str]:
 
 
 def _stop_move(before: str | None, after: str | None) -> str:
-    """Say what became of a stop: one that stood keeps its words in a second rollback."""
+    """Return what became of a stop: one that stood keeps its words in a second rollback."""
     if after is None:
         return "cleared"
     return "set" if before is None else "stood already" if before == after else "replaced"

@@ -51,7 +51,7 @@ def follow(session: Session, split: str | None, count: int | None) -> int:
 
 
 def _went_back(entry: Entry) -> bool:
-    """Say whether a change is an automatic rollback; a lost host may also be told and leave all as it is."""
+    """Return whether a change is an automatic rollback; a lost host may also be told and leave all as it is."""
     return entry.cause == TRIP or (entry.cause == HOST_LOST and bool(entry.after))
 
 

@@ -37,7 +37,7 @@ _NONE: Final[dict[str, str]] = {
 
 
 def no_way_back(result: Result) -> str | None:
-    """Say that no command takes a change back, and what to do instead; None where one does, or nothing was changed."""
+    """Return why no command takes a change back, and the way on; None where one does, or nothing was changed."""
     if not result.change or result.idle or way_back(result) is not None:
         return None
     if result.cause == "rollback" and result.split != EVERYTHING:

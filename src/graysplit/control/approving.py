@@ -24,7 +24,7 @@ SEEN_MS: Final = RAISE_WINDOW_MS  # as for every raise: it rests on nothing that
 
 
 def approval(reading: Reading, tallies: Tallies, split: str, who: str, step: int | None = None) -> Start | str:
-    """Give the change that says yes, or why there is nothing left to be said.
+    """Return the change that says yes, or why there is nothing left to be said.
 
     `step` is the weight of the step that is meant, in thousandths of a percent. Where nothing is in doubt a step must
     wait for it, or it is refused.
@@ -147,7 +147,7 @@ def _said_already(found: Running | None, split: str, ahead: Step | None) -> str:
 
 
 def _early(reading: Reading, tallies: Tallies, split: str, plan: Plan, progress: Progress) -> str:
-    """Say what the step waits for besides this yes; "" where nothing is known to."""
+    """Return what the step waits for besides this yes; "" where nothing is known to."""
     field, found = field_of(split, plan.version), running(reading, split)
     heard = verdicts(reading, tallies, [split]).get(field)
     watch = armed(split, reading.snapshot.splits[split].definition)

@@ -166,7 +166,7 @@ def standing(  # noqa: PLR0913, PLR0917 - what a driver goes by
 
 
 def _look(reading: Reading, split: str, plan: Plan, progress: Progress) -> WaveInput | None:
-    """Give what a driver's look at the hosts would rest on; None where units are split."""
+    """Return what a driver's look at the hosts would rest on; None where units are split."""
     found, shown = reading.snapshot.splits[split], bool(progress.confirmed_ms)
     if found.definition.by != "instance":
         return None

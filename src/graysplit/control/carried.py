@@ -59,7 +59,7 @@ class Carried(NamedTuple):
 
 
 def carry(file: Source, ground: Ground) -> Carried:
-    """Give what is taken from a file."""
+    """Return what is taken from a file."""
     return _Carrying(file, ground).carried()
 
 
@@ -186,7 +186,7 @@ class _Carrying:
         return (self._ground.text("meta", _RELEASE + field) or "").partition(" ")[0]
 
     def _no_plan(self, split: str, mark: str) -> str:
-        """Say why a plan does not come back, or nothing."""
+        """Return why a plan does not come back, or an empty text."""
         progress = read_progress(self._file.plans.get(split))
         definition = self._ground.definitions.get(split)
         run, _, version = mark.partition(" ")
@@ -225,11 +225,11 @@ def _end(freeze: Freeze) -> float:
 
 
 def guarded(sides: Iterable[Definition | None]) -> bool:
-    """Say whether any side has a split protected: in doubt it is."""
+    """Return whether any side has a split protected: in doubt it is."""
     return any(definition is not None and definition.protected for definition in sides)
 
 
 def carried_lines(carried: Carried) -> Iterator[str]:
-    """Say what is taken from the file, and what is left out."""
+    """Return the lines on what is taken from the file, and what is left out."""
     yield from (f"taken from the file: {said}" for said in carried.said)
     yield from (f"left out: {what}: {why}" for what, why in sorted(carried.left_out.items()))

@@ -110,7 +110,7 @@ def _when(ms: int) -> str:
 
 
 def with_freezes(split: str, entries: Iterable[Entry], log: Iterable[Entry], count: int) -> tuple[Entry, ...]:
-    """Give a split's newest entries with those of the freezes that hold it, newest first; `log` has all splits'."""
+    """Return a split's newest entries with those of the freezes that hold it, newest first; `log` has all splits'."""
     own = list(entries)
     known = {entry.id for entry in own}
     last = own[-1] if len(own) >= count else None
@@ -180,7 +180,7 @@ def _during(holding: Freeze) -> str:
 
 
 def finish(reading: Reading, split: str, id_: str, at: int | None = None) -> Change:
-    """Give the change that marks a release as over; its weights stay.
+    """Return the change that marks a release as over; its weights stay.
 
     Refused below 100 % unless `at` is the share of all candidates together, in thousandths of a percent.
     """

@@ -311,7 +311,7 @@ class Looking(Hand):
         return {f"{split}/{name}": format_weight(standing.effective(name)) for name in chosen}
 
     def _entries(self, split: str | None, count: int) -> tuple[Entry, ...]:
-        """Give the newest entries, of one split with those of the freezes that hold it."""
+        """Return the newest entries, of one split with those of the freezes that hold it."""
         from graysplit.control.freezing import with_freezes
         from graysplit.core.freeze import FREEZES, THAWED
 

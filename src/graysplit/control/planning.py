@@ -114,7 +114,7 @@ def _same(reading: Reading, change: Change, field: str) -> bool:
 
 
 def running_words(reading: Reading, split: str) -> Ended:
-    """Say which plan it is that a change ends; where only its mark is left nobody is asked."""
+    """Return which plan a change ends; where only its mark is left nobody is asked."""
     found, standing = running(reading, split), reading.snapshot.splits.get(split)
     if found is None or standing is None:
         return Ended(split, f"what is left of a plan of '{split}'")
@@ -144,7 +144,7 @@ class Wish(NamedTuple):
 
 
 def chosen_plan(reading: Reading, split: str, version: str, wish: Wish, hosts: int = 0) -> Plan:
-    """Give the plan that was meant: these steps, a file's record, a template, the last plan, or the default.
+    """Return the plan that was meant: these steps, a file's record, a template, the last plan, or the default.
 
     `hosts` are those that live, where instances cross over. Raises `BadPlanError` where a step has no gate.
     """
@@ -242,7 +242,7 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
 
 
 def blind_words(version: str, baseline: str) -> str:
-    """Say what is not watched while everybody is on one version."""
+    """Return what is not watched while everybody is on one version."""
     return (
         f"at 100 % has no control: nobody is on {baseline} to compare {version} with, and a guard stops it only for an "
         "exception named with --stop-on"
@@ -262,7 +262,7 @@ def noted(reading: Reading, split: str, cause: str, progress: Progress, plan: Pl
 
 
 def step_values(progress: Progress, plan: Plan | None) -> dict[str, object]:
-    """Give where a plan stands for scripts: the step, the gates before the next, who has approved or paused it."""
+    """Return where a plan stands for scripts: the step, the gates before the next, who has approved or paused it."""
     ahead = None if plan is None or progress.step + 1 >= len(plan.steps) else plan.steps[progress.step + 1]
     return {
         "step": progress.step + 1,
@@ -299,7 +299,7 @@ def check_over(reading: Reading, split: str) -> None:
 
 
 def paused(found: Running, who: str, why: str, now_ms: int) -> Progress | None:
-    """Give a plan's progress with one more pause; None where this person has paused it, and has no other reason."""
+    """Return a plan's progress with one more pause; None where this person has paused it, and has no other reason."""
     pauses = found.progress.pauses
     known = any(pause.who == who and why in {"", pause.why} for pause in pauses)
     if known or len(pauses) >= PAUSES_AT_MOST:
@@ -308,7 +308,7 @@ def paused(found: Running, who: str, why: str, now_ms: int) -> Progress | None:
 
 
 def resumed(found: Running, split: str, who: str, now_ms: int, *, everybody: bool) -> Progress | None:
-    """Give a plan's progress without a person's pauses and its own, or without any; None where none stands.
+    """Return a plan's progress without a person's pauses and its own, or without any; None where none stands.
 
     The clock runs on from where it stopped once none is left.
     """

@@ -65,7 +65,7 @@ class Proposal(NamedTuple):
         return self.expect, [write for write in self.writes if write.field != THAWED and write.key != "plans"]
 
     def replacing(self, reading: Reading) -> Proposal:
-        """Give it with the plans ended whose weight it writes again, and all of them agreed to."""
+        """Return it with the plans ended whose weight it writes again, and all of them agreed to."""
         more = tuple(running_words(reading, split) for split in self.spared)
         expect = [one for one in _marks(reading, self.spared) if one not in self.expect]
         kept = tuple(note for note in self.notes if note not in _spared_notes(reading, self.spared))
@@ -191,12 +191,12 @@ def _unique(expect: Iterable[Expect]) -> tuple[Expect, ...]:
 
 
 def _marks(reading: Reading, splits: Iterable[str]) -> list[Expect]:
-    """Give the marks of plans that end with a change: the history names them."""
+    """Return the marks of plans that end with a change: the history names them."""
     return [Expect("meta", PLAN + split, reading.text("meta", PLAN + split)) for split in splits]
 
 
 def _spared_notes(reading: Reading, splits: Iterable[str]) -> tuple[str, ...]:
-    """Say of plans whose weight is written again that they go on."""
+    """Return the notes on plans whose weight is written again: they go on."""
     found = ((split, running_words(reading, split)) for split in splits)
     return tuple(
         f"the same weight is no change: {one.words}, goes on (to end it: --replace)" for _, one in found if one.by
@@ -215,7 +215,7 @@ def _is_asked(one: Ended, change: Change, after: Snapshot, actor: str) -> bool:
 
 
 def _leave(after: Snapshot, change: Change) -> dict[str, Weight]:
-    """Give how far a plan may raise by itself, where that is above what is in force with the change."""
+    """Return how far a plan may raise by itself, where that is above what is in force with the change."""
     found: dict[str, Weight] = {}
     for field, weight in change.up_to.items():
         standing = after.splits.get(split_of(field))

@@ -93,7 +93,7 @@ def _crossing(standing: Standing, version: str, wave: Wave | None, fleet: Fleet)
 
 
 def hosts_words(found: Crossing) -> str:
-    """Say it in few words: `3 of 8 hosts`, with those that are dead."""
+    """Return it in few words: `3 of 8 hosts`, with those that are dead."""
     dead = f", {len(found.missing)} dead" if found.missing else ""
     return f"{len(found.crossed)} of {found.instances} hosts{dead}"
 

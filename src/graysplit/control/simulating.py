@@ -107,7 +107,7 @@ def simulate(
 
 
 def _hosts(eyes: Eyes, standing: Standing, plan: Plan, forecast: Forecast) -> Iterable[Crossed]:
-    """Give which hosts cross at each step, as each would record its wave if nobody died or came."""
+    """Return which hosts cross at each step, as each would record its wave if nobody died or came."""
     live = instances(eyes.fleet, standing.split, plan.version)
     before, taken = standing.effective(plan.version), standing.taken(plan.version)
     wave = standing.waves.get(plan.version, NOBODY)
@@ -160,7 +160,7 @@ def _starting(eyes: Eyes, wish: planning.Wish, split: str, version: str) -> _Beg
 
 
 def _is_watched(eyes: Eyes, split: str, definition: Definition, now_ms: int) -> bool:
-    """Say whether a guard will be there that may stop the plan: the one that stands, or the one that a ramp arms."""
+    """Return whether a guard will be there that may stop the plan: the one that stands, or the one that a ramp arms."""
     return may_stop(armed(split, guarding.begun(definition, eyes.fleet, split, "", now_ms)[0]))
 
 

@@ -246,7 +246,7 @@ def _definitions(
     records: Iterable[tuple[str, Any]],  # Any: JSON
     unread: dict[str, str],
 ) -> Iterable[tuple[str, str]]:
-    """Give the definitions that can be read, as they would stand in the store; note the others' faults."""
+    """Return the definitions that can be read, as they would stand in the store; note the others' faults."""
     from graysplit.codec import dump_definition, parse_definition
 
     for split, record in records:

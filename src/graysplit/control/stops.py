@@ -45,7 +45,7 @@ def stop_words(field: str, text: str) -> str:
 
 
 def clear_words(stops: Mapping[str, str]) -> str:
-    """Say which stops a change would clear; "" for none."""
+    """Return which stops a change would clear; "" for none."""
     return ", and ".join(f"this clears the stop {stop_words(field, text)}" for field, text in stops.items())
 
 

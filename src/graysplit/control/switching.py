@@ -208,7 +208,7 @@ def _proposed(hands: Hands, wish: Wish, reading: Reading, id_: str, step: int) -
 
 
 def _unwatched(standing: Standing, to: str, step: int) -> tuple[str, ...]:
-    """Say what nobody watches once everybody is on a candidate."""
+    """Return what nobody watches once everybody is on a candidate."""
     split, baseline = standing.split, standing.definition.baseline
     if step < STEPS or to == baseline:
         return ()

@@ -38,7 +38,7 @@ def hook_states(read: Told) -> tuple[HookState, ...]:
 
 
 def owed_words(state: HookState) -> str:
-    """Say what a hook is owed, for how long, and why the last attempt failed."""
+    """Return what a hook is owed, for how long, and why the last attempt failed."""
     what = "1 rollback or trip is" if len(state.owed) == 1 else f"{len(state.owed)} rollbacks or trips are"
     fault = f"; the last attempt: {state.fault}" if state.fault else "; not attempted yet"
     return f"{what} not delivered, the oldest for {format_span(state.age_ms // 1000 * 1000)}{fault}"

@@ -212,7 +212,7 @@ def _effective(reading: Reading, live: Iterable[Process], standing: Standing, ve
 
 
 def export(namespace: str, reading: Reading) -> Mapping[str, object]:
-    """Give what the store holds as plain values; a definition as JSON where it can be read, as its text where not.
+    """Return what the store holds as plain values; a definition as JSON where it can be read, as its text where not.
 
     Beside the four hashes how far plans are (`plans`), which older libraries pass over.
     """
@@ -233,7 +233,7 @@ def export(namespace: str, reading: Reading) -> Mapping[str, object]:
 
 
 def _is_progress(field: bytes) -> bool:
-    """Say whether a field of `plans` says how far a plan is: a driver's tick is of no use elsewhere."""
+    """Return whether a field of `plans` says how far a plan is: a driver's tick is of no use elsewhere."""
     return field != SENTINEL and not field.startswith(TICK.encode())
 
 

@@ -323,7 +323,7 @@ class Weighing(Hand):
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)._replace(pinned=given[0])
 
     def _host_notes(self, by: Literal["unit", "instance"], unit: str) -> list[str]:
-        """Say under which name a host is pinned, and that nobody knows it."""
+        """Return under which name a host is pinned, and that nobody knows it."""
         from graysplit.core.host_name import unit_name
         from graysplit.core.wave import unknown_host
 

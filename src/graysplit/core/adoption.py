@@ -73,12 +73,12 @@ class Held(NamedTuple):
 
 
 def text(raw: bytes) -> str:
-    """Give raw bytes as text; what is no UTF-8 is escaped."""
+    """Return raw bytes as text; what is no UTF-8 is escaped."""
     return raw.decode("utf-8", errors="backslashreplace")
 
 
 def name_of(raw: bytes) -> str:
-    """Give the name of a field as it may be shown; every name that graysplit takes stays what it is."""
+    """Return the name of a field as it may be shown; every name that graysplit takes stays what it is."""
     return shown(text(raw), NAME_AT_MOST)
 
 
@@ -327,7 +327,7 @@ def _news(held: Held, meta: Key) -> frozenset[bytes] | None:
 
 
 def _stand(news: frozenset[bytes] | None, prefix: bytes) -> bool:
-    """Say whether no field of `meta` that begins so has changed."""
+    """Return whether no field of `meta` that begins so has changed."""
     return news is not None and not any(name.startswith(prefix) for name in news)
 
 
@@ -383,7 +383,7 @@ def _waves(held: Held, meta: Key, news: frozenset[bytes] | None) -> tuple[Mappin
         known = held.waves.get(field)
         wave = known if known is not None and before.get(name) == raw else parse_wave(text(raw))
         if wave is None:
-            refused["meta", WAVE + field] = f"'{shown(text(raw), MAX_WEIGHT)}' is no wave of instances"
+            refused["meta", WAVE + field] = f"'{shown(text(raw), MAX_WEIGHT)}' is not a wave of instances"
         if (found := wave or known) is not None:
             waves[field] = found
     # What did not change is the same object, so that comparing it costs nothing.

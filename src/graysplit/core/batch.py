@@ -70,7 +70,7 @@ class WaveView(NamedTuple):
 
     @property
     def words(self) -> str:
-        """Say what keeps the step from counting; nothing where all is well."""
+        """Return what keeps the step from counting; an empty text where all is well."""
         without = f". Go on without: graysplit rebalance {self.split}"
         if self.lost:
             absent = any(why.startswith(UNHEARD) for why in self.lost.values())
@@ -131,7 +131,7 @@ def told_of(memory: WaveMemory, hosts: Iterable[str], now_ms: int) -> WaveMemory
 
 
 def short_words(definition: Definition, look: WaveInput, weight: int, held_text: str | None, fleet: Fleet) -> str:
-    """Say that too few live hosts could cross with a step to a weight, after the one that is looked at, or nothing."""
+    """Return the words for too few live hosts to cross with a step after the one looked at, or an empty text."""
     if definition.by != "instance":
         return ""
     split, version, taken = look.split, look.version, look.taken
@@ -145,7 +145,7 @@ def short_words(definition: Definition, look: WaveInput, weight: int, held_text:
 
 
 def absent_words(fleet: Fleet, split: str, version: str) -> str:
-    """Say that no live process declares a split, or has a version of it; nothing where one does."""
+    """Return the words for a split that no live process declares, or has a version of; an empty text where one does."""
     declaring = [process.declared[split] for process in fleet.live if split in process.declared]
     if not declaring:
         return f"no live process declares '{split}'"
@@ -192,7 +192,7 @@ def _hosts(look: WaveInput, fleet: Fleet) -> Hosts:
 
 
 def _unwell(look: WaveInput, name: str, hosts: Hosts, live: Collection[str]) -> str:
-    """Say why a host that has crossed is not well, or nothing; what it shows is asked once the fleet has shown it."""
+    """Return why a host that has crossed is not well, or ""; what it shows is asked once the fleet has shown it."""
     if name not in live:
         return "left"
     field, weight = field_of(look.split, look.version), format_weight(look.weight)
@@ -204,7 +204,7 @@ def _unwell(look: WaveInput, name: str, hosts: Hosts, live: Collection[str]) -> 
 
 
 def _ended(memory: WaveMemory, process: Process, now_ms: int) -> bool:
-    """Say whether a process was heard during the step and is not any more, without a goodbye.
+    """Return whether a process was heard during the step and is not any more, without a goodbye.
 
     One that counted as live when the step was taken may have died of it before it said anything.
     """

@@ -52,7 +52,7 @@ def _decimal(unit: int) -> bytes | None:
 
 
 def _uuid(unit: object) -> bytes | None:
-    """Give the 36 characters of a UUID of whatever subclass (asyncpg and uuid6 have their own), however that prints.
+    """Return the 36 characters of a UUID of whatever subclass (asyncpg and uuid6 have their own), however that prints.
 
     It is known by a class's name among its ancestors, so that importing graysplit does not import uuid.
     """

@@ -87,7 +87,7 @@ def below(held: Held, lapsed: Mapping[str, Weight]) -> dict[str, Weight]:
 
 
 def overfull_words(standing: Standing) -> str:
-    """Say that the weights of a split are more than everybody."""
+    """Return the words for weights of a split that are more than everybody."""
     together = format_weight(total(standing.asked(version.name) for version in standing.definition.candidates))
     said = f"the weights of '{standing.split}' are {together} % together"
     return f"{said}, and while they are more than 100 %, they only fall"

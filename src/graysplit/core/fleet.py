@@ -169,7 +169,7 @@ def fleet_of(now_ms: int, found: Iterable[Process], ended: Container[str] = ()) 
 
 
 def may_be_gone(now_ms: int, found: Iterable[Process]) -> tuple[Process, ...]:
-    """Give those whose connection is worth asking for.
+    """Return those whose connection is worth asking for.
 
     They are not live, and a live process on the host is younger; or they take part in a roll over hosts and were not
     heard just now: no place of a wave is for one that died a moment ago.
@@ -186,7 +186,7 @@ def _rolls(process: Process) -> bool:
 
 
 def _with_heirs(now_ms: int, recent: Sequence[Process]) -> tuple[Process, ...]:
-    """Give those that are not live, and have a younger live process on their host."""
+    """Return those that are not live, and have a younger live process on their host."""
     dead = [process for process in recent if process.connection and not is_live(process, now_ms)]
     youngest: dict[str, int] = {}
     for process in recent if dead else ():

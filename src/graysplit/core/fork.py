@@ -48,7 +48,7 @@ class Fork(NamedTuple):
 
     @property
     def numbers(self) -> str:
-        """Say which changes are lost, by their numbers."""
+        """Return which changes are lost, by their numbers."""
         many = "at least " if self.changes >= REMEMBERED else ""
         changes = f"{many}{self.changes} {'change' if self.changes == 1 else 'changes'} that had been followed"
         if self.ancestor == NO_ANCESTOR:
@@ -59,13 +59,13 @@ class Fork(NamedTuple):
 
     @property
     def moves(self) -> Iterator[str]:
-        """Say from what to what, field by field; weights first."""
+        """Return from what to what, field by field; weights first."""
         for where in sorted(self.lost):
             yield move(where, *self.lost[where])
 
     @property
     def line(self) -> str:
-        """Say all of it in one line of bounded length."""
+        """Return all of it in one line of bounded length."""
         named = list(self.moves)
         more = f" and {len(named) - NAMED_AT_MOST} more" if len(named) > NAMED_AT_MOST else ""
         moves = f"from what was followed to what the fork left: {', '.join(named[:NAMED_AT_MOST])}{more}"
@@ -82,7 +82,7 @@ class Fork(NamedTuple):
 
 
 def move(where: str, before: str | None, after: str | None) -> str:
-    """Say what became of a field, by a fork alone: `checkout/new 20% -> 50%`."""
+    """Return what became of a field, by a fork alone: `checkout/new 20% -> 50%`."""
     key, _, field = where.partition(" ")
     if key == LOST["weights"]:
         return f"{field} {_percent(before)} -> {_percent(after)}"
@@ -120,7 +120,7 @@ def _mark(load: Load) -> str | None:
 
 
 def is_told(fork: Fork, past: Past, load: Load) -> bool:
-    """Say whether the history knows of a fork already: somebody who followed the same log was faster."""
+    """Return whether the history knows of a fork already: somebody who followed the same log was faster."""
     shared = fork.ancestor != NO_ANCESTOR
     entries = newer_than_ancestor(past, load) if shared else [e for e in load.entries if e.at_ms >= past.read_ms]
     return tells_of(fork, entries)
@@ -134,7 +134,7 @@ def untold(fork: Fork, load: Load) -> Fork | None:
 
 
 def tells_of(fork: Fork, entries: Iterable[Entry]) -> bool:
-    """Say whether entries of the history tell of a fork."""
+    """Return whether entries of the history tell of a fork."""
     marks = (entry.after.get(f"meta {MARK}") or "" for entry in entries if entry.cause == CAUSE)
     return any(mark.partition(" ")[2] == fork.ancestor for mark in marks)
 

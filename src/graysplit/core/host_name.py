@@ -10,7 +10,7 @@ EVERYBODY: Final = "*"  # stands in a wave for all hosts
 
 
 def clean_name(text: str) -> str:
-    """Give the name of an instance such that a wave can hold it: printable, without blanks, and no mark of ours."""
+    """Return the name of an instance such that a wave can hold it: printable, without blanks, and no mark of ours."""
     shown = text.strip().encode(errors="backslashreplace").decode()[:LONGEST]
     name = "".join(c if c.isprintable() and not c.isspace() else "_" for c in shown)
     return "_" if name == EVERYBODY else name

@@ -58,5 +58,5 @@ def too_long(length: int, most: int) -> bytes:
 
 
 def is_too_long(raw: bytes) -> bool:
-    """Say whether this stands for a value that was too long to be read."""
+    """Return whether this stands for a value that was too long to be read."""
     return raw.startswith(b"<") and raw.endswith(b" that are read>") and b" bytes: more than the " in raw

@@ -164,7 +164,7 @@ def rule(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
 
 
 def counted(progress: Progress, tick: Tick, view: View) -> int:
-    """Give the clock at a moment at which nothing stands in the plan's way; what stood there since does not count.
+    """Return the clock at a moment at which nothing stands in the plan's way; what stood there since does not count.
 
     Hosts must have been well for the whole time of a gate, so that it begins anew where one was not, or came back.
     """
@@ -235,7 +235,7 @@ def _unsettled(progress: Progress, view: View) -> Wait | None:
 
 
 def room_words(ahead: int, others: int) -> str:
-    """Say that a step to a weight does not fit beside the other candidates, or nothing."""
+    """Return the words for a step that does not fit beside the other candidates, or an empty text."""
     if others + ahead <= FULL:
         return ""
     return f"for room: with {format_weight(ahead)} % all weights would be over 100 %"

@@ -71,7 +71,7 @@ class Standing(NamedTuple):
         return next((name for name in found if crossed(self.waves[name], instance, self.effective(name))), None)
 
     def taken(self, version: str) -> frozenset[str]:
-        """Give the instances that have crossed to other candidates than this one."""
+        """Return the instances that have crossed to other candidates than this one."""
         others = (name for name in self.waves if name != version)
         return frozenset(name for other in others for name in members(self.waves[other], self.effective(other)))
 

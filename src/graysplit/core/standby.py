@@ -37,7 +37,7 @@ def standby_of(fleet: Fleet, split: str, version: str, *, back: bool = False) ->
 
 
 def unready_words(fleet: Fleet, split: str, version: str) -> str:
-    """Say who is not ready, or that nobody is there to be; nothing where all are."""
+    """Return who is not ready, or that nobody is there to be; an empty text where all are."""
     found = standby_of(fleet, split, version)
     if not found.processes:
         return f"no live process declares '{split}'"

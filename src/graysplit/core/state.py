@@ -249,7 +249,7 @@ def aged(state: State) -> State:
 
 
 def with_calls(state: State, calls: Sequence[Version | None]) -> State:
-    """Give a copy of a state that calls these functions, by index; the baseline's answers for missing ones."""
+    """Return a copy of a state that calls these functions, by index; the baseline's answers for missing ones."""
     copy = State()
     for slot in State.__slots__:
         setattr(copy, slot, getattr(state, slot))

@@ -101,7 +101,7 @@ def rebalanced(
 
 
 def instances(fleet: Fleet, split: str, version: str) -> tuple[Instance, ...]:
-    """Give the live instances of a split by name: those with a process that declares it; where none does, all.
+    """Return the live instances of a split by name: those with a process that declares it; where none does, all.
 
     A process whose connection the server has seen end is not live here, though it was heard a moment ago.
     """
@@ -121,7 +121,7 @@ def instance_of(process: Process) -> str:
 
 
 def unknown_host(fleet: Fleet, name: str) -> str:
-    """Say that no live process counts as a host, or nothing."""
+    """Return the words for a host that no live process counts as, or an empty text."""
     from difflib import get_close_matches
 
     hosts = sorted({instance_of(process) for process in fleet.live})

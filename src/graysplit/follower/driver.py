@@ -175,7 +175,7 @@ class Driver:
             return None
 
     def _rule(self, feed: Feed, found: Found) -> tuple[Found, View, Ruling]:
-        """Say what is due, by a fleet that is read anew where a step depends on it; and what was found of the hosts."""
+        """Return what is due, by a fleet read anew where a step depends on it, and what was found of the hosts."""
         fresh = not found.progress.confirmed_ms or found.definition.by == "instance"
         fleet = self._fleet(feed, fresh=fresh)
         view, beside = self._view(found), tuple(sorted(self._others(found)))
@@ -190,7 +190,7 @@ class Driver:
         return found, view, ruling
 
     def _fleet(self, feed: Feed, *, fresh: bool) -> Fleet:
-        """Give the fleet; where no step depends on it, as it was a little while ago."""
+        """Return the fleet; where no step depends on it, as it was a little while ago."""
         now = self._clock.monotonic()
         if fresh or self._seen is None or not 0 <= now - self._seen[0] < FLEET_S:
             self._seen = (now, feed.fleet())
@@ -217,7 +217,7 @@ class Driver:
         )
 
     def _short(self, found: Found, go: Go, fleet: Fleet) -> str:
-        """Say why the next step's wave cannot be filled with live hosts, or nothing."""
+        """Return why the next step's wave cannot be filled with live hosts, or an empty text."""
         if found.definition.by != "instance":
             return ""
         weight, held = found.plan.steps[go.step].weight, found.texts["meta", WAVE + found.field]
@@ -364,7 +364,7 @@ class Driver:
 
 
 def _fallen(found: Found, fallen: list[str]) -> str:
-    """Say which candidates were stopped while the plan ran beside them; nothing of those that a person has lowered."""
+    """Return which candidates were stopped while the plan ran beside them, but for those that a person has lowered."""
     fields = {field_of(found.split, name): found.texts.get(("stops", field_of(found.split, name))) for name in fallen}
     stopped = [_stopped_words(field, text) for field, text in fields.items() if text is not None]
     return f"{', and '.join(stopped)}. Go on with: graysplit resume {found.split}" if stopped else ""

@@ -83,7 +83,7 @@ class Notices:
                 teller.put_off(now)
 
     def untold(self) -> dict[str, int]:
-        """Give, by hook, how many changes it was not told of and will not be, as last read."""
+        """Return, by hook, how many changes it was not told of and will not be, as last read."""
         return {teller.hook.name: teller.untold for teller, _ in self._tellers}
 
     def owed(self) -> dict[str, HookDebt]:
@@ -199,7 +199,7 @@ class Turn:
         self._began = desk.clock.monotonic()
 
     def take(self) -> float:
-        """Tell what is new, in its order, then what is owed; give the seconds until it is worth looking again."""
+        """Tell what is new, in its order, then what is owed; return the seconds until it is worth looking again."""
         try:
             self._write(taken(self.telling, self._desk.boot, self._now_ms()))
             self._tell_in_order()
@@ -233,7 +233,7 @@ class Turn:
             self._write_debt(self.debt._replace(early=()))
 
     def _waits(self) -> bool:
-        """Say whether the next in order has refused, and its pause is not over."""
+        """Return whether the next in order has refused, and its pause is not over."""
         return self.telling.attempts > 0 and wait_ms(done(self.telling), self._desk.boot, self._now_ms()) > 0
 
     def _tell_owed(self) -> None:

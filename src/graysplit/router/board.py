@@ -276,7 +276,7 @@ class Board:
             )
 
     def _changed(self, split: str, change: Callable[[Declaration], None]) -> Declaration:
-        """Give a changed copy of a declaration; what refuses the change leaves nothing of it behind."""
+        """Return a changed copy of a declaration; what refuses the change leaves nothing of it behind."""
         known = self.declarations.get(split)
         declaration = known.copy() if known is not None else Declaration(split)
         change(declaration)
@@ -299,7 +299,7 @@ class Board:
         return self._for_code(split, self.state(split))
 
     def _for_route(self, route: Route) -> State:
-        """Give the state that a route reads: versions of which others alone have a function are absent there."""
+        """Return the state that a route reads: versions of which others alone have a function are absent there."""
         declaration = self.declarations.get(route.split)
         missing = frozenset(declaration.places if declaration is not None else ()).difference(route.own)
         if not missing:
@@ -407,7 +407,7 @@ class Board:
         return self._like(asleep, self.state(asleep.split))
 
     def _like(self, before: State, state: State) -> State:
-        """Give a state that counts where another one of its split did."""
+        """Return a state that counts where another one of its split did."""
         return self._for_code(before.split, state) if self._counts.is_routed(before.split, before.counts) else state
 
     def record(self, goal: str, unit: object, value: float | None, at_most: float) -> None:

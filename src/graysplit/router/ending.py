@@ -84,7 +84,7 @@ def hear_sigterm() -> None:
 
 
 def _is_caught_in_c() -> bool:
-    """Say whether a handler is set that Python knows nothing of, as uWSGI's is."""
+    """Return whether a handler is set that Python knows nothing of, as uWSGI's is."""
     try:
         with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123 - no pathlib here
             caught = next(line.split()[1] for line in status if line.startswith("SigCgt:"))

@@ -29,7 +29,7 @@ class ProcessLock:
         return self._lock().acquire(timeout=timeout_s)
 
     def release(self) -> None:
-        """Give it back; a child that was forked meanwhile holds nothing."""
+        """Release it; a child that was forked meanwhile holds nothing."""
         with suppress(RuntimeError):
             self._lock().release()
 
@@ -40,7 +40,7 @@ class ProcessLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give it back."""
+        """Release it."""
         self.release()
 
     def _lock(self) -> RLock:

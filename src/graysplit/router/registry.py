@@ -93,7 +93,7 @@ class Declaration:
         return [handle for known in self._handles if (handle := known()) is not None]
 
     def copy(self) -> Declaration:
-        """Give a copy to change."""
+        """Return a copy to change."""
         copied = Declaration(self.split)
         copied.baseline, copied.kind, copied.by, copied.made = self.baseline, self.kind, self.by, self.made
         copied.calls, copied.places, copied.hooks = self.calls.copy(), self.places.copy(), self.hooks
@@ -245,5 +245,5 @@ class Declaration:
         self.places[version] = place
 
     def made_per_call(self) -> bool:
-        """Say whether routes come and go, so that each call seems to make one."""
+        """Return whether routes come and go, so that each call seems to make one."""
         return self.made % ROUTES_TOLD == 0 and 2 * len(self.routes) < ROUTES_TOLD

@@ -110,14 +110,14 @@ def _file(store: Store | None, settings: Settings, events: Events, clock: Clock)
 
 
 def _inherited(parent: Follower | None, age_s: float) -> Known | None:
-    """Give what was followed before a fork, or by a thread that has ended; None where nothing was."""
+    """Return what was followed before a fork, or by a thread that has ended; None where nothing was."""
     if parent is None or not parent.keeper.held.loaded:
         return None
     return Known(parent.keeper.held, parent.keeper.past, age_s < FRESH_S)
 
 
 def _known(file: KnownGood | None, settings: Settings) -> Known:
-    """Give what stands in for a store that does not answer: the file, else bootstrap."""
+    """Return what stands in for a store that does not answer: the file, else bootstrap."""
     kept = file.read() if file is not None else None
     if file is not None and kept is not None:
         return Known(kept.held, kept.past, file.trusted(kept))

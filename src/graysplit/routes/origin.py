@@ -20,24 +20,24 @@ class Origin(NamedTuple):
     file: str
 
     def __str__(self) -> str:
-        """Give it as people read it."""
+        """Return it as people read it."""
         return f"{self.name} in {self.file or self.module}"
 
     def is_again(self, known: Origin) -> bool:
-        """Say whether this is what is known, declared again: a reload, a factory's next call, a cell run once more.
+        """Return whether this is what is known, declared again: a reload, a factory's next call, a cell run once more.
 
         In `__main__` whatever is declared again replaces: a cell of a notebook is edited and run again.
         """
         return self[:2] == known[:2] or self.module == known.module == MAIN
 
     def is_beside(self, other: Origin) -> bool:
-        """Say whether both are made by a call of one function: a factory's route and its candidate."""
+        """Return whether both are made by a call of one function: a factory's route and its candidate."""
         scope = self.name.rpartition(_LOCALS)[0]
         return bool(scope) and self.module == other.module and scope == other.name.rpartition(_LOCALS)[0]
 
 
 def origin_of(function: Callable[..., Any]) -> Origin:  # Any: a function of whatever signature
-    """Give a function's origin: below its decorators; of what is no plain function, who registers it."""
+    """Return a function's origin: below its decorators; of what is no plain function, who registers it."""
     inner: object = function
     for _ in range(_WRAPPED_AT_MOST):
         if isinstance(inner, FunctionType) and not hasattr(inner, "__wrapped__"):
@@ -53,7 +53,7 @@ def origin_of(function: Callable[..., Any]) -> Origin:  # Any: a function of wha
 
 
 def innermost(function: object) -> object:
-    """Give what a callable calls in the end, below decorators, partials and bound methods."""
+    """Return what a callable calls in the end, below decorators, partials and bound methods."""
     for _ in range(_WRAPPED_AT_MOST):
         further = next((found for name in ("__wrapped__", "func", "__func__") if (found := _own(function, name))), None)
         if further is None:
@@ -63,7 +63,7 @@ def innermost(function: object) -> object:
 
 
 def rebinds(candidate: object, original: FunctionType, routed: FunctionType) -> bool:
-    """Say whether the `def` of a candidate takes the name of the routed function, which nobody could call any more.
+    """Return whether the `def` of a candidate takes the name of the routed function, which nobody could call any more.
 
     Two functions that one `def` has made (a factory's) are no such case, nor are two lambdas.
     """
@@ -78,13 +78,13 @@ def rebinds(candidate: object, original: FunctionType, routed: FunctionType) -> 
 
 
 def _own(function: object, name: str) -> object:
-    """Give an attribute that leads further down; an object of the program's may have others by these names."""
+    """Return an attribute that leads further down; an object of the program's may have others by these names."""
     found = getattr(function, name, None)
     return found if callable(found) else None
 
 
 def registering() -> tuple[str, str]:
-    """Give the module and the file of the code outside graysplit that registers something now."""
+    """Return the module and the file of the code outside graysplit that registers something now."""
     frame = sys._getframe()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - as warnings and logging do
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "graysplit":
         frame = frame.f_back

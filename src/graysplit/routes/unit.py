@@ -113,7 +113,7 @@ def handle_unit(spec: UnitSpec, split: str, instance: Callable[[], str]) -> Call
 
 
 def unit_key(spec: UnitSpec) -> Hashable | None:
-    """Give what tells a handle's unit from others, alike for what is written alike; None where that cannot be known."""
+    """Return what tells a handle's unit from others, alike for what is written alike; None where it is not known."""
     keys = [_single_key(one) for one in _flat(spec)]
     return None if None in keys else (isinstance(spec, tuple), *keys)
 

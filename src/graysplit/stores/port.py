@@ -188,7 +188,7 @@ class Feed(Protocol):
 
     @property
     def mode_why(self) -> str:
-        """Say why it is not a better mode, and what is not known of the server; "" where there is nothing to say."""
+        """Return why it is not a better mode, and what is not known of the server; "" where there is nothing to say."""
         ...
 
     def load(self, since: str, *, whole: bool) -> Load:

@@ -154,7 +154,7 @@ def _described(expect: Expect, value: str | None) -> str:
 
 
 def _plan_words(expect: Expect, value: str | None) -> str:
-    """Say where a plan stands by its progress, or which one it is by its mark."""
+    """Return where a plan stands by its progress, or which one it is by its mark."""
     split = expect.field.removeprefix(PLAN)
     if value is None:
         return f"no plan of '{split}'"
@@ -169,7 +169,7 @@ def _plan_words(expect: Expect, value: str | None) -> str:
 
 
 def _differing(before: str, after: str) -> tuple[str, str]:
-    """Say in which parts two records of a split differ, of a plan its steps; units that are pinned are not named."""
+    """Return in which parts two records of a split differ, of a plan its steps; units that are pinned are not named."""
     was, is_ = _record(before), _record(after)
     names = [name for name in sorted({*was, *is_}) if was.get(name) != is_.get(name)]
     return tuple(", ".join(_part(name, record) for name in names) or "its record" for record in (was, is_))  # type: ignore[return-value] # one of each
@@ -347,7 +347,7 @@ def ended_by(meta: Key, field: str) -> tuple[str, ...]:
 
 
 def plans_over(meta: Key, splits: Iterable[str]) -> dict[str, str]:
-    """Give what a history entry says stood before of plans that are over with it: their marks in `meta`."""
+    """Return what a history entry says stood before of plans that are over with it: their marks in `meta`."""
     marks = ((split, meta.fields.get(raw_of(PLAN + split))) for split in sorted(set(splits)))
     return {f"meta {PLAN}{split}": exact(mark) for split, mark in marks if mark is not None}
 

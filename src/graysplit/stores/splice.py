@@ -23,18 +23,18 @@ class _Splice(NamedTuple):
     middle: str
 
     def fits(self, text: str) -> bool:
-        """Say whether a text is the whole that this is of."""
+        """Return whether a text is the whole that this is of."""
         end = len(text) - self.tail
         return self.head <= end and text[self.head : end] == self.middle and _digest(text) == self.digest
 
     def put_into(self, text: str, other: _Splice) -> str | None:
-        """Give the whole that this is of, from the whole of the other; None where it is none."""
+        """Return the whole that this is of, from the whole of the other; None where it is none."""
         whole = text[: self.head] + self.middle + text[self.head + len(other.middle) :]
         return whole if _digest(whole) == self.digest else None
 
 
 def spliced(before: str, after: str) -> tuple[str, str]:
-    """Give both texts as splices where that is much shorter, else as they are."""
+    """Return both texts as splices where that is much shorter, else as they are."""
     head = _in_common(before, after, 0)
     tail = _in_common(before[::-1], after[::-1], head)
     if 2 * (head + tail) < SAVES or not _is_text(before) or not _is_text(after):
@@ -44,12 +44,12 @@ def spliced(before: str, after: str) -> tuple[str, str]:
 
 
 def is_splice(text: str | None) -> bool:
-    """Say whether a text is a splice."""
+    """Return whether a text is a splice."""
     return text is not None and text.startswith(MARK) and _read(text) is not None
 
 
 def widened(before: str, after: str, wholes: Iterable[str]) -> tuple[str, str] | None:
-    """Give both wholes of two splices where the later is among some texts; else None."""
+    """Return both wholes of two splices where the later is among some texts; else None."""
     was, is_ = _read(before), _read(after)
     if was is None or is_ is None or (was.head, was.tail) != (is_.head, is_.tail):
         return None

@@ -111,7 +111,7 @@ def read_signed(raw: bytes) -> Signed | None:
 
 
 def compact(before: Texts, after: Texts) -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """Give the fields of a change as the log holds them: of a long definition what changed."""
+    """Return the fields of a change as the log holds them: of a long definition what changed."""
     was, is_ = dict(before), dict(after)
     for where in after:
         old, new = before.get(where), after[where]
@@ -121,7 +121,7 @@ def compact(before: Texts, after: Texts) -> tuple[dict[str, str | None], dict[st
 
 
 def in_splices(entries: Iterable[Entry]) -> dict[str, Entry]:
-    """Give by split the newest of some entries, newest first, that changes its definition, where that is a splice."""
+    """Return by split the newest of some entries, newest first, that changes its definition, where that is a splice."""
     newest: dict[str, Entry] = {}
     for entry in entries:
         for where in entry.after:
@@ -131,7 +131,7 @@ def in_splices(entries: Iterable[Entry]) -> dict[str, Entry]:
 
 
 def whole(entry: Entry, wholes: Mapping[str, Sequence[str]]) -> Entry:
-    """Give an entry with the whole definitions, by split, of which it holds what changed."""
+    """Return an entry with the whole definitions, by split, of which it holds what changed."""
     before, after = dict(entry.before), dict(entry.after)
     for split, texts in wholes.items():
         where = f"splits {split}"

@@ -43,7 +43,7 @@ class Differing:
 
     @property
     def left(self) -> int:
-        """Give how many splits are still to be booked."""
+        """Return how many splits are still to be booked."""
         return len(self._splits)
 
     def look_on(self) -> None:
@@ -94,7 +94,7 @@ class Differing:
         self.any = bool(self._splits)
 
     def _stands(self, key: str, size: Size) -> bool:
-        """Say whether a hash counts: it has its mark, and no more fields than are followed."""
+        """Return whether a hash counts: it has its mark, and no more fields than are followed."""
         (mark,) = self._line.ask(("HEXISTS", key, SENTINEL))
         return mark == 1 and size.excess is None
 

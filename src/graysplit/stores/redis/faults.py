@@ -128,7 +128,7 @@ def refused(what: str, answer: object) -> RefusedError:
 
 
 def neither(what: str, error: BaseException) -> RefusedError:
-    """Say that a write needs scripts or `WATCH`, where the former were refused before, and now the latter."""
+    """Return the error for a write that needs scripts or `WATCH`, where both were refused."""
     if is_condition(error) or is_forbidden(error):
         return refused(what, error)
     why = f"scripts are refused here, and WATCH is answered with '{reason(error)}'; graysplit needs one of them"
@@ -146,7 +146,7 @@ def fault(error: BaseException | str) -> str:
 
 
 def lacks_scripts(answer: object) -> bool:
-    """Say whether a script was refused, in whatever words, so that another way is to be tried.
+    """Return whether a script was refused, in whatever words, so that another way is to be tried.
 
     What the server answers to every write now (no memory, no disk, too few replicas) is no reason for one.
     """
@@ -154,7 +154,7 @@ def lacks_scripts(answer: object) -> bool:
 
 
 def is_condition(error: BaseException) -> bool:
-    """Say whether an error is about the server as a whole, and not about one command or key."""
+    """Return whether an error is about the server as a whole, and not about one command or key."""
     return _condition(error) is not None
 
 

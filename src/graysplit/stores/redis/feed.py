@@ -63,7 +63,7 @@ class RedisFeed(ABC):
 
     @property
     def mode_why(self) -> str:
-        """Say why the mode is not a better one, and what is not known of the server."""
+        """Return why the mode is not a better one, and what is not known of the server."""
         return "; ".join(filter(None, (self.lesser_why, self._blind)))
 
     def stay_with(self, ladder: Ladder, is_outdone: Callable[[], bool], way: Way | None) -> None:
@@ -89,7 +89,7 @@ class RedisFeed(ABC):
         self.outdone = self._is_outdone()
 
     def lines(self) -> tuple[Line, ...]:
-        """Give the connections that this feed lives by."""
+        """Return the connections that this feed lives by."""
         return (self._line,)
 
     def _suspect(self, line: Line) -> None:

@@ -37,17 +37,17 @@ class Size(NamedTuple):
 
     @property
     def short(self) -> bool:
-        """Say whether none of its values can be so long that it must be asked for."""
+        """Return whether none of its values can be so long that it must be asked for."""
         return self.bytes <= LIGHT_BYTES + LIGHT_FIELD_BYTES * self.fields
 
     @property
     def light(self) -> bool:
-        """Say whether it can be read with one command."""
+        """Return whether it can be read with one command."""
         return self.short and self.fields <= min(AT_ONCE, FIELDS)
 
     @property
     def excess(self) -> str | None:
-        """Say that it holds more fields than are followed, or None."""
+        """Return the words for more fields than are followed, or None."""
         return None if self.fields <= FIELDS else f"too large: {self.fields} fields, and at most {FIELDS} are read"
 
 
@@ -102,7 +102,7 @@ def read_fields(line: Line, key: str, names: Sequence[bytes], *, short: bool = F
 
 
 def capped(key: str, found: Key, size: Size) -> Key:
-    """Give a hash that was read at once, with the lengths of values that are too long in their place."""
+    """Return a hash that was read at once, with the lengths of values that are too long in their place."""
     longest = _longest(key)
     if 0 < size.bytes <= longest or max(map(len, found.fields.values()), default=0) <= longest:
         return found

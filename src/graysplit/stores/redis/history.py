@@ -59,7 +59,7 @@ def read_history(line: Line, keys: Keys, split: str | None, count: int) -> tuple
 
 
 def _with_wholes(line: Line, keys: Keys, entries: list[Entry]) -> tuple[Entry, ...]:
-    """Give entries, the newest of each split's definition with the whole of it, as far as that still stands."""
+    """Return entries, the newest of each split's definition with the whole of it, as far as that still stands."""
     cut, wholes = in_splices(entries), dict[str, list[str]]()
     names = list(cut)
     for start in range(0, len(names), PIECE):

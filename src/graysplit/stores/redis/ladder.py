@@ -23,7 +23,7 @@ class Ladder:
         self._suspect: tuple[str, str] | None = None
 
     def fail(self, mode: str, why: str) -> str:
-        """Count a failure; give why the mode is left, or nothing while it is tried again at once."""
+        """Count a failure; return why the mode is left, or an empty text while it is tried again at once."""
         self._failures[mode] = self._failures.get(mode, 0) + 1
         if self._failures[mode] >= FAILURES:
             self._left[mode] = (time.monotonic() + AGAIN_S, why)
@@ -34,7 +34,7 @@ class Ladder:
         self._suspect = (mode, why)
 
     def take_suspect(self) -> tuple[str, str] | None:
-        """Give what was noted, once."""
+        """Return what was noted, once."""
         found, self._suspect = self._suspect, None
         return found
 
@@ -49,10 +49,10 @@ class Ladder:
         self._left.clear()
 
     def why_left(self, mode: str) -> str:
-        """Say why a mode is not tried now, or nothing where it may be."""
+        """Return why a mode is not tried now, or an empty text where it may be."""
         until, why = self._left.get(mode, (0.0, ""))
         return f"{mode} does not work ({why}) and is tried again each minute" if time.monotonic() < until else ""
 
     def is_due(self, mode: str) -> bool:
-        """Say whether a mode that was left is to be tried again now."""
+        """Return whether a mode that was left is to be tried again now."""
         return mode in self._left and time.monotonic() >= self._left[mode][0]

@@ -74,7 +74,7 @@ class Line:
 
     @property
     def why(self) -> str:
-        """Say why it is of no use any more, or nothing."""
+        """Return why it is of no use any more, or an empty text."""
         return self._broken or ""
 
     @property

@@ -93,7 +93,7 @@ def _tried(mode: str, opener: Opener, topology: Topology, keys: Keys, ladder: La
 
 
 def _is_outdone(topology: Topology, keys: Keys, ladder: Ladder, mode: str) -> bool:
-    """Try the next better way that was left a minute ago; say whether it works now."""
+    """Try the next better way that was left a minute ago; return whether it works now."""
     above = takewhile(lambda each: each != mode, _OPENERS)
     better = next((each for each in above if ladder.is_due(each)), None)
     if better is None:
@@ -147,7 +147,7 @@ class _PushedFeed(RedisFeed):
             raise
 
     def lines(self) -> tuple[Line, ...]:
-        """Give both connections."""
+        """Return both connections."""
         return (self._signals, self._line)
 
 

@@ -48,7 +48,7 @@ class Booking:
         self.left = 0  # 1: there is more to look at, or to book
 
     def book(self, actor: str) -> int:
-        """Write history entries for some time; give their number. Raises `RefusedError` where this role may not."""
+        """Write history entries for some time; return their number. Raises `RefusedError` where this role may not."""
         ends = time.monotonic() + WITHIN_S
         if ends < self._not_before + WITHIN_S:
             return 0

@@ -101,7 +101,7 @@ class Reader:
         return load._replace(splits=key._replace(fields={SENTINEL: mark, **key.fields}), whole=False)
 
     def _is_vast(self) -> bool:
-        """Say whether weights or releases are too many for one command, so that each change would have all read."""
+        """Return whether weights or releases are too many for one command, so that each change would have all read."""
         weights, stops, meta = (self._sizes[key] for key in (self._keys.weights, self._keys.stops, self._keys.meta))
         known = self._last.weights.lost is None and self._last.meta.lost is None
         within = weights.excess is None and meta.excess is None
@@ -129,7 +129,7 @@ class Reader:
         return load._replace(weights=weights, meta=meta, splits=splits, whole=False)
 
     def _laid_over(self, key: str, last: Key, names: Sequence[bytes]) -> Key:
-        """Give a hash as it was read last, with some of its fields read anew."""
+        """Return a hash as it was read last, with some of its fields read anew."""
         read = read_fields(self._line, key, names, short=self._sizes[key].short)
         fields = {**last.fields, **read.fields}
         for name in names:
@@ -213,7 +213,7 @@ class Reader:
         return load, splits
 
     def _ask_for(self, key: str) -> Command:
-        """Give the command that brings a hash, or where it is too much for one, the question whether it is one."""
+        """Return the command that brings a hash, or where it is too much for one, the question whether it is one."""
         return ("HGETALL", key) if self._sizes[key].light else ("HLEN", key)
 
     def _taken(self, key: str, reply: Reply, last: Key, *, heavy: bool = True) -> Key:

@@ -101,7 +101,7 @@ class Sentinels:
             return None
         word = _word(answer)
         if word is None:
-            why = reason(answer) if isinstance(answer, exceptions.ResponseError) else "what answers is no Sentinel"
+            why = reason(answer) if isinstance(answer, exceptions.ResponseError) else "what answers is not a Sentinel"
             self._leave_alone(number, why)
         return word
 
@@ -122,7 +122,7 @@ class Way:
         self._ask_at = _soon()
 
     def why_blind(self, before: str) -> str:
-        """Ask if it is due; say why it is not known who the primary is, or nothing where it is this server.
+        """Ask if it is due; return why it is not known who the primary is, or an empty text where it is this server.
 
         `before` is what was said last. Raises `StoreUnreachableError` where another server is the primary now.
         """
