@@ -4,7 +4,8 @@ Elsewhere: F2 with replicas in `test_outages.py` and `tests/topologies/test_repl
 `tests/stores/test_redis_advice.py`, F8 in `test_lineage_receipts.py`, `test_outages.py` and
 `tests/topologies/test_sentinel.py`, F9 in `test_known_good.py`, F10 in `test_forks.py`, F11 in `test_bad_values.py`,
 F12 to F16 in `test_lineage_by_hand.py`, F13, F14 and F17 in `test_rollback.py`, F19 to F21 in
-`test_lineage_receipts.py`, F16's lease and F26 in `test_lineage_leases.py`, F32 in `tests/stores/test_roles.py`.
+`test_lineage_receipts.py`, F16's lease, F23 and F26 in `test_lineage_leases.py`, F22, F23 and F32 of plans in
+`test_plans.py`, F32 in `tests/stores/test_roles.py`.
 """
 
 from __future__ import annotations

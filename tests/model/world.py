@@ -16,9 +16,9 @@ from graysplit.core.record import Entry, Load
 from graysplit.core.snapshot import Standing
 from graysplit.errors import ConflictError, StoreCorruptError
 from graysplit.events import Events
-from graysplit.follower.submissions import fork_entry
 from graysplit.follower.keeper import Keeper, Taken
 from graysplit.follower.known_good import Known, _encode, decode
+from graysplit.follower.submissions import fork_entry
 from graysplit.router.board import Board
 from graysplit.scope import Scope, _scope
 from graysplit.stores.memory import MemoryStore

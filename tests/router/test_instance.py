@@ -1,4 +1,4 @@
-"""This process's host as the unit: how it is named, told to the fleet, and used by handles and routes."""
+"""The host of a process as the unit: how it is named, told to the fleet, and used by handles and routes."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def test_a_thread_that_has_died_is_seen_and_started_again(full: MemoryStore, mak
     before = router._engine._follower
     assert before is not None
     before._live = dying  # type: ignore[method-assign] # as if the interpreter had ended the thread
-    before._events = None  # type: ignore[assignment] # not even that can be said
+    before._events = before._books._events = None  # type: ignore[assignment] # not even that can be said
     full.raw_set("weights", "checkout/new", "99")  # a signal, so that it turns
     assert eventually(lambda: router.status().boot != before.boot or router.status().phase == "asleep")
     assert eventually(lambda: router.choose("checkout", "u") == "new")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from graysplit import Router
-from graysplit.control import Confirm, Control
+from graysplit.control.control import Confirm, Control
 from graysplit.stores import store_from_url
 from graysplit.stores.redis import RedisStore
 from tests.support import eventually

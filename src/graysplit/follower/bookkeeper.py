@@ -1,4 +1,4 @@
-"""Write into the history what nobody has entered yet: edits by hand, leases that ended, a fork, a zero that was lost."""
+"""Write into the history what nobody has entered yet: edits by hand, leases that ended, a fork, a lost zero."""
 
 from __future__ import annotations
 

@@ -46,6 +46,7 @@ PATIENT_S: Final = 40.0  # +-25 %: between attempts that only a person can make 
 WORK_S: Final = 0.0005  # look at definitions for this long, then let others run
 REST_S: Final = 0.0002
 
+
 class Follower:
     """One process's following of one store. `start` once; `stop` is bounded and may be called twice."""
 
@@ -315,7 +316,9 @@ class Follower:
         # Code may declare more at any time; how often it was asked is told now and then.
         now, names = self._clock.monotonic(), {split: found._replace(calls=0) for split, found in declared.items()}
         about = about or names != self._told or now >= self._tell_again
-        self._mute = self._books.attempt("report", "this process is not counted", lambda: feed.report(report, about=about))
+        self._mute = self._books.attempt(
+            "report", "this process is not counted", lambda: feed.report(report, about=about)
+        )
         self._crowd = feed.counted or self._crowd
         if about:
             self._told, self._tell_again = names, now + ABOUT_S
@@ -334,7 +337,9 @@ class Follower:
         planned = (field_of(split, mark.partition(" ")[2]) for split, mark in keeper.held.planned.items())
         return Receipt(
             *self._applied,
-            self._audience.effects(dict.fromkeys((*self._recent.fields, *planned))),  # a plan waits for those born later, too
+            self._audience.effects(
+                dict.fromkeys((*self._recent.fields, *planned))
+            ),  # a plan waits for those born later, too
             feed.mode,
             _refusals(keeper.held.refused),
             keeper.in_force(KEPT_AT_MOST),

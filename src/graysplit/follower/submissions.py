@@ -18,7 +18,7 @@ ENDLESS_MS: Final = 1 << 52  # a server time that never comes
 
 
 def lease_over(field: str, stands: str | None, lease: str, then: Weight, from_ms: int) -> Submission:
-    """Return the change that ends a lease in the store, if it is still as it was read and over by the server's clock."""
+    """Return the change that ends a lease in the store, if it is as it was read and over by the server's clock."""
     name = PREFIX + field
     return Submission(
         os.urandom(12).hex(),

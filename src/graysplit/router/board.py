@@ -8,7 +8,7 @@ misses once after a change, and the slow path compiles: what a program never ask
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.adoption import Held, Parse, differing, standing_of
@@ -44,6 +44,7 @@ from graysplit.router.view import Mark, View, marks_of
 from graysplit.scope import scope_get
 
 if TYPE_CHECKING:
+    from graysplit.core.definition import Definition
     from graysplit.core.snapshot import Standing
     from graysplit.core.tape import Tape
     from graysplit.events import Events
@@ -110,7 +111,7 @@ class Board:
         self._clock = clock
         self._due = float("inf")  # the monotonic time by which the thread that follows lets time pass again
         self._arms: Arms | None = None  # once a split is armed
-        self._baselines = Baselines(self.declarations, lambda split, raw: self._parse(split, raw))
+        self._baselines = Baselines(self.declarations, self._parsed)
         self._effects = Effects(self.declarations, self._counts, self._baselines, self.state)
         self._armed: tuple[View | None, tuple[State, ...]] = (None, ())  # of one view, for goals
         self._records_goals = False
@@ -473,6 +474,9 @@ class Board:
         version, reason = answer(steps)
         return Explanation(split, version, reason, bucket, self._view.held.revision, steps)
 
+    def _parsed(self, split: str, raw: bytes) -> Definition | None:
+        return self._parse(split, raw)  # which comes with the start
+
     def _standing(self, split: str, held: Held | None = None) -> Standing | None:
         held = held or self._view.held
         raw = held.definitions.get(split)
@@ -493,7 +497,9 @@ class Board:
         )
         own = self._own_names(split)
         if declaration is not None and declaration.baseline not in (None, standing.definition.baseline):
-            self._events.warning(f"baseline {split}", f"'{split}': {self._baselines.differs(split, held)}: the code's answers")
+            self._events.warning(
+                f"baseline {split}", f"'{split}': {self._baselines.differs(split, held)}: the code's answers"
+            )
             return constant_state(split, own, DIFFERS, mold._replace(counts=self._counts.of(split, own)))
         if present is not None and standing.definition.baseline not in present:
             return constant_state(split, own, "version_absent", mold._replace(counts=self._counts.of(split, own)))

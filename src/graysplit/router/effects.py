@@ -92,7 +92,9 @@ class Effects:
             if split not in known and word == "0" and weight_in(held, split, "", version) == 0:
                 continue
             answers = version == self._state(split).names[BASELINE]
-            effect = self._effect(field, held) or Effect("100" if answers else "0", 0, "the baseline here" if answers else "")
+            effect = self._effect(field, held) or Effect(
+                "100" if answers else "0", 0, "the baseline here" if answers else ""
+            )
             if effect.weight != word and len(unlike) < UNLIKE_AT_MOST:
                 unlike[field] = effect
             elif effect.weight != word:

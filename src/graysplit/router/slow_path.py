@@ -22,9 +22,7 @@ def picked(state: State, unit: object, events: Events) -> tuple[int, str]:
         forced = scope.forced[state.split]
         if forced in state.names:
             return state.names.index(forced), "forced"
-        events.warning(
-            f"forced {state.split}", f"'{forced}' is forced, but '{state.split}' has no such version"
-        )
+        events.warning(f"forced {state.split}", f"'{forced}' is forced, but '{state.split}' has no such version")
     encoded = encode_unit(given(state, unit, scope)) if state.constant is None or scope is not None else None
     if state.constant is not None:
         if scope is not None and encoded is not None:
@@ -46,7 +44,7 @@ def expose(tape: Tape, state: State, unit: object, index: int) -> None:
 
 
 def given(state: State, unit: object, scope: Scope | None) -> object:
-    """Return the unit that is meant: the one named, else the context's, else this instance where instances cross over."""
+    """Return the unit that is meant: the one named, else the context's, else this instance where those cross over."""
     if unit is MISSING and scope is not None:
         unit = scope.unit
     return state.here if unit is MISSING else unit
