@@ -48,6 +48,24 @@ def test_f05_an_emptied_store_is_sown_anew_from_an_export(pair: Pair) -> None:
         settled(router, 30)
 
 
+def test_f05_keys_that_go_one_by_one_are_sown_anew_like_an_emptied_store(pair: Pair) -> None:
+    """F5: the log first, and a process reads after each: nothing is kept against a store that says nothing."""
+    file = json.dumps(dict(pair.one.control.export()))
+    with pair.process() as router, tempfile.NamedTemporaryFile("w", suffix=".json") as written:
+        written.write(file)
+        written.flush()
+        pair.one.client.delete(pair.one.prefix + "log")
+        for key in ("meta", "weights", "splits", "stops"):
+            pair.one.client.delete(pair.one.prefix + key)
+            eventually(lambda key=key: key in router.status().lost)
+        assert not router.status().held
+        assert share(router) == 50
+        assert pair.one.control.recover(source=written.name).fresh
+        settled(router, 0)
+        pair.one.control.set("checkout", 30)
+        settled(router, 30)
+
+
 def test_f06_recover_writes_the_zero_under_the_stop_that_was_written_back(pair: Pair) -> None:
     """F6: the store's 50 under a process's stop becomes a 0, so that clearing the stop raises nobody."""
     pair.two.become(pair.one.dump())

@@ -363,7 +363,8 @@ class _Plan:
         raw, lost, split = self.reading.text("weights", field), "weights" in self.gone, split_of(field)
         store = raw if raw is not None or not lost else self.books.get(f"weights {field}")
         # What processes keep although it is absent is untold, not zero: no log that they know has said so (law 7).
-        untold = store is None and field in self.fleet.weights
+        # Where nothing stands at all they keep nothing against it; what they said was said before it was emptied.
+        untold = store is None and field in self.fleet.weights and not self.fresh
         stored = _weight(store) if lost or untold else _weight(store) or 0
         fleet = self._by_fleet(field, stored)
         file = self.file.weights.get(field, 0) if self.file and split in self.file.definitions else None

@@ -223,7 +223,11 @@ def fence(  # noqa: PLR0913, PLR0917 - what a process knows, and what the store 
 
 
 def _with_untold(held: Held, load: Load, untold: frozenset[str], back: dict[str, str]) -> Load:
-    """Lay what the store says nothing of over it; a zero is what absent means, and need not be told."""
+    """Lay what the store says nothing of over it; a zero is what absent means, and need not be told.
+
+    Where the key itself is lost its last content stands anyhow, and nothing is kept against what the store says.
+    """
+    keys = _keys(load)
     added: dict[str, dict[bytes, bytes]] = {"weights": {}, "stops": {}, "splits": {}, "meta": {}}
     for place in untold:
         key, _, field = place.partition(" ")
@@ -235,7 +239,8 @@ def _with_untold(held: Held, load: Load, untold: frozenset[str], back: dict[str,
             added[key] |= {} if words is None else {field.encode(): words.encode()}
         elif key == "splits" and field in held.definitions:
             added[key][field.encode()] = held.definitions[field]
-        if field.encode() in added[key] and (key != "weights" or held.weights[field] != 0):
+        stands = keys[key].lost is None and field.encode() in added[key]
+        if stands and (key != "weights" or held.weights[field] != 0):
             back[place] = "absent"
     return load._replace(
         weights=_laid(load.weights, added["weights"]),

@@ -76,10 +76,13 @@ class Keeper:
         other. `again` reads once more, with the log's newest entries.
         """
         if not self._is_answer(load):
-            self.held = self.held._replace(lost=lost_keys(load))  # said, and nothing else is touched
-            return Taken()
-        first = self.past.position == ""
-        load, past, zeros = self._believed(load, again)
+            return self._nothing(load)
+        first, over = self.past.position == "", forked(self.past, load)
+        if over:
+            load = again()
+            if not self._is_answer(load):  # the log was only the first to go
+                return self._nothing(load)
+        load, past, zeros = self._believed(load, over=over)
         before = self.held
         changed = self._adopt(load)
         self.past = past
@@ -148,11 +151,15 @@ class Keeper:
         fields = (load.weights.fields, load.stops.fields, load.splits.fields)
         return not all(lost.values()) or (self.held.loaded and any(fields))
 
-    def _believed(self, load: Load, again: Callable[[], Load]) -> tuple[Load, Past, Mapping[str, int]]:
-        """Law 7: believe a reading, unless the store's log has forked; then hold back what nothing explains."""
+    def _nothing(self, load: Load) -> Taken:
+        """Say what is lost, and touch nothing else; nothing is kept against a store that says nothing."""
+        self.held, self.back = self.held._replace(lost=lost_keys(load)), {}
+        return Taken()
+
+    def _believed(self, load: Load, *, over: bool) -> tuple[Load, Past, Mapping[str, int]]:
+        """Law 7: believe a reading, unless the log has forked (`over`); then hold back what nothing explains."""
         said = as_said(self.held)
-        if forked(self.past, load):
-            load = again()
+        if over:
             self._meet(load, said)
             past = crossed(self.past, load, said)
         else:
@@ -164,7 +171,9 @@ class Keeper:
             return load, past, bare(said, load)
         load, back, zeros = fence(said, load, past.explained, self.parse, past.fork_ms, past.untold)
         self._hold_back(back)
-        return load, past if back else past._replace(explained=None, fork_ms=0, untold=frozenset()), zeros
+        # Of a key that is lost nobody knows yet what it will say.
+        stands = back or (past.untold and lost_keys(load))
+        return load, past if stands else past._replace(explained=None, fork_ms=0, untold=frozenset()), zeros
 
     def _meet(self, load: Load, said: Held) -> None:
         """Tell of a fork, once; what only lowers too, and whatever is held of it.
@@ -190,7 +199,7 @@ class Keeper:
                 f"{REGRESSED}: the store has lost changes; kept as they were: {named}. "
                 "Settle it with: graysplit recover",
             )
-        elif self.back and not back:
+        elif not back:
             self._events.over(REGRESSED, "the store's word counts again everywhere")
         self.back = back
 
