@@ -12,11 +12,19 @@ import threading
 from collections import deque
 from contextlib import suppress
 from threading import Thread
-from typing import Final
+from typing import Final, NamedTuple
 
 LOGGER: Final = "graysplit"
 WAITING_AT_MOST: Final = 1_000
 LAST_WORDS_S: Final = 0.3  # how long an ending program waits for its last lines
+
+
+class LogLine(NamedTuple):
+    """A line to be written; or a mark that says, by opening, that all before it has been."""
+
+    level: str
+    text: str
+    written: threading.Lock | None = None
 
 
 class LogWriter:
@@ -58,7 +66,7 @@ class LogWriter:
         if len(self._lines) >= WAITING_AT_MOST:
             self.lost += 1
             return
-        self._lines.append((level, text))
+        self._lines.append(LogLine(level, text))
         self.start()
         with suppress(RuntimeError):  # it is awake already
             self._wake.release()
@@ -69,7 +77,7 @@ class LogWriter:
             return True
         written = threading.Lock()
         written.acquire()
-        self._lines.append(("", written))
+        self._lines.append(LogLine("", "", written))
         self.start()
         with suppress(RuntimeError):
             self._wake.release()
@@ -77,7 +85,7 @@ class LogWriter:
 
     def _begin_anew(self) -> None:
         """Forget, in a forked child too, what another thread was to write: its parent writes it."""
-        self._lines: deque[tuple[str, object]] = deque()
+        self._lines: deque[LogLine] = deque()
         self._starting = threading.Lock()
         self._wake = threading.Lock()
         self._thread = None
@@ -94,24 +102,23 @@ class LogWriter:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin_anew)
 
-    def _work(self, lines: deque[tuple[str, object]], wake: threading.Lock) -> None:
+    def _work(self, lines: deque[LogLine], wake: threading.Lock) -> None:
         """Write what waits, and wait for more; the queue is handed in, as a forked child gets another."""
         while lines is self._lines:
             wake.acquire()
             while lines:
                 self._busy = True
-                self._write(*lines.popleft())
+                self._write(lines.popleft())
             self._busy = False
 
-    def _write(self, level: str, line: object) -> None:
-        if not isinstance(line, str):
-            with suppress(RuntimeError):
-                line.release()  # type: ignore[attr-defined]
+    def _write(self, line: LogLine) -> None:
+        if line.written is not None:
+            line.written.release()
             return
         try:
             import logging
 
-            getattr(logging.getLogger(LOGGER), level)("%s", line)
+            getattr(logging.getLogger(LOGGER), line.level)("%s", line.text)
         except BaseException:  # noqa: BLE001 - whatever a handler raises, SystemExit too, ends at the handler
             self.lost += 1
 
