@@ -25,11 +25,13 @@ from graysplit.core.evidence import (
 )
 from graysplit.core.interval import Counts
 from graysplit.core.judging import (
+    UNSHOWN,
     Evidence,
     Raised,
     Raw,
     Seen,
     Watched,
+    in_full,
     is_safe,
     judge,
     local_proof,
@@ -290,10 +292,13 @@ def test_without_a_control_nothing_is_promised(w: float) -> None:
 
 def test_unclear_says_what_is_missing() -> None:
     """Units, traffic, or a version that fails too often; raw calls may veto."""
-    few = judge(FINE._replace(counts=(Counts(0, 0, 1_000, 0.2),)), GUARD, BEGAN)
-    assert (few.word, few.why) == ("unclear", "some 1,100 more users are needed on new")
+    few, fewer = judge(FINE._replace(counts=(Counts(0, 0, 1_000, 0.2),)), GUARD, BEGAN), (Counts(0, 0, 1_000, 0.2),)
+    assert (few.word, few.why) == ("unclear", UNSHOWN)
+    assert in_full(few, fewer, "new").why == "some 1,100 more users are needed on new"
+    assert in_full(few, fewer, "new", 4).why == "some 4,100 more users are needed on new"
     assert judge(Evidence(1, 0.2), GUARD, BEGAN).why == "no traffic yet"
-    worse = judge(FINE._replace(counts=(Counts(500, 100, 10_000, 0.2),)), GUARD, BEGAN)
+    often = (Counts(500, 100, 10_000, 0.2),)
+    worse = in_full(judge(FINE._replace(counts=often), GUARD, BEGAN), often, "new")
     assert (worse.word, worse.why) == ("unclear", "new fails too often to be safe")
     raw = judge(FINE._replace(new=Raw(2_000, 60)), GUARD, BEGAN)
     assert (raw.word, raw.why) == ("unclear", "3.00 % of the calls fail on new, 1.00 % on old")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from graysplit.core.definition import Definition
 from graysplit.core.guard import BadGuardError, Guard, parse_guard
-from graysplit.core.judge import Judge
+from graysplit.core.judge import Judge, in_full
 from graysplit.core.tally import Pair, Stage, StageTally, Tally
 from graysplit.core.verdict import NO_VERDICT, Verdict
 from graysplit.core.weights import field_of, share
@@ -77,7 +77,8 @@ def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: in
     tally = tallies(field, release, reading.held.releases.get(field, 0) // 1000)
     judge = read_judge(tally.judge)
     stage = next((one for one in tally.stages if one.number == judge.stage), StageTally(0, Stage(0, 0), 0))
-    verdict = judge.verdict
+    verdict = in_full(judge.verdict, stage, field.partition("/")[2])
+    why = verdict.why
     if not judge.nonce:
         verdict = Verdict("unclear", "nobody has judged it yet")
     elif not judge.is_fresh(now_ms):
@@ -90,7 +91,7 @@ def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: in
         release,
         verdict,
         judge.verdict.word,
-        judge.verdict.why,
+        why,
         judge.stage,
         judge.at_ms,
         stage.calls,

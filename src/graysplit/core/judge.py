@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from graysplit.core import judging
 from graysplit.core.admission import FULL_RATE, Level, Levels, first_levels, next_levels
 from graysplit.core.evidence import Book, Span, Totals, Window, is_lost, strongest, totals
 from graysplit.core.guard import Guard
@@ -197,6 +198,11 @@ def counts_of(stage: StageTally, w: float) -> Counts:
         exposed *= ESTIMATE_FACTOR
     scale = 2.0 ** (stage.exposed_bits - stage.unit_bits)
     return Counts(stage.units.new, stage.units.old, exposed * scale, w)
+
+
+def in_full(verdict: Verdict, stage: StageTally, candidate: str) -> Verdict:
+    """Return a verdict on a stage with how many more users it needs; for whoever asks, and not at each look."""
+    return judging.in_full(verdict, (counts_of(stage, stage.stage.w),), candidate, 1 << stage.unit_bits)
 
 
 def _running(told: Iterable[Running]) -> dict[tuple[int, bool, int], int]:

@@ -26,6 +26,7 @@ from graysplit.core.stopwatch import ALPHA_ERRORS, ALPHA_LOCAL, ALPHA_SLOW, NORM
 from graysplit.core.verdict import Proof, Verdict, told
 
 _MOST_UNITS: Final = 1e9
+UNSHOWN: Final = "not shown to be safe yet: it takes more users"
 
 
 class Watched(NamedTuple):
@@ -199,14 +200,26 @@ def _safe_or_unclear(evidence: Evidence, watched: Watched) -> Verdict:
     veto = _veto(evidence, watched)
     if veto:
         return Verdict("unclear", veto)
-    missing = missing_on_new(evidence.counts)
-    if missing is None:
+    if not is_safe(evidence.counts):
         seen = any(one.n for one in evidence.counts)
-        return Verdict("unclear", f"{watched.candidate} fails too often to be safe" if seen else "no traffic yet")
-    if missing:
-        return Verdict("unclear", f"some {_rounded(missing):,} more users are needed on {watched.candidate}")
+        return Verdict("unclear", UNSHOWN if seen else "no traffic yet")
     shown = f"{watched.candidate} fails at most twice as often as {watched.baseline}, plus half a point"
     return Verdict("safe", f"shown: {shown}")
+
+
+def in_full(verdict: Verdict, counts: Sequence[Counts], candidate: str, scale: int = 1) -> Verdict:
+    """Return a verdict with how many more users it needs, which is a long search: for whoever asks.
+
+    `counts` are of one unit in `scale`.
+    """
+    if (verdict.word, verdict.why) != ("unclear", UNSHOWN):
+        return verdict
+    missing = missing_on_new(counts)
+    if missing is None:
+        return verdict._replace(why=f"{candidate} fails too often to be safe")
+    if not missing:  # more has been counted since
+        return verdict
+    return verdict._replace(why=f"some {_rounded(missing * scale):,} more users are needed on {candidate}")
 
 
 def _veto(evidence: Evidence, watched: Watched) -> str:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from graysplit.core.guard import Guard
 from graysplit.core.interval import EACH, ESTIMATE_FACTOR, Counts, Interval, difference, ratio
-from graysplit.core.judge import Judge, counts_of
+from graysplit.core.judge import Judge, counts_of, in_full
 from graysplit.core.judging import Seen, missing_on_new, ratio_is_off
 from graysplit.core.record import Entry
 from graysplit.core.tally import MICRO, Converted, Pair, Sample, StageTally, Tally, percentile
@@ -143,7 +143,7 @@ def release_of(subject: Subject, tally: Tally, judge: Judge, history: Iterable[E
     """Say what is known of a release."""
     stages = tuple(_stage(stage, judge) for stage in tally.stages)
     extras = [stage.extra for stage in stages if stage.extra is not None]
-    verdict = verdict_of(subject, judge)
+    verdict = in_full(verdict_of(subject, judge), tally.stages[-1], subject.version)
     return ReleaseReport(
         subject,
         verdict,
