@@ -5,8 +5,7 @@ Follows `contextvars`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Final
 
@@ -43,7 +42,7 @@ class Scope(dict[object, tuple[object, int]]):
     sets, and two that hold the same choices are of two units.
     """
 
-    __slots__ = ("attributes", "forced", "unit")
+    __slots__ = ("_ended", "attributes", "forced", "met", "unit")
 
     def __init__(
         self, unit: object = MISSING, attributes: Mapping[str, object] | None = None, forced: Mapping[str, str] = {}
@@ -53,6 +52,8 @@ class Scope(dict[object, tuple[object, int]]):
         self.unit = unit
         self.attributes = attributes or {}
         self.forced = forced
+        self.met: dict[str, tuple[str, ...]] = {}  # forced splits that were asked, and their versions
+        self._ended = False
 
     __eq__ = object.__eq__
     __ne__ = object.__ne__
@@ -65,8 +66,18 @@ class Scope(dict[object, tuple[object, int]]):
     def inherit(self, outer: Scope | None) -> Scope:
         """Take over what an outer context kept by unit, so that one request keeps one answer; gives itself."""
         if outer is not None:
-            self.update((key, found) for key, found in outer.items() if key.__class__ is tuple)
+            self.met = outer.met
+            # A copy, made in one step: another thread of the same request may keep a choice meanwhile.
+            self.update((key, found) for key, found in outer.copy().items() if key.__class__ is tuple)
         return self
+
+    def end(self, outer: Scope | None) -> None:
+        """Be from now on as the context around this one, where this one cannot be taken out; keep nothing more."""
+        self._ended = True
+        self.clear()
+        self.unit = outer.unit if outer is not None else MISSING
+        self.attributes = outer.attributes if outer is not None else {}
+        self.forced = outer.forced if outer is not None else {}
 
     def kept(self, key: object, unit: bytes) -> int | None:
         """Give the index kept for a split's key and an encoded unit, or None."""
@@ -75,7 +86,7 @@ class Scope(dict[object, tuple[object, int]]):
 
     def keep_baseline(self, split: str, unit: bytes, reason: str) -> None:
         """Keep that the baseline has answered for a unit, and why, where no state's key is known yet (`not_ready`)."""
-        if len(self) < KEPT_AT_MOST:
+        if len(self) < KEPT_AT_MOST and not self._ended:
             self.setdefault((split, unit), (reason, 0))
 
     def baseline_for(self, split: str, unit: bytes) -> str | None:
@@ -85,7 +96,7 @@ class Scope(dict[object, tuple[object, int]]):
 
     def keep(self, key: object, unit: object, encoded: bytes, index: int) -> None:
         """Keep a choice; the first for a key also where the hot path looks, if its unit compares safely."""
-        if len(self) >= KEPT_AT_MOST:
+        if len(self) >= KEPT_AT_MOST or self._ended:
             return
         self[key, encoded] = (None, index)
         # Only exact text and MISSING: 1 == True, but True is no unit.
@@ -95,38 +106,3 @@ class Scope(dict[object, tuple[object, int]]):
 
 _scope: Final[ContextVar[Scope | None]] = ContextVar("graysplit", default=None)
 scope_get: Final = _scope.get
-
-
-@contextmanager
-def context(unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Generator[None]:
-    """Set the ambient unit and attributes, and keep each decision made inside for as long as it is open.
-
-    What is not given is inherited from the context around this one. Middleware opens one per request.
-    """
-    outer = scope_get()
-    inner = Scope(
-        unit if unit is not MISSING or outer is None else outer.unit,
-        {**(outer.attributes if outer is not None else {}), **(attributes or {})},
-        outer.forced if outer is not None else {},
-    ).inherit(outer)
-    token = _scope.set(inner)
-    try:
-        yield
-    finally:
-        _scope.reset(token)
-
-
-@contextmanager
-def forcing(versions: Mapping[str, str]) -> Generator[None]:
-    """Force versions by split's name, above the whole ladder, in this context only; for tests."""
-    outer = scope_get()
-    inner = Scope(
-        outer.unit if outer is not None else MISSING,
-        outer.attributes if outer is not None else None,
-        {**(outer.forced if outer is not None else {}), **versions},
-    ).inherit(outer)
-    token = _scope.set(inner)
-    try:
-        yield
-    finally:
-        _scope.reset(token)

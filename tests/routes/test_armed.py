@@ -16,9 +16,9 @@ from graysplit.core.state import State
 from graysplit.core.tally import Begun, Exposed, Failed, Pair
 from graysplit.core.tape import Tape
 from graysplit.errors import RegistrationError
+from graysplit.opening import context
 from graysplit.routes.handle import Split
 from graysplit.routes.wrap import Wishes, route
-from graysplit.scope import context
 from tests.routes.arming import NOW, a_tape, armed, armed_state, told
 from tests.routes.making import FakeChooser, a_route, a_route_of, a_state, in_threads
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from graysplit.core.bucketing import encode_unit
 from graysplit.core.state import State
+from graysplit.opening import context
 from graysplit.routes.handle import Split
-from graysplit.scope import context
 from tests.routes.making import FakeChooser, a_state, in_threads, read
 from tests.routes.test_routed import HOSTILE
 

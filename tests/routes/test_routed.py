@@ -22,8 +22,8 @@ from graysplit.core.bucketing import encode_unit
 from graysplit.core.counting import Counts
 from graysplit.core.state import Mold, constant_state
 from graysplit.errors import RegistrationError, SignatureMismatchError
+from graysplit.opening import context
 from graysplit.routes.wrap import Wishes, route
-from graysplit.scope import context
 from tests.routes.making import FakeChooser, a_route, a_route_of, a_state, in_threads, read, routed
 
 SENTINEL = object()

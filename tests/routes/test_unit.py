@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from graysplit.errors import RegistrationError
+from graysplit.opening import context
 from graysplit.routes.unit import INSTANCE, attribute, by_instance
-from graysplit.scope import MISSING, context
+from graysplit.scope import MISSING
 from tests.routes.making import FakeChooser, a_state, read, routed
 
 

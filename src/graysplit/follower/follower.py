@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.fleet import BEAT_S, KEPT_AT_MOST, Declared, Receipt
+from graysplit.core.shown import shown
 from graysplit.core.weights import field_of
 from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.follower.bookkeeper import Bookkeeper
@@ -77,6 +78,7 @@ class Follower:
         self._store = store
         self._audience = audience
         self._glass = glass
+        self._judged: frozenset[str] | None = None  # the words of break-glass that were last compared with the splits
         self._events = events
         self._clock = clock
         self.server_time = ServerTime(clock)
@@ -376,6 +378,22 @@ class Follower:
             weights = self.keeper.held.weights
             self._recent.remember(weights, weights)  # any of them may show another effect now
             self._beat_at = 0.0
+        if self._glass.names is not self._judged and self.keeper.held.loaded:
+            self._judge_words()
+
+    def _judge_words(self) -> None:
+        """Warn of the words of break-glass that name nothing known: they switch nothing off."""
+        self._judged, declared = self._glass.names, self._audience.declared()
+        unknown = sorted(word for word in self._judged if word not in declared and not self._audience.knows(word))
+        if unknown:
+            named = shown(", ".join(repr(word) for word in unknown[:10]))
+            more = f" and {len(unknown) - 10} more" if unknown[10:] else ""
+            self._events.again("off names")
+            self._events.warning(
+                "off names",
+                f"break-glass: no split is known here by the name {named}{more}, so that switches nothing off. "
+                "See: graysplit list; everything: *",
+            )
 
     def _contact(self, feed: Feed) -> Contact:
         return Contact(feed.mode, self._clock.monotonic(), self._mute, feed.mode_why)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
 EVERYTHING: Final = "*"
+# What people type when they mean everything, and when they mean nothing. In doubt lower: `on` and `off` alike.
+_ALL: Final = frozenset({"*", "1", "true", "yes", "y", "on", "off", "all", "everything", "everybody"})
+_NONE: Final = frozenset({"0", "false", "no", "n", "none", "nothing"})
+# Between two names; `=` and `:` because a whole line of a configuration is pasted into the file.
+_BETWEEN: Final = re.compile(r"[\s,;|=:\[\]()]+")
+_AROUND: Final = "\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\ufeff"
+_OWN: Final = frozenset({"graysplit_off", "export", "set"})
 # Enough for any list of names; a larger file is read to here.
 READ_AT_MOST: Final = 1 << 20
 
@@ -22,7 +30,7 @@ class BreakGlass:
         self.poll()
 
     def covers(self, split: str) -> bool:
-        """Say whether a split is switched off."""
+        """Return whether a split is switched off."""
         return EVERYTHING in self.names or split in self.names
 
     def poll(self) -> bool:
@@ -38,8 +46,8 @@ class BreakGlass:
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
             if stamp == self._stamp:
                 return False
-            with Path(self._path).open(encoding="utf-8", errors="replace") as file:
-                words = file.read(READ_AT_MOST)
+            with Path(self._path).open("rb") as file:
+                words = _text(file.read(READ_AT_MOST))
         except FileNotFoundError:
             stamp, words = None, ""
         except OSError:
@@ -49,6 +57,18 @@ class BreakGlass:
         return before != self.names
 
 
+def _text(raw: bytes) -> str:
+    """Return a file's bytes as text, whatever wrote it: names are ASCII, so of UTF-16 only the zero bytes are odd."""
+    return raw.replace(b"\0", b"").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").decode("utf-8", "replace")
+
+
 def _names(words: str) -> frozenset[str]:
-    """Read names parted by commas or white space; `checkout/new` switches the whole split off."""
-    return frozenset(word.partition("/")[0] for word in words.replace(",", " ").split())
+    """Return the splits that a person means, as names are written; `checkout/new` switches the whole split off."""
+    found: set[str] = set()
+    for part in _BETWEEN.split(words):
+        word = part.strip(_AROUND).casefold().partition("/")[0]
+        if word in _ALL:
+            found.add(EVERYTHING)
+        elif word and word not in _NONE and word not in _OWN:
+            found.add(word)
+    return frozenset(found)

@@ -36,6 +36,9 @@ AGAIN_S: Final = 1.0  # between two attempts of decisions to start what could no
 START_WITHIN_S: Final = 2.0  # what `start` waits for a start in another thread
 
 
+LIVING: Final = weakref.WeakSet["Engine"]()  # of this process, for tests of programs
+
+
 class Engine:
     """What stands behind a router, and behind the libraries' routers that it includes."""
 
@@ -58,6 +61,7 @@ class Engine:
         self._hears_forks = False
         self._hooked_in = 0  # the process in which the hooks were last looked after
         self._hears_sigterm = False
+        LIVING.add(self)
 
     @property
     def started(self) -> bool:

@@ -20,6 +20,7 @@ def picked(state: State, unit: object, events: Events) -> tuple[int, str]:
     scope = scope_get()
     if scope is not None and state.split in scope.forced:
         forced = scope.forced[state.split]
+        scope.met[state.split] = state.names
         if forced in state.names:
             return state.names.index(forced), "forced"
         events.warning(f"forced {state.split}", f"'{forced}' is forced, but '{state.split}' has no such version")

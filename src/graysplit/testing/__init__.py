@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
-from graysplit.scope import forcing
 from graysplit.testing.contract import StoreContract
+from graysplit.testing.forced import Forced
 
 __all__ = ["StoreContract", "forced"]
 
 
-@contextmanager
-def forced(**versions: str) -> Generator[None]:
+def forced(**versions: str) -> Forced:
     """Force versions by split's name, above the whole ladder, inside this context only.
 
-    Works as a context manager and as a decorator: `with forced(checkout="new"): ...`. For a name that is no
-    identifier: `forced(**{"new-search": "b"})`.
+    For a `with` block, or above a function, a coroutine function or a generator function:
+    `with forced(checkout="new"): ...`. For a name that is not an identifier: `forced(**{"new-search": "b"})`.
+    Raises `UnknownSplitError` or `UnknownVersionError`, at the block's end at the latest, where no router of this
+    process has the split or the version.
     """
-    with forcing(versions):
-        yield
+    return Forced(versions)
