@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from redis import Redis
@@ -18,7 +20,7 @@ from graysplit.core.fleet import FORGET_MS
 from graysplit.core.record import SENTINEL
 from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.stores import Store, store_from_url
-from graysplit.stores.redis import RedisFeed, RedisStore
+from graysplit.stores.redis import RedisFeed, RedisStore, line
 from graysplit.testing.contract import DEFINITION, one, put, report_of, seed, submission_of
 from tests.stores.proxy import Proxy
 
@@ -172,6 +174,21 @@ def test_a_dripping_server_is_noticed(server: embedded.Server, namespace: str) -
     with Proxy(server.port) as proxy, following(proxy.url(server.url), namespace) as feed:
         proxy.drip_s = 0.3
         assert took(lambda: feed.wait(30)) < NOTICED_S
+
+
+def test_a_process_that_is_kept_from_running_takes_the_answers_that_lie_there(
+    store: Store, namespace: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a silence of the server is limited: hours in which this process alone stood still are none."""
+    seed(store)
+    hours = itertools.count(step=3_600)
+    with following(redis_url, namespace) as feed:
+        monkeypatch.setattr(
+            line, "time", SimpleNamespace(monotonic=lambda: float(next(hours)), sleep=threading.Event().wait)
+        )
+        assert feed.load("", whole=True).splits.lost is None
+        feed.report(report_of("boot-1", weight="0"), about=True)
+        assert len(feed.fleet().processes) == 1
 
 
 def test_a_load_that_drips_in_ends(store: Store, server: embedded.Server, namespace: str) -> None:

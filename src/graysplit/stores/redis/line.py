@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from redis import connection as redis_connection
 from redis import exceptions
@@ -22,7 +22,11 @@ from graysplit.stores.redis.scripts import Script
 # redis-py 6 cannot look without waiting; there each single read waits for at most the connection's timeout.
 _READ: Final = redis_connection.Connection.read_response
 _AT_ONCE: Final[dict[str, float]] = {"timeout": 0.0} if "timeout" in (_READ.__kwdefaults__ or {}) else {}
-_HALF_A_FRAME_S: Final = 0.001
+# How long to wait for the rest of a frame: twice this at first.
+_HALF_A_FRAME_S: Final = 0.0005
+_PAUSE_AT_MOST_S: Final = 0.02
+# No more of it counts as waiting where an answer came: the process may have stood still for the rest.
+_WAIT_AT_MOST_S: Final = 0.25
 _TRANSACTIONS_AT_MOST: Final = 12
 
 
@@ -32,11 +36,19 @@ _NO_CONNECTION: Final = (exceptions.RedisError, OSError, ValueError)
 IsPush: TypeAlias = Callable[[Reply], bool]
 
 
-class _Patience(NamedTuple):
-    """Until when to wait for answers, and for how long while not a byte comes."""
+class _Patience:
+    """For how long to wait for answers: in all, and while not a byte comes.
 
-    until: float
-    silence_s: float
+    Only waiting counts. What a process needs to read an answer, and what it stands still for on a crowded machine, is
+    no silence of its server.
+    """
+
+    __slots__ = ("left_s", "silence_s")
+
+    def __init__(self, left_s: float, silence_s: float) -> None:
+        """Begin with nothing waited for."""
+        self.left_s = left_s
+        self.silence_s = silence_s
 
 
 class LostReplyError(StoreUnreachableError):
@@ -53,7 +65,7 @@ class Line:
         """
         self._pool = pool
         self._is_push = is_push
-        self._until: float | None = None  # the end of all answers inside `within`
+        self._together: _Patience | None = None  # for all answers inside `within`
         self._broken: str | None = None
         self.name = name
         self.answer_s = answer_s
@@ -84,12 +96,12 @@ class Line:
 
     @contextmanager
     def within(self, total_s: float) -> Generator[None]:
-        """Give several questions, or long answers, this much time together; `answer_s` then ends a silence."""
-        before, self._until = self._until, time.monotonic() + total_s
+        """Wait for several questions, or long answers, this long together; `answer_s` then ends a silence."""
+        before, self._together = self._together, _Patience(total_s, self.answer_s)
         try:
             yield
         finally:
-            self._until = before
+            self._together = before
 
     def ask(self, *commands: Command, within_s: float | None = None) -> list[Reply]:
         """Send commands together and give their answers; an error that the server answered is given, not raised.
@@ -236,27 +248,41 @@ class Line:
             self.dirty = True
 
     def _patience(self, within_s: float | None) -> _Patience:
-        """Give the end of the answers now asked for: one time for all, or, inside `within`, an end of each silence."""
+        """Return how long to wait for what is now asked for: for all of it, or, inside `within`, in each silence."""
+        if self._together is not None and within_s is None:
+            return self._together
         silence_s = within_s or self.answer_s
-        return _Patience(self._until or time.monotonic() + silence_s, silence_s)
+        return _Patience(silence_s, silence_s)
 
     def _frame(self, patience: _Patience) -> Reply:
-        """Read one frame; there is an end to waiting for all of it, however slowly its bytes drip in."""
-        connection = self._connection
-        heard = time.monotonic()
+        """Read one frame; there is an end to waiting for all of it, however slowly its bytes drip in.
+
+        Bytes that lie there already are an answer, also when the time is over: they are looked for once more.
+        """
+        connection, silence_s, pause_s = self._connection, patience.silence_s, _HALF_A_FRAME_S
         while True:
-            left = min(patience.until, heard + patience.silence_s) - time.monotonic()
-            if left <= 0:
-                raise exceptions.TimeoutError("no answer in time")
-            if not connection.can_read(left):
+            left_s = max(0.0, min(patience.left_s, silence_s))
+            began = time.monotonic()
+            if not connection.can_read(left_s):
+                if left_s == 0.0:
+                    raise exceptions.TimeoutError("no answer in time")
+                silence_s -= left_s
+                patience.left_s -= left_s
                 continue
-            heard = time.monotonic()
+            self.heard = arrived = time.monotonic()
+            patience.left_s -= min(left_s, arrived - began, _WAIT_AT_MOST_S)
+            silence_s = patience.silence_s
             try:
                 frame = connection.read_response(disconnect_on_error=False, push_request=True, **_AT_ONCE)
             except exceptions.ResponseError as error:
                 frame = error
             except exceptions.TimeoutError:
-                time.sleep(_HALF_A_FRAME_S)  # noqa: TID251 - the rest is on its way
+                if patience.left_s <= 0:
+                    raise exceptions.TimeoutError("no answer in time") from None
+                # The rest is on its way. All of it is read anew: as long as that took, more can come.
+                pause_s = min(max(2 * pause_s, time.monotonic() - arrived), _PAUSE_AT_MOST_S)
+                time.sleep(pause_s)  # noqa: TID251 - as said
+                patience.left_s -= pause_s
                 continue
             self.heard = time.monotonic()
             return frame
