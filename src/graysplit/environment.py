@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import overload
+from typing import Final, overload
+
+from graysplit.errors import ConfigurationError
+
+_INSTEAD: Final = (  # by what an object has: what to write instead of it
+    ("get_secret_value", "give its text: .get_secret_value()"),
+    ("execute_command", "graysplit makes connections of its own: give the address"),
+    ("decode", "give it as text: .decode()"),
+)
 
 
 @overload
@@ -18,3 +26,14 @@ def setting(given: str | None, variable: str, default: str | None = None) -> str
     if given is not None:
         return given
     return os.environ.get(variable) or default
+
+
+def check_store(given: object) -> None:
+    """Raise `ConfigurationError` where what was given for a store is neither an address nor a store."""
+    if given is None or isinstance(given, str) or hasattr(given, "submit"):
+        return
+    instead = next((said for name, said in _INSTEAD if hasattr(given, name)), "give its text: str(...)")
+    raise ConfigurationError(
+        f"a store is named by its address, a text (redis://localhost:6379/0); "
+        f"this is a {type(given).__name__}: {instead}"
+    )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from graysplit import Router, context
 from graysplit.errors import RegistrationError, SignatureMismatchError
 from graysplit.routes.signature import check_candidate, shape_of
 
@@ -185,3 +186,23 @@ def _readable(function: Callable[..., Any]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def test_a_decorator_without_its_parentheses_is_an_error_at_once() -> None:
+    """It would stand in the function's place and answer with something else at the first call."""
+    gray = Router()
+
+    def pay() -> str:
+        return "old"
+
+    with pytest.raises(RegistrationError, match=r"route takes a name, and was given .*pay': write \.route\("):
+        gray.route(pay)  # type: ignore[arg-type]
+    routed = gray.route("checkout", unit=lambda: "u")(pay)
+    with pytest.raises(RegistrationError, match=r'write \.version\("new"\)'):
+        routed.version(pay)  # type: ignore[arg-type]
+    with pytest.raises(RegistrationError, match=r'write \.warm\("new"\)'):
+        routed.warm(pay)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        gray.version(pay)  # type: ignore[call-arg, arg-type]
+    with pytest.raises(TypeError, match=r"write @context\(\) with its parentheses"):
+        context(pay)("request")  # type: ignore[type-var]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
+from pydantic import RedisDsn, SecretStr
+from redis import Redis
 
-from graysplit import Router
+from graysplit import Control, Router
 from graysplit.cli.app import run
 from graysplit.errors import ConfigurationError
 from graysplit.stores import store_from_url
@@ -137,3 +140,29 @@ def test_an_unreachable_store_is_named_without_its_login(capsys: pytest.CaptureF
     out, err = capsys.readouterr()
     assert "127.0.0.1:1" in err
     assert free_of_secrets(out + err)
+
+
+class _Secret:
+    """What hides a text."""
+
+    def get_secret_value(self) -> str:
+        return "redis://user:hush@nowhere:1/0"
+
+
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        (_Secret(), r"\.get_secret_value\(\)"),
+        (RedisDsn("redis://user:hush@nowhere:1/0"), r"str\(\.\.\.\)"),
+        (SecretStr("redis://user:hush@nowhere:1/0"), r"\.get_secret_value\(\)"),
+        (b"redis://user:hush@nowhere:1/0", r"\.decode\(\)"),
+        (Redis.from_url("redis://user:hush@nowhere:1/0"), "give the address"),
+        (6379, r"str\(\.\.\.\)"),
+    ],
+)
+def test_what_is_neither_an_address_nor_a_store_is_refused_with_what_to_write(given: Any, instead: str) -> None:
+    """At once, by a router and by a control, and no part of a login is in it."""
+    for made in (Router, Control, Router().configure):
+        with pytest.raises(ConfigurationError, match=f"this is a {type(given).__name__}: .*{instead}") as found:
+            made(given)
+        assert "hush" not in str(found.value)

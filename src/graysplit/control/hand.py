@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias
 from graysplit.control.actor import actor_of
 from graysplit.control.wishes import check_reason, check_texts, new_id
 from graysplit.core.weights import check_name
-from graysplit.environment import setting
+from graysplit.environment import check_store, setting
 from graysplit.errors import (
     BadDefinitionError,
     ConfigurationError,
@@ -82,6 +82,7 @@ class Hand:
 
         A store that is handed over has its namespace already. `confirm` answers for the verbs that are given none.
         """
+        check_store(store)
         if store is None or isinstance(store, str):
             store = _address(store)
             namespace = setting(namespace, "GRAYSPLIT_NAMESPACE", "default")

@@ -11,6 +11,7 @@ from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import Decision
 from graysplit.core.state import NEAR, State, Version, unpinned
+from graysplit.environment import check_store
 from graysplit.router.engine import Engine
 from graysplit.router.explanation import Explanation, Status
 from graysplit.router.registry import HANDLE, ROUTES_TOLD, Declaration
@@ -217,8 +218,10 @@ class Router(OneObject):
         Errors of the classes in `ignore` (a client's mistakes, say) are no failures of a version; a result for which
         `failed(result)` is true is one. Other decorators go outside.
         """
+        from graysplit.routes.signature import check_called
         from graysplit.routes.wrap import Wishes
 
+        check_called(split, "route", '("checkout", unit="user_id")')
         wishes = Wishes(split, baseline, unit, attributes, fallback, _several(ignore), failed)
 
         def decorate(function: Callable[P, R]) -> Routed[P, R]:
@@ -338,6 +341,7 @@ class Router(OneObject):
         notify: Hook | Sequence[Hook] | None = None,
     ) -> None:
         """Set what the constructor was not told; before the router starts. For app factories."""
+        check_store(url)
         store = None if isinstance(url, str) else url
         address = url if isinstance(url, str) else None
         hooks = notify if notify is None or isinstance(notify, Sequence) else (notify,)

@@ -76,6 +76,14 @@ def described(function: object) -> str:
     return f"'{name}'" if isinstance(name, str) else f"an object of type {type(function).__qualname__}"
 
 
+def check_called(given: object, decorator: str, example: str) -> None:
+    """Raise `RegistrationError` where a decorator stands without its parentheses: it was handed the function itself."""
+    if not isinstance(given, str):
+        raise RegistrationError(
+            f".{decorator} takes a name, and was given {described(given)}: write .{decorator}{example} with parentheses"
+        )
+
+
 def check_candidate(split: str, version: str, baseline: Function, candidate: Function) -> None:
     """Raise `SignatureMismatchError`, naming each difference, unless a candidate takes every call of the baseline.
 

@@ -22,6 +22,7 @@ from graysplit.routes.signature import (
     FUNCTION,
     LEGACY_COROUTINE,
     Function,
+    check_called,
     check_candidate,
     described,
     shape_of,
@@ -281,6 +282,7 @@ def _dress(routed: FunctionType, original: FunctionType) -> None:
 def _equip(routed: FunctionType, made: Route, register: Register, prepare: Prepare) -> None:
     def version(name: str) -> Callable[[F], F]:
         """Register the decorated function as a candidate; it is handed back untouched."""
+        check_called(name, "version", '("new")')
         if name == made.baseline:
             raise RegistrationError(
                 f"split '{made.split}': '{name}' is the baseline, which the route itself declares: "
@@ -295,6 +297,7 @@ def _equip(routed: FunctionType, made: Route, register: Register, prepare: Prepa
 
     def warm(name: str, /, *, every: float | None = None) -> Callable[[H], H]:
         """Register what prepares a version; see `Router.warm`."""
+        check_called(name, "warm", '("new")')
 
         def take(function: H) -> H:
             prepare(name, function, every)
