@@ -8,6 +8,7 @@ import asyncio
 import inspect
 import linecache
 import pickle
+import sys
 import traceback
 import typing
 import uuid
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graysplit import Router
 from graysplit.core.bucketing import encode_unit
 from graysplit.core.counting import Counts
 from graysplit.core.state import Mold, constant_state
@@ -571,3 +573,24 @@ def test_counts_outlive_a_swap() -> None:
     assert space["route"].function("u-1") == "new"
     assert read(state) == {"started": [0, 1], "finished": [0, 1], "failed": [0, 0]}
     assert [meter.read() for meter in other.finished] == [0, 0]
+
+
+def test_annotations_that_a_decorator_below_has_replaced_are_the_routed_functions() -> None:
+    """From Python 3.14 on a function makes them late, unless somebody has set them."""
+
+    def price(user: str) -> int:
+        return len(user)
+
+    price.__annotations__ = {"user": "str", "return": "float"}
+    routed = Router().route("price", unit="user")(price)
+    assert typing.get_type_hints(routed) == {"user": str, "return": float}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="type parameters in brackets are Python 3.12's")
+def test_type_hints_of_a_generic_function_can_be_read() -> None:
+    """Its type parameters are named by its annotations, as text too."""
+    found: dict[str, Any] = {}
+    exec("from __future__ import annotations\ndef first[T](user: T) -> list[T]: return [user]", found)  # noqa: S102 - newer than 3.11's grammar
+    routed = Router().route("first", unit="user")(found["first"])
+    (parameter,) = found["first"].__type_params__
+    assert typing.get_type_hints(routed) == {"user": parameter, "return": list[parameter]}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from time import perf_counter
 from types import FunctionType, MappingProxyType
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
 from graysplit.core.page import Page, Record
@@ -38,8 +38,6 @@ H = TypeVar("H", bound=Callable[[], object])
 _Asked = tuple[State, int, Function, bool, "Page | None", "Record | None", object]
 _Slow = Callable[[State, object, object], _Asked]
 _Swap = Callable[[State], None]
-
-_MORE_ANNOTATIONS: Final = ("__annotate__", "__type_params__")  # of Python 3.14 and 3.12
 
 
 class Wishes(NamedTuple):
@@ -270,11 +268,11 @@ def _dress(routed: FunctionType, original: FunctionType) -> None:
     routed.__doc__ = original.__doc__
     routed.__defaults__ = original.__defaults__
     routed.__kwdefaults__ = dict(original.__kwdefaults__) if original.__kwdefaults__ else None
-    if hasattr(original, "__annotate__"):
-        for name in _MORE_ANNOTATIONS:
+    # Python 3.14 evaluates annotations when they are asked for, unless somebody has replaced them.
+    late = "__annotate__" if getattr(original, "__annotate__", None) is not None else "__annotations__"
+    for name in (late, "__type_params__"):  # the latter from Python 3.12 on
+        if hasattr(original, name):
             setattr(routed, name, getattr(original, name))
-    else:
-        routed.__annotations__ = original.__annotations__
     routed.__dict__.update(original.__dict__)
     routed.__dict__["__wrapped__"] = original
 
