@@ -242,7 +242,19 @@ def test_slow_calls_have_a_margin_and_a_limit_of_their_own() -> None:
     slow = judge(FINE._replace(slow=(window(60, 20, 352, 1_408),)), GUARD, BEGAN + 99)
     assert slow.word == "worse"
     assert slow.why.startswith("60 users met slow calls on new, 20 on old, 16 expected on new; evidence 10^")
-    assert slow.why.endswith(" of 3,000")
+    assert slow.why.endswith(" of 4,000")
+
+
+def test_calls_cut_short_are_evidence_with_a_limit_of_its_own_and_a_veto() -> None:
+    """Whoever waits no longer speaks against new where its users do so much more often; alike on both sides, no."""
+    cut = judge(FINE._replace(cut=(window(60, 20, 352, 1_408),)), GUARD, BEGAN + 99)
+    assert cut.word == "worse"
+    assert cut.why.startswith("60 users had calls cut short on new, 20 on old, 16 expected on new; evidence 10^")
+    assert cut.why.endswith(" of 12,000")
+    alike = FINE._replace(new=Raw(2_000, 20, 1_000), old=Raw(8_000, 80, 4_000), cut=(window(100, 400, 2_000, 8_000),))
+    assert judge(alike, GUARD, BEGAN + 99).word == "safe"
+    more = judge(alike._replace(old=Raw(8_000, 80, 1_900), cut=()), GUARD, BEGAN + 99)
+    assert (more.word, more.why) == ("unclear", "50.00 % of the calls are cut short on new, 23.75 % on old")
 
 
 def test_a_named_exception_stops_the_release_unless_old_raised_it_too() -> None:

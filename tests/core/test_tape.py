@@ -13,7 +13,7 @@ from graysplit.core.finding import UNITS_AT_ONCE, Candidate, unit64
 from graysplit.core.guard import Guard
 from graysplit.core.page import Page, claimed, encoded, named_by
 from graysplit.core.tally import MICRO, Batch, Begun, Exposed, Failed, Goal, Pair, Stage, duration_bucket
-from graysplit.core.tape import EACH, TOLD_AT_MOST, UNCOLLECTED_S, UNKNOWN, Tape, Terms
+from graysplit.core.tape import CLOSED_S, EACH, TOLD_AT_MOST, UNCOLLECTED_S, UNKNOWN, Tape, Terms
 
 STAGE = Stage(20_000, 80_000, 7)
 NOW = 1_700_000_000
@@ -140,6 +140,23 @@ def test_a_doubt_is_one_failed_call_per_unit_side_and_ten_seconds() -> None:
         Begun(ten + 10, False, 1),
         Begun(ten + 10, True, 1),
     ]
+
+
+def test_a_call_cut_short_is_told_with_its_unit_and_is_no_failure() -> None:
+    """By the second of its beginning; one whose second nobody knows any more is only counted."""
+    tape = a_tape()
+    page = tape.page
+    for unit in (b"a", b"a", None):
+        page.cut((1, unit))
+    tape.turn(NOW + 1)
+    batch = collected(tape, NOW + 1)
+    assert (batch.cuts, batch.failures, batch.errors) == (Pair(0, 3), Pair(), ())
+    assert batch.cut == (Failed(NOW, known("a"), True, 2),)
+    tape.turn(NOW + CLOSED_S + 2)
+    tape.collect(NOW + CLOSED_S + 2)
+    page.cut((0, b"a"))
+    late = collected(tape, NOW + CLOSED_S + 3)
+    assert (late.cuts, late.cut) == (Pair(1, 0), ())
 
 
 def test_a_sampled_call_is_timed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from threading import Barrier, Thread
@@ -130,19 +131,58 @@ def test_while_it_runs_a_call_is_seen_with_its_unit() -> None:
     assert state.counts.running(1) == 0
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit, SystemExit, asyncio.CancelledError])
-def test_what_is_cut_short_is_no_failure(kind: type[BaseException]) -> None:
-    """It has ended all the same."""
+CANCELLED = asyncio.CancelledError()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        SystemExit(),
+        CANCELLED,
+        concurrent.futures.CancelledError(),
+        BaseExceptionGroup("of a task group", [CANCELLED, BaseExceptionGroup("of another", [CANCELLED])]),
+        pytest.param("gevent.timeout.Timeout", id="gevent.Timeout"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_cut_short_is_no_failure_and_told_apart(error: BaseException | str) -> None:
+    """It has ended all the same, by whatever name its world ends a call; its unit is known."""
+    raised = error if isinstance(error, BaseException) else pytest.importorskip("gevent.timeout").Timeout()
 
     def cut(unit: str) -> None:
-        raise kind
+        raise raised
 
-    call, _, tape, _ = armed(cut)
-    with pytest.raises(kind):
+    call, state, tape, made = armed(cut)
+    with pytest.raises(type(raised)):
         call("u1")
     batch = told(tape)
     assert batch.errors == batch.running == ()
-    assert batch.failures == Pair()
+    assert (batch.failures, batch.cuts) == (Pair(), Pair(0, 1))
+    assert batch.cut == (Failed(NOW, known("u1"), True),)
+    made.swap(armed_state(state, None))
+    with pytest.raises(type(raised)):
+        call("u1")
+    assert (state.counts.failed[1].read(), state.counts.running(1)) == (0, 0)
+
+
+def test_a_group_in_which_something_failed_is_a_failure() -> None:
+    """And what is ignored by name is neither a failure nor cut short."""
+
+    def new(unit: str) -> None:
+        raise BaseExceptionGroup("of a task group", [CANCELLED, Trouble()] if unit == "u1" else [CANCELLED])
+
+    call, _, tape, _ = armed(new)
+    ignoring, _, quiet, _ = armed(new, guard={"ignore": ("BaseExceptionGroup",)})
+    for unit in ("u1", "u2"):
+        for function in (call, ignoring):
+            with pytest.raises(BaseExceptionGroup):
+                function(unit)
+    batch = told(tape)
+    assert (batch.errors, batch.cut) == ((Failed(NOW, known("u1"), True),), (Failed(NOW, known("u2"), True),))
+    said = told(quiet)
+    assert (said.failures, said.cuts) == (Pair(), Pair())
 
 
 def test_errors_that_are_ignored_are_no_failures() -> None:

@@ -59,7 +59,7 @@ def test_a_window_is_forgotten_five_minutes_after_its_end() -> None:
     assert counts.tally(START_S, START_MS, course=False).kept[0].window.books
     counts.flush(told(2, second=START_S + 370), START_MS + 370_000)
     assert not counts.tally(START_S, START_MS, course=False).kept[0].window.books
-    assert counts.tally(START_S, START_MS + 370_000, course=False).kept[-3].window.books[0].new.calls == 2
+    assert counts.tally(START_S, START_MS + 370_000, course=False).kept[-4].window.books[0].new.calls == 2
 
 
 def test_units_of_a_stage_are_told_until_ten_minutes_after_the_next_has_begun() -> None:

@@ -39,7 +39,7 @@ def test_whatever_the_keys_hold_is_read(fields: dict[bytes, bytes], samples: lis
     read_running(fields)
     read_course(samples)
     assert all(min(stage.calls) >= 0 for stage in stages)
-    assert [one.what for one in kept] == ["errors", "slow", "doubt"]
+    assert [one.what for one in kept] == ["errors", "slow", "cut", "doubt"]
 
 
 @given(st.integers(0, 2**64 - 1), st.booleans(), st.integers(1, 9))

@@ -59,6 +59,8 @@ def batches(draw: st.DrawFn) -> Batch:
         draw(goals),
         draw(counted),
         draw(failed),
+        draw(pairs),
+        draw(failed),
     )
 
 

@@ -70,6 +70,7 @@ def verdict_json(heard: Heard) -> dict[str, object]:
         "at_ms": heard.at_ms,
         "calls": heard.calls._asdict(),
         "failures": heard.failures._asdict(),
+        "cuts": heard.cuts._asdict(),
         "units": heard.exposed._asdict(),
     }
 
@@ -94,8 +95,9 @@ def _counts(heard: Heard, old: str) -> Iterator[str]:
     if not sum(heard.calls):
         return
     new = heard.field.partition("/")[2]
-    for name, calls, failures, units in (
-        (new, heard.calls.new, heard.failures.new, heard.exposed.new),
-        (old, heard.calls.old, heard.failures.old, heard.exposed.old),
+    for name, calls, failures, cuts, units in (
+        (new, heard.calls.new, heard.failures.new, heard.cuts.new, heard.exposed.new),
+        (old, heard.calls.old, heard.failures.old, heard.cuts.old, heard.exposed.old),
     ):
-        yield f"{name}: {calls:,} calls, {failures:,} failed, {units:,} users"
+        cut = f", {cuts:,} cut short" if any(heard.cuts) else ""
+        yield f"{name}: {calls:,} calls, {failures:,} failed{cut}, {units:,} users"

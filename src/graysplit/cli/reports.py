@@ -67,6 +67,8 @@ def finding_words(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
     if not stage.control:
         yield "no control: everybody was on one version, so nothing is compared"
         return
+    if stage.old.cuts or stage.new.cuts:
+        yield f"calls cut short: {both_words(found, *_cut_pairs(stage))}"
     if stage.failing is None:
         yield "no user was seen yet: nothing is compared"
     else:
@@ -79,6 +81,10 @@ def finding_words(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
         yield f"sample ratio: {said}: {'OFF' if mix.off else 'fits'}"
     if stage.invalid:
         yield f"INVALID, {stage.invalid}: the bounds of this stage say nothing"
+
+
+def _cut_pairs(stage: StageReport) -> tuple[Pair, Pair]:
+    return Pair(stage.old.cuts, stage.new.cuts), Pair(stage.old.calls, stage.new.calls)
 
 
 def goal_words(found: ReleaseReport, goal: GoalReport) -> Iterator[str]:
@@ -131,10 +137,13 @@ def total_words(found: ReleaseReport) -> str:
     """Give the counts of all stages."""
     subject = found.subject
     sides = (
-        (subject.version, found.calls.new, found.failures.new),
-        (subject.baseline, found.calls.old, found.failures.old),
+        (subject.version, found.calls.new, found.failures.new, found.cuts.new),
+        (subject.baseline, found.calls.old, found.failures.old, found.cuts.old),
     )
-    return "; ".join(f"{name} {calls:,} calls, {failures:,} failed" for name, calls, failures in sides)
+    return "; ".join(
+        f"{name} {calls:,} calls, {failures:,} failed" + (f", {cuts:,} cut short" if any(found.cuts) else "")
+        for name, calls, failures, cuts in sides
+    )
 
 
 def bounds_words(bounds: Bounds) -> str:
@@ -211,6 +220,7 @@ def release_json(found: ReleaseReport) -> dict[str, object]:
         "extra_failures": found.extra,
         "calls": found.calls._asdict(),
         "failures": found.failures._asdict(),
+        "cuts": found.cuts._asdict(),
         "stages": [stage_json(stage) for stage in found.stages],
         "changes": [entry_json(entry) for entry in found.changes],
     }

@@ -45,6 +45,7 @@ class Heard(NamedTuple):
     exposed: Pair = Pair()  # units; of more than 65,536 of them an estimate
     unjudged: bool = False  # whether calls have been counted since it was judged
     doubted: bool = False  # whether its stage waits for a person to accept its doubts, also where nobody judges now
+    cuts: Pair = Pair()  # calls of the stage that were cut short
 
 
 def armed(split: str, definition: Definition | None) -> Armed | None:
@@ -99,6 +100,7 @@ def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: in
         Pair(*(units << stage.exposed_bits for units in stage.exposed)),
         _counted_since(tally, judge),
         doubted and stage.number > 0 and judge.share == weight,
+        stage.cuts,
     )
 
 

@@ -36,8 +36,10 @@ class Found:
         self.running: dict[tuple[int, int], int] = {}
         self.errors: dict[tuple[int, bytes, int], int] = {}
         self.slow: dict[tuple[int, bytes, int], int] = {}
+        self.cut: dict[tuple[int, bytes, int], int] = {}
         self.hanging: dict[tuple[int, bytes, int], int] = {}
         self.failures = [0] * versions
+        self.cuts = [0] * versions
         self.durations: list[dict[int, int]] = [{} for _ in range(versions)]
         self.exposed: list[tuple[int, int]] = []
         self.named: dict[str, dict[int, int]] = {}
@@ -79,6 +81,8 @@ def batch_of(candidate: Candidate, found: Found, tape_id: str, number: int) -> B
         goals=tuple(Goal(name, unit, micro) for name, unit, micro, index in found.goals if index in sides),
         running=begun(found.running),
         hanging=failed(found.hanging),
+        cuts=pair(dict(enumerate(found.cuts))),
+        cut=failed(found.cut),
     )
 
 
@@ -113,8 +117,8 @@ def portions(batch: Batch) -> list[Batch]:
 
 def tells(batch: Batch) -> bool:
     """Say whether a batch holds anything but calls under way."""
-    counted = (batch.calls, batch.errors, batch.timed, batch.slow, batch.doubts, batch.exposed, batch.goals)
-    return any(counted) or any(batch.durations) or any(batch.failures) or bool(batch.named)
+    counted = (batch.calls, batch.errors, batch.timed, batch.slow, batch.cut, batch.doubts, batch.exposed, batch.goals)
+    return any(counted) or any(map(any, (*batch.durations, batch.failures, batch.cuts))) or bool(batch.named)
 
 
 def add(counts: dict[_K, int], key: _K, n: int = 1) -> None:

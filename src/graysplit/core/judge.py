@@ -169,7 +169,7 @@ def _lost(missing: list[str], *, gone: bool) -> str:
 
 def _evidence(tally: Tally, stage: StageTally, dead: tuple[str, ...]) -> Evidence:
     running = _running(tally.running)
-    windows: dict[What, list[Window]] = {"errors": [], "slow": [], "doubt": []}
+    windows: dict[What, list[Window]] = {"errors": [], "slow": [], "cut": [], "doubt": []}
     for kept in tally.kept:
         if _name(kept.what, kept.window.span) not in dead:
             books = tuple(_filled(book, kept.window.span, running) for book in kept.window.books)
@@ -182,11 +182,12 @@ def _evidence(tally: Tally, stage: StageTally, dead: tuple[str, ...]) -> Evidenc
         w=w,
         errors=tuple(windows["errors"]),
         slow=tuple(windows["slow"]),
+        cut=tuple(windows["cut"]),
         doubts=tuple(windows["doubt"]),
         counts=(counts._replace(x=counts.x + still / (1 << stage.unit_bits)),),
         seen=(Seen(stage.ratio.new, sum(stage.ratio), w),) if sum(stage.ratio) else (),
-        new=Raw(stage.calls.new, stage.failures.new),
-        old=Raw(stage.calls.old, stage.failures.old),
+        new=Raw(stage.calls.new, stage.failures.new, stage.cuts.new),
+        old=Raw(stage.calls.old, stage.failures.old, stage.cuts.old),
         named=tally.named,
     )
 

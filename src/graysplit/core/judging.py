@@ -1,7 +1,7 @@
 """The guard's verdict: a pure function of what has been counted, in a fixed order of rules.
 
-`worse` (too many units with an error, or with a slow call, on new; an exception named by its owner), `suspect` (a
-doubt that pauses and warns: few users, a sample ratio that is off, evidence lost), `no control`, `safe`, `unclear`.
+`worse` (too many units with an error, a slow call or one cut short on new; an exception named by its owner), `suspect`
+(a doubt that pauses and warns: few users, a sample ratio that is off, evidence lost), `no control`, `safe`, `unclear`.
 A healthy release is `worse` in at most 1 of 100 cases and never `safe` by having no traffic.
 """
 
@@ -22,7 +22,7 @@ from graysplit.core.interval import (
     ln_mixture,
     total,
 )
-from graysplit.core.stopwatch import ALPHA_ERRORS, ALPHA_LOCAL, ALPHA_SLOW, NORMAL, SLOW, Margin
+from graysplit.core.stopwatch import ALPHA_CUT, ALPHA_ERRORS, ALPHA_LOCAL, ALPHA_SLOW, NORMAL, SLOW, Margin
 from graysplit.core.verdict import Proof, Verdict, told
 
 _MOST_UNITS: Final = 1e9
@@ -39,15 +39,20 @@ class Watched(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """Calls of one version, and how many of them failed."""
+    """Calls of one version, and how many of them failed, or were cut short."""
 
     calls: int = 0
     failures: int = 0
+    cuts: int = 0
 
     @property
     def rate(self) -> float:
         """Give the share that failed."""
-        return self.failures / self.calls if self.calls else 0.0
+        return self.share(self.failures)
+
+    def share(self, calls: int) -> float:
+        """Return what share of all calls so many are."""
+        return calls / self.calls if self.calls else 0.0
 
 
 class Seen(NamedTuple):
@@ -75,6 +80,7 @@ class Evidence(NamedTuple):
     w: float  # its chance of new; at 0 and 1 there is no control
     errors: tuple[Window, ...] = ()
     slow: tuple[Window, ...] = ()  # the same with "slow" for "error"
+    cut: tuple[Window, ...] = ()  # the same with "cut short" for "error"
     doubts: tuple[Window, ...] = ()  # one failed call per unit and 10 s in place of first errors
     counts: tuple[Counts, ...] = ()  # units since the stage began, by stratum; X with the running calls of new
     seen: tuple[Seen, ...] = ()
@@ -151,6 +157,7 @@ def _worse(evidence: Evidence, watched: Watched, now_s: int) -> Verdict | None:
     for found in (
         strongest(evidence.errors, now_s, watched.margin, ALPHA_ERRORS, "errors"),
         strongest(evidence.slow, now_s, SLOW, ALPHA_SLOW, "slow"),
+        strongest(evidence.cut, now_s, SLOW, ALPHA_CUT, "cut"),  # whoever waits no longer cuts short what is slow
     ):
         if found is not None and found.convicts:
             return Verdict("worse", told(found, watched.candidate, watched.baseline), found)
@@ -228,9 +235,14 @@ def _veto(evidence: Evidence, watched: Watched) -> str:
         return f"evidence was lost: {evidence.lost}"
     if ratio_is_off(evidence.seen, evidence.stage):
         return _off(evidence, watched)
-    new, old = evidence.new.rate, evidence.old.rate
-    if new > 2 * old + SLACK:
-        return f"{100 * new:.2f} % of the calls fail on {watched.candidate}, {100 * old:.2f} % on {watched.baseline}"
+    new, old = evidence.new, evidence.old
+    for share_new, share_old, what in (
+        (new.rate, old.rate, "fail"),
+        (new.share(new.cuts), old.share(old.cuts), "are cut short"),
+    ):
+        if share_new > 2 * share_old + SLACK:
+            shares = f"{100 * share_new:.2f} % of the calls {what} on {watched.candidate}, {100 * share_old:.2f} %"
+            return f"{shares} on {watched.baseline}"
     return ""
 
 

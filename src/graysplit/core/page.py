@@ -17,6 +17,7 @@ CLAIM: Final = 3  # the place of a record's last entry
 # the version's index, the unit, and True until somebody charges the call as failed: `pop` lets one of two do so.
 Record: TypeAlias = "list[Any]"  # Any: as above
 Failing: TypeAlias = "tuple[int, bytes | None, str | None]"  # index, encoded unit, the named exception
+Cut: TypeAlias = "tuple[int, bytes | None]"  # index, encoded unit
 
 
 class Page:
@@ -28,6 +29,7 @@ class Page:
         "b_old",
         "begun",
         "closed",
+        "cut",
         "ended",
         "exposed",
         "failing",
@@ -63,13 +65,14 @@ class Page:
         self.x_old, self.x_new = self.ended[:2]
         self.exposed: Callable[[tuple[int, int]], None] = sheets.exposed.append
         self.failing: Callable[[Failing], None] = sheets.failing.append
+        self.cut: Callable[[Cut], None] = sheets.cut.append
         self.sampled = sheets.sampled
 
 
 class Sheets:
     """What is written on a page, and how much of it has been collected."""
 
-    __slots__ = ("asked", "begun", "ended", "exposed", "failing", "left", "running", "sampled", "seen", "taken")
+    __slots__ = ("asked", "begun", "cut", "ended", "exposed", "failing", "left", "running", "sampled", "seen", "taken")
 
     def __init__(self, versions: int) -> None:
         """Begin empty."""
@@ -79,6 +82,7 @@ class Sheets:
         self.ended: tuple[list[None], ...] = tuple([] for _ in range(versions))
         self.exposed = deque["tuple[int, int]"]()  # hash and index
         self.failing = deque[Failing]()
+        self.cut = deque[Cut]()  # calls that were cut short: cancelled, or left by whoever had asked
         self.sampled = deque[Record]()
         self.taken = [0] * versions  # how many have been taken from `begun`
         self.left = [0] * versions  # and from `ended`

@@ -52,6 +52,7 @@ class Side(NamedTuple):
     p99_ns: int
     users: int  # units that met it; an estimate where they are many
     failed: int  # of them, those with a failed call
+    cuts: int = 0  # calls that were cut short
 
     @property
     def rate(self) -> float | None:
@@ -137,6 +138,7 @@ class ReleaseReport(NamedTuple):
     course: tuple[Sample, ...]
     paces: tuple[Pace, ...]
     changes: tuple[Entry, ...]  # of the split since the release began, oldest first
+    cuts: Pair = Pair()  # calls that were cut short
 
 
 def release_of(subject: Subject, tally: Tally, judge: Judge, history: Iterable[Entry] = ()) -> ReleaseReport:
@@ -156,6 +158,7 @@ def release_of(subject: Subject, tally: Tally, judge: Judge, history: Iterable[E
         tuple(sorted(tally.course, key=lambda sample: sample.at_s)),
         tuple(paces_of(tally)),
         tuple(sorted((one for one in history if one.at_ms >= subject.began_ms), key=lambda one: one.revision)),
+        _summed(stage.cuts for stage in tally.stages),
     )
 
 
@@ -264,6 +267,7 @@ def _side(stage: StageTally, side: int) -> Side:
         percentile(durations, 0.99),
         stage.exposed[side] << stage.exposed_bits,
         stage.units[side] << stage.unit_bits,
+        stage.cuts[side],
     )
 
 

@@ -31,7 +31,8 @@ MARKS_S: Final = (1, 2, 5, 10, 30)  # how long ago E is looked at: each mark is 
 
 # Of the one per cent of healthy releases that may be rolled back, by union bound.
 ALPHA_ERRORS: Final = 0.007
-ALPHA_SLOW: Final = 0.002
+ALPHA_SLOW: Final = 0.0015
+ALPHA_CUT: Final = 0.0005  # calls cut short: those of a version that hangs are so many that this is enough
 ALPHA_LOCAL: Final = 0.001  # of the whole fleet's local breakers
 
 

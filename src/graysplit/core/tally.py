@@ -99,6 +99,9 @@ class Batch(NamedTuple):
     # These two replace what the tape told before.
     running: tuple[Begun, ...] = ()  # calls that have begun and not ended, by begin second, both sides
     hanging: tuple[Failed, ...] = ()  # those whose unit is known: charged when the process is not heard again
+    # Calls that ended without answer or error: cancelled, timed out by their caller, left by their client.
+    cuts: Pair = Pair()
+    cut: tuple[Failed, ...] = ()
 
 
 class Flushed(NamedTuple):
@@ -134,6 +137,7 @@ class StageTally(NamedTuple):
     ratio: Pair = Pair()  # the first 65,536 units of the stage, for the sample ratio
     durations: tuple[Mapping[int, int], Mapping[int, int]] = (_NO_TIMES, _NO_TIMES)  # old, new
     goals: Mapping[str, Converted] = MappingProxyType({})
+    cuts: Pair = Pair()  # calls that were cut short
 
 
 class Running(NamedTuple):

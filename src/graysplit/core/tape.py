@@ -176,6 +176,7 @@ class Tape:
         for page in pages:
             self._read(found, page, second)
         self._fail(found, self._late, UNKNOWN)
+        self._cut(found, self._late, UNKNOWN)
         self._drain(found, self._late, UNKNOWN, self._ends(self._late))
         self._late.sampled.clear()
         found.goals = [self._goals.popleft() for _ in range(len(self._goals))]
@@ -220,6 +221,7 @@ class Tape:
         ended = self._ends(sheets)
         self._time(found, sheets, at, overdue=second - at >= DEADLINE_S)
         self._fail(found, sheets, at)
+        self._cut(found, sheets, at)
         self._drain(found, sheets, at, ended)
         for index, running in enumerate(sheets.running):
             if running > 0:
@@ -286,6 +288,14 @@ class Tape:
                 if doubt not in doubted:
                     doubted.add(doubt)
                     add(found.doubts, (at, index))
+
+    @staticmethod
+    def _cut(found: Found, sheets: Sheets, at: int) -> None:
+        """Take the calls that were cut short; where no second is known they are only counted."""
+        for index, unit in emptied(sheets.cut):
+            found.cuts[index] += 1
+            if unit is not None and at != UNKNOWN:
+                add(found.cut, (at, unit, index))
 
     def _encoded(self, unit: object) -> bytes | None:
         return self.terms.only or encoded(unit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import exp, log
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-What: TypeAlias = Literal["errors", "slow", "doubt"]
+What: TypeAlias = Literal["errors", "slow", "cut", "doubt"]
 
 # From here on a number says more as a power of ten; far above, no float could hold it.
 _POWERS_FROM: Final = 1e9
@@ -44,6 +44,7 @@ NO_VERDICT: Final = Verdict("unclear", "no guard watches it")
 _MET: Final[dict[What, str]] = {
     "errors": "users failed",
     "slow": "users met slow calls",
+    "cut": "users had calls cut short",
     "doubt": "failures, one per user and 10 s,",
 }
 

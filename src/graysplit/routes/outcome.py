@@ -23,7 +23,14 @@ Judge: TypeAlias = "Callable[[object], bool]"  # never raises
 
 # How the world ends a call without the version being at fault. Looked up where already imported: loading asyncio
 # costs 40 ms, and an error of a module that nobody loaded cannot have been raised.
-_CANCELLED: Final = (("asyncio.exceptions", "CancelledError"), ("trio", "Cancelled"), ("greenlet", "GreenletExit"))
+_CANCELLED: Final = (
+    ("asyncio.exceptions", "CancelledError"),
+    ("concurrent.futures._base", "CancelledError"),
+    ("trio", "Cancelled"),
+    ("greenlet", "GreenletExit"),
+    ("gevent.timeout", "Timeout"),
+    ("eventlet.timeout", "Timeout"),
+)
 
 
 def check_ignored(split: str, ignored: Ignored) -> Ignored:
@@ -87,14 +94,17 @@ def failed(  # noqa: PLR0913, PLR0917 - what a call's frame has at hand
     unit: object = None,
     ignored: Ignored = (),
 ) -> None:
-    """Count the end of a call that raised: as a failure of its version, unless it was merely cut short, or is ignored.
+    """Count the end of a call that raised: as a failure of its version, as cut short, or as neither (ignored).
 
     Of an armed split it is written on the page of its beginning.
     """
-    if is_failure(error) and not _is_ignored(state, error, ignored):
-        next(state.counts.failed[index].count)
-        if page is not None:
-            _charge(state, index, page, record, unit, error)
+    if not _is_ignored(state, error, ignored):
+        if is_failure(error):
+            next(state.counts.failed[index].count)
+            if page is not None:
+                _charge(state, index, page, record, unit, error)
+        elif page is not None:
+            page.cut((index, _unit(state, unit)))
     finished(state, index, page, record)
 
 
@@ -125,7 +135,12 @@ def _charge(  # noqa: PLR0913, PLR0917 - as above
         return  # past its deadline it was charged already
     tape = cast("Tape", state.tape)
     name = named_by(error, tape.guard.stop_on) if error is not None else None
-    page.failing((index, tape.terms.only or encoded(meant(state, unit)), name))
+    page.failing((index, _unit(state, unit), name))
+
+
+def _unit(state: State, unit: object) -> bytes | None:
+    """Return the bytes of the unit that an armed call was for."""
+    return cast("Tape", state.tape).terms.only or encoded(meant(state, unit))
 
 
 def _is_ignored(state: State, error: BaseException, ignored: Ignored) -> bool:
@@ -134,9 +149,12 @@ def _is_ignored(state: State, error: BaseException, ignored: Ignored) -> bool:
 
 
 def is_failure(error: BaseException) -> bool:
-    """Say whether an error speaks against the version that raised it."""
-    if isinstance(error, Exception):
-        return True
+    """Return whether an error speaks against the version that raised it: else the call was merely cut short.
+
+    A group that holds nothing but cancellations is one.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(is_failure, cast("BaseExceptionGroup[BaseException]", error).exceptions))
     return not isinstance(error, (GeneratorExit, KeyboardInterrupt, SystemExit, *_cancellations()))
 
 

@@ -28,6 +28,7 @@ from graysplit.core.tally import (
     StageTally,
     Tally,
 )
+from graysplit.core.verdict import What
 from graysplit.stores.tallies import spans_of
 
 GOALS_AT_MOST: Final = 20  # of one stage, by first come
@@ -103,7 +104,7 @@ class _Stage:
         self.newest = stage.revision  # that was ever told of it
         self.since_s = now_s
         self.calls: Counter[bool] = Counter()
-        self.failures = Pair()
+        self.failures = self.cuts = Pair()
         self.failed, self.exposed = _Units(), _Units()
         self.first: Counter[bool] = Counter()
         self.durations: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
@@ -117,7 +118,7 @@ class _Stage:
     def count(self, batch: Batch) -> None:
         for _, on_new, calls in batch.calls:
             self.calls[on_new] += calls
-        self.failures = Pair(self.failures.old + batch.failures.old, self.failures.new + batch.failures.new)
+        self.failures, self.cuts = _added(self.failures, batch.failures), _added(self.cuts, batch.cuts)
         for counted, told in zip(self.durations, batch.durations, strict=True):
             counted.update(told)
 
@@ -146,6 +147,7 @@ class _Stage:
             Pair(self.first[False], self.first[True]),
             (dict(self.durations[0]), dict(self.durations[1])),
             goals,
+            self.cuts,
         )
 
     def _convert(self, goal: Goal) -> None:
@@ -160,19 +162,21 @@ class _Stage:
 
 
 class _Window:
-    """One window's books of all three kinds."""
+    """One window's books of all kinds."""
 
     def __init__(self, span: Span) -> None:
         self.span = span
-        self.ledgers = {"errors": Ledger(span), "slow": Ledger(span)}
-        self.levels: dict[str, tuple[tuple[int, int], ...]] = {}
+        self.ledgers: dict[What, Ledger] = {"errors": Ledger(span), "slow": Ledger(span), "cut": Ledger(span)}
+        self.levels: dict[What, tuple[tuple[int, int], ...]] = {}
         self.doubts: Counter[tuple[StratumName, bool, int]] = Counter()
 
     def count(self, batch: Batch, name: StratumName, w: float) -> None:
         inside = [[one for one in told if self._holds(one.second)] for told in (batch.calls, batch.timed, batch.doubts)]
-        errors, slow = ([one for one in told if self._holds(one.second)] for told in (batch.errors, batch.slow))
+        failed = (batch.errors, batch.slow, batch.cut)
+        errors, slow, cut = ([one for one in told if self._holds(one.second)] for told in failed)
         calls, timed, doubts = inside
-        if (calls or errors or doubts) and _count(self.ledgers["errors"], name, w, calls, errors):
+        if (calls or errors or cut or doubts) and _count(self.ledgers["errors"], name, w, calls, errors):
+            _count(self.ledgers["cut"], name, w, calls, cut)
             self.doubts.update({(name, one.on_new, one.second): 0 for one in doubts})
             for second, on_new, count in doubts:
                 self.doubts[name, on_new, second] += count
@@ -180,9 +184,9 @@ class _Window:
             _count(self.ledgers["slow"], name, w, timed, slow)
 
     def kept(self, now_s: int) -> Iterator[Kept]:
-        errors, slow = (self.ledgers[what].window(now_s) for what in ("errors", "slow"))
-        yield Kept("errors", errors, self.levels.get("errors", ()))
-        yield Kept("slow", slow, self.levels.get("slow", ()))
+        for what, ledger in self.ledgers.items():
+            yield Kept(what, ledger.window(now_s), self.levels.get(what, ()))
+        errors = self.ledgers["errors"].window(now_s)
         yield Kept("doubt", Window(self.span, tuple(self._doubted(book) for book in errors.books)))
 
     def _doubted(self, book: Book) -> Book:
@@ -294,6 +298,10 @@ class Counts:
             del self._numbers[tape]
         for at in [at for at, window in self._windows.items() if now_ms - 1000 * window.span.end_s > LATE_MS]:
             del self._windows[at]
+
+
+def _added(before: Pair, more: Pair) -> Pair:
+    return Pair(before.old + more.old, before.new + more.new)
 
 
 def _count(ledger: Ledger, name: StratumName, w: float, calls: Sequence[Begun], errors: Sequence[Failed]) -> bool:

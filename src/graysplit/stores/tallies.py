@@ -18,12 +18,12 @@ from graysplit.stores.wire import dumps, exact, raw_of
 
 Fields: TypeAlias = Mapping[bytes, bytes]  # a hash as it stands
 
-KINDS: Final[dict[What, str]] = {"errors": "e", "slow": "s", "doubt": "d"}
+KINDS: Final[dict[What, str]] = {"errors": "e", "slow": "s", "cut": "k", "doubt": "d"}
 _DIGITS: Final = 19  # what Redis can count to
 _MAX_RUNNING: Final = 1 << 20
 _BEGUN: Final = re.compile(rb"(\d{1,12}),([01]),(\d{1,12});")
 _FAILED: Final = re.compile(rb"(\d{1,12}),([0-9a-f]{1,16}),([01]),(\d{1,12});")
-_BOOKED: Final = re.compile(rb"([esd])(\d{1,9})(?::([01]):(\d{1,12}|[+rc]))?")
+_BOOKED: Final = re.compile(rb"([eskd])(\d{1,9})(?::([01]):(\d{1,12}|[+rc]))?")
 _STAGE: Final = re.compile(rb"(\d{1,9}) (\d{1,9}) (\d{1,18}) \d{1,18} (\d{1,12})")
 _DURATION: Final = re.compile(rb"([01]):(\d{1,4})")
 _OF_STAGE: Final = re.compile(rb"(\d{1,9}):([a-z])(.*)", re.DOTALL)
@@ -36,7 +36,7 @@ def spans_of(batch: Batch) -> list[Span]:
     """Give the windows that a batch tells of; what begun before the release is no evidence."""
     told: tuple[Begun | Failed, ...] = (
         *(*batch.calls, *batch.timed, *batch.doubts),
-        *(*batch.errors, *batch.slow),
+        *(*batch.errors, *batch.slow, *batch.cut),
     )
     seconds = {one.second for one in told if one.second >= batch.started_s}
     return sorted({span_of(length_s, second, batch.started_s) for length_s in STOPWATCHES_S for second in seconds})
@@ -54,8 +54,8 @@ def batch_arguments(batch: Batch) -> list[bytes | int | str]:
         batch.stage.new,
         batch.stage.old,
         batch.stage.revision,
-        batch.failures.old,
-        batch.failures.new,
+        _sums_text(batch),
+        failed_text(batch.cut),
         begun_text(batch.calls),
         begun_text(batch.timed),
         begun_text(batch.doubts),
@@ -75,6 +75,12 @@ def names_and_goals(batch: Batch) -> list[bytes | int | str]:
     named = (part for name, (old, new) in batch.named.items() for part in (raw_of(name), old, new))
     told = (part for name, units in goals.items() for part in (raw_of(name), "".join(units)))
     return [len(batch.named), *named, len(goals), *told]
+
+
+def _sums_text(batch: Batch) -> str:
+    """Write what is only summed up for a stage, by the letter under which it stands there, and side."""
+    sums = {"f": batch.failures, "k": batch.cuts}
+    return "".join(f"{letter}{side},{calls};" for letter, both in sums.items() for side, calls in enumerate(both))
 
 
 def begun_text(told: Iterable[Begun]) -> str:
@@ -149,7 +155,7 @@ def read_running(running: Fields) -> tuple[Running, ...]:
 
 
 def read_kept(span: Span, books: Fields, chances: Mapping[int, float]) -> Iterator[Kept]:
-    """Read a window's books of the three kinds; a stage of unknown chance has none that could be compared."""
+    """Read a window's books of all kinds; a stage of unknown chance has none that could be compared."""
     opened: dict[str, set[int]] = {"e": set(), "s": set()}
     counts: dict[tuple[str, int, bool], dict[bytes, int]] = {}
     for field, raw in books.items():
@@ -165,7 +171,7 @@ def read_kept(span: Span, books: Fields, chances: Mapping[int, float]) -> Iterat
     def side(kind: str, stage: int, *, on_new: bool) -> Side:
         own, calls = counts.get((kind, stage, on_new), {}), counts.get(("e", stage, on_new), {})
         recent = {int(at): units for at, units in own.items() if at.isdigit() and units > 0}
-        calls = calls if kind == "d" else own
+        calls = own if kind == "s" else calls
         return Side(calls.get(b"c", 0), own.get(b"r", 0), own.get(b"+", 0), recent)
 
     for what, kind in KINDS.items():
@@ -212,6 +218,7 @@ def _stage(number_: int, stage: Stage, since_s: int, lines: Sequence[_Lines]) ->
         Pair(plain.get(("r", b"0"), 0), plain.get(("r", b"1"), 0)),
         durations,
         goals,
+        Pair(plain.get(("k", b"0"), 0), plain.get(("k", b"1"), 0)),
     )
 
 

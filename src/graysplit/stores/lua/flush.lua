@@ -2,7 +2,7 @@
 --
 -- KEYS  1 counts   hash: judge -> a text; stages -> how many; started -> second; named:<side>:<name> -> how often;
 --                  stage:<n> -> '<new> <old> <revision> <newest revision told> <since second>'; and by stage n and
---                  side (0 old, 1 new): <n>:c<side> calls, <n>:f<side> failures, <n>:d<side>:<bucket> durations,
+--                  side (0 old, 1 new): <n>:c<side> calls, <n>:f<side> failures, <n>:k<side> cut short, <n>:d<side>:<bucket> durations,
 --                  <n>:r<side> units first met; units exposed (x) and failed (u) by the zero bits in which their hash
 --                  ends: <n>:x<side>:<zeros>, with <n>:xb the bits that who is taken must have and <n>:xn how many
 --                  have them; goals: <n>:g<letter> -> name, <n>:g<letter><side>:<zeros> units,
@@ -12,12 +12,12 @@
 --       3 failed   hash: <n>:<16 hex digits> -> side
 --       4 running  hash: tape -> '<number> <ms> <n> <calls>|<hanging>'
 --       5 tape     hash: number -> the last one applied; renewed -> second in which it last renewed what there is
---       then for each window its books, and where the batch has them the units that failed, and those that were slow:
---         books    hash: by kind (e errors, s slow, d doubt), stage, side: e<n>:<side>:<second> units first failing,
+--       then for each window its books, and where the batch has them the units that failed, were slow, were cut short:
+--         books    hash: by kind (e errors, s slow, k cut short, d doubt), stage, side: e<n>:<side>:<second> units first failing,
 --                  e<n>:<side>:+ those of seconds before `settled`, e<n>:<side>:r repeats, e<n>:<side>:c calls;
 --                  e<n> -> 1 for a stage that is counted, e -> how many; levels:e -> '<from>:<bits> ...'
 --         units    hash: <16 hex digits> -> '<second>.<n>.<side>' of the call that began first
--- ARGV  1 tape  2 number  3 started  4 new  5 old  6 revision  7 failures of old  8 of new
+-- ARGV  1 tape  2 number  3 started  4 new  5 old  6 revision  7 sums of the stage ('<letter><side>,<calls>;'...)  8 calls cut short, as 12
 --       9 calls  10 timed  11 doubts ('<second>,<side>,<calls>;'...)
 --       12 errors  13 slow ('<second>,<hex>,<side>,<calls>;'...)  14 exposed ('<8 hex><side>'...)
 --       15 durations ('<side>,<bucket>,<calls>;'...)  16 running, or ''
@@ -29,7 +29,7 @@
 
 local COUNTS, EXPOSED, FAILED, RUNNING, TAPE = unpack(KEYS, 1, 5)
 local tape, number, started, new, old, revision = unpack(ARGV, 1, 6)
-local calls, timed, doubts, errors, slow, exposed, durations, running = unpack(ARGV, 9, 16)
+local totals, cut, calls, timed, doubts, errors, slow, exposed, durations, running = unpack(ARGV, 7, 16)
 local most, strata = tonumber(ARGV[17]), tonumber(ARGV[18])
 local goals_at_most, closes = tonumber(ARGV[19]), tonumber(ARGV[20])
 local now = now_ms()
@@ -176,15 +176,17 @@ local function failed(text)
   end
   return list
 end
-calls, timed, doubts, errors, slow = begun(calls), begun(timed), begun(doubts), failed(errors), failed(slow)
+calls, timed, doubts = begun(calls), begun(timed), begun(doubts)
+errors, slow, cut = failed(errors), failed(slow), failed(cut)
 for _, one in ipairs(calls) do
   add(COUNTS, in_stage .. 'c' .. one.side, one.calls)
 end
 for side, bucket, count in string.gmatch(durations, '(%d),(%d+),(%d+);') do
   add(COUNTS, in_stage .. 'd' .. side .. ':' .. bucket, tonumber(count))
 end
-add(COUNTS, in_stage .. 'f0', tonumber(ARGV[7]))
-add(COUNTS, in_stage .. 'f1', tonumber(ARGV[8]))
+for field, count in string.gmatch(totals, '(%l%d),(%d+);') do
+  add(COUNTS, in_stage .. field, tonumber(count))
+end
 
 -- Take units in that are not in: all, or when they are many those whose hash ends in enough zero bits. `first` counts
 -- those that were met first, whatever their bits.
@@ -403,13 +405,14 @@ local function open(window, kind, marked, opened)
   return true
 end
 local function book(window)
-  local found = try('HMGET', window.books, 'settled', 'e' .. stage, 'e', 'levels:e', 's' .. stage, 's', 'levels:s')
+  local found = try('HMGET', window.books, 'settled', 'e' .. stage, 'e', 'levels:e', 's' .. stage, 's', 'levels:s', 'levels:k')
   if not found then
     return
   end
   window.settled = number_of(found[1])
   local own, failing, doubtful = inside(window, calls), inside(window, errors), inside(window, doubts)
-  if #own + #failing + #doubtful > 0 and open(window, 'e', found[2], found[3]) then
+  local cutting = inside(window, cut)
+  if #own + #failing + #doubtful + #cutting > 0 and open(window, 'e', found[2], found[3]) then
     for _, one in ipairs(own) do
       add(window.books, 'e' .. stage .. ':' .. one.side .. ':c', one.calls)
     end
@@ -418,6 +421,9 @@ local function book(window)
     end
     if #failing > 0 then
       fail(window, 'e', failing, found[4])
+    end
+    if #cutting > 0 then
+      fail(window, 'k', cutting, found[8])
     end
   end
   own, failing = inside(window, timed), inside(window, slow)
@@ -441,6 +447,7 @@ end
 for i = 25, names_at - 1, 3 do
   local window = { begin = tonumber(ARGV[i]), end_ = tonumber(ARGV[i + 1]), kept = ARGV[i + 2] }
   window.books, window.e, window.s = next_key(true), next_key(#errors > 0), next_key(#slow > 0)
+  window.k = next_key(#cut > 0)
   if book(window) or renews then
     renewed[#renewed + 1] = { window.books, window.kept }
   end

@@ -6,7 +6,7 @@
 -- ARGV  1 the judge's text as read  2 after  3 seconds before this one are settled  4 sample or ''  5 its second
 --       6 and 7 ms for which units and calls under way, and for which counts and course are kept
 --       8 number of books to settle: they come first  9 number of tapes to forget, then each; number of levels, then
---       (place among the books, e or s, '<from>:<bits> ...') of each; number of books, then ms for which each is kept
+--       (place among the books, e, s or k, '<from>:<bits> ...') of each; number of books, then ms for which each is kept
 -- Gives 1, or 0 where somebody was faster.
 
 local COUNTS, EXPOSED, FAILED, RUNNING, COURSE = unpack(KEYS, 1, 5)
@@ -43,7 +43,7 @@ local function settle(books)
   local rows = try('HGETALL', books) or {}
   local gone, sums, until_ = {}, {}, tonumber(settled)
   for i = 1, #rows, 2 do
-    local of, begun = string.match(rows[i], '^([esd]%d+:%d:)(%d+)$')
+    local of, begun = string.match(rows[i], '^([eskd]%d+:%d:)(%d+)$')
     local units = tonumber(rows[i + 1])
     if of and units and tonumber(begun) < until_ then
       gone[#gone + 1] = rows[i]

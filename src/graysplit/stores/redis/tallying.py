@@ -56,7 +56,9 @@ def flush(line: Line, keys: Keys, batch: Batch) -> Flushed:
     named = [place.counts, place.exposed, place.failed, place.running, place.tape(batch.tape)]
     for span in spans:
         named.append(place.books(span))
-        named += (place.units(span, kind) for kind, told in (("e", batch.errors), ("s", batch.slow)) if told)
+        named += (
+            place.units(span, kind) for kind, told in (("e", batch.errors), ("s", batch.slow), ("k", batch.cut)) if told
+        )
     arguments = (
         *batch_arguments(batch),
         *(EXPOSED_AT_MOST, STRATA_AT_MOST, GOALS_AT_MOST, CLOSES_S),

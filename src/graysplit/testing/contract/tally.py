@@ -191,7 +191,7 @@ class TallyContract(ReadingContract):
         spans = list(judged_spans(began_s, tally.now_ms // 1000))
         assert len(spans) > 3
         assert [(one.window.span, one.what) for one in tally.kept] == [
-            (span, what) for span in spans for what in ("errors", "slow", "doubt")
+            (span, what) for span in spans for what in ("errors", "slow", "cut", "doubt")
         ]
 
     def test_a_call_belongs_to_the_windows_of_its_begin(self) -> None:
@@ -239,6 +239,20 @@ class TallyContract(ReadingContract):
         now.feed.flush(batch)
         assert side(now.tally(), "errors", on_new=True) == Side(160, 0, 0, {now.now_s: 1})
         assert side(now.tally(), "slow", on_new=True) == Side(10, 1, 0, {now.now_s: 2})
+
+    def test_calls_cut_short_are_counted_apart(self) -> None:
+        """Of all calls; a unit that failed before may have been cut short, and counts once for that too."""
+        now = begin(self.make())
+        batch = now.batch()._replace(
+            calls=(Begun(now.now_s, True, 160),),
+            errors=(Failed(now.now_s, 1, True),),
+            cuts=Pair(2, 4),
+            cut=(Failed(now.now_s, 1, True, 2), Failed(now.now_s - 1, 1, True), Failed(now.now_s, 2, True)),
+        )
+        now.feed.flush(batch)
+        assert side(now.tally(), "errors", on_new=True) == Side(160, 0, 0, {now.now_s: 1})
+        assert side(now.tally(), "cut", on_new=True) == Side(160, 2, 0, {now.now_s - 1: 1, now.now_s: 1})
+        assert now.tally().stages[0].cuts == Pair(2, 4)
 
     def test_doubts_are_plain_counts(self) -> None:
         """Beside all calls, by second and side."""

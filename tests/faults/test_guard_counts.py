@@ -1,0 +1,36 @@
+"""What the guard counts: calls cut short, shared outages with restarts, full pools, long jobs; on a moved clock."""
+
+from __future__ import annotations
+
+from tests.faults.moved import BEGAN, Call, Fleet
+
+
+def test_new_that_hangs_behind_impatient_callers_is_rolled_back() -> None:
+    """Callers wait five seconds: a handful later the verdict stands, and `safe` is never said."""
+    fleet, waiting = Fleet(processes=3), list[tuple[int, Call]]()
+    while fleet.verdict.word != "worse":
+        for call in fleet.begin(20):
+            if call.on_new:
+                waiting.append((fleet.now_s, call))
+            else:
+                call.answer()
+        for began_s, call in waiting:
+            if fleet.now_s - began_s == 5:
+                call.cut()
+        fleet.pass_second()
+        assert fleet.now_s - BEGAN <= 9
+    assert "had calls cut short on new, 0 on old" in fleet.verdict.why
+    assert "safe" not in fleet.words
+    assert sum(fleet.tally.stages[0].failures) == 0
+
+
+def test_callers_who_give_up_on_both_paths_alike_trip_nothing() -> None:
+    """A third of all calls: so it was before, and it says nothing of new; many enough are `safe`."""
+    fleet = Fleet(processes=3)
+    while fleet.now_s - BEGAN < 70:
+        for call in fleet.begin(120):
+            call.cut() if fleet.chance.random() < 1 / 3 else call.answer()
+        fleet.pass_second()
+    assert set(fleet.words) <= {"unclear", "safe"}
+    assert fleet.verdict.word == "safe"
+    assert fleet.tally.stages[0].cuts.new > 300
