@@ -232,7 +232,7 @@ def test_worse_tells_the_numbers() -> None:
     named = judge(FINE._replace(errors=WORSE), Watched("b", "a", STRICT), BEGAN + 99)
     assert named.why == "18 users failed on b, 12 on a, 6 expected on b; evidence 16,148 of 857"
     assert told(found.proof._replace(ln_evidence=2_000.0, running=3, expected=0.34)) == (
-        "18 users failed on new, 12 (3 still running) on old, 0.3 expected on new; evidence 10^869 of 857"
+        "18 users failed on new, 12 (3 unanswered) on old, 0.3 expected on new; evidence 10^869 of 857"
     )
 
 

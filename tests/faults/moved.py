@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator
 from threading import Lock
 from typing import Any, Final
 
-from graysplit.core.finding import Candidate
+from graysplit.core.finding import Candidate, parted
 from graysplit.core.guard import Guard
 from graysplit.core.judge import Case, charges, forgotten, look
 from graysplit.core.judging import Watched
@@ -92,11 +92,13 @@ class Process:
         made, state = a_route(old, new, weight=share / 1000)
         made.swap(armed_state(state, self.tape))
         self._checkout: Any = made.function
+        self._held: list[Call] = []  # a coroutine that nobody holds would be closed
 
     def call(self, user: int) -> Call:
         """Begin a user's call."""
         found = Call(self._checkout(str(user)))
         found.on_new = self._entered.pop()
+        self._held.append(found)
         return found
 
 
@@ -124,6 +126,12 @@ class Fleet:
         """Let a process end without a word, and another begin."""
         self.processes[number] = self._born()
 
+    def terminate(self, number: int) -> None:
+        """Let a process say goodbye, as its watch does, and another begin."""
+        for batch in self.processes[number].tape.collect(self.now_s):
+            assert self._counts.flush(parted(batch), self.now_s * 1000).applied
+        self.processes[number] = self._born()
+
     def pass_second(self) -> Verdict:
         """Let a second pass: everybody tells, and somebody judges."""
         self.now_s += 1
@@ -143,9 +151,9 @@ class Fleet:
         judged = look(tally, read_judge(tally.judge), self._case, "judge")
         text, settled_s = judge_text(judged.judge), self.now_s - 31
         judgement = Judgement(FIELD, "r", tally.judge, text, judged.levels, settled_s, judged.sample, forgotten(tally))
-        assert self._counts.judged(judgement, self.now_s * 1000)
         for batch in charges(tally, BEGAN):
             self._counts.flush(batch, self.now_s * 1000)
+        assert self._counts.judged(judgement, self.now_s * 1000)
         self.verdict = judged.judge.verdict
         self.words.append(self.verdict.word)
         return self.verdict

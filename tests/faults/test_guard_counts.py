@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.faults.moved import BEGAN, Call, Fleet
 
 
@@ -27,10 +29,41 @@ def test_new_that_hangs_behind_impatient_callers_is_rolled_back() -> None:
 def test_callers_who_give_up_on_both_paths_alike_trip_nothing() -> None:
     """A third of all calls: so it was before, and it says nothing of new; many enough are `safe`."""
     fleet = Fleet(processes=3)
-    while fleet.now_s - BEGAN < 70:
-        for call in fleet.begin(120):
+    while fleet.now_s - BEGAN < 75:
+        for call in fleet.begin(100):
             call.cut() if fleet.chance.random() < 1 / 3 else call.answer()
         fleet.pass_second()
     assert set(fleet.words) <= {"unclear", "safe"}
     assert fleet.verdict.word == "safe"
     assert fleet.tally.stages[0].cuts.new > 300
+
+
+@pytest.mark.parametrize("end", ["kill", "terminate"])
+def test_a_shared_outage_in_which_processes_are_restarted_is_no_rollback(end: str) -> None:
+    """New fails at once and old would after forty seconds, but no process lives so long: its calls end with it."""
+    fleet = Fleet(processes=4)
+    for second in range(130):
+        for call in fleet.begin(12):
+            if call.on_new:
+                call.fail()
+        fleet.pass_second()
+        if second % 6 == 5:
+            getattr(fleet, end)(second // 6 % 4)
+    assert set(fleet.words) <= {"unclear", "suspect"}
+    assert sum(fleet.tally.stages[0].failures) > 250
+
+
+@pytest.mark.parametrize("end", ["kill", "terminate"])
+def test_new_that_fails_while_all_processes_are_restarted_is_rolled_back(end: str) -> None:
+    """Old answers: what little of it was under way excuses nothing."""
+    fleet = Fleet(processes=4)
+    while fleet.verdict.word != "worse":
+        for call in fleet.begin(20):
+            if call.on_new:
+                call.fail()
+            elif fleet.chance.random() < 0.95:
+                call.answer()
+        fleet.pass_second()
+        for number in range(4):
+            getattr(fleet, end)(number)
+        assert fleet.now_s - BEGAN <= 8

@@ -72,7 +72,8 @@ class Book(NamedTuple):
     w: float  # the configured chance of new among eligible calls
     new: Side
     old: Side
-    running: Mapping[int, int] = _NONE  # calls of old that have not ended, by begin second
+    # Calls of old by begin second that have not ended, or ended with their process.
+    running: Mapping[int, int] = _NONE
 
 
 class Window(NamedTuple):
@@ -109,7 +110,7 @@ class Look(NamedTuple):
     """The counts of a window as they are compared at one mark."""
 
     strata: tuple[Stratum, ...]
-    running: int  # of the units on old: calls that have not ended
+    running: int  # of the units on old: calls without an answer
 
 
 def looks(books: Sequence[Book], now_s: int) -> tuple[Look, ...]:

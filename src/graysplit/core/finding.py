@@ -115,6 +115,16 @@ def portions(batch: Batch) -> list[Batch]:
     return parts
 
 
+def without_running(batch: Batch) -> Batch:
+    """Return a batch that tells of nothing under way."""
+    return batch._replace(running=(), hanging=())
+
+
+def parted(batch: Batch) -> Batch:
+    """Return the last batch of a tape whose process ends: of what is under way only old's calls are kept, as such."""
+    return without_running(batch)._replace(abandoned=tuple(one for one in batch.running if not one.on_new))
+
+
 def tells(batch: Batch) -> bool:
     """Say whether a batch holds anything but calls under way."""
     counted = (batch.calls, batch.errors, batch.timed, batch.slow, batch.cut, batch.doubts, batch.exposed, batch.goals)

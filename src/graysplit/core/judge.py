@@ -16,7 +16,7 @@ from graysplit.core.evidence import Book, Span, Totals, Window, is_lost, stronge
 from graysplit.core.guard import Guard
 from graysplit.core.interval import ESTIMATE_FACTOR, Counts
 from graysplit.core.judging import Evidence, Raw, Seen, Watched, judge
-from graysplit.core.tally import Batch, Pair, Running, Sample, Stage, StageTally, Tally, percentile
+from graysplit.core.tally import Batch, Begun, Pair, Running, Sample, Stage, StageTally, Tally, percentile
 from graysplit.core.verdict import Verdict, What
 
 FRESH_MS: Final = 10_000  # an older verdict is none: nobody judges
@@ -125,10 +125,13 @@ def _lasting(verdict: Verdict, doubt: str, case: Case, stage: StageTally) -> Ver
 
 
 def charges(tally: Tally, started_s: int) -> Iterator[Batch]:
-    """Give, as batches of the tapes themselves, the calls of processes that are heard no more: they never end."""
+    """Give, as batches of the tapes themselves, the calls of processes that are heard no more: they never end.
+
+    Of new's those whose unit is known have failed. Of old's the others are kept too: they may have been about to fail.
+    """
     stages = {stage.number: stage.stage for stage in tally.stages}
     for found in _silent(tally):
-        if found.hanging and found.stage in stages:
+        if found.stage in stages:
             yield Batch(
                 tally.field,
                 tally.release,
@@ -141,7 +144,20 @@ def charges(tally: Tally, started_s: int) -> Iterator[Batch]:
                     sum(one.calls for one in found.hanging if one.on_new),
                 ),
                 errors=found.hanging,
+                abandoned=tuple(_uncharged(found)),
             )
+
+
+def _uncharged(found: Running) -> Iterator[Begun]:
+    """Give the calls of old under way whose unit is not known."""
+    charged: dict[int, int] = {}
+    for one in found.hanging:
+        if not one.on_new:
+            charged[one.second] = charged.get(one.second, 0) + one.calls
+    for second, on_new, calls in found.calls:
+        left = calls - charged.get(second, 0)
+        if not on_new and left > 0:
+            yield Begun(second, on_new=False, calls=left)
 
 
 def forgotten(tally: Tally) -> tuple[str, ...]:
@@ -220,11 +236,10 @@ def _running(told: Iterable[Running]) -> dict[tuple[int, bool, int], int]:
 
 
 def _filled(book: Book, span: Span, running: Mapping[tuple[int, bool, int], int]) -> Book:
-    still = {
-        second: calls
-        for (stage, on_new, second), calls in running.items()
-        if stage == book.name.stage and not on_new and span.begin_s <= second < span.end_s
-    }
+    still = dict(book.running)
+    for (stage, on_new, second), calls in running.items():
+        if stage == book.name.stage and not on_new and span.begin_s <= second < span.end_s:
+            still[second] = still.get(second, 0) + calls
     return book._replace(running=still)
 
 

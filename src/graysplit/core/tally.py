@@ -102,6 +102,8 @@ class Batch(NamedTuple):
     # Calls that ended without answer or error: cancelled, timed out by their caller, left by their client.
     cuts: Pair = Pair()
     cut: tuple[Failed, ...] = ()
+    # Calls of old that were under way when their process ended: they may have been about to fail, as new had already.
+    abandoned: tuple[Begun, ...] = ()
 
 
 class Flushed(NamedTuple):

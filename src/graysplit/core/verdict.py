@@ -19,7 +19,7 @@ class Proof(NamedTuple):
     window: int  # its number, from 1
     on_new: int  # units
     on_old: int
-    running: int  # of those on old: calls that have not ended and may yet fail
+    running: int  # of those on old: calls that have not ended and may yet fail, or ended with their process
     expected: float  # on new, were both versions equally good
     ln_evidence: float
     ln_limit: float
@@ -51,7 +51,7 @@ _MET: Final[dict[What, str]] = {
 
 def told(proof: Proof, candidate: str = "new", baseline: str = "old") -> str:
     """Give the counts and the evidence for people."""
-    still = f" ({proof.running:,} still running)" if proof.running else ""
+    still = f" ({proof.running:,} unanswered)" if proof.running else ""
     counted = f"{proof.on_new:,} {_MET[proof.what]} on {candidate}, {proof.on_old:,}{still} on {baseline}"
     shown = f"evidence {_number(proof.ln_evidence)} of {_number(proof.ln_limit)}"
     return f"{counted}, {_few(proof.expected)} expected on {candidate}; {shown}"

@@ -181,11 +181,11 @@ class Evaluator:
         judgement = Judgement(
             tally.field, tally.release, tally.judge, text, found.levels, settled_s, found.sample, forgotten(tally)
         )
+        for batch in charges(tally, case.started_s):
+            feed.flush(batch)  # before their tapes are forgotten: whoever else does so too adds nothing
         if not feed.judge(judgement):
             return  # somebody was faster
         self._known[tally.field] = Known(tally.release, text, found.judge, self._clock.monotonic(), found.judge)
-        for batch in charges(tally, case.started_s):
-            feed.flush(batch)
         self._act(feed, tally, case, found.judge, known.judge)
 
     def _case(self, field: str, guarded: Guarded, known: Known, started_s: int) -> Case:

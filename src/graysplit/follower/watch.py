@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from graysplit.core.finding import parted, without_running
 from graysplit.core.shown import shown
 from graysplit.core.tally import Batch
 from graysplit.core.verdict import Verdict, told
@@ -111,9 +112,16 @@ class Watch:
                 self._attempt(field, partial(self._evaluator.look, feed, field))
 
     def leave(self, feed: Feed) -> None:
-        """Tell the rest, before a process that ends says goodbye: what is under way ends with it, and is no failure."""
+        """Tell the rest, before a process that ends says goodbye: what is under way ends with it, and is no failure.
+
+        Of old's calls it is kept that they were: they may have been about to fail, as new's had already.
+        """
         self._collect(self._audience.tapes())
-        self._waiting = deque((at, batch._replace(running=(), hanging=())) for at, batch in self._waiting)
+        last = {(batch.field, batch.tape): batch.number for _, batch in self._waiting}
+        self._waiting = deque(
+            (at, parted(batch) if last[batch.field, batch.tape] == batch.number else without_running(batch))
+            for at, batch in self._waiting
+        )
         self._tell(feed)
 
     def _attempt(self, field: str, act: Callable[[], object]) -> bool:

@@ -169,24 +169,28 @@ class _Window:
         self.ledgers: dict[What, Ledger] = {"errors": Ledger(span), "slow": Ledger(span), "cut": Ledger(span)}
         self.levels: dict[What, tuple[tuple[int, int], ...]] = {}
         self.doubts: Counter[tuple[StratumName, bool, int]] = Counter()
+        self.abandoned: dict[StratumName, Counter[int]] = {}
 
     def count(self, batch: Batch, name: StratumName, w: float) -> None:
         inside = [[one for one in told if self._holds(one.second)] for told in (batch.calls, batch.timed, batch.doubts)]
         failed = (batch.errors, batch.slow, batch.cut)
         errors, slow, cut = ([one for one in told if self._holds(one.second)] for told in failed)
         calls, timed, doubts = inside
-        if (calls or errors or cut or doubts) and _count(self.ledgers["errors"], name, w, calls, errors):
+        abandoned = [one for one in batch.abandoned if self._holds(one.second) and not one.on_new]
+        if (calls or errors or cut or doubts or abandoned) and _count(self.ledgers["errors"], name, w, calls, errors):
             _count(self.ledgers["cut"], name, w, calls, cut)
             self.doubts.update({(name, one.on_new, one.second): 0 for one in doubts})
             for second, on_new, count in doubts:
                 self.doubts[name, on_new, second] += count
+            for second, _, count in abandoned:
+                self.abandoned.setdefault(name, Counter())[second] += count
         if timed or slow:
             _count(self.ledgers["slow"], name, w, timed, slow)
 
     def kept(self, now_s: int) -> Iterator[Kept]:
         for what, ledger in self.ledgers.items():
-            yield Kept(what, ledger.window(now_s), self.levels.get(what, ()))
-        errors = self.ledgers["errors"].window(now_s)
+            yield Kept(what, ledger.window(now_s, self.abandoned), self.levels.get(what, ()))
+        errors = self.ledgers["errors"].window(now_s, self.abandoned)
         yield Kept("doubt", Window(self.span, tuple(self._doubted(book) for book in errors.books)))
 
     def _doubted(self, book: Book) -> Book:
@@ -195,7 +199,7 @@ class _Window:
             recent = {at: units for (name, new, at), units in found if (name, new) == (book.name, on_new)}
             return Side(counted.calls, recent=recent)
 
-        return Book(book.name, book.w, side(book.new, on_new=True), side(book.old, on_new=False))
+        return book._replace(new=side(book.new, on_new=True), old=side(book.old, on_new=False))
 
     def _holds(self, second: int) -> bool:
         return self.span.begin_s <= second < self.span.end_s

@@ -23,7 +23,7 @@ _DIGITS: Final = 19  # what Redis can count to
 _MAX_RUNNING: Final = 1 << 20
 _BEGUN: Final = re.compile(rb"(\d{1,12}),([01]),(\d{1,12});")
 _FAILED: Final = re.compile(rb"(\d{1,12}),([0-9a-f]{1,16}),([01]),(\d{1,12});")
-_BOOKED: Final = re.compile(rb"([eskd])(\d{1,9})(?::([01]):(\d{1,12}|[+rc]))?")
+_BOOKED: Final = re.compile(rb"([eskda])(\d{1,9})(?::([01]):(\d{1,12}|[+rc]))?")
 _STAGE: Final = re.compile(rb"(\d{1,9}) (\d{1,9}) (\d{1,18}) \d{1,18} (\d{1,12})")
 _DURATION: Final = re.compile(rb"([01]):(\d{1,4})")
 _OF_STAGE: Final = re.compile(rb"(\d{1,9}):([a-z])(.*)", re.DOTALL)
@@ -35,7 +35,7 @@ _OF_STAGE: Final = re.compile(rb"(\d{1,9}):([a-z])(.*)", re.DOTALL)
 def spans_of(batch: Batch) -> list[Span]:
     """Give the windows that a batch tells of; what begun before the release is no evidence."""
     told: tuple[Begun | Failed, ...] = (
-        *(*batch.calls, *batch.timed, *batch.doubts),
+        *(*batch.calls, *batch.timed, *batch.doubts, *batch.abandoned),
         *(*batch.errors, *batch.slow, *batch.cut),
     )
     seconds = {one.second for one in told if one.second >= batch.started_s}
@@ -64,6 +64,7 @@ def batch_arguments(batch: Batch) -> list[bytes | int | str]:
         "".join(f"{one.unit & 0xFFFFFFFF:08x}{one.on_new:d}" for one in batch.exposed),
         "".join(durations),
         running_text(batch),
+        begun_text(batch.abandoned),
     ]
 
 
@@ -174,10 +175,20 @@ def read_kept(span: Span, books: Fields, chances: Mapping[int, float]) -> Iterat
         calls = own if kind == "s" else calls
         return Side(calls.get(b"c", 0), own.get(b"r", 0), own.get(b"+", 0), recent)
 
+    def abandoned(stage: int) -> dict[int, int]:
+        own = {at: calls for at, calls in counts.get(("a", stage, False), {}).items() if at.isdigit() or at == b"+"}
+        return {span.begin_s if at == b"+" else int(at): calls for at, calls in own.items() if calls > 0}
+
     for what, kind in KINDS.items():
         stages = [stage for stage in sorted(opened["s" if kind == "s" else "e"]) if stage in chances]
         made = (
-            Book(StratumName(stage), chances[stage], side(kind, stage, on_new=True), side(kind, stage, on_new=False))
+            Book(
+                StratumName(stage),
+                chances[stage],
+                side(kind, stage, on_new=True),
+                side(kind, stage, on_new=False),
+                abandoned(stage),
+            )
             for stage in stages
         )
         yield Kept(what, Window(span, tuple(made)), _levels(books.get(f"levels:{kind}".encode(), b"")))

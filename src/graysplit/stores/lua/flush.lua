@@ -13,25 +13,27 @@
 --       4 running  hash: tape -> '<number> <ms> <n> <calls>|<hanging>'
 --       5 tape     hash: number -> the last one applied; renewed -> second in which it last renewed what there is
 --       then for each window its books, and where the batch has them the units that failed, were slow, were cut short:
---         books    hash: by kind (e errors, s slow, k cut short, d doubt), stage, side: e<n>:<side>:<second> units first failing,
+--         books    hash: by kind (e errors, s slow, k cut short, d doubt, a abandoned: of old), stage, side: e<n>:<side>:<second> units first failing,
 --                  e<n>:<side>:+ those of seconds before `settled`, e<n>:<side>:r repeats, e<n>:<side>:c calls;
 --                  e<n> -> 1 for a stage that is counted, e -> how many; levels:e -> '<from>:<bits> ...'
 --         units    hash: <16 hex digits> -> '<second>.<n>.<side>' of the call that began first
 -- ARGV  1 tape  2 number  3 started  4 new  5 old  6 revision  7 sums of the stage ('<letter><side>,<calls>;'...)  8 calls cut short, as 12
 --       9 calls  10 timed  11 doubts ('<second>,<side>,<calls>;'...)
 --       12 errors  13 slow ('<second>,<hex>,<side>,<calls>;'...)  14 exposed ('<8 hex><side>'...)
---       15 durations ('<side>,<bucket>,<calls>;'...)  16 running, or ''
---       17 units of a stage that are kept exactly  18 strata at most  19 goals at most  20 seconds after which a stage
---       is closed  21 to 23 ms for which units, counts, and a tape's number are kept
---       24 number of windows, then (begin, end, ms for which it is kept) of each; number of names, then (name, old,
+--       15 durations ('<side>,<bucket>,<calls>;'...)  16 running, or ''  17 abandoned, as 9
+--       18 units of a stage that are kept exactly  19 strata at most  20 goals at most  21 seconds after which a stage
+--       is closed  22 to 24 ms for which units, counts, and a tape's number are kept
+--       25 number of windows, then (begin, end, ms for which it is kept) of each; number of names, then (name, old,
 --       new) of each; number of goals, then (name, '<8 hex>,<millionths>;'...) of each
 -- Gives {'1', or '0' where it had been applied before, the judge's text, server time in ms}.
 
 local COUNTS, EXPOSED, FAILED, RUNNING, TAPE = unpack(KEYS, 1, 5)
 local tape, number, started, new, old, revision = unpack(ARGV, 1, 6)
 local totals, cut, calls, timed, doubts, errors, slow, exposed, durations, running = unpack(ARGV, 7, 16)
-local most, strata = tonumber(ARGV[17]), tonumber(ARGV[18])
-local goals_at_most, closes = tonumber(ARGV[19]), tonumber(ARGV[20])
+local abandoned = ARGV[17]
+local most, strata = tonumber(ARGV[18]), tonumber(ARGV[19])
+local goals_at_most, closes = tonumber(ARGV[20]), tonumber(ARGV[21])
+local UNITS_MS, COUNTS_MS, TAPE_MS, WINDOWS = 22, 23, 24, 25 -- places in ARGV
 local now = now_ms()
 local now_s = math.floor(now / 1000)
 local SWEPT_AT_ONCE, RENEWED_S = 100, 10
@@ -57,7 +59,7 @@ redis.call('HSET', TAPE, 'number', number, 'renewed', renews and now_s or last[2
 local function keep(key, ms)
   redis.call('PEXPIRE', key, ms)
 end
-keep(TAPE, ARGV[23])
+keep(TAPE, ARGV[TAPE_MS])
 
 -- Sums are written at the end, each key once. What holds no number, or is no hash, harms only itself.
 local sums = {}
@@ -124,7 +126,7 @@ local function begin_stage()
   stages = stages + 1
   redis.call('HSET', COUNTS, 'stages', stages, 'started', started, 'stage:' .. stages,
     table.concat({ new, old, revision, revision, now_s }, ' '))
-  keep(COUNTS, ARGV[22])
+  keep(COUNTS, ARGV[COUNTS_MS])
   return stages
 end
 local function find_stage()
@@ -176,7 +178,7 @@ local function failed(text)
   end
   return list
 end
-calls, timed, doubts = begun(calls), begun(timed), begun(doubts)
+calls, timed, doubts, abandoned = begun(calls), begun(timed), begun(doubts), begun(abandoned)
 errors, slow, cut = failed(errors), failed(slow), failed(cut)
 for _, one in ipairs(calls) do
   add(COUNTS, in_stage .. 'c' .. one.side, one.calls)
@@ -231,7 +233,7 @@ local function take(kind, key, units, first)
   add(COUNTS, in_stage .. 'r1', firsts[2])
   if #rows > 0 then
     put(key, rows)
-    keep(key, ARGV[21])
+    keep(key, ARGV[UNITS_MS])
     redis.call('HSET', COUNTS, prefix .. 'n', inside)
   end
   if bits > level then
@@ -292,7 +294,7 @@ local function convert(bits, from)
   end
 end
 
-local names_at = 25 + 3 * tonumber(ARGV[24])
+local names_at = WINDOWS + 1 + 3 * tonumber(ARGV[WINDOWS])
 local names = tonumber(ARGV[names_at])
 if not is_closed(stage) then
   local met = {}
@@ -411,13 +413,18 @@ local function book(window)
   end
   window.settled = number_of(found[1])
   local own, failing, doubtful = inside(window, calls), inside(window, errors), inside(window, doubts)
-  local cutting = inside(window, cut)
-  if #own + #failing + #doubtful + #cutting > 0 and open(window, 'e', found[2], found[3]) then
+  local cutting, lost = inside(window, cut), inside(window, abandoned)
+  if #own + #failing + #doubtful + #cutting + #lost > 0 and open(window, 'e', found[2], found[3]) then
     for _, one in ipairs(own) do
       add(window.books, 'e' .. stage .. ':' .. one.side .. ':c', one.calls)
     end
     for _, one in ipairs(doubtful) do
       add(window.books, 'd' .. stage .. ':' .. one.side .. ':' .. place_of(window, one.second), one.calls)
+    end
+    for _, one in ipairs(lost) do
+      if one.side == '0' then
+        add(window.books, 'a' .. stage .. ':0:' .. place_of(window, one.second), one.calls)
+      end
     end
     if #failing > 0 then
       fail(window, 'e', failing, found[4])
@@ -444,7 +451,7 @@ local function next_key(wanted)
     return KEYS[at - 1]
   end
 end
-for i = 25, names_at - 1, 3 do
+for i = WINDOWS + 1, names_at - 1, 3 do
   local window = { begin = tonumber(ARGV[i]), end_ = tonumber(ARGV[i + 1]), kept = ARGV[i + 2] }
   window.books, window.e, window.s = next_key(true), next_key(#errors > 0), next_key(#slow > 0)
   window.k = next_key(#cut > 0)
@@ -475,7 +482,7 @@ if running == '' then
 else
   local told = table.concat({ number, string.format('%.0f', now), stage, running }, ' ')
   if try('HSET', RUNNING, tape, told) == 1 or renews then
-    keep(RUNNING, ARGV[21])
+    keep(RUNNING, ARGV[UNITS_MS])
   end
 end
 
@@ -512,8 +519,8 @@ for _, kept in ipairs(renewed) do
   keep(kept[1], kept[2])
 end
 if renews then
-  keep(COUNTS, ARGV[22])
-  keep(EXPOSED, ARGV[21])
-  keep(FAILED, ARGV[21])
+  keep(COUNTS, ARGV[COUNTS_MS])
+  keep(EXPOSED, ARGV[UNITS_MS])
+  keep(FAILED, ARGV[UNITS_MS])
 end
 return { '1', judge, now }

@@ -43,7 +43,7 @@ local function settle(books)
   local rows = try('HGETALL', books) or {}
   local gone, sums, until_ = {}, {}, tonumber(settled)
   for i = 1, #rows, 2 do
-    local of, begun = string.match(rows[i], '^([eskd]%d+:%d:)(%d+)$')
+    local of, begun = string.match(rows[i], '^([eskda]%d+:%d:)(%d+)$')
     local units = tonumber(rows[i + 1])
     if of and units and tonumber(begun) < until_ then
       gone[#gone + 1] = rows[i]
