@@ -83,7 +83,10 @@ def test_the_table_of_a_plan_that_would_start(cli: Cli, tmp_path: Path) -> None:
     units = tmp_path / "units.txt"
     units.write_bytes(b"".join(b"u-%d\r\n" % number for number in range(1000)) + b"u-1\n\n")
     words = ("checkout", "5,20,100", "--every", "10m", "--approve", "--bake", "1h")
-    shares, counts = cli("simulate", *words).out.splitlines(), cli("simulate", *words, "--units", str(units))
+    lines, counts = cli("simulate", *words).out.splitlines(), cli("simulate", *words, "--units", str(units))
+    head = next(number for number, line in enumerate(lines) if line.startswith("step "))
+    assert lines[1].startswith("the bake at 100 % has no control")
+    shares = lines[head - 1 :]
     assert shares[1].split() == ["step", "weight", "moves", "at", "before", "the", "next"]
     assert [line.split()[:3] for line in shares[2:5]] == [["1", "5%", "5%"], ["2", "20%", "15%"], ["3", "100%", "80%"]]
     assert ["+ 2 waits" in line for line in shares[2:5]] == [False, False, True]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from graysplit import Control
+from graysplit.cli.receipts import result_json
 from graysplit.core.plan import Step
 from graysplit.core.weights import FULL
 from graysplit.stores.memory import MemoryStore
+from tests.control.judged import judged
+from tests.control.measured import clock, control, store
 from tests.control.processes import live
+
+__all__ = ["clock", "control", "store"]
 
 BLIND = "at 100 % has no control: nobody is on old to compare new with"
 
@@ -48,3 +53,39 @@ def test_a_switch_says_that_nobody_watches_it() -> None:
         assert notes[0].startswith(f"checkout/new {BLIND}")
         assert notes[0].endswith("graysplit watch checkout; back at once: graysplit rollback checkout")
     assert control.switch("checkout", to="old").notes == ()
+
+
+def test_what_is_not_watched_is_a_field_of_the_result_and_of_its_json() -> None:
+    """Whoever leaves nobody on the baseline is told, by whatever verb; who lowers, or stays below, is not."""
+    _, control = made()
+    for result in (control.set("checkout", 100, dry_run=True), control.ramp("checkout", [Step(FULL)], dry_run=True)):
+        assert result.unwatched.startswith(f"checkout/new {BLIND}, and no guard is armed: nothing watches it. Watch")
+        assert result_json(result)["unwatched"] == result.unwatched == result.notes[-1]
+    below = control.set("checkout", 99)
+    assert (below.unwatched, result_json(below)["unwatched"]) == ("", None)
+    unguarded = control.ramp("checkout", [Step(99_000, 60), Step(FULL)], guard=False, dry_run=True)
+    assert "no guard is armed" in unguarded.unwatched
+    assert control.set("checkout", 0).unwatched == ""
+
+
+def test_a_guard_says_by_what_it_judges_where_nobody_is_left_to_compare_with(control: Control) -> None:
+    """Nothing is known at a first switch; then what was counted beside any candidate within a day."""
+    control.guard("checkout")
+    said = "old's rate before is not known: for 6 h its guard warns once over half of the calls fail"
+    assert said in control.switch("checkout", to="new", dry_run=True, confirm=True).unwatched
+    control.set("checkout", 20)
+    judged(control.store, "unclear")
+    known = control.switch("checkout", to="new", dry_run=True, confirm=True).unwatched
+    assert "judges its errors by the past alone (old before: 0.85 % of 1,408 calls): it pauses its plan and" in known
+    assert "rolls back above" in known
+    over = control.switch("checkout", to="new", over_s=60, dry_run=False, confirm=True, why="load")
+    assert "For 6 h its guard judges it by old's rate in the steps before alone" in over.unwatched
+
+
+def test_simulate_says_of_a_bake_what_ramp_says(control: Control) -> None:
+    """With the guard that it would arm, before it starts and while it runs."""
+    steps = (Step(50_000, 60), Step(FULL))
+    foretold = control.simulate("checkout", steps, bake_s=60).notes
+    assert foretold[0].startswith(f"the bake {BLIND}. For 6 h its guard judges it by old's rate in the steps before")
+    assert control.ramp("checkout", steps, bake_s=60, confirm=True).unwatched == foretold[0]
+    assert control.simulate("checkout").notes == foretold

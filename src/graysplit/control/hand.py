@@ -244,15 +244,19 @@ class Hand:
 
     def _propose(self, reading: Reading, change: Change, id_: str, *, target: str | None = None) -> Proposal:
         from graysplit.control.creating import check_baseline, check_one_baseline, joined
+        from graysplit.control.past_rates import remembered
         from graysplit.control.proposal import propose
         from graysplit.control.rolling import recorded
 
         check_baseline(reading, change, self.store.fleet, self.store.history)
         change, notes = recorded(reading, change, self.store.fleet)
+        kept = remembered(reading, change, self.store.tally)
+        change = change._replace(marks={**change.marks, **kept.marks})
         proposal = propose(reading, change, id_, target=target, actor=self.actor)
         if proposal.raises:
             check_one_baseline(reading, proposal, self.store.fleet())
-        return proposal._replace(notes=(*proposal.notes, *joined(reading.snapshot, change), *notes))
+        notes = (*joined(reading.snapshot, change), *notes)
+        return proposal._replace(notes=(*proposal.notes, *notes)).leaving(kept.unwatched)
 
     def _check_readable(self, reading: Reading, split: str) -> None:
         if split in reading.unread:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAUSES_AT_MOST: Final = 20  # of one plan; more reasons do not stop it more
-BAKE_BEFORE: Final = ". To bake with a control, make the step before it 95 % and give that the time"
 SWITCH: Final = "switch"  # the name of the plans that a switch over a time makes
 TEMPLATE: Final = "template:"  # in `meta`, before a template's name: a plan without its version
 
@@ -235,18 +234,8 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
         marks={**change.marks, **marks},
         up_to={field: plan.steps[-1].weight},
     )
-    notes = [f"step {number + 1} of {len(plan.steps)}: {format_weight(weight)}%{_ahead(plan, number)}"]
-    if plan.bake_s and plan.steps[-1].weight == FULL:
-        notes.append(f"the bake {blind_words(plan.version, standing.definition.baseline)}{BAKE_BEFORE}")
-    return Start(change, (Expect("meta", PLAN + split, reading.text("meta", PLAN + split)),), writes, tuple(notes))
-
-
-def blind_words(version: str, baseline: str) -> str:
-    """Return what is not watched while everybody is on one version."""
-    return (
-        f"at 100 % has no control: nobody is on {baseline} to compare {version} with, and a guard stops it only for an "
-        "exception named with --stop-on"
-    )
+    note = f"step {number + 1} of {len(plan.steps)}: {format_weight(weight)}%{_ahead(plan, number)}"
+    return Start(change, (Expect("meta", PLAN + split, reading.text("meta", PLAN + split)),), writes, (note,))
 
 
 def noted(reading: Reading, split: str, cause: str, progress: Progress, plan: Plan | None = None) -> Start:

@@ -55,6 +55,7 @@ class Proposal(NamedTuple):
     spared: tuple[str, ...] = ()  # splits whose weight it writes again: their plan goes on
     said: str = ""  # what the history says of it, before the person's own reason
     plan: Mapping[str, object] | None = None  # which step of a plan it is about, for scripts
+    unwatched: str = ""  # what nobody watches from then on
 
     @property
     def told(self) -> object:
@@ -101,6 +102,10 @@ class Proposal(NamedTuple):
             plan=start.plan,
         )
 
+    def leaving(self, unwatched: str) -> Proposal:
+        """Return it with what nobody watches from then on, where that is anything."""
+        return self._replace(unwatched=unwatched) if unwatched else self
+
     def result(self, written: Written | None = None) -> Result:
         """Give what is told of it: after the write, or (without one) of a dry run."""
         return Result(
@@ -119,9 +124,14 @@ class Proposal(NamedTuple):
             needless=self.effects.needless,
             expected=self._expected(),
             dry_run=written is None,
-            notes=(*(f"{'ends' if written else 'would end'} {one.words}" for one in self.ended), *self.notes),
+            notes=(
+                *(f"{'ends' if written else 'would end'} {one.words}" for one in self.ended),
+                *self.notes,
+                *filter(None, [self.unwatched]),
+            ),
             ended={one.split: one.words for one in self.ended},
             plan=self.plan,
+            unwatched=self.unwatched,
         )
 
     def _expected(self) -> dict[str, str]:

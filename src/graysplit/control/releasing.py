@@ -216,6 +216,7 @@ class Releasing(Hand):
         def plan(reading: Reading, id_: str) -> Proposal:
             from graysplit.control import freezing
             from graysplit.core import changes
+            from graysplit.core.past_rate import PAST
             from graysplit.follower.evaluator import ACCEPTED
 
             if split not in reading.unread:
@@ -226,8 +227,10 @@ class Releasing(Hand):
 
             finished = freezing.finished_ms(reading, split) is not None
             change = changes.delete(split, weights, reading.fields("stops", split), finished=finished)
-            accepted = [mark for mark in reading.texts("meta") if mark.startswith(f"{ACCEPTED}{split}/")]
-            change = change._replace(marks=dict.fromkeys(accepted))
+            own = (f"{ACCEPTED}{split}/", f"{PAST}{split}/")
+            change = change._replace(
+                marks=dict.fromkeys(mark for mark in reading.texts("meta") if mark.startswith(own))
+            )
             standing = reading.snapshot.splits.get(split)
             baseline = standing.definition.baseline if standing is not None else ""
             freezing.check_undeclared(split, weights, freezing.declaring(self.store.fleet(), split, baseline))
@@ -241,6 +244,7 @@ class Releasing(Hand):
         def plan(reading: Reading, id_: str) -> Proposal:
             from graysplit.control.planning import running
             from graysplit.core.changes import remove_version
+            from graysplit.core.past_rate import PAST
             from graysplit.core.wave import PREFIX as WAVE
             from graysplit.follower.evaluator import ACCEPTED
 
@@ -248,7 +252,9 @@ class Releasing(Hand):
             found, field = running(reading, split), field_of(split, version)
             planned = found is not None and found.plan is not None and found.plan.version == version
             change = remove_version(reading.snapshot, split, version, planned=planned)
-            marks = [mark for mark in (ACCEPTED + field, WAVE + field) if reading.raw("meta", mark) is not None]
+            marks = [
+                mark for mark in (ACCEPTED + field, PAST + field, WAVE + field) if reading.raw("meta", mark) is not None
+            ]
             return self._propose(reading, change._replace(marks=dict.fromkeys(marks)), id_)
 
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
@@ -287,6 +293,7 @@ class Releasing(Hand):
         self, reading: Reading, id_: str, wish: planning.Wish, armed_ms: int | None, *, save: str | None, yes: bool
     ) -> Proposal:
         from graysplit.control import creating, foreseeing, guarding, planning
+        from graysplit.control.past_rates import bake_words
         from graysplit.control.rolling import hosts_of
         from graysplit.core.changes import only_candidate
         from graysplit.core.definition import Definition
@@ -297,10 +304,11 @@ class Releasing(Hand):
         seen, reading = reading.snapshot, reading._replace(snapshot=base)
         definition, fleet = base.splits[split].definition, self.store.fleet()
         name = version or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
+        wanted = planning.chosen_plan(reading, split, name, wish, hosts_of(definition, fleet, split, name))
         start = planning.begin(
             reading,
             split,
-            planning.chosen_plan(reading, split, name, wish, hosts_of(definition, fleet, split, name)),
+            wanted,
             id_,
             mistyped=reading.mistyped(split, definition),
             driver=next((process.boot for process in fleet.live), ""),
@@ -321,7 +329,8 @@ class Releasing(Hand):
             *foreseeing.notes(reading, self.store.tally, split, change),
         )
         proposal = self._propose(reading, change, id_)._replace(created=creating.made(created))
-        return proposal.beginning(start._replace(notes=notes))
+        bake = bake_words(wanted, change.definition if isinstance(change.definition, Definition) else definition)
+        return proposal.beginning(start._replace(notes=notes)).leaving(bake)
 
     def _armed(  # noqa: PLR0913 - what an arming rests on
         self, reading: Reading, id_: str, split: str, wish: guarding.Wish, at_ms: int, *, explained: bool

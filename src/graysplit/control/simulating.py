@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from graysplit.control import foreseeing, guarding, planning
 from graysplit.control.awaiting import standing as start_of
+from graysplit.control.past_rates import bake_words
 from graysplit.control.reading import Reading
 from graysplit.control.rolling import hosts_of
 from graysplit.control.verdicts import Tallies, armed, may_stop
@@ -138,7 +139,7 @@ def _running(eyes: Eyes, split: str, version: str) -> _Begun | None:
     standing = eyes.base.splits[split]
     weights = in_force(rows_of(eyes.reading, eyes.fleet, standing))
     start = start_of(eyes.reading, eyes.fleet, split, found.plan, weights)
-    return None if start is None else (found.plan, start, standing, ())
+    return None if start is None else (found.plan, start, standing, _bake_notes(found.plan, standing.definition))
 
 
 def _starting(eyes: Eyes, wish: planning.Wish, split: str, version: str) -> _Begun:
@@ -155,13 +156,15 @@ def _starting(eyes: Eyes, wish: planning.Wish, split: str, version: str) -> _Beg
     now_ms = reading.load.now_ms
     frost = frozen(read_freezes(reading.text("meta", FREEZES)), split, now_ms)
     notes = () if frost is None else (f"it could not start now: {frost.words}",)
-    watched = _is_watched(eyes, split, after.definition, now_ms)
-    return plan, fresh(plan, number, now_ms, others, watched=watched), after, notes
+    # With the guard that will be there: the one that stands, or the one that a ramp arms.
+    guarded = guarding.begun(after.definition, eyes.fleet, split, "", now_ms)[0]
+    start = fresh(plan, number, now_ms, others, watched=may_stop(armed(split, guarded)))
+    return plan, start, after, (*notes, *_bake_notes(plan, guarded))
 
 
-def _is_watched(eyes: Eyes, split: str, definition: Definition, now_ms: int) -> bool:
-    """Return whether a guard will be there that may stop the plan: the one that stands, or the one that a ramp arms."""
-    return may_stop(armed(split, guarding.begun(definition, eyes.fleet, split, "", now_ms)[0]))
+def _bake_notes(plan: Plan, definition: Definition) -> tuple[str, ...]:
+    """Return what the plan leaves unwatched while it bakes, as `ramp` says it."""
+    return tuple(filter(None, [bake_words(plan, definition)]))
 
 
 def _moves(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
-from graysplit.control import planning
+from graysplit.control import past_rates, planning
 from graysplit.control.creating import made
 from graysplit.control.proposal import Proposal
 from graysplit.control.reading import Reading
@@ -151,11 +151,13 @@ def _as_plan(hands: Hands, wish: Wish, over_s: float, reading: Reading, id_: str
     if created is not None:
         change = change._replace(weights={**created.weights, **change.weights})
     goes_on = f"it goes on by itself: a live process takes each next step once all are ready. {_follow(wish.split)}"
-    notes = (*start.notes, goes_on, *_unwatched(standing, wish.to, STEPS))
+    notes = (*start.notes, goes_on)
     values = planning.step_values(Progress(id_, "", 0, plan.steps[0].weight, 0, by=hands.actor), plan)
     start = start._replace(notes=notes, said=f"step 1 of {len(plan.steps)}", plan=values)
     proposal = hands.propose(reading._replace(snapshot=snapshot), change, id_)._replace(created=made(created))
-    return proposal.beginning(start)
+    words = f"{field_of(wish.split, wish.to)} {past_rates.end_words(plan, standing.definition)}"
+    look = f"Watch it yourself: graysplit watch {wish.split}; back at once: graysplit rollback {wish.split}"
+    return proposal.beginning(start).leaving(f"{words}. {look}")
 
 
 def _follow(split: str) -> str:
@@ -203,17 +205,7 @@ def _proposed(hands: Hands, wish: Wish, reading: Reading, id_: str, step: int) -
     if created is not None:
         change = change._replace(weights={**created.weights, **change.weights}, definition=created.definition)
     proposal = hands.propose(reading, change, id_)
-    notes = (*proposal.notes, *_unwatched(standing, wish.to, step))
-    return proposal._replace(notes=notes, created=proposal.created if created is None else made(created))
-
-
-def _unwatched(standing: Standing, to: str, step: int) -> tuple[str, ...]:
-    """Return what nobody watches once everybody is on a candidate."""
-    split, baseline = standing.split, standing.definition.baseline
-    if step < STEPS or to == baseline:
-        return ()
-    look = f"Watch it yourself: graysplit watch {split}; back at once: graysplit rollback {split}"
-    return (f"{field_of(split, to)} {planning.blind_words(to, baseline)}. {look}",)
+    return proposal._replace(created=proposal.created if created is None else made(created))
 
 
 def _next(hands: Hands, wish: Wish, shown: Standing, before: Result, step: int) -> Result:
@@ -293,7 +285,7 @@ def _whole(results: list[Result]) -> Result:
         created=first.created,
         cleared=first.cleared,
         stops=first.stops,
-        notes=first.notes,
+        notes=(*first.notes, *filter(None, [last.unwatched])),
         moved=sum(result.moved for result in results),
         needless=sum(result.needless for result in results),
         expected=expected,

@@ -16,6 +16,7 @@ from graysplit.core.evidence import Book, Span, Totals, Window, is_lost, stronge
 from graysplit.core.guard import Guard
 from graysplit.core.interval import ESTIMATE_FACTOR, Counts
 from graysplit.core.judging import Evidence, Raw, Seen, Watched, judge
+from graysplit.core.past_rate import PastRate, uncontrolled
 from graysplit.core.tally import Batch, Begun, Pair, Running, Sample, Stage, StageTally, Tally, percentile
 from graysplit.core.verdict import Verdict, What
 
@@ -61,6 +62,8 @@ class Case(NamedTuple):
     noted: str = ""  # the number of the stage whose doubt this process has written into the history
     accepted: int = 0  # the stage whose doubts a person has accepted
     remembered: Judge | None = None  # what this process has judged before, should the store have lost it
+    past: PastRate | None = None  # the baseline's rate in the release before, where this one began without it
+    finished: bool = False  # a person has said that the release is over: its past is
 
 
 class Judged(NamedTuple):
@@ -84,7 +87,10 @@ def look(tally: Tally, before: Judge, case: Case, nonce: str) -> Judged:
     lost = (known.lost if same else "") or _lost(missing, gone=bool(gone))
     minute = _minute(known.minute if same else (), stage, now_s)
     evidence = _evidence(tally, stage, dead)._replace(
-        lost=lost, accepted=case.accepted == stage.number, minute=_since(minute)
+        lost=lost,
+        accepted=case.accepted == stage.number,
+        minute=_since(minute),
+        alone=None if case.finished else uncontrolled(tally.stages, case.past),
     )
     verdict = _lasting(judge(evidence, case.watched, now_s), known.doubt if same else "", case, stage)
     found = Judge(

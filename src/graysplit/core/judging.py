@@ -2,7 +2,8 @@
 
 `worse` (too many units with an error, a slow call or one cut short on new; an exception named by its owner), `suspect`
 (a doubt that pauses and warns: few users, a sample ratio that is off, evidence lost), `no control`, `safe`, `unclear`.
-A healthy release is `worse` in at most 1 of 100 cases and never `safe` by having no traffic.
+A healthy release is `worse` in at most 1 of 100 cases and never `safe` by having no traffic. Where nobody is on old
+any more, a cruder rule with a bound of its own says `worse` and `suspect`: by old's rate before (`past_rate`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from graysplit.core.interval import (
     ln_mixture,
     total,
 )
+from graysplit.core.past_rate import Uncontrolled, alarm, alarm_words, standing_words
 from graysplit.core.stopwatch import ALPHA_CUT, ALPHA_ERRORS, ALPHA_LOCAL, ALPHA_SLOW, NORMAL, SLOW, Margin
 from graysplit.core.verdict import Proof, Verdict, told
 
@@ -90,14 +92,18 @@ class Evidence(NamedTuple):
     named: Mapping[str, Raised] = _NOTHING
     lost: str = ""  # which evidence was lost
     accepted: bool = False  # a person has seen this stage's doubts and goes on
+    alone: Uncontrolled | None = None  # since when nobody is on old, and its rate before
 
 
 def judge(evidence: Evidence, watched: Watched, now_s: int) -> Verdict:
     """Give the verdict at a moment of the server's time."""
+    past = _by_past(evidence, watched, now_s)
     return (
         _worse(evidence, watched, now_s)
+        or (past if past is not None and past.word == "worse" else None)
         or _suspect(evidence, watched, now_s)
-        or _without_control(evidence)
+        or (past if not evidence.accepted else None)
+        or _without_control(evidence, watched, now_s)
         or _safe_or_unclear(evidence, watched)
     )
 
@@ -168,6 +174,17 @@ def _worse(evidence: Evidence, watched: Watched, now_s: int) -> Verdict | None:
     return None
 
 
+def _by_past(evidence: Evidence, watched: Watched, now_s: int) -> Verdict | None:
+    """Judge by what old's rate was before, for as long as that says something."""
+    if evidence.alone is None or not evidence.alone.left_s(now_s):
+        return None
+    found = alarm(evidence.errors, evidence.alone)
+    if found is None:
+        return None
+    why = alarm_words(found, evidence.alone.past, watched.candidate, watched.baseline)
+    return Verdict("worse" if found.beyond_doubt else "suspect", why)
+
+
 def _suspect(evidence: Evidence, watched: Watched, now_s: int) -> Verdict | None:
     if evidence.accepted:
         return None
@@ -193,10 +210,12 @@ def _off(evidence: Evidence, watched: Watched) -> str:
     return f"the sample ratio is off: {on_new:,} of {units:,} users on {watched.candidate}, {expected:,.0f} expected"
 
 
-def _without_control(evidence: Evidence) -> Verdict | None:
+def _without_control(evidence: Evidence, watched: Watched, now_s: int) -> Verdict | None:
     if 0 < evidence.w < 1:
         return None
     why = "everybody is on one version: there is nothing to compare with"
+    if evidence.w:
+        why = standing_words(evidence.alone, now_s, watched.candidate, watched.baseline)
     failing = evidence.minute.rate
     if failing > 0.5:  # noqa: PLR2004 - over half
         why += f"; {100 * failing:.0f} % of the last minute's calls failed"

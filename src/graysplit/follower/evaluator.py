@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from graysplit.core.adoption import standing_of
 from graysplit.core.judge import Case, Judge, charges, forgotten, look
 from graysplit.core.judging import Watched
+from graysplit.core.past_rate import PAST, read_past
 from graysplit.core.progress import SETTLED_MS
 from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.staging import terms_of
@@ -21,6 +22,7 @@ from graysplit.core.tally import Judgement, Tally
 from graysplit.core.verdict import NO_VERDICT, Verdict
 from graysplit.core.weights import field_of, share, split_of
 from graysplit.errors import ConflictError, GraysplitError, StoreUnreachableError
+from graysplit.stores.content import FINISHED
 from graysplit.stores.judges import judge_text, read_judge
 from graysplit.stores.port import Expect, Feed, Submission, Trip
 from graysplit.stores.wire import new_id
@@ -193,7 +195,16 @@ class Evaluator:
         watched = Watched(field.partition("/")[2], definition.baseline, guard.margin, frozenset(guard.stop_on))
         release, _, stage = self._meta(ACCEPTED + field).partition(" ")
         accepted = int(stage) if release == known.release and stage.isdecimal() and len(stage) < 10 else 0  # noqa: PLR2004 - no stage has more digits
-        return Case(guard, watched, started_s, self._noted.pop(field, ""), accepted, known.own)
+        return Case(
+            guard,
+            watched,
+            started_s,
+            self._noted.pop(field, ""),
+            accepted,
+            known.own,
+            read_past(self._meta(PAST + field)),
+            bool(self._meta(FINISHED + split_of(field))),
+        )
 
     def _act(self, feed: Feed, tally: Tally, case: Case, judge: Judge, before: Judge) -> None:
         field, (word, why, _) = tally.field, judge.verdict
