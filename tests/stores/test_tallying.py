@@ -8,11 +8,11 @@ import pytest
 from redis import Redis
 
 from graysplit import embedded
-from graysplit.core.tally import EXPOSED_AT_MOST, Begun, Exposed, Failed, Goal, Judgement, Pair, Stage
-from graysplit.errors import RefusedError
+from graysplit.core.tally import EXPOSED_AT_MOST, Begun, Exposed, Failed, Goal, Judgement, Pair, Stage, Tally
+from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.stores import Store, store_from_url
 from graysplit.stores.counts import CLOSES_S, DAY_MS, RELEASE_MS, TAPE_MS, window_ms
-from graysplit.stores.port import Trip
+from graysplit.stores.port import Trip, Wanted
 from graysplit.stores.wire import new_id
 from graysplit.testing.contract import one, seed, submission_of
 from graysplit.testing.contract.tally import FIELD, FIFTY, RELEASE, TWENTY, Release, begin, side
@@ -304,3 +304,52 @@ def trip_of(store: Store) -> Trip:
     start = submission_of(store, "checkout", *one("weights", FIELD, "0", "20"), cause="start")
     store.submit(start._replace(begins=(FIELD,)))
     return Trip(new_id(), FIELD, start.id, "18 users failed on new, 12 on old")
+
+
+def test_a_signal_and_answers_find_their_own_way(now: Release, client: Redis, namespace: str) -> None:
+    """A push between posted answers makes the next wait true; what is read later is answered behind them, as its own.
+
+    Whoever is told that something has changed reads it before anything more is judged.
+    """
+    now.feed.flush(now.batch())
+    now.feed.load("", whole=True)
+    posted = [now.feed.flush_all([now.batch(number)]) for number in range(2, 12)]
+    client.hset(f"graysplit:{{{namespace}}}:weights", "checkout/new", "20")
+    assert now.feed.wait(5)
+    assert now.feed.load("", whole=True).weights.fields[b"checkout/new"] == b"20"
+    assert all(later.here(0) for later in posted)  # in front of what was read
+    assert all(not isinstance(one, Exception) and one.applied for later in posted for one in later.take())
+    assert not now.feed.wait(0.05)
+
+
+def test_posted_scripts_that_the_server_has_forgotten_are_sent_again(now: Release, client: Redis) -> None:
+    """Each in its turn: a server that starts anew knows none."""
+    told = [now.batch(number)._replace(calls=(Begun(now.now_s - 5, True, 1),)) for number in (1, 2, 3)]
+    now.feed.flush(now.batch(tape="another"))
+    client.script_flush()
+    assert [not isinstance(one, Exception) and one.applied for one in now.feed.flush_all(told).take()] == [True] * 3
+    client.script_flush()
+    assert list(now.feed.judge_all([now.judgement()]).take()) == [True]
+    assert side(now.tally(), "errors", on_new=True).calls == 3
+
+
+def test_what_is_refused_is_refused_to_each_and_the_others_are_answered(plain: Store) -> None:
+    """Where no script runs each batch and judgement says so, and tallies are read all the same."""
+    now = begin(plain)
+    for answers in (now.feed.flush_all([now.batch(1), now.batch(2)]), now.feed.judge_all([now.judgement()] * 2)):
+        assert [isinstance(one, RefusedError) for one in answers.take()] == [True, True]
+    wanted = Wanted(FIELD, RELEASE, now.started_s)
+    assert [isinstance(one, Tally) for one in now.feed.tallies([wanted] * 2, 0).take()] == [True, True]
+    now.feed.close()
+
+
+def test_a_connection_that_breaks_ends_the_waiting_for_what_was_posted(now: Release, client: Redis) -> None:
+    """It is the store that is not reached, as for whatever else is asked."""
+
+    def told() -> None:
+        while True:
+            now.feed.flush_all([now.batch()]).take()
+
+    client.client_kill_filter(_type="normal", skipme=True)
+    with pytest.raises(StoreUnreachableError):
+        told()

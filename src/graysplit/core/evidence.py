@@ -131,6 +131,11 @@ def totals(books: Iterable[Book]) -> Totals:
     )
 
 
+def failed_on_new(window: Window) -> int:
+    """Return how many units have failed on new in a window, in all strata."""
+    return sum(book.new.settled + sum(book.new.recent.values()) for book in window.books)
+
+
 def is_lost(cursor: Totals, found: Totals) -> bool:
     """Say whether a store holds less than an evaluator has seen there: the window is dead."""
     return any(now < before for before, now in zip(cursor, found, strict=True))

@@ -15,6 +15,7 @@ Assumed: no unit's fate depends on others' sides, and w is constant: one interva
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import lgamma, log
 from typing import Final, NamedTuple
 
@@ -52,6 +53,7 @@ def ln_mixture(x: float, m: float, w: float, k: float | None = None) -> float:
     return lgamma(a + x) + lgamma(b + m - x) - lgamma(size + m) + prior - x * log(w) - (m - x) * log(1 - w)
 
 
+@lru_cache(maxsize=4_096)  # a guard looks each second, and users rarely fail
 def total(x: float, w: float, a: float = EACH) -> Interval:
     """Give the bounds of how many there are in all, when x of them were seen on a side of chance w.
 

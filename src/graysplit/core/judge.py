@@ -44,6 +44,7 @@ class Judge(NamedTuple):
     noted: str = ""  # the number of the stage whose doubt stands in the history
     sampled_s: int = 0
     minute: tuple[tuple[int, int, int], ...] = ()  # second, calls and failures of new until then, of the last minute
+    calm: bool = False  # whether nobody has failed, or met a slow call, since the judgement before
 
     def is_fresh(self, now_ms: int) -> bool:
         """Say whether somebody judges at present; a time far in the future (the clock was set back) tells nothing.
@@ -106,6 +107,7 @@ def look(tally: Tally, before: Judge, case: Case, nonce: str) -> Judged:
         case.noted or known.noted,
         known.sampled_s,
         minute,
+        _is_calm(known.cursor, cursor),
     )
     sample = None
     if _wants_sample(known, found, case, now_s):
@@ -181,6 +183,12 @@ def _name(what: What, span: Span) -> str:
 
 def _cursor(tally: Tally) -> dict[str, Totals]:
     return {_name(kept.what, kept.window.span): totals(kept.window.books) for kept in tally.kept}
+
+
+def _is_calm(before: Mapping[str, Totals], now: Mapping[str, Totals]) -> bool:
+    """Return whether all windows that were judged before have the failed calls and units that they had then."""
+    known = [(before[name], found) for name, found in now.items() if name in before]
+    return bool(known) and all((was.repeats, was.units) == (is_.repeats, is_.units) for was, is_ in known)
 
 
 def _lost(missing: list[str], *, gone: bool) -> str:

@@ -13,7 +13,7 @@ from math import ceil, floor, log
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from graysplit.core.evidence import Book, Window, strongest
+from graysplit.core.evidence import Book, Window, failed_on_new, strongest
 from graysplit.core.interval import (
     EACH,
     SLACK,
@@ -24,7 +24,7 @@ from graysplit.core.interval import (
     total,
 )
 from graysplit.core.past_rate import Uncontrolled, alarm, alarm_words, standing_words
-from graysplit.core.stopwatch import ALPHA_CUT, ALPHA_ERRORS, ALPHA_LOCAL, ALPHA_SLOW, NORMAL, SLOW, Margin
+from graysplit.core.stopwatch import ALPHA_CUT, ALPHA_ERRORS, ALPHA_LOCAL, ALPHA_SLOW, MINIMUM, NORMAL, SLOW, Margin
 from graysplit.core.verdict import Proof, Verdict, told
 
 _MOST_UNITS: Final = 1e9
@@ -161,9 +161,10 @@ def ratio_is_off(seen: Sequence[Seen], stage: int) -> bool:
 
 def _worse(evidence: Evidence, watched: Watched, now_s: int) -> Verdict | None:
     for found in (
-        strongest(evidence.errors, now_s, watched.margin, ALPHA_ERRORS, "errors"),
-        strongest(evidence.slow, now_s, SLOW, ALPHA_SLOW, "slow"),
-        strongest(evidence.cut, now_s, SLOW, ALPHA_CUT, "cut"),  # whoever waits no longer cuts short what is slow
+        strongest(_telling(evidence.errors), now_s, watched.margin, ALPHA_ERRORS, "errors"),
+        strongest(_telling(evidence.slow), now_s, SLOW, ALPHA_SLOW, "slow"),
+        # Whoever waits no longer cuts short what is slow.
+        strongest(_telling(evidence.cut), now_s, SLOW, ALPHA_CUT, "cut"),
     ):
         if found is not None and found.convicts:
             return Verdict("worse", told(found, watched.candidate, watched.baseline), found)
@@ -193,10 +194,15 @@ def _suspect(evidence: Evidence, watched: Watched, now_s: int) -> Verdict | None
     if ratio_is_off(evidence.seen, evidence.stage):
         return Verdict("suspect", _off(evidence, watched))
     here = [Window(window.span, _of_stage(window.books, evidence.stage)) for window in evidence.doubts]
-    found = strongest(here, now_s, watched.margin, ALPHA_ERRORS, "doubt")
+    found = strongest(_telling(here), now_s, watched.margin, ALPHA_ERRORS, "doubt")
     if found is not None and found.convicts:
         return Verdict("suspect", told(found, watched.candidate, watched.baseline), found)
     return None
+
+
+def _telling(windows: Sequence[Window]) -> list[Window]:
+    """Leave out windows in which too few users have failed on new for any evidence to convict it."""
+    return [window for window in windows if failed_on_new(window) >= MINIMUM]
 
 
 def _of_stage(books: Sequence[Book], stage: int) -> tuple[Book, ...]:

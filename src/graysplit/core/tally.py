@@ -200,6 +200,7 @@ class Judgement(NamedTuple):
     settled_s: int = 0  # first errors begun before this second need not be told apart any more
     sample: Sample | None = None
     forget: tuple[str, ...] = ()  # tapes whose running calls have been charged, or ended long ago
+    spans: tuple[Span, ...] | None = None  # the windows that were judged; None: those of the store's present time
 
 
 def duration_bucket(ns: int) -> int:

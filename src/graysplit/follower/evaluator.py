@@ -7,8 +7,10 @@ Two who judge at once harm nobody: every write compares the judge's text as it w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from graysplit.core.adoption import standing_of
 from graysplit.core.judge import Case, Judge, charges, forgotten, look
@@ -18,13 +20,14 @@ from graysplit.core.progress import SETTLED_MS
 from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.staging import terms_of
 from graysplit.core.stopwatch import DEADLINE_S
-from graysplit.core.tally import Judgement, Tally
+from graysplit.core.tally import Flushed, Judgement, Tally
 from graysplit.core.verdict import NO_VERDICT, Verdict
 from graysplit.core.weights import field_of, share, split_of
 from graysplit.errors import ConflictError, GraysplitError, StoreUnreachableError
+from graysplit.follower.unsent import NEAR_S
 from graysplit.stores.content import FINISHED
 from graysplit.stores.judges import judge_text, read_judge
-from graysplit.stores.port import Expect, Feed, Submission, Trip
+from graysplit.stores.port import Expect, Feed, Later, Submission, Trip, Wanted
 from graysplit.stores.wire import new_id
 
 if TYPE_CHECKING:
@@ -35,12 +38,21 @@ if TYPE_CHECKING:
 
 ACCEPTED: Final = "accepted:"  # in `meta`, before a candidate's field: "<release> <stage>" whose doubts are accepted
 JUDGE_MS: Final = 1_000
+# Where nobody has failed since the last look, a process takes so many a second at most, and each at least so often.
+EACH_MS: Final = 200
+CALM_AT_MOST_MS: Final = 4_000
+LOOK_S: Final = 0.002  # of work between two looks whether the store has signalled
+AT_ONCE: Final = 16  # tallies that are read together
 PATIENCE_MS: Final = 3_000  # the age at which somebody else judges
 RANK_MS: Final = 300
 RANKS: Final = 11
 ASK_S: Final = 3.0  # how old what is known of a judge may be
 WANTED_S: Final = 30.0
 DOUBTS: Final = ("suspect", "worse")
+
+
+IsFree: TypeAlias = Callable[[str], bool]
+Attempt: TypeAlias = Callable[[str, Callable[[], object]], bool]
 
 
 class Known(NamedTuple):
@@ -60,8 +72,37 @@ class Asked(NamedTuple):
     looked: float
 
 
+class Read(NamedTuple):
+    """A release to be judged, with its tally where that has come."""
+
+    wanted: Wanted
+    guarded: Guarded
+    answer: Tally | GraysplitError | None = None
+
+
+class Looked(NamedTuple):
+    """A judgement, on its way to the store."""
+
+    tally: Tally
+    case: Case
+    judge: Judge
+    before: Judge
+    judgement: Judgement
+
+
+class Writing(NamedTuple):
+    """Judgements that have been sent, and before them what is charged to processes that are heard no more."""
+
+    looked: Sequence[Looked]
+    answers: Later[Sequence[bool | GraysplitError]]
+    charging: Later[Sequence[Flushed | GraysplitError]] | None
+
+
 class Evaluator:
-    """Judges for one process; used by its follower's thread alone."""
+    """Judges for one process; used by its follower's thread alone.
+
+    Nobody waits for the store's answers, nor for the next split once the store signals that something has changed.
+    """
 
     def __init__(self, nonce: str, keeper: Keeper, guards: Guards, events: Events, clock: Clock) -> None:
         """Begin with nothing known."""
@@ -77,6 +118,13 @@ class Evaluator:
         self.now_ms = 0  # of the server
         self.trips = 0
         self._noted: dict[str, str] = {}  # by field: the stage whose doubt this process has written down
+        self._hurried: set[str] = set()  # fields of which something failed here since they were looked at
+        self._feed: Feed | None = None
+        self._looked_at = 0.0
+        self._lined: list[str] = []  # fields to be read
+        self._asking: tuple[list[Read], Later[Sequence[Tally | GraysplitError]]] | None = None
+        self._read = deque[Read]()
+        self._writing: Writing | None = None
 
     def hear(self, field: str, release: str, text: str) -> None:
         """Take note of a judge's text, which comes back with whatever is told."""
@@ -87,6 +135,8 @@ class Evaluator:
             known = Known(release)
         if text != known.text:
             known = known._replace(text=text, judge=read_judge(text))
+            if not known.judge.calm:
+                self._hurried.discard(field)  # somebody has seen it
         self._known[field] = known._replace(heard=self._clock.monotonic())
 
     def verdicts(self) -> dict[str, str]:
@@ -143,11 +193,89 @@ class Evaluator:
             if self._stands(field) and field in begun and self._is_due(field, begun[field])
         ]
 
-    def look(self, feed: Feed, field: str) -> None:
-        """Read a tally, and judge it unless somebody else does."""
-        guarded, release = self._guards.of(split_of(field)), self._keeper.held.begun.get(field)
-        if guarded is not None and release:
-            self._attempt(feed, field, release, guarded)
+    @property
+    def busy(self) -> bool:
+        """Return whether there is more to be judged than one turn could."""
+        return bool(self._lined or self._read) and not self.waits
+
+    @property
+    def waits(self) -> bool:
+        """Return whether answers are under way."""
+        return self._asking is not None or self._writing is not None
+
+    def hurry(self, field: str) -> None:
+        """Take note that something has failed here."""
+        self._hurried.add(field)
+
+    def turn(self, feed: Feed, counted: Iterable[str], is_free: IsFree, attempt: Attempt) -> None:
+        """Judge what it is time for and our turn, until the store's answers or a signal are waited for."""
+        if feed is not self._feed:
+            self._feed, self._asking, self._writing = feed, None, None
+            self._read.clear()
+            self._lined.clear()
+        if not self.waits and not self.busy:
+            self._lined = [field for field in self.due(counted) if is_free(field)]
+        while self._goes_on(feed, attempt):
+            if self._is_signalled(feed):
+                return
+
+    def _goes_on(self, feed: Feed, attempt: Attempt) -> bool:
+        """Take one step; return whether another can be taken at once."""
+        if self._writing is not None:
+            looked, answers, charging = self._writing
+            if not answers.here(NEAR_S):
+                return False
+            self._writing = None
+            if charging is not None:
+                charging.take()  # it was sent first
+            for one, answer in zip(looked, answers.take(), strict=True):
+                attempt(one.tally.field, partial(self._conclude, feed, one, answer))
+        elif self._read:
+            self._judge(feed, attempt)
+        elif self._asking is not None:
+            asked, found = self._asking
+            if not found.here(NEAR_S):
+                return False
+            self._asking = None
+            self._read.extend(one._replace(answer=answer) for one, answer in zip(asked, found.take(), strict=True))
+        elif self._lined:
+            self._ask(feed)
+        else:
+            return False
+        return True
+
+    def _is_signalled(self, feed: Feed) -> bool:
+        """Look now and then whether the store has signalled; return whether it has: a rollback waits for no guard."""
+        now = self._clock.monotonic()
+        if now - self._looked_at < LOOK_S:
+            return False
+        self._looked_at = now
+        return feed.wait(0.0)
+
+    def _ask(self, feed: Feed) -> None:
+        """Begin to read the next tallies, a few at once: whatever is read next comes behind them."""
+        begun, asked = self._keeper.held.begun, list[Read]()
+        for field in self._lined[:AT_ONCE]:
+            guarded, release = self._guards.of(split_of(field)), begun.get(field)
+            if guarded is not None and release:
+                asked.append(Read(Wanted(field, release, self._keeper.held.releases.get(field, 0) // 1000), guarded))
+        del self._lined[:AT_ONCE]
+        if asked:
+            self._asking = (asked, feed.tallies([one.wanted for one in asked], self.now_ms))
+
+    def _judge(self, feed: Feed, attempt: Attempt) -> None:
+        """Judge what has been read until a signal comes, and begin to write that."""
+        judged: list[Looked] = []
+        while self._read:
+            one = self._read.popleft()
+            attempt(one.wanted.field, partial(self._judge_one, one, judged))
+            if self._is_signalled(feed):
+                break
+        if judged:
+            # Before their tapes are forgotten; whoever else charges them adds nothing.
+            charged = [batch for one in judged for batch in charges(one.tally, one.case.started_s)]
+            charging = feed.flush_all(charged) if charged else None
+            self._writing = Writing(judged, feed.judge_all([one.judgement for one in judged]), charging)
 
     def _stands(self, field: str) -> bool:
         """Say whether anybody is on a candidate: one that was rolled back is not judged again."""
@@ -166,29 +294,58 @@ class Evaluator:
         if known is None or known.release != release or self._is_unheard(field, self._clock.monotonic()):
             return True
         age_ms = self.now_ms - known.judge.at_ms
-        return not 0 <= age_ms < (JUDGE_MS if known.judge.nonce == self._nonce else self._patience_ms)
+        own = known.judge.nonce == self._nonce
+        return not 0 <= age_ms < (self._pace_ms if own else self._patience)(field, known.judge)
 
-    def _attempt(self, feed: Feed, field: str, release: str, guarded: Guarded) -> None:
-        started_s = self._keeper.held.releases.get(field, 0) // 1000
-        tally = feed.tally(field, release, started_s)
+    def _patience(self, field: str, judge: Judge) -> int:
+        """Return how old another's judgement may become (ms): one that was calm older, unless something fails here."""
+        if not judge.calm:
+            return self._patience_ms
+        if field in self._hurried:
+            return self._patience_ms - PATIENCE_MS + JUDGE_MS
+        return self._patience_ms + CALM_AT_MOST_MS - JUDGE_MS
+
+    def _pace_ms(self, field: str, judge: Judge) -> int:
+        """Return how old a judgement of ours may become: where nobody fails, older the more of them there are."""
+        if not judge.calm or field in self._hurried:
+            return JUDGE_MS
+        judged = [one.judge for one in self._known.values() if one.judge.is_fresh(self.now_ms)]
+        ours = sum(judge.nonce == self._nonce for judge in judged)
+        return min(CALM_AT_MOST_MS, max(JUDGE_MS, EACH_MS * ours))
+
+    def _judge_one(self, one: Read, judged: list[Looked]) -> None:
+        (field, release, started_s), tally = one.wanted, one.answer
+        if isinstance(tally, GraysplitError):
+            raise tally
+        if tally is None or release != self._keeper.held.begun.get(field):
+            return
         self.hear(field, release, tally.judge)
         known = self._known[field]
         others = known.judge.nonce not in ("", self._nonce)
-        if tally.stages and not (others and 0 <= tally.now_ms - known.judge.at_ms < self._patience_ms):
-            self._judge(feed, tally, known, self._case(field, guarded, known, started_s))
+        young = 0 <= tally.now_ms - known.judge.at_ms < self._patience(field, known.judge)
+        if tally.stages and not (others and young):
+            self._hurried.discard(field)
+            judged.append(self._looked(tally, known, self._case(field, one.guarded, known, started_s)))
 
-    def _judge(self, feed: Feed, tally: Tally, known: Known, case: Case) -> None:
+    def _looked(self, tally: Tally, known: Known, case: Case) -> Looked:
         found = look(tally, known.judge, case, self._nonce)
         text, settled_s = judge_text(found.judge), tally.now_ms // 1000 - int(DEADLINE_S) - 1
+        spans = tuple(dict.fromkeys(kept.window.span for kept in tally.kept))
         judgement = Judgement(
-            tally.field, tally.release, tally.judge, text, found.levels, settled_s, found.sample, forgotten(tally)
+            *(tally.field, tally.release, tally.judge, text, found.levels, settled_s, found.sample, forgotten(tally)),
+            spans,
         )
-        for batch in charges(tally, case.started_s):
-            feed.flush(batch)  # before their tapes are forgotten: whoever else does so too adds nothing
-        if not feed.judge(judgement):
+        return Looked(tally, case, found.judge, known.judge, judgement)
+
+    def _conclude(self, feed: Feed, looked: Looked, answer: bool | GraysplitError) -> None:  # noqa: FBT001 - the store's
+        if isinstance(answer, GraysplitError):
+            raise answer
+        if not answer:
             return  # somebody was faster
-        self._known[tally.field] = Known(tally.release, text, found.judge, self._clock.monotonic(), found.judge)
-        self._act(feed, tally, case, found.judge, known.judge)
+        tally, judge = looked.tally, looked.judge
+        text, now = looked.judgement.after, self._clock.monotonic()
+        self._known[tally.field] = Known(tally.release, text, judge, now, judge)
+        self._act(feed, tally, looked.case, judge, looked.before)
 
     def _case(self, field: str, guarded: Guarded, known: Known, started_s: int) -> Case:
         definition, guard = guarded

@@ -46,6 +46,7 @@ STEADY_S: Final = 5.0  # a connection that lived for less counts as one more att
 PATIENT_S: Final = 40.0  # +-25 %: between attempts that only a person can make succeed, so 30 s at least
 WORK_S: Final = 0.0005  # look at definitions for this long, then let others run
 REST_S: Final = 0.0002
+ANSWER_S: Final = 0.02  # between two looks whether an answer that nobody waits for has come
 
 
 class Follower:
@@ -230,7 +231,7 @@ class Follower:
         if late:
             self._turn()  # before anything is asked: no answer may come
         left_s = min(TURN_S, self._beat_at - self._clock.monotonic(), self._books.left_s(TURN_S))
-        rest = REST_S if busy or late else max(0.0, left_s)
+        rest = REST_S if busy or late else max(0.0, min(left_s, ANSWER_S) if self.watch.waits else left_s)
         signalled = feed.wait(rest)
         late = self._is_late(feed) or late
         if not late:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core.finding import parted, without_running
 from graysplit.core.shown import shown
-from graysplit.core.tally import Batch
+from graysplit.core.tally import Batch, Flushed
 from graysplit.core.verdict import Verdict, told
 from graysplit.core.weights import share, split_of
 from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.follower.breaker import Breaker
 from graysplit.follower.evaluator import Evaluator
 from graysplit.follower.guards import Guards
+from graysplit.follower.unsent import Answered, Unsent
 from graysplit.stores.port import Feed, Trip
 from graysplit.stores.wire import new_id, stop_text
 
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 TELL_S: Final = 1.0
 # A fleet sends its store no more batches in a second than this: a larger one tells less often.
 BATCHES_PER_S: Final = 250
-TELLING_S: Final = 0.02  # of one turn
-UNANSWERED_S: Final = 5.0
-LATE_S: Final = 60.0  # what could not be told for so long is dropped: it might count twice
-WAITING_AT_MOST: Final = 1_000
 BARRED_S: Final = 40.0  # between attempts that only a person can make succeed
 
 
@@ -55,13 +51,12 @@ class Watch:
         self._clock = clock
         self._guards = Guards(keeper, events)
         self._evaluator = Evaluator(boot, keeper, self._guards, events, clock)
-        self._waiting: deque[tuple[float, Batch]] = deque()
+        self._unsent = Unsent(clock)
         self._trips = 0
         self._breakers: dict[tuple[str, str], Breaker] = {}  # by field and release
         self.times: dict[str, Times] = {}  # by field
         self._second = 0
         self._collect_at = 0.0
-        self._tell_at = 0.0
         self._barred: dict[str, float] = {}  # fields whose evidence the store does not take, and until when not to ask
         self._written: dict[str, str] = {}  # by field: the release whose own trip has been written
 
@@ -80,8 +75,13 @@ class Watch:
 
     @property
     def busy(self) -> bool:
-        """Say whether more waits to be told than one turn could tell."""
-        return bool(self._waiting) and self._clock.monotonic() >= self._tell_at
+        """Say whether more is to be told or judged than one turn could."""
+        return self._unsent.busy or self._evaluator.busy
+
+    @property
+    def waits(self) -> bool:
+        """Return whether answers of the store are under way that somebody should look for soon."""
+        return self._unsent.waits or self._evaluator.waits
 
     def pass_time(self, now_ms: int, *, crowd: int, alone: bool) -> bool:
         """Turn the pages, and collect what is written on them; True where this process has stopped something by itself.
@@ -105,11 +105,9 @@ class Watch:
         """Write what was stopped here alone, tell what waits, judge in turn; what one split meets stops no other."""
         begun = self._keeper.held.begun
         self._write_trips(feed)
-        self._tell(feed)
+        self._hear(self._unsent.tell(feed, self._is_free))
         counted = [field for field, release in self._breakers if begun.get(field) == release]
-        for field in self._evaluator.due(counted):
-            if self._is_free(field):
-                self._attempt(field, partial(self._evaluator.look, feed, field))
+        self._evaluator.turn(feed, counted, self._is_free, self._attempt)
 
     def leave(self, feed: Feed) -> None:
         """Tell the rest, before a process that ends says goodbye: what is under way ends with it, and is no failure.
@@ -117,12 +115,8 @@ class Watch:
         Of old's calls it is kept that they were: they may have been about to fail, as new's had already.
         """
         self._collect(self._audience.tapes())
-        last = {(batch.field, batch.tape): batch.number for _, batch in self._waiting}
-        self._waiting = deque(
-            (at, parted(batch) if last[batch.field, batch.tape] == batch.number else without_running(batch))
-            for at, batch in self._waiting
-        )
-        self._tell(feed)
+        self._unsent.change(lambda batch, last: parted(batch) if last else without_running(batch))
+        self._hear(self._unsent.tell_all(feed, self._is_free))
 
     def _attempt(self, field: str, act: Callable[[], object]) -> bool:
         """Do what a server may refuse; the field is left alone for a while then. False where it was refused."""
@@ -142,16 +136,17 @@ class Watch:
 
     def _collect(self, tapes: Sequence[Tape]) -> int:
         """Take what the tapes have counted, for the breaker here and for the store; give the number of candidates."""
-        now, found = self._clock.monotonic(), set[tuple[str, str]]()
+        found = set[tuple[str, str]]()
         for tape in tapes:
             found |= {(candidate.field, candidate.release) for candidate in tape.terms.candidates}
             for batch in tape.collect(self._second):
-                self._waiting.append((now, batch))
+                self._unsent.add(batch)
+                if batch.errors or batch.slow or batch.cut or any(batch.failures):
+                    self._evaluator.hurry(batch.field)
                 self._breakers.setdefault((batch.field, batch.release), Breaker(batch.started_s)).add(batch)
                 self._time(batch)
         self._breakers = {at: breaker for at, breaker in self._breakers.items() if at in found}
-        while self._waiting and (len(self._waiting) > WAITING_AT_MOST or now - self._waiting[0][0] > LATE_S):
-            self._waiting.popleft()
+        self._unsent.shed()
         return len(found)
 
     def _time(self, batch: Batch) -> None:
@@ -164,25 +159,13 @@ class Watch:
             for bucket, calls in told_.items():
                 sums[bucket] = sums.get(bucket, 0) + calls
 
-    def _tell(self, feed: Feed) -> None:
-        """Send what waits, for a moment: a reading must not wait behind it.
+    def _hear(self, told_: Iterable[Answered]) -> None:
+        for batch, answer in told_:
+            self._attempt(batch.field, partial(self._take_note, batch, answer))
 
-        A batch waits until it is acknowledged: it may come twice, and counts once. After one that was not answered in
-        time nothing is told for a while, so that a server that is slow for this is not kept from all else.
-        """
-        begun = self._clock.monotonic()
-        while self._waiting and self._tell_at <= self._clock.monotonic() < begun + TELLING_S:
-            batch = self._waiting[0][1]
-            try:
-                if self._is_free(batch.field):
-                    self._attempt(batch.field, partial(self._send, feed, batch))
-            except StoreUnreachableError:
-                self._tell_at = self._clock.monotonic() + UNANSWERED_S
-                raise
-            self._waiting.popleft()
-
-    def _send(self, feed: Feed, batch: Batch) -> None:
-        answer = feed.flush(batch)
+    def _take_note(self, batch: Batch, answer: Flushed | GraysplitError) -> None:
+        if isinstance(answer, GraysplitError):
+            raise answer
         self._evaluator.hear(batch.field, batch.release, answer.judge)
 
     def _break(self, crowd: int, *, alone: bool) -> bool:

@@ -54,4 +54,5 @@ def _judge(said: Mapping[str, object]) -> Judge:
         str(said.get("noted", "")),
         int(cast("int", said.get("sampled_s", 0))),
         tuple((int(second), int(calls), int(failed)) for second, calls, failed in minute),
+        said.get("calm") is True,
     )

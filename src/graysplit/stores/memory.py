@@ -18,13 +18,16 @@ from graysplit.core.lease import PREFIX
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
 from graysplit.core.weights import split_of
+from graysplit.errors import GraysplitError
 from graysplit.stores import rules
+from graysplit.stores.answers import AtOnce, each
 from graysplit.stores.counts import RELEASE_MS, Counts
 from graysplit.stores.port import (
     NEWEST,
     Copies,
     Followed,
     Glance,
+    Later,
     Place,
     Report,
     Rollback,
@@ -32,6 +35,7 @@ from graysplit.stores.port import (
     Ticking,
     Told,
     Trip,
+    Wanted,
     Written,
 )
 from graysplit.stores.wire import (
@@ -525,6 +529,18 @@ class MemoryFeed:
         """Write a judgement if the judge's text is still as read."""
         with self._space.locked:
             return self._space.counted(judgement.field, judgement.release).judged(judgement, self._space.now_ms())
+
+    def flush_all(self, batches: Sequence[Batch]) -> Later[Sequence[Flushed | GraysplitError]]:
+        """Add batches, in this order."""
+        return AtOnce(each(self.flush, batches))
+
+    def tallies(self, wanted: Sequence[Wanted], now_ms: int) -> Later[Sequence[Tally | GraysplitError]]:  # noqa: ARG002 - its clock is here
+        """Read tallies."""
+        return AtOnce(each(lambda one: self.tally(*one), wanted))
+
+    def judge_all(self, judgements: Sequence[Judgement]) -> Later[Sequence[bool | GraysplitError]]:
+        """Write judgements."""
+        return AtOnce(each(self.judge, judgements))
 
     def trip(self, trip: Trip) -> bool:
         """Stop a candidate, with its zero and its history entry, if its release is still this one."""

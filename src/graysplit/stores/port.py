@@ -6,13 +6,16 @@ The contract suite in `graysplit.testing.StoreContract` holds every store and ev
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from graysplit.core.fleet import Declared, Fleet, Receipt
 from graysplit.core.record import Entry, Load
 
 if TYPE_CHECKING:
     from graysplit.core.tally import Batch, Flushed, Judgement, Tally
+    from graysplit.errors import GraysplitError
+
+T_co = TypeVar("T_co", covariant=True)
 
 # The hashes that hold what is decided from, and the plans' progress, which nobody follows; their names are the ends
 # of the keys in Redis.
@@ -168,6 +171,26 @@ class Trip(NamedTuple):
     cause: str = "trip"
 
 
+class Wanted(NamedTuple):
+    """A release whose tally is to be read."""
+
+    field: str  # checkout/new
+    release: str
+    started_s: int  # when it began, in whole seconds of the server's time
+
+
+class Later(Protocol[T_co]):
+    """Answers that may still be under way, while their feed does other things; void where that feed is closed."""
+
+    def here(self, within_s: float) -> bool:
+        """Return whether all have come, after so long a wait at most; raises `StoreUnreachableError`."""
+        ...
+
+    def take(self) -> T_co:
+        """Return them, once they are here; raises `StoreUnreachableError`."""
+        ...
+
+
 class Told(NamedTuple):
     """How far hooks have been told, and where the log ends, at one moment."""
 
@@ -274,6 +297,21 @@ class Feed(Protocol):
         Nobody is signalled, and what is kept of the release is kept alive. Raises `RefusedError` where this server or
         role takes none.
         """
+        ...
+
+    def flush_all(self, batches: Sequence[Batch]) -> Later[Sequence[Flushed | GraysplitError]]:
+        """Begin to add batches as `flush` does, in this order, and wait for nothing; each has an answer of its own."""
+        ...
+
+    def tallies(self, wanted: Sequence[Wanted], now_ms: int) -> Later[Sequence[Tally | GraysplitError]]:
+        """Begin to read as `tally` does, and wait for nothing; each has an answer of its own.
+
+        `now_ms`: the server's time as it is thought to be.
+        """
+        ...
+
+    def judge_all(self, judgements: Sequence[Judgement]) -> Later[Sequence[bool | GraysplitError]]:
+        """Begin to write judgements as `judge` does, and wait for nothing; each has an answer of its own."""
         ...
 
     def trip(self, trip: Trip) -> bool:

@@ -8,12 +8,14 @@ from typing import NoReturn
 from graysplit.core.fleet import Fleet
 from graysplit.core.record import Entry, Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
-from graysplit.errors import RefusedError
+from graysplit.errors import GraysplitError, RefusedError
+from graysplit.stores.answers import AtOnce
 from graysplit.stores.port import (
     Copies,
     Feed,
     Followed,
     Glance,
+    Later,
     Place,
     Report,
     Rollback,
@@ -22,6 +24,7 @@ from graysplit.stores.port import (
     Ticking,
     Told,
     Trip,
+    Wanted,
     Written,
 )
 
@@ -160,6 +163,15 @@ class _SilentFeed:
 
     def judge(self, judgement: Judgement) -> bool:  # noqa: ARG002 - the port's signature
         return False
+
+    def flush_all(self, batches: Sequence[Batch]) -> Later[Sequence[Flushed | GraysplitError]]:
+        return AtOnce([self.flush(batch) for batch in batches])
+
+    def tallies(self, wanted: Sequence[Wanted], now_ms: int) -> Later[Sequence[Tally | GraysplitError]]:
+        return self._inner.tallies(wanted, now_ms)
+
+    def judge_all(self, judgements: Sequence[Judgement]) -> Later[Sequence[bool | GraysplitError]]:
+        return AtOnce([self.judge(judgement) for judgement in judgements])
 
     def trip(self, trip: Trip) -> bool:  # noqa: ARG002 - the port's signature
         return False

@@ -12,8 +12,8 @@ from redis import exceptions
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet
 from graysplit.core.record import Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
-from graysplit.errors import RefusedError
-from graysplit.stores.port import NEWEST, Glance, Place, Report, Submission, Ticking, Trip, Written
+from graysplit.errors import GraysplitError, RefusedError
+from graysplit.stores.port import NEWEST, Glance, Later, Place, Report, Submission, Ticking, Trip, Wanted, Written
 from graysplit.stores.redis.client import Command, is_list
 from graysplit.stores.redis.contents import request_in, tell_content
 from graysplit.stores.redis.faults import NO_TIME, SILENT, lacks_scripts, refused
@@ -26,7 +26,7 @@ from graysplit.stores.redis.reading import Reader, glance, highest_in, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.sentinels import Way
 from graysplit.stores.redis.submit import submit
-from graysplit.stores.redis.tallying import flush, judge, read_tally
+from graysplit.stores.redis.tallying import flush, flush_all, judge, judge_all, read_tally, tallies
 from graysplit.stores.redis.tripping import stop_release
 from graysplit.stores.redis.watching import brake_by_hand, tick_by_watching
 from graysplit.stores.wire import BRAKE, about_text, new_id, raw_of, receipt_text
@@ -172,6 +172,18 @@ class RedisFeed(ABC):
     def judge(self, judgement: Judgement) -> bool:
         """Write a judgement if the judge's text is still as read; raises `RefusedError` where none is taken."""
         return judge(self._line, self._keys, judgement)
+
+    def flush_all(self, batches: Sequence[Batch]) -> Later[Sequence[Flushed | GraysplitError]]:
+        """Begin to add batches, in this order, and wait for nothing."""
+        return flush_all(self._line, self._keys, batches)
+
+    def tallies(self, wanted: Sequence[Wanted], now_ms: int) -> Later[Sequence[Tally | GraysplitError]]:
+        """Begin to read tallies, and wait for nothing."""
+        return tallies(self._line, self._keys, wanted, now_ms)
+
+    def judge_all(self, judgements: Sequence[Judgement]) -> Later[Sequence[bool | GraysplitError]]:
+        """Begin to write judgements, and wait for nothing."""
+        return judge_all(self._line, self._keys, judgements)
 
     def trip(self, trip: Trip) -> bool:
         """Stop a candidate if its release is still this one; raises `RefusedError` where no stop is taken."""

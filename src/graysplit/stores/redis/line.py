@@ -7,6 +7,7 @@ and is never lost (the first traps of a tracking connection: an invalidation rea
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final, TypeAlias
@@ -51,6 +52,22 @@ class _Patience:
         self.silence_s = silence_s
 
 
+class Posted:
+    """Commands that were sent while nobody waits: their answers come in front of those to all that is asked later."""
+
+    __slots__ = ("asked", "replies")
+
+    def __init__(self, asked: int) -> None:
+        """Begin with no answer to so many commands."""
+        self.asked = asked
+        self.replies: list[Reply] = []
+
+    @property
+    def full(self) -> bool:
+        """Return whether all answers are here."""
+        return len(self.replies) >= self.asked
+
+
 class LostReplyError(StoreUnreachableError):
     """A command was sent and the connection broke before its answer: it may have been done."""
 
@@ -67,6 +84,7 @@ class Line:
         self._is_push = is_push
         self._together: _Patience | None = None  # for all answers inside `within`
         self._broken: str | None = None
+        self._posted = deque[Posted]()  # what is still to be answered, oldest first
         self.name = name
         self.answer_s = answer_s
         self.dirty = False
@@ -115,11 +133,39 @@ class Line:
             sent = True
         with self._speaking(sent=sent):
             patience = self._patience(within_s)
+            self._catch_up(patience)
             replies = [self._reply(patience) for _ in commands]
         for reply in replies:
             if _is_error(reply) and is_fatal(reply):
                 raise unreachable(self.name, reply)
         return replies
+
+    def post(self, *commands: Command) -> Posted:
+        """Send commands together and wait for nothing; whatever is asked later is answered behind them."""
+        with self._speaking(sent=len(commands) > 1) as connection:
+            connection.send_packed_command(connection.pack_commands(commands))
+        posted = Posted(len(commands))
+        self._posted.append(posted)
+        return posted
+
+    def here(self, posted: Posted, within_s: float) -> bool:
+        """Read what has come, after so long a wait at most; return whether all answers to a post are here."""
+        until = time.monotonic() + within_s
+        while not posted.full:
+            with self._speaking(sent=True) as connection:
+                if not connection.can_read(max(0.0, until - time.monotonic())):
+                    return False
+                self._sort(self._frame(self._patience(None)))
+        return True
+
+    def replies(self, posted: Posted) -> list[Reply]:
+        """Wait for the answers to a post and return them; an error that the server answered is given, not raised."""
+        with self._speaking(sent=True):
+            self._catch_up(self._patience(None), posted)
+        for reply in posted.replies:
+            if _is_error(reply) and is_fatal(reply):
+                raise unreachable(self.name, reply)
+        return posted.replies
 
     def transaction(self, *commands: Command, writes: bool = False) -> list[Reply]:
         """Ask at one moment (`MULTI`/`EXEC`). What this user or server refuses is left out, its error given.
@@ -168,6 +214,7 @@ class Line:
         done: Reply = None
         with self._speaking(sent=sent):
             patience = self._patience(None)
+            self._catch_up(patience)
             while (frame := self._frame(patience)) != b"PONG":
                 if frame is None or self._came_by_itself(frame):
                     self.dirty = self.dirty or self._is_push is not None
@@ -236,9 +283,23 @@ class Line:
 
     def _drain(self) -> None:
         while self._connection.can_read(0):
-            if not self._came_by_itself(self._frame(self._patience(None))):
-                raise exceptions.InvalidResponse("an answer that nobody asked for")
+            self._sort(self._frame(self._patience(None)))
+
+    def _catch_up(self, patience: _Patience, posted: Posted | None = None) -> None:
+        """Read the answers to what was posted before: all, or those up to one post's."""
+        while self._posted if posted is None else not posted.full:
+            self._sort(self._frame(patience))
+
+    def _sort(self, frame: Reply) -> None:
+        """Put a frame where it belongs, while nothing but posts is to be answered."""
+        if self._came_by_itself(frame):
             self.dirty = True
+        elif self._posted:
+            self._posted[0].replies.append(frame)
+            if self._posted[0].full:
+                self._posted.popleft()
+        else:
+            raise exceptions.InvalidResponse("an answer that nobody asked for")
 
     def _reply(self, patience: _Patience) -> Reply:
         while True:

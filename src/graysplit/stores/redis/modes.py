@@ -201,7 +201,9 @@ class PollFeed(RedisFeed):
                 return True
 
     def _listen(self, timeout_s: float) -> bool:
-        self._line.readable(timeout_s)  # nothing comes by itself, but the end of the connection does
+        # Nothing comes by itself, but the end of the connection, and answers to what was posted.
+        if self._line.readable(timeout_s):
+            self._line.drain()
         return False
 
 

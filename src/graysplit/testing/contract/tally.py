@@ -26,7 +26,7 @@ from graysplit.core.tally import (
     Tally,
 )
 from graysplit.core.verdict import What
-from graysplit.stores.port import Feed, Store
+from graysplit.stores.port import Feed, Store, Wanted
 from graysplit.testing.contract.reading import ReadingContract
 from graysplit.testing.contract.words import QUIET_S, seed, together
 
@@ -479,6 +479,55 @@ class TallyContract(ReadingContract):
         assert now.tally().course == ()
         found = store.tally(FIELD, RELEASE, now.started_s)
         assert found._replace(course=(), now_ms=0) == now.tally()._replace(now_ms=0)
+
+    # --- many at once ---
+
+    def test_many_are_asked_at_once_and_read_while_they_are_under_way(self) -> None:
+        """Each has the answer that it would have alone, in order, whatever is read between asking and taking it."""
+        now = begin(self.make())
+        second = now.now_s - 5
+        told = [
+            now.batch(number, tape)._replace(calls=(Begun(second, True, 3),), exposed=(Exposed(number, True),))
+            for tape in ("one", "two")
+            for number in (1, 2, 2)
+        ]
+        flushing = now.feed.flush_all(told)
+        now.feed.load("", whole=True)
+        while not flushing.here(QUIET_S):
+            continue
+        assert [not isinstance(one, Exception) and one.applied for one in flushing.take()] == [True, True, False] * 2
+        wanted = [Wanted(FIELD, RELEASE, now.started_s), Wanted(FIELD, "another", now.started_s)]
+        reading = now.feed.tallies(wanted, now.now_s * 1000)
+        glanced = now.feed.glance([])
+        one, other = reading.take()
+        assert isinstance(one, Tally)
+        assert isinstance(other, Tally)
+        assert side(one, "errors", on_new=True).calls == 12
+        assert not other.stages
+        assert one.now_ms <= glanced.now_ms
+        alone = now.tally()
+        assert [kept.window.span for kept in one.kept] == [kept.window.span for kept in alone.kept]
+        assert one._replace(now_ms=0) == alone._replace(now_ms=0)
+
+    def test_a_tally_is_whole_whatever_time_was_thought_of(self) -> None:
+        """The windows are those of the store's time: who is wrong about it is answered, too."""
+        now = begin(self.make())
+        now.feed.flush(now.batch()._replace(calls=(Begun(now.now_s - 1, False, 1),)))
+        for thought_s in (0, now.now_s - 3_600, now.now_s + 3_600):
+            (found,) = now.feed.tallies([Wanted(FIELD, RELEASE, now.started_s)], thought_s * 1000).take()
+            assert isinstance(found, Tally)
+            assert found._replace(now_ms=0) == now.tally()._replace(now_ms=0)
+
+    def test_many_judgements_are_written_at_once_each_against_what_it_read(self) -> None:
+        """The first of two that read the same is taken; windows are named by who has read them."""
+        now = begin(self.make())
+        now.feed.flush(now.batch()._replace(errors=(Failed(now.now_s - 5, 1, True),)))
+        spans = tuple(dict.fromkeys(one.window.span for one in now.tally().kept))
+        settles = now.judgement()._replace(spans=spans, settled_s=now.now_s)
+        late, next_ = now.judgement(after="late"), now.judgement("judge", "next")._replace(spans=spans)
+        assert list(now.feed.judge_all([settles, late, next_]).take()) == [True, False, True]
+        assert now.tally().judge == "next"
+        assert units(side(now.tally(), "errors", on_new=True)) == 1
 
 
 def _sample(at_s: int) -> Sample:

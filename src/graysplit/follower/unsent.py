@@ -1,0 +1,125 @@
+"""What tapes have counted and the store has not acknowledged yet: told in order, and never waited for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from graysplit.clock import Clock
+    from graysplit.core.tally import Batch, Flushed
+    from graysplit.errors import GraysplitError
+    from graysplit.stores.port import Feed, Later
+
+NEAR_S: Final = 0.002  # a server that is near answers within this time, and the same turn goes on
+SOON_S: Final = 0.25  # one that has answered within this time is told twice as much at once
+FIRST_AT_ONCE: Final = 4
+AT_ONCE_AT_MOST: Final = 64
+UNANSWERED_S: Final = 5.0
+LATE_S: Final = 60.0  # what could not be told for so long is dropped: it might count twice
+WAITING_AT_MOST: Final = 1_000
+LEAVING_S: Final = 0.25
+
+Answered: TypeAlias = "tuple[Batch, Flushed | GraysplitError]"
+
+
+class Flying(NamedTuple):
+    """What has been sent and is not acknowledged."""
+
+    sent: Sequence[tuple[float, Batch]]
+    answers: Later[Sequence[Flushed | GraysplitError]]
+    at: float  # monotonic time
+
+
+class Unsent:
+    """The batches of one process that wait for its store; used by its follower's thread alone.
+
+    A batch waits until it is acknowledged: it may come twice, and counts once. After some that were not answered in
+    time nothing is told for a while, so that a server that is slow for this is not kept from all else.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin with none."""
+        self._clock = clock
+        self._waiting = deque["tuple[float, Batch]"]()
+        self._flying: Flying | None = None
+        self._feed: Feed | None = None
+        self._at_once = FIRST_AT_ONCE
+        self._not_before = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Return whether something may be told now."""
+        return self._flying is None and bool(self._waiting) and self._clock.monotonic() >= self._not_before
+
+    @property
+    def waits(self) -> bool:
+        """Return whether answers are under way."""
+        return self._flying is not None
+
+    def add(self, batch: Batch) -> None:
+        """Line up a batch."""
+        self._waiting.append((self._clock.monotonic(), batch))
+
+    def shed(self) -> int:
+        """Drop what has waited too long, or is too much; return how many batches."""
+        now, before = self._clock.monotonic(), len(self._waiting)
+        while self._waiting and (len(self._waiting) > WAITING_AT_MOST or now - self._waiting[0][0] > LATE_S):
+            self._waiting.popleft()
+        return before - len(self._waiting)
+
+    def change(self, each: Callable[[Batch, bool], Batch]) -> None:
+        """Change all that waits and was not sent; each is told whether it is its tape's last."""
+        last = {(batch.field, batch.tape): batch.number for _, batch in self._waiting}
+        self._waiting = deque(
+            (at, each(batch, last[batch.field, batch.tape] == batch.number)) for at, batch in self._waiting
+        )
+
+    def tell(self, feed: Feed, is_free: Callable[[str], bool]) -> list[Answered]:
+        """Send what waits unless something is under way; return what has been answered meanwhile.
+
+        What is of a field that is not free is dropped: the store does not take it.
+        """
+        if feed is not self._feed:
+            if self._flying is not None:
+                self._not_before = self._clock.monotonic() + UNANSWERED_S
+            self._recall()
+            self._feed = feed
+        if self.busy:
+            self._send(feed, is_free)
+        return self._answered(NEAR_S)
+
+    def tell_all(self, feed: Feed, is_free: Callable[[str], bool]) -> list[Answered]:
+        """Send all that waits, for as long as it is answered soon."""
+        found = self.tell(feed, is_free) + self._answered(LEAVING_S)
+        while self.busy:
+            self._send(feed, is_free)
+            found += self._answered(LEAVING_S)
+        return found
+
+    def _send(self, feed: Feed, is_free: Callable[[str], bool]) -> None:
+        taken = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
+        sent = [one for one in taken if is_free(one[1].field)]
+        if not sent:
+            return
+        try:
+            self._flying = Flying(sent, feed.flush_all([batch for _, batch in sent]), self._clock.monotonic())
+        except BaseException:
+            self._waiting.extendleft(reversed(sent))
+            raise
+
+    def _answered(self, within_s: float) -> list[Answered]:
+        flying = self._flying
+        if flying is None or not flying.answers.here(within_s):
+            return []
+        answers = flying.answers.take()
+        soon = self._clock.monotonic() - flying.at < SOON_S
+        self._at_once = min(AT_ONCE_AT_MOST, self._at_once * 2) if soon else max(1, self._at_once // 2)
+        self._flying = None
+        return [(batch, answer) for (_, batch), answer in zip(flying.sent, answers, strict=True)]
+
+    def _recall(self) -> None:
+        if self._flying is not None:
+            self._waiting.extendleft(reversed(self._flying.sent))
+            self._flying = None
