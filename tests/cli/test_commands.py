@@ -105,6 +105,8 @@ STORY = (
     ("unprotect", "checkout", "--yes"),
     ("finish", "ranking", "--at", "10"),
     ("switch", "ranking", "--to", "a"),
+    ("winner", "ranking", "b", "--yes"),
+    ("winner", "ranking", "a"),
     ("rollback", "checkout"),
     ("rollback", "ranking/b"),
     ("rollback", "--all"),

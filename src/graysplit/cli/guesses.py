@@ -30,12 +30,13 @@ MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("continue", "unpause"), ("resume",)),
     **dict.fromkeys(("archive", "complete", "done"), ("finish",)),
     **dict.fromkeys(("remove", "rm"), ("delete",)),
+    **dict.fromkeys(("choose", "pick", "conclude"), ("winner",)),
 }
 # The verbs after which more users may reach a candidate than before.
 RAISING: Final = frozenset(
     (
         *("approve", "drive", "pin", "preview", "ramp", "rebalance", "recover", "resume", "set", "switch"),
-        *("undo", "unfreeze", "unpin", "unprotect", "unstop"),
+        *("undo", "unfreeze", "unpin", "unprotect", "unstop", "winner"),
     )
 )
 LOWERING: Final = frozenset(("pause", "rollback"))

@@ -14,6 +14,7 @@ from graysplit.cli.reports import (
     extra_words,
     finding_words,
     goal_words,
+    pair_lines,
     share_words,
     side_cells,
     standing_words,
@@ -22,6 +23,7 @@ from graysplit.cli.reports import (
 )
 from graysplit.cli.words import when
 from graysplit.control.reporting import SplitReport
+from graysplit.core.pairs import PairReport
 from graysplit.core.record import Entry
 from graysplit.core.reporting import ReleaseReport, StageReport
 
@@ -60,6 +62,7 @@ def page(found: SplitReport) -> str:
         f"<h1>{_text(title)}</h1>",
         f'<p class="soft">namespace {_text(found.namespace)}, {when(found.now_ms)}</p>',
         *(part for release in found.releases for part in _release(release)),
+        *(part for pair in found.pairs for part in _pair(found.split, pair)),
         *(f"<p>{_text(field)}: {_text(why)}</p>" for field, why in found.uncounted.items()),
         "</body></html>",
     ]
@@ -96,6 +99,13 @@ def _stage(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
     yield "</table>"
     said = (*finding_words(found, stage), *(words for goal in stage.goals for words in goal_words(found, goal)))
     yield f"<ul>{''.join(f'<li>{item}</li>' for item in _items(said))}</ul>"
+
+
+def _pair(split: str, found: PairReport) -> Iterator[str]:
+    """Write two candidates beside each other, as the text has it."""
+    title, *lines = pair_lines(split, found)
+    yield f"<h2>{_text(title)}</h2>"
+    yield f"<ul>{''.join(f'<li>{item}</li>' for item in _items(lines))}</ul>"
 
 
 def _items(lines: Iterable[str]) -> Iterator[str]:

@@ -63,6 +63,39 @@ def ramp(  # noqa: PLR0913 - click hands every option over by name
 
 @app.command()
 @click.argument("split")
+@click.argument("version")
+@shaping
+@unstopping
+@replacing
+@changing
+@click.pass_obj
+def winner(session: Session, split: str, version: str, shape: Shape, why: str, *, dry_run: bool) -> int:  # noqa: PLR0913 - click hands every option over by name
+    """Choose VERSION: everybody gets it, other candidates go to zero.
+
+    One change, at once, or with steps a plan, whose first step brings the
+    others to zero. It is a raise to 100 %, and asks for the name. The baseline
+    may win too: then all candidates go to zero, without a stop. What `report`
+    does not show of VERSION is told as a warning; it refuses nothing.
+    """
+    from graysplit.cli.receipts import finish
+
+    result = session.control.winner(
+        split,
+        version,
+        shape.steps,
+        record=shape.record,
+        template=shape.template,
+        bake_s=shape.bake_s,
+        unstop=session.unstop,
+        replace=session.replace,
+        why=why,
+        dry_run=dry_run,
+    )
+    return finish(session, result)
+
+
+@app.command()
+@click.argument("split")
 @click.argument("step", metavar="[WEIGHT]", required=False)
 @changing
 @click.pass_obj

@@ -213,6 +213,7 @@ def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, o
         "left": list(result.left),
         "notes": list(result.notes),
         "unwatched": result.unwatched or None,
+        "doubts": list(result.doubts),
         "ended_plans": dict(result.ended),
         "plan": result.plan,
         "moved": result.moved / 1000,

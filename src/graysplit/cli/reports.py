@@ -10,9 +10,10 @@ from graysplit.cli.values import entry_json
 from graysplit.cli.words import age, number, stop_words, table, when
 from graysplit.control.reporting import SplitReport
 from graysplit.core.interval import Interval
+from graysplit.core.pairs import PairReport, PairStage
 from graysplit.core.reporting import Bounds, Compared, GoalReport, ReleaseReport, Side, StageReport
 from graysplit.core.tally import Pair
-from graysplit.core.weights import FULL, format_weight
+from graysplit.core.weights import FULL, field_of, format_weight
 
 
 def report_lines(found: SplitReport) -> list[str]:
@@ -20,8 +21,63 @@ def report_lines(found: SplitReport) -> list[str]:
     lines: list[str] = []
     for release in found.releases:
         lines += [*([""] if lines else []), *release_lines(release)]
+    for pair in found.pairs:
+        lines += ["", *pair_lines(found.split, pair)]
     lines += [f"{field}: {why}" for field, why in found.uncounted.items()]
     return lines
+
+
+def pair_lines(split: str, found: PairReport) -> Iterator[str]:
+    """Give two candidates beside each other: each stage that they share, and how far apart they are."""
+    yield f"{field_of(split, found.first)} beside {field_of(split, found.second)}"
+    if not found.stages:
+        yield "not compared: they were never counted in one stage, between the same changes"
+        return
+    for stage in found.stages:
+        yield f"stage of {pair_title(found, stage)}"
+        yield from (f"  {line}" for line in pair_words(found, stage))
+    yield pair_bounds_words(found)
+
+
+def pair_title(found: PairReport, stage: PairStage) -> str:
+    """Give the weights of a stage that two candidates share, and since when."""
+    named = " and ".join(
+        f"{name} at {weight_words(share)}"
+        for name, share in zip((found.first, found.second), stage.shares, strict=True)
+    )
+    return f"{named}, since {when(stage.since_s * 1000)}"
+
+
+def pair_words(found: PairReport, stage: PairStage) -> Iterator[str]:
+    """Say how far apart two candidates are in one stage, and whether that can be trusted."""
+    names, less = (found.first, found.second), f"{found.first} less {found.second}"
+
+    def both(some: tuple[int, int], of: tuple[int, int]) -> str:
+        sides = zip(names, some, of, strict=True)
+        return "; ".join(f"{name} {done:,} of {users:,} ({rate(part(done, users))})" for name, done, users in sides)
+
+    one, other = stage.sides
+    if stage.failing is None:
+        yield "no user was seen yet: nothing is compared"
+    else:
+        yield f"users with a failed call: {both((one.failed, other.failed), (one.users, other.users))}"
+        yield f"  {less}: {bounds_words(stage.failing.alone)}"
+    for goal in stage.goals:
+        yield f"goal {goal.name}: {both(goal.converted, goal.users)}"
+        if goal.rates is not None:
+            yield f"  {less}: {bounds_words(goal.rates.alone)}"
+        if goal.means is not None:
+            yield f"  its value per user, in parts of the largest: {bounds_words(goal.means.alone)}"
+    if stage.invalid:
+        yield f"INVALID, {stage.invalid}: the bounds of this stage say nothing"
+
+
+def pair_bounds_words(found: PairReport) -> str:
+    """Say what the bounds of a pair hold for, and what they do not."""
+    return (
+        f"bounds: 95 % for this pair and stage alone; the split has {found.comparisons} comparisons (each two of its "
+        "versions), and whoever looks for the best of them needs those of all together: --json"
+    )
 
 
 def release_lines(found: ReleaseReport) -> Iterator[str]:
@@ -202,7 +258,46 @@ def report_json(found: SplitReport) -> dict[str, object]:
         "now_ms": found.now_ms,
         "releases": [release_json(release) for release in found.releases],
         "uncounted": dict(found.uncounted),
+        "pairs": [pair_json(pair) for pair in found.pairs],
     }
+
+
+def pair_json(found: PairReport) -> dict[str, object]:
+    """Give two candidates beside each other; differences are the first's less the second's."""
+    names = (found.first, found.second)
+
+    def by_name(values: tuple[object, object]) -> dict[str, object]:
+        return dict(zip(names, values, strict=True))
+
+    return {
+        "candidates": list(names),
+        "comparisons": found.comparisons,
+        "stages": [
+            {
+                "stages": by_name(stage.numbers),
+                "since_ms": stage.since_s * 1000,
+                "weights": by_name((number(format_weight(stage.shares[0])), number(format_weight(stage.shares[1])))),
+                "sides": by_name((_side_json(stage.sides[0]), _side_json(stage.sides[1]))),
+                "failing_users": compared_json(stage.failing),
+                "invalid": stage.invalid or None,
+                "sample_ratio": stage.ratio._asdict() if stage.ratio else None,
+                "goals": {
+                    goal.name: {
+                        "users": by_name(goal.users),
+                        "converted": by_name(goal.converted),
+                        "rates": compared_json(goal.rates),
+                        "means": compared_json(goal.means),
+                    }
+                    for goal in stage.goals
+                },
+            }
+            for stage in found.stages
+        ],
+    }
+
+
+def _side_json(side: Side) -> dict[str, object]:
+    return {**side._asdict(), "rate": side.rate}
 
 
 def release_json(found: ReleaseReport) -> dict[str, object]:
@@ -234,8 +329,8 @@ def stage_json(stage: StageReport) -> dict[str, object]:
         "weight": number(format_weight(stage.new_share)),
         "baseline_weight": number(format_weight(stage.old_share)),
         "control": stage.control,
-        "old": {**stage.old._asdict(), "rate": stage.old.rate},
-        "new": {**stage.new._asdict(), "rate": stage.new.rate},
+        "old": _side_json(stage.old),
+        "new": _side_json(stage.new),
         "failing_users": compared_json(stage.failing),
         "invalid": stage.invalid or None,
         "sample_ratio": stage.ratio._asdict() if stage.ratio else None,

@@ -55,7 +55,8 @@ def remembered(reading: Reading, change: Change, tallies: Tallies) -> Remembered
     known = None if past is None else past_text(past)
     marks = {mark: known for mark in begun if known is not None or reading.raw("meta", mark) is not None}
     named = " and ".join(field_of(after.split, name) for name in risen)
-    words = without_control(guard, past, " and ".join(risen), after.definition.baseline)
+    words = without_control(guard, past, " or ".join(risen), after.definition.baseline)
+    words = words if len(risen) == 1 else words.replace("at 100 % has", "together at 100 % have", 1)
     look = f"Watch it yourself: graysplit watch {after.split}; back at once: graysplit rollback {after.split}"
     return Remembered(marks, f"{named} {words}. {look}")
 
@@ -75,15 +76,14 @@ def without_control(guard: Armed | None, past: PastRate | None, version: str, ba
             f"{alone}, and {baseline}'s rate before is not known: for {SPAN} its guard warns once over half of the "
             "calls fail, and stops it only for an exception named with --stop-on"
         )
-    acts = {"rollback": "rolls back", "pause": "pauses", "warn": "warns"}[guard.guard.action]
     doubts = "warns" if guard.guard.action == "warn" else "pauses its plan and warns"
     suspect, worse = (100 * one for one in limits(past))
     if suspect >= 100:  # noqa: PLR2004 - per cent
         return f"{alone}, and too few users were counted on {baseline} before ({past.users:,}) to judge it by them"
-    beyond = f"{acts} above {worse:.2g} %" if worse < 100 else "never rolls back, for too little is known"  # noqa: PLR2004 - per cent
+    beyond = f", rolls back above {worse:.2g} %" if worse < 100 else ", and never goes back, for too little is known"  # noqa: PLR2004 - per cent
     return (
         f"{alone}. For {SPAN} its guard judges its errors by the past alone ({past_words(past, baseline)}): it "
-        f"{doubts} above {suspect:.2g} % failing, {beyond}"
+        f"{doubts} above {suspect:.2g} % failing{beyond if guard.guard.action == 'rollback' else ''}"
     )
 
 

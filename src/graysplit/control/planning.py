@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PAUSES_AT_MOST: Final = 20  # of one plan; more reasons do not stop it more
 SWITCH: Final = "switch"  # the name of the plans that a switch over a time makes
+ENDING: Final = frozenset({"delete", "ramp", "winner"})  # causes that end a split's plan, whatever weights say
 TEMPLATE: Final = "template:"  # in `meta`, before a template's name: a plan without its version
 
 
@@ -91,7 +92,7 @@ def touched(reading: Reading, change: Change) -> Iterator[tuple[str, bool]]:
     for split in sorted(marks):
         mark = raw_of(reading.text("meta", PLAN + split) or "")
         own = [f for f in (*change.weights, *change.stops) if split_of(f) in {split, EVERYTHING} and drives(mark, f)]
-        closes = change.split == split and change.cause in {"delete", "ramp"}
+        closes = change.split == split and (change.cause in ENDING or PLAN + split in change.marks)
         if own or closes:
             yield split, closes or not (_stands(reading, split) and all(_same(reading, change, f) for f in own))
 
@@ -200,17 +201,21 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     by: str = "",
     save: str | None = None,
     yes: bool = False,
+    lowered: Mapping[str, Weight] = {},
 ) -> Start:
-    """Give the change that starts a plan: its first step above what is in force, or the one that stands there."""
+    """Give the change that starts a plan: its first step above what is in force, or the one that stands there.
+
+    `lowered` are the weights of other candidates that are written with it.
+    """
     standing = known(reading.snapshot, split)
     candidate(split, standing.definition, plan.version)
     check_waits(plan)
     number, weight = _first(split, plan, standing.effective(plan.version))
-    _check_fits(split, plan, standing)
+    _check_fits(split, plan, {name: part for name, part in _others(plan, standing).items() if name not in lowered})
     change = set_weights(
         reading.snapshot,
         split,
-        {plan.version: weight},
+        {plan.version: weight, **lowered},
         release=id_,
         mistyped=mistyped,
         cause=cause,
@@ -223,7 +228,7 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     writes: tuple[Write, ...] = ()
     if number + 1 < len(plan.steps) or plan.bake_s:
         marks[PLAN + split] = f"{id_} {plan.version}"
-        beside = tuple(sorted(name for name in _others(plan, standing)))
+        beside = tuple(sorted(name for name in _others(plan, standing) if name not in lowered))
         progress = Progress(id_, release, number, weight, now_ms, by=by, beside=beside)
         writes = (
             Write("plans", split, progress_text(progress)),
@@ -332,9 +337,8 @@ def _others(plan: Plan, standing: Standing) -> dict[str, int]:
     return {name: part for name in names if (part := share(standing.effective(name)))}
 
 
-def _check_fits(split: str, plan: Plan, standing: Standing) -> None:
+def _check_fits(split: str, plan: Plan, others: Mapping[str, int]) -> None:
     """Refuse steps that have no room beside the other candidates as they stand: a plan lowers nobody."""
-    others = _others(plan, standing)
     room = FULL - sum(others.values())
     beyond = [format_weight(step.weight) for step in plan.steps if step.weight > room]
     if others and beyond:

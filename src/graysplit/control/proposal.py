@@ -56,6 +56,7 @@ class Proposal(NamedTuple):
     said: str = ""  # what the history says of it, before the person's own reason
     plan: Mapping[str, object] | None = None  # which step of a plan it is about, for scripts
     unwatched: str = ""  # what nobody watches from then on
+    doubts: tuple[str, ...] = ()  # what is not shown of a winner
 
     @property
     def told(self) -> object:
@@ -127,11 +128,13 @@ class Proposal(NamedTuple):
             notes=(
                 *(f"{'ends' if written else 'would end'} {one.words}" for one in self.ended),
                 *self.notes,
+                *(f"warning: {doubt}" for doubt in self.doubts),
                 *filter(None, [self.unwatched]),
             ),
             ended={one.split: one.words for one in self.ended},
             plan=self.plan,
             unwatched=self.unwatched,
+            doubts=self.doubts,
         )
 
     def _expected(self) -> dict[str, str]:

@@ -69,6 +69,39 @@ class Releasing(Hand):
 
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop, replace=replace)
 
+    def winner(  # noqa: PLR0913 - keyword-only options of one verb
+        self,
+        split: str,
+        version: str,
+        steps: Sequence[Step] | None = None,
+        *,
+        record: Mapping[str, object] | None = None,
+        template: str | None = None,
+        bake_s: float | None = None,
+        why: str = "",
+        confirm: Confirm | None = None,
+        unstop: bool = False,
+        replace: bool = False,
+        dry_run: bool = False,
+    ) -> Result:
+        """Choose a version: everybody gets it, and all other candidates go to zero, in one change.
+
+        At once, or with `steps` (a file's `record`, a saved `template`, the default plan for so long a `bake_s`) by a
+        plan: then the others go to zero with its first step. To a candidate it is a raise as any to 100 %. To the
+        baseline all candidates become a plain zero, without a stop. What is not shown of the chosen version is told in
+        `doubts`, and is no reason to refuse. It ends the plan that runs.
+        """
+        from graysplit.control.planning import Wish
+
+        check_typed("plan", repr(steps or record or ""))
+        wish = Wish(field_of(split, version), steps, record, template, bake_s)
+
+        def plan(reading: Reading, id_: str) -> Proposal:
+            self._check_readable(reading, split)
+            return self._chosen(reading, id_, split, version, wish)
+
+        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop, replace=replace)
+
     def guard(  # noqa: PLR0913 - keyword-only options of one verb
         self,
         split: str,
@@ -290,7 +323,16 @@ class Releasing(Hand):
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
 
     def _ramped(  # noqa: PLR0913 - what a plan's start rests on
-        self, reading: Reading, id_: str, wish: planning.Wish, armed_ms: int | None, *, save: str | None, yes: bool
+        self,
+        reading: Reading,
+        id_: str,
+        wish: planning.Wish,
+        armed_ms: int | None,
+        *,
+        save: str | None,
+        yes: bool,
+        cause: str = "ramp",
+        lowered: Mapping[str, Weight] = {},
     ) -> Proposal:
         from graysplit.control import creating, foreseeing, guarding, planning
         from graysplit.control.past_rates import bake_words
@@ -311,10 +353,12 @@ class Releasing(Hand):
             wanted,
             id_,
             mistyped=reading.mistyped(split, definition),
+            cause=cause,
             driver=next((process.boot for process in fleet.live), ""),
             by=self.actor,
             save=save,
             yes=yes,
+            lowered=lowered,
         )
         change, notes = start.change, start.notes
         if created is not None:
@@ -331,6 +375,35 @@ class Releasing(Hand):
         proposal = self._propose(reading, change, id_)._replace(created=creating.made(created))
         bake = bake_words(wanted, change.definition if isinstance(change.definition, Definition) else definition)
         return proposal.beginning(start._replace(notes=notes)).leaving(bake)
+
+    def _chosen(self, reading: Reading, id_: str, split: str, version: str, wish: planning.Wish) -> Proposal:
+        """Return the change that gives a winner everybody, with what is not shown of it."""
+        from graysplit.control import winner
+        from graysplit.control.reporting import report
+        from graysplit.core.changes import set_weights
+
+        others = winner.others_of(reading.snapshot, split, version, planned=wish.new)
+        definition, armed_ms = reading.snapshot.splits[split].definition, reading.begun_ms
+        if wish.new:
+            proposal = self._ramped(reading, id_, wish, armed_ms, save=None, yes=True, cause="winner", lowered=others)
+        else:
+            change = set_weights(
+                reading.snapshot,
+                split,
+                winner.weights_of(reading.snapshot, split, version),
+                release=id_,
+                mistyped=reading.mistyped(split, definition),
+                cause="winner",
+                yes=True,  # who moves needlessly gets where everybody goes
+                leases=reading.held.leases,
+            )
+            proposal = self._propose(reading, change, id_)
+        names = tuple(one.name for one in definition.candidates)
+        doubts = winner.doubts_of(
+            report(reading, self.store, self.namespace, split), version, definition.baseline, names
+        )
+        said = f"{version} won over {', '.join(name for name in (definition.baseline, *names) if name != version)}"
+        return proposal._replace(doubts=doubts, said=f"{said}, {proposal.said}" if proposal.said else said)
 
     def _armed(  # noqa: PLR0913 - what an arming rests on
         self, reading: Reading, id_: str, split: str, wish: guarding.Wish, at_ms: int, *, explained: bool

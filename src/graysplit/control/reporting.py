@@ -10,6 +10,7 @@ from graysplit.control.verdicts import armed
 from graysplit.control.wishes import split_and_version
 from graysplit.core.definition import candidate
 from graysplit.core.guard import Guard
+from graysplit.core.pairs import Counted, PairReport, pairs_of
 from graysplit.core.reporting import ReleaseReport, Subject, release_of
 from graysplit.core.snapshot import Standing
 from graysplit.core.staging import terms_of
@@ -30,6 +31,7 @@ class SplitReport(NamedTuple):
     now_ms: int  # server time
     releases: tuple[ReleaseReport, ...]  # of the candidates of which something was counted
     uncounted: Mapping[str, str]  # the others, by field: why, and the next command
+    pairs: tuple[PairReport, ...] = ()  # candidates beside each other, with a named one: those that it is in
 
 
 def report(reading: Reading, store: Store, namespace: str, target: str) -> SplitReport:
@@ -37,18 +39,25 @@ def report(reading: Reading, store: Store, namespace: str, target: str) -> Split
     split, version = split_and_version(target)
     standing = reading.snapshot.splits[split]
     definition = standing.definition
-    chosen = [candidate(split, definition, version)] if version else definition.candidates
+    chosen = candidate(split, definition, version).name if version else ""
     history = store.history(split, CHANGES_AT_MOST)
     releases: list[ReleaseReport] = []
     uncounted: dict[str, str] = {}
-    for name in (one.name for one in chosen):
+    counted: list[Counted] = []
+    for name in (one.name for one in definition.candidates):
         subject = subject_of(reading, standing, name)
         tally = store.tally(subject.field, subject.release, subject.began_ms // 1000) if subject.release else None
+        if tally is not None and tally.stages:
+            counted.append(Counted(subject, tally))
+        if chosen not in {"", name}:
+            continue
         if tally is not None and tally.stages:
             releases.append(release_of(subject, tally, read_judge(tally.judge), history))
         else:
             uncounted[subject.field] = _why_nothing(subject)
-    return SplitReport(split, namespace, reading.load.now_ms, tuple(releases), uncounted)
+    found = pairs_of(counted, len(definition.candidates))
+    pairs = tuple(pair for pair in found if chosen in {"", pair.first, pair.second})
+    return SplitReport(split, namespace, reading.load.now_ms, tuple(releases), uncounted, pairs)
 
 
 def subject_of(reading: Reading, standing: Standing, version: str) -> Subject:

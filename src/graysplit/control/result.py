@@ -60,6 +60,7 @@ class Result(NamedTuple):
     ended: Mapping[str, str] = {}  # by split: the plans that are over with it
     plan: Mapping[str, object] | None = None  # of what is said of a plan: its step, the next one and its gates
     unwatched: str = ""  # what nobody watches from then on, one of the notes; "": nothing that it leaves so
+    doubts: tuple[str, ...] = ()  # what is not shown of the version that was chosen as the winner, among the notes
     # Of a rollback: whether the store, live code or a receipt knows its target; None where that could not be read.
     known: bool | None = True
     idle: bool = False  # nothing is otherwise than before: it is in the history alone

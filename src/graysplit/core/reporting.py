@@ -247,8 +247,8 @@ def _stage(stage: StageTally, judge: Judge) -> StageReport:
         stage.since_s,
         stage.stage.new,
         stage.stage.old,
-        _side(stage, 0),
-        _side(stage, 1),
+        side_of(stage, 0),
+        side_of(stage, 1),
         compared(counts, most, stage.number),
         invalid,
         found,
@@ -257,7 +257,8 @@ def _stage(stage: StageTally, judge: Judge) -> StageReport:
     )
 
 
-def _side(stage: StageTally, side: int) -> Side:
+def side_of(stage: StageTally, side: int) -> Side:
+    """Return what the baseline (0) or the candidate (1) did in a stage."""
     durations = stage.durations[side]
     return Side(
         stage.calls[side],

@@ -26,6 +26,7 @@ WANTED: Final = (
     "freeze",
     "unfreeze",
     "switch",
+    "winner",
     "finish",
     "recover",
     "fork",
