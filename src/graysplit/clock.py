@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -22,7 +22,7 @@ class Clock(Protocol):
         ...
 
 
-_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_BOOTTIME: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)  # Linux has it, macOS and Windows do not
 
 
 class SystemClock:
@@ -36,7 +36,7 @@ class SystemClock:
 
     def boottime(self) -> float:
         """Give the machine's seconds since it was started, its sleep included where the system tells."""
-        return time.clock_gettime(_BOOTTIME)
+        return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
     def time(self) -> float:
         """Give the machine's wall clock."""

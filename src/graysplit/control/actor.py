@@ -9,7 +9,7 @@ from graysplit.environment import setting
 
 def actor_of(given: str | None) -> str:
     """Return the actor that was given, else `GRAYSPLIT_ACTOR`, else user@host."""
-    return setting(given or None, "GRAYSPLIT_ACTOR") or f"{_user()}@{os.uname().nodename}"
+    return setting(given or None, "GRAYSPLIT_ACTOR") or f"{_user()}@{_host()}"
 
 
 def _user() -> str:
@@ -20,5 +20,11 @@ def _user() -> str:
 
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return str(os.getuid())
+    except (ImportError, KeyError, OSError):  # a container's user without a name; or no users at all
+        return str(os.getuid()) if hasattr(os, "getuid") else "somebody"
+
+
+def _host() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    return os.environ.get("COMPUTERNAME", "somewhere")
