@@ -69,7 +69,7 @@ def test_f16_a_raw_edit_ends_a_plan(
     """A weight by another hand, down, up or the same in other words: nothing climbs from there."""
     control.create("checkout")
     with following(redis_url, namespace, declares=True) as router:
-        control.ramp("checkout", (Step(5_000, 1), Step(20_000)))
+        control.ramp("checkout", (Step(5_000, 30), Step(20_000)))
         eventually(lambda: share(router) == 5)
         client.hset(key("weights"), FIELD, weight)
         eventually(lambda: client.hget(key("meta"), "plan:checkout") is None, 10)

@@ -383,7 +383,7 @@ def _waves(held: Held, meta: Key, news: frozenset[bytes] | None) -> tuple[Mappin
         known = held.waves.get(field)
         wave = known if known is not None and before.get(name) == raw else parse_wave(text(raw))
         if wave is None:
-            refused["meta", WAVE + field] = f"'{shown(text(raw), MAX_WEIGHT)}' is not a wave of instances"
+            refused["meta", WAVE + field] = f"'{shown(text(raw), MAX_WEIGHT)}' is no wave of instances"
         if (found := wave or known) is not None:
             waves[field] = found
     # What did not change is the same object, so that comparing it costs nothing.
