@@ -13,11 +13,13 @@ import pytest
 from redis import Redis, exceptions
 
 from graysplit import embedded
+from graysplit.cli.receipts import result_json
 from graysplit.control import Control
 from graysplit.core.fleet import PROMISES
+from graysplit.core.plan import Step
 from graysplit.core.record import SENTINEL
 from graysplit.core.tally import EXPOSED_AT_MOST, Begun, Exposed, Failed, Pair, Sample
-from graysplit.errors import RefusedError
+from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.router import Router
 from graysplit.stores import Rollback, Store, store_from_url
 from graysplit.stores.port import Trip
@@ -501,3 +503,50 @@ def test_a_whole_process_lives_in_each_role(stage: Stage, role: str, caplog: pyt
     assert booked == (0 if role == "app" else 5)
     said = [record.message for record in caplog.records if "history" in record.message]
     assert len(said) == (1 if role == "app" else 0), said
+
+
+# --- an approval is a raise ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_who_may_note_a_plan_and_not_write_weights_may_not_approve(stage: Stage, *, scripts: bool) -> None:
+    """It lets a plan write them later: refused before anything is noted; a pause lets nobody in and is noted."""
+    keys = [f"~{key(end)}" for end in ("meta", "booked", "log", "latest", "plans", "fleet:*")]
+    commands = "+hset +hdel +hincrby +xadd" + (" +eval +evalsha" if scripts else "")
+    looking = [rule for rule in rules("app", NAMESPACE) if not rule.startswith("(")]
+    with Control(stage.url, namespace=NAMESPACE, confirm=True, actor="owner") as owner:
+        owner.ramp("checkout", (Step(20_000, approve=True), Step(50_000)), replace=True)
+        noter = ("reset", "on", ">secret", *looking, f"({' '.join(keys)} {commands})")
+        stage.client.execute_command("ACL", "SETUSER", "noter", *noter)
+        url = stage.url.replace("redis://", "redis://noter:secret@")
+        try:
+            with Control(url, namespace=NAMESPACE, confirm=True, actor="noter") as control:
+                assert control.pause("checkout", why="wait").change
+                assert control.resume("checkout").change
+                before = owner.history("checkout", 1)[0].revision
+                with pytest.raises((RefusedError, StoreUnreachableError), match=r"(?i)no permissions|may not"):
+                    control.approve("checkout", 50)
+        finally:
+            stage.client.execute_command("ACL", "DELUSER", "noter")
+        assert owner.history("checkout", 1)[0].revision == before
+        assert owner.approve("checkout", 50).change
+
+
+def test_a_rollback_names_the_plans_that_it_ends(stage: Stage) -> None:
+    """In its result, before it and after, also where scripts are refused; a second one has nothing to end."""
+    commands = ("+@all", "-eval", "-evalsha")
+    stage.client.execute_command("ACL", "SETUSER", "plain", "reset", "on", ">secret", "~*", "&*", *commands)
+    plain = stage.url.replace("redis://", "redis://plain:secret@")
+    said = {"checkout": "the plan of 'checkout', which raised 'new'"}
+    try:
+        for url, target in ((stage.url, "checkout"), (plain, "checkout/new"), (stage.url, "*")):
+            with Control(url, namespace=NAMESPACE, confirm=True) as control:
+                control.ramp("checkout", (Step(20_000, approve=True), Step(50_000)), unstop=True)
+                foretold = control.rollback(target, dry_run=True)
+                assert (foretold.ended, foretold.notes[0]) == (said, f"would end {said['checkout']}")
+                done = control.rollback(target)
+                assert (done.ended, done.notes) == (said, (f"ends {said['checkout']}",))
+                assert result_json(done)["ended_plans"] == said
+                assert control.rollback(target).ended == {}
+    finally:
+        stage.client.execute_command("ACL", "DELUSER", "plain")

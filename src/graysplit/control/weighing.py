@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from graysplit.control.hand import Confirm, Hand
 from graysplit.control.leases import check_span, end_of, told
+from graysplit.control.plans_over import ended_notes, ended_plans
 from graysplit.control.result import Result
 from graysplit.control.targets import names_of
 from graysplit.control.wishes import (
@@ -203,6 +204,7 @@ class Weighing(Hand):
             written = self.store.roll_back(rollback)
         moves: Moves = {}
         stops: Moves = {}
+        ended = ended_plans(written.before, written.after)
         for at in sorted(written.before.keys() | written.after.keys()):
             key, _, field = at.partition(" ")
             if key == "weights" and "/" in field:
@@ -224,6 +226,8 @@ class Weighing(Hand):
             kept=written.kept,
             parts=written.parts,
             expected=lowered(moves, whole=not written.revision),
+            notes=ended_notes(ended),
+            ended=ended,
             known=self._knows(target, written.before),
             idle=all(written.before.get(at) == after for at, after in written.after.items()),
         )
@@ -420,7 +424,10 @@ class Weighing(Hand):
             f"{field} would stay at {weight}; to take it too: graysplit rollback {split_of(field)}"
             for field, weight in found.kept.items()
         )
-        return Result("rollback", target, moves, dry_run=True, left=found.left, notes=notes, known=known)
+        over = rules.plans_over(load.meta, (split for stop in found.stops for split in rules.ended_by(load.meta, stop)))
+        ended = ended_plans(over, dict.fromkeys(over))
+        notes = (*ended_notes(ended, "would end"), *notes)
+        return Result("rollback", target, moves, dry_run=True, left=found.left, notes=notes, ended=ended, known=known)
 
     def _knows(self, target: str, before: Mapping[str, str | None]) -> bool | None:
         """Say after a rollback whether anybody knows its target; a weight above zero that it lowered is enough."""

@@ -275,7 +275,7 @@ class MemoryStore:
                     why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release
                 )
                 writes[f"stops {stop}"] = rules.first_reason(space.text("stops", stop), text)
-            before = {where: self._standing(where) for where in writes}
+            before: dict[str, str | None] = {where: self._standing(where) for where in writes}
             for where, value in writes.items():
                 if (
                     where.startswith("weights ") or value != before[where]
@@ -288,7 +288,7 @@ class MemoryStore:
             for stop in lowering.stops:
                 space.put("meta", f"finished:{split_of(stop)}", None)
             revision = space.next_revision() if writes else rules.revision_of(meta)
-            after = dict(writes)
+            before, after = {**before, **over}, {**writes, **dict.fromkeys(over)}
             if writes:
                 split = rollback.target.partition("/")[0]
                 space.record(
@@ -300,8 +300,8 @@ class MemoryStore:
                         rollback.actor,
                         rollback.why,
                         now_ms,
-                        {**before, **over},
-                        {**after, **dict.fromkeys(over)},
+                        before,
+                        after,
                     )
                 )
             unrecorded = None if meta.lost is None else f"the key 'meta' is {meta.lost}: no revision"

@@ -14,8 +14,8 @@
 --       11 plans  hash: checkout -> a plan's progress, tick:checkout -> its driver's tick
 --       12 of everything: how many weights are little  13 '' for all of it, or how many portions come after this one,
 --       then the fields of weights that this portion is about, all those of each split
--- Gives {'ok', revision (0: none), ms, why there is no revision or history entry or '', {where, before or nil, after,
---       ...}, {weights that finished releases keep: field, text, ...}}, {'again', revision, ms, from, to, portions that
+-- Gives {'ok', revision (0: none), ms, why there is no revision or history entry or '', {where, before or nil, after or
+--       nil (the mark of a plan that is over), ...}, {weights that finished releases keep: field, text, ...}}, {'again', revision, ms, from, to, portions that
 --       come after}, {'many'} (nothing is written: it must come in portions) or {'failed', reason}.
 
 local WEIGHTS, STOPS = KEYS[1], KEYS[2]
@@ -265,7 +265,7 @@ if lowered > 0 then
   end
 end
 local rows = {}
-for i = 1, lowered do
+for i = 1, #after do
   rows[#rows + 1] = before[i][1]
   rows[#rows + 1] = before[i][2]
   rows[#rows + 1] = after[i][2]

@@ -92,7 +92,7 @@ def _written(change: str, answer: Reply) -> Written:
         revision=revision,
         at_ms=at_ms,
         before={exact(where): None if raw is None else exact(raw) for where, raw, _ in triples},
-        after={exact(where): exact(raw) for where, _, raw in triples},
+        after={exact(where): None if raw is None else exact(raw) for where, _, raw in triples},
         unrecorded=_why_unrecorded(exact(unrecorded)),
         left=rules.splits_of(weights),
         kept=weights,
@@ -130,8 +130,8 @@ def _without_script(line: Line, keys: Keys, rollback: Rollback, part: Part | Non
             line.ask(*end_plan(keys, where.removeprefix(f"meta {PLAN}")))
         line.ask(("HDEL", keys.meta, *(raw_of(f"finished:{split_of(stop)}") for stop in lowering.stops)))
     revision = plan.next_revision if why is None else 0
-    after = dict(plan.writes)
-    return Answer(Written(rollback.id, revision, plan.now_ms, plan.before, after, why, lowering.left, lowering.kept))
+    before, after = {**plan.before, **plan.over}, {**plan.writes, **dict.fromkeys(plan.over)}
+    return Answer(Written(rollback.id, revision, plan.now_ms, before, after, why, lowering.left, lowering.kept))
 
 
 def _record(keys: Keys, rollback: Rollback, plan: _Plan, part: Part | None) -> list[Command]:

@@ -48,9 +48,14 @@ def first_answer(change: str, answer: Reply) -> Written:
 
 
 def _declared(keys: Keys, submission: Submission) -> tuple[str, ...]:
-    """Give the keys that the script writes, and no others: what is declared must be writable to the caller."""
+    """Give the keys that the script writes, and no others: what is declared must be writable to the caller.
+
+    A raise needs the right to write weights, also where a plan writes them later, as after an approval.
+    """
     always = (keys.meta, keys.booked, keys.log)
     names = {*submission.mends, *(write.key for write in submission.writes)}
+    if submission.raises:
+        names.add("weights")
     if submission.ends:
         names.add("plans")
     written = {keys.hashes[name] for name in names}

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _TRIES: Final = 200
 _REMEMBERED_MS: Final = 60_000
+NO_FIELD: Final = b"**"  # no candidate, split or pattern is named so
 
 
 def submit_by_watching(line: Line, keys: Keys, submission: Submission, *, again: bool) -> Written:
@@ -212,6 +213,8 @@ def _mends(keys: Keys, submission: Submission, hashes: Mapping[str, Key]) -> lis
 
 def _writes(keys: Keys, submission: Submission, now_ms: int) -> list[Command]:
     commands = [command for split in submission.ends for command in end_plan(keys, split)]
+    if submission.raises:  # who may not write weights is refused: with an approval a plan writes them later
+        commands.append(("HDEL", keys.weights, NO_FIELD))
     for write in submission.writes:
         commands.append(put(keys.hashes[write.key], write.field, write.value))
         if write.key in ("weights", "stops"):
