@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import logging
 import threading
 import unittest
@@ -40,7 +41,7 @@ def test_a_coroutine_function_runs_in_its_context() -> None:
         assert unit() is None
 
     asyncio.run(main())
-    assert asyncio.iscoroutinefunction(handler)
+    assert inspect.iscoroutinefunction(handler)
 
 
 def test_a_generator_runs_each_step_in_one_context_and_its_caller_in_none() -> None:

@@ -39,6 +39,7 @@ async def _stream(unit: str) -> AsyncIterator[int]:
     yield 1
 
 
+@pytest.mark.filterwarnings("ignore:.asyncio.iscoroutinefunction:DeprecationWarning")  # until 3.16 frameworks ask it
 @pytest.mark.parametrize(
     ("function", "is_one"),
     [
