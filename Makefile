@@ -13,7 +13,7 @@ export PYTHONPATH =
 
 AT_LEAST_3_11 := import sys; sys.exit(sys.version_info < (3, 11))
 ifeq ($(origin PYTHON),undefined)
-  PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+  PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3.14 python3.15 python3; do \
     "$$p" -c '$(AT_LEAST_3_11)' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
   VENV := .venv
 else

@@ -30,7 +30,7 @@ def setting(given: str | None, variable: str, default: str | None = None) -> str
 
 def check_store(given: object) -> None:
     """Raise `ConfigurationError` where what was given for a store is neither an address nor a store."""
-    if given is None or isinstance(given, str) or hasattr(given, "submit"):
+    if given is None or isinstance(given, str) or hasattr(given, "roll_back"):
         return
     instead = next((said for name, said in _INSTEAD if hasattr(given, name)), "give its text: str(...)")
     raise ConfigurationError(
