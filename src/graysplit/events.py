@@ -20,6 +20,7 @@ QUIET_S: Final = 60.0
 AT_ONCE: Final = 3
 SETTLE_S: Final = 1.0
 KINDS_AT_MOST: Final = 1_000
+KIND_AT_MOST: Final = 300  # characters: it may hold a name out of a request
 TROUBLE: Final = "trouble"
 OVER: Final = "over"
 
@@ -67,7 +68,7 @@ class Events:
 
     def again(self, kind: str) -> None:
         """Let the next warning of a kind be printed at once: it tells of something else."""
-        self._said.pop(kind, None)
+        self._said.pop(kind[:KIND_AT_MOST], None)
 
     def trouble(self, kind: str, message: str) -> None:
         """Say that something is wrong from now on, until `over` says that it is not; repeats are counted."""
@@ -123,7 +124,7 @@ class Events:
         _print(standing.level, standing.message, more)
 
     def _say(self, level: str, kind: str, message: str) -> None:
-        now = self._clock.monotonic()
+        now, kind = self._clock.monotonic(), kind[:KIND_AT_MOST]
         last, left_out = self._said.get(kind, (float("-inf"), 0))
         if now - last < QUIET_S:
             self._said[kind] = (last, left_out + 1)

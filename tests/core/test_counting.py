@@ -105,7 +105,7 @@ def test_calls_on_tapes_are_read_with_the_meters() -> None:
         counts.count_by(tape)
         counts.count_by(tape)
         bump(counts.started[1], 5)
-        assert counts.evaluations(1) == {"bucket": evaluations}
+        assert counts.measured()[1].evaluations == {"bucket": evaluations}
         assert counts.asked() == 14
         assert counts.running(1) == running
         assert counts.attempted() is not routed
@@ -117,11 +117,11 @@ def test_a_tape_whose_totals_stand_is_let_go_and_its_calls_stay_counted() -> Non
     counts.count_by(tape)
     counts.settle()
     tape.totals["begun"][1] = 6
-    assert counts.evaluations(1) == {"bucket": 6}
+    assert counts.measured()[1].evaluations == {"bucket": 6}
     tape.settled = True
     counts.settle()
     tape.totals["begun"][1] = 100
-    assert counts.evaluations(1) == {"bucket": 6}
+    assert counts.measured()[1].evaluations == {"bucket": 6}
     assert counts.running(1) == 0
     counts.forget()
     assert counts.asked() == 0

@@ -57,7 +57,7 @@ def test_a_call_is_begun_timed_and_ended_on_its_side(weight: float, index: int) 
     assert batch.exposed == (Exposed(hash32(b"u1", state.seed), on_new),)
     assert batch.running == batch.errors == batch.hanging == ()
     assert sum(batch.durations[index].values()) == 1
-    assert state.counts.evaluations(index) == {"bucket": 1}
+    assert state.counts.measured()[index].evaluations == {"bucket": 1}
     assert state.counts.asked() == 1
     assert state.counts.running(index) == 0
 
@@ -282,7 +282,7 @@ def test_pinned_and_unusable_units_are_no_evidence() -> None:
     batch = told(tape_new)
     assert batch.calls == (Begun(NOW, True, 1),)
     assert [exposed.unit for exposed in batch.exposed] == [hash32(b"u1", state.seed)]
-    assert state.counts.evaluations(0) == {"bucket": 1, "no_unit": 2}
+    assert state.counts.measured()[0].evaluations == {"bucket": 1, "no_unit": 2}
 
 
 def test_what_the_slow_path_begins_is_counted_once() -> None:
@@ -297,7 +297,7 @@ def test_what_the_slow_path_begins_is_counted_once() -> None:
     call("u1")
     assert running == [1]
     assert counts.running(1) == 0
-    assert counts.evaluations(1) == {"bucket": 1}
+    assert counts.measured()[1].evaluations == {"bucket": 1}
     assert told(tape).calls == (Begun(NOW, True, 1),)
 
 
@@ -323,7 +323,7 @@ def test_several_candidates_and_their_baseline_are_written_down() -> None:
             made.function(f"u{number}" + ("bad" if number % 7 == 0 else ""))
         except Trouble:
             raised += 1
-    absent = state.counts.evaluations(0)["version_absent"]
+    absent = state.counts.measured()[0].evaluations["version_absent"]
     b, c, gone = tape.collect(NOW)
     sides = [{begun.on_new: begun.calls for begun in batch.calls} for batch in (b, c)]
     assert sides[0][False] == sides[1][False]
@@ -456,7 +456,7 @@ def test_calls_under_way_end_where_they_began() -> None:
     made.function("arm")  # begun on the first
     made.function("arm")
     assert state.counts.running(1) == 0
-    assert state.counts.asked() == state.counts.evaluations(1)["bucket"] == 4
+    assert state.counts.asked() == state.counts.measured()[1].evaluations["bucket"] == 4
     assert (told(first).running, told(second).running) == ((), ())
     assert (first.begun(1), second.begun(1)) == (1, 2)
 
@@ -510,7 +510,7 @@ def test_eight_threads_lose_nothing_under_swaps_and_collections() -> None:
     collector, counts = Collector(made.swap, states), state.counts
     in_threads(call, 8, counts.asked)
     collector.collect()
-    assert counts.asked() == sum(counts.evaluations(index)["bucket"] for index in (0, 1)) == 8 * each
+    assert counts.asked() == sum(counts.measured()[index].evaluations["bucket"] for index in (0, 1)) == 8 * each
     assert sum(meter.read() for meter in counts.failed) == sum(raised)
     assert counts.running(1) == 0
     for tape, (calls, failures) in collector.found.items():
@@ -558,4 +558,4 @@ def test_an_attempt_is_written_down(ignored: tuple[type[BaseException], ...]) ->
     assert [failed.unit for failed in batch.errors] == ([] if ignored else [known("u2")])
     assert state.counts.running(1) == 0
     assert state.counts.attempted()
-    assert state.counts.evaluations(1) == {"bucket": 2}
+    assert state.counts.measured()[1].evaluations == {"bucket": 2}

@@ -66,13 +66,21 @@ class Measure(NamedTuple):
     durations: Mapping[int, int] = {}  # timed calls of the release, while a guard is armed, by `tally.duration_bucket`
 
 
+class Measured(NamedTuple):
+    """What is counted of one version."""
+
+    evaluations: dict[str, int]  # by reason; what was kept in a request counts as its bucket
+    failures: int
+    running: int  # measured calls of a candidate that have begun and not ended
+
+
 class Counts:
     """What one process has counted for one split: it outlives every state of the split, so nothing is lost.
 
     While a split is armed its measured calls are counted by tapes, and read from there.
     """
 
-    __slots__ = ("_folded", "_tapes", "entered", "failed", "finished", "names", "others", "routed", "started")
+    __slots__ = ("_folded", "_taped", "_tapes", "entered", "failed", "finished", "names", "others", "routed", "started")
 
     def __init__(self, names: tuple[str, ...], *, routed: bool = False) -> None:
         """Begin at zero for these versions, the baseline first."""
@@ -84,6 +92,7 @@ class Counts:
         self.finished = tuple(Meter() for _ in names)  # measured calls of candidates that have ended
         self.failed = tuple(Meter() for _ in names)  # measured calls that failed
         self.others: dict[tuple[int, str], Meter] = {}  # chosen for any other reason; never evidence
+        self._taped = False  # whether a tape has ever counted
         self._tapes: dict[Totals, None] = {}
         self._folded = {kind: [0] * len(names) for kind in ("begun", "asked", "ended")}  # of tapes that are settled
 
@@ -94,6 +103,7 @@ class Counts:
 
     def count_by(self, tape: Totals) -> None:
         """Read a tape too from now on."""
+        self._taped = True
         self._tapes.setdefault(tape)
 
     def settle(self) -> None:
@@ -120,10 +130,26 @@ class Counts:
         ended = self.finished[index].read() + self._sum("ended", index)
         return max(0, self._entered(index) - ended)
 
-    def evaluations(self, index: int) -> dict[str, int]:
-        """Give how often a version was chosen, by reason; what was kept in a request counts as its bucket."""
-        named = {reason: meter.read() for (at, reason), meter in self.others.copy().items() if at == index}
-        return {"bucket": self.started[index].read() + self._begun(index), **named}
+    def measured(self) -> list[Measured]:
+        """Give what is counted of each version, by index; each meter is read once."""
+        found = [Measured({"bucket": self.started[0].read()}, self.failed[0].read(), 0)]
+        for index in range(1, len(self.names)):
+            # Ends first: what ends meanwhile seems to run, and nothing that runs seems to have ended.
+            ended = self.finished[index].read()
+            decided = self.started[index].read()
+            running = (decided if self.routed else self.entered[index].read()) - ended
+            found.append(Measured({"bucket": decided}, self.failed[index].read(), max(0, running)))
+        if self._taped:
+            found = [self._with_tapes(index, one) for index, one in enumerate(found)]
+        for (index, reason), meter in self.others.copy().items():
+            found[index].evaluations[reason] = meter.read()
+        return found
+
+    def _with_tapes(self, index: int, one: Measured) -> Measured:
+        """Add what tapes have counted, whose calls no meter counts."""
+        running = self._sum("begun" if self.routed else "asked", index) - self._sum("ended", index) if index else 0
+        decided = one.evaluations["bucket"] + self._begun(index)
+        return Measured({"bucket": decided}, one.failures, max(0, one.running + running))
 
     def forget(self) -> None:
         """Begin at zero again, and let go of all tapes: their lock may be held for ever in a forked child."""

@@ -33,7 +33,7 @@ from graysplit.core.weights import FULL, PREVIEW, field_of, share, split_of
 from graysplit.errors import GraysplitError
 from graysplit.follower.port import Contact
 from graysplit.router.baselines import Baselines
-from graysplit.router.call_counts import CallCounts
+from graysplit.router.call_counts import OLD, UNKNOWN, UNKNOWN_NAMES, CallCounts
 from graysplit.router.choice_keys import Lacking, forget_zeroed, key_of
 from graysplit.router.effects import Effects
 from graysplit.router.explanation import Explanation
@@ -60,11 +60,12 @@ STALE_S: Final = 3.0
 # the clock themselves, and whether it lives.
 OVERDUE_S: Final = 1.0
 
+UNKNOWN_AT_MOST: Final = 20  # splits that nobody knows, each told once; of more it is said that there are
+MORE_UNKNOWN: Final = "more splits are asked for that neither this program nor the store knows"
+
 CLOSE_WITHIN_S: Final = 1.0  # what closing waits for whoever is publishing
 
 Phase: TypeAlias = Literal["asleep", "not_ready", "not_configured", "live", "closed"]
-
-OLD: Final = "old"  # the answer for a split that nobody declared
 
 # Why the baseline answers without a choice. Where a context has answered so, that stands: it is said to be kept, and
 # counted as what it was, for no hash has drawn it.
@@ -115,6 +116,7 @@ class Board:
         self._effects = Effects(self.declarations, self._counts, self._baselines, self.state)
         self._armed: tuple[View | None, tuple[State, ...]] = (None, ())  # of one view, for goals
         self._records_goals = False
+        self._unknown: set[str] = set()  # splits that nobody knows, of which that was said
         self._lock = ProcessLock()
 
     @property
@@ -210,40 +212,39 @@ class Board:
 
     def declared(self) -> dict[str, Declared]:
         """Give the splits that the code declares, with how often each was asked."""
-        with self._lock:
-            asked, attempted = self._counts.asked(self.declarations)
-            return {
-                name: Declared(
-                    found.baseline or "",
-                    found.names,
-                    found.kind,
-                    asked[name],
-                    {version: hook.reason for version, hook in found.hooks.items()},
-                    found.by,
-                    found.kind == "route" or name in attempted or self._records_goals,
-                )
-                for name, found in self.declarations.items()
-                if found.places  # what prepares a version declares none
-            }
+        declarations = self.declarations.copy()
+        asked, attempted = self._counts.asked(declarations)
+        return {
+            name: Declared(
+                found.baseline or "",
+                found.names,
+                found.kind,
+                asked[name],
+                {version: hook.reason for version, hook in found.hooks.items()},
+                found.by,
+                found.kind == "route" or name in attempted or self._records_goals,
+            )
+            for name, found in declarations.items()
+            if found.places  # what prepares a version declares none
+        }
 
     def measures(self) -> list[Measure]:
-        """Give what has been counted so far of every version of every split that was asked for or declared."""
-        with self._lock:
-            return [self._measure(split, name) for split, name in self._counts.versions()]
+        """Give what has been counted so far of every version of every split that was asked for or declared.
 
-    def _measure(self, split: str, version: str) -> Measure:
-        evaluations, failures, running = self._counts.measured(split, version)
-        state, field = self.state(split), field_of(split, version)
-        candidate = version in state.names[1:]
-        return Measure(
-            split,
-            version,
-            evaluations,
-            failures,
-            running,
-            share(self.held.weights.get(field, 0)) if candidate else None,
-            share(state.weights[state.names.index(version)]) if candidate else None,
-        )
+        All that neither code nor store knows is one (`(unknown)`). Nobody who publishes waits for it.
+        """
+        weights, found = self._view.held.weights, list[Measure]()
+        for split, versions in self._counts.measured():
+            state = self.state(split) if split != UNKNOWN else None
+            candidates = state.names[1:] if state is not None else ()
+            for version, (evaluations, failures, running) in versions.items():
+                asked = actual = None
+                if state is not None and version in candidates:
+                    asked = share(weights.get(field_of(split, version), 0))
+                    actual = share(state.weights[state.names.index(version)])
+                if state is not None or any(evaluations.values()):
+                    found.append(Measure(split, version, evaluations, failures, running, asked, actual))
+        return found
 
     def effects(self, fields: Iterable[str]) -> dict[str, Effect]:
         """Give what candidates' fields do here now, as compiled, and the calls still running on them."""
@@ -384,6 +385,8 @@ class Board:
             if now > self._due:
                 state = self._overdue(state, now)
             index, reason = picked(state, unit, self._events)
+            if reason == "unknown_split":
+                self._tell_unknown(state.split)
             if state.tape is not None and not state.counts.routed and reason in DRAWN and reason != "kept":
                 expose(state.tape, state, unit, index)
         except Exception as fault:  # noqa: BLE001 - in doubt, baseline: nothing of ours reaches the caller
@@ -393,6 +396,18 @@ class Board:
         next(meter.count)
         told = "kept" if state.constant is None and reason in BEFORE_A_CHOICE else reason
         return state, index, Decision(state.split, state.names[index], told, state.revision, state.stale)
+
+    def _tell_unknown(self, split: str) -> None:
+        """Say once that a split is asked for that neither code nor store knows; a request may name any number."""
+        told = self._unknown
+        if split in told or len(told) > UNKNOWN_AT_MOST or self._is_known(split):
+            return
+        told.add(split)
+        if len(told) > UNKNOWN_AT_MOST:
+            self._events.warning("more unknown", f"{MORE_UNKNOWN}: each gets '{OLD}'. See: graysplit list")
+            return
+        asked = f"split '{split}' is asked for, and neither this program nor the store knows it"
+        self._events.warning(f"unknown {split}", f"{asked}: everybody gets '{OLD}'. See: graysplit list")
 
     def _overdue(self, state: State, now: float) -> State:
         """Return the state that counts while the thread that follows is late: it may have ended, or been stopped."""
@@ -534,11 +549,18 @@ class Board:
         if declaration is not None and declaration.baseline is not None:
             return declaration.names if len(declaration.names) > 1 else (declaration.baseline, "new")
         mark = self._view.marks.get(split) or self._view.before.get(split)
-        return mark.names if mark is not None else (OLD, "new")
+        return mark.names if mark is not None else UNKNOWN_NAMES
+
+    def _is_known(self, split: str) -> bool:
+        """Say whether code or store know a split, or the store has known it."""
+        view = self._view
+        known = (view.held.definitions, self.declarations, view.marks, view.before)
+        return any(split in names for names in known)
 
     def _constant(self, split: str, reason: str, *, asleep: bool = False) -> State:
         names = self._own_names(split)
-        mold = Mold(self._counts.of(split, names), object(), {}, None, self._view.held.revision)
+        counts = self._counts.of(split if self._is_known(split) else UNKNOWN, names)
+        mold = Mold(counts, object(), {}, None, self._view.held.revision)
         return constant_state(split, names, reason, mold, asleep=asleep)
 
     def _in_force(self, split: str, view: View, missing: frozenset[str] = frozenset()) -> State:

@@ -3,83 +3,109 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
-from graysplit.core.counting import Counts
+from graysplit.core.counting import Counts, Measured
 from graysplit.core.weights import field_of
+from graysplit.router.process_lock import ProcessLock
+
+UNKNOWN: Final = "(unknown)"  # all splits together that neither code nor store knows: a request may name any number
+OLD: Final = "old"  # the answer for a split that nobody declared
+AT_ONCE: Final = 32  # splits that a reader measures in one turn
+UNKNOWN_NAMES: Final = (OLD, "new")
 
 
 class CallCounts:
-    """The counts of all splits of one router. Threads that decide add to it at any moment: readers copy it first."""
+    """The counts of all splits of one router. Threads that decide add to it at any moment: readers copy it first.
+
+    Readers take turns, a few splits each: a meter has one at a time. Whoever publishes takes no turn.
+    """
 
     def __init__(self) -> None:
         """Begin with nothing counted."""
-        self._counts: dict[tuple[str, tuple[str, ...], bool], Counts] = {}
+        self._counts: dict[str, dict[tuple[tuple[str, ...], bool], Counts]] = {}
+        self._reading = ProcessLock()
 
     def of(self, split: str, names: tuple[str, ...], *, routed: bool = False) -> Counts:
         """Return what is counted of a split whose versions have these names, made where it is not there yet."""
-        key = (split, names, routed)
-        return self._counts.get(key) or self._counts.setdefault(key, Counts(names, routed=routed))
+        own, key = self._counts.get(split) or self._counts.setdefault(split, {}), (names, routed)
+        return own.get(key) or own.setdefault(key, Counts(names, routed=routed))
 
     def is_routed(self, split: str, counts: Counts) -> bool:
         """Return whether these are the counts of a split's routed calls."""
-        return counts is self._counts.get((split, counts.names, True))
-
-    def of_split(self, split: str) -> list[Counts]:
-        """Return all that is counted of a split, whatever its versions were called."""
-        return [counts for (name, *_), counts in self._counts.copy().items() if name == split]
+        return counts is self._counts.get(split, {}).get((counts.names, True))
 
     def splits(self) -> set[str]:
         """Return the splits that were asked for or declared."""
-        return {split for split, *_ in self._counts.copy()}
-
-    def versions(self) -> Iterable[tuple[str, str]]:
-        """Return each version of each split that was asked for or declared, once."""
-        return dict.fromkeys((split, name) for split, names, _ in self._counts.copy() for name in names)
+        return set(self._counts.copy())
 
     def asked(self, splits: Iterable[str]) -> tuple[dict[str, int], set[str]]:
         """Return how often each of these splits was asked, and those of them for which an attempt was begun."""
         asked, attempted = dict.fromkeys(splits, 0), set[str]()
-        for (split, *_), counts in self._counts.copy().items():
-            if split in asked:
-                asked[split] += counts.asked()
-                attempted.update([split] if counts.attempted() else [])
+        for split in asked:
+            with self._reading:
+                for counts in self._of_split(split):
+                    asked[split] += counts.asked()
+                    attempted.update([split] if counts.attempted() else [])
         return asked, attempted
 
-    def measured(self, split: str, version: str) -> tuple[dict[str, int], int, int]:
-        """Return a version's evaluations by reason, its failures, and its calls that run."""
-        evaluations: dict[str, int] = {}
-        failures = running = 0
-        for counts, index in self._with(split, version):
-            for reason, number in counts.evaluations(index).items():
-                evaluations[reason] = evaluations.get(reason, 0) + number
-            failures += counts.failed[index].read()
-            running += counts.running(index) if index else 0
-        return evaluations, failures, running
+    def measured(self) -> Iterator[tuple[str, dict[str, Measured]]]:
+        """Return what is counted of each version of each split that was asked for or declared, by version."""
+        splits = list(self._counts.copy())
+        for at in range(0, len(splits), AT_ONCE):
+            with self._reading:
+                some = [(split, self._measured(split)) for split in splits[at : at + AT_ONCE]]
+            yield from some
+
+    def _measured(self, split: str) -> dict[str, Measured]:
+        found: dict[str, Measured] = {}
+        for counts in self._of_split(split):
+            more = dict(zip(counts.names, counts.measured(), strict=True))
+            found = (
+                {**found, **more, **{name: _added(found[name], more[name]) for name in found.keys() & more}}
+                if found
+                else more
+            )
+        return found
 
     def running(self, split: str, version: str) -> int:
         """Return how many calls of a candidate run, whichever names they were counted beside."""
-        return sum(counts.running(index) for counts, index in self._with(split, version) if index)
+        with self._reading:
+            known = ((one, one.names.index(version)) for one in self._of_split(split) if version in one.names)
+            return sum(counts.running(index) for counts, index in known if index)
 
     def running_on(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
         """Return, by change, how many calls still run on what it wrote."""
         found: dict[str, int] = {}
-        for (split, names, _), counts in self._counts.copy().items() if changes else ():
-            for index, name in enumerate(names[1:], 1):
-                field = field_of(split, name)
-                for change in [change for change, words in changes.items() if field in words]:
-                    found[change] = found.get(change, 0) + counts.running(index)
+        for split in self._counts.copy() if changes else ():
+            with self._reading:
+                for counts in self._of_split(split):
+                    for index, name in enumerate(counts.names[1:], 1):
+                        field = field_of(split, name)
+                        for change in [change for change, words in changes.items() if field in words]:
+                            found[change] = found.get(change, 0) + counts.running(index)
         return found
 
     def settle(self) -> None:
         """Take over what tapes have counted and will not count any more."""
-        for counts in self._counts.copy().values():
-            counts.settle()
+        for split in self._counts.copy():
+            with self._reading:
+                for counts in self._of_split(split):
+                    counts.settle()
 
     def forget(self) -> None:
         """Count anew from now on: a forked child does not count its parent's calls again."""
-        for counts in self._counts.values():
-            counts.forget()
+        for split in self._counts.copy():
+            for counts in self._of_split(split):
+                counts.forget()
 
-    def _with(self, split: str, version: str) -> Iterator[tuple[Counts, int]]:
-        """Return each count that knows a version, and the version's place in it."""
-        return ((counts, counts.names.index(version)) for counts in self.of_split(split) if version in counts.names)
+    def _of_split(self, split: str) -> list[Counts]:
+        """Return all that is counted of a split, whatever its versions were called."""
+        return list(self._counts[split].copy().values()) if split in self._counts else []
+
+
+def _added(before: Measured, more: Measured) -> Measured:
+    evaluations = before.evaluations.copy()
+    for reason, number in more.evaluations.items():
+        evaluations[reason] = evaluations.get(reason, 0) + number
+    return Measured(evaluations, before.failures + more.failures, before.running + more.running)

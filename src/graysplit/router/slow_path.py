@@ -24,15 +24,26 @@ def picked(state: State, unit: object, events: Events) -> tuple[int, str]:
         if forced in state.names:
             return state.names.index(forced), "forced"
         events.warning(f"forced {state.split}", f"'{forced}' is forced, but '{state.split}' has no such version")
-    encoded = encode_unit(given(state, unit, scope)) if state.constant is None or scope is not None else None
+    meant = given(state, unit, scope)
+    encoded = encode_unit(meant) if state.constant is None or scope is not None else None
     if state.constant is not None:
         if scope is not None and encoded is not None:
             scope.keep_baseline(state.split, encoded, state.constant)
         return BASELINE, state.constant
     if encoded is None:
-        events.warning(f"no unit {state.split}", f"split '{state.split}' was asked without a usable unit")
+        events.warning(*_no_unit(state.split, meant))
         return BASELINE, "no_unit"
     return state.pick(encoded) if scope is None else _keep(scope, state, unit, encoded)
+
+
+def _no_unit(split: str, unit: object) -> tuple[str, str]:
+    """Return what is said, once for each type, of what is no unit: never its value."""
+    if unit is MISSING or unit is None or isinstance(unit, (str, bytes)):
+        return f"no unit {split}", f"split '{split}' was asked without a usable unit"
+    kind = type(unit)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    said = f"split '{split}' was asked with a {name}, which is no unit: everybody gets the baseline. Hand over text"
+    return f"no unit {split} {name}", f"{said}, an int, bytes or a UUID: str(...) or int(...) of it"
 
 
 def expose(tape: Tape, state: State, unit: object, index: int) -> None:
