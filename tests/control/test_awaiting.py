@@ -157,11 +157,11 @@ def test_a_plan_that_needs_more_says_so() -> None:
     world = World()
     world.control.ramp("checkout", STEPS)
     record = json.loads(world.store.load().splits.fields[b"checkout"])
-    record["plan"]["needs"] = 2
+    record["plan"]["needs"] = 3
     world.store.raw_set("splits", "checkout", json.dumps(record))
     found = plan_of(world)
     assert (found.state, found.step, found.weight) == ("unread", 1, "5")
-    assert plan_words(found).startswith("step 1 (5%), not understood here (needs: 2 is more")
+    assert plan_words(found).startswith("step 1 (5%), not understood here (needs: 3 is more")
 
 
 def test_scripts_get_all_of_it() -> None:

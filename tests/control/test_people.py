@@ -338,7 +338,7 @@ def test_a_plan_that_is_not_understood_is_found(team: Team) -> None:
     """By doctor, as a problem: nobody of this library drives it."""
     team.started(TIMED)
     raw = team.store._space.text("splits", "checkout") or ""
-    team.store.raw_set("splits", "checkout", raw.replace('"steps"', '"needs": 2, "steps"'))
+    team.store.raw_set("splits", "checkout", raw.replace('"steps"', '"needs": 3, "steps"'))
     found = next(one for one in team.ana.doctor() if one.where == "plan of checkout")
     assert (found.severity, "needs" in found.what) == ("problem", True)
 

@@ -21,6 +21,7 @@ steps = st.lists(st.integers(1, FULL), min_size=1, max_size=8, unique=True).flat
                 st.booleans(),
                 st.none() | st.integers(0, 9_999).map(float),
                 st.sampled_from(("nag", "rollback")),
+                also=st.just(()),
             )
             for weight in sorted(weights)
         )
@@ -95,7 +96,7 @@ def test_two_hosts_bake_at_half(hosts: int) -> None:
         ({"steps": [{"weight": 10**400}]}, "steps.0.weight"),
         ({"steps": [{"weight": 5, "after": 10**400}]}, "steps.0.after"),
         ({"steps": [5, 20]}, "steps.0"),
-        ({"steps": [{"weight": 5}], "needs": 2}, "needs"),
+        ({"steps": [{"weight": 5}], "needs": 3}, "needs"),
         ({"steps": [{"weight": 5}], "needs": "1"}, "needs"),
         ({"steps": [{"weight": 5}], "colour": "red"}, "colour"),
         ({"steps": [{"weight": 5}], "version": "../x"}, "version"),

@@ -29,6 +29,7 @@ GOOD: list[dict[str, Any]] = [
     {"steps": [{**STEP, "after": 90, "until": None, "approve": False, "max_wait": "1.5d", "overdue": "rollback"}]},
     {"steps": [{**STEP, "max_wait": "500ms", "overdue": "nag"}], "bake": 34_560_000},
     {"steps": [{"weight": str(number)} for number in range(1, 101)]},
+    {"version": "b", "also": ["c"], "needs": 2, "steps": [{"weight": 5, "also": ["5"]}, {"weight": 20, "also": [20]}]},
 ]
 
 BAD: list[dict[str, Any]] = [
@@ -61,7 +62,7 @@ BAD: list[dict[str, Any]] = [
     {"steps": [{**STEP, "approve": 1}]},
     {"steps": [{**STEP, "overdue": "stop"}]},
     {"steps": [STEP], "bake": 34_560_001},
-    {"steps": [STEP], "needs": 2},
+    {"steps": [STEP], "needs": 3},
     {"steps": [STEP], "needs": "1"},
     {"steps": [STEP], "name": "Slow Ramp"},
     {"steps": [STEP], "version": ""},
@@ -101,6 +102,7 @@ def test_what_the_schema_refuses_is_refused(record: dict[str, Any]) -> None:
             st.none() | st.integers(0, 10**6),
             st.sampled_from(["nag", "rollback"]),
             st.booleans(),
+            also=st.just(()),
         ),
         min_size=1,
         max_size=4,

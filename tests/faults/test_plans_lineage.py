@@ -131,7 +131,7 @@ def test_f24_an_older_library_does_not_drive_a_newer_plan(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It says so, its edits leave the plan's words as they are, and a newer process steps among it, each step once."""
-    newer = '"needs":2'
+    newer = '"needs":3'
     control.create("checkout")
     with following(redis_url, namespace, declares=True) as router, caplog.at_level(logging.WARNING, "graysplit"):
         control.ramp("checkout", (Step(5_000, approve=True), Step(20_000, 0), Step(50_000)))
@@ -143,7 +143,7 @@ def test_f24_an_older_library_does_not_drive_a_newer_plan(
         control.pin("checkout", "user-1", "new")
         control.undo("checkout")
         assert newer in definition(client, key)
-        with started(Follower(url=redis_url, namespace=namespace, splits=["checkout"], declares=True, needs=2)):
+        with started(Follower(url=redis_url, namespace=namespace, splits=["checkout"], declares=True, needs=3)):
             eventually(lambda: approve(client, key("plans")), 10)
             eventually(lambda: steps(control) == ["5", "20", "50"], 30)
             eventually(lambda: share(router) == 50)

@@ -98,11 +98,11 @@ def test_a_newer_plan_is_not_driven_and_survives_an_editor(stage: Stage) -> None
     stage.join()
     stage.control.ramp("checkout", QUICK)
     raw = stage.store._space.text("splits", "checkout") or ""
-    stage.store.raw_set("splits", "checkout", raw.replace('"steps"', '"needs": 2, "shape": "s", "steps"'))
+    stage.store.raw_set("splits", "checkout", raw.replace('"steps"', '"needs": 3, "shape": "s", "steps"'))
     stage.after(60)
     assert stage.steps() == []
     stage.control.pin("checkout", "ana", "new")
-    assert '"needs": 2, "shape": "s"' in (stage.store._space.text("splits", "checkout") or "")
+    assert '"needs": 3, "shape": "s"' in (stage.store._space.text("splits", "checkout") or "")
 
 
 ENDS: Final[Mapping[str, Callable[[Stage], object]]] = {

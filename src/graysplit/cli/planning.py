@@ -39,7 +39,8 @@ def ramp(  # noqa: PLR0913 - click hands every option over by name
     with pause or rollback. It arms the guard, where there is something to watch
     and none stands.
 
-    It is a raise to the last step: one to 100 % asks for the name. Each step
+    Steps as 5/5,20/20,50/50 raise all candidates of SPLIT together, in their
+    order. It is a raise to the last step: one to 100 % asks for the name. Each step
     needs a gate; --every 0 lets them follow at once on purpose.
     """
     from graysplit.cli.receipts import finish

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from graysplit.cli.words import number
 from graysplit.control.awaiting import Awaited, Gate
 from graysplit.core.spans import format_span
@@ -21,21 +23,22 @@ def plan_lines(found: Awaited, name: str = "plan") -> list[str]:
 
 def plan_words(found: Awaited) -> str:
     """Say it in one line: the step, and what comes next or what it waits for."""
-    at = f"step {found.step} of {found.steps} ({found.weight}%)"
+    at = f"step {found.step} of {found.steps} ({_named(found.weights) or f'{found.weight}%'})"
+    ahead = _named(found.next_weights) or f"{found.ahead}%"
     left = "" if found.left_ms is None else format_span(found.left_ms + 999)
     match found.state:
         case "unread":
             return f"step {found.step} ({found.weight}%), not understood here ({found.why})"
         case "counts":
-            return f"{at}, next {found.ahead}% in {left}"
+            return f"{at}, next {ahead} in {left}"
         case "due":
-            return f"{at}, next {found.ahead}% is due"
+            return f"{at}, next {ahead} is due"
         case "bakes" | "stands":
             return f"{at}, {found.why}"
         case "waits":
             if left and found.gates:
                 others = ", ".join(gate.name for gate in found.gates if not _timed(gate) and not gate.open)
-                return f"{at}, {left} more, then {others} before {found.ahead}%"
+                return f"{at}, {left} more, then {others} before {ahead}"
             return f"{at}, waiting {found.why}"
 
 
@@ -55,12 +58,20 @@ def plan_json(found: Awaited) -> dict[str, object]:
         "steps": found.steps or None,
         "weight": number(found.weight),
         "ahead": number(found.ahead),
+        "weights": {name: number(weight) for name, weight in found.weights.items()},
+        "next_weights": {name: number(weight) for name, weight in found.next_weights.items()},
+        "out": list(found.out),
         "gates": [gate._asdict() for gate in found.gates],
         "paused": found.paused and found.paused._asdict(),
         "pauses": [pause._asdict() for pause in found.pauses],
         "driven": found.driven,
         "says": plan_words(found),
     }
+
+
+def _named(weights: Mapping[str, str]) -> str:
+    """Give the weights of several candidates; "" of one alone."""
+    return " ".join(f"{name}={weight}%" for name, weight in weights.items())
 
 
 def _timed(gate: Gate) -> bool:

@@ -91,10 +91,13 @@ def read_steps(  # noqa: PLR0913 - the gates that all steps share
 
     made: list[Step] = []
     for word in text.split(","):
-        weight = type_weight(word.strip())
-        if weight == "preview":
-            raise click.UsageError("a preview is no step: graysplit preview SPLIT")
-        made.append(Step(weight, every or 0, until, approve, max_wait, overdue))
+        weights: list[int] = []
+        for part in word.split("/"):
+            weight = type_weight(part.strip())
+            if weight == "preview":
+                raise click.UsageError("a preview is no step: graysplit preview SPLIT")
+            weights.append(weight)
+        made.append(Step(weights[0], every or 0, until, approve, max_wait, overdue, also=tuple(weights[1:])))
     return made
 
 

@@ -115,7 +115,7 @@ def _row(found: Simulation, step: Taken, moves: Moves) -> tuple[str, ...]:
         on = (f"{moves.hosts.on} of {moves.hosts.of}",)
     waits = (_plus(step.waits),) if found.forecast.end.waits else ()
     at, gates = when(step.at_ms), _gates(found, step)
-    return str(step.step + 1), f"{format_weight(step.weight)}%", moved, *on, at, *waits, gates
+    return str(step.step + 1), f"{found.plan.steps[step.step].words}%", moved, *on, at, *waits, gates
 
 
 def _gates(found: Simulation, taken: Taken) -> str:
@@ -137,12 +137,17 @@ def simulation_json(found: Simulation) -> dict[str, object]:
     """Give a plan's future for scripts."""
     from graysplit.cli.words import number
     from graysplit.core.plan import plan_record
+    from graysplit.core.several import weights_at
     from graysplit.core.weights import format_weight
 
     steps = [
         {
             "step": step.step + 1,
             "weight": number(format_weight(step.weight)),
+            "weights": {
+                name: number(format_weight(weight))
+                for name, weight in weights_at(found.plan, found.plan.steps[step.step]).items()
+            },
             "at_ms": step.at_ms,
             "waits": list(step.waits),
             "gates": list(found.plan.steps[step.step].gates) if step.step + 1 < len(found.plan.steps) else [],

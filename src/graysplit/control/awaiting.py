@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from graysplit.control.planning import running
 from graysplit.control.reading import Reading
 from graysplit.control.verdicts import DOUBTS, Heard, armed, may_stop, of_plan
+from graysplit.core import several
 from graysplit.core.batch import WaveInput, absent_words, short_words, watch_wave
 from graysplit.core.fleet import Fleet
 from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
@@ -26,6 +27,7 @@ from graysplit.core.progress import (
     Tick,
     View,
     Wait,
+    ahead_total,
     asks_ready,
     doubting,
     room_words,
@@ -76,6 +78,9 @@ class Awaited(NamedTuple):
     paused: Pause | None = None  # its pauses as one
     pauses: tuple[Pause, ...] = ()
     by: str = ""  # who started it; "" where that is not known
+    weights: Mapping[str, str] = {}  # of a plan of several candidates: what it asks for, by version; else empty
+    next_weights: Mapping[str, str] = {}
+    out: tuple[str, ...] = ()  # of these, those that were stopped: it goes on without them
 
     @property
     def field(self) -> str:
@@ -141,24 +146,34 @@ def standing(  # noqa: PLR0913, PLR0917 - what a driver goes by
         return None
     if found is None:
         return None
-    field, progress, now_ms = field_of(split, plan.version), found.progress, reading.load.now_ms
+    progress, now_ms = found.progress, reading.load.now_ms
+    names = [name for name in plan.versions if name not in progress.out]
+    stopped = [name for name in names if field_of(split, name) in reading.snapshot.stops]
+    own = several.stands(plan, progress, weights, stopped)
     freezes = read_freezes(reading.text("meta", FREEZES))
     frost, watch = frozen(freezes, split, now_ms), armed(split, reading.snapshot.splits[split].definition)
     view = View(
         now_ms,
-        weights.get(plan.version, 0),
-        sum(share(weight) for version, weight in weights.items() if version != plan.version),
+        own.weight,
+        sum(share(weight) for version, weight in weights.items() if version not in names),
         "" if frost is None else frost.words,
         thawed_ms=thawed_ms(freezes, split, reading.text("meta", THAWED), now_ms),
-        verdict=of_plan(watch, said.get(field)),
+        verdict=several.weightiest(
+            {name: of_plan(watch, said.get(field_of(split, name))) for name in names}, several=bool(plan.also)
+        ),
+        fallen=f"{' and '.join(field_of(split, name) for name in own.fallen)} was stopped" if own.fallen else "",
+        strayed=own.strayed,
         watched=may_stop(watch),
     )
     look = _look(reading, split, plan, progress)
     hosts = None if look is None else watch_wave(look, fleet, progress.hosts)[0]
-    unready = unready_words(fleet, split, plan.version) if asks_ready(plan, progress) else ""
-    view = view._replace(absent=absent_words(fleet, split, plan.version), wave=hosts, unready=unready)
-    if not progress.confirmed_ms:
-        view = view._replace(missing=unshown(fleet, field, progress), doubt=doubting(fleet, split))
+    unready = [unready_words(fleet, split, name) for name in names] if asks_ready(plan, progress) else []
+    absent = [absent_words(fleet, split, name) for name in names]
+    view = view._replace(absent=next(filter(None, absent), ""), wave=hosts, unready=next(filter(None, unready), ""))
+    if not progress.confirmed_ms and progress.step < len(plan.steps):
+        wanted = several.weights_at(plan, plan.steps[progress.step], progress.out)
+        shown = (unshown(fleet, field_of(split, name), progress._replace(at=at)) for name, at in wanted.items())
+        view = view._replace(missing=next(filter(None, shown), ""), doubt=doubting(fleet, split))
     elif isinstance(going := rule(plan, progress, found.tick, view), Go):
         short = "" if look is None else _short(reading, fleet, look, plan.steps[going.step].weight)
         view = view._replace(doubt=doubting(fleet, split), short=short)
@@ -187,11 +202,21 @@ def _judged(said: Awaited, plan: Plan, start: Start) -> Awaited | None:
     last = number + 1 == len(plan.steps)
     return said._replace(
         ahead=None if last else format_weight(plan.steps[number + 1].weight),
+        weights=_texts(plan, start, number),
+        next_weights={} if last else _texts(plan, start, number + 1),
+        out=start.progress.out,
         state=_state(start, ruling, last=last),
         why=_reason(ruling),
         left_ms=_left_ms(plan, start),
         gates=tuple(_gates(plan, start)),
     )
+
+
+def _texts(plan: Plan, start: Start, number: int) -> dict[str, str]:
+    if not plan.also:
+        return {}
+    found = several.weights_at(plan, plan.steps[number], start.progress.out)
+    return {name: format_weight(weight) for name, weight in found.items()}
 
 
 def _state(start: Start, ruling: Ruling, *, last: bool) -> State:
@@ -273,7 +298,7 @@ def _gates(plan: Plan, start: Start) -> Iterator[Gate]:
         yield _gate(plan, start, "ready", Step(at, ready=True), "")
     if step.approve:
         yield _gate(plan, start, "approve", Step(at, approve=True), f"by {progress.approved}")
-    crowded = room_words(plan.steps[progress.step + 1].weight, view.others)
+    crowded = room_words(ahead_total(plan, progress), view.others)
     if crowded:
         yield Gate("room", open=False, why=crowded.removeprefix("for room: "))
     if view.short:

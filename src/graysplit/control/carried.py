@@ -192,6 +192,8 @@ class _Carrying:
         run, _, version = mark.partition(" ")
         if progress is None or progress.run != run:
             return "the file does not hold how far it was (it was written by an older graysplit)"
+        if "+" in version:
+            return "it raises several candidates, and such a plan is not taken over"
         if definition is None or version not in {one.name for one in definition.candidates}:
             return "its version is not there"
         if self._ground.standing(field_of(split, version)) != progress.at or self._stopped(split, version):

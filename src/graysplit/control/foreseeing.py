@@ -44,7 +44,7 @@ def outlooks(plan: Plan, standing: Standing, seen: Traffic | None, ages_s: Mappi
     others = sum(share(standing.effective(one.name)) for one in standing.definition.candidates)
     others -= share(standing.effective(plan.version))
     found: dict[int, Outlook] = {}
-    for number, age_s in ages_s.items():
+    for number, age_s in ages_s.items() if not plan.also else ():
         step = plan.steps[number]
         last = number + 1 == len(plan.steps)
         if not last and step.until == "safe" and step.weight + others <= FULL:
@@ -59,8 +59,8 @@ def notes(reading: Reading, tallies: Tallies, split: str, change: Change) -> tup
     if not isinstance(definition, Definition) or definition.guard is None or definition.plan is None:
         return ()
     plan = parse_plan(definition.plan)
-    if all(step.until != "safe" for step in plan.steps[:-1]):
-        return ()
+    if plan.also or all(step.until != "safe" for step in plan.steps[:-1]):
+        return ()  # of several candidates each has its own outlook, and none is the plan's
     standing = apply(reading.snapshot, change).splits[split]
     first = share(standing.effective(plan.version))
     ahead = {number: 0.0 for number, step in enumerate(plan.steps[:-1]) if step.weight >= first}

@@ -89,10 +89,10 @@ def without_control(guard: Armed | None, past: PastRate | None, version: str, ba
 
 def bake_words(plan: Plan, definition: Definition) -> str:
     """Return what a plan that begins leaves unwatched while it bakes, and at its end; "" for nothing."""
-    if plan.bake_s and plan.steps[-1].weight == FULL and len(plan.steps) > 1:
+    if plan.bake_s and plan.steps[-1].total == FULL and len(plan.steps) > 1:
         before = "To bake with a control, make the step before it 95 % and give that the time"
         return f"the bake {end_words(plan, definition)}. {before}"
-    bakes = plan.bake_s or any(step.weight >= CONTROL and step.after_s for step in plan.steps[:-1])
+    bakes = plan.bake_s or any(step.total >= CONTROL and step.after_s for step in plan.steps[:-1])
     if bakes and definition.guard is None:
         return "no guard is armed: nothing watches the bake, or stops the plan by itself"
     return ""
@@ -100,7 +100,8 @@ def bake_words(plan: Plan, definition: Definition) -> str:
 
 def end_words(plan: Plan, definition: Definition) -> str:
     """Return what watches the last step of a plan that takes everybody over."""
-    alone = f"at 100 % has no control: nobody is on {definition.baseline} to compare {plan.version} with"
+    versions = " or ".join(plan.versions)
+    alone = f"at 100 % has no control: nobody is on {definition.baseline} to compare {versions} with"
     if armed("", definition) is None:
         return f"{alone}, and no guard is armed: nothing watches it"
     return f"{alone}. For {SPAN} its guard judges it by {definition.baseline}'s rate in the steps before alone"

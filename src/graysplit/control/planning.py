@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from graysplit.control.reading import Reading
 from graysplit.core.changes import NO_MISTYPED, Mistyped, known, set_weights
-from graysplit.core.definition import candidate
+from graysplit.core.definition import Definition, candidate
 from graysplit.core.limits import TYPED
 from graysplit.core.plan import (
     BAKE_S,
@@ -23,12 +23,13 @@ from graysplit.core.plan import (
     plan_record,
 )
 from graysplit.core.progress import PLAN_ACTOR, Pause, Progress, Tick
+from graysplit.core.several import weights_at
 from graysplit.core.snapshot import EVERYTHING, Change, Standing
 from graysplit.core.weights import FULL, Weight, field_of, format_weight, share, split_of
 from graysplit.errors import ConfigurationError, RefusedError
 from graysplit.stores.port import Expect, Write
 from graysplit.stores.rules import drives
-from graysplit.stores.wire import PLAN, TICK, dumps, progress_text, raw_of, read_progress, read_tick, tick_text
+from graysplit.stores.wire import PLAN, TICK, dumps, exact, progress_text, raw_of, read_progress, read_tick, tick_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,10 +92,15 @@ def touched(reading: Reading, change: Change) -> Iterator[tuple[str, bool]]:
     marks = {name.removeprefix(PLAN) for name in reading.texts("meta") if name.startswith(PLAN)}
     for split in sorted(marks):
         mark = raw_of(reading.text("meta", PLAN + split) or "")
-        own = [f for f in (*change.weights, *change.stops) if split_of(f) in {split, EVERYTHING} and drives(mark, f)]
+        own = [f for f in (*change.weights, *change.stops) if split_of(f) in {split, EVERYTHING} and _of_plan(mark, f)]
         closes = change.split == split and (change.cause in ENDING or PLAN + split in change.marks)
         if own or closes:
             yield split, closes or not (_stands(reading, split) and all(_same(reading, change, f) for f in own))
+
+
+def _of_plan(mark: bytes, field: str) -> bool:
+    """Return whether a field concerns a plan: of several candidates each does, where a person writes it."""
+    return drives(mark, field) or field.partition("/")[2] in exact(mark).partition(" ")[2].split("+")
 
 
 def _stands(reading: Reading, split: str) -> bool:
@@ -102,7 +108,11 @@ def _stands(reading: Reading, split: str) -> bool:
     found, standing = running(reading, split), reading.snapshot.splits.get(split)
     if found is None or standing is None:
         return False
-    return found.plan is None or standing.effective(found.plan.version) == found.progress.at
+    plan, progress = found.plan, found.progress
+    if plan is None or not plan.also or progress.step >= len(plan.steps):
+        return plan is None or standing.effective(plan.version) == progress.at
+    wanted = weights_at(plan, plan.steps[progress.step], progress.out)
+    return all(standing.effective(name) == weight for name, weight in wanted.items())
 
 
 def _same(reading: Reading, change: Change, field: str) -> bool:
@@ -122,7 +132,8 @@ def running_words(reading: Reading, split: str) -> Ended:
     of = f" of {len(plan.steps)}" if plan is not None else ""
     by = f", started by {progress.by}" if progress.by else ""
     pauses = ", and by ".join(pause.words(reading.load.now_ms) for pause in progress.pauses)
-    words = f"the plan of '{split}', step {progress.step + 1}{of} ({format_weight(progress.at)}%){by}"
+    at = plan.steps[progress.step].words if plan and progress.step < len(plan.steps) else format_weight(progress.at)
+    words = f"the plan of '{split}', step {progress.step + 1}{of} ({at}%){by}"
     if not _stands(reading, split):
         return Ended(split, f"{words}, which another weight has ended already")
     return Ended(split, words + (f", paused by {pauses}" if pauses else ""), progress.by or "somebody", bool(pauses))
@@ -153,10 +164,38 @@ def chosen_plan(reading: Reading, split: str, version: str, wish: Wish, hosts: i
     return plan
 
 
+def several_named(split: str, definition: Definition, version: str, steps: Collection[Step] | None) -> str:
+    """Return the candidate that leads a plan of several, or "" where the steps are of one."""
+    if not any(step.also for step in steps or ()):
+        return ""
+    names = [one.name for one in definition.candidates]
+    if version:
+        raise RefusedError(
+            f"these steps have weights for several candidates, and '{version}' is one. Name the split alone: "
+            f"graysplit ramp {split} 5/5,20/20 --every 10m (in the order {', '.join(names)})"
+        )
+    for number, step in enumerate(steps or ()):
+        if len(step.also) + 1 != len(names):
+            raise BadPlanError(
+                f"steps.{number}",
+                f"{step.words} has {len(step.also) + 1} weights, and '{split}' has {len(names)} candidates: "
+                f"{', '.join(names)}, in this order",
+            )
+    return names[0]
+
+
+def _going_with(reading: Reading, split: str, steps: Collection[Step]) -> tuple[str, ...]:
+    """Return the candidates that go with the first one, where steps have weights for all."""
+    if not any(step.also for step in steps):
+        return ()
+    return tuple(one.name for one in reading.snapshot.splits[split].definition.candidates[1:])
+
+
 def _described(reading: Reading, split: str, version: str, wish: Wish, hosts: int) -> Plan:
     _, steps, record, template, bake_s = wish
     if steps is not None:
-        return make_plan(version, steps, bake_s=bake_s or 0)
+        also = _going_with(reading, split, steps)
+        return make_plan(version, steps, bake_s=bake_s or 0, also=also)
     if template is not None:
         record = {**_template(reading, template), "name": template}
     if record is None and reading.snapshot.splits[split].definition.plan is not None:
@@ -210,12 +249,17 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     standing = known(reading.snapshot, split)
     candidate(split, standing.definition, plan.version)
     check_waits(plan)
-    number, weight = _first(split, plan, standing.effective(plan.version))
+    if plan.also and standing.definition.by == "instance":
+        raise RefusedError(f"'{split}' rolls over hosts, one candidate after the other: give steps of one weight each")
+    for name in plan.also:
+        candidate(split, standing.definition, name)
+    number = _first(split, plan, standing)
+    weight = plan.steps[number].weight
     _check_fits(split, plan, {name: part for name, part in _others(plan, standing).items() if name not in lowered})
     change = set_weights(
         reading.snapshot,
         split,
-        {plan.version: weight, **lowered},
+        {**weights_at(plan, plan.steps[number]), **lowered},
         release=id_,
         mistyped=mistyped,
         cause=cause,
@@ -227,7 +271,7 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     marks: dict[str, str | None] = {} if save is None else {TEMPLATE + save: _template_text(plan)}
     writes: tuple[Write, ...] = ()
     if number + 1 < len(plan.steps) or plan.bake_s:
-        marks[PLAN + split] = f"{id_} {plan.version}"
+        marks[PLAN + split] = f"{id_} {plan.mark}"
         beside = tuple(sorted(name for name in _others(plan, standing) if name not in lowered))
         progress = Progress(id_, release, number, weight, now_ms, by=by, beside=beside)
         writes = (
@@ -237,9 +281,10 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     change = change._replace(
         definition=standing.definition._replace(plan=plan_record(plan)),
         marks={**change.marks, **marks},
-        up_to={field: plan.steps[-1].weight},
+        up_to={field_of(split, name): to for name, to in weights_at(plan, plan.steps[-1]).items()},
     )
-    note = f"step {number + 1} of {len(plan.steps)}: {format_weight(weight)}%{_ahead(plan, number)}"
+    of = f" ({' and '.join(plan.versions)})" if plan.also else ""
+    note = f"step {number + 1} of {len(plan.steps)}: {plan.steps[number].words}%{of}{_ahead(plan, number)}"
     return Start(change, (Expect("meta", PLAN + split, reading.text("meta", PLAN + split)),), writes, (note,))
 
 
@@ -263,11 +308,24 @@ def step_values(progress: Progress, plan: Plan | None) -> dict[str, object]:
         "steps": None if plan is None else len(plan.steps),
         "weight": float(format_weight(progress.at)),
         "next": None if ahead is None else float(format_weight(ahead.weight)),
+        **_several_values(plan, progress, ahead),
         "gates": [] if plan is None or ahead is None else list(plan.steps[progress.step].gates),
         "approved": progress.approved or None,
         "pauses": [pause._asdict() for pause in progress.pauses],
         "by": progress.by or None,
     }
+
+
+def _several_values(plan: Plan | None, progress: Progress, ahead: Step | None) -> dict[str, object]:
+    """Return, of a plan of several candidates, the weights by version; of another nothing."""
+    if plan is None or not plan.also or progress.step >= len(plan.steps):
+        return {}
+
+    def weights(step: Step) -> dict[str, float]:
+        return {name: float(format_weight(to)) for name, to in weights_at(plan, step, progress.out).items()}
+
+    now = weights(plan.steps[progress.step])
+    return {"weights": now, "next_weights": None if ahead is None else weights(ahead), "out": list(progress.out)}
 
 
 def standing_plan(reading: Reading, split: str) -> Running:
@@ -320,11 +378,15 @@ def resumed(found: Running, split: str, who: str, now_ms: int, *, everybody: boo
     return found.progress._replace(pauses=left, resumed_ms=found.progress.resumed_ms if left else now_ms)
 
 
-def _first(split: str, plan: Plan, before: Weight) -> tuple[int, int]:
-    """Give the number and weight of the step to begin with: nothing is ever lowered by a plan."""
+def _first(split: str, plan: Plan, standing: Standing) -> int:
+    """Return the number of the step to begin with: nothing is ever lowered by a plan."""
     for number, step in enumerate(plan.steps):
-        if step.weight >= share(before):
-            return number, step.weight
+        if all(to >= share(standing.effective(name)) for name, to in weights_at(plan, step).items()):
+            return number
+    before = standing.effective(plan.version)
+    if plan.also:
+        at = ", ".join(f"{name} at {format_weight(standing.effective(name))} %" for name in plan.versions)
+        raise RefusedError(f"'{split}' has {at}: no step of the plan is at or above all of them, and no plan lowers")
     raise RefusedError(
         f"'{split}' is at {format_weight(before)} %, above every step of the plan, and a plan never lowers. "
         f"Go back first with: graysplit rollback {split}; or lower it with: graysplit set {split} 5"
@@ -333,14 +395,14 @@ def _first(split: str, plan: Plan, before: Weight) -> tuple[int, int]:
 
 def _others(plan: Plan, standing: Standing) -> dict[str, int]:
     """Return the shares of the split's other candidates that are in force."""
-    names = [one.name for one in standing.definition.candidates if one.name != plan.version]
+    names = [one.name for one in standing.definition.candidates if one.name not in plan.versions]
     return {name: part for name in names if (part := share(standing.effective(name)))}
 
 
 def _check_fits(split: str, plan: Plan, others: Mapping[str, int]) -> None:
     """Refuse steps that have no room beside the other candidates as they stand: a plan lowers nobody."""
     room = FULL - sum(others.values())
-    beyond = [format_weight(step.weight) for step in plan.steps if step.weight > room]
+    beyond = [step.words for step in plan.steps if step.total > room]
     if others and beyond:
         beside = ", ".join(f"{field_of(split, name)} at {format_weight(weight)} %" for name, weight in others.items())
         raise RefusedError(
@@ -355,7 +417,7 @@ def _ahead(plan: Plan, number: int) -> str:
     if number + 1 == len(plan.steps):
         return f", then it bakes for {plan_record(plan)['bake']}" if plan.bake_s else ", and the plan is done"
     gates = ", ".join(plan.steps[number].gates) or "at once"
-    return f", then {format_weight(plan.steps[number + 1].weight)}% ({gates})"
+    return f", then {plan.steps[number + 1].words}% ({gates})"
 
 
 def _check_version(plan: Plan, version: str) -> None:

@@ -11,7 +11,7 @@ from graysplit.control.result import Result
 from graysplit.control.wishes import planned_version, split_and_version, typed_weight
 from graysplit.core.limits import check_typed
 from graysplit.core.weights import Weight, field_of, share
-from graysplit.errors import ConflictError
+from graysplit.errors import ConflictError, RefusedError
 
 if TYPE_CHECKING:
     from graysplit.control import guarding, planning
@@ -95,6 +95,8 @@ class Releasing(Hand):
 
         check_typed("plan", repr(steps or record or ""))
         wish = Wish(field_of(split, version), steps, record, template, bake_s)
+        if any(step.also for step in steps or ()):
+            raise RefusedError(f"one version wins: give steps of one weight: graysplit winner {split} {version} 50,100")
 
         def plan(reading: Reading, id_: str) -> Proposal:
             self._check_readable(reading, split)
@@ -283,7 +285,7 @@ class Releasing(Hand):
 
             self._check_readable(reading, split)
             found, field = running(reading, split), field_of(split, version)
-            planned = found is not None and found.plan is not None and found.plan.version == version
+            planned = found is not None and found.plan is not None and version in found.plan.versions
             change = remove_version(reading.snapshot, split, version, planned=planned)
             marks = [
                 mark for mark in (ACCEPTED + field, PAST + field, WAVE + field) if reading.raw("meta", mark) is not None
@@ -345,7 +347,8 @@ class Releasing(Hand):
         base, created = self._ensured(reading, split, [version])
         seen, reading = reading.snapshot, reading._replace(snapshot=base)
         definition, fleet = base.splits[split].definition, self.store.fleet()
-        name = version or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
+        name = planning.several_named(split, definition, version, wish.steps) or version
+        name = name or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
         wanted = planning.chosen_plan(reading, split, name, wish, hosts_of(definition, fleet, split, name))
         start = planning.begin(
             reading,

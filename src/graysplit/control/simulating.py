@@ -21,6 +21,7 @@ from graysplit.core.fleet import Fleet
 from graysplit.core.foresight import Outlook
 from graysplit.core.freeze import FREEZES, frozen
 from graysplit.core.plan import Plan
+from graysplit.core.several import weights_at
 from graysplit.core.simulation import Forecast, Start, foresee, fresh
 from graysplit.core.snapshot import Snapshot, Standing, apply
 from graysplit.core.wave import NOBODY, crossed, instances, raised
@@ -132,7 +133,7 @@ _Begun = tuple[Plan, Start, Standing, tuple[str, ...]]
 def _running(eyes: Eyes, split: str, version: str) -> _Begun | None:
     """Give the plan that runs, from where it stands, or None."""
     found = planning.running(eyes.reading, split)
-    if found is None or version not in {"", found.plan.version if found.plan else version}:
+    if found is None or version not in {"", *(found.plan.versions if found.plan else (version,))}:
         return None
     if found.plan is None:
         raise RefusedError(f"the plan of '{split}' is not understood here ({found.fault}): use a newer graysplit")
@@ -146,13 +147,14 @@ def _starting(eyes: Eyes, wish: planning.Wish, split: str, version: str) -> _Beg
     """Give the plan that would start now, as `ramp` would start it."""
     reading = eyes.reading._replace(snapshot=eyes.base)
     definition = eyes.base.splits[split].definition
-    name = version or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
+    name = planning.several_named(split, definition, version, wish.steps) or version
+    name = name or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
     plan = planning.chosen_plan(reading, split, name, wish, hosts_of(definition, eyes.fleet, split, name))
     begun = planning.begin(reading, split, plan, "", mistyped=reading.mistyped(split, definition), yes=True)
     after = apply(eyes.base, begun.change).splits[split]
     weight = share(after.effective(plan.version))
     number = next(number for number, step in enumerate(plan.steps) if step.weight == weight)
-    others = sum(share(after.effective(one.name)) for one in definition.candidates if one.name != plan.version)
+    others = sum(share(after.effective(one.name)) for one in definition.candidates if one.name not in plan.versions)
     now_ms = reading.load.now_ms
     frost = frozen(read_freezes(reading.text("meta", FREEZES)), split, now_ms)
     notes = () if frost is None else (f"it could not start now: {frost.words}",)
@@ -172,8 +174,9 @@ def _moves(
 ) -> Iterable[Moves]:
     """Give who moves at each step; at the first of a plan that runs nobody does any more."""
     for step in forecast.steps:
-        after = first._replace(weights={**first.weights, plan.version: step.weight})
+        after = first._replace(weights={**first.weights, **weights_at(plan, plan.steps[step.step])})
         buckets = None if before is None else moved(before.runs(), after.runs())
         units = None if known is None or before is None else moving(known, before, after)
-        yield Moves(buckets, units, None if known is None else on_each(known, after)[plan.version])
+        on = None if known is None else sum(on_each(known, after)[name] for name in plan.versions)
+        yield Moves(buckets, units, on)
         before = after

@@ -18,7 +18,8 @@ from graysplit.core.spans import BadSpanError, parse_span
 from graysplit.core.weights import FULL, check_name, format_weight, type_weight
 from graysplit.errors import BadNameError, BadValueError, BadWeightError
 
-NEEDS: Final = 1  # what this library knows; a plan that needs more is not driven here
+NEEDS: Final = 2  # what this library knows; a plan that needs more is not driven here
+SEVERAL: Final = 2  # what a plan of several candidates needs
 STEPS_AT_MOST: Final = 1_000
 SPAN_AT_MOST_S: Final = 400 * 86_400
 BAKE_S: Final = 3_600
@@ -49,6 +50,17 @@ class Step(NamedTuple):
     overdue: Overdue = "nag"  # what happens after that: a person is called again, or everything goes back
 
     ready: bool = False  # every live process must be ready for the version: present, and what prepares it done
+    also: tuple[int, ...] = ()  # the weights of the candidates that go with the plan's, in their order
+
+    @property
+    def total(self) -> int:
+        """Return what all candidates of the plan hold at it."""
+        return self.weight + sum(self.also)
+
+    @property
+    def words(self) -> str:
+        """Return its weights for people: `20`, of several candidates `20/20`."""
+        return "/".join(map(format_weight, (self.weight, *self.also)))
 
     @property
     def is_gated(self) -> bool:
@@ -74,7 +86,18 @@ class Plan(NamedTuple):
     steps: tuple[Step, ...]
     name: str = "ramp"  # the template's that it was copied from
     bake_s: float = 0  # the guarded wait after the last step
-    needs: int = NEEDS
+    needs: int = 1
+    also: tuple[str, ...] = ()  # the candidates that go with it, each with a weight in every step
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Name all candidates that it raises, the leading one first."""
+        return (self.version, *self.also)
+
+    @property
+    def mark(self) -> str:
+        """Return how its mark in `meta` names them: a rollback of one of several does not end it there."""
+        return "+".join(self.versions)
 
 
 CONTROL: Final = 95_000  # the default plan's last step but one: some users stay on old, for the guard to compare with
@@ -92,17 +115,19 @@ def default_steps(bake_s: float = BAKE_S, *, hosts: int = 0) -> tuple[Step, ...]
     return (Step(20_000, approve=True), Step(50_000, approve=True), Step(weight, bake_s), Step(FULL))
 
 
-def make_plan(version: str, steps: Iterable[Step], *, name: str = "ramp", bake_s: float = 0) -> Plan:
+def make_plan(
+    version: str, steps: Iterable[Step], *, name: str = "ramp", bake_s: float = 0, also: tuple[str, ...] = ()
+) -> Plan:
     """Make a plan; raises `BadPlanError` unless it rises from above 0 to at most 100 %."""
-    plan = Plan(version, tuple(steps), name, bake_s)
+    plan = Plan(version, tuple(steps), name, bake_s, SEVERAL if also else 1, also)
     _check(plan)
     return plan
 
 
 def parse_plan(record: Mapping[str, object], version: str | None = None) -> Plan:
     """Read a plan from a split's record or a file (where `version` stands in for one not named)."""
-    _check_keys("", record, ("version", "steps", "name", "bake", "needs"))
-    needs = record.get("needs", NEEDS)
+    _check_keys("", record, ("version", "steps", "name", "bake", "needs", "also"))
+    needs = record.get("needs", 1)
     if not _is_whole(needs) or cast("int", needs) > NEEDS:
         raise BadPlanError("needs", f"{needs!r} is more than this library knows ({NEEDS}); a newer one must drive it")
     steps = record.get("steps")
@@ -113,6 +138,8 @@ def parse_plan(record: Mapping[str, object], version: str | None = None) -> Plan
         tuple(_step(number, step) for number, step in enumerate(cast("Sequence[object]", steps))),
         _name("name", record.get("name", "ramp")),
         _span("bake", record.get("bake", 0)),
+        cast("int", needs),
+        tuple(_name("also", name) for name in _listed("also", record)),
     )
     _check(plan)
     return plan
@@ -156,6 +183,8 @@ def check_waits(plan: Plan) -> None:
 def plan_record(plan: Plan) -> dict[str, object]:
     """Give a plan as it stands in the split's record."""
     record: dict[str, object] = {"version": plan.version, "steps": [_step_record(step) for step in plan.steps]}
+    if plan.also:
+        record |= {"also": list(plan.also), "needs": SEVERAL}
     if plan.name != "ramp":
         record["name"] = plan.name
     if plan.bake_s:
@@ -176,7 +205,7 @@ def _step(number: int, found: object) -> Step:
     if not isinstance(found, Mapping):
         raise BadPlanError(where, 'expected an object, as in {"weight": "20", "after": "10m"}')
     record = cast("Mapping[str, object]", found)
-    _check_keys(where, record, ("weight", "after", "until", "approve", "max_wait", "overdue", "ready"))
+    _check_keys(where, record, ("weight", "after", "until", "approve", "max_wait", "overdue", "ready", "also"))
     until, approve, overdue = record.get("until"), record.get("approve", False), record.get("overdue")
     if until not in (None, SAFE):  # no set: what stands here may be a list, and has no hash
         raise BadPlanError(f"{where}.until", f"{until!r} is no verdict to wait for: only 'safe' is")
@@ -194,11 +223,21 @@ def _step(number: int, found: object) -> Step:
         _span(f"{where}.max_wait", record["max_wait"]) if "max_wait" in record else None,
         "rollback" if overdue == "rollback" else "nag",
         ready=record.get("ready") is True,
+        also=tuple(_weight(f"{where}.also", weight) for weight in _listed("also", record, where)),
     )
+
+
+def _listed(key: str, record: Mapping[str, object], where: str = "") -> Sequence[object]:
+    found = record.get(key, [])
+    if not isinstance(found, Sequence) or isinstance(found, str):
+        raise BadPlanError(f"{where}.{key}" if where else key, "expected a list")
+    return cast("Sequence[object]", found)
 
 
 def _step_record(step: Step) -> dict[str, object]:
     record: dict[str, object] = {"weight": format_weight(step.weight)}
+    if step.also:
+        record["also"] = [format_weight(weight) for weight in step.also]
     if step.after_s is not None:
         record["after"] = span_text(step.after_s)
     if step.until:
@@ -227,6 +266,25 @@ def _check(plan: Plan) -> None:
             shown = f"{format_weight(step.weight)} does not rise above {format_weight(before)}"
             raise BadPlanError(f"steps.{number}.weight", f"{shown}: each step raises, and going back is a rollback")
         before = step.weight
+    _check_several(plan)
+
+
+def _check_several(plan: Plan) -> None:
+    """Check that each step has one weight for each candidate, that none falls, and that all fit together."""
+    if len({*plan.versions}) != len(plan.versions):
+        raise BadPlanError("also", "a candidate is named twice")
+    before = (0,) * len(plan.also)
+    for number, step in enumerate(plan.steps):
+        if len(step.also) != len(plan.also):
+            raise BadPlanError(
+                f"steps.{number}.also",
+                f"{len(step.also) + 1} weights for {len(plan.versions)} candidates ({', '.join(plan.versions)})",
+            )
+        if any(now < was or not now for was, now in zip(before, step.also, strict=True)):
+            raise BadPlanError(f"steps.{number}.also", f"{step.words}: no candidate falls with a step, or is at zero")
+        if step.total > FULL:
+            raise BadPlanError(f"steps.{number}.also", f"{step.words} are more than 100 % together")
+        before = step.also
 
 
 def _check_keys(where: str, record: Mapping[str, object], known: Sequence[str]) -> None:

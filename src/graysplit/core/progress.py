@@ -55,6 +55,7 @@ class Progress(NamedTuple):
     hosts: WaveMemory = WaveMemory()  # where instances cross over: what was found of them in this step
     by: str = ""  # who started it; "": an older library did not note it
     beside: tuple[str, ...] = ()  # the split's other candidates that were on trial at the last look
+    out: tuple[str, ...] = ()  # of several candidates of the plan, those that were stopped: it goes on without them
 
     @property
     def paused(self) -> Pause | None:
@@ -95,6 +96,7 @@ class View(NamedTuple):
     short: str = ""  # that too few live hosts could cross with the next step
     unready: str = ""  # who is not ready for the version, where the step waits for all to be
     fallen: str = ""  # that another candidate was stopped since the last look
+    strayed: str = ""  # which weight of a further candidate of the plan is not the one that it wrote
 
 
 class Wait(NamedTuple):
@@ -153,6 +155,8 @@ def rule(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
         return Over(f"{found} % is in force, and the plan wrote {wrote} %")
     if progress.step >= len(plan.steps) or plan.steps[progress.step].weight != progress.at:
         return Over("the plan was written anew under way")
+    if view.strayed:
+        return Over(view.strayed)
     stopped = _stopping(progress, view)
     if stopped is not None:
         return stopped
@@ -184,8 +188,15 @@ def ticked(progress: Progress, tick: Tick, view: View, driver: str, *, runs: boo
 
 def stepped(progress: Progress, plan: Plan, to: int, now_ms: int) -> Progress:
     """Give where the plan stands once a step has been written."""
-    by, beside = progress.by, progress.beside
-    return Progress(progress.run, progress.release, to, plan.steps[to].weight, now_ms, by=by, beside=beside)
+    by, beside, out = progress.by, progress.beside, progress.out
+    return Progress(progress.run, progress.release, to, plan.steps[to].weight, now_ms, by=by, beside=beside, out=out)
+
+
+def ahead_total(plan: Plan, progress: Progress) -> int:
+    """Return what the next step gives to all candidates of the plan that have not left it."""
+    step = plan.steps[progress.step + 1]
+    weights = zip(plan.versions, (step.weight, *step.also), strict=False)
+    return sum(weight for name, weight in weights if name not in progress.out)
 
 
 def asks_ready(plan: Plan, progress: Progress) -> bool:
@@ -249,15 +260,15 @@ def _at_the_end(plan: Plan, progress: Progress, tick: Tick, view: View) -> Rulin
 
 
 def _at_the_gates(plan: Plan, progress: Progress, tick: Tick, view: View) -> Ruling:
-    step, ahead = plan.steps[progress.step], plan.steps[progress.step + 1]
-    crowded = room_words(ahead.weight, view.others)
+    step = plan.steps[progress.step]
+    crowded = room_words(ahead_total(plan, progress), view.others)
     if crowded:
         return Wait(crowded)
     clock_ms = counted(progress, tick, view)
     left_ms = int((step.after_s or 0) * 1000) - clock_ms
     wanted = _wanted(plan, progress, view, clock_ms)
     if left_ms > 0:
-        reason = f"{format_span(left_ms + 999)} more at {format_weight(step.weight)} %"
+        reason = f"{format_span(left_ms + 999)} more at {step.words} %"
         found = Wait(reason, runs=True, due_ms=None if wanted else view.now_ms + left_ms)
     elif wanted:
         found = Wait(wanted, runs=True)
@@ -278,7 +289,7 @@ def _wanted(plan: Plan, progress: Progress, view: View, clock_ms: int) -> str:
     if step.ready and view.unready:
         return f"{waited} until all are ready: {view.unready}"
     if step.approve and not progress.approved_for(ahead.weight):
-        return f"{waited} for approval of step {progress.step + 2} ({format_weight(ahead.weight)} %)"
+        return f"{waited} for approval of step {progress.step + 2} ({ahead.words} %)"
     return ""
 
 

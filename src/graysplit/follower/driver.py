@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from graysplit.core import several
 from graysplit.core.batch import WaveInput, absent_words, short_words, told_of, watch_wave
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet
@@ -198,11 +199,13 @@ class Driver:
 
     def _with_fleet(self, found: Found, view: View, fleet: Fleet) -> tuple[Found, View]:
         """Add what the fleet tells: who is there, who is missing, and what has become of the hosts."""
-        split, version = found.split, found.plan.version
-        unready = unready_words(fleet, split, version) if asks_ready(found.plan, found.progress) else ""
-        view = view._replace(absent=absent_words(fleet, split, version), unready=unready)
+        names = [name for name in found.plan.versions if name not in found.progress.out]
+        absent = [absent_words(fleet, found.split, name) for name in names]
+        asked = names if asks_ready(found.plan, found.progress) else []
+        unready = [unready_words(fleet, found.split, name) for name in asked]
+        view = view._replace(absent=next(filter(None, absent), ""), unready=next(filter(None, unready), ""))
         if not found.progress.confirmed_ms:
-            missing = unshown(fleet, found.field, found.progress)
+            missing = _unshown(fleet, found)
             view = view._replace(missing=missing, doubt=doubting(fleet, found.split))
         if found.definition.by != "instance":
             return found, view
@@ -227,20 +230,35 @@ class Driver:
         freezes = read_freezes(found.texts["meta", FREEZES])
         frost = frozen(freezes, found.split, found.now_ms)
         others = self._others(found)
+        own = self._standing(found)
+        gone = [*(name for name in found.progress.beside if not others.get(name)), *own.fallen]
         return View(
             now_ms=found.now_ms,
-            weight=self._in_force(found, found.plan.version),
+            weight=own.weight,
             others=sum(others.values()),
-            fallen=_fallen(found, [name for name in found.progress.beside if not others.get(name)]),
+            fallen=_fallen(found, gone),
+            strayed=own.strayed,
             frozen=frost.words if frost is not None else "",
             thawed_ms=thawed_ms(freezes, found.split, found.texts["meta", THAWED], found.now_ms),
-            verdict=self._verdicts(found.split, found.plan.version),
+            verdict=self._verdict(found),
             watched=_action(found.definition) not in ("", "warn"),
         )
 
+    def _standing(self, found: Found) -> several.Standing:
+        """Return how the candidates of the plan stand."""
+        names = found.plan.versions
+        stopped = [name for name in names if found.texts["stops", field_of(found.split, name)] is not None]
+        return several.stands(found.plan, found.progress, {n: self._in_force(found, n) for n in names}, stopped)
+
+    def _verdict(self, found: Found) -> Verdict:
+        names = [name for name in found.plan.versions if name not in found.progress.out]
+        said = {name: self._verdicts(found.split, name) for name in names}
+        return several.weightiest(said, several=bool(found.plan.also))
+
     def _others(self, found: Found) -> dict[str, int]:
-        """Return the shares of the split's other candidates that are in force."""
-        names = [version.name for version in found.definition.candidates if version.name != found.plan.version]
+        """Return the shares of the split's candidates beside the plan that are in force."""
+        own = {*found.plan.versions} - {*found.progress.out}
+        names = [version.name for version in found.definition.candidates if version.name not in own]
         return {name: part for name in names if (part := share(self._in_force(found, name)))}
 
     def _in_force(self, found: Found, version: str) -> Weight:
@@ -272,7 +290,7 @@ class Driver:
             case Lost():
                 return self._lost(feed, found, ruling)
             case Halted():
-                return _halt(feed, found, ruling)
+                return _halt(feed, found, ruling, self._standing(found).fallen)
             case Confirmed():
                 progress = found.progress._replace(confirmed_ms=found.now_ms)
                 self._tick(feed, found, progress, Tick(found.now_ms, 0, running=True, driver=self._boot))
@@ -335,7 +353,7 @@ class Driver:
             f"plan:{found.plan.name}",
             f"step {go.step + 1} of {len(found.plan.steps)}",
             tuple(Expect(key, field, text) for (key, field), text in found.texts.items()),
-            (Write("weights", found.field, format_weight(progress.at)), *waves, *(() if last else notes)),
+            (*_weights(found, go), *waves, *(() if last else notes)),
             read_at_ms=now_ms,
             raises=True,
             ends=(split,) if last else (),
@@ -345,7 +363,9 @@ class Driver:
     def _late(self, feed: Feed, found: Found, late: Late) -> float:
         """Call for a person once more, or go back: it has waited too long."""
         if late.act == "rollback":
-            feed.trip(_back(found, f"its plan waited too long {late.reason}", ROLLBACK))
+            for name in found.plan.versions:
+                if name not in found.progress.out:
+                    feed.trip(_back(found, name, f"its plan waited too long {late.reason}", ROLLBACK))
             return SOON_S  # the stop ends the plan
         nagged = found.progress._replace(nagged=True)
         write = Write("plans", found.split, progress_text(nagged))
@@ -355,7 +375,7 @@ class Driver:
     def _lost(self, feed: Feed, found: Found, lost: Lost) -> float:
         """Go back where the guard is to; else call for a person, once for each host that is lost."""
         if _action(found.definition) == "rollback":
-            feed.trip(_back(found, lost.reason, HOST_LOST))
+            feed.trip(_back(found, found.plan.version, lost.reason, HOST_LOST))
             return SOON_S
         hosts = told_of(found.progress.hosts, lost.hosts, found.now_ms)
         write = Write("plans", found.split, progress_text(found.progress._replace(hosts=hosts)))
@@ -376,10 +396,24 @@ def _stopped_words(field: str, text: str) -> str:
     return f"{field} was stopped{said}"
 
 
-def _halt(feed: Feed, found: Found, ruling: Halted) -> float:
-    """Pause a plan beside which another candidate was stopped, and call for a person."""
+def _weights(found: Found, go: Go) -> list[Write]:
+    """Return the weights that a step writes: of a stopped candidate none."""
+    wanted = several.weights_at(found.plan, found.plan.steps[go.step], found.progress.out)
+    return [Write("weights", field_of(found.split, name), format_weight(to)) for name, to in wanted.items()]
+
+
+def _unshown(fleet: Fleet, found: Found) -> str:
+    """Name who has not shown the step's weights yet, of the first candidate that is not shown."""
+    wanted = several.weights_at(found.plan, found.plan.steps[found.progress.step], found.progress.out)
+    said = (unshown(fleet, field_of(found.split, name), found.progress._replace(at=at)) for name, at in wanted.items())
+    return next(filter(None, said), "")
+
+
+def _halt(feed: Feed, found: Found, ruling: Halted, left: tuple[str, ...]) -> float:
+    """Pause a plan beside which, or in which, another candidate was stopped, and call for a person."""
     why = ruling.reason.partition(". Go on with: ")[0]
-    write = Write("plans", found.split, progress_text(halted(found.progress, found.plan, why, found.now_ms)))
+    progress = found.progress._replace(out=(*found.progress.out, *left))
+    write = Write("plans", found.split, progress_text(halted(progress, found.plan, why, found.now_ms)))
     feed.submit(_change(found, "waiting", f"paused: {ruling.reason}", (write,)))
     return SOON_S
 
@@ -398,7 +432,8 @@ def _find(feed: Feed, split: str, definition: Definition, plan: Plan, mark: str)
     places: list[Place] = [
         *(("weights", field) for field in (*fields, split)),
         *(("stops", field) for field in (*fields, split, "*")),
-        *(("meta", name) for name in (PLAN + split, FREEZES, THAWED, f"release:{field_of(split, plan.version)}")),
+        *(("meta", name) for name in (PLAN + split, FREEZES, THAWED)),
+        *(("meta", f"release:{field_of(split, name)}") for name in plan.versions),
         *(("meta", WAVE + field) for field in fields if definition.by == "instance"),
         ("splits", split),
         ("plans", split),
@@ -409,16 +444,17 @@ def _find(feed: Feed, split: str, definition: Definition, plan: Plan, mark: str)
     run, _, version = mark.partition(" ")
     if glance.texts["meta", PLAN + split] != mark or progress is None or progress.run != run:
         return None
-    if version != plan.version:
+    if version != plan.mark:
         return None
     tick = read_tick(glance.texts["plans", TICK + split])
     return Found(split, definition, plan, progress, tick, glance.texts, glance.now_ms)
 
 
-def _back(found: Found, why: str, cause: str) -> Trip:
+def _back(found: Found, version: str, why: str, cause: str) -> Trip:
     """Make the rollback of a plan that goes back by itself: of the release that was read, and of no other."""
-    release = (found.texts["meta", f"release:{found.field}"] or "").partition(" ")[0]
-    return Trip(os.urandom(12).hex(), found.field, release, why, f"plan:{found.plan.name}", cause)
+    field = field_of(found.split, version)
+    release = (found.texts["meta", f"release:{field}"] or "").partition(" ")[0]
+    return Trip(os.urandom(12).hex(), field, release, why, f"plan:{found.plan.name}", cause)
 
 
 def _end(found: Found, over: Over) -> Submission:

@@ -337,7 +337,11 @@ class Follower:
 
     def _receipt(self, feed: Feed) -> Receipt:
         keeper = self.keeper
-        planned = (field_of(split, mark.partition(" ")[2]) for split, mark in keeper.held.planned.items())
+        planned = (
+            field_of(split, version)
+            for split, mark in keeper.held.planned.items()
+            for version in mark.partition(" ")[2].split("+")
+        )
         return Receipt(
             *self._applied,
             self._audience.effects(

@@ -211,6 +211,7 @@ def read_progress(raw: str | None) -> Progress | None:
         nagged=said.get("nagged") is True,
         by=_str(said.get("by")),
         beside=tuple(map(_str, _list(said.get("beside")))),
+        out=tuple(map(_str, _list(said.get("out")))),
         hosts=_wave_memory(_as_object(said.get("hosts"))),
     )
 
