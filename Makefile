@@ -22,7 +22,7 @@ endif
 BIN := $(VENV)/bin
 WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 1) + 1 ))) # half of the tests' time is waiting
 
-.PHONY: help demo test lint format types unit cover bench bench-peers soak clean env env-demo
+.PHONY: help demo test lint format types unit cover bench bench-peers lab soak clean env env-demo
 
 help: ## say what can be made
 	@echo "make ...  (with PYTHON=python3.12 under another Python)"
@@ -59,6 +59,9 @@ bench: env ## what it costs, against its goals: hot path, import, reload, propag
 
 bench-peers: env ## the same for other libraries, each in an environment of its own
 	@$(BIN)/python -m benchmarks.peers
+
+lab: env ## the six release policies with real processes under load, beside what others do
+	@$(BIN)/python -m benchmarks.policies
 
 soak: env ## the long part of the fault suite, then races and faults again and again; SOAK=300 for five minutes
 	@$(BIN)/pytest -q -m soak -n auto --dist loadgroup tests $(ARGS)

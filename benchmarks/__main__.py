@@ -2,7 +2,7 @@
 
 Alone: `python -m benchmarks.hotpath`, `.imports`, `.reload`, `.measuring`, `.propagation` (there also 2,000
 followers, and --matrix), `.guard` (simulations; there also more runs).
-Other libraries: `python -m benchmarks.peers`.
+Other libraries: `python -m benchmarks.peers`. Release policies under load: `python -m benchmarks.policies`.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from benchmarks.peers import (
     statsig_core,
     unleash,
 )
+from benchmarks.policies import elsewhere, scenes
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS: list[ModuleType] = [
@@ -143,3 +144,14 @@ def test_a_peer_that_cannot_be_installed_is_named(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(peers.Failed):
         peers.interpreter("nobody", ("graysplit-nobody-has-this",))
     assert not list(tmp_path.glob("nobody-*"))
+
+
+def test_a_policy_of_the_lab_is_played() -> None:
+    """Three versions beside each other: nothing is lost, and nobody meets two of them."""
+    command = [sys.executable, "-m", "benchmarks.policies", "--quick", "--json", "--only", "several"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert said.returncode == 0, said.stderr
+    (played,) = json.loads(said.stdout).values()
+    assert (played["lost"], played["wrong"]) == (0, [])
+    assert played["requests"] > 100
+    assert scenes.SCENES.keys() == elsewhere.ELSEWHERE.keys()

@@ -1,0 +1,1 @@
+"""The six release policies, played with real processes under load: `python -m benchmarks.policies`."""
