@@ -13,7 +13,7 @@ from graysplit.core.finding import UNITS_AT_ONCE, Candidate, unit64
 from graysplit.core.guard import Guard
 from graysplit.core.page import Page, claimed, encoded, named_by
 from graysplit.core.tally import MICRO, Batch, Begun, Exposed, Failed, Goal, Pair, Stage, duration_bucket
-from graysplit.core.tape import CLOSED_S, EACH, TOLD_AT_MOST, UNCOLLECTED_S, UNKNOWN, Tape, Terms
+from graysplit.core.tape import CLOSED_S, EACH, FULL, KEPT, TOLD_AT_MOST, UNCOLLECTED_S, UNKNOWN, Tape, Terms
 
 STAGE = Stage(20_000, 80_000, 7)
 NOW = 1_700_000_000
@@ -267,15 +267,45 @@ def test_a_unit_is_told_as_exposed_once() -> None:
 
 def test_the_units_that_are_remembered_as_told_are_bounded() -> None:
     """Beyond the bound they may be told again, which does no harm."""
-    tape = a_tape()
-    for hashed in range(TOLD_AT_MOST + 10):
-        tape.page.exposed((hashed, 0))
-    batches = tape.collect(NOW)
+    tape, batches = a_tape(), list[Batch]()
+    for begin in range(0, TOLD_AT_MOST + 10, FULL):
+        for hashed in range(begin, min(begin + FULL, TOLD_AT_MOST + 10)):
+            tape.page.exposed((hashed, 0))
+        batches += tape.collect(NOW)
     assert sum(len(batch.exposed) for batch in batches) == TOLD_AT_MOST + 10
+    assert tape.dropped == 0
     assert max(len(batch.exposed) for batch in batches) == UNITS_AT_ONCE
     assert [batch.number for batch in batches] == list(range(1, len(batches) + 1))
     assert sum(sum(one.calls for one in batch.calls) for batch in batches) == 0
     assert len(tape._told) == 0
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_full_page_tells_the_same_units_of_both_sides_and_counts_every_call(by_name: bool) -> None:
+    """Whose hash ends in zeros, whatever the side and the order: calls stay exact, the rest is counted as dropped."""
+    tape = a_tape()
+    page = tape.page
+    many = 8 * FULL
+    for number in range(many):
+        hashed, index = hash32(b"%d" % number, 7), int(number % 5 == 0)
+        if by_name:
+            page.exposed((hashed, index))
+        else:
+            page.begun[index].append(hashed)
+            page.ended[index].append(None)
+    page.timed = True
+    assert tape.full
+    assert not page.timed, "what follows is timed all the same"
+    batches = tape.collect(NOW)
+    told = {one for batch in batches for one in batch.exposed}
+    bits = min(len(f"{one.unit:032b}") - len(f"{one.unit:032b}".rstrip("0")) for one in told)
+    wanted = {(hash32(b"%d" % number, 7), number % 5 == 0) for number in range(many)}
+    assert told == {one for one in wanted if not one[0] & ((1 << bits) - 1)}
+    assert KEPT / 3 < len(told) < 2 * KEPT
+    assert tape.dropped == many - len(told)
+    assert sum(one.calls for batch in batches for one in batch.calls) == (0 if by_name else many)
+    assert not tape.full
+    assert not tape.collect(NOW)
 
 
 def test_each_part_of_many_units_has_its_share_of_both_sides() -> None:

@@ -4,7 +4,8 @@ Calls write on the page of the second in which they begin, without a lock: `appe
 count are atomic. The follower's thread turns the pages and collects what is on them:
 
     tape.turn(second)               at each new second of the server's time
-    tape.collect(second)            -> list[Batch], one per candidate that has something to tell; once a second or less
+    tape.collect(second)            -> list[Batch], one per candidate that has something to tell; once a second or less,
+                                    and whenever a page is `full`
 
 A weight, release or guard that changes makes a new tape. The old one goes on until its calls have ended.
 """
@@ -31,6 +32,10 @@ DOUBT_S: Final = 10
 UNCOLLECTED_S: Final = 60.0  # what nobody collects for so long is dropped
 TOLD_AT_MOST: Final = 65_536  # units that are remembered as told
 GOALS_AT_MOST: Final = 65_536
+# Calls that wait to be collected on one page. From then on it is collected at once, times no more of them, and tells
+# only units whose hash ends in enough zero bits: those bits say nothing about the side, and both sides have the same.
+FULL: Final = 16_384
+KEPT: Final = 4_096  # of so many calls these are looked at, about
 PAGES_AT_MOST: Final = 140  # a server's clock that is put back leaves pages that never grow old
 NEVER: Final = 1 << 62
 UNKNOWN: Final = -1  # a page's second before the first turn
@@ -77,11 +82,14 @@ class Tape:
         self._left: int | None = None  # the second in which a state swap took it out
         self._unread_since: float | None = None
         self._over = False
+        self.dropped = 0  # calls whose unit was not told, goals that were not kept; whoever collects takes them
+        self._mask = 0  # of what is being collected: units with one of these bits are left out
 
     # What calls and the router do
 
     def record(self, name: str, hashed: int, micro: int, index: int) -> None:
         """Note what a unit did later: the 32 bits of its hash, a value in millionths, and the version drawn for it."""
+        self.dropped += len(self._goals) == GOALS_AT_MOST
         self._goals.append((name, hashed, micro, index))
 
     def leave(self) -> None:
@@ -150,13 +158,25 @@ class Tape:
         self._over = away_s > CLOSED_S or (away_s > QUIET_S and not self._under_way())
         return batches
 
+    @property
+    def full(self) -> bool:
+        """Return whether so much is written that it is to be collected at once; what follows is not timed then."""
+        full = self._waiting() > FULL
+        if full:
+            self.page.timed = False  # decided as each call begins, whichever side it is on
+        return full
+
+    def _waiting(self) -> int:
+        return sum(map(len, self.page.begun)) + len(self.page.sheets.exposed)
+
     def shed(self, now: float) -> None:
         """Drop what nobody has collected for a minute (monotonic seconds); counts of calls stay exact."""
         if self._unread_since is None:
             self._unread_since = now
         elif now - self._unread_since > UNCOLLECTED_S:
             self._unread_since = now
-            self._take(max(self.page.second, 0))
+            found = self._take(max(self.page.second, 0))
+            self.dropped += sum(found.calls.values()) + len(found.exposed) + len(found.goals)
             self._over = self._left is not None
 
     def _blank(self, second: int) -> Page:
@@ -173,6 +193,9 @@ class Tape:
         """Take what is on all pages, and close those that are old or quiet."""
         found = Found(len(self.names))
         pages = self._pages
+        waiting = max(sum(map(len, page.sheets.begun)) + len(page.sheets.exposed) for page in pages)
+        bits = (waiting // KEPT).bit_length() if waiting > FULL else 0  # for both sides, before any unit is looked at
+        self._mask = (1 << bits) - 1
         for page in pages:
             self._read(found, page, second)
         self._fail(found, self._late, UNKNOWN)
@@ -232,20 +255,25 @@ class Tape:
             return [sheets.ends(index) for index in range(len(self.names))]
 
     def _drain(self, found: Found, sheets: Sheets, at: int, ended: list[int]) -> None:
-        """Take the calls begun, and the units that were not known."""
-        for index in range(len(self.names)):
-            with self._lock:
-                units = sheets.take(index)
-                begun = sheets.taken[index] + sheets.asked[index].read()
-            sheets.running[index] = begun - ended[index]
-            if at != UNKNOWN and begun > sheets.seen[index]:
-                add(found.calls, (at, index), begun - sheets.seen[index])
-            sheets.seen[index] = begun
-            self._expose(found, index, units)
+        """Take the calls begun, and the units that were not known: all sides at one moment, or one would be ahead."""
+        sides = range(len(self.names))
+        with self._lock:
+            units = [sheets.take(index) for index in sides]
+            begun = [sheets.taken[index] + sheets.asked[index].read() for index in sides]
+        for index in sides:
+            sheets.running[index] = begun[index] - ended[index]
+            if at != UNKNOWN and begun[index] > sheets.seen[index]:
+                add(found.calls, (at, index), begun[index] - sheets.seen[index])
+            sheets.seen[index] = begun[index]
+            self._expose(found, index, units[index])
         for hashed, index in emptied(sheets.exposed):
             self._expose(found, index, [hashed])
 
     def _expose(self, found: Found, index: int, hashes: list[int]) -> None:
+        if self._mask:
+            mask, calls = self._mask, len(hashes)
+            hashes = [hashed for hashed in hashes if not hashed & mask]
+            self.dropped += calls - len(hashes)
         fresh = set(hashes) - self._told
         self._told |= fresh
         found.exposed += [(hashed, index) for hashed in fresh if hashed >= 0]

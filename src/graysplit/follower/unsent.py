@@ -19,6 +19,7 @@ AT_ONCE_AT_MOST: Final = 64
 UNANSWERED_S: Final = 5.0
 LATE_S: Final = 60.0  # what could not be told for so long is dropped: it might count twice
 WAITING_AT_MOST: Final = 1_000
+ENTRIES_AT_MOST: Final = 65_536  # of all that waits: some 12 MB
 LEAVING_S: Final = 0.25
 
 Answered: TypeAlias = "tuple[Batch, Flushed | GraysplitError]"
@@ -47,6 +48,8 @@ class Unsent:
         self._feed: Feed | None = None
         self._at_once = FIRST_AT_ONCE
         self._not_before = 0.0
+        self._entries = 0  # of what waits
+        self.dropped = 0  # calls, users and goals of batches that were dropped
 
     @property
     def busy(self) -> bool:
@@ -61,13 +64,18 @@ class Unsent:
     def add(self, batch: Batch) -> None:
         """Line up a batch."""
         self._waiting.append((self._clock.monotonic(), batch))
+        self._entries += entries(batch)
 
-    def shed(self) -> int:
-        """Drop what has waited too long, or is too much; return how many batches."""
-        now, before = self._clock.monotonic(), len(self._waiting)
-        while self._waiting and (len(self._waiting) > WAITING_AT_MOST or now - self._waiting[0][0] > LATE_S):
-            self._waiting.popleft()
-        return before - len(self._waiting)
+    def shed(self) -> None:
+        """Drop what has waited too long, or is too much, the oldest first; and count it."""
+        now = self._clock.monotonic()
+        while self._waiting and (self._is_too_much() or now - self._waiting[0][0] > LATE_S):
+            batch = self._waiting.popleft()[1]
+            self._entries -= entries(batch)
+            self.dropped += told_of(batch)
+
+    def _is_too_much(self) -> bool:
+        return len(self._waiting) > WAITING_AT_MOST or (self._entries > ENTRIES_AT_MOST and len(self._waiting) > 1)
 
     def change(self, each: Callable[[Batch, bool], Batch]) -> None:
         """Change all that waits and was not sent; each is told whether it is its tape's last."""
@@ -101,12 +109,14 @@ class Unsent:
     def _send(self, feed: Feed, is_free: Callable[[str], bool]) -> None:
         taken = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
         sent = [one for one in taken if is_free(one[1].field)]
+        self._entries -= sum(entries(batch) for _, batch in taken)
+        self.dropped += sum(told_of(batch) for _, batch in taken if not is_free(batch.field))
         if not sent:
             return
         try:
             self._flying = Flying(sent, feed.flush_all([batch for _, batch in sent]), self._clock.monotonic())
         except BaseException:
-            self._waiting.extendleft(reversed(sent))
+            self._line_up(sent)
             raise
 
     def _answered(self, within_s: float) -> list[Answered]:
@@ -121,5 +131,21 @@ class Unsent:
 
     def _recall(self) -> None:
         if self._flying is not None:
-            self._waiting.extendleft(reversed(self._flying.sent))
+            self._line_up(self._flying.sent)
             self._flying = None
+
+    def _line_up(self, sent: Sequence[tuple[float, Batch]]) -> None:
+        """Put what was sent in front again."""
+        self._waiting.extendleft(reversed(sent))
+        self._entries += sum(entries(batch) for _, batch in sent)
+
+
+def entries(batch: Batch) -> int:
+    """Return how much room a batch takes, in users and seconds."""
+    users = (batch.exposed, batch.errors, batch.slow, batch.cut, batch.goals, batch.hanging)
+    return sum(map(len, (*users, batch.calls, batch.timed, batch.doubts, batch.running)))
+
+
+def told_of(batch: Batch) -> int:
+    """Return the calls, users and goals that a store never hears of where a batch is dropped."""
+    return sum(one.calls for one in batch.calls) + len(batch.exposed) + len(batch.goals)

@@ -52,6 +52,8 @@ class Watch:
         self._guards = Guards(keeper, events)
         self._evaluator = Evaluator(boot, keeper, self._guards, events, clock)
         self._unsent = Unsent(clock)
+        self._tapes: Sequence[Tape] = ()  # those of the present second
+        self._left_out = 0
         self._trips = 0
         self._breakers: dict[tuple[str, str], Breaker] = {}  # by field and release
         self.times: dict[str, Times] = {}  # by field
@@ -64,6 +66,11 @@ class Watch:
     def trips(self) -> int:
         """How many rollbacks this process has made by itself, alone or for the fleet."""
         return self._trips + self._evaluator.trips
+
+    @property
+    def dropped(self) -> int:
+        """Return how many calls, users and goals this process has counted and never told."""
+        return self._left_out + self._unsent.dropped
 
     def verdicts(self) -> dict[str, str]:
         """Give the verdicts that this process knows, by field."""
@@ -91,9 +98,12 @@ class Watch:
         """
         self._evaluator.now_ms, second = now_ms, now_ms // 1000
         if second == self._second:
+            full = [tape for tape in self._tapes if tape.full]
+            if full:
+                self._take(full)
             return False
         self._second = second
-        tapes = self._audience.tapes()
+        tapes = self._tapes = self._audience.tapes()
         for tape in tapes:
             tape.turn(second)
         if self._clock.monotonic() >= self._collect_at:
@@ -136,18 +146,23 @@ class Watch:
 
     def _collect(self, tapes: Sequence[Tape]) -> int:
         """Take what the tapes have counted, for the breaker here and for the store; give the number of candidates."""
-        found = set[tuple[str, str]]()
+        self._take(tapes)
+        known = {(one.field, one.release) for tape in tapes for one in tape.terms.candidates}
+        self._breakers = {at: breaker for at, breaker in self._breakers.items() if at in known}
+        return len(known)
+
+    def _take(self, tapes: Sequence[Tape]) -> None:
+        """Line up what tapes have counted, and count it here."""
         for tape in tapes:
-            found |= {(candidate.field, candidate.release) for candidate in tape.terms.candidates}
             for batch in tape.collect(self._second):
                 self._unsent.add(batch)
                 if batch.errors or batch.slow or batch.cut or any(batch.failures):
                     self._evaluator.hurry(batch.field)
                 self._breakers.setdefault((batch.field, batch.release), Breaker(batch.started_s)).add(batch)
                 self._time(batch)
-        self._breakers = {at: breaker for at, breaker in self._breakers.items() if at in found}
+            left_out, tape.dropped = tape.dropped, 0
+            self._left_out += left_out
         self._unsent.shed()
-        return len(found)
 
     def _time(self, batch: Batch) -> None:
         if self._keeper.held.begun.get(batch.field) != batch.release:

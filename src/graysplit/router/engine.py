@@ -178,6 +178,7 @@ class Engine:
             verdicts=follower.watch.verdicts() if follower is not None else {},
             trips=follower.watch.trips if follower is not None else 0,
             mode_why=contact.mode_why,
+            evidence_dropped=follower.watch.dropped if follower is not None else 0,
         )
 
     def measures(self) -> list[Measure]:

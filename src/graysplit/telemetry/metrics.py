@@ -61,6 +61,11 @@ class Standing(Protocol):
         """Rollbacks that this process's guard has made."""
         ...
 
+    @property
+    def evidence_dropped(self) -> int:
+        """Calls, users and goals that were counted for guards and never told."""
+        ...
+
 
 class Measured(Protocol):
     """Whoever counts: a `graysplit.Router`."""
@@ -114,6 +119,10 @@ def _trips(router: Measured) -> Iterator[Point]:
     return iter([(router.status().trips, _NOTHING)])
 
 
+def _evidence_dropped(router: Measured) -> Iterator[Point]:
+    return iter([(router.status().evidence_dropped, _NOTHING)])
+
+
 def _asked(router: Measured) -> Iterator[Point]:
     found = ((one.asked, one) for one in _within_budget(router) if one.split != OTHER)
     return ((asked / 1000, _named(one)) for asked, one in found if asked is not None)
@@ -155,6 +164,7 @@ METRICS: Final = (
     Metric("graysplit.duration", "gauge", "s", "Quantiles of timed calls, while a guard is armed.", _durations),
     Metric("graysplit.guard.verdict", "gauge", "{verdict}", "1 for the guard's verdict on a candidate.", _verdicts),
     Metric("graysplit.guard.trips", "counter", "{trip}", "Rollbacks made by this process's guard.", _trips),
+    Metric("graysplit.guard.dropped", "counter", "{call}", "Evidence of guards that was not told.", _evidence_dropped),
     Metric("graysplit.weight.asked", "gauge", "%", "The weight that the store asks for.", _asked),
     Metric("graysplit.weight.actual", "gauge", "%", "The weight in force in this process.", _actual),
     Metric("graysplit.revision", "gauge", "{change}", "The revision in force in this process.", _revision),
