@@ -16,6 +16,7 @@ from graysplit.core.plan import BadPlanError, Step
 from graysplit.core.progress import Pause
 from graysplit.errors import ConflictError, RefusedError
 from graysplit.notices.payload import notice_of
+from graysplit.stores.port import Submission, Written
 from graysplit.stores.wire import progress_text, read_progress
 from tests.core.test_judge import book, tally
 from tests.model.member import Member
@@ -373,7 +374,9 @@ class Meanwhile:
 
     def __getattr__(self, name: str) -> object:
         """Give what the store gives, after the other one has acted where it is a change."""
-        if name == "submit":
-            with suppress(StopIteration):
-                next(self._acts)()
-        return getattr(self._store, name)
+        return self._submit if name == "submit" else getattr(self._store, name)
+
+    def _submit(self, submission: Submission) -> Written:
+        with suppress(StopIteration):
+            next(self._acts)()
+        return self._store.submit(submission)

@@ -17,7 +17,7 @@ from graysplit.core.weights import Weight, format_weight
 _SEVERITY = ("safe", "unclear", "no control", "suspect", "worse")
 
 
-class Standing(NamedTuple):
+class PlanStanding(NamedTuple):
     """How the candidates of a plan stand."""
 
     weight: Weight  # the leading one's, or what the plan wrote where it has left
@@ -31,21 +31,21 @@ def weights_at(plan: Plan, step: Step, out: Collection[str] = ()) -> dict[str, i
     return {name: weight for name, weight in found if name not in out}
 
 
-def stands(plan: Plan, progress: Progress, in_force: Mapping[str, Weight], stopped: Collection[str]) -> Standing:
+def stands(plan: Plan, progress: Progress, in_force: Mapping[str, Weight], stopped: Collection[str]) -> PlanStanding:
     """Return how a plan's candidates stand; with one candidate its weight alone says it."""
     if not plan.also or progress.step >= len(plan.steps):
-        return Standing(in_force.get(plan.version, 0), (), "")
+        return PlanStanding(in_force.get(plan.version, 0), (), "")
     wanted = weights_at(plan, plan.steps[progress.step], progress.out)
     fallen = tuple(name for name in wanted if name in stopped and not in_force.get(name, 0))
     left = [name for name in wanted if name not in fallen]
     if not left:
-        return Standing(progress.at, (), f"{' and '.join(plan.versions)} are stopped")
+        return PlanStanding(progress.at, (), f"{' and '.join(plan.versions)} are stopped")
     strayed = [name for name in left if in_force.get(name, 0) != wanted[name]]
     words = ", ".join(
         f"{name} is at {format_weight(in_force.get(name, 0))} %, and the plan wrote {format_weight(wanted[name])} %"
         for name in strayed
     )
-    return Standing(progress.at, fallen, words)
+    return PlanStanding(progress.at, fallen, words)
 
 
 def weightiest(verdicts: Mapping[str, Verdict], *, several: bool) -> Verdict:

@@ -244,7 +244,7 @@ class Driver:
             watched=_action(found.definition) not in ("", "warn"),
         )
 
-    def _standing(self, found: Found) -> several.Standing:
+    def _standing(self, found: Found) -> several.PlanStanding:
         """Return how the candidates of the plan stand."""
         names = found.plan.versions
         stopped = [name for name in names if found.texts["stops", field_of(found.split, name)] is not None]
