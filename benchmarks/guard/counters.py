@@ -98,5 +98,5 @@ def _call(tape: Tape, unit: bytes, share: int, fails: Rates) -> None:
     page = tape.page
     page.begun[index].append(hashed)
     if fails.new if index else fails.old:
-        page.failing((index, unit, None))
-    page.ended[index].append(None)
+        page.failing((index, hashed, None))
+    page.ended[index].append(hashed)

@@ -55,6 +55,26 @@ def test_arming_again_changes_only_what_is_named(control: Control) -> None:
     assert [entry.cause for entry in control.history("checkout")] == ["guard", "guard", "create"]
 
 
+def test_the_deadline_belongs_to_the_guard(control: Control) -> None:
+    """A span or seconds; "off" is none; the record leaves the usual one out; what is not named stays."""
+    said = control.guard("checkout", deadline="2m")
+    assert "deadline 2m" in said.notes[0]
+    control.guard("checkout", slow="1s")
+    found = guard_of(control)
+    assert found is not None
+    assert found.deadline_s == 120
+    assert "no deadline" in control.guard("checkout", deadline="off").notes[0]
+    found = guard_of(control)
+    assert found is not None
+    assert found.deadline_s is None
+    assert json.loads(control.history("checkout", 1)[0].after["splits checkout"] or "")["guard"]["deadline"] == "off"
+    control.guard("checkout", deadline=30)
+    assert "deadline" not in json.loads(control.history("checkout", 1)[0].after["splits checkout"] or "")["guard"]
+    for wrong in ("0s", 0.5, "11m", "soon"):
+        with pytest.raises(BadGuardError, match="deadline"):
+            control.guard("checkout", deadline=wrong)
+
+
 def test_a_value_that_makes_no_guard_is_refused(control: Control) -> None:
     """Before anything is written."""
     with pytest.raises(BadGuardError, match="slow"):

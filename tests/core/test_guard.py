@@ -20,6 +20,7 @@ guards = st.builds(
     names,
     st.integers(0, 2**45),
     st.text(max_size=9),
+    st.none() | st.integers(1_000, 600_000).map(lambda ms: ms / 1000),
 )
 
 
@@ -46,6 +47,12 @@ def test_everything_may_be_left_out() -> None:
         ({"slow": "soon"}, "slow"),
         ({"slow": "0s"}, "slow"),
         ({"every_call": 1}, "every_call"),
+        ({"deadline": 5}, "deadline"),
+        ({"deadline": "soon"}, "deadline"),
+        ({"deadline": "0s"}, "deadline"),
+        ({"deadline": "999ms"}, "deadline"),
+        ({"deadline": "11m"}, "deadline"),
+        ({"deadline": None}, "deadline"),
         ({"stop_on": "DataLoss"}, "stop_on"),
         ({"stop_on": [""]}, "stop_on"),
         ({"ignore": [5]}, "ignore"),

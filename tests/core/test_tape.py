@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from graysplit.core.bucketing import hash32
-from graysplit.core.finding import UNITS_AT_ONCE, Candidate, unit64
+from graysplit.core.finding import HANGING_AT_MOST, UNITS_AT_ONCE, Candidate, unit64
 from graysplit.core.guard import Guard
-from graysplit.core.page import Page, claimed, encoded, named_by
+from graysplit.core.page import Page, encoded, named_by
 from graysplit.core.tally import MICRO, Batch, Begun, Exposed, Failed, Goal, Pair, Stage, duration_bucket
 from graysplit.core.tape import CLOSED_S, EACH, FULL, KEPT, TOLD_AT_MOST, UNCOLLECTED_S, UNKNOWN, Tape, Terms
 
@@ -38,16 +38,23 @@ def collected(tape: Tape, second: int) -> Batch:
 
 
 def record(page: Page, index: int = 0, unit: object = "u", since: float = 1.0) -> list[Any]:
-    """Begin a call that is seen while under way."""
-    begun: list[Any] = [since, index, unit, True]
-    page.begun[index].append(hash32(str(unit).encode(), 0))
+    """Begin a call that is timed, of a choice that was kept in a request."""
+    begun: list[Any] = [since, index, (unit,)]
+    page.begun[index].append(begun[2])
     page.sampled.append(begun)
     return begun
 
 
+def end(page: Page, call: list[Any], took: float | None = None) -> None:
+    """End such a call, at once or after so long."""
+    _, index, mark = call
+    call[0] -= call[0] + (0 if took is None else took)
+    page.ended[index].append(mark)
+
+
 def known(unit: str, release: str = "release-1") -> int:
     """Give the 64 bits of a unit in a release's books."""
-    return unit64(unit.encode(), hash32(release.encode(), 0))
+    return unit64(hash32(unit.encode(), 0), hash32(release.encode(), 0))
 
 
 def test_calls_are_told_once_by_the_second_in_which_they_begin() -> None:
@@ -56,17 +63,17 @@ def test_calls_are_told_once_by_the_second_in_which_they_begin() -> None:
     first = tape.page
     for _ in range(3):
         first.b_old.append(5)
-        first.x_old.append(None)
+        first.x_old.append(5)
     tape.turn(NOW + 1)
     tape.page.b_new.append(6)
-    tape.page.x_new.append(None)
+    tape.page.x_new.append(6)
     batch = collected(tape, NOW + 1)
     assert set(batch.calls) == {Begun(NOW, False, 3), Begun(NOW + 1, True, 1)}
     assert batch[:6] == ("checkout/v1", "release-1", NOW - 5, "t1", 1, STAGE)
     assert batch.running == ()
     assert tape.collect(NOW + 2) == []
     first.b_old.append(5)  # by a call that had found the page before it was turned
-    first.x_old.append(None)
+    first.x_old.append(5)
     later = collected(tape, NOW + 2)
     assert later.calls == (Begun(NOW, False, 1),)
     assert later.number == 2
@@ -89,7 +96,7 @@ def test_a_batch_comes_each_time_while_calls_are_under_way() -> None:
     for second in (NOW + 1, NOW + 2):
         tape.turn(second)
         assert collected(tape, second).running == (Begun(NOW, False, 1),)
-    page.x_old.append(None)
+    page.x_old.append(5)
     assert collected(tape, NOW + 3).running == ()
     assert tape.collect(NOW + 4) == []
 
@@ -99,8 +106,8 @@ def test_each_candidate_gets_its_own_batch_beside_the_baseline() -> None:
     tape = a_tape(candidates=2)
     for index in range(3):
         tape.page.begun[index].append(index)
-        tape.page.failing((index, b"u", None))
-        tape.page.ended[index].append(None)
+        tape.page.failing((index, ("u",), None))
+        tape.page.ended[index].append(index)
     one, two = tape.collect(NOW)
     assert (one.field, two.field) == ("checkout/v1", "checkout/v2")
     for batch, release in ((one, "release-1"), (two, "release-2")):
@@ -109,7 +116,7 @@ def test_each_candidate_gets_its_own_batch_beside_the_baseline() -> None:
         assert {failed.unit for failed in batch.errors} == {known("u", release)}
     assert one.errors[0].unit != two.errors[0].unit
     tape.page.b_new.append(1)
-    tape.page.x_new.append(None)
+    tape.page.x_new.append(1)
     (only,) = tape.collect(NOW)
     assert (only.field, only.number) == ("checkout/v1", 2)
 
@@ -117,8 +124,8 @@ def test_each_candidate_gets_its_own_batch_beside_the_baseline() -> None:
 def test_a_failing_unit_is_told_with_the_number_of_its_calls() -> None:
     """Each failed call counts; a unit that cannot be encoded is only counted."""
     tape = a_tape()
-    for unit in (b"a", b"a", b"b", None):
-        tape.page.failing((1, unit, None))
+    for unit in ("a", "a", "b", None):
+        tape.page.failing((1, (unit,), None))
     batch = collected(tape, NOW)
     assert batch.failures == Pair(0, 4)
     assert set(batch.errors) == {Failed(NOW, known("a"), True, 2), Failed(NOW, known("b"), True, 1)}
@@ -132,7 +139,7 @@ def test_a_doubt_is_one_failed_call_per_unit_side_and_ten_seconds() -> None:
     for second in (ten, ten + 1, ten + 9, ten + 10):
         tape.turn(second)
         for index in (0, 1, 1):
-            tape.page.failing((index, b"a", None))
+            tape.page.failing((index, ("a",), None))
         told += collected(tape, second).doubts
     assert sorted(told) == [
         Begun(ten, False, 1),
@@ -146,15 +153,15 @@ def test_a_call_cut_short_is_told_with_its_unit_and_is_no_failure() -> None:
     """By the second of its beginning; one whose second nobody knows any more is only counted."""
     tape = a_tape()
     page = tape.page
-    for unit in (b"a", b"a", None):
-        page.cut((1, unit))
+    for unit in ("a", "a", None):
+        page.cut((1, (unit,)))
     tape.turn(NOW + 1)
     batch = collected(tape, NOW + 1)
     assert (batch.cuts, batch.failures, batch.errors) == (Pair(0, 3), Pair(), ())
     assert batch.cut == (Failed(NOW, known("a"), True, 2),)
     tape.turn(NOW + CLOSED_S + 2)
     tape.collect(NOW + CLOSED_S + 2)
-    page.cut((0, b"a"))
+    page.cut((0, ("a",)))
     late = collected(tape, NOW + CLOSED_S + 3)
     assert (late.cuts, late.cut) == (Pair(1, 0), ())
 
@@ -163,9 +170,7 @@ def test_a_sampled_call_is_timed() -> None:
     """By its length in nanoseconds; slow is what takes as long as the guard says, and its unit is told."""
     tape = a_tape(slow_s=0.5)
     for unit, took in (("fast", 0.1), ("slow", 0.6)):
-        call = record(tape.page, 1, unit)
-        tape.page.x_new.append(None)
-        call[0] -= 1.0 + took
+        end(tape.page, record(tape.page, 1, unit), took)
     batch = collected(tape, NOW)
     assert batch.timed == (Begun(NOW, True, 2),)
     assert batch.slow == (Failed(NOW, known("slow"), True),)
@@ -185,32 +190,81 @@ def test_one_second_in_seventeen_is_timed_or_every_call() -> None:
     assert a_tape(every_call=True).page.timed
 
 
-def test_a_call_past_the_deadline_fails_once() -> None:
-    """At 30 s, by the second of its beginning; its own failure later cannot be claimed again."""
+def test_a_call_past_the_deadline_is_charged_once_whatever_becomes_of_it() -> None:
+    """At 30 s, by the second of its beginning, timed or not; it has not failed, but its unit counts as if."""
     tape = a_tape(slow_s=1.0)
-    call = record(tape.page, 1, "a")
+    page = tape.page
+    calls = [record(page, 1, unit) for unit in ("answers", "fails")]
+    page.b_new.append(hashed := hash32(b"hangs", 0))
+    units = {known("answers"), known("fails"), known("hangs")}
     for second in range(NOW + 1, NOW + 30):
         tape.turn(second)
         batch = collected(tape, second)
         assert batch.errors == ()
-        assert batch.hanging == (Failed(NOW, known("a"), True),)
+        assert {(one.second, one.unit, one.on_new) for one in batch.hanging} == {(NOW, unit, True) for unit in units}
     batch = collected(tape, NOW + 30)
-    assert batch.errors == batch.slow == (Failed(NOW, known("a"), True),)
-    assert batch.failures == Pair(0, 1)
-    assert batch.doubts == batch.timed == (Begun(NOW, True, 1),)
-    assert batch.hanging == ()
-    assert not claimed(call)
-    assert [found.errors for found in tape.collect(NOW + 31)] == [()]
+    assert {one.unit for one in batch.errors} == units
+    assert {one.unit for one in batch.slow} == units - {known("hangs")}
+    assert (batch.overdue, batch.failures, batch.hanging) == (Pair(0, 3), Pair(), ())
+    assert batch.doubts == (Begun(NOW, True, 3),)
+    page.failing((1, calls[1][2], None))
+    for call in calls:
+        end(page, call)
+    later = collected(tape, NOW + 31)
+    assert (later.errors, later.failures, later.overdue) == ((), Pair(0, 1), Pair())
+    assert later.running == (Begun(NOW, True, 1),)
+    page.x_new.append(hashed)
+    assert collected(tape, NOW + 32).running == ()
 
 
 def test_a_call_that_has_failed_is_not_charged_at_the_deadline() -> None:
-    """Who claims it first charges it; the other finds it taken."""
+    """Also where its end has not been written yet."""
     tape = a_tape()
     call = record(tape.page, 1, "a")
-    assert claimed(call)
-    batch = collected(tape, NOW + 29)
-    assert batch.hanging == ()
-    assert collected(tape, NOW + 30).errors == ()
+    tape.page.failing((1, call[2], None))
+    batch = collected(tape, NOW + 30)
+    assert (batch.errors, batch.overdue) == ((Failed(NOW, known("a"), True),), Pair())
+    assert collected(tape, NOW + 31).errors == ()
+
+
+@pytest.mark.parametrize(("deadline_s", "charged_s"), [(5.0, 5), (90.0, 90), (300.0, 300), (None, None)])
+def test_the_deadline_is_the_guards(deadline_s: float | None, charged_s: int | None) -> None:
+    """For so long a second stays open, so that its calls are charged; without one none ever is."""
+    tape = a_tape(deadline_s=deadline_s)
+    record(tape.page, 1, "a")
+    charged: list[int] = []
+    for second in range(1, 310):
+        tape.turn(NOW + second)
+        batch = collected(tape, NOW + second)
+        if batch.overdue.new:
+            assert batch.errors == (Failed(NOW, known("a"), True),)
+            charged.append(second)
+    assert charged == ([] if charged_s is None else [charged_s])
+
+
+def test_calls_that_end_in_another_order_are_told_apart() -> None:
+    """By the mark that each has for itself, also where they are of one unit."""
+    tape = a_tape()
+    marks = [(unit,) for unit in ("u", "u", "u", "0", "1", "2")]
+    tape.page.begun[0].extend(marks)
+    tape.page.ended[0].extend([marks[4], marks[0]])
+    batch = collected(tape, NOW + 1)
+    assert batch.running == (Begun(NOW, False, 4),)
+    told = {(one.unit, one.calls) for one in batch.hanging}
+    assert told == {(known("u"), 2), (known("0"), 1), (known("2"), 1)}
+    tape.page.ended[0].extend(marks[1:4] + marks[5:])
+    assert collected(tape, NOW + 2).running == ()
+
+
+def test_of_very_many_calls_under_way_some_are_told_by_unit() -> None:
+    """By bits that say nothing about the side; all are counted."""
+    tape = a_tape()
+    for index in (0, 1):
+        tape.page.begun[index].extend((f"{index} {number}",) for number in range(5_000))
+    batch = collected(tape, NOW + 1)
+    assert sum(one.calls for one in batch.running) == 10_000
+    assert len(batch.hanging) == HANGING_AT_MOST
+    assert 0.4 < sum(one.on_new for one in batch.hanging) / HANGING_AT_MOST < 0.6
 
 
 def test_old_pages_are_dropped_with_what_still_runs_and_totals_stay_exact() -> None:
@@ -219,7 +273,7 @@ def test_old_pages_are_dropped_with_what_still_runs_and_totals_stay_exact() -> N
     page = tape.page
     page.b_new.append(5)
     page.b_new.append(6)
-    page.x_new.append(None)
+    page.x_new.append(5)
     second = NOW
     for second in range(NOW + 1, NOW + 130):
         tape.turn(second)
@@ -227,9 +281,9 @@ def test_old_pages_are_dropped_with_what_still_runs_and_totals_stay_exact() -> N
         assert [(one.on_new, one.calls) for one in batch.running] == [(True, 1)]
     assert len(tape._pages) < 10
     assert (tape.begun(1), tape.ended(1)) == (2, 1)
-    page.x_new.append(None)
+    page.x_new.append(5)
     assert (tape.begun(1), tape.ended(1)) == (2, 2)
-    page.failing((1, b"late", None))
+    page.failing((1, ("late",), None))
     batch = collected(tape, second)
     assert batch.running == ()
     assert batch.errors == ()
@@ -242,7 +296,7 @@ def test_pages_stay_few_when_nothing_runs_or_the_clock_goes_back() -> None:
     for second in range(NOW, NOW + 100):
         tape.turn(second)
         tape.page.b_old.append(second)
-        tape.page.x_old.append(None)
+        tape.page.x_old.append(second)
         tape.collect(second)
     assert len(tape._pages) < 8
     for second in range(NOW + 300, NOW, -1):
@@ -256,9 +310,9 @@ def test_pages_stay_few_when_nothing_runs_or_the_clock_goes_back() -> None:
 def test_a_unit_is_told_as_exposed_once() -> None:
     """From calls and from choices, on its side; a choice kept in a request shows none."""
     tape = a_tape()
-    for hashed in (7, 7, -1):
-        tape.page.b_old.append(hashed)
-        tape.page.x_old.append(None)
+    for mark in (7, 7, ("kept",)):
+        tape.page.b_old.append(mark)
+        tape.page.x_old.append(mark)
     tape.page.exposed((9, 1))
     assert set(collected(tape, NOW).exposed) == {Exposed(7, False), Exposed(9, True)}
     tape.page.exposed((9, 1))
@@ -334,7 +388,7 @@ def test_named_exceptions_are_counted_by_side() -> None:
     """Those that stop a release are told with their names, old's too."""
     tape = a_tape()
     for index in (0, 1, 1):
-        tape.page.failing((index, b"u", "DataLoss"))
+        tape.page.failing((index, ("u",), "DataLoss"))
     assert collected(tape, NOW).named == {"DataLoss": Pair(1, 2)}
 
 
@@ -343,7 +397,7 @@ def test_what_nobody_collects_for_a_minute_is_dropped() -> None:
     tape = a_tape()
     tape.shed(0.0)
     tape.page.b_old.append(5)
-    tape.page.failing((0, b"u", None))
+    tape.page.failing((0, ("u",), None))
     tape.shed(UNCOLLECTED_S)
     assert len(tape.page.sheets.begun[0]) == 1
     tape.shed(UNCOLLECTED_S + 1)
@@ -365,7 +419,7 @@ def test_a_tape_is_over_when_it_has_left_and_nothing_runs() -> None:
 
     pass_time(range(1, 20))
     assert not tape.over
-    page.x_old.append(None)
+    page.x_old.append(5)
     tape.rejoin()
     pass_time([20])
     assert not tape.over
@@ -396,7 +450,8 @@ def test_a_hostile_unit_is_nobodys_evidence() -> None:
     assert encoded(Hostile("x")) is None
     tape = a_tape(slow_s=0.1)
     record(tape.page, 1, Hostile("x"))
-    assert collected(tape, NOW + 30).failures == Pair(0, 1)
+    batch = collected(tape, NOW + 30)
+    assert (batch.overdue, batch.errors) == (Pair(0, 1), ())
 
 
 class DataLoss(Exception):  # noqa: N818 - a name as people write it

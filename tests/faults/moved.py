@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator
 from threading import Lock
 from typing import Any, Final
 
+from graysplit.core.bucketing import seed_of
 from graysplit.core.finding import Candidate, parted
 from graysplit.core.guard import Guard
 from graysplit.core.judge import Case, charges, forgotten, look
@@ -76,7 +77,9 @@ class Process:
     def __init__(self, number: int, share: int, guard: Guard, second: int) -> None:
         """Arm a route at a share, in thousandths of a percent."""
         stage = Stage(share, 100_000 - share, 1)
-        terms = Terms("checkout", ("old", "new"), (Candidate(1, FIELD, "r", BEGAN, stage),), guard)
+        terms = Terms(
+            "checkout", ("old", "new"), (Candidate(1, FIELD, "r", BEGAN, stage),), guard, None, seed_of("checkout")
+        )
         self.tape = Tape(terms, f"tape {number}", Lock())
         self.tape.turn(second)
         entered = self._entered = list[bool]()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from graysplit.core.tally import Pair
 from tests.faults.moved import BEGAN, Call, Fleet
 
 
@@ -67,3 +68,58 @@ def test_new_that_fails_while_all_processes_are_restarted_is_rolled_back(end: st
         for number in range(4):
             getattr(fleet, end)(number)
         assert fleet.now_s - BEGAN <= 8
+
+
+def test_new_that_hangs_in_full_thread_pools_is_rolled_back() -> None:
+    """Four processes of eight threads: once each holds a hanging call nothing is served, and every call is charged."""
+    fleet, hanging = Fleet(processes=4), [0] * 4
+    for _ in range(45):
+        for number, process in enumerate(fleet.processes):
+            for _ in range(10):
+                if hanging[number] == 8:
+                    break
+                call = process.call(fleet.chance.randrange(1 << 40))
+                if call.on_new:
+                    hanging[number] += 1
+                else:
+                    call.answer()
+        if fleet.pass_second().word == "worse":
+            break
+    assert fleet.now_s - BEGAN <= 40
+    assert "users failed on new, 0 on old" in fleet.verdict.why
+    assert fleet.tally.stages[0].overdue == Pair(0, fleet.tally.stages[0].units.new)
+    assert sum(fleet.tally.stages[0].failures) == 0
+
+
+@pytest.mark.parametrize("deadline_s", [30.0, None])
+def test_healthy_jobs_of_33_seconds_are_no_failures(deadline_s: float | None) -> None:
+    """With a deadline that they pass nothing is shown, and the reason says what to do; with a longer one they count."""
+    fleet, running = Fleet(processes=4, share=50_000, deadline_s=deadline_s), list[list[Call]]()
+    for _ in range(80):
+        running.append(list(fleet.begin(12)))
+        if len(running) > 33:
+            for call in running.pop(0):
+                call.answer()
+        fleet.pass_second()
+    stage = fleet.tally.stages[0]
+    assert sum(stage.failures) == 0
+    assert set(fleet.words) <= {"unclear", "safe"}
+    if deadline_s == 30:
+        assert sum(stage.overdue) == sum(stage.units) > 500
+        assert "safe" not in fleet.words
+        assert "of the calls on old run past the deadline" in fleet.verdict.why
+    else:
+        assert sum(stage.overdue) == sum(stage.units) == 0
+
+
+def test_new_that_fails_among_long_jobs_is_rolled_back() -> None:
+    """Jobs of 33 s and a deadline of a minute: a failed one counts when it fails."""
+    fleet, running = Fleet(processes=4, share=50_000, deadline_s=60.0), list[list[Call]]()
+    while fleet.verdict.word != "worse":
+        running.append(list(fleet.begin(20)))
+        if len(running) > 33:
+            for call in running.pop(0):
+                call.fail() if call.on_new and fleet.chance.random() < 0.3 else call.answer()
+        fleet.pass_second()
+        assert fleet.now_s - BEGAN <= 150
+    assert "safe" not in fleet.words

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
+from graysplit.core.bucketing import seed_of
 from graysplit.core.finding import Candidate
 from graysplit.core.guard import Guard
 from graysplit.core.state import State, recount
@@ -24,7 +25,7 @@ def a_tape(names: tuple[str, ...] = ("old", "new"), **guard: Any) -> Tape:
         Candidate(number, f"checkout/{name}", "r1", NOW, Stage(20_000, 80_000, 1))
         for number, name in enumerate(names[1:], 1)
     )
-    tape = Tape(Terms("checkout", names, watched, Guard(**guard)), "t1", Lock())
+    tape = Tape(Terms("checkout", names, watched, Guard(**guard), None, seed_of("checkout")), "t1", Lock())
     tape.turn(NOW)
     return tape
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from graysplit.core.bucketing import hash32
+from graysplit.core.bucketing import hash32, seed_of
 from graysplit.core.finding import unit64
 from graysplit.core.state import State
 from graysplit.core.tally import Begun, Exposed, Failed, Pair
@@ -34,7 +34,7 @@ class ClientError(Exception):
 
 def known(unit: str) -> int:
     """Give a unit's 64 bits in the books of the release."""
-    return unit64(unit.encode(), hash32(b"r1", 0))
+    return unit64(hash32(unit.encode(), seed_of("checkout")), hash32(b"r1", 0))
 
 
 def fine(unit: str) -> str:

@@ -15,7 +15,7 @@ from graysplit.core.finding import Candidate
 from graysplit.core.guard import Guard
 from graysplit.core.judge import Case, charges, forgotten, look
 from graysplit.core.judging import Watched
-from graysplit.core.page import Page, Record, claimed
+from graysplit.core.page import Page, Record
 from graysplit.core.tally import Batch, Judgement, Stage
 from graysplit.core.tape import Tape, Terms
 from graysplit.stores.counts import Counts
@@ -90,23 +90,25 @@ class Clockwork:
         hashed = hash32(unit.encode(), 7)
         on_new, page = hashed < HASHES * SHARE // 100_000, self._tape.page
         page.begun[on_new].append(hashed)
-        record: Record | None = [1_000.0, int(on_new), unit, True] if page.timed else None
+        record: Record | None = [1_000.0, int(on_new), hashed] if page.timed else None
         if record is not None:
             page.sampled.append(record)
         fails = int(at) in OUTAGE and (on_new or not self._only_new)
         takes_s = self._late[on_new] if fails else 0.05
 
         def end(_: float) -> None:
-            self._end(page, record, unit, takes_s, on_new=on_new, fails=fails)
+            self._end(page, record, hashed, takes_s, on_new=on_new, fails=fails)
 
         self._plan(at + takes_s, end)
 
-    def _end(self, page: Page, record: Record | None, unit: str, takes_s: float, *, on_new: bool, fails: bool) -> None:
-        if fails and (record is None or claimed(record)):
-            page.failing((int(on_new), unit.encode(), None))
+    def _end(
+        self, page: Page, record: Record | None, hashed: int, takes_s: float, *, on_new: bool, fails: bool
+    ) -> None:
+        if fails:
+            page.failing((int(on_new), hashed, None))
         if record is not None:
             record[0] = -takes_s
-        page.ended[on_new].append(None)
+        page.ended[on_new].append(hashed)
 
 
 @pytest.mark.parametrize("every_s", [1, 4])

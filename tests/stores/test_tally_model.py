@@ -61,6 +61,7 @@ def batches(draw: st.DrawFn) -> Batch:
         draw(failed),
         draw(pairs),
         draw(failed),
+        draw(pairs),
         draw(counted),
     )
 

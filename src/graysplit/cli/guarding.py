@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from graysplit.cli.app import app
-from graysplit.cli.options import changing, span
+from graysplit.cli.options import changing, span, span_or_off
 from graysplit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 @click.option("--every-call", is_flag=True, help="Time every call, not those of one second in 17.")
 @click.option("--stop-on", multiple=True, metavar="NAME", help="The first such exception on new alone stops it.")
 @click.option("--ignore", multiple=True, metavar="NAME", help="Such an exception is no failure.")
+@click.option(
+    "--deadline",
+    type=span_or_off,
+    metavar="TIME",
+    help="A call still running then counts as failed: 2m; or 'off'.  [default: 30s]",
+)
 @click.option("--off", is_flag=True, help="Watch no longer; asks for the name.")
 @changing
 @click.pass_obj
@@ -42,6 +48,7 @@ def guard(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     every_call: bool,  # noqa: FBT001 - as above
     stop_on: tuple[str, ...],
     ignore: tuple[str, ...],
+    deadline: float | str | None,
     why: str,
     *,
     off: bool,
@@ -55,7 +62,7 @@ def guard(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     """
     from graysplit.cli.receipts import finish_note
 
-    if off and any((action, sensitivity, slow, every_call, stop_on, ignore)):
+    if off and any((action, sensitivity, slow, every_call, stop_on, ignore, deadline)):
         raise click.UsageError("--off stands alone: graysplit guard SPLIT --off")
     result = session.control.guard(
         split,
@@ -65,6 +72,7 @@ def guard(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         every_call=every_call or None,
         stop_on=stop_on,
         ignore=ignore,
+        deadline=deadline,
         off=off,
         why=why,
         dry_run=dry_run,

@@ -71,6 +71,7 @@ def verdict_json(heard: Heard) -> dict[str, object]:
         "calls": heard.calls._asdict(),
         "failures": heard.failures._asdict(),
         "cuts": heard.cuts._asdict(),
+        "overdue": heard.overdue._asdict(),
         "units": heard.exposed._asdict(),
     }
 
@@ -95,9 +96,8 @@ def _counts(heard: Heard, old: str) -> Iterator[str]:
     if not sum(heard.calls):
         return
     new = heard.field.partition("/")[2]
-    for name, calls, failures, cuts, units in (
-        (new, heard.calls.new, heard.failures.new, heard.cuts.new, heard.exposed.new),
-        (old, heard.calls.old, heard.failures.old, heard.cuts.old, heard.exposed.old),
-    ):
-        cut = f", {cuts:,} cut short" if any(heard.cuts) else ""
-        yield f"{name}: {calls:,} calls, {failures:,} failed{cut}, {units:,} users"
+    for name, side in ((new, 1), (old, 0)):
+        parts = [f"{name}: {heard.calls[side]:,} calls", f"{heard.failures[side]:,} failed"]
+        parts += [f"{heard.cuts[side]:,} cut short"] if any(heard.cuts) else []
+        parts += [f"{heard.overdue[side]:,} past the deadline"] if any(heard.overdue) else []
+        yield ", ".join([*parts, f"{heard.exposed[side]:,} users"])

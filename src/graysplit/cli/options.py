@@ -25,6 +25,11 @@ def span(text: str) -> float:
         raise click.BadParameter(str(fault)) from None
 
 
+def span_or_off(text: str) -> float | str:
+    """Read a span of time as seconds, or the word off."""
+    return "off" if text.strip().lower() == "off" else span(text)
+
+
 def moment(text: str) -> float | datetime:
     """Read a point in time: so many seconds ago, from a span as 2h, or a UTC time as 2026-12-01T10:00 or with a Z."""
     with suppress(BadSpanError):

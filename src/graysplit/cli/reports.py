@@ -123,8 +123,11 @@ def finding_words(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
     if not stage.control:
         yield "no control: everybody was on one version, so nothing is compared"
         return
+    calls = Pair(stage.old.calls, stage.new.calls)
     if stage.old.cuts or stage.new.cuts:
-        yield f"calls cut short: {both_words(found, *_cut_pairs(stage))}"
+        yield f"calls cut short: {both_words(found, Pair(stage.old.cuts, stage.new.cuts), calls)}"
+    if stage.old.overdue or stage.new.overdue:
+        yield f"calls past the deadline: {both_words(found, Pair(stage.old.overdue, stage.new.overdue), calls)}"
     if stage.failing is None:
         yield "no user was seen yet: nothing is compared"
     else:
@@ -137,10 +140,6 @@ def finding_words(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
         yield f"sample ratio: {said}: {'OFF' if mix.off else 'fits'}"
     if stage.invalid:
         yield f"INVALID, {stage.invalid}: the bounds of this stage say nothing"
-
-
-def _cut_pairs(stage: StageReport) -> tuple[Pair, Pair]:
-    return Pair(stage.old.cuts, stage.new.cuts), Pair(stage.old.calls, stage.new.calls)
 
 
 def goal_words(found: ReleaseReport, goal: GoalReport) -> Iterator[str]:
@@ -193,12 +192,14 @@ def total_words(found: ReleaseReport) -> str:
     """Give the counts of all stages."""
     subject = found.subject
     sides = (
-        (subject.version, found.calls.new, found.failures.new, found.cuts.new),
-        (subject.baseline, found.calls.old, found.failures.old, found.cuts.old),
+        (subject.version, found.calls.new, found.failures.new, found.cuts.new, found.overdue.new),
+        (subject.baseline, found.calls.old, found.failures.old, found.cuts.old, found.overdue.old),
     )
     return "; ".join(
-        f"{name} {calls:,} calls, {failures:,} failed" + (f", {cuts:,} cut short" if any(found.cuts) else "")
-        for name, calls, failures, cuts in sides
+        f"{name} {calls:,} calls, {failures:,} failed"
+        + (f", {cuts:,} cut short" if any(found.cuts) else "")
+        + (f", {overdue:,} past the deadline" if any(found.overdue) else "")
+        for name, calls, failures, cuts, overdue in sides
     )
 
 
@@ -316,6 +317,7 @@ def release_json(found: ReleaseReport) -> dict[str, object]:
         "calls": found.calls._asdict(),
         "failures": found.failures._asdict(),
         "cuts": found.cuts._asdict(),
+        "overdue": found.overdue._asdict(),
         "stages": [stage_json(stage) for stage in found.stages],
         "changes": [entry_json(entry) for entry in found.changes],
     }

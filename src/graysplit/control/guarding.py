@@ -7,9 +7,19 @@ from typing import Final, NamedTuple
 
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet
-from graysplit.core.guard import Action, BadGuardError, Guard, Sensitivity, guard_record, parse_guard
+from graysplit.core.guard import (
+    NEVER,
+    Action,
+    BadGuardError,
+    Guard,
+    Sensitivity,
+    check_deadline,
+    guard_record,
+    parse_guard,
+)
 from graysplit.core.plan import parse_plan, span_text
-from graysplit.core.spans import parse_span
+from graysplit.core.spans import BadSpanError, parse_span
+from graysplit.core.stopwatch import DEADLINE_S
 from graysplit.errors import RefusedError
 
 NOTHING: Final = "no routed call, no attempt: nothing to watch"
@@ -25,6 +35,7 @@ class Wish(NamedTuple):
     every_call: bool | None = None
     stop_on: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    deadline: float | str | None = None  # seconds, a span as in `2m`, or `off`
 
     def named(self) -> Mapping[str, object]:
         """Give the fields of the record that were named."""
@@ -37,7 +48,18 @@ class Wish(NamedTuple):
             "stop_on": self.stop_on or None,
             "ignore": self.ignore or None,
         }
-        return {name: value for name, value in said.items() if value is not None}
+        found: dict[str, object] = {name: value for name, value in said.items() if value is not None}
+        return found if self.deadline is None else {**found, "deadline_s": _seconds(self.deadline)}
+
+
+def _seconds(deadline: float | str) -> float | None:
+    """Return a deadline in seconds, or None for none; raise `BadGuardError` for one that cannot be kept."""
+    if deadline == NEVER:
+        return None
+    try:
+        return check_deadline(parse_span(deadline) if isinstance(deadline, str) else deadline)
+    except BadSpanError as fault:
+        raise BadGuardError("deadline", f"{fault}, or '{NEVER}'") from None
 
 
 def armed(split: str, definition: Definition, wish: Wish, by: str, at_ms: int) -> Definition | None:
@@ -122,10 +144,17 @@ def guard_words(guard: Guard) -> str:
         "strict" if guard.sensitivity == "strict" else "",
         f"slow above {span_text(guard.slow_s)}" if guard.slow_s is not None else "",
         "times every call" if guard.every_call else "",
+        _deadline_words(guard.deadline_s),
         _named("stops on", guard.stop_on),
         _named("ignores", guard.ignore),
     ]
     return ", ".join(filter(None, parts))
+
+
+def _deadline_words(deadline_s: float | None) -> str:
+    if deadline_s is None:
+        return "no deadline"
+    return f"deadline {span_text(deadline_s)}" if deadline_s != DEADLINE_S else ""
 
 
 def record_words(definition: Definition) -> str:

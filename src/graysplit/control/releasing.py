@@ -114,6 +114,7 @@ class Releasing(Hand):
         every_call: bool | None = None,
         stop_on: Collection[str] = (),
         ignore: Collection[str] = (),
+        deadline: float | str | None = None,
         off: bool = False,
         why: str = "",
         confirm: Confirm | None = None,
@@ -123,7 +124,8 @@ class Releasing(Hand):
 
         With `sensitivity="strict"` any difference counts, else one beyond 1.1 times and 0.05 points. A call that takes
         longer than `slow`, seconds or a span as in `500ms`, is a slow one, and slow calls are judged too; those of
-        one second in 17 are timed, or with `every_call` all. The first exception named in `stop_on` that only the
+        one second in 17 are timed, or with `every_call` all. A call that still runs after the `deadline` (30 s unless
+        named; a span, or "off") is a failed call of its unit. The first exception named in `stop_on` that only the
         candidate raises stops it; those in `ignore` are no failures: both by their class, `DataLoss` or
         `shop.errors.DataLoss`. What is not named stays as it stands. `off` ends the watch. Refused where live processes
         measure no call of the split.
@@ -132,7 +134,7 @@ class Releasing(Hand):
 
         for name in (*stop_on, *ignore):
             check_typed("class name", name)
-        wish = Wish(action, sensitivity, slow, every_call, tuple(stop_on), tuple(ignore))
+        wish = Wish(action, sensitivity, slow, every_call, tuple(stop_on), tuple(ignore), deadline)
 
         def plan(reading: Reading, id_: str) -> Proposal:
             return self._armed(reading, id_, split, wish, reading.begun_ms, explained=bool(why.strip()) or dry_run)

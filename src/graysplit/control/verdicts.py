@@ -46,6 +46,7 @@ class Heard(NamedTuple):
     unjudged: bool = False  # whether calls have been counted since it was judged
     doubted: bool = False  # whether its stage waits for a person to accept its doubts, also where nobody judges now
     cuts: Pair = Pair()  # calls of the stage that were cut short
+    overdue: Pair = Pair()  # calls of the stage that had not ended by the deadline
 
 
 def armed(split: str, definition: Definition | None) -> Armed | None:
@@ -101,6 +102,7 @@ def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: in
         _counted_since(tally, judge),
         doubted and stage.number > 0 and judge.share == weight,
         stage.cuts,
+        stage.overdue,
     )
 
 

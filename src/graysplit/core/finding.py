@@ -13,6 +13,7 @@ from graysplit.core.tally import Batch, Begun, Exposed, Failed, Goal, Pair, Stag
 _K = TypeVar("_K")
 
 UNITS_AT_ONCE: Final = 2_000
+HANGING_AT_MOST: Final = 500
 
 
 class Candidate(NamedTuple):
@@ -26,7 +27,7 @@ class Candidate(NamedTuple):
 
 
 class Found:
-    """What one collection has found; by second and index, where nothing else is said."""
+    """What one collection has found; by second and index (units: second, their 32 bits, index)."""
 
     def __init__(self, versions: int) -> None:
         """Begin with nothing."""
@@ -34,12 +35,13 @@ class Found:
         self.timed: dict[tuple[int, int], int] = {}
         self.doubts: dict[tuple[int, int], int] = {}
         self.running: dict[tuple[int, int], int] = {}
-        self.errors: dict[tuple[int, bytes, int], int] = {}
-        self.slow: dict[tuple[int, bytes, int], int] = {}
-        self.cut: dict[tuple[int, bytes, int], int] = {}
-        self.hanging: dict[tuple[int, bytes, int], int] = {}
+        self.errors: dict[tuple[int, int, int], int] = {}
+        self.slow: dict[tuple[int, int, int], int] = {}
+        self.cut: dict[tuple[int, int, int], int] = {}
+        self.hanging: dict[tuple[int, int, int], int] = {}
         self.failures = [0] * versions
         self.cuts = [0] * versions
+        self.overdue = [0] * versions
         self.durations: list[dict[int, int]] = [{} for _ in range(versions)]
         self.exposed: list[tuple[int, int]] = []
         self.named: dict[str, dict[int, int]] = {}
@@ -54,7 +56,7 @@ def batch_of(candidate: Candidate, found: Found, tape_id: str, number: int) -> B
     def begun(counts: Mapping[tuple[int, int], int]) -> tuple[Begun, ...]:
         return tuple(Begun(at, sides[index], n) for (at, index), n in counts.items() if index in sides)
 
-    def failed(counts: Mapping[tuple[int, bytes, int], int]) -> tuple[Failed, ...]:
+    def failed(counts: Mapping[tuple[int, int, int], int]) -> tuple[Failed, ...]:
         return tuple(
             Failed(at, unit64(unit, seed), sides[index], n) for (at, unit, index), n in counts.items() if index in sides
         )
@@ -80,10 +82,18 @@ def batch_of(candidate: Candidate, found: Found, tape_id: str, number: int) -> B
         named={name: both for name, counts in found.named.items() if (both := pair(counts)) != Pair()},
         goals=tuple(Goal(name, unit, micro) for name, unit, micro, index in found.goals if index in sides),
         running=begun(found.running),
-        hanging=failed(found.hanging),
+        hanging=_some(failed(found.hanging)),
+        overdue=pair(dict(enumerate(found.overdue))),
         cuts=pair(dict(enumerate(found.cuts))),
         cut=failed(found.cut),
     )
+
+
+def _some(hanging: tuple[Failed, ...]) -> tuple[Failed, ...]:
+    """Bound the calls under way that are told by unit: by bits that say nothing about the side."""
+    if len(hanging) <= HANGING_AT_MOST:
+        return hanging
+    return tuple(sorted(hanging, key=lambda one: one.unit)[:HANGING_AT_MOST])
 
 
 def portions(batch: Batch) -> list[Batch]:
@@ -128,7 +138,8 @@ def parted(batch: Batch) -> Batch:
 def tells(batch: Batch) -> bool:
     """Say whether a batch holds anything but calls under way."""
     counted = (batch.calls, batch.errors, batch.timed, batch.slow, batch.cut, batch.doubts, batch.exposed, batch.goals)
-    return any(counted) or any(map(any, (*batch.durations, batch.failures, batch.cuts))) or bool(batch.named)
+    sums = (*batch.durations, batch.failures, batch.cuts, batch.overdue)
+    return any(counted) or any(map(any, sums)) or bool(batch.named)
 
 
 def add(counts: dict[_K, int], key: _K, n: int = 1) -> None:
@@ -136,6 +147,9 @@ def add(counts: dict[_K, int], key: _K, n: int = 1) -> None:
     counts[key] = counts.get(key, 0) + n
 
 
-def unit64(unit: bytes, seed: int) -> int:
-    """Give the 64 bits by which a unit is known in one release's books."""
-    return mmh3_x64_128_uintdigest(unit, seed) & 0xFFFF_FFFF_FFFF_FFFF
+def unit64(hashed: int, seed: int) -> int:
+    """Give the 64 bits by which a unit is known in one release's books, from the 32 by which it is bucketed.
+
+    All that is known of a call that never ended are those; a seed of the release's hides its side in them.
+    """
+    return mmh3_x64_128_uintdigest(hashed.to_bytes(4, "little"), seed) & 0xFFFF_FFFF_FFFF_FFFF

@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.core.plan import span_text
 from graysplit.core.spans import BadSpanError, parse_span
-from graysplit.core.stopwatch import NORMAL, STRICT, Margin
+from graysplit.core.stopwatch import DEADLINE_S, LONGEST_DEADLINE_S, NORMAL, STRICT, Margin
 from graysplit.errors import BadValueError
 
 Action: TypeAlias = Literal["rollback", "pause", "warn"]
@@ -20,8 +20,10 @@ Sensitivity: TypeAlias = Literal["normal", "strict"]
 
 ACTIONS: Final[tuple[Action, ...]] = ("rollback", "pause", "warn")
 SENSITIVITIES: Final[tuple[Sensitivity, ...]] = ("normal", "strict")
+NEVER: Final = "off"  # no deadline
+SHORTEST_DEADLINE_S: Final = 1.0
 _LATEST_MS: Final = 253_402_300_799_000  # the end of the year 9999
-_KEYS: Final = ("action", "sensitivity", "slow", "every_call", "stop_on", "ignore", "at", "by")
+_KEYS: Final = ("action", "sensitivity", "slow", "every_call", "stop_on", "ignore", "deadline", "at", "by")
 
 
 class BadGuardError(BadValueError):
@@ -45,6 +47,7 @@ class Guard(NamedTuple):
     ignore: tuple[str, ...] = ()  # exceptions that are no failures: errors of the client, say
     at_ms: int = 0  # server time at which it was armed
     by: str = ""
+    deadline_s: float | None = DEADLINE_S  # a call that runs for longer is a failed call of its unit; None: none does
 
     @property
     def margin(self) -> Margin:
@@ -66,6 +69,7 @@ def parse_guard(record: Mapping[str, object]) -> Guard:
         _names("ignore", record.get("ignore", ())),
         _time(record.get("at", 0)),
         _text("by", record.get("by", "")),
+        _deadline(record.get("deadline", span_text(DEADLINE_S))),
     )
 
 
@@ -82,6 +86,8 @@ def guard_record(guard: Guard) -> dict[str, object]:
         record["stop_on"] = list(guard.stop_on)
     if guard.ignore:
         record["ignore"] = list(guard.ignore)
+    if guard.deadline_s != DEADLINE_S:
+        record["deadline"] = NEVER if guard.deadline_s is None else span_text(guard.deadline_s)
     return {**record, "at": guard.at_ms, "by": guard.by}
 
 
@@ -102,6 +108,26 @@ def _slow(value: object) -> float | None:
         raise BadGuardError("slow", str(fault)) from None
     if seconds <= 0:
         raise BadGuardError("slow", "no call takes less than no time")
+    return seconds
+
+
+def _deadline(value: object) -> float | None:
+    if value == NEVER:
+        return None
+    if not isinstance(value, str):
+        raise BadGuardError("deadline", f"{value!r} is not a span of time, as in '30s', and not 'off'")
+    try:
+        return check_deadline(parse_span(value))
+    except BadSpanError as fault:
+        raise BadGuardError("deadline", f"{fault}, or 'off'") from None
+
+
+def check_deadline(seconds: float) -> float:
+    """Return a deadline in seconds; raise `BadGuardError` for one too short, or longer than evidence is kept."""
+    if not SHORTEST_DEADLINE_S <= seconds <= LONGEST_DEADLINE_S:
+        raise BadGuardError(
+            "deadline", f"{seconds:g} s is not between {SHORTEST_DEADLINE_S:g} s and {LONGEST_DEADLINE_S:g} s; or 'off'"
+        )
     return seconds
 
 

@@ -216,8 +216,8 @@ def _evidence(tally: Tally, stage: StageTally, dead: tuple[str, ...]) -> Evidenc
         doubts=tuple(windows["doubt"]),
         counts=(counts._replace(x=counts.x + still / (1 << stage.unit_bits)),),
         seen=(Seen(stage.ratio.new, sum(stage.ratio), w),) if sum(stage.ratio) else (),
-        new=Raw(stage.calls.new, stage.failures.new, stage.cuts.new),
-        old=Raw(stage.calls.old, stage.failures.old, stage.cuts.old),
+        new=Raw(stage.calls.new, stage.failures.new, stage.cuts.new, stage.overdue.new),
+        old=Raw(stage.calls.old, stage.failures.old, stage.cuts.old, stage.overdue.old),
         named=tally.named,
     )
 

@@ -28,6 +28,8 @@ from graysplit.core.stopwatch import ALPHA_CUT, ALPHA_ERRORS, ALPHA_LOCAL, ALPHA
 from graysplit.core.verdict import Proof, Verdict, told
 
 _MOST_UNITS: Final = 1e9
+# Where more of old's calls run past the deadline it says nothing: what takes that long in health has not failed.
+OVERDUE_AT_MOST: Final = 0.02
 UNSHOWN: Final = "not shown to be safe yet: it takes more users"
 
 
@@ -41,11 +43,12 @@ class Watched(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """Calls of one version, and how many of them failed, or were cut short."""
+    """Calls of one version, and how many of them failed, were cut short, or had not ended by the deadline."""
 
     calls: int = 0
     failures: int = 0
     cuts: int = 0
+    overdue: int = 0
 
     @property
     def rate(self) -> float:
@@ -261,9 +264,13 @@ def _veto(evidence: Evidence, watched: Watched) -> str:
     if ratio_is_off(evidence.seen, evidence.stage):
         return _off(evidence, watched)
     new, old = evidence.new, evidence.old
+    if old.share(old.overdue) > OVERDUE_AT_MOST:
+        late = f"{100 * old.share(old.overdue):.2g} % of the calls on {watched.baseline} run past the deadline"
+        return f"{late}: a guard with a longer one (--deadline 2m, or off) can say more"
     for share_new, share_old, what in (
         (new.rate, old.rate, "fail"),
         (new.share(new.cuts), old.share(old.cuts), "are cut short"),
+        (new.share(new.overdue), old.share(old.overdue), "run past the deadline"),
     ):
         if share_new > 2 * share_old + SLACK:
             shares = f"{100 * share_new:.2f} % of the calls {what} on {watched.candidate}, {100 * share_old:.2f} %"

@@ -53,6 +53,7 @@ class Side(NamedTuple):
     users: int  # units that met it; an estimate where they are many
     failed: int  # of them, those with a failed call
     cuts: int = 0  # calls that were cut short
+    overdue: int = 0  # calls that had not ended by the deadline
 
     @property
     def rate(self) -> float | None:
@@ -139,6 +140,7 @@ class ReleaseReport(NamedTuple):
     paces: tuple[Pace, ...]
     changes: tuple[Entry, ...]  # of the split since the release began, oldest first
     cuts: Pair = Pair()  # calls that were cut short
+    overdue: Pair = Pair()  # calls that had not ended by the deadline
 
 
 def release_of(subject: Subject, tally: Tally, judge: Judge, history: Iterable[Entry] = ()) -> ReleaseReport:
@@ -159,6 +161,7 @@ def release_of(subject: Subject, tally: Tally, judge: Judge, history: Iterable[E
         tuple(paces_of(tally)),
         tuple(sorted((one for one in history if one.at_ms >= subject.began_ms), key=lambda one: one.revision)),
         _summed(stage.cuts for stage in tally.stages),
+        _summed(stage.overdue for stage in tally.stages),
     )
 
 
@@ -269,6 +272,7 @@ def side_of(stage: StageTally, side: int) -> Side:
         stage.exposed[side] << stage.exposed_bits,
         stage.units[side] << stage.unit_bits,
         stage.cuts[side],
+        stage.overdue[side],
     )
 
 

@@ -34,7 +34,7 @@ def terms_of(
             stage = Stage(part, left, revision)
             candidates.append(Candidate(number, field, release, held.releases.get(field, 0) // 1000, stage))
     names = (standing.definition.baseline, *(version.name for version in standing.definition.candidates))
-    return Terms(split, names, tuple(candidates), guard, only)
+    return Terms(split, names, tuple(candidates), guard, only, standing.definition.seed)
 
 
 def _drawn(standing: Standing) -> dict[str, int]:

@@ -26,7 +26,8 @@ RATIOS: Final = (1.3, 1.7, 2.5, 4.0, 8.0, 20.0, 60.0, 200.0)
 STOPWATCHES_S: Final = (60, 1_800, 21_600)
 MINIMUM: Final = 5  # units on new with an error: a floor only removes rollbacks
 STRATA_AT_MOST: Final = 32  # per window; later ones are left out
-DEADLINE_S: Final = 30.0  # a call still running then is a failed call of its unit, once
+DEADLINE_S: Final = 30.0  # a call still running then is a failed call of its unit, once; unless the guard says else
+LONGEST_DEADLINE_S: Final = 600.0  # for so long evidence stays open
 MARKS_S: Final = (1, 2, 5, 10, 30)  # how long ago E is looked at: each mark is a lower bound, so all share one alpha
 
 # Of the one per cent of healthy releases that may be rolled back, by union bound.

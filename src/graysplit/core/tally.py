@@ -102,6 +102,7 @@ class Batch(NamedTuple):
     # Calls that ended without answer or error: cancelled, timed out by their caller, left by their client.
     cuts: Pair = Pair()
     cut: tuple[Failed, ...] = ()
+    overdue: Pair = Pair()  # calls that had not ended by the deadline; their units are among `errors`
     # Calls of old that were under way when their process ended: they may have been about to fail, as new had already.
     abandoned: tuple[Begun, ...] = ()
 
@@ -140,6 +141,7 @@ class StageTally(NamedTuple):
     durations: tuple[Mapping[int, int], Mapping[int, int]] = (_NO_TIMES, _NO_TIMES)  # old, new
     goals: Mapping[str, Converted] = MappingProxyType({})
     cuts: Pair = Pair()  # calls that were cut short
+    overdue: Pair = Pair()  # calls that had not ended by the deadline; whatever became of them later
 
 
 class Running(NamedTuple):

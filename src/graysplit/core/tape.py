@@ -13,20 +13,21 @@ A weight, release or guard that changes makes a new tape. The old one goes on un
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from contextlib import AbstractContextManager
+from math import ceil
 from typing import Final, NamedTuple, cast
 
 from graysplit.core.bucketing import hash32
-from graysplit.core.finding import Candidate, Found, add, batch_of, portions, tells, unit64
+from graysplit.core.finding import Candidate, Found, add, batch_of, portions, tells
 from graysplit.core.guard import Guard
-from graysplit.core.page import CLAIM, Page, Sheets, claimed, emptied, encoded
+from graysplit.core.page import Mark, Page, Sheets, emptied, hashed
 from graysplit.core.tally import Batch, duration_bucket
 
 # The calls of one second in so many are timed, those of all versions: to ask of each call would cost four times as
 # much. Each process takes other seconds, so that a fleet always times some, and minutes do not beat with 17.
 EACH: Final = 17
-DEADLINE_S: Final = 30  # a sampled call that runs for longer is a failed call of its unit
-CLOSED_S: Final = 120  # from then on a second's calls are only counted, and told as under way while they are
+CLOSED_S: Final = 120  # from then on, if the deadline has passed, a second's calls are only counted while they run
 QUIET_S: Final = 3  # a second of which no call runs any more is closed then
 DOUBT_S: Final = 10
 UNCOLLECTED_S: Final = 60.0  # what nobody collects for so long is dropped
@@ -36,7 +37,8 @@ GOALS_AT_MOST: Final = 65_536
 # only units whose hash ends in enough zero bits: those bits say nothing about the side, and both sides have the same.
 FULL: Final = 16_384
 KEPT: Final = 4_096  # of so many calls these are looked at, about
-PAGES_AT_MOST: Final = 140  # a server's clock that is put back leaves pages that never grow old
+# More than there are seconds until a page closes: a server's clock that is put back leaves pages that never grow old.
+PAGES_MORE: Final = 20
 NEVER: Final = 1 << 62
 UNKNOWN: Final = -1  # a page's second before the first turn
 
@@ -49,6 +51,7 @@ class Terms(NamedTuple):
     candidates: tuple[Candidate, ...]  # those with a share above zero
     guard: Guard = Guard()
     only: bytes | None = None  # whose failures all are, where the unit is the instance
+    seed: int = 0  # by which units are bucketed
 
 
 class Tape:
@@ -66,6 +69,9 @@ class Tape:
         self.names = terms.names
         self.guard = terms.guard
         self.slow_ns = None if terms.guard.slow_s is None else round(terms.guard.slow_s * 1e9)
+        self._deadline_s = terms.guard.deadline_s
+        self._closed_s = max(CLOSED_S, QUIET_S + ceil(self._deadline_s or 0))
+        self._only = None if terms.only is None else hash32(terms.only, 0)
         self._phase = hash32(tape_id.encode(), 0) % EACH
         self._told: set[int] = set()
         self.page = self._blank(UNKNOWN)
@@ -113,7 +119,7 @@ class Tape:
     def asked(self, index: int) -> int:
         """Give the calls begun elsewhere: the slow path, attempts."""
         with self._lock:
-            return self._asked[index] + sum(sheets.asked[index].read() for sheets in self._sheets())
+            return self._asked[index] + sum(sheets.requests(index) for sheets in self._sheets())
 
     def ended(self, index: int) -> int:
         """Give the calls that have ended."""
@@ -155,7 +161,7 @@ class Tape:
                 batches += portions(batch)
                 self._numbers[candidate] = batches[-1].number
         away_s = second - self._left if self._left is not None else 0
-        self._over = away_s > CLOSED_S or (away_s > QUIET_S and not self._under_way())
+        self._over = away_s > self._closed_s or (away_s > QUIET_S and not self._under_way())
         return batches
 
     @property
@@ -167,7 +173,7 @@ class Tape:
         return full
 
     def _waiting(self) -> int:
-        return sum(map(len, self.page.begun)) + len(self.page.sheets.exposed)
+        return sum(map(len, self.page.begun)) + sum(map(len, self.page.asked)) + len(self.page.sheets.exposed)
 
     def shed(self, now: float) -> None:
         """Drop what nobody has collected for a minute (monotonic seconds); counts of calls stay exact."""
@@ -200,12 +206,13 @@ class Tape:
             self._read(found, page, second)
         self._fail(found, self._late, UNKNOWN)
         self._cut(found, self._late, UNKNOWN)
-        self._drain(found, self._late, UNKNOWN, self._ends(self._late))
+        self._drain(found, self._late, UNKNOWN, self._ended_on(self._late))
         self._late.sampled.clear()
         found.goals = [self._goals.popleft() for _ in range(len(self._goals))]
         kept = [page for page in pages if not page.closed]
+        most = self._closed_s + PAGES_MORE
         for place, page in enumerate(kept):
-            if page is not self.page and (self._is_done(page, second) or place < len(kept) - PAGES_AT_MOST):
+            if page is not self.page and (self._is_done(page, second) or place < len(kept) - most):
                 page.close(self._late)
         for index, running in enumerate(self._stuck):
             if running + self._late.running[index] > 0:
@@ -229,104 +236,125 @@ class Tape:
         for index in range(len(self.names)):
             self._stuck[index] += sheets.running[index]
             self._begun[index] += sheets.calls(index)
-            self._asked[index] += sheets.asked[index].read()
+            self._asked[index] += sheets.requests(index)
             self._ended[index] += sheets.ends(index)
 
-    @staticmethod
-    def _is_done(page: Page, second: int) -> bool:
+    def _is_done(self, page: Page, second: int) -> bool:
         age = second - page.second
-        return age > CLOSED_S or (age >= QUIET_S and not any(page.sheets.running) and not page.sheets.sampled)
+        return age > self._closed_s or (age >= QUIET_S and not any(page.sheets.running) and not page.sheets.sampled)
 
     def _read(self, found: Found, page: Page, second: int) -> None:
         sheets = page.sheets
         at = page.second if page.second != UNKNOWN else second
         # Ends first, beginnings last: a failure never comes without its call, and what ends meanwhile seems to run.
-        ended = self._ends(sheets)
-        self._time(found, sheets, at, overdue=second - at >= DEADLINE_S)
-        self._fail(found, sheets, at)
+        ended = self._ended_on(sheets)
+        overdue = self._deadline_s is not None and second - at >= self._deadline_s
+        self._time(found, sheets, at, overdue=overdue)
+        failed = self._fail(found, sheets, at)
         self._cut(found, sheets, at)
         self._drain(found, sheets, at, ended)
         for index, running in enumerate(sheets.running):
             if running > 0:
                 add(found.running, (at, index), running)
+                if not sheets.charged:
+                    self._go_on(found, sheets, (at, index), failed, overdue=overdue)
+        sheets.charged = overdue
 
-    def _ends(self, sheets: Sheets) -> list[int]:
+    def _ended_on(self, sheets: Sheets) -> list[list[Mark]]:
         with self._lock:
-            return [sheets.ends(index) for index in range(len(self.names))]
+            return [sheets.take_ended(index) for index in range(len(self.names))]
 
-    def _drain(self, found: Found, sheets: Sheets, at: int, ended: list[int]) -> None:
+    def _drain(self, found: Found, sheets: Sheets, at: int, ended: list[list[Mark]]) -> None:
         """Take the calls begun, and the units that were not known: all sides at one moment, or one would be ahead."""
         sides = range(len(self.names))
         with self._lock:
-            units = [sheets.take(index) for index in sides]
-            begun = [sheets.taken[index] + sheets.asked[index].read() for index in sides]
+            marks = [sheets.take(index) for index in sides]
+            asked = [sheets.take_asked(index) for index in sides]
+            begun = [sheets.taken[index] + sheets.requested[index] for index in sides]
         for index in sides:
-            sheets.running[index] = begun[index] - ended[index]
-            if at != UNKNOWN and begun[index] > sheets.seen[index]:
-                add(found.calls, (at, index), begun[index] - sheets.seen[index])
+            sheets.running[index] = begun[index] - sheets.left[index]
+            if at != UNKNOWN:
+                sheets.follow(index, marks[index] + asked[index], ended[index])
+                if begun[index] > sheets.seen[index]:
+                    add(found.calls, (at, index), begun[index] - sheets.seen[index])
             sheets.seen[index] = begun[index]
-            self._expose(found, index, units[index])
-        for hashed, index in emptied(sheets.exposed):
-            self._expose(found, index, [hashed])
+            self._expose(found, index, [mark for mark in marks[index] if isinstance(mark, int)])
+        for known, index in emptied(sheets.exposed):
+            self._expose(found, index, [known])
 
     def _expose(self, found: Found, index: int, hashes: list[int]) -> None:
         if self._mask:
             mask, calls = self._mask, len(hashes)
-            hashes = [hashed for hashed in hashes if not hashed & mask]
+            hashes = [known for known in hashes if not known & mask]
             self.dropped += calls - len(hashes)
         fresh = set(hashes) - self._told
         self._told |= fresh
-        found.exposed += [(hashed, index) for hashed in fresh if hashed >= 0]
+        found.exposed += [(known, index) for known in fresh]
+
+    def _go_on(
+        self, found: Found, sheets: Sheets, where: tuple[int, int], failed: Collection[int], *, overdue: bool
+    ) -> None:
+        """Charge the calls that have not ended by the deadline, each once; of the others tell the units."""
+        at, index = where
+        for place, mark in sheets.open[index].items():
+            known = self._unit(mark)
+            if overdue and place not in failed:
+                found.overdue[index] += 1
+                self._err(found, known, where)
+            elif known is not None and not overdue:
+                add(found.hanging, (at, known, index))
 
     def _time(self, found: Found, sheets: Sheets, at: int, *, overdue: bool) -> None:
-        """Take the sampled calls that have ended; charge those past the deadline."""
+        """Take the timed calls that have ended, and those past the deadline."""
         for record in emptied(sheets.sampled):
-            since, index, unit = cast("tuple[float, int, object]", tuple(record[:CLAIM]))
+            since, index, mark = cast("tuple[float, int, Mark]", record)
             if since <= 0:
                 ns = round(-since * 1e9)
                 add(found.durations[index], duration_bucket(ns))
-                self._judge(found, (at, index), unit, ns)
+                self._judge(found, (at, index), mark, ns)
             elif overdue:
-                self._judge(found, (at, index), unit, DEADLINE_S * 1_000_000_000)
-                if claimed(record):
-                    sheets.failing.append((index, self._encoded(unit), None))
+                self._judge(found, (at, index), mark, round((self._deadline_s or 0) * 1e9))
             else:
                 sheets.sampled.append(record)
-                known = self._encoded(unit) if len(record) > CLAIM else None
-                if known is not None:
-                    add(found.hanging, (at, known, index))
 
-    def _judge(self, found: Found, where: tuple[int, int], unit: object, ns: int) -> None:
+    def _judge(self, found: Found, where: tuple[int, int], mark: Mark, ns: int) -> None:
         """Count a timed call, and its unit where it was slow."""
         add(found.timed, where)
-        known = self._encoded(unit)
-        if self.slow_ns is not None and ns >= self.slow_ns and known is not None:
+        if self.slow_ns is not None and ns >= self.slow_ns and (known := self._unit(mark)) is not None:
             add(found.slow, (where[0], known, where[1]))
 
-    def _fail(self, found: Found, sheets: Sheets, at: int) -> None:
-        """Take the failed calls; where no second is known they are only counted."""
-        for index, unit, name in emptied(sheets.failing):
+    def _fail(self, found: Found, sheets: Sheets, at: int) -> set[int]:
+        """Take the failed calls, and give their marks; past the deadline they have been charged."""
+        failed = emptied(sheets.failing)
+        for index, mark, name in failed:
             found.failures[index] += 1
             if name is not None:
                 add(found.named.setdefault(name, {}), index)
-            if unit is not None and at != UNKNOWN:
-                add(found.errors, (at, unit, index))
-                doubted = self._doubted.setdefault(at // DOUBT_S, set())
-                doubt = (index, unit64(unit, 0))
-                if doubt not in doubted:
-                    doubted.add(doubt)
-                    add(found.doubts, (at, index))
+            if at != UNKNOWN and not sheets.charged:
+                self._err(found, self._unit(mark), (at, index))
+        return {id(mark) for _, mark, _ in failed}
 
-    @staticmethod
-    def _cut(found: Found, sheets: Sheets, at: int) -> None:
+    def _err(self, found: Found, known: int | None, where: tuple[int, int]) -> None:
+        """Count a unit's failed call."""
+        at, index = where
+        if known is None:
+            return
+        add(found.errors, (at, known, index))
+        doubted = self._doubted.setdefault(at // DOUBT_S, set())
+        if (index, known) not in doubted:
+            doubted.add((index, known))
+            add(found.doubts, where)
+
+    def _cut(self, found: Found, sheets: Sheets, at: int) -> None:
         """Take the calls that were cut short; where no second is known they are only counted."""
-        for index, unit in emptied(sheets.cut):
+        for index, mark in emptied(sheets.cut):
             found.cuts[index] += 1
-            if unit is not None and at != UNKNOWN:
-                add(found.cut, (at, unit, index))
+            if at != UNKNOWN and (known := self._unit(mark)) is not None:
+                add(found.cut, (at, known, index))
 
-    def _encoded(self, unit: object) -> bytes | None:
-        return self.terms.only or encoded(unit)
+    def _unit(self, mark: Mark) -> int | None:
+        """Return the 32 bits of the unit that a call was for."""
+        return hashed(mark, self.terms.seed) if self._only is None else self._only
 
     def _batch(self, candidate: Candidate, found: Found) -> Batch | None:
         """Give what a candidate's books are told; None where that is nothing new."""

@@ -9,7 +9,7 @@ from typing import Final, Generic, NamedTuple, NoReturn, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import Decision
-from graysplit.core.page import Page, Record
+from graysplit.core.page import Mark, Page, Record
 from graysplit.core.state import NEAR, State, unpinned
 from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
@@ -187,7 +187,7 @@ class Entered(NamedTuple):
     evidence: bool
     page: Page | None  # and what is written there, where the split is armed
     record: Record | None
-    unit: object
+    mark: Mark = 0
 
 
 class Attempt(Generic[V_co]):
@@ -208,24 +208,25 @@ class Attempt(Generic[V_co]):
     def __enter__(self) -> V_co:
         """Decide, count the exposure, and give the version's name."""
         state, index, decision, unit = self._decide(self._unit, self._attributes)
-        page = record = None
+        page, record, mark = None, None, cast("Mark", 0)
         unit = outcome.meant(state, unit)
         evidence = outcome.is_evidence(state, index, decision.reason, unit)
         if evidence and state.tape is not None:
-            page, record = outcome.begun(state, index, unit, kept=decision.reason == "kept")
+            page, record, mark = outcome.begun(state, index, unit, kept=decision.reason == "kept")
         elif evidence:
             outcome.entered(state, index)
-        self._entered.append(Entered(state, index, evidence, page, record, unit))
+        self._entered.append(Entered(state, index, evidence, page, record, mark))
         return cast("V_co", decision.version)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Count how the block ended; the error passes through untouched."""
-        state, index, evidence, page, record, unit = self._entered.pop()
+        state, index, evidence, page, record, mark = self._entered.pop()
         if not evidence:
             return
-        if error is None:
-            outcome.finished(state, index, page, record)
-        else:
-            outcome.failed(state, index, error, page, record, unit, self._ignored)
+        try:
+            if error is not None:
+                outcome.failed(state, index, error, page, mark, self._ignored)
+        finally:
+            outcome.finished(state, index, page, record, mark)

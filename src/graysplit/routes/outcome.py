@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import DRAWN
-from graysplit.core.page import Page, Record, claimed, encoded, named_by
+from graysplit.core.page import Mark, Page, Record, encoded, named_by
 from graysplit.core.state import BASELINE, State
 from graysplit.errors import RegistrationError
 from graysplit.routes.signature import described
@@ -45,19 +45,29 @@ def _is_error_class(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseException)
 
 
-def begun(state: State, index: int, unit: object, *, kept: bool) -> tuple[Page, Record | None]:
-    """Write down that a call of an armed split has begun off the straight lines; give its page, and its record."""
-    tape = cast("Tape", state.tape)
-    page = tape.page
-    next(page.asked[index])
-    known = None if kept else encoded(unit)
-    if known is not None:
-        page.exposed((hash32(known, state.seed), index))
-    if not page.timed:
-        return page, None
-    record: Record = [perf_counter(), index, unit, True]
-    page.sampled.append(record)
-    return page, record
+def begun(state: State, index: int, unit: object, *, kept: bool) -> tuple[Page, Record | None, Mark]:
+    """Write down that a call of an armed split has begun off the straight lines; give page, record and mark.
+
+    What can fail comes first: near the end of the stack a call must not be left that begins and never ends.
+    """
+    page = cast("Tape", state.tape).page
+    known = encoded(unit)
+    mark: Mark = (known,) if known is None else hash32(known, state.seed)
+    record: Record | None = [perf_counter(), index, mark] if page.timed else None
+    if isinstance(mark, int) and not kept:
+        page.exposed((mark, index))
+    asked = page.asked[index]
+    asked += (mark,)
+    if record is not None:
+        page.sampled.append(record)
+    return page, record, mark
+
+
+def let_go(state: State, index: int) -> None:
+    """End at once a candidate's call that has been counted as begun and is not measured; near the stack's end too."""
+    if index != BASELINE:
+        for _ in state.counts.finished[index].count:
+            break
 
 
 def is_evidence(state: State, index: int, reason: str, unit: object) -> bool:
@@ -86,61 +96,41 @@ def entered(state: State, index: int) -> None:
 
 
 def failed(  # noqa: PLR0913, PLR0917 - what a call's frame has at hand
-    state: State,
-    index: int,
-    error: BaseException,
-    page: Page | None = None,
-    record: Record | None = None,
-    unit: object = None,
-    ignored: Ignored = (),
+    state: State, index: int, error: BaseException, page: Page | None = None, mark: Mark = 0, ignored: Ignored = ()
 ) -> None:
-    """Count the end of a call that raised: as a failure of its version, as cut short, or as neither (ignored).
+    """Count that a call raised: as a failure of its version, as cut short, or as neither (ignored). Not that it ended.
 
     Of an armed split it is written on the page of its beginning.
     """
-    if not _is_ignored(state, error, ignored):
-        if is_failure(error):
-            next(state.counts.failed[index].count)
-            if page is not None:
-                _charge(state, index, page, record, unit, error)
-        elif page is not None:
-            page.cut((index, _unit(state, unit)))
-    finished(state, index, page, record)
+    if _is_ignored(state, error, ignored):
+        return
+    if not is_failure(error):
+        if page is not None:
+            page.cut((index, mark))
+        return
+    next(state.counts.failed[index].count)
+    if page is not None:
+        page.failing((index, mark, named_by(error, cast("Tape", state.tape).guard.stop_on)))
 
 
 def answered(  # noqa: PLR0913, PLR0917 - as above
-    judge: Judge, state: State, index: int, result: object, page: Page | None, record: Record | None, unit: object
+    judge: Judge, state: State, index: int, result: object, page: Page | None, mark: Mark
 ) -> None:
     """Count a result that is declared a failure, of a call that has ended already."""
     if judge(result):
         next(state.counts.failed[index].count)
         if page is not None:
-            _charge(state, index, page, record, unit, None)
+            page.failing((index, mark, None))
 
 
-def finished(state: State, index: int, page: Page | None = None, record: Record | None = None) -> None:
+def finished(state: State, index: int, page: Page | None = None, record: Record | None = None, mark: Mark = 0) -> None:
     """Count the end of a call; unarmed only to a candidate: of the baseline nobody asks how many still run."""
     if page is not None:
         if record is not None:
             record[0] -= perf_counter()
-        page.ended[index].append(None)
+        page.ended[index].append(mark)
     elif index != BASELINE:
         next(state.counts.finished[index].count)
-
-
-def _charge(  # noqa: PLR0913, PLR0917 - as above
-    state: State, index: int, page: Page, record: Record | None, unit: object, error: BaseException | None
-) -> None:
-    if record is not None and not claimed(record):
-        return  # past its deadline it was charged already
-    tape = cast("Tape", state.tape)
-    name = named_by(error, tape.guard.stop_on) if error is not None else None
-    page.failing((index, _unit(state, unit), name))
-
-
-def _unit(state: State, unit: object) -> bytes | None:
-    """Return the bytes of the unit that an armed call was for."""
-    return cast("Tape", state.tape).terms.only or encoded(meant(state, unit))
 
 
 def _is_ignored(state: State, error: BaseException, ignored: Ignored) -> bool:

@@ -63,16 +63,57 @@ if $s.special is None:
 # Armed: the call begins on a page of the tape, and where that page says so it is timed, and seen while under way.
 _BEGUN: Final = """\
 $c = $s.tape.page
-$c.{begun}.append($h)
-$t = None
+$b = $h if $scope is None else ({unit},)
 if $c.timed:
-    $t = [$clock(), {number}, {unit}, True]
-    $c.sampled.append($t)
+    $t = [$clock(), {number}, $b]
+    $c.{begun}.append($b)
+    $l = $c.sampled
+    $l += ($t,)
+else:
+    $t = None
+    $c.{begun}.append($b)
 """
 _ENDED: Final = """\
 if $t is not None:
     $t[0] -= $clock()
-$c.{ended}.append(None)
+$c.{ended}.append($b)
+"""
+# A call that raised. Near the end of the stack nothing can be called any more: then it is not counted as a failure, but
+# its end is written all the same, by operations that are no calls; what it raised passes through either way.
+_FAILED: Final = """\
+try:
+    $failed($s, {number}, $e)
+except $RecursionError:
+    pass
+"""
+_FAILED_UNARMED: Final = f"""\
+{_FAILED}for $l in $s.e_new:
+    break
+"""
+_FAILED_ARMED: Final = """\
+try:
+    if $t is not None:
+        $t[0] -= $clock()
+    $failed($s, {number}, $e, $c, $b)
+except $RecursionError:
+    pass
+$l = $c.{ended}
+$l += ($b,)
+"""
+_FAILED_OTHER: Final = """\
+if $counted:
+    try:
+        if $t is not None:
+            $t[0] -= $clock()
+        $failed($s, $n, $e, $c, $b)
+    except $RecursionError:
+        pass
+    if $c is not None:
+        $l = $c.ended[$n]
+        $l += ($b,)
+    elif $n:
+        for $l in $s.counts.finished[$n].count:
+            break
 """
 _NEW: Final = """\
 if $hit:
@@ -82,7 +123,7 @@ if $hit:
         try:
             {run}
         except $BaseException as $e:
-            $failed($s, 1, $e)
+            {failed_new}
             raise
         $next($s.e_new)
         {judged_new}
@@ -91,7 +132,7 @@ if $hit:
     try:
         {run}
     except $BaseException as $e:
-        $failed($s, 1, $e, $c, $t, {unit})
+        {failed_armed_new}
         raise
     {ended_new}
     {judged_armed_new}
@@ -105,9 +146,9 @@ if $hit:
         try:
             {run}
         except $Exception as $e:
-            $failed($s, 1, $e)
+            {failed_new}
         except $BaseException as $e:
-            $failed($s, 1, $e)
+            {failed_new}
             raise
         else:
             $next($s.e_new)
@@ -118,9 +159,9 @@ if $hit:
         try:
             {run}
         except $Exception as $e:
-            $failed($s, 1, $e, $c, $t, {unit})
+            {failed_armed_new}
         except $BaseException as $e:
-            $failed($s, 1, $e, $c, $t, {unit})
+            {failed_armed_new}
             raise
         else:
             {ended_new}
@@ -135,7 +176,7 @@ $f = $s.f_old
 try:
     {last}
 except $BaseException as $e:
-    $failed($s, 0, $e)
+    {failed_old}
     raise
 {judged_old}
 {end}"""
@@ -145,7 +186,7 @@ $f = $s.f_old
 try:
     {run}
 except $BaseException as $e:
-    $failed($s, 0, $e, $c, $t, {unit})
+    {failed_armed_old}
     raise
 {ended_old}
 {judged_armed_old}
@@ -167,23 +208,21 @@ if $hit is not None:
     if not $i and $s.tape is None:
         {unarmed_old}
     $n, $count, $f, $counted = $s.lanes[$i]
-    $w = {unit}
     if $counted and $s.tape is not None:
         {begun_other}
     else:
         $next($count)
-        $c = $t = None
+        $c = $t = $b = None
 else:
 """
 _OTHER: Final = """\
 try:
     {run}
 except $BaseException as $e:
-    if $counted:
-        $failed($s, $n, $e, $c, $t, $w)
+    {failed_other}
     raise
 if $counted:
-    $finished($s, $n, $c, $t)
+    $finished($s, $n, $c, $t, $b)
     {judged_other}
 return{result}
 """
@@ -191,17 +230,15 @@ _OTHER_WITH_FALLBACK: Final = """\
 try:
     {run}
 except $Exception as $e:
-    if $counted:
-        $failed($s, $n, $e, $c, $t, $w)
+    {failed_other}
     if not $n:
         raise
 except $BaseException as $e:
-    if $counted:
-        $failed($s, $n, $e, $c, $t, $w)
+    {failed_other}
     raise
 else:
     if $counted:
-        $finished($s, $n, $c, $t)
+        $finished($s, $n, $c, $t, $b)
         {judged_other}
     return{result}
 $f = $s.calls[0] or $baseline
@@ -280,9 +317,12 @@ def _blanks(plan: Plan, unit: str) -> dict[str, str]:
     ):
         blanks[f"begun_{side}"] = _BEGUN.format(begun=begun, number=number, unit=unit)
         blanks[f"ended_{side}"] = _ENDED.format(ended=ended)
-        judged = f"$answered($s, {number}, $r, {{}}, {unit if side != 'other' else '$w'})" if plan.judged else ""
-        blanks[f"judged_{side}"] = judged.format("None, None" if side != "other" else "$c, $t")
-        blanks[f"judged_armed_{side}"] = judged.format("$c, $t")
+        judged = f"$answered($s, {number}, $r, {{}})" if plan.judged else ""
+        blanks[f"judged_{side}"] = judged.format("None, 0" if side != "other" else "$c, $b")
+        blanks[f"judged_armed_{side}"] = judged.format("$c, $b")
+        blanks[f"failed_armed_{side}"] = _FAILED_ARMED.format(number=number, ended=ended)
+    blanks["failed_new"], blanks["failed_old"] = _FAILED_UNARMED.format(number="1"), _FAILED.format(number="0")
+    blanks["failed_other"] = _FAILED_OTHER
     blanks["unarmed_old"] = _filled(_UNARMED_OLD, blanks)
     blanks["armed_old"] = _filled(_ARMED_OLD, blanks)
     return blanks
@@ -334,7 +374,7 @@ def _encoded(unit: str, annotation: str) -> str:
 
 def _asking(plan: Plan, unit: str) -> str:
     if plan.attributes is None:
-        return f"$s, $n, $f, $counted, $c, $t, $w = $slow($s, {unit}, None)\n"
+        return f"$s, $n, $f, $counted, $c, $t, $b = $slow($s, {unit}, None)\n"
     return (
         f"$v, $a = {unit}, None\n"
         "if $s.special is not None:\n"
@@ -342,7 +382,7 @@ def _asking(plan: Plan, unit: str) -> str:
         f"        $a = {plan.attributes.expression}\n"
         "    except $Exception:\n"
         "        $v = None\n"
-        "$s, $n, $f, $counted, $c, $t, $w = $slow($s, $v, $a)\n"
+        "$s, $n, $f, $counted, $c, $t, $b = $slow($s, $v, $a)\n"
     )
 
 

@@ -10,7 +10,8 @@ from types import FunctionType, MappingProxyType
 from typing import Any, NamedTuple, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
-from graysplit.core.page import Page, Record
+from graysplit.core.decision import DRAWN
+from graysplit.core.page import Mark, Page, Record
 from graysplit.core.state import BASELINE, State, with_calls
 from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
@@ -34,8 +35,8 @@ from graysplit.scope import MISSING, scope_get
 F = TypeVar("F", bound=Function)
 H = TypeVar("H", bound=Callable[[], object])
 
-# State decided on, index, function, whether it is measured; page and record of an armed call; the unit meant.
-_Asked = tuple[State, int, Function, bool, "Page | None", "Record | None", object]
+# State decided on, index, function, whether it is measured; page, record and mark of an armed call.
+_Asked = tuple[State, int, Function, bool, "Page | None", "Record | None", Mark]
 _Slow = Callable[[State, object, object], _Asked]
 _Swap = Callable[[State], None]
 
@@ -164,6 +165,7 @@ def _objects(prefix: str, readings: tuple[Reading, ...]) -> dict[str, object]:
     ours: dict[str, object] = {
         "BaseException": BaseException,
         "Exception": Exception,
+        "RecursionError": RecursionError,
         "StopAsyncIteration": StopAsyncIteration,
         "MISSING": MISSING,
         "bisect_right": bisect_right,
@@ -190,6 +192,7 @@ def _slow(chooser: Chooser, made: Route) -> _Slow:
     original = made.original
 
     def slow(state: State, unit: object, given: object) -> _Asked:
+        found, drawn = state, BASELINE
         try:
             attributes = cast("Mapping[str, object] | None", given)
             if given is not None and not isinstance(given, Mapping):
@@ -199,17 +202,23 @@ def _slow(chooser: Chooser, made: Route) -> _Slow:
                 )  # a callable that answers with anything else is as good as one that raises
             found, index, decision = chooser.resolve(state, unit, attributes)
             function = original if index == BASELINE else made.own.get(found.names[index])
+            drawn = index if decision.reason in DRAWN else BASELINE
             if function is None:  # of this split's versions one that another route alone has
-                return found, BASELINE, original, False, None, None, unit
+                outcome.let_go(found, drawn)
+                return found, BASELINE, original, False, None, None, 0
             meant = outcome.meant(found, unit)
             evidence = outcome.is_evidence(found, index, decision.reason, meant)
-            if not evidence or found.tape is None:
-                return found, index, function, evidence, None, None, unit
-            page, record = outcome.begun(found, index, meant, kept=decision.reason == "kept")
+            if not evidence:
+                outcome.let_go(found, drawn)
+                return found, index, function, False, None, None, 0
+            if found.tape is None:
+                return found, index, function, True, None, None, 0
+            page, record, mark = outcome.begun(found, index, meant, kept=decision.reason == "kept")
         except Exception:  # noqa: BLE001 - law 5: in doubt, the baseline
-            return state, BASELINE, original, False, None, None, unit
+            outcome.let_go(found, drawn)
+            return state, BASELINE, original, False, None, None, 0
         else:
-            return found, index, function, True, page, record, meant
+            return found, index, function, True, page, record, mark
 
     return slow
 

@@ -104,7 +104,7 @@ class _Stage:
         self.newest = stage.revision  # that was ever told of it
         self.since_s = now_s
         self.calls: Counter[bool] = Counter()
-        self.failures = self.cuts = Pair()
+        self.failures = self.cuts = self.overdue = Pair()
         self.failed, self.exposed = _Units(), _Units()
         self.first: Counter[bool] = Counter()
         self.durations: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
@@ -119,6 +119,7 @@ class _Stage:
         for _, on_new, calls in batch.calls:
             self.calls[on_new] += calls
         self.failures, self.cuts = _added(self.failures, batch.failures), _added(self.cuts, batch.cuts)
+        self.overdue = _added(self.overdue, batch.overdue)
         for counted, told in zip(self.durations, batch.durations, strict=True):
             counted.update(told)
 
@@ -148,6 +149,7 @@ class _Stage:
             (dict(self.durations[0]), dict(self.durations[1])),
             goals,
             self.cuts,
+            self.overdue,
         )
 
     def _convert(self, goal: Goal) -> None:
