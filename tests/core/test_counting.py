@@ -111,6 +111,27 @@ def test_calls_on_tapes_are_read_with_the_meters() -> None:
         assert counts.attempted() is not routed
 
 
+class BusyTape(FixedTape):
+    """A tape on which one call runs on, and another begins and ends between any two readings."""
+
+    def begun(self, index: int) -> int:
+        """Count one more, beside what has ended."""
+        self.totals["begun"][index] = self.totals["ended"][index] + 2
+        self.totals["ended"][index] += 1
+        return self.totals["begun"][index] - 1
+
+    asked = begun
+
+
+def test_a_call_that_runs_is_never_told_as_ended() -> None:
+    """Whatever ends while somebody reads."""
+    for routed in (True, False):
+        counts = Counts(("old", "new"), routed=routed)
+        counts.count_by(BusyTape())
+        assert all(counts.measured()[1].running >= 1 for _ in range(3))
+        assert counts.running(1) >= 1
+
+
 def test_a_tape_whose_totals_stand_is_let_go_and_its_calls_stay_counted() -> None:
     """Not before; a fork forgets them all."""
     counts, tape = Counts(("old", "new"), routed=True), FixedTape()

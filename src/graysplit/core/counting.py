@@ -132,24 +132,19 @@ class Counts:
 
     def measured(self) -> list[Measured]:
         """Give what is counted of each version, by index; each meter is read once."""
-        found = [Measured({"bucket": self.started[0].read()}, self.failed[0].read(), 0)]
-        for index in range(1, len(self.names)):
+        found: list[Measured] = []
+        for index in range(len(self.names)):
             # Ends first: what ends meanwhile seems to run, and nothing that runs seems to have ended.
-            ended = self.finished[index].read()
-            decided = self.started[index].read()
-            running = (decided if self.routed else self.entered[index].read()) - ended
-            found.append(Measured({"bucket": decided}, self.failed[index].read(), max(0, running)))
-        if self._taped:
-            found = [self._with_tapes(index, one) for index, one in enumerate(found)]
+            ended = self.finished[index].read() + (self._sum("ended", index) if self._taped else 0) if index else 0
+            decided = self.started[index].read() + (self._begun(index) if self._taped else 0)
+            begun = decided
+            if index and not self.routed:
+                begun = self.entered[index].read() + (self._sum("asked", index) if self._taped else 0)
+            running = max(0, begun - ended) if index else 0
+            found.append(Measured({"bucket": decided}, self.failed[index].read(), running))
         for (index, reason), meter in self.others.copy().items():
             found[index].evaluations[reason] = meter.read()
         return found
-
-    def _with_tapes(self, index: int, one: Measured) -> Measured:
-        """Add what tapes have counted, whose calls no meter counts."""
-        running = self._sum("begun" if self.routed else "asked", index) - self._sum("ended", index) if index else 0
-        decided = one.evaluations["bucket"] + self._begun(index)
-        return Measured({"bucket": decided}, one.failures, max(0, one.running + running))
 
     def forget(self) -> None:
         """Begin at zero again, and let go of all tapes: their lock may be held for ever in a forked child."""

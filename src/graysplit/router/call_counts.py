@@ -60,12 +60,8 @@ class CallCounts:
     def _measured(self, split: str) -> dict[str, Measured]:
         found: dict[str, Measured] = {}
         for counts in self._of_split(split):
-            more = dict(zip(counts.names, counts.measured(), strict=True))
-            found = (
-                {**found, **more, **{name: _added(found[name], more[name]) for name in found.keys() & more}}
-                if found
-                else more
-            )
+            for version, one in zip(counts.names, counts.measured(), strict=True):
+                found[version] = _added(found[version], one) if version in found else one
         return found
 
     def running(self, split: str, version: str) -> int:
