@@ -17,7 +17,6 @@ from typing import Annotated, Any, Final, cast
 from pydantic import TypeAdapter, ValidationError
 
 from graysplit.core.adoption import (
-    Found,
     Held,
     Parse,
     adopt_brakes,
@@ -29,6 +28,7 @@ from graysplit.core.adoption import (
     text,
 )
 from graysplit.core.definition import OBJECT, Definition, Version, candidate, check_definition, define
+from graysplit.core.judged import Judgements, ReadableSplits, UnreadableSplits
 from graysplit.core.lease import lapsed
 from graysplit.core.record import Load
 from graysplit.core.snapshot import Snapshot, Standing, stops_by_split
@@ -102,16 +102,15 @@ def buried_baseline(raw: bytes) -> str | None:
 
 def read_held(load: Load) -> Held:
     """Read everything a store holds, as a process would that starts now."""
-    return _judged(load)[0]
+    held, changed = _noted(load)
+    return adopt_definitions(held, (judge_definition(name, raw, parse_definition) for name, raw in changed.items()))
 
 
-def _judged(load: Load, parse: Parse = parse_definition) -> tuple[Held, tuple[Found, ...]]:
-    """Return what a store holds, and each definition as it was judged: parsed once, which is most of the work."""
+def _noted(load: Load) -> tuple[Held, Mapping[str, bytes]]:
+    """Return what a store holds but for its definitions, and those, which nobody has judged yet."""
     held, _ = adopt_brakes(Held(), load)
     changed = changed_definitions(held, load)
-    held = note_definitions(held, load)
-    judged = tuple(judge_definition(name, raw, parse) for name, raw in changed.items())
-    return adopt_definitions(held, judged), judged
+    return note_definitions(held, load), {name: raw for name, raw in changed.items() if raw is not None}
 
 
 def read_snapshot(load: Load, only: Collection[str] | None = None) -> tuple[Snapshot, dict[str, str]]:
@@ -121,34 +120,41 @@ def read_snapshot(load: Load, only: Collection[str] | None = None) -> tuple[Snap
         fields = {name: raw for name, raw in load.splits.fields.items() if name in wanted}
         load = load._replace(splits=load.splits._replace(fields=fields))
     snapshot, unread, _ = read_whole(load)
-    return snapshot, unread
+    return snapshot, dict(unread)
 
 
-def read_whole(load: Load, parse: Parse = parse_definition) -> tuple[Snapshot, dict[str, str], Held]:
-    """Read all splits as values, the reason for each that cannot be read, and everything that the store holds."""
-    found, judged = _judged(load, parse)
+def read_whole(load: Load, parse: Parse = parse_definition) -> tuple[Snapshot, Mapping[str, str], Held]:
+    """Read all splits as values, the reason for each that cannot be read, and everything that the store holds.
+
+    A definition is parsed when its split is first asked for: what is held has them as they stand, good or bad.
+    """
+    found, raws = _noted(load)
     held = found._replace(lapsed=lapsed(found.leases, found.weights, load.now_ms))
-    splits: dict[str, Standing] = {}
     touching = stops_by_split(held.stops)
-    for one in judged:
-        if one.definition is not None:
-            standing = standing_of(held, one.split, one.definition)
-            splits[one.split] = standing._replace(stops=touching(one.split))
+
+    def judge(split: str, raw: bytes) -> Standing | str | None:
+        one = judge_definition(split, raw, parse)
+        if one.definition is None:
+            return one.reason
+        return standing_of(held, split, one.definition)._replace(stops=touching(split))
+
+    judgements = Judgements(raws, judge)
     releases = {
         text(field).removeprefix("release:"): text(value).partition(" ")[0]
         for field, value in load.meta.fields.items()
         if field.startswith(b"release:")
     }
-    unread = {split: reason for (key, split), reason in held.refused.items() if key == "splits" and split != "*"}
-    return Snapshot(splits, held.stops, releases, held.revision), unread, found
+    snapshot = Snapshot(ReadableSplits(judgements), held.stops, releases, held.revision)
+    return snapshot, UnreadableSplits(judgements), found._replace(definitions=raws)
 
 
 def parse_but(held: Held, splits: Mapping[str, Standing]) -> Parse:
     """Return a parser that takes a definition as it was read before where its bytes are still the same."""
+    known = splits.so_far() if isinstance(splits, ReadableSplits) else splits
 
     def parse(split: str, raw: bytes) -> Definition | None:
-        same = held.definitions.get(split) == raw and split in splits
-        return splits[split].definition if same else parse_definition(split, raw)
+        same = split in known and held.definitions.get(split) == raw
+        return known[split].definition if same else parse_definition(split, raw)
 
     return parse
 

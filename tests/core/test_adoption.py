@@ -9,6 +9,7 @@ from graysplit.core.adoption import (
     changed_definitions,
     differing,
     judge_definition,
+    lowered,
     unknown_fields,
 )
 from graysplit.core.record import Key
@@ -96,3 +97,17 @@ def test_mistyped_fields_are_listed() -> None:
 def test_fields_that_differ() -> None:
     """Added, taken away and changed."""
     assert differing({"a": 1, "b": 1, "c": 1}, {"b": 2, "c": 1, "d": 1}) == {"a", "b", "d"}
+
+
+def test_a_look_beside_a_reading_lowers_and_raises_nothing() -> None:
+    """Law 6: of some fields read on the side what lowers is adopted; what would raise waits for the reading."""
+    held = adopt(Held(), load({"a/new": "20", "b/new": "20", "c/new": "5"}, {"c": "by hand"}, {"a": GOOD}))
+    found, fields = lowered(held, {b"a/new": b"5", b"b/new": b"30", b"c/new": b"x"}, {b"b/new": b"fire"})
+    assert fields == {"a/new", "b/new"}
+    assert found.weights == {"a/new": 5_000, "b/new": 20_000, "c/new": 5_000}
+    assert found.stops == {"c": "by hand", "b/new": "fire"}
+    assert lowered(found, {b"a/new": b"5"}, {b"b/new": b"fire", b"c": b"another"}) == (found, frozenset())
+    # The next reading is compared with it: what it says is adopted, up and down.
+    after = adopt(found, load({"a/new": "20", "b/new": "20", "c/new": "5"}, {"c": "by hand"}, {"a": GOOD}))
+    assert after.weights["a/new"] == 20_000
+    assert after.stops == {"c": "by hand"}

@@ -6,6 +6,7 @@ from hypothesis import given
 
 from graysplit.core.changes import effects
 from graysplit.core.definition import define
+from graysplit.core.judged import Judgements, ReadableSplits, UnreadableSplits
 from graysplit.core.snapshot import SAME, Change, Snapshot, Standing, apply, raises
 from graysplit.core.weights import FULL, PREVIEW
 from tests.strategies import plain, standings
@@ -104,3 +105,25 @@ def test_another_baseline_is_a_raise_by_name() -> None:
     assert not raises(full, after), "who is everybody's version already may become the baseline"
     assert effects(Snapshot({"checkout": full}), Snapshot({"checkout": after})).weights == {}
     assert not raises(None, after), "a record that is new lets nobody in: code without one answers with its own"
+
+
+def test_a_change_of_one_split_judges_no_other() -> None:
+    """Of thousands of definitions those are parsed that a change is about, once; both snapshots name all of them."""
+    asked: list[str] = []
+
+    def judge(split: str, _: bytes) -> Standing | str | None:
+        asked.append(split)
+        return {"bad": "cannot be read", "gone": None}.get(split, plain({"new": 5_000})._replace(split=split))
+
+    raws = dict.fromkeys(("checkout", "search", "bad", "gone"), b"{}")
+    judgements = Judgements(raws, judge)
+    before = Snapshot(ReadableSplits(judgements))
+    after = apply(before, Change("set", "checkout", {"checkout/new": 7_000}, stops={"search": "fire"}))
+    assert effects(before, after).weights == {"checkout/new": (5_000, 7_000), "search/new": (5_000, 0)}
+    assert sorted(asked) == ["checkout", "search"]
+
+    assert sorted(after.splits) == sorted(before.splits) == ["checkout", "search"]
+    assert dict(UnreadableSplits(judgements)) == {"bad": "cannot be read"}
+    assert "gone" not in before.splits
+    assert sorted(asked) == sorted(raws)
+    assert "checkout" not in apply(after, Change("delete", "checkout", definition=None)).splits

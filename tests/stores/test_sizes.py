@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -11,8 +12,10 @@ import pytest
 from graysplit import Router
 from graysplit.control import Control
 from graysplit.core.limits import VALUE, is_too_long
+from graysplit.follower import follower
 from graysplit.stores import store_from_url
-from graysplit.stores.redis import hashes, raw_edits, reading
+from graysplit.stores.redis import RedisFeed, hashes, raw_edits, reading
+from graysplit.stores.redis import feed as feed_module
 from graysplit.stores.redis.roles import rules
 from graysplit.stores.redis.scripts import script
 from tests.stores.stage import Stage, staged
@@ -278,6 +281,44 @@ def test_rollbacks_and_heartbeats_go_on_while_very_many_raw_edits_are_booked(
         assert stage.client.hlen(stage.key("booked")) < edits  # it was at it
         eventually(lambda: beats.add(beat()) or len(beats) > 2, 12)
     assert max(turns) < 0.25
+
+
+def test_a_rollback_is_in_force_while_a_reading_of_very_much_is_under_way(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a reading in many pieces, then a stop written behind its first holds before the last, and after it."""
+    heard: list[str] = []
+    reading = threading.Event()
+    load = RedisFeed.load
+
+    def loaded(self: RedisFeed, since: str, *, whole: bool) -> object:
+        reading.set()
+        try:
+            return load(self, since, whole=whole)
+        finally:
+            reading.clear()
+
+    def rest() -> None:
+        if not reading.is_set() or threading.current_thread().name != "graysplit":
+            return
+        if not heard:
+            stage.client.hset(stage.key("stops"), "checkout", "by-hand")
+        heard.append(split.choose(unit))
+
+    with Router(stage.url, namespace=stage.namespace) as router:
+        split = router.split("checkout", "old", "new")
+        assert router.wait_ready(20)
+        unit = next(f"u{n}" for n in range(100) if split.choose(f"u{n}") == "new")
+        for name, value in (("AT_ONCE", 100), ("PIECE", 50)):
+            monkeypatch.setattr(hashes, name, value)
+        monkeypatch.setattr(follower, "LOOK_S", 0.0)
+        monkeypatch.setattr(feed_module, "rest", rest)
+        monkeypatch.setattr(RedisFeed, "load", loaded)
+        stage.edit(1_500)
+        eventually(lambda: "old" in heard)
+        assert heard[0] == "new"
+        stage.control.unstop("checkout", confirm=True)
+        eventually(lambda: split.choose(unit) == "new", 20)
 
 
 def test_of_very_many_weights_only_what_the_log_names_is_read_at_once(

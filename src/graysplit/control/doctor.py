@@ -216,7 +216,8 @@ def _keys(reading: Reading) -> Iterator[Finding]:
 
 
 def _values(reading: Reading, drop: str) -> Iterator[Finding]:
-    for (key, field), reason in sorted(reading.held.refused.items()):
+    unreadable = {("splits", split): reason for split, reason in reading.unread.items()}
+    for (key, field), reason in sorted({**reading.held.refused, **unreadable}.items()):
         if field == EVERYTHING and key in reading.load.excess:
             yield Finding("problem", key, f"it holds {reason}", f"redis-cli HLEN {key}")
             continue

@@ -349,8 +349,7 @@ def _weights_under(reading: Reading, change: Change) -> list[str]:
     if standing is not None:
         own |= {field_of(change.split, version.name) for version in standing.definition.candidates}
     if EVERYTHING in change.stops:
-        for split in reading.snapshot.splits:
-            own |= {*reading.fields("weights", split)}
+        own |= {field for field in reading.texts("weights") if split_of(field) in reading.snapshot.splits}
     return sorted(own)
 
 

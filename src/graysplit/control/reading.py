@@ -26,8 +26,8 @@ class Reading(NamedTuple):
 
     def key(self, name: KeyName) -> Key:
         """Give one of the hashes."""
-        keys: dict[str, Key] = self.load._asdict()
-        return keys[name]
+        found: Key = getattr(self.load, name)
+        return found
 
     def raw(self, name: KeyName, field: str) -> bytes | None:
         """Give a field's bytes, or None where it is absent."""
@@ -49,10 +49,10 @@ class Reading(NamedTuple):
 
     def fields(self, name: KeyName, split: str) -> Iterator[str]:
         """Name the fields of weights or stops that belong to a split, its own name among them."""
+        own = raw_of(split)
         for raw in self.key(name).fields:
-            field = exact(raw)
-            if raw != SENTINEL and split_of(field) == split:
-                yield field
+            if raw.startswith(own) and raw != SENTINEL and split_of(exact(raw)) == split:
+                yield exact(raw)
 
     def mistyped(self, split: str, definition: Definition) -> Mistyped:
         """Give the fields that hold a split at zero though they name no candidate, and what stands beneath."""

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 from graysplit.core.definition import Definition
 from graysplit.core.lease import PREFIX, Lease, parse_lease
 from graysplit.core.limits import RECORD, is_too_long
+from graysplit.core.pace import Breathe, nothing, paced
 from graysplit.core.record import SENTINEL, Key, Load
 from graysplit.core.shown import NAME_AT_MOST, escaped, shown
 from graysplit.core.snapshot import EVERYTHING, Standing
@@ -82,11 +83,11 @@ def name_of(raw: bytes) -> str:
     return shown(text(raw), NAME_AT_MOST)
 
 
-def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
+def adopt_brakes(held: Held, load: Load, breathe: Breathe = nothing) -> tuple[Held, frozenset[str]]:
     """Adopt weights, stops and the revision; give also the splits whose state they change."""
-    weights, refused = _weights(held, load.weights)
+    weights, refused = _weights(held, load.weights, breathe)
     news = _news(held, load.meta)
-    releases, begun = _releases(held, load.meta, news)
+    releases, begun = _releases(held, load.meta, news, breathe)
     tripped = {
         field: trip for field, trip in held.tripped.items() if (begun.get(field) or trip.release) == trip.release
     }
@@ -123,6 +124,45 @@ def adopt_brakes(held: Held, load: Load) -> tuple[Held, frozenset[str]]:
     return adopted, touched
 
 
+def lowered(held: Held, weights: Mapping[bytes, bytes], stops: Mapping[bytes, bytes]) -> tuple[Held, frozenset[str]]:
+    """Adopt of some fields what lowers, and nothing else (law 6); give also the fields of what was lowered.
+
+    They count as seen, so that the next reading is compared with them.
+    """
+    added = {name_of(field): text(raw[:MAX_STOP]) for field, raw in stops.items()}
+    added = {field: words for field, words in added.items() if field not in held.stops}
+    fallen = {name_of(field): weight for field, raw in weights.items() if (weight := _if_good(raw)) is not None}
+    fallen = {field: weight for field, weight in fallen.items() if _falls(held, field, weight)}
+    if not added and not fallen:
+        return held, frozenset()
+    new_weights = {field: raw for field, raw in weights.items() if name_of(field) in fallen}
+    new_stops = {field: raw for field, raw in stops.items() if name_of(field) in added}
+    found = held._replace(
+        weights={**held.weights, **fallen},
+        stops={**held.stops, **added},
+        lapsed={field: weight for field, weight in held.lapsed.items() if field not in fallen},
+        capped={field: capped for field, capped in held.capped.items() if field not in fallen},
+        seen={
+            **held.seen,
+            "weights": {**held.seen.get("weights", _NOTHING), **new_weights},
+            "stops": {**held.seen.get("stops", _NOTHING), **new_stops},
+        },
+    )
+    return found, frozenset((*added, *fallen))
+
+
+def _if_good(raw: bytes) -> Weight | None:
+    try:
+        return _weight(raw)
+    except BadWeightError:
+        return None
+
+
+def _falls(held: Held, field: str, weight: Weight) -> bool:
+    stands = held.lapsed.get(field, held.weights.get(field, 0))
+    return weight != stands and not rises(stands, weight)
+
+
 class Found(NamedTuple):
     """What one changed definition came to: good (definition and bytes), deleted (neither), or refused (a reason)."""
 
@@ -132,7 +172,7 @@ class Found(NamedTuple):
     reason: str | None = None
 
 
-def changed_definitions(held: Held, load: Load) -> dict[str, bytes | None]:
+def changed_definitions(held: Held, load: Load, breathe: Breathe = nothing) -> dict[str, bytes | None]:
     """Give the definitions that a reading changes, as bytes; None where one is gone without a tombstone."""
     if load.splits.lost is not None:
         return {}
@@ -143,7 +183,7 @@ def changed_definitions(held: Held, load: Load) -> dict[str, bytes | None]:
     if load.whole and not load.excess:  # at first all that is held counts as seen: it came from a file, or over a fork
         known = before.keys() or {name.encode() for name in held.definitions}
         changed |= dict.fromkeys(map(name_of, known - fields.keys()))
-    for name, raw in fields.items():
+    for name, raw in paced(fields.items(), breathe):
         if name != SENTINEL and before.get(name) != raw:
             changed[name_of(name)] = raw
     return changed
@@ -223,7 +263,7 @@ def _is_known(field: str, known: Mapping[str, Collection[str]]) -> bool:
     return split in known and (not slash or version in known[split])
 
 
-def _weights(held: Held, key: Key) -> tuple[Mapping[str, Weight], Refused]:
+def _weights(held: Held, key: Key, breathe: Breathe) -> tuple[Mapping[str, Weight], Refused]:
     # What a lost key held is not known to be in force, so that nothing counts as unchanged after it.
     before = held.seen.get("weights", _NOTHING) if "weights" not in held.lost else _NOTHING
     refused = {at: reason for at, reason in held.refused.items() if at[0] == "weights"}
@@ -231,7 +271,7 @@ def _weights(held: Held, key: Key) -> tuple[Mapping[str, Weight], Refused]:
         return held.weights, refused
     weights, lost = dict(held.weights), key.lost is not None
     edited = [item for item in key.fields.items() if lost or before.get(item[0]) != item[1]]
-    for raw_field, raw in edited:
+    for raw_field, raw in paced(edited, breathe):
         if raw_field == SENTINEL:
             continue
         field = name_of(raw_field)
@@ -331,13 +371,15 @@ def _stand(news: frozenset[bytes] | None, prefix: bytes) -> bool:
     return news is not None and not any(name.startswith(prefix) for name in news)
 
 
-def _releases(held: Held, meta: Key, news: frozenset[bytes] | None) -> tuple[Mapping[str, int], Mapping[str, str]]:
+def _releases(
+    held: Held, meta: Key, news: frozenset[bytes] | None, breathe: Breathe
+) -> tuple[Mapping[str, int], Mapping[str, str]]:
     """Read when each candidate's release began, and its id; a lost `meta` keeps what is known."""
     prefix = b"release:"
     if _stand(news, prefix):
         return held.releases, held.begun
     releases, begun = ({}, {}) if news is None else (dict(held.releases), dict(held.begun))
-    for name in meta.fields if news is None else news:
+    for name in paced(meta.fields if news is None else news, breathe):
         if not name.startswith(prefix):
             continue
         field, raw = name_of(name.removeprefix(prefix)), meta.fields.get(name)

@@ -11,6 +11,7 @@ from typing import Final
 
 from graysplit.core.adoption import Capped, Held, Parse, judge_definition, standing_of
 from graysplit.core.definition import Definition
+from graysplit.core.pace import Breathe, nothing, paced
 from graysplit.core.snapshot import Standing
 from graysplit.core.weights import FULL, Weight, field_of, format_weight, rises, share, split_of, total
 
@@ -26,8 +27,13 @@ def as_said(held: Held) -> Held:
     return held._replace(weights={**held.weights, **said}, refused=refused, capped={})
 
 
-def only_falling(
-    before: Held, held: Held, splits: Iterable[str], parse: Parse, known: Mapping[str, Definition] = {}
+def only_falling(  # noqa: PLR0913, PLR0917 - what is held before and after, and of what to look at it
+    before: Held,
+    held: Held,
+    splits: Iterable[str],
+    parse: Parse,
+    known: Mapping[str, Definition] = {},
+    breathe: Breathe = nothing,
 ) -> Held:
     """Return what is held with no weight of these splits above the one in force before, where none may be.
 
@@ -36,7 +42,7 @@ def only_falling(
     """
     capped: dict[str, Capped] = {}
     weights: dict[str, Weight] = {}
-    for split in _suspects(held, tuple(splits), known):
+    for split in _suspects(held, tuple(splits), known, breathe):
         after = _standing(held, split, parse)
         if after is None or not (("splits", split) in held.refused or after.overfull()):
             continue
@@ -53,11 +59,11 @@ def only_falling(
     return held._replace(weights={**held.weights, **weights}, refused=refused, capped=capped)
 
 
-def _suspects(held: Held, splits: Collection[str], known: Mapping[str, Definition]) -> list[str]:
+def _suspects(held: Held, splits: Collection[str], known: Mapping[str, Definition], breathe: Breathe) -> list[str]:
     """Return the splits that may have to be capped; whether they are is for their definitions to say."""
     totals: dict[str, int] | None = None
     found: list[str] = []
-    for split in splits:
+    for split in paced(splits, breathe):
         if ("splits", split) in held.refused:
             found.append(split)
         elif split in known:
@@ -65,17 +71,17 @@ def _suspects(held: Held, splits: Collection[str], known: Mapping[str, Definitio
             if total(held.weights.get(field, 0) for field in names) > FULL:
                 found.append(split)
         else:
-            totals = _totals(held, splits) if totals is None else totals
+            totals = _totals(held, splits, breathe) if totals is None else totals
             if totals.get(split, 0) > FULL:
                 found.append(split)
     return found
 
 
-def _totals(held: Held, splits: Collection[str]) -> dict[str, int]:
+def _totals(held: Held, splits: Collection[str], breathe: Breathe) -> dict[str, int]:
     """Return what the weights of splits are together; of a few splits without a look at each field's split."""
     few = tuple(f"{split}/" for split in splits) if len(splits) <= FEW else ("",)
     totals: dict[str, int] = {}
-    for field in [field for field in held.weights if field.startswith(few)]:
+    for field in paced([field for field in held.weights if field.startswith(few)], breathe):
         split = split_of(field)
         totals[split] = totals.get(split, 0) + share(held.weights[field])
     return totals

@@ -14,7 +14,7 @@ from graysplit.core.bucketing import encode_unit
 from graysplit.core.definition import Definition, Version, candidate, define
 from graysplit.core.host_name import unit_name
 from graysplit.core.lease import Lease, take
-from graysplit.core.snapshot import EVERYTHING, Change, Snapshot, Standing, apply, compared
+from graysplit.core.snapshot import EVERYTHING, Change, Snapshot, Standing, apply, compared, differing_splits
 from graysplit.core.weights import FULL, Weight, check_name, field_of, format_weight, rises, share, total
 from graysplit.errors import BadValueError, RefusedError, UnknownSplitError, UnknownVersionError
 
@@ -63,7 +63,7 @@ def effects(before: Snapshot, after: Snapshot) -> Effects:
     """Compare two snapshots by what is in force in them."""
     weights: dict[str, tuple[Weight, Weight]] = {}
     hands = difference = 0
-    for split in sorted(before.splits.keys() | after.splits.keys()):
+    for split in sorted(differing_splits(before, after)):
         old, new = before.splits.get(split), after.splits.get(split)
         if old == new:
             continue

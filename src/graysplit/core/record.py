@@ -25,6 +25,13 @@ class Key(NamedTuple):
         return None
 
 
+class Brakes(NamedTuple):
+    """Some fields of weights and stops as they stand: of them what lowers is adopted, and nothing else."""
+
+    weights: Mapping[bytes, bytes] = {}
+    stops: Mapping[bytes, bytes] = {}
+
+
 def is_new(weights: Key, stops: Key, splits: Key, meta: Key) -> bool:
     """Say whether a namespace was never used: it may hold what somebody lowered before there was anything."""
     keys = (weights, stops, splits, meta)

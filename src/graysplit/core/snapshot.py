@@ -6,7 +6,7 @@ an effect can be shown before it is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import Enum
 from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -89,6 +89,28 @@ class Snapshot(NamedTuple):
     revision: int = 0
 
 
+class LaidOver(Mapping[str, Standing]):
+    """Some splits laid over others, which are not looked at for it."""
+
+    def __init__(self, under: Mapping[str, Standing], own: Mapping[str, Standing]) -> None:
+        """Take both."""
+        self.under = under
+        self.own = own
+
+    def __getitem__(self, split: str) -> Standing:
+        """Return a split's standing; raise `KeyError` where it has none."""
+        return self.own[split] if split in self.own else self.under[split]
+
+    def __iter__(self) -> Iterator[str]:
+        """Name all."""
+        yield from self.under
+        yield from (split for split in self.own if split not in self.under)
+
+    def __len__(self) -> int:
+        """Count all."""
+        return sum(1 for _ in self)
+
+
 class Change(NamedTuple):
     """One change of one split, as a value. None takes a field away; `SAME` leaves the definition alone."""
 
@@ -106,29 +128,41 @@ class Change(NamedTuple):
 def apply(snapshot: Snapshot, change: Change) -> Snapshot:
     """Give the snapshot after a change; the one before stays as it is."""
     stops = _laid_over(snapshot.stops, change.stops)
-    splits = dict(snapshot.splits)
-    before = splits.get(change.split)
+    touched = {change.split, *map(split_of, change.stops)}
+    changed = _changed(snapshot, change)
+    touching = stops_by_split(stops)
+    if changed is None or EVERYTHING in touched:
+        splits: Mapping[str, Standing] = _laid_over(snapshot.splits, {change.split: changed})
+        splits = {name: standing._replace(stops=touching(name)) for name, standing in splits.items()}
+    else:
+        standings = {name: snapshot.splits.get(name) for name in touched} | {change.split: changed}
+        own = {name: found._replace(stops=touching(name)) for name, found in standings.items() if found is not None}
+        splits = LaidOver(snapshot.splits, own)
+    return Snapshot(splits, stops, {**snapshot.releases, **change.releases}, snapshot.revision + 1)
+
+
+def _changed(snapshot: Snapshot, change: Change) -> Standing | None:
+    """Return the changed split's standing without its stops, or None where it is deleted, or was not there."""
+    before = snapshot.splits.get(change.split)
     definition = change.definition
     if definition is SAME:
         definition = before.definition if before else None
     if definition is None:
-        splits.pop(change.split, None)
-    else:
-        own: dict[str, Weight | None] = {field.partition("/")[2]: weight for field, weight in change.weights.items()}
-        splits[change.split] = Standing(
-            change.split,
-            definition,
-            _laid_over(before.weights if before else {}, own),
-            {},  # laid on below: a stop may cover several splits
-            before.waves if before else {},
-        )
-    touching = stops_by_split(stops)
-    return Snapshot(
-        {name: standing._replace(stops=touching(name)) for name, standing in splits.items()},
-        stops,
-        {**snapshot.releases, **change.releases},
-        snapshot.revision + 1,
-    )
+        return None
+    own: dict[str, Weight | None] = {field.partition("/")[2]: weight for field, weight in change.weights.items()}
+    weights = _laid_over(before.weights if before else {}, own)
+    return Standing(change.split, definition, weights, {}, before.waves if before else {})
+
+
+def differing_splits(before: Snapshot, after: Snapshot) -> Collection[str]:
+    """Name the splits that may differ between two snapshots: few, where one comes from the other by changes."""
+    names, splits = set[str](), after.splits
+    while isinstance(splits, LaidOver):
+        names |= splits.own.keys()
+        splits = splits.under
+        if splits is before.splits:
+            return names
+    return before.splits.keys() | after.splits.keys()
 
 
 def stops_by_split(stops: Mapping[str, str]) -> Callable[[str], Mapping[str, str]]:

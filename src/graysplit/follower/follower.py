@@ -47,6 +47,12 @@ PATIENT_S: Final = 40.0  # +-25 %: between attempts that only a person can make 
 WORK_S: Final = 0.0005  # look at definitions for this long, then let others run
 REST_S: Final = 0.0002
 ANSWER_S: Final = 0.02  # between two looks whether an answer that nobody waits for has come
+# While very much is read, adopted or booked: how often it is asked whether anything was lowered, of how many fields.
+LOOK_S: Final = 0.1
+LOOKED_AT: Final = 1_000
+# A reading that took longer is followed by as long a rest from readings, of this at most; what lowers is asked for.
+LONG_S: Final = 0.1
+REST_AT_MOST_S: Final = 1.0
 
 
 class Follower:
@@ -105,6 +111,10 @@ class Follower:
         self._beat_at = 0.0
         self._crowd = 0  # how many processes the store has counted
         self._joined = False  # whether the present connection has told the fleet of this process
+        self._look_at = 0.0  # when to ask again whether anything was lowered
+        self._looked = 0  # how many fields were looked at, of more than one look takes
+        self._rested = (0.0, 0.0)  # when the last reading ended, and how long none follows it
+        self._late = False  # whether this process stood still, and has not read since
         self._turned = (0.0, 0.0)  # when the thread turned last, monotonic and boot time
         self._born_s = clock.boottime()
         self._born_ms = 0  # the same by the server's time, once that is known
@@ -186,8 +196,11 @@ class Follower:
     def _follow(self, feed: Feed) -> None:
         """Serve one connection until it breaks or the router closes; who closes already does not join the fleet."""
         clock, self._joined = self._clock, False
+        self._rested = (0.0, 0.0)
+        feed.while_reading(lambda: self._look(feed))
         try:
             self._report(feed, about=True)  # registered before loading: whoever waits for receipts counts this process
+            self._beat_at = clock.monotonic() + BEAT_S
             if not self._stopping.is_set():
                 self._read(feed, whole=True)
             whole_s = 0.0
@@ -200,10 +213,16 @@ class Follower:
                 if late:
                     self._books.end_leases(feed)  # that ran out meanwhile; the store's clock judges
                 now, full = clock.monotonic(), 0.0 if late else full
-                if signalled or now >= full:
+                self._late = late
+                resting = signalled and now < full and self._rests(feed, now) and not self._look(feed)
+                if resting:
+                    self._go_on_resting(feed)
+                elif signalled or now >= full:
                     partial = not self._read(feed, whole=now >= full)
                     took_s = clock.monotonic() - now
                     whole_s = whole_s if partial else took_s
+                    self._rested = (clock.monotonic(), min(took_s, REST_AT_MOST_S) if took_s > LONG_S else 0.0)
+                    self._late = False
                     # A whole reading of very much takes at most a third of the time.
                     soon = now + (max(SOON_S * chance(), 2 * whole_s) if partial else took_s + jittered(FULL_READ_S))
                     full = min(full, soon) if now < full else soon
@@ -213,7 +232,8 @@ class Follower:
                     self._beat_at = now + BEAT_S
                 elif self.keeper.busy:
                     self._go_on(feed)
-                self._books.book_if_due(feed)
+                if not resting or feed.unbooked:  # what was signalled is read before anything is added to it
+                    self._books.book_if_due(feed)
                 self.watch.turn(feed)
                 self._driver.turn(feed)
             if self._joined and self._stopping.is_set():
@@ -239,6 +259,52 @@ class Follower:
         self._turn()
         return signalled, late
 
+    def _rests(self, feed: Feed, now: float) -> bool:
+        """Return whether a signal is answered by a look alone: after a long reading of very much, or while it books."""
+        ended, rest_s = self._rested
+        return len(self.keeper.held.weights) > LOOKED_AT and now < ended + (REST_AT_MOST_S if feed.unbooked else rest_s)
+
+    def _go_on_resting(self, feed: Feed) -> None:
+        """Look at definitions that are lined up, or let time pass until there is something to do."""
+        if self.keeper.busy:
+            self._go_on(feed)
+        pause_s = self._books.left_s(LOOK_S) if feed.unbooked else LOOK_S / 4
+        self._stopping.wait(REST_S if self.keeper.busy else max(0.0, pause_s))
+
+    def _look(self, feed: Feed) -> bool:
+        """Do what cannot wait while very much is read, adopted or booked: a heartbeat, and whatever lowers.
+
+        True where something was lowered.
+        """
+        now = self._clock.monotonic()
+        if now < self._look_at or self._stopping.is_set():
+            return False
+        self._look_at = now + LOOK_S
+        self._turned = self._times()
+        if self._loaded and not self._late:
+            self._audience.contact(self._contact(feed))
+        if now >= self._beat_at:
+            self._report(feed, about=False)
+            self._beat_at = now + BEAT_S
+        lowered = self.keeper.lower(feed.brakes(self._run_here()))
+        if lowered:
+            self._recent.remember(lowered, self.keeper.held.weights)
+            if self._file is not None:
+                self._durable = self._file.keep(self.keeper.held, self.keeper.past)
+            self._report(feed, about=False)
+        return bool(lowered)
+
+    def _run_here(self) -> list[str]:
+        """Return the fields that give calls to a candidate here by their weights: of very many, some at each look."""
+        weights = self.keeper.held.weights
+        fields = [
+            field_of(split, name) for split, found in self._audience.declared().items() for name in found.versions
+        ]
+        own = [field for field in fields if weights.get(field)]
+        first = self._looked if self._looked < len(own) else 0
+        self._looked = first + LOOKED_AT
+        return own[first : first + LOOKED_AT]
+
     def _times(self) -> tuple[float, float]:
         return self._clock.monotonic(), self._clock.boottime()
 
@@ -259,10 +325,11 @@ class Follower:
     def _read(self, feed: Feed, *, whole: bool) -> bool:
         """Load, adopt and report; say whether all definitions were read."""
         keeper = self.keeper
+        keeper.begin()
         load = feed.load(keeper.past.position, whole=whole)
         self._turned = self._times()  # a long answer is no standstill, a long pause after it is
         self._tell_time(load.now_ms)
-        taken = keeper.take(load, lambda: feed.load("", whole=True))
+        taken = keeper.take(load, lambda: feed.load("", whole=True), lambda: self._look(feed))
         self._loaded = True
         self._audience.contact(self._contact(feed)._replace(since=self._turned[0]))
         self._serve_file()  # where even this reading was no answer (law 8)

@@ -6,7 +6,7 @@ Three judges, in this order: is it an answer at all (law 8), is it still the log
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core import fork as forks
@@ -20,16 +20,20 @@ from graysplit.core.adoption import (
     differing,
     judge_definition,
     lost_keys,
+    lowered,
+    name_of,
     note_definitions,
 )
 from graysplit.core.cap import as_said, below, only_falling
 from graysplit.core.lease import lapsed
 from graysplit.core.lineage import Past, bare, crossed, fence, followed, forked, named_by
+from graysplit.core.pace import Breathe, nothing, paced
+from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.weights import Weight, format_weight, split_of
 from graysplit.stores.wire import raw_of
 
 if TYPE_CHECKING:
-    from graysplit.core.record import Entry, Load
+    from graysplit.core.record import Brakes, Entry, Load
     from graysplit.events import Events
     from graysplit.follower.port import Audience
 
@@ -63,17 +67,35 @@ class Keeper:
         self._met: tuple[str, bytes | None] = ("", None)  # the last change before a fork, and the lineage after it
         self._pending: dict[str, bytes | None] = {}  # definitions that changed and have not been looked at
         self._broken = False  # an adoption broke off: the next looks at everything again
+        self._braked: list[Brakes] = []  # what was lowered since the reading began that is taken next
 
     @property
     def busy(self) -> bool:
         """Say whether definitions are waiting to be looked at: `go_on`."""
         return bool(self._pending)
 
-    def take(self, load: Load, again: Callable[[], Load]) -> Taken:
+    def begin(self) -> None:
+        """Take note that a reading begins: it knows of all that has been lowered before."""
+        self._braked.clear()
+
+    def lower(self, brakes: Brakes) -> frozenset[str]:
+        """Adopt what lowers, and nothing else, while a reading is under way, or is taken; give its fields.
+
+        It is laid over that reading, which may be older.
+        """
+        if not self.held.loaded:
+            return frozenset()
+        self.held, fields = lowered(self.held, *brakes)
+        if fields:
+            self._braked.append(brakes)
+            self._audience.publish(self.held, _touched(self.held, fields))
+        return fields
+
+    def take(self, load: Load, again: Callable[[], Load], breathe: Breathe = nothing) -> Taken:
         """Adopt a reading's weights and stops, and line up the definitions that it changes for `go_on`.
 
         A definition that changed together with its weights is looked at with them: neither is in force without the
-        other. `again` reads once more, with the log's newest entries.
+        other. `again` reads once more, with the log's newest entries; `breathe` is called now and then meanwhile.
         """
         if not self._is_answer(load):
             return self._nothing(load)
@@ -84,9 +106,9 @@ class Keeper:
                 return self._nothing(load)
         load, past, zeros = self._believed(load, over=over)
         before = self.held
-        changed = self._adopt(load)
+        changed = self._adopt(load, breathe)
         self.past = past
-        self._tell(before, changed)
+        self._tell(before, changed, breathe)
         explained = {where.partition(" ")[2] for where in named_by(load.entries)} - _edited_since(load)
         return Taken(changed, not first and bool(changed - explained or self.back), load.entries, zeros)
 
@@ -203,19 +225,28 @@ class Keeper:
             self._events.over(REGRESSED, "the store's word counts again everywhere")
         self.back = back
 
-    def _adopt(self, load: Load) -> frozenset[str]:
+    def _adopt(self, load: Load, breathe: Breathe) -> frozenset[str]:
         before = as_said(self.held)
         if self._broken:
             before = before._replace(seen={name: {} for name in before.seen})
         self._broken = True
-        held, touched = adopt_brakes(before, load)
-        self._pending |= changed_definitions(held, load)
+        held, touched = adopt_brakes(before, load, breathe)
+        self._pending |= changed_definitions(held, load, breathe)
         noted, names = note_definitions(held, load), [name for name in touched if name in self._pending]
-        stood, self.held = self.held, self._look_at(self.held, noted, touched, names)
-        moved = differing(stood.weights, self.held.weights) if stood.capped or self.held.capped else ()
-        self._audience.publish(self.held, touched.union(map(split_of, moved)))
+        stood, after = self.held, self._look_at(self.held, noted, touched, names, breathe)
+        moved = differing(stood.weights, after.weights) if stood.capped or after.capped else ()
+        self.held, fields = self._braking(after)
+        self._audience.publish(self.held, touched.union(map(split_of, moved), _touched(self.held, fields)))
         self._broken = False
-        return frozenset(differing(before.weights, held.weights) | differing(before.stops, held.stops))
+        return frozenset(differing(before.weights, held.weights) | differing(before.stops, held.stops)) | fields
+
+    def _braking(self, held: Held) -> tuple[Held, frozenset[str]]:
+        """Lay what was lowered since the reading began over it; give its fields, also of what the reading knew."""
+        fields = frozenset[str]()
+        for brakes in self._braked:
+            held, _ = lowered(held, *brakes)
+            fields |= {name_of(field) for part in brakes for field in part}
+        return held, fields
 
     def _until(self, enough: Callable[[], bool], names: list[str]) -> Iterator[str]:
         """Walk what is lined up until it is enough, and remember what was walked."""
@@ -225,7 +256,9 @@ class Keeper:
             if enough():
                 return
 
-    def _look_at(self, before: Held, held: Held, touched: Iterable[str], names: Iterable[str]) -> Held:
+    def _look_at(
+        self, before: Held, held: Held, touched: Iterable[str], names: Iterable[str], breathe: Breathe = nothing
+    ) -> Held:
         """Look at definitions that are lined up, and at what may only fall by them: of these splits and of `touched`.
 
         Every `held` that comes from `as_said` goes through here before it counts.
@@ -235,9 +268,9 @@ class Keeper:
             held = adopt_definitions(held, found)
         known = {one.split: one.definition for one in found if one.definition is not None}
         splits = {*touched, *known, *map(split_of, before.capped), *(one.split for one in found)}
-        return only_falling(before, held, splits, self.parse, known)
+        return only_falling(before, held, splits, self.parse, known, breathe)
 
-    def _tell(self, before: Held, changed: Iterable[str]) -> None:
+    def _tell(self, before: Held, changed: Iterable[str], breathe: Breathe = nothing) -> None:
         new = [at for at, reason in self.held.refused.items() if before.refused.get(at) != reason]
         for key, field in new[:TOLD_AT_MOST]:
             reason = self.held.refused[key, field]
@@ -248,7 +281,8 @@ class Keeper:
         for key, field in before.refused.keys() - self.held.refused.keys():
             self._events.over(f"refused {key} {field}", f"{key} {field}: the store's value counts again")
         # What had a weight before was looked at then.
-        unknown = [field for field in changed if field not in before.weights and not self._audience.knows(field)]
+        fresh = (field for field in paced(changed, breathe) if field not in before.weights)
+        unknown = [field for field in fresh if not self._audience.knows(field)]
         for field in unknown[:TOLD_AT_MOST]:
             self._events.warning(
                 f"unknown {field}", f"'{field}' names no split or candidate: mistyped? See: graysplit doctor"
@@ -256,6 +290,12 @@ class Keeper:
         if len(unknown) > TOLD_AT_MOST:
             more = len(unknown) - TOLD_AT_MOST
             self._events.warning("unknown more", f"{more} more fields name no split or candidate: graysplit doctor")
+
+
+def _touched(held: Held, fields: Collection[str]) -> frozenset[str]:
+    """Name the splits whose state fields of weights and stops change."""
+    splits = frozenset(map(split_of, fields))
+    return splits | frozenset(held.definitions) if EVERYTHING in splits else splits
 
 
 def _edited_since(load: Load) -> set[str]:

@@ -15,7 +15,8 @@ from typing import Final
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet, Process, fleet_of
 from graysplit.core.lease import PREFIX
-from graysplit.core.record import SENTINEL, Entry, Key, Load
+from graysplit.core.pace import Breathe
+from graysplit.core.record import SENTINEL, Brakes, Entry, Key, Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
 from graysplit.core.weights import split_of
 from graysplit.errors import GraysplitError
@@ -438,6 +439,17 @@ class MemoryFeed:
         with self._space.locked:
             self._seen = self._space.signals
             return self._space.load(since, NEWEST)
+
+    def while_reading(self, act: Breathe) -> None:
+        """Do nothing: a reading takes no time here."""
+
+    def brakes(self, fields: Sequence[str]) -> Brakes:
+        """Read some weights, and all stops."""
+        with self._space.locked:
+            weights, stops = self._space.key("weights"), self._space.key("stops")
+            found = {raw_of(field): weights.fields.get(raw_of(field), b"0") for field in fields}
+            own = {stop: words for stop, words in stops.fields.items() if stop != SENTINEL}
+            return Brakes({} if weights.lost is not None else found, own)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until something was written since the last load."""

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from graysplit.core.fleet import Declared, Fleet, Receipt
-from graysplit.core.record import Entry, Load
+from graysplit.core.pace import Breathe
+from graysplit.core.record import Brakes, Entry, Load
 
 if TYPE_CHECKING:
     from graysplit.core.tally import Batch, Flushed, Judgement, Tally
@@ -220,6 +221,14 @@ class Feed(Protocol):
         With `whole` false, a store may leave out definitions that its log says are unchanged (`Load.whole`). Raises
         `StoreUnreachableError`, also where the server is a replica.
         """
+        ...
+
+    def while_reading(self, act: Breathe) -> None:
+        """Have something done again and again during a long `load`; it may use this feed, but for `load`."""
+        ...
+
+    def brakes(self, fields: Sequence[str]) -> Brakes:
+        """Read the weights of some candidates and the stops over them; an absent weight is 0 where its key stands."""
         ...
 
     def wait(self, timeout_s: float) -> bool:

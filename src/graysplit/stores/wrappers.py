@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from graysplit.core.fleet import Fleet
-from graysplit.core.record import Entry, Load
+from graysplit.core.pace import Breathe
+from graysplit.core.record import Brakes, Entry, Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
 from graysplit.errors import GraysplitError, RefusedError
 from graysplit.stores.answers import AtOnce
@@ -125,6 +126,12 @@ class _SilentFeed:
         load = self._inner.load(since, whole=whole)
         self._now_ms = load.now_ms
         return load
+
+    def while_reading(self, act: Breathe) -> None:
+        self._inner.while_reading(act)
+
+    def brakes(self, fields: Sequence[str]) -> Brakes:
+        return self._inner.brakes(fields)
 
     def wait(self, timeout_s: float) -> bool:
         signalled = self._inner.wait(timeout_s)

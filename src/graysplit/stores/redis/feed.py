@@ -10,7 +10,8 @@ from typing import Final
 from redis import exceptions
 
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet
-from graysplit.core.record import Load
+from graysplit.core.pace import Breathe
+from graysplit.core.record import Brakes, Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
 from graysplit.errors import GraysplitError, RefusedError
 from graysplit.stores.port import NEWEST, Glance, Later, Place, Report, Submission, Ticking, Trip, Wanted, Written
@@ -18,11 +19,12 @@ from graysplit.stores.redis.client import Command, is_list
 from graysplit.stores.redis.contents import request_in, tell_content
 from graysplit.stores.redis.faults import NO_TIME, SILENT, lacks_scripts, refused
 from graysplit.stores.redis.fleet import connection_of, forget, read_fleet
+from graysplit.stores.redis.hashes import rest
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.ladder import STEADY_S, Ladder
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.raw_edits import Booking
-from graysplit.stores.redis.reading import Reader, glance, highest_in, server_ms
+from graysplit.stores.redis.reading import Reader, glance, highest_in, read_brakes, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.sentinels import Way
 from graysplit.stores.redis.submit import submit
@@ -107,6 +109,19 @@ class RedisFeed(ABC):
         load = self._reader.read(since, whole=whole)
         self._loaded = True
         return load
+
+    def while_reading(self, act: Breathe) -> None:
+        """Have something done again and again during a long reading; it may use this feed."""
+
+        def breathe() -> None:
+            rest()
+            act()
+
+        self._reader.breathe = breathe
+
+    def brakes(self, fields: Sequence[str]) -> Brakes:
+        """Read some weights and the stops over them, also during a long reading."""
+        return read_brakes(self._line, self._keys, fields)
 
     def report(self, report: Report, *, about: bool) -> int:
         """Write a heartbeat; raises `RefusedError` where the server takes it from nobody, or not from us."""

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, cast
 from redis import exceptions
 
 from graysplit.core.limits import FIELDS, RECORD, VALUE, too_long
+from graysplit.core.pace import Breathe
 from graysplit.core.record import SENTINEL, Key
 from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.faults import fault
@@ -72,23 +73,49 @@ def read_hashes(line: Line, keys: Sequence[str], found: Sequence[Size]) -> list[
     ]
 
 
-def read_heavy(line: Line, key: str, size: Size, known: Iterable[bytes] = ()) -> Key:
+def rest() -> None:
+    """Let others have the interpreter, and a turn at the server, between two pieces."""
+    time.sleep(BREATH_S)  # noqa: TID251 - a pause, not a wait
+
+
+def read_heavy(line: Line, key: str, size: Size, known: Iterable[bytes] = (), breathe: Breathe = rest) -> Key:
     """Read a hash that is too much for one command; one with too many fields counts as lost, but for what is known."""
     if size.excess is not None:
-        found = read_fields(line, key, [SENTINEL, *(name for name in known if name != SENTINEL)])
-        return found if found.fault is not None else found._replace(fault=size.excess)
-    (names,) = line.ask(("HKEYS", key))
-    return Key(fault=fault(names)) if not is_list(names) else read_fields(line, key, names, short=size.short)
+        names = [SENTINEL, *(name for name in known if name != SENTINEL)]
+        those = read_fields(line, key, names, breathe=breathe)
+        return those if those.fault is not None else those._replace(fault=size.excess)
+    found = _searched(line, key, breathe) if size.short else None
+    if found is not None:
+        return capped(key, found, size)
+    (reply,) = line.ask(("HKEYS", key))
+    if not is_list(reply):
+        return Key(fault=fault(reply))
+    return read_fields(line, key, reply, short=size.short, breathe=breathe)
 
 
-def read_fields(line: Line, key: str, names: Sequence[bytes], *, short: bool = False) -> Key:
+def _searched(line: Line, key: str, breathe: Breathe) -> Key | None:
+    """Read a hash by `HSCAN`, half of the bytes that its names and then its values take; None where it is refused."""
+    fields: dict[bytes, bytes] = {}
+    cursor: bytes | int = b"0"
+    while True:
+        (answer,) = line.ask(("HSCAN", key, cursor, "COUNT", PIECE))
+        if not is_list(answer):
+            return None
+        cursor, piece = answer
+        fields.update(mapping_of(piece))
+        if cursor in {b"0", 0}:
+            return Key(fields)
+        breathe()
+
+
+def read_fields(line: Line, key: str, names: Sequence[bytes], *, short: bool = False, breathe: Breathe = rest) -> Key:
     """Read fields by their names, a piece at a time; of a value that is too long its length, unless all are `short`."""
     longest = _longest(key)
     fields: dict[bytes, bytes] = {}
     for first in range(0, len(names), PIECE):
         piece = names[first : first + PIECE]
         if first:
-            time.sleep(BREATH_S)  # noqa: TID251 - a pause, not a wait
+            breathe()
         answers = () if short else line.ask(*(("HSTRLEN", key, name) for name in piece))
         known = {name: length for name, length in zip(piece, answers, strict=False) if isinstance(length, int)}
         told = dict.fromkeys(piece, 0) | known

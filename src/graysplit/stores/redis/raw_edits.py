@@ -28,7 +28,7 @@ LITTLE: Final = 1_000
 PORTIONS: Final = (5, 50)
 PORTION_S: Final = 0.015
 # How long one call goes on: a process has heartbeats to send and changes to hear of.
-WITHIN_S: Final = 0.2
+WITHIN_S: Final = 0.1
 # When it looks again where another process books what this one has found: a random time of these.
 AGAIN_S: Final = (4.0, 6.0)
 

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from redis import exceptions
 
 from graysplit.core.limits import FIELDS, SPLITS
-from graysplit.core.record import SENTINEL, Entry, Key, Load
+from graysplit.core.pace import Breathe
+from graysplit.core.record import SENTINEL, Brakes, Entry, Key, Load
+from graysplit.core.snapshot import EVERYTHING
+from graysplit.core.weights import split_of
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import Glance, KeyName, Place
 from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.faults import fault, unreachable
-from graysplit.stores.redis.hashes import BREATH_S, Size, capped, key_of, mapping_of, read_fields, read_heavy, sizes
+from graysplit.stores.redis.hashes import (
+    Size,
+    capped,
+    key_of,
+    mapping_of,
+    read_fields,
+    read_hashes,
+    read_heavy,
+    rest,
+    sizes,
+)
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.wire import exact, raw_of, read_entry
@@ -25,9 +37,13 @@ DELTA_FROM: Final = 200
 PIECES_FROM: Final = 1_000
 PIECE: Final = 250
 ENTRIES_AT_MOST: Final = 1_000
+# Where reading everything takes seconds: so many entries are read instead, a page at a time.
+ENTRIES_INSTEAD: Final = 20_000
 # At a start: so many of the log's newest entries first, then more while they are small.
 NEWEST_AT_FIRST: Final = 4
 NEWEST_BYTES: Final = 2 << 20
+# So many stops are read all in a look at what was lowered.
+BRAKES: Final = 1_000
 # What `meta` says of a weight, and of everything, that no entry names: a release begins, a lease ends.
 SAID: Final = (b"revision", b"lineage")
 SAID_OF_FIELDS: Final = (b"release:", b"lease:", b"wave:")
@@ -50,6 +66,7 @@ class Reader:
         self._line = line
         self._keys = keys
         self._sizes: Mapping[str, Size] = {}
+        self.breathe: Breathe = rest  # called between the pieces of a long reading
         self._last = Load()  # what was read before: of a hash with too many fields, these are read
 
     def read(self, since: str, *, whole: bool) -> Load:
@@ -114,7 +131,7 @@ class Reader:
         """
         load, mark = self._exchange(since, ("HGET", self._keys.splits, SENTINEL), heavy=False)
         places = _places_in(load.entries)
-        if not places or len(load.entries) >= ENTRIES_AT_MOST or not isinstance(mark, bytes):
+        if not places or len(load.entries) >= ENTRIES_INSTEAD or not isinstance(mark, bytes):
             return None
         named = {name: [raw_of(at) for key, _, at in places if key == name] for name in ("weights", "splits", "meta")}
         touched = [raw_of(at) for key, _, at in places if key in {"weights", "stops"}]
@@ -130,7 +147,7 @@ class Reader:
 
     def _laid_over(self, key: str, last: Key, names: Sequence[bytes]) -> Key:
         """Return a hash as it was read last, with some of its fields read anew."""
-        read = read_fields(self._line, key, names, short=self._sizes[key].short)
+        read = read_fields(self._line, key, names, short=self._sizes[key].short, breathe=self.breathe)
         fields = {**last.fields, **read.fields}
         for name in names:
             if name not in read.fields:
@@ -154,11 +171,11 @@ class Reader:
         """Read definitions by their names, a piece at a time; where all are short nobody is asked how long they are."""
         wanted, key = list(names), self._keys.splits
         if not self._sizes[key].short:
-            return read_fields(self._line, key, wanted)
+            return read_fields(self._line, key, wanted, breathe=self.breathe)
         fields: dict[bytes, bytes] = {}
         for start in range(0, len(wanted), PIECE):
             if start:
-                time.sleep(BREATH_S)  # noqa: TID251 - a pause, not a wait
+                self.breathe()
             piece = wanted[start : start + PIECE]
             (values,) = self._line.ask(("HMGET", key, *piece))
             if isinstance(values, exceptions.ResponseError):
@@ -198,7 +215,10 @@ class Reader:
         standing, last = entries_of(at), entries_of(end)
         if older and (not standing or standing[0][1].id != older[0][1].id):
             older = []  # another log meanwhile
-        entries = [entry for _, entry in reversed([*entries_of(newer), *older])]
+        latest = entries_of(newer)
+        if since and not heavy:
+            latest += self._older_than(latest, since)
+        entries = [entry for _, entry in reversed([*latest, *older])]
         load = Load(
             weights=self._taken(keys.weights, weights, self._last.weights, heavy=heavy),
             stops=self._taken(keys.stops, stops, self._last.stops, heavy=heavy),
@@ -212,6 +232,17 @@ class Reader:
         )
         return load, splits
 
+    def _older_than(self, latest: Sequence[tuple[str, Entry]], since: str) -> list[tuple[str, Entry]]:
+        """Read what came between a position and the entries that one page brought, newest first."""
+        rows, page = list[tuple[str, Entry]](), latest
+        while len(page) == ENTRIES_AT_MOST and len(rows) < ENTRIES_INSTEAD:
+            self.breathe()
+            end = f"({page[-1][0]}"
+            (reply,) = self._line.ask(("XREVRANGE", self._keys.log, end, f"({since}", "COUNT", ENTRIES_AT_MOST))
+            page = entries_of(reply)
+            rows += page
+        return rows
+
     def _ask_for(self, key: str) -> Command:
         """Return the command that brings a hash, or where it is too much for one, the question whether it is one."""
         return ("HGETALL", key) if self._sizes[key].light else ("HLEN", key)
@@ -221,7 +252,7 @@ class Reader:
         size = self._sizes[key]
         if size.light or isinstance(reply, exceptions.ResponseError):
             return capped(key, key_of(reply), size)
-        return read_heavy(self._line, key, size, last.fields) if heavy else last
+        return read_heavy(self._line, key, size, last.fields, self.breathe) if heavy else last
 
     def _newest_by_size(self) -> list[tuple[str, Entry]]:
         """Read the log's newest entries, newest first: fewer where they are big, as whole definitions made them."""
@@ -286,6 +317,20 @@ def glance(line: Line, keys: Keys, places: Sequence[Place]) -> Glance:
         for field, raw in zip(fields, values, strict=True):
             texts[key, field] = None if raw is None else exact(raw)
     return Glance(texts, server_ms(line, now))
+
+
+def read_brakes(line: Line, keys: Keys, fields: Sequence[str]) -> Brakes:
+    """Read some weights, and the stops over them, or few stops all; an absent weight is 0 where its key stands."""
+    names = list(map(raw_of, fields))
+    weights = read_fields(line, keys.weights, [SENTINEL, *names]).fields
+    (size,) = sizes(line, (keys.stops,))
+    if size.light and size.fields <= BRAKES:
+        (stops,) = read_hashes(line, (keys.stops,), (size,))
+    else:
+        over = dict.fromkeys(stop for field in fields for stop in (EVERYTHING, split_of(field), field))
+        stops = read_fields(line, keys.stops, list(map(raw_of, over)))
+    found = {name: raw for name, raw in stops.fields.items() if name != SENTINEL}
+    return Brakes({name: weights.get(name, b"0") for name in names} if SENTINEL in weights else {}, found)
 
 
 def run_id_of(reply: Reply) -> str | None:
