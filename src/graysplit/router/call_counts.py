@@ -44,7 +44,7 @@ class CallCounts:
         asked, attempted = dict.fromkeys(splits, 0), set[str]()
         for split in asked:
             with self._reading:
-                for counts in self._of_split(split):
+                for counts in self.of_split(split):
                     asked[split] += counts.asked()
                     attempted.update([split] if counts.attempted() else [])
         return asked, attempted
@@ -59,7 +59,7 @@ class CallCounts:
 
     def _measured(self, split: str) -> dict[str, Measured]:
         found: dict[str, Measured] = {}
-        for counts in self._of_split(split):
+        for counts in self.of_split(split):
             for version, one in zip(counts.names, counts.measured(), strict=True):
                 found[version] = _added(found[version], one) if version in found else one
         return found
@@ -67,7 +67,7 @@ class CallCounts:
     def running(self, split: str, version: str) -> int:
         """Return how many calls of a candidate run, whichever names they were counted beside."""
         with self._reading:
-            known = ((one, one.names.index(version)) for one in self._of_split(split) if version in one.names)
+            known = ((one, one.names.index(version)) for one in self.of_split(split) if version in one.names)
             return sum(counts.running(index) for counts, index in known if index)
 
     def running_on(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
@@ -75,7 +75,7 @@ class CallCounts:
         found: dict[str, int] = {}
         for split in self._counts.copy() if changes else ():
             with self._reading:
-                for counts in self._of_split(split):
+                for counts in self.of_split(split):
                     for index, name in enumerate(counts.names[1:], 1):
                         field = field_of(split, name)
                         for change in [change for change, words in changes.items() if field in words]:
@@ -86,16 +86,16 @@ class CallCounts:
         """Take over what tapes have counted and will not count any more."""
         for split in self._counts.copy():
             with self._reading:
-                for counts in self._of_split(split):
+                for counts in self.of_split(split):
                     counts.settle()
 
     def forget(self) -> None:
         """Count anew from now on: a forked child does not count its parent's calls again."""
         for split in self._counts.copy():
-            for counts in self._of_split(split):
+            for counts in self.of_split(split):
                 counts.forget()
 
-    def _of_split(self, split: str) -> list[Counts]:
+    def of_split(self, split: str) -> list[Counts]:
         """Return all that is counted of a split, whatever its versions were called."""
         return list(self._counts[split].copy().values()) if split in self._counts else []
 
