@@ -19,7 +19,7 @@ from graysplit.core.record import Entry
 from graysplit.core.weights import format_weight, parse_weight, rises, share
 from graysplit.errors import GraysplitError, RefusedError
 from graysplit.stores.port import Trip
-from graysplit.stores.wire import read_progress
+from graysplit.stores.wire import read_progress, read_tick
 from tests.model.member import Member
 from tests.model.world import FakeClock, Store
 
@@ -54,14 +54,16 @@ class People(RuleBasedStateMachine):
         self.control = {name: Control(self.store, actor=name, confirm=True) for name in PEOPLE}
         self.screens: dict[str, Screen] = {}
         self.yes: set[tuple[str, str]] = set()  # run and weight: which steps somebody has said yes to
+        self.members: list[Member] = []
         self.read_to = 0
         self.frozen = False
+        self.open_ms = 0  # what the clock of the step that stands may have counted at most
 
     @initialize()
     def begin(self) -> None:
         """Make a split and a process that drives."""
         self.control["ana"].create(SPLIT, ("old", "new"))
-        self.member = Member(self.store, self.clock, 1, old=False)
+        self.members.append(Member(self.store, self.clock, 1, old=False))
         self.live(1)
 
     # -- time and screens ---------------------------------------------------------------------------------------------
@@ -70,10 +72,23 @@ class People(RuleBasedStateMachine):
     def live(self, seconds: float) -> None:
         """Let time pass while the process lives."""
         for _ in range(int(seconds * 2)):
-            before = self.running()
-            self.clock.now += 0.5
-            self.member.live()
+            self.turn()
+
+    def turn(self) -> None:
+        """Let half a second pass, and everybody live who can."""
+        before = self.running()
+        self.clock.now += 0.5
+        runs = before is not None and not before.pauses and not self.frozen
+        self.open_ms += 500 * runs
+        for member in self.members:
+            self.look_before(self.running())
+            member.live()
             self.judge(before)
+            self.judge_clock(before)
+            before = self.running()
+
+    def look_before(self, progress: Progress | None) -> None:
+        """Remember what a member's turn rests on."""
 
     @rule(name=who)
     def look(self, name: str) -> None:
@@ -173,7 +188,7 @@ class People(RuleBasedStateMachine):
         before = self.running()
         release = (self.store._space.text("meta", f"release:{FIELD}") or "").partition(" ")[0]
         if release and self.in_force():
-            self.member.feed.trip(Trip(f"{self.read_to:024x}", FIELD, release, "too many errors"))
+            self.store.follow().trip(Trip(f"{self.read_to:024x}", FIELD, release, "too many errors"))
             assert self.in_force() == 0
         self.judge(before)
 
@@ -182,9 +197,8 @@ class People(RuleBasedStateMachine):
         """Edit the weight past graysplit."""
         before = self.running()
         self.store.raw_set("weights", FIELD, weight)
-        self.clock.now += 0.5
-        self.member.live()
         self.judge(before)
+        self.turn()
 
     def act(self, name: str, verb: Any, *, replace: bool) -> None:  # Any: of a control, whatever it gives
         """Do what may end a plan: one that is paused, or somebody else's, is not without `replace`."""
@@ -229,6 +243,19 @@ class People(RuleBasedStateMachine):
             ends = [entry for entry in entries if (entry.before.get(MARK) or "").startswith(before.run)]
             assert ends, "a plan has ended, and nobody is told"
             assert SPLIT in ends[0].ended_plans
+
+    def judge_clock(self, before: Progress | None) -> None:
+        """Hold the counted clock to the time in which nobody had paused the plan or frozen the split."""
+        now = self.running()
+        if now is None or before is None or (now.run, now.step, now.confirmed_ms) != (
+            before.run,
+            before.step,
+            before.confirmed_ms,
+        ):
+            self.open_ms = 0
+        elif now.confirmed_ms:
+            counted = read_tick(self.store._space.text("plans", f"tick:{SPLIT}")).clock_ms
+            assert counted <= self.open_ms, "the counted clock includes a pause"
 
     def judge_rise(self, entry: Entry) -> None:
         """Hold a rise to the yes of a person: theirs, or one to that very step of their plan."""
