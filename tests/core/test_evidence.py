@@ -316,6 +316,12 @@ def test_unclear_says_what_is_missing() -> None:
     assert (raw.word, raw.why) == ("unclear", "3.00 % of the calls fail on new, 1.00 % on old")
 
 
+def test_calls_that_return_before_their_work_is_done_show_nothing() -> None:
+    """How they end nobody sees: never `safe`."""
+    found = judge(FINE._replace(unfinished=1), GUARD, BEGAN)
+    assert (found.word, found.why[:41]) == ("unclear", "calls return before their work is done (a")
+
+
 def test_safe_joins_strata_each_with_its_own_share() -> None:
     """Two halves say less than the whole, and a stratum without a control says nothing."""
     whole = Counts(0, 0, 8_000, 0.2)

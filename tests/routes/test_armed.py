@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import inspect
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from threading import Barrier, Thread
@@ -559,3 +560,87 @@ def test_an_attempt_is_written_down(ignored: tuple[type[BaseException], ...]) ->
     assert state.counts.running(1) == 0
     assert state.counts.attempted()
     assert state.counts.measured()[1].evaluations == {"bucket": 2}
+
+
+async def later() -> str:
+    """Answer some time."""
+    return "answer"
+
+
+def items() -> Iterator[str]:
+    """Give items when asked."""
+    yield "item"
+
+
+@pytest.mark.parametrize("weight", [0, 100])
+@pytest.mark.parametrize("make", [later, items, concurrent.futures.Future])
+def test_a_result_that_is_not_done_yet_is_said_once_and_counted(make: Callable[[], Any], weight: float) -> None:
+    """How such a call ends nobody sees; a result that is done is none."""
+    results: list[Any] = []
+
+    def plain(unit: str) -> Any:
+        results.append(make() if unit != "done" else "done")
+        return results[-1]
+
+    chooser = FakeChooser()
+    call, _, tape, _ = armed(plain, weight=weight, chooser=chooser)
+    assert call("done") == "done"
+    assert chooser.said == []
+    for unit in ("u1", "u2"):
+        assert call(unit) is results[-1]
+    batch = told(tape)
+    assert batch.unfinished == (Pair(0, 2) if weight else Pair(2, 0))
+    assert (batch.failures, batch.running) == (Pair(), ())
+    ((kind, said),) = chooser.said
+    assert kind == "unfinished checkout"
+    assert f"'{'new' if weight else 'old'}' has returned a" in said
+    for result in results:
+        if make is later and result != "done":
+            result.close()
+
+
+def test_a_function_marked_as_a_coroutine_function_is_awaited() -> None:
+    """Its failures are the version's; by asyncio's mark before Python 3.12, by inspect's from then on."""
+
+    def marked(unit: str) -> Any:
+        return fail(unit)
+
+    async def fail(unit: str) -> str:
+        raise Trouble(unit)
+
+    mark = getattr(inspect, "markcoroutinefunction", None)
+    if mark is not None:
+        mark(marked)
+    else:
+        marked._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # as asgiref marks one
+    call, _, tape, _ = armed(marked)
+    assert asyncio.iscoroutinefunction(call) or inspect.iscoroutinefunction(call)
+    with pytest.raises(Trouble):
+        asyncio.run(call("u1"))
+    batch = told(tape)
+    assert (batch.failures, batch.unfinished) == (Pair(0, 1), Pair())
+
+
+@pytest.mark.parametrize("is_armed", [True, False])
+def test_an_error_near_the_end_of_the_stack_leaves_no_call_running(*, is_armed: bool) -> None:
+    """Nothing of ours can be called there any more, and the end of the call is written all the same."""
+    again: list[Callable[[str], object]] = []
+
+    def once_more(unit: str) -> object:
+        return again[0](unit)
+
+    call, state, tape, made = armed(once_more)
+    again.append(call)
+    if not is_armed:
+        made.swap(armed_state(state, None))
+    for depth in range(200):
+        with pytest.raises(RecursionError):
+            deepened(depth, call)
+    assert state.counts.running(1) == 0
+    if is_armed:
+        assert told(tape).running == ()
+
+
+def deepened(depth: int, call: Callable[[str], object]) -> object:
+    """Call from so deep."""
+    return call("u1") if depth <= 0 else deepened(depth - 1, call)

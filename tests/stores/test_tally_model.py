@@ -63,6 +63,7 @@ def batches(draw: st.DrawFn) -> Batch:
         draw(failed),
         draw(pairs),
         draw(counted),
+        draw(pairs),
     )
 
 

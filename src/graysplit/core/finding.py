@@ -42,6 +42,7 @@ class Found:
         self.failures = [0] * versions
         self.cuts = [0] * versions
         self.overdue = [0] * versions
+        self.unfinished = [0] * versions
         self.durations: list[dict[int, int]] = [{} for _ in range(versions)]
         self.exposed: list[tuple[int, int]] = []
         self.named: dict[str, dict[int, int]] = {}
@@ -84,6 +85,7 @@ def batch_of(candidate: Candidate, found: Found, tape_id: str, number: int) -> B
         running=begun(found.running),
         hanging=_some(failed(found.hanging)),
         overdue=pair(dict(enumerate(found.overdue))),
+        unfinished=pair(dict(enumerate(found.unfinished))),
         cuts=pair(dict(enumerate(found.cuts))),
         cut=failed(found.cut),
     )
@@ -138,7 +140,7 @@ def parted(batch: Batch) -> Batch:
 def tells(batch: Batch) -> bool:
     """Say whether a batch holds anything but calls under way."""
     counted = (batch.calls, batch.errors, batch.timed, batch.slow, batch.cut, batch.doubts, batch.exposed, batch.goals)
-    sums = (*batch.durations, batch.failures, batch.cuts, batch.overdue)
+    sums = (*batch.durations, batch.failures, batch.cuts, batch.overdue, batch.unfinished)
     return any(counted) or any(map(any, sums)) or bool(batch.named)
 
 

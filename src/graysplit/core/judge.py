@@ -219,6 +219,7 @@ def _evidence(tally: Tally, stage: StageTally, dead: tuple[str, ...]) -> Evidenc
         new=Raw(stage.calls.new, stage.failures.new, stage.cuts.new, stage.overdue.new),
         old=Raw(stage.calls.old, stage.failures.old, stage.cuts.old, stage.overdue.old),
         named=tally.named,
+        unfinished=sum(sum(one.unfinished) for one in tally.stages),
     )
 
 

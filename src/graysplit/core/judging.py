@@ -93,6 +93,7 @@ class Evidence(NamedTuple):
     old: Raw = Raw()
     minute: Raw = Raw()  # the last one's, of new
     named: Mapping[str, Raised] = _NOTHING
+    unfinished: int = 0  # calls of this release that returned before their work was done
     lost: str = ""  # which evidence was lost
     accepted: bool = False  # a person has seen this stage's doubts and goes on
     alone: Uncontrolled | None = None  # since when nobody is on old, and its rate before
@@ -263,6 +264,8 @@ def _veto(evidence: Evidence, watched: Watched) -> str:
         return f"evidence was lost: {evidence.lost}"
     if ratio_is_off(evidence.seen, evidence.stage):
         return _off(evidence, watched)
+    if evidence.unfinished:
+        return "calls return before their work is done (a coroutine, a generator, a future): how they end is not seen"
     new, old = evidence.new, evidence.old
     if old.share(old.overdue) > OVERDUE_AT_MOST:
         late = f"{100 * old.share(old.overdue):.2g} % of the calls on {watched.baseline} run past the deadline"

@@ -37,6 +37,7 @@ class Page:
         "second",
         "sheets",
         "timed",
+        "unfinished",
         "x_new",
         "x_old",
     )
@@ -67,6 +68,7 @@ class Page:
         self.failing: Callable[[Failing], None] = sheets.failing.append
         self.cut: Callable[[Cut], None] = sheets.cut.append
         self.sampled = sheets.sampled
+        self.unfinished: Callable[[int], None] = sheets.unfinished.append
 
 
 class Sheets:
@@ -87,6 +89,7 @@ class Sheets:
         "sampled",
         "seen",
         "taken",
+        "unfinished",
     )
 
     def __init__(self, versions: int) -> None:
@@ -99,6 +102,7 @@ class Sheets:
         self.failing = deque[Failing]()
         self.cut = deque[Cut]()  # calls that were cut short: cancelled, or left by whoever had asked
         self.sampled = deque[Record]()
+        self.unfinished = deque[int]()  # timed calls that returned what is not done yet: a coroutine, a future
         self.taken = [0] * versions  # how many have been taken from `begun`
         self.requested = [0] * versions  # from `asked`
         self.left = [0] * versions  # and from `ended`

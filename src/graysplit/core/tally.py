@@ -105,6 +105,7 @@ class Batch(NamedTuple):
     overdue: Pair = Pair()  # calls that had not ended by the deadline; their units are among `errors`
     # Calls of old that were under way when their process ended: they may have been about to fail, as new had already.
     abandoned: tuple[Begun, ...] = ()
+    unfinished: Pair = Pair()  # timed calls that returned a coroutine, a generator or a future: how do they end?
 
 
 class Flushed(NamedTuple):
@@ -142,6 +143,7 @@ class StageTally(NamedTuple):
     goals: Mapping[str, Converted] = MappingProxyType({})
     cuts: Pair = Pair()  # calls that were cut short
     overdue: Pair = Pair()  # calls that had not ended by the deadline; whatever became of them later
+    unfinished: Pair = Pair()  # timed calls that returned what was not done yet
 
 
 class Running(NamedTuple):

@@ -346,7 +346,9 @@ class Tape:
             add(found.doubts, where)
 
     def _cut(self, found: Found, sheets: Sheets, at: int) -> None:
-        """Take the calls that were cut short; where no second is known they are only counted."""
+        """Take the calls cut short, by unit where a second is known, and those that returned with their work undone."""
+        for index in emptied(sheets.unfinished):
+            found.unfinished[index] += 1
         for index, mark in emptied(sheets.cut):
             found.cuts[index] += 1
             if at != UNKNOWN and (known := self._unit(mark)) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from time import perf_counter
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from graysplit.core.bucketing import hash32
@@ -61,6 +62,21 @@ def begun(state: State, index: int, unit: object, *, kept: bool) -> tuple[Page, 
     if record is not None:
         page.sampled.append(record)
     return page, record, mark
+
+
+def unfinished(result: object) -> str:
+    """Return what a plain function has returned that is not done yet, by its kind; "" where its work is done."""
+    try:
+        if isinstance(result, GeneratorType):
+            return "a generator"
+        if isinstance(result, AsyncGeneratorType):
+            return "an async generator"
+        futures = sys.modules.get("concurrent.futures._base")
+        if futures is not None and isinstance(result, futures.Future):
+            return "a future"
+        return "an awaitable" if hasattr(type(result), "__await__") else ""
+    except Exception:  # noqa: BLE001 - a result of a hostile class: the version has answered
+        return ""
 
 
 def let_go(state: State, index: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType
 from typing import Any, Final, NamedTuple
@@ -66,7 +67,8 @@ class Shape(NamedTuple):
 def shape_of(function: Function) -> Shape:
     """Give a function's shape; plain functions are read from their code, other callables through inspect."""
     if isinstance(function, FunctionType):
-        return Shape(tuple(_read(function)), _mode(function.__code__))
+        mode = _mode(function.__code__)
+        return Shape(tuple(_read(function)), COROUTINE if mode == FUNCTION and _is_marked(function) else mode)
     return _inspected(function)
 
 
@@ -128,6 +130,18 @@ def _mode(code: CodeType) -> str:
     if flags & _COROUTINE:
         return COROUTINE
     return GENERATOR if flags & _GENERATOR else FUNCTION
+
+
+def _is_marked(function: FunctionType) -> bool:
+    """Return whether a plain function says that it returns a coroutine: by `inspect.markcoroutinefunction`.
+
+    Or, as before Python 3.12 (asgiref does), by asyncio's own mark. Who has set one has loaded its module.
+    """
+    for attribute, module in (("_is_coroutine_mark", "inspect"), ("_is_coroutine", "asyncio.coroutines")):
+        mark = function.__dict__.get(attribute)
+        if mark is not None and mark is getattr(sys.modules.get(module), attribute, None):
+            return True
+    return False
 
 
 def _inspected(function: Function) -> Shape:

@@ -78,6 +78,11 @@ if $t is not None:
     $t[0] -= $clock()
 $c.{ended}.append($b)
 """
+# A plain function's result may be something that is not done yet: seen where calls are timed.
+_LOOKED_AT: Final = """\
+if $t is not None:
+    $returned($s, {number}, $c, $r)
+"""
 # A call that raised. Near the end of the stack nothing can be called any more: then it is not counted as a failure, but
 # its end is written all the same, by operations that are no calls; what it raised passes through either way.
 _FAILED: Final = """\
@@ -223,6 +228,7 @@ except $BaseException as $e:
     raise
 if $counted:
     $finished($s, $n, $c, $t, $b)
+    {looked_at_other}
     {judged_other}
 return{result}
 """
@@ -239,6 +245,7 @@ except $BaseException as $e:
 else:
     if $counted:
         $finished($s, $n, $c, $t, $b)
+        {looked_at_other}
         {judged_other}
     return{result}
 $f = $s.calls[0] or $baseline
@@ -316,7 +323,9 @@ def _blanks(plan: Plan, unit: str) -> dict[str, str]:
         ("other", "$n", "begun[$n]", ""),
     ):
         blanks[f"begun_{side}"] = _BEGUN.format(begun=begun, number=number, unit=unit)
-        blanks[f"ended_{side}"] = _ENDED.format(ended=ended)
+        looked_at = _LOOKED_AT.format(number=number) if plan.shape.mode == FUNCTION else ""
+        blanks[f"ended_{side}"] = _ENDED.format(ended=ended) + looked_at
+        blanks[f"looked_at_{side}"] = looked_at
         judged = f"$answered($s, {number}, $r, {{}})" if plan.judged else ""
         blanks[f"judged_{side}"] = judged.format("None, 0" if side != "other" else "$c, $b")
         blanks[f"judged_armed_{side}"] = judged.format("$c, $b")

@@ -152,6 +152,7 @@ def _build(
         objects[prefix + "failed"] = partial(outcome.failed, ignored=wishes.ignore)
     if wishes.failed is not None:
         objects[prefix + "answered"] = partial(outcome.answered, _judge(wishes.split, wishes.failed, warn))
+    objects[prefix + "returned"] = _returned(wishes.split, warn)
     source = text(plan, tuple(objects))
     filename = _listed(wishes.split, source)
     # The function's own globals, for whoever resolves its annotations by `__globals__`; the text reads none of them.
@@ -238,6 +239,26 @@ def _judge(split: str, declares: Callable[[Any], object], warn: Warn) -> outcome
             return False
 
     return judge
+
+
+def _returned(split: str, warn: Warn) -> Callable[[State, int, Page, object], None]:
+    """Make what looks at the result of a timed call: one that is not done yet vetoes `safe`, and is said once."""
+    said: list[str] = []
+
+    def returned(state: State, index: int, page: Page, result: object) -> None:
+        kind = outcome.unfinished(result)
+        if kind:
+            page.unfinished(index)
+        if kind and not said:
+            said.append(kind)
+            warn(
+                f"unfinished {split}",
+                f"split '{split}': '{state.names[index]}' has returned {kind}, and a call counts as done when it "
+                "returns: failures after that are not seen, and no verdict is safe. Route an async def (or a "
+                "generator) that awaits it, or mark the function with inspect.markcoroutinefunction",
+            )
+
+    return returned
 
 
 def _passed_on(error: BaseException) -> BaseException:

@@ -104,7 +104,7 @@ class _Stage:
         self.newest = stage.revision  # that was ever told of it
         self.since_s = now_s
         self.calls: Counter[bool] = Counter()
-        self.failures = self.cuts = self.overdue = Pair()
+        self.failures = self.cuts = self.overdue = self.unfinished = Pair()
         self.failed, self.exposed = _Units(), _Units()
         self.first: Counter[bool] = Counter()
         self.durations: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
@@ -120,6 +120,7 @@ class _Stage:
             self.calls[on_new] += calls
         self.failures, self.cuts = _added(self.failures, batch.failures), _added(self.cuts, batch.cuts)
         self.overdue = _added(self.overdue, batch.overdue)
+        self.unfinished = _added(self.unfinished, batch.unfinished)
         for counted, told in zip(self.durations, batch.durations, strict=True):
             counted.update(told)
 
@@ -150,6 +151,7 @@ class _Stage:
             goals,
             self.cuts,
             self.overdue,
+            self.unfinished,
         )
 
     def _convert(self, goal: Goal) -> None:
