@@ -197,9 +197,8 @@ def _tell(ledger: Ledger, batch: Batch) -> None:
     name = StratumName(1 + (batch.stage.new == 50_000))
     calls = [one for one in batch.calls if begin_s <= one.second < end_s]
     errors = [one for one in batch.errors if begin_s <= one.second < end_s]
-    doubts = [one for one in batch.doubts if begin_s <= one.second < end_s]
     cut, abandoned = ([one for one in told if begin_s <= one.second < end_s] for told in (batch.cut, batch.abandoned))
-    if calls or errors or doubts or cut or abandoned:
+    if calls or errors or cut or abandoned:
         ledger.open(name, batch.stage.w)
     for one in calls:
         ledger.called(name, on_new=one.on_new, calls=one.calls)

@@ -34,6 +34,7 @@ from graysplit.stores.tallies import spans_of
 GOALS_AT_MOST: Final = 20  # of one stage, by first come
 ZEROS_AT_MOST: Final = 32  # zero bits of a hash that are told apart
 
+DOUBT_S: Final = 10  # a unit's failures within so many seconds are one doubt
 # A later stage stands for so long, and then nobody tells news of units in the one before.
 CLOSES_S: Final = 600
 # How long after its last flush a tape's number is known: a batch is sent again for at most a minute.
@@ -173,23 +174,34 @@ class _Window:
         self.ledgers: dict[What, Ledger] = {"errors": Ledger(span), "slow": Ledger(span), "cut": Ledger(span)}
         self.levels: dict[What, tuple[tuple[int, int], ...]] = {}
         self.doubts: Counter[tuple[StratumName, bool, int]] = Counter()
+        self._tens: dict[int, tuple[int, int]] = {}  # the first and last ten seconds in which a unit was a doubt
         self.abandoned: dict[StratumName, Counter[int]] = {}
 
     def count(self, batch: Batch, name: StratumName, w: float) -> None:
-        inside = [[one for one in told if self._holds(one.second)] for told in (batch.calls, batch.timed, batch.doubts)]
+        calls, timed = ([one for one in told if self._holds(one.second)] for told in (batch.calls, batch.timed))
         failed = (batch.errors, batch.slow, batch.cut)
         errors, slow, cut = ([one for one in told if self._holds(one.second)] for told in failed)
-        calls, timed, doubts = inside
         abandoned = [one for one in batch.abandoned if self._holds(one.second) and not one.on_new]
-        if (calls or errors or cut or doubts or abandoned) and _count(self.ledgers["errors"], name, w, calls, errors):
+        if (calls or errors or cut or abandoned) and _count(self.ledgers["errors"], name, w, calls, ()):
             _count(self.ledgers["cut"], name, w, calls, cut)
-            self.doubts.update({(name, one.on_new, one.second): 0 for one in doubts})
-            for second, on_new, count in doubts:
-                self.doubts[name, on_new, second] += count
+            for one in errors:
+                self._fail(name, one)
             for second, _, count in abandoned:
                 self.abandoned.setdefault(name, Counter())[second] += count
         if timed or slow:
             _count(self.ledgers["slow"], name, w, timed, slow)
+
+    def _fail(self, name: StratumName, one: Failed) -> None:
+        """Count a unit's failed calls, and once per ten seconds as a doubt, whatever process they failed in."""
+        ledger, ten = self.ledgers["errors"], one.second // DOUBT_S
+        for _ in range(one.calls):
+            ledger.failed(one.unit, one.second, name, on_new=one.on_new)
+        if not ledger.knows(one.unit):
+            return
+        first, last = self._tens.get(one.unit, (ten + 1, ten))
+        if ten < first or ten > last:
+            self.doubts[name, one.on_new, one.second] += 1
+            self._tens[one.unit] = (min(ten, first), max(ten, last))
 
     def kept(self, now_s: int) -> Iterator[Kept]:
         for what, ledger in self.ledgers.items():

@@ -16,9 +16,10 @@
 --         books    hash: by kind (e errors, s slow, k cut short, d doubt, a abandoned: of old), stage, side: e<n>:<side>:<second> units first failing,
 --                  e<n>:<side>:+ those of seconds before `settled`, e<n>:<side>:r repeats, e<n>:<side>:c calls;
 --                  e<n> -> 1 for a stage that is counted, e -> how many; levels:e -> '<from>:<bits> ...'
---         units    hash: <16 hex digits> -> '<second>.<n>.<side>' of the call that began first
+--         units    hash: <16 hex digits> -> '<second>.<n>.<side>' of the call that began first; of errors also
+--                  <16 hex digits>d -> the last ten seconds in which the unit was a doubt, where not those of its first
 -- ARGV  1 tape  2 number  3 started  4 new  5 old  6 revision  7 sums of the stage ('<letter><side>,<calls>;'...)  8 calls cut short, as 12
---       9 calls  10 timed  11 doubts ('<second>,<side>,<calls>;'...)
+--       9 calls  10 timed  11 ignored: doubts of one process alone (each '<second>,<side>,<calls>;'...)
 --       12 errors  13 slow ('<second>,<hex>,<side>,<calls>;'...)  14 exposed ('<8 hex><side>'...)
 --       15 durations ('<side>,<bucket>,<calls>;'...)  16 running, or ''  17 abandoned, as 9
 --       18 units of a stage that are kept exactly  19 strata at most  20 goals at most  21 seconds after which a stage
@@ -29,14 +30,14 @@
 
 local COUNTS, EXPOSED, FAILED, RUNNING, TAPE = unpack(KEYS, 1, 5)
 local tape, number, started, new, old, revision = unpack(ARGV, 1, 6)
-local totals, cut, calls, timed, doubts, errors, slow, exposed, durations, running = unpack(ARGV, 7, 16)
+local totals, cut, calls, timed, _, errors, slow, exposed, durations, running = unpack(ARGV, 7, 16)
 local abandoned = ARGV[17]
 local most, strata = tonumber(ARGV[18]), tonumber(ARGV[19])
 local goals_at_most, closes = tonumber(ARGV[20]), tonumber(ARGV[21])
 local UNITS_MS, COUNTS_MS, TAPE_MS, WINDOWS = 22, 23, 24, 25 -- places in ARGV
 local now = now_ms()
 local now_s = math.floor(now / 1000)
-local SWEPT_AT_ONCE, RENEWED_S = 100, 10
+local SWEPT_AT_ONCE, RENEWED_S, DOUBT_S = 100, 10, 10
 
 local function number_of(text)
   return tonumber(text or nil) or 0
@@ -178,7 +179,7 @@ local function failed(text)
   end
   return list
 end
-calls, timed, doubts, abandoned = begun(calls), begun(timed), begun(doubts), begun(abandoned)
+calls, timed, abandoned = begun(calls), begun(timed), begun(abandoned)
 errors, slow, cut = failed(errors), failed(slow), failed(cut)
 for _, one in ipairs(calls) do
   add(COUNTS, in_stage .. 'c' .. one.side, one.calls)
@@ -348,6 +349,17 @@ local function fail(window, kind, told, levels)
     fields[i] = one.hex
   end
   local firsts, own, begin = values(window[kind], fields), sums[window.books] or {}, window.begin
+  local lasts, later = {}, {} -- a doubt: once per unit and ten seconds, whatever process it failed in
+  if kind == 'e' then
+    local names = {}
+    for _, one in ipairs(told) do
+      local passed = firsts[one.hex] and string.match(firsts[one.hex], '^%d+')
+      if passed and math.floor((begin + tonumber(passed)) / DOUBT_S) ~= math.floor(one.second / DOUBT_S) then
+        names[#names + 1] = one.hex .. 'd'
+      end
+    end
+    lasts = values(window.e, names)
+  end
   sums[window.books] = own
   local mine = { ['0'] = {}, ['1'] = {} } -- by side and second: the field that counts, and how a unit is noted
   for side, of in pairs(mine) do
@@ -365,6 +377,18 @@ local function fail(window, kind, told, levels)
     else
       local level = level_at(second)
       enters = level == 0 or zeros_of(hex) >= level
+    end
+    if kind == 'e' and (passed or enters) then
+      local ten, last = math.floor(second / DOUBT_S), hex .. 'd'
+      local from = passed and math.floor(before / DOUBT_S)
+      local to = from and number_of(lasts[last] or from)
+      if not from or ten < from or ten > to then
+        add(window.books, 'd' .. stage .. ':' .. one.side .. ':' .. place_of(window, second), 1)
+        if from then
+          lasts[last] = math.max(ten, to)
+          later[last] = string.format('%.0f', lasts[last])
+        end
+      end
     end
     if precedes then
       add(window.books, kind .. in_ .. ':' .. on .. ':' .. place_of(window, before), -1)
@@ -390,6 +414,10 @@ local function fail(window, kind, told, levels)
     rows[#rows + 1] = hex
     rows[#rows + 1] = firsts[hex]
   end
+  for last, ten in pairs(later) do
+    rows[#rows + 1] = last
+    rows[#rows + 1] = ten
+  end
   put(window[kind], rows)
   if #rows > 0 or renews then
     keep(window[kind], window.kept)
@@ -412,14 +440,11 @@ local function book(window)
     return
   end
   window.settled = number_of(found[1])
-  local own, failing, doubtful = inside(window, calls), inside(window, errors), inside(window, doubts)
+  local own, failing = inside(window, calls), inside(window, errors)
   local cutting, lost = inside(window, cut), inside(window, abandoned)
-  if #own + #failing + #doubtful + #cutting + #lost > 0 and open(window, 'e', found[2], found[3]) then
+  if #own + #failing + #cutting + #lost > 0 and open(window, 'e', found[2], found[3]) then
     for _, one in ipairs(own) do
       add(window.books, 'e' .. stage .. ':' .. one.side .. ':c', one.calls)
-    end
-    for _, one in ipairs(doubtful) do
-      add(window.books, 'd' .. stage .. ':' .. one.side .. ':' .. place_of(window, one.second), one.calls)
     end
     for _, one in ipairs(lost) do
       if one.side == '0' then
