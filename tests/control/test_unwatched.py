@@ -76,8 +76,10 @@ def test_a_guard_says_by_what_it_judges_where_nobody_is_left_to_compare_with(con
     control.set("checkout", 20)
     judged(control.store, "unclear")
     known = control.switch("checkout", to="new", dry_run=True, confirm=True).unwatched
-    assert "judges its errors by the past alone (old before: 0.85 % of 1,408 calls): it pauses its plan and" in known
+    assert "judges its errors by the past alone (old before: 0.85 % of 1,408 calls): it warns above" in known
     assert "rolls back above" in known
+    baked = control.ramp("checkout", [Step(FULL)], bake_s=60, dry_run=True, confirm=True).unwatched
+    assert "it pauses its plan and warns above" in baked
     over = control.switch("checkout", to="new", over_s=60, dry_run=False, confirm=True, why="load")
     assert "For 6 h its guard judges it by old's rate in the steps before alone" in over.unwatched
 

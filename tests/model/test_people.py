@@ -247,10 +247,15 @@ class People(RuleBasedStateMachine):
     def judge_clock(self, before: Progress | None) -> None:
         """Hold the counted clock to the time in which nobody had paused the plan or frozen the split."""
         now = self.running()
-        if now is None or before is None or (now.run, now.step, now.confirmed_ms) != (
-            before.run,
-            before.step,
-            before.confirmed_ms,
+        if (
+            now is None
+            or before is None
+            or (now.run, now.step, now.confirmed_ms)
+            != (
+                before.run,
+                before.step,
+                before.confirmed_ms,
+            )
         ):
             self.open_ms = 0
         elif now.confirmed_ms:

@@ -20,6 +20,7 @@ from graysplit.core.plan import CONTROL, Plan
 from graysplit.core.snapshot import Change, Standing, apply
 from graysplit.core.weights import FULL, field_of, rises, share
 from graysplit.stores.judges import read_judge
+from graysplit.stores.wire import PLAN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +56,8 @@ def remembered(reading: Reading, change: Change, tallies: Tallies) -> Remembered
     known = None if past is None else past_text(past)
     marks = {mark: known for mark in begun if known is not None or reading.raw("meta", mark) is not None}
     named = " and ".join(field_of(after.split, name) for name in risen)
-    words = without_control(guard, past, " or ".join(risen), after.definition.baseline)
+    planned = bool(change.marks.get(PLAN + after.split))
+    words = without_control(guard, past, " or ".join(risen), after.definition.baseline, planned=planned)
     words = words if len(risen) == 1 else words.replace("at 100 % has", "together at 100 % have", 1)
     look = f"Watch it yourself: graysplit watch {after.split}; back at once: graysplit rollback {after.split}"
     return Remembered(marks, f"{named} {words}. {look}")
@@ -66,7 +68,9 @@ def left(standing: Standing) -> int:
     return FULL - sum(share(standing.effective(one.name)) for one in standing.definition.candidates)
 
 
-def without_control(guard: Armed | None, past: PastRate | None, version: str, baseline: str) -> str:
+def without_control(
+    guard: Armed | None, past: PastRate | None, version: str, baseline: str, *, planned: bool = False
+) -> str:
     """Return what is not watched while everybody is on one version, and what watches it instead."""
     alone = f"at 100 % has no control: nobody is on {baseline} to compare {version} with"
     if guard is None:
@@ -76,7 +80,7 @@ def without_control(guard: Armed | None, past: PastRate | None, version: str, ba
             f"{alone}, and {baseline}'s rate before is not known: for {SPAN} its guard warns once over half of the "
             "calls fail, and stops it only for an exception named with --stop-on"
         )
-    doubts = "warns" if guard.guard.action == "warn" else "pauses its plan and warns"
+    doubts = "pauses its plan and warns" if planned and guard.guard.action != "warn" else "warns"
     suspect, worse = (100 * one for one in limits(past))
     if suspect >= 100:  # noqa: PLR2004 - per cent
         return f"{alone}, and too few users were counted on {baseline} before ({past.users:,}) to judge it by them"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -96,6 +96,13 @@ class Writing(NamedTuple):
     looked: Sequence[Looked]
     answers: Later[Sequence[bool | GraysplitError]]
     charging: Later[Sequence[Flushed | GraysplitError]] | None
+
+
+def doubted_words(planned: Mapping[str, str], field: str) -> str:
+    """Return what becomes of a candidate in doubt whose guard does more than warn: no plan waits where none runs."""
+    split, _, version = field.partition("/")
+    raised = planned.get(split, "").partition(" ")[2].split("+")
+    return "its plan waits until somebody approves" if version in raised else "no plan raises it, its weight stays"
 
 
 class Evaluator:
@@ -372,7 +379,7 @@ class Evaluator:
             self._events.warning(f"trip {field} {tally.release}", said)
         elif word in ("suspect", "worse"):
             warns = case.guard.action == "warn"
-            act = "it goes on" if warns else "its plan waits until somebody approves"
+            act = "it goes on" if warns else doubted_words(self._keeper.held.planned, field)
             self._events.warning(f"suspect {field} {judge.stage}", f"'{field}' is suspect, {act}: {why}")
             if judge.noted != str(judge.stage) and self._note(feed, field, "warned" if warns else "suspect", why):
                 self._noted[field] = str(judge.stage)
