@@ -6,7 +6,7 @@
 -- KEYS  1 weights  hash: checkout/new -> percent or 'preview'
 --       2 stops    hash: checkout/new, checkout or * -> a text for people
 -- ARGV  1 change id  2 target: checkout, ranking/b, or * (every unfinished release)  3 actor  4 why  5 cause
---       6 '1' if it may have been sent before  7 entries to keep in the log
+--       6 '', or if it may have been sent before, up to where the log does not name it  7 entries to keep in the log
 --       and keys that may be unreadable or forbidden, hence not declared (the same slot):
 --       8 meta    hash: revision, release:<field>, finished:<split>, each -> '<change id> <ms>'
 --       9 booked  hash: weights and stops as the history knows them
@@ -19,7 +19,7 @@
 --       come after}, {'many'} (nothing is written: it must come in portions) or {'failed', reason}.
 
 local WEIGHTS, STOPS = KEYS[1], KEYS[2]
-local id, target, actor, why, cause, attempt, keep = unpack(ARGV, 1, 7)
+local id, target, actor, why, cause, sought, keep = unpack(ARGV, 1, 7)
 local META, BOOKED, LOG, PLANS = unpack(ARGV, 8, 11)
 local little, rest = tonumber(ARGV[12]), ARGV[13]
 local closed = barred(META)
@@ -28,8 +28,8 @@ if closed then
 end
 local now = now_ms()
 
-if attempt == '1' then
-  local again = answered(LOG, id, now)
+if sought ~= '' then
+  local again = answered(LOG, id, sought)
   if again then
     return again
   end

@@ -234,10 +234,10 @@ local function run_id()
   return type(info) == 'string' and string.match(info, 'run_id:(%w+)') or nil
 end
 
--- The answer given before to a change, where it was made within the last minute: {'again', revision, ms, from, to,
--- portions that come after it}.
-local function answered(log, id, now)
-  local entries = try('XREVRANGE', log, '+', string.format('%.0f', now - 60000), 'COUNT', 5000)
+-- The answer given before to a change that whoever asks has not found up to a position of the log: {'again', revision,
+-- ms, from, to, portions that come after it}. Little can have come since; nobody else is answered meanwhile.
+local function answered(log, id, position)
+  local entries = try('XREVRANGE', log, '+', '(' .. position, 'COUNT', 100)
   for _, entry in ipairs(entries or {}) do
     local said = {}
     for i = 1, #entry[2], 2 do

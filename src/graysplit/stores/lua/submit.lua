@@ -7,7 +7,7 @@
 --       and those of the next four that it writes: a caller who may not write one is refused before anything is done
 -- ARGV  1 change id  2 split  3 cause  4 actor  5 why  6 from (JSON)  7 to (JSON)
 --       8 server time in ms of the reading that is compared  9 '1' if it raises  10 a raise's longest age in ms
---       11 entries to keep in the log  12 '1' if it may have been sent before
+--       11 entries to keep in the log  12 '', or if it may have been sent before, up to where the log does not name it
 --       and keys that may be only read, hence declared above or not at all (the same slot):
 --       13 weights  hash: checkout/new -> percent or 'preview'
 --       14 stops    hash: checkout/new, checkout or * -> a text for people
@@ -27,7 +27,7 @@ local NAMES = { 'weights', 'stops', 'splits', 'meta', 'plans' }
 local META, BOOKED, LOG = unpack(KEYS, 1, 3)
 local FOLLOWED = { ARGV[13], ARGV[14], ARGV[15], META, ARGV[16] }
 local id, split, cause, actor, why, from, to = unpack(ARGV, 1, 7)
-local read_at, raises, window, keep, attempt = tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10]), ARGV[11], ARGV[12]
+local read_at, raises, window, keep, sought = tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10]), ARGV[11], ARGV[12]
 local due, overdue, settled, settle = tonumber(ARGV[17]), tonumber(ARGV[18]), ARGV[19], tonumber(ARGV[20])
 for _, key in ipairs({ ARGV[13], ARGV[14], ARGV[15], ARGV[16] }) do
   local closed = barred(key)
@@ -66,8 +66,8 @@ at = at + 1
 local concerned = texts()
 
 -- Everything is read and judged before the first write: a script that fails half way keeps its first half.
-if attempt == '1' then
-  local again = answered(LOG, id, now)
+if sought ~= '' then
+  local again = answered(LOG, id, sought)
   if again then
     return again
   end

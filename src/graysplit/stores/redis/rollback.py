@@ -21,7 +21,7 @@ from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import highest_in, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import first_answer
-from graysplit.stores.redis.watching import append, end_plan, found_in_log, last_revision, put
+from graysplit.stores.redis.watching import Sought, append, end_plan, last_revision, put, seek
 from graysplit.stores.wire import PLAN, exact, raw_of, stop_text
 
 # So many stops and weights are written at once: the server answers nobody else meanwhile.
@@ -63,17 +63,20 @@ def roll_back(line: Line, keys: Keys, rollback: Rollback, part: Part | None = No
     texts = (rollback.id, rollback.target, rollback.actor, rollback.why, rollback.cause)
     names = (keys.meta, keys.booked, keys.log, keys.plans)
     own: tuple[bytes | int, ...] = (b"",) if part is None else (part.rest, *(raw_of(field) for field in part.fields))
+    sought = seek(line, keys, rollback.id) if again else Sought()
+    if sought.written is not None:
+        return Answer(sought.written, sought.rest)
     answer = line.evaluate(
         script("rollback"),
         (keys.weights, keys.stops),
-        (*(raw_of(text) for text in texts), int(again), LOG_AT_MOST, *names, PORTION, *own),
+        (*(raw_of(text) for text in texts), sought.upto, LOG_AT_MOST, *names, PORTION, *own),
     )
     tag = answer[0] if is_list(answer) else None
     if tag == b"ok":
         return Answer(_written(rollback.id, answer))
     if tag == b"again":
         return Answer(first_answer(rollback.id, answer), answer[5])
-    return None if tag == b"many" else _without_script(line, keys, rollback, part, again=again)
+    return None if tag == b"many" else _without_script(line, keys, rollback, part)
 
 
 def read_portions(line: Line, keys: Keys) -> list[list[str]]:
@@ -104,11 +107,7 @@ def _why_unrecorded(text: str) -> str | None:
     return f"the key '{key}' is {fault(why)}" if text else None
 
 
-def _without_script(line: Line, keys: Keys, rollback: Rollback, part: Part | None, *, again: bool) -> Answer | None:
-    if again:
-        found = found_in_log(line, keys, rollback.id)
-        if found is not None:
-            return Answer(*found)
+def _without_script(line: Line, keys: Keys, rollback: Rollback, part: Part | None) -> Answer | None:
     if part is None and rollback.target == rules.EVERYTHING:
         (count,) = line.ask(("HLEN", keys.weights))
         if isinstance(count, int) and count > PORTION:

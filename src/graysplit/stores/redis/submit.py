@@ -16,7 +16,7 @@ from graysplit.stores.redis.faults import NO_TIME, fault, lacks_scripts, unreach
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.scripts import script
-from graysplit.stores.redis.watching import submit_by_watching
+from graysplit.stores.redis.watching import Sought, seek, submit_by_watching
 from graysplit.stores.wire import changed, compact, dumps, exact, raw_of, read_entry
 
 # The order of writes: a role that may not is refused at the first.
@@ -30,12 +30,15 @@ def submit(line: Line, keys: Keys, submission: Submission, *, again: bool) -> Wr
     if submission.raises and not submission.read_at_ms:
         raise RefusedError(f"'{submission.cause}' of '{submission.split}' was not written: {NO_TIME}")
     before, after = changed(submission)
+    sought = seek(line, keys, submission.id) if again else Sought()
+    if sought.written is not None:
+        return sought.written._replace(before=before, after=after)
     answer = line.evaluate(
-        script("submit"), _declared(keys, submission), _arguments(keys, submission, before, after, again=again)
+        script("submit"), _declared(keys, submission), _arguments(keys, submission, before, after, sought)
     )
     if isinstance(answer, exceptions.ResponseError):
         if lacks_scripts(answer):
-            return submit_by_watching(line, keys, submission, again=again)
+            return submit_by_watching(line, keys, submission)
         raise unreachable(line.name, answer)
     return _understood(line, submission, answer, before, after)
 
@@ -63,7 +66,7 @@ def _declared(keys: Keys, submission: Submission) -> tuple[str, ...]:
 
 
 def _arguments(
-    keys: Keys, submission: Submission, before: Texts, after: Texts, *, again: bool
+    keys: Keys, submission: Submission, before: Texts, after: Texts, sought: Sought
 ) -> tuple[bytes | str | int, ...]:
     texts = (submission.id, submission.split, submission.cause, submission.actor, submission.why)
     was, is_ = compact(before, after)
@@ -76,7 +79,7 @@ def _arguments(
         int(submission.raises),
         RAISE_WINDOW_MS,
         LOG_AT_MOST,
-        int(again),
+        sought.upto,
         keys.weights,
         keys.stops,
         keys.splits,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from redis import exceptions
 
@@ -15,27 +15,33 @@ from graysplit.core.record import SENTINEL, Entry, Key
 from graysplit.errors import GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import Submission, Ticking, Written
-from graysplit.stores.redis.client import Command, Reply
+from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.faults import fault, is_condition, neither, refused, unreachable
-from graysplit.stores.redis.hashes import key_of, read_hashes, sizes
+from graysplit.stores.redis.hashes import key_of, mapping_of, read_hashes, sizes
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.reading import entries_of, highest_in, rows_of, run_id_of, server_ms
+from graysplit.stores.redis.scripts import script
 from graysplit.stores.wire import BRAKE, PLAN, TICK, changed, entry_fields, exact, new_id, raw_of, read_entry, stop_text
 
 T = TypeVar("T")
 
 _TRIES: Final = 200
 _REMEMBERED_MS: Final = 60_000
+_PAGE: Final = 100  # entries
 NO_FIELD: Final = b"**"  # no candidate, split or pattern is named so
 
 
-def submit_by_watching(line: Line, keys: Keys, submission: Submission, *, again: bool) -> Written:
+class Sought(NamedTuple):
+    """What the log's last minute says of a change that may have been sent before."""
+
+    upto: str = ""  # the newest position that was looked at; "" where nobody looked
+    written: Written | None = None  # the answer that it was given, if it is there
+    rest: int = 0  # how many portions of the same act come after it
+
+
+def submit_by_watching(line: Line, keys: Keys, submission: Submission) -> Written:
     """Compare, write, bump the revision and append to the history; raises as the script's answers do."""
-    found = found_in_log(line, keys, submission.id) if again else None
-    if found is not None:
-        before, after = changed(submission)
-        return found[0]._replace(before=before, after=after)
     written = until_written(line, lambda: _submit_once(line, keys, submission))
     copies = [put(keys.latest, where, text) for where, text in written.after.items() if where.startswith("splits ")]
     if copies:
@@ -78,17 +84,29 @@ def tick_by_watching(line: Line, keys: Keys, ticking: Ticking) -> bool:
     return done is not None
 
 
-def found_in_log(line: Line, keys: Keys, change: str) -> tuple[Written, int] | None:
-    """Look for a change in the last minute of the log; give also how many portions of it come after."""
+def seek(line: Line, keys: Keys, change: str) -> Sought:
+    """Look for a change in the last minute of the log, a page at a time: the server answers others in between."""
     (now,) = line.ask(("TIME",))
-    oldest = server_ms(line, now) - _REMEMBERED_MS
-    (reply,) = line.ask(("XREVRANGE", keys.log, "+", oldest, "COUNT", 1_000))
-    for position, fields in rows_of(reply):
-        if fields.get(b"id") == raw_of(change):
+    oldest = f"{max(0, server_ms(line, now) - _REMEMBERED_MS)}-0"
+    upto, end = "", "+"
+    while end:
+        answer = line.evaluate(script("seek"), (), (keys.log, end, oldest, raw_of(change)))
+        newest, further, rows = answer if is_list(answer) else _page(line, keys, end, oldest, change)
+        upto, end = upto or exact(newest) or oldest, exact(further)
+        for position, fields in rows_of(rows):
             entry, rest = read_entry(position, fields), fields.get(b"rest", b"")
             written = Written(change, entry.revision, entry.at_ms, entry.before, entry.after)
-            return written, int(rest) if rest.isdigit() else 0
-    return None
+            return Sought(upto, written, int(rest) if rest.isdigit() else 0)
+    return Sought(upto)
+
+
+def _page(line: Line, keys: Keys, end: str, oldest: str, change: str) -> tuple[bytes, bytes, list[Reply]]:
+    """Look through a page here, where scripts are refused; give what the script gives."""
+    (reply,) = line.ask(("XREVRANGE", keys.log, end, oldest, "COUNT", _PAGE))
+    rows = [row for row in reply if row[1] is not None] if is_list(reply) else []
+    found = [row for row in rows if mapping_of(row[1]).get(b"id") == raw_of(change)]
+    further = b"(" + rows[-1][0] if len(rows) == _PAGE and not found else b""
+    return rows[0][0] if rows else b"", further, found
 
 
 def put(key: str, field: str, value: str | None) -> Command:
