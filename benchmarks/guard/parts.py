@@ -182,6 +182,27 @@ def sticky_users(runs: int) -> Table:
     return Table("The same users again and again, equal versions, 6 h, in per cent (target 2)", lines)
 
 
+def doubts(runs: int) -> Table:
+    """Give how often `suspect` is said in three healthy hours; and how often were it counted in each process alone."""
+    crowds: dict[str, Crowd] = {
+        "200 users, beta": sticky.beta_users(200, 20, zipf=False),
+        "any population": sticky.any_crowd,
+        "2 % fail 90 %, retrying": sticky.failing_few(2_000, 20),
+    }
+    few = max(5, runs // 5)
+    lines: list[Line] = []
+    for case, crowd in crowds.items():
+        for alone in (1, 4, 40):
+            w = 0.0 if crowd is sticky.any_crowd else 0.2
+            found = [
+                sticky.run(rng, crowd(rng), w or rng.choice([0.01, 0.05, 0.2, 0.5, 0.95]), [Time(10_800)], alone)
+                for rng in seeds(f"doubts {case}", few)
+            ]
+            name = f"  each of {alone} alone" if alone > 1 else case
+            lines.append(share(name, sum(one.suspect_s is not None for one in found), few, 10 if alone == 1 else None))
+    return Table("`suspect` in three healthy hours, 1, 4 or 40 processes, in per cent (target 10)", lines)
+
+
 def shared_outage(runs: int) -> Table:
     """Give the late failures of section 9, thinning, and what happens without the marks."""
     few = max(5, runs // 5)
@@ -306,6 +327,7 @@ PARTS: Final[dict[str, Callable[[int], Table]]] = {
     "power": power,
     "healthy": healthy,
     "sticky": sticky_users,
+    "doubts": doubts,
     "late": shared_outage,
     "few": few_users,
     "safety": safety,

@@ -44,11 +44,14 @@ class Found(NamedTuple):
 Crowd = Callable[[Random], Sequence[Unit]]
 
 
-def run(rng: Random, units: Sequence[Unit], w: float, times: Sequence[Time]) -> Found:
-    """Let the units call, as if nobody acted, until all that can be found is."""
+def run(rng: Random, units: Sequence[Unit], w: float, times: Sequence[Time], alone: int = 1) -> Found:
+    """Let the units call, as if nobody acted, until all that can be found is.
+
+    A doubt counts once per unit and 10 s for the whole fleet; or, as it must not be, in each of `alone` processes.
+    """
     sides = [rng.random() < w for _ in units]
     watch, doubt = Watch(rng), Watch(rng)
-    slots: dict[int, int] = {}
+    slots: dict[tuple[int, int], int] = {}
     now_s, stop_s, suspect_s = 0.0, None, None
     for time in times:
         chances = [
@@ -71,8 +74,9 @@ def run(rng: Random, units: Sequence[Unit], w: float, times: Sequence[Time]) -> 
             if stop_s is None and watch.failed(now_s, on_new=on_new, unit=unit_at):
                 stop_s = now_s
             slot = int(now_s // SLOT_S)
-            if suspect_s is None and slots.get(unit_at) != slot:
-                slots[unit_at] = slot
+            place = (unit_at, rng.randrange(alone) if alone > 1 else 0)
+            if suspect_s is None and slots.get(place) != slot:
+                slots[place] = slot
                 if doubt.failed(now_s, on_new=on_new):
                     suspect_s = now_s
             if stop_s is not None and suspect_s is not None:
