@@ -6,7 +6,7 @@ from graysplit.core.evidence import Book, Side, Span, StratumName, Window
 from graysplit.core.guard import Guard
 from graysplit.core.judge import SILENT_MS, Case, Judge, charges, counts_of, forgotten, look
 from graysplit.core.judging import Raised, Watched
-from graysplit.core.tally import Begun, Failed, Kept, Pair, Running, Stage, StageTally, Tally
+from graysplit.core.tally import Begun, Failed, Kept, Pair, Running, Stage, StageTally, Tally, duration_bucket
 from graysplit.core.verdict import What
 
 BEGAN = 1_000
@@ -55,6 +55,21 @@ def test_calls_of_old_under_way_count_past_their_deadline_too() -> None:
     """Old may fail a minute after new: for as long as its tape tells of a call it may be one of them."""
     running = (Running("t", 3, NOW * 1000, 1, (Begun(NOW - 45, False, 40),)),)
     assert look(tally(book(18, 12, 352, 1_408), running=running), Judge(), CASE, "me").judge.verdict.word != "worse"
+
+
+def test_a_version_that_is_slower_is_not_safe_before_the_slow_rule_says_so() -> None:
+    """3 of 100 timed calls above the limit on new, 2 on old: within the margin or not, as the rule has it."""
+    fast, late = duration_bucket(10**7), duration_bucket(10**9)
+
+    def said(slow: int, slow_s: float | None = 0.5) -> tuple[str, str]:
+        times = ({fast: 980, late: 20}, {fast: 1_000 - slow, late: slow})
+        stage = StageTally(1, AT_20, BEGAN, Pair(8_000, 2_000), exposed=Pair(8_000, 2_000), durations=times)
+        case = CASE._replace(guard=Guard(slow_s=slow_s))
+        return look(tally(book(0, 0, 2_000, 8_000), stage), Judge(), case, "me").judge.verdict[:2]
+
+    assert said(29)[0] == "safe"
+    assert said(31) == ("unclear", "3.10 % of the timed calls are slow on new, 2.00 % on old")
+    assert said(31, None)[0] == "safe"
 
 
 def test_what_must_not_roll_back_doubts() -> None:

@@ -17,7 +17,18 @@ from graysplit.core.guard import Guard
 from graysplit.core.interval import ESTIMATE_FACTOR, Counts
 from graysplit.core.judging import Evidence, Raw, Seen, Watched, judge
 from graysplit.core.past_rate import PastRate, uncontrolled
-from graysplit.core.tally import Batch, Begun, Pair, Running, Sample, Stage, StageTally, Tally, percentile
+from graysplit.core.tally import (
+    Batch,
+    Begun,
+    Pair,
+    Running,
+    Sample,
+    Stage,
+    StageTally,
+    Tally,
+    duration_bucket,
+    percentile,
+)
 from graysplit.core.verdict import Verdict, What
 
 FRESH_MS: Final = 10_000  # an older verdict is none: nobody judges
@@ -87,7 +98,7 @@ def look(tally: Tally, before: Judge, case: Case, nonce: str) -> Judged:
     dead = tuple(name for name in dict.fromkeys((*known.dead, *missing)) if name in cursor)
     lost = (known.lost if same else "") or _lost(missing, gone=bool(gone))
     minute = _minute(known.minute if same else (), stage, now_s)
-    evidence = _evidence(tally, stage, dead)._replace(
+    evidence = _evidence(tally, stage, dead, case.guard.slow_s)._replace(
         lost=lost,
         accepted=case.accepted == stage.number,
         minute=_since(minute),
@@ -197,7 +208,7 @@ def _lost(missing: list[str], *, gone: bool) -> str:
     return f"the store shows less than before ({', '.join(missing[:3])})" if missing else ""
 
 
-def _evidence(tally: Tally, stage: StageTally, dead: tuple[str, ...]) -> Evidence:
+def _evidence(tally: Tally, stage: StageTally, dead: tuple[str, ...], slow_s: float | None) -> Evidence:
     running = _running(tally.running)
     windows: dict[What, list[Window]] = {"errors": [], "slow": [], "cut": [], "doubt": []}
     for kept in tally.kept:
@@ -216,11 +227,20 @@ def _evidence(tally: Tally, stage: StageTally, dead: tuple[str, ...]) -> Evidenc
         doubts=tuple(windows["doubt"]),
         counts=(counts._replace(x=counts.x + still / (1 << stage.unit_bits)),),
         seen=(Seen(stage.ratio.new, sum(stage.ratio), w),) if sum(stage.ratio) else (),
-        new=Raw(stage.calls.new, stage.failures.new, stage.cuts.new, stage.overdue.new),
-        old=Raw(stage.calls.old, stage.failures.old, stage.cuts.old, stage.overdue.old),
+        new=_raw(stage, 1, slow_s),
+        old=_raw(stage, 0, slow_s),
         named=tally.named,
         unfinished=sum(sum(one.unfinished) for one in tally.stages),
     )
+
+
+def _raw(stage: StageTally, side: int, slow_s: float | None) -> Raw:
+    """Return the calls of one side; slow are those timed from the bucket of the guard's limit on."""
+    raw = Raw(stage.calls[side], stage.failures[side], stage.cuts[side], stage.overdue[side])
+    if slow_s is None:
+        return raw
+    times, least = stage.durations[side], duration_bucket(round(slow_s * 1e9))
+    return raw._replace(timed=sum(times.values()), slow=sum(n for bucket, n in times.items() if bucket >= least))
 
 
 def counts_of(stage: StageTally, w: float) -> Counts:

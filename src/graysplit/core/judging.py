@@ -49,6 +49,8 @@ class Raw(NamedTuple):
     failures: int = 0
     cuts: int = 0
     overdue: int = 0
+    timed: int = 0
+    slow: int = 0  # of the timed ones
 
     @property
     def rate(self) -> float:
@@ -233,7 +235,7 @@ def _without_control(evidence: Evidence, watched: Watched, now_s: int) -> Verdic
 
 
 def _safe_or_unclear(evidence: Evidence, watched: Watched) -> Verdict:
-    veto = _veto(evidence, watched)
+    veto = _veto(evidence, watched) or _slower(evidence.new, evidence.old, watched)
     if veto:
         return Verdict("unclear", veto)
     if not is_safe(evidence.counts):
@@ -279,6 +281,15 @@ def _veto(evidence: Evidence, watched: Watched) -> str:
             shares = f"{100 * share_new:.2f} % of the calls {what} on {watched.candidate}, {100 * share_old:.2f} %"
             return f"{shares} on {watched.baseline}"
     return ""
+
+
+def _slower(new: Raw, old: Raw, watched: Watched) -> str:
+    """Say that more of new's timed calls are slow than the slow rule lets pass."""
+    of_new, of_old = new.slow / max(1, new.timed), old.slow / max(1, old.timed)
+    if of_new <= SLOW.rho * of_old + SLOW.delta:
+        return ""
+    shares = f"{100 * of_new:.2f} % of the timed calls are slow on {watched.candidate}, {100 * of_old:.2f} %"
+    return f"{shares} on {watched.baseline}"
 
 
 def _rounded(units: float) -> int:
