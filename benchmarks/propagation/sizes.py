@@ -3,8 +3,8 @@
     python -m benchmarks.propagation.sizes [--small]
 
 A namespace with 20,000 splits is filled; then come 100,000 raw edits, a value of 64 MB, 10,000 pins, 100,000 changes.
-Another client asks PING all the time; the server's own log of slow commands tells the longest of each. `--small` is a
-twentieth of it.
+A process follows it and is rolled back again and again meanwhile; another client asks PING all the time; the server's
+own log of slow commands tells the longest of each. `--small` is a twentieth of it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from typing import Final, NamedTuple
 
 import redis
 
+from benchmarks.propagation.process import PATIENCE_S
 from benchmarks.report import Row, table
 from graysplit import embedded
 from graysplit.control import Control
 from graysplit.core.bucketing import seed_of
-from graysplit.router import Router
 from graysplit.stores.redis.keys import Keys, keys_of
 
 BLOCKED_MS: Final = 50.0
+BOOKED_WITHIN_S: Final = 300.0
+ROLLBACK_EVERY_S: Final = 2.0
 SECOND_MS: Final = 1_000.0
 VERB_MS: Final = 5_000.0
 LOOKED: Final = ("list", "show split-00007", "explain split-00007 u1", "history", "history split-00007", "doctor")
@@ -62,10 +64,12 @@ class Amounts(NamedTuple):
     value: int  # bytes
     pins: int
     entries: int
+    after_s: float  # how long after it all it is asked what the follower keeps
 
 
-FULL: Final = Amounts(20_000, 100_000, 64 << 20, 10_000, 100_000)
-SMALL: Final = Amounts(1_000, 5_000, 4 << 20, 500, 5_000)
+FULL: Final = Amounts(20_000, 100_000, 64 << 20, 10_000, 100_000, 60.0)
+SMALL: Final = Amounts(1_000, 5_000, 4 << 20, 500, 5_000, 1.0)
+LEAST: Final = Amounts(50, 300, 1 << 20, 20, 100, 0.0)  # shows that it runs
 
 
 class Scene(NamedTuple):
@@ -108,25 +112,29 @@ class Scene(NamedTuple):
         )
 
 
-def measure(amounts: Amounts) -> list[Row]:
-    """Fill a namespace, and do to it what is promised to harm nobody."""
+def measure(amounts: Amounts, *, verbs: bool = True) -> list[Row]:
+    """Fill a namespace, and do to it what is promised to harm nobody; then give each command of the CLI."""
     with embedded.server() as server, redis.Redis.from_url(server.url) as client:
         client.config_set("slowlog-log-slower-than", 3_000)
         client.config_set("slowlog-max-len", 1_000)
         scene = Scene(server.url, client, keys_of("default"), [])
         _fill(scene, amounts.splits)
+        with Control(server.url, actor="benchmarks") as control:
+            control.set("seed", 100, confirm=True)
         used = _used(client)
-        with Router(server.url) as router:
-            router.wait_ready(60)
-            lost = _lost_contact(router)
-            with lost:
-                _raw_edits(scene, amounts.edits)
-                _huge_value(scene, amounts.value)
-                _pins(scene, amounts.pins)
-            scene.rows.append(Row("the follower, without contact", lost.count, 0.0, "times"))
-        scene.rows.append(Row("memory of the server, more than before", (_used(client) - used) / (1 << 20), unit="MB"))
+        with followed(server.url) as follower:
+            kept = follower.ask("rss")
+            _raw_edits(scene, amounts.edits, follower)
+            _huge_value(scene, amounts.value)
+            _pins(scene, amounts.pins)
+            time.sleep(amounts.after_s)
+            more = {"server": _used(client) - used, "follower": follower.ask("rss") - kept}
+            scene.rows.append(Row("the follower, without contact", follower.ask("lost"), 0.0, "times"))
+        after = f", more than before {amounts.after_s:.0f} s after"
+        kept_more = [Row(f"memory of the {who}{after}", size / (1 << 20), unit="MB") for who, size in more.items()]
+        scene.rows.extend(kept_more)
         _history(scene, amounts.entries)
-        return scene.rows + list(_verbs(scene))
+        return scene.rows + (list(_verbs(scene)) if verbs else [])
 
 
 def _fill(scene: Scene, splits: int) -> None:
@@ -142,18 +150,78 @@ def _fill(scene: Scene, splits: int) -> None:
         scene.client.hset(scene.keys.weights, mapping=weights)
 
 
-def _raw_edits(scene: Scene, count: int) -> None:
+class Follower(NamedTuple):
+    """A process that follows, and is asked."""
+
+    process: subprocess.Popen[str]
+
+    def ask(self, words: str) -> float:
+        """Ask, and wait for the answer."""
+        put, got = self.process.stdin, self.process.stdout
+        if put is None or got is None:
+            raise RuntimeError("it has no pipes")
+        put.write(f"{words}\n")
+        put.flush()
+        got.readline()
+        return float(got.readline())
+
+
+@contextmanager
+def followed(url: str) -> Iterator[Follower]:
+    """Run a process that follows `seed`."""
+    words = [sys.executable, "-m", "benchmarks.propagation.process", url, "seed"]
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        if process.stdout is not None:
+            process.stdout.readline()
+        yield Follower(process)
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+def _rolled_back(scene: Scene, follower: Follower, ended: threading.Event, took_ms: list[float]) -> None:
+    """Roll `seed` back again and again, and time until that is in force."""
+    with Control(scene.url, actor="benchmarks") as control:
+        while not took_ms or not ended.wait(ROLLBACK_EVERY_S):
+            began = time.monotonic()
+            control.rollback("seed")
+            known = follower.ask("until old")
+            took_ms.append((known - began if known else PATIENCE_S) * 1000)
+            control.unstop("seed", confirm=True)
+            control.set("seed", 100, confirm=True)
+            follower.ask("until new")
+
+
+def _raw_edits(scene: Scene, count: int, follower: Follower) -> None:
+    ended, took_ms = threading.Event(), list[float]()
+    rolling = threading.Thread(target=_rolled_back, args=(scene, follower, ended, took_ms))
+    rolling.start()
+    try:
+        _booked(scene, count)
+    finally:
+        ended.set()
+        rolling.join()
+    note = f"the longest of {len(took_ms)}"
+    scene.rows.append(Row("  a rollback meanwhile, in force", max(took_ms, default=0.0), SECOND_MS, "ms", note=note))
+
+
+def _booked(scene: Scene, count: int) -> None:
     with scene.watched(f"{count:,} raw edits, written and booked"):
         for first in range(0, count, 1_000):
             numbers = range(first, min(count, first + 1_000))
             scene.client.hset(scene.keys.weights, mapping={f"raw-{number:06}/new": "5" for number in numbers})
-        _until(lambda: scene.client.hexists(scene.keys.booked, f"weights raw-{count - 1:06}/new"), 600)
+        _until(lambda: scene.client.hlen(scene.keys.booked) >= scene.client.hlen(scene.keys.weights), BOOKED_WITHIN_S)
+    left = scene.client.hlen(scene.keys.weights) - scene.client.hlen(scene.keys.booked)
+    scene.rows.append(Row("  not booked then", max(0, left), 0.0, "edits"))
     names = scene.client.hkeys(scene.keys.weights)
     raw = [name for name in names if name.startswith(b"raw-")]
     with scene.watched("  and taken away again"):
         for first in range(0, len(raw), 1_000):
             scene.client.hdel(scene.keys.weights, *raw[first : first + 1_000])
-        _until(lambda: scene.client.hlen(scene.keys.booked) <= scene.client.hlen(scene.keys.weights) + 1, 600)
+        _until(
+            lambda: scene.client.hlen(scene.keys.booked) <= scene.client.hlen(scene.keys.weights) + 1, BOOKED_WITHIN_S
+        )
 
 
 def _huge_value(scene: Scene, size: int) -> None:
@@ -196,7 +264,7 @@ def _history(scene: Scene, entries: int) -> None:
     ):
         with scene.watched(f"{what} behind {entries:,} entries"):
             _one(scene, act)
-        scene.rows[-3] = scene.rows[-3]._replace(goal=SECOND_MS if what == "history S" else VERB_MS)
+        scene.rows[-3] = scene.rows[-3]._replace(goal=SECOND_MS)
 
 
 def _one(scene: Scene, act: Callable[[Control], object]) -> None:
@@ -212,30 +280,6 @@ def _verbs(scene: Scene) -> Iterator[Row]:
         done = subprocess.run(words, capture_output=True, check=False, timeout=300)
         took_ms = (time.monotonic() - began) * 1000
         yield Row(f"graysplit {verb}", took_ms, VERB_MS, "ms", note=f"exit {done.returncode}")
-
-
-class _lost_contact:  # noqa: N801 - a block
-    """Counts how often a router had not heard its store for more than two seconds."""
-
-    def __init__(self, router: Router) -> None:
-        self.count = 0
-        self._router = router
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        was = False
-        while not self._ended.wait(0.1):
-            lost = self._router.status().mode == "lost"
-            self.count += lost and not was
-            was = lost
 
 
 def _used(client: redis.Redis) -> int:

@@ -23,6 +23,8 @@ from benchmarks.peers import (
     unleash,
 )
 from benchmarks.policies import elsewhere, scenes
+from benchmarks.propagation import sizes
+from benchmarks.propagation.process import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS: list[ModuleType] = [
@@ -105,6 +107,19 @@ def test_a_real_server_is_measured(module: str) -> None:
         assert rows["processes that end on the last value"]["verdict"] == "ok"
         assert rows["  not confirmed by all"]["value"] == 0
         assert rows["2 followers: missed by"]["value"] == 0
+
+
+@pytest.mark.parametrize(
+    "amounts", [sizes.LEAST, pytest.param(sizes.FULL, marks=[pytest.mark.soak, pytest.mark.timeout(1_800)])]
+)
+def test_what_strangers_can_write_is_measured(amounts: sizes.Amounts, capsys: pytest.CaptureFixture[str]) -> None:
+    """All is booked, and a rollback meanwhile comes to be in force; the soak prints the table."""
+    rows = sizes.measure(amounts, verbs=False)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{report.table('Sizes', rows)}\n" if amounts is sizes.FULL else "")
+    found = {row.case.strip(): row for row in rows}
+    assert found["not booked then"].value == 0
+    assert found["a rollback meanwhile, in force"].value < PATIENCE_S * 1000
 
 
 def test_import_loads_nothing_heavy() -> None:
