@@ -80,7 +80,7 @@ $c.{ended}.append($b)
 """
 # A plain function's result may be something that is not done yet: seen where calls are timed.
 _LOOKED_AT: Final = """\
-if $t is not None:
+if $t is not None and $id($type($r)) not in $done:
     $returned($s, {number}, $c, $r)
 """
 # A call that raised. Near the end of the stack nothing can be called any more: then it is not counted as a failure, but

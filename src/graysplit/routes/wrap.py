@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from time import perf_counter
 from types import FunctionType, MappingProxyType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
 from graysplit.core.decision import DRAWN
@@ -31,6 +31,8 @@ from graysplit.routes.signature import (
 from graysplit.routes.template import Plan, free_prefix, text
 from graysplit.routes.unit import AttributesSpec, Place, Reading, UnitSpec, is_unit, read_attributes, read_unit
 from graysplit.scope import MISSING, scope_get
+
+CLASSES_AT_MOST: Final = 1_000  # of results that are known to be done
 
 F = TypeVar("F", bound=Function)
 H = TypeVar("H", bound=Callable[[], object])
@@ -152,7 +154,8 @@ def _build(
         objects[prefix + "failed"] = partial(outcome.failed, ignored=wishes.ignore)
     if wishes.failed is not None:
         objects[prefix + "answered"] = partial(outcome.answered, _judge(wishes.split, wishes.failed, warn))
-    objects[prefix + "returned"] = _returned(wishes.split, warn)
+    objects[prefix + "done"] = done = set[int]()  # ids of classes whose instances are done; asked of each timed call
+    objects[prefix + "returned"] = _returned(wishes.split, warn, done)
     source = text(plan, tuple(objects))
     filename = _listed(wishes.split, source)
     # The function's own globals, for whoever resolves its annotations by `__globals__`; the text reads none of them.
@@ -174,6 +177,7 @@ def _objects(prefix: str, readings: tuple[Reading, ...]) -> dict[str, object]:
         "failed": outcome.failed,
         "finished": outcome.finished,
         "hash32": hash32,
+        "id": id,
         "int": int,
         "is_unit": is_unit,
         "next": next,
@@ -181,6 +185,7 @@ def _objects(prefix: str, readings: tuple[Reading, ...]) -> dict[str, object]:
         "passed_on": _passed_on,
         "scope_get": scope_get,
         "str": str,
+        "type": type,
     }
     named = {prefix + name: value for name, value in ours.items()}
     for reading in readings:
@@ -241,7 +246,7 @@ def _judge(split: str, declares: Callable[[Any], object], warn: Warn) -> outcome
     return judge
 
 
-def _returned(split: str, warn: Warn) -> Callable[[State, int, Page, object], None]:
+def _returned(split: str, warn: Warn, done: set[int]) -> Callable[[State, int, Page, object], None]:
     """Make what looks at the result of a timed call: one that is not done yet vetoes `safe`, and is said once."""
     said: list[str] = []
 
@@ -249,6 +254,8 @@ def _returned(split: str, warn: Warn) -> Callable[[State, int, Page, object], No
         kind = outcome.unfinished(result)
         if kind:
             page.unfinished(index)
+        elif len(done) < CLASSES_AT_MOST:
+            done.add(id(type(result)))
         if kind and not said:
             said.append(kind)
             warn(
