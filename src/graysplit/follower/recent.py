@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from graysplit.core.fleet import swept_by
@@ -37,8 +38,8 @@ class Recent:
             for name in names:
                 self.fields.pop(name, None)
                 self.fields[name] = None
-        while len(self.fields) > REMEMBERED:
-            del self.fields[next(iter(self.fields))]
+        for name in tuple(islice(self.fields, max(0, len(self.fields) - REMEMBERED))):
+            del self.fields[name]  # all in one walk: each look for the first one passes over those that are gone
 
     def remember_sweeps(self, entries: Iterable[Entry]) -> None:
         """Keep what changes of many fields wrote, the last of them: a receipt tells where the effect is another."""
