@@ -57,14 +57,17 @@ def _rows(splits: int, names: int, grown: int, took: list[float], behind: list[f
 
 
 def _grown(router: graysplit.Router, names: int) -> int:
-    """Ask for each name once; return by how many objects the process has grown."""
-    router.choose("request", "u")
-    gc.collect()
-    before = len(gc.get_objects())
-    for number in range(names):
-        router.choose(f"request-{number}", "u")
-    gc.collect()
-    return max(0, len(gc.get_objects()) - before)
+    """Ask for each name once, and for as many more; return by how many objects the process grew with the latter.
+
+    By then it has told the fleet what it declares, which grows it once.
+    """
+    counts = list[int]()
+    for turn in range(2):
+        for number in range(names):
+            router.choose(f"request-{turn}-{number}", "u")
+        gc.collect()
+        counts.append(len(gc.get_objects()))
+    return max(0, counts[1] - counts[0])
 
 
 def _took(router: graysplit.Router, rounds: int) -> list[float]:

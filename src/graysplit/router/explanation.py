@@ -51,7 +51,7 @@ class Status(NamedTuple):
     verdicts: Mapping[str, str] = {}  # "checkout/new" to the guard's word on it, as last heard here
     trips: int = 0  # rollbacks that this process's guard has made
     mode_why: str = ""  # why the store is not followed by a better mode, or what is not known of it
-    evidence_dropped: int = 0  # calls, users and goals that were counted for guards here and never told to the store
+    evidence_dropped: int = 0  # pieces of evidence (a call, its user, a goal) that were never told to the store
 
     @property
     def promise(self) -> str:

@@ -164,7 +164,7 @@ METRICS: Final = (
     Metric("graysplit.duration", "gauge", "s", "Quantiles of timed calls, while a guard is armed.", _durations),
     Metric("graysplit.guard.verdict", "gauge", "{verdict}", "1 for the guard's verdict on a candidate.", _verdicts),
     Metric("graysplit.guard.trips", "counter", "{trip}", "Rollbacks made by this process's guard.", _trips),
-    Metric("graysplit.guard.dropped", "counter", "{call}", "Evidence of guards that was not told.", _evidence_dropped),
+    Metric("graysplit.guard.dropped", "counter", "{piece}", "Evidence of guards that was not told.", _evidence_dropped),
     Metric("graysplit.weight.asked", "gauge", "%", "The weight that the store asks for.", _asked),
     Metric("graysplit.weight.actual", "gauge", "%", "The weight in force in this process.", _actual),
     Metric("graysplit.revision", "gauge", "{change}", "The revision in force in this process.", _revision),
