@@ -180,6 +180,11 @@ local function failed(text)
   return list
 end
 calls, timed, abandoned = begun(calls), begun(timed), begun(abandoned)
+for i = #abandoned, 1, -1 do -- of old alone
+  if abandoned[i].side ~= '0' then
+    table.remove(abandoned, i)
+  end
+end
 errors, slow, cut = failed(errors), failed(slow), failed(cut)
 for _, one in ipairs(calls) do
   add(COUNTS, in_stage .. 'c' .. one.side, one.calls)
@@ -447,9 +452,7 @@ local function book(window)
       add(window.books, 'e' .. stage .. ':' .. one.side .. ':c', one.calls)
     end
     for _, one in ipairs(lost) do
-      if one.side == '0' then
-        add(window.books, 'a' .. stage .. ':0:' .. place_of(window, one.second), one.calls)
-      end
+      add(window.books, 'a' .. stage .. ':0:' .. place_of(window, one.second), one.calls)
     end
     if #failing > 0 then
       fail(window, 'e', failing, found[4])
