@@ -26,6 +26,7 @@ from benchmarks.report import Row, table
 from graysplit import embedded
 from graysplit.control import Control
 from graysplit.core.bucketing import seed_of
+from graysplit.errors import RefusedError
 from graysplit.stores.redis.keys import Keys, keys_of
 
 BLOCKED_MS: Final = 50.0
@@ -180,6 +181,19 @@ def followed(url: str) -> Iterator[Follower]:
             process.stdin.close()
 
 
+def _raised(control: Control, ended: threading.Event) -> None:
+    """Raise `seed` again; a raise that rests on too old a reading is refused, and asked for again."""
+    while True:
+        try:
+            control.unstop("seed", confirm=True)
+            control.set("seed", 100, confirm=True)
+        except RefusedError:
+            if ended.is_set():
+                return
+        else:
+            return
+
+
 def _rolled_back(scene: Scene, follower: Follower, ended: threading.Event, took_ms: list[float]) -> None:
     """Roll `seed` back again and again, and time until that is in force."""
     with Control(scene.url, actor="benchmarks") as control:
@@ -188,8 +202,7 @@ def _rolled_back(scene: Scene, follower: Follower, ended: threading.Event, took_
             control.rollback("seed")
             known = follower.ask("until old")
             took_ms.append((known - began if known else PATIENCE_S) * 1000)
-            control.unstop("seed", confirm=True)
-            control.set("seed", 100, confirm=True)
+            _raised(control, ended)
             follower.ask("until new")
 
 
