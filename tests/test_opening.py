@@ -15,7 +15,7 @@ import pytest
 
 from graysplit import opening
 from graysplit.opening import context, forcing
-from graysplit.scope import MISSING, Scope, scope_get
+from graysplit.scope import MISSING, Scope, scope_get, scope_reset, scope_set
 from tests.support import eventually
 
 
@@ -171,11 +171,11 @@ def test_threads_share_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     writer = threading.Thread(target=keep)
     writer.start()
     try:
-        token = opening._scope.set(scope)
+        token = scope_set(scope)
         try:
             nest()
         finally:
-            opening._scope.reset(token)
+            scope_reset(token)
     finally:
         stop.set()
         writer.join()

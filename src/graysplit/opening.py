@@ -7,7 +7,7 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
 from graysplit.log_writer import WRITER
-from graysplit.scope import MISSING, Scope, _scope, scope_get
+from graysplit.scope import MISSING, Scope, scope_get, scope_reset, scope_set
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -40,7 +40,7 @@ class Opening:
     def __enter__(self) -> None:
         """Open the scope."""
         outer, inner = scope_get(), self.scope()
-        self._open.append((inner, outer, _scope.set(inner)))
+        self._open.append((inner, outer, scope_set(inner)))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -48,7 +48,7 @@ class Opening:
         """Close it."""
         inner, outer, token = self._open.pop()
         try:
-            _scope.reset(token)
+            scope_reset(token)
         except ValueError:  # another thread or task ends it, and cannot take it out of the one that began it
             inner.end(outer)
             _ELSEWHERE.say()
@@ -115,13 +115,13 @@ class Resumed:
 
     def __enter__(self) -> None:
         """Set it."""
-        self._token = _scope.set(self._scope)
+        self._token = scope_set(self._scope)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give the place back."""
-        _scope.reset(self._token)
+        scope_reset(self._token)
 
 
 class _Elsewhere:

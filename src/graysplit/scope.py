@@ -51,7 +51,7 @@ class Scope(dict[object, tuple[object, int]]):
         super().__init__()
         self.unit = unit
         self.attributes = attributes or {}
-        self.forced = forced
+        self.forced: Mapping[str, str] = forced
         self.met: dict[str, tuple[str, ...]] = {}  # forced splits that were asked, and their versions
         self._ended = False
 
@@ -106,3 +106,5 @@ class Scope(dict[object, tuple[object, int]]):
 
 _scope: Final[ContextVar[Scope | None]] = ContextVar("graysplit", default=None)
 scope_get: Final = _scope.get
+scope_set: Final = _scope.set
+scope_reset: Final = _scope.reset

@@ -131,8 +131,11 @@ def lowered(held: Held, weights: Mapping[bytes, bytes], stops: Mapping[bytes, by
     """
     added = {name_of(field): text(raw[:MAX_STOP]) for field, raw in stops.items()}
     added = {field: words for field, words in added.items() if field not in held.stops}
-    fallen = {name_of(field): weight for field, raw in weights.items() if (weight := _if_good(raw)) is not None}
-    fallen = {field: weight for field, weight in fallen.items() if _falls(held, field, weight)}
+    fallen: dict[str, Weight] = {}
+    for field, raw in weights.items():
+        weight = _if_good(raw)
+        if weight is not None and _falls(held, name_of(field), weight):
+            fallen[name_of(field)] = weight
     if not added and not fallen:
         return held, frozenset()
     new_weights = {field: raw for field, raw in weights.items() if name_of(field) in fallen}
