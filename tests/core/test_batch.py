@@ -153,6 +153,21 @@ def test_who_says_why_it_does_not_show_the_weight_is_missing_by_that_name() -> N
     assert view.missing == {"web-1": "off"}
 
 
+def test_a_host_whose_killed_process_showed_an_older_weight_is_well_once_another_shows_this_one() -> None:
+    """Killed in one step and started again in it: what the dead one last showed is nobody's word of the next step."""
+    field = "renderer/new"
+    shown = Receipt(effects={field: Effect("12.5", 0)})
+    for since_dead_ms in (3_000, 20_000, 300_000):
+        now_ms = T0 + 400_000
+        dead = process("web-1", now_ms - since_dead_ms)._replace(receipt=shown)
+        alive = process("web-1", now_ms, boot="again", born_ms=now_ms - since_dead_ms)
+        alive = alive._replace(receipt=Receipt(effects={field: Effect("50", 0)}))
+        others = [process(host, now_ms) for host in HOSTS[1:]]
+        fleet = fleet_of(now_ms, [dead, alive, *others], {"web-1"})
+        view, _ = watch_wave(look("web-1", "web-2")._replace(since_ms=now_ms - 1_000), fleet, WaveMemory())
+        assert (view.alive, view.missing) == (2, {}), since_dead_ms
+
+
 def test_a_deployment_of_a_whole_great_fleet_begins_the_clock_anew_once() -> None:
     """More hosts begin anew than the memory names: the next look finds nothing new."""
     names = [f"web-{number}" for number in range(200)]

@@ -107,7 +107,7 @@ def watch_wave(look: WaveInput, fleet: Fleet, memory: WaveMemory) -> tuple[WaveV
         if name not in live and any(_ended(memory, process, now_ms) for process in processes)
     }
     lost = {**_silent(hosts, dead, now_ms), **_looping(memory, hosts, again, now_ms)}
-    why = {name: _unwell(look, name, hosts, live) for name in _members(look, live)}
+    why = {name: _unwell(look, name, hosts, live, now_ms) for name in _members(look, live)}
     missing = {name: reason for name, reason in why.items() if reason and name not in lost}
     well = sum(not reason and name not in lost for name, reason in why.items())
     asked = max(0, min(wanted(look.weight, memory.hosts), memory.hosts - len(live & {*look.taken})))
@@ -191,14 +191,18 @@ def _hosts(look: WaveInput, fleet: Fleet) -> Hosts:
     return hosts
 
 
-def _unwell(look: WaveInput, name: str, hosts: Hosts, live: Collection[str]) -> str:
-    """Return why a host that has crossed is not well, or ""; what it shows is asked once the fleet has shown it."""
+def _unwell(look: WaveInput, name: str, hosts: Hosts, live: Collection[str], now_ms: int) -> str:
+    """Return why a host that has crossed is not well, or ""; what it shows is asked once the fleet has shown it.
+
+    What a dead process showed last is nobody's word: another one of its host lives.
+    """
     if name not in live:
         return "left"
     field, weight = field_of(look.split, look.version), format_weight(look.weight)
     for process in hosts.get(name, ()) if look.shown else ():
         effect = process.receipt.effects.get(field)
-        if effect is not None and effect.weight != weight and not process.parted:
+        speaks = is_live(process, now_ms) and not process.parted
+        if effect is not None and effect.weight != weight and speaks:
             return effect.why or f"shows {effect.weight} %"
     return ""
 
