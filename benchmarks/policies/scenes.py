@@ -19,6 +19,8 @@ from examples.shop.traffic import Visit
 from graysplit import embedded
 from graysplit.core.bucketing import bucket_of, seed_of
 from graysplit.core.plan import Step
+from graysplit.core.record import Entry
+from graysplit.core.wave import NOBODY, parse_wave
 
 PER_SECOND: Final = 150.0
 USERS: Final = 500
@@ -213,9 +215,9 @@ def rolling(*, quick: bool) -> Played:
         found.start("hosts", "web-renamed", "web-joined", first)
         until(lambda: _all_on_new(found), "all hosts are on new", 240)
         done = found.drain()
-        entries = [
-            f"{e.cause}: {e.why.partition('. ')[0]}" for e in reversed(found.control.history("hosts", 50)) if e.why
-        ]
+        history = [*reversed(found.control.history("hosts", 50))]
+        entries = [f"{entry.cause}: {entry.why.partition('. ')[0]}" for entry in history if entry.why]
+        entries += [f"at {at / PERCENT:g} %: {', '.join(names)}" for at, names in sorted(_by_step(history).items())]
         crossed = found.control.show("hosts").crossings[0]
         entries.append(f"crossed in the end: {len(crossed.crossed)} of {crossed.instances}")
         return Played(
@@ -226,6 +228,16 @@ def rolling(*, quick: bool) -> Played:
             tuple(entries),
             (),
         )
+
+
+def _by_step(history: Sequence[Entry]) -> dict[int, list[str]]:
+    """Return the hosts that crossed with each step, as the history recorded them."""
+    found: dict[int, list[str]] = {}
+    texts = [entry.after.get("meta wave:hosts/new") for entry in history]
+    wave = parse_wave([text for text in texts if text][-1]) or NOBODY
+    for name, at in sorted(wave.at.items()):
+        found.setdefault(at, []).append(name)
+    return found
 
 
 def _lost(found: Stage) -> list[float]:

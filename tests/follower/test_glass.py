@@ -30,6 +30,8 @@ from tests.support import eventually
         ("off", ("checkout",), ()),
         ("All", ("checkout",), ()),
         ("0", (), ("checkout",)),
+        ("none", ("none",), ("checkout",)),
+        ("1", ("1", "checkout"), ()),
         ("false", (), ("checkout",)),
         ("checkout;search", ("checkout", "search"), ("cart",)),
         ("Checkout", ("checkout",), ("cart",)),

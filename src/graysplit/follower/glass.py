@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final
 
 EVERYTHING: Final = "*"
-# What people type when they mean everything, and when they mean nothing. In doubt lower: `on` and `off` alike.
+# What people type when they mean everything, and when they mean nothing. In doubt lower: `on` and `off` alike, and a
+# split of such a name is switched off by it all the same.
 _ALL: Final = frozenset({"*", "1", "true", "yes", "y", "on", "off", "all", "everything", "everybody"})
-_NONE: Final = frozenset({"0", "false", "no", "n", "none", "nothing"})
+_NONE: Final = frozenset({"0", "false", "no", "n", "none", "nothing", "graysplit_off", "export", "set"})
 # Between two names; `=` and `:` because a whole line of a configuration is pasted into the file.
 _BETWEEN: Final = re.compile(r"[\s,;|=:\[\]()]+")
 _AROUND: Final = "\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\ufeff"
-_OWN: Final = frozenset({"graysplit_off", "export", "set"})
 # Enough for any list of names; a larger file is read to here.
 READ_AT_MOST: Final = 1 << 20
 
@@ -23,15 +23,16 @@ class BreakGlass:
 
     def __init__(self, words: str = "", path: str | None = None) -> None:
         """Take the environment's words and the file's path."""
-        self._always = _names(words)
+        self._always, self._never = _words(words), frozenset[str]()
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
-        self.names: frozenset[str] = self._always
+        self.names = frozenset[str]()
+        self._read("")
         self.poll()
 
     def covers(self, split: str) -> bool:
         """Return whether a split is switched off."""
-        return EVERYTHING in self.names or split in self.names
+        return EVERYTHING in self.names or split in self.names or split in self._never
 
     def poll(self) -> bool:
         """Look at the file; True where what is switched off has changed.
@@ -53,8 +54,15 @@ class BreakGlass:
         except OSError:
             return False
         self._stamp = stamp
-        before, self.names = self.names, self._always | _names(words)
-        return before != self.names
+        before = self.names, self._never
+        self._read(words)
+        return before != (self.names, self._never)
+
+    def _read(self, words: str) -> None:
+        """Unite the file's words with the environment's."""
+        found = self._always | _words(words)
+        everything = frozenset({EVERYTHING}) if found & _ALL else frozenset[str]()
+        self.names, self._never = everything | (found - _ALL - _NONE), found & _NONE
 
 
 def _text(raw: bytes) -> str:
@@ -62,13 +70,7 @@ def _text(raw: bytes) -> str:
     return raw.replace(b"\0", b"").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").decode("utf-8", "replace")
 
 
-def _names(words: str) -> frozenset[str]:
-    """Return the splits that a person means, as names are written; `checkout/new` switches the whole split off."""
-    found: set[str] = set()
-    for part in _BETWEEN.split(words):
-        word = part.strip(_AROUND).casefold().partition("/")[0]
-        if word in _ALL:
-            found.add(EVERYTHING)
-        elif word and word not in _NONE and word not in _OWN:
-            found.add(word)
-    return frozenset(found)
+def _words(words: str) -> frozenset[str]:
+    """Return words as names are written; `checkout/new` switches the whole split off."""
+    parts = (part.strip(_AROUND).casefold().partition("/")[0] for part in _BETWEEN.split(words))
+    return frozenset(part for part in parts if part)
