@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -164,3 +165,17 @@ def test_a_program_that_configures_no_logging_sees_warnings(case: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stderr.splitlines() if said in line], done.stderr
+
+
+def test_no_thread_writes_in_a_uwsgi_master_and_its_workers_write_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that has the interpreter while uWSGI forks would have it in the worker too, which then never runs."""
+    master = SimpleNamespace(worker=0, worker_id=lambda: master.worker, mule_id=int, i_am_the_spooler=bool)
+    monkeypatch.setitem(sys.modules, "uwsgi", master)
+    writer = LogWriter()
+    before = threading.active_count()
+    with handling(list) as handler:
+        writer.put("warning", "said at import")
+        assert (threading.active_count(), handler.seen) == (before, [])
+        master.worker = 1
+        writer.put("warning", "said at work")
+        eventually(lambda: handler.seen == ["said at import", "said at work"])

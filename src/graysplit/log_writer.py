@@ -14,6 +14,8 @@ from contextlib import suppress
 from threading import Thread
 from typing import Final, NamedTuple
 
+from graysplit.uwsgi import is_master
+
 LOGGER: Final = "graysplit"
 WAITING_AT_MOST: Final = 1_000
 LAST_WORDS_S: Final = 0.3  # how long an ending program waits for its last lines
@@ -44,9 +46,12 @@ class LogWriter:
     def start(self) -> None:
         """Start the thread, unless it lives; where the system gives none, the next line tries again.
 
-        A router's start calls this, so that a line from a signal handler finds the thread there.
+        A router's start calls this, so that a line from a signal handler finds the thread there. In uWSGI's master no
+        thread may run: what waits there is inherited, and written by each worker.
         """
-        if (self._thread is not None and self._thread.is_alive()) or not self._starting.acquire(blocking=False):
+        if self._thread is not None and self._thread.is_alive():
+            return
+        if is_master() or not self._starting.acquire(blocking=False):
             return
         try:
             self._hook_life()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ from graysplit.router.board import STALE_S, Board
 from graysplit.router.explanation import Status
 from graysplit.router.jobs import Jobs
 from graysplit.router.settings import Settings
+from graysplit.uwsgi import is_master
 
 if TYPE_CHECKING:
     from _thread import LockType
@@ -218,13 +218,9 @@ class Engine:
         self.events.warning("start", f"{told}. Until then everybody gets the baseline")
 
     def _start(self) -> None:
-        if "uwsgi" in sys.modules:
-            from graysplit.router.uwsgi import is_master
-
-            if is_master():
-                self._again_at = 0.0  # the worker that is forked from here inherits it
-                self.events.info("uwsgi", "inside uWSGI's master: this router starts in each worker instead")
-                return
+        if is_master():
+            self._again_at = 0.0  # the worker that is forked from here inherits it
+            return
         from graysplit.router import starting
 
         WRITER.start()  # here, and not with the first line: that may come from a signal handler
