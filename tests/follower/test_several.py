@@ -82,7 +82,11 @@ def test_a_stop_of_one_pauses_the_plan_and_it_goes_on_without_it(trial: Trial, s
     )
     assert f"({left}=5%), paused by plan:ramp" in trial.says()
     trial.control.resume("ranking")
-    trial.after(30)
+    trial.after(3)
+    plan = trial.control.show("ranking").plan
+    assert plan is not None
+    assert "more at 5 %" in f"{plan.why} {plan.gates}"
+    trial.after(27)
     assert trial.weights() == {left: "50", stopped: "0"}
     assert "weights ranking/" + stopped not in trial.control.history("ranking", 1)[0].after
     assert trial.control.show("ranking").plan is None

@@ -132,7 +132,8 @@ def running_words(reading: Reading, split: str) -> Ended:
     of = f" of {len(plan.steps)}" if plan is not None else ""
     by = f", started by {progress.by}" if progress.by else ""
     pauses = ", and by ".join(pause.words(reading.load.now_ms) for pause in progress.pauses)
-    at = plan.steps[progress.step].words if plan and progress.step < len(plan.steps) else format_weight(progress.at)
+    taken = plan is not None and progress.step < len(plan.steps)
+    at = plan.words(progress.step, progress.out) if plan and taken else format_weight(progress.at)
     words = f"the plan of '{split}', step {progress.step + 1}{of} ({at}%){by}"
     if not _stands(reading, split):
         return Ended(split, f"{words}, which another weight has ended already")

@@ -10,7 +10,7 @@ drivers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.core.shown import shown
@@ -93,6 +93,12 @@ class Plan(NamedTuple):
     def versions(self) -> tuple[str, ...]:
         """Name all candidates that it raises, the leading one first."""
         return (self.version, *self.also)
+
+    def words(self, number: int, out: Collection[str] = ()) -> str:
+        """Return the weights of a step for people, without those of candidates that have left the plan."""
+        step = self.steps[number]
+        found = zip(self.versions, (step.weight, *step.also), strict=False)
+        return "/".join(format_weight(weight) for name, weight in found if name not in out)
 
     @property
     def mark(self) -> str:

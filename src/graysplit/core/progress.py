@@ -268,7 +268,7 @@ def _at_the_gates(plan: Plan, progress: Progress, tick: Tick, view: View) -> Rul
     left_ms = int((step.after_s or 0) * 1000) - clock_ms
     wanted = _wanted(plan, progress, view, clock_ms)
     if left_ms > 0:
-        reason = f"{format_span(left_ms + 999)} more at {step.words} %"
+        reason = f"{format_span(left_ms + 999)} more at {plan.words(progress.step, progress.out)} %"
         found = Wait(reason, runs=True, due_ms=None if wanted else view.now_ms + left_ms)
     elif wanted:
         found = Wait(wanted, runs=True)
@@ -281,15 +281,15 @@ def _at_the_gates(plan: Plan, progress: Progress, tick: Tick, view: View) -> Rul
 
 def _wanted(plan: Plan, progress: Progress, view: View, clock_ms: int) -> str:
     """Name the gate that waits for more than time."""
-    step, ahead = plan.steps[progress.step], plan.steps[progress.step + 1]
+    step, ahead = plan.steps[progress.step], progress.step + 1
     waited = format_span(clock_ms)
     if step.until == SAFE and view.verdict.word != SAFE:
         why = f": {view.verdict.why}" if view.verdict.why else ""
         return f"{waited} for the verdict safe (now {view.verdict.word}{why})"
     if step.ready and view.unready:
         return f"{waited} until all are ready: {view.unready}"
-    if step.approve and not progress.approved_for(ahead.weight):
-        return f"{waited} for approval of step {progress.step + 2} ({ahead.words} %)"
+    if step.approve and not progress.approved_for(plan.steps[ahead].weight):
+        return f"{waited} for approval of step {ahead + 1} ({plan.words(ahead, progress.out)} %)"
     return ""
 
 
