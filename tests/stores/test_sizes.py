@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -16,6 +17,9 @@ from graysplit.follower import follower
 from graysplit.stores import store_from_url
 from graysplit.stores.redis import RedisFeed, hashes, raw_edits, reading
 from graysplit.stores.redis import feed as feed_module
+from graysplit.stores.redis.differences import Differing
+from graysplit.stores.redis.keys import keys_of
+from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.roles import rules
 from graysplit.stores.redis.scripts import script
 from tests.stores.stage import Stage, staged
@@ -281,6 +285,63 @@ def test_rollbacks_and_heartbeats_go_on_while_very_many_raw_edits_are_booked(
         assert stage.client.hlen(stage.key("booked")) < edits  # it was at it
         eventually(lambda: beats.add(beat()) or len(beats) > 2, 12)
     assert max(turns) < 0.25
+
+
+def test_booking_goes_on_as_long_as_a_reading_takes(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given readings that take long, while raw edits are booked each is followed by as long a time without one.
+
+    Else booking gets a share of the time that is the smaller, the slower the readings are.
+    """
+    slow_s, beside = 0.2, list[tuple[float, float]]()
+    load = RedisFeed.load
+
+    def loaded(self: RedisFeed, since: str, *, whole: bool) -> object:
+        began = time.monotonic()
+        found = load(self, since, whole=whole)
+        threading.Event().wait(began + slow_s - time.monotonic())  # a server that is slow to answer
+        if self.unbooked:
+            beside.append((began, time.monotonic()))
+        return found
+
+    with Router(stage.url, namespace=stage.namespace) as router:
+        router.split("checkout", "old", "new")
+        assert router.wait_ready(20)
+        for name, value in (("LOOKED_AT", 100), ("REST_AT_MOST_S", 0.0)):
+            monkeypatch.setattr(follower, name, value)
+        for name, value in (("WITHIN_S", 0.01), ("PORTIONS", (1, 2))):
+            monkeypatch.setattr(raw_edits, name, value)
+        monkeypatch.setattr(RedisFeed, "load", loaded)
+        stage.edit(1_500)
+        eventually(lambda: len(beside) > 2, 20)
+    rests = [after - before for (_, before), (after, _) in itertools.pairwise(beside)]
+    assert min(rests) >= slow_s
+
+
+class _Differing(Differing):
+    """So many splits differ; no server is asked."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        super().__init__(cast("Line", None), keys_of("default"))
+        while self.looking:
+            self.look_on()
+
+    def _look(self) -> Iterator[bool]:
+        for number in range(self._count):
+            self._note(f"weights raw-{number:06}/new", differs=True)
+        self._end(has_books=True, lifted=False)
+        yield True
+
+
+def test_to_take_what_differs_costs_no_more_than_to_find_it() -> None:
+    """Given 40,000 splits that differ, then taking them in their order passes over none of those that are gone."""
+    began, taken = time.thread_time(), list[str]()
+    found = _Differing(40_000)
+    looked = time.thread_time()
+    while portion := found.take(50):
+        taken += portion
+    assert time.thread_time() - looked < 2 * (looked - began)
+    assert taken == [f"weights raw-{number:06}/new" for number in range(40_000)]
 
 
 def test_a_rollback_is_in_force_while_a_reading_of_very_much_is_under_way(

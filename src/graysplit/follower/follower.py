@@ -51,6 +51,8 @@ ANSWER_S: Final = 0.02  # between two looks whether an answer that nobody waits 
 LOOK_S: Final = 0.1
 LOOKED_AT: Final = 1_000
 # A reading that took longer is followed by as long a rest from readings, of this at most; what lowers is asked for.
+# While raw edits are booked the rest is this at least, and as long as the reading: else booking would never end where
+# a reading takes many seconds.
 LONG_S: Final = 0.1
 REST_AT_MOST_S: Final = 1.0
 
@@ -113,7 +115,7 @@ class Follower:
         self._joined = False  # whether the present connection has told the fleet of this process
         self._look_at = 0.0  # when to ask again whether anything was lowered
         self._looked = 0  # how many fields were looked at, of more than one look takes
-        self._rested = (0.0, 0.0)  # when the last reading ended, and how long none follows it
+        self._rested = (0.0, 0.0)  # when the last reading ended, and how long it took
         self._late = False  # whether this process stood still, and has not read since
         self._turned = (0.0, 0.0)  # when the thread turned last, monotonic and boot time
         self._born_s = clock.boottime()
@@ -214,17 +216,20 @@ class Follower:
                     self._books.end_leases(feed)  # that ran out meanwhile; the store's clock judges
                 now, full = clock.monotonic(), 0.0 if late else full
                 self._late = late
-                resting = signalled and now < full and self._rests(feed, now) and not self._look(feed)
+                due = signalled or now >= full
+                resting = due and not late and self._rests(feed, now) and not self._look(feed)
                 if resting:
                     self._go_on_resting(feed)
-                elif signalled or now >= full:
+                elif due:
                     partial = not self._read(feed, whole=now >= full)
                     took_s = clock.monotonic() - now
                     whole_s = whole_s if partial else took_s
-                    self._rested = (clock.monotonic(), min(took_s, REST_AT_MOST_S) if took_s > LONG_S else 0.0)
+                    self._rested = (clock.monotonic(), took_s)
                     self._late = False
-                    # A whole reading of very much takes at most a third of the time.
-                    soon = now + (max(SOON_S * chance(), 2 * whole_s) if partial else took_s + jittered(FULL_READ_S))
+                    # A whole reading of very much takes at most a third of the time; a sixth while raw edits are
+                    # booked, of which the log tells.
+                    between_s = (5 if feed.unbooked else 2) * whole_s
+                    soon = now + (max(SOON_S * chance(), between_s) if partial else took_s + jittered(FULL_READ_S))
                     full = min(full, soon) if now < full else soon
                     self._beat_at = now + BEAT_S
                 elif now >= self._beat_at:
@@ -260,9 +265,13 @@ class Follower:
         return signalled, late
 
     def _rests(self, feed: Feed, now: float) -> bool:
-        """Return whether a signal is answered by a look alone: after a long reading of very much, or while it books."""
-        ended, rest_s = self._rested
-        return len(self.keeper.held.weights) > LOOKED_AT and now < ended + (REST_AT_MOST_S if feed.unbooked else rest_s)
+        """Return whether a look alone does instead of a reading: after a long one of very much, or while it books."""
+        ended, took_s = self._rested
+        if feed.unbooked:
+            rest_s = max(took_s, REST_AT_MOST_S)
+        else:
+            rest_s = min(took_s, REST_AT_MOST_S) if took_s > LONG_S else 0.0
+        return len(self.keeper.held.weights) > LOOKED_AT and now < ended + rest_s
 
     def _go_on_resting(self, feed: Feed) -> None:
         """Look at definitions that are lined up, or let time pass until there is something to do."""

@@ -35,7 +35,7 @@ class Differing:
         self._keys = keys
         self._places: dict[str, list[str]] = {}  # by split: all places that are there, or were
         self._seen: set[str] = set()
-        self._splits: dict[str, None] = {}  # those that differ
+        self._splits: dict[str, None] = {}  # those that differ; once all is looked at, the next one is the last
         self._pieces = self._look()
         self.looking = True
         self.any = False  # whether anything was found
@@ -54,14 +54,15 @@ class Differing:
         """Take places to be booked together, about so many; those of one split stay together unless they are many."""
         taken: list[str] = []
         while self._splits and len(taken) < most:
-            split = next(iter(self._splits))
+            split, _ = self._splits.popitem()  # the last: a look for the first passes over all that are gone
             places = self._places[split]
             if taken and len(taken) + len(places) > most:
+                self._splits[split] = None
                 break
             taken += places[:TOGETHER]
             self._places[split] = places[TOGETHER:]
-            if not self._places[split]:
-                del self._splits[split]
+            if self._places[split]:
+                self._splits[split] = None
         return taken
 
     def _look(self) -> Iterator[bool]:
@@ -91,6 +92,7 @@ class Differing:
             self._splits[EVERYTHING] = None
         if not (has_books or self._splits):
             self._places[""], self._splits[""] = [NOTHING], None
+        self._splits = dict.fromkeys(reversed(self._splits))
         self.any = bool(self._splits)
 
     def _stands(self, key: str, size: Size) -> bool:
