@@ -141,6 +141,23 @@ def test_doubts_are_shown_with_both_ways_out(armed: Cli, store: MemoryStore) -> 
     assert "approve checkout by ada@lab: known bug" in armed("history", "checkout").out
 
 
+def test_a_note_is_shown_beside_the_verdict_and_nothing_waits_for_it(armed: Cli, store: MemoryStore) -> None:
+    """On a split's page, in the report, in the tree, and for scripts; the plan's next step is taken as ever."""
+    judged(store, "unclear", "some", note="9 failures, one per user and 10 s, on new, 2 on old")
+    note = "note: 9 failures, one per user and 10 s, on new, 2 on old. Nothing waits for this"
+    for words in (("show", "checkout"), ("report", "checkout")):
+        ran = armed(*words)
+        said = " ".join(ran.out.split())
+        assert (note in said, "go on all the same" in said) == (True, False)
+        assert "Look at the failing calls on new; to go back: graysplit rollback checkout" in said
+        assert max(map(len, ran.out.splitlines())) <= 80
+    shown = armed("show", "checkout", "--json").json["verdict"]["checkout/new"]
+    reported = armed("report", "checkout", "--json").json["releases"][0]["verdict"]
+    assert [(one["word"], one["note"][:10]) for one in (shown, reported)] == [("unclear", "9 failures")] * 2
+    judged(store, "safe", "shown", note="9 failures")
+    assert "checkout/new is safe: shown" in armed("wait", "checkout", "--until", "safe", "--timeout", "0").out
+
+
 def test_the_overview_answers_for_each_that_runs(armed: Cli, store: MemoryStore) -> None:
     """Who is not watched is named with how to; where nobody is on new there is nothing to say."""
     armed("create", "search", "--no-wait")

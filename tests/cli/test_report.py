@@ -271,7 +271,12 @@ def test_a_report_in_text_json_and_as_a_page(
     Balance(file.read_text("utf-8"))
     assert "&lt;b&gt;first&lt;/b&gt;" in file.read_text("utf-8")
     found = cli("report", "checkout/new", "--json").json
-    assert found["releases"][0]["verdict"] == {"word": "unclear", "why": "nobody has judged it yet", "judged_ms": None}
+    assert found["releases"][0]["verdict"] == {
+        "word": "unclear",
+        "why": "nobody has judged it yet",
+        "note": None,
+        "judged_ms": None,
+    }
     assert found["releases"][0]["stages"][0]["new"]["calls"] == 20
 
 

@@ -19,7 +19,9 @@ def release_of(store: Store, field: str = FIELD) -> tuple[str, int]:
     return reading.snapshot.releases[field], reading.held.releases[field] // 1000
 
 
-def judged(store: Store, word: str, why: str = WHY, *, weight: int = 20_000, field: str = FIELD) -> None:
+def judged(
+    store: Store, word: str, why: str = WHY, *, weight: int = 20_000, field: str = FIELD, note: str = ""
+) -> None:
     """Have a process tell of 352 calls on new and 1,408 on old, and a verdict be written on them, now."""
     release, started_s = release_of(store, field)
     feed = store.follow()
@@ -39,7 +41,7 @@ def judged(store: Store, word: str, why: str = WHY, *, weight: int = 20_000, fie
     )
     tally = feed.tally(field, release, started_s)
     stage = tally.stages[-1]
-    judge = Judge("nonce", flushed.now_ms, Verdict(word, why), stage.number, stage.stage.new)
+    judge = Judge("nonce", flushed.now_ms, Verdict(word, why, note=note), stage.number, stage.stage.new)
     assert feed.judge(Judgement(field, release, tally.judge, judge_text(judge)))
     feed.close()
 

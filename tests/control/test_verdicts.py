@@ -59,7 +59,7 @@ def test_a_verdict_is_shown_with_its_counts(store: MemoryStore, control: Control
 
 def test_what_nobody_has_judged_is_unclear(control: Control) -> None:
     """Nothing was told yet."""
-    assert heard(control).verdict == ("unclear", "nobody has judged it yet", None)
+    assert heard(control).verdict == ("unclear", "nobody has judged it yet", None, "")
 
 
 def test_an_old_verdict_is_none(store: MemoryStore, control: Control, clock: MovedClock) -> None:
@@ -67,21 +67,21 @@ def test_an_old_verdict_is_none(store: MemoryStore, control: Control, clock: Mov
     judged(store, "safe")
     assert heard(control).verdict.word == "safe"
     clock.now += 10.5
-    assert heard(control).verdict == ("unclear", "nobody judges it at present", None)
+    assert heard(control).verdict == ("unclear", "nobody judges it at present", None, "")
 
 
 def test_a_verdict_from_the_future_is_none(store: MemoryStore, control: Control, clock: MovedClock) -> None:
     """The clock was set back by an hour, and whoever judged may have died meanwhile."""
     judged(store, "safe")
     clock.now -= 3_600
-    assert heard(control).verdict == ("unclear", "nobody judges it at present", None)
+    assert heard(control).verdict == ("unclear", "nobody judges it at present", None, "")
 
 
 def test_a_verdict_on_another_weight_is_none(store: MemoryStore, control: Control) -> None:
     """Evidence is never carried over to another stage."""
     judged(store, "safe")
     control.set("checkout", 50)
-    assert heard(control).verdict == ("unclear", "nothing has been counted at this weight yet", None)
+    assert heard(control).verdict == ("unclear", "nothing has been counted at this weight yet", None, "")
 
 
 def test_a_judge_that_is_none_is_nobody(store: MemoryStore, control: Control) -> None:

@@ -271,7 +271,6 @@ def test_a_named_exception_stops_the_release_unless_old_raised_it_too() -> None:
 @pytest.mark.parametrize(
     ("evidence", "why"),
     [
-        (FINE._replace(doubts=WORSE), "18 failures, one per user and 10 s, on new, 12 on old, 6 expected on new; "),
         (
             FINE._replace(seen=(Seen(2_300, 10_000, 0.2),)),
             "the sample ratio is off: 2,300 of 10,000 users on new, 2,000",
@@ -280,17 +279,23 @@ def test_a_named_exception_stops_the_release_unless_old_raised_it_too() -> None:
     ],
 )
 def test_a_doubt_pauses_until_a_person_goes_on(evidence: Evidence, why: str) -> None:
-    """`suspect`, never `worse`; accepted, a doubt by few users no longer counts, the others still veto `safe`."""
+    """`suspect`, never `worse`; accepted, it still vetoes `safe`."""
     found = judge(evidence, GUARD, BEGAN + 99)
     assert found.word == "suspect"
     assert found.why.startswith(why)
     accepted = judge(evidence._replace(accepted=True), GUARD, BEGAN + 99)
-    assert accepted.word == ("safe" if evidence.doubts else "unclear")
+    assert accepted.word == "unclear"
 
 
-def test_a_doubt_of_another_stage_is_over() -> None:
-    """A change of the weight ends it."""
-    assert judge(FINE._replace(doubts=WORSE, stage=2), GUARD, BEGAN + 99).word == "safe"
+def test_failures_of_few_users_are_a_note_that_stops_nothing() -> None:
+    """It stands beside whatever the verdict is, of its own stage alone; a rollback says enough by itself."""
+    note = "18 failures, one per user and 10 s, on new, 12 on old, 6 expected on new; "
+    found = judge(FINE._replace(doubts=WORSE), GUARD, BEGAN + 99)
+    assert (found.word, found.note.startswith(note)) == ("safe", True)
+    lost = judge(FINE._replace(doubts=WORSE, lost="all"), GUARD, BEGAN + 99)
+    assert (lost.word, lost.note.startswith(note)) == ("suspect", True)
+    assert judge(FINE._replace(doubts=WORSE, errors=WORSE), GUARD, BEGAN + 99)[::3] == ("worse", "")
+    assert judge(FINE._replace(doubts=WORSE, stage=2), GUARD, BEGAN + 99)[::3] == ("safe", "")
 
 
 @pytest.mark.parametrize("w", [0.0, 1.0])

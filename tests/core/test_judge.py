@@ -8,6 +8,7 @@ from graysplit.core.judge import SILENT_MS, Case, Judge, charges, counts_of, for
 from graysplit.core.judging import Raised, Watched
 from graysplit.core.tally import Begun, Failed, Kept, Pair, Running, Stage, StageTally, Tally, duration_bucket
 from graysplit.core.verdict import What
+from graysplit.stores.judges import judge_text, read_judge
 
 BEGAN = 1_000
 NOW = BEGAN + 55
@@ -88,6 +89,19 @@ def test_a_doubt_stands_until_somebody_accepts_it_or_the_stage_is_another() -> N
     assert look(calm, doubting, case._replace(accepted=1), "other").judge.verdict.word == "unclear"
     following = StageTally(2, Stage(50_000, 50_000, 9), BEGAN + 50)
     assert look(calm._replace(stages=(*calm.stages, following)), doubting, case, "me").judge.verdict.word == "unclear"
+
+
+def test_a_note_stands_for_its_stage_beside_the_verdict_and_comes_back_from_the_store() -> None:
+    """Whatever the evidence says later, as a doubt does; the verdict is another's, and no plan waits."""
+    few = tally(book(0, 0, 352, 1_408))
+    doubted = few._replace(kept=(*few.kept, Kept("doubt", tally(book(18, 12, 352, 1_408)).kept[0].window)))
+    noting = look(doubted, Judge(), CASE, "me").judge
+    assert (noting.verdict.word, noting.verdict.note[:11], noting.doubt) == ("unclear", "18 failures", "")
+    heard = read_judge(judge_text(noting))
+    assert heard.verdict == noting.verdict
+    assert look(few, heard, CASE, "other").judge.verdict.note == noting.verdict.note
+    following = StageTally(2, Stage(50_000, 50_000, 9), BEGAN + 50)
+    assert not look(few._replace(stages=(*few.stages, following)), heard, CASE, "me").judge.verdict.note
 
 
 def test_evidence_that_was_lost_is_never_safe_and_its_window_is_dead() -> None:

@@ -145,6 +145,8 @@ def test_a_step_counts_once_its_verdict_has_settled() -> None:
     assert isinstance(rule(plan, young, tick(1.5), View(NOW + 4_000, 5_000, watched=True)), Go)
     doubted = View(NOW, 5_000, watched=True, verdict=Verdict("suspect", "few users"))
     assert rule(plan, young, tick(1.5), doubted) == Wait("the new version is suspect: few users")
+    noted = View(NOW, 5_000, watched=True, verdict=Verdict("unclear", "too few", note="few users"))
+    assert rule(plan, young, tick(1.5), noted) == rule(plan, young, tick(1.5), noted._replace(verdict=Verdict()))
 
 
 def test_a_pause_and_a_freeze_are_no_waiting_too_long() -> None:

@@ -69,10 +69,10 @@ def test_a_gate_without_traffic_waits(control: graysplit.Control, redis_url: str
 def test_a_doubt_stops_a_plan_until_a_person_accepts_it(
     control: graysplit.Control, redis_url: str, namespace: str
 ) -> None:
-    """Few users who fail again and again convict nobody, and a person is asked."""
+    """A guard that must not roll back asks a person where it would."""
     control.create("checkout")
-    few = itertools.cycle(range(60))
-    with Service(redis_url, namespace, users=few) as service:
+    many = itertools.cycle(range(600))
+    with Service(redis_url, namespace, users=many) as service:
         eventually(lambda: control.fleet().live, 10)
         control.guard("checkout", action="pause")
         control.ramp("checkout", (Step(50_000, after_s=3_600), Step(60_000)))
@@ -84,6 +84,23 @@ def test_a_doubt_stops_a_plan_until_a_person_accepts_it(
         eventually(lambda: "suspect" not in waits(control), 20)
         assert weight(control) == "50"
         assert "trip" not in causes(control)
+
+
+def test_failures_of_few_users_are_a_note_and_no_plan_waits_for_them(
+    control: graysplit.Control, redis_url: str, namespace: str
+) -> None:
+    """They convict nobody, as healthy releases show them too: the next step is taken, and the history tells of it."""
+    control.create("checkout")
+    with Service(redis_url, namespace, users=itertools.cycle(range(60))) as service:
+        eventually(lambda: control.fleet().live, 10)
+        service.broken = True
+        control.ramp("checkout", (Step(50_000, after_s=8), Step(60_000)))
+        eventually(lambda: "warned" in causes(control), 60)
+        eventually(lambda: weight(control) == "60", 40)
+        found = next(entry for entry in control.history("checkout", 1_000) if entry.cause == "warned")
+        assert found.why.startswith("a note, nothing waits for it: ")
+        assert "failures, one per user and 10 s, on new" in found.why
+        assert not {"suspect", "trip"} & set(causes(control))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from graysplit.cli.words import when
+from graysplit.cli.words import note_words, when
 from graysplit.control.guarding import guard_words
 from graysplit.control.verdicts import Armed, Heard
 from graysplit.control.views import Overview, Row, SplitView
@@ -29,6 +29,8 @@ def guard_lines(view: SplitView) -> Iterator[str]:
     for heard in view.verdicts.values():
         yield f"{heard.field} is {verdict_words(heard)}"
         yield from (f"  {line}" for line in _counts(heard, definition.baseline))
+        if heard.verdict.note:
+            yield f"  {note_words(heard.verdict.note, heard.field)}"
         if heard.doubted:
             yield f"  go on all the same: graysplit approve {split}; or back: graysplit rollback {split}"
 
@@ -65,6 +67,7 @@ def verdict_json(heard: Heard) -> dict[str, object]:
     return {
         "word": heard.verdict.word,
         "why": heard.verdict.why,
+        "note": heard.verdict.note or None,
         "release": heard.release,
         "stage": heard.stage,
         "at_ms": heard.at_ms,

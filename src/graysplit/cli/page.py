@@ -21,7 +21,7 @@ from graysplit.cli.reports import (
     total_words,
     verdict_words,
 )
-from graysplit.cli.words import when
+from graysplit.cli.words import note_words, when
 from graysplit.control.reporting import SplitReport
 from graysplit.core.pairs import PairReport
 from graysplit.core.record import Entry
@@ -75,6 +75,8 @@ def _release(found: ReleaseReport) -> Iterator[str]:
     yield f"<h2>{_text(subject.field)} beside {_text(subject.baseline)}</h2>"
     yield f'<p class="soft">release since {when(subject.began_ms)}, {_text(standing_words(found))}</p>'
     yield f'<p class="verdict{bad}"><strong>verdict</strong> {_text(verdict_words(found))}</p>'
+    if found.verdict.note:
+        yield f"<p>{_text(note_words(found.verdict.note, subject.field))}</p>"
     yield from (f"<p>{_text(words)}</p>" for words in (extra_words(found), f"in all: {total_words(found)}") if words)
     changes = found.changes[-CHANGES_AT_MOST:]
     yield from charts(found, changes)

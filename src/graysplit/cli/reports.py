@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Final
 
 from graysplit.cli.values import entry_json
-from graysplit.cli.words import age, number, stop_words, table, when
+from graysplit.cli.words import age, note_words, number, stop_words, table, when
 from graysplit.control.reporting import SplitReport
 from graysplit.core.interval import Interval
 from graysplit.core.pairs import PairReport, PairStage
@@ -85,6 +85,8 @@ def release_lines(found: ReleaseReport) -> Iterator[str]:
     subject = found.subject
     yield f"{subject.field} beside {subject.baseline}, release since {when(subject.began_ms)}, {standing_words(found)}"
     yield f"verdict: {verdict_words(found)}"
+    if found.verdict.note:
+        yield note_words(found.verdict.note, subject.field)
     extra = extra_words(found)
     if extra:
         yield extra
@@ -172,7 +174,7 @@ def standing_words(found: ReleaseReport) -> str:
 
 def verdict_words(found: ReleaseReport) -> str:
     """Give the verdict with its reason and its age."""
-    word, why, _ = found.verdict
+    word, why = found.verdict.word, found.verdict.why
     judged = f" (judged {age(found.subject.now_ms - found.judged_ms)} ago)" if found.judged_ms else ""
     return f"{word}: {why}{judged}" if why else f"{word}{judged}"
 
@@ -311,7 +313,12 @@ def release_json(found: ReleaseReport) -> dict[str, object]:
         "began_ms": subject.began_ms,
         "weight": number(format_weight(subject.share)),
         "stop": subject.stop[0] if subject.stop else None,
-        "verdict": {"word": found.verdict.word, "why": found.verdict.why, "judged_ms": found.judged_ms or None},
+        "verdict": {
+            "word": found.verdict.word,
+            "why": found.verdict.why,
+            "note": found.verdict.note or None,
+            "judged_ms": found.judged_ms or None,
+        },
         "missing_on_new": found.missing,
         "extra_failures": found.extra,
         "calls": found.calls._asdict(),

@@ -8,7 +8,7 @@ from graysplit.cli.guards import verdict_words
 from graysplit.cli.losses import loss_lines
 from graysplit.cli.plans import gate_lines, plan_lines
 from graysplit.cli.render import entry_line, freeze_lines
-from graysplit.cli.words import age, percent, plural, stop_words, when
+from graysplit.cli.words import age, note_words, percent, plural, stop_words, when
 from graysplit.control.awaiting import Awaited
 from graysplit.control.views import Overview, Row
 
@@ -44,7 +44,10 @@ def _split_lines(view: Overview, split: str, plan: Awaited | None) -> Iterator[s
     for row in _rows(view.rows, split):
         yield f"  {row.version}: {row_words(row)}"
         if row.field in view.verdicts:
-            yield f"    {verdict_words(view.verdicts[row.field])}"
+            heard = view.verdicts[row.field]
+            yield f"    {verdict_words(heard)}"
+            if heard.verdict.note:
+                yield f"    {note_words(heard.verdict.note, row.field)}"
         if plan is not None and plan.version in {row.version, ""}:
             yield from (f"    {line}" for line in plan_lines(plan))
             yield from gate_lines(plan, "      ")

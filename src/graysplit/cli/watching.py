@@ -17,7 +17,7 @@ from graysplit.cli.render import entry_line
 from graysplit.cli.session import Session
 from graysplit.cli.tree import row_words, tree_lines
 from graysplit.cli.values import entry_json, row_json
-from graysplit.cli.words import when
+from graysplit.cli.words import note_words, when
 from graysplit.control.awaiting import SHOWN, Awaited
 from graysplit.control.views import Overview
 from graysplit.core.record import Entry
@@ -184,7 +184,10 @@ def _states(view: Overview, split: str | None) -> Iterator[tuple[str, _State]]:
         if split in {None, heard.field.partition("/")[0]}:
             said = _event("verdict", {"field": heard.field, **verdict_json(heard)})
             line = f"{heard.field} is {verdict_words(heard)}"
-            yield f"{heard.field}: verdict", _State((heard.release, heard.verdict.word), line, said)
+            if heard.verdict.note:
+                line += f"; {note_words(heard.verdict.note, heard.field)}"
+            known = (heard.release, heard.verdict.word, heard.verdict.note != "")
+            yield f"{heard.field}: verdict", _State(known, line, said)
     for row in view.rows:
         if split in {None, row.split}:
             line = f"{row.field}: {row_words(row)}"

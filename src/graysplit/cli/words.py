@@ -50,3 +50,13 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], widest: int = 
         cells = [first.ljust(widths[0]), *(row[i].rjust(widths[i]) for i in range(1, columns - 1)), row[-1]]
         lines.append("  ".join(cells).rstrip())
     return lines
+
+
+def note_words(note: str, field: str) -> str:
+    """Say what few users have met, that nothing waits for it, and where to look."""
+    split, _, version = field.partition("/")
+    return (
+        f"note: {note}. Nothing waits for this: up to 30 of 100 healthy releases of three hours show it, "
+        "as few users fail again and again. "
+        f"Look at the failing calls on {version}; to go back: graysplit rollback {split}"
+    )

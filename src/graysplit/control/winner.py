@@ -55,6 +55,11 @@ def doubts_of(found: SplitReport, version: str, baseline: str, candidates: tuple
         for release in found.releases
         if release.subject.version == version and release.verdict.word in {"worse", "suspect"}
     ]
+    said += [
+        f"a note on {version}: {release.verdict.note}"
+        for release in found.releases
+        if release.subject.version == version and release.verdict.note
+    ]
     for rival in rivals:
         said += _doubts(version, rival, beside.get(rival))
     more = len(said) - DOUBTS_AT_MOST

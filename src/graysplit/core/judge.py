@@ -52,7 +52,7 @@ class Judge(NamedTuple):
     dead: tuple[str, ...] = ()  # windows that have lost evidence
     lost: str = ""  # in this stage: it can not become safe any more
     doubt: str = ""  # why this stage became suspect: it stays so until a person accepts it
-    noted: str = ""  # the number of the stage whose doubt stands in the history
+    noted: str = ""  # the number of the stage whose doubt stands in the history; with " note": its note alone
     sampled_s: int = 0
     minute: tuple[tuple[int, int, int], ...] = ()  # second, calls and failures of new until then, of the last minute
     calm: bool = False  # whether nobody has failed, or met a slow call, since the judgement before
@@ -105,6 +105,8 @@ def look(tally: Tally, before: Judge, case: Case, nonce: str) -> Judged:
         alone=None if case.finished else uncontrolled(tally.stages, case.past),
     )
     verdict = _lasting(judge(evidence, case.watched, now_s), known.doubt if same else "", case, stage)
+    if same and known.verdict.note and not verdict.note and verdict.word != "worse":
+        verdict = verdict._replace(note=known.verdict.note)  # as a doubt stays
     found = Judge(
         nonce,
         tally.now_ms,
@@ -130,7 +132,7 @@ def look(tally: Tally, before: Judge, case: Case, nonce: str) -> Judged:
 def _lasting(verdict: Verdict, doubt: str, case: Case, stage: StageTally) -> Verdict:
     """Let a doubt stand, whatever the evidence says later; a guard that must not roll back doubts where it would."""
     if verdict.word == "safe" and not all(stage.calls):
-        return Verdict("unclear", "no call of it has been measured: goals alone show nothing")
+        return verdict._replace(word="unclear", why="no call of it has been measured: goals alone show nothing")
     accepted = case.accepted == stage.number
     if verdict.word == "worse" and case.guard.action != "rollback":  # asked first: no yes makes it roll back
         return (
@@ -140,7 +142,9 @@ def _lasting(verdict: Verdict, doubt: str, case: Case, stage: StageTally) -> Ver
         )
     if accepted:
         return verdict
-    return Verdict("suspect", doubt) if doubt and verdict.word not in ("worse", "suspect") else verdict
+    if not doubt or verdict.word in ("worse", "suspect"):
+        return verdict
+    return Verdict("suspect", doubt, note=verdict.note)
 
 
 def charges(tally: Tally, started_s: int) -> Iterator[Batch]:

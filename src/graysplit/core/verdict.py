@@ -36,7 +36,8 @@ class Verdict(NamedTuple):
 
     word: str = "unclear"
     why: str = ""
-    proof: Proof | None = None  # of `worse` and `suspect`, where they were counted
+    proof: Proof | None = None  # of `worse`, and of `suspect` where a guard must not roll back
+    note: str = ""  # a doubt that stops nothing: failures of few users, too often false for more
 
 
 NO_VERDICT: Final = Verdict("unclear", "no guard watches it")

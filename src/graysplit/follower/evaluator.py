@@ -49,6 +49,7 @@ RANKS: Final = 11
 ASK_S: Final = 3.0  # how old what is known of a judge may be
 WANTED_S: Final = 30.0
 DOUBTS: Final = ("suspect", "worse")
+NOTED: Final = "a note, nothing waits for it"
 
 
 IsFree: TypeAlias = Callable[[str], bool]
@@ -371,7 +372,7 @@ class Evaluator:
         )
 
     def _act(self, feed: Feed, tally: Tally, case: Case, judge: Judge, before: Judge) -> None:
-        field, (word, why, _) = tally.field, judge.verdict
+        field, (word, why, _, note) = tally.field, judge.verdict
         if word == "worse" and case.guard.action == "rollback":
             tripped = feed.trip(Trip(new_id(), field, tally.release, why))
             self.trips += tripped and before.verdict.word != "worse"
@@ -383,7 +384,12 @@ class Evaluator:
             self._events.warning(f"suspect {field} {judge.stage}", f"'{field}' is suspect, {act}: {why}")
             if judge.noted != str(judge.stage) and self._note(feed, field, "warned" if warns else "suspect", why):
                 self._noted[field] = str(judge.stage)
-        elif word == "no control" and "failed" in why:
+        if note and word not in DOUBTS:
+            said, noted = f"{NOTED}: {note}", judge.noted.partition(" ")[0] == str(judge.stage)
+            self._events.info(f"note {field} {judge.stage}", f"'{field}': {said}")
+            if not noted and self._note(feed, field, "warned", said):
+                self._noted[field] = f"{judge.stage} note"
+        if word == "no control" and "failed" in why:
             self._events.warning(f"no control {field}", f"'{field}': {why}")
 
     def _note(self, feed: Feed, field: str, cause: str, why: str) -> bool:

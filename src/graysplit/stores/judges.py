@@ -16,9 +16,10 @@ from graysplit.stores.wire import dumps
 
 def judge_text(judge: Judge) -> str:
     """Write who judges, the verdict and the cursor; the counts behind a verdict stand in the tally itself."""
+    verdict = judge.verdict
     said: dict[str, object] = {
         **judge._asdict(),
-        "verdict": {"word": judge.verdict.word, "why": judge.verdict.why},
+        "verdict": {"word": verdict.word, "why": verdict.why} | ({"note": verdict.note} if verdict.note else {}),
         "cursor": {name: list(found) for name, found in judge.cursor.items()},
     }
     unsaid = Judge._field_defaults
@@ -44,7 +45,7 @@ def _judge(said: Mapping[str, object]) -> Judge:
     return Judge(
         str(said.get("nonce", "")),
         int(cast("int", said.get("at_ms", 0))),
-        Verdict(str(verdict["word"]), str(verdict.get("why", ""))) if "word" in verdict else unsaid.verdict,
+        _verdict(verdict) if "word" in verdict else unsaid.verdict,
         int(cast("int", said.get("stage", 0))),
         int(cast("int", said.get("share", 0))),
         {name: Totals(int(calls), int(repeats), int(units)) for name, (calls, repeats, units) in cursor.items()},
@@ -56,3 +57,7 @@ def _judge(said: Mapping[str, object]) -> Judge:
         tuple((int(second), int(calls), int(failed)) for second, calls, failed in minute),
         said.get("calm") is True,
     )
+
+
+def _verdict(said: Mapping[str, str]) -> Verdict:
+    return Verdict(str(said["word"]), str(said.get("why", "")), note=str(said.get("note", "")))
