@@ -26,6 +26,7 @@ from benchmarks.report import Row, table
 from graysplit import embedded
 from graysplit.control import Control
 from graysplit.core.bucketing import seed_of
+from graysplit.core.fleet import LIVE_MS
 from graysplit.errors import RefusedError
 from graysplit.stores.redis.keys import Keys, keys_of
 
@@ -208,15 +209,33 @@ def _rolled_back(scene: Scene, follower: Follower, ended: threading.Event, took_
 
 def _raw_edits(scene: Scene, count: int, follower: Follower) -> None:
     ended, took_ms = threading.Event(), list[float]()
-    rolling = threading.Thread(target=_rolled_back, args=(scene, follower, ended, took_ms))
-    rolling.start()
+    quiet_s = [0.0]
+    beside = [
+        threading.Thread(target=_rolled_back, args=(scene, follower, ended, took_ms)),
+        threading.Thread(target=_listened, args=(scene, ended, quiet_s)),
+    ]
+    for thread in beside:
+        thread.start()
     try:
         _booked(scene, count)
     finally:
         ended.set()
-        rolling.join()
+        for thread in beside:
+            thread.join()
     note = f"the longest of {len(took_ms)}"
     scene.rows.append(Row("  a rollback meanwhile, in force", max(took_ms, default=0.0), SECOND_MS, "ms", note=note))
+    scene.rows.append(Row("  longest between two heartbeats", quiet_s[0] * 1000, LIVE_MS, "ms"))
+
+
+def _listened(scene: Scene, ended: threading.Event, quiet_s: list[float]) -> None:
+    """Note how long the one follower's heartbeat stays away at most."""
+    last, since = object(), time.monotonic()
+    with redis.Redis.from_url(scene.url) as client:
+        while not ended.wait(0.05):
+            beat, now = client.zrange(scene.keys.seen, -1, -1, withscores=True), time.monotonic()
+            quiet_s[0] = max(quiet_s[0], now - since)
+            if beat != last:
+                last, since = beat, now
 
 
 def _booked(scene: Scene, count: int) -> None:

@@ -120,6 +120,7 @@ def test_what_strangers_can_write_is_measured(amounts: sizes.Amounts, capsys: py
     found = {row.case.strip(): row for row in rows}
     assert found["not booked then"].value == 0
     assert found["a rollback meanwhile, in force"].value < PATIENCE_S * 1000
+    assert 0 < found["longest between two heartbeats"].value < PATIENCE_S * 1000
 
 
 def test_import_loads_nothing_heavy() -> None:
