@@ -10,7 +10,7 @@ import pytest
 
 from graysplit.cli.charts import charts
 from graysplit.cli.page import page
-from graysplit.cli.reports import duration, extra_words, report_json, report_lines
+from graysplit.cli.reports import duration, extra_words, release_json, release_lines, report_json, report_lines
 from graysplit.control.reporting import SplitReport
 from graysplit.core.guard import Guard
 from graysplit.core.judge import Judge
@@ -116,6 +116,15 @@ class Balance(HTMLParser):
         """Keep what pictures are called."""
         if self.open[-2:] == ["svg", "title"]:
             self.titles[-1] = data
+
+
+def test_evidence_that_was_dropped_is_said_in_a_report_where_there_is_any() -> None:
+    """How much, why, and what the verdict rests on."""
+    whole = reported().releases[0]
+    missing = whole._replace(dropped=1_234)
+    assert not any("dropped" in line for line in release_lines(whole))
+    assert any(line.startswith("1,234 pieces of evidence were dropped (") for line in release_lines(missing))
+    assert [release_json(one)["evidence_dropped"] for one in (whole, missing)] == [0, 1_234]
 
 
 def test_the_page_is_well_formed_and_stands_by_itself() -> None:

@@ -47,6 +47,10 @@ def test_what_waits_too_long_or_is_not_taken_is_counted() -> None:
     unsent.shed()
     assert unsent.dropped == 40
     assert not unsent.busy
+    unsent.add(batch(3, 10)._replace(dropped=7))
+    unsent.add(batch(4, 10)._replace(release="another"))
+    found = [one.dropped for one, _ in unsent.tell(feed, lambda _: True)]
+    assert found == [47, 0]  # with the next batch of its release, once
 
 
 class Away:

@@ -11,6 +11,7 @@ from graysplit.cli.output import clean
 from graysplit.cli.render import entry_line
 from graysplit.cli.reports import (
     SIDE_HEAD,
+    dropped_words,
     extra_words,
     finding_words,
     goal_words,
@@ -77,7 +78,11 @@ def _release(found: ReleaseReport) -> Iterator[str]:
     yield f'<p class="verdict{bad}"><strong>verdict</strong> {_text(verdict_words(found))}</p>'
     if found.verdict.note:
         yield f"<p>{_text(note_words(found.verdict.note, subject.field))}</p>"
-    yield from (f"<p>{_text(words)}</p>" for words in (extra_words(found), f"in all: {total_words(found)}") if words)
+    yield from (
+        f"<p>{_text(words)}</p>"
+        for words in (dropped_words(found), extra_words(found), f"in all: {total_words(found)}")
+        if words
+    )
     changes = found.changes[-CHANGES_AT_MOST:]
     yield from charts(found, changes)
     yield "<h3>Stages</h3>"

@@ -87,9 +87,7 @@ def release_lines(found: ReleaseReport) -> Iterator[str]:
     yield f"verdict: {verdict_words(found)}"
     if found.verdict.note:
         yield note_words(found.verdict.note, subject.field)
-    extra = extra_words(found)
-    if extra:
-        yield extra
+    yield from filter(None, (dropped_words(found), extra_words(found)))
     for stage in found.stages:
         yield ""
         yield from stage_lines(found, stage)
@@ -177,6 +175,17 @@ def verdict_words(found: ReleaseReport) -> str:
     word, why = found.verdict.word, found.verdict.why
     judged = f" (judged {age(found.subject.now_ms - found.judged_ms)} ago)" if found.judged_ms else ""
     return f"{word}: {why}{judged}" if why else f"{word}{judged}"
+
+
+def dropped_words(found: ReleaseReport) -> str:
+    """Say how much evidence was never told, or nothing where all was."""
+    if not found.dropped:
+        return ""
+    some = "1 piece of evidence was" if found.dropped == 1 else f"{found.dropped:,} pieces of evidence were"
+    return (
+        f"{some} dropped (a call, its user and a goal are one each): too many came at once, or the store was away; "
+        "the verdict rests on the rest"
+    )
 
 
 def extra_words(found: ReleaseReport) -> str:
@@ -325,6 +334,7 @@ def release_json(found: ReleaseReport) -> dict[str, object]:
         "failures": found.failures._asdict(),
         "cuts": found.cuts._asdict(),
         "overdue": found.overdue._asdict(),
+        "evidence_dropped": found.dropped,
         "stages": [stage_json(stage) for stage in found.stages],
         "changes": [entry_json(entry) for entry in found.changes],
     }

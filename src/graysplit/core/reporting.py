@@ -141,6 +141,7 @@ class ReleaseReport(NamedTuple):
     changes: tuple[Entry, ...]  # of the split since the release began, oldest first
     cuts: Pair = Pair()  # calls that were cut short
     overdue: Pair = Pair()  # calls that had not ended by the deadline
+    dropped: int = 0  # pieces of evidence (a call, its user, a goal) that processes could not tell
 
 
 def release_of(subject: Subject, tally: Tally, judge: Judge, history: Iterable[Entry] = ()) -> ReleaseReport:
@@ -162,6 +163,7 @@ def release_of(subject: Subject, tally: Tally, judge: Judge, history: Iterable[E
         tuple(sorted((one for one in history if one.at_ms >= subject.began_ms), key=lambda one: one.revision)),
         _summed(stage.cuts for stage in tally.stages),
         _summed(stage.overdue for stage in tally.stages),
+        sum(stage.dropped for stage in tally.stages),
     )
 
 

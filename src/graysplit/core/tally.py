@@ -106,6 +106,7 @@ class Batch(NamedTuple):
     # Calls of old that were under way when their process ended: they may have been about to fail, as new had already.
     abandoned: tuple[Begun, ...] = ()
     unfinished: Pair = Pair()  # timed calls that returned a coroutine, a generator or a future: how do they end?
+    dropped: int = 0  # calls, users and goals of this release that its process could not tell
 
 
 class Flushed(NamedTuple):
@@ -144,6 +145,7 @@ class StageTally(NamedTuple):
     cuts: Pair = Pair()  # calls that were cut short
     overdue: Pair = Pair()  # calls that had not ended by the deadline; whatever became of them later
     unfinished: Pair = Pair()  # timed calls that returned what was not done yet
+    dropped: int = 0  # calls, users and goals that processes could not tell, as they said in this stage
 
 
 class Running(NamedTuple):

@@ -50,6 +50,7 @@ class Unsent:
         self._not_before = 0.0
         self._entries = 0  # of what waits
         self.dropped = 0  # calls, users and goals of batches that were dropped
+        self._untold: dict[tuple[str, str], int] = {}  # of them, by field and release, those that no batch tells of yet
 
     @property
     def busy(self) -> bool:
@@ -62,7 +63,8 @@ class Unsent:
         return self._flying is not None
 
     def add(self, batch: Batch) -> None:
-        """Line up a batch."""
+        """Line up a batch; it tells how much of its release was dropped since the one before."""
+        batch = batch._replace(dropped=batch.dropped + self._untold.pop((batch.field, batch.release), 0))
         self._waiting.append((self._clock.monotonic(), batch))
         self._entries += entries(batch)
 
@@ -72,7 +74,13 @@ class Unsent:
         while self._waiting and (self._is_too_much() or now - self._waiting[0][0] > LATE_S):
             batch = self._waiting.popleft()[1]
             self._entries -= entries(batch)
-            self.dropped += told_of(batch)
+            self._drop(batch)
+
+    def _drop(self, batch: Batch) -> None:
+        """Count a batch that is not told, with what it would have told of others."""
+        self.dropped += told_of(batch)
+        where = batch.field, batch.release
+        self._untold[where] = self._untold.get(where, 0) + told_of(batch) + batch.dropped
 
     def _is_too_much(self) -> bool:
         return len(self._waiting) > WAITING_AT_MOST or (self._entries > ENTRIES_AT_MOST and len(self._waiting) > 1)
@@ -110,7 +118,9 @@ class Unsent:
         taken = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
         sent = [one for one in taken if is_free(one[1].field)]
         self._entries -= sum(entries(batch) for _, batch in taken)
-        self.dropped += sum(told_of(batch) for _, batch in taken if not is_free(batch.field))
+        for _, batch in taken:
+            if not is_free(batch.field):
+                self._drop(batch)
         if not sent:
             return
         try:

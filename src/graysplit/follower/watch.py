@@ -154,13 +154,15 @@ class Watch:
     def _take(self, tapes: Sequence[Tape]) -> None:
         """Line up what tapes have counted, and count it here."""
         for tape in tapes:
-            for batch in tape.collect(self._second):
-                self._unsent.add(batch)
+            batches = list(tape.collect(self._second))
+            left_out, tape.dropped = tape.dropped, 0
+            first = {batch.field: batch.number for batch in reversed(batches)}  # each candidate's tells what is missing
+            for batch in batches:
+                self._unsent.add(batch._replace(dropped=left_out) if batch.number == first[batch.field] else batch)
                 if batch.errors or batch.slow or batch.cut or any(batch.failures):
                     self._evaluator.hurry(batch.field)
                 self._breakers.setdefault((batch.field, batch.release), Breaker(batch.started_s)).add(batch)
                 self._time(batch)
-            left_out, tape.dropped = tape.dropped, 0
             self._left_out += left_out
         self._unsent.shed()
 

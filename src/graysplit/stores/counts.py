@@ -106,6 +106,7 @@ class _Stage:
         self.since_s = now_s
         self.calls: Counter[bool] = Counter()
         self.failures = self.cuts = self.overdue = self.unfinished = Pair()
+        self.dropped = 0
         self.failed, self.exposed = _Units(), _Units()
         self.first: Counter[bool] = Counter()
         self.durations: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
@@ -122,6 +123,7 @@ class _Stage:
         self.failures, self.cuts = _added(self.failures, batch.failures), _added(self.cuts, batch.cuts)
         self.overdue = _added(self.overdue, batch.overdue)
         self.unfinished = _added(self.unfinished, batch.unfinished)
+        self.dropped += batch.dropped
         for counted, told in zip(self.durations, batch.durations, strict=True):
             counted.update(told)
 
@@ -153,6 +155,7 @@ class _Stage:
             self.cuts,
             self.overdue,
             self.unfinished,
+            self.dropped,
         )
 
     def _convert(self, goal: Goal) -> None:

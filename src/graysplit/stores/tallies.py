@@ -81,7 +81,8 @@ def names_and_goals(batch: Batch) -> list[bytes | int | str]:
 def _sums_text(batch: Batch) -> str:
     """Write what is only summed up for a stage, by the letter under which it stands there, and side."""
     sums = {"f": batch.failures, "k": batch.cuts, "o": batch.overdue, "w": batch.unfinished}
-    return "".join(f"{letter}{side},{calls};" for letter, both in sums.items() for side, calls in enumerate(both))
+    told = "".join(f"{letter}{side},{calls};" for letter, both in sums.items() for side, calls in enumerate(both))
+    return f"{told}l0,{batch.dropped};" if batch.dropped else told
 
 
 def begun_text(told: Iterable[Begun]) -> str:
@@ -232,6 +233,7 @@ def _stage(number_: int, stage: Stage, since_s: int, lines: Sequence[_Lines]) ->
         Pair(plain.get(("k", b"0"), 0), plain.get(("k", b"1"), 0)),
         Pair(plain.get(("o", b"0"), 0), plain.get(("o", b"1"), 0)),
         Pair(plain.get(("w", b"0"), 0), plain.get(("w", b"1"), 0)),
+        plain.get(("l", b"0"), 0),
     )
 
 

@@ -98,6 +98,7 @@ class TallyContract(ReadingContract):
             exposed=(Exposed(1, True),),
             named={"DataLoss": Pair(0, 1)},
             durations=({4: 2}, {5: 1}),
+            dropped=7,
         )
         first = now.feed.flush(batch)
         tally = now.tally()
@@ -109,6 +110,7 @@ class TallyContract(ReadingContract):
         assert now.tally()._replace(now_ms=0) == tally._replace(now_ms=0)
         assert now.feed.flush(batch._replace(number=3)).applied
         assert now.tally().stages[0].calls == Pair(18, 6)
+        assert now.tally().stages[0].dropped == 14
 
     def test_a_new_tape_begins_its_numbers_again(self) -> None:
         """A container is process 1 each time: numbers restart with a tape's random id, and nothing is dropped."""
