@@ -131,24 +131,6 @@ def test_a_failing_unit_is_told_with_the_number_of_its_calls() -> None:
     assert set(batch.errors) == {Failed(NOW, known("a"), True, 2), Failed(NOW, known("b"), True, 1)}
 
 
-def test_a_doubt_is_one_failed_call_per_unit_side_and_ten_seconds() -> None:
-    """Repeated within ten seconds it is none, by whichever page; on the other side or later it is one."""
-    tape = a_tape()
-    ten = NOW - NOW % 10
-    told: list[Begun] = []
-    for second in (ten, ten + 1, ten + 9, ten + 10):
-        tape.turn(second)
-        for index in (0, 1, 1):
-            tape.page.failing((index, ("a",), None))
-        told += collected(tape, second).doubts
-    assert sorted(told) == [
-        Begun(ten, False, 1),
-        Begun(ten, True, 1),
-        Begun(ten + 10, False, 1),
-        Begun(ten + 10, True, 1),
-    ]
-
-
 def test_a_call_cut_short_is_told_with_its_unit_and_is_no_failure() -> None:
     """By the second of its beginning; one whose second nobody knows any more is only counted."""
     tape = a_tape()
@@ -206,7 +188,6 @@ def test_a_call_past_the_deadline_is_charged_once_whatever_becomes_of_it() -> No
     assert {one.unit for one in batch.errors} == units
     assert {one.unit for one in batch.slow} == units - {known("hangs")}
     assert (batch.overdue, batch.failures, batch.hanging) == (Pair(0, 3), Pair(), ())
-    assert batch.doubts == (Begun(NOW, True, 3),)
     page.failing((1, calls[1][2], None))
     for call in calls:
         end(page, call)

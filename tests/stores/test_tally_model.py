@@ -52,7 +52,6 @@ def batches(draw: st.DrawFn) -> Batch:
         draw(failed),
         draw(counted),
         draw(failed),
-        draw(counted),
         draw(exposed),
         (draw(durations), draw(durations)),
         draw(st.dictionaries(st.sampled_from(("DataLoss", "ü:1 2")), pairs)),
@@ -163,7 +162,7 @@ def _at(batch: Batch, now_s: int, release: str, tape: str) -> Batch:
     """Move a batch to now, in a release and with a tape of its own."""
     moved = {
         name: tuple(one._replace(second=now_s + one.second) for one in getattr(batch, name))
-        for name in ("calls", "errors", "timed", "slow", "doubts", "running", "hanging", "cut", "abandoned")
+        for name in ("calls", "errors", "timed", "slow", "running", "hanging", "cut", "abandoned")
     }
     return batch._replace(release=release, started_s=now_s - 30, tape=tape, **moved)
 

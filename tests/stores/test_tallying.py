@@ -82,7 +82,6 @@ def fill(now: Release, number: int = 1, stage: Stage = TWENTY, tape: str = "tape
             errors=(Failed(now.now_s, number, True),),
             timed=(Begun(now.now_s, True, 3),),
             slow=(Failed(now.now_s, number, True),),
-            doubts=(Begun(now.now_s, True, 1),),
             exposed=(Exposed(number, True),),
             goals=(Goal("buy", number),),
             running=(Begun(now.now_s, False, 1),),

@@ -33,7 +33,6 @@ class Found:
         """Begin with nothing."""
         self.calls: dict[tuple[int, int], int] = {}
         self.timed: dict[tuple[int, int], int] = {}
-        self.doubts: dict[tuple[int, int], int] = {}
         self.running: dict[tuple[int, int], int] = {}
         self.errors: dict[tuple[int, int, int], int] = {}
         self.slow: dict[tuple[int, int, int], int] = {}
@@ -77,7 +76,6 @@ def batch_of(candidate: Candidate, found: Found, tape_id: str, number: int) -> B
         errors=failed(found.errors),
         timed=begun(found.timed),
         slow=failed(found.slow),
-        doubts=begun(found.doubts),
         exposed=tuple(Exposed(hashed, sides[index]) for hashed, index in found.exposed if index in sides),
         durations=(found.durations[0], found.durations[candidate.number]),
         named={name: both for name, counts in found.named.items() if (both := pair(counts)) != Pair()},
@@ -139,7 +137,7 @@ def parted(batch: Batch) -> Batch:
 
 def tells(batch: Batch) -> bool:
     """Say whether a batch holds anything but calls under way."""
-    counted = (batch.calls, batch.errors, batch.timed, batch.slow, batch.cut, batch.doubts, batch.exposed, batch.goals)
+    counted = (batch.calls, batch.errors, batch.timed, batch.slow, batch.cut, batch.exposed, batch.goals)
     sums = (*batch.durations, batch.failures, batch.cuts, batch.overdue, batch.unfinished)
     return any(counted) or any(map(any, sums)) or bool(batch.named)
 

@@ -91,7 +91,6 @@ class Batch(NamedTuple):
     errors: tuple[Failed, ...] = ()
     timed: tuple[Begun, ...] = ()  # of the calls, those that were timed and have ended
     slow: tuple[Failed, ...] = ()
-    doubts: tuple[Begun, ...] = ()  # failed calls, one per unit and 10 s
     exposed: tuple[Exposed, ...] = ()
     durations: tuple[Mapping[int, int], Mapping[int, int]] = (_NO_TIMES, _NO_TIMES)  # old, new; calls by bucket
     named: Mapping[str, Pair] = MappingProxyType({})  # exceptions of which the first stops, how often

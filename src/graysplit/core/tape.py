@@ -29,7 +29,6 @@ from graysplit.core.tally import Batch, duration_bucket
 EACH: Final = 17
 CLOSED_S: Final = 120  # from then on, if the deadline has passed, a second's calls are only counted while they run
 QUIET_S: Final = 3  # a second of which no call runs any more is closed then
-DOUBT_S: Final = 10
 UNCOLLECTED_S: Final = 60.0  # what nobody collects for so long is dropped
 TOLD_AT_MOST: Final = 65_536  # units that are remembered as told
 GOALS_AT_MOST: Final = 65_536
@@ -83,7 +82,6 @@ class Tape:
         self._stuck_since = NEVER
         self._numbers = dict.fromkeys(terms.candidates, 0)
         self._shown: dict[Candidate, tuple[object, object]] = {}  # what was told last of calls under way
-        self._doubted: dict[int, set[tuple[int, int]]] = {}  # by ten seconds: index and unit
         self._goals = deque["tuple[str, int, int, int]"](maxlen=GOALS_AT_MOST)
         self._left: int | None = None  # the second in which a state swap took it out
         self._unread_since: float | None = None
@@ -225,7 +223,6 @@ class Tape:
             self._pages = [page for page in pages if not page.closed or page in kept]
         if len(self._told) > TOLD_AT_MOST:
             self._told.clear()
-        self._doubted = {at: units for at, units in self._doubted.items() if at >= (second - CLOSED_S) // DOUBT_S}
         return found
 
     def _remember(self, page: Page) -> None:
@@ -337,13 +334,8 @@ class Tape:
     def _err(self, found: Found, known: int | None, where: tuple[int, int]) -> None:
         """Count a unit's failed call."""
         at, index = where
-        if known is None:
-            return
-        add(found.errors, (at, known, index))
-        doubted = self._doubted.setdefault(at // DOUBT_S, set())
-        if (index, known) not in doubted:
-            doubted.add((index, known))
-            add(found.doubts, where)
+        if known is not None:
+            add(found.errors, (at, known, index))
 
     def _cut(self, found: Found, sheets: Sheets, at: int) -> None:
         """Take the calls cut short, by unit where a second is known, and those that returned with their work undone."""

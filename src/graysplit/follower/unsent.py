@@ -153,7 +153,7 @@ class Unsent:
 def entries(batch: Batch) -> int:
     """Return how much room a batch takes, in users and seconds."""
     users = (batch.exposed, batch.errors, batch.slow, batch.cut, batch.goals, batch.hanging)
-    return sum(map(len, (*users, batch.calls, batch.timed, batch.doubts, batch.running)))
+    return sum(map(len, (*users, batch.calls, batch.timed, batch.running)))
 
 
 def told_of(batch: Batch) -> int:

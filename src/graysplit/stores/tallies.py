@@ -35,7 +35,7 @@ _OF_STAGE: Final = re.compile(rb"(\d{1,9}):([a-z])(.*)", re.DOTALL)
 def spans_of(batch: Batch) -> list[Span]:
     """Give the windows that a batch tells of; what begun before the release is no evidence."""
     told: tuple[Begun | Failed, ...] = (
-        *(*batch.calls, *batch.timed, *batch.doubts, *batch.abandoned),
+        *(*batch.calls, *batch.timed, *batch.abandoned),
         *(*batch.errors, *batch.slow, *batch.cut),
     )
     seconds = {one.second for one in told if one.second >= batch.started_s}
@@ -58,7 +58,6 @@ def batch_arguments(batch: Batch) -> list[bytes | int | str]:
         failed_text(batch.cut),
         begun_text(batch.calls),
         begun_text(batch.timed),
-        begun_text(batch.doubts),
         failed_text(batch.errors),
         failed_text(batch.slow),
         "".join(f"{one.unit & 0xFFFFFFFF:08x}{one.on_new:d}" for one in batch.exposed),

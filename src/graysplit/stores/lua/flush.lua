@@ -18,23 +18,23 @@
 --                  e<n> -> 1 for a stage that is counted, e -> how many; levels:e -> '<from>:<bits> ...'
 --         units    hash: <16 hex digits> -> '<second>.<n>.<side>' of the call that began first; of errors also
 --                  <16 hex digits>d -> the last ten seconds in which the unit was a doubt, where not those of its first
--- ARGV  1 tape  2 number  3 started  4 new  5 old  6 revision  7 sums of the stage ('<letter><side>,<calls>;'...)  8 calls cut short, as 12
---       9 calls  10 timed  11 ignored: doubts of one process alone (each '<second>,<side>,<calls>;'...)
---       12 errors  13 slow ('<second>,<hex>,<side>,<calls>;'...)  14 exposed ('<8 hex><side>'...)
---       15 durations ('<side>,<bucket>,<calls>;'...)  16 running, or ''  17 abandoned, as 9
---       18 units of a stage that are kept exactly  19 strata at most  20 goals at most  21 seconds after which a stage
---       is closed  22 to 24 ms for which units, counts, and a tape's number are kept
---       25 number of windows, then (begin, end, ms for which it is kept) of each; number of names, then (name, old,
+-- ARGV  1 tape  2 number  3 started  4 new  5 old  6 revision  7 sums of the stage ('<letter><side>,<calls>;'...)  8 calls cut short, as 11
+--       9 calls  10 timed (each '<second>,<side>,<calls>;'...)
+--       11 errors  12 slow ('<second>,<hex>,<side>,<calls>;'...)  13 exposed ('<8 hex><side>'...)
+--       14 durations ('<side>,<bucket>,<calls>;'...)  15 running, or ''  16 abandoned, as 9
+--       17 units of a stage that are kept exactly  18 strata at most  19 goals at most  20 seconds after which a stage
+--       is closed  21 to 23 ms for which units, counts, and a tape's number are kept
+--       24 number of windows, then (begin, end, ms for which it is kept) of each; number of names, then (name, old,
 --       new) of each; number of goals, then (name, '<8 hex>,<millionths>;'...) of each
 -- Gives {'1', or '0' where it had been applied before, the judge's text, server time in ms}.
 
 local COUNTS, EXPOSED, FAILED, RUNNING, TAPE = unpack(KEYS, 1, 5)
 local tape, number, started, new, old, revision = unpack(ARGV, 1, 6)
-local totals, cut, calls, timed, _, errors, slow, exposed, durations, running = unpack(ARGV, 7, 16)
-local abandoned = ARGV[17]
-local most, strata = tonumber(ARGV[18]), tonumber(ARGV[19])
-local goals_at_most, closes = tonumber(ARGV[20]), tonumber(ARGV[21])
-local UNITS_MS, COUNTS_MS, TAPE_MS, WINDOWS = 22, 23, 24, 25 -- places in ARGV
+local totals, cut, calls, timed, errors, slow, exposed, durations, running = unpack(ARGV, 7, 15)
+local abandoned = ARGV[16]
+local most, strata = tonumber(ARGV[17]), tonumber(ARGV[18])
+local goals_at_most, closes = tonumber(ARGV[19]), tonumber(ARGV[20])
+local UNITS_MS, COUNTS_MS, TAPE_MS, WINDOWS = 21, 22, 23, 24 -- places in ARGV
 local now = now_ms()
 local now_s = math.floor(now / 1000)
 local SWEPT_AT_ONCE, RENEWED_S, DOUBT_S = 100, 10, 10

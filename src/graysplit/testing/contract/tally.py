@@ -257,7 +257,7 @@ class TallyContract(ReadingContract):
         assert now.tally().stages[0].cuts == Pair(2, 4)
 
     def test_a_doubt_is_a_unit_and_ten_seconds_whatever_process_it_failed_in(self) -> None:
-        """Beside all calls, by second and side; late ones too, and what a process says of its own doubts is ignored."""
+        """Beside all calls, by second and side, late ones too."""
         now = begin(self.make())
         last = (now.now_s // 10 + 2) * 10 - 1  # of ten seconds; 20 s before it the release had begun
         told = [(last, 1, True), (last - 5, 1, True), (last - 1, 1, True), (last, 2, False), (last - 10, 1, True)]
@@ -266,7 +266,7 @@ class TallyContract(ReadingContract):
             batch = now.batch(1, f"tape {number % 9}")._replace(
                 calls=(Begun(last, True, 10),), errors=(Failed(second, unit, on_new, 2),)
             )
-            now.feed.flush(batch._replace(doubts=(Begun(second, True, 1),)))
+            now.feed.flush(batch)
         new, old = (side(now.tally(), "doubt", on_new=on_new) for on_new in (True, False))
         assert (new.calls, new.recent) == (90, {last - 20: 1, last - 10: 1, last: 2})
         assert (old.calls, old.recent) == (0, {last: 1})
