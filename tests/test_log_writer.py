@@ -167,6 +167,19 @@ def test_a_program_that_configures_no_logging_sees_warnings(case: str) -> None:
     assert [line for line in done.stderr.splitlines() if said in line], done.stderr
 
 
+@pytest.mark.parametrize(
+    "module",
+    [None, SimpleNamespace(), SimpleNamespace(worker_id=lambda: 1 / 0)],
+    ids=["none", "without its functions", "raises"],
+)
+def test_a_module_of_another_kind_by_uwsgis_name_stops_no_line(monkeypatch: pytest.MonkeyPatch, module: object) -> None:
+    """A program's own `uwsgi`, or a mark that there is none: nobody who has something to say notices."""
+    monkeypatch.setitem(sys.modules, "uwsgi", module)
+    with handling(list) as handler:
+        LogWriter().put("warning", "said")
+        eventually(lambda: handler.seen == ["said"])
+
+
 def test_no_thread_writes_in_a_uwsgi_master_and_its_workers_write_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that has the interpreter while uWSGI forks would have it in the worker too, which then never runs."""
     master = SimpleNamespace(worker=0, worker_id=lambda: master.worker, mule_id=int, i_am_the_spooler=bool)
