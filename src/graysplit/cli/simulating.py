@@ -137,17 +137,13 @@ def simulation_json(found: Simulation) -> dict[str, object]:
     """Give a plan's future for scripts."""
     from graysplit.cli.words import number
     from graysplit.core.plan import plan_record
-    from graysplit.core.several import weights_at
     from graysplit.core.weights import format_weight
 
     steps = [
         {
             "step": step.step + 1,
             "weight": number(format_weight(step.weight)),
-            "weights": {
-                name: number(format_weight(weight))
-                for name, weight in weights_at(found.plan, found.plan.steps[step.step]).items()
-            },
+            "weights": {name: number(format_weight(weight)) for name, weight in found.plan.weights(step.step).items()},
             "at_ms": step.at_ms,
             "waits": list(step.waits),
             "gates": list(found.plan.steps[step.step].gates) if step.step + 1 < len(found.plan.steps) else [],

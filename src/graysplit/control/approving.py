@@ -14,7 +14,6 @@ from graysplit.control.verdicts import Heard, Tallies, armed, doubts, may_stop, 
 from graysplit.core.changes import known
 from graysplit.core.plan import Plan, Step
 from graysplit.core.progress import Go, Progress, View, Wait, rule
-from graysplit.core.several import weights_at
 from graysplit.core.snapshot import Change
 from graysplit.core.weights import field_of, format_weight
 from graysplit.errors import RefusedError
@@ -65,7 +64,7 @@ def _start(  # noqa: PLR0913, PLR0917 - what a yes rests on
     up_to: dict[str, int] = {}
     said = ""
     if plan is not None and shown is not None and shown.step + 1 < len(plan.steps):
-        ahead_weights = weights_at(plan, plan.steps[shown.step + 1], shown.out)
+        ahead_weights = plan.weights(shown.step + 1, shown.out)
         up_to = {field_of(split, name): to for name, to in ahead_weights.items()}
     values = None if step is None else dict(step.plan or {})
     if plan is not None and progress is not None and values is not None:

@@ -171,7 +171,7 @@ def standing(  # noqa: PLR0913, PLR0917 - what a driver goes by
     absent = [absent_words(fleet, split, name) for name in names]
     view = view._replace(absent=next(filter(None, absent), ""), wave=hosts, unready=next(filter(None, unready), ""))
     if not progress.confirmed_ms and progress.step < len(plan.steps):
-        wanted = several.weights_at(plan, plan.steps[progress.step], progress.out)
+        wanted = plan.weights(progress.step, progress.out)
         shown = (unshown(fleet, field_of(split, name), progress._replace(at=at)) for name, at in wanted.items())
         view = view._replace(missing=next(filter(None, shown), ""), doubt=doubting(fleet, split))
     elif isinstance(going := rule(plan, progress, found.tick, view), Go):
@@ -215,7 +215,7 @@ def _judged(said: Awaited, plan: Plan, start: Start) -> Awaited | None:
 def _texts(plan: Plan, start: Start, number: int) -> dict[str, str]:
     if not plan.also:
         return {}
-    found = several.weights_at(plan, plan.steps[number], start.progress.out)
+    found = plan.weights(number, start.progress.out)
     return {name: format_weight(weight) for name, weight in found.items()}
 
 

@@ -23,7 +23,6 @@ from graysplit.core.plan import (
     plan_record,
 )
 from graysplit.core.progress import PLAN_ACTOR, Pause, Progress, Tick
-from graysplit.core.several import weights_at
 from graysplit.core.snapshot import EVERYTHING, Change, Standing
 from graysplit.core.weights import FULL, Weight, field_of, format_weight, share, split_of
 from graysplit.errors import ConfigurationError, RefusedError
@@ -111,7 +110,7 @@ def _stands(reading: Reading, split: str) -> bool:
     plan, progress = found.plan, found.progress
     if plan is None or not plan.also or progress.step >= len(plan.steps):
         return plan is None or standing.effective(plan.version) == progress.at
-    wanted = weights_at(plan, plan.steps[progress.step], progress.out)
+    wanted = plan.weights(progress.step, progress.out)
     return all(standing.effective(name) == weight for name, weight in wanted.items())
 
 
@@ -132,8 +131,9 @@ def running_words(reading: Reading, split: str) -> Ended:
     of = f" of {len(plan.steps)}" if plan is not None else ""
     by = f", started by {progress.by}" if progress.by else ""
     pauses = ", and by ".join(pause.words(reading.load.now_ms) for pause in progress.pauses)
-    taken = plan is not None and progress.step < len(plan.steps)
-    at = plan.words(progress.step, progress.out) if plan and taken else format_weight(progress.at)
+    at = format_weight(progress.at)
+    if plan is not None and progress.step < len(plan.steps):
+        at = plan.words(progress.step, progress.out)
     words = f"the plan of '{split}', step {progress.step + 1}{of} ({at}%){by}"
     if not _stands(reading, split):
         return Ended(split, f"{words}, which another weight has ended already")
@@ -260,7 +260,7 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     change = set_weights(
         reading.snapshot,
         split,
-        {**weights_at(plan, plan.steps[number]), **lowered},
+        {**plan.weights(number), **lowered},
         release=id_,
         mistyped=mistyped,
         cause=cause,
@@ -282,7 +282,7 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     change = change._replace(
         definition=standing.definition._replace(plan=plan_record(plan)),
         marks={**change.marks, **marks},
-        up_to={field_of(split, name): to for name, to in weights_at(plan, plan.steps[-1]).items()},
+        up_to={field_of(split, name): to for name, to in plan.weights(-1).items()},
     )
     of = f" ({' and '.join(plan.versions)})" if plan.also else ""
     note = f"step {number + 1} of {len(plan.steps)}: {plan.steps[number].words}%{of}{_ahead(plan, number)}"
@@ -309,7 +309,7 @@ def step_values(progress: Progress, plan: Plan | None) -> dict[str, object]:
         "steps": None if plan is None else len(plan.steps),
         "weight": float(format_weight(progress.at)),
         "next": None if ahead is None else float(format_weight(ahead.weight)),
-        **_several_values(plan, progress, ahead),
+        **_several_values(plan, progress, is_last=ahead is None),
         "gates": [] if plan is None or ahead is None else list(plan.steps[progress.step].gates),
         "approved": progress.approved or None,
         "pauses": [pause._asdict() for pause in progress.pauses],
@@ -317,16 +317,16 @@ def step_values(progress: Progress, plan: Plan | None) -> dict[str, object]:
     }
 
 
-def _several_values(plan: Plan | None, progress: Progress, ahead: Step | None) -> dict[str, object]:
+def _several_values(plan: Plan | None, progress: Progress, *, is_last: bool) -> dict[str, object]:
     """Return, of a plan of several candidates, the weights by version; of another nothing."""
     if plan is None or not plan.also or progress.step >= len(plan.steps):
         return {}
 
-    def weights(step: Step) -> dict[str, float]:
-        return {name: float(format_weight(to)) for name, to in weights_at(plan, step, progress.out).items()}
+    def weights(number: int) -> dict[str, float]:
+        return {name: float(format_weight(to)) for name, to in plan.weights(number, progress.out).items()}
 
-    now = weights(plan.steps[progress.step])
-    return {"weights": now, "next_weights": None if ahead is None else weights(ahead), "out": list(progress.out)}
+    now, ahead = weights(progress.step), None if is_last else weights(progress.step + 1)
+    return {"weights": now, "next_weights": ahead, "out": list(progress.out)}
 
 
 def standing_plan(reading: Reading, split: str) -> Running:
@@ -381,8 +381,8 @@ def resumed(found: Running, split: str, who: str, now_ms: int, *, everybody: boo
 
 def _first(split: str, plan: Plan, standing: Standing) -> int:
     """Return the number of the step to begin with: nothing is ever lowered by a plan."""
-    for number, step in enumerate(plan.steps):
-        if all(to >= share(standing.effective(name)) for name, to in weights_at(plan, step).items()):
+    for number in range(len(plan.steps)):
+        if all(to >= share(standing.effective(name)) for name, to in plan.weights(number).items()):
             return number
     before = standing.effective(plan.version)
     if plan.also:

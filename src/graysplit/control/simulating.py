@@ -21,7 +21,6 @@ from graysplit.core.fleet import Fleet
 from graysplit.core.foresight import Outlook
 from graysplit.core.freeze import FREEZES, frozen
 from graysplit.core.plan import Plan
-from graysplit.core.several import weights_at
 from graysplit.core.simulation import Forecast, Start, foresee, fresh
 from graysplit.core.snapshot import Snapshot, Standing, apply
 from graysplit.core.wave import NOBODY, crossed, instances, raised
@@ -174,7 +173,7 @@ def _moves(
 ) -> Iterable[Moves]:
     """Give who moves at each step; at the first of a plan that runs nobody does any more."""
     for step in forecast.steps:
-        after = first._replace(weights={**first.weights, **weights_at(plan, plan.steps[step.step])})
+        after = first._replace(weights={**first.weights, **plan.weights(step.step)})
         buckets = None if before is None else moved(before.runs(), after.runs())
         units = None if known is None or before is None else moving(known, before, after)
         on = None if known is None else sum(on_each(known, after)[name] for name in plan.versions)

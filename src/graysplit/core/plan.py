@@ -94,11 +94,15 @@ class Plan(NamedTuple):
         """Name all candidates that it raises, the leading one first."""
         return (self.version, *self.also)
 
-    def words(self, number: int, out: Collection[str] = ()) -> str:
-        """Return the weights of a step for people, without those of candidates that have left the plan."""
+    def weights(self, number: int, out: Collection[str] = ()) -> dict[str, int]:
+        """Return what a step writes, by version; not of those that have left the plan."""
         step = self.steps[number]
         found = zip(self.versions, (step.weight, *step.also), strict=False)
-        return "/".join(format_weight(weight) for name, weight in found if name not in out)
+        return {name: weight for name, weight in found if name not in out}
+
+    def words(self, number: int, out: Collection[str] = ()) -> str:
+        """Return the same weights for people: `5/5`."""
+        return "/".join(map(format_weight, self.weights(number, out).values()))
 
     @property
     def mark(self) -> str:

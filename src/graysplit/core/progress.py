@@ -194,9 +194,7 @@ def stepped(progress: Progress, plan: Plan, to: int, now_ms: int) -> Progress:
 
 def ahead_total(plan: Plan, progress: Progress) -> int:
     """Return what the next step gives to all candidates of the plan that have not left it."""
-    step = plan.steps[progress.step + 1]
-    weights = zip(plan.versions, (step.weight, *step.also), strict=False)
-    return sum(weight for name, weight in weights if name not in progress.out)
+    return sum(plan.weights(progress.step + 1, progress.out).values())
 
 
 def asks_ready(plan: Plan, progress: Progress) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from graysplit.core.plan import Plan, Step
+from graysplit.core.plan import Plan
 from graysplit.core.progress import Progress
 from graysplit.core.verdict import Verdict
 from graysplit.core.weights import Weight, format_weight
@@ -25,17 +25,11 @@ class PlanStanding(NamedTuple):
     strayed: str  # which other weight ends the plan
 
 
-def weights_at(plan: Plan, step: Step, out: Collection[str] = ()) -> dict[str, int]:
-    """Return what a step writes, by version; not of those that have left."""
-    found = zip(plan.versions, (step.weight, *step.also), strict=False)
-    return {name: weight for name, weight in found if name not in out}
-
-
 def stands(plan: Plan, progress: Progress, in_force: Mapping[str, Weight], stopped: Collection[str]) -> PlanStanding:
     """Return how a plan's candidates stand; with one candidate its weight alone says it."""
     if not plan.also or progress.step >= len(plan.steps):
         return PlanStanding(in_force.get(plan.version, 0), (), "")
-    wanted = weights_at(plan, plan.steps[progress.step], progress.out)
+    wanted = plan.weights(progress.step, progress.out)
     fallen = tuple(name for name in wanted if name in stopped and not in_force.get(name, 0))
     left = [name for name in wanted if name not in fallen]
     if not left:

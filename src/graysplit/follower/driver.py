@@ -398,13 +398,13 @@ def _stopped_words(field: str, text: str) -> str:
 
 def _weights(found: Found, go: Go) -> list[Write]:
     """Return the weights that a step writes: of a stopped candidate none."""
-    wanted = several.weights_at(found.plan, found.plan.steps[go.step], found.progress.out)
+    wanted = found.plan.weights(go.step, found.progress.out)
     return [Write("weights", field_of(found.split, name), format_weight(to)) for name, to in wanted.items()]
 
 
 def _unshown(fleet: Fleet, found: Found) -> str:
     """Name who has not shown the step's weights yet, of the first candidate that is not shown."""
-    wanted = several.weights_at(found.plan, found.plan.steps[found.progress.step], found.progress.out)
+    wanted = found.plan.weights(found.progress.step, found.progress.out)
     said = (unshown(fleet, field_of(found.split, name), found.progress._replace(at=at)) for name, at in wanted.items())
     return next(filter(None, said), "")
 
