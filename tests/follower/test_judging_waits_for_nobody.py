@@ -34,6 +34,7 @@ class Watched:
         """Wrap a feed."""
         self._inner = inner
         self._far = far
+        self._signalled = False
 
     def __getattr__(self, name: str) -> Any:  # Any: whatever the feed inside has
         return getattr(self._inner, name)
@@ -41,14 +42,15 @@ class Watched:
     def load(self, since: str, *, whole: bool) -> Any:  # Any: as inside
         """Read."""
         self._far.seen.append("load")
+        self._signalled = False
         return self._inner.load(since, whole=whole)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait; between two splits a signal may be said to have come."""
+        """Wait; between two splits a signal may be said to have come, and stands until it is read, as a real one."""
         if timeout_s == 0.0 and self._far.interrupts:
             self._far.seen.append("signal")
-            return True
-        return self._inner.wait(timeout_s)
+            self._signalled = True
+        return self._signalled or self._inner.wait(timeout_s)
 
     def flush_all(self, batches: Any) -> Any:  # Any: as inside
         """Add, and never answer where that is withheld."""
