@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from graysplit import Control, Router
+from graysplit.follower import evaluator
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Feed
 from tests.support import eventually
@@ -126,8 +127,12 @@ def test_a_rollback_is_obeyed_while_the_guard_waits_for_answers(far: Far, withhe
         assert sum(one.startswith(wanted) for one in far.seen) == 1, "it is asked again before it has answered"
 
 
-def test_judging_stops_at_a_signal(far: Far) -> None:
-    """Between two splits it is looked whether something has changed; then that is read before anything is judged."""
+def test_judging_stops_at_a_signal(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two splits it is looked whether something has changed; then that is read before anything is judged.
+
+    What has been judged by then is still written, and it is looked once more after that.
+    """
+    monkeypatch.setattr(evaluator, "LOOK_S", 0.0)
 
     def judged() -> bool:
         far.call()
@@ -145,3 +150,5 @@ def test_judging_stops_at_a_signal(far: Far) -> None:
     seen = far.seen.copy()
     after = [seen[at + 1] for at, one in enumerate(seen[:-1]) if one == "signal"]
     assert not [one for one in after if one == "tallies"], seen
+    read = " ".join(seen).split("load")
+    assert max(part.split().count("signal") for part in read) <= 2, seen
