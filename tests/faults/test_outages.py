@@ -313,12 +313,15 @@ def test_a_primary_that_becomes_a_replica_is_left(scene: Scene) -> None:
 
 
 def test_a_lost_server_is_left_in_peace(scene: Scene, record_property: Callable[[str, object], None]) -> None:
-    """Attempts are spaced and jittered: a process makes a handful in three seconds, not hundreds."""
+    """Attempts are spaced and jittered: a process makes a handful in three seconds, not hundreds.
+
+    Each is two connections: what closes the first may be a proxy that knows nothing of tracking.
+    """
     scene.server.kill()
     scene.lost()
     before, began = scene.proxy.connections, time.monotonic()
     eventually(lambda: time.monotonic() - began > 3.0)
-    made = scene.proxy.connections - before
+    made = -(-(scene.proxy.connections - before) // 2)
     record_property("attempts in 3 s", made)
     assert 1 <= made <= 12
     assert share(scene.router) == 20
