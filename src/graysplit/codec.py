@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from graysplit.core.address import field_of
 from graysplit.core.adoption import (
     Held,
     Parse,
@@ -32,7 +33,7 @@ from graysplit.core.judged import Judgements, ReadableSplits, UnreadableSplits
 from graysplit.core.lease import lapsed
 from graysplit.core.record import Load
 from graysplit.core.snapshot import Snapshot, Standing, stops_by_split
-from graysplit.core.weights import Weight, check_name, field_of, type_weight
+from graysplit.core.weights import Weight, check_name, type_weight
 from graysplit.errors import BadDefinitionError, ConfigurationError, UnknownVersionError
 
 _TOMBSTONE: Final = "tombstone"

@@ -8,11 +8,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from graysplit.core.address import split_of
 from graysplit.core.adoption import MAX_DEFINITION, Held, adopt_brakes
 from graysplit.core.definition import Definition, define
 from graysplit.core.lineage import Past, bare, crossed, fence, followed
 from graysplit.core.record import Entry, Key, Load
-from graysplit.core.weights import format_weight, split_of
+from graysplit.core.weights import format_weight
 from tests.core.adopting import BETTER, GOOD, TOMBSTONE, adopt, load, parse
 
 STOPPED = Held(weights={"checkout/new": 20_000, "search/b": 5_000}, stops={"checkout": "by hand"})

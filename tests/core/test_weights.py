@@ -6,16 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graysplit.core.address import field_of, split_of
 from graysplit.core.weights import (
     FULL,
     PREVIEW,
     Weight,
     check_name,
-    field_of,
     format_weight,
     parse_weight,
     share,
-    split_of,
     total,
     type_weight,
 )

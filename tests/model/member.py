@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from graysplit.core.address import field_of
 from graysplit.core.fleet import Declared, Effect, Receipt
-from graysplit.core.weights import field_of, format_weight
+from graysplit.core.weights import format_weight
 from graysplit.follower.driver import Driver
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Report

@@ -23,8 +23,9 @@ from hypothesis.stateful import (
 )
 
 from graysplit import Control
+from graysplit.core.address import field_of, split_of
 from graysplit.core.record import Load
-from graysplit.core.weights import FULL, Weight, field_of, parse_weight, rises, split_of
+from graysplit.core.weights import FULL, Weight, parse_weight, rises
 from graysplit.errors import BadWeightError, GraysplitError
 from graysplit.log_writer import WRITER
 from tests.model.histories import run

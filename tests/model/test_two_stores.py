@@ -19,11 +19,12 @@ from hypothesis.stateful import (
 
 from graysplit import Control
 from graysplit.codec import parse_definition, read_held, read_snapshot
+from graysplit.core.address import split_of
 from graysplit.core.adoption import Held, text
 from graysplit.core.decision import Case, decide
 from graysplit.core.lineage import crossed, forked
 from graysplit.core.record import SENTINEL, Load
-from graysplit.core.weights import Weight, parse_weight, rises, share, split_of
+from graysplit.core.weights import Weight, parse_weight, rises, share
 from graysplit.errors import BadWeightError, GraysplitError
 from tests.model.histories import run
 from tests.model.world import UNITS, Copy, FakeClock, Process, Store, copy_of, put_back

@@ -8,6 +8,7 @@ from graysplit.cli.words import note_words, when
 from graysplit.control.guarding import guard_words
 from graysplit.control.verdicts import Armed, Heard
 from graysplit.control.views import Overview, Row, SplitView
+from graysplit.core.address import version_of
 
 _ASKED = "is the new path worse?"
 
@@ -98,7 +99,7 @@ def _answer(row: Row, heard: Heard | None, watched: set[str]) -> str:
 def _counts(heard: Heard, old: str) -> Iterator[str]:
     if not sum(heard.calls):
         return
-    new = heard.field.partition("/")[2]
+    new = version_of(heard.field)
     for name, side in ((new, 1), (old, 0)):
         parts = [f"{name}: {heard.calls[side]:,} calls", f"{heard.failures[side]:,} failed"]
         parts += [f"{heard.cuts[side]:,} cut short"] if any(heard.cuts) else []

@@ -7,8 +7,8 @@ from typing import Final
 
 from graysplit.cli.words import number, percent, plural
 from graysplit.control.result import Result
+from graysplit.core.address import split_of
 from graysplit.core.fleet import Fleet
-from graysplit.core.weights import split_of
 
 SAID_AT_MOST: Final = 20
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from graysplit.cli.words import number
 from graysplit.control.doctor import SAID_AT_MOST, held_words
 from graysplit.control.loss import GO_BACK, Loss, loss_words, shares
-from graysplit.core.weights import split_of
+from graysplit.core.address import split_of
 
 
 def loss_lines(loss: Loss | None, split: str | None = None) -> list[str]:

@@ -9,11 +9,12 @@ from typing import Final
 from graysplit.cli.values import entry_json
 from graysplit.cli.words import age, note_words, number, stop_words, table, when
 from graysplit.control.reporting import SplitReport
+from graysplit.core.address import field_of
 from graysplit.core.interval import Interval
 from graysplit.core.pairs import PairReport, PairStage
 from graysplit.core.reporting import Bounds, Compared, GoalReport, ReleaseReport, Side, StageReport
 from graysplit.core.tally import Pair
-from graysplit.core.weights import FULL, field_of, format_weight
+from graysplit.core.weights import FULL, format_weight
 
 
 def report_lines(found: SplitReport) -> list[str]:

@@ -13,10 +13,10 @@ from graysplit.cli.words import plural
 from graysplit.control.result import Result
 from graysplit.control.targets import Names
 from graysplit.control.wishes import check_target
+from graysplit.core.address import EVERYTHING
 from graysplit.core.limits import TYPED
 from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.stores.port import Followed
-from graysplit.stores.rules import EVERYTHING
 
 NAMED_AT_MOST: Final = 5  # namespaces that are followed, where this one is not
 

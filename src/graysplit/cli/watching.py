@@ -20,6 +20,7 @@ from graysplit.cli.values import entry_json, row_json
 from graysplit.cli.words import note_words, when
 from graysplit.control.awaiting import SHOWN, Awaited
 from graysplit.control.views import Overview
+from graysplit.core.address import split_of
 from graysplit.core.record import Entry
 from graysplit.errors import StoreUnreachableError, UnknownSplitError
 from graysplit.stores.port import Feed
@@ -181,7 +182,7 @@ def _states(view: Overview, split: str | None) -> Iterator[tuple[str, _State]]:
             words = plan_words(plan) if plan.driven else f"{plan_words(plan)}; no driver: run graysplit drive"
             yield f"{plan.split}: plan", _State(mark, f"{plan.split}: plan: {words}", _event("plan", plan_json(plan)))
     for heard in view.verdicts.values():
-        if split in {None, heard.field.partition("/")[0]}:
+        if split in {None, split_of(heard.field)}:
             said = _event("verdict", {"field": heard.field, **verdict_json(heard)})
             line = f"{heard.field} is {verdict_words(heard)}"
             if heard.verdict.note:

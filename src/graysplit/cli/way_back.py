@@ -6,9 +6,9 @@ import shlex
 from typing import Final
 
 from graysplit.control.result import Result
-from graysplit.core.weights import parse_weight, share, split_of
+from graysplit.core.address import EVERYTHING, split_of
+from graysplit.core.weights import parse_weight, share
 from graysplit.errors import BadWeightError
-from graysplit.stores.rules import EVERYTHING
 
 # By cause, where it is always the same verb; None: nothing takes it back.
 _VERBS: Final[dict[str, str | None]] = {

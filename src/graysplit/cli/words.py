@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graysplit.control.stops import stop_words, when
+from graysplit.core.address import parse_address
 
 __all__ = ["age", "number", "percent", "plural", "stop_words", "table", "when"]
 
@@ -54,7 +55,7 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], widest: int = 
 
 def note_words(note: str, field: str) -> str:
     """Say what few users have met, that nothing waits for it, and where to look."""
-    split, _, version = field.partition("/")
+    split, version = parse_address(field)
     return (
         f"note: {note}. Nothing waits for this: up to 30 of 100 healthy releases of three hours show it, "
         "as few users fail again and again. "

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from graysplit.core.address import field_of
 from graysplit.core.decision import Case, answer, climb
 from graysplit.core.fleet import OFF, Effect, Fleet, Process, baseline_words
 from graysplit.core.snapshot import Standing
 from graysplit.core.wave import instance_of
-from graysplit.core.weights import Weight, field_of, format_weight, parse_weight
+from graysplit.core.weights import Weight, format_weight, parse_weight
 from graysplit.errors import BadWeightError
 
 # Reasons of effects that change a weight only: every other one holds the whole split at the code's baseline.

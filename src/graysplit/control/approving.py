@@ -11,11 +11,12 @@ from typing import Final
 from graysplit.control.planning import Running, Start, noted, running, standing_plan
 from graysplit.control.reading import Reading
 from graysplit.control.verdicts import Heard, Tallies, armed, doubts, may_stop, of_plan, verdicts
+from graysplit.core.address import field_of
 from graysplit.core.changes import known
 from graysplit.core.plan import Plan, Step
 from graysplit.core.progress import Go, Progress, View, Wait, rule
 from graysplit.core.snapshot import Change
-from graysplit.core.weights import field_of, format_weight
+from graysplit.core.weights import format_weight
 from graysplit.errors import RefusedError
 from graysplit.follower.evaluator import ACCEPTED
 from graysplit.stores.port import RAISE_WINDOW_MS, Expect

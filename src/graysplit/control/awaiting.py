@@ -9,6 +9,7 @@ from graysplit.control.planning import running
 from graysplit.control.reading import Reading
 from graysplit.control.verdicts import DOUBTS, Heard, armed, may_stop, of_plan
 from graysplit.core import several
+from graysplit.core.address import field_of
 from graysplit.core.batch import WaveInput, absent_words, short_words, watch_wave
 from graysplit.core.fleet import Fleet
 from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
@@ -40,7 +41,7 @@ from graysplit.core.standby import unready_words
 from graysplit.core.verdict import NO_VERDICT
 from graysplit.core.wave import NOBODY
 from graysplit.core.wave import PREFIX as WAVE
-from graysplit.core.weights import Weight, field_of, format_weight, parse_weight, share
+from graysplit.core.weights import Weight, format_weight, parse_weight, share
 from graysplit.errors import BadWeightError
 from graysplit.stores.freezes import read_freezes
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from graysplit.control.freezing import FINISHED, unfreeze_command
 from graysplit.control.planning import TEMPLATE
 from graysplit.control.sources import Source
+from graysplit.core.address import field_of, split_of, stops_over
 from graysplit.core.definition import Definition
 from graysplit.core.freeze import FREEZES, THAWED, Freeze
 from graysplit.core.lease import PREFIX as LEASE
@@ -19,7 +20,7 @@ from graysplit.core.plan import BadPlanError, parse_plan
 from graysplit.core.progress import Pause, Tick
 from graysplit.core.wave import PREFIX as WAVE
 from graysplit.core.wave import parse_wave
-from graysplit.core.weights import Weight, field_of, format_weight, split_of
+from graysplit.core.weights import Weight, format_weight
 from graysplit.stores.freezes import read_freezes, write_freezes
 from graysplit.stores.port import KeyName, Write
 from graysplit.stores.wire import PLAN, TICK, progress_text, read_progress, tick_text
@@ -205,8 +206,8 @@ class _Carrying:
         return ""
 
     def _stopped(self, split: str, version: str) -> bool:
-        places = (field_of(split, version), split, "*")
-        return any(at in self._file.stops or self._ground.text("stops", at) is not None for at in places)
+        over = stops_over(field_of(split, version))
+        return any(at in self._file.stops or self._ground.text("stops", at) is not None for at in over)
 
     def _details(self, split: str) -> None:
         """Name in what a definition of the file differs from the one that stands."""

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from graysplit.core.address import split_of
 from graysplit.core.changes import add_version, create
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Declared, Fleet, baseline_words, declarations
 from graysplit.core.snapshot import Change, Snapshot, apply
-from graysplit.core.weights import Weight, split_of
+from graysplit.core.weights import Weight
 from graysplit.errors import BadDefinitionError, RefusedError, UnknownSplitError
 from graysplit.stores.wire import raw_of
 

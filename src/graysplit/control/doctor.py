@@ -15,12 +15,13 @@ from graysplit.control.rolling import all_crossings, rebalance_command, short_wo
 from graysplit.control.undelivered import hook_states, owed_words
 from graysplit.control.verdicts import Heard, armed
 from graysplit.control.views import finished
+from graysplit.core.address import EVERYTHING, field_of, split_of
 from graysplit.core.adoption import unknown_fields
 from graysplit.core.cap import overfull_words
-from graysplit.core.fleet import EVERYTHING, PROMISES, Fleet, declarations
+from graysplit.core.fleet import PROMISES, Fleet, declarations
 from graysplit.core.plan import BadPlanError, parse_plan, ungated
 from graysplit.core.wave import PREFIX as WAVE
-from graysplit.core.weights import field_of, format_weight, split_of
+from graysplit.core.weights import format_weight
 from graysplit.errors import RefusedError
 from graysplit.stores.port import Advice, Told
 
@@ -226,7 +227,7 @@ def _values(reading: Reading, drop: str) -> Iterator[Finding]:
         yield Finding("problem", f"{key} {field}", f"refused, the last good value stands{falls}: {reason}", command)
     known = {name: standing.definition.names for name, standing in reading.snapshot.splits.items()}
     for field in unknown_fields(reading.held, {**known, **dict.fromkeys(reading.unread, ())}):
-        if field.partition("/")[0] in reading.unread:
+        if split_of(field) in reading.unread:
             continue
         key = "weights" if field in reading.held.weights else "stops"
         what = "names no split or candidate: mistyped, or set before the split was created"

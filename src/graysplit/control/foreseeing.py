@@ -7,13 +7,14 @@ from typing import Final
 
 from graysplit.control.reading import Reading
 from graysplit.control.verdicts import Tallies
+from graysplit.core.address import field_of
 from graysplit.core.definition import Definition
 from graysplit.core.foresight import Outlook, Traffic, outlook
 from graysplit.core.plan import Plan, parse_plan
 from graysplit.core.snapshot import Change, Standing, apply
 from graysplit.core.spans import format_span
 from graysplit.core.tally import Tally
-from graysplit.core.weights import FULL, field_of, format_weight, share
+from graysplit.core.weights import FULL, format_weight, share
 from graysplit.stores.judges import read_judge
 
 _SAID_AT_MOST: Final = 5

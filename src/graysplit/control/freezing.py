@@ -8,12 +8,13 @@ from typing import Final
 
 from graysplit.control.leases import span_words
 from graysplit.control.reading import Reading
+from graysplit.core.address import EVERYTHING, field_of, split_of
 from graysplit.core.changes import known
 from graysplit.core.fleet import Fleet, Process
 from graysplit.core.freeze import FREEZES, THAWED, Freeze, check_pattern, frozen
 from graysplit.core.record import Entry
-from graysplit.core.snapshot import EVERYTHING, Change, Snapshot, Standing
-from graysplit.core.weights import FULL, Weight, field_of, format_weight, parse_weight, rises, share, split_of, total
+from graysplit.core.snapshot import Change, Snapshot, Standing
+from graysplit.core.weights import FULL, Weight, format_weight, parse_weight, rises, share, total
 from graysplit.errors import BadWeightError, RefusedError
 from graysplit.stores import rules
 from graysplit.stores.freezes import read_freezes, write_freezes

@@ -12,9 +12,10 @@ from typing import Final, Literal, NamedTuple
 from graysplit.control.asking import ask
 from graysplit.control.reading import Reading
 from graysplit.control.sources import lowest
+from graysplit.core.address import split_of
 from graysplit.core.fleet import KEPT_AT_MOST, Fleet, Process
 from graysplit.core.record import is_new
-from graysplit.core.weights import Weight, format_weight, parse_weight, rises, split_of
+from graysplit.core.weights import Weight, format_weight, parse_weight, rises
 from graysplit.errors import BadWeightError, StoreLostError
 from graysplit.stores.port import Store
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from graysplit.control.verdicts import Armed, Tallies, armed
+from graysplit.core.address import field_of, split_of
 from graysplit.core.past_rate import (
     HOLDS_S,
     OLDEST_S,
@@ -18,7 +19,7 @@ from graysplit.core.past_rate import (
 )
 from graysplit.core.plan import CONTROL, Plan
 from graysplit.core.snapshot import Change, Standing, apply
-from graysplit.core.weights import FULL, field_of, rises, share
+from graysplit.core.weights import FULL, rises, share
 from graysplit.stores.judges import read_judge
 from graysplit.stores.wire import PLAN
 
@@ -52,7 +53,7 @@ def remembered(reading: Reading, change: Change, tallies: Tallies) -> Remembered
         return NOTHING
     guard = armed(after.split, after.definition)
     past = None if guard is None or before is None else _counted(reading, after, tallies)
-    begun = [PAST + field for field in change.releases if field.partition("/")[0] == after.split]
+    begun = [PAST + field for field in change.releases if split_of(field) == after.split]
     known = None if past is None else past_text(past)
     marks = {mark: known for mark in begun if known is not None or reading.raw("meta", mark) is not None}
     named = " and ".join(field_of(after.split, name) for name in risen)

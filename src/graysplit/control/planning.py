@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from graysplit.control.reading import Reading
+from graysplit.core.address import EVERYTHING, field_of, split_of, version_of
 from graysplit.core.changes import NO_MISTYPED, Mistyped, known, set_weights
 from graysplit.core.definition import Definition, candidate
 from graysplit.core.limits import TYPED
@@ -23,8 +24,8 @@ from graysplit.core.plan import (
     plan_record,
 )
 from graysplit.core.progress import PLAN_ACTOR, Pause, Progress, Tick
-from graysplit.core.snapshot import EVERYTHING, Change, Standing
-from graysplit.core.weights import FULL, Weight, field_of, format_weight, share, split_of
+from graysplit.core.snapshot import Change, Standing
+from graysplit.core.weights import FULL, Weight, format_weight, share
 from graysplit.errors import ConfigurationError, RefusedError
 from graysplit.stores.port import Expect, Write
 from graysplit.stores.rules import drives
@@ -99,7 +100,7 @@ def touched(reading: Reading, change: Change) -> Iterator[tuple[str, bool]]:
 
 def _of_plan(mark: bytes, field: str) -> bool:
     """Return whether a field concerns a plan: of several candidates each does, where a person writes it."""
-    return drives(mark, field) or field.partition("/")[2] in exact(mark).partition(" ")[2].split("+")
+    return drives(mark, field) or version_of(field) in exact(mark).partition(" ")[2].split("+")
 
 
 def _stands(reading: Reading, split: str) -> bool:
@@ -119,7 +120,7 @@ def _same(reading: Reading, change: Change, field: str) -> bool:
     standing = reading.snapshot.splits.get(split_of(field))
     if standing is None or field in change.stops or field in change.leases or field not in change.weights:
         return False
-    return change.weights[field] == standing.effective(field.partition("/")[2])
+    return change.weights[field] == standing.effective(version_of(field))
 
 
 def running_words(reading: Reading, split: str) -> Ended:

@@ -20,13 +20,14 @@ from graysplit.control.stops import (
     stop_moves,
     stop_words,
 )
+from graysplit.core.address import EVERYTHING, field_of, parse_address, split_of, version_of
 from graysplit.core.adoption import MAX_DEFINITION
 from graysplit.core.changes import Effects, effects, lets_in
 from graysplit.core.definition import Definition
 from graysplit.core.freeze import FREEZES, THAWED
 from graysplit.core.lease import PREFIX
-from graysplit.core.snapshot import EVERYTHING, SAME, Change, Snapshot, apply
-from graysplit.core.weights import FULL, Weight, field_of, format_weight, rises, split_of
+from graysplit.core.snapshot import SAME, Change, Snapshot, apply
+from graysplit.core.weights import FULL, Weight, format_weight, rises
 from graysplit.errors import RefusedError
 from graysplit.stores.port import Expect, KeyName, Submission, Write, Written
 from graysplit.stores.wire import PLAN
@@ -232,7 +233,7 @@ def _leave(after: Snapshot, change: Change) -> dict[str, Weight]:
     found: dict[str, Weight] = {}
     for field, weight in change.up_to.items():
         standing = after.splits.get(split_of(field))
-        if standing is not None and rises(standing.effective(field.partition("/")[2]), weight):
+        if standing is not None and rises(standing.effective(version_of(field)), weight):
             found[field] = weight
     return found
 
@@ -254,7 +255,7 @@ def _pair(reading: Reading, change: Change, done: Effects, field: str) -> tuple[
     if field in done.weights:
         before, after = done.weights[field]
         return format_weight(before), format_weight(after)
-    split, _, version = field.partition("/")
+    split, version = parse_address(field)
     standing = reading.snapshot.splits.get(split)
     written = (
         {v.name for v in change.definition.candidates} if isinstance(change.definition, Definition) else set[str]()
@@ -282,7 +283,7 @@ def _lease_writes(reading: Reading, change: Change) -> Iterator[Write]:
 def _reached(after: Snapshot, fields: Iterable[str]) -> dict[str, Weight]:
     """Give the weights in force that let somebody in."""
     found = ((field, after.splits.get(split_of(field))) for field in fields)
-    return {field: standing.reach(field.partition("/")[2]) for field, standing in found if standing is not None}
+    return {field: standing.reach(version_of(field)) for field, standing in found if standing is not None}
 
 
 # Verbs about everything that their stop holds.

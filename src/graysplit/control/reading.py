@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from graysplit.core.address import field_of, split_of
 from graysplit.core.adoption import Held, text
 from graysplit.core.changes import Mistyped
 from graysplit.core.definition import Definition
+from graysplit.core.in_force import mistyped_zeros
 from graysplit.core.record import SENTINEL, Key, Load
 from graysplit.core.snapshot import Snapshot
-from graysplit.core.weights import FULL, Weight, field_of, split_of
+from graysplit.core.weights import Weight
 from graysplit.stores.port import KeyName, Store
 from graysplit.stores.wire import exact, raw_of
 
@@ -57,8 +59,7 @@ class Reading(NamedTuple):
     def mistyped(self, split: str, definition: Definition) -> Mistyped:
         """Give the fields that hold a split at zero though they name no candidate, and what stands beneath."""
         weights = self.held.weights
-        own = field_of(split, definition.baseline)
-        fields = [field for field, zero in ((split, 0), (own, FULL)) if weights.get(field) == zero]
+        fields = mistyped_zeros(split, definition.baseline, weights)
         beneath: dict[str, Weight] = {
             version.name: weights.get(field_of(split, version.name), 0) for version in definition.candidates
         }

@@ -17,12 +17,12 @@ from graysplit.control.loss import empty
 from graysplit.control.reading import Reading
 from graysplit.control.result import Result
 from graysplit.control.sources import Source, lowest
+from graysplit.core.address import EVERYTHING, field_of, split_of, stop_on, stops_over, version_of
 from graysplit.core.definition import Definition
 from graysplit.core.freeze import FREEZES
 from graysplit.core.lease import PREFIX, parse_lease
 from graysplit.core.record import SENTINEL, Entry
-from graysplit.core.snapshot import EVERYTHING
-from graysplit.core.weights import FULL, Weight, field_of, format_weight, parse_weight, rises, split_of, total
+from graysplit.core.weights import FULL, Weight, format_weight, parse_weight, rises, total
 from graysplit.errors import BadDefinitionError, BadWeightError, RefusedError, UnknownSplitError
 from graysplit.stores.port import Expect, KeyName, Submission, Write, Written
 from graysplit.stores.rules import HASHES
@@ -480,18 +480,18 @@ class _Plan:
         places: dict[tuple[KeyName, str], None] = {(write.key, write.field): None for write in writes}
         if raises:
             places["meta", FREEZES] = None
-        for field, side in self.weights.items():
-            places |= {("stops", stop): None for stop in (field, side.split, EVERYTHING)}
+        for field in self.weights:
+            places |= {("stops", stop): None for stop in stops_over(field)}
             places["meta", f"release:{field}"] = None
         return (Expect(key, field, self.reading.text(key, field)) for key, field in places)
 
     def _before(self, field: str) -> Weight:
         """Give the weight in force by the store's word: a lost key lets nobody in."""
         standing = self.reading.snapshot.splits.get(split_of(field))
-        return standing.effective(field.partition("/")[2]) if standing and "weights" not in self.lost else 0
+        return standing.effective(version_of(field)) if standing and "weights" not in self.lost else 0
 
     def _after(self, field: str) -> Weight:
-        return self._standing(field) if self.stopped.isdisjoint((field, split_of(field), EVERYTHING)) else 0
+        return self._standing(field) if stop_on(field, self.stopped) is None else 0
 
     def _begins(self, field: str) -> bool:
         """Say whether a release begins: not where one goes on that only the store had lost."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, Literal
 from graysplit.control.hand import Confirm, Hand
 from graysplit.control.result import Result
 from graysplit.control.wishes import planned_version, split_and_version, typed_weight
+from graysplit.core.address import field_of
 from graysplit.core.limits import check_typed
-from graysplit.core.weights import Weight, field_of, share
+from graysplit.core.weights import Weight, share
 from graysplit.errors import ConflictError, RefusedError
 
 if TYPE_CHECKING:

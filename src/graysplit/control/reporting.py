@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from graysplit.control.reading import Reading
 from graysplit.control.verdicts import armed
 from graysplit.control.wishes import split_and_version
+from graysplit.core.address import field_of
 from graysplit.core.definition import candidate
 from graysplit.core.guard import Guard
 from graysplit.core.pairs import Counted, PairReport, pairs_of
@@ -15,7 +16,6 @@ from graysplit.core.reporting import ReleaseReport, Subject, release_of
 from graysplit.core.snapshot import Standing
 from graysplit.core.staging import terms_of
 from graysplit.core.tally import Stage
-from graysplit.core.weights import field_of
 from graysplit.stores.judges import read_judge
 from graysplit.stores.port import Store
 

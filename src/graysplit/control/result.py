@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from graysplit.core.address import version_of
 from graysplit.core.lease import Lease
 from graysplit.stores.port import Copies
 
@@ -78,7 +79,7 @@ class Result(NamedTuple):
     def _side(self, side: int) -> str | Mapping[str, str | None] | None:
         if len(self.moves) == 1:
             return next(iter(self.moves.values()))[side]
-        return {field.partition("/")[2] or field: pair[side] for field, pair in self.moves.items()} or None
+        return {version_of(field) or field: pair[side] for field, pair in self.moves.items()} or None
 
 
 class Confirmed(NamedTuple):

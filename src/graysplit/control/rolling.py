@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from graysplit.control.reading import Reading
+from graysplit.core.address import field_of, parse_address, split_of
 from graysplit.core.changes import effects, known
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet
@@ -23,7 +24,7 @@ from graysplit.core.wave import (
     wanted,
     wave_writes,
 )
-from graysplit.core.weights import FULL, Weight, field_of, format_weight, share, split_of
+from graysplit.core.weights import FULL, Weight, format_weight, share
 from graysplit.errors import RefusedError
 
 NAMED_AT_MOST: Final = 20
@@ -220,7 +221,7 @@ def crossing_over(reading: Reading, after: Snapshot, marks: Mapping[str, str | N
 
 def _letting_in(reading: Reading, after: Snapshot, marks: Mapping[str, str | None]) -> Iterator[str]:
     for at, text in marks.items():
-        split, _, version = at.removeprefix(PREFIX).partition("/")
+        split, version = parse_address(at.removeprefix(PREFIX))
         standing = after.splits.get(split)
         if not at.startswith(PREFIX) or text is None or standing is None:
             continue

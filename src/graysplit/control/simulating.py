@@ -13,6 +13,7 @@ from graysplit.control.rolling import hosts_of
 from graysplit.control.verdicts import Tallies, armed, may_stop
 from graysplit.control.views import in_force, rows_of
 from graysplit.control.wishes import planned_version, split_and_version
+from graysplit.core.address import field_of
 from graysplit.core.allocation import moved
 from graysplit.core.changes import only_candidate
 from graysplit.core.cohort import Cohort, cohort, moving, on_each
@@ -24,7 +25,7 @@ from graysplit.core.plan import Plan
 from graysplit.core.simulation import Forecast, Start, foresee, fresh
 from graysplit.core.snapshot import Snapshot, Standing, apply
 from graysplit.core.wave import NOBODY, crossed, instances, raised
-from graysplit.core.weights import field_of, share
+from graysplit.core.weights import share
 from graysplit.errors import RefusedError
 from graysplit.stores.freezes import read_freezes
 

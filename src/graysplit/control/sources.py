@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from graysplit.core.address import parse_address, split_of
 from graysplit.core.adoption import Held
 from graysplit.core.fleet import Fleet
 from graysplit.core.lease import PREFIX, Lease, lapsed, parse_lease
-from graysplit.core.weights import Weight, parse_weight, rises, split_of
+from graysplit.core.weights import Weight, parse_weight, rises
 from graysplit.errors import BadDefinitionError, BadWeightError, ConfigurationError
 from graysplit.stores.content import Content
 
@@ -181,7 +182,7 @@ def _effects(fleet: Fleet, contents: Mapping[str, Content], *, told_weights: boo
                 found[field] = lowest(found.get(field), _weight(word)) or 0
             continue
         for field, effect in process.receipt.effects.items():
-            split, _, version = field.partition("/")
+            split, version = parse_address(field)
             declared = process.declared.get(split)
             absent = declared is not None and version not in declared.versions
             if not effect.why and not absent:

@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from graysplit.core.address import EVERYTHING, covers, parse_address, split_of, stop_on
 from graysplit.core.shown import NAME_AT_MOST, shown
-from graysplit.core.snapshot import EVERYTHING
-from graysplit.core.weights import split_of
 from graysplit.errors import RefusedError
 from graysplit.stores.rules import is_zero
 
@@ -96,9 +95,8 @@ def freed(reading: Reading, change: Change, after: Snapshot) -> list[str]:
         return []
     found: list[str] = []
     for field in reading.texts("weights"):
-        split, slash, _ = field.partition("/")
-        over = {field, split, EVERYTHING}
-        covered = slash and gone & over and not after.stops.keys() & over
+        split, version = parse_address(field)
+        covered = version and stop_on(field, gone) and not stop_on(field, after.stops)
         if covered and split not in after.splits and field not in change.weights:
             found += [] if is_zero(reading.raw("weights", field)) else [field]
     return sorted(found)
@@ -123,7 +121,7 @@ def still_stopped(after: Snapshot, moves: StopMoves) -> tuple[str, ...]:
     over = sorted(
         stop
         for stop in after.stops
-        if _holds(after, stop) and any(_covers(stop, field) or _covers(field, stop) for field in gone)
+        if _holds(after, stop) and any(covers(stop, field) or covers(field, stop) for field in gone)
     )
     said = [f"still stopped by {stop_words(stop, after.stops[stop])}" for stop in over[:NAMED_AT_MOST]]
     more = len(over) - NAMED_AT_MOST
@@ -151,13 +149,9 @@ def _meant(change: Change, field: str) -> bool:
 
 def _holds(after: Snapshot, stop: str) -> bool:
     """Say whether a stop holds anybody: not one of a version that a known split has not, or of its baseline."""
-    split, slash, version = stop.partition("/")
-    standing = after.splits.get(split) if slash else None
+    split, version = parse_address(stop)
+    standing = after.splits.get(split) if version else None
     return standing is None or any(found.name == version for found in standing.definition.candidates)
-
-
-def _covers(stop: str, field: str) -> bool:
-    return stop in (EVERYTHING, field, split_of(field))
 
 
 def _object(text: str) -> dict[str, object]:

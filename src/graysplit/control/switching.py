@@ -13,6 +13,7 @@ from graysplit.control.proposal import Proposal
 from graysplit.control.reading import Reading
 from graysplit.control.result import Result
 from graysplit.core import plan as plans
+from graysplit.core.address import field_of
 from graysplit.core.changes import set_weights
 from graysplit.core.definition import candidate
 from graysplit.core.fleet import Fleet
@@ -20,7 +21,7 @@ from graysplit.core.plan import SPAN_AT_MOST_S
 from graysplit.core.progress import SETTLED_MS, Progress
 from graysplit.core.snapshot import Change, Snapshot, Standing
 from graysplit.core.standby import Standby, standby_of
-from graysplit.core.weights import FULL, Weight, field_of, format_weight, share
+from graysplit.core.weights import FULL, Weight, format_weight, share
 from graysplit.errors import BadValueError, ConflictError, RefusedError, StoreUnreachableError
 
 STEPS: Final = 10

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, cast
 
+from graysplit.core.address import EVERYTHING, field_of, parse_address, split_of, stops_over
 from graysplit.core.adoption import text
 from graysplit.core.fleet import Fleet, Process
 from graysplit.core.record import SENTINEL, Key, Load, is_new
-from graysplit.core.weights import field_of, split_of
 from graysplit.errors import nearest
-from graysplit.stores.rules import EVERYTHING, is_zero
+from graysplit.stores.rules import is_zero
 from graysplit.stores.wire import raw_of
 
 ALL: Final = "all"  # what a person types who means `--all`
@@ -45,7 +45,7 @@ class Names(NamedTuple):
 
     def is_baseline(self, target: str) -> bool:
         """Return whether a target names the version that everybody goes back to."""
-        split, _, version = target.partition("/")
+        split, version = parse_address(target)
         return bool(version) and split in self.defined and version == self.defined[split].baseline
 
     def nearest(self, target: str) -> str | None:
@@ -103,7 +103,7 @@ def _weighed(load: Load, before: Mapping[str, str | None]) -> Iterator[str]:
     for where, weight in stood.items():
         key, _, field = where.partition(" ")
         if key == "weights" and "/" in field and weight is not None:
-            stopped = any(stood.get(f"stops {name}") is not None for name in (field, split_of(field)))
+            stopped = any(stood.get(f"stops {name}") is not None for name in stops_over(field)[:2])
             if not (stopped and is_zero(raw_of(weight))):
                 yield field
 

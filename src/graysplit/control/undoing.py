@@ -7,11 +7,12 @@ from typing import NamedTuple, get_args
 
 from graysplit.control.freezing import FINISHED, unfreeze_command
 from graysplit.control.reading import Reading
+from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.changes import Effects, effects
 from graysplit.core.definition import Definition
 from graysplit.core.record import Entry
-from graysplit.core.snapshot import EVERYTHING, SAME, Change, Same, apply
-from graysplit.core.weights import Weight, format_weight, parse_weight, split_of
+from graysplit.core.snapshot import SAME, Change, Same, apply
+from graysplit.core.weights import Weight, format_weight, parse_weight
 from graysplit.errors import BadDefinitionError, ConflictError, RefusedError
 from graysplit.stores.port import KeyName, Write
 from graysplit.stores.wire import raw_of

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from graysplit.core.address import field_of, version_of
 from graysplit.core.definition import Definition
 from graysplit.core.guard import BadGuardError, Guard, parse_guard
 from graysplit.core.judge import Judge, in_full
 from graysplit.core.tally import Pair, Stage, StageTally, Tally
 from graysplit.core.verdict import NO_VERDICT, Verdict
-from graysplit.core.weights import field_of, share
+from graysplit.core.weights import share
 from graysplit.stores.judges import read_judge
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: in
     tally = tallies(field, release, reading.held.releases.get(field, 0) // 1000)
     judge = read_judge(tally.judge)
     stage = next((one for one in tally.stages if one.number == judge.stage), StageTally(0, Stage(0, 0), 0))
-    verdict = in_full(judge.verdict, stage, field.partition("/")[2])
+    verdict = in_full(judge.verdict, stage, version_of(field))
     why = verdict.why
     if not judge.nonce:
         verdict = Verdict("unclear", "nobody has judged it yet")

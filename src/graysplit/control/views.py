@@ -13,6 +13,7 @@ from graysplit.control.reading import Reading
 from graysplit.control.rolling import Crossing, crossings
 from graysplit.control.undelivered import HookState
 from graysplit.control.verdicts import Armed, Heard, armed
+from graysplit.core.address import field_of, split_of
 from graysplit.core.adoption import text
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet, Process
@@ -22,7 +23,7 @@ from graysplit.core.record import SENTINEL, Entry
 from graysplit.core.shown import NAME_AT_MOST
 from graysplit.core.shown import shown as short
 from graysplit.core.snapshot import Standing
-from graysplit.core.weights import field_of, format_weight
+from graysplit.core.weights import format_weight
 from graysplit.stores.wire import TICK
 
 UNKNOWN: Final = "unknown"  # a weight of which the store has lost what it said, and on which nobody agrees
@@ -148,7 +149,7 @@ def split_view(
         raw=raw,
         refused={at: why for at, why in refused.items() if at in raw},
         stops=standing.stops if standing else {},
-        releases={f: r for f, r in reading.snapshot.releases.items() if f.partition("/")[0] == split},
+        releases={f: r for f, r in reading.snapshot.releases.items() if split_of(f) == split},
         live=len(fleet.live),
         revision=reading.snapshot.revision,
         last=last,

@@ -14,12 +14,13 @@ from graysplit.control.result import Receipts
 from graysplit.control.verdicts import Heard
 from graysplit.control.views import in_force, rows_of
 from graysplit.control.wishes import planned_version, split_and_version
+from graysplit.core.address import field_of, version_of
 from graysplit.core.definition import candidate
 from graysplit.core.fleet import Fleet
 from graysplit.core.plan import parse_plan
 from graysplit.core.progress import Over, rule
 from graysplit.core.snapshot import Standing
-from graysplit.core.weights import field_of, format_weight, type_weight
+from graysplit.core.weights import format_weight, type_weight
 from graysplit.errors import RefusedError, StoreCorruptError, StoreUnreachableError
 from graysplit.stores.wire import GUARD, PLAN, raw_of, read_signed
 
@@ -69,7 +70,7 @@ class Seen(NamedTuple):
     @property
     def stops(self) -> frozenset[str]:
         """The stops that hold a candidate that is waited for."""
-        names = (field.partition("/")[2] for field in self.weights)
+        names = (version_of(field) for field in self.weights)
         return frozenset(filter(None, map(self.standing.stop_on, names)))
 
     def release(self, field: str) -> str:

@@ -21,9 +21,9 @@ from graysplit.control.wishes import (
     typed_weight,
     wanted_weights,
 )
+from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.limits import check_typed, cut
-from graysplit.core.snapshot import EVERYTHING
-from graysplit.core.weights import PREVIEW, Weight, split_of
+from graysplit.core.weights import PREVIEW, Weight
 from graysplit.errors import BadValueError, RefusedError, StoreUnreachableError, UnknownSplitError
 from graysplit.stores.port import Rollback
 

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
+from graysplit.core.address import EVERYTHING
 from graysplit.core.limits import check_typed
 from graysplit.core.weights import Weight, check_name, format_weight, parse_weight, type_weight
 from graysplit.errors import BadValueError, BadWeightError, ConflictError, RefusedError
-from graysplit.stores.rules import EVERYTHING
 
 if TYPE_CHECKING:
     from graysplit.core.snapshot import Snapshot

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
+from graysplit.core.address import EVERYTHING, field_of, split_of
 from graysplit.core.definition import Definition
+from graysplit.core.in_force import in_force, wanted
 from graysplit.core.lease import PREFIX, Lease, parse_lease
 from graysplit.core.limits import RECORD, is_too_long
 from graysplit.core.pace import Breathe, nothing, paced
 from graysplit.core.record import SENTINEL, Key, Load
 from graysplit.core.shown import NAME_AT_MOST, escaped, shown
-from graysplit.core.snapshot import EVERYTHING, Standing
+from graysplit.core.snapshot import Standing
 from graysplit.core.wave import PREFIX as WAVE
 from graysplit.core.wave import Wave, parse_wave
-from graysplit.core.weights import FULL, Weight, field_of, parse_weight, rises, split_of
+from graysplit.core.weights import Weight, parse_weight, rises
 from graysplit.errors import BadDefinitionError, BadWeightError
 
 # Caps before parsing: one huge value is a single C call that holds the interpreter.
@@ -72,6 +74,10 @@ class Held(NamedTuple):
         """Say whether anything has ever been adopted."""
         return bool(self.seen)
 
+    def in_force(self, field: str, baseline: str) -> Weight:
+        """Return the weight in force of a candidate, by what is held; an unknown baseline is an empty text."""
+        return in_force(field, baseline, self.weights, self.stops, self.lapsed).weight
+
 
 def text(raw: bytes) -> str:
     """Return raw bytes as text; what is no UTF-8 is escaped."""
@@ -99,7 +105,7 @@ def adopt_brakes(held: Held, load: Load, breathe: Breathe = nothing) -> tuple[He
     changed = differing(held.weights, weights) | differing(held.stops, stops) | differing(held.lapsed, over)
     changed |= {field for field in (*held.waves, *waves) if held.waves.get(field) != waves.get(field)}
     touched = frozenset(map(split_of, changed))
-    if "*" in touched:
+    if EVERYTHING in touched:
         touched |= frozenset(held.definitions)
     kept = {at: reason for at, reason in held.refused.items() if at[0] == "splits" and at[1] != EVERYTHING}
     kept |= {(key, EVERYTHING): reason for key, reason in load.excess.items()}
@@ -229,30 +235,21 @@ def note_definitions(held: Held, load: Load) -> Held:
 
 
 def standing_of(held: Held, split: str, definition: Definition) -> Standing:
-    """Give a split's standing from what is held.
-
-    Two wishes are clear and only lower, so they are obeyed even mistyped: `<split>` at 0, and the baseline at 100.
-    """
-    zeroed = held.weights.get(split) == 0 or held.weights.get(field_of(split, definition.baseline)) == FULL
-    weights: dict[str, Weight] = {}
-    if not zeroed:
-        for version in definition.candidates:
-            field = field_of(split, version.name)
-            weight = held.lapsed[field] if field in held.lapsed else held.weights.get(field)
-            if weight is not None:
-                weights[version.name] = weight
+    """Give a split's standing from what is held."""
+    fields = {version.name: field_of(split, version.name) for version in definition.candidates}
+    said = ((name, field) for name, field in fields.items() if field in held.weights or field in held.lapsed)
+    weights = {name: wanted(field, definition.baseline, held.weights, held.lapsed).weight for name, field in said}
     touching = (EVERYTHING, split, *(field_of(split, name) for name in definition.names))
     stops = {field: held.stops[field] for field in touching if field in held.stops}
     standing = Standing(split, definition, weights, stops)
     if definition.by == "unit":
         return standing
-    fields = {version.name: field_of(split, version.name) for version in definition.candidates}
     return standing._replace(waves={v: held.waves[field] for v, field in fields.items() if field in held.waves})
 
 
 def unknown_fields(held: Held, known: Mapping[str, Collection[str]]) -> list[str]:
     """List the fields of weights and stops that name no split or candidate: mistyped, most likely."""
-    fields = (field for field in (*held.weights, *held.stops) if field != "*")
+    fields = (field for field in (*held.weights, *held.stops) if field != EVERYTHING)
     return sorted({field for field in fields if not _is_known(field, known)})
 
 

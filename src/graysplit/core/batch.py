@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
+from graysplit.core.address import field_of
 from graysplit.core.bucketing import hash32
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet, Process, is_live
@@ -31,7 +32,7 @@ from graysplit.core.wave import (
     wanted,
     wave_writes,
 )
-from graysplit.core.weights import field_of, format_weight
+from graysplit.core.weights import format_weight
 
 DEAD_MS: Final = 3_000  # a host must be found dead for so long: after an outage of the store all have been silent
 AGAIN_MS: Final = FORGET_MS  # within this a second crash or restart is one too many

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
+from graysplit.core.address import field_of, split_of
 from graysplit.core.adoption import Capped, Held, Parse, judge_definition, standing_of
 from graysplit.core.definition import Definition
 from graysplit.core.pace import Breathe, nothing, paced
 from graysplit.core.snapshot import Standing
-from graysplit.core.weights import FULL, Weight, field_of, format_weight, rises, share, split_of, total
+from graysplit.core.weights import FULL, Weight, format_weight, rises, share, total
 
 FEW: Final = 50  # splits whose fields are found by how they begin
 

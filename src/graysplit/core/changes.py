@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
+from graysplit.core.address import EVERYTHING, field_of, split_of, stops_over
 from graysplit.core.allocation import Claim, free_place, moved
 from graysplit.core.bucketing import encode_unit
 from graysplit.core.definition import Definition, Version, candidate, define
 from graysplit.core.host_name import unit_name
 from graysplit.core.lease import Lease, take
-from graysplit.core.snapshot import EVERYTHING, Change, Snapshot, Standing, apply, compared, differing_splits
-from graysplit.core.weights import FULL, Weight, check_name, field_of, format_weight, rises, share, total
+from graysplit.core.snapshot import Change, Snapshot, Standing, apply, compared, differing_splits
+from graysplit.core.weights import FULL, Weight, check_name, format_weight, rises, share, total
 from graysplit.errors import BadValueError, RefusedError, UnknownSplitError, UnknownVersionError
 
 
@@ -346,14 +347,13 @@ def unstop(snapshot: Snapshot, target: str, release: str) -> Change:
     if target not in snapshot.stops:
         standing = ", ".join(sorted(snapshot.stops)) or "none"
         raise RefusedError(f"no stop '{target}' (stops: {standing}). See them with: graysplit list")
-    change = Change("unstop", target.partition("/")[0], stops={target: None})
+    change = Change("unstop", split_of(target), stops={target: None})
     done = effects(snapshot, apply(snapshot, change))
     return change._replace(releases=dict.fromkeys(done.started, release))
 
 
 def _stops_over(standing: Standing, version: str) -> Iterable[str]:
-    fields = (field_of(standing.split, version), standing.split, EVERYTHING)
-    return [field for field in fields if field in standing.stops]
+    return [stop for stop in stops_over(field_of(standing.split, version)) if stop in standing.stops]
 
 
 def _check_candidates(standing: Standing, weights: Mapping[str, Weight]) -> None:

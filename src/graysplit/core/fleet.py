@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
+from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.record import Entry
 from graysplit.core.weights import format_weight, parse_weight
 from graysplit.errors import BadWeightError
@@ -15,7 +16,6 @@ LIVE_MS: Final = 6_000
 QUIET_MS: Final = 500  # who was heard so lately lives
 FORGET_MS: Final = 600_000
 OFF: Final = "off"  # the reason of an effect, and of a decision, under break-glass
-EVERYTHING: Final = "*"
 MANY: Final = 64  # fields: a change of more is told as a whole, beside those that changed last
 GONE_MS: Final = 86_400_000  # who was heard within a day and said no goodbye: a fleet of nobody is no proof
 
@@ -116,7 +116,7 @@ class Process(NamedTuple):
         off, effects = self.receipt.off, self.receipt.effects
         if off is not None:
             return EVERYTHING in off or split in off
-        told = [effect.why == OFF for field, effect in effects.items() if field.partition("/")[0] == split]
+        told = [effect.why == OFF for field, effect in effects.items() if split_of(field) == split]
         return any(told) if told else None
 
 

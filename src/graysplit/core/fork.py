@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
+from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.adoption import Held, text
 from graysplit.core.lineage import REMEMBERED, Past, ancestor, goes_on, lineage_in, newer_than_ancestor, revision_in
 from graysplit.core.record import SENTINEL, Entry, Key, Load
-from graysplit.core.snapshot import EVERYTHING
-from graysplit.core.weights import format_weight, split_of
+from graysplit.core.weights import format_weight
 
 CAUSE: Final = "fork"
 MARK: Final = "fork"  # in `meta`: '<id of the entry> <id of the last change that both logs share, or ->'

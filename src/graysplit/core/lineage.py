@@ -14,13 +14,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from graysplit.core.address import split_of, stops_over
 from graysplit.core.adoption import Held, Parse, judge_definition, name_of, text
 from graysplit.core.definition import Definition
 from graysplit.core.lease import PREFIX as LEASE
 from graysplit.core.record import SENTINEL, Entry, Key, Load
 from graysplit.core.wave import PREFIX as WAVE
 from graysplit.core.wave import format_wave
-from graysplit.core.weights import Weight, format_weight, parse_weight, rises, split_of
+from graysplit.core.weights import Weight, format_weight, parse_weight, rises
 from graysplit.errors import BadWeightError
 
 # Beyond so many digits neither Lua nor JSON counts exactly, and a hand has written it.
@@ -104,7 +105,7 @@ def _untold(past: Past, load: Load, held: Held) -> Iterable[str]:
         return past.untold if lineage in {"", past.lineage} else ()  # another: the log of before is back
     if goes_on(past, load, held):
         return past.untold
-    stopped = (field for field in held.weights if not held.stops.keys().isdisjoint(_stops_over(field)))
+    stopped = (field for field in held.weights if not held.stops.keys().isdisjoint(stops_over(field)))
     names = {"weights": held.weights, "stops": stopped, "splits": held.definitions}
     return {f"{key} {field}" for key, fields in names.items() for field in fields}
 
@@ -141,7 +142,7 @@ def _still_untold(places: Iterable[str], load: Load) -> frozenset[str]:
             return place not in said
         if f"weights {field}" in said or split_of(field) in begun:
             return False
-        return key == "weights" or not any(f"stops {stop}" in said for stop in _stops_over(field))
+        return key == "weights" or not any(f"stops {stop}" in said for stop in stops_over(field))
 
     return frozenset(filter(is_untold, places))
 
@@ -155,7 +156,7 @@ def _last_ms(past: Past) -> int:
 
 
 def _stopped(held: Held, where: str) -> bool:
-    return not held.stops.keys().isdisjoint(_stops_over(where.partition(" ")[2]))
+    return not held.stops.keys().isdisjoint(stops_over(where.partition(" ")[2]))
 
 
 def ancestor(past: Past, load: Load) -> Entry | None:
@@ -235,7 +236,7 @@ def _with_untold(held: Held, load: Load, untold: frozenset[str], back: dict[str,
             added[key][field.encode()] = format_weight(held.weights[field]).encode()
             added["meta"] |= _release_of(held, field)
         elif key == "stops":
-            words = next((held.stops[stop] for stop in _stops_over(field) if stop in held.stops), None)
+            words = next((held.stops[stop] for stop in stops_over(field) if stop in held.stops), None)
             added[key] |= {} if words is None else {field.encode(): words.encode()}
         elif key == "splits" and field in held.definitions:
             added[key][field.encode()] = held.definitions[field]
@@ -278,8 +279,8 @@ def bare(held: Held, load: Load) -> Mapping[str, int]:
     there = {name_of(field) for field in load.stops.fields}
     found: Iterable[str] = _open_fields(held, load, frozenset())
     if load.weights.lost is not None:
-        found = (field for field in held.weights if there.isdisjoint(_stops_over(field)))
-    stopped = (field for field in found if not held.stops.keys().isdisjoint(_stops_over(field)))
+        found = (field for field in held.weights if there.isdisjoint(stops_over(field)))
+    stopped = (field for field in found if not held.stops.keys().isdisjoint(stops_over(field)))
     return {field: _known_since(held, field, 0) for field in stopped}
 
 
@@ -296,12 +297,8 @@ def _open_fields(held: Held, load: Load, explained: frozenset[str]) -> Mapping[s
     return {
         field: weight
         for field, weight in found.items()
-        if weight != 0 and f"weights {field}" not in explained and stops.isdisjoint(_stops_over(field))
+        if weight != 0 and f"weights {field}" not in explained and stops.isdisjoint(stops_over(field))
     }
-
-
-def _stops_over(field: str) -> tuple[str, str, str]:
-    return field, split_of(field), "*"
 
 
 def _zeros(
@@ -313,7 +310,7 @@ def _zeros(
     """
 
     def stands_at_zero(field: str) -> bool:
-        stopped = any(stop in held.stops and f"stops {stop}" not in explained for stop in _stops_over(field))
+        stopped = any(stop in held.stops and f"stops {stop}" not in explained for stop in stops_over(field))
         return stopped or held.weights.get(field, 0) == 0
 
     return {
@@ -325,7 +322,7 @@ def _zeros(
 
 def _known_since(held: Held, field: str, untold_ms: int) -> int:
     """Give when a candidate's release began or a stop put an end to it: what began later is not stopped."""
-    stops = (_STOPPED_AT.search(held.stops[stop]) for stop in _stops_over(field) if stop in held.stops)
+    stops = (_STOPPED_AT.search(held.stops[stop]) for stop in stops_over(field) if stop in held.stops)
     return max(held.releases.get(field, 0), *(int(found[1]) if found else untold_ms for found in stops), 0)
 
 
@@ -378,7 +375,7 @@ def _lost_stops(
         return key
     fields = dict(key.fields)
     for field in risen:
-        for stop in _stops_over(field):
+        for stop in stops_over(field):
             if stop in held.stops and f"stops {stop}" not in explained:
                 back[f"stops {stop}"] = "cleared"
                 fields[field.encode()] = held.stops[stop].encode()

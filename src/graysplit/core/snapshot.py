@@ -10,13 +10,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import Enum
 from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
+from graysplit.core.address import EVERYTHING, field_of, split_of, stop_on, version_of
 from graysplit.core.allocation import Claim, Run, allocate
 from graysplit.core.definition import Definition
 from graysplit.core.lease import Lease
 from graysplit.core.wave import Wave, crossed, members
-from graysplit.core.weights import FULL, Weight, field_of, rises, share, split_of, total
-
-EVERYTHING: Final = "*"
+from graysplit.core.weights import FULL, Weight, rises, share, total
 
 
 class _Same(Enum):
@@ -44,8 +43,7 @@ class Standing(NamedTuple):
 
     def stop_on(self, version: str) -> str | None:
         """Give the field of the stop that holds a candidate at zero, the narrowest first, or None."""
-        fields = (field_of(self.split, version), self.split, EVERYTHING)
-        return next((field for field in fields if field in self.stops), None)
+        return stop_on(field_of(self.split, version), self.stops)
 
     def effective(self, version: str) -> Weight:
         """Give the weight in force: 0 if field, split or `*` is stopped, else the weight asked for."""
@@ -149,7 +147,7 @@ def _changed(snapshot: Snapshot, change: Change) -> Standing | None:
         definition = before.definition if before else None
     if definition is None:
         return None
-    own: dict[str, Weight | None] = {field.partition("/")[2]: weight for field, weight in change.weights.items()}
+    own: dict[str, Weight | None] = {version_of(field): weight for field, weight in change.weights.items()}
     weights = _laid_over(before.weights if before else {}, own)
     return Standing(change.split, definition, weights, {}, before.waves if before else {})
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from graysplit.core.address import EVERYTHING, field_of
 from graysplit.core.adoption import Held
 from graysplit.core.bucketing import BUCKETS
 from graysplit.core.finding import Candidate
 from graysplit.core.guard import Guard
-from graysplit.core.snapshot import EVERYTHING, Standing
+from graysplit.core.snapshot import Standing
 from graysplit.core.tally import Stage
 from graysplit.core.tape import Terms
 from graysplit.core.wave import members
-from graysplit.core.weights import field_of, share
+from graysplit.core.weights import share
 
 
 def terms_of(

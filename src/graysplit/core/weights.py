@@ -77,16 +77,6 @@ def check_name(name: str) -> str:
     return name
 
 
-def field_of(split: str, version: str) -> str:
-    """Give a candidate's address, the same in Redis and on the command line: `ranking/b`."""
-    return f"{split}/{version}"
-
-
-def split_of(field: str) -> str:
-    """Give the split that an address belongs to."""
-    return field.partition("/")[0]
-
-
 def total(weights: Iterable[Weight]) -> int:
     """Add up the buckets that weights own."""
     return sum(map(share, weights))

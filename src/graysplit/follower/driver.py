@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from graysplit.core import several
+from graysplit.core.address import EVERYTHING, field_of, stops_over
 from graysplit.core.batch import WaveInput, absent_words, short_words, told_of, watch_wave
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet
 from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
 from graysplit.core.guard import BadGuardError, parse_guard
+from graysplit.core.in_force import in_force
 from graysplit.core.plan import BadPlanError, Plan, parse_plan
 from graysplit.core.progress import (
     GAP_MS,
@@ -45,7 +47,7 @@ from graysplit.core.standby import unready_words
 from graysplit.core.verdict import NO_VERDICT, Verdict
 from graysplit.core.wave import NOBODY, members, parse_wave, wave_writes
 from graysplit.core.wave import PREFIX as WAVE
-from graysplit.core.weights import FULL, Weight, field_of, format_weight, parse_weight, share
+from graysplit.core.weights import Weight, format_weight, parse_weight, share
 from graysplit.errors import BadWeightError, ConflictError, GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.stores.freezes import read_freezes
 from graysplit.stores.port import SETTLE_MS, Due, Expect, Feed, KeyName, Place, Submission, Ticking, Trip, Write
@@ -264,14 +266,21 @@ class Driver:
     def _in_force(self, found: Found, version: str) -> Weight:
         """Give a candidate's weight in force by the texts that were read; a bad one leaves the last good value."""
         texts, split = found.texts, found.split
-        field = field_of(split, version)
-        if any(texts.get(("stops", stop)) is not None for stop in (field, split, "*")):
-            return 0
-        whole, own = texts["weights", split], texts["weights", field_of(split, found.definition.baseline)]
-        if (whole is not None and _weight(whole, 1) == 0) or (own is not None and _weight(own, 0) == FULL):
-            return 0
-        raw = texts["weights", field]
-        return 0 if raw is None else _weight(raw, self._keeper.held.weights.get(field, 0))
+        field, own = field_of(split, version), field_of(split, found.definition.baseline)
+        weights = {
+            at: self._weight(text, at) for at in (field, split, own) if (text := texts["weights", at]) is not None
+        }
+        stops = [stop for stop in stops_over(field) if texts["stops", stop] is not None]
+        held = self._keeper.held
+        lapsed = held.lapsed if weights.get(field) == held.weights.get(field) else {}
+        return in_force(field, found.definition.baseline, weights, stops, lapsed).weight
+
+    def _weight(self, text: str, field: str) -> Weight:
+        """Return what a text means; a bad one leaves the last good weight."""
+        try:
+            return parse_weight(text)
+        except BadWeightError:
+            return self._keeper.held.weights.get(field, 1)
 
     def _act(self, feed: Feed, found: Found, view: View, ruling: Ruling) -> float:  # noqa: PLR0911 - one per ruling
         """Do what is due; give the seconds until the next look."""
@@ -431,7 +440,7 @@ def _find(feed: Feed, split: str, definition: Definition, plan: Plan, mark: str)
     fields = [field_of(split, version.name) for version in definition.versions]
     places: list[Place] = [
         *(("weights", field) for field in (*fields, split)),
-        *(("stops", field) for field in (*fields, split, "*")),
+        *(("stops", field) for field in (*fields, split, EVERYTHING)),
         *(("meta", name) for name in (PLAN + split, FREEZES, THAWED)),
         *(("meta", f"release:{field_of(split, name)}") for name in plan.versions),
         *(("meta", WAVE + field) for field in fields if definition.by == "instance"),
@@ -475,13 +484,6 @@ def _change(found: Found, cause: str, why: str, writes: tuple[Write, ...]) -> Su
         writes,
         read_at_ms=found.now_ms,
     )
-
-
-def _weight(text: str, otherwise: Weight) -> Weight:
-    try:
-        return parse_weight(text)
-    except BadWeightError:
-        return otherwise
 
 
 def _no_verdict(split: str, version: str) -> Verdict:  # noqa: ARG001 - the signature of verdicts

@@ -12,17 +12,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from graysplit.core.address import EVERYTHING, field_of, parse_address, split_of, version_of
 from graysplit.core.adoption import standing_of
 from graysplit.core.judge import Case, Judge, charges, forgotten, look
 from graysplit.core.judging import Watched
 from graysplit.core.past_rate import PAST, read_past
 from graysplit.core.progress import SETTLED_MS
-from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.staging import terms_of
 from graysplit.core.stopwatch import DEADLINE_S
 from graysplit.core.tally import Flushed, Judgement, Tally
 from graysplit.core.verdict import NO_VERDICT, Verdict
-from graysplit.core.weights import field_of, share, split_of
+from graysplit.core.weights import share
 from graysplit.errors import ConflictError, GraysplitError, StoreUnreachableError
 from graysplit.follower.unsent import NEAR_S
 from graysplit.stores.content import FINISHED
@@ -101,7 +101,7 @@ class Writing(NamedTuple):
 
 def doubted_words(planned: Mapping[str, str], field: str) -> str:
     """Return what becomes of a candidate in doubt whose guard does more than warn: no plan waits where none runs."""
-    split, _, version = field.partition("/")
+    split, version = parse_address(field)
     raised = planned.get(split, "").partition(" ")[2].split("+")
     return "its plan waits until somebody approves" if version in raised else "no plan raises it, its weight stays"
 
@@ -287,10 +287,8 @@ class Evaluator:
 
     def _stands(self, field: str) -> bool:
         """Say whether anybody is on a candidate: one that was rolled back is not judged again."""
-        held = self._keeper.held
-        return share(held.weights.get(field, 0)) > 0 and held.stops.keys().isdisjoint(
-            (field, split_of(field), EVERYTHING)
-        )
+        guarded = self._guards.of(split_of(field))
+        return guarded is not None and share(self._keeper.held.in_force(field, guarded.definition.baseline)) > 0
 
     def _is_unheard(self, field: str, now: float) -> bool:
         known = self._known.get(field)
@@ -357,7 +355,7 @@ class Evaluator:
 
     def _case(self, field: str, guarded: Guarded, known: Known, started_s: int) -> Case:
         definition, guard = guarded
-        watched = Watched(field.partition("/")[2], definition.baseline, guard.margin, frozenset(guard.stop_on))
+        watched = Watched(version_of(field), definition.baseline, guard.margin, frozenset(guard.stop_on))
         release, _, stage = self._meta(ACCEPTED + field).partition(" ")
         accepted = int(stage) if release == known.release and stage.isdecimal() and len(stage) < 10 else 0  # noqa: PLR2004 - no stage has more digits
         return Case(

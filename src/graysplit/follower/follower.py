@@ -13,9 +13,9 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
+from graysplit.core.address import field_of
 from graysplit.core.fleet import BEAT_S, KEPT_AT_MOST, Declared, Receipt
 from graysplit.core.shown import shown
-from graysplit.core.weights import field_of
 from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.follower.bookkeeper import Bookkeeper
 from graysplit.follower.driver import Driver, Verdicts

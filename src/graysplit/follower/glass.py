@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-EVERYTHING: Final = "*"
+from graysplit.core.address import EVERYTHING
+
 # What people type when they mean everything, and when they mean nothing. In doubt lower: `on` and `off` alike, and a
 # split of such a name is switched off by it all the same.
 _ALL: Final = frozenset({"*", "1", "true", "yes", "y", "on", "off", "all", "everything", "everybody"})

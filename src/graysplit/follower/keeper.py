@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core import fork as forks
+from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.adoption import (
     Held,
     Parse,
@@ -28,8 +29,7 @@ from graysplit.core.cap import as_said, below, only_falling
 from graysplit.core.lease import lapsed
 from graysplit.core.lineage import Past, bare, crossed, fence, followed, forked, named_by
 from graysplit.core.pace import Breathe, nothing, paced
-from graysplit.core.snapshot import EVERYTHING
-from graysplit.core.weights import Weight, format_weight, split_of
+from graysplit.core.weights import Weight, format_weight
 from graysplit.stores.wire import raw_of
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from graysplit.core.address import split_of
 from graysplit.core.fleet import swept_by
-from graysplit.core.weights import split_of
 
 if TYPE_CHECKING:
     from graysplit.core.record import Entry

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from graysplit.core.address import split_of, version_of
+from graysplit.core.adoption import name_of
 from graysplit.core.finding import parted, without_running
+from graysplit.core.in_force import in_force
 from graysplit.core.shown import shown
 from graysplit.core.tally import Batch, Flushed
 from graysplit.core.verdict import Verdict, told
-from graysplit.core.weights import share, split_of
+from graysplit.core.weights import share
 from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.follower.breaker import Breaker
 from graysplit.follower.evaluator import Evaluator
@@ -192,12 +195,12 @@ class Watch:
             guarded = self._guards.of(split_of(field))
             if guarded is None or guarded.guard.action != "rollback" or held.begun.get(field) != release:
                 continue
-            if not (alone or not self._is_free(field)) or field in held.stops or share(held.weights.get(field, 0)) == 0:
+            if not (alone or not self._is_free(field)) or not share(held.in_force(field, guarded.definition.baseline)):
                 continue
             proof = breaker.proof(self._second, crowd, guarded.guard.margin)
             if proof is None:
                 continue
-            said = told(proof, field.partition("/")[2], guarded.definition.baseline)
+            said = told(proof, version_of(field), guarded.definition.baseline)
             why = f"{said} (one process, {'without its store' if alone else 'whose store takes no counts'})"
             text = stop_text(why=why, who="guard", at_ms=self._second * 1000, change=new_id(), release=release)
             self._events.warning(f"trip {field} {release}", f"stopped '{field}' here: {why}")
@@ -209,15 +212,14 @@ class Watch:
     def _write_trips(self, feed: Feed) -> None:
         """Write what was stopped here alone, once, unless a person has begun another release or gone back meanwhile."""
         held = self._keeper.held
+        stops = {name_of(raw) for raw in held.seen.get("stops", {})}  # the store's: what is stopped here alone is not
         for field, (release, text) in held.tripped.items():
-            stops = held.seen.get("stops", {}).keys()
-            stands = share(held.weights.get(field, 0)) > 0 and stops.isdisjoint(
-                (field.encode(), split_of(field).encode(), b"*")
-            )
             guarded = self._guards.of(split_of(field))
             if guarded is not None and guarded.guard.action != "rollback":
                 continue  # a person has said meanwhile that it rolls nothing back: it stays a stop of this process
-            if stands and self._written.get(field) != release and self._is_free(f"trip {field}"):
+            baseline = guarded.definition.baseline if guarded is not None else ""
+            by_store = in_force(field, baseline, held.weights, stops, held.lapsed).weight
+            if share(by_store) and self._written.get(field) != release and self._is_free(f"trip {field}"):
                 trip = Trip(new_id(), field, release, _why(text))
                 if self._attempt(f"trip {field}", partial(feed.trip, trip)):
                     self._written[field] = release

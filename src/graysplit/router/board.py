@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
+from graysplit.core.address import EVERYTHING, field_of, split_of
 from graysplit.core.adoption import Held, Parse, differing, standing_of
 from graysplit.core.bucketing import bucket_of, encode_unit
 from graysplit.core.counting import Measure
 from graysplit.core.decision import DRAWN, Case, Decision, Step, answer, climb
 from graysplit.core.fleet import PROMISES, Declared, Effect, Sweep
-from graysplit.core.snapshot import EVERYTHING
 from graysplit.core.state import (
     BASELINE,
     Mold,
@@ -29,7 +29,7 @@ from graysplit.core.state import (
     unwatched,
     watched,
 )
-from graysplit.core.weights import FULL, PREVIEW, field_of, share, split_of
+from graysplit.core.weights import FULL, PREVIEW, share
 from graysplit.errors import GraysplitError
 from graysplit.follower.port import Contact
 from graysplit.router.baselines import Baselines

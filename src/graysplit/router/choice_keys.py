@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from graysplit.core.snapshot import EVERYTHING
+from graysplit.core.address import field_of, stop_on
 from graysplit.core.state import BASELINE
-from graysplit.core.weights import FULL, PREVIEW, Weight, field_of, share
+from graysplit.core.weights import PREVIEW, Weight, share
 from graysplit.router.view import Mark, View, marks_of
 
 if TYPE_CHECKING:
@@ -58,17 +58,12 @@ def forget_zeroed(view: View, held: Held, splits: Iterable[str] | None) -> Mappi
 
 
 def weight_in(held: Held, split: str, baseline: str, version: str) -> Weight:
-    """Return a candidate's weight in force by what is held, as `standing_of` does, without its definition."""
-    field = field_of(split, version)
-    if _is_stopped(held, split, version):
-        return 0
-    if held.weights.get(split) == 0 or held.weights.get(field_of(split, baseline)) == FULL:
-        return 0
-    return held.lapsed[field] if field in held.lapsed else held.weights.get(field, 0)
+    """Return a candidate's weight in force by what is held, without its definition."""
+    return held.in_force(field_of(split, version), baseline)
 
 
 def _is_stopped(held: Held, split: str, version: str) -> bool:
-    return not held.stops.keys().isdisjoint((field_of(split, version), split, EVERYTHING))
+    return stop_on(field_of(split, version), held.stops) is not None
 
 
 def _lingering(before: Sequence[Weight], after: Sequence[Weight], stopped: Sequence[bool]) -> tuple[Weight, ...]:

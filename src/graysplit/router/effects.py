@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from graysplit.core.address import parse_address
 from graysplit.core.fleet import Effect, Sweep
 from graysplit.core.state import BASELINE, State
 from graysplit.core.weights import format_weight
@@ -64,7 +65,7 @@ class Effects:
         return {change: Sweep(of.unlike, of.more, running.get(change, 0)) for change, of in judged.items()}
 
     def _effect(self, field: str, held: Held) -> Effect | None:
-        split, _, version = field.partition("/")
+        split, version = parse_address(field)
         state = self._state(split)
         differs = self._baselines.differs(split, held)
         if differs:
@@ -88,7 +89,7 @@ class Effects:
         unlike: dict[str, Effect] = {}
         more = 0
         for field, word in words.items():
-            split, _, version = field.partition("/")
+            split, version = parse_address(field)
             if split not in known and word == "0" and weight_in(held, split, "", version) == 0:
                 continue
             answers = version == self._state(split).names[BASELINE]

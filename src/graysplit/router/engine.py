@@ -10,6 +10,7 @@ from threading import Lock, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from graysplit.core.address import parse_address
 from graysplit.core.adoption import Held
 from graysplit.errors import ConfigurationError
 from graysplit.events import Events
@@ -189,7 +190,7 @@ class Engine:
             return found
         taken: dict[tuple[str, str], Mapping[int, int]] = {}
         for field, timed in times.items():
-            split, _, version = field.partition("/")
+            split, version = parse_address(field)
             taken[split, version] = timed.new.copy()
             taken.setdefault((split, ""), timed.old.copy())  # of several candidates each has counted the same calls
         return [

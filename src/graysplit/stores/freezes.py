@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, cast
 
+from graysplit.core.address import EVERYTHING
 from graysplit.core.freeze import Freeze
-from graysplit.core.snapshot import EVERYTHING
 
 # Far above anything graysplit writes; parsing more would hold the interpreter in one call.
 _AT_MOST: Final = 1 << 20

@@ -13,12 +13,12 @@ from itertools import islice
 from typing import Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
+from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet, Process, fleet_of
 from graysplit.core.lease import PREFIX
 from graysplit.core.pace import Breathe
 from graysplit.core.record import SENTINEL, Brakes, Entry, Key, Load
 from graysplit.core.tally import Batch, Flushed, Judgement, Tally
-from graysplit.core.weights import split_of
 from graysplit.errors import GraysplitError
 from graysplit.stores import rules
 from graysplit.stores.answers import AtOnce, each
@@ -291,7 +291,7 @@ class MemoryStore:
             revision = space.next_revision() if writes else rules.revision_of(meta)
             before, after = {**before, **over}, {**writes, **dict.fromkeys(over)}
             if writes:
-                split = rollback.target.partition("/")[0]
+                split = split_of(rollback.target)
                 space.record(
                     Entry(
                         rollback.id,
@@ -601,7 +601,7 @@ def _book(space: _Space, actor: str) -> int:
     edits = rules.unbooked(weights, stops, booked)
     started: dict[str, list[str]] = {}
     for field in rules.begun(weights, stops, booked) if edits else ():
-        for of in (split_of(field), rules.EVERYTHING):
+        for of in (split_of(field), EVERYTHING):
             started.setdefault(of, []).append(field)
     now_ms = space.now_ms()
     change = ""

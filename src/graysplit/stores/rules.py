@@ -10,15 +10,15 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
+from graysplit.core.address import EVERYTHING, split_of, stops_over, version_of
 from graysplit.core.record import SENTINEL, Entry, Key, is_new
-from graysplit.core.weights import format_weight, split_of
+from graysplit.core.weights import format_weight
 from graysplit.errors import ConflictError, NotYetError, RefusedError, StoreCorruptError
 from graysplit.stores.port import RAISE_WINDOW_MS, Due, Expect, Submission
 from graysplit.stores.wire import BRAKE, GUARD, PLAN, Signed, exact, raw_of, read_progress, read_signed
 
 HASHES: Final = ("weights", "stops", "splits", "meta")
 NUMBERED: Final = (*HASHES, "plans")  # as scripts count them; the last is followed by nobody, and never lost
-EVERYTHING: Final = "*"
 OUTSIDE: Final = "edited outside"
 WRONG_TYPE: Final = "of the wrong type"  # what is no hash can be taken away; what may not be read stays as it is
 
@@ -333,7 +333,7 @@ def is_zero(raw: bytes | None) -> bool:
 def drives(mark: bytes | None, field: str) -> bool:
     """Say whether a change of a field concerns the candidate that a plan's mark names."""
     version = exact(mark or b"").partition(" ")[2]
-    named = field.partition("/")[2]
+    named = version_of(field)
     return not version or not named or named == version
 
 
@@ -453,7 +453,7 @@ def begun(weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> list[str]:
 
 
 def _stopped(field: bytes, stops: Collection[bytes]) -> bool:
-    return field in stops or field.partition(b"/")[0] in stops or b"*" in stops
+    return any(raw_of(stop) in stops for stop in stops_over(exact(field)))
 
 
 def _maybe(raw: bytes | None) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
+from graysplit.core.address import parse_address
 from graysplit.core.counting import Measure
 from graysplit.core.tally import percentile
 from graysplit.version import __version__
@@ -111,7 +112,7 @@ def _durations(router: Measured) -> Iterator[Point]:
 
 def _verdicts(router: Measured) -> Iterator[Point]:
     for field, word in router.status().verdicts.items():
-        split, _, version = field.partition("/")
+        split, version = parse_address(field)
         yield 1, {"split": split, "version": version, "verdict": word}
 
 

@@ -10,13 +10,12 @@ from typing import Final
 
 from redis import exceptions
 
+from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.record import SENTINEL, Key
-from graysplit.core.weights import split_of
 from graysplit.stores.redis.client import is_list
 from graysplit.stores.redis.hashes import Size, capped, mapping_of, read_fields, sizes
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.line import Line
-from graysplit.stores.rules import EVERYTHING
 from graysplit.stores.wire import exact
 
 # So many fields are asked for at once, and compared: some milliseconds.

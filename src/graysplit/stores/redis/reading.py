@@ -7,11 +7,10 @@ from typing import Final
 
 from redis import exceptions
 
+from graysplit.core.address import stops_over
 from graysplit.core.limits import FIELDS, SPLITS
 from graysplit.core.pace import Breathe
 from graysplit.core.record import SENTINEL, Brakes, Entry, Key, Load
-from graysplit.core.snapshot import EVERYTHING
-from graysplit.core.weights import split_of
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import Glance, KeyName, Place
@@ -327,7 +326,7 @@ def read_brakes(line: Line, keys: Keys, fields: Sequence[str]) -> Brakes:
     if size.light and size.fields <= BRAKES:
         (stops,) = read_hashes(line, (keys.stops,), (size,))
     else:
-        over = dict.fromkeys(stop for field in fields for stop in (EVERYTHING, split_of(field), field))
+        over = dict.fromkeys(stop for field in fields for stop in reversed(stops_over(field)))
         stops = read_fields(line, keys.stops, list(map(raw_of, over)))
     found = {name: raw for name, raw in stops.fields.items() if name != SENTINEL}
     return Brakes({name: weights.get(name, b"0") for name in names} if SENTINEL in weights else {}, found)

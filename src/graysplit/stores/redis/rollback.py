@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 from redis import exceptions
 
+from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.record import SENTINEL, Entry, Key
-from graysplit.core.weights import split_of
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import Rollback, Written
@@ -108,7 +108,7 @@ def _why_unrecorded(text: str) -> str | None:
 
 
 def _without_script(line: Line, keys: Keys, rollback: Rollback, part: Part | None) -> Answer | None:
-    if part is None and rollback.target == rules.EVERYTHING:
+    if part is None and rollback.target == EVERYTHING:
         (count,) = line.ask(("HLEN", keys.weights))
         if isinstance(count, int) and count > PORTION:
             return None
@@ -138,7 +138,7 @@ def _record(keys: Keys, rollback: Rollback, plan: _Plan, part: Part | None) -> l
     entry = Entry(
         rollback.id,
         0 if plan.numberless else plan.next_revision,
-        rollback.target.partition("/")[0],
+        split_of(rollback.target),
         rollback.cause,
         rollback.actor,
         rollback.why,

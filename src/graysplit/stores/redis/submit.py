@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from redis import exceptions
 
-from graysplit.core.weights import split_of
+from graysplit.core.address import split_of
 from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.stores import rules
 from graysplit.stores.port import RAISE_WINDOW_MS, Due, Expect, Submission, Write, Written

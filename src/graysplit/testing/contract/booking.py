@@ -80,6 +80,10 @@ class BookingContract(ReadingContract):
         assert release_after("stops", "*", "by hand") == cleared
         everything = release_after("stops", "*", None)
         assert everything not in (None, first, cleared)
+        # Where another stop covers the candidate, nobody is let in by the end of one.
+        assert release_after("stops", "checkout/new", "by hand") == everything
+        assert release_after("stops", "*", "by hand") == everything
+        assert release_after("stops", "checkout/new", None) == everything
         assert release_after("weights", "checkout/new", "0") == everything
         feed.close()
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
+from graysplit.core.address import split_of
 from graysplit.core.fleet import Declared, Effect, Receipt
 from graysplit.errors import GraysplitError
 from graysplit.stores.port import Due, Expect, KeyName, Report, Store, Submission, Write, Written
@@ -43,7 +44,7 @@ def put(store: Store, field: str, weight: str, *, expect: str | None = "", why: 
     if expect == "":
         raw = store.load().weights.fields.get(field.encode())
         seen = None if raw is None else exact(raw)
-    split = field.partition("/")[0]
+    split = split_of(field)
     return store.submit(submission_of(store, split, *one("weights", field, seen, weight), why=why))
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.record import SENTINEL
-from graysplit.core.weights import split_of
 from graysplit.errors import ConflictError, RefusedError, StoreCorruptError
 from graysplit.stores.port import RAISE_WINDOW_MS, Expect, KeyName, Rollback, Store, Write, Written
-from graysplit.stores.rules import EVERYTHING
 from graysplit.stores.wire import exact, new_id
 from graysplit.testing.contract.reading import ReadingContract
 from graysplit.testing.contract.words import (
