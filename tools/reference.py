@@ -189,7 +189,10 @@ def entry() -> str:
 
 def laws() -> str:
     """List the laws with the tests that hold each, as far as they are there."""
-    rows = ((number, f"**{law['name']}.** {law['text']}", _law_tests(number, law)) for number, law in _numbered_laws())
+    rows = (
+        (f'<a id="law-{number}"></a>{number}', f"**{law['name']}.** {law['text']}", _law_tests(number, law))
+        for number, law in _numbered_laws()
+    )
     return _table(("", "law", "held by"), rows)
 
 
@@ -202,6 +205,48 @@ def _law_tests(number: str, law: Mapping[str, Any]) -> str:  # Any: TOML
     files = [*own, *(ROOT / name for name in law.get("tests", ()))]
     links = [f"[{file.name}](../../{file.relative_to(ROOT).as_posix()})" for file in files if file.exists()]
     return ", ".join(links) or "no test of its own yet"
+
+
+# --- timelines and words ----------------------------------------------------------------------------------------------
+
+LINEAGE: Final = ROOT / "docs/design/lineage.md"
+_TIMELINE: Final = re.compile(r"^### Timeline (\d+)\n\n\*\*(.+?)\.\*\*", re.MULTILINE)
+_CITED: Final = re.compile(r"\b[Tt]imelines? (\d+(?:(?:, (?:and )?| and | to )\d+)*)")
+_TEST_OF: Final = re.compile(r"def test_f(\d\d)_")
+
+
+def timelines() -> str:
+    """List the timelines of lineage with the tests that cite each, by its number or in their names."""
+    cited: dict[int, list[Path]] = {}
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        for number in cited_timelines(file.read_text("utf-8")):
+            cited.setdefault(number, []).append(file)
+    rows: list[tuple[str, ...]] = []
+    for number, name in _TIMELINE.findall(LINEAGE.read_text("utf-8")):
+        tests = (f"[{file.stem}](../../{file.relative_to(ROOT).as_posix()})" for file in cited.get(int(number), ()))
+        rows.append((f"[{number}](#timeline-{number})", name, ", ".join(tests)))
+    return _table(("", "what happens", "tests"), rows)
+
+
+def cited_timelines(text: str) -> set[int]:
+    """Return the numbers of the timelines that a source names; "5 to 7" names three."""
+    cited = {int(number) for number in _TEST_OF.findall(text)}
+    for numbers in _CITED.findall(text):
+        for part in re.split(r", and |, | and ", numbers):
+            first, _, last = part.partition(" to ")
+            cited.update(range(int(first), int(last or first) + 1))
+    return cited
+
+
+def glossary() -> str:
+    """List the words of graysplit with their meanings and what else they are called, by the alphabet."""
+    words = tomllib.loads((ROOT / "tools" / "glossary.toml").read_text("utf-8"))["words"]
+    rows = ((f'<a id="{_anchor(word)}"></a>**{word}**', *words[word]) for word in sorted(words, key=str.lower))
+    return _table(("word", "meaning", "elsewhere"), rows)
+
+
+def _anchor(word: str) -> str:
+    return re.sub(r"\W+", "-", word.lower()).strip("-")
 
 
 # --- Python ----------------------------------------------------------------------------------------------------------
@@ -310,12 +355,14 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "entry": entry,
     "errors": errors,
     "exit-codes": exit_codes,
+    "glossary": glossary,
     "limits": limits,
     "keys": keys,
     "laws": laws,
     "python": python,
     "reasons": reasons,
     "status": status,
+    "timelines": timelines,
     "variables": variables,
 }
 

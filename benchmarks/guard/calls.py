@@ -1,4 +1,4 @@
-"""Independent calls, each by a unit of its own: sections 5 and 8 of the guard's statistics."""
+"""Independent calls, each by a unit of its own. The rule: docs/design/guard.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The tables, one function each; each run has a seed of its own, so that more runs add to the same ones."""
+"""The tables, one function each; each run has a seed of its own, so that more runs add to the same ones.
+
+Targets by number: docs/design/guard.md#targets.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ DAY_S: Final = 86_400
 HOUR: Final = [Time(3_600)]
 SIX_HOURS: Final = [Time(21_600)]
 
-# X, Y, N, O, w, j, E, worse: section 2.
+# X, Y, N, O, w, j, E, worse: docs/design/guard.md#the-rule-that-rolls-back.
 VECTORS: Final = (
     (18, 12, 352, 1408, 0.2, 1, 4061.40, True),
     (4, 0, 4, 396, 0.01, 1, 1.92773e06, False),
@@ -66,7 +69,7 @@ def vectors(_: int) -> Table:
 
 
 def always_failing(runs: int) -> Table:
-    """Give section 5: what a version that always fails needs."""
+    """Give what a version that always fails needs: docs/design/guard.md#a-version-that-always-fails."""
     wanted = {0.01: (5, 5), 0.05: (5, 7), 0.2: (6, 20), 0.5: (13, 50), 0.95: (165, 206), 0.99: (843, 959)}
     lines: list[Line] = []
     for w, (units, calls) in wanted.items():
@@ -79,7 +82,7 @@ def always_failing(runs: int) -> Table:
 
 
 def power(runs: int) -> Table:
-    """Give section 8's second table, and the slow twin's figures."""
+    """Give how many calls on new it takes until a rollback, for errors and for slow calls."""
     lines: list[Line] = []
     for old, new, w, goal in (
         (0.001, 0.005, 0.01, 3_600),
@@ -107,7 +110,7 @@ def power(runs: int) -> Table:
 
 
 def healthy(runs: int) -> Table:
-    """Give section 8's first table, this rule: target 2."""
+    """Give how many healthy releases are rolled back, with independent calls: target 2."""
     slow = Rule(SLOW, ALPHA_SLOW)
     cases: Mapping[str, tuple[Sequence[Phase], Rule, int]] = {
         f"equal, {100 * base:g} %, weight {100 * w:g} %, 1e6": (steady(1e6, w, base, base), USUAL, runs)
@@ -161,7 +164,7 @@ def compared(runs: int) -> Table:
 
 
 def sticky_users(runs: int) -> Table:
-    """Give section 9: the same users again and again, identical versions."""
+    """Give the same for users who come again and again, with identical versions: target 2."""
     cases: dict[str, tuple[Crowd, float, Sequence[Time]]] = {
         "half the calls by a clean unit, 1 %": (sticky.one_clean_heavy(200), 0.01, [Time(10_800)]),
         "50 tenants, lognormal, 50 %": (sticky.tenants(50, 50), 0.5, SIX_HOURS),
@@ -204,7 +207,7 @@ def doubts(runs: int) -> Table:
 
 
 def shared_outage(runs: int) -> Table:
-    """Give the late failures of section 9, thinning, and what happens without the marks."""
+    """Give late failures in an outage of both, thinning, and what happens without the marks."""
     few = max(5, runs // 5)
     lines: list[Line] = []
     for late_s in (0, 5, 30):
@@ -227,7 +230,7 @@ def shared_outage(runs: int) -> Table:
 
 
 def few_users(runs: int) -> Table:
-    """Give section 6: how often the rule rolls back, and how often the note is written."""
+    """Give for few users how often the rule rolls back, and how often the note is written."""
     lines: list[Line] = []
     kinds: dict[str, tuple[Callable[[int], Crowd], Sequence[Time]]] = {
         "1 -> 5 % for all": (lambda users: sticky.equal_users(users, 50, 0.05, 0.01), HOUR),
@@ -248,7 +251,7 @@ def few_users(runs: int) -> Table:
 
 
 def safety(runs: int) -> Table:
-    """Give section 7: units needed, false `safe`, intervals, the sample ratio."""
+    """Give units needed for `safe`, false `safe`, missed intervals, the sample ratio: targets 8 and 9."""
     lines: list[Line] = []
     for w in (0.2, 0.01):
         for base in (0.0, 0.001, 0.01, 0.05):

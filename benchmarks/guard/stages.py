@@ -1,4 +1,6 @@
-"""What a stage shows: units needed for `safe`, false `safe`, intervals that miss, and the sample ratio: section 7.
+"""What a stage shows: units needed for `safe`, false `safe`, intervals that miss, and the sample ratio.
+
+The formulas: docs/design/guard.md#safe-intervals-sample-ratio.
 
 Units come one after the other, each on new with chance w; A and B are how many of them would fail on new and on old.
 """

@@ -1,7 +1,7 @@
-"""Units that come again and again, each with a side, a volume and a share of failures of its own: sections 6 and 9.
+"""Units that come again and again, each with a side, a volume and a share of failures of its own.
 
-Each unit's calls are a Poisson stream; sides are drawn by chance w once a run. Beside the rule runs `suspect`, told of
-one failed call per unit and 10 s.
+Each unit's calls are a Poisson stream; sides are drawn by chance w once a run. Beside the rule runs the note,
+told of one failed call per unit and 10 s: docs/design/guard.md#few-users-a-note.
 """
 
 from __future__ import annotations

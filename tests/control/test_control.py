@@ -1,4 +1,7 @@
-"""The verbs of `Control`: what they write, what they say of it, and what they refuse."""
+"""The verbs of `Control`: what they write, what they say of it, and what they refuse.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -385,7 +388,10 @@ def test_nobody_is_said(control: Control) -> None:
 
 
 def test_a_fleet_that_died_without_a_goodbye_is_no_proof(control: Control, store: MemoryStore, clock: Hands) -> None:
-    """Nobody is counted, but somebody declared it within a day: who it was is said, and nothing is complete (F20)."""
+    """Nobody is counted, but somebody declared it within a day: who it was is said, and nothing is complete.
+
+    Timeline 20.
+    """
     control.create("checkout")
     live(store, 1)
     clock.now += 3 * 3_600

@@ -1,4 +1,7 @@
-"""Freezes, protection and `finish`: which raises they refuse, and what stays free."""
+"""Freezes, protection and `finish`: which raises they refuse, and what stays free.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -389,7 +392,7 @@ RAISES: dict[str, Callable[[Control], object]] = {
 def test_a_freeze_in_between_is_a_conflict(
     stores: Callable[[], Store], redis_url: str, namespace: str, raised: Callable[[Control], object]
 ) -> None:
-    """Read before the freeze and written after it, however soon, a raise changes nothing (F18)."""
+    """Read before the freeze and written after it, however soon, a raise changes nothing (timeline 18)."""
     other = Control(stores(), actor="bob", confirm=True)
     for split in ("checkout", "search", "stopped"):
         other.create(split)

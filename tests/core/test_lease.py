@@ -1,4 +1,7 @@
-"""A raise for a time: what stands while it runs, and after."""
+"""A raise for a time: what stands while it runs, and after.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def test_another_weight_voids_it(at: Weight, stands: Weight) -> None:
 
 
 def test_a_lease_within_a_lease_inherits_what_comes_after() -> None:
-    """5, then 20 for a time, then 50 for a time: back to 5, not to a 20 whose lease is over (F26)."""
+    """5, then 20 for a time, then 50 for a time: back to 5, not to a 20 whose lease is over (timeline 26)."""
     first = take(20_000, 5_000, 1_000, None)
     second = take(50_000, 20_000, 2_000, first)
     assert second == Lease(50_000, 2_000, 5_000)

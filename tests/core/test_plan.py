@@ -1,4 +1,7 @@
-"""Plans as they are written: what is understood, and what is refused with its place."""
+"""Plans as they are written: what is understood, and what is refused with its place.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,7 @@ def test_two_hosts_bake_at_half(hosts: int) -> None:
     ],
 )
 def test_what_is_not_understood_is_refused_with_its_place(record: dict[str, object], field: str) -> None:
-    """An unknown gate, a higher need, a step that does not rise: whoever meets it does not drive (F24)."""
+    """An unknown gate, a higher need, a step that does not rise: whoever meets it does not drive (timeline 24)."""
     with pytest.raises(BadPlanError) as found:
         parse_plan(record, "new")
     assert found.value.field == field

@@ -1,4 +1,7 @@
-"""What is due of a plan, and what it waits for."""
+"""What is due of a plan, and what it waits for.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +90,7 @@ def test_gates_are_asked_in_order_and_a_person_last() -> None:
 
 @pytest.mark.parametrize("weight", [0, 4_999, 20_000, "preview"])
 def test_another_weight_in_force_ends_a_plan(weight: int | str) -> None:
-    """Whoever wrote it, and wherever to: a plan never fights (law 11, F16)."""
+    """Whoever wrote it, and wherever to: a plan never fights (law 11, timeline 16)."""
     assert isinstance(rule(PLAN, AT_FIVE, tick(10_000), View(NOW, weight)), Over)  # type: ignore[arg-type]
 
 
@@ -178,7 +181,7 @@ def test_who_waits_too_long_calls_again_once_or_goes_back() -> None:
     ("last", "view", "clock_ms"),
     [
         (tick(10, ago_ms=GAP_MS), {}, 10_000 + GAP_MS),
-        (tick(10, ago_ms=GAP_MS + 1), {}, 10_000),  # F23: nobody drove
+        (tick(10, ago_ms=GAP_MS + 1), {}, 10_000),  # timeline 23: nobody drove
         (tick(10, ago_ms=-5_000), {}, 10_000),  # the server's clock went back
         (tick(10, running=False, ago_ms=1_000), {}, 10_000),
         (tick(10, ago_ms=2_000), {"thawed_ms": NOW - 500}, 10_500),
@@ -232,7 +235,7 @@ def test_a_process_that_dies_while_it_starts_does_not_stop_a_plan() -> None:
 
 
 def test_a_live_process_that_keeps_values_is_named() -> None:
-    """No plan steps while one reports a broken lineage (F22); a dead one's doubt is over."""
+    """No plan steps while one reports a broken lineage (timeline 22); a dead one's doubt is over."""
     assert doubting(
         Fleet(NOW, (process("1", 10, "5"), process("2", 10, "5", held="weights x"))), "checkout"
     ).startswith("web/2 keeps values")

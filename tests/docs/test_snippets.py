@@ -13,6 +13,7 @@ from graysplit import embedded
 from tests.docs.pages import PAGES, ROOT, Block, Command, Reader, blocks_of, commands_of
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 # Folders of a developer's or a CI's machine; a reader has others.
 MACHINE = re.compile(r"(?<![\w.])/(work|root|home|Users|tmp/\w*priv)\b")
@@ -114,7 +115,8 @@ def test_a_page_that_is_wrong_fails(text: str, tmp_path: Path, monkeypatch: pyte
 def anchors(page: Path) -> set[str]:
     """Give the anchors that a page's headings get."""
     text = "\n".join(_outside_blocks(page))
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(text)}
+    headings = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(text)}
+    return headings | set(ANCHOR.findall(text))
 
 
 def _outside_blocks(page: Path) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""A bad value harms nobody (law 9), an empty answer is an outage (law 8); both are named by split, field, reason."""
+"""A bad value harms nobody (law 9), an empty answer is an outage (law 8); both are named by split, field, reason.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +137,7 @@ def test_what_reads_as_nothing_is_zero(
 def test_taking_the_last_weight_away_is_zero(
     control: graysplit.Control, client: redis.Redis, key: Key, redis_url: str, namespace: str
 ) -> None:
-    """F11: `HDEL` of the only weight is zero, for the key keeps its field `_`; and it is booked as an edit."""
+    """Timeline 11: `HDEL` of the only weight is zero, for the key keeps its field `_`; and it is booked as an edit."""
     control.create("checkout")
     control.set("checkout", 20)
     with following(redis_url, namespace) as router:

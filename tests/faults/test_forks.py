@@ -1,4 +1,7 @@
-"""Forked processes follow like any other: no deadlock under load, no call needed, and the parent goes on (F10)."""
+"""Forked processes follow like any other: no deadlock under load, no call needed, and the parent goes on (timeline 10).
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +95,10 @@ class Shifted(SystemClock):
 def test_f10_a_child_that_slept_an_hour_begins_safe(
     control: graysplit.Control, server: embedded.Server, redis_url: str, namespace: str, weight: int, expected: int
 ) -> None:
-    """F10: its first decision an hour later: a version on trial is at baseline until the load that it starts."""
+    """Its first decision an hour later: a version on trial is at baseline until the load that it starts.
+
+    Timeline 10.
+    """
     clock = Shifted()
     control.create("checkout")
     control.set("checkout", weight, yes=True)

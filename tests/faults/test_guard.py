@@ -1,4 +1,7 @@
-"""The guard on a real server: trips, lost evidence, processes that are cut off (F25, F28 to F31)."""
+"""The guard on a real server: trips, lost evidence, processes that are cut off (timelines 25 and 28 to 31).
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +107,7 @@ def test_an_outage_of_both_paths_is_no_trip(control: graysplit.Control, service:
 def test_a_trip_does_not_fail_because_a_plan_took_a_step(
     control: graysplit.Control, service: Service, client: redis.Redis, key: Key
 ) -> None:
-    """F25: it names the release, which a plan's steps leave as it is."""
+    """Timeline 25: it names the release, which a plan's steps leave as it is."""
     eventually(lambda: control.fleet().live, 10)
     control.ramp("checkout", (Step(20_000, after_s=0.5), Step(50_000, after_s=600), Step(100_000)))
     seen, _ = release(client, key)
@@ -118,7 +121,7 @@ def test_a_trip_does_not_fail_because_a_plan_took_a_step(
 def test_a_trip_fails_where_a_person_has_begun_anew(
     control: graysplit.Control, redis_url: str, namespace: str, client: redis.Redis, key: Key
 ) -> None:
-    """F25: what was seen of one release says nothing of the next."""
+    """Timeline 25: what was seen of one release says nothing of the next."""
     control.create("checkout")
     control.set("checkout", 50)
     seen, _ = release(client, key)
@@ -138,7 +141,7 @@ def test_a_trip_fails_where_a_person_has_begun_anew(
 def test_a_process_that_starts_anew_is_counted(
     control: graysplit.Control, redis_url: str, namespace: str, client: redis.Redis, key: Key
 ) -> None:
-    """F28: its batches begin at number 1 again, under another random id."""
+    """Timeline 28: its batches begin at number 1 again, under another random id."""
     control.create("checkout")
     calls: list[int] = []
     for _ in range(2):
@@ -159,7 +162,7 @@ def _calls(store: Store, name: str, started_s: int) -> int:
 def test_one_process_judges_and_another_takes_over(
     control: graysplit.Control, redis_url: str, namespace: str, client: redis.Redis, key: Key
 ) -> None:
-    """F29: a judge is a random nonce in the text that every judgement compares."""
+    """Timeline 29: a judge is a random nonce in the text that every judgement compares."""
     control.create("checkout")
     store = store_from_url(redis_url, namespace=namespace)
 
@@ -182,7 +185,7 @@ def test_one_process_judges_and_another_takes_over(
 def test_a_tally_that_expires_is_evidence_lost(
     control: graysplit.Control, service: Service, client: redis.Redis, key: Key, redis_url: str, namespace: str
 ) -> None:
-    """F30: less than was seen is no progress: suspect, never safe."""
+    """Timeline 30: less than was seen is no progress: suspect, never safe."""
     armed(control, service)
     name, started_s = release(client, key)
 
@@ -218,7 +221,10 @@ def test_a_process_without_its_store_breaks_alone_and_writes_the_stop_later(cut_
 
 
 def test_a_breaker_does_not_fight_a_person_who_has_begun_anew(cut_off: CutOff) -> None:
-    """F31: cut off, a process stops its release; meanwhile a person begins another, which it obeys when it is back."""
+    """Cut off, a process stops its release; meanwhile a person begins another, which it obeys when it is back.
+
+    Timeline 31.
+    """
     control, service, proxy = cut_off
     proxy.refuse()
     service.broken = True
@@ -233,7 +239,7 @@ def test_a_breaker_does_not_fight_a_person_who_has_begun_anew(cut_off: CutOff) -
 
 
 def test_a_breaker_stays_open_for_its_own_release(cut_off: CutOff) -> None:
-    """F31: a change of something else while it was cut off does not let anybody in again."""
+    """Timeline 31: a change of something else while it was cut off does not let anybody in again."""
     control, service, proxy = cut_off
     proxy.refuse()
     service.broken = True
@@ -262,7 +268,7 @@ def test_a_guard_that_may_not_roll_back_says_so_once(
 
 
 def test_what_was_stopped_alone_does_not_fight_a_person_who_clears_it(cut_off: CutOff) -> None:
-    """F31: it is written once; the stop that somebody takes away stays away."""
+    """Timeline 31: it is written once; the stop that somebody takes away stays away."""
     control, service, proxy = cut_off
     proxy.refuse()
     service.broken = True

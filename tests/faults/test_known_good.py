@@ -1,4 +1,7 @@
-"""The last-known-good file: never torn, never newer than it is, on disk before a lowering is reported (F9)."""
+"""The last-known-good file: never torn, never newer than it is, on disk before a lowering is reported (timeline 9).
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -230,7 +233,10 @@ def test_a_receipt_says_that_nothing_was_kept(
 
 
 def test_an_older_place_in_the_log_never_replaces_a_newer(tmp_path: Path) -> None:
-    """F9: two processes share a path; the one that is behind does not bring its weights back, and stops are united."""
+    """Two processes share a path; the one that is behind does not bring its weights back, and stops are united.
+
+    Timeline 9.
+    """
     file = KnownGood(tmp_path / "shared.json", Events(), SYSTEM_CLOCK)
     other = KnownGood(tmp_path / "shared.json", Events(), SYSTEM_CLOCK)
     seen = {"weights": {}, "stops": {}, "splits": {}}

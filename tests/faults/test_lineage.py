@@ -1,11 +1,6 @@
-"""Never backwards (law 7): stores that lose or fork their history, by timeline number (F1 to F7).
+"""Never backwards (law 7): stores that lose or fork their history (timelines 1 to 7).
 
-Elsewhere: F2 with replicas in `test_outages.py` and `tests/topologies/test_replicas.py`, what F4 wants of the server in
-`tests/stores/test_redis_advice.py`, F8 in `test_lineage_receipts.py`, `test_outages.py` and
-`tests/topologies/test_sentinel.py`, F9 in `test_known_good.py`, F10 in `test_forks.py`, F11 in `test_bad_values.py`,
-F12 to F16 in `test_lineage_by_hand.py`, F13, F14 and F17 in `test_rollback.py`, F19 to F21 in
-`test_lineage_receipts.py`, F16's lease, F23 and F26 in `test_lineage_leases.py`, F22, F23 and F32 of plans in
-`test_plans.py`, F32 in `tests/stores/test_roles.py`.
+Timelines by number: docs/design/lineage.md, with the tests of each.
 """
 
 from __future__ import annotations
@@ -24,7 +19,10 @@ from tests.support import eventually
 
 
 def test_f01_equal_revisions_of_two_histories_are_not_one(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
-    """F1: a rollback is lost in a failover and the number used again: nobody goes back up, and the newborn follow."""
+    """A rollback is lost in a failover and the number used again: nobody goes back up, and the newborn follow.
+
+    Timeline 1.
+    """
     pair.two.become(pair.one.dump())
     with pair.process() as router, caplog.at_level(logging.INFO, "graysplit"):
         # Given revision N on both sides, and only one of them says zero
@@ -47,7 +45,7 @@ def test_f01_equal_revisions_of_two_histories_are_not_one(pair: Pair, caplog: py
 
 
 def test_f01_a_receipt_names_a_change_not_a_number(pair: Pair) -> None:
-    """F1: what a process holds of the lost history confirms nothing of the new one."""
+    """Timeline 1: what a process holds of the lost history confirms nothing of the new one."""
     pair.two.become(pair.one.dump())
     with pair.process():
         pair.one.control.rollback("checkout")
@@ -60,7 +58,7 @@ def test_f01_a_receipt_names_a_change_not_a_number(pair: Pair) -> None:
 
 
 def test_f02_another_lineage_raises_nobody() -> None:
-    """F2: REPLICAOF to a stranger, and back: its entries and releases are younger, and explain nothing here."""
+    """Timeline 2: REPLICAOF to a stranger, and back: its entries and releases are younger, and explain nothing here."""
     with (
         embedded.server() as one,
         embedded.server(arguments=("--repl-diskless-sync-delay", "0")) as two,
@@ -97,7 +95,10 @@ def test_f02_another_lineage_raises_nobody() -> None:
 
 
 def test_f03_a_raw_rollback_is_not_lost_with_its_server(pair: Pair) -> None:
-    """F3: it is booked within a quarter of a second; losing it then loses the entry too, and that is noticed."""
+    """It is booked within a quarter of a second; losing it then loses the entry too, and that is noticed.
+
+    Timeline 3.
+    """
     pair.two.become(pair.one.dump())
     with pair.process() as router:
         pair.one.hset("weights", FIELD, "0")
@@ -111,7 +112,10 @@ def test_f03_a_raw_rollback_is_not_lost_with_its_server(pair: Pair) -> None:
 
 
 def test_f04_a_rollback_outlives_the_store_that_lost_it() -> None:
-    """F4: kill -9 with an old dump only: held at zero, written back as a stop, obeyed by a process born later."""
+    """Kill -9 with an old dump only: held at zero, written back as a stop, obeyed by a process born later.
+
+    Timeline 4.
+    """
     with (
         embedded.server() as server,
         graysplit.Control(server.url, confirm=True) as control,
@@ -144,7 +148,7 @@ def test_f04_a_rollback_outlives_the_store_that_lost_it() -> None:
 
 
 def test_f05_a_store_sown_anew_is_obeyed(pair: Pair) -> None:
-    """F5: another lineage with lower numbers: its rollbacks count at once, its entries explain its raises."""
+    """Timeline 5: another lineage with lower numbers: its rollbacks count at once, its entries explain its raises."""
     for weight in (51, 52, 53):
         pair.one.control.set("checkout", weight)
     with pair.process() as router:
@@ -159,7 +163,10 @@ def test_f05_a_store_sown_anew_is_obeyed(pair: Pair) -> None:
 
 
 def test_f05_what_was_sown_anew_raises_by_its_own_entries(pair: Pair) -> None:
-    """F5: the store was emptied and sown anew while nobody could read it: what a person wrote there counts, up too."""
+    """The store was emptied and sown anew while nobody could read it: what a person wrote there counts, up too.
+
+    Timeline 5.
+    """
     with pair.process() as router:
         pair.cut_off(router)
         pair.one.become({})
@@ -170,7 +177,7 @@ def test_f05_what_was_sown_anew_raises_by_its_own_entries(pair: Pair) -> None:
 
 
 def test_f05_an_old_backup_raises_nobody_and_is_obeyed_downwards(pair: Pair) -> None:
-    """F5: a backup of the same lineage from before: its raise is held, its lowering adopted."""
+    """Timeline 5: a backup of the same lineage from before: its raise is held, its lowering adopted."""
     with pair.given_a_backup() as router:
         eventually(lambda: (share(router), share(router, "search")) == (10, 5))
         pair.two.control.rollback("search")
@@ -180,7 +187,10 @@ def test_f05_an_old_backup_raises_nobody_and_is_obeyed_downwards(pair: Pair) -> 
 
 
 def test_f06_a_raw_edit_of_a_held_zero_meets_the_stop(pair: Pair) -> None:
-    """F6: held at zero, the store's word edited from 50 to 5 by hand: nobody rises, for the zero is a stop by now."""
+    """Held at zero, the store's word edited from 50 to 5 by hand: nobody rises, for the zero is a stop by now.
+
+    Timeline 6.
+    """
     pair.two.become(pair.one.dump())
     with pair.process() as first, pair.process() as second:
         pair.lose_a_rollback(first, second)
@@ -192,7 +202,10 @@ def test_f06_a_raw_edit_of_a_held_zero_meets_the_stop(pair: Pair) -> None:
 
 @pytest.mark.parametrize("weight", [5, 30, 70])
 def test_f06_a_raw_edit_of_a_held_weight_ends_the_doubt(pair: Pair, weight: int) -> None:
-    """F6: held at 10 against the store's 50; whatever a person types by hand gets an entry, and all obey it alike."""
+    """Held at 10 against the store's 50; whatever a person types by hand gets an entry, and all obey it alike.
+
+    Timeline 6.
+    """
     pair.two.become(pair.one.dump())
     with pair.process() as first, pair.process() as second:
         pair.lose_a_lowering(first, second)
@@ -205,7 +218,10 @@ def test_f06_a_raw_edit_of_a_held_weight_ends_the_doubt(pair: Pair, weight: int)
 
 
 def test_f06_a_command_ends_the_doubt_for_what_it_names(pair: Pair) -> None:
-    """F6: a change of another split leaves this one held; `set`, even to what the store says already, settles it."""
+    """A change of another split leaves this one held; `set`, even to what the store says already, settles it.
+
+    Timeline 6.
+    """
     pair.one.control.create("search")
     pair.two.become(pair.one.dump())
     with pair.process() as router:
@@ -219,7 +235,10 @@ def test_f06_a_command_ends_the_doubt_for_what_it_names(pair: Pair) -> None:
 
 
 def test_f07_a_changed_baseline_that_was_lost_stays(pair: Pair) -> None:
-    """F7: baseline and versions differ between the histories: the held definition stays whole, the old path asleep."""
+    """Baseline and versions differ between the histories: the held definition stays whole, the old path asleep.
+
+    Timeline 7.
+    """
     pair.two.become(pair.one.dump())
     pair.one.swap()
     with pair.process() as router:
@@ -233,7 +252,10 @@ def test_f07_a_changed_baseline_that_was_lost_stays(pair: Pair) -> None:
 
 
 def test_f07_a_version_under_another_name_stays_out(pair: Pair) -> None:
-    """F7: the candidate was renamed and rolled back; the lost history knows the old name at 50 %: nobody gets it."""
+    """The candidate was renamed and rolled back; the lost history knows the old name at 50 %: nobody gets it.
+
+    Timeline 7.
+    """
     pair.two.become(pair.one.dump())
     raw = pair.one.definition()
     with pair.process() as router:
@@ -249,7 +271,7 @@ def test_f07_a_version_under_another_name_stays_out(pair: Pair) -> None:
 
 
 def test_f07_preview_holds_only_where_both_sides_have_it(pair: Pair) -> None:
-    """F7: zero here, preview there: the pinned unit does not get in."""
+    """Timeline 7: zero here, preview there: the pinned unit does not get in."""
     pair.one.control.pin("checkout", "tester")
     pair.one.control.preview("checkout")
     pair.two.become(pair.one.dump())
@@ -265,7 +287,7 @@ def test_f07_preview_holds_only_where_both_sides_have_it(pair: Pair) -> None:
 
 
 def test_f07_what_was_taken_away_stays_away(pair: Pair) -> None:
-    """F7: a weight that is absent here and that the lost history knows: absent is 0, and becomes a stop."""
+    """Timeline 7: a weight that is absent here and that the lost history knows: absent is 0, and becomes a stop."""
     pair.two.become(pair.one.dump())
     with pair.process() as router:
         pair.one.client.hdel(pair.one.prefix + "weights", FIELD)
@@ -278,7 +300,7 @@ def test_f07_what_was_taken_away_stays_away(pair: Pair) -> None:
 
 
 def test_f07_what_is_created_after_the_fork_is_believed(pair: Pair) -> None:
-    """F7: a new split on the new primary, created and raised there, is explained by its own entries."""
+    """Timeline 7: a new split on the new primary, created and raised there, is explained by its own entries."""
     pair.two.become(pair.one.dump())
     with pair.process() as router:
         pair.one.control.rollback("checkout")
@@ -296,7 +318,10 @@ def test_f07_what_is_created_after_the_fork_is_believed(pair: Pair) -> None:
 
 @pytest.mark.parametrize("stop", ["checkout", FIELD, "*"])
 def test_a_raw_stop_is_not_lost_with_its_server(pair: Pair, stop: str) -> None:
-    """F4, F22: a stop beside a weight that was left as it is outlives the server that lost it; `set` ends it."""
+    """A stop beside a weight that was left as it is outlives the server that lost it; `set` ends it.
+
+    Timelines 4 and 22.
+    """
     pair.two.become(pair.one.dump())
     with pair.process() as router:
         pair.one.hset("stops", stop, "by hand")

@@ -1,4 +1,7 @@
-"""The raw edit at 3 a.m. (F12 to F16): what is clear is obeyed, what is not is named."""
+"""The raw edit at 3 a.m. (timelines 12 to 16): what is clear is obeyed, what is not is named.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from tests.support import eventually
 
 
 def test_f12_a_raw_zero_ends_a_preview(pair: Pair) -> None:
-    """F12: preview is a value of the weight's own field, so that any zero ends it, pins and all."""
+    """Timeline 12: preview is a value of the weight's own field, so that any zero ends it, pins and all."""
     pair.one.control.pin("checkout", "tester")
     pair.one.control.preview("checkout")
     with pair.process() as router:
@@ -30,7 +33,7 @@ def test_f12_a_raw_zero_ends_a_preview(pair: Pair) -> None:
 
 @pytest.mark.parametrize(("field", "value"), [("checkout", "0"), ("checkout/old", "100")])
 def test_f15_a_clear_wish_is_obeyed_though_mistyped(pair: Pair, field: str, value: str) -> None:
-    """F15: `checkout 0` and the baseline at 100 only lower, and are obeyed."""
+    """Timeline 15: `checkout 0` and the baseline at 100 only lower, and are obeyed."""
     with pair.process() as router:
         pair.one.hset("weights", field, value)
         eventually(lambda: share(router) == 0)
@@ -38,7 +41,7 @@ def test_f15_a_clear_wish_is_obeyed_though_mistyped(pair: Pair, field: str, valu
 
 @pytest.mark.parametrize("field", ["checkout:new", "Checkout/new", "checkout/neu", "chekout"])
 def test_f15_an_unknown_field_is_named_at_once(pair: Pair, field: str, caplog: pytest.LogCaptureFixture) -> None:
-    """F15: Redis answers 1 and nothing happens: the processes' logs and `doctor` name the field."""
+    """Timeline 15: Redis answers 1 and nothing happens: the processes' logs and `doctor` name the field."""
     with pair.process() as router, caplog.at_level(logging.WARNING, "graysplit"):
         pair.one.hset("weights", field, "0")
         eventually(lambda: any(f"'{field}'" in line for line in caplog.messages))
@@ -47,7 +50,7 @@ def test_f15_an_unknown_field_is_named_at_once(pair: Pair, field: str, caplog: p
 
 
 def test_f16_undo_does_not_raise_what_a_hand_brought_down(pair: Pair) -> None:
-    """F16: a booked raw zero is a rollback for `undo`: it rises with `force` only, as a new release."""
+    """Timeline 16: a booked raw zero is a rollback for `undo`: it rises with `force` only, as a new release."""
     with pair.process() as router:
         pair.one.hset("weights", FIELD, "0")
         eventually(lambda: share(router) == 0)
@@ -60,7 +63,10 @@ def test_f16_undo_does_not_raise_what_a_hand_brought_down(pair: Pair) -> None:
 
 
 def test_f13_a_server_that_cannot_save_refuses_by_name(tmp_path: Path) -> None:
-    """F13: MISCONF refuses every write: `rollback` names cause and break-glass, and goes through when it is over."""
+    """MISCONF refuses every write: `rollback` names cause and break-glass, and goes through when it is over.
+
+    Timeline 13.
+    """
     folder = tmp_path / "gone"
     folder.mkdir()
     arguments = ("--dir", str(folder), "--save", "3600 1000000")

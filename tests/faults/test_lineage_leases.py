@@ -1,4 +1,7 @@
-"""Leases (F26, F16): a raise for a time ends by itself and never raises; whoever writes a weight meanwhile wins."""
+"""Leases (timelines 16 and 26): a raise for a time ends by itself; whoever writes a weight meanwhile wins.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,10 @@ def over(side: Side, until_ms: int) -> None:
 
 
 def test_f26_a_lease_never_ends_higher(pair: Pair) -> None:
-    """F26: a lowering cannot be for a time; a lease written by hand that would raise at its end ends where it is."""
+    """A lowering cannot be for a time; a lease written by hand that would raise at its end ends where it is.
+
+    Timeline 26.
+    """
     with pair.process() as router:
         ran = graysplit_cli(pair.one.server.url, pair.namespace, "set", "checkout", "5", "--for", "30m")
         assert (ran.code, "only a raise" in ran.err) == (1, True), ran
@@ -77,7 +83,10 @@ def test_f26_a_lease_never_ends_higher(pair: Pair) -> None:
 
 
 def test_f26_a_lease_within_a_lease_ends_where_the_first_would(pair: Pair) -> None:
-    """F26: 5, then 20 for ten minutes, then 50 for a second: back to 5, not to the 20 whose lease is over with it."""
+    """5, then 20 for ten minutes, then 50 for a second: back to 5, not to the 20 whose lease is over with it.
+
+    Timeline 26.
+    """
     pair.one.control.set("checkout", 5)
     with pair.process() as router, pair.process() as other, watching(router) as watch:
         watch.when(5)
@@ -96,7 +105,7 @@ def test_f26_a_lease_within_a_lease_ends_where_the_first_would(pair: Pair) -> No
 
 
 def test_f26_who_is_cut_off_ends_it_by_himself(pair: Pair) -> None:
-    """F26: without the store, in time; who comes back finds it booked, once, or books it."""
+    """Timeline 26: without the store, in time; who comes back finds it booked, once, or books it."""
     pair.one.control.set("checkout", 5)
     with pair.process() as router:
         pair.one.control.set("checkout", 60, for_s=1.2)
@@ -113,7 +122,9 @@ def test_f26_who_is_cut_off_ends_it_by_himself(pair: Pair) -> None:
 
 
 def test_f26_sleep_counts(pair: Pair) -> None:
-    """F23, F26: a machine that slept through the end of a lease is below it at once, before it has heard anything.
+    """A machine that slept through the end of a lease is below it at once, before it has heard anything.
+
+    Timelines 23 and 26.
 
     This server's clock stood still meanwhile: the lease is not over for the fleet, and this process alone is below it.
     """
@@ -140,7 +151,10 @@ def test_f26_sleep_counts(pair: Pair) -> None:
 
 
 def test_f26_a_stop_beats_a_lease(pair: Pair) -> None:
-    """F26: rolled back in the middle of a lease: zero at once, zero after its end, and nothing of it is left."""
+    """Rolled back in the middle of a lease: zero at once, zero after its end, and nothing of it is left.
+
+    Timeline 26.
+    """
     with leased(pair, 60, for_s=0.8) as (watch, until_ms):
         pair.one.control.rollback("checkout")
         watch.when(0)
@@ -152,7 +166,10 @@ def test_f26_a_stop_beats_a_lease(pair: Pair) -> None:
 
 
 def test_f26_a_raw_stop_beats_a_lease(pair: Pair) -> None:
-    """F26: a stop by hand leaves the weight as it is: the lease may end beneath it, and nobody rises by that."""
+    """A stop by hand leaves the weight as it is: the lease may end beneath it, and nobody rises by that.
+
+    Timeline 26.
+    """
     with leased(pair, 60, for_s=0.8) as (watch, until_ms):
         pair.one.hset("stops", "*", "by hand")
         watch.when(0)
@@ -162,7 +179,7 @@ def test_f26_a_raw_stop_beats_a_lease(pair: Pair) -> None:
 
 @pytest.mark.parametrize("weights", [("50",), ("50", "20")])
 def test_f16_a_raw_edit_voids_a_lease(pair: Pair, weights: tuple[str, ...]) -> None:
-    """F16: `set 20 --for`, then 50 by hand after reading the dashboards, or back to 20: that weight stays."""
+    """Timeline 16: `set 20 --for`, then 50 by hand after reading the dashboards, or back to 20: that weight stays."""
     with leased(pair, 20, for_s=1.3) as (watch, until_ms):
         for weight in weights:
             pair.one.hset("weights", FIELD, weight)

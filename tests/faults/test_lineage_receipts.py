@@ -1,4 +1,7 @@
-"""Receipts tell effects (F8, F19 to F21): who is counted, who confirms, and what it costs the others."""
+"""Receipts tell effects (timelines 8 and 19 to 21): who is counted, who confirms, and what it costs the others.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def stopped(control: graysplit.Control, pid: int) -> str:
 
 
 def test_f08_who_follows_the_minority_is_named_not_confirmed(pair: Pair) -> None:
-    """F8: cut off with the old primary a process is live there; on the new one it is behind, then silent."""
+    """Timeline 8: cut off with the old primary a process is live there; on the new one it is behind, then silent."""
     # Given A that follows the first server, whose replica knows A
     with pair.process() as router:
         eventually(lambda: len(pair.one.control.fleet().live) == 1)
@@ -61,7 +64,10 @@ def test_f08_who_follows_the_minority_is_named_not_confirmed(pair: Pair) -> None
 
 
 def test_f19_what_was_taken_before_a_rollback_does_not_outlive_it(pair: Pair) -> None:
-    """F19: a bound method and a choice kept in a request are at the baseline at once; what still runs is told."""
+    """A bound method and a choice kept in a request are at the baseline at once; what still runs is told.
+
+    Timeline 19.
+    """
     pair.one.control.set("checkout", 100, yes=True)
     with pair.process() as router:
         checkout = router.split("checkout", "old", "new")
@@ -78,7 +84,10 @@ def test_f19_what_was_taken_before_a_rollback_does_not_outlive_it(pair: Pair) ->
 
 
 def test_f19_a_refused_weight_is_told_with_what_runs_instead(pair: Pair) -> None:
-    """F19: the revision was adopted and the value was not: the receipt names it, and shows the last good one."""
+    """The revision was adopted and the value was not: the receipt names it, and shows the last good one.
+
+    Timeline 19.
+    """
     with pair.process():
         pair.one.hset("weights", FIELD, "1_0")
         (process,) = eventually(lambda: [p for p in pair.one.control.fleet().live if p.receipt.refused])
@@ -88,7 +97,7 @@ def test_f19_a_refused_weight_is_told_with_what_runs_instead(pair: Pair) -> None
 
 
 def test_f19_a_receipt_tells_the_effect_not_the_number(pair: Pair) -> None:
-    """F19: a process that adopted the change and does something else does not confirm it, and says why."""
+    """Timeline 19: a process that adopted the change and does something else does not confirm it, and says why."""
     with pair.process(), pair.process(off="checkout") as off:
         result = pair.one.control.set("checkout", 60)
         receipts = pair.one.control.wait_confirmed(result, 2).receipts
@@ -100,7 +109,7 @@ def test_f19_a_receipt_tells_the_effect_not_the_number(pair: Pair) -> None:
 
 
 def test_f19_a_held_value_does_not_confirm(pair: Pair) -> None:
-    """F19, F20: behind the fence a process shows what it does, not what the store says."""
+    """Timelines 19 and 20: behind the fence a process shows what it does, not what the store says."""
     pair.two.become(pair.one.dump())
     with pair.process() as router:
         pair.lose_a_lowering(router)
@@ -112,7 +121,7 @@ def test_f19_a_held_value_does_not_confirm(pair: Pair) -> None:
 
 
 def test_f20_who_registers_during_the_wait_is_counted(pair: Pair) -> None:
-    """F20: a process registers before it loads, so that none loads the old value uncounted."""
+    """Timeline 20: a process registers before it loads, so that none loads the old value uncounted."""
     result = pair.one.control.rollback("checkout")
     assert pair.one.control.wait_confirmed(result, 0.5).receipts.nobody
     with pair.process(), pair.process():
@@ -121,7 +130,7 @@ def test_f20_who_registers_during_the_wait_is_counted(pair: Pair) -> None:
 
 
 def test_f20_a_stopped_process_is_named_not_confirmed(pair: Pair) -> None:
-    """F20: SIGSTOP: it is behind while it counts as live, and then silent; exit 6 until it runs again."""
+    """Timeline 20: SIGSTOP: it is behind while it counts as live, and then silent; exit 6 until it runs again."""
     with processes(2, pair.one.server.url, pair.namespace) as found:
         found.wait_for(50)
         os.kill(found[0].pid, signal.SIGSTOP)
@@ -139,7 +148,10 @@ def test_f20_a_stopped_process_is_named_not_confirmed(pair: Pair) -> None:
 
 
 def test_f21_two_hundred_followers_and_no_push_for_a_receipt(pair: Pair) -> None:
-    """F21: heartbeats and receipts push nothing on 200 connections, and make no process read; one raw edit does."""
+    """Heartbeats and receipts push nothing on 200 connections, and make no process read; one raw edit does.
+
+    Timeline 21.
+    """
     prefixes = [word for end in FOLLOWED for word in ("PREFIX", pair.one.prefix + end)]
     with ExitStack() as stack:
         address = ("127.0.0.1", pair.one.server.port)
@@ -158,7 +170,7 @@ def test_f21_two_hundred_followers_and_no_push_for_a_receipt(pair: Pair) -> None
 
 
 def test_f21_a_change_costs_a_process_one_reading(pair: Pair) -> None:
-    """F21: a change touches four keys; its signals are drained, so that it costs a reading, not four."""
+    """Timeline 21: a change touches four keys; its signals are drained, so that it costs a reading, not four."""
     with pair.process():
         before = calls(pair, "role")
         for weight in range(10, 30):

@@ -1,4 +1,7 @@
-"""After the store has lost changes: `recover` shows both sides, writes the lower, and nothing is held any more."""
+"""After the store has lost changes: `recover` shows both sides, writes the lower, and nothing is held any more.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from tests.support import eventually
 
 
 def test_f05_recover_settles_an_old_backup(pair: Pair) -> None:
-    """F5: the lower of backup and fleet is written, nothing is held any more, and who is born later does the same."""
+    """The lower of backup and fleet is written, nothing is held any more, and who is born later does the same.
+
+    Timeline 5.
+    """
     with pair.given_a_backup() as router:
         kept(pair.two.control, {f"weights {FIELD}": "10"})
         with pair.process() as newborn:
@@ -32,7 +38,7 @@ def test_f05_recover_settles_an_old_backup(pair: Pair) -> None:
 
 
 def test_f05_an_emptied_store_is_sown_anew_from_an_export(pair: Pair) -> None:
-    """F5: another lineage, weights at zero: the fleet obeys it down and, once a person raises, up."""
+    """Timeline 5: another lineage, weights at zero: the fleet obeys it down and, once a person raises, up."""
     file = json.dumps(dict(pair.one.control.export()))
     with pair.process() as router, tempfile.NamedTemporaryFile("w", suffix=".json") as written:
         written.write(file)
@@ -49,7 +55,7 @@ def test_f05_an_emptied_store_is_sown_anew_from_an_export(pair: Pair) -> None:
 
 
 def test_f05_keys_that_go_one_by_one_are_sown_anew_like_an_emptied_store(pair: Pair) -> None:
-    """F5: the log first, and a process reads after each: nothing is kept against a store that says nothing."""
+    """Timeline 5: the log first, and a process reads after each: nothing is kept against a store that says nothing."""
     file = json.dumps(dict(pair.one.control.export()))
     with pair.process() as router, tempfile.NamedTemporaryFile("w", suffix=".json") as written:
         written.write(file)
@@ -67,7 +73,7 @@ def test_f05_keys_that_go_one_by_one_are_sown_anew_like_an_emptied_store(pair: P
 
 
 def test_f06_recover_writes_the_zero_under_the_stop_that_was_written_back(pair: Pair) -> None:
-    """F6: the store's 50 under a process's stop becomes a 0, so that clearing the stop raises nobody."""
+    """Timeline 6: the store's 50 under a process's stop becomes a 0, so that clearing the stop raises nobody."""
     pair.two.become(pair.one.dump())
     with pair.process() as first, pair.process() as second:
         pair.lose_a_rollback(first, second)
@@ -79,7 +85,10 @@ def test_f06_recover_writes_the_zero_under_the_stop_that_was_written_back(pair: 
 
 
 def test_f07_recover_puts_back_the_definition_that_runs(pair: Pair) -> None:
-    """F7: the baseline had been changed, and that was lost: the definition that processes hold is written, whole."""
+    """The baseline had been changed, and that was lost: the definition that processes hold is written, whole.
+
+    Timeline 7.
+    """
     pair.two.become(pair.one.dump())
     other = pair.one.swap()
     with pair.process() as router:

@@ -1,4 +1,7 @@
-"""Servers that die, hang, forget, refuse and change: what is in force stays, the loss is noticed, and it ends soon."""
+"""Servers that die, hang, forget, refuse and change: what is in force stays, the loss is noticed, and it ends soon.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -269,7 +272,7 @@ def test_a_role_that_may_only_read_follows_too(scene: Scene) -> None:
 
 
 def test_a_server_short_of_replicas_takes_no_heartbeat(scene: Scene) -> None:
-    """F8: a minority primary answers PING; that it takes no write is said, and `rollback` says how to go on."""
+    """Timeline 8: a minority primary answers PING; that it takes no write is said, and `rollback` says how to go on."""
     scene.client.config_set("min-replicas-to-write", 1)
     eventually(lambda: "replicas" in scene.router.status().reason, 10)
     ran = graysplit_cli(scene.server.url, "default", "rollback", "checkout")
@@ -295,7 +298,10 @@ def test_a_replica_is_no_source(scene: Scene) -> None:
 
 
 def test_a_primary_that_becomes_a_replica_is_left(scene: Scene) -> None:
-    """F2: REPLICAOF keeps the connection open and answers PING; its stale data and its new data count for nothing."""
+    """REPLICAOF keeps the connection open and answers PING; its stale data and its new data count for nothing.
+
+    Timeline 2.
+    """
     with (
         embedded.server() as other,
         graysplit.Control(other.url) as theirs,

@@ -1,4 +1,7 @@
-"""Plans on a real server with real processes that die, hang and lose it: each step once, and nothing is caught up."""
+"""Plans on a real server with real processes that die, hang and lose it: each step once, and nothing is caught up.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,7 @@ def test_a_hanging_server_is_not_caught_up_with(namespace: str) -> None:
 
 @pytest.mark.timeout(240)
 def test_a_server_that_starts_anew_takes_no_step_for_ten_seconds(namespace: str) -> None:
-    """F22: it may have forgotten a rollback; by the history's own times nothing steps before that."""
+    """Timeline 22: it may have forgotten a rollback; by the history's own times nothing steps before that."""
     with (
         embedded.server(appendonly=True) as server,
         graysplit.Control(server.url, namespace=namespace, confirm=True) as control,
@@ -120,7 +123,10 @@ def test_f22_a_lost_rollback_does_not_revive_its_plan(namespace: str) -> None:
 
 
 def test_a_fleet_that_may_only_stop_does_not_drive(redis_url: str, namespace: str, control: graysplit.Control) -> None:
-    """F32: with the role `app` nobody steps; `graysplit drive` with the role `drive` does, and says each step."""
+    """With the role `app` nobody steps; `graysplit drive` with the role `drive` does, and says each step.
+
+    Timeline 32.
+    """
     control.create("checkout", ("old", "new"))
     with redis.Redis.from_url(redis_url) as client:
         for role in ("app", "drive"):
@@ -175,7 +181,10 @@ def test_ten_steps_while_somebody_is_killed_each_second(
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_a_minute_without_the_server_is_not_caught_up_with(namespace: str) -> None:
-    """F23: gone for a minute, longer than a gap may be: nothing climbs, and the step under way begins its wait anew."""
+    """Gone for a minute, longer than a gap may be: nothing climbs, and the step under way begins its wait anew.
+
+    Timeline 23.
+    """
     with embedded.server() as server, graysplit.Control(server.url, namespace=namespace, confirm=True) as control:
         control.create("checkout", ("old", "new"))
         with fleet(server.url, namespace, 4):

@@ -1,4 +1,7 @@
-"""Timelines of plans on a real server: raw edits, lost rollbacks, older libraries, herds (F16, F22, F24, F25)."""
+"""Timelines of plans on a real server: raw edits, lost rollbacks, older libraries, herds (timelines 16, 22, 24 and 25).
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Going back always works: with what it does not need broken, twice, out of memory, and against a raise on its way."""
+"""Going back always works: with what it does not need broken, twice, out of memory, and against a raise on its way.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ def test_back_with_a_definition_that_cannot_be_read(
 def test_back_with_a_key_of_the_wrong_type(
     control: graysplit.Control, client: redis.Redis, key: Key, redis_url: str, namespace: str, end: str
 ) -> None:
-    """F14: a neighbour of the wrong type keeps no rollback from being written and obeyed; what is missing is said."""
+    """A neighbour of the wrong type keeps no rollback from being written and obeyed; what is missing is said.
+
+    Timeline 14.
+    """
     control.create("checkout")
     control.set("checkout", 50)
     with following(redis_url, namespace) as router:
@@ -70,7 +76,10 @@ def test_back_with_one_of_its_own_keys_of_the_wrong_type(
 
 
 def test_back_when_redis_is_out_of_memory(namespace: str) -> None:
-    """F13: with `maxmemory 1` a rollback is written, obeyed, confirmed and in the history; a raise is refused."""
+    """With `maxmemory 1` a rollback is written, obeyed, confirmed and in the history; a raise is refused.
+
+    Timeline 13.
+    """
     with (
         embedded.server(arguments=("--maxmemory-policy", "noeviction")) as own,
         redis.Redis.from_url(own.url) as client,
@@ -91,7 +100,7 @@ def test_back_when_redis_is_out_of_memory(namespace: str) -> None:
 
 
 def test_back_by_hand_when_redis_is_out_of_memory(namespace: str) -> None:
-    """F13: `HDEL`, the emergency line for a full server, is obeyed; the process goes on to be counted."""
+    """Timeline 13: `HDEL`, the emergency line for a full server, is obeyed; the process goes on to be counted."""
     with (
         embedded.server(arguments=("--maxmemory-policy", "noeviction")) as own,
         redis.Redis.from_url(own.url) as client,
@@ -175,7 +184,7 @@ def test_back_from_a_role_that_may_write_nothing_else(
 def test_a_set_that_was_on_its_way_does_not_undo_a_rollback(
     control: graysplit.Control, server: embedded.Server, redis_url: str, namespace: str
 ) -> None:
-    """F17: a raise held up in the network arrives after a rollback from zero to zero, and is refused."""
+    """Timeline 17: a raise held up in the network arrives after a rollback from zero to zero, and is refused."""
     # Given weight 0, and an operator behind a slow line
     control.create("checkout")
     with Proxy(server.port) as proxy, following(redis_url, namespace) as router:

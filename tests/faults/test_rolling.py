@@ -1,4 +1,7 @@
-"""F27 on a real server: a version that kills its hosts stays at its wave, whatever becomes of the fleet."""
+"""Timeline 27 on a real server: a version that kills its hosts stays at its wave, whatever becomes of the fleet.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 

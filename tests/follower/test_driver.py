@@ -1,4 +1,7 @@
-"""Who steps a plan, when, and what the step rests on; by hand, with a clock that is moved."""
+"""Who steps a plan, when, and what the step rests on; by hand, with a clock that is moved.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,7 @@ def test_whoever_drove_last_goes_on_and_another_steps_in_when_it_dies(stage: Sta
 
 
 def test_an_older_library_leaves_a_plan_alone(stage: Stage) -> None:
-    """It does not know the plan's gates; the next newer process drives (F24)."""
+    """It does not know the plan's gates; the next newer process drives (timeline 24)."""
     old = stage.join(old=True)
     stage.control.ramp("checkout", QUICK)
     stage.after(60, [old])

@@ -3,6 +3,8 @@
 While the store's log still holds the last change this process applied, the store's word counts, up and down. If not,
 the lineage is broken: a raise counts only where an entry newer than the common ancestor explains it; otherwise each
 weight is the lower of the two. (With real servers: `tests/faults/test_lineage.py`.)
+
+Timelines by number: docs/design/lineage.md.
 """
 
 from __future__ import annotations
@@ -98,7 +100,7 @@ def test_only_what_came_after_the_common_ancestor_explains(shared: int, ours: in
 
 
 def test_numbers_prove_nothing() -> None:
-    """Another change at the same place and with the same revision is another log (F1)."""
+    """Another change at the same place and with the same revision is another log (timeline 1)."""
     past = Past("5-0", ("a", "b"), "l")
     assert not forked(past, reading({})._replace(anchor="b"))
     assert forked(past, reading({})._replace(anchor="x"))

@@ -1,4 +1,7 @@
-"""Two histories of one namespace, any order of faults: what is stopped stays stopped, and nobody else is disturbed."""
+"""Two histories of one namespace, any order of faults: what is stopped stays stopped, and nobody else is disturbed.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
@@ -135,7 +138,7 @@ class TwoStores(RuleBasedStateMachine):
         self.signal()
 
     def note_stops(self) -> None:
-        """Remember when each stop came into the history; one lost before that leaves no trace (F3)."""
+        """Remember when each stop came into the history; one lost before that leaves no trace (timeline 3)."""
         for store in filter(None, (self.store, self.minority)):
             for entry in store.history(count=10):
                 for where, value in entry.after.items():
@@ -314,7 +317,10 @@ class TwoStores(RuleBasedStateMachine):
             self.is_born()
 
     def in_force_where_known(self, field: str, copy: Copy) -> list[tuple[Process, Weight]]:
-        """Give a weight as it is in force where the last change has been read, if that is not in a copy (F3)."""
+        """Give a weight as it is in force where the last change has been read, if that is not in a copy.
+
+        Timeline 3.
+        """
         newest = self.store.history(count=1)
         last = newest[0].id if newest else ""
         if not last or last in {entry.id for _, entry in copy.log}:
@@ -326,7 +332,7 @@ class TwoStores(RuleBasedStateMachine):
     @precondition(lambda self: self.definitions_go_bad)
     @rule(split=splits, replaced=st.booleans())
     def a_shape_is_lost(self, split: str, replaced: bool) -> None:
-        """Turn a split's sides, and lose that (F7)."""
+        """Turn a split's sides, and lose that (timeline 7)."""
         before = copy_of(self.store)
         self.deletes(split)
         self.creates(split, turned=True)
@@ -356,7 +362,7 @@ class TwoStores(RuleBasedStateMachine):
     @precondition(lambda self: self.minority is None and len(self.processes) > 1)
     @rule(which=whiches, writes=st.integers(0, 2))
     def falls_apart(self, which: int, writes: int) -> None:
-        """Let a second store take over while one process, and a person, stay with the first (F8)."""
+        """Let a second store take over while one process, and a person, stay with the first (timeline 8)."""
         self.minority = self.store
         self.processes[which % len(self.processes)].apart = True
         self.is_replaced(self.store.ago(writes))
@@ -600,7 +606,7 @@ def unexplained_shapes(process: Process, load: Load) -> set[str]:
 
 
 def shape(split: str, held: Held) -> object:
-    """Give what a split's weights speak of (F7)."""
+    """Give what a split's weights speak of (timeline 7)."""
     raw = held.definitions.get(split)
     definition = parse_definition(split, raw) if raw is not None else None
     return definition and (definition.baseline, definition.names)

@@ -1,4 +1,7 @@
-"""What the doctor is told of real servers: what may lose weights, and what cannot be looked at."""
+"""What the doctor is told of real servers: what may lose weights, and what cannot be looked at.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ def in_memory_alone(*arguments: str) -> Iterator[embedded.Server]:
 
 
 def test_persistence_or_a_replica_is_wanted() -> None:
-    """F4: a server in memory alone is unhealthy, with exit 7; the command printed mends it."""
+    """Timeline 4: a server in memory alone is unhealthy, with exit 7; the command printed mends it."""
     with in_memory_alone() as own, Control(own.url) as control, Redis.from_url(own.url) as client:
         control.create("checkout")
         ran = graysplit_cli(own.url, "default", "doctor")
@@ -69,7 +72,7 @@ def test_persistence_or_a_replica_is_wanted() -> None:
 
 
 def test_a_replica_is_persistence_enough() -> None:
-    """F4: with a replica nothing is found, and without it again it is."""
+    """Timeline 4: with a replica nothing is found, and without it again it is."""
     with in_memory_alone("--repl-diskless-sync-delay", "0") as own, line(own.url) as one:
         with embedded.server(arguments=("--replicaof", HOST, str(own.port))):
             eventually(lambda: advise(one, KEYS, failing_over=False) == [], 10)

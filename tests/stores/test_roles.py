@@ -1,4 +1,7 @@
-"""The three roles on real servers: what each may do, line by line, also from inside scripts, and how each follows."""
+"""The three roles on real servers: what each may do, line by line, also from inside scripts, and how each follows.
+
+They hold timeline 32 of docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Primaries and replicas: who is a source, who is none, and what is told of how far a rollback has come."""
+"""Primaries and replicas: who is a source, who is none, and what is told of how far a rollback has come.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,10 @@ def test_a_replica_cut_off_from_its_primary_is_no_source(both: Pair, stale: str)
 def test_a_primary_made_a_replica_is_left(
     both: Pair, protocol: int, record_property: Callable[[str, object], None]
 ) -> None:
-    """F2: REPLICAOF closes no follower's connection; the older data that it brings raises nobody, then or later."""
+    """REPLICAOF closes no follower's connection; the older data that it brings raises nobody, then or later.
+
+    Timeline 2.
+    """
     with (
         graysplit.Control(both.primary.url) as control,
         following(f"{both.primary.url}?protocol={protocol}", "default") as router,

@@ -1,4 +1,7 @@
-"""Followed through Sentinel: a failover costs no decision, and a stale replica in the primary's place raises nobody."""
+"""Followed through Sentinel: a failover costs no decision, and a stale replica in the primary's place raises nobody.
+
+Timelines by number: docs/design/lineage.md.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +130,7 @@ def test_a_stale_replica_raises_nobody(record_property: Callable[[str, object], 
 
 
 def test_a_primary_that_was_replaced_is_left() -> None:
-    """F8: cut off from its Sentinels, or frozen by a person, it still answers; the way is asked for again."""
+    """Timeline 8: cut off from its Sentinels, or frozen by a person, it still answers; the way is asked for again."""
     with pair() as found, sentinels(found.primary, 1) as url, graysplit.Control(url) as control:
         control.create("checkout")
         control.set("checkout", 20)

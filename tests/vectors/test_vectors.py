@@ -116,7 +116,10 @@ def test_million_units() -> None:
 
 
 def test_anchors() -> None:
-    """The sequence begins as the design says, and all 64 anchors are whole and distinct in their direction."""
+    """The sequence begins as told, and all 64 anchors are whole and distinct in their direction.
+
+    docs/explanation/hashing.md#several-candidates
+    """
     cases = [(case["anchor"], case["upwards"]) for case in read("allocation")["anchors"]]
     assert cases[:8] == [
         (0, True),

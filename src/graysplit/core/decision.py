@@ -122,8 +122,8 @@ def _baseline(case: Case) -> tuple[str, str | None]:
     return "the baseline takes what is left", case.standing.definition.baseline
 
 
-# Section 6 of the design, top to bottom; the first that gives a version answers. Overrides and handed-over
-# decisions belong below `pin`; prerequisites, layers and rules above `bucket`.
+# Top to bottom, the first that gives a version answers: docs/reference/reasons-and-status.md#reasons. Overrides and
+# handed-over decisions belong below `pin`; prerequisites, layers and rules above `bucket`.
 LADDER: Final[tuple[tuple[str, _Rung], ...]] = (
     ("off", _off),
     ("stopped", _stopped),

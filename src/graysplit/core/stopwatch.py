@@ -11,7 +11,7 @@ the units whose first error of the window fell on new and old, and N, O the call
 
 Each E_k is a supermartingale from 1 for a version no worse than the margin (rho, delta), so that Ville's inequality
 holds the chance of ever reaching the limit below alpha, however long and often one looks (Ville 1939; Lindon & Malek,
-arXiv 2011.03567). Derived and proved in the project's guard statistics; do not add counts across strata.
+arXiv 2011.03567). Derivation and proof: docs/design/guard.md#the-rule-that-rolls-back. Do not add counts across strata.
 """
 
 from __future__ import annotations
