@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -173,3 +174,17 @@ def test_every_timeline_has_a_test() -> None:
     held = {number for source in sources() if source.name.startswith("tests/") for number in cited(TIMELINE, source)}
     held |= {number for source in sources() for number in cited(TEST_OF, source)}
     assert held == numbered(LINEAGE, r"^### Timeline (\d+)$")
+
+
+def test_the_picture_of_the_floors_is_that_of_the_contract() -> None:
+    """Each floor of the page has the rooms of the import contract, from the top down; and no room has none."""
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text("utf-8")
+    picture = page.split("```text\n")[1].split("```")[0]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = {path.stem for path in (ROOT / "src" / "graysplit").iterdir() if path.suffix in {"", ".py"}}
+    floors = [set(re.findall(r"\w+", floor)) & rooms for floor in layers]
+    drawn = [set(re.split(r"  +", floor.strip("\n "))) & rooms for floor in re.split(r"\n-+\n", picture)]
+    lowest = len(drawn) - 1
+    assert drawn[:lowest] == floors[:lowest]
+    assert drawn[lowest] == set().union(*floors[lowest:])
