@@ -240,9 +240,15 @@ def cited_timelines(text: str) -> set[int]:
 
 def glossary() -> str:
     """List the words of graysplit with their meanings and what else they are called, by the alphabet."""
-    words = tomllib.loads((ROOT / "tools" / "glossary.toml").read_text("utf-8"))["words"]
+    words = glossary_words()
     rows = ((f'<a id="{_anchor(word)}"></a>**{word}**', *words[word]) for word in sorted(words, key=str.lower))
     return _table(("word", "meaning", "elsewhere"), rows)
+
+
+def glossary_words() -> dict[str, tuple[str, str]]:
+    """Return each word with its meaning and what else it is called."""
+    table = tomllib.loads((ROOT / "tools" / "glossary.toml").read_text("utf-8"))["words"]
+    return {word: (meaning, elsewhere) for word, (meaning, elsewhere) in table.items()}
 
 
 def _anchor(word: str) -> str:

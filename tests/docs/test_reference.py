@@ -47,6 +47,15 @@ def test_every_reason_in_the_source_is_explained(reference: ModuleType) -> None:
     assert given <= set(reference.TEXTS["reasons"]), sorted(given - set(reference.TEXTS["reasons"]))
 
 
+def test_the_glossary_has_words_that_are_used(reference: ModuleType) -> None:
+    """Each word stands in a page besides the glossary, and its meaning is one sentence without a full stop."""
+    words = reference.glossary_words()
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    text = "\n".join(page.read_text("utf-8") for page in pages if page.name != "glossary.md").lower()
+    assert [word for word in words if not re.search(rf"\b{re.escape(word)}", text)] == []
+    assert [word for word, (meaning, _) in words.items() if meaning.endswith(".") or not meaning] == []
+
+
 def test_a_name_without_a_text_is_an_error(reference: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new field cannot be forgotten."""
     first, *others = Definition._fields
