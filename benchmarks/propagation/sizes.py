@@ -35,6 +35,9 @@ BOOKED_WITHIN_S: Final = 300.0
 ROLLBACK_EVERY_S: Final = 2.0
 SECOND_MS: Final = 1_000.0
 VERB_MS: Final = 5_000.0
+KEPT_MB: Final = 32.0  # what it may keep beyond what a fresh one needs for what is there now
+SETTLED_S: Final = 10.0  # in which a process that starts has looked at all definitions
+_MB: Final = 1 << 20
 LOOKED: Final = ("list", "show split-00007", "explain split-00007 u1", "history", "history split-00007", "doctor")
 CHANGED: Final = (
     "create new-one",
@@ -130,11 +133,14 @@ def measure(amounts: Amounts, *, verbs: bool = True) -> list[Row]:
             _huge_value(scene, amounts.value)
             _pins(scene, amounts.pins)
             time.sleep(amounts.after_s)
-            more = {"server": _used(client) - used, "follower": follower.ask("rss") - kept}
+            keeps = {"server": _used(client), "follower": follower.ask("rss")}
             scene.rows.append(Row("the follower, without contact", follower.ask("lost"), 0.0, "times"))
+        anew = {"server": _anew(client), "follower": _started_now(server.url, amounts.after_s)}
         after = f", more than before {amounts.after_s:.0f} s after"
-        kept_more = [Row(f"memory of the {who}{after}", size / (1 << 20), unit="MB") for who, size in more.items()]
-        scene.rows.extend(kept_more)
+        for who, before in (("server", used), ("follower", kept)):
+            more, beyond = (keeps[who] - before) / _MB, (keeps[who] - anew[who]) / _MB
+            scene.rows.append(Row(f"memory of the {who}{after}", more, unit="MB"))
+            scene.rows.append(Row("  more than a fresh one that holds the same", beyond, KEPT_MB, "MB"))
         _history(scene, amounts.entries)
         return scene.rows + (list(_verbs(scene)) if verbs else [])
 
@@ -312,6 +318,21 @@ def _verbs(scene: Scene) -> Iterator[Row]:
         done = subprocess.run(words, capture_output=True, check=False, timeout=300)
         took_ms = (time.monotonic() - began) * 1000
         yield Row(f"graysplit {verb}", took_ms, VERB_MS, "ms", note=f"exit {done.returncode}")
+
+
+def _anew(client: redis.Redis) -> int:
+    """Return what a server needs that begins with the same content."""
+    with embedded.server() as other, redis.Redis.from_url(other.url) as fresh:
+        for key in client.scan_iter():
+            fresh.restore(key, 0, client.dump(key) or b"")
+        return _used(fresh)
+
+
+def _started_now(url: str, settled_s: float) -> float:
+    """Return what a process keeps that begins to follow now."""
+    with followed(url) as fresh:
+        time.sleep(min(settled_s, SETTLED_S))
+        return fresh.ask("rss")
 
 
 def _used(client: redis.Redis) -> int:

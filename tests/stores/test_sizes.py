@@ -416,6 +416,44 @@ def test_of_very_many_weights_only_what_the_log_names_is_read_at_once(
         each.close()
 
 
+@pytest.mark.parametrize("heavy", [False, True])
+def test_what_is_read_again_is_not_held_twice(stage: Stage, monkeypatch: pytest.MonkeyPatch, *, heavy: bool) -> None:
+    """Given a second reading, at once or in pieces, then what is equal is the same object, and the rest is as it is."""
+    if heavy:
+        for name, value in (("AT_ONCE", 100), ("PIECE", 50)):
+            monkeypatch.setattr(hashes, name, value)
+    stage.edit(300)
+    feed, other = (store_from_url(stage.url, stage.namespace).follow() for _ in range(2))
+    first = feed.load("", whole=True)
+    again = feed.load(first.position, whole=True)
+    for one, two in ((first.weights, again.weights), (first.splits, again.splits), (first.meta, again.meta)):
+        assert one.fields is two.fields
+
+    stage.client.hset(stage.key("weights"), mapping={"raw-000001/new": "6", "more/new": "7"})
+    stage.client.hdel(stage.key("weights"), "raw-000002/new")
+    stage.control.create("search")
+    last = feed.load(again.position, whole=True)
+    assert last._replace(now_ms=0, anchor="", entries=()) == other.load("", whole=True)._replace(
+        now_ms=0, anchor="", entries=()
+    )
+    for before, now in ((first.weights, last.weights), (first.splits, last.splits)):
+        held = {id(each) for pair in before.fields.items() for each in pair}
+        fresh = [name for name, raw in now.fields.items() if {id(name), id(raw)} - held]
+        assert set(fresh) <= {b"raw-000001/new", b"more/new", b"search", b"search/new"}
+    for each in (feed, other):
+        each.close()
+
+
+def test_what_a_reading_brought_of_the_log_is_let_go_of(stage: Stage) -> None:
+    """Given a reading with entries, then the reader keeps the hashes alone, to know what is equal in the next one."""
+    feed = store_from_url(stage.url, stage.namespace).follow()
+    load = feed.load("", whole=True)
+    assert load.entries
+    assert isinstance(feed, RedisFeed)
+    assert feed._reader._last == load._replace(entries=())
+    feed.close()
+
+
 def test_what_is_looked_through_of_the_log_in_one_step_is_bounded_in_bytes(stage: Stage) -> None:
     """Given big entries behind small ones, then one step of the server looks at some megabytes of them at most."""
     pipe = stage.client.pipeline(transaction=False)

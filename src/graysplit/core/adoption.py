@@ -16,6 +16,8 @@ from graysplit.core.lease import PREFIX, Lease, parse_lease
 from graysplit.core.limits import RECORD, is_too_long
 from graysplit.core.pace import Breathe, nothing, paced
 from graysplit.core.record import SENTINEL, Key, Load
+from graysplit.core.releases import PREFIX as RELEASE
+from graysplit.core.releases import ReleaseIds, ReleaseTimes
 from graysplit.core.shown import NAME_AT_MOST, escaped, shown
 from graysplit.core.snapshot import Standing
 from graysplit.core.wave import PREFIX as WAVE
@@ -93,7 +95,7 @@ def adopt_brakes(held: Held, load: Load, breathe: Breathe = nothing) -> tuple[He
     """Adopt weights, stops and the revision; give also the splits whose state they change."""
     weights, refused = _weights(held, load.weights, breathe)
     news = _news(held, load.meta)
-    releases, begun = _releases(held, load.meta, news, breathe)
+    releases, begun = _releases(held, load.meta, news)
     tripped = {
         field: trip for field, trip in held.tripped.items() if (begun.get(field) or trip.release) == trip.release
     }
@@ -350,7 +352,15 @@ def _since(held: Held, load: Load, changed: Collection[str]) -> Mapping[str, int
     for entry in load.entries:
         if any(where.startswith(("weights ", "stops ")) for where in entry.after):
             found[entry.split] = max(entry.revision, found.get(entry.split, 0))
-    return {**held.since, **found} if found else held.since
+    known, now = held.seen.get("splits", _NOTHING), load.splits.fields
+    kept = {split: revision for split, revision in found.items() if split == EVERYTHING or _is_in(split, known, now)}
+    return {**held.since, **kept} if kept else held.since
+
+
+def _is_in(split: str, *fields: Mapping[bytes, bytes]) -> bool:
+    """Return whether the store has a definition of a split; of others anybody may name any number."""
+    name = split.encode()
+    return any(name in each for each in fields)
 
 
 def _news(held: Held, meta: Key) -> frozenset[bytes] | None:
@@ -371,25 +381,12 @@ def _stand(news: frozenset[bytes] | None, prefix: bytes) -> bool:
     return news is not None and not any(name.startswith(prefix) for name in news)
 
 
-def _releases(
-    held: Held, meta: Key, news: frozenset[bytes] | None, breathe: Breathe
-) -> tuple[Mapping[str, int], Mapping[str, str]]:
-    """Read when each candidate's release began, and its id; a lost `meta` keeps what is known."""
-    prefix = b"release:"
-    if _stand(news, prefix):
+def _releases(held: Held, meta: Key, news: frozenset[bytes] | None) -> tuple[Mapping[str, int], Mapping[str, str]]:
+    """Give when each candidate's release began, and its id; a lost `meta` keeps what is known."""
+    if meta.lost is not None:
         return held.releases, held.begun
-    releases, begun = ({}, {}) if news is None else (dict(held.releases), dict(held.begun))
-    for name in paced(meta.fields if news is None else news, breathe):
-        if not name.startswith(prefix):
-            continue
-        field, raw = name_of(name.removeprefix(prefix)), meta.fields.get(name)
-        if raw is None:
-            releases.pop(field, None)
-            begun.pop(field, None)
-        else:
-            releases[field] = _number(raw.rpartition(b" ")[2])
-            begun[field] = name_of(raw.rpartition(b" ")[0])
-    return releases, begun
+    before = held.begun if _stand(news, RELEASE) else None
+    return ReleaseTimes(meta.fields), ReleaseIds(meta.fields, before)
 
 
 def _leases(held: Held, meta: Key, news: frozenset[bytes] | None) -> Mapping[str, Lease]:

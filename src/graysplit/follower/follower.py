@@ -20,6 +20,7 @@ from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.follower.bookkeeper import Bookkeeper
 from graysplit.follower.driver import Driver, Verdicts
 from graysplit.follower.latch import Latch
+from graysplit.follower.memory import Memory
 from graysplit.follower.pauses import chance, jittered, pause_s
 from graysplit.follower.port import Audience, Contact
 from graysplit.follower.recent import REMEMBERED, Recent
@@ -105,6 +106,7 @@ class Follower:
         self._may_go = Latch()
         self._ended = Latch()
         self._recent = Recent()
+        self._memory = Memory()
         self._told: dict[str, Declared] = {}
         self._tell_again = 0.0
         self._mute = ""  # why the server takes no heartbeat
@@ -354,6 +356,8 @@ class Follower:
             self._books.brake(feed, field, release_ms)
         if taken.unexplained or keeper.fork is not None:
             self._books.book_soon()
+        quiet = load.whole and not (taken.changed or feed.unbooked)
+        self._memory.note(sum(map(len, keeper.held.seen.values())), quiet=quiet)
         return load.whole
 
     def _tell_time(self, now_ms: int) -> None:

@@ -17,6 +17,7 @@ from graysplit.core.bucketing import bucket_of, encode_unit
 from graysplit.core.counting import Measure
 from graysplit.core.decision import DRAWN, Case, Decision, Step, answer, climb
 from graysplit.core.fleet import PROMISES, Declared, Effect, Sweep
+from graysplit.core.releases import differing_releases
 from graysplit.core.state import (
     BASELINE,
     Mold,
@@ -612,9 +613,8 @@ class Board:
 
 def _restaged(before: Held, after: Held) -> frozenset[str]:
     """Name the splits that have begun another release or stage, be their weights what they were."""
-    if before.begun is after.begun and before.since is after.since:
-        return frozenset()
-    found = frozenset(map(split_of, differing(before.begun, after.begun) | differing(before.since, after.since)))
+    changed = differing_releases(before.begun, after.begun) | differing(before.since, after.since)
+    found = frozenset(map(split_of, changed))
     return found | frozenset(after.definitions) if EVERYTHING in found else found
 
 

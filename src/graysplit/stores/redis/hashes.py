@@ -7,7 +7,7 @@ asked for its length, and read beside the others a piece at a time.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
 from redis import exceptions
@@ -26,6 +26,7 @@ AT_ONCE: Final = 25_000  # fields: about 10 ms of the server
 # What one command brings, else.
 PIECE: Final = 1_000
 PIECE_BYTES: Final = 4 << 20
+NOTHING: Final[Mapping[bytes, bytes]] = {}
 # Between two pieces others get the interpreter (and a turn at the server).
 BREATH_S: Final = 0.0002
 
@@ -78,13 +79,57 @@ def rest() -> None:
     time.sleep(BREATH_S)  # noqa: TID251 - a pause, not a wait
 
 
-def read_heavy(line: Line, key: str, size: Size, known: Iterable[bytes] = (), breathe: Breathe = rest) -> Key:
+class Laid:
+    """What is read of a hash a piece at a time, laid over what was read of it before: what is equal stays as it was.
+
+    The bytes of a piece that says nothing new are let go of at once. A second copy of everything with each reading
+    would double what a process takes, and leave holes all over its memory that nothing can be given back from.
+    """
+
+    __slots__ = ("_changed", "_gone", "_known")
+
+    def __init__(self, known: Mapping[bytes, bytes]) -> None:
+        """Begin; what is not read again is gone."""
+        self._known = known
+        self._gone = set(known)
+        self._changed: dict[bytes, bytes] = {}
+
+    def add(self, piece: Mapping[bytes, bytes]) -> None:
+        """Take a piece; of a field that comes twice the last word counts."""
+        known, changed = self._known, self._changed
+        for name, raw in piece.items():
+            if known.get(name) != raw:
+                changed[name] = raw
+            elif name in changed:
+                del changed[name]
+        self._gone.difference_update(piece)
+
+    def fields(self) -> Mapping[bytes, bytes]:
+        """Return the hash as it was read now."""
+        if not self._changed and not self._gone:
+            return self._known
+        fields = {**self._known, **self._changed}
+        for name in self._gone:
+            del fields[name]
+        return fields.copy() if self._gone else fields  # a copy has no more room than it needs
+
+
+def laid(known: Mapping[bytes, bytes], found: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+    """Return what was read at once, of the objects that are known already where it is the same."""
+    whole = Laid(known)
+    whole.add(found)
+    return whole.fields()
+
+
+def read_heavy(
+    line: Line, key: str, size: Size, known: Mapping[bytes, bytes] = NOTHING, breathe: Breathe = rest
+) -> Key:
     """Read a hash that is too much for one command; one with too many fields counts as lost, but for what is known."""
     if size.excess is not None:
         names = [SENTINEL, *(name for name in known if name != SENTINEL)]
         those = read_fields(line, key, names, breathe=breathe)
         return those if those.fault is not None else those._replace(fault=size.excess)
-    found = _searched(line, key, breathe) if size.short else None
+    found = _searched(line, key, known, breathe) if size.short else None
     if found is not None:
         return capped(key, found, size)
     (reply,) = line.ask(("HKEYS", key))
@@ -93,18 +138,18 @@ def read_heavy(line: Line, key: str, size: Size, known: Iterable[bytes] = (), br
     return read_fields(line, key, reply, short=size.short, breathe=breathe)
 
 
-def _searched(line: Line, key: str, breathe: Breathe) -> Key | None:
+def _searched(line: Line, key: str, known: Mapping[bytes, bytes], breathe: Breathe) -> Key | None:
     """Read a hash by `HSCAN`, half of the bytes that its names and then its values take; None where it is refused."""
-    fields: dict[bytes, bytes] = {}
+    found = Laid(known)
     cursor: bytes | int = b"0"
     while True:
         (answer,) = line.ask(("HSCAN", key, cursor, "COUNT", PIECE))
         if not is_list(answer):
             return None
         cursor, piece = answer
-        fields.update(mapping_of(piece))
+        found.add(mapping_of(piece))
         if cursor in {b"0", 0}:
-            return Key(fields)
+            return Key(found.fields())
         breathe()
 
 

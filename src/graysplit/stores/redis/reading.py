@@ -20,6 +20,7 @@ from graysplit.stores.redis.hashes import (
     Size,
     capped,
     key_of,
+    laid,
     mapping_of,
     read_fields,
     read_hashes,
@@ -77,8 +78,14 @@ class Reader:
         with self._line.within(LOAD_WITHIN_S + min(whole_s, FIELDS // SPLITS_A_SECOND)):
             load = self._read(since, size, whole=whole)
         if load.splits.lost is None:
-            self._last = load
+            self._last = load._replace(splits=self._all_splits(load), entries=())
         return load
+
+    def _all_splits(self, load: Load) -> Key:
+        """Return the definitions as they are known after a reading, which may have brought only some."""
+        if load.whole:
+            return load.splits
+        return Key({**self._last.splits.fields, **load.splits.fields})
 
     def _read(self, since: str, size: int, *, whole: bool) -> Load:
         if size > SPLITS:
@@ -96,7 +103,7 @@ class Reader:
     def _at_once(self, since: str) -> Load:
         load, definitions = self._exchange(since, ("HGETALL", self._keys.splits))
         splits = capped(self._keys.splits, key_of(definitions), self._sizes[self._keys.splits])
-        return load._replace(splits=splits)
+        return load._replace(splits=self._as_known(splits))
 
     def _those_with_weights(self, since: str, size: int) -> Load:
         """Read the definitions of splits that have a weight: the others were not written by graysplit."""
@@ -160,11 +167,14 @@ class Reader:
             load, names = self._exchange(since, ("HKEYS", self._keys.splits))
             if isinstance(names, exceptions.ResponseError):
                 return load._replace(splits=key_of(names))
-            load = load._replace(splits=self._definitions(names))
+            load = load._replace(splits=self._as_known(self._definitions(names)))
             (revision,) = self._line.ask(("HGET", self._keys.meta, "revision"))
             if revision == load.meta.fields.get(b"revision"):
                 break
         return load
+
+    def _as_known(self, splits: Key) -> Key:
+        return splits if splits.lost is not None else Key(laid(self._last.splits.fields, splits.fields))
 
     def _definitions(self, names: Iterable[bytes]) -> Key:
         """Read definitions by their names, a piece at a time; where all are short nobody is asked how long they are."""
@@ -250,7 +260,8 @@ class Reader:
         """Take the answer, or read what was too much for one command."""
         size = self._sizes[key]
         if size.light or isinstance(reply, exceptions.ResponseError):
-            return capped(key, key_of(reply), size)
+            found = capped(key, key_of(reply), size)
+            return found if found.lost is not None else Key(laid(last.fields, found.fields))
         return read_heavy(self._line, key, size, last.fields, self.breathe) if heavy else last
 
     def _newest_by_size(self) -> list[tuple[str, Entry]]:
