@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ import graysplit
 from graysplit import embedded
 from graysplit.clock import SystemClock
 from graysplit.errors import StoreUnreachableError
+from graysplit.follower.follower import LATE_S, Follower
+from graysplit.follower.keeper import Keeper
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Feed
 from tests.faults.followers import processes
@@ -122,6 +125,32 @@ class Ahead(SystemClock):
     def monotonic(self) -> float:
         """Give the time put forward."""
         return super().monotonic() + self.ahead_s
+
+
+def test_the_work_on_a_large_reading_is_no_standstill(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given seconds of work on what a process has read, then it asks what was lowered, and does not read anew."""
+    clock, store = Ahead(), MemoryStore()
+    graysplit.Control(store).create("checkout")
+    graysplit.Control(store).set("checkout", 100, confirm=True)
+    take, late, done = Keeper.take, Follower._is_late, list[str]()
+
+    def busy(self: Keeper, *given: Any, **named: Any) -> object:  # Any: as they come
+        taken = take(self, *given, **named)
+        clock.ahead_s += LATE_S + 1
+        done.append("taken")
+        return taken
+
+    def noted(self: Follower, feed: Feed) -> bool:
+        found = late(self, feed)
+        done.append("late" if found else "in time")
+        return found
+
+    monkeypatch.setattr(Keeper, "take", busy)
+    monkeypatch.setattr(Follower, "_is_late", noted)
+    with graysplit.Router(store, clock=clock) as router:
+        assert router.wait_ready(5)
+        assert eventually(lambda: len(done) > 2)
+        assert done[:2] == ["taken", "in time"]
 
 
 class Slow(MemoryStore):

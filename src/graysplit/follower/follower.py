@@ -343,12 +343,14 @@ class Follower:
         taken = keeper.take(load, lambda: feed.load("", whole=True), lambda: self._look(feed))
         self._loaded = True
         self._audience.contact(self._contact(feed)._replace(since=self._turned[0]))
+        self._look(feed)  # the work on a very large reading is no standstill either
         self._serve_file()  # where even this reading was no answer (law 8)
         self.ready.set()
         self._recent.remember(taken.changed, keeper.held.weights)
         self._recent.remember_sweeps(taken.entries)
         if self._file is not None:  # before the receipt: what was lowered outlives this process
             self._durable = self._file.keep(keeper.held, keeper.past)
+        self._look(feed)
         self._go_on(feed)
         if keeper.busy:
             self._report(feed, about=False)  # what was lowered is in force, whatever else is still lined up
