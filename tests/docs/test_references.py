@@ -27,6 +27,13 @@ LAW: Final = re.compile(rf"\b[Ll]aws? {NUMBERS}")
 TIMELINE: Final = re.compile(rf"\b[Tt]imelines? {NUMBERS}")
 TARGET: Final = re.compile(rf"\b[Tt]argets? {NUMBERS}")
 ADR: Final = re.compile(r"\bADRs? (\d+)")
+# Modules by their dotted names, with what is in them, and files of the code by their names alone. The rooms that are
+# also words for objects (`router.choose`) count with the package before them only.
+MODULE: Final = re.compile(
+    r"`(?:graysplit\.(?=control|router|testing)|(?:graysplit\.)?(?=core|stores|follower|routes|notices|telemetry|cli))"
+    r"(\w+(?:\.\w+)+)(?:\([^`]*\))?`"
+)
+FILE: Final = re.compile(r"`(\w+\.(?:py|lua))`")
 TEST_OF: Final = re.compile(r"def test_f(\d\d)_")
 # A number or a document that nobody can look up: the page is to be named, with its heading as the anchor.
 NOWHERE: Final = (
@@ -92,6 +99,33 @@ def wrong_places(source: Source) -> Iterator[str]:
             yield f"{source.name}: {place} does not exist"
 
 
+def wrong_modules(source: Source) -> Iterator[str]:
+    """Name the modules, and what is said to be in them, that are not there."""
+    for dotted in MODULE.findall(source.text):
+        if not is_there(dotted):
+            yield f"{source.name}: there is no `{dotted}`"
+    for file in () if source.is_page else FILE.findall(source.text):
+        if file not in files():
+            yield f"{source.name}: no file is named `{file}`"
+
+
+@cache
+def is_there(dotted: str) -> bool:
+    """Say whether the longest part that is a module has the rest of a dotted name in its text."""
+    at, rest = ROOT / "src" / "graysplit", dotted.split(".")
+    while rest and at.is_dir() and ((at / rest[0]).is_dir() or (at / f"{rest[0]}.py").exists()):
+        at /= rest.pop(0)
+    file = at / "__init__.py" if at.is_dir() else at.with_suffix(".py")
+    text = file.read_text("utf-8")
+    return all(re.search(rf"\b{name}\b", text) for name in rest)
+
+
+@cache
+def files() -> frozenset[str]:
+    """Give the names of all files of the code."""
+    return frozenset(Path(source.name).name for source in sources())
+
+
 def wrong_numbers(source: Source) -> Iterator[str]:
     """Name laws, timelines, decisions and targets that no page has."""
     kinds = (
@@ -128,7 +162,7 @@ def numbered(page: str, pattern: str) -> set[int]:
     return found
 
 
-CHECKS: Final = (wrong_pages, wrong_places, wrong_numbers, unnamed)
+CHECKS: Final = (wrong_pages, wrong_places, wrong_modules, wrong_numbers, unnamed)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -145,6 +179,10 @@ def test_what_is_cited_exists(check: object) -> None:
         "see docs/design/nosuch.md",
         "see docs/design/lineage.md#timeline-99",
         "in src/graysplit/core/nosuch.py",
+        "as `core.nosuch` says",
+        "as `graysplit.router.nosuch.Thing` says",
+        "see `core.in_force.nosuch`",
+        "as `nosuch.lua` does",
         "keeps law 13",
         "(laws 4, 8 and 14)",
         "docs/design/lineage.md, timelines 30 to 33",
@@ -165,7 +203,10 @@ def test_a_citation_of_nothing_fails(text: str) -> None:
 
 def test_a_citation_that_leads_somewhere_passes() -> None:
     """As it is to be written."""
-    source = Source("src/graysplit/core/example.py", "Laws 4, 8 and 9; docs/design/lineage.md, timelines 5 to 7; ADR 4")
+    source = Source(
+        "src/graysplit/core/example.py",
+        "Laws 4, 8 and 9; docs/design/lineage.md, timelines 5 to 7; ADR 4; `core.in_force`",
+    )
     assert not [line for check in CHECKS for line in check(source)]
 
 
