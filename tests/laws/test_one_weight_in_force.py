@@ -36,7 +36,7 @@ PLAN: Final[Plan] = parse_plan({"steps": [{"weight": "10"}]}, "new")
 some: Final = st.sampled_from((0, 1_000, 20_000, 50_000, FULL, "preview"))
 
 
-class Adopted(NamedTuple):
+class Drawn(NamedTuple):
     """What a process has adopted of one split."""
 
     weights: Mapping[str, Weight]
@@ -57,14 +57,14 @@ class Adopted(NamedTuple):
 
 
 @st.composite
-def adopted(draw: st.DrawFn) -> Adopted:
+def adopted(draw: st.DrawFn) -> Drawn:
     """Draw what a process may have adopted: weights good and mistyped, stops, leases that are over."""
     weights = draw(st.dictionaries(st.sampled_from((*FIELDS, *MISTYPED)), some, max_size=4))
     stops = draw(st.sets(st.sampled_from((*FIELDS, SPLIT, "*", "other")), max_size=2))
     # A lease is over only while its weight stands.
     over = draw(st.dictionaries(st.sampled_from(FIELDS), st.sampled_from((0, 1_000, "preview")), max_size=2))
     lapsed = {field: weight for field, weight in over.items() if field in weights}
-    return Adopted(weights, dict.fromkeys(stops, "{}"), lapsed)
+    return Drawn(weights, dict.fromkeys(stops, "{}"), lapsed)
 
 
 def by_decisions(held: Held, field: str) -> Weight:
@@ -97,13 +97,13 @@ def by_plans(held: Held, field: str) -> Weight:
 
 @pytest.mark.parametrize("read", [by_decisions, by_screens, by_effects, by_plans])
 @given(said=adopted(), field=st.sampled_from(FIELDS))
-def test_every_reader_asks_the_one_rule(read: Any, said: Adopted, field: str) -> None:
+def test_every_reader_asks_the_one_rule(read: Any, said: Drawn, field: str) -> None:
     """Whatever was adopted, each reader's weight is the rule's."""
     assert read(said.held, field) == in_force(field, "old", said.weights, said.stops, said.lapsed).weight
 
 
 @given(said=adopted(), field=st.sampled_from(FIELDS))
-def test_the_guard_judges_and_breaks_only_where_somebody_is_on_the_candidate(said: Adopted, field: str) -> None:
+def test_the_guard_judges_and_breaks_only_where_somebody_is_on_the_candidate(said: Drawn, field: str) -> None:
     """A candidate that nobody reaches is not judged, and not stopped by a process alone."""
     keeper = _keeper(said.held)
     somebody = share(in_force(field, "old", said.weights, said.stops, said.lapsed).weight) > 0
