@@ -32,7 +32,7 @@ from benchmarks.report import Row, program, progress
 from benchmarks.setting import Planned, armed, many, memory_router, pinned, plain, several, until
 
 if TYPE_CHECKING:
-    from graysplit.core.counting import Counts
+    from graysplit.core.counters import Counts
     from graysplit.stores.port import Store
 
 SPLITS: Final = 1_000

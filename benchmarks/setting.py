@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import graysplit
 from graysplit.codec import dump_definition
 from graysplit.core.definition import Definition, define
-from graysplit.core.record import Load
+from graysplit.core.replica.record import Load
 from graysplit.stores import store_from_url
 from graysplit.stores.port import Expect, Store, Submission, Write
 

@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 import graysplit
 from graysplit import embedded
-from graysplit.core.plan import Step
+from graysplit.core.plan.plan import Step
 
 PLAN: Final = (Step(20_000, approve=True), Step(50_000, approve=True), Step(100_000))
 BROKE: Final = "the new path broke"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from graysplit.core.allocation import PLACES, Claim, Run, anchor, owner
 from graysplit.core.bucketing import ALGORITHM, BUCKETS, seed_of
 from graysplit.core.definition import Definition, Version
-from graysplit.core.snapshot import Standing
+from graysplit.core.split_state import SplitState
 from graysplit.core.weights import PREVIEW, Weight
 
 SPLIT: Final = "checkout"
@@ -60,17 +60,17 @@ def weights_for(draw: st.DrawFn, names: Sequence[str]) -> dict[str, Weight]:
 
 
 @st.composite
-def standings(draw: st.DrawFn, most: int = len(CANDIDATES)) -> Standing:
+def standings(draw: st.DrawFn, most: int = len(CANDIDATES)) -> SplitState:
     """Draw a standing with any stops upon it."""
     definition = draw(definitions(most))
     names = [version.name for version in definition.candidates]
     fields = [*(f"{SPLIT}/{name}" for name in names), SPLIT, "*"]
     stopped = draw(st.sets(st.sampled_from(fields), max_size=2)) if draw(st.booleans()) else set()
-    return Standing(SPLIT, definition, draw(weights_for(names)), dict.fromkeys(stopped, "by hand"))
+    return SplitState(SPLIT, definition, draw(weights_for(names)), dict.fromkeys(stopped, "by hand"))
 
 
 @st.composite
-def units_near(draw: st.DrawFn, standing: Standing) -> bytes:
+def units_near(draw: st.DrawFn, standing: SplitState) -> bytes:
     """Draw a unit, often one that is pinned or denied."""
     named = [*standing.definition.pins, *standing.definition.denied]
     if named and draw(st.booleans()):
@@ -78,11 +78,11 @@ def units_near(draw: st.DrawFn, standing: Standing) -> bytes:
     return draw(units)
 
 
-def plain(sizes_by_name: dict[str, int], salt: str = SPLIT) -> Standing:
+def plain(sizes_by_name: dict[str, int], salt: str = SPLIT) -> SplitState:
     """Make a standing without pins or stops, the candidates in places 0, 1, 2, ..."""
     versions = (Version(BASELINE), *(Version(name, place) for place, name in enumerate(sizes_by_name)))
     definition = Definition(versions, BASELINE, salt, seed_of(salt), ALGORITHM)
-    return Standing(SPLIT, definition, dict(sizes_by_name))
+    return SplitState(SPLIT, definition, dict(sizes_by_name))
 
 
 def meet(claims: Iterable[Claim]) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from graysplit.codec import dump_definition, parse_definition, tombstone
-from graysplit.core.adoption import MAX_REASON, judge_definition
 from graysplit.core.definition import define
+from graysplit.core.replica.adoption import MAX_REASON, judge_definition
 from graysplit.errors import BadDefinitionError
 
 GOOD = dump_definition(define("checkout", ("old", "new"))._replace(pins={"u-1": "new"}))

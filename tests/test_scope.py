@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graysplit.opening import context, forcing
 from graysplit.scope import KEPT_AT_MOST, MISSING, Scope, scope_get
+from graysplit.scope_entry import context, forcing
 
 
 def current() -> Scope:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from benchmarks.guard.chance import poisson
 from benchmarks.guard.watch import Watch
-from graysplit.core.stopwatch import ALPHA_ERRORS, NORMAL, Margin
+from graysplit.core.guard.sequential_test import ALPHA_ERRORS, NORMAL, Margin
 
 
 class Phase(NamedTuple):

@@ -18,11 +18,11 @@ from redis import Redis
 
 from benchmarks.report import Row, program, progress
 from graysplit import embedded
-from graysplit.core.admission import Levels, admits, bits_at, first_levels, next_levels
-from graysplit.core.evidence import Span, span_of, totals
-from graysplit.core.stopwatch import STOPWATCHES_S
-from graysplit.core.tally import Batch, Begun, Exposed, Failed, Judgement, Pair, Running, Stage
-from graysplit.core.verdict import What
+from graysplit.core.guard.admission import Levels, admits, bits_at, first_levels, next_levels
+from graysplit.core.guard.sequential_test import STOPWATCHES_S
+from graysplit.core.guard.tally import Batch, Begun, Exposed, Failed, Judgement, Pair, RunningCalls, Stage
+from graysplit.core.guard.verdict import What
+from graysplit.core.guard.windows import Span, span_of, totals
 from graysplit.stores import store_from_url
 
 PROCESSES: Final = 1_000
@@ -123,7 +123,7 @@ def _judging(url: str, client: Redis, rounds: int) -> Iterator[Row]:
     feed = store.follow()
     feed.load("", whole=True)
     started_s = feed.tally(FIELD, RELEASE, 0).now_ms // 1000 - AGE_S
-    text, running = "", tuple[Running, ...]()
+    text, running = "", tuple[RunningCalls, ...]()
     before = spent(client)
     for number in range(10 * rounds):
         tally = feed.tally(FIELD, RELEASE, started_s)

@@ -16,14 +16,14 @@ from typing import Final, NamedTuple
 
 from graysplit import embedded
 from graysplit.core.bucketing import HASHES, hash32
-from graysplit.core.guard import Guard
-from graysplit.core.interval import difference
-from graysplit.core.judge import Case, counts_of, look
-from graysplit.core.judging import Watched
-from graysplit.core.tally import Judgement, Stage
-from graysplit.core.tape import Candidate, Tape, Terms
-from graysplit.stores.judges import judge_text, read_judge
+from graysplit.core.guard.buffer import EvidenceBuffer, Terms, WatchedCandidate
+from graysplit.core.guard.evaluation import EvaluationInput, counts_of, look
+from graysplit.core.guard.interval import difference
+from graysplit.core.guard.settings import Guard
+from graysplit.core.guard.tally import Judgement, Stage
+from graysplit.core.guard.verdict_rules import Watched
 from graysplit.stores.port import Feed
+from graysplit.stores.text.judge import judge_text, read_judge
 from graysplit.stores.url import store_from_url
 
 LENGTH_S: Final = 57  # of the first minute
@@ -64,8 +64,10 @@ def release(feed: Feed, seed: int, rates: Rates, share: int = 20_000) -> Ended:
     rng, name = Random(seed), os.urandom(8).hex()
     started_s = int(time.time()) - LENGTH_S
     stage, field = Stage(share, 100_000 - share, 1), "checkout/new"
-    case = Case(Guard(), Watched(), started_s)
-    tape = Tape(Terms("checkout", ("old", "new"), (Candidate(1, field, name, started_s, stage),)), name, RLock())
+    case = EvaluationInput(Guard(), Watched(), started_s)
+    tape = EvidenceBuffer(
+        Terms("checkout", ("old", "new"), (WatchedCandidate(1, field, name, started_s, stage),)), name, RLock()
+    )
     words, covered, stopped_at_s = set[str](), True, None
     would, units = Rates(0, 0), 0
     for passed in range(LENGTH_S):
@@ -91,7 +93,7 @@ def release(feed: Feed, seed: int, rates: Rates, share: int = 20_000) -> Ended:
     return Ended(frozenset(words), covered, stopped_at_s)
 
 
-def _call(tape: Tape, unit: bytes, share: int, fails: Rates) -> None:
+def _call(tape: EvidenceBuffer, unit: bytes, share: int, fails: Rates) -> None:
     """Do what a routed call does on its straight line."""
     hashed = hash32(unit, 7)
     index = int(hashed < HASHES * share // 100_000)

@@ -7,9 +7,9 @@ from random import Random
 from typing import Final, NamedTuple
 
 from benchmarks.guard.chance import binomial, poisson
-from graysplit.core.admission import bits_at, first_levels, next_levels
-from graysplit.core.evidence import Span, StratumName, judged_spans, strongest
-from graysplit.core.ledger import Ledger
+from graysplit.core.guard.admission import bits_at, first_levels, next_levels
+from graysplit.core.guard.window_counts import WindowCounts
+from graysplit.core.guard.windows import Span, StratumName, judged_spans, strongest
 
 HERE: Final = StratumName(1)
 OUTAGE_S: Final = (40, 100)  # from, until
@@ -53,7 +53,7 @@ class _Fleet:
     def __init__(self, rng: Random, case: Case) -> None:
         self._rng = rng
         self._case = case
-        self._ledgers: dict[Span, Ledger] = {}
+        self._ledgers: dict[Span, WindowCounts] = {}
         self._due: dict[int, list[tuple[int, int]]] = {}  # old's failures to come: second -> unit, begin
         self._running: Counter[int] = Counter()
 
@@ -73,13 +73,13 @@ class _Fleet:
         found = strongest([ledger.window(now_s + 1, still) for ledger in ledgers], ahead_s)
         return found is not None and found.convicts
 
-    def _ledger(self, span: Span) -> Ledger:
+    def _ledger(self, span: Span) -> WindowCounts:
         if span not in self._ledgers:
-            self._ledgers[span] = Ledger(span)
+            self._ledgers[span] = WindowCounts(span)
             self._ledgers[span].open(HERE, self._case.w)
         return self._ledgers[span]
 
-    def _call(self, ledgers: list[Ledger], now_s: int, *, on_new: bool) -> None:
+    def _call(self, ledgers: list[WindowCounts], now_s: int, *, on_new: bool) -> None:
         case, out = self._case, OUTAGE_S[0] <= now_s < OUTAGE_S[1]
         calls = poisson(self._rng, case.rate * (case.w if on_new else 1 - case.w))
         for ledger in ledgers:
@@ -101,7 +101,7 @@ def _unit(rng: Random, case: Case, *, on_new: bool) -> int:
     return (user * 0x9E3779B97F4A7C15 ^ user >> 7) * 0xBF58476D1CE4E5B9 >> 20 & 0xFFFFFFFFFFFF
 
 
-def _fail(ledgers: list[Ledger], unit: int, begin_s: int, *, on_new: bool) -> None:
+def _fail(ledgers: list[WindowCounts], unit: int, begin_s: int, *, on_new: bool) -> None:
     for ledger in ledgers:
         if ledger.span.begin_s <= begin_s < ledger.span.end_s:
             ledger.failed(unit, begin_s, HERE, on_new=on_new)

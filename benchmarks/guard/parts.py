@@ -15,10 +15,10 @@ from benchmarks.guard import counters, late, rivals, stages, sticky
 from benchmarks.guard.calls import USUAL, Phase, Rule, Stop, run, steady
 from benchmarks.guard.sticky import Crowd, Time
 from benchmarks.guard.tables import Line, Table, figure, mark, share, spread
-from graysplit.core.evidence import Book, Side, Span, StratumName, Window, strongest
-from graysplit.core.interval import Counts, difference, ln_mixture
-from graysplit.core.judging import is_safe
-from graysplit.core.stopwatch import ALPHA_SLOW, SLOW, STRICT, Stratum, evidence, is_worse, limit
+from graysplit.core.guard.interval import StageCounts, difference, ln_mixture
+from graysplit.core.guard.sequential_test import ALPHA_SLOW, SLOW, STRICT, Stratum, evidence, is_worse, limit
+from graysplit.core.guard.verdict_rules import is_safe
+from graysplit.core.guard.windows import Book, Span, StratumName, Window, WindowSide, strongest
 
 DAY_S: Final = 86_400
 HOUR: Final = [Time(3_600)]
@@ -373,8 +373,8 @@ def _intervals() -> float:
     }
     worst = 0.0
     for numbers, (low, high, safe) in wanted.items():
-        found = difference(Counts(*numbers))
-        agree = is_safe([Counts(*numbers)]) is safe
+        found = difference(StageCounts(*numbers))
+        agree = is_safe([StageCounts(*numbers)]) is safe
         worst = max(worst, abs(100 * found.low - low), abs(100 * found.high - high), 0.0 if agree else 1.0)
     return worst
 
@@ -385,7 +385,7 @@ def _srm() -> float:
 
 def _cost_us(strata: int, recent: int) -> float:
     """Give the CPU time of looking at one window, the least of some hundred."""
-    side = Side(1_000, 5, 18, dict.fromkeys(range(recent), 1))
+    side = WindowSide(1_000, 5, 18, dict.fromkeys(range(recent), 1))
     books = tuple(Book(StratumName(stage), 0.2, side, side, dict.fromkeys(range(recent), 2)) for stage in range(strata))
     window = [Window(Span(60, 1, 0), books)]
     return min(_spent_us(window) for _ in range(200))

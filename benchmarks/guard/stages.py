@@ -13,8 +13,8 @@ from random import Random
 from typing import Final, NamedTuple
 
 from benchmarks.guard.chance import binomial
-from graysplit.core.interval import ESTIMATE_FACTOR, EXACT_BELOW, SLACK, Counts, Interval, difference, total
-from graysplit.core.judging import Seen, is_safe, ratio_is_off
+from graysplit.core.guard.interval import ESTIMATE_FACTOR, EXACT_BELOW, SLACK, Interval, StageCounts, difference, total
+from graysplit.core.guard.verdict_rules import SeenUnits, is_safe, ratio_is_off
 
 LOOKS: Final = 40
 
@@ -24,7 +24,7 @@ class Looked(NamedTuple):
 
     a: int
     b: int
-    counts: Counts
+    counts: StageCounts
 
 
 def units_until_safe(rng: Random, w: float, base: float, most: int = 200_000) -> float:
@@ -36,7 +36,7 @@ def units_until_safe(rng: Random, w: float, base: float, most: int = 200_000) ->
         n, on_new = n + more, on_new + to_new
         x, y = x + binomial(rng, to_new, base), y + binomial(rng, more - to_new, base)
         estimate = n if n < EXACT_BELOW else n * ESTIMATE_FACTOR
-        if is_safe([Counts(x, y, estimate, w)]):
+        if is_safe([StageCounts(x, y, estimate, w)]):
             return on_new
     return float("inf")
 
@@ -63,7 +63,7 @@ def looked(rng: Random, w: float, shares: Shares, n: int) -> Iterator[Looked]:
         x += common + binomial(rng, more_a - both, w)
         y += both - common + binomial(rng, more_b - both, 1 - w)
         a, b = a + more_a, b + more_b
-        yield Looked(a, b, Counts(x, y, units, w))
+        yield Looked(a, b, StageCounts(x, y, units, w))
 
 
 def is_falsely_safe(rng: Random, w: float, base: float, n: int = 20_000, *, nested: bool = False) -> bool:
@@ -105,7 +105,7 @@ def alarms(rng: Random, w: float, share: float, stages: int = 1, units: int = 8_
         on_new = 0
         for seen in range(100, units + 1, 100):
             on_new += binomial(rng, 100, share)
-            if ratio_is_off([Seen(on_new, seen, w)], stage):
+            if ratio_is_off([SeenUnits(on_new, seen, w)], stage):
                 return seen
     return None
 

@@ -12,7 +12,7 @@ from math import log
 from random import Random
 
 from benchmarks.guard.chance import poisson
-from graysplit.core.stopwatch import (
+from graysplit.core.guard.sequential_test import (
     ALPHA_ERRORS,
     MINIMUM,
     NORMAL,

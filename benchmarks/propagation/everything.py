@@ -20,7 +20,7 @@ from graysplit import embedded
 from graysplit.stores import store_from_url
 from graysplit.stores.port import Rollback
 from graysplit.stores.redis.keys import keys_of
-from graysplit.stores.wire import new_id
+from graysplit.stores.text.records import new_id
 
 SPLITS: Final = 10_000
 BLOCKED_MS: Final = 50.0

@@ -18,7 +18,7 @@ from benchmarks.propagation.crowds import FIELD, SPLIT, percentile, routers
 from benchmarks.report import Row, progress
 from benchmarks.setting import WEIGHTS_KEY, fill, plain
 from graysplit import embedded
-from graysplit.follower.pauses import JOINS_AFTER_REFUSAL_PER_S
+from graysplit.follower.backoff import JOINS_AFTER_REFUSAL_PER_S
 from graysplit.stores import store_from_url
 
 IN_PROCESSES: Final = 4

@@ -17,7 +17,7 @@ from collections.abc import Collection
 from typing import Final
 
 import graysplit
-from graysplit.follower import pauses
+from graysplit.follower import backoff
 
 UNIT: Final = "user-1"
 PATIENCE_S: Final = 60.0
@@ -97,7 +97,7 @@ def main(url: str, count: str, split: str, joins_per_s: str = "") -> None:
     sys.setswitchinterval(0.001)  # hundreds of threads: the turn of the last comes sooner
     threading.stack_size(256 * 1024)
     if joins_per_s:
-        pauses.JOINS_AFTER_REFUSAL_PER_S = float(joins_per_s)  # type: ignore[misc, assignment] # a small fleet plays a large one
+        backoff.JOINS_AFTER_REFUSAL_PER_S = float(joins_per_s)  # type: ignore[misc, assignment] # a small fleet plays a large one
     crowd = Crowd(url, int(count), split)
     print("ready", flush=True)
     for line in sys.stdin:

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
         UnknownVersionError,
     )
     from graysplit.notices import CommandHook, Webhook
-    from graysplit.opening import context
     from graysplit.router import Explanation, Router, Status
     from graysplit.routes.handle import Split
     from graysplit.routes.types import Routed
     from graysplit.routes.unit import INSTANCE, attribute
+    from graysplit.scope_entry import context
 
 __all__ = [
     "INSTANCE",
@@ -73,7 +73,7 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "context": "graysplit.opening",
+    "context": "graysplit.scope_entry",
     "CommandHook": "graysplit.notices",
     "Webhook": "graysplit.notices",
     "Control": "graysplit.control",

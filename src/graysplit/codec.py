@@ -17,22 +17,22 @@ from typing import Annotated, Any, Final, cast
 from pydantic import TypeAdapter, ValidationError
 
 from graysplit.core.address import field_of
-from graysplit.core.adoption import (
-    Held,
+from graysplit.core.definition import OBJECT, Definition, Version, candidate, check_definition, define
+from graysplit.core.lease import lapsed
+from graysplit.core.replica.adoption import (
+    Adopted,
     Parse,
     adopt_brakes,
     adopt_definitions,
     changed_definitions,
     judge_definition,
     note_definitions,
-    standing_of,
+    state_of,
     text,
 )
-from graysplit.core.definition import OBJECT, Definition, Version, candidate, check_definition, define
-from graysplit.core.judged import Judgements, ReadableSplits, UnreadableSplits
-from graysplit.core.lease import lapsed
-from graysplit.core.record import Load
-from graysplit.core.snapshot import Snapshot, Standing, stops_by_split
+from graysplit.core.replica.lazy_splits import Judgements, ReadableSplits, UnreadableSplits
+from graysplit.core.replica.record import Load
+from graysplit.core.split_state import Snapshot, SplitState, stops_by_split
 from graysplit.core.weights import Weight, check_name, type_weight
 from graysplit.errors import BadDefinitionError, ConfigurationError, UnknownVersionError
 
@@ -101,15 +101,15 @@ def buried_baseline(raw: bytes) -> str | None:
     return was if isinstance(was, str) else None
 
 
-def read_held(load: Load) -> Held:
+def read_held(load: Load) -> Adopted:
     """Read everything a store holds, as a process would that starts now."""
     held, changed = _noted(load)
     return adopt_definitions(held, (judge_definition(name, raw, parse_definition) for name, raw in changed.items()))
 
 
-def _noted(load: Load) -> tuple[Held, Mapping[str, bytes]]:
+def _noted(load: Load) -> tuple[Adopted, Mapping[str, bytes]]:
     """Return what a store holds but for its definitions, and those, which nobody has judged yet."""
-    held, _ = adopt_brakes(Held(), load)
+    held, _ = adopt_brakes(Adopted(), load)
     changed = changed_definitions(held, load)
     return note_definitions(held, load), {name: raw for name, raw in changed.items() if raw is not None}
 
@@ -124,7 +124,7 @@ def read_snapshot(load: Load, only: Collection[str] | None = None) -> tuple[Snap
     return snapshot, dict(unread)
 
 
-def read_whole(load: Load, parse: Parse = parse_definition) -> tuple[Snapshot, Mapping[str, str], Held]:
+def read_whole(load: Load, parse: Parse = parse_definition) -> tuple[Snapshot, Mapping[str, str], Adopted]:
     """Read all splits as values, the reason for each that cannot be read, and everything that the store holds.
 
     A definition is parsed when its split is first asked for: what is held has them as they stand, good or bad.
@@ -133,11 +133,11 @@ def read_whole(load: Load, parse: Parse = parse_definition) -> tuple[Snapshot, M
     held = found._replace(lapsed=lapsed(found.leases, found.weights, load.now_ms))
     touching = stops_by_split(held.stops)
 
-    def judge(split: str, raw: bytes) -> Standing | str | None:
+    def judge(split: str, raw: bytes) -> SplitState | str | None:
         one = judge_definition(split, raw, parse)
         if one.definition is None:
             return one.reason
-        return standing_of(held, split, one.definition)._replace(stops=touching(split))
+        return state_of(held, split, one.definition)._replace(stops=touching(split))
 
     judgements = Judgements(raws, judge)
     releases = {
@@ -149,7 +149,7 @@ def read_whole(load: Load, parse: Parse = parse_definition) -> tuple[Snapshot, M
     return snapshot, UnreadableSplits(judgements), found._replace(definitions=raws)
 
 
-def parse_but(held: Held, splits: Mapping[str, Standing]) -> Parse:
+def parse_but(held: Adopted, splits: Mapping[str, SplitState]) -> Parse:
     """Return a parser that takes a definition as it was read before where its bytes are still the same."""
     known = splits.so_far() if isinstance(splits, ReadableSplits) else splits
 
@@ -160,7 +160,7 @@ def parse_but(held: Held, splits: Mapping[str, Standing]) -> Parse:
     return parse
 
 
-def read_bootstrap(path: Path) -> Held:
+def read_bootstrap(path: Path) -> Adopted:
     """Read a file to start from where nothing else is known, JSON or (`.toml`) TOML; raises `ConfigurationError`.
 
     `{"splits": {"checkout": {"versions": ["old", "new"], "weights": {"new": 20}}}}`; `salt` may be given as well.
@@ -176,7 +176,7 @@ def read_bootstrap(path: Path) -> Held:
         ) from None
 
 
-def _bootstrapped(splits: dict[str, dict[str, Any]]) -> Held:  # Any: JSON, judged by whoever takes it
+def _bootstrapped(splits: dict[str, dict[str, Any]]) -> Adopted:  # Any: JSON, judged by whoever takes it
     weights: dict[str, Weight] = {}
     definitions: dict[str, bytes] = {}
     for split, record in splits.items():
@@ -185,7 +185,7 @@ def _bootstrapped(splits: dict[str, dict[str, Any]]) -> Held:  # Any: JSON, judg
         for version, weight in record.get("weights", {}).items():
             found = candidate(split, definition, version)
             weights[field_of(split, found.name)] = type_weight(str(weight))
-    return Held(weights=weights, definitions=definitions, seen={"weights": {}, "stops": {}, "splits": {}})
+    return Adopted(weights=weights, definitions=definitions, seen={"weights": {}, "stops": {}, "splits": {}})
 
 
 def _is_tombstone(raw: bytes) -> bool:

@@ -14,7 +14,7 @@ from benchmarks.guard.watch import Watch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graysplit.core.stopwatch import Stratum, ln_evidence, ln_mean
+from graysplit.core.guard.sequential_test import Stratum, ln_evidence, ln_mean
 
 
 @pytest.mark.parametrize("part", ["vectors", "failing"])

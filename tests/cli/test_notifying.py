@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graysplit.cli.driving import hooks_of
+from graysplit.cli.plan.drive import hooks_of
 from graysplit.errors import ConfigurationError
 
 

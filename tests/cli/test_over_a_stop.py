@@ -7,7 +7,7 @@ import pytest
 from graysplit.cli.app import run
 from graysplit.stores.memory import MemoryStore
 from tests.cli.test_commands import Cli, cli, name, store
-from tests.cli.test_freezing import Terminal, folded
+from tests.cli.test_freeze import Terminal, folded
 from tests.control.processes import live
 
 __all__ = ["cli", "name", "store"]  # fixtures

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_commands import Cli, cli, name, store
-from tests.cli.test_freezing import folded
+from tests.cli.test_freeze import folded
 
 __all__ = ["cli", "name", "store"]  # fixtures
 

@@ -18,7 +18,7 @@ import redis
 import graysplit
 from graysplit import embedded
 from graysplit.control import Control
-from graysplit.core.plan import Step
+from graysplit.core.plan.plan import Step
 from tests.cli.test_process import CLI, running, surroundings
 from tests.support import eventually
 

@@ -8,19 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from graysplit.cli.charts import charts
-from graysplit.cli.page import page
-from graysplit.cli.reports import duration, extra_words, release_json, release_lines, report_json, report_lines
-from graysplit.control.reporting import SplitReport
-from graysplit.core.guard import Guard
-from graysplit.core.judge import Judge
-from graysplit.core.record import Entry
-from graysplit.core.reporting import Subject, release_of
-from graysplit.core.tally import MICRO, Batch, Begun, Converted, Exposed, Pair, Sample, Stage, StageTally, Tally
-from graysplit.core.verdict import Verdict
+from graysplit.cli.guard.charts import charts
+from graysplit.cli.guard.page import page
+from graysplit.cli.guard.report_lines import (
+    duration,
+    extra_words,
+    release_json,
+    release_lines,
+    report_json,
+    report_lines,
+)
+from graysplit.control.guard.report import SplitReport
+from graysplit.core.guard.evaluation import Judge
+from graysplit.core.guard.report import Subject, release_of
+from graysplit.core.guard.settings import Guard
+from graysplit.core.guard.tally import MICRO, Batch, Begun, Converted, Exposed, Pair, Sample, Stage, StageTally, Tally
+from graysplit.core.guard.verdict import Verdict
+from graysplit.core.replica.record import Entry
 from graysplit.stores.memory import MemoryStore
 from tests.cli.test_commands import Cli, cli, name, store
-from tests.cli.test_freezing import folded
+from tests.cli.test_freeze import folded
 
 __all__ = ["cli", "name", "store"]  # fixtures
 

@@ -14,12 +14,12 @@ from graysplit.cli.app import VERBS, run
 from graysplit.cli.exits import MEANINGS
 from graysplit.control import Control
 from graysplit.core.fleet import Declared, Effect, Fleet
-from graysplit.core.record import Load
+from graysplit.core.replica.record import Load
 from graysplit.errors import BadValueError, StoreUnreachableError, UnknownVersionError
 from graysplit.router.router import Router
 from graysplit.stores.memory import MemoryStore
 from tests.cli.test_commands import Cli, Ran, cli, name, store
-from tests.cli.test_freezing import folded
+from tests.cli.test_freeze import folded
 from tests.control.processes import beating, live
 from tests.support import eventually
 

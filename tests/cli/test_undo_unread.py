@@ -7,7 +7,7 @@ import json
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Expect, Submission, Write
 from tests.cli.test_commands import Cli, cli, name, store
-from tests.cli.test_freezing import folded
+from tests.cli.test_freeze import folded
 from tests.control.processes import live
 
 __all__ = ["cli", "name", "store"]  # fixtures

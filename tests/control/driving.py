@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterable, Mapping
 
 from graysplit.codec import parse_definition
 from graysplit.control import Control
-from graysplit.core.adoption import Held
 from graysplit.core.fleet import Declared, Effect, Sweep
-from graysplit.core.lineage import Past
-from graysplit.core.verdict import Verdict
+from graysplit.core.guard.verdict import Verdict
+from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.lineage import Past
 from graysplit.core.weights import format_weight
 from graysplit.events import Events
-from graysplit.follower.driver import Driver
-from graysplit.follower.keeper import Keeper
+from graysplit.follower.plan_driver import PlanDriver
 from graysplit.follower.port import Contact
+from graysplit.follower.replica import Replica
 from graysplit.stores.memory import MemoryStore
 from tests.control.processes import CHECKOUT, live
 
@@ -44,7 +44,7 @@ class MovedClock:
 class Nobody:
     """Publishes to no one."""
 
-    def publish(self, held: Held, splits: Collection[str]) -> None:
+    def publish(self, held: Adopted, splits: Collection[str]) -> None:
         """Do nothing."""
 
     def contact(self, contact: Contact) -> None:
@@ -84,8 +84,8 @@ class World:
         self.control = Control(self.store, actor="ada@lab", confirm=True)
         self.feed = self.store.follow()
         events = Events(self.clock)
-        self.keeper = Keeper(Nobody(), events, parse_definition, Held(), Past())
-        self.driver = Driver(
+        self.keeper = Replica(Nobody(), events, parse_definition, Adopted(), Past())
+        self.driver = PlanDriver(
             "boot-1", self.keeper, events, self.clock, lambda split, _: Verdict(verdicts.get(split, "unclear"))
         )
         self.driver.connected()
@@ -106,9 +106,9 @@ class World:
 
     def turn(self, *, drives: bool = True) -> None:
         """Follow, report and drive once."""
-        self.keeper.take(self.feed.load(self.keeper.past.position, whole=True), lambda: self.feed.load("", whole=True))
+        self.keeper.apply(self.feed.load(self.keeper.past.position, whole=True), lambda: self.feed.load("", whole=True))
         self.keeper.go_on(lambda: False)
-        held = self.keeper.held
+        held = self.keeper.adopted
         stopped = {field.partition("/")[0] for field in held.stops}
         shows = {
             field: Effect("0" if field.partition("/")[0] in stopped else format_weight(weight))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from graysplit.control.reading import read
-from graysplit.core.judge import Judge
-from graysplit.core.tally import Batch, Begun, Exposed, Judgement, Pair, Stage
-from graysplit.core.verdict import Verdict
-from graysplit.stores.judges import judge_text
+from graysplit.core.guard.evaluation import Judge
+from graysplit.core.guard.tally import Batch, Begun, Exposed, Judgement, Pair, Stage
+from graysplit.core.guard.verdict import Verdict
 from graysplit.stores.port import Store, Trip
+from graysplit.stores.text.judge import judge_text
 
 FIELD = "checkout/new"
 WHY = "18 users failed on new, 12 on old, 6 expected on new; evidence 4,061 of 857"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from graysplit import Router
-from graysplit.cli.render import explain_lines
+from graysplit.cli.lines import explain_lines
 from graysplit.control import Control
-from graysplit.control.explaining import Explained
+from graysplit.control.explain import Explained
 from graysplit.core.fleet import Declared, Effect
 from graysplit.stores.memory import MemoryStore
 from tests.control.processes import live

@@ -7,7 +7,7 @@ import pytest
 from graysplit import Control
 from graysplit.core.changes import effects
 from graysplit.core.fleet import Declared
-from graysplit.core.plan import Step
+from graysplit.core.plan.plan import Step
 from graysplit.errors import BadValueError, RefusedError, UnknownSplitError, UnknownVersionError
 from graysplit.stores.memory import MemoryStore
 from tests.control.processes import live

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graysplit.cli.render import fleet_lines
+from graysplit.cli.lines import fleet_lines
 from graysplit.control import Control
 from graysplit.core.fleet import Declared, Effect
 from graysplit.stores.memory import MemoryStore

@@ -8,17 +8,17 @@ from contextlib import suppress
 import pytest
 
 from graysplit import Control
-from graysplit.control.approving import SEEN_MS
-from graysplit.core.guard import Guard
-from graysplit.core.judge import Case, Judge, look
-from graysplit.core.judging import Watched
-from graysplit.core.plan import BadPlanError, Step
-from graysplit.core.progress import Pause
+from graysplit.control.plan.approval import SEEN_MS
+from graysplit.core.guard.evaluation import EvaluationInput, Judge, look
+from graysplit.core.guard.settings import Guard
+from graysplit.core.guard.verdict_rules import Watched
+from graysplit.core.plan.plan import BadPlanError, Step
+from graysplit.core.plan.progress import Pause
 from graysplit.errors import ConflictError, RefusedError
 from graysplit.notices.payload import notice_of
 from graysplit.stores.port import Submission, Written
-from graysplit.stores.wire import progress_text, read_progress
-from tests.core.test_judge import book, tally
+from graysplit.stores.text.records import progress_text, read_progress
+from tests.core.guard.test_evaluation import book, tally
 from tests.model.member import Member
 from tests.model.world import FakeClock, Store
 
@@ -176,14 +176,14 @@ def test_a_protected_split_at_its_first_step_is_asked_for_its_last(team: Team) -
 def test_an_acceptance_never_makes_a_guard_act_beyond_its_action() -> None:
     """With `pause` and `warn` the evidence that convicts is a doubt; accepted, it is neither a doubt nor a trip."""
     for action in ("pause", "warn"):
-        case = Case(Guard(action), Watched(), 1_000)  # type: ignore[arg-type] # one of its words
+        case = EvaluationInput(Guard(action), Watched(), 1_000)  # type: ignore[arg-type] # one of its words
         for accepted in (0, 1):
             verdict = look(
                 tally(book(18, 12, 352, 1_408)), Judge(), case._replace(accepted=accepted), "me"
             ).judge.verdict
             assert verdict.word == ("unclear" if accepted else "suspect")
             assert "18 users failed" in verdict.why
-    convicts = Case(Guard(), Watched(), 1_000, accepted=1)
+    convicts = EvaluationInput(Guard(), Watched(), 1_000, accepted=1)
     assert look(tally(book(18, 12, 352, 1_408)), Judge(), convicts, "me").judge.verdict.word == "worse"
 
 

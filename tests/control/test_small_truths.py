@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from graysplit.cli.app import run
-from graysplit.cli.receipts import written_lines
-from graysplit.cli.render import history_lines, overview_lines
+from graysplit.cli.lines import history_lines, overview_lines
+from graysplit.cli.result_lines import written_lines
 from graysplit.cli.values import overview_json
 from graysplit.cli.way_back import no_way_back, way_back
 from graysplit.control.control import Control, Question
 from graysplit.core.fleet import Effect
-from graysplit.core.plan import Step
+from graysplit.core.plan.plan import Step
 from graysplit.errors import RefusedError
 from graysplit.stores.memory import MemoryStore
 from tests.control.processes import live

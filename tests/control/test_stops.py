@@ -8,7 +8,7 @@ import pytest
 
 from graysplit.control import Control
 from graysplit.control.control import Question
-from graysplit.core.plan import Step
+from graysplit.core.plan.plan import Step
 from graysplit.errors import BadValueError, RefusedError
 from graysplit.stores.memory import MemoryStore
 from tests.control.processes import live

@@ -10,7 +10,7 @@ import pytest
 
 from graysplit import ConflictError, Control, RefusedError
 from graysplit.cli.app import run
-from graysplit.core.plan import Step
+from graysplit.core.plan.plan import Step
 from graysplit.stores.memory import MemoryFeed, MemoryStore
 from graysplit.stores.port import Submission, Written
 from tests.control.between import Between

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from graysplit import Control
-from graysplit.cli.receipts import result_json
-from graysplit.core.plan import Step
+from graysplit.cli.result_lines import result_json
+from graysplit.core.plan.plan import Step
 from graysplit.core.weights import FULL
 from graysplit.stores.memory import MemoryStore
 from tests.control.judged import judged

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from graysplit.core.adoption import (
-    Held,
+from graysplit.core.definition import Definition, define
+from graysplit.core.replica.adoption import (
+    Adopted,
     adopt_brakes,
     adopt_definitions,
     changed_definitions,
     judge_definition,
     note_definitions,
 )
-from graysplit.core.definition import Definition, define
-from graysplit.core.record import Key, Load
+from graysplit.core.replica.record import Key, Load
 from graysplit.errors import BadDefinitionError
 
 GOOD = b'{"good": 1}'
@@ -39,7 +39,7 @@ def load(
     return Load(_key(weights), _key(stops), _key(splits), _key(None))
 
 
-def adopt(held: Held, reading: Load) -> Held:
+def adopt(held: Adopted, reading: Load) -> Adopted:
     """Adopt a whole reading as a follower does, all in one go."""
     braked, _ = adopt_brakes(held, reading)
     changed = changed_definitions(braked, reading)

@@ -21,7 +21,7 @@ from graysplit.core.changes import (
     unstop,
 )
 from graysplit.core.definition import Definition
-from graysplit.core.snapshot import Change, Snapshot, Standing, apply, stops_by_split
+from graysplit.core.split_state import Change, Snapshot, SplitState, apply, stops_by_split
 from graysplit.core.weights import FULL, PREVIEW, Weight, rises, total
 from graysplit.errors import (
     BadNameError,
@@ -35,7 +35,7 @@ from tests.strategies import SPLIT, plain, standings
 WEIGHTS: Final[st.SearchStrategy[Weight]] = st.sampled_from([0, 1, 5_000, 20_000, 50_000, FULL, PREVIEW])
 
 
-def holding(*standings: Standing, **stops: str) -> Snapshot:
+def holding(*standings: SplitState, **stops: str) -> Snapshot:
     """Make a snapshot of standings, with the stops laid on."""
     found = {**{field: text for s in standings for field, text in s.stops.items()}, **stops}
     touching = stops_by_split(found)
@@ -50,7 +50,7 @@ def defined(change: Change) -> Definition:
 
 
 @given(standings(), st.data())
-def test_a_set_puts_the_weight_in_force_or_refuses(standing: Standing, data: st.DataObject) -> None:
+def test_a_set_puts_the_weight_in_force_or_refuses(standing: SplitState, data: st.DataObject) -> None:
     """After a set the weight in force is the one asked for, whatever stop stood on it; or it is refused."""
     snapshot = holding(standing)
     version = data.draw(st.sampled_from([v.name for v in standing.definition.candidates]))
@@ -60,12 +60,12 @@ def test_a_set_puts_the_weight_in_force_or_refuses(standing: Standing, data: st.
     except RefusedError:
         return
     after = apply(snapshot, change).splits[SPLIT]
-    assert after.effective(version) == weight
+    assert after.in_force(version) == weight
     assert total(after.weights.values()) <= FULL or weight == 0
 
 
 @given(standings(), st.data())
-def test_a_set_raises_nobody_it_does_not_name(standing: Standing, data: st.DataObject) -> None:
+def test_a_set_raises_nobody_it_does_not_name(standing: SplitState, data: st.DataObject) -> None:
     """No change of one candidate's weight raises another, although a stop may have covered both."""
     snapshot = holding(standing)
     version = data.draw(st.sampled_from([v.name for v in standing.definition.candidates]))
@@ -77,7 +77,7 @@ def test_a_set_raises_nobody_it_does_not_name(standing: Standing, data: st.DataO
 
 
 @given(standings(), st.data())
-def test_a_release_begins_exactly_when_a_weight_leaves_zero(standing: Standing, data: st.DataObject) -> None:
+def test_a_release_begins_exactly_when_a_weight_leaves_zero(standing: SplitState, data: st.DataObject) -> None:
     """A set from zero or from a stop begins a release; a step of a running one does not."""
     snapshot = holding(standing)
     version = data.draw(st.sampled_from([v.name for v in standing.definition.candidates]))
@@ -86,12 +86,12 @@ def test_a_release_begins_exactly_when_a_weight_leaves_zero(standing: Standing, 
     except RefusedError:
         return
     after = apply(snapshot, change).splits[SPLIT]
-    began = standing.effective(version) == 0 and after.effective(version) != 0
+    began = standing.in_force(version) == 0 and after.in_force(version) != 0
     assert (change.releases == {f"{SPLIT}/{version}": "r"}) is began
 
 
 @given(standings(most=2), st.data())
-def test_with_two_candidates_nobody_moves_needlessly(standing: Standing, data: st.DataObject) -> None:
+def test_with_two_candidates_nobody_moves_needlessly(standing: SplitState, data: st.DataObject) -> None:
     """With one or two candidates a set moves exactly the difference, and never needs a yes (law 3)."""
     snapshot = holding(standing)
     version = data.draw(st.sampled_from([v.name for v in standing.definition.candidates]))
@@ -106,7 +106,7 @@ def test_with_two_candidates_nobody_moves_needlessly(standing: Standing, data: s
 
 
 @given(standings(), st.data())
-def test_clearing_a_stop_begins_a_release_for_all_that_rise(standing: Standing, data: st.DataObject) -> None:
+def test_clearing_a_stop_begins_a_release_for_all_that_rise(standing: SplitState, data: st.DataObject) -> None:
     """Unstop changes no weight asked for; whoever rises by it begins a new release."""
     snapshot = holding(standing)
     if not snapshot.stops:
@@ -120,10 +120,10 @@ def test_clearing_a_stop_begins_a_release_for_all_that_rise(standing: Standing, 
 
 
 @given(standings())
-def test_effects_names_every_difference(standing: Standing) -> None:
+def test_effects_names_every_difference(standing: SplitState) -> None:
     """Effects holds before and after of each candidate whose weight in force differs, and counts who moves."""
     done = effects(Snapshot(), holding(standing))
-    in_force: dict[str, Weight] = {v.name: standing.effective(v.name) for v in standing.definition.candidates}
+    in_force: dict[str, Weight] = {v.name: standing.in_force(v.name) for v in standing.definition.candidates}
     assert done.weights == {f"{SPLIT}/{name}": (0, weight) for name, weight in in_force.items() if weight != 0}
     assert all(rises(before, after) for before, after in done.weights.values())
     assert done.moved == total(in_force.values())

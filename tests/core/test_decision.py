@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graysplit.core.decision import LADDER, Case, climb, decide
-from graysplit.core.snapshot import Standing
+from graysplit.core.decision import LADDER, DecisionInput, climb, decide
+from graysplit.core.split_state import SplitState
 from graysplit.core.weights import PREVIEW
 from tests.strategies import plain, standings, units_near
 
 HALF = plain({"new": 50_000})
 PINNED = HALF._replace(definition=HALF.definition._replace(pins={"tester": "new", "boss": "old"}, denied=("vip",)))
-CASE = Case(PINNED, b"tester", {}, None)
+CASE = DecisionInput(PINNED, b"tester", {}, None)
 
 
 def test_the_ladder_has_the_rungs_of_the_design_in_order() -> None:
@@ -40,7 +40,7 @@ def test_the_ladder_has_the_rungs_of_the_design_in_order() -> None:
         (CASE._replace(present=("old",)), "old", "version_absent"),
     ],
 )
-def test_each_rung_answers_with_its_reason(case: Case, version: str, reason: str) -> None:
+def test_each_rung_answers_with_its_reason(case: DecisionInput, version: str, reason: str) -> None:
     """The first rung that gives a version wins, and the reason is its name."""
     decision = decide(case, revision=7, stale=True)
     assert decision == ("checkout", version, reason, 7, True)
@@ -49,14 +49,14 @@ def test_each_rung_answers_with_its_reason(case: Case, version: str, reason: str
 def test_one_candidate_stopped_leaves_the_other_open() -> None:
     """A stop on a version is not one on its split."""
     standing = plain({"new": 50_000, "b": 50_000})._replace(stops={"checkout/new": "bad"})
-    answers = {decide(Case(standing, b"user-%d" % n, {}, None))[1:3] for n in range(50)}
+    answers = {decide(DecisionInput(standing, b"user-%d" % n, {}, None))[1:3] for n in range(50)}
     assert answers == {("b", "bucket"), ("old", "bucket")}
 
 
 @given(standings(), st.data())
-def test_climbing_ends_with_the_rung_that_answered(standing: Standing, data: st.DataObject) -> None:
+def test_climbing_ends_with_the_rung_that_answered(standing: SplitState, data: st.DataObject) -> None:
     """`explain` prints the steps: only the last has a version, and it is the decision's."""
-    case = Case(standing, data.draw(units_near(standing)), {}, None, off=data.draw(st.booleans()))
+    case = DecisionInput(standing, data.draw(units_near(standing)), {}, None, off=data.draw(st.booleans()))
     steps = climb(case)
     decision = decide(case)
     assert [step.version for step in steps[:-1]] == [None] * (len(steps) - 1)

@@ -23,7 +23,7 @@ from graysplit.core.fleet import (
     may_be_gone,
     swept_by,
 )
-from graysplit.core.record import Entry
+from graysplit.core.replica.record import Entry
 
 NOW = 1_000_000
 FIELD = "checkout/new"

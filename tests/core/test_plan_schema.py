@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import graysplit
-from graysplit.core.plan import BadPlanError, Step, default_steps, make_plan, parse_plan, plan_record
+from graysplit.core.plan.plan import BadPlanError, Step, default_steps, make_plan, parse_plan, plan_record
 from tests.docs.pages import ROOT, blocks_of
 
 SCHEMA = json.loads((Path(graysplit.__file__).parent / "plan.schema.json").read_text("utf-8"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from graysplit.core.adoption import Held, adopt_brakes
-from graysplit.core.record import Key, Load
 from graysplit.core.releases import ReleaseIds, ReleaseTimes, differing_releases
+from graysplit.core.replica.adoption import Adopted, adopt_brakes
+from graysplit.core.replica.record import Key, Load
 from tests.core.adopting import adopt, load
 
 META = {
@@ -46,7 +46,7 @@ def test_differing_releases_are_named_whoever_told_them() -> None:
 
 def test_a_reading_with_the_same_releases_is_known_to_have_them() -> None:
     """Only then they need not be compared; and the reading before is let go of."""
-    first = adopt(Held(), _reading(META))
+    first = adopt(Adopted(), _reading(META))
     second, _ = adopt_brakes(first, _reading({**META, b"revision": b"8"}))
     third, _ = adopt_brakes(second, _reading({**META, b"release:search/b": b"r-6 1"}))
     ids = [held.begun for held in (first, second, third)]
@@ -61,7 +61,7 @@ def test_what_stands_nowhere_is_not_remembered_by_split() -> None:
     """Given 500 weights of no split, then with which change they came is not kept, there or gone; of a split it is."""
     raw = {f"raw-{number}/new": "5" for number in range(500)}
     good = {"checkout": b'{"good": 1}'}
-    held = adopt(Held(), load({**raw, "checkout/new": "5"}, splits=good)._replace(meta=Key(META)))
+    held = adopt(Adopted(), load({**raw, "checkout/new": "5"}, splits=good)._replace(meta=Key(META)))
     assert held.since == {"checkout": 7}
     held = adopt(
         held, load({"checkout/new": "5"}, {"*": ""}, splits=good)._replace(meta=Key({**META, b"revision": b"8"}))

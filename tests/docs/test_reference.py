@@ -13,7 +13,7 @@ from graysplit.core.definition import Definition
 
 ROOT = Path(__file__).resolve().parents[2]
 # Where the source names a reason: a constant state's, a step's, or beside the baseline's index.
-REASON = re.compile(r'(?:_constant\([\w.]+, |\bBASELINE, |\bStep\(|\breason = )"(\w+)"')
+REASON = re.compile(r'(?:_constant\([\w.]+, |\bBASELINE, |\bRung\(|\breason = )"(\w+)"')
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_every_part_has_its_page(reference: ModuleType) -> None:
 
 def test_every_reason_in_the_source_is_explained(reference: ModuleType) -> None:
     """A reason that a decision may give stands in the table."""
-    sources = [ROOT / "src" / "graysplit" / "core" / "decision.py", ROOT / "src" / "graysplit" / "router" / "board.py"]
+    sources = [ROOT / "src" / "graysplit" / "core" / "decision.py", ROOT / "src" / "graysplit" / "router" / "states.py"]
     text = "\n".join(source.read_text("utf-8") for source in sources)
     given = set(REASON.findall(text))
     assert {"no_unit", "version_absent", "not_configured", "unknown_split", "error", "stale"} <= given

@@ -16,7 +16,7 @@ import time
 from typing import Any, Final
 
 import graysplit
-from graysplit.core import plan
+from graysplit.core.plan import plan
 from tests.faults.shares import LOADED_WITHIN_S, share, units
 
 LOOK_EVERY_S: Final = 0.002

@@ -17,12 +17,12 @@ from contextlib import suppress
 from random import Random
 from typing import Final
 
-from graysplit.core.guard import Guard
-from graysplit.core.judge import Case, charges, forgotten, look
-from graysplit.core.judging import Watched
-from graysplit.core.tally import Batch, Begun, Exposed, Failed, Judgement, Pair, Stage
-from graysplit.stores.judges import judge_text, read_judge
+from graysplit.core.guard.evaluation import EvaluationInput, charges, forgotten, look
+from graysplit.core.guard.settings import Guard
+from graysplit.core.guard.tally import Batch, Begun, Exposed, Failed, Judgement, Pair, Stage
+from graysplit.core.guard.verdict_rules import Watched
 from graysplit.stores.port import Feed
+from graysplit.stores.text.judge import judge_text, read_judge
 from graysplit.stores.url import store_from_url
 
 FIELD: Final = "checkout/new"
@@ -45,7 +45,7 @@ def batch(tape: str, number: int, started_s: int, rng: Random) -> Batch:
 
 def judge(feed: Feed, started_s: int, tell: int) -> None:
     """Judge without a pause, as whoever is elected."""
-    nonce, case = os.urandom(8).hex(), Case(Guard(), Watched(), started_s)
+    nonce, case = os.urandom(8).hex(), EvaluationInput(Guard(), Watched(), started_s)
     while True:
         tally = feed.tally(FIELD, RELEASE, started_s)
         judged = look(tally, read_judge(tally.judge), case, nonce)

@@ -13,15 +13,15 @@ from threading import Lock
 from typing import Any, Final
 
 from graysplit.core.bucketing import seed_of
-from graysplit.core.finding import Candidate, parted
-from graysplit.core.guard import Guard
-from graysplit.core.judge import Case, charges, forgotten, look
-from graysplit.core.judging import Watched
-from graysplit.core.tally import Judgement, Stage, Tally
-from graysplit.core.tape import Tape, Terms
-from graysplit.core.verdict import Verdict
-from graysplit.stores.counts import Counts
-from graysplit.stores.judges import judge_text, read_judge
+from graysplit.core.guard.batch import WatchedCandidate, parted
+from graysplit.core.guard.buffer import EvidenceBuffer, Terms
+from graysplit.core.guard.evaluation import EvaluationInput, charges, forgotten, look
+from graysplit.core.guard.settings import Guard
+from graysplit.core.guard.tally import Judgement, Stage, Tally
+from graysplit.core.guard.verdict import Verdict
+from graysplit.core.guard.verdict_rules import Watched
+from graysplit.stores.release_counts import ReleaseCounts
+from graysplit.stores.text.judge import judge_text, read_judge
 from tests.routes.arming import armed_state
 from tests.routes.making import a_route
 
@@ -78,9 +78,14 @@ class Process:
         """Arm a route at a share, in thousandths of a percent."""
         stage = Stage(share, 100_000 - share, 1)
         terms = Terms(
-            "checkout", ("old", "new"), (Candidate(1, FIELD, "r", BEGAN, stage),), guard, None, seed_of("checkout")
+            "checkout",
+            ("old", "new"),
+            (WatchedCandidate(1, FIELD, "r", BEGAN, stage),),
+            guard,
+            None,
+            seed_of("checkout"),
         )
-        self.tape = Tape(terms, f"tape {number}", Lock())
+        self.tape = EvidenceBuffer(terms, f"tape {number}", Lock())
         self.tape.turn(second)
         entered = self._entered = list[bool]()
 
@@ -114,8 +119,8 @@ class Fleet:
         self.chance = random.Random(f"{processes} {share} {guard}")
         self._numbers = itertools.count()
         self._share, self._guard = share, Guard(**guard)
-        self._counts = Counts(FIELD, "r")
-        self._case = Case(self._guard, Watched(), BEGAN)
+        self._counts = ReleaseCounts(FIELD, "r")
+        self._case = EvaluationInput(self._guard, Watched(), BEGAN)
         self.processes = [self._born() for _ in range(processes)]
         self.words: list[str] = []
         self.verdict = Verdict()

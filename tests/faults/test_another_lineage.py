@@ -14,10 +14,10 @@ import pytest
 
 import graysplit
 from graysplit.clock import SYSTEM_CLOCK
-from graysplit.control.hand import Hand
-from graysplit.control.sources import of_file
-from graysplit.core.adoption import Held
-from graysplit.core.lineage import Past
+from graysplit.control.operator import Operator
+from graysplit.control.recovery.sources import of_file
+from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.lineage import Past
 from graysplit.events import Events
 from graysplit.follower.known_good import KnownGood
 from tests.faults.pairs import FIELD, Pair, settled
@@ -50,7 +50,7 @@ def bystander(pair: Pair, **settings: object) -> Iterator[tuple[graysplit.Router
 def begin_anew(pair: Pair) -> None:
     """Create a split as a program does that looks at the store alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Hand, "_check_not_emptied", lambda *_: None)
+        patch.setattr(Operator, "_check_not_emptied", lambda *_: None)
         pair.one.control.create("banner")
 
 
@@ -170,8 +170,8 @@ def test_a_file_of_another_lineage_is_kept_aside(tmp_path: Path) -> None:
     path = tmp_path / "known.json"
     one = Past("1-1", ("a", "b"), "first")
     two = Past("9-1", ("x",), "second")
-    assert KnownGood(path, Events(), SYSTEM_CLOCK).keep(Held(weights={FIELD: 50_000}, seen={"weights": {}}), one)
-    assert KnownGood(path, Events(), SYSTEM_CLOCK).keep(Held(weights={"banner/new": 0}, seen={"weights": {}}), two)
+    assert KnownGood(path, Events(), SYSTEM_CLOCK).keep(Adopted(weights={FIELD: 50_000}, seen={"weights": {}}), one)
+    assert KnownGood(path, Events(), SYSTEM_CLOCK).keep(Adopted(weights={"banner/new": 0}, seen={"weights": {}}), two)
     assert of_file(path).weights == {"banner/new": 0}
     (aside,) = (found for found in tmp_path.glob("*.json") if found != path)
     assert of_file(aside).weights == {FIELD: 50_000}

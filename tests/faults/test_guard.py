@@ -14,11 +14,11 @@ import redis
 
 import graysplit
 from graysplit import embedded
-from graysplit.core.plan import Step
+from graysplit.core.plan.plan import Step
 from graysplit.stores import store_from_url
-from graysplit.stores.judges import read_judge
 from graysplit.stores.port import Store, Trip
-from graysplit.stores.wire import read_progress
+from graysplit.stores.text.judge import read_judge
+from graysplit.stores.text.records import read_progress
 from tests.faults.guarded import FIELD, Service
 from tests.faults.proxy import Proxy
 from tests.support import eventually

@@ -9,8 +9,8 @@ import pytest
 import redis
 
 import graysplit
-from graysplit.core.plan import Step
-from graysplit.core.tally import Batch, Begun, Exposed, Failed, Pair, Stage
+from graysplit.core.guard.tally import Batch, Begun, Exposed, Failed, Pair, Stage
+from graysplit.core.plan.plan import Step
 from graysplit.core.weights import FULL
 from graysplit.stores import store_from_url
 from graysplit.stores.port import Store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graysplit.core.tally import Pair
+from graysplit.core.guard.tally import Pair
 from tests.faults.moved import BEGAN, Call, Fleet
 
 

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 import graysplit
-from graysplit.core.plan import Step
+from graysplit.core.plan.plan import Step
 from graysplit.stores import store_from_url
 from graysplit.stores.redis.roles import rules
 from tests.faults.guarded import FIELD, Service

@@ -13,8 +13,8 @@ from benchmarks.propagation import herd
 
 import graysplit
 from graysplit import embedded
+from graysplit.follower.backoff import jittered, pause_s
 from graysplit.follower.follower import FULL_READ_S
-from graysplit.follower.pauses import jittered, pause_s
 from tests.faults.shares import following, share
 from tests.support import eventually
 

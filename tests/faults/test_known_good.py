@@ -21,8 +21,8 @@ import redis
 import graysplit
 from graysplit import embedded
 from graysplit.clock import SYSTEM_CLOCK, Clock, SystemClock
-from graysplit.core.adoption import Held
-from graysplit.core.lineage import Past
+from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.lineage import Past
 from graysplit.events import Events
 from graysplit.follower.known_good import KnownGood
 from tests.faults.followers import processes
@@ -240,8 +240,8 @@ def test_an_older_place_in_the_log_never_replaces_a_newer(tmp_path: Path) -> Non
     file = KnownGood(tmp_path / "shared.json", Events(), SYSTEM_CLOCK)
     other = KnownGood(tmp_path / "shared.json", Events(), SYSTEM_CLOCK)
     seen = {"weights": {}, "stops": {}, "splits": {}}
-    ahead = Held(weights={FIELD: 0}, seen=seen)
-    behind = Held(weights={FIELD: 50_000}, stops={"search": "by hand"}, seen=seen)
+    ahead = Adopted(weights={FIELD: 0}, seen=seen)
+    behind = Adopted(weights={FIELD: 50_000}, stops={"search": "by hand"}, seen=seen)
     assert file.keep(ahead, Past("2-0", ("one", "two"), "lineage"))
     assert other.keep(behind, Past("1-0", ("one",), "lineage"))
     known = file.read()
@@ -281,7 +281,7 @@ def write_for_ever(path: Path) -> None:
         number += 1
         file._written = None  # each is written at once
         seen = {"weights": {}, "stops": {}, "splits": {}}
-        file.keep(Held({FIELD: number % 100_000}, definitions=definitions, seen=seen), Past("1-0", ("one",), "x"))
+        file.keep(Adopted({FIELD: number % 100_000}, definitions=definitions, seen=seen), Past("1-0", ("one",), "x"))
 
 
 def kill_writers(path: Path, times: int) -> int:

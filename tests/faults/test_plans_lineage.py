@@ -18,14 +18,14 @@ import redis
 
 import graysplit
 from graysplit import embedded
-from graysplit.core.plan import Step
+from graysplit.core.plan.plan import Step
 from graysplit.errors import RefusedError
 from graysplit.stores import store_from_url
 from graysplit.stores.port import Submission, Written
 from graysplit.stores.redis.feed import RedisFeed
 from graysplit.stores.redis.roles import rules
 from graysplit.stores.redis.store import RedisStore
-from graysplit.stores.wire import progress_text, read_progress, read_tick
+from graysplit.stores.text.records import progress_text, read_progress, read_tick
 from tests.faults.followers import Follower, Followers
 from tests.faults.shares import following, share
 from tests.support import eventually, skip_or_fail

@@ -19,7 +19,7 @@ from graysplit.core.definition import define
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import store_from_url
 from graysplit.stores.port import Rollback
-from graysplit.stores.wire import new_id
+from graysplit.stores.text.records import new_id
 from tests.faults.followers import processes
 from tests.faults.shares import following
 from tests.support import eventually

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 import graysplit
-from graysplit.core.plan import Step
+from graysplit.core.plan.plan import Step
 from tests.faults.followers import Follower
 from tests.support import eventually
 

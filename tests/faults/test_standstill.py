@@ -14,7 +14,7 @@ from graysplit import embedded
 from graysplit.clock import SystemClock
 from graysplit.errors import StoreUnreachableError
 from graysplit.follower.follower import LATE_S, Follower
-from graysplit.follower.keeper import Keeper
+from graysplit.follower.replica import Replica
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Feed
 from tests.faults.followers import processes
@@ -132,9 +132,9 @@ def test_the_work_on_a_large_reading_is_no_standstill(monkeypatch: pytest.Monkey
     clock, store = Ahead(), MemoryStore()
     graysplit.Control(store).create("checkout")
     graysplit.Control(store).set("checkout", 100, confirm=True)
-    take, late, done = Keeper.take, Follower._is_late, list[str]()
+    take, late, done = Replica.apply, Follower._is_late, list[str]()
 
-    def busy(self: Keeper, *given: Any, **named: Any) -> object:  # Any: as they come
+    def busy(self: Replica, *given: Any, **named: Any) -> object:  # Any: as they come
         taken = take(self, *given, **named)
         clock.ahead_s += LATE_S + 1
         done.append("taken")
@@ -145,7 +145,7 @@ def test_the_work_on_a_large_reading_is_no_standstill(monkeypatch: pytest.Monkey
         done.append("late" if found else "in time")
         return found
 
-    monkeypatch.setattr(Keeper, "take", busy)
+    monkeypatch.setattr(Replica, "take", busy)
     monkeypatch.setattr(Follower, "_is_late", noted)
     with graysplit.Router(store, clock=clock) as router:
         assert router.wait_ready(5)

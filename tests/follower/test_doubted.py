@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graysplit.follower.evaluator import doubted_words
+from graysplit.follower.guard.evaluator import doubted_words
 
 
 @pytest.mark.parametrize(

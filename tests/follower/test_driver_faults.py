@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from graysplit import Control, Router
-from graysplit.core.plan import Step
+from graysplit.core.plan.plan import Step
 from graysplit.follower import follower
 from graysplit.stores.memory import MemoryStore
 from tests.model.member import Member

@@ -8,9 +8,9 @@ from typing import Final
 import pytest
 
 from graysplit import Control
-from graysplit.core.plan import Step
-from graysplit.core.record import Entry
-from graysplit.stores.wire import read_progress
+from graysplit.core.plan.plan import Step
+from graysplit.core.replica.record import Entry
+from graysplit.stores.text.records import read_progress
 from tests.model.member import Member
 from tests.model.world import FakeClock, Store
 

@@ -7,10 +7,10 @@ from random import Random
 import pytest
 
 from graysplit import Control, Router
-from graysplit.core.plan import Step
+from graysplit.core.plan.plan import Step
 from graysplit.core.weights import FULL
 from graysplit.stores.memory import MemoryStore
-from tests.follower.test_driver import Stage
+from tests.follower.test_plan_driver import Stage
 
 PLANS = 50
 CONFIRM_S = 0.25  # a turn of the processes here

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from graysplit import Control, Router
-from graysplit.follower import evaluator
+from graysplit.follower.guard import evaluator
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Feed
 from tests.support import eventually

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from graysplit import Control
-from graysplit.core.record import Load
+from graysplit.core.replica.record import Load
 from graysplit.stores.memory import MemoryStore
 from tests.model.world import FakeClock, Process
 
@@ -47,7 +47,7 @@ class Emptied:
             return self.process.feed.load("", whole=True)
 
         self.clock.now += 1
-        self.process.keeper.take(self.process.load(), again)
+        self.process.keeper.apply(self.process.load(), again)
         self.process.keeper.go_on(lambda: False)
 
 
@@ -62,7 +62,7 @@ def test_keys_that_go_in_any_order_are_lost_and_not_kept(at_once: int) -> None:
             world.read(between)
             for name in between:
                 world.lose(name)
-            back, lost = world.process.keeper.back, world.process.held.lost
+            back, lost = world.process.keeper.distrusted, world.process.held.lost
             assert not {where.partition(" ")[0] for where in back} & lost.keys(), (order, back)
             assert world.process.held.weights == {FIELD: 50_000}
         world.read()

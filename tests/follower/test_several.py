@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from graysplit.cli.plans import plan_json, plan_words
-from graysplit.cli.shaping import read_steps
-from graysplit.core.plan import BadPlanError, Step, make_plan, parse_plan, plan_record
+from graysplit.cli.plan.lines import plan_json, plan_words
+from graysplit.cli.plan.options import read_steps
+from graysplit.core.plan.plan import BadPlanError, Step, make_plan, parse_plan, plan_record
 from graysplit.errors import RefusedError
-from tests.follower.test_driver import Stage
+from tests.follower.test_plan_driver import Stage
 
 STEPS = tuple(Step(weight, 10, also=(weight,)) for weight in (5_000, 20_000, 50_000))
 

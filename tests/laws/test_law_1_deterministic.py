@@ -9,53 +9,53 @@ import sys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graysplit.core.counting import Counts
-from graysplit.core.decision import Case, decide
-from graysplit.core.snapshot import Standing
-from graysplit.core.state import Mold, State, compile_state, names_of
+from graysplit.core.compiled import CompiledSplit, CompileInput, compile_state, names_of
+from graysplit.core.counters import Counts
+from graysplit.core.decision import DecisionInput, decide
+from graysplit.core.split_state import SplitState
 from tests.strategies import standings, units_near
 
 PROGRAM = """
 import hashlib
 from graysplit.core.bucketing import seed_of
-from graysplit.core.counting import Counts
-from graysplit.core.decision import Case, decide
+from graysplit.core.counters import Counts
+from graysplit.core.decision import DecisionInput, decide
 from graysplit.core.definition import Definition, Version
-from graysplit.core.snapshot import Standing
-from graysplit.core.state import Mold, compile_state, names_of
+from graysplit.core.split_state import SplitState
+from graysplit.core.compiled import CompileInput, compile_state, names_of
 
 versions = {Version("old"), Version("b", 0), Version("c", 1), Version("d", 2)}
 pins = {"user-1": "b", "user-2": "c", "user-3": "old"} | {f"user-{n}": "d" for n in {40, 50, 60}}
 definition = Definition(tuple(versions), "old", "checkout", seed_of("checkout"), 1, pins, tuple({"user-4", "user-5"}))
-standing = Standing("checkout", definition, {"b": 20_000, "c": 10_000, "d": 30_000})
-state = compile_state(standing, Mold(Counts(names_of(standing)), None))
+standing = SplitState("checkout", definition, {"b": 20_000, "c": 10_000, "d": 30_000})
+state = compile_state(standing, CompileInput(Counts(names_of(standing)), None))
 answers = []
 for n in range(2_000):
     unit = b"user-%d" % n
-    decision = decide(Case(standing, unit, {}, None))
+    decision = decide(DecisionInput(standing, unit, {}, None))
     index, reason = state.pick(unit)
     answers.append((decision.version, decision.reason, state.names[index], reason))
 print(hashlib.sha256(repr(answers).encode()).hexdigest())
 """
 
 
-def compiled(standing: Standing, present: frozenset[str] | None = None) -> State:
+def compiled(standing: SplitState, present: frozenset[str] | None = None) -> CompiledSplit:
     """Compile a standing as a process does."""
-    return compile_state(standing, Mold(Counts(names_of(standing)), None, {}, present))
+    return compile_state(standing, CompileInput(Counts(names_of(standing)), None, {}, present))
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn) -> DecisionInput:
     """Draw a question, with or without versions missing in this process; the baseline is always there."""
     standing = draw(standings())
     names = standing.definition.names
     present = draw(st.none() | st.frozensets(st.sampled_from(names)).map(lambda found: found | {"old"}))
-    return Case(standing, draw(units_near(standing)), {}, present)
+    return DecisionInput(standing, draw(units_near(standing)), {}, present)
 
 
 @settings(max_examples=400)
 @given(cases())
-def test_the_compiled_state_answers_as_the_ladder_does(case: Case) -> None:
+def test_the_compiled_state_answers_as_the_ladder_does(case: DecisionInput) -> None:
     """`State.pick` gives the version and the reason that the readable ladder gives."""
     assert case.unit is not None
     assert case.present is None or isinstance(case.present, frozenset)
@@ -67,7 +67,7 @@ def test_the_compiled_state_answers_as_the_ladder_does(case: Case) -> None:
 
 @settings(max_examples=100)
 @given(cases(), st.randoms(use_true_random=False))
-def test_the_order_of_a_record_is_no_matter(case: Case, random: st.randoms) -> None:  # type: ignore[valid-type]
+def test_the_order_of_a_record_is_no_matter(case: DecisionInput, random: st.randoms) -> None:  # type: ignore[valid-type]
     """The same versions, pins and weights written in another order give the same decision."""
     definition = case.standing.definition
 

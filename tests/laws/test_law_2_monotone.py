@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from graysplit.core.allocation import PLACES, Claim, allocate
-from graysplit.core.decision import Case, decide
-from graysplit.core.snapshot import Change, Snapshot, apply
+from graysplit.core.decision import DecisionInput, decide
+from graysplit.core.split_state import Change, Snapshot, apply
 from tests.strategies import meet, plain, segments, sizes, units
 
 UNITS = [b"user-%d" % n for n in range(10_000)]
@@ -19,15 +19,15 @@ UNITS = [b"user-%d" % n for n in range(10_000)]
 def reached(size: int, salt: str) -> set[bytes]:
     """Give the units whose bucket a single candidate of this weight owns."""
     standing = plain({"new": size}, salt)
-    return {unit for unit in UNITS if decide(Case(standing, unit, {}, None)).version == "new"}
+    return {unit for unit in UNITS if decide(DecisionInput(standing, unit, {}, None)).version == "new"}
 
 
 @given(units, sizes, sizes)
 def test_a_raise_never_sends_a_unit_back(unit: bytes, one: int, other: int) -> None:
     """Who is on the new path at a weight is on it at every higher one."""
     low, high = sorted((one, other))
-    if decide(Case(plain({"new": low}), unit, {}, None)).version == "new":
-        assert decide(Case(plain({"new": high}), unit, {}, None)).version == "new"
+    if decide(DecisionInput(plain({"new": low}), unit, {}, None)).version == "new":
+        assert decide(DecisionInput(plain({"new": high}), unit, {}, None)).version == "new"
 
 
 @settings(max_examples=200)
@@ -63,7 +63,7 @@ def test_starting_again_reaches_the_same_units() -> None:
 
     def on_new(snapshot: Snapshot) -> set[bytes]:
         standing = snapshot.splits["checkout"]
-        return {unit for unit in UNITS if decide(Case(standing, unit, {}, None)).version == "new"}
+        return {unit for unit in UNITS if decide(DecisionInput(standing, unit, {}, None)).version == "new"}
 
     assert on_new(back) == set()
     assert on_new(again) == on_new(started) != set()

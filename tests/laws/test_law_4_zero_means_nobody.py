@@ -10,41 +10,41 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graysplit.core.adoption import Held, adopt_brakes, standing_of
-from graysplit.core.counting import Counts
-from graysplit.core.decision import Case, decide
-from graysplit.core.record import Key, Load
-from graysplit.core.snapshot import Standing
-from graysplit.core.state import Mold, compile_state, names_of
+from graysplit.core.compiled import CompileInput, compile_state, names_of
+from graysplit.core.counters import Counts
+from graysplit.core.decision import DecisionInput, decide
+from graysplit.core.replica.adoption import Adopted, adopt_brakes, state_of
+from graysplit.core.replica.record import Key, Load
+from graysplit.core.split_state import SplitState
 from graysplit.core.weights import PREVIEW, parse_weight, share
 from tests.strategies import BASELINE, SPLIT, plain, standings, units_near
 
 ZEROS = ("", "null", '""', '"0"', "0", "0.0", "0.000", "00", "000.00")
 
 
-def pick(standing: Standing, unit: bytes) -> str:
+def pick(standing: SplitState, unit: bytes) -> str:
     """Ask the compiled state."""
-    state = compile_state(standing, Mold(Counts(names_of(standing)), None))
+    state = compile_state(standing, CompileInput(Counts(names_of(standing)), None))
     return state.names[state.pick(unit)[0]]
 
 
 @settings(max_examples=400)
 @given(standings(), st.data())
-def test_no_path_reaches_a_version_at_zero(standing: Standing, data: st.DataObject) -> None:
+def test_no_path_reaches_a_version_at_zero(standing: SplitState, data: st.DataObject) -> None:
     """Whatever is pinned, kept or asked, the version chosen is the baseline or has a weight in force."""
     unit = data.draw(units_near(standing))
     kept = data.draw(st.none() | st.sampled_from(standing.definition.names))
-    for version in (decide(Case(standing, unit, {}, None, kept=kept)).version, pick(standing, unit)):
-        assert version == BASELINE or standing.effective(version) != 0
+    for version in (decide(DecisionInput(standing, unit, {}, None, kept=kept)).version, pick(standing, unit)):
+        assert version == BASELINE or standing.in_force(version) != 0
 
 
 @settings(max_examples=200)
 @given(standings(), st.data())
-def test_preview_admits_pins_only(standing: Standing, data: st.DataObject) -> None:
+def test_preview_admits_pins_only(standing: SplitState, data: st.DataObject) -> None:
     """A version at `preview` is reached by units pinned to it, and by nobody through the hash."""
     unit = data.draw(units_near(standing))
     version = pick(standing, unit)
-    if version != BASELINE and standing.effective(version) == PREVIEW:
+    if version != BASELINE and standing.in_force(version) == PREVIEW:
         assert standing.definition.pins[unit.decode()] == version
         assert unit.decode() not in standing.definition.denied
 
@@ -57,7 +57,7 @@ def test_a_stop_beats_preview_and_every_weight(stop: str) -> None:
     for weight in (PREVIEW, 20_000, 100_000):
         standing = pinned._replace(weights={"new": weight}, stops={stop: ""})
         assert pick(standing, b"tester") == pick(standing, b"user-17") == BASELINE
-        assert decide(Case(standing, b"tester", {}, None)).reason == "stopped"
+        assert decide(DecisionInput(standing, b"tester", {}, None)).reason == "stopped"
         assert pick(standing._replace(stops={}), b"tester") == "new"
 
 
@@ -67,21 +67,21 @@ def test_texts_like_zero_are_no_share(text: str) -> None:
     assert parse_weight(text) == 0
     definition = plain({"new": 0}).definition._replace(pins={"tester": "new"})
     load = Load(weights=Key({b"_": b"1", b"checkout/new": text.encode()}), stops=Key({b"_": b"1"}))
-    held, _ = adopt_brakes(Held(weights={"checkout/new": 50_000}), load)
-    standing = standing_of(held, SPLIT, definition)
-    assert standing.effective("new") == 0
+    held, _ = adopt_brakes(Adopted(weights={"checkout/new": 50_000}), load)
+    standing = state_of(held, SPLIT, definition)
+    assert standing.in_force("new") == 0
     assert pick(standing, b"tester") == BASELINE
 
 
 def test_a_missing_field_is_no_share() -> None:
     """A candidate without a field in a sound key is at zero."""
     load = Load(weights=Key({b"_": b"1"}), stops=Key({b"_": b"1"}))
-    held, _ = adopt_brakes(Held(weights={"checkout/new": 50_000}), load)
-    assert standing_of(held, SPLIT, plain({"new": 0}).definition).effective("new") == 0
+    held, _ = adopt_brakes(Adopted(weights={"checkout/new": 50_000}), load)
+    assert state_of(held, SPLIT, plain({"new": 0}).definition).in_force("new") == 0
 
 
 @given(standings())
-def test_what_is_at_zero_owns_no_bucket(standing: Standing) -> None:
+def test_what_is_at_zero_owns_no_bucket(standing: SplitState) -> None:
     """Only versions with a share in force own runs."""
     for run in standing.runs():
-        assert share(standing.effective(run.version)) > 0
+        assert share(standing.in_force(run.version)) > 0

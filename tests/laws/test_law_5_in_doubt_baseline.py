@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graysplit.core.bucketing import encode_unit
-from graysplit.core.counting import Counts
-from graysplit.core.decision import Case, decide
-from graysplit.core.snapshot import Standing
-from graysplit.core.state import Mold, constant_state
+from graysplit.core.compiled import CompileInput, constant_state
+from graysplit.core.counters import Counts
+from graysplit.core.decision import DecisionInput, decide
+from graysplit.core.split_state import SplitState
 from tests.strategies import BASELINE, plain, standings, units
 
 
@@ -63,25 +63,25 @@ def test_encoding_never_raises(unit: object) -> None:
 
 
 @given(standings(), st.none() | st.sampled_from(("new", "b")))
-def test_no_unit_is_baseline_also_at_full_weight(standing: Standing, kept: str | None) -> None:
+def test_no_unit_is_baseline_also_at_full_weight(standing: SplitState, kept: str | None) -> None:
     """Without a unit the answer is the baseline and the reason `no_unit`."""
-    decision = decide(Case(standing, None, {}, None, kept=kept))
+    decision = decide(DecisionInput(standing, None, {}, None, kept=kept))
     assert (decision.version, decision.reason) == (BASELINE, "no_unit")
 
 
 @given(standings(), units)
-def test_a_version_not_in_this_process_is_baseline(standing: Standing, unit: bytes) -> None:
+def test_a_version_not_in_this_process_is_baseline(standing: SplitState, unit: bytes) -> None:
     """A process that knows the old path alone runs it, and says so where another was chosen."""
-    here = decide(Case(standing, unit, {}, frozenset((BASELINE,))))
-    anywhere = decide(Case(standing, unit, {}, None))
+    here = decide(DecisionInput(standing, unit, {}, frozenset((BASELINE,))))
+    anywhere = decide(DecisionInput(standing, unit, {}, None))
     assert here.version == BASELINE
     assert here.reason == (anywhere.reason if anywhere.version == BASELINE else "version_absent")
 
 
 @given(standings(), units)
-def test_break_glass_stands_above_everything(standing: Standing, unit: bytes) -> None:
+def test_break_glass_stands_above_everything(standing: SplitState, unit: bytes) -> None:
     """Switched off, every unit gets the baseline and the reason `off`."""
-    decision = decide(Case(standing, unit, {}, None, off=True, kept="new"))
+    decision = decide(DecisionInput(standing, unit, {}, None, off=True, kept="new"))
     assert (decision.version, decision.reason) == (BASELINE, "off")
 
 
@@ -89,7 +89,7 @@ def test_break_glass_stands_above_everything(standing: Standing, unit: bytes) ->
 def test_a_constant_state_answers_baseline_for_its_reason(reason: str) -> None:
     """Before anything is loaded, and whenever nothing may be decided, the state gives the baseline."""
     names = ("old", "new")
-    state = constant_state("checkout", names, reason, Mold(Counts(names), None))
+    state = constant_state("checkout", names, reason, CompileInput(Counts(names), None))
     assert state.pick(b"user-17") == (0, reason)
     assert state.special is not None
     assert state.special(b"user-17") == (0, reason)
@@ -98,4 +98,4 @@ def test_a_constant_state_answers_baseline_for_its_reason(reason: str) -> None:
 
 def test_full_weight_reaches_everybody_else() -> None:
     """At 100 % every unit is on the new path, so that the cases above show something."""
-    assert decide(Case(plain({"new": 100_000}), b"user-17", {}, None)).version == "new"
+    assert decide(DecisionInput(plain({"new": 100_000}), b"user-17", {}, None)).version == "new"

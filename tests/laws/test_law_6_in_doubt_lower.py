@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graysplit.core.adoption import Held, adopt_brakes, standing_of
-from graysplit.core.decision import Case, decide
-from graysplit.core.record import Key, Load
-from graysplit.core.snapshot import Standing, raises
+from graysplit.core.decision import DecisionInput, decide
+from graysplit.core.replica.adoption import Adopted, adopt_brakes, state_of
+from graysplit.core.replica.record import Key, Load
+from graysplit.core.split_state import SplitState, raises
 from graysplit.core.weights import PREVIEW, Weight, format_weight, rises, share
 from tests.strategies import BASELINE, SPLIT, plain, segments, sizes, standings, units_near
 
@@ -34,7 +34,7 @@ def test_a_change_and_its_inverse_are_never_both_lowerings(before: Weight, after
 @settings(max_examples=200)
 @given(standings(most=2), standings(most=2), st.data())
 def test_a_change_that_is_no_raise_sends_nobody_to_a_candidate_who_was_not_let_in(
-    before: Standing, other: Standing, data: st.DataObject
+    before: SplitState, other: SplitState, data: st.DataObject
 ) -> None:
     """With other weights and stops on the same record, no raise means no unit that a candidate newly reaches."""
     placed = plain({"new": 0, "b": 0}).definition
@@ -46,17 +46,17 @@ def test_a_change_that_is_no_raise_sends_nobody_to_a_candidate_who_was_not_let_i
     for _, (was, now) in segments(before.runs(), after.runs()):
         assert now is None or was == now
     unit = data.draw(units_near(after))
-    reached = decide(Case(after, unit, {}, None)).version
-    if after.effective(definition.pins.get(unit.decode(errors="replace"), BASELINE)) == 0:
+    reached = decide(DecisionInput(after, unit, {}, None)).version
+    if after.in_force(definition.pins.get(unit.decode(errors="replace"), BASELINE)) == 0:
         # A pin whose version went to zero is passed over: its unit is one like all others.
         before = before._replace(definition=definition._replace(pins={}))
-    assert reached in (BASELINE, decide(Case(before, unit, {}, None)).version)
+    assert reached in (BASELINE, decide(DecisionInput(before, unit, {}, None)).version)
 
 
 @given(sizes, weights)
 def test_a_lost_key_still_lowers(held_weight: int, found: Weight) -> None:
     """In a weights key without its sentinel a lower value is obeyed, and a higher one is not."""
-    held = Held(weights={"checkout/new": held_weight}, seen={"weights": {b"_": b"1"}})
+    held = Adopted(weights={"checkout/new": held_weight}, seen={"weights": {b"_": b"1"}})
     lost = Key({b"checkout/new": format_weight(found).encode()})
     adopted, touched = adopt_brakes(held, Load(weights=lost, stops=SOUND))
     expected = held_weight if rises(held_weight, found) else found
@@ -66,7 +66,7 @@ def test_a_lost_key_still_lowers(held_weight: int, found: Weight) -> None:
 
 def test_a_lost_key_still_stops() -> None:
     """A stop in a stops key without its sentinel is obeyed, and those known before stand."""
-    held = Held(stops={"search": "by hand"}, seen={"stops": {b"_": b"1", b"search": b"by hand"}})
+    held = Adopted(stops={"search": "by hand"}, seen={"stops": {b"_": b"1", b"search": b"by hand"}})
     adopted, touched = adopt_brakes(held, Load(weights=SOUND, stops=Key({b"checkout": b""})))
     assert adopted.stops == {"search": "by hand", "checkout": ""}
     assert touched == {SPLIT}
@@ -74,7 +74,7 @@ def test_a_lost_key_still_stops() -> None:
 
 def test_a_stop_on_everything_touches_every_split() -> None:
     """The field `*` changes the state of all splits that are held."""
-    held = Held(definitions={"checkout": b"{}", "search": b"{}"})
+    held = Adopted(definitions={"checkout": b"{}", "search": b"{}"})
     adopted, touched = adopt_brakes(held, Load(weights=SOUND, stops=Key({b"_": b"1", b"*": b"fire"})))
     assert adopted.stops == {"*": "fire"}
     assert {"checkout", "search"} <= touched
@@ -84,8 +84,8 @@ def test_clear_wishes_that_lower_are_obeyed_mistyped() -> None:
     """`checkout` at 0 and the baseline at 100 in the weights mean zero for all candidates."""
     definition = plain({"new": 0}).definition
     for field, weight in ((SPLIT, 0), (f"{SPLIT}/{BASELINE}", 100_000)):
-        held = Held(weights={"checkout/new": 20_000, field: weight})
-        assert standing_of(held, SPLIT, definition).effective("new") == 0
+        held = Adopted(weights={"checkout/new": 20_000, field: weight})
+        assert state_of(held, SPLIT, definition).in_force("new") == 0
 
 
 def test_wishes_that_would_raise_are_not_obeyed_mistyped() -> None:
@@ -93,5 +93,5 @@ def test_wishes_that_would_raise_are_not_obeyed_mistyped() -> None:
     definition = plain({"new": 0}).definition
     wishes: tuple[tuple[str, Weight], ...] = ((SPLIT, 20_000), (f"{SPLIT}/old", 0), (f"{SPLIT}/old", 50_000))
     for field, weight in wishes:
-        held = Held(weights={"checkout/new": 20_000, field: weight})
-        assert standing_of(held, SPLIT, definition).effective("new") == 20_000
+        held = Adopted(weights={"checkout/new": 20_000, field: weight})
+        assert state_of(held, SPLIT, definition).in_force("new") == 20_000

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graysplit.core.adoption import Held, adopt_brakes
-from graysplit.core.lineage import Past, crossed, fence, followed, forked, newer_than_ancestor
-from graysplit.core.record import Entry, Key, Load
+from graysplit.core.replica.adoption import Adopted, adopt_brakes
+from graysplit.core.replica.lineage import Past, crossed, fence, followed, forked, newer_than_ancestor
+from graysplit.core.replica.record import Entry, Key, Load
 from graysplit.core.weights import PREVIEW, Weight, format_weight, rises
 from tests.core.adopting import adopt, parse
 
@@ -48,7 +48,7 @@ def test_behind_the_fence_each_weight_is_the_lower_of_the_two(
     known: dict[str, Weight], said: dict[str, Weight], explained: frozenset[str]
 ) -> None:
     """What nothing explains never rises, what is explained is as the store says, and what lowers is adopted."""
-    held = adopt(Held(), reading(known))
+    held = adopt(Adopted(), reading(known))
     fenced = fence(held, reading(said), explained, parse)
     after, _ = adopt_brakes(held, fenced.load)
     for field in FIELDS:
@@ -61,7 +61,7 @@ def test_behind_the_fence_each_weight_is_the_lower_of_the_two(
     assert {where.partition(" ")[2] for where in fenced.back} <= set(said)
 
 
-def in_force(held: Held, field: str) -> Weight:
+def in_force(held: Adopted, field: str) -> Weight:
     """Give the weight in force of a field, stops considered."""
     stopped = {field, field.partition("/")[0], "*"} & set(held.stops)
     return 0 if stopped else held.weights.get(field, 0)
@@ -72,7 +72,7 @@ def test_behind_the_fence_nothing_in_force_rises(
     known: dict[str, Weight], stops: frozenset[str], said: dict[str, Weight], said_stops: frozenset[str]
 ) -> None:
     """With nothing explained, neither a lost weight nor a lost stop lets anybody in; the store's own stops count."""
-    held = adopt(Held(), reading(known, stops))
+    held = adopt(Adopted(), reading(known, stops))
     after, _ = adopt_brakes(held, fence(held, reading(said, said_stops), frozenset(), parse).load)
     assert said_stops <= set(after.stops)
     for field in FIELDS:
@@ -82,7 +82,7 @@ def test_behind_the_fence_nothing_in_force_rises(
 @given(SIDES, SIDES)
 def test_known_zeros_are_to_be_written_back(known: dict[str, Weight], said: dict[str, Weight]) -> None:
     """Exactly what this process knows at zero and the store does not is to become a stop."""
-    held = adopt(Held(), reading(known))
+    held = adopt(Adopted(), reading(known))
     zeros = fence(held, reading(said), frozenset(), parse).zeros
     assert set(zeros) == {field for field in FIELDS if known.get(field, 0) == 0 and said.get(field, 0) != 0}
 

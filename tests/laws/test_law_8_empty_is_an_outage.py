@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graysplit.core.adoption import Held, adopt_brakes, standing_of
-from graysplit.core.record import Key, Load
+from graysplit.core.replica.adoption import Adopted, adopt_brakes, state_of
+from graysplit.core.replica.record import Key, Load
 from graysplit.core.weights import Weight, parse_weight, rises
 from graysplit.errors import BadWeightError
 from tests.core.adopting import GOOD, TOMBSTONE, adopt, load
@@ -69,7 +69,7 @@ def modelled(weights: Mapping[str, Weight], reading: Reading) -> dict[str, Weigh
 @given(st.lists(readings, min_size=1, max_size=6))
 def test_any_row_of_readings_gives_what_the_law_says(row: list[Reading]) -> None:
     """Sound, lost and faulty readings in any order leave exactly the weights and stops of a naive model."""
-    held = Held()
+    held = Adopted()
     weights: dict[str, Weight] = {}
     stops: dict[str, str] = {}
     for reading in row:
@@ -88,7 +88,7 @@ def test_any_row_of_readings_gives_what_the_law_says(row: list[Reading]) -> None
         assert set(held.lost) == (set() if sound else {"weights", "stops"}) | {"splits", "meta"}
         for split in ("checkout", "search"):
             definition = plain({"new": 0, "b": 0}).definition
-            if standing_of(before, split, definition) != standing_of(held, split, definition):
+            if state_of(before, split, definition) != state_of(held, split, definition):
                 assert split in touched or "*" in touched
 
 
@@ -97,7 +97,7 @@ def test_any_row_of_readings_gives_what_the_law_says(row: list[Reading]) -> None
 )
 def test_a_lost_key_leaves_all_weights_as_they_are(key: Key) -> None:
     """Missing, without its sentinel, or of the wrong type: the last content stands, and `lost` says why."""
-    held = adopt(Held(), load(weights={"checkout/new": "20"}))
+    held = adopt(Adopted(), load(weights={"checkout/new": "20"}))
     after = adopt(held, load()._replace(weights=key))
     assert after.weights == held.weights == {"checkout/new": 20_000}
     assert after.lost["weights"] == key.lost is not None
@@ -105,20 +105,20 @@ def test_a_lost_key_leaves_all_weights_as_they_are(key: Key) -> None:
 
 def test_hdel_of_the_last_weight_is_zero() -> None:
     """A weights key with nothing but its sentinel is an answer: everything is at zero."""
-    held = adopt(Held(), load(weights={"checkout/new": "20"}))
+    held = adopt(Adopted(), load(weights={"checkout/new": "20"}))
     assert adopt(held, load(weights={})).weights == {}
 
 
 def test_hdel_of_the_last_stop_clears_it() -> None:
     """A stops key with nothing but its sentinel holds nothing at zero."""
-    held = adopt(Held(), load(stops={"checkout": "by hand"}))
+    held = adopt(Adopted(), load(stops={"checkout": "by hand"}))
     assert held.stops == {"checkout": "by hand"}
     assert adopt(held, load(stops={})).stops == {}
 
 
 def test_a_raise_seen_while_the_key_was_lost_counts_once_it_is_sound() -> None:
     """The same bytes that a lost key could not raise with are obeyed when the sentinel is there again."""
-    held = adopt(Held(), load(weights={"checkout/new": "20"}))
+    held = adopt(Adopted(), load(weights={"checkout/new": "20"}))
     lost = adopt(held, load()._replace(weights=Key({b"checkout/new": b"50"})))
     assert lost.weights == {"checkout/new": 20_000}
     assert adopt(lost, load(weights={"checkout/new": "50"})).weights == {"checkout/new": 50_000}
@@ -126,7 +126,7 @@ def test_a_raise_seen_while_the_key_was_lost_counts_once_it_is_sound() -> None:
 
 def test_a_weight_gone_while_the_key_was_lost_is_zero_once_it_is_sound() -> None:
     """What the sound key does not have is at zero, also beside a field that cannot be read."""
-    held = adopt(Held(), load(weights={"checkout/new": "20"}))
+    held = adopt(Adopted(), load(weights={"checkout/new": "20"}))
     lost = adopt(held, load()._replace(weights=Key({}, "WRONGTYPE")))
     after = adopt(lost, load(weights={"search/new": "nonsense"}))
     assert after.weights.get("checkout/new", 0) == 0
@@ -135,7 +135,7 @@ def test_a_weight_gone_while_the_key_was_lost_is_zero_once_it_is_sound() -> None
 
 def test_a_definition_gone_without_a_tombstone_stands() -> None:
     """An HDEL of a definition deletes nothing: it is named, and the last one stands."""
-    held = adopt(Held(), load(splits={"checkout": GOOD, "search": GOOD}))
+    held = adopt(Adopted(), load(splits={"checkout": GOOD, "search": GOOD}))
     after = adopt(held, load(splits={"search": GOOD}))
     assert after.definitions == held.definitions
     assert "gone without a tombstone" in after.refused["splits", "checkout"]
@@ -143,7 +143,7 @@ def test_a_definition_gone_without_a_tombstone_stands() -> None:
 
 def test_a_definition_gone_once_is_taken_up_when_it_comes_back() -> None:
     """The same bytes again end the complaint."""
-    held = adopt(Held(), load(splits={"checkout": GOOD}))
+    held = adopt(Adopted(), load(splits={"checkout": GOOD}))
     gone = adopt(held, load(splits={}))
     assert gone.refused
     back = adopt(gone, load(splits={"checkout": GOOD}))
@@ -153,7 +153,7 @@ def test_a_definition_gone_once_is_taken_up_when_it_comes_back() -> None:
 
 def test_a_tombstone_deletes() -> None:
     """A recorded deletion takes the definition away, and nothing is refused."""
-    held = adopt(Held(), load(splits={"checkout": GOOD}))
+    held = adopt(Adopted(), load(splits={"checkout": GOOD}))
     after = adopt(held, load(splits={"checkout": TOMBSTONE}))
     assert after.definitions == {}
     assert after.refused == {}
@@ -162,7 +162,7 @@ def test_a_tombstone_deletes() -> None:
 @pytest.mark.parametrize("key", [Key(), Key({b"checkout": TOMBSTONE}), Key({}, "WRONGTYPE")], ids=range(3))
 def test_a_lost_splits_key_deletes_nothing(key: Key) -> None:
     """Without the sentinel not even a tombstone counts, for it does not lower."""
-    held = adopt(Held(), load(splits={"checkout": GOOD}))
+    held = adopt(Adopted(), load(splits={"checkout": GOOD}))
     after = adopt(held, load()._replace(splits=key))
     assert after.definitions == {"checkout": GOOD}
     assert after.lost["splits"] == key.lost
@@ -170,7 +170,7 @@ def test_a_lost_splits_key_deletes_nothing(key: Key) -> None:
 
 def test_a_partial_reading_deletes_nothing() -> None:
     """A reading that leaves unchanged definitions out says nothing about them."""
-    held = adopt(Held(), load(splits={"checkout": GOOD, "search": GOOD}))
+    held = adopt(Adopted(), load(splits={"checkout": GOOD, "search": GOOD}))
     partial = adopt(held, load(splits={"search": TOMBSTONE})._replace(whole=False))
     assert partial.definitions == {"checkout": GOOD}
     assert partial.refused == {}

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from graysplit.clock import SystemClock
 from graysplit.codec import dump_definition, parse_definition
-from graysplit.core.adoption import Held, standing_of
-from graysplit.core.counting import Counts
+from graysplit.core.compiled import CompileInput, compile_state, names_of
+from graysplit.core.counters import Counts
 from graysplit.core.definition import Definition, define
 from graysplit.core.in_force import in_force
-from graysplit.core.plan import Plan, parse_plan
-from graysplit.core.state import Mold, compile_state, names_of
+from graysplit.core.plan.plan import Plan, parse_plan
+from graysplit.core.replica.adoption import Adopted, state_of
 from graysplit.core.weights import FULL, Weight, format_weight, share
-from graysplit.follower.driver import Driver, Found
-from graysplit.follower.evaluator import Evaluator
-from graysplit.follower.guards import Guards
-from graysplit.follower.watch import Watch
+from graysplit.follower.guard.evaluator import Evaluator
+from graysplit.follower.guard.guards import Guards
+from graysplit.follower.guard.reporter import GuardReporter
+from graysplit.follower.plan_driver import PlanDriver, PlanFacts
 from graysplit.router.choice_keys import weight_in
 
 SPLIT: Final = "checkout"
@@ -44,9 +44,9 @@ class Drawn(NamedTuple):
     lapsed: Mapping[str, Weight]
 
     @property
-    def held(self) -> Held:
+    def held(self) -> Adopted:
         """What a follower makes of it."""
-        return Held(
+        return Adopted(
             self.weights,
             self.stops,
             {SPLIT: dump_definition(DEFINITION).encode()},
@@ -67,31 +67,31 @@ def adopted(draw: st.DrawFn) -> Drawn:
     return Drawn(weights, dict.fromkeys(stops, "{}"), lapsed)
 
 
-def by_decisions(held: Held, field: str) -> Weight:
+def by_decisions(held: Adopted, field: str) -> Weight:
     """Return what the compiled state of the hot path lets in."""
-    standing = standing_of(held, SPLIT, DEFINITION)
-    state = compile_state(standing, Mold(Counts(names_of(standing)), None))
+    standing = state_of(held, SPLIT, DEFINITION)
+    state = compile_state(standing, CompileInput(Counts(names_of(standing)), None))
     return state.weights[state.names.index(field.removeprefix(f"{SPLIT}/"))]
 
 
-def by_screens(held: Held, field: str) -> Weight:
+def by_screens(held: Adopted, field: str) -> Weight:
     """Return what `show`, `list` and the page print."""
-    return standing_of(held, SPLIT, DEFINITION).effective(field.removeprefix(f"{SPLIT}/"))
+    return state_of(held, SPLIT, DEFINITION).in_force(field.removeprefix(f"{SPLIT}/"))
 
 
-def by_effects(held: Held, field: str) -> Weight:
+def by_effects(held: Adopted, field: str) -> Weight:
     """Return what a process tells of a split that nobody has asked for."""
     return weight_in(held, SPLIT, "old", field.removeprefix(f"{SPLIT}/"))
 
 
-def by_plans(held: Held, field: str) -> Weight:
+def by_plans(held: Adopted, field: str) -> Weight:
     """Return what a plan's step rests on."""
-    driver = Driver("0" * 24, _keeper(held), cast("Any", None), SystemClock(), None)
+    driver = PlanDriver("0" * 24, _keeper(held), cast("Any", None), SystemClock(), None)
     at = (*FIELDS, *MISTYPED)
     texts: dict[tuple[str, str], str | None] = {("weights", f): None for f in at}
     texts |= {("weights", f): format_weight(weight) for f, weight in held.weights.items()}
     texts |= {("stops", stop): held.stops.get(stop) for stop in (*at, "*")}
-    found = Found(SPLIT, DEFINITION, PLAN, cast("Any", None), cast("Any", None), cast("Any", texts), 0)
+    found = PlanFacts(SPLIT, DEFINITION, PLAN, cast("Any", None), cast("Any", None), cast("Any", texts), 0)
     return driver._in_force(found, field.removeprefix(f"{SPLIT}/"))
 
 
@@ -111,7 +111,7 @@ def test_the_guard_judges_and_breaks_only_where_somebody_is_on_the_candidate(sai
     evaluator = Evaluator("0" * 24, keeper, guards, cast("Any", None), SystemClock())
     assert evaluator.due([field]) == ([field] if somebody else [])
 
-    watch = Watch("0" * 24, keeper, cast("Any", None), cast("Any", _Silent()), SystemClock())
+    watch = GuardReporter("0" * 24, keeper, cast("Any", None), cast("Any", _Silent()), SystemClock())
     watch._breakers = {(field, "r1"): cast("Any", _Convinced())}
     assert watch._break(1, alone=True) is somebody
     assert keeper.tripped == ([field] if somebody else [])
@@ -121,7 +121,7 @@ class _Convinced:
     """A breaker that has seen enough."""
 
     def proof(self, *_: object) -> Any:
-        from graysplit.core.verdict import Proof
+        from graysplit.core.guard.verdict import Proof
 
         return Proof("errors", 60, 1, 30, 0, 0, 6.0, 20.0, 5.0, convicts=True)
 
@@ -131,10 +131,10 @@ class _Silent:
         """Say nothing."""
 
 
-def _keeper(held: Held) -> Any:
+def _keeper(held: Adopted) -> Any:
     tripped: list[str] = []
     return SimpleNamespace(
-        held=held, parse=_parse, tripped=tripped, trip=lambda field, _release, _text: tripped.append(field)
+        adopted=held, parse=_parse, tripped=tripped, trip=lambda field, _release, _text: tripped.append(field)
     )
 
 

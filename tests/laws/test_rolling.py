@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import graysplit
-from graysplit.core.wave import NOBODY, Instance, crossed, members, raised, rebalanced, wanted
+from graysplit.core.waves import NOBODY, Instance, crossed, members, raised, rebalanced, wanted
 from graysplit.core.weights import FULL
 from graysplit.stores.memory import MemoryStore
 from tests.support import eventually

@@ -7,7 +7,7 @@ from typing import Final
 from graysplit.core.address import field_of
 from graysplit.core.fleet import Declared, Effect, Receipt
 from graysplit.core.weights import format_weight
-from graysplit.follower.driver import Driver
+from graysplit.follower.plan_driver import PlanDriver
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Report
 from tests.model.world import FakeClock, Process
@@ -15,7 +15,7 @@ from tests.model.world import FakeClock, Process
 BEAT_S: Final = 2.0
 
 
-class OldDriver(Driver):
+class OldDriver(PlanDriver):
     """The driver of a library that knows no plan of today."""
 
     def _parsed(self, split: str, raw: bytes) -> None:  # noqa: ARG002 - the signature of the real one
@@ -31,7 +31,7 @@ class Member(Process):
         self.number = number
         self.boot = f"{number * 7919 % 65536:04x}{number:04d}"
         self.stopped = False  # by SIGSTOP: it does nothing, and says nothing
-        self.driver = (OldDriver if old else Driver)(self.boot, self.keeper, self.events, clock, None)
+        self.driver = (OldDriver if old else PlanDriver)(self.boot, self.keeper, self.events, clock, None)
         self.instance = f"web-{number}"  # the host on which it runs
         self.declares = True  # whether its code declares the splits that it follows
         self.versions: tuple[str, ...] | None = None  # those that its code has; None: all of the store's
@@ -53,7 +53,7 @@ class Member(Process):
         self._beat_at = self._clock.now + BEAT_S
         standings = self.standings()
         effects = {
-            field_of(split, version.name): Effect(format_weight(standing.effective(version.name)))
+            field_of(split, version.name): Effect(format_weight(standing.in_force(version.name)))
             for split, standing in standings.items()
             for version in standing.definition.candidates
         }

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 
 from graysplit import Control
 from graysplit.core.address import field_of, split_of
-from graysplit.core.record import Load
+from graysplit.core.replica.record import Load
 from graysplit.core.weights import FULL, Weight, parse_weight, rises
 from graysplit.errors import BadWeightError, GraysplitError
 from graysplit.log_writer import WRITER
@@ -252,9 +252,9 @@ class Forks(RuleBasedStateMachine):
                 assert entered, f"{field} rose over a fork from {was} to {now}, and no entry says so"
             if rises(now, was):
                 assert said is not None or stopped or entered or shared, f"{field} fell from {was} to {now}"
-            held = f"weights {field}" in process.keeper.back or f"stops {field}" in process.keeper.back
-            held |= any(f"stops {stop}" in process.keeper.back for stop in (split, "*"))
-            held |= f"splits {split}" in process.keeper.back or bool(process.held.lost)
+            held = f"weights {field}" in process.keeper.distrusted or f"stops {field}" in process.keeper.distrusted
+            held |= any(f"stops {stop}" in process.keeper.distrusted for stop in (split, "*"))
+            held |= f"splits {split}" in process.keeper.distrusted or bool(process.held.lost)
             if not stopped and now != _weight(said) and not process.held.capped.get(field):
                 assert held or now == 0, f"{field} is at {now}, the store says {said!r}, and nothing is told"
 
@@ -271,7 +271,7 @@ class Forks(RuleBasedStateMachine):
 def in_force(process: Process) -> Mapping[str, Weight]:
     """Give the weights in force of all candidates of a process."""
     return {
-        field_of(split, version.name): standing.effective(version.name)
+        field_of(split, version.name): standing.in_force(version.name)
         for split, standing in process.standings().items()
         for version in standing.definition.candidates
     }

@@ -18,17 +18,17 @@ import pytest
 
 from graysplit import Control
 from graysplit.codec import dump_definition, parse_definition
-from graysplit.core.adoption import MAX_DEFINITION, text
 from graysplit.core.allocation import PLACES
 from graysplit.core.definition import Definition, Version, define
 from graysplit.core.fleet import Declared, Effect, Receipt
-from graysplit.core.guard import Guard, guard_record
-from graysplit.core.record import Entry
+from graysplit.core.guard.settings import Guard, guard_record
+from graysplit.core.replica.adoption import MAX_DEFINITION, text
+from graysplit.core.replica.record import Entry
 from graysplit.core.weights import parse_weight
 from graysplit.errors import BadDefinitionError, BadWeightError, GraysplitError
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Report
-from graysplit.stores.wire import about_text, entry_fields, read_entry, read_process, receipt_text
+from graysplit.stores.text.records import about_text, entry_fields, read_entry, read_process, receipt_text
 from tests.model.mutations import at_random, broken, one_by_one, places_of, written
 from tests.model.world import UNITS, FakeClock, Process
 

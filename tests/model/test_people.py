@@ -12,14 +12,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from graysplit import Control
 from graysplit.codec import read_snapshot
-from graysplit.control.approving import SEEN_MS
-from graysplit.core.plan import Step, parse_plan
-from graysplit.core.progress import Progress
-from graysplit.core.record import Entry
+from graysplit.control.plan.approval import SEEN_MS
+from graysplit.core.plan.plan import Step, parse_plan
+from graysplit.core.plan.progress import Progress
+from graysplit.core.replica.record import Entry
 from graysplit.core.weights import format_weight, parse_weight, rises, share
 from graysplit.errors import GraysplitError, RefusedError
 from graysplit.stores.port import Trip
-from graysplit.stores.wire import read_progress, read_tick
+from graysplit.stores.text.records import read_progress, read_tick
 from tests.model.member import Member
 from tests.model.world import FakeClock, Store
 
@@ -230,7 +230,7 @@ class People(RuleBasedStateMachine):
 
     def in_force(self) -> int:
         """Give the weight in force."""
-        return share(read_snapshot(self.store.load())[0].splits[SPLIT].effective("new"))
+        return share(read_snapshot(self.store.load())[0].splits[SPLIT].in_force("new"))
 
     def judge(self, before: Progress | None) -> None:
         """Judge what the history says since the last look, and whether a plan that is gone was told."""

@@ -21,7 +21,7 @@ from graysplit import Control, Router
 from graysplit.scope import scope_get
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Report
-from graysplit.stores.wire import about_text, receipt_text
+from graysplit.stores.text.records import about_text, receipt_text
 from tests.support import eventually
 
 CANARY: Final = "canary-"

@@ -21,13 +21,13 @@ from hypothesis.stateful import (
 from graysplit import Control
 from graysplit.codec import read_snapshot
 from graysplit.core.freeze import FREEZES, frozen
-from graysplit.core.plan import Plan, Step, parse_plan
-from graysplit.core.progress import GAP_MS
-from graysplit.core.record import Entry
+from graysplit.core.plan.plan import Plan, Step, parse_plan
+from graysplit.core.plan.progress import GAP_MS
+from graysplit.core.replica.record import Entry
 from graysplit.core.weights import format_weight, parse_weight, share
 from graysplit.errors import GraysplitError
-from graysplit.stores.freezes import read_freezes
-from graysplit.stores.wire import read_progress
+from graysplit.stores.text.freezes import read_freezes
+from graysplit.stores.text.records import read_progress
 from tests.model.member import Member
 from tests.model.world import FakeClock, Store
 
@@ -274,7 +274,7 @@ class Plans(RuleBasedStateMachine):
     def in_force(self) -> int:
         """Give the buckets that the candidate owns by the store's word."""
         standing = read_snapshot(self.store.load())[0].splits[SPLIT]
-        return share(standing.effective("new"))
+        return share(standing.in_force("new"))
 
     def judge(self) -> None:
         """Judge every entry of the history that has come since the last look."""

@@ -23,10 +23,10 @@ from hypothesis.stateful import (
 from graysplit import Control
 from graysplit.codec import parse_definition, read_held, read_snapshot
 from graysplit.core.address import split_of
-from graysplit.core.adoption import Held, text
-from graysplit.core.decision import Case, decide
-from graysplit.core.lineage import crossed, forked
-from graysplit.core.record import SENTINEL, Load
+from graysplit.core.decision import DecisionInput, decide
+from graysplit.core.replica.adoption import Adopted, text
+from graysplit.core.replica.lineage import crossed, forked
+from graysplit.core.replica.record import SENTINEL, Load
 from graysplit.core.weights import Weight, parse_weight, rises, share
 from graysplit.errors import BadWeightError, GraysplitError
 from tests.model.histories import run
@@ -165,11 +165,11 @@ class TwoStores(RuleBasedStateMachine):
         split, _, version = field.partition("/")
         for process in self.connected:
             standing = process.standings().get(split)
-            unlike = f"splits {split}" in process.keeper.back or any(
+            unlike = f"splits {split}" in process.keeper.distrusted or any(
                 split_of(at) == split for _, at in process.held.refused
             )
             if standing is not None and not unlike:
-                assert standing.effective(version) == weight
+                assert standing.in_force(version) == weight
 
     @rule(field=fields, weight=st.sampled_from(GOOD), seconds=st.sampled_from((0.5, 5.0, 600.0)))
     def sets_for_a_time(self, field: str, weight: str, seconds: float) -> None:
@@ -312,7 +312,7 @@ class TwoStores(RuleBasedStateMachine):
             self.falls_back(before)
         for process, stood in known:
             standing = process.standing(split_of(field))
-            assert standing is None or not rises(stood, standing.effective(field.partition("/")[2]))
+            assert standing is None or not rises(stood, standing.in_force(field.partition("/")[2]))
         if born and len(self.processes) < PROCESSES_AT_MOST:
             self.is_born()
 
@@ -327,7 +327,7 @@ class TwoStores(RuleBasedStateMachine):
             return []
         split, _, version = field.partition("/")
         standings = [(one, one.standing(split)) for one in self.connected if last in one.keeper.past.recent]
-        return [(process, standing.effective(version)) for process, standing in standings if standing is not None]
+        return [(process, standing.in_force(version)) for process, standing in standings if standing is not None]
 
     @precondition(lambda self: self.definitions_go_bad)
     @rule(split=splits, replaced=st.booleans())
@@ -544,8 +544,8 @@ class TwoStores(RuleBasedStateMachine):
                     version = field.partition("/")[2]
                     if standing is None or version == standing.definition.baseline:
                         continue
-                    assert standing.effective(version) == 0, (
-                        f"{field} is stopped by {stop} ({value}), and runs at {standing.effective(version)}"
+                    assert standing.in_force(version) == 0, (
+                        f"{field} is stopped by {stop} ({value}), and runs at {standing.in_force(version)}"
                     )
 
     @invariant()
@@ -555,10 +555,10 @@ class TwoStores(RuleBasedStateMachine):
             for split, standing in process.standings().items():
                 state = process.board.state(split)
                 assert state.names[0] == standing.definition.baseline
-                closed = {v.name for v in standing.definition.candidates if standing.effective(v.name) == 0}
+                closed = {v.name for v in standing.definition.candidates if standing.in_force(v.name) == 0}
                 for unit in UNITS:
                     picked, reason = state.pick(unit.encode())
-                    said = decide(Case(standing, unit.encode(), {}, None))
+                    said = decide(DecisionInput(standing, unit.encode(), {}, None))
                     assert (state.names[picked], reason) == (said.version, said.reason)
                     assert state.names[picked] not in closed
                     assert process.choose(split, unit, kept=True) not in closed
@@ -593,7 +593,7 @@ def lowered_to(process: Process, load: Load) -> None:
     for split, standing in process.standings().items():
         state = process.board.state(split)
         for name, weight in zip(state.names[1:], state.weights[1:], strict=True):
-            assert share(weight) <= share(standing.effective(name))
+            assert share(weight) <= share(standing.in_force(name))
 
 
 def unexplained_shapes(process: Process, load: Load) -> set[str]:
@@ -605,7 +605,7 @@ def unexplained_shapes(process: Process, load: Load) -> set[str]:
     return {split for split in held.definitions if f"splits {split}" not in explained}
 
 
-def shape(split: str, held: Held) -> object:
+def shape(split: str, held: Adopted) -> object:
     """Give what a split's weights speak of (timeline 7)."""
     raw = held.definitions.get(split)
     definition = parse_definition(split, raw) if raw is not None else None
@@ -615,7 +615,7 @@ def shape(split: str, held: Held) -> object:
 def agrees(process: Process) -> None:
     """Hold a process that holds nothing back to the store's word, raw edits included (law 7)."""
     load = process.load()
-    held, back = process.held, process.keeper.back
+    held, back = process.held, process.keeper.distrusted
     if back or held.lost or process.keeper.past.fenced or not held.loaded:
         return
     said, unread = read_snapshot(load)
@@ -628,10 +628,10 @@ def agrees(process: Process) -> None:
     for split in mine.keys() - refused:
         standing = said.splits[split]
         assert process.board.state(split).weights[1:] == tuple(
-            standing.effective(name) for name in process.board.state(split).names[1:]
+            standing.in_force(name) for name in process.board.state(split).names[1:]
         )
         for unit in UNITS:
-            decision = decide(Case(standing, unit.encode(), {}, None))
+            decision = decide(DecisionInput(standing, unit.encode(), {}, None))
             assert process.choose(split, unit) == decision.version
 
 

@@ -9,21 +9,21 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from graysplit.codec import parse_definition
-from graysplit.core.adoption import Held, standing_of
 from graysplit.core.fleet import Receipt
-from graysplit.core.lineage import Past
-from graysplit.core.record import Entry, Load
-from graysplit.core.snapshot import Standing
+from graysplit.core.replica.adoption import Adopted, state_of
+from graysplit.core.replica.lineage import Past
+from graysplit.core.replica.record import Entry, Load
+from graysplit.core.split_state import SplitState
 from graysplit.errors import ConflictError, StoreCorruptError
 from graysplit.events import Events
-from graysplit.follower.keeper import Keeper, Taken
-from graysplit.follower.known_good import Known, _encode, decode
+from graysplit.follower.known_good import KnownGoodContent, _encode, decode
+from graysplit.follower.replica import Adoption, Replica
 from graysplit.follower.submissions import fork_entry
-from graysplit.router.board import Board
+from graysplit.router.states import PublishedStates
 from graysplit.scope import Scope, _scope
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Report, Written
-from graysplit.stores.wire import new_id
+from graysplit.stores.text.records import new_id
 
 UNITS: Final = tuple(f"u-{n}" for n in range(12))
 
@@ -71,14 +71,14 @@ def put_back(store: MemoryStore, copy: Copy) -> None:
 class Process:
     """What a follower's thread does, one reading at a time: load, adopt, write zeros back."""
 
-    def __init__(self, store: MemoryStore, clock: FakeClock, known: Known | None = None) -> None:
+    def __init__(self, store: MemoryStore, clock: FakeClock, known: KnownGoodContent | None = None) -> None:
         """Begin as a router does: with what a file held, or with nothing."""
         self.boot = new_id()
         self.events = Events(clock)
-        self.board = Board(self.events, lambda: None)
+        self.board = PublishedStates(self.events, lambda: None)
         self.board.enter("not_ready", None, parse_definition, clock.monotonic())
-        held, past = (known.held, known.past) if known is not None else (Held(), Past())
-        self.keeper = Keeper(self.board, self.events, parse_definition, held, past)
+        held, past = (known.held, known.past) if known is not None else (Adopted(), Past())
+        self.keeper = Replica(self.board, self.events, parse_definition, held, past)
         if held.loaded:
             self.board.inherit(held, fresh=True)
         self.connected = True
@@ -89,9 +89,9 @@ class Process:
         self.attach(store)
 
     @property
-    def held(self) -> Held:
+    def held(self) -> Adopted:
         """What it holds."""
-        return self.keeper.held
+        return self.keeper.adopted
 
     def attach(self, store: MemoryStore) -> None:
         """Follow this store from now on."""
@@ -101,11 +101,11 @@ class Process:
         """Read the store, adopt nothing."""
         return self.feed.load(self.keeper.past.position, whole=True)
 
-    def read(self) -> Taken:
+    def read(self) -> Adoption:
         """Take one reading, look at all definitions that it changed, and write back what the store has lost."""
         self.report()
         load = self.load()
-        taken = self.keeper.take(load, lambda: self.feed.load("", whole=True))
+        taken = self.keeper.apply(load, lambda: self.feed.load("", whole=True))
         while self.keeper.busy:
             self.keeper.go_on(lambda: True)
         for field, release_ms in taken.zeros.items():
@@ -132,17 +132,17 @@ class Process:
         """End the leases that are over by this process's own reckoning."""
         self.keeper.pass_time(None if self._server_s is None else int((self._clock.now + self._server_s) * 1000))
 
-    def file(self) -> Known:
+    def file(self) -> KnownGoodContent:
         """Give what its last-known-good file would hold, read again."""
         return decode(json.loads(_encode(self.held, self.keeper.past, self._clock.time())))
 
-    def standing(self, split: str) -> Standing | None:
+    def standing(self, split: str) -> SplitState | None:
         """Give a split as it stands in this process, by the readable law."""
         raw = self.held.definitions.get(split)
         definition = parse_definition(split, raw) if raw is not None else None
-        return standing_of(self.held, split, definition) if definition is not None else None
+        return state_of(self.held, split, definition) if definition is not None else None
 
-    def standings(self) -> dict[str, Standing]:
+    def standings(self) -> dict[str, SplitState]:
         """Give all splits as they stand here."""
         found = {split: self.standing(split) for split in self.held.definitions}
         return {split: standing for split, standing in found.items() if standing is not None}

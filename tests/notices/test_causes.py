@@ -10,7 +10,7 @@ import pytest
 import graysplit
 from graysplit.errors import ConfigurationError
 from graysplit.notices.causes import OTHERS, WANTED, chosen
-from graysplit.stores.rules import OUTSIDE
+from graysplit.stores.write_rules import OUTSIDE
 
 SOURCE = Path(graysplit.__file__).parent
 WRITTEN = re.compile(r"""(?:\bcause(?:: str)? ?= ?|\bChange\(|_change\(found, )"([a-z ]+)\"""")

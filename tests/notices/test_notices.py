@@ -16,18 +16,18 @@ from pathlib import Path
 import pytest
 
 from graysplit import Control, Router, Webhook
-from graysplit.core import telling
-from graysplit.core.telling import ATTEMPTS, OLDEST_MS, Telling
-from graysplit.notices import teller
+from graysplit.core.notices import cursor
+from graysplit.core.notices.cursor import ATTEMPTS, OLDEST_MS, Cursor
+from graysplit.notices import notifier
 from graysplit.stores.memory import MemoryStore
-from graysplit.stores.tellings import read_telling, write_telling
+from graysplit.stores.text.cursors import read_telling, write_telling
 from tests.notices.recorder import Recorder
 from tests.support import eventually
 
 ROOT = Path(__file__).parents[2]
 
 
-def record_of(control: Control, hook: Webhook) -> Telling | None:
+def record_of(control: Control, hook: Webhook) -> Cursor | None:
     """Give how far a hook has been told, once that is the whole log and nobody tells any more."""
     read = control.store.told()
     found = read_telling(read.texts.get(hook.name))
@@ -67,7 +67,7 @@ def router(store: str | MemoryStore, namespace: str, hook: Webhook) -> Iterator[
         yield gray
 
 
-def told_from(begun: Telling, store: MemoryStore, hook: Webhook) -> Telling:
+def told_from(begun: Cursor, store: MemoryStore, hook: Webhook) -> Cursor:
     """Let a router tell a hook from there to the end of the log; give how far it came."""
     assert store.tell(hook.name, None, write_telling(begun))
     with Control(store, confirm=True) as control:
@@ -105,7 +105,7 @@ def test_what_is_refused_five_times_is_given_up_and_the_next_is_told(
     redis_url: str, namespace: str, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is counted where `doctor` and the status find it, with its id, and keeps nothing else back."""
-    monkeypatch.setattr(telling, "PAUSES_MS", (20, 30, 40, 50))
+    monkeypatch.setattr(cursor, "PAUSES_MS", (20, 30, 40, 50))
     hook = Webhook(recorder.url, on=["create", "set"])
     recorder.answer = lambda body: 500 if body["cause"] == "create" else 204
     with Control(redis_url, namespace=namespace, confirm=True) as control, router(redis_url, namespace, hook) as gray:
@@ -163,7 +163,7 @@ def test_what_the_log_has_lost_is_counted_and_the_rest_told(recorder: Recorder) 
             control.set("checkout", weight)
         for _ in range(3):
             store._space.log.popleft()
-        assert told_from(Telling(begun.position, begun.revision), store, hook).missed == 2
+        assert told_from(Cursor(begun.position, begun.revision), store, hook).missed == 2
     assert [body["after"]["weights"]["checkout/new"] for body in recorder.bodies] == ["3", "4"]
 
 
@@ -173,7 +173,7 @@ def test_what_is_a_day_old_is_told_to_nobody(recorder: Recorder) -> None:
     with Control(store, confirm=True) as control:
         control.create("checkout")
         store._space.log[0] = (f"{store.told().now_ms - OLDEST_MS - 60_000}-0", store._space.log[0][1])
-        assert told_from(Telling("0-0", 0), store, hook).missed == 1
+        assert told_from(Cursor("0-0", 0), store, hook).missed == 1
     assert recorder.bodies == []
 
 
@@ -183,7 +183,7 @@ def test_a_log_that_went_back_is_told_from_its_end(recorder: Recorder) -> None:
     with Control(store, confirm=True) as control:
         control.create("checkout")
         ahead = f"{store.told().now_ms + 10**6}-0"
-        assert store.tell(hook.name, None, write_telling(Telling(ahead, 90, dead=3)))
+        assert store.tell(hook.name, None, write_telling(Cursor(ahead, 90, dead=3)))
         with router(store, "default", hook):
             control.set("checkout", 5)
             record = eventually(lambda: record_of(control, hook) if recorder.bodies else None)
@@ -206,4 +206,4 @@ def test_the_environment_names_addresses(monkeypatch: pytest.MonkeyPatch, record
 
 def test_turns_are_given_in_the_time_that_one_event_may_take() -> None:
     """A turn outlasts a delivery, so that nobody else tells what is just being told."""
-    assert telling.TURN_MS > 2 * 1000 * teller.WITHIN_S
+    assert cursor.TURN_MS > 2 * 1000 * notifier.WITHIN_S

@@ -14,12 +14,12 @@ import pytest
 
 from graysplit import Control, Router, Webhook
 from graysplit.cli.app import run
-from graysplit.core.owed import HookDebt
+from graysplit.core.notices.debt import HookDebt
 from graysplit.events import Events
-from graysplit.notices import hooks, teller
-from graysplit.notices.teller import Desk, Teller
+from graysplit.notices import hooks, notifier
+from graysplit.notices.notifier import NoticeStore, Notifier
 from graysplit.stores.memory import MemoryStore
-from graysplit.stores.tellings import debt_field, read_debt, read_telling
+from graysplit.stores.text.cursors import debt_field, read_debt, read_telling
 from tests.notices.recorder import Recorder, recording
 from tests.notices.test_notices import process, ready, record_of
 from tests.support import eventually
@@ -53,9 +53,9 @@ class Fleet:
         self.tellers = [self.start(f"boot-{number}") for number in range(causes)]
         self.run()
 
-    def start(self, boot: str) -> Teller:
+    def start(self, boot: str) -> Notifier:
         """Start a process."""
-        return Teller(self.hook, Desk(boot, self.store, "default", Events(), self.clock))
+        return Notifier(self.hook, NoticeStore(boot, self.store, "default", Events(), self.clock))
 
     def run(self, within_s: float = 30.0) -> None:
         """Let a time go by; each process runs whenever it says so."""
@@ -169,7 +169,7 @@ def test_two_hundred_rollbacks_are_bounded_and_told_when_it_is_back(recorder: Re
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have others look soon, and give up a webhook that hangs soon."""
-    monkeypatch.setattr(teller, "SPREAD_S", (0.05, 0.2))
+    monkeypatch.setattr(notifier, "SPREAD_S", (0.05, 0.2))
     monkeypatch.setattr(hooks, "WITHIN_S", 0.4)
 
 

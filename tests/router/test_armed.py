@@ -11,13 +11,13 @@ import pytest
 
 from graysplit import INSTANCE, Router, context
 from graysplit.codec import dump_definition, parse_definition
-from graysplit.core.adoption import Held
 from graysplit.core.bucketing import bucket_of, hash32, seed_of
 from graysplit.core.definition import Definition, define
-from graysplit.core.tally import MICRO, Exposed, Goal, Stage
-from graysplit.core.tape import Tape
-from graysplit.core.wave import Wave
-from graysplit.router.board import Board
+from graysplit.core.guard.buffer import EvidenceBuffer
+from graysplit.core.guard.tally import MICRO, Exposed, Goal, Stage
+from graysplit.core.replica.adoption import Adopted
+from graysplit.core.waves import Wave
+from graysplit.router.states import PublishedStates
 from graysplit.testing import forced
 
 NOW = 1_700_000_000
@@ -32,10 +32,10 @@ def a_definition(guard: dict[str, object] | None, *names: str, **fields: Any) ->
     return define("checkout", names or ("old", "new"))._replace(guard=guard, **fields)
 
 
-def held(definition: Definition, weight: Any = 20_000, **fields: Any) -> Held:
+def held(definition: Definition, weight: Any = 20_000, **fields: Any) -> Adopted:
     """Give what a process holds of the split in a release that has begun."""
     text = dump_definition(definition).encode()
-    base = Held(
+    base = Adopted(
         {"checkout/new": weight},
         definitions={"checkout": text},
         begun={"checkout/new": "r1"},
@@ -50,7 +50,7 @@ def held(definition: Definition, weight: Any = 20_000, **fields: Any) -> Held:
 ARMED = a_definition({"at": 1})
 
 
-def awake() -> tuple[Router, Board]:
+def awake() -> tuple[Router, PublishedStates]:
     """Give a router that no thread follows for: it holds what it is told."""
     router = Router()
     board = router._engine.board
@@ -58,12 +58,12 @@ def awake() -> tuple[Router, Board]:
     return router, board
 
 
-def publish(board: Board, found: Held) -> None:
+def publish(board: PublishedStates, found: Adopted) -> None:
     """Hold something else."""
     board.publish(found, {"checkout"})
 
 
-def live(board: Board) -> list[Tape]:
+def live(board: PublishedStates) -> list[EvidenceBuffer]:
     """Give the tapes that states write on."""
     return [tape for tape in board.tapes() if tape._left is None]
 
@@ -106,7 +106,7 @@ def test_a_tape_knows_its_stage_and_release() -> None:
     ],
     ids=["no guard", "not understood", "at zero", "preview", "no release", "stopped"],
 )
-def test_unarmed_splits_have_no_tape(found: Held) -> None:
+def test_unarmed_splits_have_no_tape(found: Adopted) -> None:
     """No guard that is understood, no share, no release: nothing is written down."""
     router, board = awake()
     call = a_route(router)

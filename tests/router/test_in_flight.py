@@ -10,9 +10,9 @@ import pytest
 
 from graysplit import Control, Router, context
 from graysplit.codec import dump_definition, parse_definition
-from graysplit.core.decision import Case, answer, climb
+from graysplit.core.decision import DecisionInput, answer, climb
 from graysplit.core.definition import define
-from graysplit.core.snapshot import Standing
+from graysplit.core.split_state import SplitState
 from graysplit.stores.memory import MemoryStore
 from tests.support import eventually
 
@@ -165,8 +165,8 @@ def test_what_a_definition_no_longer_says_ends_it(store: MemoryStore, control: C
 def test_another_candidate_s_stop_ends_nothing() -> None:
     """The ladder says the same as the compiled state: only the version's own stop counts, or one over all of it."""
     definition = define("ranking", ("a", "b", "c"), in_flight="finish")
-    standing = Standing("ranking", definition, {"b": 20_000}, {"ranking/b": "by hand"})
-    case = Case(standing, b"u-1", {}, None, kept="c")
+    standing = SplitState("ranking", definition, {"b": 20_000}, {"ranking/b": "by hand"})
+    case = DecisionInput(standing, b"u-1", {}, None, kept="c")
     assert answer(climb(case)) == ("c", "kept")
     assert answer(climb(case._replace(kept="b"))) == ("a", "stopped")
     assert answer(climb(case._replace(standing=standing._replace(stops={"ranking": "by hand"})))) == ("a", "stopped")

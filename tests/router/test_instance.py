@@ -10,9 +10,9 @@ import pytest
 
 import graysplit
 from graysplit.clock import SYSTEM_CLOCK
-from graysplit.core.adoption import Held
-from graysplit.core.lineage import Past
-from graysplit.core.wave import Wave
+from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.lineage import Past
+from graysplit.core.waves import Wave
 from graysplit.errors import RegistrationError
 from graysplit.events import Events
 from graysplit.follower.known_good import KnownGood
@@ -151,7 +151,7 @@ def test_waves_outlive_a_restart_without_the_store(tmp_path: Path) -> None:
     """The last-known-good file holds who has crossed, or a restart would send a host back."""
     file = KnownGood(tmp_path / "known.json", Events(SYSTEM_CLOCK), SYSTEM_CLOCK)
     wave = Wave({"web-7": 20_000}, everybody=True)
-    held = Held(weights={"renderer/new": 20_000}, waves={"renderer/new": wave}, seen={"weights": {b"_": b"1"}})
+    held = Adopted(weights={"renderer/new": 20_000}, waves={"renderer/new": wave}, seen={"weights": {b"_": b"1"}})
     assert file.keep(held, Past())
     known = file.read()
     assert known is not None

@@ -21,7 +21,7 @@ from graysplit import Control, Router
 from graysplit.errors import ConfigurationError
 from graysplit.follower.follower import Follower
 from graysplit.follower.latch import Latch
-from graysplit.router import starting
+from graysplit.router import start
 from graysplit.router.process_lock import ProcessLock
 from graysplit.stores.memory import MemoryStore
 from tests.faults.followers import ROOT
@@ -165,7 +165,7 @@ def test_ctrl_c_in_the_middle_of_a_start_leaves_all_asleep(
         def interrupted(*_: object) -> None:
             raise KeyboardInterrupt
 
-        patched.setattr(starting, where, interrupted)
+        patched.setattr(start, where, interrupted)
         with pytest.raises(KeyboardInterrupt):
             router.start()
         assert router.status().phase == "asleep"
@@ -254,7 +254,7 @@ def test_a_fork_during_another_threads_first_start_leaves_a_child_that_follows(
         router = make_router(full)
         there, go_on = threading.Event(), threading.Event()
         with monkeypatch.context() as patched:
-            patched.setattr(starting, where, _stopping_at(there, go_on, getattr(starting, where)))
+            patched.setattr(start, where, _stopping_at(there, go_on, getattr(start, where)))
             starter = threading.Thread(target=router.start, daemon=True)
             starter.start()
             assert there.wait(5)

@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 
 from graysplit import Router, context
-from graysplit.core.counting import Measure, Meter
+from graysplit.core.counters import Measure, Meter
 from graysplit.router.call_counts import UNKNOWN
 from graysplit.stores.memory import MemoryStore
 from tests.support import eventually

@@ -7,30 +7,30 @@ from threading import Lock
 from typing import Any
 
 from graysplit.core.bucketing import seed_of
-from graysplit.core.finding import Candidate
-from graysplit.core.guard import Guard
-from graysplit.core.state import State, recount
-from graysplit.core.tally import Batch, Stage
-from graysplit.core.tape import Tape, Terms
+from graysplit.core.compiled import CompiledSplit, recount
+from graysplit.core.guard.batch import WatchedCandidate
+from graysplit.core.guard.buffer import EvidenceBuffer, Terms
+from graysplit.core.guard.settings import Guard
+from graysplit.core.guard.tally import Batch, Stage
 from graysplit.routes.wrap import Route
 from tests.routes.making import FakeChooser, a_route
 
 NOW = 1_700_000_000
 
 
-def a_tape(names: tuple[str, ...] = ("old", "new"), **guard: Any) -> Tape:
+def a_tape(names: tuple[str, ...] = ("old", "new"), **guard: Any) -> EvidenceBuffer:
     """Give a tape on the page of `NOW`; every call is timed unless the guard says otherwise."""
     guard.setdefault("every_call", True)
     watched = tuple(
-        Candidate(number, f"checkout/{name}", "r1", NOW, Stage(20_000, 80_000, 1))
+        WatchedCandidate(number, f"checkout/{name}", "r1", NOW, Stage(20_000, 80_000, 1))
         for number, name in enumerate(names[1:], 1)
     )
-    tape = Tape(Terms("checkout", names, watched, Guard(**guard), None, seed_of("checkout")), "t1", Lock())
+    tape = EvidenceBuffer(Terms("checkout", names, watched, Guard(**guard), None, seed_of("checkout")), "t1", Lock())
     tape.turn(NOW)
     return tape
 
 
-def armed_state(state: State, tape: Tape | None) -> State:
+def armed_state(state: CompiledSplit, tape: EvidenceBuffer | None) -> CompiledSplit:
     """Give a copy of a state that writes on a tape, as the board compiles it."""
     copy = recount(state, state.counts)
     copy.tape = tape
@@ -50,7 +50,7 @@ def armed(
     pins: dict[str, str] | None = None,
     chooser: FakeChooser | None = None,
     **wishes: Any,
-) -> tuple[Any, State, Tape, Route]:
+) -> tuple[Any, CompiledSplit, EvidenceBuffer, Route]:
     """Route a function with one candidate, armed."""
     made, state = a_route(old, new, weight=weight, pins=pins, chooser=chooser, **wishes)
     tape = a_tape(**(guard or {}))
@@ -59,6 +59,6 @@ def armed(
     return made.function, state, tape, made
 
 
-def told(tape: Tape, second: int = NOW) -> Batch:
+def told(tape: EvidenceBuffer, second: int = NOW) -> Batch:
     """Collect what the first candidate has to tell."""
     return tape.collect(second)[0]

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from graysplit.core.bucketing import encode_unit
-from graysplit.core.counting import Counts
+from graysplit.core.compiled import BASELINE, CompiledSplit, CompileInput, compile_state
+from graysplit.core.counters import Counts
 from graysplit.core.decision import Decision
 from graysplit.core.definition import define
-from graysplit.core.snapshot import Standing
-from graysplit.core.state import BASELINE, Mold, State, compile_state
-from graysplit.routes.wrap import Route, Wishes, route
+from graysplit.core.split_state import SplitState
+from graysplit.routes.wrap import Route, RouteOptions, route
 from graysplit.scope import MISSING, scope_get
 
 Function = Callable[..., Any]
@@ -28,8 +28,8 @@ class FakeChooser:
         self.said: list[tuple[str, str]] = []
 
     def resolve(
-        self, state: State, unit: object, attributes: Mapping[str, object] | None
-    ) -> tuple[State, int, Decision]:
+        self, state: CompiledSplit, unit: object, attributes: Mapping[str, object] | None
+    ) -> tuple[CompiledSplit, int, Decision]:
         """Decide, count and keep as the router does."""
         self.asked.append((unit, attributes))
         index, reason = self._climb(state, unit)
@@ -45,7 +45,7 @@ class FakeChooser:
         """Keep what is said."""
         self.said.append((kind, message))
 
-    def _climb(self, state: State, unit: object) -> tuple[int, str]:
+    def _climb(self, state: CompiledSplit, unit: object) -> tuple[int, str]:
         scope = scope_get()
         if state.constant is not None:
             return BASELINE, state.constant
@@ -72,14 +72,14 @@ def a_state(
     key: object = None,
     pins: Mapping[str, str] | None = None,
     split: str = "checkout",
-) -> State:
+) -> CompiledSplit:
     """Compile a split with the baseline `old`; weights in percent."""
     names = ("old", *weights)
     definition = define(split, names)._replace(pins=pins or {})
-    standing = Standing(split, definition, {name: round(weight * 1000) for name, weight in weights.items()})
+    standing = SplitState(split, definition, {name: round(weight * 1000) for name, weight in weights.items()})
     present = frozenset(calls) if calls is not None else None
     return compile_state(
-        standing, Mold(counts or Counts(names, routed=calls is not None), key or object(), calls or {}, present)
+        standing, CompileInput(counts or Counts(names, routed=calls is not None), key or object(), calls or {}, present)
     )
 
 
@@ -91,7 +91,7 @@ def routed(
     chooser: FakeChooser | None = None,
     pins: Mapping[str, str] | None = None,
     **wishes: Any,
-) -> tuple[Any, State]:
+) -> tuple[Any, CompiledSplit]:
     """Route a function with one candidate (itself unless given) and give it with its state."""
     made, state = a_route(old, new, weight=weight, chooser=chooser, pins=pins, **wishes)
     return made.function, state
@@ -105,26 +105,26 @@ def a_route(
     chooser: FakeChooser | None = None,
     pins: Mapping[str, str] | None = None,
     **wishes: Any,
-) -> tuple[Route, State]:
+) -> tuple[Route, CompiledSplit]:
     """Route a function and give the route itself."""
     wishes.setdefault("unit", "unit")
     state = a_state({"new": weight}, {"old": old, "new": new or old}, pins=pins)
-    made = route(old, Wishes("checkout", **wishes), state, chooser or FakeChooser(), lambda *_: None)
+    made = route(old, RouteOptions("checkout", **wishes), state, chooser or FakeChooser(), lambda *_: None)
     made.take("new", new or old)
     made.swap(state)
     return made, state
 
 
-def a_route_of(calls: Mapping[str, Function], state: State, chooser: FakeChooser | None = None) -> Route:
+def a_route_of(calls: Mapping[str, Function], state: CompiledSplit, chooser: FakeChooser | None = None) -> Route:
     """Route the function of `old` with the others as its candidates, reading a state."""
-    made = route(calls["old"], Wishes("checkout", unit="unit"), state, chooser or FakeChooser(), lambda *_: None)
+    made = route(calls["old"], RouteOptions("checkout", unit="unit"), state, chooser or FakeChooser(), lambda *_: None)
     for version, function in calls.items():
         made.take(version, function)
     made.swap(state)
     return made
 
 
-def read(state: State) -> dict[str, list[int]]:
+def read(state: CompiledSplit) -> dict[str, list[int]]:
     """Give the counts by kind, each the baseline's first."""
     counts = state.counts
     kinds = {"started": counts.started, "finished": counts.finished, "failed": counts.failed}

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from graysplit.core.bucketing import hash32, seed_of
-from graysplit.core.finding import unit64
-from graysplit.core.state import State
-from graysplit.core.tally import Begun, Exposed, Failed, Pair
-from graysplit.core.tape import Tape
+from graysplit.core.compiled import CompiledSplit
+from graysplit.core.guard.batch import unit64
+from graysplit.core.guard.buffer import EvidenceBuffer
+from graysplit.core.guard.tally import Begun, Exposed, Failed, Pair
 from graysplit.errors import RegistrationError
-from graysplit.opening import context
 from graysplit.routes.handle import Split
-from graysplit.routes.wrap import Wishes, route
+from graysplit.routes.wrap import RouteOptions, route
+from graysplit.scope_entry import context
 from tests.routes.arming import NOW, a_tape, armed, armed_state, told
 from tests.routes.making import FakeChooser, a_route, a_route_of, a_state, in_threads
 
@@ -82,7 +82,7 @@ def test_a_failure_is_its_units_and_passes_through(weight: float, index: int) ->
 
 def test_a_late_failure_belongs_to_the_second_of_its_beginning() -> None:
     """Whenever it comes within half a minute."""
-    later: list[Tape] = []
+    later: list[EvidenceBuffer] = []
 
     def slow(unit: str) -> None:
         later[0].turn(NOW + 20)
@@ -254,10 +254,10 @@ def test_what_cannot_be_judged_is_refused() -> None:
 
     state = a_state({"new": 100}, {"old": items, "new": items})
     with pytest.raises(RegistrationError, match="has none: raise an error instead"):
-        route(items, Wishes("checkout", unit="unit", failed=bool), state, FakeChooser(), lambda *_: None)
+        route(items, RouteOptions("checkout", unit="unit", failed=bool), state, FakeChooser(), lambda *_: None)
     bad: Any = ("ValueError",)
     with pytest.raises(RegistrationError, match="takes classes of exceptions"):
-        route(fine, Wishes("checkout", unit="unit", ignore=bad), state, FakeChooser(), lambda *_: None)
+        route(fine, RouteOptions("checkout", unit="unit", ignore=bad), state, FakeChooser(), lambda *_: None)
 
 
 def test_after_the_candidate_failed_the_fallback_is_no_call_of_old() -> None:
@@ -465,7 +465,7 @@ def test_calls_under_way_end_where_they_began() -> None:
 class Collector:
     """Swaps states, turns pages and collects, as fast as it can."""
 
-    def __init__(self, swap: Callable[[State], None], states: list[State]) -> None:
+    def __init__(self, swap: Callable[[CompiledSplit], None], states: list[CompiledSplit]) -> None:
         """Begin with nothing collected."""
         self.swap = swap
         self.states = states

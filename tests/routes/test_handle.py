@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graysplit.core.bucketing import encode_unit
-from graysplit.core.state import State
-from graysplit.opening import context
+from graysplit.core.compiled import CompiledSplit
 from graysplit.routes.handle import Split
+from graysplit.scope_entry import context
 from tests.routes.making import FakeChooser, a_state, in_threads, read
 from tests.routes.test_routed import HOSTILE
 
 FIVE = {"b": 10.0, "c": 25.0, "d": 5.001, "e": 30.0}
 
 
-def a_handle(weights: dict[str, float], **wishes: Any) -> tuple[Split[str], State, FakeChooser]:
+def a_handle(weights: dict[str, float], **wishes: Any) -> tuple[Split[str], CompiledSplit, FakeChooser]:
     """Make a handle with its state and chooser."""
     state, chooser = a_state(weights, **wishes), FakeChooser()
     return Split("checkout", ("old", *weights), state, chooser), state, chooser
@@ -103,7 +103,7 @@ def test_an_absent_version_is_counted_apart() -> None:
 # Attempts
 
 
-def _attempts(state: State) -> dict[str, list[int]]:
+def _attempts(state: CompiledSplit) -> dict[str, list[int]]:
     counts = state.counts
     return {**read(state), "entered": [meter.read() for meter in counts.entered]}
 

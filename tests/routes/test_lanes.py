@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graysplit.core.bucketing import HASHES
-from graysplit.core.counting import Counts
-from graysplit.core.state import NEAR, recount, with_calls
+from graysplit.core.compiled import NEAR, recount, with_calls
+from graysplit.core.counters import Counts
 from tests.routes.making import a_state
 
 WEIGHTS = st.lists(st.integers(0, 25_000).map(lambda milli: milli / 1000), min_size=1, max_size=4)

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from graysplit import Router
 from graysplit.core.bucketing import encode_unit
-from graysplit.core.counting import Counts
-from graysplit.core.state import Mold, constant_state
+from graysplit.core.compiled import CompileInput, constant_state
+from graysplit.core.counters import Counts
 from graysplit.errors import RegistrationError, SignatureMismatchError
-from graysplit.opening import context
-from graysplit.routes.wrap import Wishes, route
+from graysplit.routes.wrap import RouteOptions, route
+from graysplit.scope_entry import context
 from tests.routes.making import FakeChooser, a_route, a_route_of, a_state, in_threads, read, routed
 
 SENTINEL = object()
@@ -141,7 +141,7 @@ def test_versions_lie_beside_it() -> None:
         made.take(name, function)
         registered.append(name)
 
-    made = route(original, Wishes("checkout", unit="unit"), a_state({"new": 0}), FakeChooser(), register)
+    made = route(original, RouteOptions("checkout", unit="unit"), a_state({"new": 0}), FakeChooser(), register)
 
     def new(unit: str, cart: object = (), cur: object = 1, /, *, fast: bool = False, **more: int) -> str:
         return "new"
@@ -314,7 +314,7 @@ def test_a_state_that_answers_for_one_reason_asks_the_router() -> None:
     """Break-glass and the like are swapped in; their calls are counted apart and never evidence."""
     made, state = a_route(lambda unit: 1 / 0, lambda unit: "new")
     calls = {"old": made.original, "new": lambda unit: "new"}
-    made.swap(constant_state("checkout", ("old", "new"), "off", Mold(state.counts, object(), calls)))
+    made.swap(constant_state("checkout", ("old", "new"), "off", CompileInput(state.counts, object(), calls)))
     with pytest.raises(ZeroDivisionError):
         made.function("u-1")
     assert state.counts.other(0, "off").read() == 1

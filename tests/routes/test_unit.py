@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from graysplit.errors import RegistrationError
-from graysplit.opening import context
 from graysplit.routes.unit import INSTANCE, attribute, by_instance
 from graysplit.scope import MISSING
+from graysplit.scope_entry import context
 from tests.routes.making import FakeChooser, a_state, read, routed
 
 

@@ -13,10 +13,10 @@ import pytest
 from graysplit import Control, Router
 from graysplit.core.fleet import Declared, Process, Receipt
 from graysplit.errors import RegistrationError
-from graysplit.router.warming import LATE
+from graysplit.router.warmup import LATE
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Report
-from graysplit.stores.wire import about_text, read_process
+from graysplit.stores.text.records import about_text, read_process
 from tests.support import eventually
 
 

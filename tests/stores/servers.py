@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import graysplit
 from graysplit import embedded
 from graysplit.control import Control
-from graysplit.core.tally import Batch
+from graysplit.core.guard.tally import Batch
 from graysplit.errors import GraysplitError, RefusedError
 from graysplit.stores import store_from_url
 from graysplit.stores.redis import RedisStore

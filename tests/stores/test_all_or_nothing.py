@@ -18,7 +18,7 @@ from graysplit.errors import GraysplitError, StoreCorruptError
 from graysplit.stores import Rollback, Store, store_from_url
 from graysplit.stores.port import Trip
 from graysplit.stores.redis import RedisStore
-from graysplit.stores.wire import new_id
+from graysplit.stores.text.records import new_id
 from graysplit.testing.contract import one, put, seed, submission_of
 from graysplit.testing.contract.words import start_plan, step_of
 from tests.support import skip_or_fail

@@ -14,8 +14,8 @@ from graysplit.control import Control
 from graysplit.stores import Rollback, Store, store_from_url
 from graysplit.stores.redis import RedisStore, history
 from graysplit.stores.redis import store as redis_store
-from graysplit.stores.rules import concerns
-from graysplit.stores.wire import new_id
+from graysplit.stores.text.records import new_id
+from graysplit.stores.write_rules import concerns
 from graysplit.testing.contract import one, seed, submission_of
 
 SPLITS: Final = ("checkout", "search", "ranking", "check")

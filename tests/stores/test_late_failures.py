@@ -11,15 +11,15 @@ from threading import Lock
 import pytest
 
 from graysplit.core.bucketing import HASHES, hash32
-from graysplit.core.finding import Candidate
-from graysplit.core.guard import Guard
-from graysplit.core.judge import Case, charges, forgotten, look
-from graysplit.core.judging import Watched
-from graysplit.core.page import Page, Record
-from graysplit.core.tally import Batch, Judgement, Stage
-from graysplit.core.tape import Tape, Terms
-from graysplit.stores.counts import Counts
-from graysplit.stores.judges import judge_text, read_judge
+from graysplit.core.guard.batch import WatchedCandidate
+from graysplit.core.guard.buffer import EvidenceBuffer, Terms
+from graysplit.core.guard.evaluation import EvaluationInput, charges, forgotten, look
+from graysplit.core.guard.second_buffer import Record, SecondBuffer
+from graysplit.core.guard.settings import Guard
+from graysplit.core.guard.tally import Batch, Judgement, Stage
+from graysplit.core.guard.verdict_rules import Watched
+from graysplit.stores.release_counts import ReleaseCounts
+from graysplit.stores.text.judge import judge_text, read_judge
 
 NOW = 1_700_000_000
 FIELD = "checkout/new"
@@ -39,9 +39,9 @@ class Clockwork:
         self._late = {False: old_s, True: new_s}
         self._every_s = every_s
         self._rng = Random(seed)
-        candidate = Candidate(1, FIELD, "r1", NOW, Stage(SHARE, 100_000 - SHARE, 1))
-        self._tape = Tape(Terms("checkout", ("old", "new"), (candidate,)), "t1", Lock())
-        self._counts = Counts(FIELD, "r1")
+        candidate = WatchedCandidate(1, FIELD, "r1", NOW, Stage(SHARE, 100_000 - SHARE, 1))
+        self._tape = EvidenceBuffer(Terms("checkout", ("old", "new"), (candidate,)), "t1", Lock())
+        self._counts = ReleaseCounts(FIELD, "r1")
         self._planned: list[tuple[float, int, Callable[[float], None]]] = []
         self._number = count()
         for second in range(LENGTH_S):
@@ -75,7 +75,7 @@ class Clockwork:
     def _judge(self, at: float) -> None:
         now_ms = int((NOW + at) * 1000)
         tally = self._counts.tally(NOW, now_ms, course=False)
-        found = look(tally, read_judge(tally.judge), Case(Guard(), Watched(), NOW), "me")
+        found = look(tally, read_judge(tally.judge), EvaluationInput(Guard(), Watched(), NOW), "me")
         text, settled_s = judge_text(found.judge), now_ms // 1000 - 31
         self._counts.judged(
             Judgement(FIELD, "r1", tally.judge, text, found.levels, settled_s, None, forgotten(tally)), now_ms
@@ -102,7 +102,7 @@ class Clockwork:
         self._plan(at + takes_s, end)
 
     def _end(
-        self, page: Page, record: Record | None, hashed: int, takes_s: float, *, on_new: bool, fails: bool
+        self, page: SecondBuffer, record: Record | None, hashed: int, takes_s: float, *, on_new: bool, fails: bool
     ) -> None:
         if fails:
             page.failing((int(on_new), hashed, None))

@@ -14,8 +14,8 @@ from graysplit.control import Control
 from graysplit.errors import ConflictError
 from graysplit.stores import store_from_url
 from graysplit.stores.memory import MemoryStore
-from graysplit.stores.splice import SAVES, is_splice, spliced, widened
-from graysplit.stores.wire import new_id
+from graysplit.stores.text.records import new_id
+from graysplit.stores.text.splice import SAVES, is_splice, spliced, widened
 from graysplit.testing.contract import one, submission_of
 from tests.stores.stage import Stage, staged
 

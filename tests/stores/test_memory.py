@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from graysplit.core.fleet import FORGET_MS
-from graysplit.core.tally import Begun
+from graysplit.core.guard.tally import Begun
 from graysplit.errors import RefusedError
 from graysplit.stores import Rollback, Store, store_from_url
 from graysplit.stores.memory import MemoryStore

@@ -8,10 +8,10 @@ import pytest
 from redis import Redis
 
 from graysplit import embedded
-from graysplit.core.record import SENTINEL
+from graysplit.core.replica.record import SENTINEL
 from graysplit.errors import ConflictError, RefusedError, StoreCorruptError, StoreUnreachableError
 from graysplit.stores import Rollback, Store, store_from_url
-from graysplit.stores.wire import new_id
+from graysplit.stores.text.records import new_id
 from graysplit.stores.wrappers import ReadOnlyStore, RecordingStore
 from graysplit.testing.contract import (
     BookingContract,

@@ -18,9 +18,9 @@ from graysplit import embedded
 from graysplit.control import Control
 from graysplit.embedded import HOST
 from graysplit.stores.redis import RedisStore
-from graysplit.stores.redis.advice import Version, advise
+from graysplit.stores.redis.advice import ServerVersion, advise
+from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.keys import keys_of
-from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.topology import RESP2, Timeouts, Topology
 from tests.faults.command_line import graysplit_cli
 from tests.support import eventually
@@ -29,9 +29,9 @@ KEYS = keys_of("default")
 
 
 @contextmanager
-def line(url: str) -> Iterator[Line]:
+def line(url: str) -> Iterator[Connection]:
     """Give a connection."""
-    found = Line(Topology(url).pool("key", Timeouts(1.0, 1.0), protocol=RESP2), "store", 1.0)
+    found = Connection(Topology(url).pool("key", Timeouts(1.0, 1.0), protocol=RESP2), "store", 1.0)
     yield found
     found.close()
 
@@ -140,16 +140,16 @@ def test_the_version_is_told(server: embedded.Server) -> None:
 @pytest.mark.parametrize(
     ("version", "supported", "roles"),
     [
-        (Version("Redis", 6, 0), False, False),
-        (Version("Redis", 6, 2), True, False),
-        (Version("Redis", 7, 0), True, True),
-        (Version("Redis", 8, 2), True, True),
-        (Version("Valkey", 7, 1), False, True),
-        (Version("Valkey", 7, 2), True, True),
-        (Version("Valkey", 9, 1), True, True),
+        (ServerVersion("Redis", 6, 0), False, False),
+        (ServerVersion("Redis", 6, 2), True, False),
+        (ServerVersion("Redis", 7, 0), True, True),
+        (ServerVersion("Redis", 8, 2), True, True),
+        (ServerVersion("Valkey", 7, 1), False, True),
+        (ServerVersion("Valkey", 7, 2), True, True),
+        (ServerVersion("Valkey", 9, 1), True, True),
     ],
 )
-def test_the_floor_stands(version: Version, supported: bool, roles: bool) -> None:
+def test_the_floor_stands(version: ServerVersion, supported: bool, roles: bool) -> None:
     """Redis 6.2 and Valkey 7.2; roles from 7.0."""
     assert (version.supported, version.has_roles) == (supported, roles)
 

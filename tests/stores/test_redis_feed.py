@@ -17,10 +17,10 @@ from redis.connection import Connection
 
 from graysplit import embedded
 from graysplit.core.fleet import FORGET_MS
-from graysplit.core.record import SENTINEL
+from graysplit.core.replica.record import SENTINEL
 from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.stores import Store, store_from_url
-from graysplit.stores.redis import RedisFeed, RedisStore, line
+from graysplit.stores.redis import RedisFeed, RedisStore, connection
 from graysplit.testing.contract import DEFINITION, one, put, report_of, seed, submission_of
 from tests.stores.proxy import Proxy
 
@@ -184,7 +184,7 @@ def test_a_process_that_is_kept_from_running_takes_the_answers_that_lie_there(
     hours = itertools.count(step=3_600)
     with following(redis_url, namespace) as feed:
         monkeypatch.setattr(
-            line, "time", SimpleNamespace(monotonic=lambda: float(next(hours)), sleep=threading.Event().wait)
+            connection, "time", SimpleNamespace(monotonic=lambda: float(next(hours)), sleep=threading.Event().wait)
         )
         assert feed.load("", whole=True).splits.lost is None
         feed.report(report_of("boot-1", weight="0"), about=True)

@@ -15,7 +15,7 @@ from redis import Redis, exceptions
 
 from graysplit import embedded
 from graysplit.core.fleet import PROMISES
-from graysplit.core.record import SENTINEL
+from graysplit.core.replica.record import SENTINEL
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import Store, store_from_url
 from graysplit.stores.redis import RedisFeed, RedisStore, modes

@@ -16,12 +16,12 @@ import pytest
 from redis import Redis, exceptions
 
 from graysplit import embedded
-from graysplit.cli.receipts import result_json
+from graysplit.cli.result_lines import result_json
 from graysplit.control import Control
 from graysplit.core.fleet import PROMISES
-from graysplit.core.plan import Step
-from graysplit.core.record import SENTINEL
-from graysplit.core.tally import EXPOSED_AT_MOST, Begun, Exposed, Failed, Pair, Sample
+from graysplit.core.guard.tally import EXPOSED_AT_MOST, Begun, Exposed, Failed, Pair, Sample
+from graysplit.core.plan.plan import Step
+from graysplit.core.replica.record import SENTINEL
 from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.router import Router
 from graysplit.stores import Rollback, Store, store_from_url
@@ -29,7 +29,7 @@ from graysplit.stores.port import Trip
 from graysplit.stores.redis import RedisStore, modes
 from graysplit.stores.redis.roles import ROLES, rules, rules_before_7
 from graysplit.stores.redis.topology import Timeouts
-from graysplit.stores.wire import new_id
+from graysplit.stores.text.records import new_id
 from graysplit.testing.contract import DEFINITION, one, put, report_of, submission_of
 from graysplit.testing.contract.tally import FIELD, RELEASE, begin, side
 from tests.faults.command_line import graysplit_cli

@@ -9,7 +9,7 @@ import pytest
 from graysplit import embedded
 from graysplit.stores.port import Expect, Rollback, Submission, Write
 from graysplit.stores.redis import rollback as rollback_module
-from graysplit.stores.redis.watching import Sought
+from graysplit.stores.redis.without_scripts import FoundEntry
 from tests.stores.stage import Stage, staged
 
 BEHIND = 5_500  # entries of other changes, written within the minute
@@ -61,6 +61,6 @@ def test_what_arrives_behind_the_look_is_found_by_the_script(stage: Stage, monke
     before, _ = stage.client.xrevrange(stage.key("log"), count=1)[0]
     rollback = Rollback("rollback-1", "checkout", "ada", "")
     lowered = stage.store.roll_back(rollback)
-    monkeypatch.setattr(rollback_module, "seek", lambda *_: Sought(before.decode()))
+    monkeypatch.setattr(rollback_module, "seek", lambda *_: FoundEntry(before.decode()))
     again = stage.store.roll_back(rollback)
     assert (again.revision, again.at_ms) == (lowered.revision, lowered.at_ms)

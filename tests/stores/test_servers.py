@@ -14,13 +14,13 @@ import graysplit
 from graysplit import embedded
 from graysplit.control import Control
 from graysplit.core.fleet import FORGET_MS
-from graysplit.core.record import SENTINEL
+from graysplit.core.replica.record import SENTINEL
 from graysplit.errors import GraysplitError, RefusedError, StoreUnreachableError
-from graysplit.follower.pauses import BACKOFF_S
+from graysplit.follower.backoff import BACKOFF_S
 from graysplit.stores import store_from_url
 from graysplit.stores.port import Trip
 from graysplit.stores.redis import RedisStore, modes
-from graysplit.stores.wire import new_id
+from graysplit.stores.text.records import new_id
 from graysplit.testing.contract import put, report_of, seed
 from graysplit.testing.contract.words import raised
 from tests.stores.refusing import Profile, RefusingProxy

@@ -15,11 +15,11 @@ from graysplit.control import Control
 from graysplit.core.limits import VALUE, is_too_long
 from graysplit.follower import follower
 from graysplit.stores import store_from_url
-from graysplit.stores.redis import RedisFeed, hashes, raw_edits, reading
+from graysplit.stores.redis import RedisFeed, hashes, raw_edits, reader
 from graysplit.stores.redis import feed as feed_module
+from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.differences import Differing
 from graysplit.stores.redis.keys import keys_of
-from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.roles import rules
 from graysplit.stores.redis.scripts import script
 from tests.stores.stage import Stage, staged
@@ -214,7 +214,7 @@ def test_more_fields_than_are_followed_are_told_and_what_lowers_is_obeyed(
 
 def test_of_too_many_definitions_those_with_a_weight_are_read(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given more definitions than are read, then splits that have a weight are changed as ever, and doctor tells."""
-    monkeypatch.setattr(reading, "SPLITS", 500)
+    monkeypatch.setattr(reader, "SPLITS", 500)
     stage.client.hset(stage.key("splits"), mapping={f"junk-{number}": "{}" for number in range(600)})
     result = stage.control.set("checkout", 30)
     assert result.moves["checkout/new"] == ("20", "30")
@@ -261,9 +261,9 @@ def test_rollbacks_and_heartbeats_go_on_while_very_many_raw_edits_are_booked(
 ) -> None:
     """Given very many raw edits, then no turn of the follower is long, and a rollback is in force at once."""
     turns, beats = list[float](), set[float]()
-    book = raw_edits.Booking.book
+    book = raw_edits.RawEdits.book
 
-    def timed(self: raw_edits.Booking, actor: str) -> int:
+    def timed(self: raw_edits.RawEdits, actor: str) -> int:
         began = time.thread_time()
         try:
             return book(self, actor)
@@ -273,7 +273,7 @@ def test_rollbacks_and_heartbeats_go_on_while_very_many_raw_edits_are_booked(
     def beat() -> float:
         return max(score for _, score in stage.client.zrange(stage.key("fleet:seen"), 0, -1, withscores=True))
 
-    monkeypatch.setattr(raw_edits.Booking, "book", timed)
+    monkeypatch.setattr(raw_edits.RawEdits, "book", timed)
     with Router(stage.url, namespace=stage.namespace) as router:
         split = router.split("checkout", "old", "new")
         assert router.wait_ready(20)
@@ -322,7 +322,7 @@ class _Differing(Differing):
 
     def __init__(self, count: int) -> None:
         self._count = count
-        super().__init__(cast("Line", None), keys_of("default"))
+        super().__init__(cast("Connection", None), keys_of("default"))
         while self.looking:
             self.look_on()
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graysplit.core.admission import Level, next_levels
-from graysplit.core.evidence import Book, StratumName, span_of, totals
-from graysplit.core.ledger import Ledger
-from graysplit.core.stopwatch import STOPWATCHES_S
-from graysplit.core.tally import Batch, Begun, Exposed, Failed, Goal, Judgement, Pair, Stage, Tally
+from graysplit.core.guard.admission import Level, next_levels
+from graysplit.core.guard.sequential_test import STOPWATCHES_S
+from graysplit.core.guard.tally import Batch, Begun, Exposed, Failed, Goal, Judgement, Pair, Stage, Tally
+from graysplit.core.guard.window_counts import WindowCounts
+from graysplit.core.guard.windows import Book, StratumName, span_of, totals
 from graysplit.stores import Feed, store_from_url
 from graysplit.stores.memory import MemoryStore
 
@@ -129,7 +129,7 @@ def test_redis_counts_what_the_ledger_counts(feed: Feed, case: Case, bits: int) 
     kept = [one for one in feed.tally(FIELD, release, began_s).kept if one.what == "errors"]
     assert [one.window.span for one in kept] == spans
     for one in kept:
-        ledger = Ledger(one.window.span)
+        ledger = WindowCounts(one.window.span)
         ledger.levels = (Level(one.window.span.begin_s, bits),)
         for batch in reversed(told):
             _tell(ledger, batch)
@@ -191,7 +191,7 @@ def _folded(book: Book) -> Book:
     return book._replace(new=new, old=old, running={0: sum(book.running.values())})
 
 
-def _tell(ledger: Ledger, batch: Batch) -> None:
+def _tell(ledger: WindowCounts, batch: Batch) -> None:
     begin_s, end_s = ledger.span.begin_s, ledger.span.end_s
     name = StratumName(1 + (batch.stage.new == 50_000))
     calls = [one for one in batch.calls if begin_s <= one.second < end_s]

@@ -8,12 +8,12 @@ import pytest
 from redis import Redis
 
 from graysplit import embedded
-from graysplit.core.tally import EXPOSED_AT_MOST, Begun, Exposed, Failed, Goal, Judgement, Pair, Stage, Tally
+from graysplit.core.guard.tally import EXPOSED_AT_MOST, Begun, Exposed, Failed, Goal, Judgement, Pair, Stage, Tally
 from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.stores import Store, store_from_url
-from graysplit.stores.counts import CLOSES_S, DAY_MS, RELEASE_MS, TAPE_MS, window_ms
 from graysplit.stores.port import Trip, Wanted
-from graysplit.stores.wire import new_id
+from graysplit.stores.release_counts import CLOSES_S, DAY_MS, RELEASE_MS, TAPE_MS, window_ms
+from graysplit.stores.text.records import new_id
 from graysplit.testing.contract import one, seed, submission_of
 from graysplit.testing.contract.tally import FIELD, FIFTY, RELEASE, TWENTY, Release, begin, side
 

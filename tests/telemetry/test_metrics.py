@@ -14,7 +14,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData, NumberDataPoint
 
 from graysplit import Control, Router
-from graysplit.core.counting import Measure
+from graysplit.core.counters import Measure
 from graysplit.router import Status
 from graysplit.stores.memory import MemoryStore
 from graysplit.telemetry import METRICS, observe

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from graysplit import Control, Router, UnknownSplitError, UnknownVersionError
-from graysplit.opening import context
+from graysplit.scope_entry import context
 from graysplit.testing import forced
 
 

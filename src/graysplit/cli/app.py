@@ -46,43 +46,43 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 # Each with the module that knows it: only that one is loaded.
 VERBS: Final[Mapping[str, str]] = {
-    "rollback": "changing",
-    "undo": "changing",
-    "pause": "planning",
-    "list": "looking",
-    "show": "looking",
-    "watch": "looking",
-    "wait": "looking",
-    "explain": "looking",
-    "history": "looking",
-    "report": "reporting",
-    "simulate": "simulating",
-    "fleet": "looking",
-    "doctor": "looking",
+    "rollback": "weight_verbs",
+    "undo": "weight_verbs",
+    "pause": "plan.verbs",
+    "list": "read_verbs",
+    "show": "read_verbs",
+    "watch": "read_verbs",
+    "wait": "read_verbs",
+    "explain": "read_verbs",
+    "history": "read_verbs",
+    "report": "guard.report",
+    "simulate": "plan.simulate",
+    "fleet": "read_verbs",
+    "doctor": "read_verbs",
     "notices": "notices",
-    "create": "changing",
-    "set": "changing",
-    "ramp": "planning",
-    "resume": "planning",
-    "approve": "planning",
-    "switch": "switching",
-    "winner": "planning",
-    "preview": "changing",
-    "pin": "changing",
-    "unpin": "changing",
-    "guard": "guarding",
-    "unstop": "changing",
-    "drive": "planning",
-    "rebalance": "rolling",
-    "finish": "freezing",
-    "delete": "changing",
-    "freeze": "freezing",
-    "unfreeze": "freezing",
-    "protect": "freezing",
-    "unprotect": "freezing",
+    "create": "weight_verbs",
+    "set": "weight_verbs",
+    "ramp": "plan.verbs",
+    "resume": "plan.verbs",
+    "approve": "plan.verbs",
+    "switch": "switch",
+    "winner": "plan.verbs",
+    "preview": "weight_verbs",
+    "pin": "weight_verbs",
+    "unpin": "weight_verbs",
+    "guard": "guard.verb",
+    "unstop": "weight_verbs",
+    "drive": "plan.verbs",
+    "rebalance": "waves",
+    "finish": "freeze",
+    "delete": "weight_verbs",
+    "freeze": "freeze",
+    "unfreeze": "freeze",
+    "protect": "freeze",
+    "unprotect": "freeze",
     "acl": "rights",
-    "recover": "changing",
-    "export": "looking",
+    "recover": "weight_verbs",
+    "export": "read_verbs",
 }
 # What each is for, as its own help begins: `--help` loads none of them.
 SUMMARIES: Final[Mapping[str, str]] = {
@@ -281,7 +281,7 @@ def app(ctx: click.Context) -> int:
     """
     if ctx.invoked_subcommand is not None:
         return 0
-    from graysplit.cli.looking import list_splits
+    from graysplit.cli.read_verbs import list_splits
 
     return list_splits(ctx.ensure_object(Session))
 
@@ -335,7 +335,7 @@ def _fault(session: Session, fault: GraysplitError) -> int:
 
 
 def _outage(session: Session, fault: StoreUnreachableError, code: int) -> int:
-    from graysplit.cli.outages import outage_lines, written_words
+    from graysplit.cli.outage_lines import outage_lines, written_words
 
     stands = session.written is not None or fault.written is True
     written = True if stands else None if session.attempted else False

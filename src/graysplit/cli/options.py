@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from graysplit.cli.session import Session
-from graysplit.core.spans import BadSpanError, parse_span
+from graysplit.core.durations import BadSpanError, parse_span
 
 if TYPE_CHECKING:
     from datetime import datetime

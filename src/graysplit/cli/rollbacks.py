@@ -7,12 +7,12 @@ from typing import Final
 
 from graysplit.cli.exits import DONE, NO_SUCH_SPLIT, UNCONFIRMED
 from graysplit.cli.output import say, say_json, tell
-from graysplit.cli.receipts import dry_run_lines, result_json, told, written_lines
+from graysplit.cli.result_lines import dry_run_lines, result_json, told, written_lines
 from graysplit.cli.session import Session
 from graysplit.cli.words import plural
+from graysplit.control.inputs import check_target
 from graysplit.control.result import Result
 from graysplit.control.targets import Names
-from graysplit.control.wishes import check_target
 from graysplit.core.address import EVERYTHING
 from graysplit.core.limits import TYPED
 from graysplit.errors import GraysplitError, StoreUnreachableError

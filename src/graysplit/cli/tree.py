@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from graysplit.cli.guards import verdict_words
-from graysplit.cli.losses import loss_lines
-from graysplit.cli.plans import gate_lines, plan_lines
-from graysplit.cli.render import entry_line, freeze_lines
+from graysplit.cli.guard.lines import verdict_words
+from graysplit.cli.lines import entry_line, freeze_lines
+from graysplit.cli.loss_lines import loss_lines
+from graysplit.cli.plan.lines import gate_lines, plan_lines
 from graysplit.cli.words import age, note_words, percent, plural, stop_words, when
-from graysplit.control.awaiting import Awaited
+from graysplit.control.plan.awaited import Awaited
 from graysplit.control.views import Overview, Row
 
 

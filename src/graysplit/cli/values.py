@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from graysplit.cli.crossings import crossing_json
-from graysplit.cli.guards import guard_json, guards_json, verdicts_json
-from graysplit.cli.losses import loss_json
-from graysplit.cli.plans import plan_json
+from graysplit.cli.guard.lines import guard_json, guards_json, verdicts_json
+from graysplit.cli.loss_lines import loss_json
+from graysplit.cli.plan.lines import plan_json
+from graysplit.cli.wave_lines import crossing_json
 from graysplit.cli.words import number
-from graysplit.control.explaining import Explained
-from graysplit.control.rolling import Crossing
+from graysplit.control.explain import Explained
 from graysplit.control.undelivered import HookState
 from graysplit.control.views import UNKNOWN, Overview, Row, SplitView
+from graysplit.control.waves import Crossing
 from graysplit.core.fleet import PROMISES, Fleet
 from graysplit.core.lease import Lease
-from graysplit.core.record import Entry
+from graysplit.core.replica.record import Entry
 from graysplit.core.weights import format_weight
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from graysplit.core.address import field_of
-from graysplit.core.decision import Case, answer, climb
+from graysplit.core.decision import DecisionInput, answer, climb
 from graysplit.core.fleet import OFF, Effect, Fleet, Process, baseline_words
-from graysplit.core.snapshot import Standing
-from graysplit.core.wave import instance_of
+from graysplit.core.split_state import SplitState
+from graysplit.core.waves import instance_of
 from graysplit.core.weights import Weight, format_weight, parse_weight
 from graysplit.errors import BadWeightError
 
@@ -36,16 +36,16 @@ class Answer(NamedTuple):
     off: bool | None = False  # whether break-glass holds the split there; None: it does not tell
 
 
-class Asked(NamedTuple):
+class UnitQuestion(NamedTuple):
     """One question, and the store's word on it."""
 
-    case: Case
+    case: DecisionInput
     revision: int
     version: str
     reason: str
 
 
-def answers(asked: Asked, fleet: Fleet) -> tuple[Answer, ...]:
+def answers(asked: UnitQuestion, fleet: Fleet) -> tuple[Answer, ...]:
     """Return the answer of every process that may be asked, the silent ones last.
 
     Where some process declares the split, those that do not are left out. Where instances cross over, a process
@@ -68,7 +68,7 @@ def _silent(process: Process, now_ms: int) -> Answer:
     return Answer(process.label, None, SILENT, said, None)
 
 
-def _live(asked: Asked, process: Process) -> Answer:
+def _live(asked: UnitQuestion, process: Process) -> Answer:
     standing = asked.case.standing
     off, constant = process.switched_off(standing.split), _constant(process, standing)
     declared = process.declared.get(standing.split)
@@ -91,7 +91,7 @@ def _live(asked: Asked, process: Process) -> Answer:
     return _computed(asked, process, weights, off)
 
 
-def _unknown(asked: Asked, process: Process, weights: Mapping[str, Weight] | None) -> str:
+def _unknown(asked: UnitQuestion, process: Process, weights: Mapping[str, Weight] | None) -> str:
     """Say why what a process answers cannot be told from what it says, or nothing."""
     split, receipt = asked.case.standing.split, process.receipt
     if f"splits {split}" in receipt.held:
@@ -107,7 +107,7 @@ def _unknown(asked: Asked, process: Process, weights: Mapping[str, Weight] | Non
     return ""
 
 
-def _computed(asked: Asked, process: Process, weights: Mapping[str, Weight], off: bool | None) -> Answer:  # noqa: FBT001 - what was asked before
+def _computed(asked: UnitQuestion, process: Process, weights: Mapping[str, Weight], off: bool | None) -> Answer:  # noqa: FBT001 - what was asked before
     """Put the question to the ladder with the weights as the process says, and the versions that its code has."""
     standing, declared = asked.case.standing, process.declared.get(asked.case.standing.split)
     present = None if declared is None else frozenset(declared.versions)
@@ -121,10 +121,10 @@ def _computed(asked: Asked, process: Process, weights: Mapping[str, Weight], off
     return Answer(process.label, version, *_difference(asked, process, weights), off)
 
 
-def _difference(asked: Asked, process: Process, weights: Mapping[str, Weight]) -> tuple[str, str]:
+def _difference(asked: UnitQuestion, process: Process, weights: Mapping[str, Weight]) -> tuple[str, str]:
     """Say why a process has other weights than the store: in one word, and with the weights."""
     standing, receipt = asked.case.standing, process.receipt
-    differing = [version for version in weights if weights[version] != standing.effective(version)]
+    differing = [version for version in weights if weights[version] != standing.in_force(version)]
     fields = [field_of(standing.split, version) for version in differing]
     said = ", ".join(f"{version} is at {format_weight(weights[version])} there" for version in differing)
     if any(f"{key} {field}" in receipt.held for field in fields for key in ("weights", "stops")):
@@ -137,23 +137,23 @@ def _difference(asked: Asked, process: Process, weights: Mapping[str, Weight]) -
     return "differs", said
 
 
-def _constant(process: Process, standing: Standing) -> str:
+def _constant(process: Process, standing: SplitState) -> str:
     """Return the reason for which a process gives everybody its baseline, or nothing."""
     whys = (effect.why for effect in _effects(process, standing).values())
     return next((why for why in whys if why not in ("", *_OF_A_WEIGHT)), "")
 
 
-def _tells_above_zero(process: Process, standing: Standing) -> bool:
+def _tells_above_zero(process: Process, standing: SplitState) -> bool:
     return any(effect.weight != "0" for effect in _effects(process, standing).values())
 
 
-def _effects(process: Process, standing: Standing) -> Mapping[str, Effect]:
+def _effects(process: Process, standing: SplitState) -> Mapping[str, Effect]:
     told = process.receipt.effects
     fields = {version.name: field_of(standing.split, version.name) for version in standing.definition.candidates}
     return {version: told[field] for version, field in fields.items() if field in told}
 
 
-def _weights(process: Process, asked: Asked) -> dict[str, Weight] | None:
+def _weights(process: Process, asked: UnitQuestion) -> dict[str, Weight] | None:
     """Return the weights in force in a process; None where it does not tell them all."""
     standing, effects = asked.case.standing, _effects(process, asked.case.standing)
     found: dict[str, Weight] = {}
@@ -162,7 +162,7 @@ def _weights(process: Process, asked: Asked) -> dict[str, Weight] | None:
             return None
         try:  # a receipt names what changed lately; the rest is as the store says at that revision
             told = effects.get(version.name)
-            found[version.name] = parse_weight(told.weight) if told else standing.effective(version.name)
+            found[version.name] = parse_weight(told.weight) if told else standing.in_force(version.name)
         except BadWeightError:
             return None
     return found

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from graysplit.control.hand import Confirm, Question
-from graysplit.control.looking import Looking
-from graysplit.control.releasing import Releasing
-from graysplit.control.securing import Securing
-from graysplit.control.weighing import Weighing
+from graysplit.control.operator import Confirm, Question
+from graysplit.control.protection_verbs import ProtectionVerbs
+from graysplit.control.read_verbs import ReadVerbs
+from graysplit.control.release_verbs import ReleaseVerbs
+from graysplit.control.weight_verbs import WeightVerbs
 
 __all__ = ["Confirm", "Control", "Question"]
 
 
-class Control(Weighing, Releasing, Securing, Looking):
+class Control(WeightVerbs, ReleaseVerbs, ProtectionVerbs, ReadVerbs):
     """An operator's hand on one namespace of a store: the one that is named, else the environment's, as for a router.
 
     Every change compares what it was made from: `ConflictError` says that somebody was faster and nothing was

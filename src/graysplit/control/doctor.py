@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
-from graysplit.control.creating import told_apart
-from graysplit.control.freezing import declaring, freeze_words, standing_freezes, unfreeze_command
-from graysplit.control.guarding import NOTHING, is_watched
-from graysplit.control.loss import GO_BACK, emptied, empty, loss_of, loss_words, shares
-from graysplit.control.planning import running
+from graysplit.control.create import told_apart
+from graysplit.control.freeze import declaring, freeze_words, standing_freezes, unfreeze_command
+from graysplit.control.guard.guard_changes import NOTHING, is_watched
+from graysplit.control.guard.verdicts import Heard, armed
+from graysplit.control.plan.plan_changes import running
 from graysplit.control.reading import Reading
-from graysplit.control.rolling import all_crossings, rebalance_command, short_words
+from graysplit.control.recovery.loss import GO_BACK, emptied, empty, loss_of, loss_words, shares
 from graysplit.control.undelivered import hook_states, owed_words
-from graysplit.control.verdicts import Heard, armed
 from graysplit.control.views import finished
+from graysplit.control.waves import all_crossings, rebalance_command, short_words
 from graysplit.core.address import EVERYTHING, field_of, split_of
-from graysplit.core.adoption import unknown_fields
-from graysplit.core.cap import overfull_words
 from graysplit.core.fleet import PROMISES, Fleet, declarations
-from graysplit.core.plan import BadPlanError, parse_plan, ungated
-from graysplit.core.wave import PREFIX as WAVE
+from graysplit.core.plan.plan import BadPlanError, parse_plan, ungated
+from graysplit.core.replica.adoption import unknown_fields
+from graysplit.core.replica.cap import overfull_words
+from graysplit.core.waves import PREFIX as WAVE
 from graysplit.core.weights import format_weight
 from graysplit.errors import RefusedError
 from graysplit.stores.port import Advice, Told
@@ -48,7 +48,7 @@ class Advising(Protocol):
 
 
 @runtime_checkable
-class Telling(Protocol):
+class NoticesStore(Protocol):
     """A store that knows how far hooks have been told."""
 
     def told(self) -> Told:
@@ -73,7 +73,7 @@ def examine(
             Finding("problem" if advice.serious else "note", "server", advice.what, advice.command)
             for advice in store.advice()
         ]
-    if isinstance(store, Telling):
+    if isinstance(store, NoticesStore):
         found += _untold(store)
     return tuple(sorted(found, key=lambda finding: finding.severity != "problem"))
 
@@ -172,15 +172,15 @@ def _versions(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
             labels = [label for label, names in candidates.items() if version in names]
             what = f"'{version}' is declared by {some(labels)}, and the store does not have it: nobody gets it"
             yield Finding("note", f"code {split}", what, f"graysplit show {split}")
-        for version in (found.name for found in standing.definition.candidates if standing.effective(found.name)):
+        for version in (found.name for found in standing.definition.candidates if standing.in_force(found.name)):
             labels = [label for label, found in declared.items() if version not in found.versions]
             if labels:
-                asked = format_weight(standing.effective(version))
+                asked = format_weight(standing.in_force(version))
                 what = f"'{version}' is at {asked} and not registered on {some(labels)}: they give the baseline instead"
                 yield Finding("problem", f"code {split}", what, "graysplit fleet")
 
 
-def _untold(store: Telling) -> Iterator[Finding]:
+def _untold(store: NoticesStore) -> Iterator[Finding]:
     try:
         read = store.told()
     except RefusedError as fault:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from graysplit.control.stops import when
-from graysplit.core.spans import format_span
+from graysplit.core.durations import format_span
 from graysplit.core.weights import format_weight
 from graysplit.errors import BadValueError, RefusedError
 

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from graysplit.control.freezing import check_thawed, expect_freezes, unmarked
-from graysplit.control.planning import Ended, Start, running_words, touched
+from graysplit.control.freeze import check_thawed, expect_freezes, unmarked
+from graysplit.control.plan.plan_changes import Ended, PlanStart, running_words, touched
 from graysplit.control.reading import Reading
 from graysplit.control.result import Result
-from graysplit.control.rolling import crossing_over
 from graysplit.control.stops import (
     StopMoves,
     check_bystanders,
@@ -20,17 +19,18 @@ from graysplit.control.stops import (
     stop_moves,
     stop_words,
 )
+from graysplit.control.waves import crossing_over
 from graysplit.core.address import EVERYTHING, field_of, parse_address, split_of, version_of
-from graysplit.core.adoption import MAX_DEFINITION
 from graysplit.core.changes import Effects, effects, lets_in
 from graysplit.core.definition import Definition
 from graysplit.core.freeze import FREEZES, THAWED
 from graysplit.core.lease import PREFIX
-from graysplit.core.snapshot import SAME, Change, Snapshot, apply
+from graysplit.core.replica.adoption import MAX_DEFINITION
+from graysplit.core.split_state import SAME, Change, Snapshot, apply
 from graysplit.core.weights import FULL, Weight, format_weight, rises
 from graysplit.errors import RefusedError
 from graysplit.stores.port import Expect, KeyName, Submission, Write, Written
-from graysplit.stores.wire import PLAN
+from graysplit.stores.text.records import PLAN
 
 
 class Proposal(NamedTuple):
@@ -94,7 +94,7 @@ class Proposal(NamedTuple):
             ends=tuple(one.split for one in self.ended),
         )
 
-    def beginning(self, start: Start) -> Proposal:
+    def beginning(self, start: PlanStart) -> Proposal:
         """Give it with what is noted of a plan beside it."""
         return self._replace(
             expect=(*self.expect, *(e for e in start.expect if e not in self.expect)),
@@ -225,7 +225,7 @@ def _is_asked(one: Ended, change: Change, after: Snapshot, actor: str) -> bool:
     standing = after.splits.get(one.split)
     if not one.by or (not one.paused and one.by == actor) or change.cause == "delete" or standing is None:
         return False
-    return any(standing.effective(version.name) for version in standing.definition.candidates)
+    return any(standing.in_force(version.name) for version in standing.definition.candidates)
 
 
 def _leave(after: Snapshot, change: Change) -> dict[str, Weight]:
@@ -233,7 +233,7 @@ def _leave(after: Snapshot, change: Change) -> dict[str, Weight]:
     found: dict[str, Weight] = {}
     for field, weight in change.up_to.items():
         standing = after.splits.get(split_of(field))
-        if standing is not None and rises(standing.effective(version_of(field)), weight):
+        if standing is not None and rises(standing.in_force(version_of(field)), weight):
             found[field] = weight
     return found
 
@@ -263,7 +263,7 @@ def _pair(reading: Reading, change: Change, done: Effects, field: str) -> tuple[
     if standing is None or version not in {candidate.name for candidate in standing.definition.candidates}:
         new = standing is None or version in written
         return (None, "0") if version and new and change.weights.get(field) is not None else None
-    same = format_weight(standing.effective(version))
+    same = format_weight(standing.in_force(version))
     goes = change.definition is None or (bool(written) and version not in written)
     return same, None if goes else same
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from graysplit.core.address import field_of, split_of
-from graysplit.core.adoption import Held, text
 from graysplit.core.changes import Mistyped
 from graysplit.core.definition import Definition
 from graysplit.core.in_force import mistyped_zeros
-from graysplit.core.record import SENTINEL, Key, Load
-from graysplit.core.snapshot import Snapshot
+from graysplit.core.replica.adoption import Adopted, text
+from graysplit.core.replica.record import SENTINEL, Key, Load
+from graysplit.core.split_state import Snapshot
 from graysplit.core.weights import Weight
 from graysplit.stores.port import KeyName, Store
-from graysplit.stores.wire import exact, raw_of
+from graysplit.stores.text.records import exact, raw_of
 
 
 class Reading(NamedTuple):
@@ -22,7 +22,7 @@ class Reading(NamedTuple):
 
     load: Load
     snapshot: Snapshot
-    held: Held
+    held: Adopted
     unread: Mapping[str, str]  # by split: why its definition cannot be read
     begun_ms: int = 0  # server time of the command's first reading: what a person was shown is counted from it
 

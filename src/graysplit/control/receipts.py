@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.control.result import Receipts
 from graysplit.core.address import split_of
+from graysplit.core.durations import format_span
 from graysplit.core.fleet import Confirmation, Fleet, Process, confirmation, other_baselines
-from graysplit.core.spans import format_span
 from graysplit.stores.port import Store
 
 POLL_S = 0.03

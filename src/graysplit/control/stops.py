@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from graysplit.core.address import EVERYTHING, covers, parse_address, split_of, stop_on
 from graysplit.core.shown import NAME_AT_MOST, shown
 from graysplit.errors import RefusedError
-from graysplit.stores.rules import is_zero
+from graysplit.stores.write_rules import is_zero
 
 if TYPE_CHECKING:
     from graysplit.control.reading import Reading
     from graysplit.core.changes import Effects
-    from graysplit.core.snapshot import Change, Snapshot
+    from graysplit.core.split_state import Change, Snapshot
 
 StopMoves: TypeAlias = Mapping[str, "tuple[str | None, str | None]"]  # by field: its text before and after
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from graysplit.core.address import EVERYTHING, field_of, parse_address, split_of, stops_over
-from graysplit.core.adoption import text
 from graysplit.core.fleet import Fleet, Process
-from graysplit.core.record import SENTINEL, Key, Load, is_new
+from graysplit.core.replica.adoption import text
+from graysplit.core.replica.record import SENTINEL, Key, Load, is_new
 from graysplit.errors import nearest
-from graysplit.stores.rules import is_zero
-from graysplit.stores.wire import raw_of
+from graysplit.stores.text.records import raw_of
+from graysplit.stores.write_rules import is_zero
 
 ALL: Final = "all"  # what a person types who means `--all`
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from graysplit.core.owed import Debt, Owed
-from graysplit.core.spans import format_span
+from graysplit.core.durations import format_span
+from graysplit.core.notices.debt import Debt, Owed
 from graysplit.stores.port import Told
-from graysplit.stores.tellings import debt_field, hook_of, read_debt, read_telling
+from graysplit.stores.text.cursors import debt_field, hook_of, read_debt, read_telling
 
 
 class HookState(NamedTuple):

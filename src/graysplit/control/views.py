@@ -6,25 +6,25 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 
-from graysplit.control.awaiting import Awaited, awaited
-from graysplit.control.freezing import finished_of, standing_freezes
-from graysplit.control.loss import Loss, empty, loss_of
+from graysplit.control.freeze import finished_of, standing_freezes
+from graysplit.control.guard.verdicts import Armed, Heard, armed
+from graysplit.control.plan.awaited import Awaited, awaited
 from graysplit.control.reading import Reading
-from graysplit.control.rolling import Crossing, crossings
+from graysplit.control.recovery.loss import Loss, empty, loss_of
 from graysplit.control.undelivered import HookState
-from graysplit.control.verdicts import Armed, Heard, armed
+from graysplit.control.waves import Crossing, crossings
 from graysplit.core.address import field_of, split_of
-from graysplit.core.adoption import text
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet, Process
 from graysplit.core.freeze import Freeze
 from graysplit.core.lease import Lease
-from graysplit.core.record import SENTINEL, Entry
+from graysplit.core.replica.adoption import text
+from graysplit.core.replica.record import SENTINEL, Entry
 from graysplit.core.shown import NAME_AT_MOST
 from graysplit.core.shown import shown as short
-from graysplit.core.snapshot import Standing
+from graysplit.core.split_state import SplitState
 from graysplit.core.weights import format_weight
-from graysplit.stores.wire import TICK
+from graysplit.stores.text.records import TICK
 
 UNKNOWN: Final = "unknown"  # a weight of which the store has lost what it said, and on which nobody agrees
 
@@ -178,10 +178,10 @@ def _above_zero(reading: Reading, split: str) -> bool:
     standing = reading.snapshot.splits.get(split)
     if standing is None:
         return False
-    return any(standing.effective(version.name) != 0 for version in standing.definition.candidates)
+    return any(standing.in_force(version.name) != 0 for version in standing.definition.candidates)
 
 
-def rows_of(reading: Reading, fleet: Fleet, standing: Standing) -> Iterable[Row]:
+def rows_of(reading: Reading, fleet: Fleet, standing: SplitState) -> Iterable[Row]:
     """Give a row for each candidate of a split."""
     crossed = {found.version: found for found in crossings(reading.snapshot, fleet, standing.split)}
     for version in standing.definition.candidates:
@@ -200,7 +200,7 @@ def rows_of(reading: Reading, fleet: Fleet, standing: Standing) -> Iterable[Row]
         )
 
 
-def _effective(reading: Reading, live: Iterable[Process], standing: Standing, version: str) -> str:
+def _effective(reading: Reading, live: Iterable[Process], standing: SplitState, version: str) -> str:
     """Give the weight in force: as the store says, or where it gives no good answer, as all live processes do."""
     field = field_of(standing.split, version)
     if ("weights", field) in reading.held.refused or reading.held.lost or standing.overfull():
@@ -209,7 +209,7 @@ def _effective(reading: Reading, live: Iterable[Process], standing: Standing, ve
             return said.pop()
     if "weights" in reading.held.lost and standing.stop_on(version) is None:
         return UNKNOWN  # the store says nothing of it, and processes keep what they had
-    return format_weight(standing.effective(version))
+    return format_weight(standing.in_force(version))
 
 
 def export(namespace: str, reading: Reading) -> Mapping[str, object]:
@@ -246,7 +246,7 @@ def _asked(reading: Reading, field: str) -> str:
     return raw if weight is None else format_weight(weight)
 
 
-def _difference(reading: Reading, standing: Standing, version: str) -> str:
+def _difference(reading: Reading, standing: SplitState, version: str) -> str:
     """Say why the weight in force is not the one asked for, or nothing."""
     field = field_of(standing.split, version)
     if ("weights", field) in reading.held.refused:
@@ -267,10 +267,10 @@ def _difference(reading: Reading, standing: Standing, version: str) -> str:
     return ""
 
 
-def _lease(reading: Reading, standing: Standing, version: str) -> Lease | None:
+def _lease(reading: Reading, standing: SplitState, version: str) -> Lease | None:
     """Give the lease by which a candidate's weight stands, if it does."""
     lease = reading.held.leases.get(field_of(standing.split, version))
-    return lease if lease is not None and lease.at == standing.effective(version) else None
+    return lease if lease is not None and lease.at == standing.in_force(version) else None
 
 
 def _actual(live: Iterable[Process], field: str, effective: str, revision: int) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from graysplit.core.bucketing import encode_unit
 from graysplit.core.definition import Definition, Version, candidate, define
 from graysplit.core.host_name import unit_name
 from graysplit.core.lease import Lease, take
-from graysplit.core.snapshot import Change, Snapshot, Standing, apply, compared, differing_splits
+from graysplit.core.split_state import Change, Snapshot, SplitState, apply, compared, differing_splits
 from graysplit.core.weights import FULL, Weight, check_name, format_weight, rises, share, total
 from graysplit.errors import BadValueError, RefusedError, UnknownSplitError, UnknownVersionError
 
@@ -173,7 +173,7 @@ def remove_version(snapshot: Snapshot, split: str, version: str, *, planned: boo
     return Change("remove", split, {field: None}, stops, definition._replace(versions=kept, plan=plan))
 
 
-def known(snapshot: Snapshot, split: str) -> Standing:
+def known(snapshot: Snapshot, split: str) -> SplitState:
     """Give a split's standing, or raise `UnknownSplitError` with the nearest name."""
     standing = snapshot.splits.get(split)
     if standing is None:
@@ -237,12 +237,12 @@ def set_weights(  # noqa: PLR0913 - keyword-only wishes of one verb
 
 
 def _leases(
-    standing: Standing, weights: Mapping[str, Weight], done: Effects, until_ms: int, running: Mapping[str, Lease]
+    standing: SplitState, weights: Mapping[str, Weight], done: Effects, until_ms: int, running: Mapping[str, Lease]
 ) -> Mapping[str, Lease]:
     """Make each raise a lease, and each weight that stands by a lease a longer one."""
     taken: dict[str, Lease] = {}
     for version, weight in weights.items():
-        field, before = field_of(standing.split, version), standing.effective(version)
+        field, before = field_of(standing.split, version), standing.in_force(version)
         lease = running.get(field)
         if field in done.risen or (lease is not None and lease.at == before == weight):
             taken[field] = take(weight, before, until_ms, lease)
@@ -289,12 +289,12 @@ def protect(snapshot: Snapshot, split: str, *, on: bool) -> Change:
     return Change("protect" if on else "unprotect", split, definition=definition._replace(protected=on))
 
 
-def lets_in(standing: Standing, change: Change) -> bool:
+def lets_in(standing: SplitState, change: Change) -> bool:
     """Say whether a change of the definition may let a unit reach a candidate that is open now and kept it out."""
     before, after = standing.definition, change.definition
     if not isinstance(after, Definition):
         return False
-    open_ = {version.name for version in after.candidates if standing.effective(version.name) != 0}
+    open_ = {version.name for version in after.candidates if standing.in_force(version.name) != 0}
     alike = _let_alone(after)
     if before.baseline == after.baseline and _places(before, open_) == _places(after, open_):
         alike["versions"] = after.versions  # one that comes or goes at zero lets nobody in
@@ -352,11 +352,11 @@ def unstop(snapshot: Snapshot, target: str, release: str) -> Change:
     return change._replace(releases=dict.fromkeys(done.started, release))
 
 
-def _stops_over(standing: Standing, version: str) -> Iterable[str]:
+def _stops_over(standing: SplitState, version: str) -> Iterable[str]:
     return [stop for stop in stops_over(field_of(standing.split, version)) if stop in standing.stops]
 
 
-def _check_candidates(standing: Standing, weights: Mapping[str, Weight]) -> None:
+def _check_candidates(standing: SplitState, weights: Mapping[str, Weight]) -> None:
     split, definition = standing.split, standing.definition
     if definition.baseline in weights:
         first = definition.candidates[0].name
@@ -368,7 +368,7 @@ def _check_candidates(standing: Standing, weights: Mapping[str, Weight]) -> None
         candidate(split, definition, version)
 
 
-def _check_sum(standing: Standing, weights: Mapping[str, Weight]) -> None:
+def _check_sum(standing: SplitState, weights: Mapping[str, Weight]) -> None:
     wanted: dict[str, Weight] = {v.name: standing.asked(v.name) for v in standing.definition.candidates}
     wanted |= weights
     summed = total(wanted.values())

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from graysplit.core.allocation import owner
 from graysplit.core.bucketing import BUCKETS, bucket_of
-from graysplit.core.decision import Case, decide
+from graysplit.core.decision import DecisionInput, decide
 from graysplit.core.definition import Definition
-from graysplit.core.snapshot import Standing
+from graysplit.core.split_state import SplitState
 
 
 class Cohort(NamedTuple):
@@ -41,7 +41,7 @@ def cohort(definition: Definition, units: Iterable[bytes]) -> Cohort:
     return Cohort(tuple(below), tuple(sorted(distinct & pinned)))
 
 
-def on_each(found: Cohort, standing: Standing) -> Mapping[str, int]:
+def on_each(found: Cohort, standing: SplitState) -> Mapping[str, int]:
     """Count the units on each version."""
     counts: Counter[str] = Counter(_decided(unit, standing) for unit in found.named)
     runs = standing.runs()
@@ -51,7 +51,7 @@ def on_each(found: Cohort, standing: Standing) -> Mapping[str, int]:
     return {version: counts[version] for version in standing.definition.names}
 
 
-def moving(found: Cohort, before: Standing, after: Standing) -> int:
+def moving(found: Cohort, before: SplitState, after: SplitState) -> int:
     """Count the units whose version differs between two standings of a split."""
     moved = sum(_decided(unit, before) != _decided(unit, after) for unit in found.named)
     first, second = before.runs(), after.runs()
@@ -62,5 +62,5 @@ def moving(found: Cohort, before: Standing, after: Standing) -> int:
     return moved
 
 
-def _decided(unit: bytes, standing: Standing) -> str:
-    return decide(Case(standing, unit, {}, None)).version
+def _decided(unit: bytes, standing: SplitState) -> str:
+    return decide(DecisionInput(standing, unit, {}, None)).version

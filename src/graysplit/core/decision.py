@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from graysplit.core.allocation import Run, owner
 from graysplit.core.bucketing import bucket_of
-from graysplit.core.snapshot import Standing
+from graysplit.core.split_state import SplitState
 from graysplit.core.weights import format_weight, share
 
 # The reasons that the hash has drawn: counted as exposures. Any other (pinned, forced, absent, ...) is counted apart,
@@ -29,10 +29,10 @@ class Decision(NamedTuple):
     stale: bool = False  # whether contact with the store was lost at that time
 
 
-class Case(NamedTuple):
+class DecisionInput(NamedTuple):
     """One question put to the ladder."""
 
-    standing: Standing
+    standing: SplitState
     unit: bytes | None  # encoded; None for what is no unit
     attributes: Mapping[str, object]
     present: Collection[str] | None  # the versions registered in this process; None: choose by name only
@@ -41,7 +41,7 @@ class Case(NamedTuple):
     instance: str | None = None  # where it is asked; None: on the instance that the unit names
 
 
-class Step(NamedTuple):
+class Rung(NamedTuple):
     """One rung as `explain` prints it: what it asked, and the version it gave, if it answered."""
 
     reason: str
@@ -49,16 +49,16 @@ class Step(NamedTuple):
     version: str | None
 
 
-_Rung = Callable[[Case], tuple[str, str | None]]
+_Rung = Callable[[DecisionInput], tuple[str, str | None]]
 
 
-def _off(case: Case) -> tuple[str, str | None]:
+def _off(case: DecisionInput) -> tuple[str, str | None]:
     return "break-glass (environment or file)", case.standing.definition.baseline if case.off else None
 
 
-def _stopped(case: Case) -> tuple[str, str | None]:
+def _stopped(case: DecisionInput) -> tuple[str, str | None]:
     standing = case.standing
-    open_ones = [v.name for v in standing.definition.candidates if standing.effective(v.name) != 0]
+    open_ones = [v.name for v in standing.definition.candidates if standing.in_force(v.name) != 0]
     if open_ones:
         return f"at zero: all but {', '.join(open_ones)}", None
     stops = sorted({stop for v in standing.definition.candidates if (stop := standing.stop_on(v.name))})
@@ -68,18 +68,18 @@ def _stopped(case: Case) -> tuple[str, str | None]:
     return asked, standing.definition.baseline if stops else None
 
 
-def _kept(case: Case) -> tuple[str, str | None]:
+def _kept(case: DecisionInput) -> tuple[str, str | None]:
     found = _reachable(case.standing, case.kept) or _lingers(case.standing, case.kept)
     return "the choice kept in this request", case.kept if found else None
 
 
-def _denied(case: Case) -> tuple[str, str | None]:
+def _denied(case: DecisionInput) -> tuple[str, str | None]:
     definition = case.standing.definition
     denied = _text(case.unit) in definition.barred
     return f"deny pins ({len(definition.denied)})", definition.baseline if denied else None
 
 
-def _pinned(case: Case) -> tuple[str, str | None]:
+def _pinned(case: DecisionInput) -> tuple[str, str | None]:
     definition = case.standing.definition
     version = definition.pinned.get(_text(case.unit))
     if version is None or _reachable(case.standing, version):
@@ -87,9 +87,9 @@ def _pinned(case: Case) -> tuple[str, str | None]:
     return f"pinned to {version}, which stands at zero", None
 
 
-def _bucket(case: Case) -> tuple[str, str | None]:
+def _bucket(case: DecisionInput) -> tuple[str, str | None]:
     standing = case.standing
-    shares = {v.name: share(standing.effective(v.name)) for v in standing.definition.candidates}
+    shares = {v.name: share(standing.in_force(v.name)) for v in standing.definition.candidates}
     if not any(shares.values()) or case.unit is None:
         return "no weight above zero", None
     if standing.definition.by == "instance":
@@ -105,20 +105,20 @@ def _compared(bucket: int, runs: Sequence[Run]) -> str:
     return f"bucket {tried[0]}" if owned else f"bucket {bucket}, not {' or '.join(tried)}"
 
 
-def _waved(case: Case) -> tuple[str, str | None]:
+def _waved(case: DecisionInput) -> tuple[str, str | None]:
     """Answer by the recorded waves: the same for every unit of an instance."""
     standing = case.standing
     instance = _text(case.unit) if case.instance is None else case.instance
     version = standing.crossed_to(instance)
     if version is None:
         return f"the instance {instance} has not crossed", standing.definition.baseline
-    asked = format_weight(standing.effective(version))
+    asked = format_weight(standing.in_force(version))
     at = standing.waves[version].at.get(instance)
     when = "with everybody" if at is None else f"at {format_weight(at)} %"
     return f"the instance {instance} has crossed to {version} {when}, of {asked} % now", version
 
 
-def _baseline(case: Case) -> tuple[str, str | None]:
+def _baseline(case: DecisionInput) -> tuple[str, str | None]:
     return "the baseline takes what is left", case.standing.definition.baseline
 
 
@@ -135,46 +135,46 @@ LADDER: Final[tuple[tuple[str, _Rung], ...]] = (
 )
 
 
-def decide(case: Case, *, revision: int = 0, stale: bool = False) -> Decision:
+def decide(case: DecisionInput, *, revision: int = 0, stale: bool = False) -> Decision:
     """Give the decision for a case: the same in every process, on every Python (law 1)."""
     version, reason = answer(climb(case))
     return Decision(case.standing.split, version, reason, revision, stale)
 
 
-def climb(case: Case) -> tuple[Step, ...]:
+def climb(case: DecisionInput) -> tuple[Rung, ...]:
     """Give the rungs from the top down to the one that answered."""
-    steps: list[Step] = []
+    steps: list[Rung] = []
     for reason, rung in LADDER:
         asked, version = rung(case)
-        steps.append(Step(reason, asked, version))
+        steps.append(Rung(reason, asked, version))
         if version is not None:
             break
     landed = _landed(case, *answer(tuple(steps)))
     return tuple(steps) if landed is None else (*steps, landed)
 
 
-def answer(steps: tuple[Step, ...]) -> tuple[str, str]:
+def answer(steps: tuple[Rung, ...]) -> tuple[str, str]:
     """Give version and reason of the rung that answered."""
     last = steps[-1]
     return last.version or "", last.reason
 
 
-def _landed(case: Case, version: str, reason: str) -> Step | None:
+def _landed(case: DecisionInput, version: str, reason: str) -> Rung | None:
     """Bring an answer down to what can be answered here (law 5), or None where it stands."""
     baseline = case.standing.definition.baseline
     if case.unit is None and reason != "off":
-        return Step("no_unit", "the unit is none: no text, int, UUID or bytes", baseline)
+        return Rung("no_unit", "the unit is none: no text, int, UUID or bytes", baseline)
     if case.present is not None and version not in case.present:
-        return Step("version_absent", f"'{version}' is not registered in this process", baseline)
+        return Rung("version_absent", f"'{version}' is not registered in this process", baseline)
     return None
 
 
-def _reachable(standing: Standing, version: str | None) -> bool:
+def _reachable(standing: SplitState, version: str | None) -> bool:
     """Law 4: whatever names a version, at weight zero it is not reached."""
-    return version is not None and (version == standing.definition.baseline or standing.effective(version) != 0)
+    return version is not None and (version == standing.definition.baseline or standing.in_force(version) != 0)
 
 
-def _lingers(standing: Standing, kept: str | None) -> bool:
+def _lingers(standing: SplitState, kept: str | None) -> bool:
     """Say whether a choice kept in a request outlives a plain zero: the law's one exception, never across a stop."""
     definition = standing.definition
     candidate = kept is not None and kept != definition.baseline

@@ -17,23 +17,23 @@ from graysplit.core.address import field_of
 from graysplit.core.fleet import BEAT_S, KEPT_AT_MOST, Declared, Receipt
 from graysplit.core.shown import shown
 from graysplit.errors import GraysplitError, StoreUnreachableError
-from graysplit.follower.bookkeeper import Bookkeeper
-from graysplit.follower.driver import Driver, Verdicts
+from graysplit.follower.backoff import chance, jittered, pause_s
+from graysplit.follower.guard.reporter import GuardReporter
+from graysplit.follower.history_writer import HistoryWriter
 from graysplit.follower.latch import Latch
 from graysplit.follower.memory import Memory
-from graysplit.follower.pauses import chance, jittered, pause_s
+from graysplit.follower.plan_driver import PlanDriver, Verdicts
 from graysplit.follower.port import Audience, Contact
-from graysplit.follower.recent import REMEMBERED, Recent
+from graysplit.follower.recent_changes import REMEMBERED, Recent
 from graysplit.follower.server_time import ServerTime
-from graysplit.follower.watch import Watch
-from graysplit.stores.content import pack
 from graysplit.stores.port import Feed, Report, Store
+from graysplit.stores.text.content import pack
 
 if TYPE_CHECKING:
     from graysplit.events import Events
-    from graysplit.follower.glass import BreakGlass
-    from graysplit.follower.keeper import Keeper
+    from graysplit.follower.break_glass import BreakGlass
     from graysplit.follower.known_good import KnownGood
+    from graysplit.follower.replica import Replica
 
 TURN_S: Final = 0.25  # the longest wait before closing and break-glass are looked at
 FULL_READ_S: Final = 15.0  # +-25 %: the net under the net
@@ -64,7 +64,7 @@ class Follower:
     def __init__(  # noqa: PLR0913 - all that one thread needs, given once
         self,
         store: Store | None,
-        keeper: Keeper,
+        keeper: Replica,
         audience: Audience,
         glass: BreakGlass,
         events: Events,
@@ -92,7 +92,7 @@ class Follower:
         self._events = events
         self._clock = clock
         self.server_time = ServerTime(clock)
-        self._books = Bookkeeper(keeper, events, clock, self.server_time)
+        self._books = HistoryWriter(keeper, events, clock, self.server_time)
         self._file = file
         self._stand_in = stand_in
         self._durable = True
@@ -100,8 +100,8 @@ class Follower:
         self._library = library
         self._instance = instance
         self._zone = zone
-        self.watch = Watch(self.boot, keeper, audience, events, clock)
-        self._driver = Driver(self.boot, keeper, events, clock, verdicts or self.watch.verdict)
+        self.watch = GuardReporter(self.boot, keeper, audience, events, clock)
+        self._driver = PlanDriver(self.boot, keeper, events, clock, verdicts or self.watch.verdict)
         self._stopping = Latch()
         self._may_go = Latch()
         self._ended = Latch()
@@ -273,7 +273,7 @@ class Follower:
             rest_s = max(took_s, BOOKING_AT_LEAST_S)
         else:
             rest_s = min(took_s, REST_AT_MOST_S) if took_s > LONG_S else 0.0
-        return len(self.keeper.held.weights) > LOOKED_AT and now < ended + rest_s
+        return len(self.keeper.adopted.weights) > LOOKED_AT and now < ended + rest_s
 
     def _go_on_resting(self, feed: Feed) -> None:
         """Look at definitions that are lined up, or let time pass until there is something to do."""
@@ -299,15 +299,15 @@ class Follower:
             self._beat_at = now + BEAT_S
         lowered = self.keeper.lower(feed.brakes(self._run_here()))
         if lowered:
-            self._recent.remember(lowered, self.keeper.held.weights)
+            self._recent.remember(lowered, self.keeper.adopted.weights)
             if self._file is not None:
-                self._durable = self._file.keep(self.keeper.held, self.keeper.past)
+                self._durable = self._file.keep(self.keeper.adopted, self.keeper.past)
             self._report(feed, about=False)
         return bool(lowered)
 
     def _run_here(self) -> list[str]:
         """Return the fields that give calls to a candidate here by their weights: of very many, some at each look."""
-        weights = self.keeper.held.weights
+        weights = self.keeper.adopted.weights
         fields = [
             field_of(split, name) for split, found in self._audience.declared().items() for name in found.versions
         ]
@@ -340,16 +340,16 @@ class Follower:
         load = feed.load(keeper.past.position, whole=whole)
         self._turned = self._times()  # a long answer is no standstill, a long pause after it is
         self._tell_time(load.now_ms)
-        taken = keeper.take(load, lambda: feed.load("", whole=True), lambda: self._look(feed))
+        taken = keeper.apply(load, lambda: feed.load("", whole=True), lambda: self._look(feed))
         self._loaded = True
         self._audience.contact(self._contact(feed)._replace(since=self._turned[0]))
         self._look(feed)  # the work on a very large reading is no standstill either
         self._serve_file()  # where even this reading was no answer (law 8)
         self.ready.set()
-        self._recent.remember(taken.changed, keeper.held.weights)
+        self._recent.remember(taken.changed, keeper.adopted.weights)
         self._recent.remember_sweeps(taken.entries)
         if self._file is not None:  # before the receipt: what was lowered outlives this process
-            self._durable = self._file.keep(keeper.held, keeper.past)
+            self._durable = self._file.keep(keeper.adopted, keeper.past)
         self._look(feed)
         self._go_on(feed)
         if keeper.busy:
@@ -359,7 +359,7 @@ class Follower:
         if taken.unexplained or keeper.fork is not None:
             self._books.book_soon()
         quiet = load.whole and not (taken.changed or feed.unbooked)
-        self._memory.note(sum(map(len, keeper.held.seen.values())), quiet=quiet)
+        self._memory.note(sum(map(len, keeper.adopted.seen.values())), quiet=quiet)
         return load.whole
 
     def _tell_time(self, now_ms: int) -> None:
@@ -375,7 +375,7 @@ class Follower:
         monotonic, until = self._clock.monotonic, self._clock.monotonic() + WORK_S
         self.keeper.go_on(lambda: monotonic() >= until)
         if not self.keeper.busy:
-            self._applied = (self.keeper.past.change, self.keeper.held.revision)
+            self._applied = (self.keeper.past.change, self.keeper.adopted.revision)
             self._report(feed, about=False)
 
     def _report(self, feed: Feed, *, about: bool) -> None:
@@ -413,7 +413,7 @@ class Follower:
     def _tell_content(self, feed: Feed, request: str) -> None:
         """Answer a request to tell what is held, once."""
         self._answered, keeper = request, self.keeper
-        content = pack(keeper.held, keeper.back, keeper.past.lineage)
+        content = pack(keeper.adopted, keeper.distrusted, keeper.past.lineage)
         said = "nobody learns what this process holds"
         self._books.attempt("content", said, lambda: feed.tell_content(self.boot, request, content))
 
@@ -421,7 +421,7 @@ class Follower:
         keeper = self.keeper
         planned = (
             field_of(split, version)
-            for split, mark in keeper.held.planned.items()
+            for split, mark in keeper.adopted.planned.items()
             for version in mark.partition(" ")[2].split("+")
         )
         return Receipt(
@@ -430,7 +430,7 @@ class Follower:
                 dict.fromkeys((*self._recent.fields, *planned))
             ),  # a plan waits for those born later, too
             feed.mode,
-            _refusals(keeper.held.refused),
+            _refusals(keeper.adopted.refused),
             keeper.in_force(KEPT_AT_MOST),
             self._durable,
             self._audience.baselines(),
@@ -454,18 +454,18 @@ class Follower:
         # Without any server's time yet a process counts by its own: it has only its own counts then.
         counted_ms = int(1000 * self._clock.time()) if now_ms is None else now_ms
         if self.watch.pass_time(counted_ms, crowd=self._crowd, alone=alone) and self._file is not None:
-            self._durable = self._file.keep(self.keeper.held, self.keeper.past)
-        leases = self.keeper.held.leases
+            self._durable = self._file.keep(self.keeper.adopted, self.keeper.past)
+        leases = self.keeper.adopted.leases
         if leases and self.keeper.pass_time(now_ms, self.server_time.set_back(leases)):
             self._books.book_soon()
         if self._glass.poll():
             names = ", ".join(sorted(self._glass.names)) or "nothing"
             self._events.stands("off", names, f"break-glass: switched off now: {names}")
             self._audience.refresh()
-            weights = self.keeper.held.weights
+            weights = self.keeper.adopted.weights
             self._recent.remember(weights, weights)  # any of them may show another effect now
             self._beat_at = 0.0
-        if self._glass.names is not self._judged and self.keeper.held.loaded:
+        if self._glass.names is not self._judged and self.keeper.adopted.loaded:
             self._judge_words()
 
     def _judge_words(self) -> None:
@@ -494,7 +494,7 @@ class Follower:
         """Serve what a file holds, now that the store was asked; return whether versions on trial run by it."""
         fresh, self._stand_in = self._stand_in, None
         if fresh is not None:
-            self._audience.inherit(self.keeper.held, fresh=fresh)
+            self._audience.inherit(self.keeper.adopted, fresh=fresh)
         return bool(fresh)
 
     def _rest(self, seconds: float) -> None:

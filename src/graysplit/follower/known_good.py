@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from graysplit.clock import Clock
-from graysplit.core.adoption import Held, Tripped
 from graysplit.core.lease import parse_lease
-from graysplit.core.lineage import Past
-from graysplit.core.wave import format_wave, parse_wave
+from graysplit.core.replica.adoption import Adopted, Tripped
+from graysplit.core.replica.lineage import Past
+from graysplit.core.waves import format_wave, parse_wave
 from graysplit.core.weights import Weight, format_weight, parse_weight, rises
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ REFRESH_S: Final = 300.0  # while contact lasts, the file's time is kept young
 READ_AT_MOST: Final = 1 << 28
 
 
-class Known(NamedTuple):
+class KnownGoodContent(NamedTuple):
     """What a file held, and when it was written (seconds since the epoch)."""
 
-    held: Held
+    held: Adopted
     past: Past
     at: float
 
@@ -47,10 +47,10 @@ class KnownGood:
         self.path = path
         self._events = events
         self._clock = clock
-        self._written: Held | None = None
+        self._written: Adopted | None = None
         self._written_at = float("-inf")
 
-    def read(self) -> Known | None:
+    def read(self) -> KnownGoodContent | None:
         """Give what the file holds; None where there is none, or none to be trusted (said once in the log)."""
         import json
 
@@ -63,11 +63,11 @@ class KnownGood:
             self._events.warning("file", f"the last-known-good file {self.path.name} is passed over: {fault}")
             return None
 
-    def trusted(self, known: Known) -> bool:
+    def trusted(self, known: KnownGoodContent) -> bool:
         """Say whether a version on trial may run by this file alone; a time in the future counts as old."""
         return 0 <= self._clock.time() - known.at < TRUST_S
 
-    def keep(self, held: Held, past: Past) -> bool:
+    def keep(self, held: Adopted, past: Past) -> bool:
         """Write what is held, if it has changed; False where that failed, and the file was taken away instead."""
         before, age = self._written, self._clock.monotonic() - self._written_at
         if not held.loaded or (held is before and age < REFRESH_S):
@@ -85,7 +85,7 @@ class KnownGood:
         self._written, self._written_at = held, self._clock.monotonic()
         return True
 
-    def _replace(self, held: Held, past: Past) -> None:
+    def _replace(self, held: Adopted, past: Past) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _locked(self.path.with_suffix(".lock")):
             known = self.read()
@@ -98,7 +98,7 @@ class KnownGood:
                 held = _with_stops(held, known.held.stops)  # neither is known to be newer: in doubt, lower
             self._write(_encode(held, past, self._clock.time()))
 
-    def _keep_aside(self, known: Known) -> None:
+    def _keep_aside(self, known: KnownGoodContent) -> None:
         """Leave what was known of another lineage where a person finds it: it is nobody's older state."""
         lineage = "".join(letter for letter in known.past.lineage if letter.isalnum())[:32]
         aside = self.path.with_suffix(f".{lineage}-{int(known.at)}.json")
@@ -130,7 +130,7 @@ def _is_anothers(known: Past, past: Past) -> bool:
     return other and set(known.recent).isdisjoint(past.recent)
 
 
-def lowers(before: Held, after: Held) -> bool:
+def lowers(before: Adopted, after: Adopted) -> bool:
     """Say whether anything is lower afterwards: only that must be on disk at once."""
     if after.stops.keys() - before.stops.keys():
         return True
@@ -139,7 +139,7 @@ def lowers(before: Held, after: Held) -> bool:
     return any(rises(after.weights.get(field, 0), weight) for field, weight in before.weights.items())
 
 
-def _with_stops(held: Held, stops: Mapping[str, str]) -> Held:
+def _with_stops(held: Adopted, stops: Mapping[str, str]) -> Adopted:
     return held._replace(stops={**stops, **held.stops})
 
 
@@ -159,7 +159,7 @@ def _locked(path: Path) -> Generator[None]:
         os.close(handle)
 
 
-def _encode(held: Held, past: Past, at: float) -> bytes:
+def _encode(held: Adopted, past: Past, at: float) -> bytes:
     import json
 
     body = {
@@ -185,7 +185,7 @@ def _encode(held: Held, past: Past, at: float) -> bytes:
     return json.dumps({"schema": SCHEMA, "at": at, "sum": _sum(text), "body": text}).encode()
 
 
-def decode(whole: Mapping[str, Any]) -> Known:  # Any: JSON, judged here
+def decode(whole: Mapping[str, Any]) -> KnownGoodContent:  # Any: JSON, judged here
     """Read a file's content; raises whatever wrong content makes of it: value, key, type and attribute errors."""
     import json
 
@@ -197,7 +197,7 @@ def decode(whole: Mapping[str, Any]) -> Known:  # Any: JSON, judged here
     weights: dict[str, Weight] = {field: parse_weight(text) for field, text in body["weights"].items()}
     leases = {field: parse_lease(text) for field, text in body.get("leases", {}).items()}
     waves = {field: parse_wave(text) for field, text in body.get("waves", {}).items()}
-    held = Held(
+    held = Adopted(
         weights=weights,
         stops=body["stops"],
         definitions={split: text.encode() for split, text in body["definitions"].items()},
@@ -220,7 +220,7 @@ def decode(whole: Mapping[str, Any]) -> Known:  # Any: JSON, judged here
         frozenset(body.get("untold", ())),
         body.get("highest", body["revision"]),
     )
-    return Known(held, past, float(whole["at"]))
+    return KnownGoodContent(held, past, float(whole["at"]))
 
 
 def _sum(text: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from graysplit.core.adoption import Held
 from graysplit.core.fleet import Declared, Effect, Sweep
+from graysplit.core.replica.adoption import Adopted
 
 if TYPE_CHECKING:
-    from graysplit.core.tape import Tape
+    from graysplit.core.guard.buffer import EvidenceBuffer
 
 
 class Contact(NamedTuple):
@@ -25,7 +25,7 @@ class Contact(NamedTuple):
 class Audience(Protocol):
     """Whoever publishes what a follower adopts. Called from the follower's thread only."""
 
-    def publish(self, held: Held, splits: Collection[str]) -> None:
+    def publish(self, held: Adopted, splits: Collection[str]) -> None:
         """Publish what is held now; `splits` are those that it changes."""
         ...
 
@@ -44,7 +44,7 @@ class Audience(Protocol):
         """
         ...
 
-    def inherit(self, held: Held, *, fresh: bool) -> None:
+    def inherit(self, held: Adopted, *, fresh: bool) -> None:
         """Serve what a file holds in place of a store that does not answer; nothing where the store's word is known.
 
         Versions on trial run by it only where it is fresh.
@@ -75,6 +75,6 @@ class Audience(Protocol):
         """Give what changes of many fields, each by its id with the weights it wrote, do here now, as compiled."""
         ...
 
-    def tapes(self) -> list[Tape]:
+    def tapes(self) -> list[EvidenceBuffer]:
         """Give the tapes of armed splits, and those from which something is still to be collected."""
         ...

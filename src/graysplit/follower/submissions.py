@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import Final
 
 from graysplit.core.address import split_of
-from graysplit.core.fork import CAUSE as FORK
-from graysplit.core.fork import MARK as FORK_MARK
-from graysplit.core.fork import Fork
 from graysplit.core.lease import PREFIX
+from graysplit.core.replica.fork import CAUSE as FORK
+from graysplit.core.replica.fork import MARK as FORK_MARK
+from graysplit.core.replica.fork import Fork
 from graysplit.core.weights import Weight, format_weight
 from graysplit.errors import ConflictError
 from graysplit.stores.port import Due, Expect, Feed, Submission, Write

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from graysplit.core.fleet import baseline_words
-from graysplit.router.registry import Declaration
+from graysplit.router.declarations import Declaration
 
 if TYPE_CHECKING:
-    from graysplit.core.adoption import Held, Parse
+    from graysplit.core.replica.adoption import Adopted, Parse
 
 
 class Baselines:
@@ -22,12 +22,12 @@ class Baselines:
         # By split: the definition last looked at, and how the code's baseline differs from the one it names.
         self._compared: dict[str, tuple[bytes, str, str]] = {}
 
-    def differing(self, held: Held) -> dict[str, str]:
+    def differing(self, held: Adopted) -> dict[str, str]:
         """Return the splits whose baseline is another one in the code than in the store, and how they differ."""
         found = {split: self.differs(split, held) for split in self._declarations if split in held.definitions}
         return {split: words for split, words in found.items() if words}
 
-    def differs(self, split: str, held: Held) -> str:
+    def differs(self, split: str, held: Adopted) -> str:
         """Return how the code's baseline differs from the store's, or ""; a definition is parsed once for it."""
         raw, declaration = held.definitions.get(split), self._declarations.get(split)
         if raw is None or declaration is None or declaration.baseline is None:

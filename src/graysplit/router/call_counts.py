@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from graysplit.core.address import field_of
-from graysplit.core.counting import Counts, Measured
+from graysplit.core.counters import Counts, Measured
 from graysplit.router.process_lock import ProcessLock
 
 UNKNOWN: Final = "(unknown)"  # all splits together that neither code nor store knows: a request may name any number

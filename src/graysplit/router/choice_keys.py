@@ -7,13 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from graysplit.core.address import field_of, stop_on
-from graysplit.core.state import BASELINE
+from graysplit.core.compiled import BASELINE
 from graysplit.core.weights import PREVIEW, Weight, share
 from graysplit.router.view import Mark, View, marks_of
 
 if TYPE_CHECKING:
-    from graysplit.core.adoption import Held
-    from graysplit.core.snapshot import Standing
+    from graysplit.core.replica.adoption import Adopted
+    from graysplit.core.split_state import SplitState
 
 
 class Lacking(NamedTuple):
@@ -23,13 +23,13 @@ class Lacking(NamedTuple):
     missing: frozenset[str]
 
 
-def key_of(standing: Standing, names: tuple[str, ...], view: View) -> object:
+def key_of(standing: SplitState, names: tuple[str, ...], view: View) -> object:
     """Return the key under which requests keep choices: a new one where an old choice must not be found again.
 
     A choice belongs to the view that it was made in: whoever still compiles an older one, while another is
     published, leaves no mark in it, and keeps nothing under a key that it uses.
     """
-    weights: tuple[Weight, ...] = (0, *(standing.effective(name) for name in names[1:]))
+    weights: tuple[Weight, ...] = (0, *(standing.in_force(name) for name in names[1:]))
     finish = standing.definition.in_flight == "finish"
     mark = view.before.get(standing.split)
     if mark is not None and mark.names == names and finish:
@@ -40,7 +40,7 @@ def key_of(standing: Standing, names: tuple[str, ...], view: View) -> object:
     return view.marks.setdefault(standing.split, mark._replace(weights=weights, finish=finish)).key
 
 
-def forget_zeroed(view: View, held: Held, splits: Iterable[str] | None) -> Mapping[str, Mark]:
+def forget_zeroed(view: View, held: Adopted, splits: Iterable[str] | None) -> Mapping[str, Mark]:
     """Return the marks for the next view: a new key for what falls to zero, be it asked for then or only later."""
     before = marks_of(view)
     zeroed: dict[str, Mark] = {}
@@ -57,12 +57,12 @@ def forget_zeroed(view: View, held: Held, splits: Iterable[str] | None) -> Mappi
     return {**before, **zeroed} if zeroed else before
 
 
-def weight_in(held: Held, split: str, baseline: str, version: str) -> Weight:
+def weight_in(held: Adopted, split: str, baseline: str, version: str) -> Weight:
     """Return a candidate's weight in force by what is held, without its definition."""
     return held.in_force(field_of(split, version), baseline)
 
 
-def _is_stopped(held: Held, split: str, version: str) -> bool:
+def _is_stopped(held: Adopted, split: str, version: str) -> bool:
     return stop_on(field_of(split, version), held.stops) is not None
 
 

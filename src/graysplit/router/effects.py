@@ -6,22 +6,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core.address import parse_address
+from graysplit.core.compiled import BASELINE, CompiledSplit
 from graysplit.core.fleet import Effect, Sweep
-from graysplit.core.state import BASELINE, State
 from graysplit.core.weights import format_weight
 from graysplit.router.choice_keys import weight_in
-from graysplit.router.registry import Declaration
+from graysplit.router.declarations import Declaration
 from graysplit.router.view import View
 
 if TYPE_CHECKING:
-    from graysplit.core.adoption import Held
+    from graysplit.core.replica.adoption import Adopted
     from graysplit.router.baselines import Baselines
     from graysplit.router.call_counts import CallCounts
 
 UNLIKE_AT_MOST: Final = 100  # fields that a receipt names of those that a change of many has not reached
 
 
-class Judged(NamedTuple):
+class JudgedChange(NamedTuple):
     """What a change of many fields does by one view's states."""
 
     view: View
@@ -29,7 +29,7 @@ class Judged(NamedTuple):
     more: int
 
 
-class Effects:
+class StateEffects:
     """The effects of one router's states; asked under the lock of whoever publishes them."""
 
     def __init__(
@@ -37,16 +37,16 @@ class Effects:
         declarations: Mapping[str, Declaration],
         counts: CallCounts,
         baselines: Baselines,
-        state: Callable[[str], State],
+        state: Callable[[str], CompiledSplit],
     ) -> None:
         """Take what the code declares, what is counted of it, and who gives the state in force of a split."""
         self._declarations = declarations
         self._counts = counts
         self._baselines = baselines
         self._state = state
-        self._sweeps: dict[str, Judged] = {}  # by change id
+        self._sweeps: dict[str, JudgedChange] = {}  # by change id
 
-    def of(self, fields: Iterable[str], held: Held) -> dict[str, Effect]:
+    def of(self, fields: Iterable[str], held: Adopted) -> dict[str, Effect]:
         """Return what candidates' fields do here now, and the calls still running on them."""
         found = {field: self._effect(field, held) for field in fields}
         return {field: effect for field, effect in found.items() if effect is not None}
@@ -57,14 +57,14 @@ class Effects:
         judged = {
             change: self._sweeps[change]
             if change in self._sweeps and self._sweeps[change].view is view
-            else Judged(view, *self._unlike(words, known, view.held))
+            else JudgedChange(view, *self._unlike(words, known, view.held))
             for change, words in changes.items()
         }
         self._sweeps = judged
         running = self._counts.running_on(changes)
         return {change: Sweep(of.unlike, of.more, running.get(change, 0)) for change, of in judged.items()}
 
-    def _effect(self, field: str, held: Held) -> Effect | None:
+    def _effect(self, field: str, held: Adopted) -> Effect | None:
         split, version = parse_address(field)
         state = self._state(split)
         differs = self._baselines.differs(split, held)
@@ -81,7 +81,7 @@ class Effects:
         capped = "its raise is not followed: graysplit doctor" if field in held.capped else ""
         return Effect(weight, running, state.constant or stopped or capped)
 
-    def _unlike(self, words: Mapping[str, str], known: Collection[str], held: Held) -> tuple[dict[str, Effect], int]:
+    def _unlike(self, words: Mapping[str, str], known: Collection[str], held: Adopted) -> tuple[dict[str, Effect], int]:
         """Find the fields that do not do what was written, the first of them by name, and the number of the others.
 
         What nobody here has asked for yet is judged by what is held: it is compiled from that when somebody asks.

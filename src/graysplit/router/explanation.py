@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from graysplit.core.decision import Step
+from graysplit.core.decision import Rung
 from graysplit.core.fleet import PROMISES
 
 if TYPE_CHECKING:
-    from graysplit.core.owed import HookDebt
+    from graysplit.core.notices.debt import HookDebt
 
 
 class Explanation(NamedTuple):
@@ -20,7 +20,7 @@ class Explanation(NamedTuple):
     reason: str
     bucket: int | None  # None for what is no unit, and where no definition is known
     revision: int
-    ladder: tuple[Step, ...]
+    ladder: tuple[Rung, ...]
 
     def __str__(self) -> str:
         """Print it as a table of rungs, without the unit."""

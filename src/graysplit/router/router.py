@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, Self, TypeA
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.bucketing import hash32
+from graysplit.core.compiled import NEAR, CompiledSplit, VersionFunction, unpinned
 from graysplit.core.decision import Decision
-from graysplit.core.state import NEAR, State, Version, unpinned
 from graysplit.environment import check_store
-from graysplit.router.engine import Engine
+from graysplit.router.declarations import HANDLE, ROUTES_TOLD, Declaration
 from graysplit.router.explanation import Explanation, Status
-from graysplit.router.registry import HANDLE, ROUTES_TOLD, Declaration
+from graysplit.router.lifecycle import Lifecycle
 from graysplit.router.settings import Settings
 from graysplit.routes.one_object import OneObject
 from graysplit.scope import MISSING, scope_get
 
 if TYPE_CHECKING:
-    from graysplit.core.counting import Measure
+    from graysplit.core.counters import Measure
     from graysplit.notices.hooks import Hook
     from graysplit.routes.handle import Split
     from graysplit.routes.types import Routed
     from graysplit.routes.unit import AttributesSpec, UnitSpec
-    from graysplit.routes.wrap import Wishes
+    from graysplit.routes.wrap import RouteOptions
     from graysplit.stores.port import Store
 
 P = ParamSpec("P")
 R = TypeVar("R")
-F = TypeVar("F", bound=Version)
+F = TypeVar("F", bound=VersionFunction)
 H = TypeVar("H", bound=Callable[[], object])
 V = TypeVar("V", bound=str)
 Ignore: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...]"
@@ -60,8 +60,8 @@ class Router(OneObject):
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Take what is known already; nothing is read, opened or started."""
-        self._table: dict[str, State] = {}
-        self._engine = Engine(clock)
+        self._table: dict[str, CompiledSplit] = {}
+        self._engine = Lifecycle(clock)
         self._engine.board.readers.append(self._read_table)
         self._engine.movers.append(self._move)
         self.configure(
@@ -163,8 +163,8 @@ class Router(OneObject):
         return self._engine.board.explain(split, unit)
 
     def resolve(
-        self, state: State, unit: object, attributes: Mapping[str, object] | None
-    ) -> tuple[State, int, Decision]:
+        self, state: CompiledSplit, unit: object, attributes: Mapping[str, object] | None
+    ) -> tuple[CompiledSplit, int, Decision]:
         """Decide off the hot path, for handles and routes; see `routes.port.Chooser`."""
         del attributes  # no rung asks for them yet: rules do
         return self._engine.board.resolve(state, unit)
@@ -219,10 +219,10 @@ class Router(OneObject):
         `failed(result)` is true is one. Other decorators go outside.
         """
         from graysplit.routes.signature import check_called
-        from graysplit.routes.wrap import Wishes
+        from graysplit.routes.wrap import RouteOptions
 
         check_called(split, "route", '("checkout", unit="user_id")')
-        wishes = Wishes(split, baseline, unit, attributes, fallback, _several(ignore), failed)
+        wishes = RouteOptions(split, baseline, unit, attributes, fallback, _several(ignore), failed)
 
         def decorate(function: Callable[P, R]) -> Routed[P, R]:
             return cast("Routed[P, R]", self._route(function, wishes))
@@ -292,7 +292,7 @@ class Router(OneObject):
         board.declare(name, change)
         return handle
 
-    def _route(self, function: Version, wishes: Wishes) -> Version:
+    def _route(self, function: VersionFunction, wishes: RouteOptions) -> VersionFunction:
         from graysplit.routes.unit import by_instance
         from graysplit.routes.wrap import route
 
@@ -301,7 +301,7 @@ class Router(OneObject):
             if by_instance(wishes.unit):
                 declaration.by = "instance"
 
-        def beside(version: str, candidate: Version) -> None:
+        def beside(version: str, candidate: VersionFunction) -> None:
             self._engine.board.declare(split, lambda declaration: declaration.take_beside(made, version, candidate))
 
         board, split = self._engine.board, wishes.split
@@ -316,12 +316,12 @@ class Router(OneObject):
         return made.function
 
     def _prepare(self, split: str, name: str, function: Callable[[], object], every_s: float | None) -> None:
-        from graysplit.router.warming import make_hook
+        from graysplit.router.warmup import make_hook
 
         hook = make_hook(split, name, function, every_s)
         self._engine.board.declare(split, lambda declaration: declaration.prepare(name, hook))
 
-    def _register(self, split: str, name: str, function: Version) -> None:
+    def _register(self, split: str, name: str, function: VersionFunction) -> None:
         self._engine.board.declare(split, lambda declaration: declaration.take(name, function))
 
     # Life
@@ -408,10 +408,10 @@ class Router(OneObject):
         if theirs.started:
             theirs.retire(self._engine)
 
-    def _move(self, engine: Engine) -> None:
+    def _move(self, engine: Lifecycle) -> None:
         self._engine = engine
 
-    def _read_table(self, table: dict[str, State]) -> None:
+    def _read_table(self, table: dict[str, CompiledSplit]) -> None:
         self._table = table
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graysplit.core.bucketing import encode_unit
-from graysplit.core.state import BASELINE
+from graysplit.core.compiled import BASELINE
 from graysplit.scope import MISSING, scope_get
 
 if TYPE_CHECKING:
-    from graysplit.core.state import State
-    from graysplit.core.tape import Tape
+    from graysplit.core.compiled import CompiledSplit
+    from graysplit.core.guard.buffer import EvidenceBuffer
     from graysplit.events import Events
     from graysplit.scope import Scope
 
 
-def picked(state: State, unit: object, events: Events) -> tuple[int, str]:
+def picked(state: CompiledSplit, unit: object, events: Events) -> tuple[int, str]:
     """Return the version's index and the reason, and keep in an open context what was answered."""
     scope = scope_get()
     if scope is not None and state.split in scope.forced:
@@ -46,23 +46,23 @@ def _no_unit(split: str, unit: object) -> tuple[str, str]:
     return f"no unit {split} {name}", f"{said}, an int, bytes or a UUID: str(...) or int(...) of it"
 
 
-def expose(tape: Tape, state: State, unit: object, index: int) -> None:
+def expose(tape: EvidenceBuffer, state: CompiledSplit, unit: object, index: int) -> None:
     """Note a choice by name for the guard of an armed split."""
-    from graysplit.router.arming import expose as note
+    from graysplit.router.guarded_splits import expose as note
 
     encoded = encode_unit(given(state, unit, scope_get()))
     if encoded is not None:
         note(tape, state, encoded, index)
 
 
-def given(state: State, unit: object, scope: Scope | None) -> object:
+def given(state: CompiledSplit, unit: object, scope: Scope | None) -> object:
     """Return the unit that is meant: the one named, else the context's, else this instance where those cross over."""
     if unit is MISSING and scope is not None:
         unit = scope.unit
     return state.here if unit is MISSING else unit
 
 
-def _keep(scope: Scope, state: State, unit: object, encoded: bytes) -> tuple[int, str]:
+def _keep(scope: Scope, state: CompiledSplit, unit: object, encoded: bytes) -> tuple[int, str]:
     """Answer as this context has answered before; else choose, and keep that."""
     kept = scope.kept(state.key, encoded)
     if kept is not None:

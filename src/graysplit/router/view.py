@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from graysplit.core.adoption import Held
-from graysplit.core.state import State
+from graysplit.core.compiled import CompiledSplit
+from graysplit.core.replica.adoption import Adopted
 from graysplit.core.weights import Weight
 
 
@@ -23,8 +23,8 @@ class Mark(NamedTuple):
 class View(NamedTuple):
     """What is held, and the states compiled from it so far: replaced together, so that neither outlives the other."""
 
-    held: Held
-    table: dict[str, State]
+    held: Adopted
+    table: dict[str, CompiledSplit]
     before: Mapping[str, Mark]  # by split, as the views before left them
     marks: dict[str, Mark]  # by split: those that this view's states keep choices under
 

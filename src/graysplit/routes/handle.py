@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Final, Generic, NamedTuple, NoReturn, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
+from graysplit.core.compiled import NEAR, CompiledSplit, unpinned
 from graysplit.core.decision import Decision
-from graysplit.core.page import Mark, Page, Record
-from graysplit.core.state import NEAR, State, unpinned
+from graysplit.core.guard.second_buffer import Mark, Record, SecondBuffer
 from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
 from graysplit.routes.one_object import OneObject
@@ -21,7 +21,7 @@ V_co = TypeVar("V_co", bound=str, covariant=True)
 H = TypeVar("H", bound=Callable[[], object])
 
 # Decides for an attempt; gives also the unit that is meant.
-_Decide = Callable[[object, "Mapping[str, object] | None"], "tuple[State, int, Decision, object]"]
+_Decide = Callable[[object, "Mapping[str, object] | None"], "tuple[CompiledSplit, int, Decision, object]"]
 
 
 class Split(OneObject, Generic[V_co]):
@@ -38,7 +38,7 @@ class Split(OneObject, Generic[V_co]):
         self,
         name: str,
         versions: tuple[V_co, ...],
-        state: State,
+        state: CompiledSplit,
         chooser: Chooser,
         prepare: Prepare = unprepared,
         ignored: outcome.Ignored = (),
@@ -139,11 +139,13 @@ class Split(OneObject, Generic[V_co]):
 
         return take
 
-    def _enter(self, unit: object, attributes: Mapping[str, object] | None) -> tuple[State, int, Decision, object]:
+    def _enter(
+        self, unit: object, attributes: Mapping[str, object] | None
+    ) -> tuple[CompiledSplit, int, Decision, object]:
         """Decide for an attempt."""
         return (*self._chooser.resolve(self._state, unit, attributes), unit)
 
-    def swap(self, state: State) -> None:
+    def swap(self, state: CompiledSplit) -> None:
         """Let questions asked from now on read another state; the router calls it, nobody else."""
         self._state = state
 
@@ -157,7 +159,7 @@ class FindingSplit(Split[V_co]):
         self,
         name: str,
         versions: tuple[V_co, ...],
-        state: State,
+        state: CompiledSplit,
         chooser: Chooser,
         prepare: Prepare,
         ignored: outcome.Ignored,
@@ -175,17 +177,19 @@ class FindingSplit(Split[V_co]):
         """Give version, reason, revision and staleness, for the unit that the handle finds unless given."""
         return super().decide(self._find() if unit is MISSING else unit, attributes)
 
-    def _enter(self, unit: object, attributes: Mapping[str, object] | None) -> tuple[State, int, Decision, object]:
+    def _enter(
+        self, unit: object, attributes: Mapping[str, object] | None
+    ) -> tuple[CompiledSplit, int, Decision, object]:
         return super()._enter(self._find() if unit is MISSING else unit, attributes)
 
 
 class Entered(NamedTuple):
     """An attempt under way."""
 
-    state: State
+    state: CompiledSplit
     number: int  # the version's index
     evidence: bool
-    page: Page | None  # and what is written there, where the split is armed
+    page: SecondBuffer | None  # and what is written there, where the split is armed
     record: Record | None
     mark: Mark = 0
 
@@ -209,10 +213,10 @@ class Attempt(Generic[V_co]):
         """Decide, count the exposure, and give the version's name."""
         state, index, decision, unit = self._decide(self._unit, self._attributes)
         page, record, mark = None, None, cast("Mark", 0)
-        unit = outcome.meant(state, unit)
+        unit = outcome.resolve_unit(state, unit)
         evidence = outcome.is_evidence(state, index, decision.reason, unit)
         if evidence and state.tape is not None:
-            page, record, mark = outcome.begun(state, index, unit, kept=decision.reason == "kept")
+            page, record, mark = outcome.start_record(state, index, unit, kept=decision.reason == "kept")
         elif evidence:
             outcome.entered(state, index)
         self._entered.append(Entered(state, index, evidence, page, record, mark))

@@ -9,15 +9,15 @@ from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from graysplit.core.bucketing import hash32
+from graysplit.core.compiled import BASELINE, CompiledSplit
 from graysplit.core.decision import DRAWN
-from graysplit.core.page import Mark, Page, Record, encoded, named_by
-from graysplit.core.state import BASELINE, State
+from graysplit.core.guard.second_buffer import Mark, Record, SecondBuffer, encoded, named_by
 from graysplit.errors import RegistrationError
 from graysplit.routes.signature import described
 from graysplit.scope import MISSING, scope_get
 
 if TYPE_CHECKING:
-    from graysplit.core.tape import Tape
+    from graysplit.core.guard.buffer import EvidenceBuffer
 
 Ignored: TypeAlias = "tuple[type[BaseException], ...]"
 Judge: TypeAlias = "Callable[[object], bool]"  # never raises
@@ -46,12 +46,14 @@ def _is_error_class(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseException)
 
 
-def begun(state: State, index: int, unit: object, *, kept: bool) -> tuple[Page, Record | None, Mark]:
+def start_record(
+    state: CompiledSplit, index: int, unit: object, *, kept: bool
+) -> tuple[SecondBuffer, Record | None, Mark]:
     """Write down that a call of an armed split has begun off the straight lines; give page, record and mark.
 
     What can fail comes first: near the end of the stack a call must not be left that begins and never ends.
     """
-    page = cast("Tape", state.tape).page
+    page = cast("EvidenceBuffer", state.tape).page
     known = encoded(unit)
     mark: Mark = (known,) if known is None else hash32(known, state.seed)
     record: Record | None = [perf_counter(), index, mark] if page.timed else None
@@ -79,14 +81,14 @@ def unfinished(result: object) -> str:
         return ""
 
 
-def let_go(state: State, index: int) -> None:
+def let_go(state: CompiledSplit, index: int) -> None:
     """End at once a candidate's call that has been counted as begun and is not measured; near the stack's end too."""
     if index != BASELINE:
         for _ in state.counts.finished[index].count:
             break
 
 
-def is_evidence(state: State, index: int, reason: str, unit: object) -> bool:
+def is_evidence(state: CompiledSplit, index: int, reason: str, unit: object) -> bool:
     """Say whether a call speaks for a version: its hash has drawn it, in the stage that it is booked under.
 
     A choice that a request has kept may be a pin, or of a weight that stands no more.
@@ -97,14 +99,14 @@ def is_evidence(state: State, index: int, reason: str, unit: object) -> bool:
     return known is not None and scope is not None and scope.kept(state.tape, known) == index
 
 
-def meant(state: State, unit: object) -> object:
+def resolve_unit(state: CompiledSplit, unit: object) -> object:
     """Give the unit that was decided for: the one named, else the context's, else this instance."""
     if unit is MISSING and (scope := scope_get()) is not None:
         unit = scope.unit
     return state.here if unit is MISSING else unit
 
 
-def entered(state: State, index: int) -> None:
+def entered(state: CompiledSplit, index: int) -> None:
     """Count the beginning of an attempt, where that is not what the exposure says already (a route's counts)."""
     counts = state.counts
     if counts.entered is not counts.started:
@@ -112,7 +114,12 @@ def entered(state: State, index: int) -> None:
 
 
 def failed(  # noqa: PLR0913, PLR0917 - what a call's frame has at hand
-    state: State, index: int, error: BaseException, page: Page | None = None, mark: Mark = 0, ignored: Ignored = ()
+    state: CompiledSplit,
+    index: int,
+    error: BaseException,
+    page: SecondBuffer | None = None,
+    mark: Mark = 0,
+    ignored: Ignored = (),
 ) -> None:
     """Count that a call raised: as a failure of its version, as cut short, or as neither (ignored). Not that it ended.
 
@@ -126,11 +133,11 @@ def failed(  # noqa: PLR0913, PLR0917 - what a call's frame has at hand
         return
     next(state.counts.failed[index].count)
     if page is not None:
-        page.failing((index, mark, named_by(error, cast("Tape", state.tape).guard.stop_on)))
+        page.failing((index, mark, named_by(error, cast("EvidenceBuffer", state.tape).guard.stop_on)))
 
 
 def answered(  # noqa: PLR0913, PLR0917 - as above
-    judge: Judge, state: State, index: int, result: object, page: Page | None, mark: Mark
+    judge: Judge, state: CompiledSplit, index: int, result: object, page: SecondBuffer | None, mark: Mark
 ) -> None:
     """Count a result that is declared a failure, of a call that has ended already."""
     if judge(result):
@@ -139,7 +146,9 @@ def answered(  # noqa: PLR0913, PLR0917 - as above
             page.failing((index, mark, None))
 
 
-def finished(state: State, index: int, page: Page | None = None, record: Record | None = None, mark: Mark = 0) -> None:
+def finished(
+    state: CompiledSplit, index: int, page: SecondBuffer | None = None, record: Record | None = None, mark: Mark = 0
+) -> None:
     """Count the end of a call; unarmed only to a candidate: of the baseline nobody asks how many still run."""
     if page is not None:
         if record is not None:
@@ -149,7 +158,7 @@ def finished(state: State, index: int, page: Page | None = None, record: Record 
         next(state.counts.finished[index].count)
 
 
-def _is_ignored(state: State, error: BaseException, ignored: Ignored) -> bool:
+def _is_ignored(state: CompiledSplit, error: BaseException, ignored: Ignored) -> bool:
     tape = state.tape
     return isinstance(error, ignored) or (tape is not None and named_by(error, tape.guard.ignore) is not None)
 

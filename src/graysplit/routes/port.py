@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from graysplit.core.compiled import CompiledSplit
 from graysplit.core.decision import Decision
-from graysplit.core.state import State
 
 
 class Chooser(Protocol):
     """The slow path: whatever the straight line of a route or handle does not answer."""
 
     def resolve(
-        self, state: State, unit: object, attributes: Mapping[str, object] | None
-    ) -> tuple[State, int, Decision]:
+        self, state: CompiledSplit, unit: object, attributes: Mapping[str, object] | None
+    ) -> tuple[CompiledSplit, int, Decision]:
         """Give the state decided on, the version's index in it, and the decision.
 
         Wakes the router, looks at the open context, climbs the ladder and counts the exposure; never raises. The

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from graysplit.core.state import NEAR
+from graysplit.core.compiled import NEAR
 from graysplit.routes.signature import (
     ASYNC_GENERATOR,
     COROUTINE,
@@ -26,7 +26,7 @@ from graysplit.routes.signature import (
     Parameter,
     Shape,
 )
-from graysplit.routes.unit import Reading
+from graysplit.routes.unit import UnitExpression
 
 _OPENING: Final = {FUNCTION: "def", GENERATOR: "def", COROUTINE: "async def", ASYNC_GENERATOR: "async def"}
 _CALLING: Final = {FUNCTION: "", GENERATOR: "yield from ", COROUTINE: "await "}
@@ -266,13 +266,13 @@ except $StopAsyncIteration:
     pass"""
 
 
-class Plan(NamedTuple):
+class TemplateInput(NamedTuple):
     """What a routed function's text depends on."""
 
     shape: Shape
     prefix: str
-    readings: Sequence[Reading]
-    attributes: Reading | None
+    readings: Sequence[UnitExpression]
+    attributes: UnitExpression | None
     annotation: str  # of the parameter that is the unit: "str", "int" or anything else
     fallback: bool
     judged: bool = False  # whether a result may be declared a failure
@@ -286,7 +286,7 @@ def free_prefix(shape: Shape) -> str:
     return prefix
 
 
-def text(plan: Plan, objects: Sequence[str]) -> str:
+def text(plan: TemplateInput, objects: Sequence[str]) -> str:
     """Give the source of the factory that makes a routed function and the function that swaps its state."""
     body = "".join(_body(plan))
     lines = [
@@ -302,7 +302,7 @@ def text(plan: Plan, objects: Sequence[str]) -> str:
     return "\n".join(lines).replace("$", plan.prefix)
 
 
-def _body(plan: Plan) -> Iterator[str]:
+def _body(plan: TemplateInput) -> Iterator[str]:
     unit, ambient = _unit(plan), _is_ambient(plan)
     yield from _unit_lines(plan)
     choice = _AMBIENT_CHOICE if ambient else _CHOICE
@@ -314,7 +314,7 @@ def _body(plan: Plan) -> Iterator[str]:
     yield _filled(_OTHER_WITH_FALLBACK if plan.fallback else _OTHER, blanks)
 
 
-def _blanks(plan: Plan, unit: str) -> dict[str, str]:
+def _blanks(plan: TemplateInput, unit: str) -> dict[str, str]:
     """Give all that the templates leave open; `unit` is the expression of a unit that has been decided for."""
     blanks = {**_run(plan), "unit": unit, "near": str(NEAR)}
     for side, number, begun, ended in (
@@ -350,7 +350,7 @@ def _filled(template: str, blanks: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _unit(plan: Plan) -> str:
+def _unit(plan: TemplateInput) -> str:
     """Give the expression of the unit: a parameter as it is, or the variable that holds what was read."""
     first = plan.readings[0]
     if len(plan.readings) == 1 and (first.parameter or _is_ambient(plan)):
@@ -358,11 +358,11 @@ def _unit(plan: Plan) -> str:
     return "$unit"
 
 
-def _is_ambient(plan: Plan) -> bool:
+def _is_ambient(plan: TemplateInput) -> bool:
     return len(plan.readings) == 1 and plan.readings[0].expression == plan.prefix + "MISSING"
 
 
-def _unit_lines(plan: Plan) -> Iterator[str]:
+def _unit_lines(plan: TemplateInput) -> Iterator[str]:
     """Read a unit that is no bare parameter, once; what raises gives none."""
     if _unit(plan) != "$unit":
         return
@@ -381,7 +381,7 @@ def _encoded(unit: str, annotation: str) -> str:
     return f"({first} else {second} else None) or None"
 
 
-def _asking(plan: Plan, unit: str) -> str:
+def _asking(plan: TemplateInput, unit: str) -> str:
     if plan.attributes is None:
         return f"$s, $n, $f, $counted, $c, $t, $b = $slow($s, {unit}, None)\n"
     return (
@@ -395,7 +395,7 @@ def _asking(plan: Plan, unit: str) -> str:
     )
 
 
-def _run(plan: Plan) -> dict[str, str]:
+def _run(plan: TemplateInput) -> dict[str, str]:
     """Give the text that runs a version to its end, and what is returned after it."""
     arguments = ", ".join(_handed_over(parameter) for parameter in plan.shape.parameters)
     if plan.shape.mode == ASYNC_GENERATOR:

@@ -69,7 +69,7 @@ UnitSpec: TypeAlias = "str | Attribute | _Instance | Callable[..., object] | tup
 AttributesSpec: TypeAlias = Mapping[str, _Named] | Callable[..., Mapping[str, object]] | None
 
 
-class Reading(NamedTuple):
+class UnitExpression(NamedTuple):
     """A Python expression over the parameters, and the objects that it names beside them."""
 
     expression: str
@@ -143,7 +143,7 @@ def _required(shape: Shape) -> Iterator[str]:
     return (p.name for p in shape.of(POSITIONAL_ONLY, POSITIONAL, KEYWORD_ONLY) if not p.optional)
 
 
-def read_unit(spec: UnitSpec, place: Place) -> tuple[Reading, ...]:
+def read_unit(spec: UnitSpec, place: Place) -> tuple[UnitExpression, ...]:
     """Give the readings of a unit spec in the order in which they are tried."""
     specs = tuple(_flat(spec))
     if not specs:
@@ -151,7 +151,7 @@ def read_unit(spec: UnitSpec, place: Place) -> tuple[Reading, ...]:
     return tuple(_read(one, place, f"unit{number}") for number, one in enumerate(specs))
 
 
-def read_attributes(spec: AttributesSpec, place: Place) -> Reading | None:
+def read_attributes(spec: AttributesSpec, place: Place) -> UnitExpression | None:
     """Give the expression of a mapping of attributes, or None where a route has none of its own."""
     if spec is None:
         return None
@@ -164,7 +164,7 @@ def read_attributes(spec: AttributesSpec, place: Place) -> Reading | None:
         key = f"{place.prefix}key{number}"  # not as text: names may hold anything, also the template's marks
         parts.append(f"{key}: {reading.expression}")
         objects.update(reading.objects, **{key: name})
-    return Reading("{" + ", ".join(parts) + "}", objects)
+    return UnitExpression("{" + ", ".join(parts) + "}", objects)
 
 
 def _flat(spec: UnitSpec) -> Iterator[_Single]:
@@ -175,21 +175,21 @@ def _flat(spec: UnitSpec) -> Iterator[_Single]:
         yield from _flat(one)
 
 
-def _read(spec: _Single, place: Place, label: str) -> Reading:
+def _read(spec: _Single, place: Place, label: str) -> UnitExpression:
     if spec is None:
         name = place.prefix + "MISSING"
-        return Reading(name, {name: MISSING})
+        return UnitExpression(name, {name: MISSING})
     if isinstance(spec, str):
         return _path(spec, place)
     if isinstance(spec, _Instance):
         name = place.prefix + "instance"
-        return Reading(f"{name}()", {name: place.instance})
+        return UnitExpression(f"{name}()", {name: place.instance})
     if callable(spec):
         return _called(spec, place, label)
     raise _refusal(place, f"{described(spec)} is no unit: give a parameter's name, a path or a callable")
 
 
-def _path(path: str, place: Place) -> Reading:
+def _path(path: str, place: Place) -> UnitExpression:
     first, *rest = path.split(".")
     if not all(part.isidentifier() and not iskeyword(part) for part in (first, *rest)):
         raise _refusal(place, f"{path!r} is no path: write a parameter's name, or user.id")
@@ -198,7 +198,7 @@ def _path(path: str, place: Place) -> Reading:
         raise _refusal(place, _unknown(path, first, place.shape))
     if kinds[first] in (VAR_POSITIONAL, VAR_KEYWORD):
         raise _refusal(place, f"{path!r} takes any number of values: pick one, as in unit=lambda {first}: {first}[...]")
-    return Reading(path, {}, first if not rest else None)
+    return UnitExpression(path, {}, first if not rest else None)
 
 
 def _unknown(path: str, name: str, shape: Shape) -> str:
@@ -211,13 +211,13 @@ def _unknown(path: str, name: str, shape: Shape) -> str:
     return f"{asked} no parameter '{name}' (parameters: {known}).{hint}{below}"
 
 
-def _called(function: Callable[..., object], place: Place, label: str) -> Reading:
+def _called(function: Callable[..., object], place: Place, label: str) -> UnitExpression:
     shape = shape_of(function)
     if shape.mode != FUNCTION:
         why = "a decision never waits" if shape.mode == COROUTINE else "it must return one value"
         raise _refusal(place, f"{described(function)} is a {shape.mode}, but {why}: give a plain function")
     name = place.prefix + label
-    return Reading(f"{name}({', '.join(_picked(shape, function, place))})", {name: function})
+    return UnitExpression(f"{name}({', '.join(_picked(shape, function, place))})", {name: function})
 
 
 def _picked(shape: Shape, function: Callable[..., object], place: Place) -> Iterator[str]:

@@ -10,9 +10,9 @@ from types import FunctionType, MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
+from graysplit.core.compiled import BASELINE, CompiledSplit, with_calls
 from graysplit.core.decision import DRAWN
-from graysplit.core.page import Mark, Page, Record
-from graysplit.core.state import BASELINE, State, with_calls
+from graysplit.core.guard.second_buffer import Mark, Record, SecondBuffer
 from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
 from graysplit.routes.origin import origin_of, rebinds
@@ -28,8 +28,8 @@ from graysplit.routes.signature import (
     described,
     shape_of,
 )
-from graysplit.routes.template import Plan, free_prefix, text
-from graysplit.routes.unit import AttributesSpec, Place, Reading, UnitSpec, is_unit, read_attributes, read_unit
+from graysplit.routes.template import TemplateInput, free_prefix, text
+from graysplit.routes.unit import AttributesSpec, Place, UnitExpression, UnitSpec, is_unit, read_attributes, read_unit
 from graysplit.scope import MISSING, scope_get
 
 CLASSES_AT_MOST: Final = 1_000  # of results that are known to be done
@@ -38,12 +38,12 @@ F = TypeVar("F", bound=Function)
 H = TypeVar("H", bound=Callable[[], object])
 
 # State decided on, index, function, whether it is measured; page, record and mark of an armed call.
-_Asked = tuple[State, int, Function, bool, "Page | None", "Record | None", Mark]
-_Slow = Callable[[State, object, object], _Asked]
-_Swap = Callable[[State], None]
+_Asked = tuple[CompiledSplit, int, Function, bool, "SecondBuffer | None", "Record | None", Mark]
+_Slow = Callable[[CompiledSplit, object, object], _Asked]
+_Swap = Callable[[CompiledSplit], None]
 
 
-class Wishes(NamedTuple):
+class RouteOptions(NamedTuple):
     """How a function is to be routed."""
 
     split: str
@@ -60,7 +60,7 @@ class Route:
 
     __slots__ = ("__weakref__", "_swaps", "baseline", "function", "original", "own", "place", "split", "versions")
 
-    def __init__(self, original: FunctionType, wishes: Wishes, chooser: Chooser) -> None:
+    def __init__(self, original: FunctionType, wishes: RouteOptions, chooser: Chooser) -> None:
         """Make the function; it may be called after the first swap."""
         self.split = wishes.split
         self.baseline = wishes.baseline
@@ -86,7 +86,7 @@ class Route:
         """Take in a candidate that has been checked; it is called from the next swap on."""
         self.own[version] = function
 
-    def swap(self, state: State) -> None:
+    def swap(self, state: CompiledSplit) -> None:
         """Let calls that begin from now on read another state, with this route's own functions in it."""
         # The store may know another baseline than the code; in doubt the code's answers (law 5).
         self._swaps(with_calls(state, (self.original, *map(self.own.get, state.names[1:]))))
@@ -94,8 +94,8 @@ class Route:
 
 def route(  # noqa: PLR0913, PLR0917 - what a router has, handed over once
     function: Function,
-    wishes: Wishes,
-    state: State,
+    wishes: RouteOptions,
+    state: CompiledSplit,
     chooser: Chooser,
     register: Register,
     prepare: Prepare = unprepared,
@@ -113,7 +113,7 @@ def route(  # noqa: PLR0913, PLR0917 - what a router has, handed over once
     return made
 
 
-def _plain(function: Function, wishes: Wishes) -> FunctionType:
+def _plain(function: Function, wishes: RouteOptions) -> FunctionType:
     """Refuse whatever a generated function could not stand in for."""
     where = f"split '{wishes.split}': "
     if not isinstance(function, FunctionType):
@@ -138,7 +138,7 @@ def _plain(function: Function, wishes: Wishes) -> FunctionType:
 
 
 def _build(
-    original: FunctionType, wishes: Wishes, slow: _Slow, instance: Callable[[], str], warn: Warn
+    original: FunctionType, wishes: RouteOptions, slow: _Slow, instance: Callable[[], str], warn: Warn
 ) -> tuple[FunctionType, _Swap]:
     shape = shape_of(original)
     prefix = free_prefix(shape)
@@ -146,7 +146,7 @@ def _build(
     readings = read_unit(wishes.unit, place)
     attributes = read_attributes(wishes.attributes, place)
     annotation = _annotation(original, readings[0].parameter if len(readings) == 1 else None)
-    plan = Plan(shape, prefix, readings, attributes, annotation, wishes.fallback, wishes.failed is not None)
+    plan = TemplateInput(shape, prefix, readings, attributes, annotation, wishes.fallback, wishes.failed is not None)
     objects = _objects(prefix, (*readings, *((attributes,) if attributes else ())))
     objects[prefix + "slow"] = slow
     objects[prefix + "baseline"] = original
@@ -164,7 +164,7 @@ def _build(
     return cast("tuple[FunctionType, _Swap]", namespace[prefix + "make"](None, **objects))
 
 
-def _objects(prefix: str, readings: tuple[Reading, ...]) -> dict[str, object]:
+def _objects(prefix: str, readings: tuple[UnitExpression, ...]) -> dict[str, object]:
     """Give what the text names beside parameters and state."""
     ours: dict[str, object] = {
         "BaseException": BaseException,
@@ -197,7 +197,7 @@ def _slow(chooser: Chooser, made: Route) -> _Slow:
     """Make what the text asks beside its straight lines."""
     original = made.original
 
-    def slow(state: State, unit: object, given: object) -> _Asked:
+    def slow(state: CompiledSplit, unit: object, given: object) -> _Asked:
         found, drawn = state, BASELINE
         try:
             attributes = cast("Mapping[str, object] | None", given)
@@ -212,14 +212,14 @@ def _slow(chooser: Chooser, made: Route) -> _Slow:
             if function is None:  # of this split's versions one that another route alone has
                 outcome.let_go(found, drawn)
                 return found, BASELINE, original, False, None, None, 0
-            meant = outcome.meant(found, unit)
+            meant = outcome.resolve_unit(found, unit)
             evidence = outcome.is_evidence(found, index, decision.reason, meant)
             if not evidence:
                 outcome.let_go(found, drawn)
                 return found, index, function, False, None, None, 0
             if found.tape is None:
                 return found, index, function, True, None, None, 0
-            page, record, mark = outcome.begun(found, index, meant, kept=decision.reason == "kept")
+            page, record, mark = outcome.start_record(found, index, meant, kept=decision.reason == "kept")
         except Exception:  # noqa: BLE001 - law 5: in doubt, the baseline
             outcome.let_go(found, drawn)
             return state, BASELINE, original, False, None, None, 0
@@ -246,11 +246,11 @@ def _judge(split: str, declares: Callable[[Any], object], warn: Warn) -> outcome
     return judge
 
 
-def _returned(split: str, warn: Warn, done: set[int]) -> Callable[[State, int, Page, object], None]:
+def _returned(split: str, warn: Warn, done: set[int]) -> Callable[[CompiledSplit, int, SecondBuffer, object], None]:
     """Make what looks at the result of a timed call: one that is not done yet vetoes `safe`, and is said once."""
     said: list[str] = []
 
-    def returned(state: State, index: int, page: Page, result: object) -> None:
+    def returned(state: CompiledSplit, index: int, page: SecondBuffer, result: object) -> None:
         kind = outcome.unfinished(result)
         if kind:
             page.unfinished(index)

@@ -15,14 +15,13 @@ from typing import Final
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet, Process, fleet_of
+from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
 from graysplit.core.lease import PREFIX
 from graysplit.core.pace import Breathe
-from graysplit.core.record import SENTINEL, Brakes, Entry, Key, Load
-from graysplit.core.tally import Batch, Flushed, Judgement, Tally
+from graysplit.core.replica.record import SENTINEL, Brakes, Entry, Key, Load
 from graysplit.errors import GraysplitError
-from graysplit.stores import rules
-from graysplit.stores.answers import AtOnce, each
-from graysplit.stores.counts import RELEASE_MS, Counts
+from graysplit.stores import write_rules
+from graysplit.stores.at_once import AtOnce, each
 from graysplit.stores.port import (
     NEWEST,
     Copies,
@@ -39,7 +38,8 @@ from graysplit.stores.port import (
     Wanted,
     Written,
 )
-from graysplit.stores.wire import (
+from graysplit.stores.release_counts import RELEASE_MS, ReleaseCounts
+from graysplit.stores.text.records import (
     BRAKE,
     PLAN,
     TICK,
@@ -68,7 +68,7 @@ class _Space:
         self.log: deque[tuple[str, Entry]] = deque(maxlen=LOG_AT_MOST)
         self.answers: OrderedDict[str, Written] = OrderedDict()
         self.processes: dict[str, Process] = {}
-        self.counts: dict[tuple[str, str], Counts] = {}  # by candidate and release
+        self.counts: dict[tuple[str, str], ReleaseCounts] = {}  # by candidate and release
         self.request = ""  # the last one to tell what is held
         self.contents: dict[str, bytes] = {}  # what was told on it, by process
         self.run_id = "memory"  # one start: it lives as long as what it holds
@@ -106,7 +106,7 @@ class _Space:
         self.signal(name)
 
     def signal(self, name: str) -> None:
-        if name in rules.HASHES:
+        if name in write_rules.HASHES:
             self.signals += 1
             self.locked.notify_all()
 
@@ -119,7 +119,7 @@ class _Space:
 
     def seed(self, change: str) -> None:
         """Make the keys of a new namespace."""
-        for name in (*rules.HASHES, "booked"):
+        for name in (*write_rules.HASHES, "booked"):
             self.put(name, exact(SENTINEL), "1")
         self.put("meta", "schema", "1")
         self.put("meta", "lineage", change)
@@ -132,11 +132,11 @@ class _Space:
         if submission.due is None and all(write.key != "plans" for write in submission.writes):
             return
         known = self.text("meta", "run_id")
-        other = rules.started(self.run_id, known, now_ms)
+        other = write_rules.started(self.run_id, known, now_ms)
         if other is not None and self.key("meta").lost is None:
             self.put("meta", "run_id", other)
         if submission.due is not None:
-            rules.check_due(submission, submission.due, self.run_id, other or known, now_ms)
+            write_rules.check_due(submission, submission.due, self.run_id, other or known, now_ms)
 
     def end_plan(self, split: str) -> None:
         """Take a plan's progress away, and its mark in `meta`."""
@@ -149,8 +149,8 @@ class _Space:
         meta = self.key("meta")
         if meta.lost is not None or not meta.fields.get(b"revision", b"0").isdigit():
             return 0
-        highest = rules.number_in(self.hashes.get(HIGHEST, {}).get(b"revision"))
-        revision = rules.next_revision(meta, highest, self.log[-1][1].revision if self.log else 0, above)
+        highest = write_rules.number_in(self.hashes.get(HIGHEST, {}).get(b"revision"))
+        revision = write_rules.next_revision(meta, highest, self.log[-1][1].revision if self.log else 0, above)
         self.put("meta", "revision", str(revision))
         return revision
 
@@ -166,15 +166,15 @@ class _Space:
         with self.locked:
             return len(fleet_of(self.now_ms(), self.processes.values()).live)
 
-    def counted(self, field: str, release: str) -> Counts:
+    def counted(self, field: str, release: str) -> ReleaseCounts:
         """Give a release's counts; those that nobody has touched for a month are gone."""
         oldest = self.now_ms() - RELEASE_MS
         for place in [place for place, counts in self.counts.items() if counts.touched_ms < oldest]:
             del self.counts[place]
-        return self.counts.setdefault((field, release), Counts(field, release))
+        return self.counts.setdefault((field, release), ReleaseCounts(field, release))
 
     def tally(self, field: str, release: str, started_s: int, *, course: bool) -> Tally:
-        counts = self.counts.get((field, release)) or Counts(field, release)
+        counts = self.counts.get((field, release)) or ReleaseCounts(field, release)
         return counts.tally(started_s, self.now_ms(), course=course)
 
     def answer(self, written: Written) -> Written:
@@ -231,7 +231,9 @@ class MemoryStore:
             if submission.id in space.answers:
                 return space.answers[submission.id]
             now_ms = space.now_ms()
-            fresh = rules.judge(submission, {name: space.key(name) for name in rules.NUMBERED}, now_ms)
+            fresh = write_rules.check_submission(
+                submission, {name: space.key(name) for name in write_rules.NUMBERED}, now_ms
+            )
             space.check_start(submission, now_ms)
             if fresh:
                 space.seed(submission.id)
@@ -268,14 +270,14 @@ class MemoryStore:
             now_ms = space.now_ms()
             meta = space.key("meta")
             weights = space.key("weights")
-            finished = rules.finished_of(meta, weights, space.key("stops"), space.hashes.get("booked", {}))
-            lowering = rules.lowering(rollback.target, weights, finished)
+            finished = write_rules.finished_of(meta, weights, space.key("stops"), space.hashes.get("booked", {}))
+            lowering = write_rules.lowering(rollback.target, weights, finished)
             writes: dict[str, str] = {f"weights {field}": "0" for field in lowering.fields}
-            for stop, release in rules.ended_releases(meta, lowering).items():
+            for stop, release in write_rules.ended_releases(meta, lowering).items():
                 text = stop_text(
                     why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release
                 )
-                writes[f"stops {stop}"] = rules.first_reason(space.text("stops", stop), text)
+                writes[f"stops {stop}"] = write_rules.first_reason(space.text("stops", stop), text)
             before: dict[str, str | None] = {where: self._standing(where) for where in writes}
             for where, value in writes.items():
                 if (
@@ -283,12 +285,14 @@ class MemoryStore:
                 ):  # a stop that is kept is booked as whose it is
                     space.write(where, value)
                 space.put("meta", where.replace("weights ", PREFIX, 1), None)
-            over = rules.plans_over(meta, (split for stop in lowering.stops for split in rules.ended_by(meta, stop)))
+            over = write_rules.plans_over(
+                meta, (split for stop in lowering.stops for split in write_rules.ended_by(meta, stop))
+            )
             for where in over:
                 space.end_plan(where.removeprefix(f"meta {PLAN}"))
             for stop in lowering.stops:
                 space.put("meta", f"finished:{split_of(stop)}", None)
-            revision = space.next_revision() if writes else rules.revision_of(meta)
+            revision = space.next_revision() if writes else write_rules.revision_of(meta)
             before, after = {**before, **over}, {**writes, **dict.fromkeys(over)}
             if writes:
                 split = split_of(rollback.target)
@@ -327,7 +331,9 @@ class MemoryStore:
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
         """Give the newest entries, newest first, of one split or of all."""
         with self._space.locked:
-            rows = (entry for _, entry in reversed(self._space.log) if split is None or rules.concerns(entry, split))
+            rows = (
+                entry for _, entry in reversed(self._space.log) if split is None or write_rules.concerns(entry, split)
+            )
             found = list(islice(rows, max(0, count)))
             texts = {split: self._space.text("splits", split) for split in in_splices(found)}
         wholes = {split: [text] for split, text in texts.items() if text is not None}
@@ -474,7 +480,7 @@ class MemoryFeed:
                 born_ms=report.born_ms,
             )
             _forget(self._space)
-            if report.highest > rules.number_in(self._space.hashes.get(HIGHEST, {}).get(b"revision")):
+            if report.highest > write_rules.number_in(self._space.hashes.get(HIGHEST, {}).get(b"revision")):
                 self._space.put(HIGHEST, "revision", str(report.highest))
             self.counted, self.asked = len(self._space.processes), self._space.request
             return now_ms
@@ -495,9 +501,9 @@ class MemoryFeed:
         space = self._space
         with space.locked:
             meta = space.key("meta")
-            allowed = rules.may_brake(field, space.key("stops"), meta, release_ms)
+            allowed = write_rules.may_brake(field, space.key("stops"), meta, release_ms)
             if allowed:
-                release = rules.releases_of(meta, field, [field])
+                release = write_rules.releases_of(meta, field, [field])
                 text = stop_text(why=why, who=BRAKE, at_ms=space.now_ms(), change=new_id(), release=release)
                 space.put("stops", field, text)
             return allowed is not False
@@ -570,7 +576,7 @@ class MemoryFeed:
 
 def _trip(space: _Space, trip: Trip) -> bool:
     meta, field = space.key("meta"), trip.field
-    allowed = rules.may_trip(field, trip.release, space.key("stops"), meta)
+    allowed = write_rules.may_trip(field, trip.release, space.key("stops"), meta)
     if not allowed:
         return allowed is None
     now_ms = space.now_ms()
@@ -580,8 +586,8 @@ def _trip(space: _Space, trip: Trip) -> bool:
     for where, value in after.items():
         space.write(where, value)
     space.put("meta", PREFIX + field, None)
-    over = rules.plans_over(meta, rules.ended_by(meta, field))
-    for split in rules.ended_by(meta, field):
+    over = write_rules.plans_over(meta, write_rules.ended_by(meta, field))
+    for split in write_rules.ended_by(meta, field):
         space.end_plan(split)
     before, after = {**before, **over}, {**after, **dict.fromkeys(over)}
     space.put("meta", f"finished:{split_of(field)}", None)
@@ -598,9 +604,9 @@ def _book(space: _Space, actor: str) -> int:
     if SENTINEL not in booked:  # the books themselves were lost: what stands is taken as known
         _copy_books(space, weights, stops)
         return 0
-    edits = rules.unbooked(weights, stops, booked)
+    edits = write_rules.unbooked(weights, stops, booked)
     started: dict[str, list[str]] = {}
-    for field in rules.begun(weights, stops, booked) if edits else ():
+    for field in write_rules.begun(weights, stops, booked) if edits else ():
         for of in (split_of(field), EVERYTHING):
             started.setdefault(of, []).append(field)
     now_ms = space.now_ms()
@@ -613,8 +619,8 @@ def _book(space: _Space, actor: str) -> int:
             space.put("booked", where, value)
             space.put("meta", where.replace("weights ", PREFIX, 1), None)  # an edit from outside ends a lease
         meta = space.key("meta")  # as it is now: a plan ends once
-        ends = {split for where in edit.after for split in rules.ended_by(meta, where.partition(" ")[2])}
-        over = rules.plans_over(meta, ends)
+        ends = {split for where in edit.after for split in write_rules.ended_by(meta, where.partition(" ")[2])}
+        over = write_rules.plans_over(meta, ends)
         for split in ends:
             space.end_plan(split)
         for field in started.get(edit.split, ()) if edit.signed is None else ():

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlia
 
 from graysplit.core.fleet import Declared, Fleet, Receipt
 from graysplit.core.pace import Breathe
-from graysplit.core.record import Brakes, Entry, Load
+from graysplit.core.replica.record import Brakes, Entry, Load
 
 if TYPE_CHECKING:
-    from graysplit.core.tally import Batch, Flushed, Judgement, Tally
+    from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
     from graysplit.errors import GraysplitError
 
 T_co = TypeVar("T_co", covariant=True)

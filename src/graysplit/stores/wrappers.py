@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from graysplit.core.fleet import Fleet
+from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
 from graysplit.core.pace import Breathe
-from graysplit.core.record import Brakes, Entry, Load
-from graysplit.core.tally import Batch, Flushed, Judgement, Tally
+from graysplit.core.replica.record import Brakes, Entry, Load
 from graysplit.errors import GraysplitError, RefusedError
-from graysplit.stores.answers import AtOnce
+from graysplit.stores.at_once import AtOnce
 from graysplit.stores.port import (
     Copies,
     Feed,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from graysplit.core.address import parse_address
-from graysplit.core.counting import Measure
-from graysplit.core.tally import percentile
+from graysplit.core.counters import Measure
+from graysplit.core.guard.tally import percentile
 from graysplit.version import __version__
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Attributes: TypeAlias = Mapping[str, str]
 Point: TypeAlias = tuple[float, Attributes]
 
 
-class Standing(Protocol):
+class RouterStatus(Protocol):
     """What a router says of itself."""
 
     @property
@@ -68,14 +68,14 @@ class Standing(Protocol):
         ...
 
 
-class Measured(Protocol):
+class MeasuredRouter(Protocol):
     """Whoever counts: a `graysplit.Router`."""
 
     def measures(self) -> list[Measure]:
         """Give what was counted so far."""
         ...
 
-    def status(self) -> Standing:
+    def status(self) -> RouterStatus:
         """Say how it stands."""
         ...
 
@@ -87,71 +87,71 @@ class Metric(NamedTuple):
     kind: Literal["counter", "gauge"]
     unit: str
     meaning: str
-    points: Callable[[Measured], Iterable[Point]]
+    points: Callable[[MeasuredRouter], Iterable[Point]]
 
 
-def _evaluations(router: Measured) -> Iterator[Point]:
+def _evaluations(router: MeasuredRouter) -> Iterator[Point]:
     for one in _within_budget(router):
         for reason, number in one.evaluations.items():
             yield number, {"split": one.split, "version": one.version, "reason": reason}
 
 
-def _failures(router: Measured) -> Iterator[Point]:
+def _failures(router: MeasuredRouter) -> Iterator[Point]:
     return ((one.failures, _named(one)) for one in _within_budget(router))
 
 
-def _running(router: Measured) -> Iterator[Point]:
+def _running(router: MeasuredRouter) -> Iterator[Point]:
     return ((one.running, _named(one)) for one in _within_budget(router) if one.asked is not None)
 
 
-def _durations(router: Measured) -> Iterator[Point]:
+def _durations(router: MeasuredRouter) -> Iterator[Point]:
     for one in _within_budget(router):
         for name, share in _QUANTILES.items() if one.durations else ():
             yield percentile(one.durations, share) / 1e9, {**_named(one), "quantile": name}
 
 
-def _verdicts(router: Measured) -> Iterator[Point]:
+def _verdicts(router: MeasuredRouter) -> Iterator[Point]:
     for field, word in router.status().verdicts.items():
         split, version = parse_address(field)
         yield 1, {"split": split, "version": version, "verdict": word}
 
 
-def _trips(router: Measured) -> Iterator[Point]:
+def _trips(router: MeasuredRouter) -> Iterator[Point]:
     return iter([(router.status().trips, _NOTHING)])
 
 
-def _evidence_dropped(router: Measured) -> Iterator[Point]:
+def _evidence_dropped(router: MeasuredRouter) -> Iterator[Point]:
     return iter([(router.status().evidence_dropped, _NOTHING)])
 
 
-def _asked(router: Measured) -> Iterator[Point]:
+def _asked(router: MeasuredRouter) -> Iterator[Point]:
     found = ((one.asked, one) for one in _within_budget(router) if one.split != OTHER)
     return ((asked / 1000, _named(one)) for asked, one in found if asked is not None)
 
 
-def _actual(router: Measured) -> Iterator[Point]:
+def _actual(router: MeasuredRouter) -> Iterator[Point]:
     found = ((one.actual, one) for one in _within_budget(router) if one.split != OTHER)
     return ((actual / 1000, _named(one)) for actual, one in found if actual is not None)
 
 
-def _age(router: Measured) -> Iterator[Point]:
+def _age(router: MeasuredRouter) -> Iterator[Point]:
     age_s = router.status().age_s
     return iter(()) if age_s is None else iter([(age_s, _NOTHING)])
 
 
-def _revision(router: Measured) -> Iterator[Point]:
+def _revision(router: MeasuredRouter) -> Iterator[Point]:
     return iter([(router.status().revision, _NOTHING)])
 
 
-def _refused(router: Measured) -> Iterator[Point]:
+def _refused(router: MeasuredRouter) -> Iterator[Point]:
     return iter([(len(router.status().refused), _NOTHING)])
 
 
-def _held(router: Measured) -> Iterator[Point]:
+def _held(router: MeasuredRouter) -> Iterator[Point]:
     return iter([(len(router.status().held), _NOTHING)])
 
 
-def _dropped(router: Measured) -> Iterator[Point]:
+def _dropped(router: MeasuredRouter) -> Iterator[Point]:
     return iter([(router.status().dropped, _NOTHING)])
 
 
@@ -176,7 +176,7 @@ METRICS: Final = (
 )
 
 
-def observe(router: Measured, provider: MeterProvider | None = None) -> None:
+def observe(router: MeasuredRouter, provider: MeterProvider | None = None) -> None:
     """Register the metrics of a router, once per process; the provider is OpenTelemetry's global one unless given.
 
     Decisions cost nothing more: the numbers are read when somebody collects.
@@ -189,7 +189,7 @@ def observe(router: Measured, provider: MeterProvider | None = None) -> None:
         make(metric.name, [_callback(router, metric)], metric.unit, metric.meaning)
 
 
-def _callback(router: Measured, metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
+def _callback(router: MeasuredRouter, metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
     from opentelemetry.metrics import Observation
 
     def collect(_: CallbackOptions) -> Iterable[Observation]:
@@ -202,7 +202,7 @@ def _named(one: Measure) -> Attributes:
     return {"split": one.split, "version": one.version}
 
 
-def _within_budget(router: Measured) -> list[Measure]:
+def _within_budget(router: MeasuredRouter) -> list[Measure]:
     """Give the measures, those of splits beyond the budget added up as one; the first asked for keep their names."""
     named: dict[str, None] = {}
     told: list[Measure] = []

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from graysplit.errors import GraysplitError, UnknownSplitError, UnknownVersionError
-from graysplit.opening import Opening
-from graysplit.router.engine import LIVING
+from graysplit.router.lifecycle import LIVING
 from graysplit.scope import MISSING
+from graysplit.scope_entry import Opening
 
 if TYPE_CHECKING:
     from types import TracebackType

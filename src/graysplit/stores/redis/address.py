@@ -38,7 +38,7 @@ _PORTS: Final = re.compile(r"[^:]*|(?:(?:[^:,]+|\[[^\]]*\])(?::[0-9]*)?(?:,|\Z))
 _REDIS_PORT: Final = 6379
 
 
-class Address(NamedTuple):
+class RedisAddress(NamedTuple):
     """Where a namespace lives."""
 
     name: str  # for people: no user, no password, no options; the database that is used
@@ -60,7 +60,7 @@ class _Parts(NamedTuple):
     query: str
 
 
-def read_address(url: str) -> Address:
+def read_address(url: str) -> RedisAddress:
     """Return what an address names; nothing is connected. Raises `ConfigurationError` without repeating a login."""
     parts = _cut(url)
     kind = parts.scheme.partition("+")[2]
@@ -86,7 +86,7 @@ def _cut(url: str) -> _Parts:
     return _Parts(scheme, login, hosts, slash + path, query)
 
 
-def _read(parts: _Parts, kind: str) -> Address:
+def _read(parts: _Parts, kind: str) -> RedisAddress:
     _check_text(parts)
     scheme = parts.scheme.partition("+")[0]
     service, path = _service(parts.path) if kind == "sentinel" else ("", parts.path)
@@ -106,7 +106,7 @@ def _read(parts: _Parts, kind: str) -> Address:
         where = {name: value for name, value in where.items() if name == "connection_class"}
     kept = {name: value for name, value in options.items() if name not in _OURS}
     name = _name(parts, service, options["db"])
-    return Address(name, kind, kept | where, hosts if kind else (), service, asking, protocol)
+    return RedisAddress(name, kind, kept | where, hosts if kind else (), service, asking, protocol)
 
 
 def _where(scheme: str, parts: _Parts, hosts: Sequence[tuple[str, int]]) -> Options:

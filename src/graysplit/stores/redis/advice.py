@@ -11,10 +11,10 @@ from redis import exceptions
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Advice
 from graysplit.stores.redis.client import Reply
+from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import is_condition, is_oom, reason, unreachable
 from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.redis.keys import Keys
-from graysplit.stores.redis.line import Line
 
 # Asked for one by one: all of them would have the server's passwords among them.
 _SETTINGS: Final = ("dir", "min-replicas-to-write", "stop-writes-on-bgsave-error")
@@ -28,7 +28,7 @@ _EMBEDDED: Final = "graysplit-"
 _NO_WRITES: Final = "it takes no writes, so that no change is made, a rollback neither"
 
 
-class Version(NamedTuple):
+class ServerVersion(NamedTuple):
     """Which server, and how old."""
 
     name: str  # Redis, Valkey
@@ -46,13 +46,13 @@ class Version(NamedTuple):
         return (self.major, self.minor) >= ((7, 2) if self.name == "Valkey" else (6, 2))
 
 
-def version_of(line: Line) -> Version | None:
+def version_of(line: Connection) -> ServerVersion | None:
     """Ask for the version; None where the server keeps it to itself."""
     (reply,) = line.ask(("INFO", "server"))
     return None if isinstance(reply, exceptions.ResponseError) else _version(_info(reply))
 
 
-def advise(line: Line, keys: Keys, *, failing_over: bool) -> list[Advice]:
+def advise(line: Connection, keys: Keys, *, failing_over: bool) -> list[Advice]:
     """Return what may lose weights; `failing_over`: Sentinel may put a replica in the primary's place.
 
     Whether the server takes writes is asked last, by a write into the fleet's keys that changes nothing: a server that
@@ -83,7 +83,7 @@ def _typeable(advice: Advice, blocked: str) -> Advice:
     return advice._replace(command=where, serious=False)
 
 
-def _expiring(line: Line, keys: Keys) -> Iterator[Advice]:
+def _expiring(line: Connection, keys: Keys) -> Iterator[Advice]:
     """Name keys that the server will throw away by itself, at a time that somebody has set."""
     lasting = (*keys.followed, keys.plans, keys.booked, keys.log)
     for key, left in zip(lasting, line.ask(*(("PTTL", key) for key in lasting)), strict=True):
@@ -111,7 +111,7 @@ def _judged(info: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[Ad
         yield Advice(what, "redis-cli CONFIG SET maxmemory-policy noeviction", serious=True)
 
 
-def _writes(line: Line, keys: Keys, info: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[Advice]:
+def _writes(line: Connection, keys: Keys, info: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[Advice]:
     """Say that a server takes no writes, with its way out; where it may not be asked, by what it tells of itself."""
     try:
         (answer,) = line.ask(("ZADD", keys.seen, "XX", 0, ""))
@@ -172,11 +172,11 @@ def _settings(replies: Iterable[Reply]) -> tuple[Mapping[str, str], str]:
     return read, ""
 
 
-def _version(info: Mapping[str, str]) -> Version | None:
+def _version(info: Mapping[str, str]) -> ServerVersion | None:
     for name, field in (("Valkey", "valkey_version"), ("Redis", "redis_version")):
         parts = info.get(field, "").split(".")
         if len(parts) > 1 and parts[0].isdigit() and parts[1].isdigit():
-            return Version(name, int(parts[0]), int(parts[1]))
+            return ServerVersion(name, int(parts[0]), int(parts[1]))
     return None
 
 

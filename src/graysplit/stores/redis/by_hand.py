@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 
-from graysplit.stores.redis.address import Address
+from graysplit.stores.redis.address import RedisAddress
 from graysplit.stores.redis.client import Options
 
 # redis-py's options for TLS, and those of redis-cli.
 _FILES = {"ssl_ca_certs": "--cacert", "ssl_ca_path": "--cacertdir", "ssl_certfile": "--cert", "ssl_keyfile": "--key"}
 
 
-def redis_cli(address: Address, primary: tuple[str, int] | None = None) -> str:
+def redis_cli(address: RedisAddress, primary: tuple[str, int] | None = None) -> str:
     """Return the program with what reaches the server, without the password, which it asks for.
 
     `primary` is where Sentinel says that the primary is. A user is given by `--user`: `redis://user@host` would be
@@ -26,7 +26,7 @@ def redis_cli(address: Address, primary: tuple[str, int] | None = None) -> str:
     return shlex.join([*words, *_tls(options)])
 
 
-def _server(address: Address, primary: tuple[str, int] | None) -> list[str]:
+def _server(address: RedisAddress, primary: tuple[str, int] | None) -> list[str]:
     options = address.options
     database = str(options.get("db", 0))
     if "path" in options:

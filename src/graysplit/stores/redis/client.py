@@ -10,7 +10,7 @@ Reply: TypeAlias = Any  # Any: what a server answers is of every kind, and is lo
 Options: TypeAlias = dict[str, Any]  # Any: keyword arguments of every kind
 
 
-class Connection(Protocol):
+class RawConnection(Protocol):
     """One socket and its parser."""
 
     def pack_commands(self, commands: Iterable[Command]) -> list[bytes]:
@@ -60,11 +60,11 @@ class Greeted(Protocol):
 class Pool(Protocol):
     """Connections to one server."""
 
-    def get_connection(self) -> Connection:
+    def get_connection(self) -> RawConnection:
         """Give a connected one."""
         ...
 
-    def release(self, connection: Connection) -> None:
+    def release(self, connection: RawConnection) -> None:
         """Take one back."""
         ...
 

@@ -11,12 +11,12 @@ from typing import Final
 from redis import exceptions
 
 from graysplit.core.address import EVERYTHING, split_of
-from graysplit.core.record import SENTINEL, Key
+from graysplit.core.replica.record import SENTINEL, Key
 from graysplit.stores.redis.client import is_list
+from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.hashes import Size, capped, mapping_of, read_fields, sizes
 from graysplit.stores.redis.keys import Keys
-from graysplit.stores.redis.line import Line
-from graysplit.stores.wire import exact
+from graysplit.stores.text.records import exact
 
 # So many fields are asked for at once, and compared: some milliseconds.
 PIECE: Final = 250
@@ -28,7 +28,7 @@ NOTHING: Final = "weights _"  # a place that has no edit: where nothing differs 
 class Differing:
     """What one look at the hashes has found so far, and what of it is still to be booked."""
 
-    def __init__(self, line: Line, keys: Keys) -> None:
+    def __init__(self, line: Connection, keys: Keys) -> None:
         """Begin; nothing is read yet."""
         self._line = line
         self._keys = keys

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from redis import exceptions
 
 from graysplit.errors import RefusedError, StoreUnreachableError
-from graysplit.stores.rules import WRONG_TYPE
+from graysplit.stores.write_rules import WRONG_TYPE
 
 
 class Condition(NamedTuple):

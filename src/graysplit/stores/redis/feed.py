@@ -10,28 +10,28 @@ from typing import Final
 from redis import exceptions
 
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet
+from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
 from graysplit.core.pace import Breathe
-from graysplit.core.record import Brakes, Load
-from graysplit.core.tally import Batch, Flushed, Judgement, Tally
+from graysplit.core.replica.record import Brakes, Load
 from graysplit.errors import GraysplitError, RefusedError
 from graysplit.stores.port import NEWEST, Glance, Later, Place, Report, Submission, Ticking, Trip, Wanted, Written
 from graysplit.stores.redis.client import Command, is_list
-from graysplit.stores.redis.contents import request_in, tell_content
+from graysplit.stores.redis.connection import Connection
+from graysplit.stores.redis.content import request_in, tell_content
 from graysplit.stores.redis.faults import NO_TIME, SILENT, lacks_scripts, refused
 from graysplit.stores.redis.fleet import connection_of, forget, read_fleet
 from graysplit.stores.redis.hashes import rest
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.ladder import STEADY_S, Ladder
-from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.raw_edits import Booking
-from graysplit.stores.redis.reading import Reader, glance, highest_in, read_brakes, server_ms
+from graysplit.stores.redis.raw_edits import RawEdits
+from graysplit.stores.redis.reader import Reader, glance, highest_in, read_brakes, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.sentinels import Way
 from graysplit.stores.redis.submit import submit
-from graysplit.stores.redis.tallying import flush, flush_all, judge, judge_all, read_tally, tallies
-from graysplit.stores.redis.tripping import stop_release
-from graysplit.stores.redis.watching import brake_by_hand, tick_by_watching
-from graysplit.stores.wire import BRAKE, about_text, new_id, raw_of, receipt_text
+from graysplit.stores.redis.tally import flush, flush_all, judge, judge_all, read_tally, tallies
+from graysplit.stores.redis.trip import stop_release
+from graysplit.stores.redis.without_scripts import brake_by_hand, tick_by_watching
+from graysplit.stores.text.records import BRAKE, about_text, new_id, raw_of, receipt_text
 
 # After so much silence a connection is asked whether it lives, and has so long to answer: 1.25 s in all.
 SILENCE_S: Final = 0.5
@@ -43,13 +43,13 @@ class RedisFeed(ABC):
 
     mode: str
 
-    def __init__(self, line: Line, keys: Keys) -> None:
+    def __init__(self, line: Connection, keys: Keys) -> None:
         """Take over a connection on which nothing has been read yet."""
         self.lesser_why = ""
         self._line = line
         self._keys = keys
         self._reader = Reader(line, keys, newest=NEWEST)
-        self._booking = Booking(line, keys)
+        self._booking = RawEdits(line, keys)
         self.counted = 0
         self.asked = ""
         self.unbooked = 0
@@ -90,11 +90,11 @@ class RedisFeed(ABC):
             self._ladder.stay(self.mode)
         self.outdone = self._is_outdone()
 
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[Connection, ...]:
         """Return the connections that this feed lives by."""
         return (self._line,)
 
-    def _suspect(self, line: Line) -> None:
+    def _suspect(self, line: Connection) -> None:
         """Note a connection that was dead on arrival; one that was read from and is closed then met an outage."""
         dead = line.broken and not self._steady and (not self._loaded or line.why == SILENT)
         if self._ladder is not None and dead:
@@ -278,11 +278,11 @@ class RedisFeed(ABC):
         return commands
 
 
-def is_due(line: Line, now: float) -> bool:
+def is_due(line: Connection, now: float) -> bool:
     """Say whether a line has been silent for so long that it must be asked."""
     return now >= line.heard + SILENCE_S
 
 
-def prove(line: Line) -> None:
+def prove(line: Connection) -> None:
     """Ask whether the other end still lives; raises `StoreUnreachableError`."""
     line.ask(("PING",), within_s=PONG_WITHIN_S)

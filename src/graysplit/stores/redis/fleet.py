@@ -9,18 +9,18 @@ from redis import exceptions
 
 from graysplit.core.fleet import Fleet, Process, fleet_of, may_be_gone
 from graysplit.stores.redis.client import Reply
+from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import refused, unreachable
 from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.redis.keys import Keys
-from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import run_id_of, server_ms
-from graysplit.stores.wire import read_process
+from graysplit.stores.redis.reader import run_id_of, server_ms
+from graysplit.stores.text.records import read_process
 
 # Of so many that are silent it is asked at once whether their connections have ended.
 ASKED_AT_ONCE: Final = 500
 
 
-def connection_of(line: Line) -> str:
+def connection_of(line: Connection) -> str:
     """Name a connection as the fleet knows it: the server's run id, and the id it has given it; "" if it will not tell.
 
     A client id counts up for as long as a server runs, and means nothing to another.
@@ -30,7 +30,7 @@ def connection_of(line: Line) -> str:
     return f"{run_id} {client}" if run_id and isinstance(client, int) else ""
 
 
-def read_fleet(line: Line, keys: Keys) -> Fleet:
+def read_fleet(line: Connection, keys: Keys) -> Fleet:
     """Read the processes; those silent for ten minutes are told apart, those silent for a day passed over."""
     seen, about, receipts, now = line.transaction(
         ("ZRANGE", keys.seen, 0, -1, "WITHSCORES"),
@@ -46,7 +46,7 @@ def read_fleet(line: Line, keys: Keys) -> Fleet:
     return fleet_of(now_ms, found, _ended(line, may_be_gone(now_ms, found)))
 
 
-def forget(line: Line, keys: Keys, boot: str) -> None:
+def forget(line: Connection, keys: Keys, boot: str) -> None:
     """Take a process out of the count; raises `RefusedError` where this role may not."""
     answers = line.ask(("ZREM", keys.seen, boot), ("HDEL", keys.about, boot), ("HDEL", keys.receipts, boot))
     for answer in answers:
@@ -54,7 +54,7 @@ def forget(line: Line, keys: Keys, boot: str) -> None:
             raise refused("the process was not taken out of the fleet", answer)
 
 
-def _ended(line: Line, processes: Iterable[Process]) -> frozenset[str]:
+def _ended(line: Connection, processes: Iterable[Process]) -> frozenset[str]:
     """Give the boots of those whose connection the server has seen end; nobody where it does not tell.
 
     A stopped process keeps its connection. One that was heard by another run of the server, or by another server, had

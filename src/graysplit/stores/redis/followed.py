@@ -12,9 +12,9 @@ from redis import exceptions
 from graysplit.core.fleet import LIVE_MS
 from graysplit.stores.port import Followed
 from graysplit.stores.redis.client import Reply, is_list
-from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import server_ms
-from graysplit.stores.wire import exact
+from graysplit.stores.redis.connection import Connection
+from graysplit.stores.redis.reader import server_ms
+from graysplit.stores.text.records import exact
 
 PATTERN: Final = "graysplit:{*}:fleet:seen"
 # How much is looked through: keys of one `SCAN` (about half a millisecond of the server); time and databases in all.
@@ -26,7 +26,7 @@ _SEEN: Final = re.compile(r"graysplit:\{(.+)\}:fleet:seen", re.DOTALL)
 _DATABASE: Final = re.compile(rb"^db([0-9]+):", re.MULTILINE)
 
 
-def read_followed(line: Line) -> tuple[Followed, ...] | None:
+def read_followed(line: Connection) -> tuple[Followed, ...] | None:
     """Return the namespaces with live processes, of all databases; None where the server does not tell.
 
     It leaves another database selected: the line is of no other use.
@@ -48,7 +48,7 @@ def read_followed(line: Line) -> tuple[Followed, ...] | None:
     return tuple(sorted({one for one in found if one.live})) if told else None
 
 
-def _keys(line: Line, ends: float) -> Iterator[bytes]:
+def _keys(line: Connection, ends: float) -> Iterator[bytes]:
     """Give the keys that list processes, and an empty one for each answer: it shows that the server tells."""
     cursor: Reply = b"0"
     while time.monotonic() < ends:
@@ -61,6 +61,6 @@ def _keys(line: Line, ends: float) -> Iterator[bytes]:
             return
 
 
-def _live(line: Line, key: bytes, now_ms: int) -> int:
+def _live(line: Connection, key: bytes, now_ms: int) -> int:
     (count,) = line.ask(("ZCOUNT", key, now_ms - LIVE_MS, now_ms))
     return count if isinstance(count, int) else 0

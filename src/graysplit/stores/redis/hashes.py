@@ -14,10 +14,10 @@ from redis import exceptions
 
 from graysplit.core.limits import FIELDS, RECORD, VALUE, too_long
 from graysplit.core.pace import Breathe
-from graysplit.core.record import SENTINEL, Key
+from graysplit.core.replica.record import SENTINEL, Key
 from graysplit.stores.redis.client import Command, Reply, is_list
+from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import fault
-from graysplit.stores.redis.line import Line
 
 # A hash may be read at once that is no larger than this, and than this for each of its fields.
 LIGHT_BYTES: Final = 4 << 20
@@ -53,7 +53,7 @@ class Size(NamedTuple):
         return None if self.fields <= FIELDS else f"too large: {self.fields} fields, and at most {FIELDS} are read"
 
 
-def sizes(line: Line, keys: Sequence[str]) -> list[Size]:
+def sizes(line: Connection, keys: Sequence[str]) -> list[Size]:
     """Ask how much hashes hold; what the server does not tell counts as nothing.
 
     In a transaction: the null that stands for an absent key looks like a push on a connection that has them.
@@ -64,7 +64,7 @@ def sizes(line: Line, keys: Sequence[str]) -> list[Size]:
     return list(map(Size, told[: len(keys)], told[len(keys) :]))
 
 
-def read_hashes(line: Line, keys: Sequence[str], found: Sequence[Size]) -> list[Key]:
+def read_hashes(line: Connection, keys: Sequence[str], found: Sequence[Size]) -> list[Key]:
     """Read hashes whole, each as its size allows; one with too many fields counts as lost."""
     light = [key for key, size in zip(keys, found, strict=True) if size.light]
     at_once = dict(zip(light, line.ask(*(("HGETALL", key) for key in light)) if light else (), strict=True))
@@ -122,7 +122,7 @@ def laid(known: Mapping[bytes, bytes], found: Mapping[bytes, bytes]) -> Mapping[
 
 
 def read_heavy(
-    line: Line, key: str, size: Size, known: Mapping[bytes, bytes] = NOTHING, breathe: Breathe = rest
+    line: Connection, key: str, size: Size, known: Mapping[bytes, bytes] = NOTHING, breathe: Breathe = rest
 ) -> Key:
     """Read a hash that is too much for one command; one with too many fields counts as lost, but for what is known."""
     if size.excess is not None:
@@ -138,7 +138,7 @@ def read_heavy(
     return read_fields(line, key, reply, short=size.short, breathe=breathe)
 
 
-def _searched(line: Line, key: str, known: Mapping[bytes, bytes], breathe: Breathe) -> Key | None:
+def _searched(line: Connection, key: str, known: Mapping[bytes, bytes], breathe: Breathe) -> Key | None:
     """Read a hash by `HSCAN`, half of the bytes that its names and then its values take; None where it is refused."""
     found = Laid(known)
     cursor: bytes | int = b"0"
@@ -153,7 +153,9 @@ def _searched(line: Line, key: str, known: Mapping[bytes, bytes], breathe: Breat
         breathe()
 
 
-def read_fields(line: Line, key: str, names: Sequence[bytes], *, short: bool = False, breathe: Breathe = rest) -> Key:
+def read_fields(
+    line: Connection, key: str, names: Sequence[bytes], *, short: bool = False, breathe: Breathe = rest
+) -> Key:
     """Read fields by their names, a piece at a time; of a value that is too long its length, unless all are `short`."""
     longest = _longest(key)
     fields: dict[bytes, bytes] = {}

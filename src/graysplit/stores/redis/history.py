@@ -13,15 +13,15 @@ from typing import Final, NamedTuple, TypeAlias
 
 from redis import exceptions
 
-from graysplit.core.record import SENTINEL, Entry
+from graysplit.core.replica.record import SENTINEL, Entry
 from graysplit.stores.redis.client import Command, Reply, is_list
+from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import unreachable
 from graysplit.stores.redis.keys import Keys
-from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import PIECE, entries_of
+from graysplit.stores.redis.reader import PIECE, entries_of
 from graysplit.stores.redis.scripts import script
-from graysplit.stores.rules import concerns
-from graysplit.stores.wire import exact, in_splices, raw_of, whole
+from graysplit.stores.text.records import exact, in_splices, raw_of, whole
+from graysplit.stores.write_rules import concerns
 
 # How long one page may take in all.
 PAGE_WITHIN_S: Final = 3.0
@@ -49,7 +49,7 @@ class _Index(NamedTuple):
         return known and _order(self.first) <= _order(self.upto) <= _order(self.last)
 
 
-def read_history(line: Line, keys: Keys, split: str | None, count: int) -> tuple[Entry, ...]:
+def read_history(line: Connection, keys: Keys, split: str | None, count: int) -> tuple[Entry, ...]:
     """Read the newest entries, newest first, of one split or of all; raises `StoreUnreachableError`."""
     if count <= 0:
         return ()
@@ -58,7 +58,7 @@ def read_history(line: Line, keys: Keys, split: str | None, count: int) -> tuple
     return _with_wholes(line, keys, [entry for _, entry in islice(rows, count)])
 
 
-def _with_wholes(line: Line, keys: Keys, entries: list[Entry]) -> tuple[Entry, ...]:
+def _with_wholes(line: Connection, keys: Keys, entries: list[Entry]) -> tuple[Entry, ...]:
     """Return entries, the newest of each split's definition with the whole of it, as far as that still stands."""
     cut, wholes = in_splices(entries), dict[str, list[str]]()
     names = list(cut)
@@ -80,7 +80,7 @@ def _with_wholes(line: Line, keys: Keys, entries: list[Entry]) -> tuple[Entry, .
 class _Search(NamedTuple):
     """What is looked for, and where."""
 
-    line: Line
+    line: Connection
     keys: Keys
     split: str
     wanted: int

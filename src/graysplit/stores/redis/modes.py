@@ -13,14 +13,14 @@ from typing import Final, TypeAlias
 
 from redis import exceptions
 
-from graysplit.core.record import Load
+from graysplit.core.replica.record import Load
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.redis.client import Command, Reply
+from graysplit.stores.redis.connection import Connection, IsPush, LostReplyError, is_invalidation, is_message
 from graysplit.stores.redis.faults import missing, reason, unreachable
 from graysplit.stores.redis.feed import PONG_WITHIN_S, SILENCE_S, RedisFeed, is_due, prove
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.ladder import Ladder
-from graysplit.stores.redis.line import IsPush, Line, LostReplyError, is_invalidation, is_message
 from graysplit.stores.redis.sentinels import Way
 from graysplit.stores.redis.topology import RESP2, RESP3, Timeouts, Topology
 
@@ -113,7 +113,7 @@ def _is_outdone(topology: Topology, keys: Keys, ladder: Ladder, mode: str) -> bo
 class _PushedFeed(RedisFeed):
     """The server tells of each change of the followed keys, whoever made it, by a frame that comes by itself."""
 
-    def __init__(self, line: Line, keys: Keys, signals: Line) -> None:
+    def __init__(self, line: Connection, keys: Keys, signals: Connection) -> None:
         """Take over the connection to read from, and the one that is subscribed; they may be one."""
         super().__init__(line, keys)
         self._signals = signals
@@ -146,7 +146,7 @@ class _PushedFeed(RedisFeed):
             self._signals.dirty = True
             raise
 
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[Connection, ...]:
         """Return both connections."""
         return (self._signals, self._line)
 
@@ -156,7 +156,7 @@ class TrackingFeed(_PushedFeed):
 
     mode = "tracking"
 
-    def __init__(self, line: Line, keys: Keys) -> None:
+    def __init__(self, line: Connection, keys: Keys) -> None:
         """Take over a connection that is tracking."""
         super().__init__(line, keys, line)
 
@@ -172,7 +172,7 @@ class PollFeed(RedisFeed):
 
     mode = "poll"
 
-    def __init__(self, line: Line, keys: Keys) -> None:
+    def __init__(self, line: Connection, keys: Keys) -> None:
         """Take over a plain connection; the first look is due at once."""
         super().__init__(line, keys)
         self._poll_at = 0.0
@@ -212,7 +212,7 @@ class LogFeed(PollFeed):
 
     mode = "log"
 
-    def __init__(self, line: Line, keys: Keys) -> None:
+    def __init__(self, line: Connection, keys: Keys) -> None:
         """Take over a plain connection of a user who may read the log."""
         super().__init__(line, keys)
         self._position = "0-0"
@@ -247,7 +247,7 @@ def _tracking(topology: Topology, keys: Keys, timeouts: Timeouts) -> TrackingFee
         return "the address asks for protocol=2"
     try:
         pool = topology.pool(keys.weights, timeouts, protocol=RESP3)
-        line = Line(pool, topology.name, timeouts.answer_s, is_push=is_invalidation)
+        line = Connection(pool, topology.name, timeouts.answer_s, is_push=is_invalidation)
         (answer,) = line.ask(("CLIENT", "TRACKING", "ON", "BCAST", *_prefixes(keys)))
     except exceptions.ResponseError as error:  # it does not speak it, or not to us
         return reason(error)
@@ -265,13 +265,13 @@ def _redirect(topology: Topology, keys: Keys, timeouts: Timeouts) -> RedirectFee
     except BaseException:
         line.close()
         raise
-    if isinstance(signals, Line):
+    if isinstance(signals, Connection):
         return RedirectFeed(line, keys, signals)
     line.close()
     return signals
 
 
-def _subscribed(line: Line, keys: Keys) -> Line | str:
+def _subscribed(line: Connection, keys: Keys) -> Connection | str:
     (own,) = line.ask(("CLIENT", "ID"))
     if isinstance(own, int):
         tracking: Command = ("CLIENT", "TRACKING", "ON", "REDIRECT", own, "BCAST", *_prefixes(keys))
@@ -294,7 +294,7 @@ def _log(topology: Topology, keys: Keys, timeouts: Timeouts) -> LogFeed | str:
     return why
 
 
-def check_transactions(line: Line) -> None:
+def check_transactions(line: Connection) -> None:
     """Raise where `MULTI` is not to be had; some proxies say so by ending the connection."""
     line.ask(("PING",))
     try:
@@ -305,7 +305,7 @@ def check_transactions(line: Line) -> None:
         raise unreachable(line.name, begun, needed="MULTI")
 
 
-def _without_log(line: Line, keys: Keys) -> str:
+def _without_log(line: Connection, keys: Keys) -> str:
     """Say why the log cannot be read, or nothing where it can."""
     began = time.monotonic()
     blocking = ("XREAD", "COUNT", 1, "BLOCK", KEPT_BACK_MS, "STREAMS", keys.log, "$")
@@ -320,17 +320,17 @@ def _refusal(answers: Iterable[Reply]) -> str:
     return next((reason(answer) for answer in answers if isinstance(answer, exceptions.ResponseError)), "")
 
 
-def _checked_line(topology: Topology, keys: Keys, timeouts: Timeouts) -> Line:
+def _checked_line(topology: Topology, keys: Keys, timeouts: Timeouts) -> Connection:
     """Connect by the old protocol, without being signalled; raises where the server itself is of no use."""
     line = _plain_line(topology, keys, timeouts)
     check_transactions(line)
     return line
 
 
-def _plain_line(topology: Topology, keys: Keys, timeouts: Timeouts, is_push: IsPush | None = None) -> Line:
+def _plain_line(topology: Topology, keys: Keys, timeouts: Timeouts, is_push: IsPush | None = None) -> Connection:
     try:
         pool = topology.pool(keys.weights, timeouts, protocol=RESP2)
-        return Line(pool, topology.name, timeouts.answer_s, is_push=is_push)
+        return Connection(pool, topology.name, timeouts.answer_s, is_push=is_push)
     except exceptions.ResponseError as error:
         raise unreachable(topology.name, error) from None
 

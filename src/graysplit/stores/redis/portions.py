@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Rollback, Written
-from graysplit.stores.redis.rollback import Answer, Part
-from graysplit.stores.rules import splits_of
+from graysplit.stores.redis.rollback import Part, StepAnswer
+from graysplit.stores.write_rules import splits_of
 
-Send = Callable[[Rollback, Part | None], "Answer | None"]
+Send = Callable[[Rollback, Part | None], "StepAnswer | None"]
 Read = Callable[[], "list[list[str]]"]
 
 
@@ -26,7 +26,7 @@ def roll_back_by_portions(send: Send, read: Read, rollback: Rollback) -> Written
     return _joined(done)
 
 
-def _found_before(send: Send, rollback: Rollback, answer: Answer | None) -> list[Written]:
+def _found_before(send: Send, rollback: Rollback, answer: StepAnswer | None) -> list[Written]:
     """Give what was written when the same was asked before: a part that names nothing asks the log alone."""
     done = [] if answer is None else [answer.written]
     for number in range(2, 2 + (0 if answer is None else answer.rest)):

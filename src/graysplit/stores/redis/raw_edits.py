@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from graysplit.stores.redis.client import Reply
+from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.differences import Differing
 from graysplit.stores.redis.faults import lacks_scripts, refused
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
-from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.scripts import script
-from graysplit.stores.redis.watching import book_by_watching
-from graysplit.stores.rules import OUTSIDE
-from graysplit.stores.wire import BRAKE, GUARD, ROLLBACK, TRIP, new_id, raw_of
+from graysplit.stores.redis.without_scripts import book_by_watching
+from graysplit.stores.text.records import BRAKE, GUARD, ROLLBACK, TRIP, new_id, raw_of
+from graysplit.stores.write_rules import OUTSIDE
 
 # Up to so many fields of weights, stops and books together all is compared in one step: about 10 ms of the server.
 LITTLE: Final = 1_000
@@ -35,10 +35,10 @@ AGAIN_S: Final = (4.0, 6.0)
 WHAT: Final = "edits from outside cannot be written into the history"
 
 
-class Booking:
+class RawEdits:
     """What one process has found to book; it goes on with each call."""
 
-    def __init__(self, line: Line, keys: Keys) -> None:
+    def __init__(self, line: Connection, keys: Keys) -> None:
         """Begin with nothing found."""
         self._line = line
         self._keys = keys

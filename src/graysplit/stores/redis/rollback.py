@@ -9,20 +9,20 @@ from typing import Final, NamedTuple
 from redis import exceptions
 
 from graysplit.core.address import EVERYTHING, split_of
-from graysplit.core.record import SENTINEL, Entry, Key
+from graysplit.core.replica.record import SENTINEL, Entry, Key
 from graysplit.errors import StoreUnreachableError
-from graysplit.stores import rules
+from graysplit.stores import write_rules
 from graysplit.stores.port import Rollback, Written
 from graysplit.stores.redis.client import Command, Reply, is_list
+from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import fault, reason, unreachable
 from graysplit.stores.redis.hashes import key_of
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
-from graysplit.stores.redis.line import Line
-from graysplit.stores.redis.reading import highest_in, server_ms
+from graysplit.stores.redis.reader import highest_in, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import first_answer
-from graysplit.stores.redis.watching import Sought, append, end_plan, last_revision, put, seek
-from graysplit.stores.wire import PLAN, exact, raw_of, stop_text
+from graysplit.stores.redis.without_scripts import FoundEntry, append, end_plan, last_revision, put, seek
+from graysplit.stores.text.records import PLAN, exact, raw_of, stop_text
 
 # So many stops and weights are written at once: the server answers nobody else meanwhile.
 PORTION: Final = 500
@@ -35,19 +35,19 @@ class Part(NamedTuple):
     rest: int  # portions that come after it
 
 
-class Answer(NamedTuple):
+class StepAnswer(NamedTuple):
     """What was written in one step."""
 
     written: Written
     rest: int = 0  # portions that come after it
 
 
-class _Plan(NamedTuple):
+class _RollbackWrites(NamedTuple):
     """What is to be written, found out without a script."""
 
     writes: dict[str, str]
     before: dict[str, str | None]
-    lowering: rules.Lowering
+    lowering: write_rules.Lowering
     over: dict[str, str]  # the marks of plans that end, as the history names them
     revision: int  # that stands
     next_revision: int
@@ -55,7 +55,9 @@ class _Plan(NamedTuple):
     now_ms: int
 
 
-def roll_back(line: Line, keys: Keys, rollback: Rollback, part: Part | None = None, *, again: bool) -> Answer | None:
+def roll_back(
+    line: Connection, keys: Keys, rollback: Rollback, part: Part | None = None, *, again: bool
+) -> StepAnswer | None:
     """Lower and stop, of everything one part or all; None where all is too much for one step.
 
     Raises `StoreUnreachableError` only where neither stop nor weight could be written.
@@ -63,9 +65,9 @@ def roll_back(line: Line, keys: Keys, rollback: Rollback, part: Part | None = No
     texts = (rollback.id, rollback.target, rollback.actor, rollback.why, rollback.cause)
     names = (keys.meta, keys.booked, keys.log, keys.plans)
     own: tuple[bytes | int, ...] = (b"",) if part is None else (part.rest, *(raw_of(field) for field in part.fields))
-    sought = seek(line, keys, rollback.id) if again else Sought()
+    sought = seek(line, keys, rollback.id) if again else FoundEntry()
     if sought.written is not None:
-        return Answer(sought.written, sought.rest)
+        return StepAnswer(sought.written, sought.rest)
     answer = line.evaluate(
         script("rollback"),
         (keys.weights, keys.stops),
@@ -73,17 +75,17 @@ def roll_back(line: Line, keys: Keys, rollback: Rollback, part: Part | None = No
     )
     tag = answer[0] if is_list(answer) else None
     if tag == b"ok":
-        return Answer(_written(rollback.id, answer))
+        return StepAnswer(_written(rollback.id, answer))
     if tag == b"again":
-        return Answer(first_answer(rollback.id, answer), answer[5])
+        return StepAnswer(first_answer(rollback.id, answer), answer[5])
     return None if tag == b"many" else _without_script(line, keys, rollback, part)
 
 
-def read_portions(line: Line, keys: Keys) -> list[list[str]]:
+def read_portions(line: Connection, keys: Keys) -> list[list[str]]:
     """Read what runs, cut into portions."""
     weights, stops = line.ask(("HGETALL", keys.weights), ("HKEYS", keys.stops))
     stopped = frozenset(stops) if is_list(stops) else frozenset[bytes]()
-    return rules.portions(key_of(weights), stopped, PORTION)
+    return write_rules.portions(key_of(weights), stopped, PORTION)
 
 
 def _written(change: str, answer: Reply) -> Written:
@@ -97,7 +99,7 @@ def _written(change: str, answer: Reply) -> Written:
         before={exact(where): None if raw is None else exact(raw) for where, raw, _ in triples},
         after={exact(where): None if raw is None else exact(raw) for where, _, raw in triples},
         unrecorded=_why_unrecorded(exact(unrecorded)),
-        left=rules.splits_of(weights),
+        left=write_rules.splits_of(weights),
         kept=weights,
     )
 
@@ -107,7 +109,7 @@ def _why_unrecorded(text: str) -> str | None:
     return f"the key '{key}' is {fault(why)}" if text else None
 
 
-def _without_script(line: Line, keys: Keys, rollback: Rollback, part: Part | None) -> Answer | None:
+def _without_script(line: Connection, keys: Keys, rollback: Rollback, part: Part | None) -> StepAnswer | None:
     if part is None and rollback.target == EVERYTHING:
         (count,) = line.ask(("HLEN", keys.weights))
         if isinstance(count, int) and count > PORTION:
@@ -115,7 +117,7 @@ def _without_script(line: Line, keys: Keys, rollback: Rollback, part: Part | Non
     plan = _planned(line, keys, rollback, part)
     lowering = plan.lowering
     if not plan.writes:
-        return Answer(Written(rollback.id, plan.revision, plan.now_ms, left=lowering.left, kept=lowering.kept))
+        return StepAnswer(Written(rollback.id, plan.revision, plan.now_ms, left=lowering.left, kept=lowering.kept))
     commands = _lowering(keys, plan.writes)
     results = _in_one(line, [*commands, *_record(keys, rollback, plan, part)])
     why: str | None
@@ -130,10 +132,10 @@ def _without_script(line: Line, keys: Keys, rollback: Rollback, part: Part | Non
         line.ask(("HDEL", keys.meta, *(raw_of(f"finished:{split_of(stop)}") for stop in lowering.stops)))
     revision = plan.next_revision if why is None else 0
     before, after = {**plan.before, **plan.over}, {**plan.writes, **dict.fromkeys(plan.over)}
-    return Answer(Written(rollback.id, revision, plan.now_ms, before, after, why, lowering.left, lowering.kept))
+    return StepAnswer(Written(rollback.id, revision, plan.now_ms, before, after, why, lowering.left, lowering.kept))
 
 
-def _record(keys: Keys, rollback: Rollback, plan: _Plan, part: Part | None) -> list[Command]:
+def _record(keys: Keys, rollback: Rollback, plan: _RollbackWrites, part: Part | None) -> list[Command]:
     """Give the commands for books, revision and history; no number where `meta` is lost: none may come twice."""
     entry = Entry(
         rollback.id,
@@ -154,7 +156,7 @@ def _record(keys: Keys, rollback: Rollback, plan: _Plan, part: Part | None) -> l
     return [*commands, append(keys, entry, rest=None if part is None else part.rest)]
 
 
-def _planned(line: Line, keys: Keys, rollback: Rollback, part: Part | None) -> _Plan:
+def _planned(line: Connection, keys: Keys, rollback: Rollback, part: Part | None) -> _RollbackWrites:
     """Read as much as can be read; what cannot is taken for empty."""
     weights, stops, meta, booked, log, highest, now = line.ask(
         *(("HGETALL", key) for key in (keys.weights, keys.stops, keys.meta, keys.booked)),
@@ -168,23 +170,23 @@ def _planned(line: Line, keys: Keys, rollback: Rollback, part: Part | None) -> _
         own = own._replace(fields={field: raw for field, raw in own.fields.items() if field in wanted})
     known = {"weights": own, "stops": key_of(stops), "meta": key_of(meta)}
     now_ms = server_ms(line, now)
-    finished = rules.finished_of(known["meta"], known["weights"], known["stops"], key_of(booked).fields)
-    lowering = rules.lowering(rollback.target, known["weights"], finished)
+    finished = write_rules.finished_of(known["meta"], known["weights"], known["stops"], key_of(booked).fields)
+    lowering = write_rules.lowering(rollback.target, known["weights"], finished)
     writes = {f"weights {field}": "0" for field in lowering.fields}
-    for stop, release in rules.ended_releases(known["meta"], lowering).items():
+    for stop, release in write_rules.ended_releases(known["meta"], lowering).items():
         text = stop_text(why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release)
-        writes[f"stops {stop}"] = rules.first_reason(_text(known["stops"], stop), text)
+        writes[f"stops {stop}"] = write_rules.first_reason(_text(known["stops"], stop), text)
     before: dict[str, str | None] = {}
     for where in writes:
         name, _, field = where.partition(" ")
         before[where] = _text(known[name], field)
     lost = known["meta"].lost
     numberless = f"the key 'meta' is {lost}" if lost else None
-    ends = (split for stop in lowering.stops for split in rules.ended_by(known["meta"], stop))
-    over = rules.plans_over(known["meta"], ends)
-    stands = rules.revision_of(known["meta"])
-    following = rules.next_revision(known["meta"], highest_in(highest), last_revision(log))
-    return _Plan(writes, before, lowering, over, stands, following, numberless, now_ms)
+    ends = (split for stop in lowering.stops for split in write_rules.ended_by(known["meta"], stop))
+    over = write_rules.plans_over(known["meta"], ends)
+    stands = write_rules.revision_of(known["meta"])
+    following = write_rules.next_revision(known["meta"], highest_in(highest), last_revision(log))
+    return _RollbackWrites(writes, before, lowering, over, stands, following, numberless, now_ms)
 
 
 def _text(key: Key, field: str) -> str | None:
@@ -200,7 +202,7 @@ def _lowering(keys: Keys, writes: dict[str, str]) -> list[Command]:
     ]
 
 
-def _in_one(line: Line, commands: list[Command]) -> list[Reply] | None:
+def _in_one(line: Connection, commands: list[Command]) -> list[Reply] | None:
     """Write all in one `MULTI`, or as much as this user and server allow; None where it broke off."""
     try:
         return line.transaction(*commands, writes=True)
@@ -210,7 +212,7 @@ def _in_one(line: Line, commands: list[Command]) -> list[Reply] | None:
         return None
 
 
-def _alone(line: Line, keys: Keys, lowering: list[Command]) -> str:
+def _alone(line: Connection, keys: Keys, lowering: list[Command]) -> str:
     """Write stop and weight each alone, and in another way where that is refused."""
     refused: StoreUnreachableError | None = None  # the first that was
     stood = False

@@ -16,10 +16,10 @@ from redis import exceptions
 
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.redis.client import Pool, Reply
+from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import reason
 from graysplit.stores.redis.hashes import mapping_of
-from graysplit.stores.redis.line import Line
-from graysplit.stores.wire import exact
+from graysplit.stores.text.records import exact
 
 Host: TypeAlias = tuple[str, int]
 
@@ -54,7 +54,7 @@ class Sentinels:
         self.name = name
         self._service = service
         self._doors = list(pools)
-        self._lines: dict[int, Line] = {}
+        self._lines: dict[int, Connection] = {}
         self._again_at: dict[int, float] = {}
         self._whys: dict[int, str] = {}
 
@@ -93,7 +93,7 @@ class Sentinels:
         """Ask one Sentinel, over the connection that it had before if there was one."""
         try:
             if number not in self._lines:
-                self._lines[number] = Line(self._doors[number](), self.name, ANSWER_S)
+                self._lines[number] = Connection(self._doors[number](), self.name, ANSWER_S)
             (answer,) = self._lines[number].ask(("SENTINEL", "MASTER", self._service), within_s=ANSWER_S)
         except (StoreUnreachableError, exceptions.ResponseError) as fault:
             why = fault.reason if isinstance(fault, StoreUnreachableError) else reason(fault)

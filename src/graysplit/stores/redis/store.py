@@ -12,13 +12,15 @@ from typing import Final, TypeVar
 from redis import exceptions
 
 from graysplit.core.fleet import Fleet
-from graysplit.core.record import Entry, Load
-from graysplit.core.tally import Tally
+from graysplit.core.guard.tally import Tally
+from graysplit.core.replica.record import Entry, Load
 from graysplit.errors import ConflictError, GraysplitError, RefusedError, StoreCorruptError, StoreUnreachableError
 from graysplit.stores.port import Advice, Copies, Followed, Rollback, Submission, Told, Written
-from graysplit.stores.redis.advice import Version, advise, version_of
+from graysplit.stores.redis.advice import ServerVersion, advise, version_of
 from graysplit.stores.redis.client import Pool
-from graysplit.stores.redis.contents import ask_contents, read_contents
+from graysplit.stores.redis.connection import Connection, LostReplyError
+from graysplit.stores.redis.content import ask_contents, read_contents
+from graysplit.stores.redis.cursors import read_log, read_told, tell
 from graysplit.stores.redis.faults import unreachable
 from graysplit.stores.redis.feed import RedisFeed
 from graysplit.stores.redis.fleet import forget, read_fleet
@@ -26,15 +28,13 @@ from graysplit.stores.redis.followed import read_followed
 from graysplit.stores.redis.history import read_history
 from graysplit.stores.redis.keys import keys_of
 from graysplit.stores.redis.ladder import Ladder
-from graysplit.stores.redis.line import Line, LostReplyError
 from graysplit.stores.redis.modes import check_transactions, open_feed
 from graysplit.stores.redis.portions import roll_back_by_portions
-from graysplit.stores.redis.reading import Reader, check_role, check_written, is_replica
-from graysplit.stores.redis.rollback import Answer, Part, read_portions, roll_back
+from graysplit.stores.redis.reader import Reader, check_role, check_written, is_replica
+from graysplit.stores.redis.rollback import Part, StepAnswer, read_portions, roll_back
 from graysplit.stores.redis.sentinels import WAY_S, Host
 from graysplit.stores.redis.submit import submit
-from graysplit.stores.redis.tallying import read_tally
-from graysplit.stores.redis.telling import read_log, read_told, tell
+from graysplit.stores.redis.tally import read_tally
 from graysplit.stores.redis.topology import Timeouts, Topology
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ class RedisStore:
         """Return the namespaces on this server that live processes follow, over a connection of its own."""
         pool = self._topology.pool(self._keys.weights, TIMEOUTS, protocol=2)
         try:
-            line = Line(pool, self.name, TIMEOUTS.answer_s)
+            line = Connection(pool, self.name, TIMEOUTS.answer_s)
             with line.within(VERB_WITHIN_S):
                 return read_followed(line)
         except exceptions.ResponseError as error:
@@ -158,7 +158,7 @@ class RedisStore:
         """Return the `redis-cli` that reaches the same server, for a shell."""
         return self._topology.redis_cli()
 
-    def version(self) -> Version | None:
+    def version(self) -> ServerVersion | None:
         """Give the server's version, or None where it is not told."""
         with self._line() as line:
             return version_of(line)
@@ -180,11 +180,11 @@ class RedisStore:
             check_written(line)
             return written
 
-    def _roll_back(self, rollback: Rollback, part: Part | None) -> Answer | None:
+    def _roll_back(self, rollback: Rollback, part: Part | None) -> StepAnswer | None:
         """Write one portion, with as much time as a whole verb has."""
         return self._written(rollback.id, lambda again: self._send_rollback(rollback, part, again=again))
 
-    def _send_rollback(self, rollback: Rollback, part: Part | None, *, again: bool) -> Answer | None:
+    def _send_rollback(self, rollback: Rollback, part: Part | None, *, again: bool) -> StepAnswer | None:
         with self._line() as line:
             self._wrote_on = line.connection
             answer = roll_back(line, self._keys, rollback, part, again=again)
@@ -219,7 +219,7 @@ class RedisStore:
         return known
 
     @contextmanager
-    def _line(self) -> Generator[Line]:
+    def _line(self) -> Generator[Connection]:
         """Lend a connection of the pool; a broken one is not given back whole."""
         self._look_for_primary()
         try:
@@ -254,7 +254,7 @@ class RedisStore:
         pool = self._pool
         with suppress(exceptions.ResponseError):
             if pool is not None:
-                line = Line(pool, self.name, TIMEOUTS.answer_s)
+                line = Connection(pool, self.name, TIMEOUTS.answer_s)
                 try:
                     check_transactions(line)
                 except LostReplyError:
@@ -264,11 +264,11 @@ class RedisStore:
                 finally:
                     line.close()
 
-    def _connected(self) -> Line:
+    def _connected(self) -> Connection:
         if self._pool is None:
             self._pool = self._topology.pool(self._keys.weights, TIMEOUTS, protocol=2)
         try:
-            return Line(self._pool, self.name, TIMEOUTS.answer_s)
+            return Connection(self._pool, self.name, TIMEOUTS.answer_s)
         except exceptions.ResponseError as error:
             raise unreachable(self.name, error) from None
 

@@ -9,15 +9,15 @@ from redis import exceptions
 
 from graysplit.core.address import split_of
 from graysplit.errors import RefusedError, StoreUnreachableError
-from graysplit.stores import rules
+from graysplit.stores import write_rules
 from graysplit.stores.port import RAISE_WINDOW_MS, Due, Expect, Submission, Write, Written
 from graysplit.stores.redis.client import Reply
+from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import NO_TIME, fault, lacks_scripts, unreachable
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
-from graysplit.stores.redis.line import Line
 from graysplit.stores.redis.scripts import script
-from graysplit.stores.redis.watching import Sought, seek, submit_by_watching
-from graysplit.stores.wire import changed, compact, dumps, exact, raw_of, read_entry
+from graysplit.stores.redis.without_scripts import FoundEntry, seek, submit_by_watching
+from graysplit.stores.text.records import changed, compact, dumps, exact, raw_of, read_entry
 
 # The order of writes: a role that may not is refused at the first.
 _LEAST_PERMITTED: Final = ("splits", "stops", "weights", "meta", "plans")
@@ -25,12 +25,12 @@ _LEAST_PERMITTED: Final = ("splits", "stops", "weights", "meta", "plans")
 Texts: TypeAlias = Mapping[str, "str | None"]
 
 
-def submit(line: Line, keys: Keys, submission: Submission, *, again: bool) -> Written:
+def submit(line: Connection, keys: Keys, submission: Submission, *, again: bool) -> Written:
     """Write a change; `again`: it may have been sent before, and then its first answer is given."""
     if submission.raises and not submission.read_at_ms:
         raise RefusedError(f"'{submission.cause}' of '{submission.split}' was not written: {NO_TIME}")
     before, after = changed(submission)
-    sought = seek(line, keys, submission.id) if again else Sought()
+    sought = seek(line, keys, submission.id) if again else FoundEntry()
     if sought.written is not None:
         return sought.written._replace(before=before, after=after)
     answer = line.evaluate(
@@ -66,7 +66,7 @@ def _declared(keys: Keys, submission: Submission) -> tuple[str, ...]:
 
 
 def _arguments(
-    keys: Keys, submission: Submission, before: Texts, after: Texts, sought: Sought
+    keys: Keys, submission: Submission, before: Texts, after: Texts, sought: FoundEntry
 ) -> tuple[bytes | str | int, ...]:
     texts = (submission.id, submission.split, submission.cause, submission.actor, submission.why)
     was, is_ = compact(before, after)
@@ -90,7 +90,7 @@ def _arguments(
         len(submission.begins),
         *(raw_of(field) for field in submission.begins),
         len(submission.mends),
-        *(rules.NUMBERED.index(name) + 1 for name in submission.mends),
+        *(write_rules.NUMBERED.index(name) + 1 for name in submission.mends),
         len(submission.ends),
         *(raw_of(split) for split in submission.ends),
         submission.above,
@@ -106,12 +106,12 @@ def _due(due: Due | None) -> tuple[bytes | int, ...]:
 def _places(places: Sequence[Expect] | Sequence[Write]) -> list[bytes | int]:
     flat: list[bytes | int] = [len(places)]
     for place in places:
-        number = rules.NUMBERED.index(place.key) + 1
+        number = write_rules.NUMBERED.index(place.key) + 1
         flat += (number, raw_of(place.field), int(place.value is not None), raw_of(place.value or ""))
     return flat
 
 
-def _understood(line: Line, submission: Submission, answer: Reply, before: Texts, after: Texts) -> Written:
+def _understood(line: Connection, submission: Submission, answer: Reply, before: Texts, after: Texts) -> Written:
     tag = answer[0]
     if tag == b"ok":
         return Written(submission.id, answer[1], answer[2], before, after)
@@ -120,11 +120,11 @@ def _understood(line: Line, submission: Submission, answer: Reply, before: Texts
     if tag == b"conflict":
         found = exact(answer[3]) if answer[2] == b"1" else None
         expect = submission.expect[int(answer[1]) - 1]
-        raise rules.conflict(submission.split, expect, found)
+        raise write_rules.conflict(submission.split, expect, found)
     if tag == b"late":
-        raise rules.late(submission, answer[1])
+        raise write_rules.late(submission, answer[1])
     if tag == b"early":
-        raise rules.early(submission, exact(answer[2]))
+        raise write_rules.early(submission, exact(answer[2]))
     if tag == b"corrupt":
-        raise rules.corrupt(exact(answer[1]), fault(exact(answer[2])))
+        raise write_rules.corrupt(exact(answer[1]), fault(exact(answer[2])))
     raise StoreUnreachableError(line.name, "an answer of the wrong kind")

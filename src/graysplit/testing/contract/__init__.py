@@ -12,13 +12,13 @@ A store that does less than all is held to the parts that it keeps.
 
 from __future__ import annotations
 
-from graysplit.testing.contract.booking import BookingContract
 from graysplit.testing.contract.fleet import FleetContract
 from graysplit.testing.contract.numbers import NumbersContract
 from graysplit.testing.contract.plans import PlansContract
-from graysplit.testing.contract.reading import ReadingContract
+from graysplit.testing.contract.raw_edits import BookingContract
+from graysplit.testing.contract.reads import ReadingContract
 from graysplit.testing.contract.tally import TallyContract
-from graysplit.testing.contract.tripping import TrippingContract
+from graysplit.testing.contract.trips import TrippingContract
 from graysplit.testing.contract.words import (
     DEFINITION,
     one,
@@ -28,7 +28,7 @@ from graysplit.testing.contract.words import (
     seed,
     submission_of,
 )
-from graysplit.testing.contract.writing import WritingContract
+from graysplit.testing.contract.writes import WritingContract
 
 __all__ = [
     "DEFINITION",

@@ -3,7 +3,7 @@
 # ruff: noqa: S101 - asserts are the point
 from __future__ import annotations
 
-from graysplit.testing.contract.reading import ReadingContract
+from graysplit.testing.contract.reads import ReadingContract
 from graysplit.testing.contract.words import EDITORS, QUIET_S, report_of, seed, together
 
 

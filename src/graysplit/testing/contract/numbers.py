@@ -3,13 +3,13 @@
 # ruff: noqa: S101, PLR2004 - asserts are the point
 from __future__ import annotations
 
-from graysplit.core.fork import Fork
-from graysplit.core.record import SENTINEL
+from graysplit.core.replica.fork import Fork
+from graysplit.core.replica.record import SENTINEL
 from graysplit.errors import ConflictError
 from graysplit.follower.submissions import fork_entry
 from graysplit.stores.port import Rollback, Store, Trip
-from graysplit.stores.wire import exact, new_id
-from graysplit.testing.contract.reading import ReadingContract
+from graysplit.stores.text.records import exact, new_id
+from graysplit.testing.contract.reads import ReadingContract
 from graysplit.testing.contract.words import one, put, raised, report_of, seed, submission_of
 
 

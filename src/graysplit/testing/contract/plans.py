@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from graysplit.errors import ConflictError, NotYetError
 from graysplit.stores.port import SETTLE_MS, Due, Expect, Rollback, Store, Ticking, Write
-from graysplit.stores.wire import exact, new_id
-from graysplit.testing.contract.reading import ReadingContract
+from graysplit.stores.text.records import exact, new_id
+from graysplit.testing.contract.reads import ReadingContract
 from graysplit.testing.contract.words import (
     EDITORS,
     PROGRESS,

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from graysplit.core.evidence import Side, Span, judged_spans
-from graysplit.core.judging import Raised
-from graysplit.core.stopwatch import STOPWATCHES_S, STRATA_AT_MOST
-from graysplit.core.tally import (
+from graysplit.core.guard.sequential_test import STOPWATCHES_S, STRATA_AT_MOST
+from graysplit.core.guard.tally import (
     EXPOSED_AT_MOST,
     MICRO,
     Batch,
@@ -20,14 +18,16 @@ from graysplit.core.tally import (
     Judgement,
     Kept,
     Pair,
-    Running,
+    RunningCalls,
     Sample,
     Stage,
     Tally,
 )
-from graysplit.core.verdict import What
+from graysplit.core.guard.verdict import What
+from graysplit.core.guard.verdict_rules import Raised
+from graysplit.core.guard.windows import Span, WindowSide, judged_spans
 from graysplit.stores.port import Feed, Store, Wanted
-from graysplit.testing.contract.reading import ReadingContract
+from graysplit.testing.contract.reads import ReadingContract
 from graysplit.testing.contract.words import QUIET_S, seed, together
 
 FIELD: Final = "checkout/new"
@@ -72,13 +72,13 @@ def kept(tally: Tally, what: What, length_s: int = 60) -> Kept:
     return next(one for one in reversed(tally.kept) if (one.what, one.window.span.length_s) == (what, length_s))
 
 
-def side(tally: Tally, what: What, *, on_new: bool, stage: int = 1, length_s: int = 60) -> Side:
+def side(tally: Tally, what: What, *, on_new: bool, stage: int = 1, length_s: int = 60) -> WindowSide:
     """Find what a window has booked of one version in one stage."""
     book = next(one for one in kept(tally, what, length_s).window.books if one.name.stage == stage)
     return book.new if on_new else book.old
 
 
-def units(of: Side) -> int:
+def units(of: WindowSide) -> int:
     """Count all units of a side, settled or not."""
     return of.settled + sum(of.recent.values())
 
@@ -219,15 +219,15 @@ class TallyContract(ReadingContract):
         """Once per window over all stages; an earlier begin replaces a later one, and all others are repeats."""
         now = begin(self.make())
         self._fail(now, 1, TWENTY, Failed(now.now_s, _BIG, True, 3))
-        assert side(now.tally(), "errors", on_new=True) == Side(0, 2, 0, {now.now_s: 1})
+        assert side(now.tally(), "errors", on_new=True) == WindowSide(0, 2, 0, {now.now_s: 1})
         self._fail(now, 2, FIFTY, Failed(now.now_s, _BIG, False))
-        assert side(now.tally(), "errors", on_new=False, stage=2) == Side(0, 1)
+        assert side(now.tally(), "errors", on_new=False, stage=2) == WindowSide(0, 1)
         self._fail(now, 3, FIFTY, Failed(now.now_s - 2, _BIG, False, 2))
         for length_s in STOPWATCHES_S:
             tally = now.tally()
-            assert side(tally, "errors", on_new=True, length_s=length_s) == Side(0, 3)
+            assert side(tally, "errors", on_new=True, length_s=length_s) == WindowSide(0, 3)
             first = side(tally, "errors", on_new=False, stage=2, length_s=length_s)
-            assert first == Side(0, 2, 0, {now.now_s - 2: 1})
+            assert first == WindowSide(0, 2, 0, {now.now_s - 2: 1})
 
     def test_slow_calls_are_counted_apart(self) -> None:
         """Of the calls those that were timed; a unit that failed before may be slow."""
@@ -239,8 +239,8 @@ class TallyContract(ReadingContract):
             slow=(Failed(now.now_s, 1, True, 2), Failed(now.now_s, 2, True)),
         )
         now.feed.flush(batch)
-        assert side(now.tally(), "errors", on_new=True) == Side(160, 0, 0, {now.now_s: 1})
-        assert side(now.tally(), "slow", on_new=True) == Side(10, 1, 0, {now.now_s: 2})
+        assert side(now.tally(), "errors", on_new=True) == WindowSide(160, 0, 0, {now.now_s: 1})
+        assert side(now.tally(), "slow", on_new=True) == WindowSide(10, 1, 0, {now.now_s: 2})
 
     def test_calls_cut_short_are_counted_apart(self) -> None:
         """Of all calls; a unit that failed before may have been cut short, and counts once for that too."""
@@ -252,8 +252,8 @@ class TallyContract(ReadingContract):
             cut=(Failed(now.now_s, 1, True, 2), Failed(now.now_s - 1, 1, True), Failed(now.now_s, 2, True)),
         )
         now.feed.flush(batch)
-        assert side(now.tally(), "errors", on_new=True) == Side(160, 0, 0, {now.now_s: 1})
-        assert side(now.tally(), "cut", on_new=True) == Side(160, 2, 0, {now.now_s - 1: 1, now.now_s: 1})
+        assert side(now.tally(), "errors", on_new=True) == WindowSide(160, 0, 0, {now.now_s: 1})
+        assert side(now.tally(), "cut", on_new=True) == WindowSide(160, 2, 0, {now.now_s - 1: 1, now.now_s: 1})
         assert now.tally().stages[0].cuts == Pair(2, 4)
 
     def test_a_doubt_is_a_unit_and_ten_seconds_whatever_process_it_failed_in(self) -> None:
@@ -367,11 +367,11 @@ class TallyContract(ReadingContract):
         told = (Begun(now.now_s, False, 2), Begun(now.now_s - 9, True, 1))
         hanging = (Failed(now.now_s - 9, _BIG, True, 2),)
         flushed = now.feed.flush(now.batch(1)._replace(running=(Begun(now.now_s, False, 7),)))
-        assert now.tally().running == (Running("tape", 1, flushed.now_ms, 1, (Begun(now.now_s, False, 7),)),)
+        assert now.tally().running == (RunningCalls("tape", 1, flushed.now_ms, 1, (Begun(now.now_s, False, 7),)),)
         now.feed.flush(now.batch(1, "other", FIFTY)._replace(running=told[:1]))
         flushed = now.feed.flush(now.batch(2)._replace(running=told, hanging=hanging))
         running = {one.tape: one for one in now.tally().running}
-        assert running["tape"] == Running("tape", 2, flushed.now_ms, 1, told, hanging)
+        assert running["tape"] == RunningCalls("tape", 2, flushed.now_ms, 1, told, hanging)
         assert running["other"].stage == 2
         now.feed.flush(now.batch(3))
         assert [one.tape for one in now.tally().running] == ["other"]
@@ -434,8 +434,8 @@ class TallyContract(ReadingContract):
             *(Failed(later, 0b01, True), Failed(later, 0b10, True, 2), Failed(later, 0b100, True)),
             *(Failed(now.now_s, 0b11, True), Failed(later, 0, False)),
         )
-        assert side(now.tally(), "errors", on_new=True) == Side(0, 1, 0, {now.now_s: 2, later: 1})
-        assert side(now.tally(), "errors", on_new=False) == Side(0, 0, 0, {later: 1})
+        assert side(now.tally(), "errors", on_new=True) == WindowSide(0, 1, 0, {now.now_s: 2, later: 1})
+        assert side(now.tally(), "errors", on_new=False) == WindowSide(0, 0, 0, {later: 1})
 
     def test_levels_are_published_before_a_window_begins(self) -> None:
         """So that it is thinned from its first second."""

@@ -10,7 +10,7 @@ from graysplit.core.address import split_of
 from graysplit.core.fleet import Declared, Effect, Receipt
 from graysplit.errors import GraysplitError
 from graysplit.stores.port import Due, Expect, KeyName, Report, Store, Submission, Write, Written
-from graysplit.stores.wire import exact, new_id
+from graysplit.stores.text.records import exact, new_id
 
 E = TypeVar("E", bound=BaseException)
 

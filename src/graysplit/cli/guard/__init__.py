@@ -1,0 +1,1 @@
+"""The verbs of the guard, and what they print."""

@@ -1,0 +1,107 @@
+"""How a guard is told: what it was armed with, and its verdict on each candidate that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from graysplit.cli.words import note_words, when
+from graysplit.control.guard.guard_changes import guard_words
+from graysplit.control.guard.verdicts import Armed, Heard
+from graysplit.control.views import Overview, Row, SplitView
+from graysplit.core.address import version_of
+
+_ASKED = "is the new path worse?"
+
+
+def guard_lines(view: SplitView) -> Iterator[str]:
+    """Say whether a split is watched, since when, by whom and how; and the verdict on each candidate above zero."""
+    split, found, definition = view.split, view.guard, view.definition
+    if definition is None:
+        return
+    if found is None:
+        yield f"no guard. Arm one with: graysplit guard {split}"
+        return
+    if found.fault:
+        yield f"the guard is not understood here, use a newer graysplit: {found.fault}"
+        return
+    guard = found.guard
+    by = f" by {guard.by}" if guard.by else ""
+    yield f"guard armed since {when(guard.at_ms)}{by}: {guard_words(guard)}"
+    for heard in view.verdicts.values():
+        yield f"{heard.field} is {verdict_words(heard)}"
+        yield from (f"  {line}" for line in _counts(heard, definition.baseline))
+        if heard.verdict.note:
+            yield f"  {note_words(heard.verdict.note, heard.field)}"
+        if heard.doubted:
+            yield f"  go on all the same: graysplit approve {split}; or back: graysplit rollback {split}"
+
+
+def verdict_words(heard: Heard) -> str:
+    """Say a verdict with its reason."""
+    return f"{heard.verdict.word}: {heard.verdict.why}"
+
+
+def worse_lines(view: Overview) -> Iterator[str]:
+    """Answer whether the new path is worse, for each candidate above zero."""
+    if not view.guards:
+        yield f"{_ASKED} no guard watches, so nobody here can say"
+        return
+    running = [row for row in view.rows if row.effective != "0"]
+    if not running:
+        yield f"{_ASKED} nobody is on it; armed: {', '.join(found.split for found in view.guards)}"
+    watched = {found.split for found in view.guards}
+    for row in running:
+        yield f"{_ASKED} {row.field}: {_answer(row, view.verdicts.get(row.field), watched)}"
+
+
+def guard_json(found: Armed | None) -> dict[str, object] | None:
+    """Give a guard for scripts; null where none is armed."""
+    if found is None:
+        return None
+    guard = found.guard
+    lists = {"stop_on": list(guard.stop_on), "ignore": list(guard.ignore)}
+    return {**guard._asdict(), **lists, "fault": found.fault or None}
+
+
+def verdict_json(heard: Heard) -> dict[str, object]:
+    """Give a verdict for scripts, with the counts of the stage that it speaks of."""
+    return {
+        "word": heard.verdict.word,
+        "why": heard.verdict.why,
+        "note": heard.verdict.note or None,
+        "release": heard.release,
+        "stage": heard.stage,
+        "at_ms": heard.at_ms,
+        "calls": heard.calls._asdict(),
+        "failures": heard.failures._asdict(),
+        "cuts": heard.cuts._asdict(),
+        "overdue": heard.overdue._asdict(),
+        "units": heard.exposed._asdict(),
+    }
+
+
+def verdicts_json(said: Mapping[str, Heard]) -> dict[str, object]:
+    """Give verdicts for scripts, by the candidate's address."""
+    return {field: verdict_json(heard) for field, heard in said.items()}
+
+
+def guards_json(found: Iterable[Armed]) -> dict[str, object]:
+    """Give guards for scripts, by split."""
+    return {armed.split: guard_json(armed) for armed in found}
+
+
+def _answer(row: Row, heard: Heard | None, watched: set[str]) -> str:
+    if heard is not None:
+        return verdict_words(heard)
+    return f"see graysplit show {row.split}" if row.split in watched else f"no guard: graysplit guard {row.split}"
+
+
+def _counts(heard: Heard, old: str) -> Iterator[str]:
+    if not sum(heard.calls):
+        return
+    new = version_of(heard.field)
+    for name, side in ((new, 1), (old, 0)):
+        parts = [f"{name}: {heard.calls[side]:,} calls", f"{heard.failures[side]:,} failed"]
+        parts += [f"{heard.cuts[side]:,} cut short"] if any(heard.cuts) else []
+        parts += [f"{heard.overdue[side]:,} past the deadline"] if any(heard.overdue) else []
+        yield ", ".join([*parts, f"{heard.exposed[side]:,} users"])

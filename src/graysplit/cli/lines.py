@@ -1,0 +1,303 @@
+"""What the reading commands print: lines from values, nothing else."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from typing import Final
+
+from graysplit.cli.guard.lines import guard_lines, worse_lines
+from graysplit.cli.loss_lines import loss_lines
+from graysplit.cli.output import COPY, WIDTH
+from graysplit.cli.plan.lines import gate_lines, plan_lines
+from graysplit.cli.wave_lines import crossing_lines
+from graysplit.cli.words import age, percent, plural, stop_words, table, when
+from graysplit.control.doctor import Finding, break_glass, held_words, some
+from graysplit.control.explain import Explained
+from graysplit.control.freeze import freeze_words, unfreeze_command
+from graysplit.control.undelivered import HookState, owed_words
+from graysplit.control.views import Overview, Row, SplitView
+from graysplit.control.waves import Crossing, hosts_words
+from graysplit.core.fleet import PROMISES, Fleet, Process
+from graysplit.core.freeze import Freeze
+from graysplit.core.replica.fork import LOST, move
+from graysplit.core.replica.record import Entry
+
+
+def overview_lines(view: Overview) -> list[str]:
+    """Answer the bare command: where, what is routed whither, what changed last, and what makes it safe."""
+    server = view.store.removesuffix(f" namespace {view.namespace}")
+    lines = [*loss_lines(view.loss), f"namespace {view.namespace} on {server}, revision {view.revision}"]
+    if view.rows:
+        lines += weight_lines(view.rows)
+    elif not view.unread and view.loss is None:
+        lines.append("no splits yet. Make one with: graysplit create checkout --versions old,new")
+    lines += [
+        f"{split}: unreadable, and its weights only fall. Look: graysplit show {split}" for split in sorted(view.unread)
+    ]
+    lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
+    lines += [*freeze_lines(view.freezes)]
+    lines += [f"{split}: finished {age(view.now_ms - ms)} ago" for split, ms in sorted(view.finished.items())]
+    lines += [line for found in view.plans for line in plan_lines(found, f"{found.split}: plan")]
+    if view.undefined and view.loss is None:
+        lines.append(
+            f"declared in code, unknown here: {', '.join(view.undefined)}. "
+            f"Start one with: graysplit set {view.undefined[0]} 5"
+        )
+    lines.append(_processes(view.live, view.silent))
+    lines += undelivered_lines(view.owed)
+    if view.last is not None:
+        lines.append(f"last change: {entry_line(view.last)}, {age(view.now_ms - view.last.at_ms)} ago")
+    lines += worse_lines(view)
+    lines.append("to make all of it safe: graysplit rollback --all")
+    return lines
+
+
+def undelivered_lines(owed: Iterable[HookState] | None) -> Iterable[str]:
+    """Return the lines on which hooks were not told of a rollback or a trip."""
+    if owed is None:
+        return ("undelivered notices: not known, they may not be read here. See: graysplit doctor",)
+    return (f"notices {state.hook}: {owed_words(state)}. See: graysplit notices" for state in owed)
+
+
+def weight_lines(rows: Iterable[Row]) -> list[str]:
+    """Lay out candidates with their weights: as asked, in force, and as processes say."""
+    cells = [(row.field, row.asked, row.effective, row.actual, _why(row)) for row in rows]
+    return table(("candidate", "asked", "effective", "actual", "why"), cells)
+
+
+def _why(row: Row) -> str:
+    """Return how many hosts a weight is, where they cross over, and why it is not what was asked for."""
+    hosts = "" if row.crossing is None else hosts_words(row.crossing)
+    return "; ".join(filter(None, (hosts, row.why)))
+
+
+def show_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[str]:
+    """Show a split in full, with the lines that work without this program."""
+    lines = [*loss_lines(view.loss, view.split), f"{view.split} in namespace {namespace}, revision {view.revision}"]
+    if view.definition is not None:
+        definition = view.definition
+        names = ", ".join(name for name in definition.names if name != definition.baseline)
+        lines.append(f"baseline {definition.baseline}; candidates {names}; salt {definition.salt}")
+        lines.append(f"pins: {len(definition.pins)}, denied: {len(definition.denied)}")
+        if definition.stale_limit is not None:
+            lines.append(f"the baseline for all where the store is not heard for {definition.stale_limit} s")
+    if view.unread is not None:
+        lines.append(f"the definition is refused, the last good one stands, and weights only fall: {view.unread}")
+    lines += weight_lines(view.rows) if view.rows else []
+    lines += [*crossing_lines(view.crossings)]
+    lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
+    lines += [*plan_lines(view.plan), *gate_lines(view.plan, "  ")] if view.plan else []
+    lines += guard_lines(view)
+    lines += [*freeze_lines(view.freezes)]
+    if view.definition is not None and view.definition.protected:
+        lines.append("protected: a raise needs --why and the typed name")
+    if view.finished_ms is not None:
+        lines.append(f"finished {age(view.now_ms - view.finished_ms)} ago: rollback --all leaves it alone")
+    lines.append("Redis says:")
+    lines += [f"  {at} = {value}" for at, value in sorted(view.raw.items()) if not at.startswith("stops")] or [
+        "  nothing"
+    ]
+    lines += [f"  refused: {at}: {why}" for at, why in sorted(view.refused.items())]
+    if view.last is not None:
+        lines.append(f"last change: {entry_line(view.last)}, {age(view.now_ms - view.last.at_ms)} ago")
+    return lines + emergency_lines(view, namespace, redis_cli)
+
+
+def freeze_lines(freezes: Iterable[Freeze]) -> Iterable[str]:
+    """Say what may not rise, and how that ends."""
+    return (f"{freeze_words(found)}. End it: {unfreeze_command(found.pattern)}" for found in freezes)
+
+
+def emergency_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[str]:
+    """Give the commands that bring a split to zero from anywhere, whole, and what their answers mean.
+
+    `redis_cli` is the program with what reaches the server; None where there is no server.
+    """
+    own = "" if namespace == "default" else f" --namespace {shlex.quote(namespace)}"
+    lines = ["in an emergency:", f"{COPY}graysplit rollback {view.split}{own}"]
+    if redis_cli is None:
+        return lines
+    fields = [row.field for row in view.rows] or [f"{view.split}/new"]
+    weights, stops = (shlex.quote(f"graysplit:{{{namespace}}}:{key}") for key in ("weights", "stops"))
+    return [
+        *lines,
+        "or without it (0: it was there and is zero now; 1: no such weight was set,",
+        "so check the name):",
+        *(f"{COPY}{redis_cli} HSET {weights} {field} 0" for field in fields),
+        "when Redis is out of memory (1: taken away, which is zero; 0: it was not there):",
+        *(f"{COPY}{redis_cli} HDEL {weights} {field}" for field in fields),
+        "to stop all of it (1: stopped now; 0: it was stopped already):",
+        f"{COPY}{redis_cli} HSETNX {stops} {view.split} by-hand",
+    ]
+
+
+def entry_line(entry: Entry) -> str:
+    """Give a change in one line."""
+    moves = ", ".join(_moves(entry))
+    why = f": {entry.why}" if entry.why else ""
+    why += f" (ends the plan of {', '.join(entry.ended_plans)})" if entry.ended_plans and tells_end(entry) else ""
+    return f"{entry.revision or '-'} {entry.cause} {entry.split} {moves + ' ' if moves else ''}by {entry.actor}{why}"
+
+
+def tells_end(entry: Entry) -> bool:
+    """Return whether it is worth a word that a plan is over with a change: its own last entry says so already."""
+    return entry.cause not in {"step", "plan over"}
+
+
+def history_lines(entries: Iterable[Entry]) -> list[str]:
+    """Give changes, newest first."""
+    return [f"{when(entry.at_ms)}  {entry_line(entry)}" for entry in entries] or ["no change yet"]
+
+
+def fleet_lines(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> list[str]:
+    """Give the processes: the live, the silent, and those that are gone."""
+    states = (("live", fleet.live), ("silent", fleet.silent), ("gone", fleet.gone))
+    rows = [
+        (
+            process.label,
+            age(fleet.now_ms - process.seen_ms) if process.seen_ms <= fleet.now_ms else "future",
+            state,
+            str(process.receipt.revision),
+            process.receipt.mode or "-",
+            " ".join(sorted(process.declared)),
+        )
+        for state, processes in states
+        for process in processes
+    ]
+    lines = table(("process", "seen", "state", "rev", "follows by", "splits"), rows, 30) if rows else []
+    modes = {process.receipt.mode for process in fleet.live}
+    lines += [f"{mode}: {promise}" for mode, promise in PROMISES.items() if mode in modes]
+    lines += [*off_lines(fleet), *held_lines(fleet), *durable_lines(fleet), *unready_lines(fleet)]
+    lines += [*ended_lines(fleet)]
+    return [*lines, *crossing_lines(crossings), _processes(len(fleet.live), len(fleet.silent))]
+
+
+def ended_lines(fleet: Fleet) -> Iterable[str]:
+    """Say why who is gone is not counted any more, and how a silent one that is dead is taken out."""
+    named = [f"{process.label} (now {process.successor})" for process in fleet.gone if process.successor]
+    if named:
+        yield f"gone, their connections ended: {some(named)}"
+    named = [process.label for process in fleet.gone if not process.successor]
+    if named:
+        yield f"gone, not heard for ten minutes: {some(named)}"
+    if fleet.silent:
+        yield f"known to be dead? graysplit fleet --forget {fleet.silent[0].label}"
+
+
+def forgotten_lines(taken: Iterable[Process]) -> list[str]:
+    """Say who was taken out, and what that does not do."""
+    return [
+        *(f"forgotten: {process.label}" for process in taken),
+        "if it lives, it goes on with what it read last, and is back once it is heard",
+    ]
+
+
+def held_lines(fleet: Fleet) -> list[str]:
+    """Say what processes hold against the store, and how to settle it."""
+    counts: dict[str, int] = {}
+    for process in fleet.live:
+        for place, word in process.receipt.held.items():
+            said = held_words(place, word)
+            counts[said] = counts.get(said, 0) + 1
+    if not counts:
+        return []
+    kept = some([f"{said} ({plural(count, 'process', 'processes')})" for said, count in sorted(counts.items())])
+    return [f"SOURCE_REGRESSED: the store has lost changes; kept: {kept}. Settle it with: graysplit recover"]
+
+
+def durable_lines(fleet: Fleet) -> list[str]:
+    """Name the processes that cannot write their last-known-good file."""
+    labels = [process.label for process in fleet.live if not process.receipt.durable]
+    if not labels:
+        return []
+    return [f"no last-known-good file can be written by: {some(labels)}"]
+
+
+def unready_lines(fleet: Fleet) -> list[str]:
+    """Name the versions that are being prepared or cannot be, with where: `graysplit switch` refuses them."""
+    found: dict[str, list[str]] = {}
+    for process in fleet.live:
+        for split, declared in process.declared.items():
+            for version, why in declared.warm.items():
+                if why:
+                    found.setdefault(f"{split}/{version}", []).append(f"{process.label} ({why})")
+    return [f"{field} is not ready on: {some(labels)}" for field, labels in sorted(found.items())]
+
+
+def off_lines(fleet: Fleet) -> list[str]:
+    """Say where break-glass is in force: there the store's word does not count."""
+    return [
+        f"break-glass is in force for {names} on {len(labels)} of {len(fleet.live)} live processes: {some(labels)}"
+        for names, labels in sorted(break_glass(fleet).items())
+    ]
+
+
+def explain_lines(found: Explained) -> list[str]:
+    """Give the ladder from the top to the rung that answered."""
+    bucket = "" if found.bucket is None else f", hashed to {found.bucket}"
+    where = _where(found)
+    lines = [f"{found.split}: {found.version} ({found.reason}{bucket}, revision {found.revision}){where}"]
+    for step in found.ladder:
+        mark = f"-> {step.version}" if step.version is not None else "passed"
+        lines.append(f"  {step.reason:9} {mark:12} {step.asked}")
+    if found.note:
+        lines.append(found.note)
+    if found.store_says is not None:
+        version, reason, asked = found.store_says
+        lines.append(f"by the store alone: {version} ({reason}: {asked})")
+    apart: dict[str, list[str]] = {}
+    for answer in found.apart:
+        said = "not known" if answer.version is None else f"{answer.version} ({answer.reason})"
+        apart.setdefault(f"{said}: {answer.says}", []).append(answer.process)
+    return lines + [f"{some(labels)}: {said}" for said, labels in apart.items()]
+
+
+def _where(found: Explained) -> str:
+    """Say in how many of the live processes the answer is this one."""
+    if not found.live:
+        return "; no live process"
+    same = sum(answer.version == found.version for answer in found.live)
+    return f" in {same} of {plural(len(found.live), 'live process', 'live processes')}"
+
+
+# A longer command is not folded, so that it can be copied.
+NEXT: Final = WIDTH - len("  next: ")
+
+
+def doctor_lines(findings: Iterable[Finding]) -> list[str]:
+    """Give each finding with the next command."""
+    lines: list[str] = []
+    for found in findings:
+        lines.append(f"{found.severity}: {found.where}: {found.what}")
+        lines += (
+            ["  next:", f"{COPY}{found.command}"]
+            if len(found.command) > NEXT and found.command.startswith("redis-cli -")
+            else [f"  next: {found.command}"]
+        )
+    return lines or ["nothing wrong found"]
+
+
+def _processes(live: int, silent: int) -> str:
+    if not live and not silent:
+        return "no process follows this namespace"
+    named = f", {silent} silent: graysplit fleet" if silent else ""
+    return f"{plural(live, 'live process', 'live processes')}{named}"
+
+
+def _moves(entry: Entry) -> Iterable[str]:
+    for at in sorted(entry.after, reverse=True):  # weights before stops
+        key, _, field = at.partition(" ")
+        if key == "weights":
+            yield f"{field} {percent(entry.before.get(at))} -> {percent(entry.after[at])}"
+        elif key == "stops":
+            yield f"stop {field} {_stop_move(entry.before.get(at), entry.after[at])}"
+        elif key in LOST.values():
+            yield move(at, entry.before.get(at), entry.after[at])
+
+
+def _stop_move(before: str | None, after: str | None) -> str:
+    """Return what became of a stop: one that stood keeps its words in a second rollback."""
+    if after is None:
+        return "cleared"
+    return "set" if before is None else "stood already" if before == after else "replaced"

@@ -1,0 +1,182 @@
+"""The verb that foretells a plan: a table, JSON, a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from graysplit.cli.app import app
+from graysplit.cli.options import span
+from graysplit.cli.plan.options import PlanOptions, shaping
+from graysplit.cli.session import Session
+
+if TYPE_CHECKING:
+    from graysplit.control.plan.simulate import Moves, Simulation
+    from graysplit.core.plan.forecast import End, ForecastStep
+    from graysplit.core.plan.plan import Step
+
+
+@app.command()
+@click.argument("target", metavar="SPLIT[/VERSION]")
+@shaping
+@click.option(
+    "--units",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Count who of these moves, one unit on each line.",
+)
+@click.option(
+    "--confirm", type=span, default="0s", show_default=True, metavar="TIME", help="How long the fleet takes to follow."
+)
+@click.option("--svg", type=click.Path(dir_okay=False), metavar="FILE", help="Draw it there as well.")
+@click.pass_obj
+def simulate(  # noqa: PLR0913, PLR0917 - click hands every option over by name
+    session: Session, target: str, shape: PlanOptions, units: str | None, confirm: float, svg: str | None
+) -> int:
+    """Show when a plan will take its steps, and who moves.
+
+    The plan that runs, from where it stands; with steps, one that starts now.
+    Nothing is written. Times are the server's, as long as somebody drives; what
+    waits for a person has no time, and later ones are counted from it.
+    """
+    from graysplit.cli.exits import DONE
+    from graysplit.cli.output import say, say_json
+
+    found = session.control.simulate(
+        target,
+        shape.steps,
+        record=shape.record,
+        template=shape.template,
+        bake_s=shape.bake_s,
+        confirm_s=confirm,
+        units=None if units is None else lambda: read_units(units),
+    )
+    if svg is not None:
+        _draw(found, svg)
+    if session.json:
+        say_json(simulation_json(found))
+    else:
+        say(*simulation_lines(found))
+    return DONE
+
+
+def read_units(file: str) -> Iterator[bytes]:
+    """Give the units of a file, one on each line, as the bytes they are hashed as."""
+    with open(file, "rb") as lines:  # noqa: PTH123 - pathlib would cost `--help` its import
+        for line in lines:
+            yield line.rstrip(b"\r\n")
+
+
+def simulation_lines(found: Simulation) -> list[str]:
+    """Lay a plan's future out as a table."""
+    from graysplit.cli.words import plural, table, when
+    from graysplit.control.guard.outlook import words
+
+    told = "where it stands" if found.runs else "if it started now"
+    lines = [f"{found.field}, plan {found.plan.name}, {told} ({when(found.now_ms)})", *found.notes]
+    counts = found.units is not None or any(moves.hosts for moves in found.moves)
+    middle = (*(("on it",) if counts else ()), "at", *(("",) if found.forecast.end.waits else ()))
+    head = ("step", "weight", "moves", *middle, "before the next")
+    pairs = zip(found.forecast.steps, found.moves, strict=True)
+    lines += table(head, [_row(found, step, moves) for step, moves in pairs])
+    lines += words(found.plan, found.outlooks)
+    lines.append(_end_words(found.forecast.end))
+    if found.forecast.end.waits:
+        lines.append(f"nobody can say how long it waits for: {', '.join(found.forecast.end.waits)}")
+    if found.units is not None:
+        lines.append(f"counted: {plural(found.units, 'unit')}")
+    return lines
+
+
+_ENDS: Final = {"done": "done", "rollback": "goes back to zero", "stays": "stays there until somebody acts"}
+
+
+def _end_words(end: End) -> str:
+    from graysplit.cli.words import when
+
+    why = f": {end.why}" if end.why and end.outcome != "done" else ""
+    return f"{' '.join(filter(None, (_ENDS[end.outcome], when(end.at_ms), _plus(end.waits))))}{why}"
+
+
+def _row(found: Simulation, step: ForecastStep, moves: Moves) -> tuple[str, ...]:
+    from graysplit.cli.words import plural, when
+    from graysplit.core.weights import format_weight
+
+    if moves.hosts is not None:
+        moved = plural(len(moves.hosts.joining), "host") if moves.hosts.joining else "-"
+    elif moves.buckets is None:
+        moved = "-"
+    else:
+        moved = f"{format_weight(moves.buckets)}%" if found.units is None else str(moves.units)
+    on = () if found.units is None else (str(moves.on),)
+    if moves.hosts is not None:
+        on = (f"{moves.hosts.on} of {moves.hosts.of}",)
+    waits = (_plus(step.waits),) if found.forecast.end.waits else ()
+    at, gates = when(step.at_ms), _gates(found, step)
+    return str(step.step + 1), f"{found.plan.steps[step.step].words}%", moved, *on, at, *waits, gates
+
+
+def _gates(found: Simulation, taken: ForecastStep) -> str:
+    """Say what stands before the next step, or the end."""
+    from graysplit.core.plan.plan import span_text
+
+    step: Step = found.plan.steps[taken.step]
+    if taken.step + 1 == len(found.plan.steps):
+        return f"bake {span_text(found.plan.bake_s)}" if found.plan.bake_s else ""
+    late = "" if step.max_wait_s is None else f"{step.overdue} after {span_text(step.max_wait_s)}"
+    return ", ".join(filter(None, (*step.gates, late)))
+
+
+def _plus(waits: tuple[str, ...]) -> str:
+    return "" if not waits else "+ the wait" if len(waits) == 1 else f"+ {len(waits)} waits"
+
+
+def simulation_json(found: Simulation) -> dict[str, object]:
+    """Give a plan's future for scripts."""
+    from graysplit.cli.words import number
+    from graysplit.core.plan.plan import plan_record
+    from graysplit.core.weights import format_weight
+
+    steps = [
+        {
+            "step": step.step + 1,
+            "weight": number(format_weight(step.weight)),
+            "weights": {name: number(format_weight(weight)) for name, weight in found.plan.weights(step.step).items()},
+            "at_ms": step.at_ms,
+            "waits": list(step.waits),
+            "gates": list(found.plan.steps[step.step].gates) if step.step + 1 < len(found.plan.steps) else [],
+            "moves": None if moves.buckets is None else moves.buckets / 1000,
+            "units_move": moves.units,
+            "units_on": moves.on,
+            "hosts": None if moves.hosts is None else {**moves.hosts._asdict(), "joining": list(moves.hosts.joining)},
+            "outlook": found.outlooks[step.step]._asdict() if step.step in found.outlooks else None,
+        }
+        for step, moves in zip(found.forecast.steps, found.moves, strict=True)
+    ]
+    return {
+        "split": found.split,
+        "version": found.version,
+        "plan": plan_record(found.plan),
+        "now_ms": found.now_ms,
+        "runs": found.runs,
+        "steps": steps,
+        "end": {**found.forecast.end._asdict(), "waits": list(found.forecast.end.waits)},
+        "units": found.units,
+        "notes": list(found.notes),
+    }
+
+
+def _draw(found: Simulation, file: str) -> None:
+    from pathlib import Path
+
+    from graysplit.cli.output import tell
+    from graysplit.cli.plan.picture import picture
+    from graysplit.errors import ConfigurationError
+
+    try:
+        Path(file).write_text(picture(found), encoding="utf-8")
+    except OSError as fault:
+        raise ConfigurationError(f"the picture cannot be written to {Path(file).name}: {fault.strerror}") from None
+    tell(f"drawn: {file}")

@@ -1,0 +1,115 @@
+"""What `recover` prints: both sides, and what stands after it."""
+
+from __future__ import annotations
+
+from graysplit.cli.exits import DONE, REFUSED
+from graysplit.cli.output import say, say_json
+from graysplit.cli.result_lines import finish
+from graysplit.cli.session import Session
+from graysplit.cli.words import number, table
+from graysplit.control.recovery.carried import carried_lines
+from graysplit.control.recovery.recover import Recovery, Sides
+from graysplit.core.definition import Definition
+
+
+def show_sides(session: Session, found: Recovery) -> None:
+    """Print both sides before anything is asked or written."""
+    if not session.json:
+        say(*side_lines(found, session.namespace))
+
+
+def recovered(session: Session, found: Recovery) -> int:
+    """Print how it ended, and give the exit code."""
+    if found.needed:
+        return finish(session, found.result, recovery_json(found))
+    if session.json:
+        say_json(recovery_json(found))
+    return REFUSED if found.left else DONE
+
+
+def side_lines(found: Recovery, namespace: str) -> list[str]:
+    """Lay out what each side says and what will be written."""
+    if found.fresh:
+        lines = [f"nothing stands in namespace {namespace}: it is sown anew from {found.source}"]
+    else:
+        lines = [f"the key {key} is lost ({why}): it is made whole" for key, why in sorted(found.lost.items())]
+    weights = [side for side in found.sides if side.key == "weights"]
+    lines += [f"definition of {side.split}: {_definition_words(side)}" for side in found.sides if side.key == "splits"]
+    lines += weight_lines(weights)
+    lines += [f"stop {side.field}: {_stop_words(side)}" for side in found.sides if side.key == "stops"]
+    lines += [f"{split} is left as it is: {why}" for split, why in found.left.items()]
+    lines += carried_lines(found.carried)
+    lines += found.notes
+    if not found.needed:
+        lines.append("nothing to recover: the store's word counts everywhere")
+    return lines
+
+
+def weight_lines(sides: list[Sides]) -> list[str]:
+    """Lay out weights; a side that says nothing at all has no column."""
+    if not sides:
+        return []
+    columns = [("store says", [side.store for side in sides])]
+    columns += [("fleet has", [side.fleet for side in sides])]
+    columns += [("file has", [side.file for side in sides])]
+    shown = [column for column in columns if column[0] == "store says" or any(cell is not None for cell in column[1])]
+    head = ("candidate", *(name for name, _ in shown), "written")
+    rows = zip(*([side.field for side in sides], *([c or "-" for c in cells] for _, cells in shown)), strict=True)
+    return table(head, [(*row, side.written or "absent") for row, side in zip(rows, sides, strict=True)])
+
+
+def recovery_json(found: Recovery) -> dict[str, object]:
+    """Give it for scripts; definitions may hold units, and only their shape is told."""
+    return {
+        "source": found.source,
+        "lost": dict(found.lost),
+        "fresh": found.fresh,
+        "left": dict(found.left),
+        "carried": list(found.carried.said),
+        "left_out": dict(found.carried.left_out),
+        "notes": list(found.notes),
+        "sides": [
+            {"key": side.key, "field": side.field, **{name: _value(side, name) for name in Sides._fields[2:]}}
+            for side in found.sides
+        ],
+    }
+
+
+def _value(side: Sides, name: str) -> object:
+    text: str | None = getattr(side, name)
+    if side.key == "weights":
+        return number(text)
+    return text if side.key == "stops" or text is None else _shape(side.split, text)
+
+
+def _stop_words(side: Sides) -> str:
+    knew = [
+        name
+        for name, text in (("the history", side.store), ("the fleet", side.fleet), ("the file", side.file))
+        if text is not None
+    ]
+    return f"set again, as {' and '.join(knew)} has it"
+
+
+def _definition_words(side: Sides) -> str:
+    before = _shape(side.split, side.store) if side.store else "absent"
+    after = _shape(side.split, side.written) if side.written else "absent"
+    return f"{after}, as it was" if before == after else f"{before} -> {after}"
+
+
+def _shape(split: str, text: str) -> str:
+    """Give a definition's baseline and candidates, or say that it is none."""
+    definition = _parsed(split, text)
+    if definition is None:
+        return "none"
+    return f"{definition.baseline} (baseline), {', '.join(version.name for version in definition.candidates)}"
+
+
+def _parsed(split: str, text: str) -> Definition | None:
+    from graysplit.codec import parse_definition
+    from graysplit.errors import BadDefinitionError
+
+    try:
+        return parse_definition(split, text.encode(errors="replace"))
+    except BadDefinitionError:
+        return None

@@ -1,0 +1,241 @@
+"""What a change prints: the written line first, the receipts second."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from graysplit.cli.exits import DONE, UNCONFIRMED
+from graysplit.cli.kept_lines import SAID_AT_MOST, Declared, declared_by, left_json, left_lines
+from graysplit.cli.output import say, say_json, tell
+from graysplit.cli.session import Session
+from graysplit.cli.way_back import no_way_back, way_back
+from graysplit.cli.words import number, percent, plural
+from graysplit.control.result import Receipts, Result
+from graysplit.control.stops import stop_lines
+from graysplit.core.weights import format_weight
+from graysplit.errors import StoreUnreachableError
+from graysplit.stores.port import Copies
+
+
+def finish_note(session: Session, result: Result) -> int:
+    """Print what was noted; where it was so already, there is nothing to wait for."""
+    if result.change or result.dry_run:
+        return finish(session, result)
+    if session.json:
+        say_json(result_json(result))
+    else:
+        say(*result.notes)
+    return DONE
+
+
+def finish(session: Session, result: Result, more: Mapping[str, object] = {}) -> int:
+    """Print what was written, wait for the receipts unless told not to, and give the exit code.
+
+    `more` stands beside it in JSON.
+    """
+    if result.dry_run:
+        _print(session, result, dry_run_lines(result), more)
+        return DONE
+    document, code = told(session, result)
+    if session.json:
+        say_json({**document, **more})
+    return code
+
+
+def told(session: Session, result: Result, name: str = "") -> tuple[dict[str, object], int]:
+    """Print what was written and, unless nobody waits, its receipts; give its JSON and the exit code.
+
+    `name` stands before the receipts where several are told of.
+    """
+    session.written = result
+    (tell if session.json else say)(*written_lines(result))
+    more: dict[str, object] = {}
+    if result.left:
+        declared = _declared_by(session, result)
+        more = {"kept": left_json(result, declared)}
+        (tell if session.json else say)(*left_lines(result, declared))
+    if result.unrecorded:
+        tell(f"it stands, but the history has no entry: {result.unrecorded}")
+    receipts, code = None, DONE
+    if session.wait_s is not None:
+        result = _count_copies(session, result)
+        receipts, code = _wait(session, result, session.wait_s, name)
+    tell_way_back(result)
+    return {**result_json(result, receipts), **more}, code
+
+
+def tell_way_back(result: Result) -> None:
+    """Print the command that takes a change back, where there is one."""
+    back = way_back(result) or no_way_back(result)
+    if back is not None:
+        tell(f"the way back: {back}")
+
+
+def _wait(session: Session, result: Result, wait_s: float, name: str) -> tuple[Receipts | None, int]:
+    try:
+        receipts = session.control.wait_confirmed(result, wait_s).receipts
+    except StoreUnreachableError as fault:
+        tell(f"written, but the receipts cannot be read: {fault.reason}. Look again with: graysplit fleet")
+        return None, UNCONFIRMED
+    first, *rest = receipt_lines(receipts, result.cause)
+    (tell if session.json else say)(name + first, *rest)
+    return receipts, DONE if receipts.complete or receipts.nobody else UNCONFIRMED
+
+
+def _declared_by(session: Session, result: Result) -> Declared | None:
+    try:
+        return declared_by(session.control.fleet(), result)
+    except StoreUnreachableError:
+        return None  # whoever reads the receipts next says so
+
+
+def _count_copies(session: Session, result: Result) -> Result:
+    """Say how many replicas have a rollback: one that no replica has dies with its primary."""
+    if result.cause != "rollback" or not result.at_ms:
+        return result
+    try:
+        result = session.control.with_copies(result)
+    except StoreUnreachableError:
+        return result  # whoever reads the receipts next says so
+    if result.copies is not None:
+        (tell if session.json else say)(copies_line(result.copies, result.split))
+    return result
+
+
+def copies_line(copies: Copies, target: str) -> str:
+    """Say how many replicas have a rollback."""
+    if not copies.have:
+        again = "--all" if target == "*" else target
+        return f"not replicated yet: a failover now would lose it. Once more does no harm: graysplit rollback {again}"
+    return f"{copies.have} of {copies.of} replicas {'has' if copies.have == 1 else 'have'} it"
+
+
+def _print(session: Session, result: Result, lines: list[str], more: Mapping[str, object]) -> None:
+    if session.json:
+        say_json({**result_json(result), **more})
+    else:
+        say(*lines)
+
+
+def written_lines(result: Result) -> list[str]:
+    """Say what stands now."""
+    revision = f"revision {result.revision}" if result.revision else "without a revision"
+    lines: list[str] = []
+    if result.created:
+        lines.append(f"created {result.split}: {result.created[0]} (baseline), {', '.join(result.created[1:])}")
+    moves = ", ".join(
+        f"{field} {percent(before)} -> {percent(after)}" for field, (before, after) in result.moves.items()
+    )
+    if len(result.moves) > SAID_AT_MOST:
+        moves = f"{len(result.moves)} weights{' to 0%' if result.cause == 'rollback' else ''}"
+    if result.cause == "rollback" and result.split == "*" and not (result.moves or result.stops):
+        lines.append(f"nothing was above zero and unfinished: no weight and no stop was written ({revision})")
+    else:
+        lines.append(f"written: {result.cause} {result.split}{': ' + moves if moves else ''} ({revision})")
+    lines += stop_lines(result.stops, result.cause)
+    return [*lines, *result.notes]
+
+
+def dry_run_lines(result: Result) -> list[str]:
+    """Say what would be written."""
+    moves = ", ".join(
+        f"{field} {percent(before)} -> {percent(after)}" for field, (before, after) in result.moves.items()
+    )
+    if result.cause == "rollback":
+        return lowering_lines(result)
+    lines = [f"would be written: {result.cause} {result.split}{': ' + moves if moves else ''}"]
+    if result.created:
+        lines.append(f"would create {result.split}: {result.created[0]} (baseline), {', '.join(result.created[1:])}")
+    lines += stop_lines(result.stops, result.cause, dry_run=True)
+    if result.moved:
+        lines.append(f"moves {result.moved / 1000:g}% of all units")
+    if result.needless:
+        lines.append(f"{result.needless / 1000:g}% of them only because runs of buckets meet: it needs --yes")
+    return [*lines, *result.notes, "nothing was written"]
+
+
+def lowering_lines(result: Result) -> list[str]:
+    """Say what a rollback would stop, each split with its weights, and what it would leave alone."""
+    lines = [f"would be written: rollback {result.split}, {'a stop for each' if result.split == '*' else 'a stop'}"]
+    lines += [f"  {field} {percent(before)} -> {percent(after)}" for field, (before, after) in result.moves.items()]
+    if not result.moves:
+        lines.append("  no weight would change")
+    if result.left:
+        lines.append(f"would be left alone, finished long ago: {', '.join(result.left)}")
+    lines += result.notes
+    return [*lines, "nothing was written"]
+
+
+def receipt_lines(receipts: Receipts, cause: str) -> list[str]:
+    """Say how many processes do it, and who is missing."""
+    if receipts.gone and not receipts.processes:
+        return [f"nobody is left to confirm it; heard last: {', '.join(receipts.gone[:5])}. Look: graysplit fleet"]
+    if receipts.nobody:
+        return ["no process follows this namespace, so nobody is there to confirm it"]
+    counted = f"{receipts.confirmed}/{receipts.processes}"
+    done = "send no new calls" if cause == "rollback" else "confirmed"
+    running = f", {plural(receipts.running, 'call')} still running" if receipts.running else ""
+    lines = [f"{counted} {done} in {receipts.seconds:.2f} s{running}"]
+    if receipts.lagging:
+        lines.append(f"behind: {', '.join(receipts.lagging)}. Look: graysplit fleet")
+    if receipts.silent:
+        lines.append(f"silent, dead or cut off: {', '.join(receipts.silent)}. Look: graysplit fleet")
+        lines.append(f"known to be dead? graysplit fleet --forget {receipts.silent[0]}")
+    if receipts.gone:
+        lines.append(f"gone, not counted, their connections ended: {', '.join(receipts.gone[:5])}")
+    return lines
+
+
+_NOT_ASKED: Final[Mapping[str, object]] = dict.fromkeys(Receipts._fields)
+
+
+def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, object]:
+    """Give a result for scripts; what nobody was asked for is null."""
+    to = result.to if result.moves or result.cause != "rollback" else "0"
+    return {
+        "cause": result.cause,
+        "split": result.split,
+        "from": _weights(result.from_),
+        "to": _weights(to),
+        "weights": {f: {"from": number(a), "to": number(b)} for f, (a, b) in result.moves.items()},
+        "revision": result.revision,
+        "change": result.change,
+        "at_ms": result.at_ms,
+        "dry_run": result.dry_run,
+        "created": list(result.created),
+        "cleared": dict(result.cleared),
+        "stops": {field: {"from": before, "to": after} for field, (before, after) in result.stops.items()},
+        "leases": {
+            field: {"at": number(format_weight(at)), "until_ms": until_ms, "then": number(format_weight(then))}
+            for field, (at, until_ms, then) in result.leases.items()
+        },
+        "left": list(result.left),
+        "notes": list(result.notes),
+        "unwatched": result.unwatched or None,
+        "doubts": list(result.doubts),
+        "ended_plans": dict(result.ended),
+        "plan": result.plan,
+        "moved": result.moved / 1000,
+        "needless": result.needless / 1000,
+        "unrecorded": result.unrecorded,
+        "known": result.known,
+        "back": way_back(result),
+        "no_back": no_way_back(result),
+        "replicas": None if result.copies is None else result.copies._asdict(),
+        **receipts_json(receipts),
+    }
+
+
+def receipts_json(receipts: Receipts | None) -> dict[str, object]:
+    """Give receipts for scripts, all null where nobody waited."""
+    if receipts is None:
+        return {**_NOT_ASKED}
+    lists = {"lagging": list(receipts.lagging), "silent": list(receipts.silent), "gone": list(receipts.gone)}
+    return {**receipts._asdict(), **lists}
+
+
+def _weights(side: str | Mapping[str, str | None] | None) -> object:
+    if side is None or isinstance(side, str):
+        return number(side)
+    return {version: number(weight) for version, weight in side.items()}

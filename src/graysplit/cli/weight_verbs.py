@@ -1,0 +1,279 @@
+"""The verbs that change something."""
+
+from __future__ import annotations
+
+import sys
+from typing import Literal
+
+import click
+
+from graysplit.cli.app import app
+from graysplit.cli.options import changing, replacing, span, unstopping
+from graysplit.cli.output import tell
+from graysplit.cli.session import Session
+
+
+@app.command()
+@click.argument("split")
+@click.option(
+    "--versions", metavar="OLD,NEW", help="The first is the baseline.  [default: as live code says, or old,new]"
+)
+@click.option("--add", metavar="VERSION", help="Give SPLIT, which stands already, one more candidate, at zero.")
+@click.option("--salt", metavar="TEXT", help="Draw other units than the split's name would.")
+@click.option(
+    "--max-stale", type=span, metavar="TIME", help="The baseline for all where the store is not heard for so long."
+)
+@click.option(
+    "--in-flight",
+    type=click.Choice(["finish"]),
+    help="Choices kept in open requests outlive a plain zero, never a stop.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["unit", "instance"]),
+    help="By instance, hosts cross over in waves.  [default: as live code says]",
+)
+@changing
+@click.pass_obj
+def create(  # noqa: PLR0913, PLR0917 - click hands every option over by name
+    session: Session,
+    split: str,
+    versions: str | None,
+    add: str | None,
+    salt: str | None,
+    max_stale: float | None,
+    in_flight: Literal["finish"] | None,
+    by: Literal["unit", "instance"] | None,
+    why: str,
+    *,
+    dry_run: bool,
+) -> int:
+    """Define SPLIT, all weights at zero.
+
+    With --add, give one that stands a further candidate; `delete SPLIT/VERSION`
+    takes it out again. Nobody moves.
+    """
+    from graysplit.cli.result_lines import finish
+
+    names = [name.strip() for name in versions.split(",")] if versions is not None else None
+    limit = None if max_stale is None else int(max_stale)
+    result = session.control.create(
+        split, names, add=add, salt=salt, max_stale_s=limit, in_flight=in_flight, by=by, why=why, dry_run=dry_run
+    )
+    return finish(session, result)
+
+
+@app.command(name="set")
+@click.argument("target", metavar="SPLIT[/VERSION]")
+@click.argument("weights", nargs=-1, required=True, metavar="WEIGHT | VERSION=WEIGHT...")
+@click.option("--from", "from_", metavar="WEIGHT", help="Only if this weight is in force now.")
+@click.option("--if-rev", type=int, metavar="N", help="Only if the split is unchanged since revision N.")
+@click.option("--for", "for_s", type=span, metavar="TIME", help="A raise for a time, as 30m: then back by itself.")
+@unstopping
+@replacing
+@changing
+@click.pass_obj
+def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
+    session: Session,
+    target: str,
+    weights: tuple[str, ...],
+    from_: str | None,
+    if_rev: int | None,
+    for_s: float | None,
+    why: str,
+    *,
+    dry_run: bool,
+) -> int:
+    """Set weights in percent: 20, 12.5, 20% or preview.
+
+    Above zero it begins a new release; where a stop stands it shows whose it is
+    and asks for the name, or needs --unstop. A split that live code declares is
+    created on the way. 100 % asks for the name.
+    """
+    from graysplit.cli.result_lines import finish
+
+    bare, typed = read_weights(weights)
+    result = session.control.set(
+        target,
+        bare,
+        weights=typed,
+        from_=from_,
+        if_rev=if_rev,
+        yes=session.yes,
+        for_s=for_s,
+        unstop=session.unstop,
+        replace=session.replace,
+        why=why,
+        dry_run=dry_run,
+    )
+    return finish(session, result)
+
+
+@app.command()
+@click.argument("targets", nargs=-1, metavar="[SPLIT[/VERSION]]...")
+@click.option("--all", "everything", is_flag=True, help="Every unfinished release.")
+@changing
+@click.pass_obj
+def rollback(session: Session, targets: tuple[str, ...], why: str, *, everything: bool, dry_run: bool) -> int:
+    """Go back: weight zero and a stop beside it.
+
+    Everybody gets the baseline. Never asks or refuses, reads only after it has
+    written, and may be given twice. `set --unstop` starts again. Exit 3 where
+    nobody knows one of the names.
+    """
+    from graysplit.cli.rollbacks import roll_back
+
+    if everything == bool(targets):
+        raise click.UsageError("name a split, or --all: graysplit rollback SPLIT, graysplit rollback --all")
+    return roll_back(session, ["*"] if everything else [*dict.fromkeys(targets)], why, dry_run=dry_run)
+
+
+@app.command()
+@click.argument("split")
+@click.option("--force", is_flag=True, help="Also raise what a change to zero brought down.")
+@unstopping
+@replacing
+@changing
+@click.pass_obj
+def undo(session: Session, split: str, why: str, *, force: bool, dry_run: bool) -> int:
+    """Make the inverse of the last change of SPLIT.
+
+    Only while what it wrote still stands. One that raises asks for the name, and
+    one that clears a stop needs --unstop.
+    """
+    from graysplit.cli.result_lines import finish
+
+    return finish(
+        session,
+        session.control.undo(
+            split, force=force, unstop=session.unstop, replace=session.replace, why=why, dry_run=dry_run
+        ),
+    )
+
+
+@app.command()
+@click.argument("target", metavar="SPLIT[/VERSION]")
+@unstopping
+@replacing
+@changing
+@click.pass_obj
+def preview(session: Session, target: str, why: str, *, dry_run: bool) -> int:
+    """Open a candidate to pinned units only."""
+    from graysplit.cli.result_lines import finish
+
+    return finish(
+        session,
+        session.control.preview(target, unstop=session.unstop, replace=session.replace, why=why, dry_run=dry_run),
+    )
+
+
+@app.command()
+@click.argument("split")
+@click.argument("unit")
+@click.argument("version", required=False)
+@click.option("--deny", is_flag=True, help="Always the baseline for this unit.")
+@changing
+@click.pass_obj
+def pin(  # noqa: PLR0913 - click hands every option over by name
+    session: Session, split: str, unit: str, version: str | None, why: str, *, deny: bool, dry_run: bool
+) -> int:
+    """Give UNIT always the same VERSION, unless it is at zero."""
+    from graysplit.cli.result_lines import finish
+
+    if deny and version is not None:
+        raise click.UsageError("--deny names no version: graysplit pin SPLIT UNIT --deny")
+    result = session.control.pin(split, unit, version, deny=deny, why=why, dry_run=dry_run)
+    tell(f"unit '{unit}' of {split}: {'denied every candidate, always' if deny else 'always'} {result.pinned}")
+    return finish(session, result)
+
+
+@app.command()
+@click.argument("split")
+@click.argument("unit")
+@changing
+@click.pass_obj
+def unpin(session: Session, split: str, unit: str, why: str, *, dry_run: bool) -> int:
+    """Take away what `pin` said of UNIT."""
+    from graysplit.cli.result_lines import finish
+
+    result = session.control.unpin(split, unit, why=why, dry_run=dry_run)
+    tell(f"unit '{unit}' of {split}: no longer pinned or denied")
+    return finish(session, result)
+
+
+@app.command()
+@click.argument("target", metavar="SPLIT[/VERSION] | '*'")
+@changing
+@click.pass_obj
+def unstop(session: Session, target: str, why: str, *, dry_run: bool) -> int:
+    """Clear a stop.
+
+    Says whose it is, and asks for the name at a terminal; without one it needs
+    --yes where a weight above zero stands under it.
+    """
+    from graysplit.cli.result_lines import finish
+
+    session.unstop = session.yes or not sys.stdin.isatty()
+    return finish(session, session.control.unstop(target, why=why, dry_run=dry_run))
+
+
+@app.command()
+@click.argument("target", metavar="SPLIT[/VERSION]")
+@changing
+@click.pass_obj
+def delete(session: Session, target: str, why: str, *, dry_run: bool) -> int:
+    """Take the record of SPLIT away and free its name.
+
+    Refused while a weight is above zero, unless its release is finished and no
+    code declares it any more. Asks for the name. With VERSION it takes out that
+    candidate alone, which must be at zero; all others stay where they are.
+    """
+    from graysplit.cli.result_lines import finish
+
+    return finish(session, session.control.delete(target, why=why, dry_run=dry_run))
+
+
+@app.command()
+@click.argument("splits", nargs=-1, metavar="[SPLIT]...")
+@click.option(
+    "--source",
+    default="fleet",
+    show_default=True,
+    metavar="fleet|FILE",
+    help="What processes hold, or a last-known-good file, an export, a bootstrap file.",
+)
+@click.option(
+    "--take",
+    type=click.Choice(["lower", "source"]),
+    default="lower",
+    show_default=True,
+    help="The lower of the two, or what the source has.",
+)
+@changing
+@click.pass_obj
+def recover(  # noqa: PLR0913 - click hands every option over by name
+    session: Session, splits: tuple[str, ...], source: str, take: Literal["lower", "source"], why: str, *, dry_run: bool
+) -> int:
+    """After the store lost data: show both sides, write the lower.
+
+    Ends all doubt (SOURCE_REGRESSED), makes lost keys whole, and sows an empty
+    namespace anew: from what live processes hold, who are asked for it, or from
+    FILE. Where something rises it asks for the name.
+    """
+    from graysplit.cli.recovery import recovered, show_sides
+
+    found = session.control.recover(splits, source=source, take=take, why=why, dry_run=True)
+    show_sides(session, found)
+    if not dry_run and found.needed:
+        found = session.control.recover(splits, source=source, take=take, why=why, seen=found)
+    return recovered(session, found)
+
+
+def read_weights(words: tuple[str, ...]) -> tuple[str | None, dict[str, str]]:
+    """Read `20`, or `b=10 c=10`; raise a usage error for a mixture."""
+    named = [word.partition("=") for word in words if "=" in word]
+    bare = [word for word in words if "=" not in word]
+    typed = {name: weight for name, _, weight in named}
+    if len(bare) > 1 or (bare and typed) or len(typed) != len(named):
+        raise click.UsageError("give one weight, or each with its version once, as in: graysplit set ranking b=10 c=10")
+    return (bare[0] if bare else None), typed

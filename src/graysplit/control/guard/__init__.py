@@ -1,0 +1,1 @@
+"""The guard, as operators arm it and read what it says."""

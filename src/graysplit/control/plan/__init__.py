@@ -1,0 +1,1 @@
+"""Plans, as operators start, stop and look at them."""

@@ -1,0 +1,186 @@
+"""Foretell a plan from where everything stands now: its dates, and who moves at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from graysplit.control.guard import guard_changes, outlook
+from graysplit.control.guard.past_rate import bake_words
+from graysplit.control.guard.verdicts import Tallies, armed, may_stop
+from graysplit.control.inputs import planned_version, split_and_version
+from graysplit.control.plan import plan_changes
+from graysplit.control.plan.awaited import standing as start_of
+from graysplit.control.reading import Reading
+from graysplit.control.views import in_force, rows_of
+from graysplit.control.waves import hosts_of
+from graysplit.core.address import field_of
+from graysplit.core.allocation import moved
+from graysplit.core.changes import only_candidate
+from graysplit.core.cohort import Cohort, cohort, moving, on_each
+from graysplit.core.definition import Definition
+from graysplit.core.fleet import Fleet
+from graysplit.core.freeze import FREEZES, frozen
+from graysplit.core.guard.power import Outlook
+from graysplit.core.plan.forecast import Forecast, ForecastStart, foresee, fresh
+from graysplit.core.plan.plan import Plan
+from graysplit.core.split_state import Snapshot, SplitState, apply
+from graysplit.core.waves import NOBODY, crossed, instances, raised
+from graysplit.core.weights import share
+from graysplit.errors import RefusedError
+from graysplit.stores.text.freezes import read_freezes
+
+
+class Crossed(NamedTuple):
+    """The hosts at one step, by those that live now."""
+
+    joining: tuple[str, ...]  # who crosses with it
+    on: int  # how many have crossed from then on
+    of: int
+
+
+class Moves(NamedTuple):
+    """Who moves at one step: buckets, and where units are known how many of them."""
+
+    buckets: int | None  # thousandths of a percent of all units; None: the step was taken before
+    units: int | None = None
+    on: int | None = None  # how many of the units are on the candidate from then on
+    hosts: Crossed | None = None  # the same of hosts, where they cross over
+
+
+class Simulation(NamedTuple):
+    """A plan's future."""
+
+    split: str
+    version: str
+    plan: Plan
+    now_ms: int  # server time
+    runs: bool  # whether the plan runs already
+    forecast: Forecast
+    moves: tuple[Moves, ...]  # for each of the forecast's steps
+    units: int | None  # how many units were given, each counted once
+    notes: tuple[str, ...] = ()
+    outlooks: Mapping[int, Outlook] = {}  # by the step's number, where it waits for `safe`
+
+    @property
+    def field(self) -> str:
+        """The address of the candidate that it raises."""
+        return field_of(self.split, self.version)
+
+
+class SimulationAccess(NamedTuple):
+    """What of an operator's hand a simulation needs."""
+
+    reading: Reading
+    fleet: Fleet
+    base: Snapshot  # with the split in it, also where only live code declares it
+    tallies: Tallies
+
+
+def simulate(
+    eyes: SimulationAccess,
+    wish: plan_changes.PlanRequest,
+    confirm_s: float,
+    units: Callable[[], Iterable[bytes]] | None,
+) -> Simulation:
+    """Give a plan's future; `units` are read once it is known that there is one."""
+    split, version = split_and_version(wish.target)
+    standing = eyes.base.splits[split]
+    if units is not None and standing.definition.by == "instance":
+        raise RefusedError(f"'{split}' moves by instance, so no unit's side is its own. Ask without --units")
+    found = None if wish.new else _running(eyes, split, version)
+    plan, start, after, notes = found or _starting(eyes, wish, split, version)
+    forecast = foresee(plan, start, int(confirm_s * 1000))
+    ages_s = {taken.step: (taken.at_ms - start.view.now_ms) / 1000 for taken in forecast.steps}
+    seen = outlook.traffic(eyes.reading, eyes.tallies, split, plan.version) if _waits(plan) else None
+    known = None if units is None else cohort(standing.definition, units())
+    moves = tuple(_moves(known, None if found else standing, after, plan, forecast))
+    if standing.definition.by == "instance":
+        hosts = _hosts(eyes, standing, plan, forecast)
+        moves = tuple(move._replace(hosts=crossed) for move, crossed in zip(moves, hosts, strict=True))
+    return Simulation(
+        split,
+        plan.version,
+        plan,
+        start.view.now_ms,
+        found is not None,
+        forecast,
+        moves,
+        None if known is None else known.size,
+        notes,
+        outlook.outlooks(plan, after, seen, ages_s),
+    )
+
+
+def _hosts(eyes: SimulationAccess, standing: SplitState, plan: Plan, forecast: Forecast) -> Iterable[Crossed]:
+    """Return which hosts cross at each step, as each would record its wave if nobody died or came."""
+    live = instances(eyes.fleet, standing.split, plan.version)
+    before, taken = standing.in_force(plan.version), standing.taken(plan.version)
+    wave = standing.waves.get(plan.version, NOBODY)
+    was = {host.name for host in live if crossed(wave, host.name, before)}
+    for step in forecast.steps:
+        if step.weight > share(before):
+            wave = raised(wave, step.weight, live, standing.definition.seed, before=before, taken=taken)
+        before = step.weight
+        now = {host.name for host in live if host.able and crossed(wave, host.name, before)}
+        yield Crossed(tuple(sorted(now - was)), len(now), len(live))
+        was = now
+
+
+def _waits(plan: Plan) -> bool:
+    return any(step.until for step in plan.steps[:-1])
+
+
+_Begun = tuple[Plan, ForecastStart, SplitState, tuple[str, ...]]
+
+
+def _running(eyes: SimulationAccess, split: str, version: str) -> _Begun | None:
+    """Give the plan that runs, from where it stands, or None."""
+    found = plan_changes.running(eyes.reading, split)
+    if found is None or version not in {"", *(found.plan.versions if found.plan else (version,))}:
+        return None
+    if found.plan is None:
+        raise RefusedError(f"the plan of '{split}' is not understood here ({found.fault}): use a newer graysplit")
+    standing = eyes.base.splits[split]
+    weights = in_force(rows_of(eyes.reading, eyes.fleet, standing))
+    start = start_of(eyes.reading, eyes.fleet, split, found.plan, weights)
+    return None if start is None else (found.plan, start, standing, _bake_notes(found.plan, standing.definition))
+
+
+def _starting(eyes: SimulationAccess, wish: plan_changes.PlanRequest, split: str, version: str) -> _Begun:
+    """Give the plan that would start now, as `ramp` would start it."""
+    reading = eyes.reading._replace(snapshot=eyes.base)
+    definition = eyes.base.splits[split].definition
+    name = plan_changes.several_named(split, definition, version, wish.steps) or version
+    name = name or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
+    plan = plan_changes.chosen_plan(reading, split, name, wish, hosts_of(definition, eyes.fleet, split, name))
+    begun = plan_changes.begin(reading, split, plan, "", mistyped=reading.mistyped(split, definition), yes=True)
+    after = apply(eyes.base, begun.change).splits[split]
+    weight = share(after.in_force(plan.version))
+    number = next(number for number, step in enumerate(plan.steps) if step.weight == weight)
+    others = sum(share(after.in_force(one.name)) for one in definition.candidates if one.name not in plan.versions)
+    now_ms = reading.load.now_ms
+    frost = frozen(read_freezes(reading.text("meta", FREEZES)), split, now_ms)
+    notes = () if frost is None else (f"it could not start now: {frost.words}",)
+    # With the guard that will be there: the one that stands, or the one that a ramp arms.
+    guarded = guard_changes.begun(after.definition, eyes.fleet, split, "", now_ms)[0]
+    start = fresh(plan, number, now_ms, others, watched=may_stop(armed(split, guarded)))
+    return plan, start, after, (*notes, *_bake_notes(plan, guarded))
+
+
+def _bake_notes(plan: Plan, definition: Definition) -> tuple[str, ...]:
+    """Return what the plan leaves unwatched while it bakes, as `ramp` says it."""
+    return tuple(filter(None, [bake_words(plan, definition)]))
+
+
+def _moves(
+    known: Cohort | None, before: SplitState | None, first: SplitState, plan: Plan, forecast: Forecast
+) -> Iterable[Moves]:
+    """Give who moves at each step; at the first of a plan that runs nobody does any more."""
+    for step in forecast.steps:
+        after = first._replace(weights={**first.weights, **plan.weights(step.step)})
+        buckets = None if before is None else moved(before.runs(), after.runs())
+        units = None if known is None or before is None else moving(known, before, after)
+        on = None if known is None else sum(on_each(known, after)[name] for name in plan.versions)
+        yield Moves(buckets, units, on)
+        before = after

@@ -1,0 +1,332 @@
+"""The verbs that only look, and those that wait."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from graysplit.control.inputs import NEVER, split_and_version, typed_weight
+from graysplit.control.operator import Operator, check_whole
+from graysplit.control.receipts import wait_for
+from graysplit.control.result import Confirmed, Receipts, Result
+from graysplit.control.targets import Names, names_of
+from graysplit.core.weights import format_weight
+from graysplit.errors import RefusedError, nearest
+from graysplit.stores.text.records import exact
+from graysplit.stores.write_rules import OUTSIDE
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from graysplit.control.doctor import Finding
+    from graysplit.control.explain import Explained
+    from graysplit.control.guard.report import SplitReport
+    from graysplit.control.guard.verdicts import Heard
+    from graysplit.control.plan.awaited import Awaited
+    from graysplit.control.plan.simulate import Simulation
+    from graysplit.control.reading import Reading
+    from graysplit.control.undelivered import HookState
+    from graysplit.control.views import Overview, SplitView
+    from graysplit.control.wait import Waited
+    from graysplit.control.waves import Crossing
+    from graysplit.core.fleet import Fleet, Process
+    from graysplit.core.plan.plan import Step
+    from graysplit.core.replica.record import Entry
+    from graysplit.core.standby import Standby
+    from graysplit.stores.port import Followed
+
+# How long a change may take to its replicas before they are counted as without it.
+COPIED_WITHIN_S: Final = 0.3
+
+# So many of the newest changes are looked through first for those of a time or an actor, then four times as many.
+LOOKED_THROUGH: Final = 500
+
+# How many of the newest changes are looked through for what was frozen when somebody edited past graysplit.
+FREEZES_WITHIN: Final = 5_000
+
+
+def _not_forgotten(process: str, fleet: Fleet, *, alive: bool) -> RefusedError:
+    if alive:
+        return RefusedError(
+            f"{process} is live: its next heartbeat, within two seconds, would bring it back. End it first. "
+            "Nothing was written"
+        )
+    like = nearest(process, [each.label for each in (*fleet.silent, *fleet.gone)])
+    hint = f"graysplit fleet --forget {like}" if like else "graysplit fleet"
+    return RefusedError(f"no process {process} in this namespace's fleet. Nothing was written. Try: {hint}")
+
+
+class ReadVerbs(Operator):
+    """Shows what stands, and waits for what is to come."""
+
+    def wait_confirmed(self, result: Result, within_s: float = 5.0) -> Confirmed:
+        """Wait until every live process shows a result's effect, and give the result with its receipts."""
+        parts = result.parts or (result.change,)
+        receipts = wait_for(
+            self.store,
+            parts[-1],
+            result.revision or NEVER,
+            result.expected,
+            within_s=within_s,
+            written_ms=result.at_ms,
+            parts=parts,
+            target=result.split if result.cause == "rollback" or result.split != "*" else "",
+        )
+        return Confirmed(result, receipts)
+
+    def names(self) -> Names:
+        """Return the names that the store and its processes know, read without the parser."""
+        return names_of(self.store.load(), self.store.fleet(), {})
+
+    def followed(self) -> tuple[Followed, ...] | None:
+        """Return the namespaces on this server that live processes follow; None where the server does not tell."""
+        return self.store.followed()
+
+    def with_copies(self, result: Result, within_s: float = COPIED_WITHIN_S) -> Result:
+        """Give a result with the number of replicas that have it; right after the change, from the same thread."""
+        copies = self.store.replicas(within_s)
+        return result._replace(copies=copies if copies is not None and copies.of else None)
+
+    def wait_weights(self, target: str, weight: float | str | None = None, within_s: float = 60.0) -> Receipts:
+        """Wait until every live process shows a split's weights as they stand, or the one given."""
+        deadline = time.monotonic() + within_s
+        while True:
+            expected = self._in_force(target)
+            if weight is None or set(expected.values()) == {format_weight(typed_weight(weight))}:
+                left_s = max(0.0, deadline - time.monotonic())
+                return wait_for(self.store, "", NEVER, expected, within_s=left_s)
+            if time.monotonic() >= deadline:
+                found = wait_for(self.store, "", NEVER, expected, within_s=0.0)
+                return found._replace(confirmed=0)
+            threading.Event().wait(0.2)
+
+    def wait_until(
+        self,
+        target: str,
+        until: str = "confirmed",
+        within_s: float = 60.0,
+        told: Callable[[str], None] | None = None,
+        looked: Callable[[Awaited], None] | None = None,
+    ) -> Waited:
+        """Wait until a split's weights are confirmed, `safe` by its guard, its plan `done`, or a weight is in force.
+
+        Ends at once where it is rolled back or stopped meanwhile. An outage is outlived, and `told` hears of it; the
+        first look alone must succeed. `looked` hears at each look where the plan stands, if one runs.
+        """
+        from graysplit.control import wait
+
+        def receipts(expected: Mapping[str, str]) -> Receipts:
+            return wait_for(self.store, "", NEVER, expected, within_s=0.0)
+
+        eyes = wait.WaitAccess(
+            self._read, self.store.fleet, receipts, self._check_known, told or wait.unheard, self._verdicts, looked
+        )
+        return wait.wait_until(eyes, wait.WaitGoal(target, until), within_s)
+
+    def overview(self) -> Overview:
+        """Give every split with its weights as asked, effective and actual, and the last change."""
+        from graysplit.control.views import overview
+
+        fleet = self.store.fleet()  # first: what processes tell is then no newer than what the store says
+        reading = self._read()
+        last = next(iter(self._flagged(reading, self.store.history(None, 1))), None)
+        said = self._verdicts(reading, sorted(reading.snapshot.splits))
+        found = overview(self.store.name, self.namespace, reading, fleet, last, said)
+        return found._replace(owed=self._undelivered())
+
+    def show(self, split: str) -> SplitView:
+        """Give one split: what the store says beside what is in force, its stops, its guard and its last change."""
+        from graysplit.control.views import split_view
+
+        fleet = self.store.fleet()  # first, as above
+        reading = self._read()
+        last = next(iter(self._flagged(reading, self.store.history(split, 1))), None)
+        view = split_view(reading, fleet, split, last, self._verdicts(reading, [split]))
+        if split not in reading.unread and (view.loss is None or split not in view.loss.splits):
+            self._check_known(reading, split)
+        return view
+
+    def simulate(  # noqa: PLR0913 - keyword-only options of one verb
+        self,
+        target: str,
+        steps: Sequence[Step] | None = None,
+        *,
+        record: Mapping[str, object] | None = None,
+        template: str | None = None,
+        bake_s: float | None = None,
+        confirm_s: float = 0.0,
+        units: Callable[[], Iterable[bytes]] | None = None,
+    ) -> Simulation:
+        """Foretell the plan that runs, or with steps (as `ramp` takes them) one that would start now.
+
+        Each step is taken to be confirmed after `confirm_s`; of `units`, encoded, it is counted who moves.
+        """
+        from graysplit.control.plan import plan_changes, simulate
+
+        split, version = split_and_version(target)
+        reading = self._read()
+        self._check_readable(reading, split)
+        check_whole(reading)
+        base, _ = self._ensured(reading, split, [version])
+        wish = plan_changes.PlanRequest(target, steps, record, template, bake_s)
+        eyes = simulate.SimulationAccess(reading, self.store.fleet(), base, self.store.tally)
+        return simulate.simulate(eyes, wish, confirm_s, units)
+
+    def report(self, target: str) -> SplitReport:
+        """Give how a split's releases do, stage by stage: both versions, how far apart they are, and the verdict."""
+        from graysplit.control.guard.report import report
+
+        (split, _), reading = split_and_version(target), self._read()
+        self._check_readable(reading, split)
+        self._check_known(reading, split)
+        return report(reading, self.store, self.namespace, target)
+
+    def explain(self, split: str, unit: object) -> Explained:
+        """Give the ladder that decides for a unit by the store, and the processes in which the answer is another."""
+        from graysplit.control.explain import explain
+
+        reading = self._read()
+        self._check_readable(reading, split)
+        self._check_known(reading, split)
+        return explain(reading.snapshot.splits[split], unit, reading.snapshot.revision, self.store.fleet())
+
+    def history(
+        self,
+        split: str | None = None,
+        count: int = 50,
+        *,
+        since: float | datetime | None = None,
+        actor: str | None = None,
+    ) -> tuple[Entry, ...]:
+        """Give the newest changes, newest first; a raise from outside during a freeze has that as its reason.
+
+        Of one split also the freezes that held it, whatever their pattern, and their ends.
+        Not older than `since`, a time or so many seconds before the server's now; only those of an `actor`.
+        """
+        if since is None and actor is None:
+            return self._flagged(None, self._entries(split, count))
+        from_ms = self._since_ms(since)
+        most = max(count, LOOKED_THROUGH)
+        while True:
+            entries = self._entries(split, most)
+            found = [e for e in entries if e.at_ms >= from_ms and actor in {None, e.actor}]
+            if len(found) >= count or len(entries) < most or entries[-1].at_ms < from_ms:
+                return self._flagged(None, tuple(found[:count]))
+            most *= 4
+
+    def standby(self, split: str, version: str) -> Standby:
+        """Give who of the live processes that declare a split is ready to take over with a version, and who is not."""
+        from graysplit.core.standby import standby_of
+
+        return standby_of(self.store.fleet(), split, version)
+
+    def fleet(self) -> Fleet:
+        """Give the processes that follow the store, and what they say."""
+        return self.store.fleet()
+
+    def forget(self, process: str) -> tuple[Process, ...]:
+        """Take a process that is not live out of the fleet, by its label (`web-7/812`) or boot id; give who that was.
+
+        For one that is known to be dead: one that only was cut off goes on as before, counted by nobody, until it is
+        heard again. Raises `RefusedError` where none of that name is known, or where it lives.
+        """
+        fleet = self.store.fleet()
+        named = [each for each in (*fleet.processes, *fleet.gone) if process in (each.label, each.boot)]
+        live = {each.boot for each in fleet.live}
+        found = tuple(each for each in named if each.boot not in live)
+        if not found:
+            raise _not_forgotten(process, fleet, alive=bool(named))
+        for each in found:
+            self.store.forget(each.boot)
+        return found
+
+    def doctor(self) -> tuple[Finding, ...]:
+        """Look for everything that is wrong or about to be, each with the next command."""
+        from graysplit.control.doctor import examine
+
+        fleet = self.store.fleet()  # first, as above
+        reading = self._read()
+        said = self._verdicts(reading, sorted(reading.snapshot.splits))
+        weights = shlex.quote(f"graysplit:{{{self.namespace}}}:weights")
+        return examine(reading, fleet, self.store, said, f"{self.redis_cli() or 'redis-cli'} HDEL {weights}")
+
+    def notices(self) -> tuple[HookState, ...]:
+        """Return what each hook was not told; raises `RefusedError` where this role may not read it."""
+        from graysplit.control.undelivered import hook_states
+
+        return hook_states(self.store.told())
+
+    def _undelivered(self) -> tuple[HookState, ...] | None:
+        """Return the hooks that are owed something; None where that may not be read."""
+        try:
+            return tuple(state for state in self.notices() if state.owed)
+        except RefusedError:
+            return None
+
+    def export(self) -> Mapping[str, object]:
+        """Give all that the store holds as plain values, ready for JSON."""
+        from graysplit.control.views import export
+
+        return export(self.namespace, self._read())
+
+    def crossings(self) -> tuple[Crossing, ...]:
+        """Give how far instances have crossed, of every split and candidate for which they do."""
+        from graysplit.control.waves import all_crossings
+
+        return all_crossings(self._read().snapshot, self.store.fleet())
+
+    def redis_cli(self) -> str | None:
+        """Give the `redis-cli` that reaches the store's server, for a shell; None where there is no such server."""
+        from graysplit.stores.port import ByHand
+
+        return self.store.redis_cli() if isinstance(self.store, ByHand) else None
+
+    def _since_ms(self, since: float | datetime | None) -> float:
+        if since is None:
+            return 0
+        if isinstance(since, (int, float)):
+            return self.store.load().now_ms - since * 1000
+        return since.timestamp() * 1000
+
+    def _verdicts(self, reading: Reading, splits: Sequence[str]) -> Mapping[str, Heard]:
+        """Give what guards say of the candidates that run, by field; what guards are is loaded where one is armed."""
+        standing = reading.snapshot.splits
+        armed = [name for name in splits if name in standing and standing[name].definition.guard is not None]
+        if not armed:
+            return {}
+        from graysplit.control.guard.verdicts import verdicts
+
+        return verdicts(reading, self.store.tally, armed)
+
+    def _in_force(self, target: str) -> dict[str, str]:
+        from graysplit.core.changes import known
+
+        split, version = split_and_version(target)
+        standing = known(self._read().snapshot, split)
+        names = [candidate.name for candidate in standing.definition.candidates]
+        chosen = [version] if version else names
+        return {f"{split}/{name}": format_weight(standing.in_force(name)) for name in chosen}
+
+    def _entries(self, split: str | None, count: int) -> tuple[Entry, ...]:
+        """Return the newest entries, of one split with those of the freezes that hold it."""
+        from graysplit.control.freeze import with_freezes
+        from graysplit.core.freeze import FREEZES, THAWED
+
+        entries = self.store.history(split, count)
+        if split is None or self.store.load().meta.fields.keys().isdisjoint((FREEZES.encode(), THAWED.encode())):
+            return entries
+        return with_freezes(split, entries, self.store.history(None, FREEZES_WITHIN), count)
+
+    def _flagged(self, reading: Reading | None, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        """Give entries, those of raises from outside flagged that came during a freeze."""
+        if all(entry.cause != OUTSIDE for entry in entries):
+            return entries
+        from graysplit.control.freeze import during_freeze
+        from graysplit.core.freeze import FREEZES
+
+        raw = (reading.load if reading else self.store.load()).meta.fields.get(FREEZES.encode())
+        now = None if raw is None else exact(raw)
+        return tuple(during_freeze(entries, lambda: self.store.history(None, FREEZES_WITHIN), now))

@@ -1,0 +1,233 @@
+"""Rolling by instance: who has crossed, who joins with a raise, and how the places of the dead are filled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from graysplit.control.reading import Reading
+from graysplit.core.address import field_of, parse_address, split_of
+from graysplit.core.changes import effects, known
+from graysplit.core.definition import Definition
+from graysplit.core.fleet import Fleet
+from graysplit.core.split_state import Change, Snapshot, SplitState, apply
+from graysplit.core.waves import (
+    NOBODY,
+    PREFIX,
+    Wave,
+    crossed,
+    format_wave,
+    instances,
+    members,
+    parse_wave,
+    rebalanced,
+    wanted,
+    wave_writes,
+)
+from graysplit.core.weights import FULL, Weight, format_weight, share
+from graysplit.errors import RefusedError
+
+NAMED_AT_MOST: Final = 20
+NOTED_AT_MOST: Final = 4  # in one line beside a change
+
+
+class Crossing(NamedTuple):
+    """How far the instances of a split have crossed to one of its candidates."""
+
+    split: str
+    version: str
+    weight: Weight  # in force
+    recorded: bool  # whether a wave stands in the store at all
+    crossed: tuple[str, ...]  # the live instances that are in
+    missing: tuple[str, ...]  # recorded, in, and not live: dead, or cut off
+    instances: int  # live ones
+    wanted: int  # of them, those that the weight asks for
+
+    @property
+    def field(self) -> str:
+        """Give the candidate's address."""
+        return field_of(self.split, self.version)
+
+    @property
+    def short(self) -> bool:
+        """Say whether fewer have crossed than the weight asks for."""
+        return len(self.crossed) < self.wanted
+
+
+def crossings(snapshot: Snapshot, fleet: Fleet, split: str) -> tuple[Crossing, ...]:
+    """Give how far each candidate of a split has come, where instances cross over and a weight or wave stands."""
+    standing = snapshot.splits.get(split)
+    if standing is None or standing.definition.by != "instance":
+        return ()
+    names = (version.name for version in standing.definition.candidates)
+    return tuple(
+        _crossing(standing, name, standing.waves.get(name), fleet)
+        for name in names
+        if share(standing.in_force(name)) or name in standing.waves
+    )
+
+
+def hosts_of(definition: Definition, fleet: Fleet, split: str, version: str) -> int:
+    """Return how many hosts could cross to a version; 0 where units are split."""
+    return len(instances(fleet, split, version)) if definition.by == "instance" else 0
+
+
+def all_crossings(snapshot: Snapshot, fleet: Fleet) -> tuple[Crossing, ...]:
+    """Give the same of every split."""
+    return tuple(found for split in sorted(snapshot.splits) for found in crossings(snapshot, fleet, split))
+
+
+def _crossing(standing: SplitState, version: str, wave: Wave | None, fleet: Fleet) -> Crossing:
+    weight, live = standing.in_force(version), instances(fleet, standing.split, version)
+    names = {instance.name for instance in live}
+    found = wave or NOBODY
+    return Crossing(
+        standing.split,
+        version,
+        weight,
+        wave is not None,
+        tuple(instance.name for instance in live if crossed(found, instance.name, weight)),
+        tuple(sorted(set(members(found, weight)) - names)),
+        len(live),
+        wanted(weight, len(live)),
+    )
+
+
+def hosts_words(found: Crossing) -> str:
+    """Return it in few words: `3 of 8 hosts`, with those that are dead."""
+    dead = f", {len(found.missing)} dead" if found.missing else ""
+    return f"{len(found.crossed)} of {found.instances} hosts{dead}"
+
+
+def crossing_words(found: Crossing, at_most: int = NAMED_AT_MOST) -> str:
+    """Say who has crossed: `crossed 4 of 10 instances: web-1, ...; missing (dead): web-9`."""
+    said = f"crossed {len(found.crossed)} of {found.instances} instances{_named(': ', found.crossed, at_most)}"
+    return f"{said}{_named('; missing (dead): ', found.missing, at_most)}"
+
+
+def short_words(found: Crossing) -> str:
+    """Say why fewer have crossed than the weight asks for; nothing where they are as many."""
+    if not found.short:
+        return ""
+    asked = f"{format_weight(found.weight)} % asks for {found.wanted}"
+    if not found.recorded:
+        return f"{asked}, and no wave is recorded: it was lost, or the weight was raised past graysplit"
+    return f"{asked}: raised past graysplit or lowered since, or instances died or came"
+
+
+def _named(before: str, names: tuple[str, ...], at_most: int) -> str:
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return f"{before}{', '.join(names[:at_most])}{more}" if names else ""
+
+
+# --- changes ---------------------------------------------------------------------------------------------------------
+
+
+def recorded(reading: Reading, change: Change, fleet: Callable[[], Fleet]) -> tuple[Change, tuple[str, ...]]:
+    """Give a change with the waves that it records, and what to say of them; the fleet is read only for such."""
+    before, after = reading.snapshot, apply(reading.snapshot, change)
+    risen = effects(before, after).risen
+    rolling = [name for name in sorted(set(map(split_of, risen))) if after.splits[name].definition.by == "instance"]
+    if not rolling:
+        return change, ()
+    found, marks, notes = fleet(), dict[str, str | None](), list[str]()
+    for split in rolling:
+        standing = _raised(reading, before.splits.get(split), after.splits[split], found, marks)
+        notes += (_note(crossing) for crossing in _of(standing, found) if crossing.field in risen)
+    return change._replace(marks={**change.marks, **marks}), tuple(notes)
+
+
+def _raised(
+    reading: Reading, before: SplitState | None, after: SplitState, fleet: Fleet, marks: dict[str, str | None]
+) -> SplitState:
+    """Add the waves of a split's candidates that rise to `marks`; give how it stands with them."""
+    for version in (candidate.name for candidate in after.definition.candidates):
+        weight = after.in_force(version)
+        was: Weight = before.in_force(version) if before is not None else 0
+        if share(weight) <= share(was):
+            continue
+        at = PREFIX + field_of(after.split, version)
+        taken = after.taken(version)
+        text = wave_writes(
+            after.definition, after.split, version, weight, reading.text("meta", at), fleet, before=was, taken=taken
+        )
+        if text is not None:
+            marks[at] = text
+            after = _with_wave(after, version, parse_wave(text) or NOBODY)
+    return after
+
+
+def _with_wave(standing: SplitState, version: str, wave: Wave) -> SplitState:
+    return standing._replace(waves={**standing.waves, version: wave})
+
+
+def _of(standing: SplitState, fleet: Fleet) -> tuple[Crossing, ...]:
+    return crossings(Snapshot({standing.split: standing}), fleet, standing.split)
+
+
+def _note(found: Crossing) -> str:
+    more = f" where {short_words(found)}" if found.short else ""
+    if not found.instances:
+        more = f": no live process declares it. When one does: {rebalance_command(found.split)}"
+    return f"{found.field}: {crossing_words(found, NOTED_AT_MOST)}{more}"
+
+
+def rebalance_command(split: str) -> str:
+    """Give the command that fills the places."""
+    return f"graysplit rebalance {split}"
+
+
+def rebalance(reading: Reading, split: str, fleet: Fleet) -> tuple[Change, tuple[str, ...]]:
+    """Give the change that takes the dead from a split's waves and fills them up to what the weights ask for."""
+    standing = known(reading.snapshot, split)
+    if standing.definition.by != "instance":
+        raise RefusedError(
+            f"'{split}' is split by unit, so there are no waves. See it with: graysplit show {split}; "
+            f"one that rolls over hosts is made with: graysplit create NAME --by instance"
+        )
+    marks: dict[str, str | None] = {}
+    open_ = [v.name for v in standing.definition.candidates if share(standing.in_force(v.name))]
+    for version in open_:
+        standing = _refilled(reading, standing, version, fleet, marks)
+    found = [crossing for crossing in _of(standing, fleet) if crossing.version in open_]
+    if not marks:
+        said = "; ".join(map(_note, found)) or "every weight is zero"
+        raise RefusedError(f"nothing to rebalance: {said}. See it with: graysplit show {split}")
+    return Change("rebalance", split, marks=marks), tuple(map(_note, found))
+
+
+def _refilled(
+    reading: Reading, standing: SplitState, version: str, fleet: Fleet, marks: dict[str, str | None]
+) -> SplitState:
+    live, wave = instances(fleet, standing.split, version), standing.waves.get(version, NOBODY)
+    if not live:
+        raise RefusedError(
+            f"no live process declares '{standing.split}', so nobody would be left in its wave. "
+            "See who follows with: graysplit fleet"
+        )
+    weight = standing.in_force(version)
+    new = rebalanced(wave, weight, live, standing.definition.seed, taken=standing.taken(version))
+    at = PREFIX + field_of(standing.split, version)
+    if new == wave and reading.raw("meta", at) is not None:
+        return standing
+    marks[at] = format_wave(new)
+    return _with_wave(standing, version, new)
+
+
+def crossing_over(reading: Reading, after: Snapshot, marks: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Name the candidates to which the waves that a change writes bring somebody who was not there."""
+    return tuple(_letting_in(reading, after, marks))
+
+
+def _letting_in(reading: Reading, after: Snapshot, marks: Mapping[str, str | None]) -> Iterator[str]:
+    for at, text in marks.items():
+        split, version = parse_address(at.removeprefix(PREFIX))
+        standing = after.splits.get(split)
+        if not at.startswith(PREFIX) or text is None or standing is None:
+            continue
+        was, now = (parse_wave(wave or "") or NOBODY for wave in (reading.text("meta", at), text))
+        weight, before = standing.in_force(version), reading.snapshot.splits.get(split)
+        weight_before: Weight = before.in_force(version) if before is not None else 0
+        everybody = now.everybody and not was.everybody and weight == FULL
+        if everybody or not set(members(now, weight)) <= set(members(was, weight_before)):
+            yield field_of(split, version)

@@ -1,0 +1,401 @@
+"""One split compiled for the hot path: what a call reads, once, and never changes after publication.
+
+Rungs that a split does not use are absent from its state: the plain percentage is `special is None`, a hash and a
+comparison. Break-glass, not ready, closed, stale and after a fork are states like any other (a state swap), so
+that nothing on the hot path asks for them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from graysplit.core.allocation import Run
+from graysplit.core.bucketing import BUCKETS, HASHES, hash32, threshold
+from graysplit.core.counters import Counts
+from graysplit.core.decision import Decision
+from graysplit.core.split_state import SplitState
+from graysplit.core.weights import Weight
+
+if TYPE_CHECKING:
+    from graysplit.core.guard.buffer import EvidenceBuffer
+
+VersionFunction = Callable[..., Any]  # Any: a registered function of whatever signature
+Special = Callable[[bytes], "tuple[int, str] | None"]  # an encoded unit to a version's index and a reason
+
+BASELINE: Final = 0  # the baseline's index in every state
+
+# With several candidates `near[hash >> NEAR]` answers for most hashes at half the cost of a bisect.
+NEAR: Final = 25
+
+
+class Branch(NamedTuple):
+    """What the owner of a run answers with."""
+
+    number: int  # the version's index
+    name: str
+    counter: count[int]
+    decision: Decision
+
+
+# What a decision among several candidates reads of an arm: count, name, decision; a plain tuple for the same reason.
+Outcome: TypeAlias = "tuple[count[int], str, Decision]"
+# What a routed call off the two straight lines reads: a version's index, count and function, and whether its failure
+# and its end are counted (not where it stands in for an absent one). A plain tuple: it unpacks five times faster.
+CallTarget: TypeAlias = "tuple[int, count[int], VersionFunction, bool]"
+
+
+class CompiledSplit:
+    """A split as the hot path sees it. Replaced whole, never changed; one reference read makes a call consistent."""
+
+    __slots__ = (
+        "arms",
+        "asleep",
+        "c_new",
+        "c_old",
+        "calls",
+        "constant",
+        "counts",
+        "d_new",
+        "d_old",
+        "e_new",
+        "ends",
+        "f_new",
+        "f_old",
+        "here",
+        "key",
+        "lane_of",
+        "lanes",
+        "limit",
+        "names",
+        "near",
+        "new",
+        "old",
+        "pinned",
+        "plain",
+        "quick",
+        "revision",
+        "rungs",
+        "runs",
+        "seed",
+        "special",
+        "split",
+        "stale",
+        "tape",
+        "threshold",
+        "weights",
+    )
+
+    split: str
+    names: tuple[str, ...]
+    old: str  # the two sides of the single threshold: names, counts, decisions, functions
+    new: str
+    c_old: count[int]
+    c_new: count[int]
+    d_old: Decision
+    d_new: Decision
+    f_old: VersionFunction | None
+    f_new: VersionFunction | None
+    e_new: count[int]  # of the ends of calls to the new side
+    seed: int
+    threshold: int  # hashes below it belong to the new side
+    counts: Counts
+    revision: int
+    stale: bool
+    rungs: Special | None  # asked before the hash, where the split uses more than a percentage
+    special: Special | None  # the same, or what sends every call to the slow path; tested before the hash
+    pinned: frozenset[int] | None  # hashes of pinned and denied units, where pins are all that `special` knows
+    constant: str | None  # the reason for which every call gets the baseline
+    asleep: bool  # whether the next call must wake the router
+    key: object  # under which a request keeps its choice; replaced by any lowering to zero
+    quick: object  # the same for a route's straight line; armed, its tape: what was drawn in this stage, and no pin
+    runs: Sequence[int] | None  # the hashes at which the owner changes; None: one threshold says it all
+    plain: bool  # whether a call that is not on the new side has but one line to take: one threshold, and no tape
+    arms: Sequence[Branch]  # the owners between them
+    ends: Sequence[Outcome]  # what of each arm the hot path reads
+    near: Sequence[int]  # by the top bits of a hash: the arm's place, or -1 where the owner changes and bisect decides
+    calls: Sequence[VersionFunction | None]  # the registered functions, by index
+    lane_of: Sequence[int]  # beside `arms`: where in `lanes` a routed call finds the owner
+    lanes: Sequence[CallTarget]  # of a routed split: the versions by index, then what stands in for absent ones
+    here: str | None  # this instance's name, where instances cross over and not units: who names no unit is meant by it
+    limit: int | None  # the seconds without contact after which everybody gets the baseline
+    weights: Sequence[Weight]  # in force here, by index; 0 for the baseline, which takes what is left
+    tape: EvidenceBuffer | None  # where measured calls are written down, while the split is armed
+
+    def pick(self, unit: bytes) -> tuple[int, str]:
+        """Give the version's index and the reason for an encoded unit: the ladder from `denied` down."""
+        if self.constant is not None:
+            return BASELINE, self.constant
+        if self.rungs is not None:
+            found = self.rungs(unit)
+            if found is not None:
+                return found
+        hashed = hash32(unit, self.seed)
+        if hashed < self.threshold:
+            return 1, self.d_new.reason
+        if self.runs is None:
+            return BASELINE, self.d_old.reason
+        arm = self.arms[bisect_right(self.runs, hashed)]
+        return arm.number, arm.decision.reason
+
+
+class CompileInput(NamedTuple):
+    """What a process adds to a standing when it compiles one."""
+
+    counts: Counts  # for the standing's version names, the baseline first
+    key: object
+    calls: Mapping[str, VersionFunction] = {}  # the registered functions of a routed split
+    present: frozenset[str] | None = None  # the versions registered here; None: choose by name only
+    revision: int = 0
+    stale: bool = False
+    instance: str = ""  # the name of this process's host
+    tape: EvidenceBuffer | None = None
+
+
+def unpinned(state: CompiledSplit, unit: object) -> Branch | None:
+    """Give the owner of a unit that no pin can name, by one look at its hash; None where the ladder must be climbed.
+
+    Outside any context only. Raises whatever an unusable unit raises; nothing is counted.
+    """
+    if state.pinned is None or state.runs is None:
+        return None
+    cls = type(unit)
+    hashed = hash32(
+        (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
+        state.seed,
+    )
+    if hashed in state.pinned:
+        return None
+    near = state.near[hashed >> NEAR]
+    return state.arms[near if near >= 0 else bisect_right(state.runs, hashed)]
+
+
+def names_of(standing: SplitState) -> tuple[str, ...]:
+    """Give the version names in the order of their indexes: the baseline, then candidates by place."""
+    definition = standing.definition
+    return (definition.baseline, *(version.name for version in definition.candidates))
+
+
+def compile_state(standing: SplitState, mold: CompileInput) -> CompiledSplit:
+    """Compile a standing: the same answers as `decision.decide`, which a property holds it to."""
+    names = names_of(standing)
+    state = _blank(standing.split, names, mold)
+    state.seed = standing.definition.seed
+    absent = frozenset(names) - mold.present if mold.present is not None else frozenset[str]()
+    if standing.definition.by == "instance":
+        state.here = mold.instance or None
+        _lay_out(state, standing, absent, _waved(standing, mold.instance))
+    else:
+        _lay_out(state, standing, absent, standing.runs())
+    _pin(state, standing, absent)
+    state.limit = standing.definition.stale_limit
+    state.weights = (0, *(0 if name in absent else standing.in_force(name) for name in names[1:]))
+    state.tape = mold.tape
+    if state.tape is not None:
+        state.quick = state.tape
+    state.plain = state.runs is None and state.tape is None
+    return state
+
+
+def constant_state(
+    split: str, names: tuple[str, ...], reason: str, mold: CompileInput, *, asleep: bool = False
+) -> CompiledSplit:
+    """Compile a state in which every call gets the baseline, for one reason."""
+    state = _blank(split, names, mold)
+    state.constant = reason
+    state.asleep = asleep
+    state.special = state.rungs = lambda _unit: (BASELINE, reason)
+    return state
+
+
+def recount(state: CompiledSplit, counts: Counts) -> CompiledSplit:
+    """Give a copy of a state that counts elsewhere: a route's calls are counted apart from choices by name."""
+    copy = CompiledSplit()
+    for slot in CompiledSplit.__slots__:
+        setattr(copy, slot, getattr(state, slot))
+    copy.counts = counts
+    copy.c_old, copy.c_new = counts.started[BASELINE].count, counts.started[1].count
+    copy.e_new = counts.finished[1].count
+    _set_arms(copy, [_counted(arm, counts) for arm in state.arms])
+    copy.lane_of, copy.lanes = _lanes(copy)
+    return copy
+
+
+def with_slow_path(state: CompiledSplit) -> CompiledSplit:
+    """Give a copy of an armed state in which every choice takes the slow path, where it is noted as an exposure."""
+    copy = recount(state, state.counts)
+    copy.special, copy.pinned = state.rungs or _none_above, None
+    return copy
+
+
+def with_fast_path(state: CompiledSplit) -> CompiledSplit:
+    """Give a copy of a state for a route: its straight lines write down by themselves."""
+    copy = recount(state, state.counts)
+    copy.special = state.rungs
+    return copy
+
+
+def _none_above(_unit: bytes) -> None:
+    """Stand for the rungs above the hash where there are none."""
+
+
+def aged(state: CompiledSplit) -> CompiledSplit:
+    """Give a copy of a state whose decisions say that contact with the store is lost."""
+    copy = recount(state, state.counts)
+    copy.stale = True
+    copy.d_old, copy.d_new = state.d_old._replace(stale=True), state.d_new._replace(stale=True)
+    _set_arms(copy, [arm._replace(decision=arm.decision._replace(stale=True)) for arm in state.arms])
+    return copy
+
+
+def with_calls(state: CompiledSplit, calls: Sequence[VersionFunction | None]) -> CompiledSplit:
+    """Return a copy of a state that calls these functions, by index; the baseline's answers for missing ones."""
+    copy = CompiledSplit()
+    for slot in CompiledSplit.__slots__:
+        setattr(copy, slot, getattr(state, slot))
+    copy.calls = tuple(call or calls[BASELINE] for call in calls)
+    copy.f_old, copy.f_new = copy.calls[BASELINE], copy.calls[1]
+    copy.lane_of, copy.lanes = _lanes(copy)
+    return copy
+
+
+def _set_arms(state: CompiledSplit, arms: Sequence[Branch]) -> None:
+    state.arms = tuple(arms)
+    state.ends = tuple((arm.counter, arm.name, arm.decision) for arm in arms)
+
+
+def _counted(arm: Branch, counts: Counts) -> Branch:
+    reason = arm.decision.reason
+    meter = counts.started[arm.number] if reason == "bucket" else counts.other(arm.number, reason)
+    return arm._replace(counter=meter.count)
+
+
+def _blank(split: str, names: tuple[str, ...], mold: CompileInput) -> CompiledSplit:
+    state = CompiledSplit()
+    state.split = split
+    state.names = names
+    state.counts = mold.counts
+    state.key = state.quick = mold.key
+    state.revision = mold.revision
+    state.stale = mold.stale
+    state.calls = tuple(mold.calls.get(name) for name in names)
+    state.seed = state.threshold = 0
+    state.special = state.rungs = state.pinned = state.constant = state.runs = None
+    state.tape = None
+    state.plain = True
+    state.asleep = False
+    state.here = None
+    state.limit = None
+    state.arms = state.ends = state.near = ()
+    state.lane_of, state.lanes = _lanes(state)
+    state.weights = (0,) * len(names)
+    _name_sides(state, BASELINE, 1, "baseline")
+    return state
+
+
+def _name_sides(state: CompiledSplit, old: int, new: int, reason: str) -> None:
+    """Set what the two sides of the single threshold answer with."""
+    state.old, state.new = state.names[old], state.names[new]
+    state.c_old, state.c_new = state.counts.started[old].count, state.counts.started[new].count
+    state.e_new = state.counts.finished[new].count
+    state.f_old, state.f_new = state.calls[old], state.calls[new]
+    state.d_old = _decision(state, old, reason)
+    state.d_new = _decision(state, new, reason)
+
+
+def _decision(state: CompiledSplit, index: int, reason: str) -> Decision:
+    return Decision(state.split, state.names[index], reason, state.revision, state.stale)
+
+
+def _waved(standing: SplitState, instance: str) -> tuple[Run, ...]:
+    """Give all buckets to the candidate to which this instance has crossed; nobody is drawn where no weight stands."""
+    version = standing.crossed_to(instance)
+    if version is not None:
+        return (Run(0, BUCKETS, version),)
+    return (Run(0, 0, standing.definition.candidates[0].name),) if standing.runs() else ()
+
+
+def _lay_out(state: CompiledSplit, standing: SplitState, absent: frozenset[str], runs: Sequence[Run]) -> None:
+    """Set threshold, runs and arms from the buckets in force."""
+    if not runs:
+        stopped = any(standing.stop_on(version.name) for version in standing.definition.candidates)
+        _name_sides(state, BASELINE, 1, "stopped" if stopped and _all_zero(standing) else "baseline")
+        return
+    _name_sides(state, BASELINE, 1, "bucket")
+    first = runs[0]
+    # With pins the owner is looked up in the runs: `unpinned` tells its story once for all.
+    plain = not absent and not _has_pins(standing)
+    if plain and len(runs) == 1 and first.start == 0 and first.version == state.names[1]:
+        state.threshold = threshold(first.end)
+        return
+    bounds: list[int] = []
+    arms = [_arm(state, BASELINE, "bucket")]
+    for run in runs:
+        index = state.names.index(run.version)
+        arm = _arm(state, BASELINE, "version_absent") if run.version in absent else _arm(state, index, "bucket")
+        bounds += (threshold(run.start), threshold(run.end))
+        arms += (arm, _arm(state, BASELINE, "bucket"))
+    state.runs = tuple(bounds)
+    _set_arms(state, arms)
+    state.near = _near(bounds)
+    state.lane_of, state.lanes = _lanes(state)
+
+
+def _near(bounds: Sequence[int]) -> tuple[int, ...]:
+    """Give for each value of a hash's top bits what `bisect_right(bounds, hash)` gives, or -1 where that differs."""
+    places: list[int] = []
+    for place, bound in enumerate(bounds):
+        cell, inside = divmod(bound, 1 << NEAR)
+        places += [place] * (cell - len(places))
+        if inside and len(places) == cell:
+            places.append(-1)
+    return (*places, *[len(bounds)] * ((HASHES >> NEAR) - len(places)))
+
+
+def _lanes(state: CompiledSplit) -> tuple[tuple[int, ...], tuple[CallTarget, ...]]:
+    """Give what routed calls off the straight lines read: each arm's lane, and the lanes."""
+    stands_in = len(state.names)  # the lane of absent versions stands behind those of all others
+    lane_of = tuple(arm.number if arm.decision.reason == "bucket" else stands_in for arm in state.arms)
+    baseline = state.calls[BASELINE]
+    if baseline is None:
+        return lane_of, ()
+    started = state.counts.started
+    lanes: list[CallTarget] = [(i, started[i].count, call or baseline, True) for i, call in enumerate(state.calls)]
+    if stands_in in lane_of:
+        counter = state.counts.other(BASELINE, "version_absent").count
+        lanes.append((BASELINE, counter, baseline, False))
+    return lane_of, tuple(lanes)
+
+
+def _arm(state: CompiledSplit, index: int, reason: str) -> Branch:
+    arm = Branch(index, state.names[index], state.counts.started[index].count, _decision(state, index, reason))
+    return _counted(arm, state.counts)
+
+
+def _all_zero(standing: SplitState) -> bool:
+    return all(standing.in_force(version.name) == 0 for version in standing.definition.candidates)
+
+
+def _has_pins(standing: SplitState) -> bool:
+    return bool(standing.definition.pins or standing.definition.denied)
+
+
+def _pin(state: CompiledSplit, standing: SplitState, absent: frozenset[str]) -> None:
+    """Set what the rungs above the bucket need, where this split uses them."""
+    definition, names = standing.definition, state.names
+    if not _has_pins(standing):
+        return
+    if _all_zero(standing) and any(standing.stop_on(version.name) for version in definition.candidates):
+        return  # the rung `stopped` answers before any pin
+    answers: dict[bytes, tuple[int, str]] = {}
+    for unit, version in definition.pinned.items():
+        if version != definition.baseline and standing.in_force(version) == 0:
+            continue
+        found = (BASELINE, "version_absent") if version in absent else (names.index(version), "pin")
+        answers[unit.encode()] = found
+    for unit in definition.barred:
+        answers[unit.encode()] = (BASELINE, "denied")
+    state.special = state.rungs = answers.get
+    state.pinned = frozenset(hash32(unit, state.seed) for unit in answers)

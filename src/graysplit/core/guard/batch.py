@@ -1,0 +1,155 @@
+"""What one collection has found on a tape's pages, and the batches that it is told in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple, TypeVar
+
+from mmh3 import mmh3_x64_128_uintdigest
+
+from graysplit.core.bucketing import hash32
+from graysplit.core.guard.tally import Batch, Begun, Exposed, Failed, Goal, Pair, Stage
+
+_K = TypeVar("_K")
+
+UNITS_AT_ONCE: Final = 2_000
+HANGING_AT_MOST: Final = 500
+
+
+class WatchedCandidate(NamedTuple):
+    """A candidate that a tape watches."""
+
+    number: int  # its index among the version names
+    field: str
+    release: str
+    started_s: int  # when its release began
+    stage: Stage
+
+
+class Collected:
+    """What one collection has found; by second and index (units: second, their 32 bits, index)."""
+
+    def __init__(self, versions: int) -> None:
+        """Begin with nothing."""
+        self.calls: dict[tuple[int, int], int] = {}
+        self.timed: dict[tuple[int, int], int] = {}
+        self.running: dict[tuple[int, int], int] = {}
+        self.errors: dict[tuple[int, int, int], int] = {}
+        self.slow: dict[tuple[int, int, int], int] = {}
+        self.cut: dict[tuple[int, int, int], int] = {}
+        self.hanging: dict[tuple[int, int, int], int] = {}
+        self.failures = [0] * versions
+        self.cuts = [0] * versions
+        self.overdue = [0] * versions
+        self.unfinished = [0] * versions
+        self.durations: list[dict[int, int]] = [{} for _ in range(versions)]
+        self.exposed: list[tuple[int, int]] = []
+        self.named: dict[str, dict[int, int]] = {}
+        self.goals: list[tuple[str, int, int, int]] = []
+
+
+def batch_of(candidate: WatchedCandidate, found: Collected, tape_id: str, number: int) -> Batch:
+    """Give what one candidate's books are told, with the baseline beside it."""
+    sides = {0: False, candidate.number: True}
+    seed = hash32(candidate.release.encode(), 0)
+
+    def begun(counts: Mapping[tuple[int, int], int]) -> tuple[Begun, ...]:
+        return tuple(Begun(at, sides[index], n) for (at, index), n in counts.items() if index in sides)
+
+    def failed(counts: Mapping[tuple[int, int, int], int]) -> tuple[Failed, ...]:
+        return tuple(
+            Failed(at, unit64(unit, seed), sides[index], n) for (at, unit, index), n in counts.items() if index in sides
+        )
+
+    def pair(counts: Mapping[int, int]) -> Pair:
+        return Pair(counts.get(0, 0), counts.get(candidate.number, 0))
+
+    return Batch(
+        candidate.field,
+        candidate.release,
+        candidate.started_s,
+        tape_id,
+        number,
+        candidate.stage,
+        calls=begun(found.calls),
+        failures=pair(dict(enumerate(found.failures))),
+        errors=failed(found.errors),
+        timed=begun(found.timed),
+        slow=failed(found.slow),
+        exposed=tuple(Exposed(hashed, sides[index]) for hashed, index in found.exposed if index in sides),
+        durations=(found.durations[0], found.durations[candidate.number]),
+        named={name: both for name, counts in found.named.items() if (both := pair(counts)) != Pair()},
+        goals=tuple(Goal(name, unit, micro) for name, unit, micro, index in found.goals if index in sides),
+        running=begun(found.running),
+        hanging=_some(failed(found.hanging)),
+        overdue=pair(dict(enumerate(found.overdue))),
+        unfinished=pair(dict(enumerate(found.unfinished))),
+        cuts=pair(dict(enumerate(found.cuts))),
+        cut=failed(found.cut),
+    )
+
+
+def _some(hanging: tuple[Failed, ...]) -> tuple[Failed, ...]:
+    """Bound the calls under way that are told by unit: by bits that say nothing about the side."""
+    if len(hanging) <= HANGING_AT_MOST:
+        return hanging
+    return tuple(sorted(hanging, key=lambda one: one.unit)[:HANGING_AT_MOST])
+
+
+def portions(batch: Batch) -> list[Batch]:
+    """Cut a batch of many users who met the split first into some that a server adds in a moment each.
+
+    All else goes with the first; each tells again what is under way, and goals come when all are known. Each part has
+    its share of both sides: a look between two of them must not find one side missing.
+    """
+    if len(batch.exposed) <= UNITS_AT_ONCE:
+        return [batch]
+    mixed = sorted(batch.exposed, key=lambda one: hash32(b"%d" % one.unit, 0))
+    cuts = range(0, len(mixed), UNITS_AT_ONCE)
+    parts = [
+        Batch(
+            batch.field,
+            batch.release,
+            batch.started_s,
+            batch.tape,
+            batch.number + place,
+            batch.stage,
+            exposed=tuple(mixed[at : at + UNITS_AT_ONCE]),
+            running=batch.running,
+            hanging=batch.hanging,
+        )
+        for place, at in enumerate(cuts)
+    ]
+    parts[0] = batch._replace(exposed=parts[0].exposed, goals=())
+    parts[-1] = parts[-1]._replace(goals=batch.goals)
+    return parts
+
+
+def without_running(batch: Batch) -> Batch:
+    """Return a batch that tells of nothing under way."""
+    return batch._replace(running=(), hanging=())
+
+
+def parted(batch: Batch) -> Batch:
+    """Return the last batch of a tape whose process ends: of what is under way only old's calls are kept, as such."""
+    return without_running(batch)._replace(abandoned=tuple(one for one in batch.running if not one.on_new))
+
+
+def tells(batch: Batch) -> bool:
+    """Say whether a batch holds anything but calls under way."""
+    counted = (batch.calls, batch.errors, batch.timed, batch.slow, batch.cut, batch.exposed, batch.goals)
+    sums = (*batch.durations, batch.failures, batch.cuts, batch.overdue, batch.unfinished)
+    return any(counted) or any(map(any, sums)) or bool(batch.named)
+
+
+def add(counts: dict[_K, int], key: _K, n: int = 1) -> None:
+    """Add to one of several counts."""
+    counts[key] = counts.get(key, 0) + n
+
+
+def unit64(hashed: int, seed: int) -> int:
+    """Give the 64 bits by which a unit is known in one release's books, from the 32 by which it is bucketed.
+
+    All that is known of a call that never ended are those; a seed of the release's hides its side in them.
+    """
+    return mmh3_x64_128_uintdigest(hashed.to_bytes(4, "little"), seed) & 0xFFFF_FFFF_FFFF_FFFF

@@ -1,0 +1,1 @@
+"""How far hooks have been told what the log holds. Pure."""

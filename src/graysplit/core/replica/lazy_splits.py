@@ -1,0 +1,81 @@
+"""Splits of which each is judged when it is first asked for: of thousands a command mostly wants one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
+
+from graysplit.core.split_state import SplitState
+
+# A split's standing, the reason why it cannot be read, or None where it was deleted.
+Judge: TypeAlias = Callable[[str, bytes], SplitState | str | None]
+
+
+class Judgements:
+    """What came of each definition that was asked for so far."""
+
+    def __init__(self, raws: Mapping[str, bytes], judge: Judge) -> None:
+        """Begin with nothing judged."""
+        self.raws = raws
+        self._judge = judge
+        self._known: dict[str, SplitState | str | None] = {}
+
+    def of(self, split: str) -> SplitState | str | None:
+        """Judge a split, once; raise `KeyError` where nothing stands under its name."""
+        if split not in self._known:
+            self._known[split] = self._judge(split, self.raws[split])
+        return self._known[split]
+
+    def readable(self) -> dict[str, SplitState]:
+        """Return what was asked for and can be read."""
+        return {split: found for split, found in self._known.items() if isinstance(found, SplitState)}
+
+
+class ReadableSplits(Mapping[str, SplitState]):
+    """The splits that can be read."""
+
+    def __init__(self, judgements: Judgements) -> None:
+        """Take what judges them."""
+        self._judgements = judgements
+
+    def so_far(self) -> dict[str, SplitState]:
+        """Return those that were asked for."""
+        return self._judgements.readable()
+
+    def __getitem__(self, split: str) -> SplitState:
+        """Return a split's standing; raise `KeyError` where it has none."""
+        found = self._judgements.of(split)
+        if not isinstance(found, SplitState):
+            raise KeyError(split)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        """Name those that can be read, which judges all."""
+        return (split for split in self._judgements.raws if isinstance(self._judgements.of(split), SplitState))
+
+    def __len__(self) -> int:
+        """Count them, which judges all."""
+        return sum(1 for _ in self)
+
+
+class UnreadableSplits(Mapping[str, str]):
+    """The splits that cannot be read, each with the reason."""
+
+    def __init__(self, judgements: Judgements) -> None:
+        """Take what judges them."""
+        self._judgements = judgements
+
+    def __getitem__(self, split: str) -> str:
+        """Return why a split cannot be read; raise `KeyError` where it can."""
+        found = self._judgements.of(split)
+        if not isinstance(found, str):
+            raise KeyError(split)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        """Name those that cannot be read, which judges all."""
+        return (split for split in self._judgements.raws if isinstance(self._judgements.of(split), str))
+
+    def __len__(self) -> int:
+        """Count them, which judges all."""
+        return sum(1 for _ in self)

@@ -1,0 +1,235 @@
+"""Watch the armed splits from one process: tell what was counted here, judge in turn, break alone without a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from graysplit.core.address import split_of, version_of
+from graysplit.core.guard.batch import parted, without_running
+from graysplit.core.guard.tally import Batch, Flushed
+from graysplit.core.guard.verdict import Verdict, told
+from graysplit.core.in_force import in_force
+from graysplit.core.replica.adoption import name_of
+from graysplit.core.shown import shown
+from graysplit.core.weights import share
+from graysplit.errors import GraysplitError, StoreUnreachableError
+from graysplit.follower.guard.breaker import Breaker
+from graysplit.follower.guard.evaluator import Evaluator
+from graysplit.follower.guard.guards import Guards
+from graysplit.follower.guard.unsent import Answered, Unsent
+from graysplit.stores.port import Feed, Trip
+from graysplit.stores.text.records import new_id, stop_text
+
+if TYPE_CHECKING:
+    from graysplit.clock import Clock
+    from graysplit.core.guard.buffer import EvidenceBuffer
+    from graysplit.events import Events
+    from graysplit.follower.port import Audience
+    from graysplit.follower.replica import Replica
+
+TELL_S: Final = 1.0
+# A fleet sends its store no more batches in a second than this: a larger one tells less often.
+BATCHES_PER_S: Final = 250
+BARRED_S: Final = 40.0  # between attempts that only a person can make succeed
+
+
+class Times(NamedTuple):
+    """How long the timed calls of a release took in this process: calls by bucket, of old and of new."""
+
+    release: str
+    old: dict[int, int]
+    new: dict[int, int]
+
+
+class GuardReporter:
+    """The watch of one process; used by its follower's thread alone."""
+
+    def __init__(self, boot: str, keeper: Replica, audience: Audience, events: Events, clock: Clock) -> None:
+        """Begin with nothing counted."""
+        self._keeper = keeper
+        self._audience = audience
+        self._events = events
+        self._clock = clock
+        self._guards = Guards(keeper, events)
+        self._evaluator = Evaluator(boot, keeper, self._guards, events, clock)
+        self._unsent = Unsent(clock)
+        self._tapes: Sequence[EvidenceBuffer] = ()  # those of the present second
+        self._left_out = 0
+        self._trips = 0
+        self._breakers: dict[tuple[str, str], Breaker] = {}  # by field and release
+        self.times: dict[str, Times] = {}  # by field
+        self._second = 0
+        self._collect_at = 0.0
+        self._barred: dict[str, float] = {}  # fields whose evidence the store does not take, and until when not to ask
+        self._written: dict[str, str] = {}  # by field: the release whose own trip has been written
+
+    @property
+    def trips(self) -> int:
+        """How many rollbacks this process has made by itself, alone or for the fleet."""
+        return self._trips + self._evaluator.trips
+
+    @property
+    def dropped(self) -> int:
+        """Return how many calls, users and goals this process has counted and never told."""
+        return self._left_out + self._unsent.dropped
+
+    def verdicts(self) -> dict[str, str]:
+        """Give the verdicts that this process knows, by field."""
+        return self._evaluator.verdicts()
+
+    def verdict(self, split: str, version: str) -> Verdict:
+        """Give the verdict on a candidate at the weight that stands."""
+        return self._evaluator.verdict(split, version)
+
+    @property
+    def busy(self) -> bool:
+        """Say whether more is to be told or judged than one turn could."""
+        return self._unsent.busy or self._evaluator.busy
+
+    @property
+    def waits(self) -> bool:
+        """Return whether answers of the store are under way that somebody should look for soon."""
+        return self._unsent.waits or self._evaluator.waits
+
+    def pass_time(self, now_ms: int, *, crowd: int, alone: bool) -> bool:
+        """Turn the pages, and collect what is written on them; True where this process has stopped something by itself.
+
+        `now_ms` is the server's time, `crowd` the number of the fleet's processes; `alone`: there is no store, and the
+        breaker acts on all candidates, else on those whose evidence the store does not take.
+        """
+        self._evaluator.now_ms, second = now_ms, now_ms // 1000
+        if second == self._second:
+            full = [tape for tape in self._tapes if tape.full]
+            if full:
+                self._take(full)
+            return False
+        self._second = second
+        tapes = self._tapes = self._audience.tapes()
+        for tape in tapes:
+            tape.turn(second)
+        if self._clock.monotonic() >= self._collect_at:
+            told = self._collect(tapes)
+            self._collect_at = self._clock.monotonic() + max(TELL_S, crowd * told / BATCHES_PER_S) - TELL_S / 2
+        return self._break(crowd, alone=alone)
+
+    def turn(self, feed: Feed) -> None:
+        """Write what was stopped here alone, tell what waits, judge in turn; what one split meets stops no other."""
+        begun = self._keeper.adopted.begun
+        self._write_trips(feed)
+        self._hear(self._unsent.tell(feed, self._is_free))
+        counted = [field for field, release in self._breakers if begun.get(field) == release]
+        self._evaluator.turn(feed, counted, self._is_free, self._attempt)
+
+    def leave(self, feed: Feed) -> None:
+        """Tell the rest, before a process that ends says goodbye: what is under way ends with it, and is no failure.
+
+        Of old's calls it is kept that they were: they may have been about to fail, as new's had already.
+        """
+        self._collect(self._audience.tapes())
+        self._unsent.change(lambda batch, last: parted(batch) if last else without_running(batch))
+        self._hear(self._unsent.tell_all(feed, self._is_free))
+
+    def _attempt(self, field: str, act: Callable[[], object]) -> bool:
+        """Do what a server may refuse; the field is left alone for a while then. False where it was refused."""
+        try:
+            act()
+        except StoreUnreachableError:
+            raise
+        except GraysplitError as fault:
+            self._events.trouble(f"guard {field}", f"the guard does not work from here ({field}): {fault}")
+            self._barred[field] = self._clock.monotonic() + BARRED_S
+            return False
+        self._events.over(f"guard {field}", f"the guard works from here again ({field})")
+        return True
+
+    def _is_free(self, field: str) -> bool:
+        return self._clock.monotonic() >= self._barred.get(field, 0.0)
+
+    def _collect(self, tapes: Sequence[EvidenceBuffer]) -> int:
+        """Take what the tapes have counted, for the breaker here and for the store; give the number of candidates."""
+        self._take(tapes)
+        known = {(one.field, one.release) for tape in tapes for one in tape.terms.candidates}
+        self._breakers = {at: breaker for at, breaker in self._breakers.items() if at in known}
+        return len(known)
+
+    def _take(self, tapes: Sequence[EvidenceBuffer]) -> None:
+        """Line up what tapes have counted, and count it here."""
+        for tape in tapes:
+            batches = list(tape.collect(self._second))
+            left_out, tape.dropped = tape.dropped, 0
+            first = {batch.field: batch.number for batch in reversed(batches)}  # each candidate's tells what is missing
+            for batch in batches:
+                self._unsent.add(batch._replace(dropped=left_out) if batch.number == first[batch.field] else batch)
+                if batch.errors or batch.slow or batch.cut or any(batch.failures):
+                    self._evaluator.hurry(batch.field)
+                self._breakers.setdefault((batch.field, batch.release), Breaker(batch.started_s)).add(batch)
+                self._time(batch)
+            self._left_out += left_out
+        self._unsent.shed()
+
+    def _time(self, batch: Batch) -> None:
+        if self._keeper.adopted.begun.get(batch.field) != batch.release:
+            return
+        times = self.times.get(batch.field)
+        if times is None or times.release != batch.release:
+            times = self.times[batch.field] = Times(batch.release, {}, {})
+        for sums, told_ in zip((times.old, times.new), batch.durations, strict=True):
+            for bucket, calls in told_.items():
+                sums[bucket] = sums.get(bucket, 0) + calls
+
+    def _hear(self, told_: Iterable[Answered]) -> None:
+        for batch, answer in told_:
+            self._attempt(batch.field, partial(self._take_note, batch, answer))
+
+    def _take_note(self, batch: Batch, answer: Flushed | GraysplitError) -> None:
+        if isinstance(answer, GraysplitError):
+            raise answer
+        self._evaluator.hear(batch.field, batch.release, answer.judge)
+
+    def _break(self, crowd: int, *, alone: bool) -> bool:
+        """Set candidates to zero here alone, by this process's own counts; say whether one was."""
+        held, broken = self._keeper.adopted, False
+        for (field, release), breaker in self._breakers.items():
+            guarded = self._guards.of(split_of(field))
+            if guarded is None or guarded.guard.action != "rollback" or held.begun.get(field) != release:
+                continue
+            if not (alone or not self._is_free(field)) or not share(held.in_force(field, guarded.definition.baseline)):
+                continue
+            proof = breaker.proof(self._second, crowd, guarded.guard.margin)
+            if proof is None:
+                continue
+            said = told(proof, version_of(field), guarded.definition.baseline)
+            why = f"{said} (one process, {'without its store' if alone else 'whose store takes no counts'})"
+            text = stop_text(why=why, who="guard", at_ms=self._second * 1000, change=new_id(), release=release)
+            self._events.warning(f"trip {field} {release}", f"stopped '{field}' here: {why}")
+            self._keeper.trip(field, release, text)
+            self._trips += 1
+            broken = True
+        return broken
+
+    def _write_trips(self, feed: Feed) -> None:
+        """Write what was stopped here alone, once, unless a person has begun another release or gone back meanwhile."""
+        held = self._keeper.adopted
+        stops = {name_of(raw) for raw in held.seen.get("stops", {})}  # the store's: what is stopped here alone is not
+        for field, (release, text) in held.tripped.items():
+            guarded = self._guards.of(split_of(field))
+            if guarded is not None and guarded.guard.action != "rollback":
+                continue  # a person has said meanwhile that it rolls nothing back: it stays a stop of this process
+            baseline = guarded.definition.baseline if guarded is not None else ""
+            by_store = in_force(field, baseline, held.weights, stops, held.lapsed).weight
+            if share(by_store) and self._written.get(field) != release and self._is_free(f"trip {field}"):
+                trip = Trip(new_id(), field, release, _why(text))
+                if self._attempt(f"trip {field}", partial(feed.trip, trip)):
+                    self._written[field] = release
+
+
+def _why(text: str) -> str:
+    """Give what a stop says to people."""
+    import json
+
+    try:
+        return shown(str(json.loads(text)["why"]))
+    except (ValueError, LookupError, TypeError):
+        return text

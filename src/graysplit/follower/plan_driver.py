@@ -1,0 +1,490 @@
+"""Step the plans: in every process whose role may, one of them at a time, by the server's clock.
+
+Whoever drove last goes on; the others, each in its own rank, step in when its tick grows old. Two who step in at once
+harm nobody: every write compares what it was made from, so that one of them is first, and each step is taken once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from graysplit.core.address import EVERYTHING, field_of, stops_over
+from graysplit.core.definition import Definition
+from graysplit.core.fleet import Fleet
+from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
+from graysplit.core.guard.settings import BadGuardError, parse_guard
+from graysplit.core.guard.verdict import NO_VERDICT, Verdict
+from graysplit.core.in_force import in_force
+from graysplit.core.plan import several
+from graysplit.core.plan.hosts import WaveInput, absent_words, short_words, told_of, watch_wave
+from graysplit.core.plan.plan import BadPlanError, Plan, parse_plan
+from graysplit.core.plan.progress import (
+    GAP_MS,
+    RANK_MS,
+    RANKS,
+    TICK_MS,
+    Go,
+    Halted,
+    Late,
+    Lost,
+    Over,
+    PlanView,
+    Progress,
+    Ruling,
+    StepConfirmed,
+    Tick,
+    Wait,
+    asks_ready,
+    doubting,
+    halted,
+    rule,
+    stepped,
+    ticked,
+    unshown,
+)
+from graysplit.core.standby import unready_words
+from graysplit.core.waves import NOBODY, members, parse_wave, wave_writes
+from graysplit.core.waves import PREFIX as WAVE
+from graysplit.core.weights import Weight, format_weight, parse_weight, share
+from graysplit.errors import BadWeightError, ConflictError, GraysplitError, NotYetError, StoreUnreachableError
+from graysplit.stores.port import SETTLE_MS, Due, Expect, Feed, KeyName, Place, Submission, Ticking, Trip, Write
+from graysplit.stores.text.freezes import read_freezes
+from graysplit.stores.text.records import (
+    HOST_LOST,
+    PLAN,
+    ROLLBACK,
+    TICK,
+    progress_text,
+    raw_of,
+    read_progress,
+    read_signed,
+    read_tick,
+    tick_text,
+)
+
+if TYPE_CHECKING:
+    from graysplit.clock import Clock
+    from graysplit.events import Events
+    from graysplit.follower.replica import Replica
+
+Verdicts: TypeAlias = Callable[[str, str], Verdict]  # of a split's candidate; asked on the follower's thread
+
+SOON_S: Final = 0.2
+LATER_S: Final = 2.0
+BARRED_S: Final = 40.0  # between attempts that only a person can make succeed
+FLEET_S: Final = 2.0  # how old the fleet may be while time passes: its processes tell of themselves as often
+
+
+class PlanFacts(NamedTuple):
+    """What a driver read of one split at one moment."""
+
+    split: str
+    definition: Definition
+    plan: Plan
+    progress: Progress
+    tick: Tick
+    texts: Mapping[Place, str | None]
+    now_ms: int
+
+    @property
+    def field(self) -> str:
+        """The address of the candidate that the plan raises."""
+        return field_of(self.split, self.plan.version)
+
+
+class PlanDriver:
+    """Drives for one process; used by its follower's thread alone."""
+
+    def __init__(self, boot: str, keeper: Replica, events: Events, clock: Clock, verdicts: Verdicts | None) -> None:
+        """Begin with no plan looked at; `verdicts` tells what a gate `until: safe` waits for."""
+        self._boot = boot
+        self._keeper = keeper
+        self._events = events
+        self._clock = clock
+        self._verdicts = verdicts or _no_verdict
+        self._look_at: dict[str, float] = {}
+        self._read: dict[str, tuple[bytes, tuple[Definition, Plan] | None]] = {}
+        self._connected = 0.0
+        self._seen: tuple[float, Fleet] | None = None
+
+    def connected(self) -> None:
+        """Note that a connection begins: what is known of its server begins anew."""
+        self._connected = self._clock.monotonic()
+        self._look_at.clear()
+        self._seen = None
+
+    def turn(self, feed: Feed) -> None:
+        """WaveInput at each plan whose time to be looked at has come."""
+        planned = self._keeper.adopted.planned
+        for split, mark in planned.items():
+            if self._clock.monotonic() >= self._look_at.get(split, 0.0):
+                self._look_at[split] = self._clock.monotonic() + self._attempt(feed, split, mark)
+        for split in self._look_at.keys() - planned.keys():
+            del self._look_at[split]
+
+    def _attempt(self, feed: Feed, split: str, mark: str) -> float:
+        """Drive a split; give the seconds until it should be looked at again."""
+        kind = f"plan {split}"
+        try:
+            pause_s = self._drive(feed, split, mark)
+        except (ConflictError, NotYetError):
+            return SOON_S  # somebody was faster, or the server's clock says not yet: read again
+        except StoreUnreachableError:
+            raise
+        except GraysplitError as fault:
+            self._events.trouble(kind, f"the plan of '{split}' is not driven from here: {fault}")
+            return BARRED_S
+        self._events.over(kind, f"the plan of '{split}' is driven from here again")
+        return pause_s
+
+    def _drive(self, feed: Feed, split: str, mark: str) -> float:
+        raw = self._keeper.adopted.definitions.get(split, b"")
+        known = self._understood(split, raw)
+        if known is None:
+            return LATER_S
+        found = _find(feed, split, *known, mark)
+        if found is None or raw_of(found.texts["splits", split] or "") != raw:
+            return SOON_S if found is not None else LATER_S  # the definition has changed: it is adopted first
+        turn_ms = found.tick.at_ms + self._patience_ms(found.tick) - found.now_ms
+        if 0 < turn_ms <= GAP_MS:
+            return turn_ms / 1000
+        found, view, ruling = self._rule(feed, found)
+        return self._act(feed, found, view, ruling)
+
+    def _patience_ms(self, tick: Tick) -> int:
+        """Give the age of the tick at which this process drives; at once where it drove last."""
+        return 0 if tick.driver == self._boot else TICK_MS + RANK_MS * (1 + int(self._boot[:4], 16) % (RANKS - 1))
+
+    def _understood(self, split: str, raw: bytes) -> tuple[Definition, Plan] | None:
+        """Read a split's plan, once per definition; None, and said, where this library must not drive it."""
+        cached = self._read.get(split)
+        if cached is None or cached[0] != raw:
+            cached = self._read[split] = (raw, self._parsed(split, raw))
+        return cached[1]
+
+    def _parsed(self, split: str, raw: bytes) -> tuple[Definition, Plan] | None:
+        try:
+            definition = self._keeper.parse(split, raw) if raw else None
+            if definition is None or definition.plan is None:
+                return None
+            return definition, parse_plan(definition.plan)
+        except (GraysplitError, ValueError) as fault:
+            needed = "" if not isinstance(fault, BadPlanError) else f" ({fault.field}: {fault.reason})"
+            self._events.warning(
+                f"plan of {split}", f"the plan of '{split}' is not understood here and not driven{needed}"
+            )
+            return None
+
+    def _rule(self, feed: Feed, found: PlanFacts) -> tuple[PlanFacts, PlanView, Ruling]:
+        """Return what is due, by a fleet read anew where a step depends on it, and what was found of the hosts."""
+        fresh = not found.progress.confirmed_ms or found.definition.by == "instance"
+        fleet = self._fleet(feed, fresh=fresh)
+        view, beside = self._view(found), tuple(sorted(self._others(found)))
+        found = found._replace(progress=found.progress._replace(beside=beside))
+        found, view = self._with_fleet(found, view, fleet)
+        ruling = rule(found.plan, found.progress, found.tick, view)
+        if isinstance(ruling, Go):
+            fleet = fleet if fresh else self._fleet(feed, fresh=True)
+            found, view = self._with_fleet(found, view, fleet)
+            view = view._replace(doubt=doubting(fleet, found.split), short=self._short(found, ruling, fleet))
+            ruling = rule(found.plan, found.progress, found.tick, view)
+        return found, view, ruling
+
+    def _fleet(self, feed: Feed, *, fresh: bool) -> Fleet:
+        """Return the fleet; where no step depends on it, as it was a little while ago."""
+        now = self._clock.monotonic()
+        if fresh or self._seen is None or not 0 <= now - self._seen[0] < FLEET_S:
+            self._seen = (now, feed.fleet())
+        return self._seen[1]
+
+    def _with_fleet(self, found: PlanFacts, view: PlanView, fleet: Fleet) -> tuple[PlanFacts, PlanView]:
+        """Add what the fleet tells: who is there, who is missing, and what has become of the hosts."""
+        names = [name for name in found.plan.versions if name not in found.progress.out]
+        absent = [absent_words(fleet, found.split, name) for name in names]
+        asked = names if asks_ready(found.plan, found.progress) else []
+        unready = [unready_words(fleet, found.split, name) for name in asked]
+        view = view._replace(absent=next(filter(None, absent), ""), unready=next(filter(None, unready), ""))
+        if not found.progress.confirmed_ms:
+            missing = _unshown(fleet, found)
+            view = view._replace(missing=missing, doubt=doubting(fleet, found.split))
+        if found.definition.by != "instance":
+            return found, view
+        hosts, memory = watch_wave(self._look(found), fleet, found.progress.hosts)
+        return found._replace(progress=found.progress._replace(hosts=memory)), view._replace(wave=hosts)
+
+    def _look(self, found: PlanFacts) -> WaveInput:
+        progress, wave = found.progress, parse_wave(found.texts["meta", WAVE + found.field] or "") or NOBODY
+        shown = bool(progress.confirmed_ms)
+        return WaveInput(
+            found.split, found.plan.version, wave, progress.at, progress.since_ms, shown, self._taken(found)
+        )
+
+    def _short(self, found: PlanFacts, go: Go, fleet: Fleet) -> str:
+        """Return why the next step's wave cannot be filled with live hosts, or an empty text."""
+        if found.definition.by != "instance":
+            return ""
+        weight, held = found.plan.steps[go.step].weight, found.texts["meta", WAVE + found.field]
+        return short_words(found.definition, self._look(found), weight, held, fleet)
+
+    def _view(self, found: PlanFacts) -> PlanView:
+        freezes = read_freezes(found.texts["meta", FREEZES])
+        frost = frozen(freezes, found.split, found.now_ms)
+        others = self._others(found)
+        own = self._standing(found)
+        gone = [*(name for name in found.progress.beside if not others.get(name)), *own.fallen]
+        return PlanView(
+            now_ms=found.now_ms,
+            weight=own.weight,
+            others=sum(others.values()),
+            fallen=_fallen(found, gone),
+            strayed=own.strayed,
+            frozen=frost.words if frost is not None else "",
+            thawed_ms=thawed_ms(freezes, found.split, found.texts["meta", THAWED], found.now_ms),
+            verdict=self._verdict(found),
+            watched=_action(found.definition) not in ("", "warn"),
+        )
+
+    def _standing(self, found: PlanFacts) -> several.PlanStanding:
+        """Return how the candidates of the plan stand."""
+        names = found.plan.versions
+        stopped = [name for name in names if found.texts["stops", field_of(found.split, name)] is not None]
+        return several.stands(found.plan, found.progress, {n: self._in_force(found, n) for n in names}, stopped)
+
+    def _verdict(self, found: PlanFacts) -> Verdict:
+        names = [name for name in found.plan.versions if name not in found.progress.out]
+        said = {name: self._verdicts(found.split, name) for name in names}
+        return several.weightiest(said, several=bool(found.plan.also))
+
+    def _others(self, found: PlanFacts) -> dict[str, int]:
+        """Return the shares of the split's candidates beside the plan that are in force."""
+        own = {*found.plan.versions} - {*found.progress.out}
+        names = [version.name for version in found.definition.candidates if version.name not in own]
+        return {name: part for name in names if (part := share(self._in_force(found, name)))}
+
+    def _in_force(self, found: PlanFacts, version: str) -> Weight:
+        """Give a candidate's weight in force by the texts that were read; a bad one leaves the last good value."""
+        texts, split = found.texts, found.split
+        field, own = field_of(split, version), field_of(split, found.definition.baseline)
+        weights = {
+            at: self._weight(text, at) for at in (field, split, own) if (text := texts["weights", at]) is not None
+        }
+        stops = [stop for stop in stops_over(field) if texts["stops", stop] is not None]
+        held = self._keeper.adopted
+        lapsed = held.lapsed if weights.get(field) == held.weights.get(field) else {}
+        return in_force(field, found.definition.baseline, weights, stops, lapsed).weight
+
+    def _weight(self, text: str, field: str) -> Weight:
+        """Return what a text means; a bad one leaves the last good weight."""
+        try:
+            return parse_weight(text)
+        except BadWeightError:
+            return self._keeper.adopted.weights.get(field, 1)
+
+    def _act(self, feed: Feed, found: PlanFacts, view: PlanView, ruling: Ruling) -> float:  # noqa: PLR0911 - one per ruling
+        """Do what is due; give the seconds until the next look."""
+        match ruling:
+            case Go() if not 0 <= found.now_ms - found.tick.at_ms <= GAP_MS:  # a step rests on a tick that is recent
+                self._tick(feed, found, found.progress, ticked(found.progress, found.tick, view, self._boot, runs=True))
+                return 0.0
+            case Go():
+                feed.submit(self._step(found, ruling, self._waves(feed, found, ruling)))
+                return SOON_S
+            case Over():
+                feed.submit(_end(found, ruling))
+                return LATER_S
+            case Late():
+                return self._late(feed, found, ruling)
+            case Lost():
+                return self._lost(feed, found, ruling)
+            case Halted():
+                return _halt(feed, found, ruling, self._standing(found).fallen)
+            case StepConfirmed():
+                progress = found.progress._replace(confirmed_ms=found.now_ms)
+                self._tick(feed, found, progress, Tick(found.now_ms, 0, running=True, driver=self._boot))
+                return 0.0
+            case Wait():
+                return self._wait(feed, found, view, ruling)
+
+    def _wait(self, feed: Feed, found: PlanFacts, view: PlanView, ruling: Wait) -> float:
+        tick = ticked(found.progress, found.tick, view, self._boot, runs=ruling.runs)
+        seen = read_progress(found.texts["plans", found.split]) != found.progress
+        if seen or not 0 <= found.now_ms - found.tick.at_ms < TICK_MS or tick.running != found.tick.running:
+            self._tick(feed, found, found.progress, tick)
+        left_ms = TICK_MS if ruling.due_ms is None else min(TICK_MS, max(0, ruling.due_ms - found.now_ms))
+        return left_ms / 1000
+
+    def _tick(self, feed: Feed, found: PlanFacts, progress: Progress, tick: Tick) -> None:
+        read = (found.texts["plans", found.split] or "", found.texts["plans", TICK + found.split] or "")
+        feed.tick(Ticking(found.split, *read, progress_text(progress), tick_text(tick)))
+
+    def _waves(self, feed: Feed, found: PlanFacts, go: Go) -> tuple[Write, ...]:
+        """Record who crosses with a step, where instances cross over: nothing else makes one cross."""
+        if found.definition.by != "instance":
+            return ()
+        weight, at = found.plan.steps[go.step].weight, WAVE + found.field
+        text = wave_writes(
+            found.definition,
+            found.split,
+            found.plan.version,
+            weight,
+            found.texts["meta", at],
+            feed.fleet(),
+            before=found.progress.at,
+            taken=self._taken(found),
+        )
+        return () if text is None else (Write("meta", at, text),)
+
+    def _taken(self, found: PlanFacts) -> frozenset[str]:
+        """Name the instances that have crossed to other candidates."""
+        taken: set[str] = set()
+        for version in found.definition.candidates:
+            wave = parse_wave(found.texts["meta", WAVE + field_of(found.split, version.name)] or "")
+            if wave is not None and version.name != found.plan.version:
+                taken |= {*members(wave, self._in_force(found, version.name))}
+        return frozenset(taken)
+
+    def _step(self, found: PlanFacts, go: Go, waves: tuple[Write, ...]) -> Submission:
+        """Make the change that takes a step: it rests on everything that could speak against it."""
+        split, now_ms = found.split, found.now_ms
+        progress = stepped(found.progress, found.plan, go.step, now_ms)
+        last = go.step + 1 == len(found.plan.steps) and not found.plan.bake_s  # nothing is left to be noted after it
+        notes = (
+            Write("plans", split, progress_text(progress)),
+            Write("plans", TICK + split, tick_text(Tick(now_ms, driver=self._boot))),
+        )
+        settled = self._clock.monotonic() - self._connected >= SETTLE_MS / 1000
+        return Submission(
+            os.urandom(12).hex(),
+            split,
+            "step",
+            f"plan:{found.plan.name}",
+            f"step {go.step + 1} of {len(found.plan.steps)}",
+            tuple(Expect(key, field, text) for (key, field), text in found.texts.items()),
+            (*_weights(found, go), *waves, *(() if last else notes)),
+            read_at_ms=now_ms,
+            raises=True,
+            ends=(split,) if last else (),
+            due=Due(min(go.due_ms, now_ms), found.tick.at_ms + GAP_MS, settled),
+        )
+
+    def _late(self, feed: Feed, found: PlanFacts, late: Late) -> float:
+        """Call for a person once more, or go back: it has waited too long."""
+        if late.act == "rollback":
+            for name in found.plan.versions:
+                if name not in found.progress.out:
+                    feed.trip(_back(found, name, f"its plan waited too long {late.reason}", ROLLBACK))
+            return SOON_S  # the stop ends the plan
+        nagged = found.progress._replace(nagged=True)
+        write = Write("plans", found.split, progress_text(nagged))
+        feed.submit(_change(found, "waiting", late.reason, (write,)))
+        return SOON_S
+
+    def _lost(self, feed: Feed, found: PlanFacts, lost: Lost) -> float:
+        """Go back where the guard is to; else call for a person, once for each host that is lost."""
+        if _action(found.definition) == "rollback":
+            feed.trip(_back(found, found.plan.version, lost.reason, HOST_LOST))
+            return SOON_S
+        hosts = told_of(found.progress.hosts, lost.hosts, found.now_ms)
+        write = Write("plans", found.split, progress_text(found.progress._replace(hosts=hosts)))
+        feed.submit(_change(found, "host lost", lost.reason, (write,)))
+        return SOON_S
+
+
+def _fallen(found: PlanFacts, fallen: list[str]) -> str:
+    """Return which candidates were stopped while the plan ran beside them, but for those that a person has lowered."""
+    fields = {field_of(found.split, name): found.texts.get(("stops", field_of(found.split, name))) for name in fallen}
+    stopped = [_stopped_words(field, text) for field, text in fields.items() if text is not None]
+    return f"{', and '.join(stopped)}. Go on with: graysplit resume {found.split}" if stopped else ""
+
+
+def _stopped_words(field: str, text: str) -> str:
+    whose = read_signed(text.encode())
+    said = f" by {whose.who}{f': {whose.why}' if whose.why else ''}" if whose is not None else ""
+    return f"{field} was stopped{said}"
+
+
+def _weights(found: PlanFacts, go: Go) -> list[Write]:
+    """Return the weights that a step writes: of a stopped candidate none."""
+    wanted = found.plan.weights(go.step, found.progress.out)
+    return [Write("weights", field_of(found.split, name), format_weight(to)) for name, to in wanted.items()]
+
+
+def _unshown(fleet: Fleet, found: PlanFacts) -> str:
+    """Name who has not shown the step's weights yet, of the first candidate that is not shown."""
+    wanted = found.plan.weights(found.progress.step, found.progress.out)
+    said = (unshown(fleet, field_of(found.split, name), found.progress._replace(at=at)) for name, at in wanted.items())
+    return next(filter(None, said), "")
+
+
+def _halt(feed: Feed, found: PlanFacts, ruling: Halted, left: tuple[str, ...]) -> float:
+    """Pause a plan beside which, or in which, another candidate was stopped, and call for a person."""
+    why = ruling.reason.partition(". Go on with: ")[0]
+    progress = found.progress._replace(out=(*found.progress.out, *left))
+    write = Write("plans", found.split, progress_text(halted(progress, found.plan, why, found.now_ms)))
+    feed.submit(_change(found, "waiting", f"paused: {ruling.reason}", (write,)))
+    return SOON_S
+
+
+def _action(definition: Definition) -> str:
+    """Return what the guard of a split does; nothing where none is armed, or none that is understood here."""
+    try:
+        return "" if definition.guard is None else parse_guard(definition.guard).action
+    except BadGuardError:
+        return ""
+
+
+def _find(feed: Feed, split: str, definition: Definition, plan: Plan, mark: str) -> PlanFacts | None:
+    """Read what a plan rests on; None where it is not the plan that the mark names, or is told only to others."""
+    fields = [field_of(split, version.name) for version in definition.versions]
+    places: list[Place] = [
+        *(("weights", field) for field in (*fields, split)),
+        *(("stops", field) for field in (*fields, split, EVERYTHING)),
+        *(("meta", name) for name in (PLAN + split, FREEZES, THAWED)),
+        *(("meta", f"release:{field_of(split, name)}") for name in plan.versions),
+        *(("meta", WAVE + field) for field in fields if definition.by == "instance"),
+        ("splits", split),
+        ("plans", split),
+        ("plans", TICK + split),
+    ]
+    glance = feed.glance(places)
+    progress = read_progress(glance.texts["plans", split])
+    run, _, version = mark.partition(" ")
+    if glance.texts["meta", PLAN + split] != mark or progress is None or progress.run != run:
+        return None
+    if version != plan.mark:
+        return None
+    tick = read_tick(glance.texts["plans", TICK + split])
+    return PlanFacts(split, definition, plan, progress, tick, glance.texts, glance.now_ms)
+
+
+def _back(found: PlanFacts, version: str, why: str, cause: str) -> Trip:
+    """Make the rollback of a plan that goes back by itself: of the release that was read, and of no other."""
+    field = field_of(found.split, version)
+    release = (found.texts["meta", f"release:{field}"] or "").partition(" ")[0]
+    return Trip(os.urandom(12).hex(), field, release, why, f"plan:{found.plan.name}", cause)
+
+
+def _end(found: PlanFacts, over: Over) -> Submission:
+    """Make the change that ends a plan; what stands in weights and stops is not its business."""
+    return _change(found, "plan over", over.reason, ())._replace(ends=(found.split,))
+
+
+def _change(found: PlanFacts, cause: str, why: str, writes: tuple[Write, ...]) -> Submission:
+    """Make a change that raises nothing, on condition that the plan stands where it was read."""
+    named: tuple[tuple[KeyName, str], ...] = (("plans", found.split), ("meta", PLAN + found.split))
+    return Submission(
+        os.urandom(12).hex(),
+        found.split,
+        cause,
+        f"plan:{found.plan.name}",
+        why,
+        tuple(Expect(key, field, found.texts[key, field]) for key, field in named),
+        writes,
+        read_at_ms=found.now_ms,
+    )
+
+
+def _no_verdict(split: str, version: str) -> Verdict:  # noqa: ARG001 - the signature of verdicts
+    return NO_VERDICT

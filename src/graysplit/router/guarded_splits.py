@@ -1,0 +1,109 @@
+"""The tapes of one router's armed splits, and the goals that are noted on them. Imported once a guard is armed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from graysplit.core.bucketing import encode_unit, hash32
+from graysplit.core.guard.buffer import EvidenceBuffer, Terms
+from graysplit.core.guard.settings import BadGuardError, parse_guard
+from graysplit.core.guard.stage import terms_of
+from graysplit.core.guard.tally import MICRO
+from graysplit.core.weights import check_name
+from graysplit.errors import BadValueError
+from graysplit.scope import scope_get
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graysplit.core.compiled import CompiledSplit
+    from graysplit.core.replica.adoption import Adopted
+    from graysplit.core.split_state import SplitState
+    from graysplit.events import Events
+
+
+class GuardedSplits:
+    """All tapes of one router: of its armed splits, and of stages that are left until all is collected."""
+
+    def __init__(self, events: Events) -> None:
+        """Begin with none."""
+        self._events = events
+        self._tapes: dict[Terms, EvidenceBuffer] = {}
+
+    def tape(
+        self, standing: SplitState, held: Adopted, present: frozenset[str] | None, instance: str
+    ) -> EvidenceBuffer | None:
+        """Give the tape of an armed split's stage: the same one as long as that is the same; None where none is armed.
+
+        Takes no lock: whoever compiles the same state meanwhile gets the same tape.
+        """
+        split = standing.split
+        try:
+            guard = parse_guard(standing.definition.guard or {})
+        except BadGuardError as fault:
+            self._events.warning(f"guard of {split}", f"the guard of '{split}' is not understood here: {fault}")
+            return None
+        only = instance.encode() if standing.definition.by == "instance" else None
+        terms = terms_of(standing, held, guard, present, only)
+        if not terms.candidates:
+            return None
+        return self._tapes.get(terms) or self._tapes.setdefault(
+            terms, EvidenceBuffer(terms, os.urandom(8).hex(), Lock())
+        )
+
+    def live(self, states: Mapping[str, CompiledSplit], state: Callable[[str], CompiledSplit]) -> list[EvidenceBuffer]:
+        """Give the tapes that states write on, and those from which something is still to be collected."""
+        for found in states.values():
+            if found.tape is not None:
+                self._tapes.setdefault(found.tape.terms, found.tape)
+        for terms, tape in self._tapes.copy().items():
+            if state(tape.split).tape is tape:
+                tape.rejoin()
+            elif tape.over:
+                del self._tapes[terms]
+            else:
+                tape.leave()
+        return list(self._tapes.values())
+
+    def shed(self, now: float) -> None:
+        """Drop what nobody has collected for a minute (monotonic seconds)."""
+        for tape in self._tapes.copy().values():
+            tape.shed(now)
+
+
+def expose(tape: EvidenceBuffer, state: CompiledSplit, encoded: bytes, index: int) -> None:
+    """Note a unit that has met a split without a measured call."""
+    tape.page.exposed((hash32(encoded, state.seed), index))
+
+
+def note(
+    states: Iterable[CompiledSplit],
+    goal: str,
+    unit_for: Callable[[CompiledSplit], object],
+    value: float | None,
+    at_most: float,
+) -> None:
+    """Note a goal where the hash has drawn a version for the unit; raises `BadValueError`, `BadNameError`."""
+    micro, scope = _scaled(value, at_most), scope_get()
+    check_name(goal)
+    for state in states:
+        encoded = encode_unit(unit_for(state))
+        if encoded is None or state.tape is None or (scope is not None and state.split in scope.forced):
+            continue
+        index, reason = state.pick(encoded)
+        if reason == "bucket":
+            state.tape.record(goal, hash32(encoded, state.seed), micro, index)
+
+
+def _scaled(value: float | None, at_most: float) -> int:
+    """Give a goal's value in millionths of the most that it can be."""
+    if value is None:
+        return MICRO
+    if not 0 < at_most < float("inf"):
+        raise BadValueError(f"at_most={at_most} is no number above zero")
+    if not -float("inf") < value < float("inf"):
+        raise BadValueError(f"value={value} is no number")
+    return round(min(max(value / at_most, 0.0), 1.0) * MICRO)

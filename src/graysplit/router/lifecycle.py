@@ -1,0 +1,347 @@
+"""The life of one router: asleep, started once, followed by one thread, woken again in a forked child, closed."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from threading import Lock, get_ident
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from graysplit.core.address import parse_address
+from graysplit.core.replica.adoption import Adopted
+from graysplit.errors import ConfigurationError
+from graysplit.events import Events
+from graysplit.follower.latch import Latch
+from graysplit.log_writer import WRITER
+from graysplit.router.explanation import Status
+from graysplit.router.jobs import Jobs
+from graysplit.router.settings import Settings
+from graysplit.router.states import STALE_S, PublishedStates
+from graysplit.uwsgi import is_master
+
+if TYPE_CHECKING:
+    from _thread import LockType
+
+    from graysplit.clock import Clock
+    from graysplit.core.counters import Measure
+    from graysplit.follower.follower import Follower
+    from graysplit.notices.notifier import Notices
+    from graysplit.router.start import Made
+    from graysplit.stores.port import Store
+
+GOODBYE_S: Final = 0.5
+AGAIN_S: Final = 1.0  # between two attempts of decisions to start what could not be started
+START_WITHIN_S: Final = 2.0  # what `start` waits for a start in another thread
+
+
+LIVING: Final = weakref.WeakSet["Lifecycle"]()  # of this process, for tests of programs
+
+
+class Lifecycle:
+    """What stands behind a router, and behind the libraries' routers that it includes."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin asleep: nothing is read, opened or started."""
+        self.events = Events(clock)
+        self.board = PublishedStates(self.events, self.wake, self._look, clock)
+        self.jobs = Jobs(self.events)
+        self.settings = Settings()
+        self.movers: list[Callable[[Lifecycle], None]] = []  # hand another engine to each router that this one serves
+        self._clock = clock
+        self._store: Store | None = None
+        self._follower: Follower | None = None
+        self._starting = Lock()  # whoever has it starts; nobody waits for it without end
+        self._starter = 0  # the thread that had it last
+        self._again_at = 0.0
+        self._closed = False
+        self._notices: Notices | None = None
+        self._refused = False  # whether the system gave no thread
+        self._hears_forks = False
+        self._hooked_in = 0  # the process in which the hooks were last looked after
+        self._hears_sigterm = False
+        LIVING.add(self)
+
+    @property
+    def started(self) -> bool:
+        """Say whether it has ever been started, be it in a parent process."""
+        return self._follower is not None or self.board.phase != "asleep"
+
+    def configure(self, store: Store | None, settings: Settings) -> None:
+        """Set what has not been said; once it is started, that is too late."""
+        if self.started:
+            raise ConfigurationError(
+                "this router has started already: call configure() before the first decision, start() or wait_ready()"
+            )
+        self._store = store or self._store
+        self.settings = settings.over(self.settings)
+
+    def instance(self) -> str:
+        """Give the name of this process's host; the environment is read for it where nothing has started yet."""
+        if not self.board.instance:
+            self.board.instance = self.settings.resolved().instance or ""
+        return self.board.instance
+
+    def start(self) -> None:
+        """Start, unless that has been done. Never waits for the store; raises `ConfigurationError`.
+
+        Where the system gives no thread it stays asleep, and the next decision tries again.
+        """
+        starting, interrupted = self._starting, self._starting.locked() and self._starter == get_ident()
+        # A signal handler that interrupts a start in its own thread must not wait for it.
+        if not starting.acquire(timeout=0 if interrupted else START_WITHIN_S):
+            return
+        try:
+            self._starter = get_ident()
+            self._begin()
+            if self._follower is not None and self._hears_sigterm:
+                self._hear_sigterm()  # a decision may have started it from a thread that cannot
+        finally:
+            _release(starting)
+
+    def wake(self) -> None:
+        """Start from within a decision: whoever finds somebody starting already does not wait, and gets a baseline."""
+        starting = self._starting
+        if self._clock.monotonic() < self._again_at or not starting.acquire(blocking=False):
+            return
+        try:
+            self._starter = get_ident()
+            self._begin()
+        except ConfigurationError as fault:
+            self.events.warning("configuration", str(fault))
+            if self._store is None:  # the address: it is not another one in a second
+                self.board.enter("not_configured")
+        except Exception as fault:  # noqa: BLE001 - law 5: nothing of ours reaches the caller
+            self._tell_refused(fault)
+        finally:
+            _release(starting)
+
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Start and wait until the store has answered; False if that takes longer, or where there is no store.
+
+        An answer may be "nothing there": a namespace that was never used keeps no program waiting.
+        """
+        until = monotonic() + timeout_s
+        self.start()
+        while self._refused and self.board.phase == "asleep" and (left := until - monotonic()) > 0:
+            Latch().wait(min(left, AGAIN_S))
+            self.start()
+        if self._follower is None or self.board.phase in {"asleep", "not_configured"}:
+            return False
+        return self._follower.ready.wait(until - monotonic())
+
+    def close(self) -> None:
+        """Say goodbye and stop following; may be called twice, and from a signal handler at any moment.
+
+        A start that is under way ends by closing what it has made.
+        """
+        self._closed = True
+        self.board.close()
+        self.jobs.close()
+        if self._follower is not None:
+            self._follower.stop()
+        if self._store is not None:
+            self._store.close()
+
+    def retire(self, heir: Lifecycle) -> None:
+        """Stop following where another serves what was declared here; a store that both were given stays open."""
+        if self._store is heir._store:
+            self._store = None
+        self.close()
+
+    def status(self) -> Status:
+        """Say how it stands."""
+        board, follower = self.board, self._follower
+        dead = follower is not None and follower.dead and board.phase in {"not_ready", "live"}
+        held = follower.keeper.adopted if follower is not None else Adopted()
+        contact = board.following
+        age_s = self._clock.monotonic() - contact.since if contact.since else None
+        return Status(
+            phase="asleep" if dead else board.phase,
+            mode="lost" if dead else contact.mode,
+            store=self._store.name if self._store is not None else None,
+            age_s=age_s,
+            revision=held.revision,
+            splits=len(held.definitions),
+            refused={f"{key} {field}": reason for (key, field), reason in held.refused.items()},
+            held=dict(follower.keeper.distrusted) if follower is not None else {},
+            lost=dict(held.lost),
+            off=tuple(sorted(board.glass.names)) if board.glass is not None else (),
+            reason="the thread that follows has ended" if dead else contact.reason,
+            stale=board.stale or (age_s is not None and age_s > STALE_S and board.phase != "closed"),
+            boot=follower.boot if follower is not None else None,
+            untold=self._notices.untold() if self._notices is not None else {},
+            owed=self._notices.owed() if self._notices is not None else {},
+            dropped=self.events.left_out,
+            unlogged=WRITER.lost,
+            verdicts=follower.watch.verdicts() if follower is not None else {},
+            trips=follower.watch.trips if follower is not None else 0,
+            mode_why=contact.mode_why,
+            evidence_dropped=follower.watch.dropped if follower is not None else 0,
+        )
+
+    def measures(self) -> list[Measure]:
+        """Give what has been counted so far, with the durations that a guard has timed."""
+        found = self.board.measures()
+        times = self._follower.watch.times.copy() if self._follower is not None else {}
+        if not times:
+            return found
+        taken: dict[tuple[str, str], Mapping[int, int]] = {}
+        for field, timed in times.items():
+            split, version = parse_address(field)
+            taken[split, version] = timed.new.copy()
+            taken.setdefault((split, ""), timed.old.copy())  # of several candidates each has counted the same calls
+        return [
+            one._replace(durations=taken.get((one.split, "" if one.asked is None else one.version), {}))
+            for one in found
+        ]
+
+    def _begin(self) -> None:
+        """Start all, or leave all asleep: half a start is no start."""
+        if self.board.phase != "asleep":
+            return
+        self._again_at = self._clock.monotonic() + AGAIN_S
+        self._hear_forks()
+        self._refused = False
+        try:
+            self._start()
+        except RuntimeError as fault:  # "can't start new thread"
+            self._refused = True
+            self._tell_refused(fault)
+        finally:
+            if self._closed:
+                self.close()  # somebody did meanwhile, in another thread or a signal handler
+
+    def _tell_refused(self, fault: Exception) -> None:
+        told = f"this router could not start, and is tried again by a decision a second later: {fault}"
+        self.events.warning("start", f"{told}. Until then everybody gets the baseline")
+
+    def _start(self) -> None:
+        if is_master():
+            self._again_at = 0.0  # the worker that is forked from here inherits it
+            return
+        from graysplit.router import start
+
+        WRITER.start()  # here, and not with the first line: that may come from a signal handler
+        settings = self.settings.resolved()
+        self.board.instance = settings.instance or ""
+        self._hears_sigterm = settings.sigterm is not False
+        self._store = self._store or start.make_store(settings)
+        if self._store is None:
+            self.events.warning("configuration", "no store: set GRAYSPLIT_URL. Every answer is the baseline")
+        made = start.make(self._store, settings, self.board, self.events, self._clock, self._follower)
+        self._hook_life()
+        try:
+            if self._store is not None or settings.off_file is not None:
+                made.follower.start()
+            self._enter(made, settings)
+        except BaseException:  # also Ctrl-C: no state is left that nobody follows
+            made.follower.stop(0)
+            self._fall_asleep()
+            raise
+
+    def _enter(self, made: Made, settings: Settings) -> None:
+        """Publish what a start begins with, now that its thread lives, and let that follow."""
+        from graysplit.router import start
+        from graysplit.router.warmup import Warmup
+
+        follower, now = made.follower, self._clock.monotonic()
+        if self._closed:
+            return
+        if self._store is None:
+            self.board.enter("not_configured", made.glass, made.parse)
+        else:
+            self.board.enter("not_ready", made.glass, made.parse, now)
+            if made.inherited:
+                self.board.inherit(follower.keeper.adopted, fresh=made.fresh)
+            if made.inherited and made.fresh:
+                follower.ready.set()
+            self.board.warming = Warmup(self.board.declarations, self.jobs)
+            self.board.warming.turn(now)
+            self._notify(
+                start.make_notices(self._store, settings, follower, self.jobs, self.events, self._clock), follower
+            )
+        self._follower = follower
+        self.board.expect_turns()
+        follower.go()
+
+    def _fall_asleep(self) -> None:
+        self.board.warming = self.board.notify = None
+        if self.board.phase not in {"asleep", "closed"}:
+            self.board.enter("asleep")
+
+    def _look(self) -> None:
+        """Look whether the thread that follows still lives; where it does not, start another."""
+        if self._follower is not None and self._follower.dead:
+            self.board.abandon()
+            self.wake()
+
+    def _notify(self, notices: Notices | None, follower: Follower) -> None:
+        """Have the follower's thread look, at each of its turns, whether there is something to tell."""
+        self._notices = notices
+        if notices is None:
+            self.board.notify = None
+            return
+        turn, keeper = notices.turn, follower.keeper
+        self.board.notify = lambda now: turn(now, keeper.past.position)
+
+    def _hook_life(self) -> None:
+        """Say goodbye at exit; once, without keeping this alive."""
+        before, self._hooked_in = self._hooked_in, os.getpid()
+        if before == self._hooked_in:
+            return
+        from graysplit.router.process_end import hear_end
+
+        hear_end(_weakly(self._say_goodbye), first=not before)
+        if self._hears_sigterm:
+            self._hear_sigterm()
+
+    def _hear_forks(self) -> None:
+        """Publish restart states in forked children, also in one that is forked while this starts."""
+        if not self._hears_forks and hasattr(os, "register_at_fork"):
+            self._hears_forks = True
+            os.register_at_fork(after_in_child=_weakly(self._after_fork))
+
+    def _hear_sigterm(self) -> None:
+        from graysplit.router.process_end import hear_sigterm
+
+        hear_sigterm()
+
+    def _say_goodbye(self) -> None:
+        """Leave the fleet, or every deployment would leave processes that count as silent for ten minutes.
+
+        Decisions stay as they are for whatever else still ends; Redis gone costs half a second at most, and no job is
+        begun any more.
+        """
+        self.jobs.close()
+        if self._follower is not None:
+            from graysplit.router.process_end import time_left
+
+            self._follower.stop(time_left(GOODBYE_S))
+
+    def _after_fork(self) -> None:
+        """Only publish: no lock is taken, no thread started. The next decision in this child wakes the router."""
+        self._starting = Lock()
+        self._again_at = 0.0
+        self.jobs.after_fork()
+        self.board.after_fork()
+
+
+def _release(starting: LockType) -> None:
+    """Let others start; in a child that was forked meanwhile nobody has that lock."""
+    with suppress(RuntimeError):
+        starting.release()
+
+
+def _weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """Give a function that calls a method as long as its object lives."""
+    alive = weakref.WeakMethod(method)
+
+    def call() -> None:
+        found = alive()
+        if found is not None:
+            found()
+
+    return call

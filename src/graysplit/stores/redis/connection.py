@@ -1,0 +1,372 @@
+"""One connection on which commands are sent and answers awaited, each with a deadline of its own.
+
+redis-py's un-underscored methods only. A push may arrive in front of any answer; here it marks the line as dirty,
+and is never lost (the first traps of a tracking connection: an invalidation read as an answer, or thrown away).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final, TypeAlias
+
+from redis import connection as redis_connection
+from redis import exceptions
+
+from graysplit.errors import StoreUnreachableError
+from graysplit.stores.redis.client import Command, Pool, RawConnection, Reply, is_list
+from graysplit.stores.redis.faults import is_fatal, is_oom, reason, unreachable
+from graysplit.stores.redis.scripts import Script
+
+# redis-py 6 cannot look without waiting; there each single read waits for at most the connection's timeout.
+_READ: Final = redis_connection.Connection.read_response
+_AT_ONCE: Final[dict[str, float]] = {"timeout": 0.0} if "timeout" in (_READ.__kwdefaults__ or {}) else {}
+# How long to wait for the rest of a frame: twice this at first.
+_HALF_A_FRAME_S: Final = 0.0005
+_PAUSE_AT_MOST_S: Final = 0.02
+# No more of it counts as waiting where an answer came: the process may have stood still for the rest.
+_WAIT_AT_MOST_S: Final = 0.25
+_TRANSACTIONS_AT_MOST: Final = 12
+
+
+# What ends a connection. ValueError: a number that is none, from a server of another kind.
+_NO_CONNECTION: Final = (exceptions.RedisError, OSError, ValueError)
+
+IsPush: TypeAlias = Callable[[Reply], bool]
+
+
+class _AnswerTimes:
+    """For how long to wait for answers: in all, and while not a byte comes.
+
+    Only waiting counts. What a process needs to read an answer, and what it stands still for on a crowded machine, is
+    no silence of its server.
+    """
+
+    __slots__ = ("left_s", "silence_s")
+
+    def __init__(self, left_s: float, silence_s: float) -> None:
+        """Begin with nothing waited for."""
+        self.left_s = left_s
+        self.silence_s = silence_s
+
+
+class Posted:
+    """Commands that were sent while nobody waits: their answers come in front of those to all that is asked later."""
+
+    __slots__ = ("asked", "replies")
+
+    def __init__(self, asked: int) -> None:
+        """Begin with no answer to so many commands."""
+        self.asked = asked
+        self.replies: list[Reply] = []
+
+    @property
+    def full(self) -> bool:
+        """Return whether all answers are here."""
+        return len(self.replies) >= self.asked
+
+
+class LostReplyError(StoreUnreachableError):
+    """A command was sent and the connection broke before its answer: it may have been done."""
+
+
+class Connection:
+    """One connection. Once broken it stays so: redis-py would connect again by itself, without tracking."""
+
+    def __init__(self, pool: Pool, name: str, answer_s: float, *, is_push: IsPush | None = None) -> None:
+        """Connect; raises `StoreUnreachableError`, or redis-py's `ResponseError` where the greeting is refused.
+
+        `is_push` tells frames that come by themselves from answers; without it none does.
+        """
+        self._pool = pool
+        self._is_push = is_push
+        self._together: _AnswerTimes | None = None  # for all answers inside `within`
+        self._broken: str | None = None
+        self._posted = deque[Posted]()  # what is still to be answered, oldest first
+        self.name = name
+        self.answer_s = answer_s
+        self.dirty = False
+        self.heard = 0.0
+        try:
+            self._connection = pool.get_connection()
+        except exceptions.ResponseError:
+            raise
+        except _NO_CONNECTION as error:
+            raise unreachable(name, error) from None
+        self.heard = time.monotonic()
+
+    @property
+    def broken(self) -> bool:
+        """Say whether the line is of no use any more."""
+        return self._broken is not None
+
+    @property
+    def why(self) -> str:
+        """Return why it is of no use any more, or an empty text."""
+        return self._broken or ""
+
+    @property
+    def connection(self) -> int:
+        """Tell this connection from others of its pool."""
+        return id(self._connection)
+
+    @contextmanager
+    def within(self, total_s: float) -> Generator[None]:
+        """Wait for several questions, or long answers, this long together; `answer_s` then ends a silence."""
+        before, self._together = self._together, _AnswerTimes(total_s, self.answer_s)
+        try:
+            yield
+        finally:
+            self._together = before
+
+    def ask(self, *commands: Command, within_s: float | None = None) -> list[Reply]:
+        """Send commands together and give their answers; an error that the server answered is given, not raised.
+
+        Pushes that lie before them are met on the way. Looking for them first would cost the interpreter three more
+        times, and a program that computes without pause hands it over grudgingly.
+        """
+        # Of several commands the first may be done, although not all of them could be sent.
+        with self._speaking(sent=len(commands) > 1) as connection:
+            connection.send_packed_command(connection.pack_commands(commands))
+            sent = True
+        with self._speaking(sent=sent):
+            patience = self._patience(within_s)
+            self._catch_up(patience)
+            replies = [self._reply(patience) for _ in commands]
+        for reply in replies:
+            if _is_error(reply) and is_fatal(reply):
+                raise unreachable(self.name, reply)
+        return replies
+
+    def post(self, *commands: Command) -> Posted:
+        """Send commands together and wait for nothing; whatever is asked later is answered behind them."""
+        with self._speaking(sent=len(commands) > 1) as connection:
+            connection.send_packed_command(connection.pack_commands(commands))
+        posted = Posted(len(commands))
+        self._posted.append(posted)
+        return posted
+
+    def here(self, posted: Posted, within_s: float) -> bool:
+        """Read what has come, after so long a wait at most; return whether all answers to a post are here."""
+        until = time.monotonic() + within_s
+        while not posted.full:
+            with self._speaking(sent=True) as connection:
+                if not connection.can_read(max(0.0, until - time.monotonic())):
+                    return False
+                self._sort(self._frame(self._patience(None)))
+        return True
+
+    def replies(self, posted: Posted) -> list[Reply]:
+        """Wait for the answers to a post and return them; an error that the server answered is given, not raised."""
+        with self._speaking(sent=True):
+            self._catch_up(self._patience(None), posted)
+        for reply in posted.replies:
+            if _is_error(reply) and is_fatal(reply):
+                raise unreachable(self.name, reply)
+        return posted.replies
+
+    def transaction(self, *commands: Command, writes: bool = False) -> list[Reply]:
+        """Ask at one moment (`MULTI`/`EXEC`). What this user or server refuses is left out, its error given.
+
+        A command may be refused in any words: whoever asked knows whether it is needed. `writes`: a proxy that refuses
+        one by itself would have the server do the others, so that `EXEC` is sent only when all are queued.
+
+        Redis without memory queues nothing, not even reads. Asked one after the other, but in one piece, they are
+        answered; should a write come in between, then its signal follows.
+        """
+        errors: dict[int, exceptions.ResponseError] = {}
+        for _ in range(_TRANSACTIONS_AT_MOST):
+            places = [place for place in range(len(commands)) if place not in errors]
+            sent = [commands[place] for place in places]
+            if writes:
+                queued = self._queued(sent)
+                (done,) = self.ask(("DISCARD",) if any(map(_is_error, queued)) else ("EXEC",))
+            else:
+                begun, *queued, done = self.ask(("MULTI",), *sent, ("EXEC",))
+                self._check_begun(begun)
+            refused = {place: error for place, error in zip(places, queued, strict=True) if _is_error(error)}
+            if not refused and is_list(done):
+                answers = dict(zip(places, done, strict=True))
+                return [errors[place] if place in errors else answers[place] for place in range(len(commands))]
+            if any(is_oom(error) for error in refused.values()):
+                return self.ask(*commands)
+            if not refused:
+                raise unreachable(self.name, _as_error(done), needed="EXEC")
+            errors |= refused
+        raise StoreUnreachableError(self.name, "it refuses too many commands", answered=True)
+
+    def commit(self, *commands: Command) -> Reply:
+        """Send commands in one `MULTI` after a `WATCH`: their answers, the first error, or None if a key has changed.
+
+        An `EXEC` that did nothing answers null, which looks like a push; so the answer to a PING marks the end. Nothing
+        is written where one command is refused, by the server or by a proxy before it.
+        """
+        error = next(filter(_is_error, self._queued(commands)), None)
+        if error is not None:
+            self.ask(("DISCARD",))
+            return error
+        with self._speaking() as connection:
+            self._drain()
+            connection.send_packed_command(connection.pack_commands([("EXEC",), ("PING",)]))
+            sent = True
+        done: Reply = None
+        with self._speaking(sent=sent):
+            patience = self._patience(None)
+            self._catch_up(patience)
+            while (frame := self._frame(patience)) != b"PONG":
+                if frame is None or self._came_by_itself(frame):
+                    self.dirty = self.dirty or self._is_push is not None
+                elif done is not None and _is_error(frame):
+                    break  # a server that cannot save refuses PING too
+                else:
+                    done = frame
+        return done
+
+    def evaluate(
+        self, script: Script, keys: tuple[str | bytes, ...], arguments: tuple[str | bytes | int, ...]
+    ) -> Reply:
+        """Run a script, by its hash where the server knows it."""
+        rest = (len(keys), *keys, *arguments)
+        (answer,) = self.ask(("EVALSHA", script.sha, *rest))
+        if isinstance(answer, exceptions.NoScriptError):
+            (answer,) = self.ask(("EVAL", script.source, *rest))
+        return answer
+
+    def _queued(self, commands: Sequence[Command]) -> list[Reply]:
+        """Begin a `MULTI` and queue commands; sent with it, they would be done one by one where it is refused."""
+        (begun,) = self.ask(("MULTI",))
+        self._check_begun(begun)
+        return self.ask(*commands) if commands else []
+
+    def _check_begun(self, begun: Reply) -> None:
+        if _is_error(begun):
+            raise unreachable(self.name, begun, needed="MULTI")
+
+    def drain(self) -> None:
+        """Read what has arrived by itself; a push marks the line as dirty."""
+        with self._speaking():
+            self._drain()
+
+    def readable(self, within_s: float) -> bool:
+        """Wait until something arrives."""
+        with self._speaking() as connection:
+            return bool(connection.can_read(within_s))
+
+    def close(self) -> None:
+        """Let go of the connection; never raises. In a forked child the parent's connection stays up."""
+        self._broken = self._broken or "it was closed"
+        with suppress(Exception):
+            self._connection.disconnect()
+        self.release()
+
+    def release(self) -> None:
+        """Give the connection back to its pool."""
+        with suppress(Exception):
+            self._pool.release(self._connection)
+
+    @contextmanager
+    def _speaking(self, *, sent: bool = False) -> Generator[RawConnection]:
+        """Turn the connection's errors into ours, after which the line is of no use any more."""
+        if self._broken is not None:
+            raise StoreUnreachableError(self.name, self._broken)
+        try:
+            yield self._connection
+        except _NO_CONNECTION as error:
+            self._broken = reason(error)
+            self.close()
+            lost = sent and isinstance(error, exceptions.ConnectionError)
+            if lost and not isinstance(error, (exceptions.AuthenticationError, exceptions.BusyLoadingError)):
+                raise LostReplyError(self.name, self._broken) from None
+            raise unreachable(self.name, error, sent=sent) from None
+
+    def _drain(self) -> None:
+        while self._connection.can_read(0):
+            self._sort(self._frame(self._patience(None)))
+
+    def _catch_up(self, patience: _AnswerTimes, posted: Posted | None = None) -> None:
+        """Read the answers to what was posted before: all, or those up to one post's."""
+        while self._posted if posted is None else not posted.full:
+            self._sort(self._frame(patience))
+
+    def _sort(self, frame: Reply) -> None:
+        """Put a frame where it belongs, while nothing but posts is to be answered."""
+        if self._came_by_itself(frame):
+            self.dirty = True
+        elif self._posted:
+            self._posted[0].replies.append(frame)
+            if self._posted[0].full:
+                self._posted.popleft()
+        else:
+            raise exceptions.InvalidResponse("an answer that nobody asked for")
+
+    def _reply(self, patience: _AnswerTimes) -> Reply:
+        while True:
+            frame = self._frame(patience)
+            if not self._came_by_itself(frame):
+                return frame
+            self.dirty = True
+
+    def _patience(self, within_s: float | None) -> _AnswerTimes:
+        """Return how long to wait for what is now asked for: for all of it, or, inside `within`, in each silence."""
+        if self._together is not None and within_s is None:
+            return self._together
+        silence_s = within_s or self.answer_s
+        return _AnswerTimes(silence_s, silence_s)
+
+    def _frame(self, patience: _AnswerTimes) -> Reply:
+        """Read one frame; there is an end to waiting for all of it, however slowly its bytes drip in.
+
+        Bytes that lie there already are an answer, also when the time is over: they are looked for once more.
+        """
+        connection, silence_s, pause_s = self._connection, patience.silence_s, _HALF_A_FRAME_S
+        while True:
+            left_s = max(0.0, min(patience.left_s, silence_s))
+            began = time.monotonic()
+            if not connection.can_read(left_s):
+                if left_s == 0.0:
+                    raise exceptions.TimeoutError("no answer in time")
+                silence_s -= left_s
+                patience.left_s -= left_s
+                continue
+            self.heard = arrived = time.monotonic()
+            patience.left_s -= min(left_s, arrived - began, _WAIT_AT_MOST_S)
+            silence_s = patience.silence_s
+            try:
+                frame = connection.read_response(disconnect_on_error=False, push_request=True, **_AT_ONCE)
+            except exceptions.ResponseError as error:
+                frame = error
+            except exceptions.TimeoutError:
+                if patience.left_s <= 0:
+                    raise exceptions.TimeoutError("no answer in time") from None
+                # The rest is on its way. All of it is read anew: as long as that took, more can come.
+                pause_s = min(max(2 * pause_s, time.monotonic() - arrived), _PAUSE_AT_MOST_S)
+                time.sleep(pause_s)  # noqa: TID251 - as said
+                patience.left_s -= pause_s
+                continue
+            self.heard = time.monotonic()
+            return frame
+
+    def _came_by_itself(self, frame: Reply) -> bool:
+        return self._is_push is not None and self._is_push(frame)
+
+
+def is_invalidation(frame: Reply) -> bool:
+    """Tell RESP3's push from an answer: redis-py hands out None, older ones the frame; no command here answers null."""
+    if is_list(frame):
+        return len(frame) == 2 and bool(frame[0] == b"invalidate")  # noqa: PLR2004 - the kind, and the keys
+    return frame is None
+
+
+def is_message(frame: Reply) -> bool:
+    """Tell a message of a RESP2 subscription from an answer."""
+    return is_list(frame) and len(frame) == 3 and bool(frame[0] == b"message")  # noqa: PLR2004 - kind, channel, keys
+
+
+def _is_error(reply: Reply) -> bool:
+    return isinstance(reply, exceptions.ResponseError)
+
+
+def _as_error(reply: Reply) -> BaseException:
+    return reply if isinstance(reply, BaseException) else exceptions.ResponseError("it broke off a transaction")
