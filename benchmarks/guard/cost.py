@@ -2,8 +2,8 @@
 
 A server of its own takes batches of 1,000 tapes over one connection; its CPU time is the whole process's (`INFO cpu`),
 beside that of the scripts alone (`INFO commandstats`). A fleet of that size tells a quarter as often in truth: 250
-batches a second are the most that `follower.watch` sends. Then ten million failing units are told of one window,
-thinned by the levels that a judge publishes, and what the server keeps of them is counted.
+batches a second are the most that `follower.guard.reporter` sends. Then ten million failing units are told of one
+window, thinned by the levels that a judge publishes, and what the server keeps of them is counted.
 """
 
 # ruff: noqa: FBT003 - a side is yes or no

@@ -1,6 +1,6 @@
 """Who wins: the ladder that turns a standing, a unit and its attributes into a version with a reason.
 
-This is the law in its readable form. `state.py` compiles the same ladder for speed, and a property holds the two
+This is the law in its readable form. `compiled.py` compiles the same ladder for speed, and a property holds the two
 together.
 """
 

@@ -79,11 +79,12 @@ class Definition(NamedTuple):
     max_stale: Annotated[int, Within(1, 10**9)] | None = None
     protected: Annotated[bool, _Flag()] = False  # raising needs a reason and the typed name
     by: Literal["unit", "instance"] = "unit"  # by instance, hosts cross over in recorded waves, not by their buckets
-    # The plan that ran last, as it was written: `plan.py` reads it, and whoever does not understand it does not drive.
+    # The plan that ran last, as it was written: `core.plan.plan` reads it, and a process that does not understand it
+    # does not drive.
     plan: Mapping[str, object] | None = None
     # Choices of requests already open outlive a plain zero (a planned `switch` back), never a stop.
     in_flight: Literal["finish"] | None = None
-    # What its guard was told, as it was written: `guard.py` reads it. None: nobody watches.
+    # What its guard was told, as it was written: `core.guard.settings` reads it. None: nobody watches.
     guard: Mapping[str, object] | None = None
 
     @property

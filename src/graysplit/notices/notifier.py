@@ -2,7 +2,8 @@
 
 The follower's thread only sees that the log has grown, and hands a job over; reading, sending and writing down happen
 there, for each hook in a thread of its own. Whoever told last tells at once; the others look a little later, and mostly
-find it done. A rollback or a trip that is not taken is owed from then on (`core.owed`): the order goes on without it.
+find it done. A rollback or a trip that is not taken is owed from then on (`core.notices.debt`): the order goes on
+without it.
 """
 
 from __future__ import annotations
