@@ -265,14 +265,13 @@ class PlanDriver:
 
     def _in_force(self, found: PlanFacts, version: str) -> Weight:
         """Give a candidate's weight in force by the texts that were read; a bad one leaves the last good value."""
-        texts, split = found.texts, found.split
+        split = found.split
         field, own = field_of(split, version), field_of(split, found.definition.baseline)
-        weights = {
-            at: self._weight(text, at) for at in (field, split, own) if (text := texts["weights", at]) is not None
-        }
-        stops = [stop for stop in stops_over(field) if texts["stops", stop] is not None]
+        texts = {at: found.texts["weights", at] for at in (field, split, own)}
+        weights: dict[str, Weight] = {at: self._weight(text, at) for at, text in texts.items() if text is not None}
+        stops = [stop for stop in stops_over(field) if found.texts["stops", stop] is not None]
         held = self._keeper.adopted
-        lapsed = held.lapsed if weights.get(field) == held.weights.get(field) else {}
+        lapsed: Mapping[str, Weight] = held.lapsed if weights.get(field) == held.weights.get(field) else {}
         return in_force(field, found.definition.baseline, weights, stops, lapsed).weight
 
     def _weight(self, text: str, field: str) -> Weight:

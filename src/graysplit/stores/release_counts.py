@@ -236,7 +236,7 @@ class ReleaseCounts:
         self.field = field
         self.release = release
         self.touched_ms = 0
-        self.judge = ""
+        self.judge: str = ""
         self._numbers: dict[str, tuple[int, int]] = {}  # by tape: the last one applied, and when
         self._stages: list[_Stage] = []
         self._windows: dict[tuple[int, int], _Window] = {}

@@ -242,7 +242,9 @@ def state_of(held: Adopted, split: str, definition: Definition) -> SplitState:
     """Give a split's standing from what is held."""
     fields = {version.name: field_of(split, version.name) for version in definition.candidates}
     said = ((name, field) for name, field in fields.items() if field in held.weights or field in held.lapsed)
-    weights = {name: wanted(field, definition.baseline, held.weights, held.lapsed).weight for name, field in said}
+    weights: dict[str, Weight] = {
+        name: wanted(field, definition.baseline, held.weights, held.lapsed).weight for name, field in said
+    }
     touching = (EVERYTHING, split, *(field_of(split, name) for name in definition.names))
     stops = {field: held.stops[field] for field in touching if field in held.stops}
     standing = SplitState(split, definition, weights, stops)
