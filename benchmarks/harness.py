@@ -83,7 +83,7 @@ reference: Final = looped("h(k, 42, False)", h=mmh3.hash)
 
 
 def measure(cases: Sequence[Case], repetitions: int = REPETITIONS, seed: int = 1) -> dict[str, Measured]:
-    """Give each case's ratio to the reference."""
+    """Return each case's ratio to the reference."""
     for case in cases:
         with case.around():
             for _ in range(WARM_UP):
@@ -98,13 +98,13 @@ def measure(cases: Sequence[Case], repetitions: int = REPETITIONS, seed: int = 1
 
 
 def reference_ns(repetitions: int = 200) -> float:
-    """Give the reference's CPU time per call, in nanoseconds."""
+    """Return the reference's CPU time per call, in nanoseconds."""
     with quiet():
         return median(_cpu_ns(reference, TEXTS) for _ in range(repetitions)) / len(TEXTS)
 
 
 def version_goal(older: float, newer: float) -> float:
-    """Give the goal for the running Python: one for 3.11 and 3.12, one for 3.13 and later."""
+    """Return the goal for the running Python: one for 3.11 and 3.12, one for 3.13 and later."""
     return older if sys.version_info < (3, 13) else newer
 
 

@@ -88,7 +88,7 @@ THREADS_GOAL: Final = 0.95
 
 
 def splits() -> dict[str, Planned]:
-    """Give the splits that are loaded: 1,000, among them those that are measured."""
+    """Return the splits that are loaded: 1,000, among them those that are measured."""
     named = {
         **{name: plain(name) for name in ("plain", "one", "four", "generic", "method", "coroutine", "lossy", "pair")},
         "five": several("five", 4, "5"),
@@ -193,7 +193,7 @@ def request(router: graysplit.Router, unit: str) -> Iterator[None]:
 
 
 def cases(router: graysplit.Router, routed: Routed) -> list[Case]:
-    """Give all cases that are measured side by side."""
+    """Return all cases that are measured side by side."""
     handle, five, pins = (router.split(name, "old", "new") for name in ("plain", "five", "pinned"))
     five = router.split("five", "old", *(f"v{number}" for number in range(1, 5)))
 
@@ -302,7 +302,7 @@ def threads(rounds: int) -> list[Row]:
 
 
 def _calls_per_second(work: Callable[[], None], count: int) -> float:
-    """Give the work done per second by that many threads, each doing an equal part of eight portions."""
+    """Return the work done per second by that many threads, each doing an equal part of eight portions."""
     portions = THREADS // count
 
     def run() -> None:
@@ -396,7 +396,7 @@ def _counts(router: Any, split: str) -> list[Counts]:  # noqa: ANN401 - reads wh
 
 
 def run(quick: bool) -> list[Row]:  # noqa: FBT001 - a program's switch
-    """Give all rows."""
+    """Return all rows."""
     found = decisions(5 if quick else REPETITIONS)
     found += threads(1 if quick else 9)
     found += losses(8_000 if quick else 800_000)

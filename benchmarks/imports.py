@@ -52,7 +52,7 @@ atexit.register(router.close)
 
 
 def _said(text: str, label: str) -> list[str]:
-    """Give the words of the line that begins with a label."""
+    """Return the words of the line that begins with a label."""
     for line in reversed(text.splitlines()):
         if line.startswith(label):
             return line.split()[1:]
@@ -65,7 +65,7 @@ def _loaded(text: str, url: str = "") -> set[str]:
 
 
 def heavy(text: str, unwanted: tuple[str, ...], url: str = "") -> list[str]:
-    """Give the heavy modules that a text loads and a bare interpreter does not."""
+    """Return the heavy modules that a text loads and a bare interpreter does not."""
     return sorted((_loaded(text, url) - _loaded(BARE)) & set(unwanted))
 
 
@@ -123,7 +123,7 @@ def holding(rounds: int, url: str) -> list[Row]:
 
 
 def run(quick: bool) -> list[Row]:  # noqa: FBT001 - a program's switch
-    """Give all rows."""
+    """Return all rows."""
     rounds = 3 if quick else 15
     found = importing(rounds)
     with embedded.server() as server:

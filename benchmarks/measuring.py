@@ -104,7 +104,7 @@ def _rollbacks(router: graysplit.Router, probe: graysplit.Split, client: Any, ro
 
 
 def run(quick: bool) -> list[Row]:  # noqa: FBT001 - a program's switch
-    """Give all rows."""
+    """Return all rows."""
     return measure(50, 500, 1) if quick else measure(SPLITS, NAMES, 11)
 
 

@@ -47,7 +47,7 @@ def companion(module: str, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def surroundings(more: Mapping[str, str] | None) -> dict[str, str]:
-    """Give the environment of a program: ours, without what would steer graysplit or keep bytecode from being kept."""
+    """Return the environment of a program: ours, without what would steer graysplit or stop the caching of bytecode."""
     unwanted = ("GRAYSPLIT_", "COV_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return {**kept, **(more or {})}
@@ -56,7 +56,7 @@ def surroundings(more: Mapping[str, str] | None) -> dict[str, str]:
 def median_cpu_ms(
     texts: Mapping[str, str], rounds: int, environment: Mapping[str, str] | None = None
 ) -> dict[str, float]:
-    """Give the median CPU time of each text, run in turns; the first round writes bytecode and does not count."""
+    """Return the median CPU time of each text, run in turns; the first round writes bytecode and does not count."""
     found: dict[str, list[float]] = {name: [] for name in texts}
     for number in range(rounds + 1):
         for name, text in texts.items():

@@ -87,7 +87,7 @@ class BusyLoop:
 
 
 def _others_s() -> float:
-    """Give the CPU time that this process's other threads have used."""
+    """Return the CPU time that this process's other threads have used."""
     return time.process_time() - time.thread_time()
 
 
@@ -112,7 +112,7 @@ async def serve(url: str, count: int) -> None:
 
 
 def records(count: int, round_: int) -> dict[str, str]:
-    """Give all definitions as they stand in one round: the probe is pinned in every second one."""
+    """Return all definitions as they stand in one round: the probe is pinned in every second one."""
     pins = {"other": "new", PROBE: "new"} if round_ % 2 else {"other": "new"}
     return {
         f"split-{number:05d}": dump_definition(define(f"split-{number:05d}", ("old", "new"))._replace(pins=pins))
@@ -187,7 +187,7 @@ def _round(loop: Any, client: Any, definitions: dict[str, str], number: int) -> 
 
 
 def _rollback_behind(loop: Any, client: Any, count: int, number: int, moment_s: float) -> float:  # noqa: ANN401 - Popen
-    """Change all definitions, and a moment later set one weight to zero; give the time that this takes, in ms."""
+    """Change all definitions, and a moment later set one weight to zero; return the time that this takes, in ms."""
     definitions = records(count, number)
     first = min(definitions)
     unit = _let_in(first)
@@ -212,7 +212,7 @@ def _let_in(split: str) -> str:
 
 
 def _watched(loop: Any, order: str, write: Callable[[], object]) -> tuple[Spun, float]:  # noqa: ANN401 - Popen
-    """Let the loop watch what a write does; give also the time from its beginning to the answer, in ms."""
+    """Let the loop watch what a write does; return also the time from its beginning to the answer, in ms."""
     tell(loop, order)
     hear(loop)
     began = time.monotonic()
@@ -222,7 +222,7 @@ def _watched(loop: Any, order: str, write: Callable[[], object]) -> tuple[Spun, 
 
 
 def run(quick: bool) -> list[Row]:  # noqa: FBT001 - a program's switch
-    """Give all rows."""
+    """Return all rows."""
     if quick:
         return measure(50, 2)
     return [row for count in GOALS_MS for row in measure(count, ROUNDS)]

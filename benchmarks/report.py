@@ -33,12 +33,12 @@ class Row(NamedTuple):
 
     @property
     def missed(self) -> bool:
-        """Say whether there is a goal and it is not reached."""
+        """Return whether there is a goal and it is not reached."""
         return self.verdict in ("over", "under")
 
 
 def table(title: str, rows: Sequence[Row]) -> str:
-    """Give the rows as text in columns."""
+    """Return the rows as text in columns."""
     width = max([len(row.case) for row in rows] + [20])
     lines = [title, "-" * len(title)]
     for row in rows:
@@ -73,7 +73,7 @@ def python() -> str:
 
 
 def as_json(title: str, rows: Sequence[Row]) -> str:
-    """Give the rows as one JSON value."""
+    """Return the rows as one JSON value."""
     listed = [{**row._asdict(), "verdict": row.verdict} for row in rows]
     return json.dumps({"schema_version": SCHEMA, "title": title, "python": python(), "rows": listed}, indent=1)
 

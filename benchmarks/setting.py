@@ -30,30 +30,30 @@ class Planned(NamedTuple):
 
 
 def plain(name: str, weight: str = "20") -> Planned:
-    """Give a split of two versions."""
+    """Return a split of two versions."""
     return Planned(define(name, ("old", "new")), {"new": weight})
 
 
 def several(name: str, candidates: int, weight: str) -> Planned:
-    """Give a split of that many candidates, each with the same weight."""
+    """Return a split of that many candidates, each with the same weight."""
     names = [f"v{number}" for number in range(1, candidates + 1)]
     return Planned(define(name, ("old", *names)), dict.fromkeys(names, weight))
 
 
 def pinned(name: str, pins: int) -> Planned:
-    """Give a split of two versions with pins that none of the measured units has."""
+    """Return a split of two versions with pins that none of the measured units has."""
     found = plain(name)
     return found._replace(definition=found.definition._replace(pins={f"pinned-{n}": "new" for n in range(pins)}))
 
 
 def armed(name: str, guard: Mapping[str, object]) -> Planned:
-    """Give a split of two versions with a guard."""
+    """Return a split of two versions with a guard."""
     found = plain(name)
     return found._replace(definition=found.definition._replace(guard=guard))
 
 
 def many(count: int) -> dict[str, Planned]:
-    """Give that many plain splits."""
+    """Return that many plain splits."""
     return {name: plain(name) for name in (f"split-{number:05d}" for number in range(count))}
 
 
@@ -82,7 +82,7 @@ def fill(store: Store, splits: Mapping[str, Planned]) -> None:
 
 @contextmanager
 def memory_router(splits: Mapping[str, Planned]) -> Iterator[tuple[graysplit.Router, Store]]:
-    """Give a started router that has loaded these splits from a memory store."""
+    """Return a started router that has loaded these splits from a memory store."""
     store = store_from_url("memory://")
     fill(store, splits)
     router = graysplit.Router(store)

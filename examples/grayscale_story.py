@@ -55,7 +55,7 @@ async def pay(request: Request) -> Response:
 
 
 def broken() -> bool:
-    """Say whether the prices have come that break carts."""
+    """Return whether the prices have come that break carts."""
     return Path(os.environ["NEW_PRICES"]).exists()
 
 
@@ -101,7 +101,7 @@ class Story(NamedTuple):
         return "" if plan is None else plan.why
 
     async def weight(self) -> str:
-        """Give the weight in force."""
+        """Return the weight in force."""
         row = (await asyncio.to_thread(self.control.show, "checkout")).rows[0]
         return f"{row.effective} %"
 

@@ -23,7 +23,7 @@ class WrittenLogs(pytest.LogCaptureFixture):
 
     @property
     def handler(self) -> LogCaptureHandler:
-        """Give the handler, with every line in it."""
+        """Return the handler, with every line in it."""
         assert WRITER.flush(10), "a line of graysplit's was not written within 10 s"
         return super().handler
 
@@ -37,14 +37,14 @@ class WrittenLogs(pytest.LogCaptureFixture):
 
 @pytest.fixture
 def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Give pytest's capture, which waits for the thread that writes graysplit's lines."""
+    """Return pytest's capture, which waits for the thread that writes graysplit's lines."""
     caplog.__class__ = WrittenLogs
     return caplog
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[embedded.Server]:
-    """Give a running server; a test that stops or starves it starts one of its own."""
+    """Return a running server; a test that stops or starves it starts one of its own."""
     try:
         binary = embedded.find_binary()
     except ConfigurationError as missing:
@@ -58,11 +58,11 @@ def server() -> Iterator[embedded.Server]:
 
 @pytest.fixture
 def redis_url(server: embedded.Server) -> str:
-    """Give the shared server's address."""
+    """Return the shared server's address."""
     return server.url
 
 
 @pytest.fixture
 def namespace() -> str:
-    """Give a namespace that nobody has used."""
+    """Return a namespace that nobody has used."""
     return f"test-{uuid.uuid4().hex[:12]}"

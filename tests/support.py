@@ -35,7 +35,7 @@ def eventually(predicate: Callable[[], T], within: float = 5.0, *, message: str 
 
 
 def bare_environment() -> dict[str, str]:
-    """Give the environment for a child that shows what it loads: coverage would load modules of its own into it."""
+    """Return the environment for a child that shows what it loads: coverage would load modules of its own into it."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("COV_CORE_", "COVERAGE_"))}
 
 

@@ -17,14 +17,14 @@ from tests.support import eventually
 
 
 def ask(running: embedded.Server, command: bytes) -> bytes:
-    """Send one inline command and give the first bytes of the answer."""
+    """Send one inline command and return the first bytes of the answer."""
     with socket.create_connection((embedded.HOST, running.port), timeout=5) as line:
         line.sendall(command + b"\r\n")
         return line.recv(1000)
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether a process runs."""
+    """Return whether a process runs."""
     return Path(f"/proc/{pid}").exists() if Path("/proc/self").exists() else os.kill(pid, 0) is None
 
 

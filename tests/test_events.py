@@ -18,22 +18,22 @@ class MovedClock:
         self.now = 0.0
 
     def monotonic(self) -> float:
-        """Give the time set."""
+        """Return the time set."""
         return self.now
 
     def time(self) -> float:
-        """Give the time set."""
+        """Return the time set."""
         return self.now
 
 
 @pytest.fixture
 def clock() -> MovedClock:
-    """Give a clock that stands still."""
+    """Return a clock that stands still."""
     return MovedClock()
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Give what the logger `graysplit` printed."""
+    """Return what the logger `graysplit` printed."""
     return [record.getMessage() for record in caplog.records if record.name == "graysplit"]
 
 

@@ -15,7 +15,7 @@ from graysplit.scope_entry import context, forcing
 
 
 def current() -> Scope:
-    """Give the open scope."""
+    """Return the open scope."""
     scope = scope_get()
     assert scope is not None
     return scope

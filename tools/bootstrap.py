@@ -74,7 +74,7 @@ def make(venv: Path, groups: Sequence[str]) -> None:
 
 
 def installed(venv: Path) -> set[str]:
-    """Give the groups that the environment holds, none if it is another Python's or pyproject.toml has changed."""
+    """Return the groups that the environment holds, none if it is another Python's or pyproject.toml has changed."""
     stamp = venv / STAMP
     if not stamp.is_file() or not (venv / "bin" / "python").exists():
         return set()
@@ -89,7 +89,7 @@ def fingerprint() -> str:
 
 
 def expand(groups: Sequence[str]) -> Iterator[str]:
-    """Give the requirements of dependency groups; older pips and uvs do not read them themselves."""
+    """Return the requirements of dependency groups; older pips and uvs do not read them themselves."""
     known: dict[str, list[Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
     for group in groups:
         if group not in known:
@@ -102,7 +102,7 @@ def expand(groups: Sequence[str]) -> Iterator[str]:
 
 
 def find_uv() -> str | None:
-    """Give a uv: the private one, fetched if need be, or one on PATH, or None."""
+    """Return a uv: the private one, fetched if need be, or one on PATH, or None."""
     private = TOOLS / "bin" / "uv"
     if not private.exists() and has("pip"):
         pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-warn-script-location"]
@@ -114,7 +114,7 @@ def find_uv() -> str | None:
 
 
 def venv_command(uv: str | None) -> list[str]:
-    """Give the command that makes an environment, or end with what is missing."""
+    """Return the command that makes an environment, or end with what is missing."""
     if uv is not None:
         return [uv, "venv", "-q", "--clear", "--python", sys.executable]
     if has("venv") and has("ensurepip"):
@@ -127,17 +127,17 @@ def venv_command(uv: str | None) -> list[str]:
 
 
 def pip_of(python: Path) -> list[str]:
-    """Give the environment's own pip as an installer."""
+    """Return the environment's own pip as an installer."""
     return [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
 
 
 def has(module: str) -> bool:
-    """Say whether this Python can run a module; Debian takes pip, venv and ensurepip out."""
+    """Return whether this Python can run a module; Debian takes pip, venv and ensurepip out."""
     return subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
 
 
 def runs_this_version(python: Path) -> bool:
-    """Say whether an environment's Python works and is of this version."""
+    """Return whether an environment's Python works and is of this version."""
     if not python.exists():
         return False
     asked = [str(python), "-c", "import sys; print(sys.version_info[:2])"]
@@ -158,7 +158,7 @@ def step(title: str, command: Sequence[str]) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Give the environment of a step: pip's settings in uv's words, where uv has none of its own."""
+    """Return the environment of a step: pip's settings in uv's words, where uv has none of its own."""
     found = dict(os.environ)
     found.pop("VIRTUAL_ENV", None)
     for setting, value in pip_settings().items():
@@ -170,7 +170,7 @@ def environment() -> dict[str, str]:
 
 
 def pip_settings() -> dict[str, str]:
-    """Give what pip's files and environment say, by the setting's name."""
+    """Return what pip's files and environment say, by the setting's name."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return dict(re.findall(r"^(?:global|install|user|site|:env:)\.([a-z-]+)='(.*)'$", listed, re.MULTILINE))

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def stale() -> Mapping[Path, str]:
-    """Give the pages whose generated parts differ from what the code says, with the text they should have."""
+    """Return the pages whose generated parts differ from what the code says, with the text they should have."""
     found: dict[Path, str] = {}
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         text = page.read_text(encoding="utf-8")
@@ -317,7 +317,7 @@ class _Written:
 
 
 def _short(name: str, function: Callable[..., Any]) -> str:  # Any: of whatever signature
-    """Give a call's form: the parameters' names and defaults."""
+    """Return a call's form: the parameters' names and defaults."""
     parameters = list(inspect.signature(function).parameters.values())[1:]
     bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in parameters]
     return f"{name}({', '.join(_with_star(bare))})".replace("=MISSING", "=the context's")
@@ -346,7 +346,7 @@ def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def _agreed(table: str, code: Iterable[str]) -> dict[str, Any]:  # Any: TOML
-    """Give a table of texts; fail, naming the difference, where it has not the names that the code has."""
+    """Return a table of texts; fail, naming the difference, where it has not the names that the code has."""
     texts: dict[str, Any] = TEXTS[table]
     missing, gone = sorted({*code} - texts.keys()), sorted(texts.keys() - {*code})
     if missing or gone:

@@ -39,7 +39,7 @@ class Stop(NamedTuple):
 
 
 def steady(calls: float, w: float, new: float, old: float, rate: float = 100) -> tuple[Phase, ...]:
-    """Give one phase of so many calls."""
+    """Return one phase of so many calls."""
     return (Phase(calls / rate, w, new, old),)
 
 

@@ -37,20 +37,20 @@ def binomial(rng: Random, trials: int, chance: float) -> int:
 
 
 def clopper_pearson(found: int, runs: int, miss: float = 0.05) -> tuple[float, float]:
-    """Give the limits, as shares, of the chance behind so many of so many runs."""
+    """Return the limits, as shares, of the chance behind so many of so many runs."""
     low = 0.0 if not found else _crossing(lambda p: 1 - _at_most(found - 1, runs, p) > miss / 2)
     high = 1.0 if found == runs else _crossing(lambda p: _at_most(found, runs, p) < miss / 2)
     return low, high
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Give the value that this share of them does not exceed."""
+    """Return the value that this share of them does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def middle(values: Sequence[float]) -> float:
-    """Give the median; infinite where there is none."""
+    """Return the median; infinite where there is none."""
     return median(values) if values else float("inf")
 
 
@@ -73,19 +73,19 @@ def _crossing(beyond: Callable[[float], bool]) -> float:
 
 
 def lognormal_shares(rng: Random, units: int, sigma: float) -> list[float]:
-    """Give uneven positive numbers of mean 1."""
+    """Return uneven positive numbers of mean 1."""
     found = [exp(rng.gauss(0, sigma)) for _ in range(units)]
     whole = sum(found) / units
     return [one / whole for one in found]
 
 
 def zipf_shares(units: int) -> list[float]:
-    """Give numbers of mean 1 that fall as one over the rank."""
+    """Return numbers of mean 1 that fall as one over the rank."""
     found = [1 / rank for rank in range(1, units + 1)]
     whole = sum(found) / units
     return [one / whole for one in found]
 
 
 def at_least_one(chance: float, times: float) -> float:
-    """Give the chance of one or more in so many tries."""
+    """Return the chance of one or more in so many tries."""
     return -expm1(times * log1p(-chance)) if chance < 1 else 1.0

@@ -175,7 +175,7 @@ def _failing(url: str, client: Redis, units: int) -> Iterator[Row]:
 
 
 def _batch(kind: Kind, chance: Random, told: Told) -> Batch:
-    """Give what one process tells of a second and the one before; every fifth call is on new."""
+    """Return what one process tells of a second and the one before; every fifth call is on new."""
     second = told.second
     calls = tuple(
         Begun(at, on_new, kind.calls * (1 if on_new else 4) // 10)

@@ -48,7 +48,7 @@ class Ended(NamedTuple):
 
 @contextmanager
 def feed() -> Iterator[Feed]:
-    """Give a follower's connection to a server of its own."""
+    """Return a follower's connection to a server of its own."""
     with embedded.server() as server:
         store = store_from_url(server.url)
         found = store.follow()

@@ -33,13 +33,13 @@ class Admitted(NamedTuple):
 
 
 def trips(rng: Random, case: Case) -> bool:
-    """Say whether a healthy release is rolled back."""
+    """Return whether a healthy release is rolled back."""
     fleet = _Fleet(rng, case)
     return any(fleet.second(now_s) for now_s in range(OUTAGE_S[1] + case.late_s + 5))
 
 
 def admitted(rng: Random, rate: int, users: int) -> Admitted:
-    """Give how many of so many failing users enter, each once, at a rate."""
+    """Return how many of so many failing users enter, each once, at a rate."""
     levels, inside = first_levels(0), 0
     for now_s in range(users // rate):
         inside += binomial(rng, rate, 0.5 ** bits_at(levels, now_s))

@@ -97,7 +97,7 @@ class Load:
 
 @contextlib.contextmanager
 def service(url: str, hook: str, folder: Path, workers: int) -> Generator[str]:
-    """Open the service on a free port and give its address."""
+    """Open the service on a free port and return its address."""
     environment = {
         **os.environ,
         "GRAYSPLIT_URL": url,
@@ -202,7 +202,7 @@ class Trial:
         await until(lambda: self._on("new") > ENOUGH)
 
     async def _left(self) -> float:
-        """Wait until nobody enters the new path any more, and give the moment of the last entry."""
+        """Wait until nobody enters the new path any more, and return the moment of the last entry."""
         last, since, deadline = 0.0, time.monotonic(), time.monotonic() + PATIENCE_S
         while time.monotonic() - since < QUIET_S:
             found = max((visit.entered for visit in self.load.visits if visit.path != "old"), default=0.0)
@@ -223,7 +223,7 @@ class Trial:
         return sum(visit.path == path for visit in self.load.visits)
 
     def _causes(self) -> list[str]:
-        """Give what the history says since the trial began, oldest first."""
+        """Return what the history says since the trial began, oldest first."""
         causes = [entry.cause for entry in self.control.history("checkout")]
         return causes[: causes.index("set") + 1][::-1]
 

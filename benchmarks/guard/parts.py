@@ -44,12 +44,12 @@ VECTORS: Final = (
 
 
 def seeds(name: str, runs: int) -> Iterator[Random]:
-    """Give a source of chance for each run of a case."""
+    """Return a source of chance for each run of a case."""
     return (Random(f"{name} {number}") for number in range(runs))
 
 
 def vectors(_: int) -> Table:
-    """Give the published vectors, and what a window costs: targets 1 and 10."""
+    """Return the published vectors, and what a window costs: targets 1 and 10."""
     worst = max(_off(evidence([Stratum(*numbers[:5])]), numbers[6]) for numbers in VECTORS)
     verdicts = sum(is_worse([Stratum(*numbers[:5])], numbers[5]) is not numbers[7] for numbers in VECTORS)
     two = evidence([Stratum(4, 3, 100, 1900, 0.05), Stratum(9, 4, 300, 1200, 0.2)])
@@ -69,7 +69,7 @@ def vectors(_: int) -> Table:
 
 
 def always_failing(runs: int) -> Table:
-    """Give what a version that always fails needs: docs/design/guard.md#a-version-that-always-fails."""
+    """Return what a version that always fails needs: docs/design/guard.md#a-version-that-always-fails."""
     wanted = {0.01: (5, 5), 0.05: (5, 7), 0.2: (6, 20), 0.5: (13, 50), 0.95: (165, 206), 0.99: (843, 959)}
     lines: list[Line] = []
     for w, (units, calls) in wanted.items():
@@ -82,7 +82,7 @@ def always_failing(runs: int) -> Table:
 
 
 def power(runs: int) -> Table:
-    """Give how many calls on new it takes until a rollback, for errors and for slow calls."""
+    """Return how many calls on new it takes until a rollback, for errors and for slow calls."""
     lines: list[Line] = []
     for old, new, w, goal in (
         (0.001, 0.005, 0.01, 3_600),
@@ -110,7 +110,7 @@ def power(runs: int) -> Table:
 
 
 def healthy(runs: int) -> Table:
-    """Give how many healthy releases are rolled back, with independent calls: target 2."""
+    """Return how many healthy releases are rolled back, with independent calls: target 2."""
     slow = Rule(SLOW, ALPHA_SLOW)
     cases: Mapping[str, tuple[Sequence[Phase], Rule, int]] = {
         f"equal, {100 * base:g} %, weight {100 * w:g} %, 1e6": (steady(1e6, w, base, base), USUAL, runs)
@@ -134,7 +134,7 @@ def healthy(runs: int) -> Table:
 
 
 def compared(runs: int) -> Table:
-    """Give what others do in the same cases."""
+    """Return what others do in the same cases."""
     few = max(5, runs // 5)
     cases: dict[str, tuple[Sequence[Phase], bool]] = {
         "equal, 0.1 %, 1 %": (steady(2e6, 0.01, 0.001, 0.001), True),
@@ -164,7 +164,7 @@ def compared(runs: int) -> Table:
 
 
 def sticky_users(runs: int) -> Table:
-    """Give the same for users who come again and again, with identical versions: target 2."""
+    """Return the same for users who come again and again, with identical versions: target 2."""
     cases: dict[str, tuple[Crowd, float, Sequence[Time]]] = {
         "half the calls by a clean unit, 1 %": (sticky.one_clean_heavy(200), 0.01, [Time(10_800)]),
         "50 tenants, lognormal, 50 %": (sticky.tenants(50, 50), 0.5, SIX_HOURS),
@@ -186,7 +186,7 @@ def sticky_users(runs: int) -> Table:
 
 
 def doubts(runs: int) -> Table:
-    """Give how often the note on few users is written in three healthy hours; and if each process counted alone."""
+    """Return how often the note on few users is written in three healthy hours; and if each process counted alone."""
     crowds: dict[str, Crowd] = {
         "200 users, beta": sticky.beta_users(200, 20, zipf=False),
         "any population": sticky.any_crowd,
@@ -207,7 +207,7 @@ def doubts(runs: int) -> Table:
 
 
 def shared_outage(runs: int) -> Table:
-    """Give late failures in an outage of both, thinning, and what happens without the marks."""
+    """Return late failures in an outage of both, thinning, and what happens without the marks."""
     few = max(5, runs // 5)
     lines: list[Line] = []
     for late_s in (0, 5, 30):
@@ -230,7 +230,7 @@ def shared_outage(runs: int) -> Table:
 
 
 def few_users(runs: int) -> Table:
-    """Give for few users how often the rule rolls back, and how often the note is written."""
+    """Return for few users how often the rule rolls back, and how often the note is written."""
     lines: list[Line] = []
     kinds: dict[str, tuple[Callable[[int], Crowd], Sequence[Time]]] = {
         "1 -> 5 % for all": (lambda users: sticky.equal_users(users, 50, 0.05, 0.01), HOUR),
@@ -251,7 +251,7 @@ def few_users(runs: int) -> Table:
 
 
 def safety(runs: int) -> Table:
-    """Give units needed for `safe`, false `safe`, missed intervals, the sample ratio: targets 8 and 9."""
+    """Return units needed for `safe`, false `safe`, missed intervals, the sample ratio: targets 8 and 9."""
     lines: list[Line] = []
     for w in (0.2, 0.01):
         for base in (0.0, 0.001, 0.01, 0.05):
@@ -304,7 +304,7 @@ RAMP: Final[tuple[Phase, ...]] = tuple(
 
 
 def through_counters(runs: int) -> Table:
-    """Give releases through tapes, the scripts of a real server and the judge: false alarms, and what is found."""
+    """Return releases through tapes, the scripts of a real server and the judge: false alarms, and what is found."""
     lines: list[Line] = []
     with counters.feed() as feed:
         for w, base in ((0.2, 0.02), (0.5, 0.1)):
@@ -356,7 +356,7 @@ def _after_a_day(runs: int) -> Line:
 
 
 def _needed(w: float) -> int:
-    """Give the failing units on new that trip the first window, old meeting no error."""
+    """Return the failing units on new that trip the first window, old meeting no error."""
     rest = (1 - w) / w
     return next(x for x in range(1, 10_000) if is_worse([Stratum(x, 0, x, round(x * rest), w)], 1))
 
@@ -384,7 +384,7 @@ def _srm() -> float:
 
 
 def _cost_us(strata: int, recent: int) -> float:
-    """Give the CPU time of looking at one window, the least of some hundred."""
+    """Return the CPU time of looking at one window, the least of some hundred."""
     side = WindowSide(1_000, 5, 18, dict.fromkeys(range(recent), 1))
     books = tuple(Book(StratumName(stage), 0.2, side, side, dict.fromkeys(range(recent), 2)) for stage in range(strata))
     window = [Window(Span(60, 1, 0), books)]

@@ -35,7 +35,7 @@ class Rival(Protocol):
     step_s: int
 
     def looks(self, seen: Seen) -> bool:
-        """Say whether this is the moment."""
+        """Return whether this is the moment."""
         ...
 
 
@@ -114,7 +114,7 @@ RIVALS: Final[dict[str, Callable[[], Rival]]] = {
 
 
 def run(rng: Random, rival: Rival, phases: Sequence[Phase], rate: float = 100) -> int | None:
-    """Give the calls on new until it rolls back; None where it does not."""
+    """Return the calls on new until it rolls back; None where it does not."""
     calls = 0
     for seen in _steps(rng, phases, rate, rival.step_s):
         calls += seen.n
@@ -135,7 +135,7 @@ def _steps(rng: Random, phases: Sequence[Phase], rate: float, step_s: int) -> It
 
 
 def _rank_z(new: Sequence[float], old: Sequence[float]) -> float:
-    """Give how far the ranks of new lie above chance, in standard deviations, ties counted."""
+    """Return how far the ranks of new lie above chance, in standard deviations, ties counted."""
     everything = sorted([(value, 1) for value in new] + [(value, 0) for value in old])
     whole, at, ranks, ties = len(everything), 0, 0.0, 0
     while at < whole:

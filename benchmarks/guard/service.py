@@ -26,7 +26,7 @@ shared = Path(os.environ.get("SHARED", "/nonexistent"))
 
 
 def fails(user: str, *troubles: Path) -> bool:
-    """Say whether it fails for a user, by a hash that has nothing to do with the split's, once there is trouble."""
+    """Return whether it fails for a user, by a hash that has nothing to do with the split's, once there is trouble."""
     return mmh3.mmh3_32_uintdigest(user.encode(), 7) < FAILING * 2**32 and any(one.exists() for one in troubles)
 
 

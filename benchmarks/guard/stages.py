@@ -28,7 +28,7 @@ class Looked(NamedTuple):
 
 
 def units_until_safe(rng: Random, w: float, base: float, most: int = 200_000) -> float:
-    """Give the units on new when equal versions are first `safe`; infinite where they are not."""
+    """Return the units on new when equal versions are first `safe`; infinite where they are not."""
     n = on_new = x = y = 0
     while n < most:
         more = max(20, n // 60)
@@ -51,7 +51,7 @@ class Shares(NamedTuple):
 
 
 def looked(rng: Random, w: float, shares: Shares, n: int) -> Iterator[Looked]:
-    """Give the looks at a stage that grows to n units, of whom these shares would fail, exactly."""
+    """Return the looks at a stage that grows to n units, of whom these shares would fail, exactly."""
     a = b = x = y = 0
     for look in range(LOOKS):
         units = max(10, round(n * (look + 1) ** 2 / LOOKS**2))
@@ -67,7 +67,7 @@ def looked(rng: Random, w: float, shares: Shares, n: int) -> Iterator[Looked]:
 
 
 def is_falsely_safe(rng: Random, w: float, base: float, n: int = 20_000, *, nested: bool = False) -> bool:
-    """Say whether a version exactly at the limit of `safe` is called safe at any look."""
+    """Return whether a version exactly at the limit of `safe` is called safe at any look."""
     return any(
         one.a >= 2 * one.b + SLACK * one.counts.n and is_safe([one.counts])
         for one in looked(rng, w, Shares(2 * base + SLACK, base, nested), n)
@@ -75,7 +75,7 @@ def is_falsely_safe(rng: Random, w: float, base: float, n: int = 20_000, *, nest
 
 
 def misses(rng: Random, w: float, new: float, old: float, n: int = 20_000) -> bool:
-    """Say whether the interval misses the true difference at any look."""
+    """Return whether the interval misses the true difference at any look."""
     for one in looked(rng, w, Shares(new, old, even=False), n):
         truth = (one.a - one.b) / one.counts.n
         found = difference(one.counts)
@@ -85,7 +85,7 @@ def misses(rng: Random, w: float, new: float, old: float, n: int = 20_000) -> bo
 
 
 def misses_mean(rng: Random, w: float, units: int = 3_000) -> bool:
-    """Say whether the interval misses a sum of values in 0..1, of which new's and old's differ, at any look."""
+    """Return whether the interval misses a sum of values in 0..1, of which new's and old's differ, at any look."""
     x = y = a = b = 0.0
     for unit in range(1, units + 1):
         on_new, on_old = rng.betavariate(0.5, 2), rng.betavariate(0.4, 2)
@@ -100,7 +100,7 @@ def misses_mean(rng: Random, w: float, units: int = 3_000) -> bool:
 
 
 def alarms(rng: Random, w: float, share: float, stages: int = 1, units: int = 8_000) -> float | None:
-    """Give after how many units of a stage the sample ratio alarms; None where it never does."""
+    """Return after how many units of a stage the sample ratio alarms; None where it never does."""
     for stage in range(1, stages + 1):
         on_new = 0
         for seen in range(100, units + 1, 100):

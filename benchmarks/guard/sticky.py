@@ -86,12 +86,12 @@ def run(rng: Random, units: Sequence[Unit], w: float, times: Sequence[Time], alo
 
 
 def equal_users(units: int, rate: float, new: float, old: float) -> Crowd:
-    """Give users of whom each calls as often and fails as often as any other."""
+    """Return users of whom each calls as often and fails as often as any other."""
     return lambda _: [Unit(rate / units, new, old)] * units
 
 
 def uneven_users(units: int, rate: float, mean: float, worse: float) -> Crowd:
-    """Give users who call, and fail, some much more than others; on new `worse` times as much."""
+    """Return users who call, and fail, some much more than others; on new `worse` times as much."""
 
     def draw(rng: Random) -> list[Unit]:
         volumes, shares = lognormal_shares(rng, units, 1.0), lognormal_shares(rng, units, 1.5)
@@ -104,12 +104,12 @@ def uneven_users(units: int, rate: float, mean: float, worse: float) -> Crowd:
 
 
 def one_clean_heavy(rate: float) -> Crowd:
-    """Give half of all calls to one unit that never fails, the rest to 2,000 who do in 1 %."""
+    """Return half of all calls to one unit that never fails, the rest to 2,000 who do in 1 %."""
     return lambda _: [Unit(rate / 2, 0.0, 0.0), *[Unit(rate / 4_000, 0.01, 0.01)] * 2_000]
 
 
 def tenants(units: int, rate: float) -> Crowd:
-    """Give tenants of volumes lognormal (2) and failures lognormal (1.5)."""
+    """Return tenants of volumes lognormal (2) and failures lognormal (1.5)."""
 
     def draw(rng: Random) -> list[Unit]:
         volumes = lognormal_shares(rng, units, 2.0)
@@ -120,7 +120,7 @@ def tenants(units: int, rate: float) -> Crowd:
 
 
 def beta_users(units: int, rate: float, *, zipf: bool) -> Crowd:
-    """Give users whose shares of failures are beta (0.1, 9.9): most never fail, a few often."""
+    """Return users whose shares of failures are beta (0.1, 9.9): most never fail, a few often."""
 
     def draw(rng: Random) -> list[Unit]:
         volumes = zipf_shares(units) if zipf else [1.0] * units
@@ -131,14 +131,14 @@ def beta_users(units: int, rate: float, *, zipf: bool) -> Crowd:
 
 
 def failing_few(units: int, rate: float) -> Crowd:
-    """Give 2 % of the users nine failures in ten calls, and twenty times the calls: they try again."""
+    """Return 2 % of the users nine failures in ten calls, and twenty times the calls: they try again."""
     busy = units // 50
     usual = rate / (units + 19 * busy)
     return lambda _: [Unit(20 * usual, 0.9, 0.9)] * busy + [Unit(usual, 0.001, 0.001)] * (units - busy)
 
 
 def any_crowd(rng: Random) -> Sequence[Unit]:
-    """Give a population drawn at random: 20 to 3,000 units, even or not, some heavy and clean, some failing always."""
+    """Return a random population: 20 to 3,000 units, even or not, some heavy and clean, some failing always."""
     units = int(exp(rng.uniform(3, 8)))
     rate = rng.choice([5, 20, 50])
     volumes = lognormal_shares(rng, units, rng.choice([0.0, 1.0, 2.0]))
@@ -152,7 +152,7 @@ def any_crowd(rng: Random) -> Sequence[Unit]:
 
 
 def outages(hours: float, every_s: float = 3_000, lasting_s: float = 60, share: float = 0.6) -> list[Time]:
-    """Give a time with outages that both versions meet."""
+    """Return a time with outages that both versions meet."""
     found: list[Time] = []
     at_s = every_s
     while at_s < hours * 3_600:

@@ -39,14 +39,14 @@ class Table(NamedTuple):
 
 
 def share(case: str, found: int, runs: int, goal: float | None = None, *, at_least: bool = False) -> Line:
-    """Give how many of the runs ended so, in per cent, with 95 % Clopper-Pearson limits."""
+    """Return how many of the runs ended so, in per cent, with 95 % Clopper-Pearson limits."""
     low, high = clopper_pearson(found, runs)
     row = Row(case, 100 * found / runs, goal, "%", at_least)
     return Line(row, f"{found:,}/{runs:,}", f"[{100 * low:.1f}, {100 * high:.1f}]")
 
 
 def spread(case: str, values: Sequence[float], runs: int, goal: float | None = None, unit: str = "") -> Line:
-    """Give the median and the 90 % mark of what the runs found; those that found nothing are infinite."""
+    """Return the median and the 90 % mark of what the runs found; those that found nothing are infinite."""
     whole = [*values, *[NEVER] * (runs - len(values))]
     half, most = middle(whole), quantile(whole, 0.9)
     return Line(
@@ -57,18 +57,18 @@ def spread(case: str, values: Sequence[float], runs: int, goal: float | None = N
 
 
 def mark(case: str, values: Sequence[float], runs: int, goal: float) -> Line:
-    """Give the 90 % mark alone, beside its target."""
+    """Return the 90 % mark alone, beside its target."""
     most = quantile([*values, *[NEVER] * (runs - len(values))], 0.9)
     return Line(Row(case, most, goal, ""), _text(most))
 
 
 def figure(case: str, value: float, goal: float | None = None, unit: str = "", *, at_least: bool = False) -> Line:
-    """Give one number."""
+    """Return one number."""
     return Line(Row(case, value, goal, unit, at_least), f"{_text(value)} {unit}".strip())
 
 
 def plain(table: Table) -> str:
-    """Give a table as text."""
+    """Return a table as text."""
     lines = [table.title, "-" * len(table.title)]
     for line in table.lines:
         row = line.row

@@ -54,7 +54,7 @@ class Line(NamedTuple):
 
 
 def interpreter(name: str, requires: tuple[str, ...]) -> str:
-    """Give the Python of a peer's environment, made if it is not there yet."""
+    """Return the Python of a peer's environment, made if it is not there yet."""
     if not requires:
         return sys.executable
     folder = ENVIRONMENTS / f"{name}-{sys.version_info[0]}.{sys.version_info[1]}"
@@ -75,7 +75,7 @@ def interpreter(name: str, requires: tuple[str, ...]) -> str:
 
 
 def _say(command: list[str], within_s: float = INSTALL_WITHIN_S) -> str:
-    """Run a command and give its output; the last thing it said is why it failed."""
+    """Run a command and return its output; the last thing it said is why it failed."""
     try:
         ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=within_s, check=False)
     except subprocess.TimeoutExpired:
@@ -108,7 +108,7 @@ def _versions(there: str, requires: tuple[str, ...]) -> str:
 
 
 def table(lines: list[Line]) -> str:
-    """Give the figures in columns, the cheapest first."""
+    """Return the figures in columns, the cheapest first."""
     width = max(len(_name(line)) for line in lines)
     own = min(line.process for line in lines if line.peer == ITSELF)
     listed = [f"{'':<{width}}  {'per decision':>12}  {'on the thread':>13}  {'over graysplit':>14}  {'share':>7}"]

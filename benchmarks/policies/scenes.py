@@ -251,7 +251,7 @@ def _all_on_new(found: Stage) -> bool:
 
 
 def batches(*, quick: bool) -> Played:
-    """Give work to the new version in portions, each let in by a person."""
+    """Return work to the new version in portions, each let in by a person."""
     del quick
     with stage() as found:
         found.control.create("users", versions=["old", "new", "other"])

@@ -41,7 +41,7 @@ class Writer(NamedTuple):
 
 
 def writers(control: graysplit.Control, client: Any) -> tuple[Writer, ...]:  # noqa: ANN401 - redis-py's answers are unions
-    """Give the changes in a cycle in which each one turns the decision over."""
+    """Return the changes in a cycle in which each one turns the decision over."""
     return (
         Writer("set 100", lambda: control.set(SPLIT, 100, unstop=True), "new"),
         Writer("raw HSET 0", lambda: client.hset(WEIGHTS_KEY, FIELD, "0"), "old"),
@@ -56,7 +56,7 @@ def writers(control: graysplit.Control, client: Any) -> tuple[Writer, ...]:  # n
 
 @contextmanager
 def followers(url: str, count: int) -> Iterator[Processes]:
-    """Give that many processes that have loaded the split."""
+    """Return that many processes that have loaded the split."""
     processes = [companion("benchmarks.propagation.process", url, SPLIT) for _ in range(count)]
     try:
         for process in processes:
@@ -156,7 +156,7 @@ def _unit_in(bucket: int) -> str:
 
 
 def measure(count: int, times: int, writes: int) -> list[Row]:
-    """Give all rows."""
+    """Return all rows."""
     with embedded.server() as server:
         store = store_from_url(server.url)
         fill(store, {SPLIT: plain(SPLIT, "0")})

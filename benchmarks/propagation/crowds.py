@@ -32,7 +32,7 @@ class Crowd:
             hear(each)
 
     def seen(self) -> list[float]:
-        """Wait for all and give the time of each, 0 for one that did not see it."""
+        """Wait for all and return the time of each, 0 for one that did not see it."""
         for each in self.companions:
             tell(each, "seen")
         return [stamp for each in self.companions for stamp in json.loads(hear(each))]
@@ -46,14 +46,14 @@ class Crowd:
 
 @contextmanager
 def processes(url: str, count: int) -> Iterator[Crowd]:
-    """Give as many processes, each with one router."""
+    """Return as many processes, each with one router."""
     with _companions("benchmarks.propagation.host", [[url, "1", SPLIT]] * count) as found:
         yield Crowd(found, "processes")
 
 
 @contextmanager
 def routers(url: str, count: int, in_processes: int, *more: str) -> Iterator[Crowd]:
-    """Give as many routers, shared out among processes."""
+    """Return as many routers, shared out among processes."""
     shares = [str(count // in_processes + (n < count % in_processes)) for n in range(in_processes)]
     with _companions("benchmarks.propagation.host", [[url, share, SPLIT, *more] for share in shares]) as found:
         yield Crowd(found, f"routers in {in_processes} processes")
@@ -61,7 +61,7 @@ def routers(url: str, count: int, in_processes: int, *more: str) -> Iterator[Cro
 
 @contextmanager
 def feeds(url: str, count: int) -> Iterator[Crowd]:
-    """Give as many feeds, shared out among processes."""
+    """Return as many feeds, shared out among processes."""
     in_processes = max(2, count // FEEDS_EACH)
     each = str(count // in_processes)
     with _companions("benchmarks.propagation.feeds", [[url, each, SPLIT]] * in_processes) as found:
@@ -69,7 +69,7 @@ def feeds(url: str, count: int) -> Iterator[Crowd]:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Give a percentile; of one value, that value."""
+    """Return a percentile; of one value, that value."""
     return quantiles(values, n=1000, method="inclusive")[round(percent * 10) - 1] if len(values) > 1 else values[0]
 
 

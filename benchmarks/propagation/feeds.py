@@ -53,7 +53,7 @@ class Feeds:
         self._seen = {}
 
     def seen(self, version: str) -> list[float]:
-        """Read until all have a version's weight; give the time of each, 0 for one that has not."""
+        """Read until all have a version's weight; return the time of each, 0 for one that has not."""
         deadline = time.monotonic() + PATIENCE_S
         while any(value != AWAITED[version] for value in self._values) and time.monotonic() < deadline:
             self.serve(0.1)
@@ -63,7 +63,7 @@ class Feeds:
         ]
 
     def report(self) -> int:
-        """Write a heartbeat for each; give how many were taken."""
+        """Write a heartbeat for each; return how many were taken."""
         receipt = Receipt("0" * 24, 1, {"checkout/new": Effect("0")}, "tracking")
         taken = 0
         for number, feed in enumerate(self.feeds):

@@ -38,7 +38,7 @@ class Usage(NamedTuple):
     connections: float
 
     def since(self, before: Usage) -> Usage:
-        """Give what was done in between."""
+        """Return what was done in between."""
         return Usage(*(now - then for now, then in zip(self, before, strict=True)))
 
     def without(self, idle: Usage) -> Usage:
@@ -79,7 +79,7 @@ def usage(client: Any) -> Usage:  # noqa: ANN401 - redis-py's answers are unions
 
 
 def measure(followers: int, changes: int) -> Cost:
-    """Give what changes cost one fleet."""
+    """Return what changes cost one fleet."""
     progress(f"{followers:,} followers")
     make: Callable[[str, int], AbstractContextManager[Crowd]] = processes if followers <= PROCESSES_UP_TO else feeds
     with embedded.server(arguments=("--maxclients", "10000")) as server:
@@ -132,7 +132,7 @@ def _idle(client: Any, seconds: float) -> Usage:  # noqa: ANN401 - as above
 
 
 def _receipt_us(client: Any, crowd: Crowd, idle: Usage, followers: int) -> float:  # noqa: ANN401 - as above
-    """Give the server's processor time for one heartbeat: of feeds in one go, of processes by its own count."""
+    """Return the server's processor time for one heartbeat: of feeds in one go, of processes by its own count."""
     if crowd.made == "processes":
         return idle.scripts_us / max(1, idle.scripts)
     before = usage(client)
@@ -150,7 +150,7 @@ class Ear:
         self._line.sendall(f"HELLO 3\r\nCLIENT TRACKING ON BCAST {prefixes}\r\n".encode())
 
     def pushes(self) -> int:
-        """Give how many came since asked last."""
+        """Return how many came since asked last."""
         self._line.settimeout(0.2)
         heard = b""
         try:
@@ -170,7 +170,7 @@ class Ear:
 
 
 def rows(costs: list[Cost]) -> list[Row]:
-    """Give the figures with their goals."""
+    """Return the figures with their goals."""
     found: list[Row] = []
     for cost in costs:
         name, times = f"{cost.followers:,} followers", cost.times_ms
@@ -201,7 +201,7 @@ HEADER: Final = (
 
 
 def grid(costs: list[Cost]) -> list[tuple[str, ...]]:
-    """Give the figures as a table's lines."""
+    """Return the figures as a table's lines."""
     return [
         (
             f"{cost.followers:,}",

@@ -8,7 +8,7 @@ from benchmarks.report import Row, table
 
 
 def grid(title: str, header: Sequence[str], lines: Sequence[Sequence[str]], *, words: int = 1) -> str:
-    """Give a table; the first columns are words, the others numbers."""
+    """Return a table; the first columns are words, the others numbers."""
     every = [header, *lines]
     widths = [max(len(line[at]) for line in every) for at in range(len(header))]
     said = [
@@ -22,7 +22,7 @@ def grid(title: str, header: Sequence[str], lines: Sequence[Sequence[str]], *, w
 
 
 def listing(title: str, rows: Sequence[Row]) -> str:
-    """Give figures beside their goals, each note on a line of its own."""
+    """Return figures beside their goals, each note on a line of its own."""
     head, rule, *lines = table(title, [row._replace(note="") for row in rows]).splitlines()
     said = [[line, f"    {row.note}"] if row.note else [line] for line, row in zip(lines, rows, strict=True)]
     return "\n".join([head, rule, *(text for texts in said for text in texts)])

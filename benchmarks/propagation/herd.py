@@ -86,7 +86,7 @@ def _looks(client: Any, count: int, began: float) -> list[tuple[float, int]]:  #
 
 
 def _busiest(looks: list[tuple[float, int]]) -> int:
-    """Give the most connects in any second."""
+    """Return the most connects in any second."""
     most = 0
     for at, counted in looks:
         until = [later for when, later in looks if at <= when <= at + 1]
@@ -96,7 +96,7 @@ def _busiest(looks: list[tuple[float, int]]) -> int:
 
 
 def rows(herd: Herd) -> list[Row]:
-    """Give the figures with their goals."""
+    """Return the figures with their goals."""
     share = 100 * herd.busiest / max(1, herd.connects)
     goal = SHARE_PERCENT if herd.followers >= LARGE else None
     spread = percentile(herd.back, 95) - percentile(herd.back, 5)

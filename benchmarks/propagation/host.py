@@ -52,7 +52,7 @@ class Crowd:
             self._note(number)
 
     def seen(self) -> list[float]:
-        """Wait for all; give the time of each, 0 for one that does not decide so."""
+        """Wait for all; return the time of each, 0 for one that does not decide so."""
         self._all.wait(PATIENCE_S)
         return [self._seen.get(number, 0.0) for number in range(len(self.routers))]
 

@@ -68,12 +68,12 @@ class Scene(NamedTuple):
     changes: list[tuple[float, str]]  # when the decision changed, and to what
 
     def current(self, version: str, since: float) -> float:
-        """Wait until the decision is a version's, and give the seconds since a time; 0 if it was so before."""
+        """Wait until the decision is a version's, and return the seconds since a time; 0 if it was so before."""
         until(lambda: bool(self.changes) and self.changes[-1][1] == version, f"{version} decides")
         return max(0.0, self.changes[-1][0] - since)
 
     def noticed(self, since: float) -> float:
-        """Wait until the loss of contact shows, and give the seconds since a time."""
+        """Wait until the loss of contact shows, and return the seconds since a time."""
         until(lambda: self.router.status().mode == "lost", "the loss is noticed")
         return time.monotonic() - since
 
@@ -112,7 +112,7 @@ class Fault(NamedTuple):
     noticed_s: float = CONTACT_S
 
     def promised(self, what: str, way: Way) -> float:
-        """Give the bound of one figure."""
+        """Return the bound of one figure."""
         if what == "kept":
             return 0.0
         if what == "noticed":
@@ -269,7 +269,7 @@ FAULTS: Final = (
 
 @contextmanager
 def scene_of(way: Way) -> Iterator[Scene]:
-    """Give a scene at 100 %, followed one way."""
+    """Return a scene at 100 %, followed one way."""
     with (
         embedded.server(appendonly=True, arguments=LOG_USER) as server,
         Proxy(server.port) as proxy,
@@ -314,7 +314,7 @@ def measure(faults: tuple[Fault, ...] = FAULTS) -> list[tuple[Fault, Way, Found]
 
 
 def rows(found: list[tuple[Fault, Way, Found]]) -> list[Row]:
-    """Give every figure with its promise."""
+    """Return every figure with its promise."""
     return [
         Row(f"{fault.name}, {way.name}: {what}", value, fault.promised(what, way), "" if what == "kept" else "s")
         for fault, way, figures in found
@@ -326,7 +326,7 @@ HEADER: Final = ("fault", "", "promised", *(way.name for way in WAYS), "")
 
 
 def grid(found: list[tuple[Fault, Way, Found]]) -> list[tuple[str, ...]]:
-    """Give one line for each fault and figure, the ways beside each other."""
+    """Return one line for each fault and figure, the ways beside each other."""
     lines: list[tuple[str, ...]] = []
     for fault in dict.fromkeys(fault for fault, _, _ in found):
         figures = {way: figure for other, way, figure in found if other is fault}

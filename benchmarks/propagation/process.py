@@ -24,7 +24,7 @@ SETTLED_S: Final = 0.5
 
 
 def when(true: Callable[[], bool]) -> float:
-    """Give the time at which something has become true; 0 if it has not."""
+    """Return the time at which something has become true; 0 if it has not."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if true():
@@ -34,7 +34,7 @@ def when(true: Callable[[], bool]) -> float:
 
 
 def when_settled(true: Callable[[], bool]) -> float:
-    """Give the time from which on something stays true."""
+    """Return the time from which on something stays true."""
     deadline = time.monotonic() + PATIENCE_S
     since = 0.0
     while time.monotonic() < deadline:
@@ -80,17 +80,17 @@ class Losses:
 
 
 def rss() -> int:
-    """Give the bytes that this process keeps."""
+    """Return the bytes that this process keeps."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def until(router: graysplit.Router, split: str, version: str) -> float:
-    """Give the time at which a unit gets a version."""
+    """Return the time at which a unit gets a version."""
     return when(lambda: router.choose(split, "user-1") == version)
 
 
 def ends(router: graysplit.Router, split: str, inside: str, outside: str) -> float:
-    """Give the time from which on one unit is let in and another kept out."""
+    """Return the time from which on one unit is let in and another kept out."""
     return when_settled(lambda: router.choose(split, inside) == "new" and router.choose(split, outside) == "old")
 
 

@@ -80,7 +80,7 @@ def measure(count: int, rollbacks: int, stopped: int) -> list[Row]:
 
 
 def _users(server: embedded.Server) -> dict[str, str]:
-    """Make users of the roles that `graysplit acl` prints, and one with hardly any rights; give their addresses."""
+    """Make users of the roles that `graysplit acl` prints, and one with hardly any rights; return their addresses."""
     keys = keys_of("default")
     prefix = keys.weights.removesuffix("weights")
     granted = {

@@ -51,7 +51,7 @@ class Place(NamedTuple):
 
 
 def decide(router: graysplit.Router, decisions: int) -> Turn:
-    """Decide for distinct units; give what the time of each comes to, in ns."""
+    """Decide for distinct units; return what the time of each comes to, in ns."""
     choose, clock = router.choose, time.perf_counter_ns
     units = [f"user-{number}" for number in range(UNITS)]
     found = array("q")  # no objects are kept, or each new page of memory would count as waiting
@@ -65,7 +65,7 @@ def decide(router: graysplit.Router, decisions: int) -> Turn:
 
 
 def measure(decisions: int, turns: int = TURNS) -> dict[str, list[Turn]]:
-    """Decide so often in each state; give each turn by state."""
+    """Decide so often in each state; return each turn by state."""
     progress(f"{decisions:,} decisions with the server up, stopped, behind a black hole")
     found: dict[str, list[Turn]] = {"up": [], "stopped": [], "behind a black hole": []}
     with embedded.server() as server, Proxy(server.port) as proxy, graysplit.Control(server.url) as control:
@@ -87,7 +87,7 @@ def measure(decisions: int, turns: int = TURNS) -> dict[str, list[Turn]]:
 
 
 def rows(found: dict[str, list[Turn]]) -> list[Row]:
-    """Give p99.9 of each state, and how it compares with that of the server up in the same turn."""
+    """Return p99.9 of each state, and how it compares with that of the server up in the same turn."""
     usual = found["up"]
     up = median(turn.slow for turn in usual)
     listed = [Row("a decision's p99.9, server up", up, unit="ns", note=f"p50 {median(t.usual for t in usual):.0f}")]

@@ -20,7 +20,7 @@ WORKERS: Final = 2
 
 @contextlib.contextmanager
 def service(program: str, url: str, **environment: str) -> Generator[str]:
-    """Open a program's `app` on a free port, with the store at `url`, and give its address once it answers."""
+    """Open a program's `app` on a free port, with the store at `url`, and return its address once it answers."""
     here = Path(program).resolve()
     uvicorn = [sys.executable, "-m", "uvicorn", f"{here.stem}:app", "--app-dir", str(here.parent)]
     with subprocess.Popen(  # noqa: S603 - the program itself

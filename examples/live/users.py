@@ -40,7 +40,7 @@ class Users:
         await asyncio.gather(*self._inside)
 
     async def served(self, count: int) -> Counter[str]:
-        """Give what those get who come from now on, once more than so many have been answered."""
+        """Return what those get who come from now on, once more than so many have been answered."""
         await asyncio.sleep(0.2)  # those inside finish
         before = self.answers.copy()
         await until(lambda: self.answers.total() - before.total() > count)

@@ -113,7 +113,7 @@ class Demo:
         self.steps.append(Step(percent, began, time.monotonic()))
 
     def _written_at(self) -> float:
-        """Give the moment of the last write: the server's clock is this machine's, so only the zero differs."""
+        """Return the moment of the last write: the server's clock is this machine's, so only the zero differs."""
         with Control(self._url) as control:
             (entry,) = control.history("pricing", 1)
         return entry.at_ms / 1000 - (time.time() - time.monotonic())
@@ -129,7 +129,7 @@ async def until(condition: Callable[[], bool], what: str) -> None:
 
 
 async def perform(pace: Pace, screen: Screen) -> int:
-    """Start all parts, run, stop them, and give the exit code."""
+    """Start all parts, run, stop them, and return the exit code."""
     this = asyncio.current_task()
     if this is not None:
         for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C does it: nothing stays behind

@@ -13,7 +13,7 @@ BAR: Final = 50
 
 
 def signs_of(stream: TextIO) -> tuple[str, str]:
-    """Give the signs for full and empty that a stream can print."""
+    """Return the signs for full and empty that a stream can print."""
     try:
         "\u2588\u2591".encode(stream.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):

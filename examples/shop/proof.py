@@ -65,7 +65,7 @@ def share_of(step: Step, visits: Iterable[Visit]) -> Share:
 
 
 def moved_back(visits: Iterable[Visit], until: float) -> set[str]:
-    """Give the users who met the old path after the new one, before a moment."""
+    """Return the users who met the old path after the new one, before a moment."""
     reached: set[str] = set()
     back: set[str] = set()
     for visit in sorted(visits, key=lambda visit: visit.entered_at):
@@ -79,7 +79,7 @@ def moved_back(visits: Iterable[Visit], until: float) -> set[str]:
 
 
 def last_entry(visits: Iterable[Visit], version: str) -> float | None:
-    """Give the last moment at which anybody entered a path."""
+    """Return the last moment at which anybody entered a path."""
     return max((visit.entered_at for visit in visits if visit.version == version), default=None)
 
 

@@ -33,7 +33,7 @@ class PartError(Exception):
 
 
 def environment(url: str) -> Mapping[str, str]:
-    """Give the environment of all parts: this one's, with no word to graysplit but where its server is."""
+    """Return the environment of all parts: this one's, with no word to graysplit but where its server is."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GRAYSPLIT_")}
     return {**clean, "GRAYSPLIT_URL": url, "GRAYSPLIT_ACTOR": "demo"}
 
@@ -97,7 +97,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def operate(url: str, *words: str, say: Callable[[str], None]) -> int:
-    """Type a graysplit command as an operator would; hand on what it says, line by line, and give its exit code."""
+    """Type a graysplit command as an operator would; hand on what it says, line by line, and return its exit code."""
     program = shutil.which("graysplit", path=str(Path(sys.executable).parent))
     command = [program] if program else [sys.executable, "-m", "graysplit.cli"]
     process = await asyncio.create_subprocess_exec(

@@ -86,7 +86,7 @@ class Traffic:
                 await line.aclose()
 
     def _requests(self) -> Iterator[tuple[float, str, str]]:
-        """Give due time, user and cart of each request, without end."""
+        """Return due time, user and cart of each request, without end."""
         number, due = 0, time.monotonic()
         while True:
             due = max(due + self._pause_s, time.monotonic() - 1.0)  # after a hiccup, do not make up for all of it

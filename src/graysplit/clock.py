@@ -10,15 +10,15 @@ class Clock(Protocol):
     """The two clocks graysplit reads; neither decides a push, a lease or a plan (server time does)."""
 
     def monotonic(self) -> float:
-        """Give seconds that never go back and are shared by a process and its forks."""
+        """Return seconds that never go back and are shared by a process and its forks."""
         ...
 
     def boottime(self) -> float:
-        """Give seconds that go on also while the machine sleeps; a lease ends by them."""
+        """Return seconds that go on also while the machine sleeps; a lease ends by them."""
         ...
 
     def time(self) -> float:
-        """Give seconds since the epoch, for people and files only."""
+        """Return seconds since the epoch, for people and files only."""
         ...
 
 
@@ -31,15 +31,15 @@ class SystemClock:
     __slots__ = ()
 
     def monotonic(self) -> float:
-        """Give the machine's monotonic seconds."""
+        """Return the machine's monotonic seconds."""
         return time.monotonic()
 
     def boottime(self) -> float:
-        """Give the machine's seconds since it was started, its sleep included where the system tells."""
+        """Return the machine's seconds since it was started, its sleep included where the system tells."""
         return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
     def time(self) -> float:
-        """Give the machine's wall clock."""
+        """Return the machine's wall clock."""
         return time.time()
 
 

@@ -43,7 +43,7 @@ _FIELDS: Final = (*Definition._fields, *Version._fields)
 
 @cache
 def parser() -> TypeAdapter[Definition]:
-    """Give the parser of definitions, built once per process."""
+    """Return the parser of definitions, built once per process."""
     return TypeAdapter(Annotated[Definition, OBJECT])
 
 
@@ -79,7 +79,7 @@ def dump_definition(definition: Definition) -> str:
 
 
 def without_units(split: str, raw: bytes) -> str:
-    """Give a definition without pins and denials, for where no unit may be told; "" for what is none."""
+    """Return a definition without pins and denials, for where no unit may be told; "" for what is none."""
     try:
         definition = parse_definition(split, raw)
     except BadDefinitionError:
@@ -115,7 +115,7 @@ def _noted(load: Load) -> tuple[Adopted, Mapping[str, bytes]]:
 
 
 def read_snapshot(load: Load, only: Collection[str] | None = None) -> tuple[Snapshot, dict[str, str]]:
-    """Read all splits, or those named, as values; give also the reason for each that cannot be read."""
+    """Read all splits, or those named, as values; return also the reason for each that cannot be read."""
     if only is not None:
         wanted = {name.encode() for name in only} | {b"_"}
         fields = {name: raw for name, raw in load.splits.fields.items() if name in wanted}
@@ -220,7 +220,7 @@ _STRICT: Final = json.JSONDecoder(
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """Give a field's path; what stands below `pins` is a unit and is not named, and no name is long."""
+    """Return a field's path; what stands below `pins` is a unit and is not named, and no name is long."""
     parts = [str(part)[:100] for part in location]
     if "pins" in parts:
         parts = parts[: parts.index("pins") + 1]

@@ -37,7 +37,7 @@ _WATCH: Final = 'read -r _; kill -9 "$0"; rm -rf -- "$1"'
 
 
 def find_binary() -> str:
-    """Give the path of the server binary; raises `ConfigurationError` naming the extra where there is none."""
+    """Return the path of the server binary; raises `ConfigurationError` naming the extra where there is none."""
     named = os.environ.get("REDIS_SERVER")
     if named:
         found = shutil.which(named)

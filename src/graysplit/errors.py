@@ -197,7 +197,7 @@ class StoreLostError(StoreCorruptError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Give the known word most like `word`, or None where nothing is near."""
+    """Return the known word most like `word`, or None where nothing is near."""
     from difflib import get_close_matches
 
     found = get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -80,7 +80,7 @@ class Scope(dict[object, tuple[object, int]]):
         self.forced = outer.forced if outer is not None else {}
 
     def kept(self, key: object, unit: bytes) -> int | None:
-        """Give the index kept for a split's key and an encoded unit, or None."""
+        """Return the index kept for a split's key and an encoded unit, or None."""
         found = self.get((key, unit))
         return found[1] if found else None
 

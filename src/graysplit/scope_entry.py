@@ -120,7 +120,7 @@ class Resumed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the place back."""
+        """Return the scope to its place."""
         scope_reset(self._token)
 
 

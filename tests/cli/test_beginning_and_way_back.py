@@ -40,7 +40,7 @@ CASES = {
 
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Give a store with a split at 20 %."""
+    """Return a store with a split at 20 %."""
     found = f"memory://{uuid.uuid4().hex}"
     monkeypatch.setenv("GRAYSPLIT_URL", found)
     monkeypatch.setenv("GRAYSPLIT_NAMESPACE", "shop")

@@ -38,19 +38,19 @@ Cli = Callable[..., Ran]
 
 
 def unfolded(text: str) -> str:
-    """Give a text as it was before it was folded to the screen's width."""
+    """Return a text as it was before it was folded to the screen's width."""
     return " ".join(text.split())
 
 
 @pytest.fixture
 def name() -> str:
-    """Give a name for a store of this test's own."""
+    """Return a name for a store of this test's own."""
     return uuid.uuid4().hex
 
 
 @pytest.fixture
 def store(name: str) -> MemoryStore:
-    """Give the store that the commands of this test use."""
+    """Return the store that the commands of this test use."""
     return MemoryStore(name)
 
 

@@ -20,7 +20,7 @@ from tests.topologies.servers import server
 
 
 def lines(url: str, namespace: str) -> list[str]:
-    """Give the lines to copy."""
+    """Return the lines to copy."""
     out = graysplit_cli(url, namespace, "show", "checkout").out
     return [line.removeprefix(COPY) for line in out.splitlines() if line.startswith(COPY)]
 

@@ -24,7 +24,7 @@ class Terminal(io.StringIO):
 
 
 def folded(text: str) -> str:
-    """Give output as if no line had been folded."""
+    """Return output as if no line had been folded."""
     return text.replace("\n  ", " ")
 
 

@@ -25,7 +25,7 @@ from tests.support import eventually
 
 @pytest.fixture
 def own() -> Iterator[embedded.Server]:
-    """Give a server of this test's own that keeps its data over a crash."""
+    """Return a server of this test's own that keeps its data over a crash."""
     with embedded.server(appendonly=True, arguments=("--appendfsync", "always")) as found:
         yield found
 
@@ -158,7 +158,7 @@ class _Screen:
         self._sent = ""
 
     def text(self, part: str) -> str:
-        """Give the last whole frame that holds a text, or nothing."""
+        """Return the last whole frame that holds a text, or nothing."""
         self._read()
         frames = self._sent.split("\x1b[H")
         return next((frame for frame in reversed(frames) if "\x1b[J" in frame and part in frame), "")
@@ -195,13 +195,13 @@ def _events(lines: list[str]) -> list[str]:
 
 
 def _clients(url: str) -> dict[str, int]:
-    """Give the clients of a server, each with the seconds since it connected."""
+    """Return the clients of a server, each with the seconds since it connected."""
     with closing(redis.Redis.from_url(url)) as client:
         return {found["id"]: int(found["age"]) for found in client.client_list()}
 
 
 def _settled(url: str, before: dict[str, int]) -> bool:
-    """Say whether a new client has been there for long enough to have looked."""
+    """Return whether a new client has been there for long enough to have looked."""
     return any(age >= 2 for id_, age in _clients(url).items() if id_ not in before)
 
 

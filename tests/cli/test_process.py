@@ -28,7 +28,7 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def surroundings(url: str, namespace: str) -> dict[str, str]:
-    """Give the environment of a command."""
+    """Return the environment of a command."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GRAYSPLIT_")}
     return {**kept, "GRAYSPLIT_URL": url, "GRAYSPLIT_NAMESPACE": namespace, "GRAYSPLIT_ACTOR": "ada@lab"}
 
@@ -302,7 +302,7 @@ def test_a_lost_key_is_made_whole(cli: Cli, redis_url: str, namespace: str) -> N
 
 
 def typed(url: str, namespace: str, keys: str, *words: str) -> int:
-    """Run a command at a terminal of its own with these keys typed, and give its exit code."""
+    """Run a command at a terminal of its own with these keys typed, and return its exit code."""
     mine, its = pty.openpty()
     try:
         process = subprocess.Popen(
@@ -363,7 +363,7 @@ def test_rollback_imports_no_parser(redis_url: str) -> None:
 
 
 def imported(words: tuple[str, ...], code: int = 0) -> set[str]:
-    """Give the modules that a command imports, which ends with the code expected."""
+    """Return the modules that a command imports, which ends with the code expected."""
     ran = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "graysplit.cli", *words],
         capture_output=True,

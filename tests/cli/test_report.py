@@ -37,13 +37,13 @@ VOID = {"meta", "br"}
 
 
 def sample(at_s: int, stage: int, ln_evidence: float, calls: Pair, failures: Pair) -> Sample:
-    """Give how things stood at a moment."""
+    """Return how things stood at a moment."""
     p95 = Pair(40_000_000, 50_000_000)
     return Sample(BEGAN_S + at_s, stage, "unclear", 20_000, ln_evidence, 6.75, calls, failures, p95)
 
 
 def reported(*, now_s: int = 700, why: str = EVIL, changes: int = 3, stages: int = 2) -> SplitReport:
-    """Give a release of two stages and some changes, with a text that nobody should trust wherever one may stand."""
+    """Return a release of two stages and some changes, with a text that nobody should trust wherever one may stand."""
     subject = Subject(
         "checkout",
         "new",

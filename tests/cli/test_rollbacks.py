@@ -36,7 +36,7 @@ def running(cli: Cli) -> None:
 
 
 def last(ran: Ran) -> str:
-    """Give the last line, as if it had not been folded."""
+    """Return the last line, as if it had not been folded."""
     return folded(ran.out).splitlines()[-1]
 
 

@@ -22,7 +22,7 @@ __all__ = ["cli", "name", "store"]  # fixtures
 
 
 def declaring(**warm: str) -> Mapping[str, Declared]:
-    """Give what a process declares for `checkout`, and how ready its versions are."""
+    """Return what a process declares for `checkout`, and how ready its versions are."""
     return {"checkout": Declared("old", ("old", "new"), "route", 0, warm)}
 
 
@@ -105,7 +105,7 @@ def test_a_rollback_in_between_ends_it_with_exit_code_4(
 
 
 def driving(store: MemoryStore, name: str) -> Router:
-    """Give a process that has the version and drives."""
+    """Return a process that has the version and drives."""
     router = Router(f"memory://{name}")
     router.split("checkout", "old", "new")
     assert router.wait_ready()

@@ -127,11 +127,11 @@ class Shop:
         self._typed, self._began = [], 0.0
 
     def gives(self, version: str, split: str = "checkout") -> bool:
-        """Say whether every process that lives gives one version to everybody."""
+        """Return whether every process that lives gives one version to everybody."""
         return all({*worker.given(split)} == {version} for worker in self.workers if worker.lives)
 
     def stands_at(self, weight: int, split: str = "checkout") -> bool:
-        """Say whether every process gives the candidate to exactly the users whose buckets it owns."""
+        """Return whether every process gives the candidate to exactly the users whose buckets it owns."""
         return all(self._agrees(worker, split, weight) for worker in self.workers)
 
     @staticmethod
@@ -165,7 +165,7 @@ class Shop:
         return process.returncode
 
     def confirmed_by_all(self, said: str = "send no new calls") -> bool:
-        """Say whether the last command ended with all four."""
+        """Return whether the last command ended with all four."""
         return self.said.startswith(f"4/4 {said}")
 
     def shell(self, line: str, act: Callable[[], object], safe: Callable[[], bool]) -> None:
@@ -197,7 +197,7 @@ class Shop:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Shop]:
-    """Give a shop with its four processes."""
+    """Return a shop with its four processes."""
     with embedded.server() as server:
         shop = Shop(server, folder)
         try:

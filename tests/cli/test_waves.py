@@ -14,7 +14,7 @@ __all__ = ["cli", "name", "store"]  # fixtures
 
 @pytest.fixture
 def farm(store: MemoryStore) -> MemoryStore:
-    """Give a store that five instances follow."""
+    """Return a store that five instances follow."""
     for number in range(1, 6):
         live(store, f"web-{number}")
     return store

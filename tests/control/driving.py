@@ -29,15 +29,15 @@ class MovedClock:
         self.now = BEGAN_S
 
     def monotonic(self) -> float:
-        """Give it."""
+        """Return it."""
         return self.now
 
     def boottime(self) -> float:
-        """Give it."""
+        """Return it."""
         return self.now
 
     def time(self) -> float:
-        """Give it."""
+        """Return it."""
         return self.now
 
 
@@ -94,7 +94,7 @@ class World:
 
     @property
     def now_ms(self) -> int:
-        """Give the server's time."""
+        """Return the server's time."""
         return int(self.clock.now * 1000)
 
     def pass_s(self, seconds: float, *, drives: bool = True, tick_s: float = 0.1) -> None:
@@ -119,6 +119,6 @@ class World:
             self.driver.turn(self.feed)
 
     def steps(self) -> list[tuple[str, int]]:
-        """Give the steps that were taken by the plan, oldest first: the weight, and when."""
+        """Return the steps that were taken by the plan, oldest first: the weight, and when."""
         entries = reversed(self.control.history("checkout", 100))
         return [(entry.after["weights checkout/new"] or "", entry.at_ms) for entry in entries if entry.cause == "step"]

@@ -14,7 +14,7 @@ WHY = "18 users failed on new, 12 on old, 6 expected on new; evidence 4,061 of 8
 
 
 def release_of(store: Store, field: str = FIELD) -> tuple[str, int]:
-    """Give a candidate's release, and the second in which it began."""
+    """Return a candidate's release, and the second in which it began."""
     reading = read(store)
     return reading.snapshot.releases[field], reading.held.releases[field] // 1000
 

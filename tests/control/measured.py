@@ -12,19 +12,19 @@ from tests.control.processes import MEASURED, live
 
 @pytest.fixture
 def clock() -> MovedClock:
-    """Give the store's time, moved by hand."""
+    """Return the store's time, moved by hand."""
     return MovedClock()
 
 
 @pytest.fixture
 def store(clock: MovedClock) -> MemoryStore:
-    """Give an empty store."""
+    """Return an empty store."""
     return MemoryStore(clock=clock)
 
 
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
-    """Give an operator's hand on a store with one split, whose calls a live process measures."""
+    """Return an operator's hand on a store with one split, whose calls a live process measures."""
     control = Control(store, actor="ada")
     control.create("checkout", ["old", "new"])
     live(store, declared=MEASURED)

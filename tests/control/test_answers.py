@@ -21,7 +21,7 @@ NOW = 99  # a revision that no process is behind of
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """Give a store in which u-1 gets new, at 50 %."""
+    """Return a store in which u-1 gets new, at 50 %."""
     store = MemoryStore()
     control = Control(store, actor="ada")
     control.create("checkout")
@@ -35,7 +35,7 @@ def explained(store: MemoryStore, unit: str = "u-1") -> Explained:
 
 
 def said(found: Explained) -> str:
-    """Give what is printed, in one line."""
+    """Return what is printed, in one line."""
     return " | ".join(" ".join(line.split()) for line in explain_lines(found))
 
 

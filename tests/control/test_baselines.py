@@ -19,13 +19,13 @@ TURNED = {"checkout": Declared("new", ("new", "old"), "route", 5)}
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """Give an empty store."""
+    """Return an empty store."""
     return MemoryStore()
 
 
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
-    """Give an operator's hand whose question is always answered with yes."""
+    """Return an operator's hand whose question is always answered with yes."""
     return Control(store, actor="ada", confirm=True)
 
 

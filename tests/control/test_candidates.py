@@ -17,7 +17,7 @@ RANK = {"rank": Declared("a", ("a", "b", "c"), "route", 5)}
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """Give a store that holds `rank` (a, b) with b at 20 %."""
+    """Return a store that holds `rank` (a, b) with b at 20 %."""
     store = MemoryStore()
     control = Control(store, actor="ada")
     control.create("rank", ["a", "b"])
@@ -27,12 +27,12 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
-    """Give an operator's hand."""
+    """Return an operator's hand."""
     return Control(store, actor="ada", confirm=True)
 
 
 def places(control: Control) -> dict[str, int | None]:
-    """Give the place of every version."""
+    """Return the place of every version."""
     reading = control._read()
     return {version.name: version.place for version in reading.snapshot.splits["rank"].definition.versions}
 

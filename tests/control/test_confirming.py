@@ -93,7 +93,7 @@ ASKED: Final[dict[str, tuple[Callable[[Control], object], Act, tuple[str, ...], 
 
 @pytest.fixture
 def control(monkeypatch: pytest.MonkeyPatch) -> Control:
-    """Give a hand on a store that the command line finds too, with a split at 20 %."""
+    """Return a hand on a store that the command line finds too, with a split at 20 %."""
     url = f"memory://{uuid.uuid4().hex}"
     monkeypatch.setenv("GRAYSPLIT_URL", url)
     made = Control()

@@ -38,34 +38,34 @@ class Hands:
         self.now = 1_700_000_000.0
 
     def time(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
     def monotonic(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
 
 @pytest.fixture
 def clock() -> Hands:
-    """Give a clock for the store."""
+    """Return a clock for the store."""
     return Hands()
 
 
 @pytest.fixture
 def store(clock: Hands) -> MemoryStore:
-    """Give an empty store."""
+    """Return an empty store."""
     return MemoryStore(clock=clock)
 
 
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
-    """Give an operator's hand on it."""
+    """Return an operator's hand on it."""
     return Control(store, actor="ada", confirm=True)
 
 
 def raw(store: MemoryStore) -> tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]]:
-    """Give the raw weights and stops."""
+    """Return the raw weights and stops."""
     load = store.load()
     return load.weights.fields, load.stops.fields
 

@@ -13,7 +13,7 @@ from tests.control.processes import CHECKOUT, live
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """Give a store with one split at 20 %."""
+    """Return a store with one split at 20 %."""
     store = MemoryStore()
     control = Control(store, actor="ada", confirm=True)
     control.create("checkout")
@@ -22,7 +22,7 @@ def store() -> MemoryStore:
 
 
 def found(store: MemoryStore) -> dict[str, str]:
-    """Give what the doctor finds, by place; all of it with a next command."""
+    """Return what the doctor finds, by place; all of it with a next command."""
     findings = Control(store, actor="ada", confirm=True).doctor()
     assert all(finding.command for finding in findings)
     return {finding.where: f"{finding.severity}: {finding.what}" for finding in findings}

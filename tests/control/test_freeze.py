@@ -32,7 +32,7 @@ __all__ = ["clock", "control", "store"]  # fixtures
 
 
 def weight(control: Control, split: str = "checkout") -> str:
-    """Give the weight in force of a split's first candidate."""
+    """Return the weight in force of a split's first candidate."""
     return control.show(split).rows[0].effective
 
 
@@ -44,7 +44,7 @@ def finish_at(control: Control, percent: int) -> None:
 
 
 def lowered(control: Control, folder: Path) -> Path:
-    """Bring a split to 20 and down to 10; give an export of when it stood at 20."""
+    """Bring a split to 20 and down to 10; return an export of when it stood at 20."""
     control.create("checkout")
     control.set("checkout", 20)
     export = folder / "export.json"
@@ -323,7 +323,7 @@ def attempt(control: Control, acts: list[tuple[Verb, int]]) -> None:
 
 
 def in_force(control: Control) -> dict[str, float]:
-    """Give all weights in force, and which of three units a pin gives a candidate."""
+    """Return all weights in force, and which of three units a pin gives a candidate."""
     rows = {
         row.field: 0.0005 if row.effective == "preview" else float(row.effective) for row in control.overview().rows
     }

@@ -46,7 +46,7 @@ class Team:
             self.member.live()
 
     def weight(self) -> str:
-        """Give the weight in force."""
+        """Return the weight in force."""
         return self.ana.show("checkout").rows[0].effective
 
     def started(self, steps: tuple[Step, ...] = APPROVED) -> None:
@@ -55,13 +55,13 @@ class Team:
         self.live(SEEN_MS / 1_000 + 3)
 
     def runs(self) -> bool:
-        """Say whether a plan runs."""
+        """Return whether a plan runs."""
         return self.ana.show("checkout").plan is not None
 
 
 @pytest.fixture
 def team() -> Team:
-    """Give a team."""
+    """Return a team."""
     return Team()
 
 
@@ -373,7 +373,7 @@ class Meanwhile:
         self._acts = iter([act])
 
     def __getattr__(self, name: str) -> object:
-        """Give what the store gives, after the other one has acted where it is a change."""
+        """Return what the store gives, after the other one has acted where it is a change."""
         return self._submit if name == "submit" else getattr(self._store, name)
 
     def _submit(self, submission: Submission) -> Written:

@@ -20,7 +20,7 @@ NOWHERE: Final = "memory://nowhere"
 
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Give a store of this test's own, and an environment that says nothing."""
+    """Return a store of this test's own, and an environment that says nothing."""
     for name in ("GRAYSPLIT_URL", "GRAYSPLIT_NAMESPACE", "GRAYSPLIT_ACTOR"):
         monkeypatch.delenv(name, raising=False)
     return f"memory://{uuid.uuid4().hex}"

@@ -23,7 +23,7 @@ FIELD = "checkout/new"
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """Give a store in which checkout stands at 20."""
+    """Return a store in which checkout stands at 20."""
     store = MemoryStore()
     with Control(store, actor="ada", confirm=True) as control:
         control.create("checkout")
@@ -33,7 +33,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def control(store: MemoryStore) -> Iterator[Control]:
-    """Give an operator's hand."""
+    """Return an operator's hand."""
     with Control(store, actor="ada", confirm=True) as control:
         yield control
 

@@ -33,13 +33,13 @@ OVER_S = 0.05
 
 
 def declaring(versions: tuple[str, ...] = ("old", "new"), **warm: str) -> Mapping[str, Declared]:
-    """Give what a process declares for `checkout`, and how ready its versions are."""
+    """Return what a process declares for `checkout`, and how ready its versions are."""
     return {"checkout": Declared("old", versions, "route", 0, warm)}
 
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """Give a store that holds `checkout` at zero."""
+    """Return a store that holds `checkout` at zero."""
     store = MemoryStore()
     Control(store, actor="ada", confirm=True).create("checkout")
     return store
@@ -47,19 +47,19 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
-    """Give an operator's hand on it."""
+    """Return an operator's hand on it."""
     return Control(store, actor="ada", confirm=True)
 
 
 def weights(store: MemoryStore, split: str = "checkout") -> dict[str, str]:
-    """Give a split's weights as they stand."""
+    """Return a split's weights as they stand."""
     fields = store.load().weights.fields
     found = {field.decode(): raw.decode() for field, raw in fields.items()}
     return {field.partition("/")[2]: raw for field, raw in found.items() if field.startswith(f"{split}/")}
 
 
 def stops(store: MemoryStore) -> set[bytes]:
-    """Give the stops that stand."""
+    """Return the stops that stand."""
     return {*store.load().stops.fields} - {b"_"}
 
 
@@ -366,7 +366,7 @@ class Worker:
         )
 
     def line(self) -> str:
-        """Give the next line that it says."""
+        """Return the next line that it says."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
@@ -384,7 +384,7 @@ class Worker:
 
 @pytest.fixture
 def workers(redis_url: str, namespace: str, tmp_path: Path) -> Iterator[list[Worker]]:
-    """Give two processes, the second of which is not prepared yet."""
+    """Return two processes, the second of which is not prepared yet."""
     (tmp_path / "first").touch()
     with ExitStack() as parts:
         found = [Worker(redis_url, namespace, tmp_path / name) for name in ("first", "second")]

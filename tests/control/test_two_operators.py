@@ -23,7 +23,7 @@ Act = Callable[[Control], object]
 
 
 def both(first: Act, second: Act) -> tuple[Control, Exception | None]:
-    """Let the second operator act while the first one's change is on its way; give what the first one is told."""
+    """Let the second operator act while the first one's change is on its way; return what the first one is told."""
     store = MemoryStore()
     ana, bo = Control(store, actor="ana", confirm=True), Control(store, actor="bo", confirm=True)
     ana.create("checkout", ("old", "new"))
@@ -133,7 +133,7 @@ def test_the_command_line_says_who_was_faster(
 
 @pytest.fixture
 def stage() -> tuple[Control, Member, Callable[[float], None]]:
-    """Give an operator, a process that drives a plan of ten seconds a step, and time."""
+    """Return an operator, a process that drives a plan of ten seconds a step, and time."""
     clock = FakeClock()
     store = MemoryStore(clock=clock)
     ana = Control(store, actor="ana", confirm=True)

@@ -17,7 +17,7 @@ BLIND = "at 100 % has no control: nobody is on old to compare new with"
 
 
 def made() -> tuple[MemoryStore, Control]:
-    """Give a store with a split, a live process, and a hand on it."""
+    """Return a store with a split, a live process, and a hand on it."""
     store = MemoryStore()
     control = Control(store, actor="ada", confirm=True)
     control.create("checkout")

@@ -40,14 +40,14 @@ class Waiting:
                 raise
 
     def end(self) -> Waited:
-        """Give how it ended."""
+        """Return how it ended."""
         self._thread.join(20)
         assert self.found is not None, self.fault
         return self.found
 
     @property
     def runs(self) -> bool:
-        """Say whether it still waits."""
+        """Return whether it still waits."""
         return self._thread.is_alive()
 
 
@@ -68,7 +68,7 @@ class Wire(MemoryStore):
 
 @pytest.fixture
 def world() -> World:
-    """Give a world in which one process drives when it is asked to."""
+    """Return a world in which one process drives when it is asked to."""
     return World()
 
 

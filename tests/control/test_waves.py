@@ -41,7 +41,7 @@ def dead(store: Store, instance: str) -> None:
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """Give a store that ten instances follow."""
+    """Return a store that ten instances follow."""
     store = MemoryStore()
     for number in range(10):
         live(store, f"web-{number}")
@@ -50,12 +50,12 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
-    """Give an operator."""
+    """Return an operator."""
     return Control(store, actor="ada", confirm=True)
 
 
 def wave(store: MemoryStore) -> str | None:
-    """Give the wave as it stands in the store."""
+    """Return the wave as it stands in the store."""
     raw = store.load().meta.fields.get(FIELD.encode())
     return None if raw is None else raw.decode()
 

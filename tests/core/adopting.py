@@ -35,7 +35,7 @@ def load(
     stops: Mapping[str, str | bytes] | None = None,
     splits: Mapping[str, bytes] | None = None,
 ) -> Load:
-    """Give a sound reading of these fields."""
+    """Return a sound reading of these fields."""
     return Load(_key(weights), _key(stops), _key(splits), _key(None))
 
 

@@ -44,7 +44,7 @@ def holding(*standings: SplitState, **stops: str) -> Snapshot:
 
 
 def defined(change: Change) -> Definition:
-    """Give the definition that a change writes."""
+    """Return the definition that a change writes."""
     assert isinstance(change.definition, Definition)
     return change.definition
 

@@ -86,15 +86,15 @@ class FixedTape:
         self.totals = {"begun": [5, 4], "asked": [0, 3], "ended": [5, 6]}
 
     def begun(self, index: int) -> int:
-        """Give what began on the straight lines."""
+        """Return what began on the straight lines."""
         return self.totals["begun"][index]
 
     def asked(self, index: int) -> int:
-        """Give what began elsewhere."""
+        """Return what began elsewhere."""
         return self.totals["asked"][index]
 
     def ended(self, index: int) -> int:
-        """Give what has ended."""
+        """Return what has ended."""
         return self.totals["ended"][index]
 
 

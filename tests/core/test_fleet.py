@@ -130,7 +130,7 @@ def born(pid: int, *, ago_ms: int, age_ms: int = 0, host: str = "web-7", declare
 
 
 def gone(*found: Process, ended: tuple[int, ...] = (1,)) -> dict[int, str]:
-    """Give who is gone, and who came for it."""
+    """Return who is gone, and who came for it."""
     fleet = fleet_of(NOW, found, {f"boot-{pid}" for pid in ended})
     assert {p.pid for p in fleet.processes}.isdisjoint(p.pid for p in fleet.gone)
     return {p.pid: p.successor for p in fleet.gone}
@@ -200,14 +200,14 @@ MANY_FIELDS = {f"s{number}/new": "0" for number in range(300)}
 
 
 def told(sweeps: Mapping[str, Sweep], **effects: str) -> Fleet:
-    """Give a fleet of one process that tells this, after the write."""
+    """Return a fleet of one process that tells this, after the write."""
     named = {f"{split}/new": Effect(weight) for split, weight in effects.items()}
     receipt = Receipt("b", 9, named, sweeps=sweeps)
     return Fleet(2_000, (Process("boot", "web", 1, "1", seen_ms=2_000, receipt=receipt),))
 
 
 def confirms(fleet: Fleet, *parts: str) -> bool:
-    """Say whether it confirms that all of them stand at zero."""
+    """Return whether it confirms that all of them stand at zero."""
     return confirmation(fleet, "b", 9, MANY_FIELDS, 1_000, parts=parts).complete
 
 

@@ -58,7 +58,7 @@ class Command(NamedTuple):
 
 
 def blocks_of(page: Path) -> Iterator[Block]:
-    """Give the fenced blocks of a page, in order; fails on one that is never closed."""
+    """Return the fenced blocks of a page, in order; fails on one that is never closed."""
     lines = page.read_text(encoding="utf-8").splitlines()
     at = 0
     while at < len(lines):
@@ -76,7 +76,7 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 
 def commands_of(block: Block) -> Iterator[Command]:
-    """Give the commands of a console block; a line that ends with a backslash goes on."""
+    """Return the commands of a console block; a line that ends with a backslash goes on."""
     rows = block.text.splitlines()
     starts = [number for number, row in enumerate(rows) if row.startswith("$ ")]
     assert starts[:1] == [0], f"line {block.line}: a console block begins with a command"

@@ -18,7 +18,7 @@ REASON = re.compile(r'(?:_constant\([\w.]+, |\bBASELINE, |\bRung\(|\breason = )"
 
 @pytest.fixture(scope="module")
 def reference() -> ModuleType:
-    """Give the generator, which is a program and no package."""
+    """Return the generator, which is a program and no package."""
     spec = util.spec_from_file_location("reference", ROOT / "tools" / "reference.py")
     assert spec is not None
     assert spec.loader is not None

@@ -53,13 +53,13 @@ class Source(NamedTuple):
 
     @property
     def is_page(self) -> bool:
-        """Say whether its links are relative, and checked with the pages."""
+        """Return whether its links are relative, and checked with the pages."""
         return self.name.startswith("docs/")
 
 
 @cache
 def sources() -> tuple[Source, ...]:
-    """Give all files that may cite something."""
+    """Return all files that may cite something."""
     found = [ROOT / name for name in TOP if (ROOT / name).exists()]
     found += [file for room in ROOMS for file in sorted((ROOT / room).rglob("*")) if file.suffix in KINDS]
     return tuple(
@@ -70,14 +70,14 @@ def sources() -> tuple[Source, ...]:
 
 
 def spread(numbers: str) -> Iterator[int]:
-    """Give the numbers of a citation: "1, 3 and 5 to 7" are five."""
+    """Return the numbers of a citation: "1, 3 and 5 to 7" are five."""
     for part in re.split(r", and |, | and ", numbers):
         first, *last = re.split(r" to |-", part)
         yield from range(int(first), int(last[0] if last else first) + 1)
 
 
 def cited(pattern: re.Pattern[str], source: Source) -> set[int]:
-    """Give the numbers that a source cites of one kind."""
+    """Return the numbers that a source cites of one kind."""
     return {number for found in pattern.findall(source.text) for number in spread(found)}
 
 
@@ -111,7 +111,7 @@ def wrong_modules(source: Source) -> Iterator[str]:
 
 @cache
 def is_there(dotted: str) -> bool:
-    """Say whether the longest part that is a module has the rest of a dotted name in its text."""
+    """Return whether the longest part that is a module has the rest of a dotted name in its text."""
     at, rest = ROOT / "src" / "graysplit", dotted.split(".")
     while rest and at.is_dir() and ((at / rest[0]).is_dir() or (at / f"{rest[0]}.py").exists()):
         at /= rest.pop(0)
@@ -122,7 +122,7 @@ def is_there(dotted: str) -> bool:
 
 @cache
 def files() -> frozenset[str]:
-    """Give the names of all files of the code."""
+    """Return the names of all files of the code."""
     return frozenset(Path(source.name).name for source in sources())
 
 
@@ -156,7 +156,7 @@ def unnamed(source: Source) -> Iterator[str]:
 
 @cache
 def numbered(page: str, pattern: str) -> set[int]:
-    """Give the numbers that a page has, and fail where it has none."""
+    """Return the numbers that a page has, and fail where it has none."""
     found = {int(number) for number in re.findall(pattern, (ROOT / page).read_text("utf-8"), re.MULTILINE)}
     assert found, f"{page} has nothing like {pattern}"
     return found

@@ -31,7 +31,7 @@ def reader(
     monkeypatch: pytest.MonkeyPatch,
     server: embedded.Server,  # shared by all tests, and asked for here to be skipped where there is none
 ) -> Iterator[Reader]:
-    """Give a reader of a page, with a server that nobody else uses, as the environment says."""
+    """Return a reader of a page, with a server that nobody else uses, as the environment says."""
     for name in ("NAMESPACE", "OFF", "OFF_FILE", "CACHE_DIR", "BOOTSTRAP"):
         monkeypatch.delenv(f"GRAYSPLIT_{name}", raising=False)
     with embedded.server() as own:
@@ -113,7 +113,7 @@ def test_a_page_that_is_wrong_fails(text: str, tmp_path: Path, monkeypatch: pyte
 
 
 def anchors(page: Path) -> set[str]:
-    """Give the anchors that a page's headings get."""
+    """Return the anchors that a page's headings get."""
     text = "\n".join(_outside_blocks(page))
     headings = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(text)}
     return headings | set(ANCHOR.findall(text))

@@ -26,7 +26,7 @@ AFTER = [Visit(f"user-{n}", "old", 10.1 + n / 100, "worker-0") for n in range(10
 
 
 def broken(visits: list[Visit], failures: tuple[str, ...] = ()) -> list[str]:
-    """Give the claims that do not hold."""
+    """Return the claims that do not hold."""
     found = claims(visits, failures, [STEP], TURN, workers=2)
     return [claim.text for claim in found if not claim.holds]
 

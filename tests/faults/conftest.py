@@ -15,34 +15,34 @@ from tests.faults.proxy import Proxy
 
 @pytest.fixture
 def key(namespace: str) -> Callable[[str], str]:
-    """Give the name of a key of this test's namespace."""
+    """Return the name of a key of this test's namespace."""
     return lambda end: f"graysplit:{{{namespace}}}:{end}"
 
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[redis.Redis]:
-    """Give a client as `redis-cli` is one: it knows nothing of graysplit."""
+    """Return a client as `redis-cli` is one: it knows nothing of graysplit."""
     with redis.Redis.from_url(redis_url) as found:
         yield found
 
 
 @pytest.fixture
 def control(redis_url: str, namespace: str) -> Iterator[graysplit.Control]:
-    """Give an operator of this test's namespace."""
+    """Return an operator of this test's namespace."""
     with graysplit.Control(redis_url, namespace=namespace, actor="operator", confirm=True) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[tuple[embedded.Server, embedded.Server]]:
-    """Give two servers."""
+    """Return two servers."""
     with embedded.server() as one, embedded.server() as two:
         yield one, two
 
 
 @pytest.fixture
 def pair(servers: tuple[embedded.Server, embedded.Server], namespace: str) -> Iterator[Pair]:
-    """Give two servers with a split at 50 % on the first."""
+    """Return two servers with a split at 50 % on the first."""
     sides = [
         Side(
             server,

@@ -50,15 +50,15 @@ class Follower:
         return self.process.pid
 
     def share(self, split: str = "checkout") -> int | None:
-        """Give the percentage of units that got `new` when it last changed."""
+        """Return the percentage of units that got `new` when it last changed."""
         return next((seen.share for seen in reversed(self.seen) if seen.split == split), None)
 
     def seen_since(self, at: float, split: str = "checkout") -> list[int]:
-        """Give the shares that it changed to since a time."""
+        """Return the shares that it changed to since a time."""
         return [seen.share for seen in list(self.seen) if seen.split == split and seen.at >= at]
 
     def seen_any(self, split: str) -> bool:
-        """Say whether any unit ever got `new` here."""
+        """Return whether any unit ever got `new` here."""
         return any(seen.share for seen in list(self.seen) if seen.split == split)
 
     def ready(self) -> None:
@@ -78,7 +78,7 @@ class Follower:
         self.process.wait()
 
     def stop(self) -> int:
-        """End it by ending its standard input, and give its exit code."""
+        """End it by ending its standard input, and return its exit code."""
         assert self.process.stdin is not None
         with suppress(OSError):
             self.process.stdin.close()
@@ -103,18 +103,18 @@ class Followers(list[Follower]):
     """Several processes that follow the same."""
 
     def shares(self, split: str = "checkout") -> list[int | None]:
-        """Give what each decides now."""
+        """Return what each decides now."""
         return [follower.share(split) for follower in self]
 
     def wait_for(self, share: int, split: str = "checkout", within: float = 10.0) -> float:
-        """Wait until all decide so, and give the time at which the last one began to."""
+        """Wait until all decide so, and return the time at which the last one began to."""
         eventually(lambda: set(self.shares(split)) == {share}, within, message=f"{split} at {share} % everywhere")
         return max(next(s.at for s in reversed(follower.seen) if s.split == split) for follower in self)
 
 
 @contextmanager
 def processes(count: int, url: str, namespace: str, *splits: str, **settings: object) -> Iterator[Followers]:
-    """Give processes that have loaded."""
+    """Return processes that have loaded."""
     found = Followers(
         Follower(url=url, namespace=namespace, splits=splits or ("checkout",), **settings) for _ in range(count)
     )

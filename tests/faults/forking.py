@@ -38,7 +38,7 @@ def child(gray: graysplit.Router, tell: int) -> None:
 
 
 def fork(gray: graysplit.Router, tell: int) -> int:
-    """Start a child, and give its id."""
+    """Start a child, and return its id."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and later: threads run, and that is the point
         pid = os.fork()

@@ -78,7 +78,7 @@ def tell_batches(feed: Feed, started_s: int, tell: int) -> None:
 
 
 def child(url: str, work: Callable[[Feed, int, int], None], started_s: int) -> tuple[int, int]:
-    """Fork a child that works until it is killed; give its id, and the pipe on which it tells."""
+    """Fork a child that works until it is killed; return its id, and the pipe on which it tells."""
     hear, tell = os.pipe()
     pid = os.fork()
     if not pid:
@@ -92,7 +92,7 @@ def child(url: str, work: Callable[[Feed, int, int], None], started_s: int) -> t
 
 
 def killed(pid: int, hear: int) -> bytes:
-    """Kill a child, and give all that it told."""
+    """Kill a child, and return all that it told."""
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     told = b""

@@ -36,7 +36,7 @@ class Side(NamedTuple):
         eventually(lambda: self.control.history(split, 1)[0].cause == "edited outside", 2)
 
     def definition(self) -> bytes:
-        """Give the split's definition as it stands in the store."""
+        """Return the split's definition as it stands in the store."""
         found = self.client.hget(self.prefix + "splits", "checkout")
         assert isinstance(found, bytes)
         return found
@@ -50,7 +50,7 @@ class Side(NamedTuple):
         return other
 
     def dump(self) -> dict[bytes, bytes]:
-        """Give the namespace as a replica would have it now."""
+        """Return the namespace as a replica would have it now."""
         return {key: self.client.dump(key) for key in self.client.keys(self.prefix.replace("{", "\\{") + "*")}
 
     def become(self, dump: dict[bytes, bytes]) -> None:
@@ -101,7 +101,7 @@ class Pair(NamedTuple):
 
     @contextmanager
     def given_a_backup(self) -> Iterator[graysplit.Router]:
-        """Give a process at checkout 10 and search 40, whose store came back from a backup with 50 and 5."""
+        """Return a process at checkout 10 and search 40, whose store came back from a backup with 50 and 5."""
         self.one.control.create("search")
         self.one.control.set("search", 5)
         self.two.become(self.one.dump())
@@ -115,7 +115,7 @@ class Pair(NamedTuple):
 
     @contextmanager
     def process(self, **settings: object) -> Iterator[graysplit.Router]:
-        """Give a process that follows whichever is the primary."""
+        """Return a process that follows whichever is the primary."""
         with following(self.url, self.namespace, **settings) as router:
             yield router
 

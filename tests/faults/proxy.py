@@ -42,7 +42,7 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
 
     def url(self, server_url: str) -> str:
-        """Give the address of the proxy in the place of the server's."""
+        """Return the address of the proxy in the place of the server's."""
         return server_url.replace(f":{self._first}", f":{self.port}")
 
     def refuse(self) -> None:

@@ -20,7 +20,7 @@ LOOK_EVERY_S: Final = 0.002
 
 @cache
 def units(split: str) -> tuple[str, ...]:
-    """Give a unit of each percent, in their order: at weight w exactly the first w of them get `new`."""
+    """Return a unit of each percent, in their order: at weight w exactly the first w of them get `new`."""
     seed = seed_of(split)
     found: dict[int, str] = {}
     number = 0
@@ -32,7 +32,7 @@ def units(split: str) -> tuple[str, ...]:
 
 
 def share(router: graysplit.Router, split: str = "checkout") -> int:
-    """Give the percentage of units that get `new`."""
+    """Return the percentage of units that get `new`."""
     return sum(router.choose(split, unit) == "new" for unit in units(split))
 
 
@@ -40,7 +40,7 @@ def share(router: graysplit.Router, split: str = "checkout") -> int:
 def following(
     url: str, namespace: str, *, declares: bool = False, **settings: Any
 ) -> Iterator[graysplit.Router]:  # Any: a router's settings
-    """Give a router that has loaded, as one process of an application has it; `declares` the split `checkout`."""
+    """Return a router that has loaded, as one process of an application has it; `declares` the split `checkout`."""
     with graysplit.Router(url, namespace=namespace, **settings) as router:
         if declares:
             router.split("checkout", "old", "new")
@@ -62,11 +62,11 @@ class Watch:
 
     @property
     def shares(self) -> list[int]:
-        """Give every share there ever was, in order."""
+        """Return every share there ever was, in order."""
         return [found for _, found in self.seen]
 
     def when(self, found: int, within: float = 10.0) -> float:
-        """Wait until the share is this, and give the time since when."""
+        """Wait until the share is this, and return the time since when."""
         eventually(lambda: bool(self.seen) and self.seen[-1][1] == found, within, message=f"{self._split} at {found} %")
         return self.seen[-1][0]
 
@@ -84,7 +84,7 @@ class Watch:
 
 @contextmanager
 def watching(router: graysplit.Router, split: str = "checkout") -> Iterator[Watch]:
-    """Give a watch on a router's decisions."""
+    """Return a watch on a router's decisions."""
     watch = Watch(router, split)
     try:
         yield watch

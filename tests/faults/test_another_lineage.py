@@ -29,7 +29,7 @@ KEPT: Final = {"weights checkout/new", "weights search/new", "splits checkout", 
 
 @contextmanager
 def bystander(pair: Pair, **settings: object) -> Iterator[tuple[graysplit.Router, Watch, Watch]]:
-    """Give a process at checkout 50 and a finished search at 100, whose store knows only a bystander's `banner`."""
+    """Return a process at checkout 50 and a finished search at 100, whose store knows only a bystander's `banner`."""
     one = pair.one.control
     one.create("search")
     one.set("search", 100, confirm=True)

@@ -51,7 +51,7 @@ KEYS = ("weights", "stops", "splits", "meta", "log", "booked", "plans", "fleet:s
 
 
 def told(caplog: pytest.LogCaptureFixture, names: list[str]) -> bool:
-    """Say whether a line names each; it is logged a moment after its refusal is in force."""
+    """Return whether a line names each; it is logged a moment after its refusal is in force."""
     return all(any(name in line for line in caplog.messages) for name in names)
 
 

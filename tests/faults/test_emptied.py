@@ -35,7 +35,7 @@ def graysplit_cli(url: str, namespace: str, *words: str) -> Ran:
 
 @contextmanager
 def emptied(pair: Pair) -> Iterator[tuple[graysplit.Router, graysplit.Router]]:
-    """Give two processes at checkout 50 and a finished search at 100, whose server has been emptied."""
+    """Return two processes at checkout 50 and a finished search at 100, whose server has been emptied."""
     one = pair.one.control
     one.create("search")
     one.set("search", 100, confirm=True)
@@ -299,7 +299,7 @@ def test_a_process_that_follows_another_store(pair: Pair, swapped: Callable[[], 
 
 @pytest.fixture
 def swapped(pair: Pair) -> Iterator[Callable[[], None]]:
-    """Give what swaps in a database whose namespace is a younger one of the same name; it is swapped back after."""
+    """Return what swaps in a database whose namespace is a younger one of the same name; it is swapped back after."""
     with graysplit.Control(pair.one.server.url.removesuffix("/0") + "/1", namespace=pair.namespace) as other:
         other.create("unrelated")
     yield lambda: pair.one.client.swapdb(0, 1)

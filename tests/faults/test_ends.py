@@ -33,7 +33,7 @@ ENDS_WITHIN_S: Final = 20.0  # what a crowded machine makes of a third of a seco
 
 @contextmanager
 def follower(url: str, namespace: str, **settings: object) -> Iterator[Follower]:
-    """Give a process that follows; it is killed if it still runs."""
+    """Return a process that follows; it is killed if it still runs."""
     process = Follower(url=url, namespace=namespace, splits=["checkout"], **settings)
     try:
         process.ready()
@@ -50,18 +50,18 @@ def command(url: str, namespace: str, *words: str) -> Ran:
 
 @pytest.fixture
 def own() -> Iterator[embedded.Server]:
-    """Give a server of this test's own."""
+    """Return a server of this test's own."""
     with embedded.server() as running:
         yield running
 
 
 def pids(control: graysplit.Control, state: str) -> list[int]:
-    """Give the processes that the fleet counts as such."""
+    """Return the processes that the fleet counts as such."""
     return [process.pid for process in getattr(control.fleet(), state)]
 
 
 def side_by_side(control: graysplit.Control, number: int) -> bool:
-    """Say whether so many live, and each was heard after the last of them was born: none is a successor."""
+    """Return whether so many live, and each was heard after the last of them was born: none is a successor."""
     live = control.fleet().live
     born_ms = [process.born_ms for process in live]
     return len(live) == number and 0 not in born_ms and all(process.seen_ms > max(born_ms) for process in live)
@@ -120,7 +120,7 @@ def test_a_handler_of_the_program_is_left_alone(redis_url: str, namespace: str, 
 
 @contextmanager
 def uvicorn(app: str, url: str, namespace: str, folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Give a uvicorn that has answered."""
+    """Return a uvicorn that has answered."""
     if find_spec("uvicorn") is None:
         skip_or_fail("uvicorn is not installed here: its end is not tried")
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -32,7 +32,7 @@ HOWS: Final = ("plain", "exception", "closed", "never waited", "busy thread")
 
 @contextmanager
 def address(server: embedded.Server, state: str) -> Iterator[str]:
-    """Give the address of a server in a certain state."""
+    """Return the address of a server in a certain state."""
     with Proxy(server.port) as proxy:
         if state == "refused":
             proxy.refuse()
@@ -42,7 +42,7 @@ def address(server: embedded.Server, state: str) -> Iterator[str]:
 
 
 def ends(url: str, how: str, namespace: str = "exits", *, up: bool = True) -> float:
-    """Run the program, look at its end, and give the seconds from its last statement on.
+    """Run the program, look at its end, and return the seconds from its last statement on.
 
     With its server `up` it says nothing; else nothing but that contact is lost.
     """
@@ -64,7 +64,7 @@ def ends(url: str, how: str, namespace: str = "exits", *, up: bool = True) -> fl
 
 
 def figures(seconds: list[float]) -> str:
-    """Give the middle and the largest."""
+    """Return the middle and the largest."""
     return f"p50 {statistics.median(seconds):.3f}, max {max(seconds):.3f}"
 
 

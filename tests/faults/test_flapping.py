@@ -50,12 +50,12 @@ class Lines(logging.Handler):
 
 
 def agrees(router: graysplit.Router, lines: Lines, *, lost: bool) -> bool:
-    """Say whether status and the log's last word are what is so."""
+    """Return whether status and the log's last word are what is so."""
     return (router.status().mode == "lost") is lost and lines.says_lost is lost
 
 
 def held(router: graysplit.Router, lines: Lines, *, lost: bool) -> Told:
-    """Wait until a state is known, and then told; give how long each took."""
+    """Wait until a state is known, and then told; return how long each took."""
     begun = time.monotonic()
     eventually(lambda: (router.status().mode == "lost") is lost, KNOWN_WITHIN_S, message=f"known, lost: {lost}")
     known = time.monotonic() - begun
@@ -64,7 +64,7 @@ def held(router: graysplit.Router, lines: Lines, *, lost: bool) -> Told:
 
 
 def most(of: list[float]) -> float:
-    """Give the most, for a report."""
+    """Return the most, for a report."""
     return round(max(of), 2)
 
 

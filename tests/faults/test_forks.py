@@ -87,7 +87,7 @@ class Shifted(SystemClock):
         self.ahead_s = 0.0
 
     def monotonic(self) -> float:
-        """Give the time as it would be."""
+        """Return the time as it would be."""
         return super().monotonic() + self.ahead_s
 
 
@@ -144,7 +144,7 @@ class Web:
         return int(pid), int(found)
 
     def shares(self) -> set[int]:
-        """Give what all workers decide now; asks until each has answered twice."""
+        """Return what all workers decide now; asks until each has answered twice."""
         answers: dict[int, list[int]] = {}
         for _ in range(200):
             pid, found = self.ask()

@@ -24,7 +24,7 @@ WEIGHTS = ("NaN", "-1", "101", "1_0", " 20 ", "2e1", "٢٠", "0x14", "20%", "20,
 
 
 def is_definition(split: str, raw: bytes) -> bool:
-    """Say whether a value is a definition after all."""
+    """Return whether a value is a definition after all."""
     try:
         return parse_definition(split, raw) is not None
     except BadDefinitionError:
@@ -32,7 +32,7 @@ def is_definition(split: str, raw: bytes) -> bool:
 
 
 def is_weight(raw: bytes) -> bool:
-    """Say whether a value is a weight after all."""
+    """Return whether a value is a weight after all."""
     try:
         parse_weight(raw.decode("ascii"))
     except (BadWeightError, UnicodeDecodeError):

@@ -28,7 +28,7 @@ Key = Callable[[str], str]
 
 @pytest.fixture
 def service(redis_url: str, namespace: str) -> Iterator[Service]:
-    """Give a service under traffic whose split is known."""
+    """Return a service under traffic whose split is known."""
     with graysplit.Control(redis_url, namespace=namespace, confirm=True) as control:
         control.create("checkout")
     with Service(redis_url, namespace) as found:
@@ -45,7 +45,7 @@ class CutOff(NamedTuple):
 
 @pytest.fixture
 def cut_off(namespace: str) -> Iterator[CutOff]:
-    """Give a service at 50 % that can be cut off from its store."""
+    """Return a service at 50 % that can be cut off from its store."""
     with (
         embedded.server() as server,
         Proxy(server.port) as proxy,
@@ -58,12 +58,12 @@ def cut_off(namespace: str) -> Iterator[CutOff]:
 
 
 def causes(control: graysplit.Control) -> list[str]:
-    """Give what the history says of the split, oldest first."""
+    """Return what the history says of the split, oldest first."""
     return [entry.cause for entry in reversed(control.history("checkout", 1_000))]
 
 
 def release(client: redis.Redis, key: Key) -> tuple[str, int]:
-    """Give the candidate's release and the second in which it began."""
+    """Return the candidate's release and the second in which it began."""
     raw = client.hget(key("meta"), f"release:{FIELD}") or b""
     found, _, began = raw.decode().partition(" ")
     return found, int(began) // 1000

@@ -23,7 +23,7 @@ OLD = 2_000  # users of old, one in a hundred of whom failed
 
 
 def half() -> Iterator[int]:
-    """Give users of whom each second one meets the failure."""
+    """Return users of whom each second one meets the failure."""
     return itertools.chain.from_iterable((3 * number, 3 * number + 1) for number in itertools.count())
 
 

@@ -21,7 +21,7 @@ Key = Callable[[str], str]
 
 
 def causes(control: graysplit.Control) -> list[str]:
-    """Give what the history says of the split, oldest first."""
+    """Return what the history says of the split, oldest first."""
     return [entry.cause for entry in reversed(control.history("checkout", 1_000))]
 
 
@@ -32,13 +32,13 @@ def waits(control: graysplit.Control) -> str:
 
 
 def weight(control: graysplit.Control) -> str:
-    """Give the weight in force."""
+    """Return the weight in force."""
     return control.show("checkout").rows[0].effective
 
 
 @pytest.fixture
 def service(control: graysplit.Control, redis_url: str, namespace: str) -> Iterator[Service]:
-    """Give a service under traffic that its fleet knows."""
+    """Return a service under traffic that its fleet knows."""
     control.create("checkout")
     with Service(redis_url, namespace) as found:
         eventually(lambda: control.fleet().live, 10)
@@ -105,7 +105,7 @@ def test_failures_of_few_users_are_a_note_and_no_plan_waits_for_them(
 
 @contextmanager
 def acting(client: redis.Redis, url: str, namespace: str, role: str) -> Iterator[str]:
-    """Give the server's address as a user of a role."""
+    """Return the server's address as a user of a role."""
     name = f"u{os.urandom(4).hex()}"
     try:
         client.execute_command("ACL", "SETUSER", name, "reset", "on", ">secret", *rules(role, namespace))

@@ -24,7 +24,7 @@ FIELD = "checkout/new"
 
 
 def arrivals(crowd: int, down_s: float) -> tuple[list[float], int]:
-    """Give when each of a fleet comes back to a server that was down for so long, and the most attempts of one."""
+    """Return when each of a fleet comes back to a server that was down for so long, and the most attempts of one."""
     found: list[float] = []
     most = 0
     for _ in range(crowd):
@@ -37,7 +37,7 @@ def arrivals(crowd: int, down_s: float) -> tuple[list[float], int]:
 
 
 def busiest(times: list[float]) -> float:
-    """Give the share of the busiest second."""
+    """Return the share of the busiest second."""
     return max(sum(start <= at < start + 1 for at in times) for start in times) / len(times)
 
 

@@ -42,18 +42,18 @@ class Later(SystemClock):
         self._by_s = by_s
 
     def time(self) -> float:
-        """Give the wall clock of then."""
+        """Return the wall clock of then."""
         return super().time() + self._by_s
 
 
 def the_file(folder: Path) -> Path:
-    """Give the one file that was kept."""
+    """Return the one file that was kept."""
     (found,) = eventually(lambda: list(folder.glob("*.json")))
     return found
 
 
 def kept(folder: Path, clock: Clock = SYSTEM_CLOCK) -> KnownGood:
-    """Give the file as the library reads it."""
+    """Return the file as the library reads it."""
     return KnownGood(the_file(folder), Events(), clock)
 
 
@@ -70,7 +70,7 @@ def away(tmp_path: Path, namespace: str) -> Callable[..., graysplit.Router]:
 
 
 def learned(proxy: Proxy, server: embedded.Server, control: graysplit.Control, folder: Path, weight: int) -> str:
-    """Have a process see a weight and keep it; give the address, at which nobody answers any more."""
+    """Have a process see a weight and keep it; return the address, at which nobody answers any more."""
     url = proxy.url(server.url)
     control.create("checkout")
     control.set("checkout", weight, yes=True)

@@ -12,7 +12,7 @@ from tests.support import eventually
 
 
 def forks(pair: Pair) -> list[tuple[int, str]]:
-    """Give the forks in the second server's history, with their revisions."""
+    """Return the forks in the second server's history, with their revisions."""
     return [(entry.revision, entry.why) for entry in pair.two.control.history(None, 20) if entry.cause == "fork"]
 
 

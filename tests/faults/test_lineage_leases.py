@@ -28,30 +28,30 @@ class Slept(SystemClock):
         self.asleep_s = 0.0
 
     def boottime(self) -> float:
-        """Give the seconds since the start, the sleep included."""
+        """Return the seconds since the start, the sleep included."""
         return super().boottime() + self.asleep_s
 
 
 def lease(side: Side) -> bytes | None:
-    """Give the lease as it stands in the store."""
+    """Return the lease as it stands in the store."""
     found: bytes | None = side.client.hget(side.prefix + "meta", LEASE)
     return found
 
 
 def last_written(side: Side) -> str | None:
-    """Give the weight that the last entry of the history wrote."""
+    """Return the weight that the last entry of the history wrote."""
     return side.control.history("checkout", 1)[0].after[f"weights {FIELD}"]
 
 
 def now_ms(side: Side) -> int:
-    """Give the server's time."""
+    """Return the server's time."""
     seconds, microseconds = side.client.time()
     return int(seconds * 1000 + microseconds // 1000)
 
 
 @contextmanager
 def leased(pair: Pair, weight: int, for_s: float) -> Iterator[tuple[Watch, int]]:
-    """Give a watch on a process that went from 5 up to a weight for a time, and the server's time when that is over."""
+    """Return a watch on a process that went from 5 to a weight for a time, and the server's time of its end."""
     pair.one.control.set("checkout", 5)
     with pair.process() as router, watching(router) as watch:
         watch.when(5)

@@ -32,13 +32,13 @@ def heard(line: socket.socket, end: bytes) -> bytes:
 
 
 def calls(pair: Pair, command: str) -> int:
-    """Give how often the first server was asked for something so far."""
+    """Return how often the first server was asked for something so far."""
     found: int = pair.one.client.info("commandstats")[f"cmdstat_{command}"]["calls"]
     return found
 
 
 def stopped(control: graysplit.Control, pid: int) -> str:
-    """Give the boot id of a process."""
+    """Return the boot id of a process."""
     return next(process.boot for process in control.fleet().processes if process.pid == pid)
 
 

@@ -36,16 +36,16 @@ class MovedClock(SystemClock):
         self._began = super().monotonic()
 
     def monotonic(self) -> float:
-        """Give the time put forward."""
+        """Return the time put forward."""
         now = super().monotonic()
         return self._began + (now - self._began) * self.drift + self.ahead_s
 
     def boottime(self) -> float:
-        """Give the time put forward."""
+        """Return the time put forward."""
         return super().boottime() + self.ahead_s
 
     def time(self) -> float:
-        """Give the wall clock as it was set."""
+        """Return the wall clock as it was set."""
         return super().time() + self.ahead_s + self.jumped_s
 
 
@@ -65,7 +65,7 @@ class Scene(NamedTuple):
 
 @pytest.fixture
 def scene() -> Iterator[Scene]:
-    """Give the scene."""
+    """Return the scene."""
     clock = MovedClock()
     with (
         embedded.server() as server,
@@ -80,13 +80,13 @@ def scene() -> Iterator[Scene]:
 
 
 def digest(router: graysplit.Router, count: int) -> str:
-    """Decide for so many units, and give all answers as one."""
+    """Decide for so many units, and return all answers as one."""
     answers = "".join(router.choose("checkout", f"user-{number}")[0] for number in range(count))
     return hashlib.sha256(answers.encode()).hexdigest()
 
 
 def socket_calls(decide: Callable[[], object]) -> tuple[set[str], int]:
-    """Give the names of socket functions that a thread calls while it decides, and how many calls there were in all."""
+    """Return the names of socket functions that a thread calls while it decides, and the number of all calls."""
     found: set[str] = set()
     calls = 0
 

@@ -40,13 +40,13 @@ class Scene(NamedTuple):
     watch: Watch
 
     def lost(self) -> float:
-        """Wait until the loss of contact is noticed, and give the time it took."""
+        """Wait until the loss of contact is noticed, and return the time it took."""
         began = time.monotonic()
         eventually(lambda: self.router.status().mode == "lost", 20, message="the loss is noticed")
         return time.monotonic() - began
 
     def found(self, share: int) -> float:
-        """Wait until the process is current, and give the time it took."""
+        """Wait until the process is current, and return the time it took."""
         began = time.monotonic()
         self.watch.when(share, 20)
         eventually(lambda: self.router.status().mode == "tracking", 20)
@@ -55,7 +55,7 @@ class Scene(NamedTuple):
 
 @pytest.fixture(params=[False])
 def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
-    """Give the scene; parametrized with True the server keeps an append-only file."""
+    """Return the scene; parametrized with True the server keeps an append-only file."""
     with (
         embedded.server(appendonly=request.param) as server,
         Proxy(server.port) as proxy,
@@ -239,7 +239,7 @@ def test_a_swapped_database_is_found_by_the_full_reading(scene: Scene, monkeypat
 
 
 def acl(client: redis.Redis, url: str, *rules: str) -> str:
-    """Make a user of these rights, and give the server's address with it."""
+    """Make a user of these rights, and return the server's address with it."""
     client.execute_command("ACL", "SETUSER", "some", "reset", "on", ">pw", *rules)
     return url.replace("redis://", "redis://some:pw@")
 

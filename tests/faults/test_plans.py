@@ -32,7 +32,7 @@ MANY = tuple(Step(weight, 0) for weight in range(10_000, FULL + 1, 10_000))
 
 @contextmanager
 def fleet(url: str, namespace: str, number: int) -> Iterator[list[Follower]]:
-    """Give so many processes that have loaded; the test may kill and replace them."""
+    """Return so many processes that have loaded; the test may kill and replace them."""
     members = [Follower(url=url, namespace=namespace, splits=["checkout"], declares=True) for _ in range(number)]
     try:
         for member in members:
@@ -45,13 +45,13 @@ def fleet(url: str, namespace: str, number: int) -> Iterator[list[Follower]]:
 
 
 def entries(control: graysplit.Control) -> list[Entry]:
-    """Give what a plan wrote into the history, oldest first: its start and its steps."""
+    """Return what a plan wrote into the history, oldest first: its start and its steps."""
     found = (entry for entry in control.history("checkout", 1_000) if entry.cause in {"ramp", "step"})
     return list(reversed(list(found)))
 
 
 def steps(control: graysplit.Control) -> list[str]:
-    """Give the weights that it wrote, oldest first."""
+    """Return the weights that it wrote, oldest first."""
     return [entry.after["weights checkout/new"] or "" for entry in entries(control)]
 
 
@@ -211,12 +211,12 @@ def stopped(pid: int) -> Iterator[None]:
 
 
 def at_ms(control: graysplit.Control) -> list[int]:
-    """Give when each entry of a plan was written, by the server."""
+    """Return when each entry of a plan was written, by the server."""
     return [entry.at_ms for entry in entries(control)]
 
 
 def started_ms(url: str) -> int:
-    """Give when a server came up, by its own clock; 0 while it does not answer."""
+    """Return when a server came up, by its own clock; 0 while it does not answer."""
     with redis.Redis.from_url(url) as client, suppress(redis.ConnectionError):
         seconds, _ = client.time()
         return (int(seconds) - int(client.info("server")["uptime_in_seconds"]) - 1) * 1_000

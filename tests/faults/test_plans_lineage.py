@@ -35,14 +35,14 @@ HERD = 24
 
 
 def steps(control: graysplit.Control) -> list[str]:
-    """Give the weights that plans wrote into the history, oldest first."""
+    """Return the weights that plans wrote into the history, oldest first."""
     found = (entry for entry in control.history("checkout", 1_000) if entry.cause in {"ramp", "step"})
     return [entry.after[f"weights {FIELD}"] or "" for entry in reversed(list(found))]
 
 
 @contextmanager
 def started(*followers: Follower) -> Iterator[Followers]:
-    """Give processes that have loaded, and end them, also those that hang."""
+    """Return processes that have loaded, and end them, also those that hang."""
     try:
         for follower in followers:
             follower.ready()
@@ -55,7 +55,7 @@ def started(*followers: Follower) -> Iterator[Followers]:
 
 
 def confirmed(client: redis.Redis, plans: str) -> bool:
-    """Say whether the fleet has shown the weight of the step that stands, so that its clock runs."""
+    """Return whether the fleet has shown the weight of the step that stands, so that its clock runs."""
     found = read_progress(text(client, plans, "checkout"))
     return found is not None and found.confirmed_ms > 0
 
@@ -211,12 +211,12 @@ def test_f32_a_process_that_may_only_stop_says_that_it_does_not_drive(
 
 
 def definition(client: redis.Redis, key: Callable[[str], str]) -> str:
-    """Give the split's definition as it stands."""
+    """Return the split's definition as it stands."""
     return text(client, key("splits"), "checkout") or ""
 
 
 def text(client: redis.Redis, name: str, field: str) -> str | None:
-    """Give a field as it stands in Redis."""
+    """Return a field as it stands in Redis."""
     raw = client.hget(name, field)
     return raw.decode() if isinstance(raw, bytes) else None
 
@@ -244,13 +244,13 @@ def counted_attempts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 def cpu_s(client: redis.Redis) -> float:
-    """Give the processor time that the server has taken."""
+    """Return the processor time that the server has taken."""
     used = client.info("cpu")
     return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
 
 def has_roles(url: str | None = None) -> bool:
-    """Say whether a server (by default a new one of the same binary) can tell reading from writing."""
+    """Return whether a server (by default a new one of the same binary) can tell reading from writing."""
     if url is None:
         with embedded.server() as server:
             return has_roles(server.url)

@@ -36,7 +36,7 @@ class Crowd(NamedTuple):
 
 @pytest.fixture
 def crowd(request: pytest.FixtureRequest) -> Iterator[Crowd]:
-    """Give as many processes as the parameter says, on a server of their own: timing is what these tests are about."""
+    """Return as many processes as the parameter says, on a server of their own: these tests are about timing."""
     with (
         embedded.server() as own,
         graysplit.Control(own.url, confirm=True) as control,
@@ -60,7 +60,7 @@ def confirm(crowd: Crowd) -> None:
 
 
 def change(crowd: Crowd, times: int) -> list[float]:
-    """Change by command and by hand, and give the seconds from each write to the last process's decision."""
+    """Change by command and by hand, and return the seconds from each write to the last process's decision."""
     control, client = crowd.control, crowd.client
     cycle: list[tuple[Callable[[], object], int]] = [
         (lambda: control.set("checkout", 40, unstop=True), 40),

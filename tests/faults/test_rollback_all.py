@@ -32,7 +32,7 @@ PORTION_MS: Final = 50.0  # of the server's own time; on a quiet machine it is a
 
 
 def key(end: str) -> str:
-    """Give a key's full name."""
+    """Return a key's full name."""
     return f"graysplit:{{default}}:{end}"
 
 
@@ -51,13 +51,13 @@ def fill(client: redis.Redis, count: int) -> None:
 
 @pytest.fixture
 def own() -> Iterator[embedded.Server]:
-    """Give a server of its own: its time is what these tests are about."""
+    """Return a server of its own: its time is what these tests are about."""
     with embedded.server() as server:
         yield server
 
 
 def busy_ms(server: embedded.Server) -> float:
-    """Give how long the server's one thread has been on a processor, whatever else ran beside it."""
+    """Return how long the server's one thread has been on a processor, whatever else ran beside it."""
     return int(Path(f"/proc/{server.pid}/task/{server.pid}/schedstat").read_text().split()[0]) / 1e6
 
 

@@ -56,7 +56,7 @@ class Farm(dict[str, list[Follower]]):
 
 @pytest.fixture
 def farm(redis_url: str, namespace: str) -> Iterator[Farm]:
-    """Give a farm, and end it."""
+    """Return a farm, and end it."""
     found = Farm(redis_url, namespace)
     yield found
     workers = [worker for workers in found.values() for worker in workers]

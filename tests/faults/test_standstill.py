@@ -52,7 +52,7 @@ class Slept(SystemClock):
     slept_s = 0.0
 
     def boottime(self) -> float:
-        """Give the time with the sleep."""
+        """Return the time with the sleep."""
         return super().boottime() + self.slept_s
 
 
@@ -67,7 +67,7 @@ class Held(MemoryStore):
         self.router: graysplit.Router | None = None
 
     def follow(self) -> Feed:
-        """Give a feed that notes what a decision is while it is read."""
+        """Return a feed that notes what a decision is while it is read."""
         feed = super().follow()
         load, store = feed.load, self
 
@@ -123,7 +123,7 @@ class Ahead(SystemClock):
     ahead_s = 0.0
 
     def monotonic(self) -> float:
-        """Give the time put forward."""
+        """Return the time put forward."""
         return super().monotonic() + self.ahead_s
 
 

@@ -34,7 +34,7 @@ VERBS = (
 
 @contextmanager
 def full(folder: Path) -> Iterator[embedded.Server]:
-    """Give a server whose disk takes nothing: its folder is gone, and a save has failed."""
+    """Return a server whose disk takes nothing: its folder is gone, and a save has failed."""
     with server("--dir", str(folder), "--save", "3600 1") as running, Redis.from_url(running.url) as client:
         with graysplit.Control(running.url) as control:
             control.create("checkout")
@@ -46,7 +46,7 @@ def full(folder: Path) -> Iterator[embedded.Server]:
 
 
 def said(ran: Ran) -> str:
-    """Give what a person read, as one line."""
+    """Return what a person read, as one line."""
     return " ".join(ran.err.split())
 
 

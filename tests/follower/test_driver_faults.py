@@ -20,19 +20,19 @@ APPROVED = (Step(20_000, approve=True), Step(50_000, approve=True), Step(100_000
 
 @pytest.fixture
 def server() -> FakeClock:
-    """Give the server's clock, which may jump."""
+    """Return the server's clock, which may jump."""
     return FakeClock()
 
 
 @pytest.fixture
 def store(server: FakeClock) -> Store:
-    """Give a store by that clock."""
+    """Return a store by that clock."""
     return Store(server)
 
 
 @pytest.fixture
 def control(store: Store) -> Control:
-    """Give an operator with a split."""
+    """Return an operator with a split."""
     control = Control(store, actor="ann", confirm=True)
     control.create(SPLIT, ("old", "new"))
     return control
@@ -40,7 +40,7 @@ def control(store: Store) -> Control:
 
 @pytest.fixture
 def live(control: Control, store: Store, server: FakeClock) -> Callable[[float], None]:
-    """Give a process that lives for so many seconds."""
+    """Return a process that lives for so many seconds."""
     clock = FakeClock()
     member = Member(store, clock, 1, old=False)
 
@@ -55,7 +55,7 @@ def live(control: Control, store: Store, server: FakeClock) -> Callable[[float],
 
 
 def steps(control: Control) -> list[str]:
-    """Give what the plan's own entries say, the oldest first."""
+    """Return what the plan's own entries say, the oldest first."""
     return [entry.why for entry in reversed(control.history(SPLIT)) if entry.cause == "step"]
 
 

@@ -75,17 +75,17 @@ class Farm:
         pytest.fail(f"not within {within_s} s of the model's time")
 
     def entries(self, *causes: str) -> list[Entry]:
-        """Give the history's entries of some causes, oldest first."""
+        """Return the history's entries of some causes, oldest first."""
         return [entry for entry in reversed(self.control.history(SPLIT, 500)) if entry.cause in causes]
 
     @property
     def weight(self) -> str:
-        """Give the weight in force."""
+        """Return the weight in force."""
         return self.control.show(SPLIT).rows[0].effective
 
     @property
     def why(self) -> str:
-        """Give what the plan waits for."""
+        """Return what the plan waits for."""
         plan = self.control.show(SPLIT).plan
         return "" if plan is None else plan.why
 
@@ -102,7 +102,7 @@ def guarded(farm: Farm, action: str) -> None:
 
 @pytest.fixture
 def farm() -> Farm:
-    """Give eight hosts."""
+    """Return eight hosts."""
     return Farm()
 
 

@@ -104,7 +104,7 @@ class Far:
 
 @pytest.fixture
 def far() -> Iterator[Far]:
-    """Give a store with a process, which ends."""
+    """Return a store with a process, which ends."""
     found = Far()
     yield found
     found.router.close()

@@ -46,13 +46,13 @@ class Stage:
                 member.live()
 
     def steps(self) -> list[str]:
-        """Give the reasons of the entries that took steps, oldest first."""
+        """Return the reasons of the entries that took steps, oldest first."""
         return [entry.why for entry in reversed(self.control.history("checkout", 500)) if entry.cause == "step"]
 
 
 @pytest.fixture
 def stage() -> Stage:
-    """Give a stage with a split of two versions."""
+    """Return a stage with a split of two versions."""
     made = Stage()
     made.control.create("checkout", ("old", "new"))
     return made

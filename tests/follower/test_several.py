@@ -24,7 +24,7 @@ class Trial(Stage):
             self.join()
 
     def weights(self) -> dict[str, str]:
-        """Give the weights in force."""
+        """Return the weights in force."""
         return {row.version: row.effective for row in self.control.show("ranking").rows}
 
     def says(self) -> str:
@@ -33,13 +33,13 @@ class Trial(Stage):
         return "" if plan is None else plan_words(plan)
 
     def causes(self) -> list[str]:
-        """Give the causes of the split's history, oldest first."""
+        """Return the causes of the split's history, oldest first."""
         return [entry.cause for entry in reversed(self.control.history("ranking", 100))]
 
 
 @pytest.fixture
 def trial() -> Trial:
-    """Give the trial."""
+    """Return the trial."""
     return Trial()
 
 

@@ -37,7 +37,7 @@ FORBIDDEN = frozenset(
 
 @pytest.fixture
 def router() -> Iterator[Router]:
-    """Give a router that has loaded a split at 50 %, one with pins, and a stopped one."""
+    """Return a router that has loaded a split at 50 %, one with pins, and a stopped one."""
     store = MemoryStore()
     control = Control(store)
     for split in ("plain", "pinned", "stopped", "several"):
@@ -53,7 +53,7 @@ def router() -> Iterator[Router]:
 
 
 def called_by(decide: Callable[[], object]) -> set[str]:
-    """Give the names of all that a decision calls, in Python and in C."""
+    """Return the names of all that a decision calls, in Python and in C."""
     names: set[str] = set()
 
     def see(frame: FrameType, event: str, argument: object) -> None:

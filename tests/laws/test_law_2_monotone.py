@@ -17,7 +17,7 @@ UNITS = [b"user-%d" % n for n in range(10_000)]
 
 
 def reached(size: int, salt: str) -> set[bytes]:
-    """Give the units whose bucket a single candidate of this weight owns."""
+    """Return the units whose bucket a single candidate of this weight owns."""
     standing = plain({"new": size}, salt)
     return {unit for unit in UNITS if decide(DecisionInput(standing, unit, {}, None)).version == "new"}
 

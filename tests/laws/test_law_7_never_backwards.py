@@ -28,12 +28,12 @@ NAMED = st.frozensets(st.sampled_from([f"weights {field}" for field in FIELDS]))
 
 
 def entry(change: str, *where: str) -> Entry:
-    """Give a log entry that names fields."""
+    """Return a log entry that names fields."""
     return Entry(change, 0, "checkout", "set", "", "", 0, {}, dict.fromkeys(where, "1"))
 
 
 def reading(weights: Mapping[str, Weight], stops: frozenset[str] = frozenset()) -> Load:
-    """Give a sound reading."""
+    """Return a sound reading."""
     marked = {b"_": b"1"}
     return Load(
         Key({**marked, **{field.encode(): format_weight(weight).encode() for field, weight in weights.items()}}),
@@ -62,7 +62,7 @@ def test_behind_the_fence_each_weight_is_the_lower_of_the_two(
 
 
 def in_force(held: Adopted, field: str) -> Weight:
-    """Give the weight in force of a field, stops considered."""
+    """Return the weight in force of a field, stops considered."""
     stopped = {field, field.partition("/")[0], "*"} & set(held.stops)
     return 0 if stopped else held.weights.get(field, 0)
 
@@ -109,7 +109,7 @@ def test_numbers_prove_nothing() -> None:
 
 
 def began(at_ms: int, *, revision: int = 1) -> Load:
-    """Give a reading of another lineage, whose oldest entry in sight is this one."""
+    """Return a reading of another lineage, whose oldest entry in sight is this one."""
     first = entry("a-first", "weights checkout/new")._replace(revision=revision, at_ms=at_ms)
     second = entry("a-second", "weights search/b")._replace(revision=revision + 1, at_ms=at_ms + 1)
     return reading({})._replace(entries=(first, second), meta=Key({b"_": b"1", b"lineage": b"another"}))

@@ -42,7 +42,7 @@ readings = st.builds(
 
 
 def key(fields: Mapping[str, str], reading: Reading) -> Key:
-    """Give a hash as it is read."""
+    """Return a hash as it is read."""
     if reading.fault:
         return Key({}, "WRONGTYPE")
     sentinel = {b"_": b"1"} if reading.sound else {}
@@ -50,7 +50,7 @@ def key(fields: Mapping[str, str], reading: Reading) -> Key:
 
 
 def modelled(weights: Mapping[str, Weight], reading: Reading) -> dict[str, Weight]:
-    """Give the weights after a reading, by the law's words alone."""
+    """Return the weights after a reading, by the law's words alone."""
     sound = reading.sound and not reading.fault
     found: dict[str, Weight] = {} if sound else dict(weights)
     for field, text in {} if reading.fault else reading.weights.items():

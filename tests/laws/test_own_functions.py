@@ -127,11 +127,11 @@ class Program:
         assert self.routers[0].wait_ready(5)
 
     def answers(self) -> list[str]:
-        """Give what all routes answer, then all handles."""
+        """Return what all routes answer, then all handles."""
         return [*(made.call(UNIT) for made in self.made), *(handle.choose(UNIT) for handle in self.handles)]
 
     def expected(self, *, new: bool) -> list[str]:
-        """Give what they must answer."""
+        """Return what they must answer."""
         routes = (made.new if new else made.old for made in self.made)
         return [*routes, *("new" if new else "old" for _ in self.handles)]
 

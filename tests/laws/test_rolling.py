@@ -167,13 +167,13 @@ class Farm:
 
 @pytest.fixture
 def url() -> str:
-    """Give a store of this test's own."""
+    """Return a store of this test's own."""
     return f"memory://{uuid.uuid4().hex}"
 
 
 @pytest.fixture
 def farm(url: str) -> Iterator[Farm]:
-    """Give hosts, and close them."""
+    """Return hosts, and close them."""
     found = Farm(url)
     yield found
     found.kill(*found.hosts)
@@ -181,14 +181,14 @@ def farm(url: str) -> Iterator[Farm]:
 
 @pytest.fixture
 def control(url: str) -> Iterator[graysplit.Control]:
-    """Give an operator."""
+    """Return an operator."""
     with graysplit.Control(url, actor="ada", confirm=True) as found:
         yield found
 
 
 @pytest.fixture
 def raw(url: str) -> MemoryStore:
-    """Give redis-cli."""
+    """Return redis-cli."""
     return MemoryStore(url.removeprefix("memory://"))
 
 

@@ -140,7 +140,7 @@ def test_where_a_command_says_that_nobody_is_sent_no_live_process_answers(
 
 
 def claims(command: Sequence[str], said: str) -> set[str]:
-    """Give the candidates to which, by what was printed, nobody sends calls any more."""
+    """Return the candidates to which, by what was printed, nobody sends calls any more."""
     verb, *targets = dict.fromkeys(command)
     complete = [line for line in said.splitlines() if re.search(r"\b(\d+)/\1 (send no new calls|confirmed)", line)]
     if verb == "rollback" and len(targets) > 1:
@@ -157,7 +157,7 @@ def claims(command: Sequence[str], said: str) -> set[str]:
 
 @contextmanager
 def following(url: str, world: World) -> Iterator[tuple[str, list[Router], set[str]]]:
-    """Have the world stand in a namespace of its own, and its processes follow it; give the splits once defined too."""
+    """Build the world in a namespace of its own, with processes that follow it; return the defined splits too."""
     namespace = f"said-{uuid.uuid4().hex[:12]}"
     with ExitStack() as stack:
         client = stack.enter_context(closing(redis.Redis.from_url(url)))

@@ -67,22 +67,22 @@ def places_of(value: Any, at: Place = ()) -> Iterator[Place]:  # Any: JSON
 
 
 def inside(value: Any) -> Iterable[tuple[str | int, Any]]:  # Any: JSON
-    """Give what an object or an array holds, with its key or number."""
+    """Return what an object or an array holds, with its key or number."""
     return value.items() if is_object(value) else enumerate(value) if is_array(value) else ()
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:  # Any: JSON
-    """Say whether this is an object."""
+    """Return whether this is an object."""
     return isinstance(value, dict)
 
 
 def is_array(value: object) -> TypeGuard[list[Any]]:  # Any: JSON
-    """Say whether this is an array."""
+    """Return whether this is an array."""
     return isinstance(value, list)
 
 
 def one_by_one(record: Any) -> Iterator[tuple[str, bytes]]:  # Any: JSON
-    """Spoil each place of a record in every way, one at a time; give a name for it and the bytes."""
+    """Spoil each place of a record in every way, one at a time; return a name for it and the bytes."""
     for place in places_of(record):
         for name, value in REPLACED.items():
             if place or value is not GONE:
@@ -128,14 +128,14 @@ def broken(raw: bytes, chance: random.Random) -> bytes:
 
 
 def at(record: Any, place: Place) -> Any:  # Any: JSON
-    """Give what stands at a place."""
+    """Return what stands at a place."""
     for key in place:
         record = record[key]
     return record
 
 
 def put(record: Any, place: Place, value: Any) -> Any:  # Any: JSON
-    """Give a copy with another value at a place, or with nothing there."""
+    """Return a copy with another value at a place, or with nothing there."""
     if not place:
         return value
     inner = put(record[place[0]], place[1:], value)
@@ -162,7 +162,7 @@ def _text(value: Any) -> str:  # Any: as above
 
 
 def is_pair(value: object) -> TypeGuard[tuple[Any, ...]]:  # Any: as above
-    """Say whether this is a key with its value, of an object written as an array."""
+    """Return whether this is a key with its value, of an object written as an array."""
     return isinstance(value, tuple) and not isinstance(value, (Raw, Twice))
 
 

@@ -27,7 +27,7 @@ SPLITS: Final = 10_000
 
 
 def resident() -> int:
-    """Give the bytes of memory that this process holds."""
+    """Return the bytes of memory that this process holds."""
     gc.collect()
     return int(STATM.read_text().split()[1]) * PAGE
 

@@ -83,7 +83,7 @@ class Forks(RuleBasedStateMachine):
 
     @property
     def control(self) -> Control:
-        """Give the operator's hand."""
+        """Return the operator's hand."""
         return Control(self.store, actor="ann", confirm=True)
 
     # -- people ------------------------------------------------------------------------------------------------------
@@ -104,12 +104,12 @@ class Forks(RuleBasedStateMachine):
 
     @property
     def told(self) -> int:
-        """Give the highest revision that this store has been told of."""
+        """Return the highest revision that this store has been told of."""
         return int(self.store._space.text("fleet:highest", "revision") or 0)
 
     @property
     def followed(self) -> int:
-        """Give the highest revision that anybody has followed."""
+        """Return the highest revision that anybody has followed."""
         return max((process.keeper.past.highest for process in (*self.processes, *self.dead)), default=0)
 
     @property
@@ -269,7 +269,7 @@ class Forks(RuleBasedStateMachine):
 
 
 def in_force(process: Process) -> Mapping[str, Weight]:
-    """Give the weights in force of all candidates of a process."""
+    """Return the weights in force of all candidates of a process."""
     return {
         field_of(split, version.name): standing.in_force(version.name)
         for split, standing in process.standings().items()
@@ -286,7 +286,7 @@ def _weight(raw: bytes | None) -> Weight:
 
 @contextmanager
 def listening() -> Iterator[Lines]:
-    """Give the lines that are logged meanwhile."""
+    """Return the lines that are logged meanwhile."""
     lines, logger = Lines(), logging.getLogger("graysplit")
     logger.addHandler(lines)
     try:

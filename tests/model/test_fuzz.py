@@ -137,7 +137,7 @@ class World:
 
 @pytest.fixture
 def world(caplog: pytest.LogCaptureFixture) -> Iterator[World]:
-    """Give a world; whatever was logged in it names no unit, and no line is long."""
+    """Return a world; whatever was logged in it names no unit, and no line is long."""
     caplog.set_level(logging.DEBUG)
     yield World()
     for record in caplog.records:
@@ -146,7 +146,7 @@ def world(caplog: pytest.LogCaptureFixture) -> Iterator[World]:
 
 
 def is_definition(raw: bytes) -> bool:
-    """Say whether a spoilt value is a definition (or a tombstone) after all."""
+    """Return whether a spoilt value is a definition (or a tombstone) after all."""
     try:
         parse_definition(SPOILT, raw)
     except BadDefinitionError:
@@ -155,7 +155,7 @@ def is_definition(raw: bytes) -> bool:
 
 
 def is_weight(raw: bytes) -> bool:
-    """Say whether a spoilt value is a weight after all."""
+    """Return whether a spoilt value is a weight after all."""
     try:
         parse_weight(text(raw))
     except BadWeightError:
@@ -326,7 +326,7 @@ def test_each_key_lost_or_emptied_moves_nobody(world: World) -> None:
 
 
 def looked_at(control: Control) -> str:
-    """Give all that an operator can look at, as text; nothing of it crashes."""
+    """Return all that an operator can look at, as text; nothing of it crashes."""
     shown = [control.overview(), control.show(SPOILT), control.doctor(), control.history(), control.fleet()]
     exported = json.dumps(control.export(), allow_nan=False)
     assert SPOILT in json.loads(exported)["splits"]
@@ -336,13 +336,13 @@ def looked_at(control: Control) -> str:
 
 
 def parses(control: Control) -> bool:
-    """Say whether the spoilt split can be read."""
+    """Return whether the spoilt split can be read."""
     return control.show(SPOILT).definition is not None
 
 
 @pytest.fixture
 def small() -> tuple[MemoryStore, Control]:
-    """Give a store with one split and an operator of it."""
+    """Return a store with one split and an operator of it."""
     store = MemoryStore(clock=FakeClock())
     control = Control(store, actor="ann", confirm=True)
     control.create(SPOILT, ("old", "new", "other"))

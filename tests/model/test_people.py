@@ -217,19 +217,19 @@ class People(RuleBasedStateMachine):
     # -- laws ---------------------------------------------------------------------------------------------------------
 
     def running(self) -> Progress | None:
-        """Give where the plan stands that runs."""
+        """Return where the plan stands that runs."""
         progress, mark = read_progress(self.store._space.text("plans", SPLIT)), self.store._space.text(*MARK.split())
         return progress if progress is not None and mark and mark.startswith(progress.run) else None
 
     def ahead(self, progress: Progress | None) -> str | None:
-        """Give the next step's weight as a screen shows it."""
+        """Return the next step's weight as a screen shows it."""
         plan = read_snapshot(self.store.load())[0].splits[SPLIT].definition.plan
         steps = parse_plan(plan).steps if plan and progress else ()
         number = progress.step + 1 if progress else 0
         return format_weight(steps[number].weight) if number < len(steps) else None
 
     def in_force(self) -> int:
-        """Give the weight in force."""
+        """Return the weight in force."""
         return share(read_snapshot(self.store.load())[0].splits[SPLIT].in_force("new"))
 
     def judge(self, before: Progress | None) -> None:

@@ -138,7 +138,7 @@ class PeopleAndHosts(People):
     # -- laws ---------------------------------------------------------------------------------------------------------
 
     def wave(self) -> Wave:
-        """Give the hosts that have crossed."""
+        """Return the hosts that have crossed."""
         return parse_wave(self.store._space.text("meta", PREFIX + FIELD) or "") or NOBODY
 
     def look_before(self, progress: Progress | None) -> None:

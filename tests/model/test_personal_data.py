@@ -31,7 +31,7 @@ PACKAGE: Final = os.path.dirname(graysplit.__file__)  # noqa: PTH120 - compared 
 
 
 def ask_for_everybody(router: Router) -> list[object]:
-    """Ask for each unit in every way that there is; give what has come of it that somebody might print."""
+    """Ask for each unit in every way that there is; return what has come of it that somebody might print."""
     handle = router.split("banner", "old", "new")
 
     @router.route("checkout", unit="user", fallback=True)
@@ -75,7 +75,7 @@ def leaks_of_one(
 
 
 def frames_of(fault: BaseException) -> list[object]:
-    """Give graysplit's own frames of a traceback, as it is printed."""
+    """Return graysplit's own frames of a traceback, as it is printed."""
     frames = traceback.TracebackException.from_exception(fault).stack
     return [f"{frame.name} {frame.line}" for frame in frames if frame.filename.startswith(PACKAGE)]
 
@@ -133,7 +133,7 @@ def test_the_file_holds_pins_in_definitions_alone(tmp_path: Path, make_router: C
 
 
 def unpacked(path: Path) -> dict[str, str]:
-    """Give the parts of a last-known-good file, each as text; nothing for another file."""
+    """Return the parts of a last-known-good file, each as text; nothing for another file."""
     if path.suffix != ".json":
         return {}
     body = json.loads(json.loads(path.read_bytes())["body"])

@@ -105,17 +105,17 @@ class Plans(RuleBasedStateMachine):
                 self.judge()
 
     def clear(self) -> bool:
-        """Say whether nothing stands in the way of a plan's clock."""
+        """Return whether nothing stands in the way of a plan's clock."""
         progress = read_progress(self.store._space.text("plans", SPLIT))
         return not self.away and not self.is_frozen() and (progress is None or progress.paused is None)
 
     def is_frozen(self) -> bool:
-        """Say whether a freeze stands."""
+        """Return whether a freeze stands."""
         freezes = read_freezes(self.store._space.text("meta", FREEZES))
         return frozen(freezes, SPLIT, self.store._space.now_ms()) is not None
 
     def may_begin(self) -> bool:
-        """Say whether a plan is likely to be begun: over one that runs only where hands are busy."""
+        """Return whether a plan is likely to be begun: over one that runs only where hands are busy."""
         return not self.away and (self.hands or self.store._space.text("meta", f"plan:{SPLIT}") is None)
 
     # -- people -------------------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ class Plans(RuleBasedStateMachine):
     # -- laws ---------------------------------------------------------------------------------------------------------
 
     def in_force(self) -> int:
-        """Give the buckets that the candidate owns by the store's word."""
+        """Return the buckets that the candidate owns by the store's word."""
         standing = read_snapshot(self.store.load())[0].splits[SPLIT]
         return share(standing.in_force("new"))
 
@@ -313,7 +313,7 @@ class Plans(RuleBasedStateMachine):
         self.ceiling = max(self.ceiling, share(weight))
 
     def plan(self) -> Plan:
-        """Give the plan as it stands in the split's record."""
+        """Return the plan as it stands in the split's record."""
         definition = read_snapshot(self.store.load())[0].splits[SPLIT].definition
         return parse_plan(definition.plan or {})
 

@@ -147,7 +147,7 @@ class TwoStores(RuleBasedStateMachine):
 
     @property
     def control(self) -> Control:
-        """Give the operator's hand."""
+        """Return the operator's hand."""
         return Control(self.store, actor="ann", confirm=True)
 
     @rule(field=fields, weight=st.sampled_from(GOOD))
@@ -317,7 +317,7 @@ class TwoStores(RuleBasedStateMachine):
             self.is_born()
 
     def in_force_where_known(self, field: str, copy: Copy) -> list[tuple[Process, Weight]]:
-        """Give a weight as it is in force where the last change has been read, if that is not in a copy.
+        """Return a weight as it is in force where the last change has been read, if that is not in a copy.
 
         Timeline 3.
         """
@@ -477,7 +477,7 @@ class TwoStores(RuleBasedStateMachine):
 
     @property
     def connected(self) -> list[Process]:
-        """Give those who hear the store in force."""
+        """Return those who hear the store in force."""
         return [process for process in self.processes if process.connected and not process.apart]
 
     @precondition(lambda self: self.processes)
@@ -524,7 +524,7 @@ class TwoStores(RuleBasedStateMachine):
         agrees(process)
 
     def recorded(self, connected: list[Process], known: dict[int, dict[str, str]]) -> Iterator[tuple[str, str, int]]:
-        """Give the stops in anybody's memory whose entry that process has read, with the time of the entry."""
+        """Return the stops in anybody's memory whose entry that process has read, with the time of the entry."""
         for process in connected:
             for stop, value in (known[id(process)] | dict(process.held.stops)).items():
                 since, change = self.stopped_at.get(value, (0, ""))
@@ -565,7 +565,7 @@ class TwoStores(RuleBasedStateMachine):
 
 
 def lets_in(before: Load, after: Load, field: str) -> bool:
-    """Say whether an act took away a stop that covers a candidate, or gave it a weight to go by."""
+    """Return whether an act took away a stop that covers a candidate, or gave it a weight to go by."""
     cleared = {text(stop) for stop in before.stops.fields.keys() - after.stops.fields.keys()}
     if any(covers(stop, field) for stop in cleared) or (before.stops.lost and not after.stops.lost):
         return True
@@ -574,7 +574,7 @@ def lets_in(before: Load, after: Load, field: str) -> bool:
 
 
 def covers(stop: str, field: str) -> bool:
-    """Say whether a stop holds a candidate."""
+    """Return whether a stop holds a candidate."""
     return stop in ("*", field, split_of(field))
 
 
@@ -597,7 +597,7 @@ def lowered_to(process: Process, load: Load) -> None:
 
 
 def unexplained_shapes(process: Process, load: Load) -> set[str]:
-    """Give the splits that must keep their shape in a reading: the log has forked, and nothing newer names them."""
+    """Return the splits that must keep their shape in a reading: the log has forked, and nothing newer names them."""
     past, held = process.keeper.past, process.held
     if not forked(past, load):
         return set()
@@ -606,7 +606,7 @@ def unexplained_shapes(process: Process, load: Load) -> set[str]:
 
 
 def shape(split: str, held: Adopted) -> object:
-    """Give what a split's weights speak of (timeline 7)."""
+    """Return what a split's weights speak of (timeline 7)."""
     raw = held.definitions.get(split)
     definition = parse_definition(split, raw) if raw is not None else None
     return definition and (definition.baseline, definition.names)

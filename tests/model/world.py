@@ -36,7 +36,7 @@ class FakeClock:
         self.now = 1_700_000_000.0
 
     def monotonic(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
     boottime = time = monotonic
@@ -133,17 +133,17 @@ class Process:
         self.keeper.pass_time(None if self._server_s is None else int((self._clock.now + self._server_s) * 1000))
 
     def file(self) -> KnownGoodContent:
-        """Give what its last-known-good file would hold, read again."""
+        """Return what its last-known-good file would hold, read again."""
         return decode(json.loads(_encode(self.held, self.keeper.past, self._clock.time())))
 
     def standing(self, split: str) -> SplitState | None:
-        """Give a split as it stands in this process, by the readable law."""
+        """Return a split as it stands in this process, by the readable law."""
         raw = self.held.definitions.get(split)
         definition = parse_definition(split, raw) if raw is not None else None
         return state_of(self.held, split, definition) if definition is not None else None
 
     def standings(self) -> dict[str, SplitState]:
-        """Give all splits as they stand here."""
+        """Return all splits as they stand here."""
         found = {split: self.standing(split) for split in self.held.definitions}
         return {split: standing for split, standing in found.items() if standing is not None}
 
@@ -172,5 +172,5 @@ class Store(MemoryStore):
             self.copies.append(copy)
 
     def ago(self, writes: int) -> Copy:
-        """Give what it held this many writes ago, or as far back as is known."""
+        """Return what it held this many writes ago, or as far back as is known."""
         return self.copies[max(0, len(self.copies) - 1 - writes)]

@@ -11,6 +11,6 @@ from tests.notices.recorder import Recorder, recording
 
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
-    """Give a server that records."""
+    """Return a server that records."""
     with recording() as found:
         yield found

@@ -25,7 +25,7 @@ NOTICE = Notice("c0ffee", "checkout", "rollback", b'{"change":"c0ffee"}')
 
 
 def refusal(hook: Hook) -> str:
-    """Deliver what is not taken, and give the reason."""
+    """Deliver what is not taken, and return the reason."""
     with pytest.raises(NotTakenError) as caught:
         hook.deliver(NOTICE)
     return str(caught.value)

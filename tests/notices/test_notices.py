@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def record_of(control: Control, hook: Webhook) -> Cursor | None:
-    """Give how far a hook has been told, once that is the whole log and nobody tells any more."""
+    """Return how far a hook has been told, once that is the whole log and nobody tells any more."""
     read = control.store.told()
     found = read_telling(read.texts.get(hook.name))
     return found if found is not None and found.position == read.position and not found.until_ms else None
@@ -68,7 +68,7 @@ def router(store: str | MemoryStore, namespace: str, hook: Webhook) -> Iterator[
 
 
 def told_from(begun: Cursor, store: MemoryStore, hook: Webhook) -> Cursor:
-    """Let a router tell a hook from there to the end of the log; give how far it came."""
+    """Let a router tell a hook from there to the end of the log; return how far it came."""
     assert store.tell(hook.name, None, write_telling(begun))
     with Control(store, confirm=True) as control:
         with router(store, "default", hook):

@@ -27,7 +27,7 @@ ENTRY = Entry(
 
 
 def said(entry: Entry) -> dict[str, Any]:
-    """Give what is told of an entry."""
+    """Return what is told of an entry."""
     return dict(json.loads(notice_of(entry, "shop").body))
 
 

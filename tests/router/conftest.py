@@ -19,7 +19,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """Give a store that holds `checkout` (old, new) at 20 %."""
+    """Return a store that holds `checkout` (old, new) at 20 %."""
     store = MemoryStore()
     control = Control(store)
     control.create("checkout")
@@ -29,7 +29,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def make_router() -> Iterator[Callable[..., Router]]:
-    """Give a maker of routers that are closed at the end of the test."""
+    """Return a maker of routers that are closed at the end of the test."""
     made: list[Router] = []
 
     def make(*args: object, **options: object) -> Router:
@@ -44,7 +44,7 @@ def make_router() -> Iterator[Callable[..., Router]]:
 
 @pytest.fixture
 def router(store: MemoryStore, make_router: Callable[..., Router]) -> Router:
-    """Give a router that has loaded the store."""
+    """Return a router that has loaded the store."""
     router = make_router(store)
     assert router.wait_ready(5)
     return router

@@ -28,12 +28,12 @@ RELEASES = {"checkout/new": NOW * 1000 - 4_500}
 
 
 def a_definition(guard: dict[str, object] | None, *names: str, **fields: Any) -> Definition:
-    """Give the split `checkout`."""
+    """Return the split `checkout`."""
     return define("checkout", names or ("old", "new"))._replace(guard=guard, **fields)
 
 
 def held(definition: Definition, weight: Any = 20_000, **fields: Any) -> Adopted:
-    """Give what a process holds of the split in a release that has begun."""
+    """Return what a process holds of the split in a release that has begun."""
     text = dump_definition(definition).encode()
     base = Adopted(
         {"checkout/new": weight},
@@ -51,7 +51,7 @@ ARMED = a_definition({"at": 1})
 
 
 def awake() -> tuple[Router, PublishedStates]:
-    """Give a router that no thread follows for: it holds what it is told."""
+    """Return a router that no thread follows for: it holds what it is told."""
     router = Router()
     board = router._engine.board
     board.enter("not_ready", parse=parse_definition)
@@ -64,7 +64,7 @@ def publish(board: PublishedStates, found: Adopted) -> None:
 
 
 def live(board: PublishedStates) -> list[EvidenceBuffer]:
-    """Give the tapes that states write on."""
+    """Return the tapes that states write on."""
     return [tape for tape in board.tapes() if tape._left is None]
 
 

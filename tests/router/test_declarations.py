@@ -19,7 +19,7 @@ MakeRouter = Callable[..., Router]
 
 
 def declare(router: Router) -> Callable[[str, int], str]:
-    """Declare `checkout` with both versions, and give the routed function."""
+    """Declare `checkout` with both versions, and return the routed function."""
 
     @router.route("checkout", unit="user")
     def checkout(user: str, amount: int = 1) -> str:

@@ -27,7 +27,7 @@ Module = Callable[..., Any]
 
 @pytest.fixture
 def module(router: Router, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module]:
-    """Give a maker of modules that find the router as `gray`; called again with other text it reloads."""
+    """Return a maker of modules that find the router as `gray`; called again with other text it reloads."""
     names: list[str] = []
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # an edit within one second is seen

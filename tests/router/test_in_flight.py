@@ -30,7 +30,7 @@ STOPS: Final[dict[str, Callable[[MemoryStore, Control], object]]] = {
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """Give a store that holds `checkout` at 100 %, where what has begun may finish."""
+    """Return a store that holds `checkout` at 100 %, where what has begun may finish."""
     store = MemoryStore()
     control = Control(store, confirm=True)
     control.create("checkout", in_flight="finish")
@@ -40,7 +40,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
-    """Give an operator's hand."""
+    """Return an operator's hand."""
     return Control(store, confirm=True)
 
 

@@ -22,12 +22,12 @@ from tests.support import eventually
 
 @pytest.fixture
 def name() -> str:
-    """Give a store of this test's own."""
+    """Return a store of this test's own."""
     return uuid.uuid4().hex
 
 
 def told(name: str, split: str) -> bool:
-    """Say whether the fleet knows that a live process declares a split."""
+    """Return whether the fleet knows that a live process declares a split."""
     return any(split in process.declared for process in MemoryStore(name).fleet().live)
 
 

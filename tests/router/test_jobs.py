@@ -37,7 +37,7 @@ class Hang:
 
 @pytest.fixture
 def hang() -> Iterator[Hang]:
-    """Give a job that hangs."""
+    """Return a job that hangs."""
     job = Hang()
     yield job
     job.over.set()
@@ -45,7 +45,7 @@ def hang() -> Iterator[Hang]:
 
 @pytest.fixture
 def jobs() -> Iterator[Jobs]:
-    """Give a runner that is closed at the end, and whose thread has ended then."""
+    """Return a runner that is closed at the end, and whose thread has ended then."""
     before = threads()
     jobs = Jobs(Events())
     yield jobs
@@ -59,7 +59,7 @@ def threads() -> int:
 
 
 def failing(kind: type[BaseException]) -> Callable[[], None]:
-    """Give a job that raises."""
+    """Return a job that raises."""
 
     def fail() -> None:
         raise kind("user-17 is in this text")

@@ -18,7 +18,7 @@ MakeRouter = Callable[..., Router]
 
 @pytest.fixture
 def full(store: MemoryStore) -> MemoryStore:
-    """Give a store in which everybody gets `new`."""
+    """Return a store in which everybody gets `new`."""
     Control(store).set("checkout", 100, confirm=True)
     return store
 

@@ -38,7 +38,7 @@ class SetBack(SystemClock):
     by_s = 0.0
 
     def time(self) -> float:
-        """Give its time."""
+        """Return its time."""
         return time.time() - self.by_s
 
 
@@ -93,7 +93,7 @@ class Leaping(SystemClock):
     by_s = 0.0
 
     def boottime(self) -> float:
-        """Give its time."""
+        """Return its time."""
         return super().boottime() + self.by_s
 
 

@@ -34,7 +34,7 @@ BOOTSTRAP: Final = '{"splits": {"checkout": {"versions": ["old", "new"], "weight
 
 @pytest.fixture
 def full(store: MemoryStore) -> MemoryStore:
-    """Give a store in which everybody gets `new`."""
+    """Return a store in which everybody gets `new`."""
     Control(store).set("checkout", 100, confirm=True)
     return store
 
@@ -59,13 +59,13 @@ class NoThreads:
 
 @pytest.fixture
 def no_threads(monkeypatch: pytest.MonkeyPatch) -> NoThreads:
-    """Give a system that refuses threads."""
+    """Return a system that refuses threads."""
     return NoThreads(monkeypatch)
 
 
 @contextmanager
 def forked(act: Callable[[], str]) -> Iterator[Callable[[], str]]:
-    """Run something in a forked child; give what waits for its answer, ten seconds at most."""
+    """Run something in a forked child; return what waits for its answer, ten seconds at most."""
     hear, tell = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -266,7 +266,7 @@ def test_a_fork_during_another_threads_first_start_leaves_a_child_that_follows(
 
 
 def _stopping_at(there: threading.Event, go_on: threading.Event, once: Callable[..., object]) -> Callable[..., object]:
-    """Give a function that stands still in any thread but the main one."""
+    """Return a function that stands still in any thread but the main one."""
 
     def stopping(*given: object) -> object:
         if threading.current_thread() is not threading.main_thread():

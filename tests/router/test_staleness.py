@@ -19,7 +19,7 @@ class Clock(SystemClock):
     ahead = 0.0
 
     def monotonic(self) -> float:
-        """Give the time put forward."""
+        """Return the time put forward."""
         return super().monotonic() + self.ahead
 
 
@@ -29,7 +29,7 @@ class Outage(MemoryStore):
     gone = False
 
     def follow(self) -> object:  # type: ignore[override] # wrapped below
-        """Give a feed that fails while the store is gone."""
+        """Return a feed that fails while the store is gone."""
         if self.gone:
             raise StoreUnreachableError(self.name, "it is gone")
         feed, outage = super().follow(), self
@@ -46,7 +46,7 @@ class Outage(MemoryStore):
 
 @pytest.fixture
 def outage() -> Outage:
-    """Give a store with one split that keeps its state, and one that has a limit of 60 seconds."""
+    """Return a store with one split that keeps its state, and one that has a limit of 60 seconds."""
     store = Outage()
     control = Control(store, confirm=True)
     control.create("kept")

@@ -19,7 +19,7 @@ NOW = 1_700_000_000
 
 
 def a_tape(names: tuple[str, ...] = ("old", "new"), **guard: Any) -> EvidenceBuffer:
-    """Give a tape on the page of `NOW`; every call is timed unless the guard says otherwise."""
+    """Return a tape on the page of `NOW`; every call is timed unless the guard says otherwise."""
     guard.setdefault("every_call", True)
     watched = tuple(
         WatchedCandidate(number, f"checkout/{name}", "r1", NOW, Stage(20_000, 80_000, 1))
@@ -31,7 +31,7 @@ def a_tape(names: tuple[str, ...] = ("old", "new"), **guard: Any) -> EvidenceBuf
 
 
 def armed_state(state: CompiledSplit, tape: EvidenceBuffer | None) -> CompiledSplit:
-    """Give a copy of a state that writes on a tape, as the board compiles it."""
+    """Return a copy of a state that writes on a tape, as the board compiles it."""
     copy = recount(state, state.counts)
     copy.tape = tape
     copy.plain = copy.runs is None and tape is None

@@ -38,7 +38,7 @@ class FakeChooser:
         return state, index, Decision(state.split, state.names[index], reason)
 
     def instance(self) -> str:
-        """Give the host's name."""
+        """Return the host's name."""
         return "web-1"
 
     def warn(self, kind: str, message: str) -> None:
@@ -106,7 +106,7 @@ def a_route(
     pins: Mapping[str, str] | None = None,
     **wishes: Any,
 ) -> tuple[Route, CompiledSplit]:
-    """Route a function and give the route itself."""
+    """Route a function and return the route itself."""
     wishes.setdefault("unit", "unit")
     state = a_state({"new": weight}, {"old": old, "new": new or old}, pins=pins)
     made = route(old, RouteOptions("checkout", **wishes), state, chooser or FakeChooser(), lambda *_: None)
@@ -125,7 +125,7 @@ def a_route_of(calls: Mapping[str, Function], state: CompiledSplit, chooser: Fak
 
 
 def read(state: CompiledSplit) -> dict[str, list[int]]:
-    """Give the counts by kind, each the baseline's first."""
+    """Return the counts by kind, each the baseline's first."""
     counts = state.counts
     kinds = {"started": counts.started, "finished": counts.finished, "failed": counts.failed}
     return {kind: [meter.read() for meter in meters] for kind, meters in kinds.items()}

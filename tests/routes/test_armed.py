@@ -34,7 +34,7 @@ class ClientError(Exception):
 
 
 def known(unit: str) -> int:
-    """Give a unit's 64 bits in the books of the release."""
+    """Return a unit's 64 bits in the books of the release."""
     return unit64(hash32(unit.encode(), seed_of("checkout")), hash32(b"r1", 0))
 
 
@@ -568,7 +568,7 @@ async def later() -> str:
 
 
 def items() -> Iterator[str]:
-    """Give items when asked."""
+    """Return items when asked."""
     yield "item"
 
 

@@ -18,7 +18,7 @@ from tests.routes.making import FakeChooser, a_state, read, routed
 
 
 def _choices(weight: float = 50) -> dict[str, str]:
-    """Give the version that a handle's state names, for some units."""
+    """Return the version that a handle's state names, for some units."""
     state = a_state({"new": weight})
     return {unit: state.names[state.pick(unit.encode())[0]] for unit in (f"u-{number}" for number in range(60))}
 

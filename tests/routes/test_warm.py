@@ -22,20 +22,20 @@ from tests.support import eventually
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """Give an empty store."""
+    """Return an empty store."""
     return MemoryStore()
 
 
 @pytest.fixture
 def gray(store: MemoryStore) -> Iterator[Router]:
-    """Give a router on it, not started."""
+    """Return a router on it, not started."""
     router = Router(store)
     yield router
     router.close()
 
 
 def told(store: MemoryStore, split: str = "checkout") -> Mapping[str, str]:
-    """Give what the fleet was told of a split's readiness by its one process."""
+    """Return what the fleet was told of a split's readiness by its one process."""
     declared = [process.declared[split].warm for process in store.fleet().live if split in process.declared]
     return declared[0] if declared else {}
 
@@ -45,7 +45,7 @@ def nothing() -> None:
 
 
 def same(user: str) -> str:
-    """Give back what is asked for."""
+    """Return back what is asked for."""
     return user
 
 

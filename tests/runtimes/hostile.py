@@ -128,7 +128,7 @@ class Unit(str):
 
 
 def unit_of(user: str) -> str:
-    """Do it, and give the unit."""
+    """Do it, and return the unit."""
     at("unit")
     return user
 

@@ -32,7 +32,7 @@ def look() -> tuple[int, int]:
 
 
 def looks(pool: ProcessPoolExecutor) -> dict[int, int]:
-    """Give what each child decides now."""
+    """Return what each child decides now."""
     seen: dict[int, int] = {}
     while len(seen) < CHILDREN:
         seen |= dict(future.result() for future in [pool.submit(look) for _ in range(2 * CHILDREN)])
@@ -40,7 +40,7 @@ def looks(pool: ProcessPoolExecutor) -> dict[int, int]:
 
 
 def until(pool: ProcessPoolExecutor, expected: int) -> tuple[dict[int, int], float]:
-    """Ask until all children decide so, or time is up; give what they decide, and the seconds it took."""
+    """Ask until all children decide so, or time is up; return what they decide, and the seconds it took."""
     began = time.monotonic()
     while True:
         seen = looks(pool)

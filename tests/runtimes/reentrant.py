@@ -134,7 +134,7 @@ def by_log() -> None:
 
 
 def begin(where: str) -> Callable[[], object]:
-    """Make ready, and give what the main thread does again and again."""
+    """Make ready, and return what the main thread does again and again."""
     if where == "signal":
         signal.signal(signal.SIGALRM, interrupt)
         signal.setitimer(signal.ITIMER_REAL, SOON_S)

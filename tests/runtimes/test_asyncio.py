@@ -34,7 +34,7 @@ SPLITS: Final = 1_000
 
 
 def new_loop(kind: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Give a maker of such loops."""
+    """Return a maker of such loops."""
     if kind == "asyncio":
         return asyncio.new_event_loop
     if find_spec(kind) is None:
@@ -53,7 +53,7 @@ def run(kind: str, main: Coroutine[Any, Any, object]) -> None:  # Any: what asyn
 
 
 async def longest_gap(turns: Callable[[], bool], decide: Callable[[], object]) -> float:
-    """Turn the loop while told to, deciding in each turn, and give the longest time that a turn took."""
+    """Turn the loop while told to, deciding in each turn, and return the longest time that a turn took."""
     longest = 0.0
     last = time.perf_counter()
     for turn in itertools.count():
@@ -70,7 +70,7 @@ async def longest_gap(turns: Callable[[], bool], decide: Callable[[], object]) -
 
 
 def best(kind: str, measure: Callable[[], Coroutine[Any, Any, float]]) -> float:  # Any: what asyncio says
-    """Measure until it is as promised, five times at most, and give the best."""
+    """Measure until it is as promised, five times at most, and return the best."""
     found: list[float] = []
 
     async def measured() -> None:
@@ -178,7 +178,7 @@ class Shop:
         self.order, self.stream = order, stream
 
     async def call(self, number: int, chance: random.Random) -> set[Said]:
-        """Make one call of either kind, in a context of its own or in none; give what it said."""
+        """Make one call of either kind, in a context of its own or in none; return what it said."""
         unit, steps = f"user-{number}", chance.randrange(5)
         with graysplit.context(unit=unit) if chance.random() < 0.3 else nullcontext():
             if chance.random() < 0.5:
@@ -187,7 +187,7 @@ class Shop:
 
 
 async def cancel_at_random(shop: Shop, calls: int, chance: random.Random) -> tuple[list[set[Said]], int]:
-    """Make many calls at once, and cancel about half of them somewhere; give what the others said, and how many."""
+    """Make many calls at once, and cancel about half of them somewhere; return what the others said, and how many."""
     said: list[set[Said]] = []
     cancelled = 0
     for first in range(0, calls, 100):

@@ -38,7 +38,7 @@ class Crew:
         return self._app.send_task(f"tests.runtimes.celery_app.{task}", args)
 
     def looks(self) -> dict[int, int]:
-        """Give what each child decides now; asks until all have answered."""
+        """Return what each child decides now; asks until all have answered."""
         seen: dict[int, int] = {}
         for _ in range(10):
             asked = [self.send("look") for _ in range(2 * CHILDREN)]
@@ -54,7 +54,7 @@ class Crew:
 
 @contextmanager
 def worker(server: embedded.Server, folder: Path) -> Iterator[Crew]:
-    """Give a worker that runs tasks; it ends by a warm shutdown."""
+    """Return a worker that runs tasks; it ends by a warm shutdown."""
     broker = server.url.removesuffix("/0") + "/1"
     log = (folder / "worker.log").open("wb")
     words = ("worker", "-P", "prefork", "-c", str(CHILDREN), "-l", "WARNING", "--without-mingle", "--without-gossip")

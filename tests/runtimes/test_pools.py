@@ -18,7 +18,7 @@ METHODS = ("fork", "spawn", "forkserver")
 
 
 def pool(method: str, rounds: int) -> float:
-    """Have a program with a pool follow its own changes; give the slowest confirmation in seconds."""
+    """Have a program with a pool follow its own changes; return the slowest confirmation in seconds."""
     with embedded.server() as own:
         done = subprocess.run(
             [sys.executable, "-W", "ignore::DeprecationWarning", "-m", "tests.runtimes.pools", method, str(rounds)],

@@ -55,7 +55,7 @@ class Web:
             return dict(_answer(connection) for connection in connections)
 
     def shares(self) -> set[int]:
-        """Give what all workers decide now."""
+        """Return what all workers decide now."""
         answers: dict[int, int] = {}
 
         def all_answered() -> bool:
@@ -68,7 +68,7 @@ class Web:
 
 
 def _answer(connection: socket.socket) -> tuple[int, int]:
-    """Send a request over a connection; give the process id and the share that come back."""
+    """Send a request over a connection; return the process id and the share that come back."""
     connection.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
     answer = b"".join(iter(partial(connection.recv, 4096), b""))
     pid, found = answer.partition(b"\r\n\r\n")[2].split()
@@ -77,7 +77,7 @@ def _answer(connection: socket.socket) -> tuple[int, int]:
 
 @contextmanager
 def running(kind: str, url: str, folder: Path) -> Iterator[Web]:
-    """Give a running server; it ends by SIGTERM."""
+    """Return a running server; it ends by SIGTERM."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     workers, words = KINDS[kind]
@@ -117,7 +117,7 @@ def running(kind: str, url: str, folder: Path) -> Iterator[Web]:
 
 
 def rounds(kind: str, folder: Path, count: int) -> float:
-    """Change the weight again and again, and see all workers follow each time; give the slowest confirmation."""
+    """Change the weight again and again, and see all workers follow each time; return the slowest confirmation."""
     if find_spec("pyuwsgi") is None:
         skip_or_fail("pyuwsgi is not installed here: uWSGI is not tried")
     workers, slowest = KINDS[kind][0], 0.0

@@ -48,7 +48,7 @@ class Profile(NamedTuple):
     declared_only: bool = False  # scripts may touch only the keys that they declare
 
     def refuses(self, command: Sequence[bytes]) -> bool:
-        """Say whether a command is refused: by its name, or by its name and a word of it."""
+        """Return whether a command is refused: by its name, or by its name and a word of it."""
         name, *rest = (word.upper().decode("latin-1") for word in command[:6])
         return name in self.refused or any(f"{name} {word}" in self.refused for word in rest)
 

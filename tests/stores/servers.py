@@ -91,7 +91,7 @@ class Found(NamedTuple):
 
     @property
     def starts(self) -> bool:
-        """Say whether an application follows."""
+        """Return whether an application follows."""
         return self.cells[0] == "yes"
 
     def row(self, name: str) -> str:

@@ -87,7 +87,7 @@ REFUSED = [
 
 
 def free_of_secrets(text: str) -> bool:
-    """Say whether no part of a login is in a text."""
+    """Return whether no part of a login is in a text."""
     return not any(secret in text for secret in (USER, PASSWORD, HALF))
 
 

@@ -82,7 +82,7 @@ class Bench(NamedTuple):
 
 @pytest.fixture
 def bench(redis_url: str, namespace: str) -> Iterator[Bench]:
-    """Give a namespace in which two splits stand."""
+    """Return a namespace in which two splits stand."""
     store = store_from_url(redis_url, namespace)
     assert isinstance(store, RedisStore)
     with Redis.from_url(redis_url) as client:

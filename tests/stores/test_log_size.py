@@ -24,7 +24,7 @@ MB: Final = 1 << 20
 
 @pytest.fixture
 def bench(redis_url: str, namespace: str) -> Iterator[Stage]:
-    """Give a namespace with one split in it."""
+    """Return a namespace with one split in it."""
     with staged(redis_url, namespace, confirm=True) as bench:
         yield bench
 

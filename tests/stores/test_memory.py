@@ -73,11 +73,11 @@ class MovedClock:
         self.now = 1_000_000.0
 
     def monotonic(self) -> float:
-        """Give the time set."""
+        """Return the time set."""
         return self.now
 
     def time(self) -> float:
-        """Give the time set."""
+        """Return the time set."""
         return self.now
 
 

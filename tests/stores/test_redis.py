@@ -108,7 +108,7 @@ class TestRedisStoreWithoutScripts(
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[Redis]:
-    """Give a plain client, for raw edits."""
+    """Return a plain client, for raw edits."""
     found = Redis.from_url(redis_url)
     yield found
     found.close()
@@ -116,7 +116,7 @@ def client(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def store(redis_url: str, namespace: str) -> Iterator[Store]:
-    """Give a store in an empty namespace."""
+    """Return a store in an empty namespace."""
     found = store_from_url(redis_url, namespace)
     yield found
     found.close()
@@ -124,14 +124,14 @@ def store(redis_url: str, namespace: str) -> Iterator[Store]:
 
 @pytest.fixture
 def starved(server: embedded.Server, client: Redis) -> Iterator[Redis]:
-    """Give a function's worth of a server without memory: `config_set("maxmemory", 1)`, ended after the test."""
+    """Return a function's worth of a server without memory: `config_set("maxmemory", 1)`, ended after the test."""
     assert server.pid
     yield client
     client.config_set("maxmemory", 0)
 
 
 def key(namespace: str, end: str) -> str:
-    """Give a key's full name."""
+    """Return a key's full name."""
     return f"graysplit:{{{namespace}}}:{end}"
 
 

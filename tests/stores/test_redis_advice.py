@@ -30,7 +30,7 @@ KEYS = keys_of("default")
 
 @contextmanager
 def line(url: str) -> Iterator[Connection]:
-    """Give a connection."""
+    """Return a connection."""
     found = Connection(Topology(url).pool("key", Timeouts(1.0, 1.0), protocol=RESP2), "store", 1.0)
     yield found
     found.close()
@@ -53,7 +53,7 @@ def typed(server: embedded.Server, command: str) -> None:
 
 @contextmanager
 def in_memory_alone(*arguments: str) -> Iterator[embedded.Server]:
-    """Give a server that was not started for trying out: its folder is another."""
+    """Return a server that was not started for trying out: its folder is another."""
     with TemporaryDirectory(prefix="kept-") as folder, embedded.server(arguments=("--dir", folder, *arguments)) as own:
         yield own
 

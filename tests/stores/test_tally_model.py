@@ -83,7 +83,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 @pytest.fixture(scope="module")
 def feed(server: object) -> Iterator[Feed]:
-    """Give a connection to a real server."""
+    """Return a connection to a real server."""
     store = store_from_url(server.url, f"model-{uuid.uuid4().hex}")  # type: ignore[attr-defined] # the session's server
     found = store.follow()
     yield found
@@ -168,7 +168,7 @@ def _at(batch: Batch, now_s: int, release: str, tape: str) -> Batch:
 
 
 def _sided(batch: Batch) -> Batch:
-    """Give each unit one side in a stage, as the hash does: of two begins in one second neither is the first."""
+    """Return each unit one side in a stage, as the hash does: of two begins in one second neither is the first."""
     stage = batch.stage.new == 50_000
     return batch._replace(errors=tuple(one._replace(on_new=one.unit % 4 > 1 + stage) for one in batch.errors))
 

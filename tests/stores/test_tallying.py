@@ -22,14 +22,14 @@ KEPT_MS = {"tape:tape": TAPE_MS, "counts": RELEASE_MS, "course": RELEASE_MS}
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[Redis]:
-    """Give a plain client, to look past the store."""
+    """Return a plain client, to look past the store."""
     with Redis.from_url(redis_url) as found:
         yield found
 
 
 @pytest.fixture
 def store(redis_url: str, namespace: str) -> Iterator[Store]:
-    """Give a store in an empty namespace."""
+    """Return a store in an empty namespace."""
     found = store_from_url(redis_url, namespace)
     yield found
     found.close()
@@ -37,7 +37,7 @@ def store(redis_url: str, namespace: str) -> Iterator[Store]:
 
 @pytest.fixture
 def now(store: Store) -> Iterator[Release]:
-    """Give a release that began ten seconds ago."""
+    """Return a release that began ten seconds ago."""
     found = begin(store)
     yield found
     found.feed.close()
@@ -45,7 +45,7 @@ def now(store: Store) -> Iterator[Release]:
 
 @pytest.fixture
 def plain(redis_url: str, namespace: str, client: Redis) -> Iterator[Store]:
-    """Give a store of a user whom the server runs no scripts for."""
+    """Return a store of a user whom the server runs no scripts for."""
     client.execute_command("ACL", "SETUSER", "plain", "on", ">secret", "~*", "&*", "+@all", "-eval", "-evalsha")
     found = store_from_url(redis_url.replace("redis://", "redis://plain:secret@"), namespace)
     yield found
@@ -55,19 +55,19 @@ def plain(redis_url: str, namespace: str, client: Redis) -> Iterator[Store]:
 
 @pytest.fixture
 def starved(server: embedded.Server, client: Redis) -> Iterator[Redis]:
-    """Give a client of a server that is to run out of memory, and gets it back after the test."""
+    """Return a client of a server that is to run out of memory, and gets it back after the test."""
     assert server.pid
     yield client
     client.config_set("maxmemory", 0)
 
 
 def place(namespace: str, end: str = "") -> str:
-    """Give the name of a tally's key."""
+    """Return the name of a tally's key."""
     return f"graysplit:{{{namespace}}}:tally:{FIELD}:{RELEASE}:{end}"
 
 
 def lives(client: Redis, namespace: str) -> dict[str, int]:
-    """Give how many ms each key of the tally has left; -1: for ever."""
+    """Return how many ms each key of the tally has left; -1: for ever."""
     prefix = place(namespace)
     found = client.keys(prefix.replace("{", r"\{").replace("[", r"\[") + "*")
     return {raw.decode().removeprefix(prefix): client.pttl(raw) for raw in found}
@@ -298,7 +298,7 @@ def test_a_trip_does_without_its_neighbours(store: Store, client: Redis, namespa
 
 
 def trip_of(store: Store) -> Trip:
-    """Begin a release, and give what rolls it back."""
+    """Begin a release, and return what rolls it back."""
     seed(store)
     start = submission_of(store, "checkout", *one("weights", FIELD, "0", "20"), cause="start")
     store.submit(start._replace(begins=(FIELD,)))

@@ -28,7 +28,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """Give a store with a split at 50 %."""
+    """Return a store with a split at 50 %."""
     made = MemoryStore()
     control = Control(made, confirm=True)
     control.create("checkout")
@@ -38,7 +38,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def router(store: MemoryStore) -> Iterator[Router]:
-    """Give a router that follows it."""
+    """Return a router that follows it."""
     made = Router(store)
     assert made.wait_ready(5)
     yield made
@@ -46,7 +46,7 @@ def router(store: MemoryStore) -> Iterator[Router]:
 
 
 def collected(reader: InMemoryMetricReader) -> dict[str, list[tuple[Mapping[str, object], float]]]:
-    """Give all points that were collected, by the metric's name."""
+    """Return all points that were collected, by the metric's name."""
     data = reader.get_metrics_data()
     assert isinstance(data, MetricsData)
     found: dict[str, list[tuple[Mapping[str, object], float]]] = {}
@@ -146,7 +146,7 @@ class Crowd:
     """A router with more splits than the budget."""
 
     def measures(self) -> list[Measure]:
-        """Give one version each, asked ten times."""
+        """Return one version each, asked ten times."""
         return [
             Measure(f"split-{number}", "old", {"bucket": 10}, 1, 0, None, None) for number in range(SPLITS_AT_MOST + 50)
         ]

@@ -24,7 +24,7 @@ USER: Final = "replicating"  # its password is its name
 
 @contextmanager
 def server(*arguments: str, binary: str = "") -> Iterator[embedded.Server]:
-    """Give a running server with arguments of its own."""
+    """Return a running server with arguments of its own."""
     running = embedded.Server(binary or embedded.find_binary(), unix=False, appendonly=False, arguments=arguments)
     with running:
         running.start()
@@ -32,7 +32,7 @@ def server(*arguments: str, binary: str = "") -> Iterator[embedded.Server]:
 
 
 def client(of: embedded.Server) -> Redis:
-    """Give a plain client."""
+    """Return a plain client."""
     return Redis.from_url(of.url)
 
 
@@ -68,7 +68,7 @@ def replication(of: embedded.Server) -> dict[str, object]:
 
 @contextmanager
 def pair() -> Iterator[Pair]:
-    """Give a primary and its replica, in step."""
+    """Return a primary and its replica, in step."""
     with server("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1") as primary:
         with client(primary) as one:
             one.execute_command("ACL", "SETUSER", USER, "on", f">{USER}", "+psync", "+replconf", "+ping")
@@ -81,7 +81,7 @@ def pair() -> Iterator[Pair]:
 
 @contextmanager
 def sentinels(primary: embedded.Server, count: int, *, down_after_ms: int = 1_000) -> Iterator[str]:
-    """Give the address of a service that so many Sentinels watch, once they know its replica and one another."""
+    """Return the address of a service that so many Sentinels watch, once they know its replica and one another."""
     folder = Path(tempfile.mkdtemp(prefix="graysplit-sentinel-"))
     running: list[subprocess.Popen[bytes]] = []
     ports = [embedded._free_port() for _ in range(count)]
@@ -125,7 +125,7 @@ def _knows(port: int, *, others: int) -> bool:
 
 @contextmanager
 def cluster(count: int = 3) -> Iterator[list[embedded.Server]]:
-    """Give the primaries of a Cluster that covers all slots."""
+    """Return the primaries of a Cluster that covers all slots."""
     with ExitStack() as stack:
         nodes = [
             stack.enter_context(server("--cluster-enabled", "yes", "--cluster-node-timeout", "2000"))
@@ -152,5 +152,5 @@ def _covers(node: embedded.Server, count: int) -> bool:
 
 
 def since(begun: float) -> float:
-    """Give the time that has passed, for a report."""
+    """Return the time that has passed, for a report."""
     return round(time.monotonic() - begun, 2)

@@ -22,14 +22,14 @@ WEIGHTS = "graysplit:{default}:weights"
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[list[embedded.Server]]:
-    """Give three primaries that cover all slots."""
+    """Return three primaries that cover all slots."""
     with cluster(3) as found:
         yield found
 
 
 @pytest.fixture
 def url(nodes: list[embedded.Server]) -> Iterator[str]:
-    """Give the Cluster's address, with a split at 20 %, and an empty Cluster afterwards."""
+    """Return the Cluster's address, with a split at 20 %, and an empty Cluster afterwards."""
     address = f"redis+cluster://{','.join(f'{HOST}:{node.port}' for node in nodes)}"
     with graysplit.Control(address, confirm=True) as control:
         control.create("checkout")
@@ -41,7 +41,7 @@ def url(nodes: list[embedded.Server]) -> Iterator[str]:
 
 
 def owner_of(nodes: list[embedded.Server]) -> embedded.Server:
-    """Give the node that has the namespace's keys."""
+    """Return the node that has the namespace's keys."""
     for node in nodes:
         with client(node) as one:
             if one.execute_command("CLUSTER", "COUNTKEYSINSLOT", slot(one)):
@@ -50,7 +50,7 @@ def owner_of(nodes: list[embedded.Server]) -> embedded.Server:
 
 
 def slot(one: Redis) -> int:
-    """Give the one slot of the namespace."""
+    """Return the one slot of the namespace."""
     found: int = one.execute_command("CLUSTER", "KEYSLOT", WEIGHTS)
     return found
 

@@ -27,7 +27,7 @@ STOPS = "graysplit:{default}:stops"
 
 @pytest.fixture
 def both() -> Iterator[Pair]:
-    """Give a primary with a split at 20 %, and its replica in step."""
+    """Return a primary with a split at 20 %, and its replica in step."""
     with pair() as found, graysplit.Control(found.primary.url) as control:
         control.create("checkout")
         control.set("checkout", 20)

@@ -35,14 +35,14 @@ REPLACED_BY = ("replicaof", "slaveof", "client|kill", "config")
 
 
 def promoted(found: Pair) -> bool:
-    """Say whether the replica has taken the primary's place; while it takes it, it may break connections off."""
+    """Return whether the replica has taken the primary's place; while it takes it, it may break connections off."""
     with client(found.replica) as one, suppress(exceptions.ConnectionError):
         return bool(one.role()[0] == b"master")
     return False
 
 
 def reachable(url: str) -> Store:
-    """Give a store that has just answered; Sentinel is asked again each time."""
+    """Return a store that has just answered; Sentinel is asked again each time."""
     store = store_from_url(url)
 
     def answers() -> bool:
@@ -233,13 +233,13 @@ def fail_over(sentinel: Redis, to: str) -> None:
 
 
 def named(sentinel: Redis) -> str:
-    """Give the address that a Sentinel names."""
+    """Return the address that a Sentinel names."""
     host, port = sentinel.sentinel_get_master_addr_by_name(SERVICE)
     return f"{host.decode() if isinstance(host, bytes) else host}:{port}"
 
 
 def told(caplog: pytest.LogCaptureFixture) -> tuple[logging.LogRecord, logging.LogRecord] | None:
-    """Give the lines that say that contact is lost, and back."""
+    """Return the lines that say that contact is lost, and back."""
     found = [record for record in caplog.records if record.name == "graysplit"]
     lost = next((record for record in found if "lost contact" in record.getMessage()), None)
     back = next((record for record in found if "following the store" in record.getMessage()), None)

@@ -30,7 +30,7 @@ class Safe(NamedTuple):
     running: embedded.Server
 
     def url(self, authority: str = "authority", host: str = HOST) -> str:
-        """Give its address, for whoever trusts this authority."""
+        """Return its address, for whoever trusts this authority."""
         return f"rediss://{host}:{self.port}/0?ssl_ca_certs={self.folder / authority}.crt"
 
 
@@ -49,7 +49,7 @@ def authority(folder: Path, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def safe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Safe]:
-    """Give a TLS server whose certificate is for 127.0.0.1 alone; the tests' own binary speaks none."""
+    """Return a TLS server whose certificate is for 127.0.0.1 alone; the tests' own binary speaks none."""
     binary, tool = shutil.which("redis-server"), shutil.which("openssl")
     if binary is None or tool is None:
         skip_or_fail("TLS needs redis-server and openssl: install Debian's packages redis-server and openssl")

@@ -33,7 +33,7 @@ def _basedpyright(file: str) -> set[int]:
 
 
 def _lines(file: str, found: list[tuple[str, int, str, str]]) -> set[int]:
-    """Give the lines with errors, all of them in the file asked about."""
+    """Return the lines with errors, all of them in the file asked about."""
     errors = [(Path(path).name, line, message) for path, line, message, severity in found if severity == "error"]
     elsewhere = [error for error in errors if error[0] != file]
     assert not elsewhere, elsewhere

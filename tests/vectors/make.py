@@ -87,7 +87,7 @@ NO_WEIGHTS: Final = (
 
 
 def bucketing() -> dict[str, Any]:
-    """Give known answers for salts, seeds, units, hashes and buckets."""
+    """Return known answers for salts, seeds, units, hashes and buckets."""
     cases = [_case(salt, {"text": text}, text.encode()) for salt in SALTS for text in TEXTS]
     cases += [_case("checkout", {"hex": raw}, bytes.fromhex(raw)) for raw in RAW]
     cases += [_case("checkout", {"repeat": part, "times": times}, part.encode() * times) for part, times in LONG]
@@ -110,7 +110,7 @@ def bucketing() -> dict[str, Any]:
 
 
 def allocation() -> dict[str, Any]:
-    """Give known answers for anchors and layouts."""
+    """Return known answers for anchors and layouts."""
     anchors = [{"place": place, "anchor": anchor(place)[0], "upwards": anchor(place)[1]} for place in range(PLACES)]
     layouts = [
         {
@@ -127,7 +127,7 @@ def allocation() -> dict[str, Any]:
 
 
 def weights() -> dict[str, Any]:
-    """Give the texts that are weights, in thousandths of a percent, and texts that are none."""
+    """Return the texts that are weights, in thousandths of a percent, and texts that are none."""
     return {"weights": [{"text": text, "weight": weight} for text, weight in WEIGHTS], "refused": list(NO_WEIGHTS)}
 
 
@@ -137,7 +137,7 @@ def _case(salt: str, unit: dict[str, Any], raw: bytes) -> dict[str, Any]:
 
 
 def _verification() -> int:
-    """Give the value that SMHasher's VerificationTest computes for MurmurHash3_x86_32."""
+    """Return the value that SMHasher's VerificationTest computes for MurmurHash3_x86_32."""
     hashes = b"".join(struct.pack("<I", hash32(bytes(range(n)), 256 - n)) for n in range(256))
     return hash32(hashes, 0)
 

@@ -43,7 +43,7 @@ def murmur3_32(key: bytes, seed: int) -> int:
 
 
 def unit_of(case: dict[str, Any]) -> bytes:
-    """Give a case's unit as the bytes to hash."""
+    """Return a case's unit as the bytes to hash."""
     unit = case["unit"]
     if "hex" in unit:
         return bytes.fromhex(unit["hex"])

@@ -247,7 +247,7 @@ class Verbs(click.Group):
             raise click.UsageError(f"no command '{args[0]}'.{hint} See all with: graysplit --help", ctx) from fault
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Give a command, loading its module when it is first asked for."""
+        """Return a command, loading its module when it is first asked for."""
         if cmd_name in VERBS and cmd_name not in self.commands:
             load(cmd_name)
         return super().get_command(ctx, cmd_name)
@@ -287,7 +287,7 @@ def app(ctx: click.Context) -> int:
 
 
 def run(args: Sequence[str] | None = None) -> int:
-    """Run one command and give the exit code."""
+    """Run one command and return the exit code."""
     session = Session()
     session.json = asks_for_json(sys.argv[1:] if args is None else args)
     try:

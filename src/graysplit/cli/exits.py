@@ -54,5 +54,5 @@ _CODES: Final[tuple[tuple[type[GraysplitError], int], ...]] = (
 
 
 def code_of(fault: GraysplitError) -> int:
-    """Give the exit code of an error."""
+    """Return the exit code of an error."""
     return next((code for kind, code in _CODES if isinstance(fault, kind)), REFUSED)

@@ -43,6 +43,6 @@ def _line(field: str, weight: str, declared: Declared | None) -> str:
 
 
 def left_json(result: Result, declared: Declared | None) -> dict[str, object]:
-    """Give what was left for scripts, by field."""
+    """Return what was left for scripts, by field."""
     of = {field: None if declared is None else declared.get(split_of(field), 0) for field in result.kept}
     return {field: {"weight": number(result.kept[field]), "declared_by": of[field]} for field in result.kept}

@@ -110,7 +110,7 @@ def freeze_lines(freezes: Iterable[Freeze]) -> Iterable[str]:
 
 
 def emergency_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[str]:
-    """Give the commands that bring a split to zero from anywhere, whole, and what their answers mean.
+    """Return the commands that bring a split to zero from anywhere, whole, and what their answers mean.
 
     `redis_cli` is the program with what reaches the server; None where there is no server.
     """
@@ -133,7 +133,7 @@ def emergency_lines(view: SplitView, namespace: str, redis_cli: str | None) -> l
 
 
 def entry_line(entry: Entry) -> str:
-    """Give a change in one line."""
+    """Return a change in one line."""
     moves = ", ".join(_moves(entry))
     why = f": {entry.why}" if entry.why else ""
     why += f" (ends the plan of {', '.join(entry.ended_plans)})" if entry.ended_plans and tells_end(entry) else ""
@@ -146,12 +146,12 @@ def tells_end(entry: Entry) -> bool:
 
 
 def history_lines(entries: Iterable[Entry]) -> list[str]:
-    """Give changes, newest first."""
+    """Return changes, newest first."""
     return [f"{when(entry.at_ms)}  {entry_line(entry)}" for entry in entries] or ["no change yet"]
 
 
 def fleet_lines(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> list[str]:
-    """Give the processes: the live, the silent, and those that are gone."""
+    """Return the processes: the live, the silent, and those that are gone."""
     states = (("live", fleet.live), ("silent", fleet.silent), ("gone", fleet.gone))
     rows = [
         (
@@ -234,7 +234,7 @@ def off_lines(fleet: Fleet) -> list[str]:
 
 
 def explain_lines(found: Explained) -> list[str]:
-    """Give the ladder from the top to the rung that answered."""
+    """Return the ladder from the top to the rung that answered."""
     bucket = "" if found.bucket is None else f", hashed to {found.bucket}"
     where = _where(found)
     lines = [f"{found.split}: {found.version} ({found.reason}{bucket}, revision {found.revision}){where}"]
@@ -266,7 +266,7 @@ NEXT: Final = WIDTH - len("  next: ")
 
 
 def doctor_lines(findings: Iterable[Finding]) -> list[str]:
-    """Give each finding with the next command."""
+    """Return each finding with the next command."""
     lines: list[str] = []
     for found in findings:
         lines.append(f"{found.severity}: {found.where}: {found.what}")

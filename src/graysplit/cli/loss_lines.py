@@ -22,7 +22,7 @@ def loss_lines(loss: Loss | None, split: str | None = None) -> list[str]:
 
 
 def loss_json(loss: Loss | None) -> dict[str, object] | None:
-    """Give it for scripts, without the texts of stops and definitions."""
+    """Return it for scripts, without the texts of stops and definitions."""
     if loss is None:
         return None
     return {

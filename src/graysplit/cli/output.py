@@ -80,7 +80,7 @@ def say_json(value: dict[str, object]) -> None:
 
 
 def is_screen() -> bool:
-    """Say whether stdout is a terminal that can redraw."""
+    """Return whether stdout is a terminal that can redraw."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 

@@ -19,7 +19,7 @@ def show_sides(session: Session, found: Recovery) -> None:
 
 
 def recovered(session: Session, found: Recovery) -> int:
-    """Print how it ended, and give the exit code."""
+    """Print how it ended, and return the exit code."""
     if found.needed:
         return finish(session, found.result, recovery_json(found))
     if session.json:
@@ -59,7 +59,7 @@ def weight_lines(sides: list[Sides]) -> list[str]:
 
 
 def recovery_json(found: Recovery) -> dict[str, object]:
-    """Give it for scripts; definitions may hold units, and only their shape is told."""
+    """Return it for scripts; definitions may hold units, and only their shape is told."""
     return {
         "source": found.source,
         "lost": dict(found.lost),
@@ -98,7 +98,7 @@ def _definition_words(side: Sides) -> str:
 
 
 def _shape(split: str, text: str) -> str:
-    """Give a definition's baseline and candidates, or say that it is none."""
+    """Return a definition's baseline and candidates, or say that it is none."""
     definition = _parsed(split, text)
     if definition is None:
         return "none"

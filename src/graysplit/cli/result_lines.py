@@ -30,7 +30,7 @@ def finish_note(session: Session, result: Result) -> int:
 
 
 def finish(session: Session, result: Result, more: Mapping[str, object] = {}) -> int:
-    """Print what was written, wait for the receipts unless told not to, and give the exit code.
+    """Print what was written, wait for the receipts unless told not to, and return the exit code.
 
     `more` stands beside it in JSON.
     """
@@ -44,7 +44,7 @@ def finish(session: Session, result: Result, more: Mapping[str, object] = {}) ->
 
 
 def told(session: Session, result: Result, name: str = "") -> tuple[dict[str, object], int]:
-    """Print what was written and, unless nobody waits, its receipts; give its JSON and the exit code.
+    """Print what was written and, unless nobody waits, its receipts; return its JSON and the exit code.
 
     `name` stands before the receipts where several are told of.
     """
@@ -191,7 +191,7 @@ _NOT_ASKED: Final[Mapping[str, object]] = dict.fromkeys(Receipts._fields)
 
 
 def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, object]:
-    """Give a result for scripts; what nobody was asked for is null."""
+    """Return a result for scripts; what nobody was asked for is null."""
     to = result.to if result.moves or result.cause != "rollback" else "0"
     return {
         "cause": result.cause,
@@ -228,7 +228,7 @@ def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, o
 
 
 def receipts_json(receipts: Receipts | None) -> dict[str, object]:
-    """Give receipts for scripts, all null where nobody waited."""
+    """Return receipts for scripts, all null where nobody waited."""
     if receipts is None:
         return {**_NOT_ASKED}
     lists = {"lagging": list(receipts.lagging), "silent": list(receipts.silent), "gone": list(receipts.gone)}

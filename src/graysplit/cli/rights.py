@@ -35,7 +35,7 @@ def acl(session: Session, role: str, user: str | None) -> int:
 
     app follows and can only lower; drive may also write weights, so it can
     raise; ops may do everything in this namespace. Put a password in the place
-    of PASSWORD, and give the line to redis-cli.
+    of PASSWORD, and return the line to redis-cli.
     """
     if user is not None and (not user or not user.isprintable() or " " in user):
         raise click.BadParameter(f"{user!r} is no user's name: blanks are not allowed in it", param_hint="--user")

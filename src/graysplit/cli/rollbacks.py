@@ -25,7 +25,7 @@ _WORST: Final = (NO_SUCH_SPLIT, UNCONFIRMED)
 
 
 def roll_back(session: Session, targets: Sequence[str], why: str, *, dry_run: bool) -> int:
-    """Write all, then tell of each what it reached; give the worst exit code. The unknown ones come last."""
+    """Write all, then tell of each what it reached; return the worst exit code. The unknown ones come last."""
     for target in targets:
         check_target(target)  # before anything is written: what cannot be a name is wrong usage
     if len(why) > TYPED["reason"]:
@@ -50,7 +50,7 @@ def roll_back(session: Session, targets: Sequence[str], why: str, *, dry_run: bo
 def _written(
     session: Session, targets: Sequence[str], why: str, *, dry_run: bool
 ) -> tuple[list[Result], GraysplitError | None]:
-    """Write one after the other until the store takes no more; give the fault that ended it."""
+    """Write one after the other until the store takes no more; return the fault that ended it."""
     results: list[Result] = []
     for target in targets:
         try:
@@ -63,7 +63,7 @@ def _written(
 
 
 def _told(session: Session, result: Result, *, several: bool) -> tuple[dict[str, object], int]:
-    """Print one rollback, and give its JSON and its exit code."""
+    """Print one rollback, and return its JSON and its exit code."""
     out = tell if session.json else say
     if result.known:
         if not result.dry_run:

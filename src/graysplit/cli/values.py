@@ -20,7 +20,7 @@ from graysplit.core.weights import format_weight
 
 
 def overview_json(view: Overview) -> dict[str, object]:
-    """Give the overview."""
+    """Return the overview."""
     return {
         "store": view.store,
         "namespace": view.namespace,
@@ -60,7 +60,7 @@ def hook_json(state: HookState) -> dict[str, object]:
 
 
 def show_json(view: SplitView, namespace: str) -> dict[str, object]:
-    """Give one split."""
+    """Return one split."""
     definition = view.definition
     return {
         "split": view.split,
@@ -95,7 +95,7 @@ def show_json(view: SplitView, namespace: str) -> dict[str, object]:
 
 
 def fleet_json(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> dict[str, object]:
-    """Give the processes with all they say."""
+    """Return the processes with all they say."""
     states = {process.boot: "silent" for process in fleet.silent} | {process.boot: "gone" for process in fleet.gone}
     return {
         "live": len(fleet.live),
@@ -130,7 +130,7 @@ def fleet_json(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> dict[str, ob
 
 
 def explained_json(found: Explained) -> dict[str, object]:
-    """Give a decision with its ladder, and what each process says."""
+    """Return a decision with its ladder, and what each process says."""
     return {
         "split": found.split,
         "version": found.version,
@@ -146,13 +146,13 @@ def explained_json(found: Explained) -> dict[str, object]:
 
 
 def entry_json(entry: Entry) -> dict[str, object]:
-    """Give a change."""
+    """Return a change."""
     ended = {"ended_plans": list(entry.ended_plans)}
     return {**entry._asdict(), "before": dict(entry.before), "after": dict(entry.after), **ended}
 
 
 def row_json(row: Row) -> dict[str, object]:
-    """Give a candidate's weights."""
+    """Return a candidate's weights."""
     return {
         "split": row.split,
         "version": row.version,

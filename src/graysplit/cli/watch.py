@@ -81,7 +81,7 @@ class _Watch:
 
     @property
     def enough(self) -> bool:
-        """Say whether as many changes have come as were asked for."""
+        """Return whether as many changes have come as were asked for."""
         return self._left is not None and self._left <= 0
 
     def connect(self) -> Feed:
@@ -174,7 +174,7 @@ class _Watch:
 
 
 def _states(view: Overview, split: str | None) -> Iterator[tuple[str, _State]]:
-    """Give what stands, by a name of its own."""
+    """Return what stands, by a name of its own."""
     for plan in view.plans:
         if split in {None, plan.split} and not _in_between(plan):
             gates = tuple((gate.name, gate.open) for gate in plan.gates)
@@ -196,7 +196,7 @@ def _states(view: Overview, split: str | None) -> Iterator[tuple[str, _State]]:
 
 
 def _in_between(plan: Awaited) -> bool:
-    """Say whether a step is shown by all and its driver has not counted it yet: no news for a moment."""
+    """Return whether a step is shown by all and its driver has not counted it yet: no news for a moment."""
     uncounted = any(gate.name == SHOWN and not gate.open and not gate.why for gate in plan.gates)
     return uncounted and plan.tick_age_ms < MOMENT_MS
 

@@ -23,7 +23,7 @@ def crossing_lines(crossings: Iterable[Crossing]) -> Iterable[str]:
 
 
 def crossing_json(found: Crossing) -> dict[str, object]:
-    """Give the same for scripts."""
+    """Return the same for scripts."""
     return {
         **found._asdict(),
         "weight": number(format_weight(found.weight)),

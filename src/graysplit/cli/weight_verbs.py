@@ -177,7 +177,7 @@ def preview(session: Session, target: str, why: str, *, dry_run: bool) -> int:
 def pin(  # noqa: PLR0913 - click hands every option over by name
     session: Session, split: str, unit: str, version: str | None, why: str, *, deny: bool, dry_run: bool
 ) -> int:
-    """Give UNIT always the same VERSION, unless it is at zero."""
+    """Return UNIT always the same VERSION, unless it is at zero."""
     from graysplit.cli.result_lines import finish
 
     if deny and version is not None:

@@ -11,7 +11,7 @@ __all__ = ["age", "number", "percent", "plural", "stop_words", "table", "when"]
 
 
 def age(ms: int) -> str:
-    """Give a span of time in its largest fitting unit."""
+    """Return a span of time in its largest fitting unit."""
     seconds = max(0, ms // 1000)
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
@@ -20,21 +20,21 @@ def age(ms: int) -> str:
 
 
 def percent(weight: str | None) -> str:
-    """Give a stored weight with its unit."""
+    """Return a stored weight with its unit."""
     if weight is None:
         return "absent"
     return f"{weight}%" if weight[:1].isdigit() else weight
 
 
 def number(weight: str | None) -> object:
-    """Give a stored weight as JSON has it: a number where it is one."""
+    """Return a stored weight as JSON has it: a number where it is one."""
     if weight is None or not weight.replace(".", "", 1).isdecimal() or not weight.isascii():
         return weight
     return float(weight) if "." in weight else int(weight)
 
 
 def plural(count: int, noun: str, many: str = "") -> str:
-    """Give a number with its noun."""
+    """Return a number with its noun."""
     return f"{count} {noun if count == 1 else many or noun + 's'}"
 
 

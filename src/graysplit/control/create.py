@@ -29,7 +29,7 @@ LOOKED_AT: Final = 50
 def create_declared(
     snapshot: Snapshot, fleet: Fleet, split: str, *, by: Literal["unit", "instance"] | None = None
 ) -> Change:
-    """Give the change that creates a split with all versions that live processes declare for it.
+    """Return the change that creates a split with all versions that live processes declare for it.
 
     Refused where they differ on the baseline, or on who crosses over; `UnknownSplitError` where none declares it.
     """
@@ -52,7 +52,7 @@ def create_declared(
 def add_declared(
     snapshot: Snapshot, fleet: Callable[[], Fleet], split: str, versions: Iterable[str]
 ) -> tuple[Snapshot, Change | None]:
-    """Give a split those of the versions named that it has not got and live code declares, each in a place of its own.
+    """Return a definition with those named versions added that live code declares, each in a place of its own.
 
     What nobody declares is left to whoever looks it up: `UnknownVersionError`.
     """

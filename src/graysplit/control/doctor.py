@@ -43,7 +43,7 @@ class Advising(Protocol):
     """A store that can judge how its server is kept."""
 
     def advice(self) -> list[Advice]:
-        """Give what may lose weights: persistence, eviction, an old server."""
+        """Return what may lose weights: persistence, eviction, an old server."""
         ...
 
 
@@ -59,7 +59,7 @@ class NoticesStore(Protocol):
 def examine(
     reading: Reading, fleet: Fleet, store: object = None, said: Mapping[str, Heard] = {}, drop: str = "redis-cli HDEL"
 ) -> tuple[Finding, ...]:
-    """Give all findings, problems first.
+    """Return all findings, problems first.
 
     `said` is what guards say of the candidates that run; `drop` takes out a field of the weights by hand.
     """

@@ -29,13 +29,13 @@ _REMEMBERED_MS: Final = 60_000
 
 
 def standing_freezes(reading: Reading) -> tuple[Freeze, ...]:
-    """Give the freezes that are not over yet, in the order of their patterns."""
+    """Return the freezes that are not over yet, in the order of their patterns."""
     found = read_freezes(reading.text("meta", FREEZES))
     return tuple(sorted(freeze for freeze in found if freeze.stands(reading.load.now_ms)))
 
 
 def freeze(reading: Reading, new: Freeze) -> tuple[Change, tuple[str, ...]]:
-    """Give the change by which a freeze stands, beside the others, and what to say of it."""
+    """Return the change by which a freeze stands, beside the others, and what to say of it."""
     check_pattern(new.pattern)
     change = Change("freeze", new.pattern, marks={FREEZES: write_freezes([*_others(reading, new.pattern), new])})
     span = f"for {span_words(new.until_ms - new.at_ms)}, until {_when(new.until_ms)}"
@@ -44,7 +44,7 @@ def freeze(reading: Reading, new: Freeze) -> tuple[Change, tuple[str, ...]]:
 
 
 def unfreeze(reading: Reading, pattern: str) -> Change:
-    """Give the change that ends a freeze."""
+    """Return the change that ends a freeze."""
     standing = standing_freezes(reading)
     if pattern not in {found.pattern for found in standing}:
         patterns = ", ".join(f"'{found.pattern}'" for found in standing) or "none"
@@ -54,7 +54,7 @@ def unfreeze(reading: Reading, pattern: str) -> Change:
 
 
 def _others(reading: Reading, pattern: str) -> list[Freeze]:
-    """Give the freezes beside a pattern's; one that is over stays a while, for plans that ask when it ended."""
+    """Return the freezes beside a pattern's; one that is over stays a while, for plans that ask when it ended."""
     lately = reading.load.now_ms - _REMEMBERED_MS
     found = read_freezes(reading.text("meta", FREEZES))
     return [other for other in found if other.pattern != pattern and other.stands(lately)]
@@ -73,7 +73,7 @@ def check_thawed(freezes: str | None, splits: Iterable[str], now_ms: int) -> Non
 
 
 def expect_freezes(reading: Reading) -> Expect:
-    """Give what a raise rests on: the freezes as they were read, so that one that comes in between is a conflict."""
+    """Return what a raise rests on: the freezes as they were read, so that one that comes in between is a conflict."""
     return Expect("meta", FREEZES, reading.text("meta", FREEZES))
 
 
@@ -88,7 +88,7 @@ def freeze_words(found: Freeze) -> str:
 
 
 def unfreeze_command(pattern: str) -> str:
-    """Give the command that ends a freeze, as a shell takes it."""
+    """Return the command that ends a freeze, as a shell takes it."""
     if pattern == EVERYTHING:
         return "graysplit unfreeze --all"
     quoted = f"'{pattern}'" if {"*", "?"} & {*pattern} else pattern
@@ -132,7 +132,7 @@ def _older(one: Entry, other: Entry) -> bool:
 
 
 def during_freeze(entries: Iterable[Entry], log: Callable[[], Iterable[Entry]], now: str | None) -> Iterator[Entry]:
-    """Give entries, those of raises from outside that came during a freeze with that as their reason.
+    """Return entries, those of raises from outside that came during a freeze with that as their reason.
 
     A freeze cannot keep anybody from a raw edit; the history says so. `log` gives the newest entries of all splits, of
     which those that changed the freezes tell what stood before; `now` is what stands since.
@@ -145,7 +145,7 @@ def during_freeze(entries: Iterable[Entry], log: Callable[[], Iterable[Entry]], 
 
 
 def _at_their_time(log: Iterable[Entry], text: str | None) -> Iterator[tuple[Entry, Freeze]]:
-    """Walk back from what stands now, and give the raises from outside with the freeze that stood then."""
+    """Walk back from what stands now, and return the raises from outside with the freeze that stood then."""
     at = f"meta {FREEZES}"
     for entry in log:  # newest first
         if at in entry.after:
@@ -159,7 +159,7 @@ def _at_their_time(log: Iterable[Entry], text: str | None) -> Iterator[tuple[Ent
 
 
 def _raised(entry: Entry) -> bool:
-    """Say whether an edit from outside let somebody in: a weight that rose, a stop that went."""
+    """Return whether an edit from outside let somebody in: a weight that rose, a stop that went."""
     return entry.cause == OUTSIDE and any(_rose(entry, where) for where in entry.after)
 
 
@@ -206,12 +206,12 @@ def finish(reading: Reading, split: str, id_: str, at: int | None = None) -> Cha
 
 
 def finished_ms(reading: Reading, split: str) -> int | None:
-    """Give the server time at which a split's release was finished, or None: not finished, or begun again since."""
+    """Return the server time at which a split's release was finished, or None: not finished, or begun again since."""
     return finished_of(reading).get(split)
 
 
 def finished_of(reading: Reading) -> Mapping[str, int]:
-    """Give the server times at which releases were finished, by split, of those that have not begun again since."""
+    """Return the server times at which releases were finished, by split, of those that have not begun again since."""
     load = reading.load
     return write_rules.finished_of(load.meta, load.weights, load.stops, load.booked.fields)
 

@@ -48,7 +48,7 @@ def wanted_weights(
 
 
 def planned_version(*records: Mapping[str, object] | None) -> str | None:
-    """Give the version that a plan's record names, the last of them first."""
+    """Return the version that a plan's record names, the last of them first."""
     named = (record.get("version") for record in reversed(records) if record is not None)
     return next((version for version in named if isinstance(version, str)), None)
 

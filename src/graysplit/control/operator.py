@@ -109,7 +109,7 @@ class Operator:
             self._store.close()
 
     def __enter__(self) -> Self:
-        """Give itself."""
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -276,7 +276,7 @@ class Operator:
             raise ConflictError(split, f"no change since revision {if_rev}", f"{last.cause} at {last.revision}")
 
     def _ensured(self, reading: Reading, split: str, versions: Collection[str] = ()) -> tuple[Snapshot, Change | None]:
-        """Give a snapshot that knows a split and its versions, and the change that creates or adds what it must.
+        """Return a snapshot that knows a split and its versions, and the change that creates or adds what it must.
 
         That is a split that live code declares and the store does not know, and of `versions` those that the split has
         not got.

@@ -61,7 +61,7 @@ class Proposal(NamedTuple):
 
     @property
     def told(self) -> object:
-        """Give what a person has been shown, to be compared with what is about to be written; not the time of it.
+        """Return what a person has been shown, to be compared with what is about to be written; not the time of it.
 
         How a plan stands is told by its mark in `meta`, and its progress begins with the time.
         """
@@ -77,7 +77,7 @@ class Proposal(NamedTuple):
         )
 
     def submission(self, actor: str, why: str) -> Submission:
-        """Give what the store is handed."""
+        """Return what the store is handed."""
         change = self.change
         why = f"{self.said}: {why}" if self.said and why else self.said or why
         return Submission(
@@ -95,7 +95,7 @@ class Proposal(NamedTuple):
         )
 
     def beginning(self, start: PlanStart) -> Proposal:
-        """Give it with what is noted of a plan beside it."""
+        """Return it with what is noted of a plan beside it."""
         return self._replace(
             expect=(*self.expect, *(e for e in start.expect if e not in self.expect)),
             writes=(*self.writes, *start.writes),
@@ -109,7 +109,7 @@ class Proposal(NamedTuple):
         return self._replace(unwatched=unwatched) if unwatched else self
 
     def result(self, written: Written | None = None) -> Result:
-        """Give what is told of it: after the write, or (without one) of a dry run."""
+        """Return what is told of it: after the write, or (without one) of a dry run."""
         return Result(
             cause=self.change.cause,
             split=self.target,
@@ -139,7 +139,7 @@ class Proposal(NamedTuple):
         )
 
     def _expected(self) -> dict[str, str]:
-        """Give what receipts will show: of candidates alone."""
+        """Return what receipts will show: of candidates alone."""
         definition = self.change.definition
         own = field_of(self.change.split, definition.baseline) if isinstance(definition, Definition) else ""
         return {f: format_weight(after) for f, (_, after) in self.effects.weights.items() if f != own}
@@ -251,7 +251,7 @@ def _protected(split: str, *snapshots: Snapshot) -> bool:
 
 
 def _pair(reading: Reading, change: Change, done: Effects, field: str) -> tuple[str | None, str | None] | None:
-    """Give a candidate's weight in force before and after, or None where the field names no candidate."""
+    """Return a candidate's weight in force before and after, or None where the field names no candidate."""
     if field in done.weights:
         before, after = done.weights[field]
         return format_weight(before), format_weight(after)
@@ -281,7 +281,7 @@ def _lease_writes(reading: Reading, change: Change) -> Iterator[Write]:
 
 
 def _reached(after: Snapshot, fields: Iterable[str]) -> dict[str, Weight]:
-    """Give the weights in force that let somebody in."""
+    """Return the weights in force that let somebody in."""
     found = ((field, after.splits.get(split_of(field))) for field in fields)
     return {field: standing.reach(version_of(field)) for field, standing in found if standing is not None}
 

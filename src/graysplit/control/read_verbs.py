@@ -63,7 +63,7 @@ class ReadVerbs(Operator):
     """Shows what stands, and waits for what is to come."""
 
     def wait_confirmed(self, result: Result, within_s: float = 5.0) -> Confirmed:
-        """Wait until every live process shows a result's effect, and give the result with its receipts."""
+        """Wait until every live process shows a result's effect, and return the result with its receipts."""
         parts = result.parts or (result.change,)
         receipts = wait_for(
             self.store,
@@ -86,7 +86,7 @@ class ReadVerbs(Operator):
         return self.store.followed()
 
     def with_copies(self, result: Result, within_s: float = COPIED_WITHIN_S) -> Result:
-        """Give a result with the number of replicas that have it; right after the change, from the same thread."""
+        """Return a result with the number of replicas that have it; right after the change, from the same thread."""
         copies = self.store.replicas(within_s)
         return result._replace(copies=copies if copies is not None and copies.of else None)
 
@@ -127,7 +127,7 @@ class ReadVerbs(Operator):
         return wait.wait_until(eyes, wait.WaitGoal(target, until), within_s)
 
     def overview(self) -> Overview:
-        """Give every split with its weights as asked, effective and actual, and the last change."""
+        """Return every split with its weights as asked, effective and actual, and the last change."""
         from graysplit.control.views import overview
 
         fleet = self.store.fleet()  # first: what processes tell is then no newer than what the store says
@@ -138,7 +138,7 @@ class ReadVerbs(Operator):
         return found._replace(owed=self._undelivered())
 
     def show(self, split: str) -> SplitView:
-        """Give one split: what the store says beside what is in force, its stops, its guard and its last change."""
+        """Return one split: what the store says beside what is in force, its stops, its guard and its last change."""
         from graysplit.control.views import split_view
 
         fleet = self.store.fleet()  # first, as above
@@ -176,7 +176,7 @@ class ReadVerbs(Operator):
         return simulate.simulate(eyes, wish, confirm_s, units)
 
     def report(self, target: str) -> SplitReport:
-        """Give how a split's releases do, stage by stage: both versions, how far apart they are, and the verdict."""
+        """Return how a split's releases do, stage by stage: both versions, how far apart they are, and the verdict."""
         from graysplit.control.guard.report import report
 
         (split, _), reading = split_and_version(target), self._read()
@@ -185,7 +185,7 @@ class ReadVerbs(Operator):
         return report(reading, self.store, self.namespace, target)
 
     def explain(self, split: str, unit: object) -> Explained:
-        """Give the ladder that decides for a unit by the store, and the processes in which the answer is another."""
+        """Return the ladder that decides for a unit by the store, and the processes in which the answer is another."""
         from graysplit.control.explain import explain
 
         reading = self._read()
@@ -201,7 +201,7 @@ class ReadVerbs(Operator):
         since: float | datetime | None = None,
         actor: str | None = None,
     ) -> tuple[Entry, ...]:
-        """Give the newest changes, newest first; a raise from outside during a freeze has that as its reason.
+        """Return the newest changes, newest first; a raise from outside during a freeze has that as its reason.
 
         Of one split also the freezes that held it, whatever their pattern, and their ends.
         Not older than `since`, a time or so many seconds before the server's now; only those of an `actor`.
@@ -218,17 +218,17 @@ class ReadVerbs(Operator):
             most *= 4
 
     def standby(self, split: str, version: str) -> Standby:
-        """Give who of the live processes that declare a split is ready to take over with a version, and who is not."""
+        """Return which live processes that declare a split are ready to take over with a version, and which not."""
         from graysplit.core.standby import standby_of
 
         return standby_of(self.store.fleet(), split, version)
 
     def fleet(self) -> Fleet:
-        """Give the processes that follow the store, and what they say."""
+        """Return the processes that follow the store, and what they say."""
         return self.store.fleet()
 
     def forget(self, process: str) -> tuple[Process, ...]:
-        """Take a process that is not live out of the fleet, by its label (`web-7/812`) or boot id; give who that was.
+        """Take a process that is not live out of the fleet, by its label (`web-7/812`) or boot id; return who that was.
 
         For one that is known to be dead: one that only was cut off goes on as before, counted by nobody, until it is
         heard again. Raises `RefusedError` where none of that name is known, or where it lives.
@@ -267,19 +267,19 @@ class ReadVerbs(Operator):
             return None
 
     def export(self) -> Mapping[str, object]:
-        """Give all that the store holds as plain values, ready for JSON."""
+        """Return all that the store holds as plain values, ready for JSON."""
         from graysplit.control.views import export
 
         return export(self.namespace, self._read())
 
     def crossings(self) -> tuple[Crossing, ...]:
-        """Give how far instances have crossed, of every split and candidate for which they do."""
+        """Return how far instances have crossed, of every split and candidate for which they do."""
         from graysplit.control.waves import all_crossings
 
         return all_crossings(self._read().snapshot, self.store.fleet())
 
     def redis_cli(self) -> str | None:
-        """Give the `redis-cli` that reaches the store's server, for a shell; None where there is no such server."""
+        """Return the `redis-cli` that reaches the store's server, for a shell; None where there is no such server."""
         from graysplit.stores.port import ByHand
 
         return self.store.redis_cli() if isinstance(self.store, ByHand) else None
@@ -292,7 +292,7 @@ class ReadVerbs(Operator):
         return since.timestamp() * 1000
 
     def _verdicts(self, reading: Reading, splits: Sequence[str]) -> Mapping[str, Heard]:
-        """Give what guards say of the candidates that run, by field; what guards are is loaded where one is armed."""
+        """Return what guards say of the candidates that run, by field; what guards are is loaded where one is armed."""
         standing = reading.snapshot.splits
         armed = [name for name in splits if name in standing and standing[name].definition.guard is not None]
         if not armed:
@@ -321,7 +321,7 @@ class ReadVerbs(Operator):
         return with_freezes(split, entries, self.store.history(None, FREEZES_WITHIN), count)
 
     def _flagged(self, reading: Reading | None, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
-        """Give entries, those of raises from outside flagged that came during a freeze."""
+        """Return entries, those of raises from outside flagged that came during a freeze."""
         if all(entry.cause != OUTSIDE for entry in entries):
             return entries
         from graysplit.control.freeze import during_freeze

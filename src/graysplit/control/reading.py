@@ -27,21 +27,21 @@ class Reading(NamedTuple):
     begun_ms: int = 0  # server time of the command's first reading: what a person was shown is counted from it
 
     def key(self, name: KeyName) -> Key:
-        """Give one of the hashes."""
+        """Return one of the hashes."""
         found: Key = getattr(self.load, name)
         return found
 
     def raw(self, name: KeyName, field: str) -> bytes | None:
-        """Give a field's bytes, or None where it is absent."""
+        """Return a field's bytes, or None where it is absent."""
         return self.key(name).fields.get(raw_of(field))
 
     def text(self, name: KeyName, field: str) -> str | None:
-        """Give a field's text such that the store can compare it, or None where it is absent."""
+        """Return a field's text such that the store can compare it, or None where it is absent."""
         raw = self.raw(name, field)
         return None if raw is None else exact(raw)
 
     def shown(self, name: KeyName, field: str) -> str | None:
-        """Give a field's text for people; what is no UTF-8 is escaped."""
+        """Return a field's text for people; what is no UTF-8 is escaped."""
         raw = self.raw(name, field)
         return None if raw is None else text(raw)
 
@@ -57,7 +57,7 @@ class Reading(NamedTuple):
                 yield exact(raw)
 
     def mistyped(self, split: str, definition: Definition) -> Mistyped:
-        """Give the fields that hold a split at zero though they name no candidate, and what stands beneath."""
+        """Return the fields that hold a split at zero though they name no candidate, and what stands beneath."""
         weights = self.held.weights
         fields = mistyped_zeros(split, definition.baseline, weights)
         beneath: dict[str, Weight] = {

@@ -70,7 +70,7 @@ def _gone(fleet: Fleet, expected: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _taken_ms(found: Confirmation, now_ms: int, written_ms: int) -> int:
-    """Give how long the fleet took: to the last receipt, or until now while some are missing.
+    """Return how long the fleet took: to the last receipt, or until now while some are missing.
 
     The server's own times, for this program may have been slow itself: importing its client takes longer than a fleet
     does to follow.

@@ -25,12 +25,12 @@ class Receipts(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Say whether somebody confirmed and nobody is missing."""
+        """Return whether somebody confirmed and nobody is missing."""
         return self.confirmed > 0 and not self.lagging and not self.silent
 
     @property
     def nobody(self) -> bool:
-        """Say whether no process follows the namespace, and none did of late."""
+        """Return whether no process follows the namespace, and none did of late."""
         return self.processes == 0 and not self.gone
 
 
@@ -68,12 +68,12 @@ class Result(NamedTuple):
 
     @property
     def from_(self) -> str | Mapping[str, str | None] | None:
-        """Give the weight before: one text for one candidate, by version for several."""
+        """Return the weight before: one text for one candidate, by version for several."""
         return self._side(0)
 
     @property
     def to(self) -> str | Mapping[str, str | None] | None:
-        """Give the weight after, in the same form."""
+        """Return the weight after, in the same form."""
         return self._side(1)
 
     def _side(self, side: int) -> str | Mapping[str, str | None] | None:

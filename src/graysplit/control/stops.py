@@ -143,12 +143,12 @@ def stop_lines(moves: StopMoves, cause: str, *, dry_run: bool = False) -> Iterat
 
 
 def _meant(change: Change, field: str) -> bool:
-    """Say whether a change is about a candidate: it writes its weight, or it is about the split's stop alone."""
+    """Return whether a change is about a candidate: it writes its weight, or it is about the split's stop alone."""
     return field in change.weights if change.weights else change.split in (EVERYTHING, split_of(field))
 
 
 def _holds(after: Snapshot, stop: str) -> bool:
-    """Say whether a stop holds anybody: not one of a version that a known split has not, or of its baseline."""
+    """Return whether a stop holds anybody: not one of a version that a known split has not, or of its baseline."""
     split, version = parse_address(stop)
     standing = after.splits.get(split) if version else None
     return standing is None or any(found.name == version for found in standing.definition.candidates)

@@ -240,14 +240,14 @@ def _change(
 
 
 def step_weights(standing: SplitState, to: str, step: int) -> dict[str, Weight]:
-    """Give all candidates' weights after a step: on a straight line from what is in force to all, and to nothing."""
+    """Return all candidates' weights after a step: on a straight line from what is in force to all, and to nothing."""
     ends = {version.name: FULL if version.name == to else 0 for version in standing.definition.candidates}
     begins = {name: share(standing.in_force(name)) for name in ends}
     return {name: begins[name] + _part(end - begins[name], step) for name, end in ends.items()}
 
 
 def _part(distance: int, step: int) -> int:
-    """Give the part of a way that is behind one after a step: of a raise at most its share, of a lowering at least."""
+    """Return the part of the way that a step leaves behind: of a raise at most its share, of a lowering at least."""
     return distance * step // STEPS
 
 

@@ -96,7 +96,7 @@ def _defined(raw: bytes) -> Defined | None:
 
 
 def _weighed(load: Load, before: Mapping[str, str | None]) -> Iterator[str]:
-    """Give the candidates that had a weight; a zero under a stop of its own may be what a mistyped rollback wrote."""
+    """Return the candidates that had a weight; a zero under a stop of its own may be what a mistyped rollback wrote."""
     stood: dict[str, str | None] = {f"weights {text(f)}": text(w) for f, w in load.weights.fields.items()}
     stood |= {f"stops {text(f)}": "" for f in load.stops.fields}
     stood |= before

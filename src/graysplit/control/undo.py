@@ -46,7 +46,7 @@ def before_unread(reading: Reading, split: str, entry: Entry) -> Reading:
 
 
 def undo(reading: Reading, split: str, entry: Entry, release: str, *, force: bool) -> tuple[Change, tuple[Write, ...]]:
-    """Give the change that puts back what stood of a split before an entry, and its writes, byte for byte.
+    """Return the change that puts back what stood of a split before an entry, and its writes, byte for byte.
 
     Raises `ConflictError` where what the entry wrote no longer stands. What a change to zero brought down rises
     only with `force`.

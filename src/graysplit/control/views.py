@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
     @property
     def field(self) -> str:
-        """Give the candidate's address."""
+        """Return the candidate's address."""
         return field_of(self.split, self.version)
 
 
@@ -170,7 +170,7 @@ def in_force(rows: Iterable[Row]) -> Mapping[str, str]:
 
 
 def finished(reading: Reading) -> Mapping[str, int]:
-    """Give the splits above zero whose release is over, each with the server time at which it was finished."""
+    """Return the splits above zero whose release is over, each with the server time at which it was finished."""
     return {split: ms for split, ms in sorted(finished_of(reading).items()) if _above_zero(reading, split)}
 
 
@@ -182,7 +182,7 @@ def _above_zero(reading: Reading, split: str) -> bool:
 
 
 def rows_of(reading: Reading, fleet: Fleet, standing: SplitState) -> Iterable[Row]:
-    """Give a row for each candidate of a split."""
+    """Return a row for each candidate of a split."""
     crossed = {found.version: found for found in crossings(reading.snapshot, fleet, standing.split)}
     for version in standing.definition.candidates:
         field = field_of(standing.split, version.name)
@@ -201,7 +201,7 @@ def rows_of(reading: Reading, fleet: Fleet, standing: SplitState) -> Iterable[Ro
 
 
 def _effective(reading: Reading, live: Iterable[Process], standing: SplitState, version: str) -> str:
-    """Give the weight in force: as the store says, or where it gives no good answer, as all live processes do."""
+    """Return the weight in force: as the store says, or where it gives no good answer, as all live processes do."""
     field = field_of(standing.split, version)
     if ("weights", field) in reading.held.refused or reading.held.lost or standing.overfull():
         said = {process.receipt.effects[field].weight for process in live if field in process.receipt.effects}
@@ -268,7 +268,7 @@ def _difference(reading: Reading, standing: SplitState, version: str) -> str:
 
 
 def _lease(reading: Reading, standing: SplitState, version: str) -> Lease | None:
-    """Give the lease by which a candidate's weight stands, if it does."""
+    """Return the lease by which a candidate's weight stands, if it does."""
     lease = reading.held.leases.get(field_of(standing.split, version))
     return lease if lease is not None and lease.at == standing.in_force(version) else None
 

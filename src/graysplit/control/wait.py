@@ -74,7 +74,7 @@ class WaitLook(NamedTuple):
         return frozenset(filter(None, map(self.standing.stop_on, names)))
 
     def release(self, field: str) -> str:
-        """Give the release of a candidate that began last."""
+        """Return the release of a candidate that began last."""
         return self.reading.snapshot.releases.get(field, "")
 
 
@@ -129,7 +129,7 @@ class _Patience:
 
     @property
     def over(self) -> bool:
-        """Say whether the time is over."""
+        """Return whether the time is over."""
         return self._clock.monotonic() >= self._deadline
 
     def next_look(self) -> WaitLook:

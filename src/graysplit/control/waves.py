@@ -45,17 +45,17 @@ class Crossing(NamedTuple):
 
     @property
     def field(self) -> str:
-        """Give the candidate's address."""
+        """Return the candidate's address."""
         return field_of(self.split, self.version)
 
     @property
     def short(self) -> bool:
-        """Say whether fewer have crossed than the weight asks for."""
+        """Return whether fewer have crossed than the weight asks for."""
         return len(self.crossed) < self.wanted
 
 
 def crossings(snapshot: Snapshot, fleet: Fleet, split: str) -> tuple[Crossing, ...]:
-    """Give how far each candidate of a split has come, where instances cross over and a weight or wave stands."""
+    """Return how far each candidate of a split has come, where instances cross over and a weight or wave stands."""
     standing = snapshot.splits.get(split)
     if standing is None or standing.definition.by != "instance":
         return ()
@@ -73,7 +73,7 @@ def hosts_of(definition: Definition, fleet: Fleet, split: str, version: str) -> 
 
 
 def all_crossings(snapshot: Snapshot, fleet: Fleet) -> tuple[Crossing, ...]:
-    """Give the same of every split."""
+    """Return the same of every split."""
     return tuple(found for split in sorted(snapshot.splits) for found in crossings(snapshot, fleet, split))
 
 
@@ -124,7 +124,7 @@ def _named(before: str, names: tuple[str, ...], at_most: int) -> str:
 
 
 def recorded(reading: Reading, change: Change, fleet: Callable[[], Fleet]) -> tuple[Change, tuple[str, ...]]:
-    """Give a change with the waves that it records, and what to say of them; the fleet is read only for such."""
+    """Return a change with the waves that it records, and what to say of them; the fleet is read only for such."""
     before, after = reading.snapshot, apply(reading.snapshot, change)
     risen = effects(before, after).risen
     rolling = [name for name in sorted(set(map(split_of, risen))) if after.splits[name].definition.by == "instance"]
@@ -140,7 +140,7 @@ def recorded(reading: Reading, change: Change, fleet: Callable[[], Fleet]) -> tu
 def _raised(
     reading: Reading, before: SplitState | None, after: SplitState, fleet: Fleet, marks: dict[str, str | None]
 ) -> SplitState:
-    """Add the waves of a split's candidates that rise to `marks`; give how it stands with them."""
+    """Add the waves of a split's candidates that rise to `marks`; return how it stands with them."""
     for version in (candidate.name for candidate in after.definition.candidates):
         weight = after.in_force(version)
         was: Weight = before.in_force(version) if before is not None else 0
@@ -173,12 +173,12 @@ def _note(found: Crossing) -> str:
 
 
 def rebalance_command(split: str) -> str:
-    """Give the command that fills the places."""
+    """Return the command that fills the places."""
     return f"graysplit rebalance {split}"
 
 
 def rebalance(reading: Reading, split: str, fleet: Fleet) -> tuple[Change, tuple[str, ...]]:
-    """Give the change that takes the dead from a split's waves and fills them up to what the weights ask for."""
+    """Return the change that takes the dead from a split's waves and fills them up to what the weights ask for."""
     standing = known(reading.snapshot, split)
     if standing.definition.by != "instance":
         raise RefusedError(

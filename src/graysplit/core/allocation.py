@@ -40,7 +40,7 @@ class Run(NamedTuple):
 
 
 def anchor(place: int) -> tuple[int, bool]:
-    """Give where a place begins to take buckets, and whether upwards."""
+    """Return where a place begins to take buckets, and whether upwards."""
     upwards = place % 2 == 0
     if place < 2:  # noqa: PLR2004 - the two ends, which halving does not reach
         return (0 if upwards else BUCKETS), upwards
@@ -51,7 +51,7 @@ def anchor(place: int) -> tuple[int, bool]:
 
 
 def allocate(claims: Iterable[Claim]) -> tuple[Run, ...]:
-    """Give the runs of all candidates, in the order of buckets; what no run holds is the baseline's.
+    """Return the runs of all candidates, in the order of buckets; what no run holds is the baseline's.
 
     Claims beyond 100 % together find nothing left: whoever builds claims refuses them before.
     """
@@ -85,7 +85,7 @@ def free_place(claims: Sequence[Claim], taken: Collection[int | None]) -> int | 
 
 
 def owner(runs: Sequence[Run], bucket: int) -> str | None:
-    """Give the candidate that owns a bucket, or None for the baseline."""
+    """Return the candidate that owns a bucket, or None for the baseline."""
     return next((run.version for run in runs if run.start <= bucket < run.end), None)
 
 

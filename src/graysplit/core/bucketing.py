@@ -24,7 +24,7 @@ hash32: Final = mmh3_32_uintdigest
 
 
 def encode_unit(unit: object) -> bytes | None:
-    """Give the bytes a unit is hashed as, or None for what is no unit.
+    """Return the bytes a unit is hashed as, or None for what is no unit.
 
     `str`, `int` and `UUID` count as their text (so `1` and `"1"` are one unit), `bytes` as they are; so do their
     subclasses, and objects that stand for one of them (Django's lazy ones): equal units get equal answers. `bool`,
@@ -64,17 +64,17 @@ def _uuid(unit: object) -> bytes | None:
 
 
 def seed_of(salt: str) -> int:
-    """Give the hash seed of a salt: as good as a salt put before each unit, and cheaper."""
+    """Return the hash seed of a salt: as good as a salt put before each unit, and cheaper."""
     return hash32(salt.encode(), 0)
 
 
 def bucket_of(unit: bytes, seed: int) -> int:
-    """Give the bucket, 0 to 99,999, of an encoded unit."""
+    """Return the bucket, 0 to 99,999, of an encoded unit."""
     return (hash32(unit, seed) * BUCKETS) >> 32
 
 
 def threshold(bucket: int) -> int:
-    """Give the least hash of a bucket: a unit's bucket is below `b` exactly when its hash is below that of `b`.
+    """Return the least hash of a bucket: a unit's bucket is below `b` exactly when its hash is below that of `b`.
 
     0 and 100,000 give 0 and 2**32, so that nobody and everybody need no branch of their own.
     """

@@ -120,7 +120,7 @@ def create(  # noqa: PLR0913 - what a record begins with
 
 
 def add_version(snapshot: Snapshot, split: str, version: str) -> Change:
-    """Give a split one more candidate, at zero, in a place of its own: nobody moves."""
+    """Return a split one more candidate, at zero, in a place of its own: nobody moves."""
     check_name(version)
     standing = known(snapshot, split)
     definition = standing.definition
@@ -174,7 +174,7 @@ def remove_version(snapshot: Snapshot, split: str, version: str, *, planned: boo
 
 
 def known(snapshot: Snapshot, split: str) -> SplitState:
-    """Give a split's standing, or raise `UnknownSplitError` with the nearest name."""
+    """Return a split's standing, or raise `UnknownSplitError` with the nearest name."""
     standing = snapshot.splits.get(split)
     if standing is None:
         raise UnknownSplitError(split, snapshot.splits)
@@ -182,7 +182,7 @@ def known(snapshot: Snapshot, split: str) -> SplitState:
 
 
 def only_candidate(split: str, definition: Definition) -> str:
-    """Give the candidate that a bare weight means, or raise `WhichCandidateError`."""
+    """Return the candidate that a bare weight means, or raise `WhichCandidateError`."""
     names = [version.name for version in definition.candidates]
     if len(names) != 1:
         raise WhichCandidateError(split, names)
@@ -290,7 +290,7 @@ def protect(snapshot: Snapshot, split: str, *, on: bool) -> Change:
 
 
 def lets_in(standing: SplitState, change: Change) -> bool:
-    """Say whether a change of the definition may let a unit reach a candidate that is open now and kept it out."""
+    """Return whether a change of the definition may let a unit reach a candidate that is open now and kept it out."""
     before, after = standing.definition, change.definition
     if not isinstance(after, Definition):
         return False
@@ -305,7 +305,7 @@ def lets_in(standing: SplitState, change: Change) -> bool:
 
 
 def _let_alone(after: Definition) -> dict[str, Any]:  # Any: fields of a record
-    """Give the fields of a definition that say nothing of who gets what, and those that are judged unit by unit."""
+    """Return the fields of a definition that say nothing of who gets what, and those that are judged unit by unit."""
     return {name: getattr(after, name) for name in ("pins", "denied", "protected", "plan", "guard")}
 
 

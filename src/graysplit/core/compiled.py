@@ -125,7 +125,7 @@ class CompiledSplit:
     tape: EvidenceBuffer | None  # where measured calls are written down, while the split is armed
 
     def pick(self, unit: bytes) -> tuple[int, str]:
-        """Give the version's index and the reason for an encoded unit: the ladder from `denied` down."""
+        """Return the version's index and the reason for an encoded unit: the ladder from `denied` down."""
         if self.constant is not None:
             return BASELINE, self.constant
         if self.rungs is not None:
@@ -155,7 +155,7 @@ class CompileInput(NamedTuple):
 
 
 def unpinned(state: CompiledSplit, unit: object) -> Branch | None:
-    """Give the owner of a unit that no pin can name, by one look at its hash; None where the ladder must be climbed.
+    """Return the owner of a unit that no pin can name, by one look at its hash; None where the ladder must be climbed.
 
     Outside any context only. Raises whatever an unusable unit raises; nothing is counted.
     """
@@ -173,7 +173,7 @@ def unpinned(state: CompiledSplit, unit: object) -> Branch | None:
 
 
 def names_of(standing: SplitState) -> tuple[str, ...]:
-    """Give the version names in the order of their indexes: the baseline, then candidates by place."""
+    """Return the version names in the order of their indexes: the baseline, then candidates by place."""
     definition = standing.definition
     return (definition.baseline, *(version.name for version in definition.candidates))
 
@@ -211,7 +211,7 @@ def constant_state(
 
 
 def recount(state: CompiledSplit, counts: Counts) -> CompiledSplit:
-    """Give a copy of a state that counts elsewhere: a route's calls are counted apart from choices by name."""
+    """Return a copy of a state that counts elsewhere: a route's calls are counted apart from choices by name."""
     copy = CompiledSplit()
     for slot in CompiledSplit.__slots__:
         setattr(copy, slot, getattr(state, slot))
@@ -224,14 +224,14 @@ def recount(state: CompiledSplit, counts: Counts) -> CompiledSplit:
 
 
 def with_slow_path(state: CompiledSplit) -> CompiledSplit:
-    """Give a copy of an armed state in which every choice takes the slow path, where it is noted as an exposure."""
+    """Return a copy of an armed state in which every choice takes the slow path, where it is noted as an exposure."""
     copy = recount(state, state.counts)
     copy.special, copy.pinned = state.rungs or _none_above, None
     return copy
 
 
 def with_fast_path(state: CompiledSplit) -> CompiledSplit:
-    """Give a copy of a state for a route: its straight lines write down by themselves."""
+    """Return a copy of a state for a route: its straight lines write down by themselves."""
     copy = recount(state, state.counts)
     copy.special = state.rungs
     return copy
@@ -242,7 +242,7 @@ def _none_above(_unit: bytes) -> None:
 
 
 def aged(state: CompiledSplit) -> CompiledSplit:
-    """Give a copy of a state whose decisions say that contact with the store is lost."""
+    """Return a copy of a state whose decisions say that contact with the store is lost."""
     copy = recount(state, state.counts)
     copy.stale = True
     copy.d_old, copy.d_new = state.d_old._replace(stale=True), state.d_new._replace(stale=True)
@@ -310,7 +310,7 @@ def _decision(state: CompiledSplit, index: int, reason: str) -> Decision:
 
 
 def _waved(standing: SplitState, instance: str) -> tuple[Run, ...]:
-    """Give all buckets to the candidate to which this instance has crossed; nobody is drawn where no weight stands."""
+    """Assign all buckets to the candidate to which this instance has crossed; none is drawn without a weight."""
     version = standing.crossed_to(instance)
     if version is not None:
         return (Run(0, BUCKETS, version),)
@@ -344,7 +344,7 @@ def _lay_out(state: CompiledSplit, standing: SplitState, absent: frozenset[str],
 
 
 def _near(bounds: Sequence[int]) -> tuple[int, ...]:
-    """Give for each value of a hash's top bits what `bisect_right(bounds, hash)` gives, or -1 where that differs."""
+    """Return for each value of a hash's top bits what `bisect_right(bounds, hash)` gives, or -1 where that differs."""
     places: list[int] = []
     for place, bound in enumerate(bounds):
         cell, inside = divmod(bound, 1 << NEAR)
@@ -355,7 +355,7 @@ def _near(bounds: Sequence[int]) -> tuple[int, ...]:
 
 
 def _lanes(state: CompiledSplit) -> tuple[tuple[int, ...], tuple[CallTarget, ...]]:
-    """Give what routed calls off the straight lines read: each arm's lane, and the lanes."""
+    """Return what routed calls off the straight lines read: each arm's lane, and the lanes."""
     stands_in = len(state.names)  # the lane of absent versions stands behind those of all others
     lane_of = tuple(arm.number if arm.decision.reason == "bucket" else stands_in for arm in state.arms)
     baseline = state.calls[BASELINE]

@@ -21,7 +21,7 @@ class Meter:
         self._reads = 0
 
     def read(self) -> int:
-        """Give the exact count so far. One reader at a time: reading takes a number of its own."""
+        """Return the exact count so far. One reader at a time: reading takes a number of its own."""
         value = next(self.count) - self._reads
         self._reads += 1
         return value
@@ -37,19 +37,19 @@ class CallTotals(Protocol):
 
     @property
     def settled(self) -> bool:
-        """Say whether the totals stand: nothing more begins or ends."""
+        """Return whether the totals stand: nothing more begins or ends."""
         ...
 
     def begun(self, index: int) -> int:
-        """Give the calls of a version begun on the straight lines so far."""
+        """Return the calls of a version begun on the straight lines so far."""
         ...
 
     def asked(self, index: int) -> int:
-        """Give the calls begun elsewhere, which were counted as decisions already: the slow path, attempts."""
+        """Return the calls begun elsewhere, which were counted as decisions already: the slow path, attempts."""
         ...
 
     def ended(self, index: int) -> int:
-        """Give the calls that have ended."""
+        """Return the calls that have ended."""
         ...
 
 
@@ -97,7 +97,7 @@ class Counts:
         self._folded = {kind: [0] * len(names) for kind in ("begun", "asked", "ended")}  # of tapes that are settled
 
     def other(self, index: int, reason: str) -> Meter:
-        """Give the meter of a version chosen for a reason off the hot path."""
+        """Return the meter of a version chosen for a reason off the hot path."""
         key = (index, reason)
         return self.others.get(key) or self.others.setdefault(key, Meter())
 
@@ -117,21 +117,21 @@ class Counts:
                 del self._tapes[tape]
 
     def asked(self) -> int:
-        """Give how often the split was decided here, for whatever reason."""
+        """Return how often the split was decided here, for whatever reason."""
         decided = sum(meter.read() for meter in (*self.started, *self.others.values()))
         return decided + sum(self._begun(index) for index in range(len(self.names)))
 
     def attempted(self) -> bool:
-        """Say whether an attempt has ever been entered."""
+        """Return whether an attempt has ever been entered."""
         return not self.routed and any(self._entered(index) for index in range(len(self.names)))
 
     def running(self, index: int) -> int:
-        """Give the measured calls of a candidate that have begun and not ended, as near as two readings can tell."""
+        """Return the measured calls of a candidate that have begun and not ended, as near as two readings can tell."""
         ended = self.finished[index].read() + self._sum("ended", index)
         return max(0, self._entered(index) - ended)
 
     def measured(self) -> list[Measured]:
-        """Give what is counted of each version, by index; each meter is read once."""
+        """Return what is counted of each version, by index; each meter is read once."""
         found: list[Measured] = []
         for index in range(len(self.names)):
             # Ends first: what ends meanwhile seems to run, and nothing that runs seems to have ended.

@@ -136,13 +136,13 @@ LADDER: Final[tuple[tuple[str, _Rung], ...]] = (
 
 
 def decide(case: DecisionInput, *, revision: int = 0, stale: bool = False) -> Decision:
-    """Give the decision for a case: the same in every process, on every Python (law 1)."""
+    """Return the decision for a case: the same in every process, on every Python (law 1)."""
     version, reason = answer(climb(case))
     return Decision(case.standing.split, version, reason, revision, stale)
 
 
 def climb(case: DecisionInput) -> tuple[Rung, ...]:
-    """Give the rungs from the top down to the one that answered."""
+    """Return the rungs from the top down to the one that answered."""
     steps: list[Rung] = []
     for reason, rung in LADDER:
         asked, version = rung(case)
@@ -154,7 +154,7 @@ def climb(case: DecisionInput) -> tuple[Rung, ...]:
 
 
 def answer(steps: tuple[Rung, ...]) -> tuple[str, str]:
-    """Give version and reason of the rung that answered."""
+    """Return version and reason of the rung that answered."""
     last = steps[-1]
     return last.version or "", last.reason
 
@@ -175,7 +175,7 @@ def _reachable(standing: SplitState, version: str | None) -> bool:
 
 
 def _lingers(standing: SplitState, kept: str | None) -> bool:
-    """Say whether a choice kept in a request outlives a plain zero: the law's one exception, never across a stop."""
+    """Return whether a choice kept in a request outlives a plain zero: the law's one exception, never across a stop."""
     definition = standing.definition
     candidate = kept is not None and kept != definition.baseline
     return candidate and definition.in_flight == "finish" and standing.stop_on(kept or "") is None

@@ -26,7 +26,7 @@ class Within(NamedTuple):
     high: int
 
     def __get_pydantic_core_schema__(self, source: object, handler: Callable[[object], _Schema]) -> _Schema:
-        """Give an integer schema with these bounds, strict: no bool, no text."""
+        """Return an integer schema with these bounds, strict: no bool, no text."""
         return {"type": "int", "ge": self.low, "le": self.high, "strict": True}
 
 
@@ -152,7 +152,7 @@ def check_definition(split: str, definition: Definition) -> None:
 
 
 def candidate(split: str, definition: Definition, version: str) -> Version:
-    """Give a candidate by name, or raise `UnknownVersionError`."""
+    """Return a candidate by name, or raise `UnknownVersionError`."""
     for found in definition.candidates:
         if found.name == version:
             return found

@@ -140,7 +140,7 @@ class Fleet(NamedTuple):
 
 
 def is_live(process: Process, now_ms: int) -> bool:
-    """Say whether a process was seen within six seconds.
+    """Return whether a process was seen within six seconds.
 
     A sighting from the future (the server's clock was set back) proves nothing: who lives is seen anew within two.
     """
@@ -196,7 +196,7 @@ def _with_heirs(now_ms: int, recent: Sequence[Process]) -> tuple[Process, ...]:
 
 
 def _replaced(now_ms: int, recent: Iterable[Process], ended: Container[str]) -> dict[str, str]:
-    """Give the boots of those whose place another took, with its label.
+    """Return the boots of those whose place another took, with its label.
 
     Each process takes one place: where four died and two came, two are missing. Who took a place and is gone itself
     counts too (a program that was killed and started twice), so the last to die is looked at first.
@@ -219,7 +219,7 @@ def _replaced(now_ms: int, recent: Iterable[Process], ended: Container[str]) -> 
 
 
 def _succeeds(heir: Process, process: Process) -> bool:
-    """Say whether a process may stand in another's place: it was born after that was last seen, with its splits."""
+    """Return whether a process may stand in another's place: it was born after that was last seen, with its splits."""
     return heir.born_ms > process.seen_ms and process.declared.keys() <= heir.declared.keys()
 
 
@@ -238,7 +238,7 @@ class Confirmation(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Say whether everybody counted has confirmed, and somebody has."""
+        """Return whether everybody counted has confirmed, and somebody has."""
         return bool(self.confirmed) and not self.lagging and not self.silent
 
 
@@ -293,7 +293,7 @@ def _shows(receipt: Receipt, change: str, revision: int, expected: Mapping[str, 
 
 
 def _swept(receipt: Receipt, expected: Mapping[str, str], parts: Collection[str]) -> bool:
-    """Say whether a process does what every part of a change wrote, with all exceptions named."""
+    """Return whether a process does what every part of a change wrote, with all exceptions named."""
     if not parts or not receipt.sweeps.keys() >= set(parts):
         return False
     sweeps = [receipt.sweeps[part] for part in parts]
@@ -309,7 +309,7 @@ def _running(receipt: Receipt, expected: Mapping[str, str], parts: Collection[st
 
 
 def swept_by(entry: Entry) -> Mapping[str, str]:
-    """Give the weights that a change of many fields, or of everything, has written, by field; nothing for any other."""
+    """Return the weights that a change of many fields, or of everything, has written, by field; else nothing."""
     written = {
         where.removeprefix("weights "): _written(text)
         for where, text in entry.after.items()
@@ -326,5 +326,5 @@ def _written(text: str | None) -> str:
 
 
 def declarations(processes: Iterable[Process], split: str) -> Mapping[str, Declared]:
-    """Give what each process declares for a split, by the process's label."""
+    """Return what each process declares for a split, by the process's label."""
     return {p.label: p.declared[split] for p in processes if split in p.declared}

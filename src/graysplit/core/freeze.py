@@ -39,11 +39,11 @@ class Freeze(NamedTuple):
     until_ms: int = 0  # server time; 0: until somebody ends it
 
     def stands(self, now_ms: int) -> bool:
-        """Say whether it is not over yet, by the server's time."""
+        """Return whether it is not over yet, by the server's time."""
         return self.until_ms == 0 or now_ms < self.until_ms
 
     def holds(self, split: str) -> bool:
-        """Say whether a split is among those it names."""
+        """Return whether a split is among those it names."""
         from fnmatch import fnmatchcase
 
         return fnmatchcase(split, self.pattern)
@@ -62,13 +62,13 @@ def check_pattern(text: str) -> str:
 
 
 def frozen(freezes: Iterable[Freeze], split: str, now_ms: int) -> Freeze | None:
-    """Give the freeze that holds a split at a server time, of several the one that lasts longest; or None."""
+    """Return the freeze that holds a split at a server time, of several the one that lasts longest; or None."""
     standing = [freeze for freeze in freezes if freeze.stands(now_ms) and freeze.holds(split)]
     return max(standing, key=lambda freeze: freeze.until_ms or float("inf"), default=None)
 
 
 def thawed_ms(freezes: Iterable[Freeze], split: str, by_hand: str | None, now_ms: int) -> int:
-    """Give when the last freeze ended that may have held a split, by hand (of any) or by its time."""
+    """Return when the last freeze ended that may have held a split, by hand (of any) or by its time."""
     ended = [freeze.until_ms for freeze in freezes if 0 < freeze.until_ms <= now_ms and freeze.holds(split)]
     hand = by_hand or ""
     is_time = hand.isascii() and hand.isdigit() and len(hand) < 20  # noqa: PLR2004 - what Redis counts to

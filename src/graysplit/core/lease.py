@@ -23,7 +23,7 @@ class Lease(NamedTuple):
     then: Weight  # what stands after it
 
     def __str__(self) -> str:
-        """Give it as it stands in the store."""
+        """Return it as it stands in the store."""
         return f"{format_weight(self.at)} {self.until_ms} {format_weight(self.then)}"
 
 
@@ -51,7 +51,7 @@ def lapsed(
     now_ms: int | None,
     set_back: Mapping[str, int] = {},
 ) -> dict[str, Weight]:
-    """Give the fields whose lease is over, with the weight that stands now.
+    """Return the fields whose lease is over, with the weight that stands now.
 
     With no server time known (`now_ms` None) every lease is over: in doubt, lower. And none lasts longer because the
     server's clock was set back while it ran: `set_back`, by field, in ms.

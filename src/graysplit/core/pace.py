@@ -16,7 +16,7 @@ def nothing() -> None:
 
 
 def paced(items: Iterable[T], breathe: Breathe) -> Iterator[T]:
-    """Give items one by one, and a turn to others after each thousand."""
+    """Return items one by one, and a turn to others after each thousand."""
     for number, item in enumerate(items, 1):
         yield item
         if number % EVERY == 0:

@@ -38,33 +38,33 @@ class SplitState(NamedTuple):
     waves: Mapping[str, Wave] = {}  # by candidate: the instances that have crossed, where they do and not units
 
     def asked(self, version: str) -> Weight:
-        """Give the weight the store says, whatever stops stand beside it."""
+        """Return the weight the store says, whatever stops stand beside it."""
         return self.weights.get(version, 0)
 
     def stop_on(self, version: str) -> str | None:
-        """Give the field of the stop that holds a candidate at zero, the narrowest first, or None."""
+        """Return the field of the stop that holds a candidate at zero, the narrowest first, or None."""
         return stop_on(field_of(self.split, version), self.stops)
 
     def in_force(self, version: str) -> Weight:
-        """Give the weight in force: 0 if field, split or `*` is stopped, else the weight asked for."""
+        """Return the weight in force: 0 if field, split or `*` is stopped, else the weight asked for."""
         return 0 if self.stop_on(version) is not None else self.asked(version)
 
     def reach(self, version: str) -> Weight:
-        """Give who gets a version, by its name: the baseline has what the candidates leave, an unknown one nothing."""
+        """Return a version's share, by its name: the baseline has what the candidates leave, an unknown one nothing."""
         names = [candidate.name for candidate in self.definition.candidates]
         if version in names:
             return self.in_force(version)
         return max(0, FULL - total(map(self.in_force, names))) if version == self.definition.baseline else 0
 
     def runs(self) -> tuple[Run, ...]:
-        """Give the buckets in force, by candidate."""
+        """Return the buckets in force, by candidate."""
         return allocate(
             Claim(version.name, version.place or 0, share(self.in_force(version.name)))
             for version in self.definition.candidates
         )
 
     def crossed_to(self, instance: str) -> str | None:
-        """Give the candidate to which an instance has crossed, or None."""
+        """Return the candidate to which an instance has crossed, or None."""
         found = (v.name for v in self.definition.candidates if v.name in self.waves)
         return next((name for name in found if crossed(self.waves[name], instance, self.in_force(name))), None)
 
@@ -74,7 +74,7 @@ class SplitState(NamedTuple):
         return frozenset(name for other in others for name in members(self.waves[other], self.in_force(other)))
 
     def overfull(self) -> bool:
-        """Say whether the weights asked for add up to more than 100 %."""
+        """Return whether the weights asked for add up to more than 100 %."""
         return total(self.asked(version.name) for version in self.definition.candidates) > FULL
 
 
@@ -124,7 +124,7 @@ class Change(NamedTuple):
 
 
 def apply(snapshot: Snapshot, change: Change) -> Snapshot:
-    """Give the snapshot after a change; the one before stays as it is."""
+    """Return the snapshot after a change; the one before stays as it is."""
     stops = _laid_over(snapshot.stops, change.stops)
     touched = {change.split, *map(split_of, change.stops)}
     changed = _changed(snapshot, change)
@@ -173,7 +173,7 @@ def stops_by_split(stops: Mapping[str, str]) -> Callable[[str], Mapping[str, str
 
 
 def raises(before: SplitState | None, after: SplitState | None) -> bool:
-    """Say whether a change lets anybody in whom it kept out before: only those need a fence (law 6)."""
+    """Return whether a change lets anybody in whom it kept out before: only those need a fence (law 6)."""
 
     def reach(standing: SplitState | None, name: str) -> Weight:
         return standing.reach(name) if standing is not None else 0

@@ -43,7 +43,7 @@ class Instance(NamedTuple):
 
 
 def crossed(wave: Wave, instance: str, weight: Weight) -> bool:
-    """Say whether an instance gets the candidate at a weight in force."""
+    """Return whether an instance gets the candidate at a weight in force."""
     return (wave.everybody and weight == FULL) or wave.at.get(instance, FULL + 1) <= share(weight)
 
 
@@ -53,12 +53,12 @@ def members(wave: Wave, weight: Weight) -> tuple[str, ...]:
 
 
 def wanted(weight: Weight, instances: int) -> int:
-    """Give how many of the instances a weight asks for: all that it covers in part, so at least one above zero."""
+    """Return how many of the instances a weight asks for: all that it covers in part, so at least one above zero."""
     return -(-share(weight) * instances // FULL)
 
 
 def ranked(instances: Iterable[Instance], seed: int) -> tuple[str, ...]:
-    """Give the order in which instances cross: by the split's hash of their names, the zones taking turns.
+    """Return the order in which instances cross: by the split's hash of their names, the zones taking turns.
 
     The same instances give the same order, so that starting again reaches the same ones first.
     """
@@ -116,7 +116,7 @@ def instances(fleet: Fleet, split: str, version: str) -> tuple[Instance, ...]:
 
 
 def instance_of(process: Process) -> str:
-    """Give the name under which a process's host counts; older libraries tell the host alone."""
+    """Return the name under which a process's host counts; older libraries tell the host alone."""
     return clean_name(process.instance or process.host)
 
 
@@ -143,7 +143,7 @@ def wave_writes(  # noqa: PLR0913, PLR0917 - what a raise has at hand, handed ov
     before: Weight,
     taken: Collection[str] = (),
 ) -> str | None:
-    """Give what the act of raising writes to `meta` at `wave:<split>/<version>`; None where that stays as it is.
+    """Return what the act of raising writes to `meta` at `wave:<split>/<version>`; None where that stays as it is.
 
     `before` is the weight in force that is raised. The write must expect `held_wave_text` there.
     """

@@ -59,12 +59,12 @@ def format_weight(weight: Weight) -> str:
 
 
 def share(weight: Weight) -> int:
-    """Give the number of buckets a weight owns; a preview owns none."""
+    """Return the number of buckets a weight owns; a preview owns none."""
     return 0 if weight == PREVIEW else weight
 
 
 def rises(before: Weight, after: Weight) -> bool:
-    """Say whether going from one weight to the other lets anybody in whom the first kept out (law 6)."""
+    """Return whether going from one weight to the other lets anybody in whom the first kept out (law 6)."""
     if after == PREVIEW:
         return before == 0
     return share(before) < after

@@ -173,7 +173,7 @@ class Follower:
                 self._stopping.wait(TURN_S)
 
     def _live(self, attempt: int) -> int:
-        """Serve one connection and rest after it; give the number of attempts that have failed since the last one."""
+        """Serve one connection and rest after it; return the number of attempts that have failed since the last one."""
         if self._store is None:
             self._stopping.wait(TURN_S)
             self._turn()

@@ -51,7 +51,7 @@ class KnownGood:
         self._written_at = float("-inf")
 
     def read(self) -> KnownGoodContent | None:
-        """Give what the file holds; None where there is none, or none to be trusted (said once in the log)."""
+        """Return what the file holds; None where there is none, or none to be trusted (said once in the log)."""
         import json
 
         try:
@@ -64,7 +64,7 @@ class KnownGood:
             return None
 
     def trusted(self, known: KnownGoodContent) -> bool:
-        """Say whether a version on trial may run by this file alone; a time in the future counts as old."""
+        """Return whether a version on trial may run by this file alone; a time in the future counts as old."""
         return 0 <= self._clock.time() - known.at < TRUST_S
 
     def keep(self, held: Adopted, past: Past) -> bool:
@@ -125,13 +125,13 @@ class KnownGood:
 
 
 def _is_anothers(known: Past, past: Past) -> bool:
-    """Say whether two processes' knowledge comes from logs that share nothing."""
+    """Return whether two processes' knowledge comes from logs that share nothing."""
     other = bool(known.lineage and past.lineage) and known.lineage != past.lineage
     return other and set(known.recent).isdisjoint(past.recent)
 
 
 def lowers(before: Adopted, after: Adopted) -> bool:
-    """Say whether anything is lower afterwards: only that must be on disk at once."""
+    """Return whether anything is lower afterwards: only that must be on disk at once."""
     if after.stops.keys() - before.stops.keys():
         return True
     if before.weights is after.weights:

@@ -1,4 +1,4 @@
-"""Give back to the system what a very large reading took and let go of.
+"""Return to the system what a very large reading took and let go of.
 
 The tables behind a hundred thousand fields are megabytes each, and one after the other is made and dropped while they
 change. glibc keeps what was freed of them (measured: 40 MB, a minute after the fields were gone) until it is asked.

@@ -125,7 +125,7 @@ class PlanDriver:
             del self._look_at[split]
 
     def _attempt(self, feed: Feed, split: str, mark: str) -> float:
-        """Drive a split; give the seconds until it should be looked at again."""
+        """Drive a split; return the seconds until it should be looked at again."""
         kind = f"plan {split}"
         try:
             pause_s = self._drive(feed, split, mark)
@@ -154,7 +154,7 @@ class PlanDriver:
         return self._act(feed, found, view, ruling)
 
     def _patience_ms(self, tick: Tick) -> int:
-        """Give the age of the tick at which this process drives; at once where it drove last."""
+        """Return the age of the tick at which this process drives; at once where it drove last."""
         return 0 if tick.driver == self._boot else TICK_MS + RANK_MS * (1 + int(self._boot[:4], 16) % (RANKS - 1))
 
     def _understood(self, split: str, raw: bytes) -> tuple[Definition, Plan] | None:
@@ -264,7 +264,7 @@ class PlanDriver:
         return {name: part for name in names if (part := share(self._in_force(found, name)))}
 
     def _in_force(self, found: PlanFacts, version: str) -> Weight:
-        """Give a candidate's weight in force by the texts that were read; a bad one leaves the last good value."""
+        """Return a candidate's weight in force by the texts that were read; a bad one leaves the last good value."""
         split = found.split
         field, own = field_of(split, version), field_of(split, found.definition.baseline)
         texts = {at: found.texts["weights", at] for at in (field, split, own)}
@@ -282,7 +282,7 @@ class PlanDriver:
             return self._keeper.adopted.weights.get(field, 1)
 
     def _act(self, feed: Feed, found: PlanFacts, view: PlanView, ruling: Ruling) -> float:  # noqa: PLR0911 - one per ruling
-        """Do what is due; give the seconds until the next look."""
+        """Do what is due; return the seconds until the next look."""
         match ruling:
             case Go() if not 0 <= found.now_ms - found.tick.at_ms <= GAP_MS:  # a step rests on a tick that is recent
                 self._tick(feed, found, found.progress, ticked(found.progress, found.tick, view, self._boot, runs=True))

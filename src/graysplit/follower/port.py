@@ -34,7 +34,7 @@ class Audience(Protocol):
         ...
 
     def knows(self, field: str) -> bool:
-        """Say whether a field of weights or stops names a split or candidate of a published state."""
+        """Return whether a field of weights or stops names a split or candidate of a published state."""
         ...
 
     def turn(self, now: float) -> bool:
@@ -60,21 +60,21 @@ class Audience(Protocol):
         ...
 
     def declared(self) -> dict[str, Declared]:
-        """Give the splits that the code declares."""
+        """Return the splits that the code declares."""
         ...
 
     def effects(self, fields: Iterable[str]) -> dict[str, Effect]:
-        """Give what fields do here now, as compiled."""
+        """Return what fields do here now, as compiled."""
         ...
 
     def baselines(self) -> dict[str, str]:
-        """Give the splits whose baseline is another one in the code than in the store, and how they differ."""
+        """Return the splits whose baseline is another one in the code than in the store, and how they differ."""
         ...
 
     def sweeps(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, Sweep]:
-        """Give what changes of many fields, each by its id with the weights it wrote, do here now, as compiled."""
+        """Return what changes of many fields, each by its id with the weights it wrote, do here now, as compiled."""
         ...
 
     def tapes(self) -> list[EvidenceBuffer]:
-        """Give the tapes of armed splits, and those from which something is still to be collected."""
+        """Return the tapes of armed splits, and those from which something is still to be collected."""
         ...

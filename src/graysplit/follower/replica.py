@@ -71,7 +71,7 @@ class Replica:
 
     @property
     def busy(self) -> bool:
-        """Say whether definitions are waiting to be looked at: `go_on`."""
+        """Return whether definitions are waiting to be looked at: `go_on`."""
         return bool(self._pending)
 
     def begin(self) -> None:
@@ -79,7 +79,7 @@ class Replica:
         self._braked.clear()
 
     def lower(self, brakes: Brakes) -> frozenset[str]:
-        """Adopt what lowers, and nothing else, while a reading is under way, or is taken; give its fields.
+        """Adopt what lowers, and nothing else, while a reading is under way, or is taken; return its fields.
 
         It is laid over that reading, which may be older.
         """
@@ -130,7 +130,7 @@ class Replica:
         self._audience.publish(self.adopted, {split_of(field)})
 
     def pass_time(self, now_ms: int | None, set_back: Mapping[str, int] = {}) -> Mapping[str, Weight]:
-        """End the leases that are over by the server's time (None: not known); give what stands lapsed now.
+        """End the leases that are over by the server's time (None: not known); return what stands lapsed now.
 
         `set_back`, by field: by how many ms the server's clock was set back while its lease ran.
         """
@@ -142,7 +142,7 @@ class Replica:
         return over
 
     def in_force(self, at_most: int) -> Mapping[str, str]:
-        """Give what stands here instead of what is not believed of the store, the first of it; no units among it."""
+        """Return what stands here instead of what is not believed of the store, the first of it; no units among it."""
         if not self.distrusted:
             return {}
         weights_first = sorted(self.distrusted, key=lambda where: (not where.startswith("weights "), where))
@@ -241,7 +241,7 @@ class Replica:
         return frozenset(differing(before.weights, held.weights) | differing(before.stops, held.stops)) | fields
 
     def _braking(self, held: Adopted) -> tuple[Adopted, frozenset[str]]:
-        """Lay what was lowered since the reading began over it; give its fields, also of what the reading knew."""
+        """Lay what was lowered since the reading began over it; return its fields, also of what the reading knew."""
         fields = frozenset[str]()
         for brakes in self._braked:
             held, _ = lowered(held, *brakes)

@@ -39,7 +39,7 @@ OTHERS: Final = (
 
 
 def chosen(causes: Iterable[str] | None) -> frozenset[str]:
-    """Give the causes to tell of; a name that no change ever has raises `ConfigurationError`: it would stay silent."""
+    """Return the causes to tell of; raise `ConfigurationError` for a name that no change has: it would stay silent."""
     if causes is None:
         return frozenset(WANTED)
     named = [cause.strip() for cause in causes if cause.strip()]

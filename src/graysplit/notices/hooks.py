@@ -113,7 +113,7 @@ class CommandHook:
 
 
 def masked(url: str) -> str:
-    """Give of an address what is no secret: user, password and query are, and chat services' paths as well."""
+    """Return of an address what is no secret: user, password and query are, and chat services' paths as well."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""

@@ -112,7 +112,7 @@ class Notifier:
         self._again_at = NEVER  # written by the job alone, or where none runs
 
     def begin(self, now: float, position: str) -> bool:
-        """Say whether a job is to run now: the log has grown, or something is due."""
+        """Return whether a job is to run now: the log has grown, or something is due."""
         if position != self._seen:
             self._seen = position
             self._wanted_at = min(self._wanted_at, now if self._ours else now + _spread_s())
@@ -150,7 +150,7 @@ class Notifier:
             self.busy = False
 
     def _tell(self) -> float:
-        """Take the turn if it is to be had, and tell; give the seconds until it is worth looking again."""
+        """Take the turn if it is to be had, and tell; return the seconds until it is worth looking again."""
         read = self._desk.store.told()
         text = read.texts.get(self.hook.name)
         telling = read_telling(text)
@@ -312,7 +312,7 @@ class Turn:
         return rows
 
     def _deliver(self, entry: Entry) -> str:
-        """Hand an entry over; give why it was not taken, or ""."""
+        """Hand an entry over; return why it was not taken, or ""."""
         try:
             self._hook.deliver(notice_of(entry, self._desk.namespace))
         except NotTakenError as fault:
@@ -346,7 +346,7 @@ class Turn:
         self.debt, self._debt_text = debt, text
 
     def _now_ms(self) -> int:
-        """Give the server's time."""
+        """Return the server's time."""
         return self._read.now_ms + int((self._desk.clock.monotonic() - self._began) * 1000)
 
     def _warn(self, kind: str, what: str) -> None:
@@ -370,7 +370,7 @@ def _wait_ms(telling: Cursor, debt: Debt, boot: str, read: Told) -> float:
 
 
 def hooks_of(url: str) -> tuple[Hook, ...]:
-    """Give the webhooks that the environment names: addresses, parted by blanks; raises `ConfigurationError`."""
+    """Return the webhooks that the environment names: addresses, parted by blanks; raises `ConfigurationError`."""
     return tuple(Webhook(one) for one in url.split())
 
 
@@ -384,5 +384,5 @@ def _jittered(seconds: float) -> float:
 
 
 def _chance() -> float:
-    """Give a number from 0 to 1 (`random` would cost the import, and be the same in forked children)."""
+    """Return a number from 0 to 1 (`random` would cost the import, and be the same in forked children)."""
     return int.from_bytes(os.urandom(4), "big") / (1 << 32)

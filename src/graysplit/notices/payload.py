@@ -33,7 +33,7 @@ def notice_of(entry: Entry, namespace: str) -> Notice:
 
 
 def token(text: str) -> str:
-    """Give a change id as it may stand in a header or a log line, whoever wrote it."""
+    """Return a change id as it may stand in a header or a log line, whoever wrote it."""
     return _NO_TOKEN.sub("?", text)[:100]
 
 
@@ -62,7 +62,7 @@ def _said(entry: Entry, namespace: str) -> dict[str, object]:
 
 
 def _values(texts: Mapping[str, str | None], fields: list[str]) -> dict[str, dict[str, object]]:
-    """Give weights as they stand in Redis, and of stops whether they stand: their text is somebody's."""
+    """Return weights as they stand in Redis, and of stops whether they stand: their text is somebody's."""
     weights = {_name(f): _weight(texts.get(f)) for f in fields if f.startswith("weights ")}
     stops = {_name(f): texts.get(f) is not None for f in fields if f.startswith("stops ")}
     return {"weights": dict(weights), "stops": dict(stops)}

@@ -1,4 +1,4 @@
-"""Send one request and give the status of its answer, within a time, and without a word of the address in any error.
+"""Send one request and return the status of its answer, within a time, and without a word of the address in any error.
 
 The standard library's urllib: certificates are verified, proxies taken from the environment, no redirect followed.
 """
@@ -20,7 +20,7 @@ _AGENT: Final = f"graysplit/{__version__}"
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], within_s: float) -> int:
-    """Send a body and give the answer's status; raises `NotTakenError` where none came in time."""
+    """Send a body and return the answer's status; raises `NotTakenError` where none came in time."""
     asked = request.Request(url, body, {"User-Agent": _AGENT, **headers}, method="POST")  # noqa: S310 - http(s), checked
     try:
         with request.build_opener(_NoRedirect, _Plain, _Secure).open(asked, timeout=within_s) as answer:

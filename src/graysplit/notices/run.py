@@ -1,4 +1,4 @@
-"""Run one program and give how it ended, within a time; what it has started ends with it."""
+"""Run one program and return how it ended, within a time; what it has started ends with it."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ class Declaration:
         self.offer(version, function, place, again=known is not None and place.is_again(known))
 
     def offer(self, version: str, function: VersionFunction, place: Origin, *, again: bool = False) -> None:
-        """Give a candidate registered by name to the routes that are to call it: the newest must be able to.
+        """Pass a candidate registered by name on to the routes that are to call it: the newest must be able to.
 
         One made by a call (of a factory) belongs to the route that the same call made; routes of earlier calls keep
         theirs.

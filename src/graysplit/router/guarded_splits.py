@@ -36,7 +36,7 @@ class GuardedSplits:
     def tape(
         self, standing: SplitState, held: Adopted, present: frozenset[str] | None, instance: str
     ) -> EvidenceBuffer | None:
-        """Give the tape of an armed split's stage: the same one as long as that is the same; None where none is armed.
+        """Return the buffer of an armed split's stage: the same as long as the stage is; None where none is armed.
 
         Takes no lock: whoever compiles the same state meanwhile gets the same tape.
         """
@@ -55,7 +55,7 @@ class GuardedSplits:
         )
 
     def live(self, states: Mapping[str, CompiledSplit], state: Callable[[str], CompiledSplit]) -> list[EvidenceBuffer]:
-        """Give the tapes that states write on, and those from which something is still to be collected."""
+        """Return the tapes that states write on, and those from which something is still to be collected."""
         for found in states.values():
             if found.tape is not None:
                 self._tapes.setdefault(found.tape.terms, found.tape)
@@ -99,7 +99,7 @@ def note(
 
 
 def _scaled(value: float | None, at_most: float) -> int:
-    """Give a goal's value in millionths of the most that it can be."""
+    """Return a goal's value in millionths of the most that it can be."""
     if value is None:
         return MICRO
     if not 0 < at_most < float("inf"):

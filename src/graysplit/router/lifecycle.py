@@ -66,7 +66,7 @@ class Lifecycle:
 
     @property
     def started(self) -> bool:
-        """Say whether it has ever been started, be it in a parent process."""
+        """Return whether it has ever been started, be it in a parent process."""
         return self._follower is not None or self.board.phase != "asleep"
 
     def configure(self, store: Store | None, settings: Settings) -> None:
@@ -79,7 +79,7 @@ class Lifecycle:
         self.settings = settings.over(self.settings)
 
     def instance(self) -> str:
-        """Give the name of this process's host; the environment is read for it where nothing has started yet."""
+        """Return the name of this process's host; the environment is read for it where nothing has started yet."""
         if not self.board.instance:
             self.board.instance = self.settings.resolved().instance or ""
         return self.board.instance
@@ -183,7 +183,7 @@ class Lifecycle:
         )
 
     def measures(self) -> list[Measure]:
-        """Give what has been counted so far, with the durations that a guard has timed."""
+        """Return what has been counted so far, with the durations that a guard has timed."""
         found = self.board.measures()
         times = self._follower.watch.times.copy() if self._follower is not None else {}
         if not times:
@@ -336,7 +336,7 @@ def _release(starting: LockType) -> None:
 
 
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:
-    """Give a function that calls a method as long as its object lives."""
+    """Return a function that calls a method as long as its object lives."""
     alive = weakref.WeakMethod(method)
 
     def call() -> None:

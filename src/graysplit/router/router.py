@@ -92,7 +92,7 @@ class Router(OneObject):
         unit: object = MISSING,
         attributes: Mapping[str, object] | None = None,  # noqa: ARG002 - asked for by rules, which no split has yet
     ) -> str:
-        """Give the version of a split for a unit; the context's unit where none is named. Never raises, never waits."""
+        """Return the version of a split for a unit, by default the context's. It never raises and never waits."""
         try:
             s = self._table[split]
             if s.special is None:
@@ -133,7 +133,7 @@ class Router(OneObject):
         unit: object = MISSING,
         attributes: Mapping[str, object] | None = None,  # noqa: ARG002 - as above
     ) -> Decision:
-        """Give the whole decision: version, reason, revision, stale. As cheap as `choose`."""
+        """Return the whole decision: version, reason, revision, stale. As cheap as `choose`."""
         try:
             s = self._table[split]
             if s.special is None and scope_get() is None:
@@ -157,7 +157,7 @@ class Router(OneObject):
         return self._ask(split, unit)
 
     def explain(self, split: str, unit: object = MISSING) -> Explanation:
-        """Give the ladder with the rung that answers, and the bucket. Counts nothing; for people."""
+        """Return the ladder with the rung that answers, and the bucket. Counts nothing; for people."""
         if self._engine.board.phase == "asleep":
             self._engine.start()
         return self._engine.board.explain(split, unit)
@@ -170,7 +170,7 @@ class Router(OneObject):
         return self._engine.board.resolve(state, unit)
 
     def instance(self) -> str:
-        """Give the name of this host, `GRAYSPLIT_INSTANCE` or its host name: the unit `graysplit.INSTANCE`."""
+        """Return the name of this host, `GRAYSPLIT_INSTANCE` or its host name: the unit `graysplit.INSTANCE`."""
         return self._engine.instance()
 
     def warn(self, kind: str, message: str) -> None:
@@ -259,7 +259,7 @@ class Router(OneObject):
     def split(  # Any: the overloads say which
         self, name: str, /, *versions: str, unit: UnitSpec = None, ignore: Ignore = ()
     ) -> Split[Any]:
-        """Declare a split without functions and give its handle; the first version is the baseline.
+        """Declare a split without functions and return its handle; the first version is the baseline.
 
         `unit` is who is meant where a question names nobody: `graysplit.INSTANCE`, `graysplit.attribute(name)`, a
         callable without parameters, a tuple of these (the first that is a unit), or absent: the context's. Errors of
@@ -388,7 +388,7 @@ class Router(OneObject):
         return self._engine.status()
 
     def measures(self) -> list[Measure]:
-        """Give what this process has counted, by split and version; `graysplit.telemetry` makes metrics of it."""
+        """Return what this process has counted, by split and version; `graysplit.telemetry` makes metrics of it."""
         return self._engine.measures()
 
     def include(self, library: Router) -> None:

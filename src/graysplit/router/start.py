@@ -107,7 +107,7 @@ def make_notices(  # noqa: PLR0913, PLR0917 - as above
 
 
 def _file(store: Store | None, settings: Settings, events: Events, clock: Clock) -> KnownGood | None:
-    """Give the last-known-good file of this store and namespace, where one is kept."""
+    """Return the last-known-good file of this store and namespace, where one is kept."""
     if not settings.cache_dir or store is None:
         return None
     mark = hash32(store.name.encode(), 0)

@@ -127,7 +127,7 @@ class PublishedStates:
 
     @property
     def stale(self) -> bool:
-        """Say whether contact has been lost for so long that decisions say so."""
+        """Return whether contact has been lost for so long that decisions say so."""
         return self._age > STALE_S
 
     # What the follower tells
@@ -189,7 +189,7 @@ class PublishedStates:
         return self.warming is not None and self.warming.turn(now)
 
     def knows(self, field: str) -> bool:
-        """Say whether a field names everything, a split or a candidate of what is held."""
+        """Return whether a field names everything, a split or a candidate of what is held."""
         split, slash, version = field.partition("/")
         raw = self._view.held.definitions.get(split)
         if field == "*" or raw is None or not slash:
@@ -198,7 +198,7 @@ class PublishedStates:
         return definition is not None and version in definition.names
 
     def tapes(self) -> list[EvidenceBuffer]:
-        """Give the tapes of armed splits, and those from which something is still to be collected."""
+        """Return the tapes of armed splits, and those from which something is still to be collected."""
         if self._arms is None:
             return []
         with self._lock:
@@ -212,7 +212,7 @@ class PublishedStates:
             self._publish_all(self._view.held)
 
     def declared(self) -> dict[str, Declared]:
-        """Give the splits that the code declares, with how often each was asked."""
+        """Return the splits that the code declares, with how often each was asked."""
         declarations = self.declarations.copy()
         asked, attempted = self._counts.asked(declarations)
         return {
@@ -230,7 +230,7 @@ class PublishedStates:
         }
 
     def measures(self) -> list[Measure]:
-        """Give what has been counted so far of every version of every split that was asked for or declared.
+        """Return what has been counted so far of every version of every split that was asked for or declared.
 
         All that neither code nor store knows is one (`(unknown)`). Nobody who publishes waits for it.
         """
@@ -248,17 +248,17 @@ class PublishedStates:
         return found
 
     def effects(self, fields: Iterable[str]) -> dict[str, Effect]:
-        """Give what candidates' fields do here now, as compiled, and the calls still running on them."""
+        """Return what candidates' fields do here now, as compiled, and the calls still running on them."""
         with self._lock:
             return self._effects.of(fields, self._view.held)
 
     def sweeps(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, Sweep]:
-        """Give what changes of many fields, each by its id with the weights it wrote, do here now, as compiled."""
+        """Return what changes of many fields, each by its id with the weights it wrote, do here now, as compiled."""
         with self._lock:
             return self._effects.sweeps(changes, self._view)
 
     def baselines(self) -> dict[str, str]:
-        """Give the splits whose baseline is another one in the code than in the store, and how they differ."""
+        """Return the splits whose baseline is another one in the code than in the store, and how they differ."""
         with self._lock:
             return self._baselines.differing(self._view.held)
 
@@ -298,7 +298,7 @@ class PublishedStates:
             self._publish_all(self._view.held)
 
     def present(self, split: str) -> CompiledSplit:
-        """Give the state that a handle or route begins with."""
+        """Return the state that a handle or route begins with."""
         return self._for_code(split, self.state(split))
 
     def _for_route(self, route: Route) -> CompiledSplit:
@@ -341,7 +341,7 @@ class PublishedStates:
         self._events.warning("thread", "the thread that follows the store has ended: a decision starts it again")
 
     def close(self) -> None:
-        """Give everybody the baseline from now on. A signal handler may ask: it waits for nobody without end."""
+        """Send everybody to the baseline from now on. A signal handler may ask: it waits for nobody without end."""
         self.phase, self._due = "closed", float("inf")
         owned = self._lock.acquire(CLOSE_WITHIN_S)
         try:
@@ -420,7 +420,7 @@ class PublishedStates:
         return self._like(state, self._constant(state.split, "stale"))
 
     def _awakened(self, asleep: CompiledSplit) -> CompiledSplit:
-        """Give the state in force now in the place of one that slept, counting where that one did."""
+        """Return the state in force now in the place of one that slept, counting where that one did."""
         return self._like(asleep, self.state(asleep.split))
 
     def _like(self, before: CompiledSplit, state: CompiledSplit) -> CompiledSplit:
@@ -451,7 +451,7 @@ class PublishedStates:
         return self._armed[1]
 
     def state(self, split: object) -> CompiledSplit:
-        """Give the state in force of a split, compiled now unless it has been; takes no lock."""
+        """Return the state in force of a split, compiled now unless it has been; takes no lock."""
         name = split if isinstance(split, str) else OLD
         view = self._view
         found = view.table.get(name)
@@ -463,7 +463,7 @@ class PublishedStates:
         return found
 
     def explain(self, split: str, unit: object) -> Explanation:
-        """Give the ladder with the rung that answers. Counts nothing, keeps nothing."""
+        """Return the ladder with the rung that answers. Counts nothing, keeps nothing."""
         state = self.state(split)
         scope = scope_get()
         encoded = encode_unit(given(state, unit, scope))
@@ -523,7 +523,7 @@ class PublishedStates:
         return compile_state(standing, mold._replace(tape=tape))
 
     def _tape(self, standing: SplitState, held: Adopted, present: frozenset[str] | None) -> EvidenceBuffer | None:
-        """Give the tape of an armed split; None where none is armed."""
+        """Return the tape of an armed split; None where none is armed."""
         if standing.definition.guard is None:
             return None
         if self._arms is None:
@@ -537,7 +537,7 @@ class PublishedStates:
         return declaration is not None and declaration.kind == "route"
 
     def _for_code(self, split: str, state: CompiledSplit) -> CompiledSplit:
-        """Give the state that handles and routes read: a route counts its calls apart from choices by name."""
+        """Return the state that handles and routes read: a route counts its calls apart from choices by name."""
         if self._routed(split):
             state = recount(with_fast_path(state), self._counts.of(split, state.names, routed=True))
         if state.tape is not None:
@@ -545,7 +545,7 @@ class PublishedStates:
         return state
 
     def _own_names(self, split: str) -> tuple[str, ...]:
-        """Give the versions that this process's code knows, else those last compiled, else `old`; at least two."""
+        """Return the versions that this process's code knows, else those last compiled, else `old`; at least two."""
         declaration = self.declarations.get(split)
         if declaration is not None and declaration.baseline is not None:
             return declaration.names if len(declaration.names) > 1 else (declaration.baseline, "new")
@@ -553,7 +553,7 @@ class PublishedStates:
         return mark.names if mark is not None else UNKNOWN_NAMES
 
     def _is_known(self, split: str) -> bool:
-        """Say whether code or store know a split, or the store has known it."""
+        """Return whether code or store know a split, or the store has known it."""
         view = self._view
         known = (view.held.definitions, self.declarations, view.marks, view.before)
         return any(split in names for names in known)
@@ -578,7 +578,7 @@ class PublishedStates:
         return with_slow_path(state) if state.tape is not None else state
 
     def _timely(self, state: CompiledSplit) -> CompiledSplit:
-        """Give a compiled state as old as what is held."""
+        """Return a compiled state as old as what is held."""
         if state.limit is not None:
             self._limits.add(state.limit)
             if self._age > state.limit:

@@ -63,7 +63,7 @@ class Split(OneObject, Generic[V_co]):
         )
 
     def choose(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
-        """Give the version's name for a unit, the context's unless given; counted as an exposure."""
+        """Return the version's name for a unit, the context's unless given; counted as an exposure."""
         s = self._state
         try:
             if s.special is None and scope_get() is None:
@@ -95,7 +95,7 @@ class Split(OneObject, Generic[V_co]):
         return cast("V_co", self._chooser.resolve(s, unit, attributes)[2].version)
 
     def decide(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Decision:
-        """Give version, reason, revision and staleness; counted like `choose`, and as cheap outside a context."""
+        """Return version, reason, revision and staleness; counted like `choose`, and as cheap outside a context."""
         s = self._state
         if s.special is None and scope_get() is None:
             try:
@@ -119,7 +119,7 @@ class Split(OneObject, Generic[V_co]):
         return self._chooser.resolve(s, unit, attributes)[2]
 
     def attempt(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Attempt[V_co]:
-        """Give a block measured for the version it yields: what raises inside is that version's failure.
+        """Return a block measured for the version it yields: what raises inside is that version's failure.
 
         A plain `with`, also in async code: deciding never waits. May be entered many times, also within itself.
         """
@@ -170,11 +170,11 @@ class FindingSplit(Split[V_co]):
         self._find: Final = find
 
     def choose(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
-        """Give the version's name for a unit, the one that the handle finds unless given."""
+        """Return the version's name for a unit, the one that the handle finds unless given."""
         return super().choose(self._find() if unit is MISSING else unit, attributes)
 
     def decide(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Decision:
-        """Give version, reason, revision and staleness, for the unit that the handle finds unless given."""
+        """Return version, reason, revision and staleness, for the unit that the handle finds unless given."""
         return super().decide(self._find() if unit is MISSING else unit, attributes)
 
     def _enter(
@@ -210,7 +210,7 @@ class Attempt(Generic[V_co]):
         self._entered: list[Entered] = []
 
     def __enter__(self) -> V_co:
-        """Decide, count the exposure, and give the version's name."""
+        """Decide, count the exposure, and return the version's name."""
         state, index, decision, unit = self._decide(self._unit, self._attributes)
         page, record, mark = None, None, cast("Mark", 0)
         unit = outcome.resolve_unit(state, unit)

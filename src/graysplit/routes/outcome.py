@@ -35,7 +35,7 @@ _CANCELLED: Final = (
 
 
 def check_ignored(split: str, ignored: Ignored) -> Ignored:
-    """Refuse what is no class of exceptions; gives the rest as it is."""
+    """Refuse what is no class of exceptions; returns the rest as it is."""
     for kind in cast("tuple[object, ...]", ignored):
         if not _is_error_class(kind):
             raise RegistrationError(f"split '{split}': ignore= takes classes of exceptions, not {described(kind)}")
@@ -49,7 +49,7 @@ def _is_error_class(kind: object) -> bool:
 def start_record(
     state: CompiledSplit, index: int, unit: object, *, kept: bool
 ) -> tuple[SecondBuffer, Record | None, Mark]:
-    """Write down that a call of an armed split has begun off the straight lines; give page, record and mark.
+    """Write down that a call of an armed split has begun off the straight lines; return page, record and mark.
 
     What can fail comes first: near the end of the stack a call must not be left that begins and never ends.
     """
@@ -89,7 +89,7 @@ def let_go(state: CompiledSplit, index: int) -> None:
 
 
 def is_evidence(state: CompiledSplit, index: int, reason: str, unit: object) -> bool:
-    """Say whether a call speaks for a version: its hash has drawn it, in the stage that it is booked under.
+    """Return whether a call speaks for a version: its hash has drawn it, in the stage that it is booked under.
 
     A choice that a request has kept may be a pin, or of a weight that stands no more.
     """
@@ -100,7 +100,7 @@ def is_evidence(state: CompiledSplit, index: int, reason: str, unit: object) -> 
 
 
 def resolve_unit(state: CompiledSplit, unit: object) -> object:
-    """Give the unit that was decided for: the one named, else the context's, else this instance."""
+    """Return the unit that was decided for: the one named, else the context's, else this instance."""
     if unit is MISSING and (scope := scope_get()) is not None:
         unit = scope.unit
     return state.here if unit is MISSING else unit

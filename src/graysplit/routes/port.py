@@ -15,7 +15,7 @@ class Chooser(Protocol):
     def resolve(
         self, state: CompiledSplit, unit: object, attributes: Mapping[str, object] | None
     ) -> tuple[CompiledSplit, int, Decision]:
-        """Give the state decided on, the version's index in it, and the decision.
+        """Return the state decided on, the version's index in it, and the decision.
 
         Wakes the router, looks at the open context, climbs the ladder and counts the exposure; never raises. The
         unit is `context.MISSING` where the context's is meant, None where asking for it has failed.
@@ -23,7 +23,7 @@ class Chooser(Protocol):
         ...
 
     def instance(self) -> str:
-        """Give the name of this process's host: the unit where that is `graysplit.INSTANCE`."""
+        """Return the name of this process's host: the unit where that is `graysplit.INSTANCE`."""
         ...
 
     def warn(self, kind: str, message: str) -> None:

@@ -44,7 +44,7 @@ class Parameter(NamedTuple):
     optional: bool
 
     def __str__(self) -> str:
-        """Give it as people write it."""
+        """Return it as people write it."""
         return {VAR_POSITIONAL: "*", VAR_KEYWORD: "**"}.get(self.kind, "") + self.name
 
 
@@ -55,7 +55,7 @@ class Shape(NamedTuple):
     mode: str
 
     def of(self, *kinds: int) -> tuple[Parameter, ...]:
-        """Give the parameters of these kinds, in order."""
+        """Return the parameters of these kinds, in order."""
         return tuple(parameter for parameter in self.parameters if parameter.kind in kinds)
 
     @property
@@ -65,7 +65,7 @@ class Shape(NamedTuple):
 
 
 def shape_of(function: Function) -> Shape:
-    """Give a function's shape; plain functions are read from their code, other callables through inspect."""
+    """Return a function's shape; plain functions are read from their code, other callables through inspect."""
     if isinstance(function, FunctionType):
         mode = _mode(function.__code__)
         return Shape(tuple(_read(function)), COROUTINE if mode == FUNCTION and _is_marked(function) else mode)

@@ -279,7 +279,7 @@ class TemplateInput(NamedTuple):
 
 
 def free_prefix(shape: Shape) -> str:
-    """Give a prefix that no parameter begins with."""
+    """Return a prefix that no parameter begins with."""
     prefix = "gs_"
     while any(name.startswith(prefix) for name in shape.names):
         prefix += "_"
@@ -287,7 +287,7 @@ def free_prefix(shape: Shape) -> str:
 
 
 def text(plan: TemplateInput, objects: Sequence[str]) -> str:
-    """Give the source of the factory that makes a routed function and the function that swaps its state."""
+    """Return the source of the factory that makes a routed function and the function that swaps its state."""
     body = "".join(_body(plan))
     lines = [
         f"def $make({', '.join(['$state', *objects])}):",
@@ -315,7 +315,7 @@ def _body(plan: TemplateInput) -> Iterator[str]:
 
 
 def _blanks(plan: TemplateInput, unit: str) -> dict[str, str]:
-    """Give all that the templates leave open; `unit` is the expression of a unit that has been decided for."""
+    """Return all that the templates leave open; `unit` is the expression of a unit that has been decided for."""
     blanks = {**_run(plan), "unit": unit, "near": str(NEAR)}
     for side, number, begun, ended in (
         ("new", "1", "b_new", "x_new"),
@@ -351,7 +351,7 @@ def _filled(template: str, blanks: Mapping[str, str]) -> str:
 
 
 def _unit(plan: TemplateInput) -> str:
-    """Give the expression of the unit: a parameter as it is, or the variable that holds what was read."""
+    """Return the expression of the unit: a parameter as it is, or the variable that holds what was read."""
     first = plan.readings[0]
     if len(plan.readings) == 1 and (first.parameter or _is_ambient(plan)):
         return first.expression
@@ -372,7 +372,7 @@ def _unit_lines(plan: TemplateInput) -> Iterator[str]:
 
 
 def _encoded(unit: str, annotation: str) -> str:
-    """Give the bytes to hash. An int left to the `except` would cost 25 times as much."""
+    """Return the bytes to hash. An int left to the `except` would cost 25 times as much."""
     if annotation == "str":
         return f"{unit}.encode() or None"
     text, number = f"{unit}.encode() if $c is $str", f"b'%d' % {unit} if $c is $int"
@@ -396,7 +396,7 @@ def _asking(plan: TemplateInput, unit: str) -> str:
 
 
 def _run(plan: TemplateInput) -> dict[str, str]:
-    """Give the text that runs a version to its end, and what is returned after it."""
+    """Return the text that runs a version to its end, and what is returned after it."""
     arguments = ", ".join(_handed_over(parameter) for parameter in plan.shape.parameters)
     if plan.shape.mode == ASYNC_GENERATOR:
         steps = _DELEGATION.format(arguments=arguments)
@@ -413,7 +413,7 @@ def _handed_over(parameter: Parameter) -> str:
 
 
 def _parameters(shape: Shape) -> str:
-    """Give the parameters without defaults: the function's own default objects are put in place afterwards."""
+    """Return the parameters without defaults: the function's own default objects are put in place afterwards."""
     parts = [str(parameter) for parameter in shape.of(POSITIONAL_ONLY)]
     parts += ["/"] if parts else []
     for parameter in shape.parameters[len(shape.of(POSITIONAL_ONLY)) :]:

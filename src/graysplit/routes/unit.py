@@ -34,11 +34,11 @@ class Attribute:
         self.name = name
 
     def __repr__(self) -> str:
-        """Give it as it was written."""
+        """Return it as it was written."""
         return f"graysplit.attribute({self.name!r})"
 
     def __call__(self) -> object:
-        """Give the open context's attribute, or None."""
+        """Return the open context's attribute, or None."""
         scope = scope_get()
         return scope.attributes.get(self.name) if scope is not None else None
 
@@ -88,17 +88,17 @@ class Place(NamedTuple):
 
 
 def is_unit(value: object) -> bool:
-    """Say whether a value of a tuple is taken, or the next one asked."""
+    """Return whether a value of a tuple is taken, or the next one asked."""
     return encode_unit(value) is not None
 
 
 def by_instance(spec: UnitSpec) -> bool:
-    """Say whether a spec always gives the instance: nothing that stands behind it in a tuple is ever asked."""
+    """Return whether a spec always gives the instance: nothing that stands behind it in a tuple is ever asked."""
     return next(_flat(spec), None) is INSTANCE
 
 
 def handle_unit(spec: UnitSpec, split: str, instance: Callable[[], str]) -> Callable[[], object]:
-    """Give what finds the unit of a handle that is asked without one: there are no parameters to pick from."""
+    """Return what finds the unit of a handle that is asked without one: there are no parameters to pick from."""
     asked = [_own(one, split, instance) for one in _flat(spec)]
     if not asked:
         raise RegistrationError(f"split '{split}': unit=() names nothing: leave unit out to take the context's")
@@ -144,7 +144,7 @@ def _required(shape: Shape) -> Iterator[str]:
 
 
 def read_unit(spec: UnitSpec, place: Place) -> tuple[UnitExpression, ...]:
-    """Give the readings of a unit spec in the order in which they are tried."""
+    """Return the readings of a unit spec in the order in which they are tried."""
     specs = tuple(_flat(spec))
     if not specs:
         raise _refusal(place, "unit=() names nothing: leave unit out to take the context's")
@@ -152,7 +152,7 @@ def read_unit(spec: UnitSpec, place: Place) -> tuple[UnitExpression, ...]:
 
 
 def read_attributes(spec: AttributesSpec, place: Place) -> UnitExpression | None:
-    """Give the expression of a mapping of attributes, or None where a route has none of its own."""
+    """Return the expression of a mapping of attributes, or None where a route has none of its own."""
     if spec is None:
         return None
     if callable(spec):
@@ -221,7 +221,7 @@ def _called(function: Callable[..., object], place: Place, label: str) -> UnitEx
 
 
 def _picked(shape: Shape, function: Callable[..., object], place: Place) -> Iterator[str]:
-    """Give the arguments of a picking callable: the routed function's parameters of the same names."""
+    """Return the arguments of a picking callable: the routed function's parameters of the same names."""
     by_place = True
     for parameter in shape.of(POSITIONAL_ONLY, POSITIONAL, KEYWORD_ONLY):
         name = parameter.name

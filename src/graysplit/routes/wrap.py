@@ -165,7 +165,7 @@ def _build(
 
 
 def _objects(prefix: str, readings: tuple[UnitExpression, ...]) -> dict[str, object]:
-    """Give what the text names beside parameters and state."""
+    """Return what the text names beside parameters and state."""
     ours: dict[str, object] = {
         "BaseException": BaseException,
         "Exception": Exception,
@@ -283,7 +283,7 @@ def _annotation(function: FunctionType, parameter: str | None) -> str:
 
 
 def _listed(split: str, source: str) -> str:
-    """Give the file name under which tracebacks find the text."""
+    """Return the file name under which tracebacks find the text."""
     import linecache  # loads tokenize: nothing for import time
 
     name, number = f"<graysplit {split}>", 1
@@ -295,7 +295,7 @@ def _listed(split: str, source: str) -> str:
 
 
 def _dress(routed: FunctionType, original: FunctionType) -> None:
-    """Give the routed function the looks of the original; its defaults are the same objects."""
+    """Copy to the routed function the attributes of the original; its defaults are the same objects."""
     routed.__code__ = routed.__code__.replace(
         co_name=original.__code__.co_name, co_qualname=original.__code__.co_qualname
     )

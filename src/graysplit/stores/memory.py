@@ -167,7 +167,7 @@ class _Space:
             return len(fleet_of(self.now_ms(), self.processes.values()).live)
 
     def counted(self, field: str, release: str) -> ReleaseCounts:
-        """Give a release's counts; those that nobody has touched for a month are gone."""
+        """Return a release's counts; those that nobody has touched for a month are gone."""
         oldest = self.now_ms() - RELEASE_MS
         for place in [place for place, counts in self.counts.items() if counts.touched_ms < oldest]:
             del self.counts[place]
@@ -329,7 +329,7 @@ class MemoryStore:
             return self._space.tally(field, release, started_s, course=True)
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
-        """Give the newest entries, newest first, of one split or of all."""
+        """Return the newest entries, newest first, of one split or of all."""
         with self._space.locked:
             rows = (
                 entry for _, entry in reversed(self._space.log) if split is None or write_rules.concerns(entry, split)
@@ -340,7 +340,7 @@ class MemoryStore:
         return tuple(whole(entry, wholes) for entry in found) if wholes else tuple(found)
 
     def fleet(self) -> Fleet:
-        """Give the processes that follow this store."""
+        """Return the processes that follow this store."""
         with self._space.locked:
             return fleet_of(self._space.now_ms(), self._space.processes.values())
 
@@ -378,7 +378,7 @@ class MemoryStore:
             return Told(texts, position, revision, space.now_ms())
 
     def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
-        """Give positions and entries of the log from a position on, oldest first."""
+        """Return positions and entries of the log from a position on, oldest first."""
         with self._space.locked:
             found = (row for row in self._space.log if _order(row[0]) >= _order(start))
             return tuple(islice(found, count))
@@ -530,7 +530,7 @@ class MemoryFeed:
             return True
 
     def fleet(self) -> Fleet:
-        """Give the processes that follow this store."""
+        """Return the processes that follow this store."""
         return self._store.fleet()
 
     def flush(self, batch: Batch) -> Flushed:

@@ -281,7 +281,7 @@ class Feed(Protocol):
         ...
 
     def fleet(self) -> Fleet:
-        """Give the processes that follow this store, over this connection."""
+        """Return the processes that follow this store, over this connection."""
         ...
 
     def flush(self, batch: Batch) -> Flushed:
@@ -376,11 +376,11 @@ class Store(Protocol):
         ...
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
-        """Give the newest entries, newest first, of one split or of all."""
+        """Return the newest entries, newest first, of one split or of all."""
         ...
 
     def fleet(self) -> Fleet:
-        """Give the processes that follow this store."""
+        """Return the processes that follow this store."""
         ...
 
     def forget(self, boot: str) -> None:
@@ -410,7 +410,7 @@ class Store(Protocol):
         ...
 
     def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
-        """Give positions and entries of the log from a position on, oldest first; who stands there is the first."""
+        """Return positions and entries of the log from a position on, oldest first; who stands there is the first."""
         ...
 
     def tell(self, hook: str, read: str | None, text: str) -> bool:

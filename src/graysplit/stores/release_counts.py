@@ -47,12 +47,12 @@ RELEASE_MS: Final = 30 * DAY_MS
 
 
 def window_ms(length_s: int) -> int:
-    """Give for how long a window is kept after it was touched, so that it outlives its end."""
+    """Return for how long a window is kept after it was touched, so that it outlives its end."""
     return 1000 * length_s + LATE_MS
 
 
 def zeros_of(unit: int) -> int:
-    """Give the number of zero bits in which a hash ends, at most 32."""
+    """Return the number of zero bits in which a hash ends, at most 32."""
     return min(ZEROS_AT_MOST, (unit & -unit).bit_length() - 1) if unit else ZEROS_AT_MOST
 
 
@@ -269,7 +269,7 @@ class ReleaseCounts:
         return Flushed(applied=True, judge=self.judge, now_ms=now_ms)
 
     def tally(self, started_s: int, now_ms: int, *, course: bool) -> Tally:
-        """Give what is counted, with the windows that are to be judged now."""
+        """Return what is counted, with the windows that are to be judged now."""
         now_s = now_ms // 1000
         windows = [self._windows.get(span[:2]) or _Window(span) for span in judged_spans(started_s, now_s)]
         return Tally(

@@ -55,11 +55,11 @@ class ReadOnlyStore:
         return self._inner.tally(field, release, started_s)
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
-        """Give the newest entries, newest first, of one split or of all."""
+        """Return the newest entries, newest first, of one split or of all."""
         return self._inner.history(split, count)
 
     def fleet(self) -> Fleet:
-        """Give the processes that follow this store."""
+        """Return the processes that follow this store."""
         return self._inner.fleet()
 
     def forget(self, boot: str) -> None:
@@ -83,7 +83,7 @@ class ReadOnlyStore:
         return self._inner.told()
 
     def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
-        """Give the log from a position on, oldest first."""
+        """Return the log from a position on, oldest first."""
         return self._inner.log(start, count)
 
     def tell(self, hook: str, read: str | None, text: str) -> bool:  # noqa: ARG002 - the port's signature
@@ -220,12 +220,12 @@ class RecordingStore:
         return self._inner.tally(field, release, started_s)
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
-        """Give the newest entries, newest first, of one split or of all."""
+        """Return the newest entries, newest first, of one split or of all."""
         self.calls.append("history")
         return self._inner.history(split, count)
 
     def fleet(self) -> Fleet:
-        """Give the processes that follow this store."""
+        """Return the processes that follow this store."""
         self.calls.append("fleet")
         return self._inner.fleet()
 
@@ -255,7 +255,7 @@ class RecordingStore:
         return self._inner.told()
 
     def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
-        """Give the log from a position on, oldest first."""
+        """Return the log from a position on, oldest first."""
         self.calls.append("log")
         return self._inner.log(start, count)
 

@@ -53,12 +53,12 @@ class Edit(NamedTuple):
 
     @property
     def cause(self) -> str:
-        """Give what the history says of it."""
+        """Return what the history says of it."""
         return OUTSIDE if self.signed is None else self.signed.cause
 
     @property
     def why(self) -> str:
-        """Give the reason, where one is known."""
+        """Return the reason, where one is known."""
         return "" if self.signed is None else self.signed.why
 
     @property
@@ -67,7 +67,7 @@ class Edit(NamedTuple):
         return () if self.signed is None else tuple(w for w in self.after if w.startswith("weights "))
 
     def actor(self, booked_by: str) -> str:
-        """Give who did it."""
+        """Return who did it."""
         return booked_by if self.signed is None else self.signed.who
 
 
@@ -98,7 +98,7 @@ def check_submission(submission: Submission, keys: Mapping[str, Key], now_ms: in
 
 
 def started(run_id: str | None, known: str | None, now_ms: int) -> str | None:
-    """Give what `meta` should say of the server's start where it says another thing: its run id, and since when."""
+    """Return what `meta` should say of the server's start where it says another thing: its run id, and since when."""
     if run_id is None or (known or "").partition(" ")[0] == run_id:
         return None
     return f"{run_id} {now_ms if known else 0}"
@@ -218,7 +218,7 @@ def lowering(target: str, weights: Key, finished: Collection[str]) -> Lowering:
 
 
 def running(weights: Key) -> dict[str, float]:
-    """Give the largest share in percent of every split that has a candidate above zero, for all that can be told."""
+    """Return the largest share in percent of every split that has a candidate above zero, for all that can be told."""
     shares: dict[str, float] = {}
     for raw, stands in weights.fields.items():
         if b"/" in raw and not is_zero(stands):
@@ -251,7 +251,7 @@ def splits_of(fields: Iterable[str]) -> tuple[str, ...]:
 
 
 def finished_of(meta: Key, weights: Key, stops: Key, booked: Mapping[bytes, bytes]) -> Mapping[str, int]:
-    """Give the splits whose release is finished, each with the server time at which it was.
+    """Return the splits whose release is finished, each with the server time at which it was.
 
     A mark is void once a later release of one of its candidates has begun: by the history, or past graysplit with the
     history's entry still to come.
@@ -272,13 +272,13 @@ def finished_of(meta: Key, weights: Key, stops: Key, booked: Mapping[bytes, byte
 
 
 def _time(raw: bytes) -> int:
-    """Give the milliseconds at the end of a mark; 0 where it has none."""
+    """Return the milliseconds at the end of a mark; 0 where it has none."""
     said = raw.rpartition(b" ")[2]
     return int(said) if said.isdigit() and len(said) < 20 else 0  # noqa: PLR2004 - what Redis can count to
 
 
 def ended_releases(meta: Key, lowering: Lowering) -> Mapping[str, str]:
-    """Give by stop the ids of the releases that it ends, parted by blanks."""
+    """Return by stop the ids of the releases that it ends, parted by blanks."""
     own: dict[str, list[str]] = {stop: [] for stop in lowering.stops}
     for field in lowering.fields:
         own[field if field in own else split_of(field)].append(field)
@@ -286,19 +286,19 @@ def ended_releases(meta: Key, lowering: Lowering) -> Mapping[str, str]:
 
 
 def releases_of(meta: Key, stop: str, fields: Iterable[str]) -> str:
-    """Give the ids of the releases that a stop ends, parted by blanks."""
+    """Return the ids of the releases that a stop ends, parted by blanks."""
     own = (f for f in fields if f == stop or split_of(f) == stop)
     values = (meta.fields.get(raw_of(f"release:{field}"), b"") for field in own)
     return " ".join(exact(value.partition(b" ")[0]) for value in values if value)
 
 
 def first_reason(stood: str | None, text: str) -> str:
-    """Give the text of a stop that is set once more: what stands there says who came first, and stays."""
+    """Return the text of a stop that is set once more: what stands there says who came first, and stays."""
     return stood or text
 
 
 def revision_of(meta: Key) -> int:
-    """Give the revision that stands; raises nothing: what is no number is 0."""
+    """Return the revision that stands; raises nothing: what is no number is 0."""
     raw = meta.fields.get(b"revision", b"0")
     return int(raw) if raw.isdigit() and len(raw) < 20 else 0  # noqa: PLR2004 - what Redis can count to
 
@@ -315,23 +315,23 @@ def next_revision(meta: Key, highest: int, last: int, above: int = 0) -> int:
 
 
 def concerns(entry: Entry, split: str) -> bool:
-    """Say whether a history entry is about a split; an act on everything is about those whose fields it changed."""
+    """Return whether a history entry is about a split; an act on everything is about those whose fields it changed."""
     return entry.split == split or any(_split_at(where) == split for where in (*entry.before, *entry.after))
 
 
 def _split_at(where: str) -> str | None:
-    """Give the split that a field belongs to; None for one of `meta`, whose fields are named by what they hold."""
+    """Return the split that a field belongs to; None for one of `meta`, whose fields are named by what they hold."""
     key, _, field = where.partition(" ")
     return None if key == "meta" else split_of(field)
 
 
 def is_zero(raw: bytes | None) -> bool:
-    """Say whether a stored weight is certainly zero; garbage is not, for the last good weight may stand."""
+    """Return whether a stored weight is certainly zero; garbage is not, for the last good weight may stand."""
     return raw is None or raw in _ZEROS or _ZERO.fullmatch(raw) is not None
 
 
 def drives(mark: bytes | None, field: str) -> bool:
-    """Say whether a change of a field concerns the candidate that a plan's mark names."""
+    """Return whether a change of a field concerns the candidate that a plan's mark names."""
     version = exact(mark or b"").partition(" ")[2]
     named = version_of(field)
     return not version or not named or named == version

@@ -72,7 +72,7 @@ class MeasuredRouter(Protocol):
     """Whoever counts: a `graysplit.Router`."""
 
     def measures(self) -> list[Measure]:
-        """Give what was counted so far."""
+        """Return what was counted so far."""
         ...
 
     def status(self) -> RouterStatus:
@@ -203,7 +203,7 @@ def _named(one: Measure) -> Attributes:
 
 
 def _within_budget(router: MeasuredRouter) -> list[Measure]:
-    """Give the measures, those of splits beyond the budget added up as one; the first asked for keep their names."""
+    """Return the measures, those of splits beyond the budget added up as one; the first asked for keep their names."""
     named: dict[str, None] = {}
     told: list[Measure] = []
     others: dict[str, Measure] = {}

@@ -27,7 +27,7 @@ __all__ = ["cli", "inside", "name", "store"]  # fixtures
 
 @pytest.fixture
 def armed(inside: Cli, store: MemoryStore) -> Cli:
-    """Give the command line, a guarded split at 20 %, and a process that measures it."""
+    """Return the command line, a guarded split at 20 %, and a process that measures it."""
     live(store, declared=MEASURED)
     inside("create", "checkout", "--no-wait")
     inside("guard", "checkout", "--no-wait")

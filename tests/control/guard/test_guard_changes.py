@@ -23,7 +23,7 @@ STEPS = (Step(5_000, approve=True), Step(20_000))
 
 
 def guard_of(control: Control, split: str = "checkout") -> Guard | None:
-    """Give the guard that stands."""
+    """Return the guard that stands."""
     definition = control.show(split).definition
     assert definition is not None
     return None if definition.guard is None else parse_guard(definition.guard)

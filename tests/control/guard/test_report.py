@@ -31,11 +31,11 @@ class Counted:
 
     @property
     def now_s(self) -> int:
-        """Give the server's second."""
+        """Return the server's second."""
         return int(self.clock.now)
 
     def release(self, field: str = "checkout/new") -> tuple[str, int]:
-        """Give a release's id, and the second in which it began."""
+        """Return a release's id, and the second in which it began."""
         id_, _, ms = self.store.load().meta.fields[f"release:{field}".encode()].decode().partition(" ")
         return id_, int(ms) // 1000
 

@@ -33,7 +33,7 @@ ACCEPTED = b"accepted:checkout/new"
 
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
-    """Give an operator's hand on a guarded split at 20 %."""
+    """Return an operator's hand on a guarded split at 20 %."""
     control = Control(store, actor="ada", confirm=True)
     control.create("checkout", ["old", "new"])
     live(store, declared=MEASURED)
@@ -43,7 +43,7 @@ def control(store: MemoryStore) -> Control:
 
 
 def heard(control: Control) -> Heard:
-    """Give what the guard says."""
+    """Return what the guard says."""
     return control.show("checkout").verdicts[FIELD]
 
 
@@ -109,7 +109,7 @@ def test_only_guarded_candidates_above_zero_have_one(store: MemoryStore, control
 
 
 def mark_of(store: MemoryStore) -> bytes | None:
-    """Give the mark of accepted doubts."""
+    """Return the mark of accepted doubts."""
     return store.load().meta.fields.get(ACCEPTED)
 
 
@@ -265,7 +265,7 @@ class Falling(MemoryStore):
     looks = -1_000
 
     def fleet(self) -> Fleet:
-        """Give the fleet; from the second time on, after the trip."""
+        """Return the fleet; from the second time on, after the trip."""
         self.looks += 1
         if self.looks == 2:
             tripped(self)
@@ -299,7 +299,7 @@ def test_a_trip_is_told_by_the_guard_with_its_counts(store: MemoryStore, control
 
 
 def unjudged(control: Control) -> list[str]:
-    """Give what the doctor says of the guard."""
+    """Return what the doctor says of the guard."""
     return [f"{f.severity}: {f.what}" for f in control.doctor() if f.where == "guard of checkout"]
 
 

@@ -17,7 +17,7 @@ STEPS = (Step(5_000, 60), Step(20_000, 90, approve=True), Step(50_000, 30, SAFE)
 
 
 def plan_of(world: World) -> Awaited:
-    """Give the plan that runs, as `show` and `list` both see it."""
+    """Return the plan that runs, as `show` and `list` both see it."""
     found = world.control.show("checkout").plan
     assert found is not None
     assert world.control.overview().plans == (found,)
@@ -25,7 +25,7 @@ def plan_of(world: World) -> Awaited:
 
 
 def gates_of(found: Awaited) -> dict[str, bool]:
-    """Give the gates, each with whether it is open."""
+    """Return the gates, each with whether it is open."""
     return {gate.name: gate.open for gate in found.gates}
 
 

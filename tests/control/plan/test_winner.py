@@ -43,14 +43,14 @@ class Ranking(Counted):
 
     @property
     def weights(self) -> dict[str, str]:
-        """Give the weights as the store has them."""
+        """Return the weights as the store has them."""
         found = self.store.load().weights.fields
         return {raw.decode().partition("/")[2]: found[raw].decode() for raw in found if b"/" in raw}
 
 
 @pytest.fixture
 def world() -> Ranking:
-    """Give two candidates of which b does better."""
+    """Return two candidates of which b does better."""
     made = Ranking()
     made.met("b", 600)
     made.met("c", 200)

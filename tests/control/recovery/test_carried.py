@@ -25,7 +25,7 @@ def meta(store: Store) -> dict[str, str]:
 
 @pytest.fixture
 def control() -> Control:
-    """Give a namespace with a freeze, protection, a finished split, a plan, a template and a wave."""
+    """Return a namespace with a freeze, protection, a finished split, a plan, a template and a wave."""
     control = Control(MemoryStore(), actor="ada", confirm=True)
     for split in ("checkout", "search", "ranking"):
         control.create(split)

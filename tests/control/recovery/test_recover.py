@@ -21,7 +21,7 @@ FIELD = "checkout/new"
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """Give a store with two splits: checkout at 50, search at 20."""
+    """Return a store with two splits: checkout at 50, search at 20."""
     store = MemoryStore()
     control = Control(store, actor="ada", confirm=True)
     for split, weight in (("checkout", 50), ("search", 20)):
@@ -32,12 +32,12 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def control(store: MemoryStore) -> Control:
-    """Give an operator's hand on it; nobody asks."""
+    """Return an operator's hand on it; nobody asks."""
     return Control(store, actor="ada", confirm=True)
 
 
 def weights(store: MemoryStore) -> dict[str, str]:
-    """Give the raw weights."""
+    """Return the raw weights."""
     return {field.decode(): raw.decode() for field, raw in store.load().weights.fields.items() if field != b"_"}
 
 
@@ -48,7 +48,7 @@ def lost(store: MemoryStore) -> set[str]:
 
 
 def written(store: MemoryStore) -> Mapping[str, str | None]:
-    """Give the fields that the last change names; it must be a recovery."""
+    """Return the fields that the last change names; it must be a recovery."""
     last = store.history(None, 1)[0]
     assert last.cause == "recover"
     return last.after

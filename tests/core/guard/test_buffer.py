@@ -30,7 +30,7 @@ NOW = 1_700_000_000
 
 
 def a_tape(*, candidates: int = 1, **guard: Any) -> EvidenceBuffer:
-    """Give a tape whose page is that of `NOW`."""
+    """Return a tape whose page is that of `NOW`."""
     names = ("old", *(f"v{number}" for number in range(1, candidates + 1)))
     watched = tuple(
         WatchedCandidate(number, f"checkout/{name}", f"release-{number}", NOW - 5, STAGE)
@@ -63,7 +63,7 @@ def end(page: SecondBuffer, call: list[Any], took: float | None = None) -> None:
 
 
 def known(unit: str, release: str = "release-1") -> int:
-    """Give the 64 bits of a unit in a release's books."""
+    """Return the 64 bits of a unit in a release's books."""
     return unit64(hash32(unit.encode(), 0), hash32(release.encode(), 0))
 
 

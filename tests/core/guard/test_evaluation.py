@@ -27,17 +27,17 @@ AT_20 = Stage(20_000, 80_000, 7)
 
 
 def book(x: int, y: int, n: int, o: int, *, at: int = BEGAN + 10, stage: int = 1) -> Book:
-    """Give a stratum's book at 20 %."""
+    """Return a stratum's book at 20 %."""
     return Book(StratumName(stage), 0.2, WindowSide(n, 0, 0, {at: x}), WindowSide(o, 0, 0, {at: y}))
 
 
 def kept(found: Book, what: What = "errors") -> Kept:
-    """Give the first minute's window."""
+    """Return the first minute's window."""
     return Kept(what, Window(Span(60, 1, BEGAN), (found,)))
 
 
 def tally(found: Book, stage: StageTally | None = None, running: tuple[RunningCalls, ...] = ()) -> Tally:
-    """Give a tally of one window and one stage."""
+    """Return a tally of one window and one stage."""
     return Tally(
         "checkout/new",
         "r1",

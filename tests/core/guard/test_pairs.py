@@ -10,21 +10,21 @@ from graysplit.core.guard.tally import MICRO, Converted, Pair, Stage, StageTally
 
 
 def stage(new: int, old: int, revision: int, users: int, failed: int, **more: object) -> StageTally:
-    """Give what a stage has counted of a candidate."""
+    """Return what a stage has counted of a candidate."""
     found = StageTally(revision, Stage(new, old, revision), 1_000 + revision)
     found = found._replace(units=Pair(0, failed), exposed=Pair(0, users), ratio=Pair(0, users))
     return found._replace(**more)  # type: ignore[arg-type] # the fields' own types
 
 
 def counted(version: str, *stages: StageTally, share: int = 20_000) -> Counted:
-    """Give a candidate with its stages."""
+    """Return a candidate with its stages."""
     numbered = tuple(one._replace(number=number) for number, one in enumerate(stages, 1))
     subject = Subject("ranking", version, "a", f"r-{version}", 1, 2_000_000, share, 60_000)
     return Counted(subject, Tally(subject.field, subject.release, (), numbered))
 
 
 def pair(first: Counted, second: Counted, candidates: int = 2) -> PairReport:
-    """Give the one pair."""
+    """Return the one pair."""
     (found,) = pairs_of((first, second), candidates)
     return found
 

@@ -41,13 +41,13 @@ RATES = st.floats(1e-6, 0.999)
 
 
 def minute(failed: int, calls: int, number: int = 1, stage: int = 2) -> Window:
-    """Give a minute's window in which so many users failed."""
+    """Return a minute's window in which so many users failed."""
     book = Book(StratumName(stage), 1.0, WindowSide(calls, 0, failed), WindowSide())
     return Window(Span(60, number, BEGAN + 60 * (number - 1)), (book,))
 
 
 def tally(failed: int, calls: int, *, at_s: int = BEGAN + 30, past: StageTally | None = None) -> Tally:
-    """Give a release that was at 95 % before, and is at 100 % now."""
+    """Return a release that was at 95 % before, and is at 100 % now."""
     before = past or StageTally(1, AT_95, BEGAN - 3_600, Pair(9_000, 171_000), Pair(90, 1_710), Pair(90, 1_710))
     before = before._replace(exposed=Pair(9_000, 171_000)) if past is None else before
     stages = (before, StageTally(2, AT_100, BEGAN, Pair(0, calls), Pair(0, failed)))
@@ -56,7 +56,7 @@ def tally(failed: int, calls: int, *, at_s: int = BEGAN + 30, past: StageTally |
 
 
 def verdict(found: Tally, case: EvaluationInput | None = None) -> Verdict:
-    """Give what is made of a tally."""
+    """Return what is made of a tally."""
     return look(found, Judge(), case or EvaluationInput(Guard(), Watched(), BEGAN - 3_600), "me").judge.verdict
 
 

@@ -44,7 +44,7 @@ STAGE = StageTally(
 
 
 def reported(*stages: StageTally, judge: Judge = SAFE, subject: Subject = SUBJECT) -> ReleaseReport:
-    """Give the report on these stages."""
+    """Return the report on these stages."""
     return release_of(subject, Tally(subject.field, subject.release, stages=stages), judge)
 
 
@@ -220,7 +220,7 @@ def test_what_safe_still_needs_is_told_where_it_can_come() -> None:
 
 
 def sample(at_s: int, stage: int, calls: Pair, failures: Pair) -> Sample:
-    """Give a sample of a course."""
+    """Return a sample of a course."""
     return Sample(BEGAN_S + at_s, stage, "unclear", 20_000, 0.0, 6.75, calls, failures, Pair())
 
 
@@ -276,7 +276,7 @@ def test_a_known_difference_is_covered_as_often_as_promised(bits: int, seed: int
 
 
 def _one_release(chance: random.Random, bits: int) -> tuple[set[str], bool]:
-    """Give what missed the truth at some look, and whether the last one shows that new is worse."""
+    """Return what missed the truth at some look, and whether the last one shows that new is worse."""
     missed: set[str] = set()
     truth = {"failing": 0.0, "rates": 0.0, "means": 0.0}
     seen = {name: [0.0, 0.0] for name in ("exposed", "failing", "rates", "means")}

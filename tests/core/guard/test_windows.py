@@ -50,7 +50,7 @@ GUARD = Watched()
 
 
 def window(x: int, y: int, n: int, o: int, w: float = 0.2, number: int = 1, name: StratumName = FIRST) -> Window:
-    """Give a window that holds these counts, long settled."""
+    """Return a window that holds these counts, long settled."""
     return Window(Span(60, number, BEGAN), (Book(name, w, WindowSide(n, 0, x), WindowSide(o, 0, y)),))
 
 
@@ -59,7 +59,7 @@ FINE = Evidence(1, 0.2, counts=(StageCounts(20, 80, 10_000, 0.2),), new=Raw(2_00
 
 
 def ledger(*names: StratumName, w: float = 0.2) -> WindowCounts:
-    """Give an empty ledger of a minute with these strata open."""
+    """Return an empty ledger of a minute with these strata open."""
     found = WindowCounts(MINUTE)
     assert all(found.open(name, w) for name in names)
     return found

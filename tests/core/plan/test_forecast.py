@@ -56,7 +56,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 def driven(plan: Plan, start: ForecastStart, confirm_ms: int, tick_ms: int) -> tuple[list[tuple[int, int]], int, str]:
-    """Drive a plan tick by tick in a world that opens each gate at once, and give its steps, its end, and how.
+    """Drive a plan tick by tick in a world that opens each gate at once, and return its steps, its end, and how.
 
     A tick comes when its time is up, or time alone has ended a wait, as in the driver.
     """
@@ -192,5 +192,5 @@ def test_a_plan_whose_weight_is_not_in_force_is_over() -> None:
 
 
 def _in_one_tick(step: Step, tick_ms: int) -> bool:
-    """Say whether it waits too long and opens within one tick: who looks then cannot tell which came first."""
+    """Return whether it waits too long and opens within one tick: who looks then cannot tell which came first."""
     return step.max_wait_s is not None and 0 < step.after_s - step.max_wait_s <= tick_ms / 1000

@@ -38,7 +38,7 @@ class Story:
         self.last: dict[str, int] = {}  # by host that is dead: when it was heard last
 
     def pass_s(self, seconds: int) -> WaveView:
-        """Let time pass; give what is seen at its end."""
+        """Let time pass; return what is seen at its end."""
         found = None
         for _ in range(seconds):
             self.now_ms += 1_000

@@ -37,7 +37,7 @@ SAFE = Verdict("safe")
 
 
 def tick(clock_s: float, *, running: bool = True, ago_ms: int = 0) -> Tick:
-    """Give a tick with so much of the clock counted."""
+    """Return a tick with so much of the clock counted."""
     return Tick(NOW - ago_ms, int(clock_s * 1000), running, "boot")
 
 
@@ -202,7 +202,7 @@ def test_a_pause_that_ended_between_two_ticks_does_not_count() -> None:
 
 
 def process(boot: str, seen_ago_ms: int, weight: str | None, why: str = "", **held: str) -> Process:
-    """Give a process that was seen so long ago, with the effect it reported."""
+    """Return a process that was seen so long ago, with the effect it reported."""
     effects = {} if weight is None else {"checkout/new": Effect(weight, 0, why)}
     return Process(boot, "web", int(boot), "1", {}, NOW - seen_ago_ms, Receipt(effects=effects, held=held))
 

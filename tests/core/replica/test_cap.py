@@ -18,13 +18,13 @@ REASON = "the definition of 'checkout' is refused here, and while it is, its wei
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """Give a clock that stands."""
+    """Return a clock that stands."""
     return FakeClock()
 
 
 @pytest.fixture
 def store(clock: FakeClock) -> Store:
-    """Give a store with a split of one candidate at 20 %, and one of two at 50 % and 30 %."""
+    """Return a store with a split of one candidate at 20 %, and one of two at 50 % and 30 %."""
     store = Store(clock)
     control = Control(store, actor="ann", confirm=True)
     control.create("checkout")
@@ -36,20 +36,20 @@ def store(clock: FakeClock) -> Store:
 
 @pytest.fixture
 def process(store: Store, clock: FakeClock) -> Process:
-    """Give a process that has read all of it."""
+    """Return a process that has read all of it."""
     process = Process(store, clock)
     process.read()
     return process
 
 
 def in_force(process: Process, split: str = "checkout") -> Mapping[str, Weight]:
-    """Give the weights in force, as compiled."""
+    """Return the weights in force, as compiled."""
     state = process.board.state(split)
     return dict(zip(state.names[1:], state.weights[1:], strict=True))
 
 
 def refuse(store: Store, algorithm: int = 9) -> str:
-    """Write a definition of another algorithm; give the one before."""
+    """Write a definition of another algorithm; return the one before."""
     good = store._space.text("splits", "checkout")
     assert good is not None
     store.raw_set("splits", "checkout", json.dumps({**json.loads(good), "algorithm": algorithm}))

@@ -15,19 +15,19 @@ META = {b"_": b"1", b"lineage": b"l"}
 
 
 def at(load: Load, revision: int, *entries: Entry, lineage: bytes = b"l") -> Load:
-    """Give a reading that stands at a revision, with the log's newest entries."""
+    """Return a reading that stands at a revision, with the log's newest entries."""
     meta = Key({**META, b"lineage": lineage, b"revision": b"%d" % revision})
     return load._replace(meta=meta, entries=entries, position="1-0", now_ms=2_500)
 
 
 def knowing(load: Load) -> tuple[Past, Adopted]:
-    """Give what a process knows that has followed both changes."""
+    """Return what a process knows that has followed both changes."""
     load = at(load, 11, SHARED, GONE)
     return followed(Past(), load), adopt(Adopted(), load)
 
 
 def met(followed_: Load, found: Load) -> Fork:
-    """Give the fork that a process meets."""
+    """Return the fork that a process meets."""
     past, held = knowing(followed_)
     fork = fork_of(past, found, held)
     assert fork is not None

@@ -128,12 +128,12 @@ FINISHED = Adopted(
 
 
 def entry(id_: str, revision: int, after: Mapping[str, str | None]) -> Entry:
-    """Give an entry of a log."""
+    """Return an entry of a log."""
     return Entry(id_, revision, "", "set", "ada", "", 10, {}, after)
 
 
 def of_lineage(reading: Load, lineage: str, revision: int, *entries: Entry) -> Load:
-    """Give a reading a lineage, a revision and the log's newest entries."""
+    """Return a reading a lineage, a revision and the log's newest entries."""
     meta = {**reading.meta.fields, b"lineage": lineage.encode(), b"revision": str(revision).encode()}
     return reading._replace(meta=Key(meta), entries=entries, position="10-1", now_ms=20)
 

@@ -13,7 +13,7 @@ USERS = 2_000
 
 
 def batch(number: int, users: int = USERS) -> Batch:
-    """Give a batch of a call by each of so many users."""
+    """Return a batch of a call by each of so many users."""
     exposed = tuple(Exposed(number * USERS + unit, on_new=False) for unit in range(users))
     return Batch(
         "checkout/new", "r", 0, "t", number, STAGE, calls=(Begun(1, on_new=False, calls=users),), exposed=exposed

@@ -50,7 +50,7 @@ def test_an_entry_is_read_as_written(
 
 
 def named(texts: dict[str, str | None]) -> dict[str, str | None]:
-    """Give the fields of a change under the names that are shown, their texts as they are."""
+    """Return the fields of a change under the names that are shown, their texts as they are."""
     return {shown(where, NAME_AT_MOST): text for where, text in texts.items()}
 
 

@@ -73,7 +73,7 @@ class Frame(NamedTuple):
     changes: Sequence[Entry]
 
     def x(self, second: float) -> float:
-        """Give where a second is."""
+        """Return where a second is."""
         part = (min(max(second, self.from_s), self.to_s) - self.from_s) / (self.to_s - self.from_s)
         return LEFT + (WIDTH - LEFT - RIGHT - ENDS) * part
 
@@ -120,7 +120,7 @@ def _weight(frame: Frame, found: ReleaseReport) -> str:
 
 
 def _zero(frame: Frame, found: ReleaseReport) -> Iterator[Point]:
-    """Give when a candidate that stands at zero came to it: no stage begins with that."""
+    """Return when a candidate that stands at zero came to it: no stage begins with that."""
     field = f"weights {found.subject.field}"
     stop = {f"stops {found.subject.field}", f"stops {found.subject.split}", "stops *"}
     for entry in frame.changes:
@@ -186,7 +186,7 @@ def _steps(points: Iterable[Point], to_s: float) -> Iterator[Point]:
 
 
 def _scale(values: Sequence[float], least: float, said: Callable[[float], str]) -> Scale:
-    """Give a scale from zero to a round number above all values."""
+    """Return a scale from zero to a round number above all values."""
     top = max([least, *values]) * 1.1
     size = 10.0 ** (len(f"{int(top / least):d}") - 1) * least
     high = next(size * times for times in (1, 2, 5, 10, 20) if size * times >= top)

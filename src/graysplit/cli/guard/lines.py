@@ -55,7 +55,7 @@ def worse_lines(view: Overview) -> Iterator[str]:
 
 
 def guard_json(found: Armed | None) -> dict[str, object] | None:
-    """Give a guard for scripts; null where none is armed."""
+    """Return a guard for scripts; null where none is armed."""
     if found is None:
         return None
     guard = found.guard
@@ -64,7 +64,7 @@ def guard_json(found: Armed | None) -> dict[str, object] | None:
 
 
 def verdict_json(heard: Heard) -> dict[str, object]:
-    """Give a verdict for scripts, with the counts of the stage that it speaks of."""
+    """Return a verdict for scripts, with the counts of the stage that it speaks of."""
     return {
         "word": heard.verdict.word,
         "why": heard.verdict.why,
@@ -81,12 +81,12 @@ def verdict_json(heard: Heard) -> dict[str, object]:
 
 
 def verdicts_json(said: Mapping[str, Heard]) -> dict[str, object]:
-    """Give verdicts for scripts, by the candidate's address."""
+    """Return verdicts for scripts, by the candidate's address."""
     return {field: verdict_json(heard) for field, heard in said.items()}
 
 
 def guards_json(found: Iterable[Armed]) -> dict[str, object]:
-    """Give guards for scripts, by split."""
+    """Return guards for scripts, by split."""
     return {armed.split: guard_json(armed) for armed in found}
 
 

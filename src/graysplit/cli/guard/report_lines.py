@@ -29,7 +29,7 @@ def report_lines(found: SplitReport) -> list[str]:
 
 
 def pair_lines(split: str, found: PairReport) -> Iterator[str]:
-    """Give two candidates beside each other: each stage that they share, and how far apart they are."""
+    """Return two candidates beside each other: each stage that they share, and how far apart they are."""
     yield f"{field_of(split, found.first)} beside {field_of(split, found.second)}"
     if not found.stages:
         yield "not compared: they were never counted in one stage, between the same changes"
@@ -41,7 +41,7 @@ def pair_lines(split: str, found: PairReport) -> Iterator[str]:
 
 
 def pair_title(found: PairReport, stage: PairStage) -> str:
-    """Give the weights of a stage that two candidates share, and since when."""
+    """Return the weights of a stage that two candidates share, and since when."""
     named = " and ".join(
         f"{name} at {weight_words(share)}"
         for name, share in zip((found.first, found.second), stage.shares, strict=True)
@@ -82,7 +82,7 @@ def pair_bounds_words(found: PairReport) -> str:
 
 
 def release_lines(found: ReleaseReport) -> Iterator[str]:
-    """Give one candidate's release: how it stands, then each stage, then the counts of all."""
+    """Return one candidate's release: how it stands, then each stage, then the counts of all."""
     subject = found.subject
     yield f"{subject.field} beside {subject.baseline}, release since {when(subject.began_ms)}, {standing_words(found)}"
     yield f"verdict: {verdict_words(found)}"
@@ -98,7 +98,7 @@ def release_lines(found: ReleaseReport) -> Iterator[str]:
 
 
 def stage_lines(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
-    """Give one stage: what both versions did, and how far apart they are."""
+    """Return one stage: what both versions did, and how far apart they are."""
     subject = found.subject
     yield f"stage {stage.number}: {share_words(stage)}, since {when(stage.since_s * 1000)}"
     names = (subject.version, subject.baseline)
@@ -113,7 +113,7 @@ SIDE_HEAD: Final = ("calls", "failed", "rate", "p50", "p95", "p99")
 
 
 def side_cells(side: ReportSide) -> tuple[str, ...]:
-    """Give what one version did, in the order of the head."""
+    """Return what one version did, in the order of the head."""
     times = (duration(ns) for ns in (side.p50_ns, side.p95_ns, side.p99_ns))
     return f"{side.calls:,}", f"{side.failures:,}", rate(side.rate), *times
 
@@ -153,7 +153,7 @@ def goal_words(found: ReleaseReport, goal: GoalReport) -> Iterator[str]:
 
 
 def both_words(found: ReleaseReport, some: Pair, of: Pair) -> str:
-    """Give how many of the users of either version."""
+    """Return how many of the users of either version."""
     sides = ((found.subject.version, some.new, of.new), (found.subject.baseline, some.old, of.old))
     return "; ".join(f"{name} {done:,} of {users:,} ({rate(part(done, users))})" for name, done, users in sides)
 
@@ -172,7 +172,7 @@ def standing_words(found: ReleaseReport) -> str:
 
 
 def verdict_words(found: ReleaseReport) -> str:
-    """Give the verdict with its reason and its age."""
+    """Return the verdict with its reason and its age."""
     word, why = found.verdict.word, found.verdict.why
     judged = f" (judged {age(found.subject.now_ms - found.judged_ms)} ago)" if found.judged_ms else ""
     return f"{word}: {why}{judged}" if why else f"{word}{judged}"
@@ -201,7 +201,7 @@ def extra_words(found: ReleaseReport) -> str:
 
 
 def total_words(found: ReleaseReport) -> str:
-    """Give the counts of all stages."""
+    """Return the counts of all stages."""
     subject = found.subject
     sides = (
         (subject.version, found.calls.new, found.failures.new, found.cuts.new, found.overdue.new),
@@ -216,13 +216,13 @@ def total_words(found: ReleaseReport) -> str:
 
 
 def bounds_words(bounds: Bounds) -> str:
-    """Give how far apart two shares are, in points and as a ratio."""
+    """Return how far apart two shares are, in points and as a ratio."""
     low, high = bounds.difference
     return f"{100 * low:+.2f} to {100 * high:+.2f} points; {times_words(bounds.ratio)}"
 
 
 def times_words(bounds: Interval) -> str:
-    """Give a ratio's bounds; without an upper one, where the old version may have none at all."""
+    """Return a ratio's bounds; without an upper one, where the old version may have none at all."""
     low, high = bounds
     if isfinite(high):
         return f"{low:.2f} to {high:.2f} times"
@@ -230,18 +230,18 @@ def times_words(bounds: Interval) -> str:
 
 
 def share_words(stage: StageReport) -> str:
-    """Give the weight of a stage; where other candidates run too, with what was left to the baseline."""
+    """Return the weight of a stage; where other candidates run too, with what was left to the baseline."""
     rest = "" if stage.new_share + stage.old_share == FULL else f" beside {weight_words(stage.old_share)}"
     return f"{weight_words(stage.new_share)}{rest}"
 
 
 def weight_words(share: int) -> str:
-    """Give thousandths of a percent with the unit."""
+    """Return thousandths of a percent with the unit."""
     return f"{format_weight(share)}%"
 
 
 def duration(ns: float) -> str:
-    """Give a duration in nanoseconds in two or three digits; `-` for none."""
+    """Return a duration in nanoseconds in two or three digits; `-` for none."""
     if ns <= 0:
         return "-"
     for size, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
@@ -251,12 +251,12 @@ def duration(ns: float) -> str:
 
 
 def rate(share: float | None) -> str:
-    """Give a share in percent; `-` for none."""
+    """Return a share in percent; `-` for none."""
     return "-" if share is None else f"{100 * share:.2f}%"
 
 
 def part(some: int, of: int) -> float | None:
-    """Give a share, or None of nothing."""
+    """Return a share, or None of nothing."""
     return some / of if of else None
 
 
@@ -264,7 +264,7 @@ def part(some: int, of: int) -> float | None:
 
 
 def report_json(found: SplitReport) -> dict[str, object]:
-    """Give a report for scripts; shares are parts of one, times nanoseconds."""
+    """Return a report for scripts; shares are parts of one, times nanoseconds."""
     return {
         "split": found.split,
         "namespace": found.namespace,
@@ -276,7 +276,7 @@ def report_json(found: SplitReport) -> dict[str, object]:
 
 
 def pair_json(found: PairReport) -> dict[str, object]:
-    """Give two candidates beside each other; differences are the first's less the second's."""
+    """Return two candidates beside each other; differences are the first's less the second's."""
     names = (found.first, found.second)
 
     def by_name(values: tuple[object, object]) -> dict[str, object]:
@@ -314,7 +314,7 @@ def _side_json(side: ReportSide) -> dict[str, object]:
 
 
 def release_json(found: ReleaseReport) -> dict[str, object]:
-    """Give one candidate's release."""
+    """Return one candidate's release."""
     subject = found.subject
     return {
         "candidate": subject.field,
@@ -342,7 +342,7 @@ def release_json(found: ReleaseReport) -> dict[str, object]:
 
 
 def stage_json(stage: StageReport) -> dict[str, object]:
-    """Give one stage."""
+    """Return one stage."""
     return {
         "stage": stage.number,
         "since_ms": stage.since_s * 1000,
@@ -369,7 +369,7 @@ def stage_json(stage: StageReport) -> dict[str, object]:
 
 
 def compared_json(found: Compared | None) -> dict[str, object] | None:
-    """Give bounds, of one stage alone and of all together; without an upper one, null."""
+    """Return bounds, of one stage alone and of all together; without an upper one, null."""
     if found is None:
         return None
     return {name: _bounds_json(bounds) for name, bounds in found._asdict().items()}

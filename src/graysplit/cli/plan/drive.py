@@ -27,7 +27,7 @@ TELLS_OF: Final = frozenset({"ramp", "step", "waiting", "plan over", "approve", 
 
 
 def hooks_of(urls: Sequence[str], commands: Sequence[str], on: str | None) -> tuple[Hook, ...]:
-    """Give whom to notify, the environment's where no address is given; raises `ConfigurationError`."""
+    """Return whom to notify, the environment's where no address is given; raises `ConfigurationError`."""
     causes = None if on is None else on.split(",")
     addresses = urls or os.environ.get("GRAYSPLIT_NOTIFY_URL", "").split()
     hooks: list[Hook] = [Webhook(url, on=causes) for url in addresses]

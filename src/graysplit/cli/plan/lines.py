@@ -43,7 +43,7 @@ def plan_words(found: Awaited) -> str:
 
 
 def gate_lines(found: Awaited, indent: str = "") -> list[str]:
-    """Give the gates before the next step, one line each: its name, open or waiting, and why."""
+    """Return the gates before the next step, one line each: its name, open or waiting, and why."""
     width = max((len(gate.name) for gate in found.gates), default=0)
     return [
         f"{indent}{gate.name.ljust(width)}  {'open   ' if gate.open else 'waiting'}  {gate.why}".rstrip()
@@ -52,7 +52,7 @@ def gate_lines(found: Awaited, indent: str = "") -> list[str]:
 
 
 def plan_json(found: Awaited) -> dict[str, object]:
-    """Give a plan that runs for scripts."""
+    """Return a plan that runs for scripts."""
     return {
         **found._asdict(),
         "steps": found.steps or None,
@@ -70,7 +70,7 @@ def plan_json(found: Awaited) -> dict[str, object]:
 
 
 def _named(weights: Mapping[str, str]) -> str:
-    """Give the weights of several candidates; "" of one alone."""
+    """Return the weights of several candidates; "" of one alone."""
     return " ".join(f"{name}={weight}%" for name, weight in weights.items())
 
 

@@ -63,7 +63,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - click hands every option over by name
 
 
 def read_units(file: str) -> Iterator[bytes]:
-    """Give the units of a file, one on each line, as the bytes they are hashed as."""
+    """Return the units of a file, one on each line, as the bytes they are hashed as."""
     with open(file, "rb") as lines:  # noqa: PTH123 - pathlib would cost `--help` its import
         for line in lines:
             yield line.rstrip(b"\r\n")
@@ -134,7 +134,7 @@ def _plus(waits: tuple[str, ...]) -> str:
 
 
 def simulation_json(found: Simulation) -> dict[str, object]:
-    """Give a plan's future for scripts."""
+    """Return a plan's future for scripts."""
     from graysplit.cli.words import number
     from graysplit.core.plan.plan import plan_record
     from graysplit.core.weights import format_weight

@@ -38,7 +38,7 @@ class GuardRequest(NamedTuple):
     deadline: float | str | None = None  # seconds, a span as in `2m`, or `off`
 
     def named(self) -> Mapping[str, object]:
-        """Give the fields of the record that were named."""
+        """Return the fields of the record that were named."""
         slow = parse_span(self.slow) if isinstance(self.slow, str) else self.slow
         said = {
             "action": self.action,
@@ -63,7 +63,7 @@ def _seconds(deadline: float | str) -> float | None:
 
 
 def armed(split: str, definition: Definition, wish: GuardRequest, by: str, at_ms: int) -> Definition | None:
-    """Give the definition with its guard as wished; None where it stands so already."""
+    """Return the definition with its guard as wished; None where it stands so already."""
     standing = _standing(split, definition)
     named = wish.named()
     wanted = (standing or Guard())._replace(**named)  # type: ignore[arg-type] # the fields' own types, see `named`
@@ -75,7 +75,7 @@ def armed(split: str, definition: Definition, wish: GuardRequest, by: str, at_ms
 
 
 def disarmed(split: str, definition: Definition, why: str, *, dry_run: bool) -> Definition:
-    """Give the definition without its guard; refused where none stands, or for a protected split without a reason."""
+    """Return the definition without its guard; refused where none stands, or for a protected split without a reason."""
     if definition.guard is None:
         raise RefusedError(f"no guard watches '{split}'. Arm one with: graysplit guard {split}")
     if definition.protected and not why.strip() and not dry_run:
@@ -105,7 +105,7 @@ def unheard_gates(split: str, definition: object) -> tuple[str, ...]:
 
 
 def check_watched(split: str, fleet: Fleet) -> str:
-    """Raise `RefusedError` where live processes have nothing to watch; give what to say where none is live."""
+    """Raise `RefusedError` where live processes have nothing to watch; return what to say where none is live."""
     if not fleet.live:
         return "no process follows yet"
     if not is_watched(split, fleet):
@@ -114,13 +114,13 @@ def check_watched(split: str, fleet: Fleet) -> str:
 
 
 def is_watched(split: str, fleet: Fleet) -> bool:
-    """Say whether a live process measures calls of a split; with nobody live, nobody says the contrary."""
+    """Return whether a live process measures calls of a split; with nobody live, nobody says the contrary."""
     declared = [process.declared.get(split) for process in fleet.live]
     return not declared or any(found is not None and found.measured for found in declared)
 
 
 def begun(definition: Definition, fleet: Fleet, split: str, by: str, at_ms: int) -> tuple[Definition, tuple[str, ...]]:
-    """Give the definition with the guard that a plan begins with, where none stands, and what to say of it."""
+    """Return the definition with the guard that a plan begins with, where none stands, and what to say of it."""
     if definition.guard is not None:
         return definition, ()
     if not is_watched(split, fleet):

@@ -21,14 +21,14 @@ _SAID_AT_MOST: Final = 5
 
 
 def traffic(reading: Reading, tallies: Tallies, split: str, version: str) -> Traffic | None:
-    """Give what came to a candidate's last release and its baseline; None where nothing was counted within a day."""
+    """Return what came to a candidate's last release and its baseline; None where nothing was counted within a day."""
     field = field_of(split, version)
     release, since_ms = reading.snapshot.releases.get(field, ""), reading.held.releases.get(field, 0)
     return traffic_of(tallies(field, release, since_ms // 1000)) if release else None
 
 
 def traffic_of(tally: Tally) -> Traffic | None:
-    """Give the traffic of the stage that has counted most."""
+    """Return the traffic of the stage that has counted most."""
     end_s = read_judge(tally.judge).at_ms // 1000 or tally.now_ms // 1000
     ends = [*(stage.since_s for stage in tally.stages[1:]), end_s]
     timed = [(stage, max(1, end - stage.since_s)) for stage, end in zip(tally.stages, ends, strict=False)]
@@ -41,7 +41,7 @@ def traffic_of(tally: Tally) -> Traffic | None:
 
 
 def outlooks(plan: Plan, standing: SplitState, seen: Traffic | None, ages_s: Mapping[int, float]) -> dict[int, Outlook]:
-    """Give, for each step of these that waits for `safe`, what it needs; by its number, with the release's age then."""
+    """Return what each of these steps that waits for `safe` needs, by its number, with the release's age then."""
     others = sum(share(standing.in_force(one.name)) for one in standing.definition.candidates)
     others -= share(standing.in_force(plan.version))
     found: dict[int, Outlook] = {}

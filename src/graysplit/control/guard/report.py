@@ -61,7 +61,7 @@ def report(reading: Reading, store: Store, namespace: str, target: str) -> Split
 
 
 def subject_of(reading: Reading, standing: SplitState, version: str) -> Subject:
-    """Give how a candidate stands now."""
+    """Return how a candidate stands now."""
     definition, field = standing.definition, field_of(standing.split, version)
     found = armed(standing.split, definition)
     only = b"" if definition.by == "instance" else None

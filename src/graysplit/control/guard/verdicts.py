@@ -119,7 +119,7 @@ def may_stop(found: Armed | None) -> bool:
 
 
 def of_plan(found: Armed | None, said: Heard | None) -> Verdict:
-    """Give the verdict as a plan takes it: a guard that only warns stops none."""
+    """Return the verdict as a plan takes it: a guard that only warns stops none."""
     if found is None or said is None:
         return NO_VERDICT
     warns = found.guard.action == "warn" and said.verdict.word in DOUBTS
@@ -127,7 +127,7 @@ def of_plan(found: Armed | None, said: Heard | None) -> Verdict:
 
 
 def doubts(reading: Reading, tallies: Tallies, split: str) -> tuple[Heard, ...]:
-    """Give the candidates of a split whose doubts wait for a person."""
+    """Return the candidates of a split whose doubts wait for a person."""
     return tuple(found for found in verdicts(reading, tallies, [split]).values() if found.doubted)
 
 

@@ -90,7 +90,7 @@ class Awaited(NamedTuple):
 
     @property
     def driven(self) -> bool:
-        """Say whether somebody drives it: what was counted longer ago does not count."""
+        """Return whether somebody drives it: what was counted longer ago does not count."""
         return self.tick_age_ms <= GAP_MS
 
 
@@ -139,7 +139,7 @@ def standing(  # noqa: PLR0913, PLR0917 - what a driver goes by
     in_force: Mapping[str, str],
     said: Mapping[str, Heard] = {},
 ) -> ForecastStart | None:
-    """Give where a plan that runs stands, with what its driver would find; None where a weight cannot be told."""
+    """Return where a plan that runs stands, with what its driver would find; None where a weight cannot be told."""
     found = running(reading, split)
     try:
         weights: dict[str, Weight] = {version: parse_weight(text) for version, text in in_force.items()}
@@ -245,7 +245,7 @@ def _reason(ruling: Ruling) -> str:
 
 
 def _obstructed(start: ForecastStart) -> bool:
-    """Say whether something keeps the clock from running that is no gate."""
+    """Return whether something keeps the clock from running that is no gate."""
     view = start.view
     hosts = view.wave is not None and view.wave.words
     return bool(start.progress.paused or view.frozen or view.doubt or view.absent or hosts) or (
@@ -254,7 +254,7 @@ def _obstructed(start: ForecastStart) -> bool:
 
 
 def _left_ms(plan: Plan, start: ForecastStart) -> int | None:
-    """Give what the clock still has to count, whatever else is missing; None where nothing is, or not yet."""
+    """Return what the clock still has to count, whatever else is missing; None where nothing is, or not yet."""
     if not start.progress.confirmed_ms:
         return None
     number = start.progress.step
@@ -282,7 +282,7 @@ def _alone(plan: Plan, start: ForecastStart, step: Step) -> Ruling:
 
 
 def _gates(plan: Plan, start: ForecastStart) -> Iterator[Gate]:
-    """Give what must be so before the next step (or the end), one by one."""
+    """Return what must be so before the next step (or the end), one by one."""
     progress, view = start.progress, start.view
     yield Gate(SHOWN, bool(progress.confirmed_ms), view.missing)
     step = plan.steps[progress.step]

@@ -80,7 +80,7 @@ class Ended(NamedTuple):
 
 
 def running(reading: Reading, split: str) -> RunningPlan | None:
-    """Give the plan that runs for a split, or None."""
+    """Return the plan that runs for a split, or None."""
     mark = reading.text("meta", PLAN + split)
     progress = read_progress(reading.text("plans", split))
     standing = reading.snapshot.splits.get(split)
@@ -162,7 +162,7 @@ class PlanRequest(NamedTuple):
 
     @property
     def new(self) -> bool:
-        """Say whether a plan is described, whatever runs."""
+        """Return whether a plan is described, whatever runs."""
         return any(given is not None for given in self[1:])
 
 
@@ -254,7 +254,7 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     yes: bool = False,
     lowered: Mapping[str, Weight] = {},
 ) -> PlanStart:
-    """Give the change that starts a plan: its first step above what is in force, or the one that stands there.
+    """Return the change that starts a plan: its first step above what is in force, or the one that stands there.
 
     `lowered` are the weights of other candidates that are written with it.
     """
@@ -301,7 +301,7 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
 
 
 def noted(reading: Reading, split: str, cause: str, progress: Progress, plan: Plan | None = None) -> PlanStart:
-    """Give a change of nothing but a plan's progress."""
+    """Return a change of nothing but a plan's progress."""
     expect = (
         Expect("plans", split, reading.text("plans", split)),
         Expect("meta", PLAN + split, reading.text("meta", PLAN + split)),
@@ -341,7 +341,7 @@ def _several_values(plan: Plan | None, progress: Progress, *, is_last: bool) -> 
 
 
 def standing_plan(reading: Reading, split: str) -> RunningPlan:
-    """Give the plan that runs, or refuse with the way to start one."""
+    """Return the plan that runs, or refuse with the way to start one."""
     known(reading.snapshot, split)
     found = running(reading, split)
     if found is None:

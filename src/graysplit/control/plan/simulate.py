@@ -83,7 +83,7 @@ def simulate(
     confirm_s: float,
     units: Callable[[], Iterable[bytes]] | None,
 ) -> Simulation:
-    """Give a plan's future; `units` are read once it is known that there is one."""
+    """Return a plan's future; `units` are read once it is known that there is one."""
     split, version = split_and_version(wish.target)
     standing = eyes.base.splits[split]
     if units is not None and standing.definition.by == "instance":
@@ -135,7 +135,7 @@ _Begun = tuple[Plan, ForecastStart, SplitState, tuple[str, ...]]
 
 
 def _running(eyes: SimulationAccess, split: str, version: str) -> _Begun | None:
-    """Give the plan that runs, from where it stands, or None."""
+    """Return the plan that runs, from where it stands, or None."""
     found = plan_changes.running(eyes.reading, split)
     if found is None or version not in {"", *(found.plan.versions if found.plan else (version,))}:
         return None
@@ -148,7 +148,7 @@ def _running(eyes: SimulationAccess, split: str, version: str) -> _Begun | None:
 
 
 def _starting(eyes: SimulationAccess, wish: plan_changes.PlanRequest, split: str, version: str) -> _Begun:
-    """Give the plan that would start now, as `ramp` would start it."""
+    """Return the plan that would start now, as `ramp` would start it."""
     reading = eyes.reading._replace(snapshot=eyes.base)
     definition = eyes.base.splits[split].definition
     name = plan_changes.several_named(split, definition, version, wish.steps) or version
@@ -176,7 +176,7 @@ def _bake_notes(plan: Plan, definition: Definition) -> tuple[str, ...]:
 def _moves(
     known: Cohort | None, before: SplitState | None, first: SplitState, plan: Plan, forecast: Forecast
 ) -> Iterable[Moves]:
-    """Give who moves at each step; at the first of a plan that runs nobody does any more."""
+    """Return who moves at each step; at the first of a plan that runs nobody does any more."""
     for step in forecast.steps:
         after = first._replace(weights={**first.weights, **plan.weights(step.step)})
         buckets = None if before is None else moved(before.runs(), after.runs())

@@ -77,13 +77,13 @@ def check_not_lost(reading: Reading, fleet: Fleet, split: str) -> None:
 
 
 def empty(reading: Reading) -> bool:
-    """Say whether the store's keys hold nothing that was written by graysplit."""
+    """Return whether the store's keys hold nothing that was written by graysplit."""
     load = reading.load
     return is_new(load.weights, load.stops, load.splits, load.meta)
 
 
 def emptied(reading: Reading, fleet: Fleet) -> bool:
-    """Say whether an empty namespace was in use: live processes tell of changes that it does not know."""
+    """Return whether an empty namespace was in use: live processes tell of changes that it does not know."""
     return empty(reading) and any(process.receipt.revision or process.receipt.change for process in fleet.live)
 
 

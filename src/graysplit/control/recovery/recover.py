@@ -50,7 +50,7 @@ class Sides(NamedTuple):
 
     @property
     def split(self) -> str:
-        """Give the split that it belongs to."""
+        """Return the split that it belongs to."""
         return split_of(self.field)
 
 
@@ -77,7 +77,7 @@ class Recovery(NamedTuple):
 
     @property
     def needed(self) -> bool:
-        """Say whether there is anything to write."""
+        """Return whether there is anything to write."""
         return bool(self.writes or self.lost)
 
     @property
@@ -92,12 +92,12 @@ class Recovery(NamedTuple):
 
     @property
     def told(self) -> object:
-        """Give what a person has been shown, to be compared with what is about to be written."""
+        """Return what a person has been shown, to be compared with what is about to be written."""
         sides = [side._replace(written=None) if side.key == "stops" else side for side in self.sides]
         return sides, self.lost, self.fresh, self.left, self.ask, self.carried.said, self.carried.left_out
 
     def submission(self, actor: str, why: str) -> Submission:
-        """Give what the store is handed: one change, so that no key is ever half whole."""
+        """Return what the store is handed: one change, so that no key is ever half whole."""
         return Submission(
             self.id,
             self.result.split,
@@ -113,7 +113,7 @@ class Recovery(NamedTuple):
         )
 
     def done(self, written: Written) -> Recovery:
-        """Give it as it was written."""
+        """Return it as it was written."""
         result = self.result._replace(dry_run=False, revision=written.revision, change=written.id, at_ms=written.at_ms)
         return self._replace(result=result)
 
@@ -129,7 +129,7 @@ class Request(NamedTuple):
 
 
 def recover(reading: Reading, fleet: Source, file: Source | None, history: History, request: Request) -> Recovery:
-    """Give both sides, and the change that makes them one."""
+    """Return both sides, and the change that makes them one."""
     return _RecoveryWork(reading, fleet, file, history, request).recovery()
 
 
@@ -265,7 +265,7 @@ class _RecoveryWork:
     # definitions
 
     def _definitions(self) -> Iterator[tuple[str, Definition]]:
-        """Give each split's definition as it will stand, and note those to be written."""
+        """Return each split's definition as it will stand, and note those to be written."""
         for split in sorted(filter(self._wanted, self._splits())):
             raw = self.reading.text("splits", split)
             chosen = self._chosen(split, raw)
@@ -298,7 +298,7 @@ class _RecoveryWork:
         return dump_definition(definition._replace(protected=True))
 
     def _chosen(self, split: str, raw: str | None) -> str | _Left | None:  # noqa: PLR0911 - one answer for each case
-        """Give the definition that shall stand, None where there is none, or why the split is left as it is."""
+        """Return the definition that shall stand, None where there is none, or why the split is left as it is."""
         file = self.file.definitions.get(split) if self.file else None
         lost = "splits" in self.lost
         if file is not None and self.request.take == "source":
@@ -336,7 +336,7 @@ class _RecoveryWork:
         return ""
 
     def _turned(self) -> Moves:
-        """Give the share of each version that becomes the baseline in the place of another."""
+        """Return the share of each version that becomes the baseline in the place of another."""
         found: dict[str, tuple[Weight, Weight]] = {}
         for split in self.redefined:
             before, after = self.reading.snapshot.splits.get(split), self.definitions.get(split)
@@ -359,7 +359,7 @@ class _RecoveryWork:
                 yield side
 
     def _weight_sides(self, field: str) -> Sides | None:
-        """Give a weight's sides, or None where they are one and nothing need be written."""
+        """Return a weight's sides, or None where they are one and nothing need be written."""
         raw, lost, split = self.reading.text("weights", field), "weights" in self.gone, split_of(field)
         store = raw if raw is not None or not lost else self.books.get(f"weights {field}")
         # What processes keep although it is absent is untold, not zero: no log that they know has said so (law 7).
@@ -377,13 +377,13 @@ class _RecoveryWork:
         return Sides("weights", field, store, _text(fleet), _text(file), _text(written))
 
     def _by_fleet(self, field: str, stored: Weight | None) -> Weight | None:
-        """Give what processes say of a weight: held, at zero by a stop written back, or of lost keys what runs."""
+        """Return what processes say of a weight: held, at zero by a stop written back, or of lost keys what runs."""
         brake = 0 if stored and _is_brake(self.reading.text("stops", field)) else None
         ran = self.fleet.effects.get(field) if {"weights", "stops"} & self.gone else None
         return lowest(self.fleet.weights.get(field), brake, ran)
 
     def _settled(self, field: str, stored: Weight | None, fleet: Weight | None, file: Weight | None) -> Weight | None:
-        """Give the weight that shall stand: the lower, or the source's where that was asked for."""
+        """Return the weight that shall stand: the lower, or the source's where that was asked for."""
         if split_of(field) in self.definitions and field not in self.candidates:
             return None
         source = fleet if self.file is None else file
@@ -443,7 +443,7 @@ class _RecoveryWork:
                 yield Write("meta", name, words)
 
     def _goes_on(self, name: str) -> bool:
-        """Say whether what processes tell of `meta` goes on: not a plan, nor the release of what is at zero now."""
+        """Return whether what processes tell of `meta` goes on: not a plan, nor the release of what is at zero now."""
         kind, _, field = name.partition(":")
         if kind in {"release", "wave"}:
             return self._standing(field) != 0
@@ -457,7 +457,7 @@ class _RecoveryWork:
             yield f"the plan is over, and its weight stands, of: {_few(sorted(over))}. Begin it again: graysplit ramp"
 
     def _runs(self, field: str, text: str) -> bool:
-        """Say whether a lease still belongs to the weight that will stand."""
+        """Return whether a lease still belongs to the weight that will stand."""
         lease = parse_lease(text)
         return lease is not None and self._standing(field) == lease.at
 
@@ -466,7 +466,7 @@ class _RecoveryWork:
         return _weight(side.written if side is not None else self.reading.text("weights", field)) or 0
 
     def _freezes(self) -> str | None:
-        """Give what stands frozen, where `meta` is lost also by the history."""
+        """Return what stands frozen, where `meta` is lost also by the history."""
         found = self.reading.text("meta", FREEZES)
         return self.books.get(f"meta {FREEZES}") if found is None and "meta" in self.lost else found
 
@@ -486,7 +486,7 @@ class _RecoveryWork:
         return (Expect(key, field, self.reading.text(key, field)) for key, field in places)
 
     def _before(self, field: str) -> Weight:
-        """Give the weight in force by the store's word: a lost key lets nobody in."""
+        """Return the weight in force by the store's word: a lost key lets nobody in."""
         standing = self.reading.snapshot.splits.get(split_of(field))
         return standing.in_force(version_of(field)) if standing and "weights" not in self.lost else 0
 
@@ -494,7 +494,7 @@ class _RecoveryWork:
         return self._standing(field) if stop_on(field, self.stopped) is None else 0
 
     def _begins(self, field: str) -> bool:
-        """Say whether a release begins: not where one goes on that only the store had lost."""
+        """Return whether a release begins: not where one goes on that only the store had lost."""
         release = f"release:{field}"
         known = self.reading.raw("meta", release) is not None or release in self.fleet.meta
         absent = "weights" in self.gone or self.reading.text("weights", field) is None
@@ -530,7 +530,7 @@ class _RecoveryWork:
 
 
 def _books(reading: Reading, entries: Iterable[Entry]) -> dict[str, str | None]:
-    """Give each field's last value by the history: the books where they stand, the log for the rest."""
+    """Return each field's last value by the history: the books where they stand, the log for the rest."""
     found: dict[str, str | None] = {}
     for entry in entries:  # newest first
         for where, text in entry.after.items():
@@ -561,7 +561,7 @@ def _text(weight: Weight | None) -> str | None:
 
 
 def _is_brake(stop: str | None) -> bool:
-    """Say whether a stop is a zero that a process has written back."""
+    """Return whether a stop is a zero that a process has written back."""
     import json
 
     try:
@@ -596,7 +596,7 @@ def _quoted(names: Iterable[str]) -> str:
 
 
 def _with_units(split: str, told: str, raw: str | None) -> str:
-    """Give a definition as processes tell it, which names no units, with the pins and denials that the store has."""
+    """Return a definition as processes tell it, which names no units, with the pins and denials that the store has."""
     definition = _parsed(split, told)
     stored = None if raw is None else _parsed(split, raw)
     if definition is None or stored is None:

@@ -42,7 +42,7 @@ class Source(NamedTuple):
 
 
 def lowest(*known: Weight | None) -> Weight | None:
-    """Give the lowest of the weights that are known; a preview is lower than a share, and higher than zero."""
+    """Return the lowest of the weights that are known; a preview is lower than a share, and higher than zero."""
     found: Weight | None = None
     for weight in known:
         if weight is not None and (found is None or rises(weight, found)):
@@ -139,7 +139,7 @@ def _held(fleet: Fleet) -> tuple[dict[str, Weight], dict[str, str], dict[str, st
 
 
 def _baselines(fleet: Fleet) -> Mapping[str, frozenset[str]]:
-    """Give the baselines that code declares, also that of processes that are silent now."""
+    """Return the baselines that code declares, also that of processes that are silent now."""
     found: dict[str, frozenset[str]] = {}
     for process in fleet.processes:
         for split, declared in process.declared.items():
@@ -211,7 +211,7 @@ def _of_held(name: str, held: Adopted, kind: str, lacks: tuple[str, ...]) -> Sou
 
 
 def _after_leases(weights: Mapping[str, Weight], leases: Mapping[str, Lease]) -> Mapping[str, Weight]:
-    """Give the weights after all leases: nobody knows how long ago the file was written."""
+    """Return the weights after all leases: nobody knows how long ago the file was written."""
     found = dict(weights)
     found.update(lapsed(leases, weights, None))
     return found

@@ -27,13 +27,13 @@ Levels: TypeAlias = tuple[Level, ...]  # in order of their seconds, of growing b
 
 
 def first_levels(begin_s: int, calls_per_s: float = 0.0) -> Levels:
-    """Give the levels of a window that begins: everybody enters, unless traffic is too large for that."""
+    """Return the levels of a window that begins: everybody enters, unless traffic is too large for that."""
     bits = ceil(log2(calls_per_s / FULL_RATE)) if calls_per_s > FULL_RATE else 0
     return (Level(begin_s, bits),)
 
 
 def next_levels(levels: Levels, units: int, now_s: int) -> Levels:
-    """Give the levels once so many units are in: one more bit for each 4,096 of them, from a second still ahead."""
+    """Return the levels once so many units are in: one more bit for each 4,096 of them, from a second still ahead."""
     wanted = levels[0].bits + units // UNITS_PER_LEVEL
     if wanted <= levels[-1].bits:
         return levels
@@ -41,7 +41,7 @@ def next_levels(levels: Levels, units: int, now_s: int) -> Levels:
 
 
 def bits_at(levels: Levels, begin_s: int) -> int:
-    """Give the level of a begin second."""
+    """Return the level of a begin second."""
     for level in reversed(levels):
         if level.from_s <= begin_s:
             return level.bits
@@ -49,5 +49,5 @@ def bits_at(levels: Levels, begin_s: int) -> int:
 
 
 def admits(bits: int, unit: int) -> bool:
-    """Say whether a unit, as 64 bits of its hash, enters at a level."""
+    """Return whether a unit, as 64 bits of its hash, enters at a level."""
     return not unit & ((1 << bits) - 1)

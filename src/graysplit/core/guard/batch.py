@@ -49,7 +49,7 @@ class Collected:
 
 
 def batch_of(candidate: WatchedCandidate, found: Collected, tape_id: str, number: int) -> Batch:
-    """Give what one candidate's books are told, with the baseline beside it."""
+    """Return what one candidate's books are told, with the baseline beside it."""
     sides = {0: False, candidate.number: True}
     seed = hash32(candidate.release.encode(), 0)
 
@@ -136,7 +136,7 @@ def parted(batch: Batch) -> Batch:
 
 
 def tells(batch: Batch) -> bool:
-    """Say whether a batch holds anything but calls under way."""
+    """Return whether a batch holds anything but calls under way."""
     counted = (batch.calls, batch.errors, batch.timed, batch.slow, batch.cut, batch.exposed, batch.goals)
     sums = (*batch.durations, batch.failures, batch.cuts, batch.overdue, batch.unfinished)
     return any(counted) or any(map(any, sums)) or bool(batch.named)
@@ -148,7 +148,7 @@ def add(counts: dict[_K, int], key: _K, n: int = 1) -> None:
 
 
 def unit64(hashed: int, seed: int) -> int:
-    """Give the 64 bits by which a unit is known in one release's books, from the 32 by which it is bucketed.
+    """Return the 64 bits by which a unit is known in one release's books, from the 32 by which it is bucketed.
 
     All that is known of a call that never ended are those; a seed of the release's hides its side in them.
     """

@@ -106,27 +106,27 @@ class EvidenceBuffer:
 
     @property
     def over(self) -> bool:
-        """Say whether it has left, and nothing more is to be collected."""
+        """Return whether it has left, and nothing more is to be collected."""
         return self._over
 
     def begun(self, index: int) -> int:
-        """Give the calls begun on the straight lines so far."""
+        """Return the calls begun on the straight lines so far."""
         with self._lock:
             return self._begun[index] + sum(sheets.calls(index) for sheets in self._sheets())
 
     def asked(self, index: int) -> int:
-        """Give the calls begun elsewhere: the slow path, attempts."""
+        """Return the calls begun elsewhere: the slow path, attempts."""
         with self._lock:
             return self._asked[index] + sum(sheets.requests(index) for sheets in self._sheets())
 
     def ended(self, index: int) -> int:
-        """Give the calls that have ended."""
+        """Return the calls that have ended."""
         with self._lock:
             return self._ended[index] + sum(sheets.ends(index) for sheets in self._sheets())
 
     @property
     def settled(self) -> bool:
-        """Say whether it is over and every call has ended: its totals stand."""
+        """Return whether it is over and every call has ended: its totals stand."""
         return self._over and all(
             self.begun(index) + self.asked(index) == self.ended(index) for index in range(len(self.names))
         )
@@ -321,7 +321,7 @@ class EvidenceBuffer:
             add(found.slow, (where[0], known, where[1]))
 
     def _fail(self, found: Collected, sheets: Sheets, at: int) -> set[int]:
-        """Take the failed calls, and give their marks; past the deadline they have been charged."""
+        """Take the failed calls, and return their marks; past the deadline they have been charged."""
         failed = emptied(sheets.failing)
         for index, mark, name in failed:
             found.failures[index] += 1
@@ -351,7 +351,7 @@ class EvidenceBuffer:
         return hashed(mark, self.terms.seed) if self._only is None else self._only
 
     def _batch(self, candidate: WatchedCandidate, found: Collected) -> Batch | None:
-        """Give what a candidate's books are told; None where that is nothing new."""
+        """Return what a candidate's books are told; None where that is nothing new."""
         batch = batch_of(candidate, found, self.id, self._numbers[candidate] + 1)
         shown = (batch.running, batch.hanging)
         if not tells(batch) and not any((*shown, *self._shown.get(candidate, ()))):

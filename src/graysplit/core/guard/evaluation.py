@@ -58,7 +58,7 @@ class Judge(NamedTuple):
     calm: bool = False  # whether nobody has failed, or met a slow call, since the judgement before
 
     def is_fresh(self, now_ms: int) -> bool:
-        """Say whether somebody judges at present; a time far in the future (the clock was set back) tells nothing.
+        """Return whether somebody judges at present; a time far in the future (the clock was set back) tells nothing.
 
         Either way by ten seconds: who asks may have read the time just before the judge wrote.
         """
@@ -148,7 +148,7 @@ def _lasting(verdict: Verdict, doubt: str, case: EvaluationInput, stage: StageTa
 
 
 def charges(tally: Tally, started_s: int) -> Iterator[Batch]:
-    """Give, as batches of the tapes themselves, the calls of processes that are heard no more: they never end.
+    """Return, as batches of the tapes themselves, the calls of processes that are heard no more: they never end.
 
     Of new's those whose unit is known have failed. Of old's the others are kept too: they may have been about to fail.
     """
@@ -172,7 +172,7 @@ def charges(tally: Tally, started_s: int) -> Iterator[Batch]:
 
 
 def _uncharged(found: RunningCalls) -> Iterator[Begun]:
-    """Give the calls of old under way whose unit is not known."""
+    """Return the calls of old under way whose unit is not known."""
     charged: dict[int, int] = {}
     for one in found.hanging:
         if not one.on_new:
@@ -248,7 +248,7 @@ def _raw(stage: StageTally, side: int, slow_s: float | None) -> Raw:
 
 
 def counts_of(stage: StageTally, w: float) -> StageCounts:
-    """Give a stage's counts in the subset of units that is kept exactly; exposed ones are rather under-counted."""
+    """Return a stage's counts in the subset of units that is kept exactly; exposed ones are rather under-counted."""
     exposed = float(sum(stage.exposed))
     if stage.exposed_bits:
         exposed *= ESTIMATE_FACTOR
@@ -297,7 +297,7 @@ def _since(minute: tuple[tuple[int, int, int], ...]) -> Raw:
 
 
 def _levels(tally: Tally, stage: StageTally, now_s: int) -> Iterator[tuple[What, Span, tuple[tuple[int, int], ...]]]:
-    """Give the levels that change: of windows that fill, and of those about to begin under very much traffic."""
+    """Return the levels that change: of windows that fill, and of those about to begin under very much traffic."""
     rate = sum(stage.calls) / max(1, now_s - stage.since_s)
     for kept in tally.kept:
         if kept.what == "doubt":

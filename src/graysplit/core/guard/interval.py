@@ -46,7 +46,7 @@ class StageCounts(NamedTuple):
 
 
 def ln_mixture(x: float, m: float, w: float, k: float | None = None) -> float:
-    """Give ln M(x, m; w): how little chance explains that x of m are on new."""
+    """Return ln M(x, m; w): how little chance explains that x of m are on new."""
     size = 2 / min(w, 1 - w) if k is None else k
     a, b = size * w, size * (1 - w)
     prior = lgamma(size) - lgamma(a) - lgamma(b)
@@ -55,7 +55,7 @@ def ln_mixture(x: float, m: float, w: float, k: float | None = None) -> float:
 
 @lru_cache(maxsize=4_096)  # a guard looks each second, and users rarely fail
 def total(x: float, w: float, a: float = EACH) -> Interval:
-    """Give the bounds of how many there are in all, when x of them were seen on a side of chance w.
+    """Return the bounds of how many there are in all, when x of them were seen on a side of chance w.
 
     They may be units, or sums of values scaled to 0..1 per unit; the bounds are real numbers, not rounded.
     """
@@ -73,14 +73,14 @@ def total(x: float, w: float, a: float = EACH) -> Interval:
 
 
 def difference(counts: StageCounts, a: float = EACH) -> Interval:
-    """Give the bounds of (share failing on new) - (share failing on old)."""
+    """Return the bounds of (share failing on new) - (share failing on old)."""
     new, old = _both(counts, a)
     n = max(counts.n, 1.0)
     return Interval((new.low - old.high) / n, (new.high - old.low) / n)
 
 
 def ratio(counts: StageCounts, a: float = EACH) -> Interval:
-    """Give the bounds of (share failing on new) / (share failing on old); infinite where old may have none."""
+    """Return the bounds of (share failing on new) / (share failing on old); infinite where old may have none."""
     new, old = _both(counts, a)
     return Interval(
         new.low / old.high if old.high else 0.0,

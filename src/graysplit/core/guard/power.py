@@ -45,7 +45,7 @@ def outlook(w: float, traffic: Traffic | None, *, within_s: float = 0.0, age_s: 
 
 
 def units_needed(w: float, failing: float = 0.0) -> int | None:
-    """Give how many units on new `safe` needs where both versions fail alike; None without a control, or never."""
+    """Return how many units on new `safe` needs where both versions fail alike; None without a control, or never."""
     if not 0 < w < 1:
         return None
     # One unit that has been exposed, with its part of a failure: what is missing then is nearly all.
@@ -56,7 +56,7 @@ def units_needed(w: float, failing: float = 0.0) -> int | None:
 def detectable(
     w: float, traffic: Traffic, seconds: float, *, age_s: float = 0.0, margin: Margin = NORMAL
 ) -> float | None:
-    """Give the smallest share of calls failing on new that the stopwatches find in so many seconds; None: none.
+    """Return the smallest share of calls failing on new that the stopwatches find in so many seconds; None: none.
 
     As expected, each call another user's: who fails again and again counts once, so that fewer are found.
     """
@@ -79,7 +79,7 @@ def detectable(
 
 
 def _windows(calls_s: float, seconds: float, age_s: float) -> Iterator[tuple[int, float]]:
-    """Give, of each stopwatch, the first windows that see the step, by number, with the calls of it that they see."""
+    """Return, of each stopwatch, the first windows that see the step, by number, with the calls of it that they see."""
     for length_s in STOPWATCHES_S:
         number = int(age_s // length_s) + 1
         left_s = number * length_s - age_s
@@ -89,6 +89,6 @@ def _windows(calls_s: float, seconds: float, age_s: float) -> Iterator[tuple[int
 
 
 def _expected(w: float, failing: float, share: float, calls: float) -> Stratum:
-    """Give what so many calls are expected to come to, rounded against new's being found."""
+    """Return what so many calls are expected to come to, rounded against new's being found."""
     on_new = calls * w
     return Stratum(floor(on_new * share), ceil((calls - on_new) * failing), ceil(on_new), floor(calls - on_new), w)

@@ -38,7 +38,7 @@ class Subject(NamedTuple):
 
     @property
     def field(self) -> str:
-        """Give the candidate's address."""
+        """Return the candidate's address."""
         return f"{self.split}/{self.version}"
 
 
@@ -57,7 +57,7 @@ class ReportSide(NamedTuple):
 
     @property
     def rate(self) -> float | None:
-        """Give the share of failed calls."""
+        """Return the share of failed calls."""
         return self.failures / self.calls if self.calls else None
 
 
@@ -112,7 +112,7 @@ class StageReport(NamedTuple):
 
     @property
     def control(self) -> bool:
-        """Say whether there was somebody to compare with."""
+        """Return whether there was somebody to compare with."""
         return self.new_share > 0 and self.old_share > 0
 
 
@@ -168,7 +168,7 @@ def release_of(subject: Subject, tally: Tally, judge: Judge, history: Iterable[E
 
 
 def verdict_of(subject: Subject, judge: Judge) -> Verdict:
-    """Give the verdict as far as it speaks of what stands now; at 100 % there is none, and never `safe`."""
+    """Return the verdict as far as it speaks of what stands now; at 100 % there is none, and never `safe`."""
     last, uncontrolled = judge.verdict, _without_control(subject)
     if subject.guard is None:
         return Verdict(NO_GUARD, f"nobody watches it. Arm one with: graysplit guard {subject.split}")
@@ -195,7 +195,7 @@ def _outdated(subject: Subject, judge: Judge) -> str:
 
 
 def paces_of(tally: Tally) -> Iterator[Pace]:
-    """Give the shares of failed calls from each sample to the next, by stage; a count that shrinks tells nothing."""
+    """Return the shares of failed calls from each sample to the next, by stage; a count that shrinks tells nothing."""
     began = {stage.number: stage.since_s for stage in tally.stages}
     before: dict[int, Sample] = {}
     for sample in sorted(tally.course, key=lambda one: one.at_s):
@@ -217,7 +217,7 @@ def paces_of(tally: Tally) -> Iterator[Pace]:
 
 
 def compared(counts: StageCounts, most: float, number: int) -> Compared | None:
-    """Give the bounds of how far apart two versions are; None where there is nobody to compare with.
+    """Return the bounds of how far apart two versions are; None where there is nobody to compare with.
 
     `counts.n` is the least number of units there may have been, `most` the largest, and `number` the stage's: all
     stages together miss no more than one alone, as each has its part of that in the second bounds.

@@ -130,7 +130,7 @@ class Sheets:
         return found
 
     def calls(self, index: int) -> int:
-        """Give the calls begun on the straight lines."""
+        """Return the calls begun on the straight lines."""
         return self.taken[index] + len(self.begun[index])
 
     def requests(self, index: int) -> int:
@@ -168,7 +168,7 @@ def emptied(queue: deque[_T]) -> list[_T]:
 
 
 def encoded(unit: object) -> bytes | None:
-    """Give a unit's bytes, or None; never raises, whatever its class does."""
+    """Return a unit's bytes, or None; never raises, whatever its class does."""
     try:
         return encode_unit(unit)
     except Exception:  # noqa: BLE001 - a unit of a hostile class is nobody's evidence
@@ -184,7 +184,7 @@ def hashed(mark: Mark, seed: int) -> int | None:
 
 
 def named_by(error: BaseException, names: tuple[str, ...]) -> str | None:
-    """Give the first name that means an error: of its class or a base of it, alone or with the module."""
+    """Return the first name that means an error: of its class or a base of it, alone or with the module."""
     if not names:
         return None
     known = {name for kind in type(error).__mro__ for name in (kind.__name__, f"{kind.__module__}.{kind.__qualname__}")}

@@ -60,7 +60,7 @@ class Stratum(NamedTuple):
 
 
 def ln_evidence(strata: Iterable[Stratum], margin: Margin = NORMAL) -> tuple[float, ...]:
-    """Give ln E_k of one window for each ratio of the mixture."""
+    """Return ln E_k of one window for each ratio of the mixture."""
     rho, delta = margin
     totals = [0.0] * len(RATIOS)
     for x, y, n, o, w in strata:
@@ -74,29 +74,29 @@ def ln_evidence(strata: Iterable[Stratum], margin: Margin = NORMAL) -> tuple[flo
 
 
 def ln_mean(logs: Sequence[float]) -> float:
-    """Give the logarithm of the mean of what these are logarithms of."""
+    """Return the logarithm of the mean of what these are logarithms of."""
     top = max(logs)
     return top + log(sum(exp(one - top) for one in logs) / len(logs)) if top > -inf else -inf
 
 
 def evidence(strata: Iterable[Stratum], margin: Margin = NORMAL) -> float:
-    """Give E of one window; infinite where it is too large to be written."""
+    """Return E of one window; infinite where it is too large to be written."""
     found = ln_mean(ln_evidence(strata, margin))
     return exp(found) if found < 709 else inf  # noqa: PLR2004 - the largest power of e that a float holds
 
 
 def limit(window: int, alpha: float = ALPHA_ERRORS) -> float:
-    """Give what E must reach in the window of this number, from 1, of one of the three stopwatches."""
+    """Return what E must reach in the window of this number, from 1, of one of the three stopwatches."""
     return len(STOPWATCHES_S) * window * (window + 1) / alpha
 
 
 def is_worse(strata: Sequence[Stratum], window: int, margin: Margin = NORMAL, alpha: float = ALPHA_ERRORS) -> bool:
-    """Say whether new is worse than the margin allows, by one window."""
+    """Return whether new is worse than the margin allows, by one window."""
     if sum(stratum.x for stratum in strata) < MINIMUM:
         return False
     return ln_mean(ln_evidence(strata, margin)) >= log(limit(window, alpha))
 
 
 def expected_on_new(strata: Iterable[Stratum]) -> float:
-    """Give how many of the units with an error would be on new by chance, for people."""
+    """Return how many of the units with an error would be on new by chance, for people."""
     return sum((stratum.x + stratum.y) * stratum.w for stratum in strata)

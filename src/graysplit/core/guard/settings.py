@@ -51,7 +51,7 @@ class Guard(NamedTuple):
 
     @property
     def margin(self) -> Margin:
-        """Give what still counts as equally good."""
+        """Return what still counts as equally good."""
         return STRICT if self.sensitivity == "strict" else NORMAL
 
 
@@ -74,7 +74,7 @@ def parse_guard(record: Mapping[str, object]) -> Guard:
 
 
 def guard_record(guard: Guard) -> dict[str, object]:
-    """Give a guard as it stands in the split's record: what was left out stays so."""
+    """Return a guard as it stands in the split's record: what was left out stays so."""
     record: dict[str, object] = {"action": guard.action}
     if guard.sensitivity != "normal":
         record["sensitivity"] = guard.sensitivity

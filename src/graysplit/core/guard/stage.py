@@ -19,7 +19,7 @@ from graysplit.core.weights import share
 def terms_of(
     standing: SplitState, held: Adopted, guard: Guard, present: Collection[str] | None, only: bytes | None
 ) -> Terms:
-    """Give what a tape of this standing belongs to; without candidates where none has a share, a release and a path.
+    """Return what a tape of this standing belongs to; without candidates where none has a share, a release and a path.
 
     `present` are the versions registered in this process (None: whoever is asked by name only), `only` the instance
     whose failures all are, where instances cross over.
@@ -39,7 +39,7 @@ def terms_of(
 
 
 def _drawn(standing: SplitState) -> dict[str, int]:
-    """Give the buckets in force by candidate: thousandths of a percent, as many as there are buckets."""
+    """Return the buckets in force by candidate: thousandths of a percent, as many as there are buckets."""
     shares: dict[str, int] = {}
     for run in standing.runs():
         shares[run.version] = shares.get(run.version, 0) + run.end - run.start
@@ -47,7 +47,7 @@ def _drawn(standing: SplitState) -> dict[str, int]:
 
 
 def _crossed(standing: SplitState) -> dict[str, int]:
-    """Give the shares of the waves in force, rounded up to what they can be at most.
+    """Return the shares of the waves in force, rounded up to what they can be at most.
 
     A wave is the first `ceil(w N)` of N instances, and N is not known here: k of them are less than `w k / (k - 1)`.
     Too large a share only excuses more errors; of a single instance nothing can be compared.

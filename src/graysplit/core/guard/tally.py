@@ -38,7 +38,7 @@ class Stage(NamedTuple):
 
     @property
     def w(self) -> float:
-        """Give the chance of new among the calls that fall on new or old."""
+        """Return the chance of new among the calls that fall on new or old."""
         return self.new / (self.new + self.old) if self.new + self.old else 0.0
 
 
@@ -209,7 +209,7 @@ class Judgement(NamedTuple):
 
 
 def duration_bucket(ns: int) -> int:
-    """Give the bucket of a duration in nanoseconds: four to each doubling, so at most 19 % wide."""
+    """Return the bucket of a duration in nanoseconds: four to each doubling, so at most 19 % wide."""
     if ns < 4:  # noqa: PLR2004 - below four there is no second bit
         return max(ns, 0)
     power = ns.bit_length() - 1
@@ -217,7 +217,7 @@ def duration_bucket(ns: int) -> int:
 
 
 def bucket_end(bucket: int) -> int:
-    """Give the first duration in nanoseconds above a bucket."""
+    """Return the first duration in nanoseconds above a bucket."""
     if bucket < 4:  # noqa: PLR2004 - as above
         return bucket + 1
     power, part = divmod(bucket, 4)
@@ -225,7 +225,7 @@ def bucket_end(bucket: int) -> int:
 
 
 def percentile(durations: Mapping[int, int], share: float) -> int:
-    """Give the duration in nanoseconds that this share of calls stays below, as the end of its bucket; 0 for none."""
+    """Return the duration in nanoseconds that this share of calls stays below, as the end of its bucket; 0 for none."""
     wanted, passed = share * sum(durations.values()), 0
     for bucket in sorted(durations):
         passed += durations[bucket]

@@ -27,7 +27,7 @@ class Proof(NamedTuple):
 
     @property
     def excess(self) -> float:
-        """Give by how much the evidence lies above its limit, as a logarithm."""
+        """Return by how much the evidence lies above its limit, as a logarithm."""
         return self.ln_evidence - self.ln_limit
 
 
@@ -51,7 +51,7 @@ _MET: Final[dict[What, str]] = {
 
 
 def told(proof: Proof, candidate: str = "new", baseline: str = "old") -> str:
-    """Give the counts and the evidence for people."""
+    """Return the counts and the evidence for people."""
     still = f" ({proof.running:,} unanswered)" if proof.running else ""
     counted = f"{proof.on_new:,} {_MET[proof.what]} on {candidate}, {proof.on_old:,}{still} on {baseline}"
     shown = f"evidence {_number(proof.ln_evidence)} of {_number(proof.ln_limit)}"

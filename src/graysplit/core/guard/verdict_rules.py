@@ -64,7 +64,7 @@ class Raw(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Give the share that failed."""
+        """Return the share that failed."""
         return self.share(self.failures)
 
     def share(self, calls: int) -> float:
@@ -112,7 +112,7 @@ class Evidence(NamedTuple):
 
 
 def judge(evidence: Evidence, watched: Watched, now_s: int) -> Verdict:
-    """Give the verdict at a moment of the server's time."""
+    """Return the verdict at a moment of the server's time."""
     past = _by_past(evidence, watched, now_s)
     found = (
         _worse(evidence, watched, now_s)
@@ -126,7 +126,7 @@ def judge(evidence: Evidence, watched: Watched, now_s: int) -> Verdict:
 
 
 def local_proof(windows: Sequence[Window], processes: int, now_s: int, margin: Margin = NORMAL) -> Proof | None:
-    """Give what convicts a candidate by the counts of one process that has no store; `processes` were last seen live.
+    """Return what convicts a candidate by the counts of one process that has no store; `processes` were last seen live.
 
     Errors only, and each process has its part of one budget, so that the whole fleet's sum stays what it is.
     """
@@ -135,7 +135,7 @@ def local_proof(windows: Sequence[Window], processes: int, now_s: int, margin: M
 
 
 def is_safe(counts: Sequence[StageCounts]) -> bool:
-    """Say whether it is shown that new fails at most twice as often as old, plus half a point of the exposed units.
+    """Return whether it is shown that new fails at most twice as often as old, plus half a point of the exposed units.
 
     By stratum, each with its part of what may be missed; a stratum without a control says nothing.
     """
@@ -170,7 +170,7 @@ def missing_on_new(counts: Sequence[StageCounts]) -> float | None:
 
 
 def ratio_is_off(seen: Sequence[SeenUnits], stage: int) -> bool:
-    """Say whether too many or too few of the first-seen units are on new for chance, over a stage's strata."""
+    """Return whether too many or too few of the first-seen units are on new for chance, over a stage's strata."""
     told_by = [one for one in seen if 0 < one.w < 1]
     found = sum(ln_mixture(one.on_new, one.units, one.w, SRM_K) for one in told_by)
     return bool(told_by) and found >= log(SRM_LIMIT * stage * (stage + 1))
@@ -307,6 +307,6 @@ def _slower(new: Raw, old: Raw, watched: Watched) -> str:
 
 
 def _rounded(units: float) -> int:
-    """Give two digits, upwards: an estimate is no more than that."""
+    """Return two digits, upwards: an estimate is no more than that."""
     step = float("1" + "0" * max(0, len(str(int(units))) - 2))
     return int(ceil(units / step) * step)

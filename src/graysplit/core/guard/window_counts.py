@@ -26,7 +26,7 @@ class _First(NamedTuple):
     on_new: bool
 
     def precedes(self, other: _First) -> bool:
-        """Say whether its call began before another's; within a second the earlier stage did."""
+        """Return whether its call began before another's; within a second the earlier stage did."""
         return (self.begin_s, self.name.stage) < (other.begin_s, other.name.stage)
 
 
@@ -47,7 +47,7 @@ class _Account:
         self.firsts[begin_s] = self.firsts.get(begin_s, 0) + by
 
     def side(self, after_s: int) -> WindowSide:
-        """Give the counts; seconds that no mark tells apart any more are settled, and forgotten."""
+        """Return the counts; seconds that no mark tells apart any more are settled, and forgotten."""
         for second in [second for second in self.firsts if second <= after_s]:
             del self.firsts[second]
         recent = {second: units for second, units in self.firsts.items() if units > 0}
@@ -68,15 +68,15 @@ class WindowCounts:
         self._accounts: dict[tuple[StratumName, bool], _Account] = {}
 
     def __len__(self) -> int:
-        """Give the number of units that are in."""
+        """Return the number of units that are in."""
         return len(self._firsts)
 
     def knows(self, unit: int) -> bool:
-        """Say whether a unit counts already."""
+        """Return whether a unit counts already."""
         return unit in self._firsts
 
     def open(self, name: StratumName, w: float) -> bool:
-        """Say whether a stratum is counted, with its chance of new; the 33rd is not."""
+        """Return whether a stratum is counted, with its chance of new; the 33rd is not."""
         if name in self._shares:
             return True
         if len(self._shares) >= STRATA_AT_MOST:
@@ -109,7 +109,7 @@ class WindowCounts:
         self.levels = next_levels(self.levels, len(self._firsts), now_s)
 
     def window(self, now_s: int, running: Running = _NOBODY) -> Window:
-        """Give the books as they stand."""
+        """Return the books as they stand."""
         after_s = now_s - int(DEADLINE_S) - 1
         return Window(
             self.span,

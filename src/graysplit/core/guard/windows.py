@@ -45,7 +45,7 @@ class Span(NamedTuple):
 
     @property
     def end_s(self) -> int:
-        """Give the first second after it."""
+        """Return the first second after it."""
         return self.begin_s + self.length_s
 
 
@@ -92,13 +92,13 @@ class WindowTotals(NamedTuple):
 
 
 def span_of(length_s: int, second: int, started_s: int) -> Span:
-    """Give a stopwatch's window that a second is in, for a release begun so."""
+    """Return a stopwatch's window that a second is in, for a release begun so."""
     passed = max(0, second - started_s) // length_s
     return Span(length_s, passed + 1, started_s + passed * length_s)
 
 
 def judged_spans(started_s: int, now_s: int) -> Iterator[Span]:
-    """Give the windows to be judged now: of each stopwatch the present one, and the last until 30 s after its end."""
+    """Return the windows to be judged now: of each stopwatch the present one, and the last until 30 s after its end."""
     for length_s in STOPWATCHES_S:
         span = span_of(length_s, now_s, started_s)
         if span.number > 1 and now_s - span.begin_s <= DEADLINE_S:
@@ -114,7 +114,7 @@ class Look(NamedTuple):
 
 
 def looks(books: Sequence[Book], now_s: int) -> tuple[Look, ...]:
-    """Give the counts at each mark: of first errors those of calls begun by then, and all calls."""
+    """Return the counts at each mark: of first errors those of calls begun by then, and all calls."""
     rows = [_stratum_by_marks(book, now_s) for book in books]
     return tuple(
         Look(tuple(row[mark][0] for row in rows), sum(row[mark][1] for row in rows)) for mark in range(len(MARKS_S))
@@ -122,7 +122,7 @@ def looks(books: Sequence[Book], now_s: int) -> tuple[Look, ...]:
 
 
 def totals(books: Iterable[Book]) -> WindowTotals:
-    """Give what a cursor remembers of a window."""
+    """Return what a cursor remembers of a window."""
     sides = [side for book in books for side in (book.new, book.old)]
     return WindowTotals(
         sum(side.calls for side in sides),
@@ -137,7 +137,7 @@ def failed_on_new(window: Window) -> int:
 
 
 def is_lost(cursor: WindowTotals, found: WindowTotals) -> bool:
-    """Say whether a store holds less than an evaluator has seen there: the window is dead."""
+    """Return whether a store holds less than an evaluator has seen there: the window is dead."""
     return any(now < before for before, now in zip(cursor, found, strict=True))
 
 
@@ -148,7 +148,7 @@ def strongest(
     alpha: float = ALPHA_ERRORS,
     what: What = "errors",
 ) -> Proof | None:
-    """Give the strongest evidence against new over all windows and marks; None where nothing was booked."""
+    """Return the strongest evidence against new over all windows and marks; None where nothing was booked."""
     found = [proof for window in windows for proof in _proofs(window, now_s, margin, alpha, what)]
     return max(found, key=lambda proof: (proof.convicts, proof.excess), default=None)
 

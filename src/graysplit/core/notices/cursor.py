@@ -40,20 +40,20 @@ class LogStep(NamedTuple):
 
 
 def wait_ms(telling: Cursor, boot: str, now_ms: int) -> int:
-    """Give the time until a process may take its turn; 0: now."""
+    """Return the time until a process may take its turn; 0: now."""
     others = telling.until_ms if telling.teller != boot else 0
     # A clock that was set back must not keep a hook silent: nothing here is ever further away than its longest.
     return max(0, min(others - now_ms, TURN_MS), min(telling.due_ms - now_ms, 2 * PAUSES_MS[-1]))
 
 
 def begun(before: Cursor | None, position: str, revision: int) -> Cursor:
-    """Give a record that begins at the log's end, so that the past is not told; counts are kept."""
+    """Return a record that begins at the log's end, so that the past is not told; counts are kept."""
     known = before or Cursor(position, revision)
     return Cursor(position, revision, dead=known.dead, last_dead=known.last_dead, missed=known.missed)
 
 
 def taken(telling: Cursor, boot: str, now_ms: int) -> Cursor:
-    """Give a process its turn."""
+    """Return a process its turn."""
     return telling._replace(teller=boot, until_ms=now_ms + TURN_MS)
 
 
@@ -90,7 +90,7 @@ def passed_over(telling: Cursor, position: str, first: int) -> Cursor:
 
 
 def is_before(position: str, other: str) -> bool:
-    """Say whether a position of the log comes before another."""
+    """Return whether a position of the log comes before another."""
     return _order(position) < _order(other)
 
 

@@ -68,14 +68,14 @@ class ForecastStart(NamedTuple):
 
 
 def fresh(plan: Plan, step: int, now_ms: int, others: int = 0, *, watched: bool = False) -> ForecastStart:
-    """Give where a plan stands that starts now with one of its steps."""
+    """Return where a plan stands that starts now with one of its steps."""
     weight = plan.steps[step].weight
     view = PlanView(now_ms, weight, others, watched=watched)
     return ForecastStart(Progress("foreseen", "", step, weight, now_ms), Tick(now_ms), view)
 
 
 def foresee(plan: Plan, start: ForecastStart, confirm_ms: int = 0) -> Forecast:
-    """Give the steps to come; each is confirmed so long after it was written."""
+    """Return the steps to come; each is confirmed so long after it was written."""
     model = _Model(plan, start, confirm_ms)
     while True:
         if model.end is not None:
@@ -141,7 +141,7 @@ class _Model:
             self._close("done", "")  # as its driver does: nothing is left to be waited for
 
     def _late_ms(self) -> int | None:
-        """Give when it will have waited for too long, if that is still to be told."""
+        """Return when it will have waited for too long, if that is still to be told."""
         wait_s = self._plan.steps[self._progress.step].max_wait_s
         if wait_s is None or self._progress.nagged or self._progress.step + 1 == len(self._plan.steps):
             return None

@@ -191,7 +191,7 @@ def check_waits(plan: Plan) -> None:
 
 
 def plan_record(plan: Plan) -> dict[str, object]:
-    """Give a plan as it stands in the split's record."""
+    """Return a plan as it stands in the split's record."""
     record: dict[str, object] = {"version": plan.version, "steps": [_step_record(step) for step in plan.steps]}
     if plan.also:
         record |= {"also": list(plan.also), "needs": SEVERAL}

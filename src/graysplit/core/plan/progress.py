@@ -180,14 +180,14 @@ def counted(progress: Progress, tick: Tick, view: PlanView) -> int:
 
 
 def ticked(progress: Progress, tick: Tick, view: PlanView, driver: str, *, runs: bool) -> Tick:
-    """Give the next tick."""
+    """Return the next tick."""
     anew = view.wave is not None and view.wave.anew
     clock_ms = counted(progress, tick, view) if runs or anew else tick.clock_ms
     return Tick(view.now_ms, clock_ms, runs, driver)
 
 
 def stepped(progress: Progress, plan: Plan, to: int, now_ms: int) -> Progress:
-    """Give where the plan stands once a step has been written."""
+    """Return where the plan stands once a step has been written."""
     by, beside, out = progress.by, progress.beside, progress.out
     return Progress(progress.run, progress.release, to, plan.steps[to].weight, now_ms, by=by, beside=beside, out=out)
 

@@ -73,7 +73,7 @@ class Adopted(NamedTuple):
 
     @property
     def loaded(self) -> bool:
-        """Say whether anything has ever been adopted."""
+        """Return whether anything has ever been adopted."""
         return bool(self.seen)
 
     def in_force(self, field: str, baseline: str) -> Weight:
@@ -92,7 +92,7 @@ def name_of(raw: bytes) -> str:
 
 
 def adopt_brakes(held: Adopted, load: Load, breathe: Breathe = nothing) -> tuple[Adopted, frozenset[str]]:
-    """Adopt weights, stops and the revision; give also the splits whose state they change."""
+    """Adopt weights, stops and the revision; return also the splits whose state they change."""
     weights, refused = _weights(held, load.weights, breathe)
     news = _news(held, load.meta)
     releases, begun = _releases(held, load.meta, news)
@@ -135,7 +135,7 @@ def adopt_brakes(held: Adopted, load: Load, breathe: Breathe = nothing) -> tuple
 def lowered(
     held: Adopted, weights: Mapping[bytes, bytes], stops: Mapping[bytes, bytes]
 ) -> tuple[Adopted, frozenset[str]]:
-    """Adopt of some fields what lowers, and nothing else (law 6); give also the fields of what was lowered.
+    """Adopt of some fields what lowers, and nothing else (law 6); return also the fields of what was lowered.
 
     They count as seen, so that the next reading is compared with them.
     """
@@ -186,7 +186,7 @@ class JudgedDefinition(NamedTuple):
 
 
 def changed_definitions(held: Adopted, load: Load, breathe: Breathe = nothing) -> dict[str, bytes | None]:
-    """Give the definitions that a reading changes, as bytes; None where one is gone without a tombstone."""
+    """Return the definitions that a reading changes, as bytes; None where one is gone without a tombstone."""
     if load.splits.lost is not None:
         return {}
     before, fields = held.seen.get("splits", _NOTHING), load.splits.fields
@@ -239,7 +239,7 @@ def note_definitions(held: Adopted, load: Load) -> Adopted:
 
 
 def state_of(held: Adopted, split: str, definition: Definition) -> SplitState:
-    """Give a split's standing from what is held."""
+    """Return a split's standing from what is held."""
     fields = {version.name: field_of(split, version.name) for version in definition.candidates}
     said = ((name, field) for name, field in fields.items() if field in held.weights or field in held.lapsed)
     weights: dict[str, Weight] = {
@@ -260,7 +260,7 @@ def unknown_fields(held: Adopted, known: Mapping[str, Collection[str]]) -> list[
 
 
 def differing(before: Mapping[str, object], after: Mapping[str, object]) -> set[str]:
-    """Give the fields whose value differs between two mappings."""
+    """Return the fields whose value differs between two mappings."""
     return set() if before is after else {field for field, _ in before.items() ^ after.items()}
 
 
@@ -333,7 +333,7 @@ def _parsed(parse: Parse, name: str, raw: bytes) -> Definition | None:
 
 
 def lost_keys(load: Load) -> dict[str, str]:
-    """Give the keys that do not count as an answer, each with the reason."""
+    """Return the keys that do not count as an answer, each with the reason."""
     keys = {"weights": load.weights, "stops": load.stops, "splits": load.splits, "meta": load.meta}
     return {name: key.lost for name, key in keys.items() if key.lost is not None}
 
@@ -386,7 +386,7 @@ def _stand(news: frozenset[bytes] | None, prefix: bytes) -> bool:
 
 
 def _releases(held: Adopted, meta: Key, news: frozenset[bytes] | None) -> tuple[Mapping[str, int], Mapping[str, str]]:
-    """Give when each candidate's release began, and its id; a lost `meta` keeps what is known."""
+    """Return when each candidate's release began, and its id; a lost `meta` keeps what is known."""
     if meta.lost is not None:
         return held.releases, held.begun
     before = held.begun if _stand(news, RELEASE) else None

@@ -52,7 +52,7 @@ class Past(NamedTuple):
 
     @property
     def fenced(self) -> bool:
-        """Say whether a fence stands."""
+        """Return whether a fence stands."""
         return self.explained is not None
 
 
@@ -65,7 +65,7 @@ class Fenced(NamedTuple):
 
 
 def forked(past: Past, load: Load) -> bool:
-    """Say whether the last change applied is no longer where this process read it.
+    """Return whether the last change applied is no longer where this process read it.
 
     Where it has read none, another lineage says as much.
     """
@@ -111,7 +111,7 @@ def _untold(past: Past, load: Load, held: Adopted) -> Iterable[str]:
 
 
 def goes_on(past: Past, load: Load, held: Adopted) -> bool:
-    """Say whether a log is this one, and only its older entries are gone: within a lineage numbers order."""
+    """Return whether a log is this one, and only its older entries are gone: within a lineage numbers order."""
     later = lineage_in(load) == past.lineage != "" and revision_in(load) >= held.revision
     return later and not any(0 < entry.revision <= held.revision for entry in load.entries)
 
@@ -166,7 +166,7 @@ def ancestor(past: Past, load: Load) -> Entry | None:
 
 
 def newer_than_ancestor(past: Past, load: Load) -> Sequence[Entry]:
-    """Give the entries that came after the last one both logs share.
+    """Return the entries that came after the last one both logs share.
 
     Where no ancestor is found the log was cut, is one of long ago, or was sown anew: what has come since the last entry
     read is newer, and nothing else. Of a log that another lineage kept beside this one nothing is: what was done there
@@ -181,7 +181,7 @@ def newer_than_ancestor(past: Past, load: Load) -> Sequence[Entry]:
 
 
 def _is_anothers(past: Past, load: Load) -> bool:
-    """Say whether a log has another lineage, and was begun while this one could still be read.
+    """Return whether a log has another lineage, and was begun while this one could still be read.
 
     A lineage has the id of its first change, whatever its number: one that is sown again goes on counting.
     """
@@ -193,7 +193,7 @@ def _is_anothers(past: Past, load: Load) -> bool:
 
 
 def named_by(entries: Iterable[Entry]) -> frozenset[str]:
-    """Give everything that entries explain: `weights checkout/new`, `stops checkout`, `splits checkout`."""
+    """Return everything that entries explain: `weights checkout/new`, `stops checkout`, `splits checkout`."""
     return frozenset(where for entry in entries for where in entry.after)
 
 
@@ -269,7 +269,7 @@ def _release_of(held: Adopted, field: str) -> dict[bytes, bytes]:
 
 
 def bare(held: Adopted, load: Load) -> Mapping[str, int]:
-    """Give what nothing but a stop holds at zero, where the key of the stops is lost: to be written back as stops.
+    """Return what nothing but a stop holds at zero, where the key of the stops is lost: to be written back as stops.
 
     Who is born now knows of no stop (law 8 keeps the last content, and there was none). Where the weights are lost as
     well, not even of a zero: its last content may come from an older file.
@@ -285,7 +285,7 @@ def bare(held: Adopted, load: Load) -> Mapping[str, int]:
 
 
 def _open_fields(held: Adopted, load: Load, explained: frozenset[str]) -> Mapping[str, Weight]:
-    """Give the weights above zero that no newer entry explains and no stop of the store covers.
+    """Return the weights above zero that no newer entry explains and no stop of the store covers.
 
     Of a lost key the last content stands.
     """
@@ -304,7 +304,7 @@ def _open_fields(held: Adopted, load: Load, explained: frozenset[str]) -> Mappin
 def _zeros(
     held: Adopted, risen: Mapping[str, Weight], explained: frozenset[str], back: Mapping[str, str], fork_ms: int
 ) -> Mapping[str, int]:
-    """Give what is known to stand at zero here and not in the store, with the time at which its release began.
+    """Return what is known to stand at zero here and not in the store, with the time at which its release began.
 
     Not where the shape differs: under another baseline a zero says something else.
     """
@@ -321,7 +321,7 @@ def _zeros(
 
 
 def _known_since(held: Adopted, field: str, untold_ms: int) -> int:
-    """Give when a candidate's release began or a stop put an end to it: what began later is not stopped."""
+    """Return when a candidate's release began or a stop put an end to it: what began later is not stopped."""
     stops = (_STOPPED_AT.search(held.stops[stop]) for stop in stops_over(field) if stop in held.stops)
     return max(held.releases.get(field, 0), *(int(found[1]) if found else untold_ms for found in stops), 0)
 

@@ -33,7 +33,7 @@ class Brakes(NamedTuple):
 
 
 def is_new(weights: Key, stops: Key, splits: Key, meta: Key) -> bool:
-    """Say whether a namespace was never used: it may hold what somebody lowered before there was anything."""
+    """Return whether a namespace was never used: it may hold what somebody lowered before there was anything."""
     keys = (weights, stops, splits, meta)
     unmarked = all(key.fault is None and SENTINEL not in key.fields for key in keys)
     return unmarked and not splits.fields and not meta.fields

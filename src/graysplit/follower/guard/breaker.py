@@ -47,7 +47,7 @@ class Breaker:
             self._running[batch.tape] = (name, running)
 
     def proof(self, now_s: int, processes: int, margin: Margin) -> Proof | None:
-        """Give what convicts the candidate here; `processes` were live when the store was last heard."""
+        """Return what convicts the candidate here; `processes` were live when the store was last heard."""
         judged = {(span.length_s, span.number) for span in judged_spans(self._started_s, now_s)}
         self._ledgers = {at: found for at, found in self._ledgers.items() if at in judged}
         running: dict[StratumName, dict[int, int]] = {}
@@ -58,7 +58,7 @@ class Breaker:
         return local_proof([found.window(now_s, running) for found in self._ledgers.values()], processes, now_s, margin)
 
     def _name(self, stage: Stage) -> StratumName:
-        """Give a stage's name: they are numbered as they come here."""
+        """Return a stage's name: they are numbered as they come here."""
         return self._stages.setdefault((stage.new, stage.old), StratumName(len(self._stages) + 1))
 
     def _open(self, second: int, name: StratumName, stage: Stage) -> list[WindowCounts]:

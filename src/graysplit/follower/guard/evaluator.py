@@ -148,13 +148,13 @@ class Evaluator:
         self._known[field] = known._replace(heard=self._clock.monotonic())
 
     def verdicts(self) -> dict[str, str]:
-        """Give the verdicts that were heard last of the releases that stand, by field."""
+        """Return the verdicts that were heard last of the releases that stand, by field."""
         begun = self._keeper.adopted.begun
         known = self._known.copy()
         return {f: found.judge.verdict.word for f, found in known.items() if begun.get(f) == found.release}
 
     def verdict(self, split: str, version: str) -> Verdict:
-        """Give the verdict on a candidate at the weight that stands; asked by whoever drives a plan."""
+        """Return the verdict on a candidate at the weight that stands; asked by whoever drives a plan."""
         field, guarded = field_of(split, version), self._guards.of(split)
         if guarded is None:
             return NO_VERDICT
@@ -172,7 +172,7 @@ class Evaluator:
         return found._replace(word="unclear") if warns else found
 
     def _settled_ms(self, split: str) -> int:
-        """Give the time from which on a verdict speaks of a split's present weights."""
+        """Return the time from which on a verdict speaks of a split's present weights."""
         since = self._keeper.adopted.since
         change = max(since.get(split, 0), since.get(EVERYTHING, 0))
         known, seen_ms = self._changed.get(split, (-1, 0))
@@ -181,7 +181,7 @@ class Evaluator:
         return seen_ms + SETTLED_MS
 
     def _share(self, split: str, field: str, guarded: Guarded) -> int:
-        """Give a candidate's share of this moment, as its tapes name it: a verdict on another stage is none on this."""
+        """Return a candidate's share now, as its buffers name it: a verdict on another stage says nothing of this."""
         definition, guard = guarded
         held = self._keeper.adopted
         only = b"" if definition.by == "instance" else None
@@ -286,7 +286,7 @@ class Evaluator:
             self._writing = Writing(judged, feed.judge_all([one.judgement for one in judged]), charging)
 
     def _stands(self, field: str) -> bool:
-        """Say whether anybody is on a candidate: one that was rolled back is not judged again."""
+        """Return whether anybody is on a candidate: one that was rolled back is not judged again."""
         guarded = self._guards.of(split_of(field))
         return guarded is not None and share(self._keeper.adopted.in_force(field, guarded.definition.baseline)) > 0
 
@@ -295,7 +295,7 @@ class Evaluator:
         return known is None or now - known.heard >= ASK_S
 
     def _is_due(self, field: str, release: str) -> bool:
-        """Say whether to look: by what was heard last, nobody judges, or it is this process's turn."""
+        """Return whether to look: by what was heard last, nobody judges, or it is this process's turn."""
         known = self._known.get(field)
         if known is None or known.release != release or self._is_unheard(field, self._clock.monotonic()):
             return True

@@ -30,7 +30,7 @@ class Guards:
         self._read: dict[str, tuple[bytes, Guarded | None]] = {}
 
     def of(self, split: str) -> Guarded | None:
-        """Give a split with its guard; None where there is none, or none that is understood here."""
+        """Return a split with its guard; None where there is none, or none that is understood here."""
         raw = self._keeper.adopted.definitions.get(split, b"")
         cached = self._read.get(split)
         if cached is None or cached[0] != raw:

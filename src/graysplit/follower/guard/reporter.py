@@ -76,16 +76,16 @@ class GuardReporter:
         return self._left_out + self._unsent.dropped
 
     def verdicts(self) -> dict[str, str]:
-        """Give the verdicts that this process knows, by field."""
+        """Return the verdicts that this process knows, by field."""
         return self._evaluator.verdicts()
 
     def verdict(self, split: str, version: str) -> Verdict:
-        """Give the verdict on a candidate at the weight that stands."""
+        """Return the verdict on a candidate at the weight that stands."""
         return self._evaluator.verdict(split, version)
 
     @property
     def busy(self) -> bool:
-        """Say whether more is to be told or judged than one turn could."""
+        """Return whether more is to be told or judged than one turn could."""
         return self._unsent.busy or self._evaluator.busy
 
     @property
@@ -148,7 +148,7 @@ class GuardReporter:
         return self._clock.monotonic() >= self._barred.get(field, 0.0)
 
     def _collect(self, tapes: Sequence[EvidenceBuffer]) -> int:
-        """Take what the tapes have counted, for the breaker here and for the store; give the number of candidates."""
+        """Take what the tapes have counted, for the breaker here and for the store; return the number of candidates."""
         self._take(tapes)
         known = {(one.field, one.release) for tape in tapes for one in tape.terms.candidates}
         self._breakers = {at: breaker for at, breaker in self._breakers.items() if at in known}
@@ -226,7 +226,7 @@ class GuardReporter:
 
 
 def _why(text: str) -> str:
-    """Give what a stop says to people."""
+    """Return what a stop says to people."""
     import json
 
     try:

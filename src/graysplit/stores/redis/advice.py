@@ -37,12 +37,12 @@ class ServerVersion(NamedTuple):
 
     @property
     def has_roles(self) -> bool:
-        """Say whether it can tell reading from writing in a user's rights (`%R~`)."""
+        """Return whether it can tell reading from writing in a user's rights (`%R~`)."""
         return (self.major, self.minor) >= (7, 0)
 
     @property
     def supported(self) -> bool:
-        """Say whether it stands on the floor of what graysplit is made for."""
+        """Return whether it stands on the floor of what graysplit is made for."""
         return (self.major, self.minor) >= ((7, 2) if self.name == "Valkey" else (6, 2))
 
 
@@ -147,7 +147,7 @@ def _way_out(error: str) -> str:
 
 
 def _is_for_trying_out(settings: Mapping[str, str]) -> bool:
-    """Say whether the server is one of `graysplit.embedded`, which is meant to keep nothing: known by its folder."""
+    """Return whether the server is one of `graysplit.embedded`, which is meant to keep nothing: known by its folder."""
     return PurePosixPath(settings.get("dir", "")).name.startswith(_EMBEDDED)
 
 

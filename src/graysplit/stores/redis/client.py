@@ -61,7 +61,7 @@ class Pool(Protocol):
     """Connections to one server."""
 
     def get_connection(self) -> RawConnection:
-        """Give a connected one."""
+        """Return a connected one."""
         ...
 
     def release(self, connection: RawConnection) -> None:
@@ -74,5 +74,5 @@ class Pool(Protocol):
 
 
 def is_list(reply: Reply) -> TypeGuard[list[Reply]]:
-    """Say whether an answer is a list; of what, its reader knows."""
+    """Return whether an answer is a list; of what, its reader knows."""
     return isinstance(reply, list)

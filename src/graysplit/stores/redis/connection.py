@@ -99,7 +99,7 @@ class Connection:
 
     @property
     def broken(self) -> bool:
-        """Say whether the line is of no use any more."""
+        """Return whether the line is of no use any more."""
         return self._broken is not None
 
     @property
@@ -122,7 +122,7 @@ class Connection:
             self._together = before
 
     def ask(self, *commands: Command, within_s: float | None = None) -> list[Reply]:
-        """Send commands together and give their answers; an error that the server answered is given, not raised.
+        """Send commands together and return their answers; an error that the server answered is given, not raised.
 
         Pushes that lie before them are met on the way. Looking for them first would cost the interpreter three more
         times, and a program that computes without pause hands it over grudgingly.
@@ -262,7 +262,7 @@ class Connection:
         self.release()
 
     def release(self) -> None:
-        """Give the connection back to its pool."""
+        """Return the connection to its pool."""
         with suppress(Exception):
             self._pool.release(self._connection)
 

@@ -159,17 +159,17 @@ def is_condition(error: BaseException) -> bool:
 
 
 def is_forbidden(error: BaseException) -> bool:
-    """Say whether this user's role lacks the command or the key."""
+    """Return whether this user's role lacks the command or the key."""
     return isinstance(error, exceptions.NoPermissionError) or _names_a_right(str(error))
 
 
 def is_oom(error: BaseException) -> bool:
-    """Say whether a command was refused for lack of memory."""
+    """Return whether a command was refused for lack of memory."""
     return isinstance(error, exceptions.OutOfMemoryError) or any(mark in str(error) for mark in ("OOM", "'maxmemory'"))
 
 
 def is_fatal(error: BaseException) -> bool:
-    """Say whether an error reply means that this server is the wrong one to talk to, or not now."""
+    """Return whether an error reply means that this server is the wrong one to talk to, or not now."""
     condition = _condition(error)
     return condition is not None and condition.fatal
 

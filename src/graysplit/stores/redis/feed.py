@@ -173,7 +173,7 @@ class RedisFeed(ABC):
         return bool(answer)
 
     def fleet(self) -> Fleet:
-        """Give the processes that follow this store."""
+        """Return the processes that follow this store."""
         return read_fleet(self._line, self._keys)
 
     def flush(self, batch: Batch) -> Flushed:
@@ -279,7 +279,7 @@ class RedisFeed(ABC):
 
 
 def is_due(line: Connection, now: float) -> bool:
-    """Say whether a line has been silent for so long that it must be asked."""
+    """Return whether a line has been silent for so long that it must be asked."""
     return now >= line.heard + SILENCE_S
 
 

@@ -55,7 +55,7 @@ def forget(line: Connection, keys: Keys, boot: str) -> None:
 
 
 def _ended(line: Connection, processes: Iterable[Process]) -> frozenset[str]:
-    """Give the boots of those whose connection the server has seen end; nobody where it does not tell.
+    """Return the boots of those whose connection the server has seen end; nobody where it does not tell.
 
     A stopped process keeps its connection. One that was heard by another run of the server, or by another server, had
     one of which nothing is known here.

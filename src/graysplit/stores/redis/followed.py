@@ -49,7 +49,7 @@ def read_followed(line: Connection) -> tuple[Followed, ...] | None:
 
 
 def _keys(line: Connection, ends: float) -> Iterator[bytes]:
-    """Give the keys that list processes, and an empty one for each answer: it shows that the server tells."""
+    """Return the keys that list processes, and an empty one for each answer: it shows that the server tells."""
     cursor: Reply = b"0"
     while time.monotonic() < ends:
         (reply,) = line.ask(("SCAN", cursor, "MATCH", PATTERN, "COUNT", KEYS_AT_ONCE))

@@ -44,7 +44,7 @@ class _Index(NamedTuple):
 
     @property
     def counts(self) -> bool:
-        """Say whether the index is one of this log."""
+        """Return whether the index is one of this log."""
         known = all(map(_is_position, (self.since, self.upto, *self.positions)))
         return known and _order(self.first) <= _order(self.upto) <= _order(self.last)
 
@@ -86,7 +86,7 @@ class _Search(NamedTuple):
     wanted: int
 
     def of_split(self) -> Iterator[Row]:
-        """Give the changes of the split: what came after the index, what it names, what came before it."""
+        """Return the changes of the split: what came after the index, what it names, what came before it."""
         index = self._index()
         if index is None:
             return
@@ -103,7 +103,7 @@ class _Search(NamedTuple):
             yield from self._parts(f"({index.since}", "-")
 
     def pages(self, end: str, start: str, most: int | None = None) -> Iterator[Row]:
-        """Give the entries of all splits from one end of the log, or a part of it, to the other."""
+        """Return the entries of all splits from one end of the log, or a part of it, to the other."""
         size, largest = PAGES
         while most is None or most > 0:
             page = size if most is None else min(most, largest)

@@ -50,7 +50,7 @@ class Keys(NamedTuple):
 
 
 def keys_of(namespace: str) -> Keys:
-    """Give the keys of a namespace."""
+    """Return the keys of a namespace."""
     ends = (
         "weights",
         "stops",

@@ -27,7 +27,7 @@ def roll_back_by_portions(send: Send, read: Read, rollback: Rollback) -> Written
 
 
 def _found_before(send: Send, rollback: Rollback, answer: StepAnswer | None) -> list[Written]:
-    """Give what was written when the same was asked before: a part that names nothing asks the log alone."""
+    """Return what was written when the same was asked before: a part that names nothing asks the log alone."""
     done = [] if answer is None else [answer.written]
     for number in range(2, 2 + (0 if answer is None else answer.rest)):
         found = send(rollback._replace(id=_id(rollback, number)), Part((), 0))
@@ -72,7 +72,7 @@ def _broken_off(fault: StoreUnreachableError, done: Sequence[Written], rest: int
 
 
 def _joined(done: Sequence[Written]) -> Written:
-    """Give what portions wrote as one change: with the time and the revision of the last."""
+    """Return what portions wrote as one change: with the time and the revision of the last."""
     first, last = done[0], done[-1]
     if len(done) == 1:
         return first

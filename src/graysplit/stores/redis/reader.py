@@ -309,7 +309,7 @@ def check_written(line: Connection) -> None:
 
 
 def is_replica(role: Reply) -> bool:
-    """Say whether an answer to `ROLE` is a replica's; one that was refused is not."""
+    """Return whether an answer to `ROLE` is a replica's; one that was refused is not."""
     return is_list(role) and bool(role) and role[0] != b"master"
 
 

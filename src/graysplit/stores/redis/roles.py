@@ -68,7 +68,7 @@ _CHANNELS: Final = ("resetchannels", "&__redis__:invalidate")  # Redis 6.2 begin
 
 
 def rules(role: str, namespace: str) -> tuple[str, ...]:
-    """Give a role's rules for Redis 7.0 and newer: rights to read, and a selector for each way to write."""
+    """Return a role's rules for Redis 7.0 and newer: rights to read, and a selector for each way to write."""
     reads = [grant for grant in ROLES[role] if not grant.write]
     patterns = [f"%R~{_pattern(end, namespace)}" for grant in reads for end in grant.keys]
     commands = [f"+{command}" for grant in reads for command in grant.commands]
@@ -76,7 +76,7 @@ def rules(role: str, namespace: str) -> tuple[str, ...]:
 
 
 def rules_before_7(role: str, namespace: str) -> tuple[str, ...]:
-    """Give the nearest that older servers know: commands alone, so that every role can raise."""
+    """Return the nearest that older servers know: commands alone, so that every role can raise."""
     commands = dict.fromkeys(f"+{command}" for grant in ROLES[role] for command in grant.commands)
     return (f"~{_pattern('*', namespace)}", *_CHANNELS, *commands)
 

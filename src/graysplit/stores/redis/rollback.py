@@ -136,7 +136,7 @@ def _without_script(line: Connection, keys: Keys, rollback: Rollback, part: Part
 
 
 def _record(keys: Keys, rollback: Rollback, plan: _RollbackWrites, part: Part | None) -> list[Command]:
-    """Give the commands for books, revision and history; no number where `meta` is lost: none may come twice."""
+    """Return the commands for books, revision and history; no number where `meta` is lost: none may come twice."""
     entry = Entry(
         rollback.id,
         0 if plan.numberless else plan.next_revision,

@@ -19,6 +19,6 @@ class Script(NamedTuple):
 
 @cache
 def script(name: str) -> Script:
-    """Give a script by the name of its file, what all share put before it."""
+    """Return a script by the name of its file, what all share put before it."""
     source = (_FOLDER / "shared.lua").read_bytes() + b"\n" + (_FOLDER / f"{name}.lua").read_bytes()
     return Script(source, sha1(source).hexdigest())  # noqa: S324 - Redis names scripts by SHA-1

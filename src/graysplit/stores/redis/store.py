@@ -79,12 +79,12 @@ class RedisStore:
             return read_tally(line, self._keys, field, release, started_s, course=True)
 
     def history(self, split: str | None = None, count: int = 50) -> tuple[Entry, ...]:
-        """Give the newest entries, newest first, of one split or of all."""
+        """Return the newest entries, newest first, of one split or of all."""
         with self._line() as line:
             return read_history(line, self._keys, split, count)
 
     def fleet(self) -> Fleet:
-        """Give the processes that follow this store; those silent for ten minutes are passed over."""
+        """Return the processes that follow this store; those silent for ten minutes are passed over."""
         with self._line() as line:
             return read_fleet(line, self._keys)
 
@@ -121,7 +121,7 @@ class RedisStore:
             return read_told(line, self._keys)
 
     def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
-        """Give positions and entries of the log from a position on, oldest first."""
+        """Return positions and entries of the log from a position on, oldest first."""
         with self._line() as line:
             return read_log(line, self._keys, start, count)
 
@@ -159,7 +159,7 @@ class RedisStore:
         return self._topology.redis_cli()
 
     def version(self) -> ServerVersion | None:
-        """Give the server's version, or None where it is not told."""
+        """Return the server's version, or None where it is not told."""
         with self._line() as line:
             return version_of(line)
 
@@ -212,7 +212,7 @@ class RedisStore:
             raise
 
     def _known(self, change: str) -> bool:
-        """Say whether this store has sent a change before, and remember that it does now."""
+        """Return whether this store has sent a change before, and remember that it does now."""
         known = change in self._sent
         if not known:
             self._sent.append(change)

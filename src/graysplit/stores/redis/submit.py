@@ -44,14 +44,14 @@ def submit(line: Connection, keys: Keys, submission: Submission, *, again: bool)
 
 
 def first_answer(change: str, answer: Reply) -> Written:
-    """Give the answer that a script found in the log: revision, ms, from, to, portions to come."""
+    """Return the answer that a script found in the log: revision, ms, from, to, portions to come."""
     _, revision, at_ms, before, after, _ = answer
     entry = read_entry(f"{at_ms}-0", {b"from": before, b"to": after})
     return Written(change, revision, at_ms, entry.before, entry.after)
 
 
 def _declared(keys: Keys, submission: Submission) -> tuple[str, ...]:
-    """Give the keys that the script writes, and no others: what is declared must be writable to the caller.
+    """Return the keys that the script writes, and no others: what is declared must be writable to the caller.
 
     A raise needs the right to write weights, also where a plan writes them later, as after an approval.
     """

@@ -49,7 +49,7 @@ class Topology:
         self.protocol = self._address.protocol  # the best to try
 
     def pool(self, key: str, timeouts: Timeouts, *, protocol: int) -> Pool:
-        """Give a pool of connections to the owner of a key; raises `StoreUnreachableError`."""
+        """Return a pool of connections to the owner of a key; raises `StoreUnreachableError`."""
         options = self._address.options | _own(timeouts, protocol)
         try:
             if self.kind == "sentinel":

@@ -113,7 +113,7 @@ def seek(line: Connection, keys: Keys, change: str) -> FoundEntry:
 
 
 def _page(line: Connection, keys: Keys, end: str, oldest: str, change: str) -> tuple[bytes, bytes, list[Reply]]:
-    """Look through a page here, where scripts are refused; give what the script gives."""
+    """Look through a page here, where scripts are refused; return what the script gives."""
     (reply,) = line.ask(("XREVRANGE", keys.log, end, oldest, "COUNT", _PAGE))
     rows = [row for row in reply if row[1] is not None] if is_list(reply) else []
     found = [row for row in rows if mapping_of(row[1]).get(b"id") == raw_of(change)]
@@ -122,12 +122,12 @@ def _page(line: Connection, keys: Keys, end: str, oldest: str, change: str) -> t
 
 
 def put(key: str, field: str, value: str | None) -> Command:
-    """Give the command that writes a field, or takes it away."""
+    """Return the command that writes a field, or takes it away."""
     return ("HDEL", key, raw_of(field)) if value is None else ("HSET", key, raw_of(field), raw_of(value))
 
 
 def end_plan(keys: Keys, split: str) -> list[Command]:
-    """Give the commands that take a plan's progress away, and its mark in `meta`."""
+    """Return the commands that take a plan's progress away, and its mark in `meta`."""
     return [
         ("HDEL", keys.plans, raw_of(split), raw_of(TICK + split)),
         ("HDEL", keys.meta, raw_of(PLAN + split)),
@@ -135,7 +135,7 @@ def end_plan(keys: Keys, split: str) -> list[Command]:
 
 
 def append(keys: Keys, entry: Entry, *, rest: int | None = None) -> Command:
-    """Give the command that appends a history entry; `rest`: how many portions of the same act come after it."""
+    """Return the command that appends a history entry; `rest`: how many portions of the same act come after it."""
     fields = entry_fields(entry) | ({} if rest is None else {"rest": str(rest)})
     flat = [part for name, value in fields.items() for part in (name, raw_of(value))]
     return ("XADD", keys.log, "MAXLEN", "~", LOG_AT_MOST, "*", *flat)
@@ -202,7 +202,7 @@ def _submit_once(line: Connection, keys: Keys, submission: Submission) -> Writte
 
 
 def _check_start(line: Connection, keys: Keys, submission: Submission, meta: Key, now_ms: int) -> list[Command]:
-    """Check that a plan may step, and give what `meta` should say of the server's start; raises `NotYetError`."""
+    """Check that a plan may step, and return what `meta` should say of the server's start; raises `NotYetError`."""
     if submission.due is None and all(write.key != "plans" for write in submission.writes):
         return []
     raw = meta.fields.get(b"run_id")
@@ -220,7 +220,7 @@ def _check_start(line: Connection, keys: Keys, submission: Submission, meta: Key
 
 
 def _not_written(line: Connection, submission: Submission, error: exceptions.ResponseError) -> GraysplitError:
-    """Give the error for a write that was refused as a whole: this user may not, or nobody may now."""
+    """Return the error for a write that was refused as a whole: this user may not, or nobody may now."""
     if is_condition(error):
         return unreachable(line.name, error)
     return refused(f"'{submission.cause}' of '{submission.split}' was not written", error)

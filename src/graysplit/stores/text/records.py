@@ -31,19 +31,19 @@ HOST_LOST: Final = "host lost"
 
 
 def new_id() -> str:
-    """Give a random id for a change or a process."""
+    """Return a random id for a change or a process."""
     import os
 
     return os.urandom(8).hex()
 
 
 def exact(raw: bytes) -> str:
-    """Give raw bytes as a text that `raw_of` turns back into the same bytes; what an editor expects must be exact."""
+    """Return raw bytes as a text that `raw_of` turns back into the same bytes; what an editor expects must be exact."""
     return raw.decode("utf-8", errors="surrogateescape")
 
 
 def raw_of(value: str) -> bytes:
-    """Give the bytes to be stored for a text; lone surrogates that stand for no byte are escaped."""
+    """Return the bytes to be stored for a text; lone surrogates that stand for no byte are escaped."""
     try:
         return value.encode("utf-8", errors="surrogateescape")
     except UnicodeEncodeError:
@@ -66,7 +66,7 @@ def address(place: Expect | Write) -> str:
 
 
 def changed(submission: Submission) -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """Give the fields that a submission writes, before and after; every write needs an expectation beside it.
+    """Return the fields that a submission writes, before and after; every write needs an expectation beside it.
 
     A plan's progress is no part of the history. A value that stands there already is named too: a process behind a
     fence (law 7) waits for a person's word.
@@ -85,7 +85,7 @@ def changed(submission: Submission) -> tuple[dict[str, str | None], dict[str, st
 
 
 def stop_text(*, why: str, who: str, at_ms: int, change: str, release: str) -> str:
-    """Give what a stop holds for people; its presence alone counts."""
+    """Return what a stop holds for people; its presence alone counts."""
     return dumps({"why": why, "who": who, "at": at_ms, "change": change, "release": release})
 
 
@@ -98,7 +98,7 @@ class Signed(NamedTuple):
 
     @property
     def cause(self) -> str:
-        """Give what the history says of it."""
+        """Return what the history says of it."""
         return TRIP if self.who == GUARD else ROLLBACK
 
 
@@ -142,7 +142,7 @@ def whole(entry: Entry, wholes: Mapping[str, Sequence[str]]) -> Entry:
 
 
 def entry_fields(entry: Entry) -> dict[str, str]:
-    """Give a history entry as the fields of a stream entry."""
+    """Return a history entry as the fields of a stream entry."""
     before, after = compact(entry.before, entry.after)
     return {
         "id": entry.id,

@@ -44,7 +44,7 @@ _OF_STAGE: Final = re.compile(rb"(\d{1,9}):([a-z])(.*)", re.DOTALL)
 
 
 def spans_of(batch: Batch) -> list[Span]:
-    """Give the windows that a batch tells of; what begun before the release is no evidence."""
+    """Return the windows that a batch tells of; what begun before the release is no evidence."""
     told: tuple[Begun | Failed, ...] = (
         *(*batch.calls, *batch.timed, *batch.abandoned),
         *(*batch.errors, *batch.slow, *batch.cut),
@@ -54,7 +54,7 @@ def spans_of(batch: Batch) -> list[Span]:
 
 
 def batch_arguments(batch: Batch) -> list[bytes | int | str]:
-    """Give a batch up to its running calls, as `flush.lua` takes them."""
+    """Return a batch up to its running calls, as `flush.lua` takes them."""
     durations = (
         f"{side},{bucket},{calls};" for side, told in enumerate(batch.durations) for bucket, calls in told.items()
     )
@@ -79,7 +79,7 @@ def batch_arguments(batch: Batch) -> list[bytes | int | str]:
 
 
 def names_and_goals(batch: Batch) -> list[bytes | int | str]:
-    """Give a batch's named exceptions and its goals, each list after its length."""
+    """Return a batch's named exceptions and its goals, each list after its length."""
     goals: dict[str, list[str]] = {}
     for name, unit, micro in batch.goals:
         goals.setdefault(name, []).append(f"{unit & 0xFFFFFFFF:08x},{max(0, micro)};")

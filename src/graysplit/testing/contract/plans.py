@@ -210,7 +210,7 @@ class PlansContract(ReadingContract):
         feed.close()
 
     def _plan(self, store: Store) -> dict[bytes, bytes]:
-        """Give what is noted of plans."""
+        """Return what is noted of plans."""
         return dict(store.load().plans.fields)
 
     def _plans(self, store: Store) -> set[str]:

@@ -45,11 +45,11 @@ class Release(NamedTuple):
 
     @property
     def started_s(self) -> int:
-        """Give when it began."""
+        """Return when it began."""
         return self.now_s - 10
 
     def batch(self, number: int = 1, tape: str = "tape", stage: Stage = TWENTY) -> Batch:
-        """Give an empty batch."""
+        """Return an empty batch."""
         return Batch(FIELD, RELEASE, self.started_s, tape, number, stage)
 
     def tally(self) -> Tally:
@@ -57,7 +57,7 @@ class Release(NamedTuple):
         return self.feed.tally(FIELD, RELEASE, self.started_s)
 
     def judgement(self, before: str = "", after: str = "judge") -> Judgement:
-        """Give a judgement that says nothing else."""
+        """Return a judgement that says nothing else."""
         return Judgement(FIELD, RELEASE, before, after)
 
 

@@ -237,7 +237,7 @@ class TrippingContract(ReadingContract):
         feed.close()
 
     def _begin(self, store: Store, weight: str = "20") -> str:
-        """Begin a release of checkout/new, and give its id."""
+        """Begin a release of checkout/new, and return its id."""
         if store.load().splits.lost:
             seed(store)
         raw = store.load().weights.fields[b"checkout/new"].decode()

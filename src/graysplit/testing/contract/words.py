@@ -59,7 +59,7 @@ def start_plan(store: Store, split: str = "checkout") -> Written:
 
 
 def step_of(store: Store) -> Submission:
-    """Give a plan's step from 5 to 20, due now."""
+    """Return a plan's step from 5 to 20, due now."""
     step = submission_of(store, "checkout", *one("weights", "checkout/new", "5", "20"), cause="step", raises=True)
     due = Due(step.read_at_ms, step.read_at_ms + 30_000, settled=True)
     notes = (Write("plans", "checkout", PROGRESS), Write("plans", "tick:checkout", TICKED))
@@ -67,7 +67,7 @@ def step_of(store: Store) -> Submission:
 
 
 def one(key: KeyName, field: str, seen: str | None, value: str | None) -> tuple[tuple[Expect], tuple[Write]]:
-    """Give the expectation and the write of a single field."""
+    """Return the expectation and the write of a single field."""
     return (Expect(key, field, seen),), (Write(key, field, value),)
 
 
@@ -81,7 +81,7 @@ def submission_of(  # noqa: PLR0913 - all of what a submission says
     why: str = "",
     raises: bool = False,
 ) -> Submission:
-    """Give a submission that rests on a reading of now."""
+    """Return a submission that rests on a reading of now."""
     return Submission(
         id=new_id(),
         split=split,
@@ -96,12 +96,12 @@ def submission_of(  # noqa: PLR0913 - all of what a submission says
 
 
 def alike(again: Written, first: Written) -> bool:
-    """Say whether an answer is the first one over again; its time may differ by what one write takes."""
+    """Return whether an answer is the first one over again; its time may differ by what one write takes."""
     return again._replace(at_ms=first.at_ms) == first and abs(again.at_ms - first.at_ms) < 1_000  # noqa: PLR2004
 
 
 def report_of(boot: str, *, weight: str) -> Report:
-    """Give a heartbeat."""
+    """Return a heartbeat."""
     return Report(
         boot=boot,
         host="web-7",
@@ -123,7 +123,7 @@ def report_of(boot: str, *, weight: str) -> Report:
 
 
 def raised(kind: type[E], act: Callable[[], object]) -> E:
-    """Do something that must raise, and give the error."""
+    """Do something that must raise, and return the error."""
     try:
         act()
     except kind as error:
