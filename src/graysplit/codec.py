@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from graysplit.core.address import field_of
 from graysplit.core.definition import OBJECT, Definition, Version, candidate, check_definition, define
 from graysplit.core.lease import lapsed
+from graysplit.core.releases import ReleaseIds
 from graysplit.core.replica.adoption import (
     Adopted,
     Parse,
@@ -28,7 +29,6 @@ from graysplit.core.replica.adoption import (
     judge_definition,
     note_definitions,
     state_of,
-    text,
 )
 from graysplit.core.replica.lazy_splits import Judgements, ReadableSplits, UnreadableSplits
 from graysplit.core.replica.record import Load
@@ -140,11 +140,7 @@ def read_whole(load: Load, parse: Parse = parse_definition) -> tuple[Snapshot, M
         return state_of(held, split, one.definition)._replace(stops=touching(split))
 
     judgements = Judgements(raws, judge)
-    releases = {
-        text(field).removeprefix("release:"): text(value).partition(" ")[0]
-        for field, value in load.meta.fields.items()
-        if field.startswith(b"release:")
-    }
+    releases = ReleaseIds(load.meta.fields)
     snapshot = Snapshot(ReadableSplits(judgements), held.stops, releases, held.revision)
     return snapshot, UnreadableSplits(judgements), found._replace(definitions=raws)
 

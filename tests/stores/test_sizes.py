@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 import pytest
+from redis.exceptions import ResponseError
 
 from graysplit import Router
 from graysplit.control import Control
@@ -21,7 +22,7 @@ from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.differences import Differing
 from graysplit.stores.redis.keys import keys_of
 from graysplit.stores.redis.roles import rules
-from graysplit.stores.redis.scripts import script
+from graysplit.stores.redis.scripts import Script, script
 from tests.stores.stage import Stage, staged
 from tests.support import eventually
 
@@ -442,6 +443,40 @@ def test_what_is_read_again_is_not_held_twice(stage: Stage, monkeypatch: pytest.
         assert set(fresh) <= {b"raw-000001/new", b"more/new", b"search", b"search/new"}
     for each in (feed, other):
         each.close()
+
+
+@pytest.mark.parametrize("how", ["as one text", "with a zero byte", "without scripts"])
+def test_very_many_fields_come_as_one_text_or_as_they_are(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Given 3,000 weights and definitions, then a reading is the same whichever way the pieces come."""
+    stage.edit(3_000)
+    stage.client.hset(stage.key("splits"), mapping={f"more-{number}": "no definition" for number in range(1_200)})
+    if how == "with a zero byte":
+        stage.client.hset(stage.key("weights"), "odd/new", b"5\x00\x00 ")
+        stage.client.hset(stage.key("splits"), b"odd\x00", b"")
+    for name, value in (("AT_ONCE", 100), ("PIECE", 500)):
+        monkeypatch.setattr(hashes, name, value)
+    evaluate, packed, plain = Connection.evaluate, list[int](), list[int]()
+
+    def counted(self: Connection, given: Script, keys: tuple[str, ...], arguments: tuple[str, ...]) -> object:
+        if given is not script("scan"):
+            return evaluate(self, given, keys, arguments)
+        packed.append(1)
+        return ResponseError("NOPERM") if how == "without scripts" else evaluate(self, given, keys, arguments)
+
+    monkeypatch.setattr(Connection, "evaluate", counted)
+    ask = Connection.ask
+    monkeypatch.setattr(
+        Connection,
+        "ask",
+        lambda self, *c, **n: (plain.extend(len(one) for one in c if one[0] == "HSCAN"), ask(self, *c, **n))[1],
+    )
+    load = stage.store.load()
+    assert dict(load.weights.fields) == stage.client.hgetall(stage.key("weights"))
+    assert dict(load.splits.fields) == stage.client.hgetall(stage.key("splits"))
+    assert len(packed) >= (6 if how == "as one text" else 2)
+    assert bool(plain) is (how != "as one text")
 
 
 def test_what_a_reading_brought_of_the_log_is_let_go_of(stage: Stage) -> None:

@@ -15,7 +15,6 @@ from graysplit.control.result import Confirmed, Receipts, Result
 from graysplit.control.targets import Names, names_of
 from graysplit.core.weights import format_weight
 from graysplit.errors import RefusedError, nearest
-from graysplit.stores.text.records import exact
 from graysplit.stores.write_rules import OUTSIDE
 
 if TYPE_CHECKING:
@@ -288,7 +287,7 @@ class ReadVerbs(Operator):
         if since is None:
             return 0
         if isinstance(since, (int, float)):
-            return self.store.load().now_ms - since * 1000
+            return self.store.glance(()).now_ms - since * 1000
         return since.timestamp() * 1000
 
     def _verdicts(self, reading: Reading, splits: Sequence[str]) -> Mapping[str, Heard]:
@@ -316,9 +315,14 @@ class ReadVerbs(Operator):
         from graysplit.core.freeze import FREEZES, THAWED
 
         entries = self.store.history(split, count)
-        if split is None or self.store.load().meta.fields.keys().isdisjoint((FREEZES.encode(), THAWED.encode())):
+        if split is None or self._marks(FREEZES, THAWED) == [None, None]:
             return entries
         return with_freezes(split, entries, self.store.history(None, FREEZES_WITHIN), count)
+
+    def _marks(self, *names: str) -> list[str | None]:
+        """Read fields of `meta`, and nothing of what stands beside them."""
+        found = self.store.glance([("meta", name) for name in names]).texts
+        return [found["meta", name] for name in names]
 
     def _flagged(self, reading: Reading | None, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """Return entries, those of raises from outside flagged that came during a freeze."""
@@ -327,6 +331,5 @@ class ReadVerbs(Operator):
         from graysplit.control.freeze import during_freeze
         from graysplit.core.freeze import FREEZES
 
-        raw = (reading.load if reading else self.store.load()).meta.fields.get(FREEZES.encode())
-        now = None if raw is None else exact(raw)
+        (now,) = self._marks(FREEZES) if reading is None else (reading.text("meta", FREEZES),)
         return tuple(during_freeze(entries, lambda: self.store.history(None, FREEZES_WITHIN), now))

@@ -13,7 +13,7 @@ from graysplit.control.reading import Reading
 from graysplit.control.recovery.loss import Loss, empty, loss_of
 from graysplit.control.undelivered import HookState
 from graysplit.control.waves import Crossing, crossings
-from graysplit.core.address import field_of, split_of
+from graysplit.core.address import field_of
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet, Process
 from graysplit.core.freeze import Freeze
@@ -149,7 +149,7 @@ def split_view(
         raw=raw,
         refused={at: why for at, why in refused.items() if at in raw},
         stops=standing.stops if standing else {},
-        releases={f: r for f, r in reading.snapshot.releases.items() if split_of(f) == split},
+        releases={f: reading.snapshot.releases[f] for f in reading.snapshot.releases if f.startswith(f"{split}/")},
         live=len(fleet.live),
         revision=reading.snapshot.revision,
         last=last,

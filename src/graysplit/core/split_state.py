@@ -87,15 +87,15 @@ class Snapshot(NamedTuple):
     revision: int = 0
 
 
-class LaidOver(Mapping[str, SplitState]):
-    """Some splits laid over others, which are not looked at for it."""
+class LaidOver(Mapping[str, V]):
+    """Some splits (or releases) laid over others, which are not looked at for it."""
 
-    def __init__(self, under: Mapping[str, SplitState], own: Mapping[str, SplitState]) -> None:
+    def __init__(self, under: Mapping[str, V], own: Mapping[str, V]) -> None:
         """Take both."""
         self.under = under
         self.own = own
 
-    def __getitem__(self, split: str) -> SplitState:
+    def __getitem__(self, split: str) -> V:
         """Return a split's standing; raise `KeyError` where it has none."""
         return self.own[split] if split in self.own else self.under[split]
 
@@ -136,7 +136,8 @@ def apply(snapshot: Snapshot, change: Change) -> Snapshot:
         standings = {name: snapshot.splits.get(name) for name in touched} | {change.split: changed}
         own = {name: found._replace(stops=touching(name)) for name, found in standings.items() if found is not None}
         splits = LaidOver(snapshot.splits, own)
-    return Snapshot(splits, stops, {**snapshot.releases, **change.releases}, snapshot.revision + 1)
+    releases = LaidOver(snapshot.releases, change.releases) if change.releases else snapshot.releases
+    return Snapshot(splits, stops, releases, snapshot.revision + 1)
 
 
 def _changed(snapshot: Snapshot, change: Change) -> SplitState | None:

@@ -223,6 +223,11 @@ class MemoryStore:
             booked, plans = self._space.key("booked"), self._space.key("plans")
             return self._space.load("", 1)._replace(booked=booked, plans=plans)
 
+    def glance(self, places: Sequence[Place]) -> Glance:
+        """Read a few fields at one moment."""
+        with self._space.locked:
+            return Glance({place: self._space.text(*place) for place in places}, self._space.now_ms())
+
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""
         before, after = changed(submission)
@@ -514,9 +519,7 @@ class MemoryFeed:
 
     def glance(self, places: Sequence[Place]) -> Glance:
         """Read a few fields at one moment."""
-        with self._space.locked:
-            texts = {place: self._space.text(*place) for place in places}
-            return Glance(texts, self._space.now_ms())
+        return self._store.glance(places)
 
     def tick(self, ticking: Ticking) -> bool:
         """Write a plan's progress and tick if both are still as read."""

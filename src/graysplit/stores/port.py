@@ -350,6 +350,10 @@ class Store(Protocol):
         """Read everything at one moment, the books (`Load.booked`) too."""
         ...
 
+    def glance(self, places: Sequence[Place]) -> Glance:
+        """Read a few fields at one moment, however much stands beside them; a key of the wrong type has none."""
+        ...
+
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step.
 

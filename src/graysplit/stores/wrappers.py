@@ -42,6 +42,10 @@ class ReadOnlyStore:
         """Read everything at one moment."""
         return self._inner.load()
 
+    def glance(self, places: Sequence[Place]) -> Glance:
+        """Read a few fields at one moment."""
+        return self._inner.glance(places)
+
     def submit(self, submission: Submission) -> Written:
         """Refuse."""
         self._refuse(f"'{submission.cause}' of '{submission.split}'")
@@ -203,6 +207,11 @@ class RecordingStore:
         """Read everything at one moment."""
         self.calls.append("load")
         return self._inner.load()
+
+    def glance(self, places: Sequence[Place]) -> Glance:
+        """Read a few fields at one moment."""
+        self.calls.append("glance")
+        return self._inner.glance(places)
 
     def submit(self, submission: Submission) -> Written:
         """Write a change."""

@@ -18,6 +18,7 @@ from graysplit.core.replica.record import SENTINEL, Key
 from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import fault
+from graysplit.stores.redis.scripts import script
 
 # A hash may be read at once that is no larger than this, and than this for each of its fields.
 LIGHT_BYTES: Final = 4 << 20
@@ -135,22 +136,39 @@ def read_heavy(
     (reply,) = line.ask(("HKEYS", key))
     if not is_list(reply):
         return Key(fault=fault(reply))
-    return read_fields(line, key, reply, short=size.short, breathe=breathe)
+    named = read_fields(line, key, reply, short=size.short, breathe=breathe)
+    return named if named.fault is not None else Key(laid(known, named.fields))
 
 
 def _searched(line: Connection, key: str, known: Mapping[bytes, bytes], breathe: Breathe) -> Key | None:
     """Read a hash by `HSCAN`, half of the bytes that its names and then its values take; None where it is refused."""
-    found = Laid(known)
-    cursor: bytes | int = b"0"
+    found, cursor, packed = Laid(known), b"0", True
     while True:
-        (answer,) = line.ask(("HSCAN", key, cursor, "COUNT", PIECE))
-        if not is_list(answer):
-            return None
-        cursor, piece = answer
-        found.add(mapping_of(piece))
+        piece = _packed(line, key, cursor) if packed else None
+        if piece is None:
+            packed = False
+            (answer,) = line.ask(("HSCAN", key, cursor, "COUNT", PIECE))
+            if not is_list(answer):
+                return None
+            piece = answer[0], mapping_of(answer[1])
+        cursor = piece[0]
+        found.add(piece[1])
         if cursor in {b"0", 0}:
             return Key(found.fields())
         breathe()
+
+
+def _packed(line: Connection, key: str, cursor: bytes) -> tuple[bytes, Mapping[bytes, bytes]] | None:
+    """Read a piece of a hash as one text, where the server runs scripts; None where it does not, or a text is odd.
+
+    A client in Python takes 8 microseconds for each text of an answer, and a tenth of one to cut it out of a long one.
+    """
+    answer = line.evaluate(script("scan"), (), (key, cursor, PIECE))
+    if not is_list(answer):
+        return None
+    cursor, count, joined = answer
+    texts = joined.split(b"\0") if count else []
+    return (cursor, dict(zip(texts[::2], texts[1::2], strict=True))) if len(texts) == count else None
 
 
 def read_fields(

@@ -8,7 +8,7 @@ from typing import Final
 from redis import exceptions
 
 from graysplit.core.address import stops_over
-from graysplit.core.limits import FIELDS, SPLITS
+from graysplit.core.limits import FIELDS, RECORD, SPLITS, too_long
 from graysplit.core.pace import Breathe
 from graysplit.core.replica.record import SENTINEL, Brakes, Entry, Key, Load
 from graysplit.errors import StoreUnreachableError
@@ -161,13 +161,14 @@ class Reader:
         return Key(fields, read.fault)
 
     def _in_pieces(self, since: str) -> Load:
-        """Read a big hash field by field; once more where it changed meanwhile."""
-        load = Load()
+        """Read a big hash a piece at a time; once more where it changed meanwhile."""
+        load, key = Load(), self._keys.splits
         for _ in range(2):
-            load, names = self._exchange(since, ("HKEYS", self._keys.splits))
-            if isinstance(names, exceptions.ResponseError):
-                return load._replace(splits=key_of(names))
-            load = load._replace(splits=self._as_known(self._definitions(names)))
+            load, count = self._exchange(since, ("HLEN", key))
+            if isinstance(count, exceptions.ResponseError):
+                return load._replace(splits=key_of(count))
+            found = read_heavy(self._line, key, self._sizes[key], self._last.splits.fields, self.breathe)
+            load = load._replace(splits=found)
             (revision,) = self._line.ask(("HGET", self._keys.meta, "revision"))
             if revision == load.meta.fields.get(b"revision"):
                 break
@@ -327,6 +328,15 @@ def glance(line: Connection, keys: Keys, places: Sequence[Place]) -> Glance:
         for field, raw in zip(fields, values, strict=True):
             texts[key, field] = None if raw is None else exact(raw)
     return Glance(texts, server_ms(line, now))
+
+
+def measured_glance(line: Connection, keys: Keys, places: Sequence[Place]) -> Glance:
+    """Read a few fields at one moment; of a value that is too long only its length, which is asked for first."""
+    lengths = line.ask(*(("HSTRLEN", keys.hashes[key], raw_of(field)) for key, field in places)) if places else []
+    known = {place: length for place, length in zip(places, lengths, strict=True) if isinstance(length, int)}
+    long = {place: exact(too_long(length, RECORD)) for place, length in known.items() if length > RECORD}
+    found = glance(line, keys, [place for place in places if place not in long])
+    return found._replace(texts={**found.texts, **long})
 
 
 def read_brakes(line: Connection, keys: Keys, fields: Sequence[str]) -> Brakes:

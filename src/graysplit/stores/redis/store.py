@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
@@ -15,7 +15,7 @@ from graysplit.core.fleet import Fleet
 from graysplit.core.guard.tally import Tally
 from graysplit.core.replica.record import Entry, Load
 from graysplit.errors import ConflictError, GraysplitError, RefusedError, StoreCorruptError, StoreUnreachableError
-from graysplit.stores.port import Advice, Copies, Followed, Rollback, Submission, Told, Written
+from graysplit.stores.port import Advice, Copies, Followed, Glance, Place, Rollback, Submission, Told, Written
 from graysplit.stores.redis.advice import ServerVersion, advise, version_of
 from graysplit.stores.redis.client import Pool
 from graysplit.stores.redis.connection import Connection, LostReplyError
@@ -30,7 +30,7 @@ from graysplit.stores.redis.keys import keys_of
 from graysplit.stores.redis.ladder import Ladder
 from graysplit.stores.redis.modes import check_transactions, open_feed
 from graysplit.stores.redis.portions import roll_back_by_portions
-from graysplit.stores.redis.reader import Reader, check_role, check_written, is_replica
+from graysplit.stores.redis.reader import Reader, check_role, check_written, is_replica, measured_glance
 from graysplit.stores.redis.rollback import Part, StepAnswer, read_portions, roll_back
 from graysplit.stores.redis.sentinels import WAY_S, Host
 from graysplit.stores.redis.submit import submit
@@ -64,6 +64,11 @@ class RedisStore:
         """Read everything at one moment."""
         with self._line() as line:
             return Reader(line, self._keys, books=True).read("", whole=True)
+
+    def glance(self, places: Sequence[Place]) -> Glance:
+        """Read a few fields at one moment."""
+        with self._line() as line:
+            return measured_glance(line, self._keys, places)
 
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""
