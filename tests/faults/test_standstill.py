@@ -145,7 +145,7 @@ def test_the_work_on_a_large_reading_is_no_standstill(monkeypatch: pytest.Monkey
         done.append("late" if found else "in time")
         return found
 
-    monkeypatch.setattr(Replica, "take", busy)
+    monkeypatch.setattr(Replica, "apply", busy)
     monkeypatch.setattr(Follower, "_is_late", noted)
     with graysplit.Router(store, clock=clock) as router:
         assert router.wait_ready(5)
