@@ -1,7 +1,8 @@
 """Run every benchmark of graysplit itself, each in a process of its own, and print figures beside goals.
 
 Alone: `python -m benchmarks.hotpath`, `.imports`, `.reload`, `.measuring`, `.propagation` (there also 2,000
-followers, and --matrix), `.guard` (simulations; there also more runs).
+followers, and --matrix), `.guard` (simulations; there also more runs). Not among them, as it takes minutes:
+`python -m benchmarks.crowded` (an armed guard beside millions of users).
 Other libraries: `python -m benchmarks.peers`. Release policies under load: `python -m benchmarks.policies`.
 """
 

@@ -175,7 +175,7 @@ class Follower:
     def _live(self, attempt: int) -> int:
         """Serve one connection and rest after it; return the number of attempts that have failed since the last one."""
         if self._store is None:
-            self._stopping.wait(TURN_S)
+            self._stopping.wait(REST_S if self.watch.collecting else TURN_S)
             self._turn()
             return 0
         self._loaded = patient = silent = answered = False
@@ -254,10 +254,10 @@ class Follower:
         While definitions are lined up, the rest between two portions is spent listening: a rollback that comes behind
         ten thousand of them is read at once.
         """
-        busy, late = self.keeper.busy or self.watch.busy, self._is_late(feed)
+        busy, late = self.keeper.busy or self.watch.busy or self.watch.collecting, self._is_late(feed)
         if late:
             self._turn()  # before anything is asked: no answer may come
-        left_s = min(TURN_S, self._beat_at - self._clock.monotonic(), self._books.left_s(TURN_S))
+        left_s = min(TURN_S, self.watch.look_s, self._beat_at - self._clock.monotonic(), self._books.left_s(TURN_S))
         rest = REST_S if busy or late else max(0.0, min(left_s, ANSWER_S) if self.watch.waits else left_s)
         signalled = feed.wait(rest)
         late = self._is_late(feed) or late
@@ -292,6 +292,7 @@ class Follower:
             return False
         self._look_at = now + LOOK_S
         self._turned = self._times()
+        self.watch.relieve()
         if self._loaded and not self._late:
             self._audience.contact(self._contact(feed))
         if now >= self._beat_at:
@@ -501,7 +502,8 @@ class Follower:
         """Wait before the next attempt."""
         until = self._clock.monotonic() + seconds
         while not self._stopping.is_set() and self._clock.monotonic() < until:
-            self._stopping.wait(max(0.0, min(TURN_S, until - self._clock.monotonic())))
+            pause_s = REST_S if self.watch.collecting else min(TURN_S, self.watch.look_s)
+            self._stopping.wait(max(0.0, min(pause_s, until - self._clock.monotonic())))
             self._turn(alone=True)
 
 

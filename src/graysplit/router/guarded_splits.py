@@ -50,9 +50,10 @@ class GuardedSplits:
         terms = terms_of(standing, held, guard, present, only)
         if not terms.candidates:
             return None
-        return self._tapes.get(terms) or self._tapes.setdefault(
-            terms, EvidenceBuffer(terms, os.urandom(8).hex(), Lock())
-        )
+        if (known := self._tapes.get(terms)) is not None:
+            return known
+        bits = max((tape.bits for tape in self._tapes.copy().values() if tape.split == split), default=0)
+        return self._tapes.setdefault(terms, EvidenceBuffer(terms, os.urandom(8).hex(), Lock(), bits))
 
     def live(self, states: Mapping[str, CompiledSplit], state: Callable[[str], CompiledSplit]) -> list[EvidenceBuffer]:
         """Return the tapes that states write on, and those from which something is still to be collected."""

@@ -106,7 +106,7 @@ class _Stage:
         self.since_s = now_s
         self.calls: Counter[bool] = Counter()
         self.failures = self.cuts = self.overdue = self.unfinished = Pair()
-        self.dropped = 0
+        self.dropped = self.unblamed = 0
         self.failed, self.exposed = _Units(), _Units()
         self.first: Counter[bool] = Counter()
         self.durations: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
@@ -124,6 +124,7 @@ class _Stage:
         self.overdue = _added(self.overdue, batch.overdue)
         self.unfinished = _added(self.unfinished, batch.unfinished)
         self.dropped += batch.dropped
+        self.unblamed += batch.unblamed
         for counted, told in zip(self.durations, batch.durations, strict=True):
             counted.update(told)
 
@@ -156,6 +157,7 @@ class _Stage:
             self.overdue,
             self.unfinished,
             self.dropped,
+            self.unblamed,
         )
 
     def _convert(self, goal: Goal) -> None:

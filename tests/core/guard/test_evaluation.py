@@ -126,6 +126,15 @@ def test_evidence_that_was_lost_is_never_safe_and_its_window_is_dead() -> None:
     assert again.verdict.word == "unclear"
 
 
+def test_a_flood_of_failures_that_was_thinned_is_never_safe() -> None:
+    """Fewer users are known to have failed than did: the same counts are safe where all were told."""
+    stage = StageTally(1, AT_20, BEGAN, Pair(40_000, 10_000), Pair(10, 2), Pair(10, 2), 0, Pair(20_000, 5_000))
+    few = book(2, 10, 10_000, 40_000)
+    assert look(tally(few, stage), Judge(), CASE, "me").judge.verdict.word == "safe"
+    verdict = look(tally(few, stage._replace(unblamed=1_234)), Judge(), CASE, "me").judge.verdict
+    assert (verdict.word, "1,234" in verdict.why) == ("unclear", True)
+
+
 def test_a_tally_that_has_vanished_is_noticed_by_whoever_judged_it() -> None:
     """All keys are gone and the counts begin anew: what was seen is remembered by the process that saw it."""
     seen = look(tally(book(0, 0, 2_000, 8_000)), Judge(), CASE, "me").judge

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 from mmh3 import mmh3_x64_128_uintdigest
@@ -14,6 +14,8 @@ _K = TypeVar("_K")
 
 UNITS_AT_ONCE: Final = 2_000
 HANGING_AT_MOST: Final = 500
+EXPOSED_AT_MOST: Final = 20_000  # units in one collection
+BITS_AT_MOST: Final = 32  # there are no more in a hash: one unit in many seconds is thinned by none
 
 
 class WatchedCandidate(NamedTuple):
@@ -31,6 +33,10 @@ class Collected:
 
     def __init__(self, versions: int) -> None:
         """Begin with nothing."""
+        self.bits = 0  # zero bits in which the hash of a failed unit that is told must end
+        self._hanging_bits = self._exposed_bits = 0
+        self.unexposed = 0  # units that had met the split and are not told
+        self.unblamed = 0  # calls that failed, were slow, cut short or overdue, and whose unit is not told
         self.calls: dict[tuple[int, int], int] = {}
         self.timed: dict[tuple[int, int], int] = {}
         self.running: dict[tuple[int, int], int] = {}
@@ -46,6 +52,41 @@ class Collected:
         self.exposed: list[tuple[int, int]] = []
         self.named: dict[str, dict[int, int]] = {}
         self.goals: list[tuple[str, int, int, int]] = []
+
+    def expose(self, index: int, units: Iterable[int]) -> None:
+        """Note units that have met the split: of very many some, by such bits as below."""
+        self.exposed += [(unit, index) for unit in units]
+        while len(self.exposed) > EXPOSED_AT_MOST and self._exposed_bits < BITS_AT_MOST:
+            self._exposed_bits += 1
+            mask = (1 << self._exposed_bits) - 1
+            kept = [one for one in self.exposed if not one[0] & mask]
+            self.unexposed += len(self.exposed) - len(kept)
+            self.exposed = kept
+
+    def blame(self, counts: dict[tuple[int, int, int], int], where: tuple[int, int, int]) -> None:
+        """Count a unit's call among the errors, slow ones or cuts: of very many units of some, and of these each call.
+
+        By bits of the hash that say nothing about the side, and the same in all three.
+        """
+        if where[1] & ((1 << self.bits) - 1):
+            self.unblamed += 1
+            return
+        add(counts, where)
+        while len(counts) > UNITS_AT_ONCE and self.bits < BITS_AT_MOST:
+            self.bits += 1
+            for some in (self.errors, self.slow, self.cut):
+                left_out = [one for one in some if one[1] & ((1 << self.bits) - 1)]
+                self.unblamed += sum(some.pop(one) for one in left_out)
+
+    def hang(self, where: tuple[int, int, int]) -> None:
+        """Note a call under way by its unit: of very many some, by such bits."""
+        if where[1] & ((1 << self._hanging_bits) - 1):
+            return
+        add(self.hanging, where)
+        while len(self.hanging) > 4 * HANGING_AT_MOST and self._hanging_bits < BITS_AT_MOST:
+            self._hanging_bits += 1
+            mask = (1 << self._hanging_bits) - 1
+            self.hanging = {one: calls for one, calls in self.hanging.items() if not one[1] & mask}
 
 
 def batch_of(candidate: WatchedCandidate, found: Collected, tape_id: str, number: int) -> Batch:
@@ -86,6 +127,7 @@ def batch_of(candidate: WatchedCandidate, found: Collected, tape_id: str, number
         unfinished=pair(dict(enumerate(found.unfinished))),
         cuts=pair(dict(enumerate(found.cuts))),
         cut=failed(found.cut),
+        unblamed=found.unblamed,
     )
 
 

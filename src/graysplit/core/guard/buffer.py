@@ -5,7 +5,15 @@ count are atomic. The follower's thread turns the pages and collects what is on 
 
     tape.turn(second)               at each new second of the server's time
     tape.collect(second)            -> list[Batch], one per candidate that has something to tell; once a second or less,
-                                    and whenever a page is `full`
+                                    and whenever a tape is `overfull`; `collecting` does it in slices
+    tape.full                       looked at as often as can be: whether the page has too many calls
+    tape.gathering(second)          takes them, in slices, and tells nothing yet
+
+Once a second has too many calls, another page begins in it of which some users are kept, by their hash, and the calls
+of the others are only counted. What follows a second of very many calls begins so. Who collects the page leaves the
+others out; where it was looked at so late that it has grown too long, the calls themselves do it (`thinned`), and begin
+pages of still fewer users by themselves. Failed calls, and those cut short, are told of all users up to a bound, and
+then of some: what is left out vetoes `safe`.
 
 A weight, release or guard that changes makes a new tape. The old one goes on until its calls have ended.
 """
@@ -13,16 +21,18 @@ A weight, release or guard that changes makes a new tape. The old one goes on un
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from math import ceil
-from typing import Final, NamedTuple, cast
+from operator import countOf
+from typing import Final, NamedTuple, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
 from graysplit.core.guard.batch import Collected, WatchedCandidate, add, batch_of, portions, tells
-from graysplit.core.guard.second_buffer import Mark, SecondBuffer, Sheets, emptied, hashed
+from graysplit.core.guard.second_buffer import SLICE, Mark, SecondBuffer, Sheets, hashed, same, slices
 from graysplit.core.guard.settings import Guard
 from graysplit.core.guard.tally import Batch, duration_bucket
+from graysplit.core.guard.thinned import KEPT, NEVER, Thinning
 
 # The calls of one second in so many are timed, those of all versions: to ask of each call would cost four times as
 # much. Each process takes other seconds, so that a fleet always times some, and minutes do not beat with 17.
@@ -31,15 +41,22 @@ CLOSED_S: Final = 120  # from then on, if the deadline has passed, a second's ca
 QUIET_S: Final = 3  # a second of which no call runs any more is closed then
 UNCOLLECTED_S: Final = 60.0  # what nobody collects for so long is dropped
 TOLD_AT_MOST: Final = 65_536  # units that are remembered as told
-GOALS_AT_MOST: Final = 65_536
-# Calls that wait to be collected on one page. From then on it is collected at once, times no more of them, and tells
-# only units whose hash ends in enough zero bits: those bits say nothing about the side, and both sides have the same.
+GOALS_AT_MOST: Final = 16_384
+# Calls that wait to be collected on one page. From then on it is thinned: a page follows that is kept of some users
+# alone, by bits of the hash that say nothing about the side.
 FULL: Final = 16_384
-KEPT: Final = 4_096  # of so many calls these are looked at, about
+TIMED: Final = 2_048  # timed calls after which a page is gathered: each is a list, and the collector looks at them
+# What the calls on one page may take until it was looked at too late: four megabytes of the sixteen that a tape may
+# take, with all that is told of it. A call is a number, and a place in two lists.
+LATE_BYTES: Final = 4_000_000
+CALL_BYTES: Final = 64
+LATE: Final = LATE_BYTES // CALL_BYTES
 # More than there are seconds until a page closes: a server's clock that is put back leaves pages that never grow old.
 PAGES_MORE: Final = 20
-NEVER: Final = 1 << 62
 UNKNOWN: Final = -1  # a page's second before the first turn
+
+
+_T = TypeVar("_T")
 
 
 class Terms(NamedTuple):
@@ -60,8 +77,8 @@ class EvidenceBuffer:
     take it.
     """
 
-    def __init__(self, terms: Terms, tape_id: str, lock: AbstractContextManager[object]) -> None:
-        """Begin with an empty page, whose second the first turn tells."""
+    def __init__(self, terms: Terms, tape_id: str, lock: AbstractContextManager[object], bits: int = 0) -> None:
+        """Begin with an empty page, whose second the first turn tells; thinned by so many bits, as another tape was."""
         self.id = tape_id
         self.terms = terms
         self.split = terms.split
@@ -73,7 +90,12 @@ class EvidenceBuffer:
         self._only = None if terms.only is None else hash32(terms.only, 0)
         self._phase = hash32(tape_id.encode(), 0) % EACH
         self._told: set[int] = set()
-        self.page = self._blank(UNKNOWN)
+        self._second = UNKNOWN
+        self._opened: list[SecondBuffer] = []  # pages that writers have begun within a second
+        self._collecting = False
+        self._found: Collected | None = None  # what has been gathered and is not told
+        self.calls = 0  # of the second before
+        self.page = self._blank(UNKNOWN, bits, by_calls=bits > 0)  # nobody looks at it before its first turn
         self._lock = lock
         self._pages = [self.page]
         self._late = Sheets(len(terms.names))
@@ -109,6 +131,11 @@ class EvidenceBuffer:
         """Return whether it has left, and nothing more is to be collected."""
         return self._over
 
+    @property
+    def bits(self) -> int:
+        """Return how many bits of a unit's hash must be zero for its calls to be written down at present."""
+        return self.page.sheets.mask.bit_length()
+
     def begun(self, index: int) -> int:
         """Return the calls begun on the straight lines so far."""
         with self._lock:
@@ -139,11 +166,20 @@ class EvidenceBuffer:
         if second == page.second:
             return
         if page.second == UNKNOWN:
-            page.second = second - 1
+            for one in (*self._pages, *self._opened):
+                one.second = second - 1
             self._left = page.second if self._left == UNKNOWN else self._left
-        self.page = fresh = self._blank(second)
+        self.calls = self._calls_of(page.second)
+        self._second = second
+        self.page = fresh = self._blank(second, bits_for(self.calls))
         with self._lock:
             self._pages.append(fresh)
+
+    def _calls_of(self, second: int) -> int:
+        """Return how many calls began in a second."""
+        with self._lock:
+            sheets = [page.sheets for page in (*self._pages, *self._opened) if page.second == second]
+            return sum(one.calls(index) + one.requests(index) for one in sheets for index in range(len(self.names)))
 
     def collect(self, second: int) -> list[Batch]:
         """Take what has been written; one batch for each candidate that has something to tell.
@@ -151,79 +187,136 @@ class EvidenceBuffer:
         `second` is the server's present one. A batch with calls under way comes each time: from a process that is
         silent they are charged.
         """
+        return _ended(self.collecting(second))
+
+    def collecting(self, second: int) -> Generator[None, None, list[Batch]]:
+        """Do so in slices of work; between two of them whoever collects may do something else, but not begin anew."""
         self._unread_since = None
-        found = self._take(second)
-        batches: list[Batch] = []
-        for candidate in self.terms.candidates:
-            if (batch := self._batch(candidate, found)) is not None:
-                batches += portions(batch)
-                self._numbers[candidate] = batches[-1].number
+        self._collecting = True
+        try:
+            found = yield from self._take(second)
+            self._found = None
+            batches: list[Batch] = []
+            for candidate in self.terms.candidates:
+                if (batch := self._batch(candidate, found)) is not None:
+                    batches += portions(batch)
+                    self._numbers[candidate] = batches[-1].number
+                    yield
+        finally:
+            self._collecting = False
         away_s = second - self._left if self._left is not None else 0
         self._over = away_s > self._closed_s or (away_s > QUIET_S and not self._under_way())
         return batches
 
+    def gathering(self, second: int) -> Iterator[None]:
+        """Take what has been written in slices, and keep it until it is told."""
+        self._unread_since = None
+        self._collecting = True
+        try:
+            yield from self._gather(second, tells=False)
+        finally:
+            self._collecting = False
+
     @property
     def full(self) -> bool:
-        """Return whether so much is written that it is to be collected at once; what follows is not timed then."""
-        full = self._waiting() > FULL
-        if full:
-            self.page.timed = False  # decided as each call begins, whichever side it is on
-        return full
+        """Return whether so much is written that it is to be gathered; of a whole page fewer users are kept then."""
+        page = self.page
+        sheets = page.sheets
+        waiting, blamed = sheets.waiting, sheets.blamed
+        if len(sheets.sampled) > FULL // 2:
+            page.timed = False  # decided as each call begins, whichever side it is on
+        if waiting > LATE or blamed > LATE:
+            page.timed = False
+            self._open(page, max(1, bits_for(waiting)), by_calls=True)
+        elif waiting > FULL and not sheets.mask:
+            page.timed = False
+            self._open(page, bits_for(waiting), by_calls=False)
+        return waiting + blamed + sum(map(len, sheets.ended)) > FULL or len(sheets.sampled) > TIMED
 
-    def _waiting(self) -> int:
-        return sum(map(len, self.page.begun)) + sum(map(len, self.page.asked)) + len(self.page.sheets.exposed)
+    def _open(self, page: SecondBuffer, bits: int, *, by_calls: bool) -> None:
+        """Begin another page of the same second, for fewer users; by whoever finds it full, once."""
+        if self.page is not page:
+            return
+        timed = None if by_calls else page.timed
+        fresh = self._blank(page.second, bits, by_calls=by_calls, timed=timed)
+        self._opened.append(fresh)
+        self.page = fresh
+        if self._second not in (fresh.second, UNKNOWN):  # a second has begun meanwhile
+            self._opened.append(later := self._blank(self._second, bits, by_calls=by_calls))
+            self.page = later
 
     def shed(self, now: float) -> None:
         """Drop what nobody has collected for a minute (monotonic seconds); counts of calls stay exact."""
         if self._unread_since is None:
             self._unread_since = now
-        elif now - self._unread_since > UNCOLLECTED_S:
+        elif now - self._unread_since > UNCOLLECTED_S and not self._collecting:
             self._unread_since = now
-            found = self._take(max(self.page.second, 0))
+            found, self._found = _ended(self._take(max(self.page.second, 0))), None
             self.dropped += sum(found.calls.values()) + len(found.exposed) + len(found.goals)
             self._over = self._left is not None
 
-    def _blank(self, second: int) -> SecondBuffer:
-        timed = self.guard.every_call or (second != UNKNOWN and second % EACH == self._phase)
-        return SecondBuffer(len(self.names), second, timed=timed)
+    def _blank(self, second: int, bits: int = 0, *, by_calls: bool = False, timed: bool | None = None) -> SecondBuffer:
+        """Return an empty page of the users whose hash ends in so many zero bits; timed by its second unless given."""
+        if timed is None:
+            timed = self.guard.every_call or (second != UNKNOWN and second % EACH == self._phase)
+        mask = (1 << bits) - 1
+        if not by_calls:
+            return SecondBuffer(len(self.names), second, timed=timed, mask=mask)
+        page: SecondBuffer
+        thinning = Thinning(bits, self.terms.seed, lambda: self._open(page, bits + 1, by_calls=True))
+        page = SecondBuffer(len(self.names), second, timed=timed, mask=mask, thinning=thinning)
+        return page
 
     def _under_way(self) -> bool:
-        return any(any(page.sheets.running) or page.sheets.sampled for page in self._pages)
+        return any(any(page.sheets.running) or page.sheets.sampled for page in (*self._pages, *self._opened))
 
     def _sheets(self) -> list[Sheets]:
-        return [*(page.sheets for page in self._pages), self._late]
+        return [*(page.sheets for page in (*self._pages, *self._opened)), self._late]
 
-    def _take(self, second: int) -> Collected:
+    def _take(self, second: int) -> Generator[None, None, Collected]:
         """Take what is on all pages, and close those that are old or quiet."""
-        found = Collected(len(self.names))
-        pages = self._pages
-        waiting = max(sum(map(len, page.sheets.begun)) + len(page.sheets.exposed) for page in pages)
-        bits = (waiting // KEPT).bit_length() if waiting > FULL else 0  # for both sides, before any unit is looked at
-        self._mask = (1 << bits) - 1
-        for page in pages:
-            self._read(found, page, second)
-        self._fail(found, self._late, UNKNOWN)
-        self._cut(found, self._late, UNKNOWN)
-        self._drain(found, self._late, UNKNOWN, self._ended_on(self._late))
-        self._late.sampled.clear()
+        found, pages = yield from self._gather(second, tells=True)
+        late = self._late
+        ended = self._ends(late)
+        yield from self._fail(found, late, UNKNOWN, set())
+        yield from self._cut(found, late, UNKNOWN)
+        yield from self._drain(found, late, UNKNOWN, ended)
+        late.sampled.clear()
         found.goals = [self._goals.popleft() for _ in range(len(self._goals))]
         kept = [page for page in pages if not page.closed]
-        most = self._closed_s + PAGES_MORE
+        more = sum(page.sheets.mask > 0 for page in kept)  # several in one second
+        most = self._closed_s + PAGES_MORE + more
         for place, page in enumerate(kept):
             if page is not self.page and (self._is_done(page, second) or place < len(kept) - most):
-                page.close(self._late)
+                page.close(late)
         for index, running in enumerate(self._stuck):
-            if running + self._late.running[index] > 0:
-                add(found.running, (self._stuck_since, index), running + self._late.running[index])
+            if running + late.running[index] > 0:
+                add(found.running, (self._stuck_since, index), running + late.running[index])
         with self._lock:
             # Whoever found the page open a moment ago still writes on it: it is read once more, then dropped.
-            for page in pages:
-                if page.closed and page not in kept:
-                    self._remember(page)
-            self._pages = [page for page in pages if not page.closed or page in kept]
-        if len(self._told) > TOLD_AT_MOST:
-            self._told.clear()
+            gone = [page for page in pages if page.closed and page not in kept]
+            for page in gone:
+                self._remember(page)
+            self._pages = [page for page in self._pages if page not in gone]
+        self.dropped += found.unblamed + found.unexposed
         return found
+
+    def _gather(self, second: int, *, tells: bool) -> Generator[None, None, tuple[Collected, list[SecondBuffer]]]:
+        """Take what is on all pages; what was gathered before it comes with it."""
+        if self._found is None:
+            self._found = Collected(len(self.names))
+        with self._lock:
+            some = self._opened[:]
+            self._pages = [*self._pages, *some]
+            del self._opened[: len(some)]
+        pages = self._pages[:]
+        waiting = max(page.sheets.waiting for page in pages)
+        self._mask = (1 << bits_for(waiting)) - 1  # for both sides, before any unit is looked at
+        for page in pages:
+            if not tells and not page.sheets.waiting + page.sheets.blamed:
+                continue
+            yield from self._read(self._found, page, second, tells=tells)
+        return self._found, pages
 
     def _remember(self, page: SecondBuffer) -> None:
         """Keep a page's totals, and count on for its calls that do not end: they may yet fail."""
@@ -240,111 +333,192 @@ class EvidenceBuffer:
         age = second - page.second
         return age > self._closed_s or (age >= QUIET_S and not any(page.sheets.running) and not page.sheets.sampled)
 
-    def _read(self, found: Collected, page: SecondBuffer, second: int) -> None:
+    def _read(self, found: Collected, page: SecondBuffer, second: int, *, tells: bool) -> Iterator[None]:
         sheets = page.sheets
         at = page.second if page.second != UNKNOWN else second
         # Ends first, beginnings last: a failure never comes without its call, and what ends meanwhile seems to run.
-        ended = self._ended_on(sheets)
+        ended = self._ends(sheets)
         overdue = self._deadline_s is not None and second - at >= self._deadline_s
-        self._time(found, sheets, at, overdue=overdue)
-        failed = self._fail(found, sheets, at)
-        self._cut(found, sheets, at)
-        self._drain(found, sheets, at, ended)
-        for index, running in enumerate(sheets.running):
+        failed = set[int]()
+        yield from self._time(found, sheets, at, overdue=overdue)
+        yield from self._fail(found, sheets, at, failed)
+        yield from self._cut(found, sheets, at)
+        yield from self._drain(found, sheets, at, ended)
+        for index, running in enumerate(sheets.running) if tells else ():
             if running > 0:
                 add(found.running, (at, index), running)
                 if not sheets.charged:
-                    self._go_on(found, sheets, (at, index), failed, overdue=overdue)
-        sheets.charged = overdue
+                    yield from self._go_on(found, sheets, (at, index), None if not overdue else failed)
+        sheets.charged = sheets.charged or (overdue and tells)
 
-    def _ended_on(self, sheets: Sheets) -> list[list[Mark]]:
+    def _ends(self, sheets: Sheets) -> list[tuple[int, int]]:
+        """Return, by side, how many ends are to be taken, and how many there have been."""
         with self._lock:
-            return [sheets.take_ended(index) for index in range(len(self.names))]
+            return [(len(sheets.ended[index]), sheets.ends(index)) for index in range(len(self.names))]
 
-    def _drain(self, found: Collected, sheets: Sheets, at: int, ended: list[list[Mark]]) -> None:
+    def _drain(self, found: Collected, sheets: Sheets, at: int, ended: list[tuple[int, int]]) -> Iterator[None]:
         """Take the calls begun, and the units that were not known: all sides at one moment, or one would be ahead."""
         sides = range(len(self.names))
         with self._lock:
-            marks = [sheets.take(index) for index in sides]
-            asked = [sheets.take_asked(index) for index in sides]
-            begun = [sheets.taken[index] + sheets.requested[index] for index in sides]
+            places = [(len(sheets.begun[index]), len(sheets.asked[index])) for index in sides]
+            begun = [sheets.calls(index) + sheets.requests(index) for index in sides]
+            self.dropped += sum(map(sheets.passed, sides))
         for index in sides:
-            sheets.running[index] = begun[index] - sheets.left[index]
-            if at != UNKNOWN:
-                sheets.follow(index, marks[index] + asked[index], ended[index])
-                if begun[index] > sheets.seen[index]:
-                    add(found.calls, (at, index), begun[index] - sheets.seen[index])
+            yield from self._pair_off(found, sheets, index, (*places[index], ended[index][0]), follows=at != UNKNOWN)
+            sheets.running[index] = begun[index] - ended[index][1]
+            if at != UNKNOWN and begun[index] > sheets.seen[index]:
+                add(found.calls, (at, index), begun[index] - sheets.seen[index])
             sheets.seen[index] = begun[index]
-            self._expose(found, index, [mark for mark in marks[index] if isinstance(mark, int)])
-        for known, index in emptied(sheets.exposed):
-            self._expose(found, index, [known])
+        for some in slices(sheets.exposed):
+            for known, index in some:
+                self._expose(found, index, (known,), sheets.mask)
+            yield
+        if sheets.blame is not None:
+            self.dropped += sheets.since(sheets.blame.unexposed)
 
-    def _expose(self, found: Collected, index: int, hashes: list[int]) -> None:
-        if self._mask:
-            mask, calls = self._mask, len(hashes)
-            hashes = [known for known in hashes if not known & mask]
-            self.dropped += calls - len(hashes)
-        fresh = set(hashes) - self._told
+    def _pair_off(
+        self, found: Collected, sheets: Sheets, index: int, places: tuple[int, int, int], *, follows: bool
+    ) -> Iterator[None]:
+        """Take calls begun (on the straight lines, and elsewhere) and ended, so many of each, and keep what is left."""
+        begun, asked, ended = places
+        straight = sheets.begun[index] if begun else sheets.asked[index]
+        # One after the other: the usual case.
+        while ended and not (begun and asked) and not sheets.open[index]:
+            size = min(SLICE, ended, begun or asked)
+            if not size or not same(straight[:size], sheets.ended[index][:size]):
+                break
+            taken, gone = (size, 0) if begun else (0, size)
+            self._expose(found, index, self._taken(sheets, index, (taken, gone, size)), sheets.mask)
+            begun, asked, ended = begun - taken, asked - gone, ended - size
+            yield
+        while begun or asked:
+            taken = min(SLICE, begun)
+            gone = 0 if taken else min(SLICE, asked)
+            marks = self._taken(sheets, index, (taken, gone, 0))
+            if taken:
+                self._expose(found, index, marks, sheets.mask)
+            if follows:
+                sheets.follow(index, self._kept(sheets, marks))
+            begun, asked = begun - taken, asked - gone
+            yield
+        while ended:
+            size = min(SLICE, ended)
+            sheets.end(index, self._kept(sheets, sheets.ended[index][:size]))
+            self._taken(sheets, index, (0, 0, size))
+            ended -= size
+            yield
+
+    def _kept(self, sheets: Sheets, marks: list[Mark]) -> list[Mark]:
+        """Return the calls of the users whom a page keeps."""
+        if not sheets.mask or sheets.thinning is not None:
+            return marks
+        known = ((mark, hashed(mark, self.terms.seed)) for mark in marks)
+        return [mark for mark, unit in known if unit is not None and not unit & sheets.mask]
+
+    def _taken(self, sheets: Sheets, index: int, sizes: tuple[int, int, int]) -> list[Mark]:
+        """Take so many calls begun, begun elsewhere, and ended, and return those that began."""
+        begun, asked, ended = sizes
+        marks = sheets.begun[index][:begun] + sheets.asked[index][:asked]
+        with self._lock:
+            del sheets.begun[index][:begun], sheets.asked[index][:asked], sheets.ended[index][:ended]
+            sheets.taken[index] += begun
+            sheets.requested[index] += asked
+            sheets.left[index] += ended
+        return marks
+
+    def _expose(self, found: Collected, index: int, marks: Sequence[Mark], mask: int) -> None:
+        """Tell who met the split, unless that was told before; of a page of some users these alone."""
+        mask = self._mask | mask
+        if mask:
+            known = [mark for mark in marks if mark.__class__ is int and not mark & mask]
+            self.dropped += countOf(map(type, marks), int) - len(known)
+        else:
+            known = [mark for mark in marks if isinstance(mark, int)]
+        fresh = set(known) - self._told
+        found.expose(index, fresh)
+        if len(self._told) + len(fresh) > TOLD_AT_MOST:
+            self._told.clear()
         self._told |= fresh
-        found.exposed += [(known, index) for known in fresh]
 
     def _go_on(
-        self, found: Collected, sheets: Sheets, where: tuple[int, int], failed: Collection[int], *, overdue: bool
-    ) -> None:
-        """Charge the calls that have not ended by the deadline, each once; of the others tell the units."""
+        self, found: Collected, sheets: Sheets, where: tuple[int, int], failed: set[int] | None
+    ) -> Iterator[None]:
+        """Charge the calls that have not ended by the deadline, each once; before it (None) tell the units of some."""
         at, index = where
-        for place, mark in sheets.open[index].items():
+        running, left = sheets.open[index], SLICE
+        for place, mark in running.items():
             known = self._unit(mark)
-            if overdue and place not in failed:
+            if failed is not None and place not in failed:
                 found.overdue[index] += 1
                 self._err(found, known, where)
-            elif known is not None and not overdue:
-                add(found.hanging, (at, known, index))
+            elif known is not None and failed is None:
+                found.hang((at, known, index))
+            left -= 1
+            if not left:
+                left = SLICE
+                yield
+        if failed is not None and sheets.mask:
+            short = max(0, sheets.running[index] - len(running))  # of users who are not written down
+            found.overdue[index] += short
+            found.unblamed += short
 
-    def _time(self, found: Collected, sheets: Sheets, at: int, *, overdue: bool) -> None:
+    def _time(self, found: Collected, sheets: Sheets, at: int, *, overdue: bool) -> Iterator[None]:
         """Take the timed calls that have ended, and those past the deadline."""
-        for record in emptied(sheets.sampled):
-            since, index, mark = cast("tuple[float, int, Mark]", record)
-            if since <= 0:
-                ns = round(-since * 1e9)
-                add(found.durations[index], duration_bucket(ns))
-                self._judge(found, (at, index), mark, ns)
-            elif overdue:
-                self._judge(found, (at, index), mark, round((self._deadline_s or 0) * 1e9))
-            else:
-                sheets.sampled.append(record)
+        for some in slices(sheets.sampled):
+            for record in some:
+                since, index, mark = cast("tuple[float, int, Mark]", record)
+                if since <= 0:
+                    ns = round(-since * 1e9)
+                    add(found.durations[index], duration_bucket(ns))
+                    self._judge(found, (at, index), mark, ns)
+                elif overdue:
+                    self._judge(found, (at, index), mark, round((self._deadline_s or 0) * 1e9))
+                else:
+                    sheets.sampled.append(record)
+            yield
 
     def _judge(self, found: Collected, where: tuple[int, int], mark: Mark, ns: int) -> None:
         """Count a timed call, and its unit where it was slow."""
         add(found.timed, where)
         if self.slow_ns is not None and ns >= self.slow_ns and (known := self._unit(mark)) is not None:
-            add(found.slow, (where[0], known, where[1]))
+            found.blame(found.slow, (where[0], known, where[1]))
 
-    def _fail(self, found: Collected, sheets: Sheets, at: int) -> set[int]:
-        """Take the failed calls, and return their marks; past the deadline they have been charged."""
-        failed = emptied(sheets.failing)
-        for index, mark, name in failed:
-            found.failures[index] += 1
-            if name is not None:
-                add(found.named.setdefault(name, {}), index)
-            if at != UNKNOWN and not sheets.charged:
-                self._err(found, self._unit(mark), (at, index))
-        return {id(mark) for _, mark, _ in failed}
+    def _fail(self, found: Collected, sheets: Sheets, at: int, failed: set[int]) -> Iterator[None]:
+        """Take the failed calls, and note their marks; past the deadline they have been charged."""
+        for some in slices(sheets.failing):
+            for index, mark, name in some:
+                found.failures[index] += 1
+                failed.add(id(mark))
+                if name is not None:
+                    add(found.named.setdefault(name, {}), index)
+                if at != UNKNOWN and not sheets.charged:
+                    self._err(found, self._unit(mark), (at, index))
+            yield
+        for index, meter in sheets.blame.failures.copy().items() if sheets.blame is not None else ():
+            found.failures[index] += (calls := sheets.since(meter))
+            found.unblamed += calls
 
     def _err(self, found: Collected, known: int | None, where: tuple[int, int]) -> None:
         """Count a unit's failed call."""
         at, index = where
         if known is not None:
-            add(found.errors, (at, known, index))
+            found.blame(found.errors, (at, known, index))
 
-    def _cut(self, found: Collected, sheets: Sheets, at: int) -> None:
+    def _cut(self, found: Collected, sheets: Sheets, at: int) -> Iterator[None]:
         """Take the calls cut short, by unit where a second is known, and those that returned with their work undone."""
-        for index in emptied(sheets.unfinished):
-            found.unfinished[index] += 1
-        for index, mark in emptied(sheets.cut):
-            found.cuts[index] += 1
-            if at != UNKNOWN and (known := self._unit(mark)) is not None:
-                add(found.cut, (at, known, index))
+        for indexes in slices(sheets.unfinished):
+            for index in indexes:
+                found.unfinished[index] += 1
+            yield
+        for some in slices(sheets.cut):
+            for index, mark in some:
+                found.cuts[index] += 1
+                if at != UNKNOWN and (known := self._unit(mark)) is not None:
+                    found.blame(found.cut, (at, known, index))
+            yield
+        for index, meter in sheets.blame.cuts.copy().items() if sheets.blame is not None else ():
+            found.cuts[index] += (calls := sheets.since(meter))
+            found.unblamed += calls
 
     def _unit(self, mark: Mark) -> int | None:
         """Return the 32 bits of the unit that a call was for."""
@@ -358,3 +532,17 @@ class EvidenceBuffer:
             return None
         self._shown[candidate] = shown
         return batch
+
+
+def bits_for(calls: int) -> int:
+    """Return how many bits of a hash must be zero for a unit to be kept, where so many calls come in a second."""
+    return (calls // KEPT).bit_length() if calls > FULL else 0
+
+
+def _ended(taking: Generator[None, None, _T]) -> _T:
+    """Go on to the end, and return what came of it."""
+    while True:
+        try:
+            next(taking)
+        except StopIteration as ended:
+            return cast("_T", ended.value)

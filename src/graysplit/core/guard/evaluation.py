@@ -235,6 +235,7 @@ def _evidence(tally: Tally, stage: StageTally, dead: tuple[str, ...], slow_s: fl
         old=_raw(stage, 0, slow_s),
         named=tally.named,
         unfinished=sum(sum(one.unfinished) for one in tally.stages),
+        unblamed=stage.unblamed,
     )
 
 

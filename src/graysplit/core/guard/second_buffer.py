@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import is_
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
-from graysplit.core.bucketing import encode_unit, hash32
+from graysplit.core.counters import Meter
+from graysplit.core.guard.thinned import KEPT, Blame, ThinnedMarks, ThinnedRecords, Thinning, encoded, hashed
+
+__all__ = [
+    "Cut",
+    "Failing",
+    "Mark",
+    "Record",
+    "SecondBuffer",
+    "Sheets",
+    "encoded",
+    "hashed",
+    "named_by",
+    "same",
+    "slices",
+]
+
+SLICE: Final = 1_000  # what is looked at between two moments at which others may have a turn
 
 _T = TypeVar("_T")
 
@@ -42,12 +59,18 @@ class SecondBuffer:
         "x_old",
     )
 
-    def __init__(self, versions: int, second: int, *, timed: bool) -> None:
-        """Begin empty, for so many versions; `timed` says whether its calls are timed, and seen while under way."""
+    def __init__(
+        self, versions: int, second: int, *, timed: bool, mask: int = 0, thinning: Thinning | None = None
+    ) -> None:
+        """Begin empty, for so many versions; `timed` says whether its calls are timed, and seen while under way.
+
+        `mask`: users with one of these bits in their hash are counted only, by who collects the page; `thinning`: by
+        the calls themselves.
+        """
         self.second = second
         self.timed = timed
         self.closed = False
-        self.sheets = Sheets(versions)
+        self.sheets = Sheets(versions, mask, thinning)
         self._attach(self.sheets)
 
     def close(self, late: Sheets) -> None:
@@ -64,9 +87,10 @@ class SecondBuffer:
         self.ended = sheets.ended
         self.b_old, self.b_new = self.begun[:2]
         self.x_old, self.x_new = self.ended[:2]
-        self.exposed: Callable[[tuple[int, int]], None] = sheets.exposed.append
-        self.failing: Callable[[Failing], None] = sheets.failing.append
-        self.cut: Callable[[Cut], None] = sheets.cut.append
+        blame = sheets.blame
+        self.exposed: Callable[[tuple[int, int]], None] = sheets.exposed.append if blame is None else blame.expose
+        self.failing: Callable[[Failing], None] = sheets.failing.append if blame is None else blame.fail
+        self.cut: Callable[[Cut], None] = sheets.cut.append if blame is None else blame.cut
         self.sampled = sheets.sampled
         self.unfinished: Callable[[int], None] = sheets.unfinished.append
 
@@ -77,32 +101,39 @@ class Sheets:
     __slots__ = (
         "asked",
         "begun",
+        "blame",
         "charged",
         "cut",
         "ended",
         "exposed",
         "failing",
         "left",
+        "mask",
         "open",
+        "read",
         "requested",
         "running",
         "sampled",
         "seen",
         "taken",
+        "thinning",
         "unfinished",
     )
 
-    def __init__(self, versions: int) -> None:
+    def __init__(self, versions: int, mask: int = 0, thinning: Thinning | None = None) -> None:
         """Begin empty."""
-        # Lists: they are appended to as fast as a deque, and emptied in two steps, however many calls there were.
-        self.begun: tuple[list[Mark], ...] = tuple([] for _ in range(versions))
-        self.asked: tuple[list[Mark], ...] = tuple([] for _ in range(versions))
-        self.ended: tuple[list[Mark], ...] = tuple([] for _ in range(versions))
+        self.thinning = thinning
+        self.mask = mask
+        # Lists: they are appended to as fast as a deque, and read in slices.
+        self.begun: tuple[list[Mark], ...] = tuple(_marks(thinning, KEPT) for _ in range(versions))
+        self.asked: tuple[list[Mark], ...] = tuple(_marks(thinning, KEPT) for _ in range(versions))
+        self.ended: tuple[list[Mark], ...] = tuple(_marks(thinning) for _ in range(versions))
         self.exposed = deque["tuple[int, int]"]()  # hash and index
         self.failing = deque[Failing]()
         self.cut = deque[Cut]()  # calls that were cut short: cancelled, or left by whoever had asked
-        self.sampled = deque[Record]()
+        self.sampled: deque[Record] = deque() if thinning is None else ThinnedRecords(thinning)
         self.unfinished = deque[int]()  # timed calls that returned what is not done yet: a coroutine, a future
+        self.blame = None if thinning is None else Blame(thinning, self.failing, self.cut, self.exposed)
         self.taken = [0] * versions  # how many have been taken from `begun`
         self.requested = [0] * versions  # from `asked`
         self.left = [0] * versions  # and from `ended`
@@ -110,77 +141,73 @@ class Sheets:
         self.running = [0] * versions  # of these, those that have not ended
         self.open: tuple[dict[int, Mark], ...] = tuple({} for _ in range(versions))  # their marks, by identity
         self.charged = False  # whether those that had not ended by the deadline have been charged
+        self.read: dict[Meter, int] = {}  # how far what is only counted has been collected
 
-    def take(self, index: int) -> list[Mark]:
-        """Take the calls begun on the straight lines; what is appended meanwhile stays for the next time."""
-        found = _taken(self.begun[index])
-        self.taken[index] += len(found)
-        return found
+    @property
+    def waiting(self) -> int:
+        """Return how many calls are written down and not collected; an end is of a call that is."""
+        return sum(map(len, self.begun)) + sum(map(len, self.asked)) + len(self.exposed)
 
-    def take_asked(self, index: int) -> list[Mark]:
-        """Take the calls begun elsewhere."""
-        found = _taken(self.asked[index])
-        self.requested[index] += len(found)
-        return found
-
-    def take_ended(self, index: int) -> list[Mark]:
-        """Take the calls that have ended."""
-        found = _taken(self.ended[index])
-        self.left[index] += len(found)
-        return found
+    @property
+    def blamed(self) -> int:
+        """Return how many failed calls, and calls cut short, are written down and not collected."""
+        return len(self.failing) + len(self.cut)
 
     def calls(self, index: int) -> int:
         """Return the calls begun on the straight lines."""
-        return self.taken[index] + len(self.begun[index])
+        return self.taken[index] + _counted(self.begun[index])
 
     def requests(self, index: int) -> int:
         """Return the calls begun elsewhere."""
-        return self.requested[index] + len(self.asked[index])
+        return self.requested[index] + _counted(self.asked[index])
 
     def ends(self, index: int) -> int:
         """Return the calls that have ended."""
-        return self.left[index] + len(self.ended[index])
+        return self.left[index] + _counted(self.ended[index])
 
-    def follow(self, index: int, begun: list[Mark], ended: list[Mark]) -> None:
-        """Keep the marks of the calls that still run. What has ended had begun before: both are told in this order."""
+    def passed(self, index: int) -> int:
+        """Return how many calls begun have been counted only, since this was asked last."""
+        lists = (self.begun[index], self.asked[index])
+        return sum(self.since(marks.passed) for marks in lists if isinstance(marks, ThinnedMarks))
+
+    def since(self, meter: Meter) -> int:
+        """Return what a meter has counted since this was asked last."""
+        before, now = self.read.get(meter, 0), meter.read()
+        self.read[meter] = now
+        return now - before
+
+    def follow(self, index: int, begun: list[Mark]) -> None:
+        """Keep the marks of calls until they have ended."""
+        self.open[index].update(zip(map(id, begun), begun, strict=True))
+
+    def end(self, index: int, ended: list[Mark]) -> None:
+        """Let go of the marks of calls that have ended; each had begun before, and is told in this order."""
         running = self.open[index]
-        left = len(ended) if not running and _same(begun, ended) else 0  # one after the other: the usual case
-        running.update(zip(map(id, begun[left:]), begun[left:], strict=True))
-        for mark in ended[left:]:
+        for mark in ended:
             running.pop(id(mark), None)
 
 
-def _taken(marks: list[Mark]) -> list[Mark]:
-    found = marks[:]
-    del marks[: len(found)]
-    return found
+def _marks(thinning: Thinning | None, most: int | None = None) -> list[Mark]:
+    return [] if thinning is None else ThinnedMarks(thinning, most)
 
 
-def _same(begun: list[Mark], ended: list[Mark]) -> bool:
-    """Return whether the calls have ended in the order in which they began, none of them before the first."""
+def _counted(marks: list[Mark]) -> int:
+    """Return how many calls are in a list, with those that it has only counted."""
+    return len(marks) + (marks.passed.read() if isinstance(marks, ThinnedMarks) else 0)
+
+
+def same(begun: list[Mark], ended: list[Mark]) -> bool:
+    """Return whether calls have ended in the order in which they began, none of them before the first."""
     return len(begun) >= len(ended) and all(map(is_, begun, ended))
 
 
-def emptied(queue: deque[_T]) -> list[_T]:
-    """Take what is in a queue now; what is appended meanwhile stays for the next time."""
-    take = queue.popleft
-    return [take() for _ in range(len(queue))]
-
-
-def encoded(unit: object) -> bytes | None:
-    """Return a unit's bytes, or None; never raises, whatever its class does."""
-    try:
-        return encode_unit(unit)
-    except Exception:  # noqa: BLE001 - a unit of a hostile class is nobody's evidence
-        return None
-
-
-def hashed(mark: Mark, seed: int) -> int | None:
-    """Return the 32 bits of the unit that a call was for; None where it has none."""
-    if isinstance(mark, int):
-        return mark
-    known = encoded(mark[0])
-    return None if known is None else hash32(known, seed)
+def slices(queue: deque[_T]) -> Iterator[list[_T]]:
+    """Take what is in a queue now, some at a time; what is appended meanwhile stays for the next time."""
+    take, left = queue.popleft, len(queue)
+    while left:
+        size = min(SLICE, left)
+        yield [take() for _ in range(size)]
+        left -= size
 
 
 def named_by(error: BaseException, names: tuple[str, ...]) -> str | None:

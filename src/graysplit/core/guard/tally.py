@@ -106,6 +106,7 @@ class Batch(NamedTuple):
     abandoned: tuple[Begun, ...] = ()
     unfinished: Pair = Pair()  # timed calls that returned a coroutine, a generator or a future: how do they end?
     dropped: int = 0  # calls, users and goals of this release that its process could not tell
+    unblamed: int = 0  # failed, slow and overdue calls, and those cut short, whose unit its process could not tell
 
 
 class Flushed(NamedTuple):
@@ -145,6 +146,7 @@ class StageTally(NamedTuple):
     overdue: Pair = Pair()  # calls that had not ended by the deadline; whatever became of them later
     unfinished: Pair = Pair()  # timed calls that returned what was not done yet
     dropped: int = 0  # calls, users and goals that processes could not tell, as they said in this stage
+    unblamed: int = 0  # of them failed, slow and overdue calls, and those cut short
 
 
 class RunningCalls(NamedTuple):

@@ -106,6 +106,7 @@ class Evidence(NamedTuple):
     minute: Raw = Raw()  # the last one's, of new
     named: Mapping[str, Raised] = _NOTHING
     unfinished: int = 0  # calls of this release that returned before their work was done
+    unblamed: int = 0  # calls of this stage that failed or the like, and whose users were too many to be told
     lost: str = ""  # which evidence was lost
     accepted: bool = False  # a person has seen this stage's doubts and goes on
     alone: Uncontrolled | None = None  # since when nobody is on old, and its rate before
@@ -276,12 +277,10 @@ def in_full(verdict: Verdict, counts: Sequence[StageCounts], candidate: str, sca
 
 def _veto(evidence: Evidence, watched: Watched) -> str:
     """Name what makes `safe` impossible, also where a person goes on."""
-    if evidence.lost:
-        return f"evidence was lost: {evidence.lost}"
-    if ratio_is_off(evidence.seen, evidence.stage):
+    if ratio_is_off(evidence.seen, evidence.stage) and not evidence.lost:
         return _off(evidence, watched)
-    if evidence.unfinished:
-        return "calls return before their work is done (a coroutine, a generator, a future): how they end is not seen"
+    if unseen := _unseen(evidence):
+        return unseen
     new, old = evidence.new, evidence.old
     if old.share(old.overdue) > OVERDUE_AT_MOST:
         late = f"{100 * old.share(old.overdue):.2g} % of the calls on {watched.baseline} run past the deadline"
@@ -294,6 +293,17 @@ def _veto(evidence: Evidence, watched: Watched) -> str:
         if share_new > 2 * share_old + SLACK:
             shares = f"{100 * share_new:.2f} % of the calls {what} on {watched.candidate}, {100 * share_old:.2f} %"
             return f"{shares} on {watched.baseline}"
+    return ""
+
+
+def _unseen(evidence: Evidence) -> str:
+    """Name what nobody has seen of the calls, or an empty text."""
+    if evidence.lost:
+        return f"evidence was lost: {evidence.lost}"
+    if evidence.unfinished:
+        return "calls return before their work is done (a coroutine, a generator, a future): how they end is not seen"
+    if evidence.unblamed:
+        return f"too many failed at once: of {evidence.unblamed:,} such calls it is not known whose they were"
     return ""
 
 

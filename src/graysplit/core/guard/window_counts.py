@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 from graysplit.core.guard.admission import Levels, admits, bits_at, first_levels, next_levels
 from graysplit.core.guard.sequential_test import DEADLINE_S, STRATA_AT_MOST
@@ -18,16 +18,13 @@ Running = Mapping[StratumName, Mapping[int, int]]  # calls of old that have not 
 _NOBODY: Final[Running] = MappingProxyType({})
 
 
-class _First(NamedTuple):
-    """A unit's first error in a window."""
+STAGE_BITS: Final = 32
+SHIFT: Final = 8
+PLACES: Final = (1 << (SHIFT - 1)) - 1  # more than there are strata in a window
 
-    begin_s: int
-    name: StratumName
-    on_new: bool
 
-    def precedes(self, other: _First) -> bool:
-        """Return whether its call began before another's; within a second the earlier stage did."""
-        return (self.begin_s, self.name.stage) < (other.begin_s, other.name.stage)
+def _begin_of(first: int) -> int:
+    return first >> (STAGE_BITS + SHIFT)
 
 
 class _Account:
@@ -57,13 +54,15 @@ class _Account:
 class WindowCounts:
     """Counts one window: calls as they begin, errors as they become known."""
 
-    __slots__ = ("_accounts", "_firsts", "_shares", "levels", "span")
+    __slots__ = ("_accounts", "_firsts", "_names", "_shares", "levels", "span")
 
     def __init__(self, span: Span, calls_per_s: float = 0.0) -> None:
         """Begin empty; `calls_per_s` is the traffic by which admission is thinned from the start."""
         self.span = span
         self.levels: Levels = first_levels(span.begin_s, calls_per_s)
-        self._firsts: dict[int, _First] = {}
+        # By unit, in one number each, as there may be many: begin second, stage, place of the stratum's name, side.
+        self._firsts: dict[int, int] = {}
+        self._names: list[StratumName] = []
         self._shares: dict[StratumName, float] = {}
         self._accounts: dict[tuple[StratumName, bool], _Account] = {}
 
@@ -82,6 +81,7 @@ class WindowCounts:
         if len(self._shares) >= STRATA_AT_MOST:
             return False
         self._shares[name] = w
+        self._names.append(name)
         for on_new in (True, False):
             self._accounts[name, on_new] = _Account()
         return True
@@ -90,19 +90,21 @@ class WindowCounts:
         """Count calls begun in the window, failed or not, in a stratum that is open."""
         self._accounts[name, on_new].calls += calls
 
-    def failed(self, unit: int, begin_s: int, name: StratumName, *, on_new: bool) -> None:
-        """Count a failed call, in a stratum that is open, of a unit given as 64 bits of its hash."""
-        found, known = _First(begin_s, name, on_new), self._firsts.get(unit)
+    def failed(self, unit: int, begin_s: int, name: StratumName, *, on_new: bool, calls: int = 1) -> None:
+        """Count failed calls, in a stratum that is open, of a unit given as 64 bits of its hash."""
+        found, known = self._packed(begin_s, name, on_new=on_new), self._firsts.get(unit)
         if known is None:
             if admits(bits_at(self.levels, begin_s), unit):
                 self._put(unit, found)
-        elif found.precedes(known):
-            account = self._accounts[known.name, known.on_new]
-            account.move(known.begin_s, -1)
+                self._accounts[name, on_new].repeats += calls - 1
+        elif found >> SHIFT < known >> SHIFT:  # within a second the earlier stage began first
+            account = self._account(known)
+            account.move(_begin_of(known), -1)
             account.repeats += 1
             self._put(unit, found)
+            self._accounts[name, on_new].repeats += calls - 1
         else:
-            self._accounts[name, on_new].repeats += 1
+            self._accounts[name, on_new].repeats += calls
 
     def thin(self, now_s: int) -> None:
         """Raise the level, where too many are in, for seconds still ahead."""
@@ -125,9 +127,17 @@ class WindowCounts:
             ),
         )
 
-    def _put(self, unit: int, first: _First) -> None:
+    def _put(self, unit: int, first: int) -> None:
         self._firsts[unit] = first
-        self._accounts[first.name, first.on_new].move(first.begin_s, 1)
+        self._account(first).move(_begin_of(first), 1)
+
+    def _packed(self, begin_s: int, name: StratumName, *, on_new: bool) -> int:
+        """Return a first error in one number, of which the first part says which of two came first."""
+        place = self._names.index(name)
+        return (((begin_s << STAGE_BITS) + name.stage) << SHIFT) | (place << 1) | on_new
+
+    def _account(self, first: int) -> _Account:
+        return self._accounts[self._names[(first >> 1) & PLACES], bool(first & 1)]
 
     def _in_span(self, running: Mapping[int, int]) -> Mapping[int, int]:
         begin_s, end_s = self.span.begin_s, self.span.end_s

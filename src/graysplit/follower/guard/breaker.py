@@ -5,12 +5,17 @@ It counts always, so that it knows what was before the store was lost, and acts 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 from graysplit.core.guard.sequential_test import STOPWATCHES_S, Margin
 from graysplit.core.guard.tally import Batch, Stage
 from graysplit.core.guard.verdict import Proof
 from graysplit.core.guard.verdict_rules import local_proof
 from graysplit.core.guard.window_counts import WindowCounts
 from graysplit.core.guard.windows import Span, StratumName, judged_spans, span_of
+
+SLICE: Final = 250  # units that are counted between two moments at which others may have a turn
 
 
 class Breaker:
@@ -30,14 +35,20 @@ class Breaker:
 
     def add(self, batch: Batch) -> None:
         """Count what a tape tells."""
+        for _ in self.adding(batch):
+            continue
+
+    def adding(self, batch: Batch) -> Iterator[None]:
+        """Do so in slices of work."""
         name = self._name(batch.stage)
         for second, on_new, calls in batch.calls:
             for ledger in self._open(second, name, batch.stage):
                 ledger.called(name, on_new=on_new, calls=calls)
-        for second, unit, on_new, calls in batch.errors:
+        for place, (second, unit, on_new, calls) in enumerate(batch.errors, 1):
             for ledger in self._open(second, name, batch.stage):
-                for _ in range(calls):
-                    ledger.failed(unit, second, name, on_new=on_new)
+                ledger.failed(unit, second, name, on_new=on_new, calls=calls)
+            if not place % SLICE:
+                yield
         running = {second: calls for second, on_new, calls in batch.running if not on_new}
         newest = max((one.second for one in batch.calls), default=0)
         for ledger in self._ledgers.values() if newest else ():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 TELL_S: Final = 1.0
 # A fleet sends its store no more batches in a second than this: a larger one tells less often.
 BATCHES_PER_S: Final = 250
+COLLECT_S: Final = 0.002  # of collecting between two looks whether the store has signalled
+# How often it is looked whether a page is full: once for so many calls, as the second before had, within bounds.
+LOOKED_AT: Final = 8_192
+BUSY_LOOK_S: Final = 0.01
+CALM_LOOK_S: Final = 0.25
 BARRED_S: Final = 40.0  # between attempts that only a person can make succeed
 
 
@@ -60,8 +65,10 @@ class GuardReporter:
         self._trips = 0
         self._breakers: dict[tuple[str, str], Breaker] = {}  # by field and release
         self.times: dict[str, Times] = {}  # by field
+        self._taking: Iterator[None] | None = None  # a collection that is under way
         self._second = 0
         self._collect_at = 0.0
+        self._due = False  # whether to collect once nothing else is under way
         self._barred: dict[str, float] = {}  # fields whose evidence the store does not take, and until when not to ask
         self._written: dict[str, str] = {}  # by field: the release whose own trip has been written
 
@@ -89,6 +96,17 @@ class GuardReporter:
         return self._unsent.busy or self._evaluator.busy
 
     @property
+    def collecting(self) -> bool:
+        """Return whether a collection is under way: it goes on at each turn."""
+        return self._taking is not None
+
+    @property
+    def look_s(self) -> float:
+        """Return within which time to look again whether a page is full."""
+        calls = max((tape.calls << 2 * tape.guard.every_call for tape in self._tapes), default=0)
+        return min(CALM_LOOK_S, max(BUSY_LOOK_S, LOOKED_AT / calls)) if calls else CALM_LOOK_S
+
+    @property
     def waits(self) -> bool:
         """Return whether answers of the store are under way that somebody should look for soon."""
         return self._unsent.waits or self._evaluator.waits
@@ -100,19 +118,48 @@ class GuardReporter:
         breaker acts on all candidates, else on those whose evidence the store does not take.
         """
         self._evaluator.now_ms, second = now_ms, now_ms // 1000
-        if second == self._second:
-            full = [tape for tape in self._tapes if tape.full]
-            if full:
-                self._take(full)
-            return False
+        began = second != self._second
+        if began:
+            self._begin(second)
+        elif (full := self._full()) and self._taking is None:
+            self._taking = self._gather(full)
+        taken = self._go_on()
+        if self._due and self._taking is None:
+            self._collect(crowd)
+            taken = self._go_on()
+        return self._break(crowd, alone=alone) if taken or (began and self._taking is None) else False
+
+    def relieve(self) -> None:
+        """Thin the pages that are full, where there is no time for more."""
+        self._full()
+
+    def _full(self) -> list[EvidenceBuffer]:
+        """Return the tapes on which so much is written that it is to be gathered; what follows is of fewer users."""
+        return [tape for tape in self._tapes if tape.full]
+
+    def _gather(self, tapes: Sequence[EvidenceBuffer]) -> Iterator[None]:
+        for tape in tapes:
+            yield from tape.gathering(self._second)
+
+    def _begin(self, second: int) -> None:
+        """Turn the pages; what is on them is to be collected unless that was done a moment ago."""
         self._second = second
         tapes = self._tapes = self._audience.tapes()
         for tape in tapes:
             tape.turn(second)
-        if self._clock.monotonic() >= self._collect_at:
-            told = self._collect(tapes)
-            self._collect_at = self._clock.monotonic() + max(TELL_S, crowd * told / BATCHES_PER_S) - TELL_S / 2
-        return self._break(crowd, alone=alone)
+        self._due = self._due or self._clock.monotonic() >= self._collect_at
+
+    def _go_on(self) -> bool:
+        """Go on collecting for a moment; return whether all has been collected now."""
+        taking, until = self._taking, self._clock.monotonic() + COLLECT_S
+        if taking is None:
+            return False
+        self._taking = None  # what raises is not gone on with
+        for _ in taking:
+            if self._clock.monotonic() >= until:
+                self._taking = taking
+                return False
+        return True
 
     def turn(self, feed: Feed) -> None:
         """Write what was stopped here alone, tell what waits, judge in turn; what one split meets stops no other."""
@@ -127,7 +174,11 @@ class GuardReporter:
 
         Of old's calls it is kept that they were: they may have been about to fail, as new's had already.
         """
-        self._collect(self._audience.tapes())
+        for tapes in ((), self._audience.tapes()):  # what is under way first
+            self._taking = self._taking or self._take(tapes)
+            for _ in self._taking:
+                continue
+            self._taking = None
         self._unsent.change(lambda batch, last: parted(batch) if last else without_running(batch))
         self._hear(self._unsent.tell_all(feed, self._is_free))
 
@@ -147,25 +198,29 @@ class GuardReporter:
     def _is_free(self, field: str) -> bool:
         return self._clock.monotonic() >= self._barred.get(field, 0.0)
 
-    def _collect(self, tapes: Sequence[EvidenceBuffer]) -> int:
-        """Take what the tapes have counted, for the breaker here and for the store; return the number of candidates."""
-        self._take(tapes)
+    def _collect(self, crowd: int) -> None:
+        """Begin to take what the tapes have counted."""
+        tapes, self._due = self._tapes, False
+        self._taking = self._take(tapes)
         known = {(one.field, one.release) for tape in tapes for one in tape.terms.candidates}
         self._breakers = {at: breaker for at, breaker in self._breakers.items() if at in known}
-        return len(known)
+        self._collect_at = self._clock.monotonic() + max(TELL_S, crowd * len(known) / BATCHES_PER_S) - TELL_S / 2
 
-    def _take(self, tapes: Sequence[EvidenceBuffer]) -> None:
-        """Line up what tapes have counted, and count it here."""
+    def _take(self, tapes: Sequence[EvidenceBuffer]) -> Iterator[None]:
+        """Line up what tapes have counted, for the store, and count it here, in slices of work."""
         for tape in tapes:
-            batches = list(tape.collect(self._second))
+            batches = yield from tape.collecting(self._second)
             left_out, tape.dropped = tape.dropped, 0
             first = {batch.field: batch.number for batch in reversed(batches)}  # each candidate's tells what is missing
             for batch in batches:
                 self._unsent.add(batch._replace(dropped=left_out) if batch.number == first[batch.field] else batch)
                 if batch.errors or batch.slow or batch.cut or any(batch.failures):
                     self._evaluator.hurry(batch.field)
-                self._breakers.setdefault((batch.field, batch.release), Breaker(batch.started_s)).add(batch)
+                yield from self._breakers.setdefault((batch.field, batch.release), Breaker(batch.started_s)).adding(
+                    batch
+                )
                 self._time(batch)
+                yield
             self._left_out += left_out
         self._unsent.shed()
 

@@ -19,7 +19,10 @@ AT_ONCE_AT_MOST: Final = 64
 UNANSWERED_S: Final = 5.0
 LATE_S: Final = 60.0  # what could not be told for so long is dropped: it might count twice
 WAITING_AT_MOST: Final = 1_000
-ENTRIES_AT_MOST: Final = 65_536  # of all that waits: some 12 MB
+# Of all that waits; the rest of the sixteen megabytes that a tape may take is for what is being collected.
+BYTES_AT_MOST: Final = 6_000_000
+ENTRY_BYTES: Final = 180
+ENTRIES_AT_MOST: Final = BYTES_AT_MOST // ENTRY_BYTES
 LEAVING_S: Final = 0.25
 
 Answered: TypeAlias = "tuple[Batch, Flushed | GraysplitError]"

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 counts   hash: judge -> a text; stages -> how many; started -> second; named:<side>:<name> -> how often;
 --                  stage:<n> -> '<new> <old> <revision> <newest revision told> <since second>'; and by stage n and
---                  side (0 old, 1 new): <n>:c<side> calls, <n>:f<side> failures, <n>:k<side> cut short, <n>:o<side> overdue, <n>:l0 evidence dropped, <n>:d<side>:<bucket> durations,
+--                  side (0 old, 1 new): <n>:c<side> calls, <n>:f<side> failures, <n>:k<side> cut short, <n>:o<side> overdue, <n>:l0 evidence dropped, <n>:l1 failed calls and the like whose unit was not told, <n>:d<side>:<bucket> durations,
 --                  <n>:r<side> units first met; units exposed (x) and failed (u) by the zero bits in which their hash
 --                  ends: <n>:x<side>:<zeros>, with <n>:xb the bits that who is taken must have and <n>:xn how many
 --                  have them; goals: <n>:g<letter> -> name, <n>:g<letter><side>:<zeros> units,

@@ -92,7 +92,8 @@ def _sums_text(batch: Batch) -> str:
     """Write what is only summed up for a stage, by the letter under which it stands there, and side."""
     sums = {"f": batch.failures, "k": batch.cuts, "o": batch.overdue, "w": batch.unfinished}
     told = "".join(f"{letter}{side},{calls};" for letter, both in sums.items() for side, calls in enumerate(both))
-    return f"{told}l0,{batch.dropped};" if batch.dropped else told
+    lost = (batch.dropped, batch.unblamed)
+    return told + "".join(f"l{place},{pieces};" for place, pieces in enumerate(lost) if pieces)
 
 
 def begun_text(told: Iterable[Begun]) -> str:
@@ -244,6 +245,7 @@ def _stage(number_: int, stage: Stage, since_s: int, lines: Sequence[_Lines]) ->
         Pair(plain.get(("o", b"0"), 0), plain.get(("o", b"1"), 0)),
         Pair(plain.get(("w", b"0"), 0), plain.get(("w", b"1"), 0)),
         plain.get(("l", b"0"), 0),
+        plain.get(("l", b"1"), 0),
     )
 
 
