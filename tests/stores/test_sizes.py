@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 from graysplit import Router
 from graysplit.control import Control
 from graysplit.core.limits import VALUE, is_too_long
+from graysplit.core.replica.record import Key
 from graysplit.follower import follower
 from graysplit.stores import store_from_url
 from graysplit.stores.redis import RedisFeed, hashes, raw_edits, reader
@@ -480,47 +481,25 @@ def test_very_many_fields_come_as_one_text_or_as_they_are(
     assert bool(plain) is (how != "as one text")
 
 
-@pytest.mark.parametrize("odd", [False, True])
-def test_many_fields_of_one_moment_come_as_one_text_each(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, odd: bool
+def test_an_operator_reads_many_fields_in_pieces_and_a_follower_at_one_moment(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Given many weights, then one command brings them as one text; with a zero byte in one, each by itself."""
-    monkeypatch.setattr(reader, "PACKED_FROM", 100)
+    """Given more weights than are taken apart quickly, then only whoever follows asks for them with one command."""
+    monkeypatch.setattr(reader, "OPERATORS_AT_ONCE", 100)
     stage.edit(300)
-    if odd:
-        stage.client.hset(stage.key("weights"), "odd/new", b"5\x00")
-    feed = store_from_url(stage.url, stage.namespace).follow()
     asked = list[str]()
     transaction = Connection.transaction
 
     def noted(self: Connection, *commands: Command, writes: bool = False) -> list[Reply]:
-        asked.extend(str(each[0]) for each in commands if stage.key("weights") in each and each[0] != "MEMORY")
+        asked.extend(str(each[0]) for each in commands if each[1:] == (stage.key("weights"),))
         return transaction(self, *commands, writes=writes)
 
     monkeypatch.setattr(Connection, "transaction", noted)
-    for _ in range(2):
-        load = feed.load("", whole=True)
-        assert dict(load.weights.fields) == stage.client.hgetall(stage.key("weights"))
-    one = ["HLEN", "EVAL"]
-    assert asked == ([*one, "HGETALL", "HLEN", "HGETALL"] if odd else one * 2)
+    feed = store_from_url(stage.url, stage.namespace).follow()
+    own, followed = stage.store.load(), feed.load("", whole=True)
+    assert own.weights == followed.weights == Key(stage.client.hgetall(stage.key("weights")))
+    assert asked == ["HLEN", "HLEN", "HLEN", "HGETALL"]
     feed.close()
-
-
-def test_many_fields_are_read_where_no_script_may_run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a user that may run none, then each text comes by itself, of one moment and in pieces."""
-    monkeypatch.setattr(reader, "PACKED_FROM", 100)
-    stage.edit(300)
-    user = f"reader-{stage.namespace}"
-    stage.client.acl_setuser(user, enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-@scripting"])
-    try:
-        store = store_from_url(stage.url.replace("://", f"://{user}:secret@"), stage.namespace)
-        whole = stage.client.hgetall(stage.key("weights"))
-        assert dict(store.load().weights.fields) == whole
-        monkeypatch.setattr(hashes, "AT_ONCE", 100)
-        assert dict(store.load().weights.fields) == whole
-        store.close()
-    finally:
-        stage.client.acl_deluser(user)
 
 
 def test_what_a_reading_brought_of_the_log_is_let_go_of(stage: Stage) -> None:

@@ -166,17 +166,9 @@ def _packed(line: Connection, key: str, cursor: bytes) -> tuple[bytes, Mapping[b
     answer = line.evaluate(script("scan"), (), (key, cursor, PIECE))
     if not is_list(answer):
         return None
-    piece = unpacked(answer[1:])
-    return None if piece is None else (answer[0], piece)
-
-
-def unpacked(reply: Reply) -> Mapping[bytes, bytes] | None:
-    """Take names and values that came as one text, with their number; None for what did not, or where one is odd."""
-    if not is_list(reply):
-        return None
-    count, joined = reply
+    cursor, count, joined = answer
     texts = joined.split(b"\0") if count else []
-    return dict(zip(texts[::2], texts[1::2], strict=True)) if len(texts) == count else None
+    return (cursor, dict(zip(texts[::2], texts[1::2], strict=True))) if len(texts) == count else None
 
 
 def read_fields(

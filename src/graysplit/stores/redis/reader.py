@@ -28,19 +28,18 @@ from graysplit.stores.redis.hashes import (
     read_heavy,
     rest,
     sizes,
-    unpacked,
 )
 from graysplit.stores.redis.keys import Keys
-from graysplit.stores.redis.scripts import alone
 from graysplit.stores.text.records import exact, raw_of, read_entry
 
 # Beyond these numbers of splits: read only definitions that the log names; read the hash in pieces.
 DELTA_FROM: Final = 200
 PIECES_FROM: Final = 1_000
 PIECE: Final = 250
-# So many fields come as one text, where the server runs scripts.
-PACKED_FROM: Final = 1_000
 ENTRIES_AT_MOST: Final = 1_000
+# What an operator reads once is rather brought in pieces, from so many fields on: a reading of one moment, of which all
+# texts come by themselves, takes a client in Python ten times as long. What is written is compared all the same.
+OPERATORS_AT_ONCE: Final = 2_000
 # Where reading everything takes seconds: so many entries are read instead, a page at a time.
 ENTRIES_INSTEAD: Final = 20_000
 # At a start: so many of the log's newest entries first, then more while they are small.
@@ -67,11 +66,11 @@ class Reader:
         """
         self._newest = newest
         self._books = (keys.booked, keys.plans) if books else ()
+        self._most_at_once = OPERATORS_AT_ONCE if books else FIELDS
         self._line = line
         self._keys = keys
         self._sizes: Mapping[str, Size] = {}
         self.breathe: Breathe = rest  # called between the pieces of a long reading
-        self._packs = True  # whether a hash with many fields comes as one text
         self._last = Load()  # what was read before: of a hash with too many fields, these are read
 
     def read(self, since: str, *, whole: bool) -> Load:
@@ -206,7 +205,7 @@ class Reader:
         keys = self._keys
         older = [] if since or self._newest == 1 else self._newest_by_size()
         after = since or (older[0][0] if older else "")
-        weights, stops, splits, meta, newer, at, end, now, role, *books = self._at_one_moment(
+        weights, stops, splits, meta, newer, at, end, now, role, *books = self._line.transaction(
             self._ask_for(keys.weights),
             self._ask_for(keys.stops),
             definitions,
@@ -260,26 +259,15 @@ class Reader:
 
     def _ask_for(self, key: str) -> Command:
         """Return the command that brings a hash, or where it is too much for one, the question whether it is one."""
-        size = self._sizes[key]
-        if not size.light:
-            return ("HLEN", key)
-        return ("EVAL", alone("all"), 0, key) if self._packs and size.fields >= PACKED_FROM else ("HGETALL", key)
+        return ("HGETALL", key) if self._is_light(self._sizes[key]) else ("HLEN", key)
 
-    def _at_one_moment(self, *commands: Command) -> list[Reply]:
-        """Ask at one moment; once more, and from then on for each text by itself, where a hash does not come as one."""
-        replies = self._line.transaction(*commands)
-        if not any(command[0] == "EVAL" for command in commands):
-            return replies
-        found = [unpacked(r) if c[0] == "EVAL" else r for c, r in zip(commands, replies, strict=True)]
-        if all(reply is not None for command, reply in zip(commands, found, strict=True) if command[0] == "EVAL"):
-            return found
-        self._packs = False
-        return self._line.transaction(*(("HGETALL", c[-1]) if c[0] == "EVAL" else c for c in commands))
+    def _is_light(self, size: Size) -> bool:
+        return size.light and size.fields <= self._most_at_once
 
     def _taken(self, key: str, reply: Reply, last: Key, *, heavy: bool = True) -> Key:
         """Take the answer, or read what was too much for one command."""
         size = self._sizes[key]
-        if size.light or isinstance(reply, exceptions.ResponseError):
+        if self._is_light(size) or isinstance(reply, exceptions.ResponseError):
             found = capped(key, key_of(reply), size)
             return found if found.lost is not None else Key(laid(last.fields, found.fields))
         return read_heavy(self._line, key, size, last.fields, self.breathe) if heavy else last

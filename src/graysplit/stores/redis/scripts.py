@@ -18,12 +18,6 @@ class Script(NamedTuple):
 
 
 @cache
-def alone(name: str) -> bytes:
-    """Return the source of a script that needs nothing of what all share."""
-    return (_FOLDER / f"{name}.lua").read_bytes()
-
-
-@cache
 def script(name: str) -> Script:
     """Return a script by the name of its file, what all share put before it."""
     source = (_FOLDER / "shared.lua").read_bytes() + b"\n" + (_FOLDER / f"{name}.lua").read_bytes()
