@@ -57,7 +57,7 @@ KINDS: Final = (
 )
 
 
-class Told(NamedTuple):
+class CursorReading(NamedTuple):
     """Of what, and by whom."""
 
     started_s: int
@@ -100,11 +100,11 @@ def _flushes(url: str, client: Redis, kind: Kind, rounds: int) -> Iterator[Row]:
     now_s = feed.tally(FIELD, RELEASE, 0).now_ms // 1000
     for round_ in range(WARM):  # stage and windows are found, and units are many
         for tape in range(PROCESSES):
-            feed.flush(_batch(kind, chance, Told(now_s - AGE_S, now_s - 50 + round_, tape, round_ + 1)))
+            feed.flush(_batch(kind, chance, CursorReading(now_s - AGE_S, now_s - 50 + round_, tape, round_ + 1)))
     before = spent(client)
     for round_ in range(rounds):
         for tape in range(PROCESSES):
-            feed.flush(_batch(kind, chance, Told(now_s - AGE_S, now_s - 30 + round_, tape, round_ + WARM + 1)))
+            feed.flush(_batch(kind, chance, CursorReading(now_s - AGE_S, now_s - 30 + round_, tape, round_ + WARM + 1)))
     after = spent(client)
     pushes = follower.wait(_QUIET_S)
     yield Row(f"{kind.name}: server", 100 * (after.cpu_s - before.cpu_s) / rounds, kind.goal, "%", note="of a core")
@@ -174,7 +174,7 @@ def _failing(url: str, client: Redis, units: int) -> Iterator[Row]:
     store.close()
 
 
-def _batch(kind: Kind, chance: Random, told: Told) -> Batch:
+def _batch(kind: Kind, chance: Random, told: CursorReading) -> Batch:
     """Return what one process tells of a second and the one before; every fifth call is on new."""
     second = told.second
     calls = tuple(

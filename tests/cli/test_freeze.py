@@ -133,7 +133,7 @@ def test_what_list_shows_running_is_not_left(cli: Cli, store: MemoryStore) -> No
     eventually(lambda: store.load().now_ms > finished_ms)
     for weight in ("0", "30"):
         store.raw_set("weights", "checkout/new", weight)
-        store.follow().book("web-1")
+        store.follow().record_raw_edits("web-1")
     assert "finished" not in cli("list").out + cli("show", "checkout").out + cli("doctor").out
     ran = cli("rollback", "--all")
     assert "checkout/new 30% -> 0%" in ran.out

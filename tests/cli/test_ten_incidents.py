@@ -82,7 +82,7 @@ class Worker:
         return self._process.stdout.readline().strip()
 
 
-class Told(NamedTuple):
+class CursorReading(NamedTuple):
     """How one incident went."""
 
     incident: str
@@ -179,10 +179,10 @@ class Shop:
         eventually(safe, SAFE_WITHIN_S)
         self._safe_s = time.monotonic() - self._began
 
-    def told(self, incident: str) -> Told:
+    def told(self, incident: str) -> CursorReading:
         """Close an incident."""
         assert len(self._typed) <= 2, self._typed
-        return Told(incident, tuple(self._typed), self._safe_s, self.said)
+        return CursorReading(incident, tuple(self._typed), self._safe_s, self.said)
 
     def forget(self, worker: Worker) -> None:
         """Wait until a process that was killed, and has a successor, leaves the count: it concerns no incident more."""
@@ -206,7 +206,7 @@ def opened(folder: Path) -> Iterator[Shop]:
             shop.close()
 
 
-def wrong_weight(shop: Shop) -> Told:
+def wrong_weight(shop: Shop) -> CursorReading:
     """Take back 50 where 5 was meant."""
     shop.weigh(5)
     shop.control.set("checkout", 50, why="step 2")
@@ -216,7 +216,7 @@ def wrong_weight(shop: Shop) -> Told:
     return shop.told("wrong weight")
 
 
-def new_fails(shop: Shop) -> Told:
+def new_fails(shop: Shop) -> CursorReading:
     """Go back."""
     shop.weigh()
     assert shop.types("rollback checkout --why 'errors doubled'", lambda: shop.gives("old")) == 0
@@ -224,7 +224,7 @@ def new_fails(shop: Shop) -> Told:
     return shop.told("new fails")
 
 
-def one_process_stuck(shop: Shop) -> Told:
+def one_process_stuck(shop: Shop) -> CursorReading:
     """Go back with one process stopped as in a debugger: it is named with its id, and ended."""
     shop.weigh()
     stuck, *others = shop.workers
@@ -241,7 +241,7 @@ def one_process_stuck(shop: Shop) -> Told:
     return told
 
 
-def two_operators(shop: Shop) -> Told:
+def two_operators(shop: Shop) -> CursorReading:
     """Go back, and raise as a colleague would who saw what stood before: that one is told, and writes nothing."""
     shop.weigh()
     assert shop.types("rollback checkout --why 'errors doubled'", lambda: shop.gives("old")) == 0
@@ -252,7 +252,7 @@ def two_operators(shop: Shop) -> Told:
     return shop.told("two operators")
 
 
-def frozen_weekend(shop: Shop) -> Told:
+def frozen_weekend(shop: Shop) -> CursorReading:
     """Try to raise in a freeze, and go back."""
     shop.weigh()
     shop.control.freeze("*", why="weekend")
@@ -264,7 +264,7 @@ def frozen_weekend(shop: Shop) -> Told:
     return shop.told("frozen weekend")
 
 
-def who_changed_this(shop: Shop) -> Told:
+def who_changed_this(shop: Shop) -> CursorReading:
     """Read the last change, by whom and why: it is what the processes do."""
     shop.weigh()
     assert shop.types("history checkout -n 1") == 0
@@ -274,7 +274,7 @@ def who_changed_this(shop: Shop) -> Told:
     return shop.told("who changed this")
 
 
-def why_this_user(shop: Shop) -> Told:
+def why_this_user(shop: Shop) -> CursorReading:
     """Read the comparison that put a user there: all four give that."""
     shop.weigh()
     user = next(user for user, version in zip(USERS, shop.workers[0].given(), strict=True) if version == "new")
@@ -287,7 +287,7 @@ def why_this_user(shop: Shop) -> Told:
     return shop.told("why this user")
 
 
-def everything_back(shop: Shop) -> Told:
+def everything_back(shop: Shop) -> CursorReading:
     """Go back with everything."""
     shop.weigh(30, *SPLITS)
 
@@ -299,7 +299,7 @@ def everything_back(shop: Shop) -> Told:
     return shop.told("everything back")
 
 
-def blue_green_back(shop: Shop) -> Told:
+def blue_green_back(shop: Shop) -> CursorReading:
     """Switch, and go back."""
     shop.weigh()
     assert shop.types("switch checkout --to new --yes", lambda: shop.gives("new")) == 0
@@ -309,7 +309,7 @@ def blue_green_back(shop: Shop) -> Told:
     return shop.told("blue-green back")
 
 
-def redis_hung(shop: Shop) -> Told:
+def redis_hung(shop: Shop) -> CursorReading:
     """Go back while Redis answers nothing."""
     shop.weigh()
     shop.server.pause()
@@ -320,14 +320,14 @@ def redis_hung(shop: Shop) -> Told:
     return ended(shop, told)
 
 
-def redis_gone(shop: Shop) -> Told:
+def redis_gone(shop: Shop) -> CursorReading:
     """Go back while nothing listens."""
     shop.weigh()
     shop.server.kill()
     return without_redis(shop, "Redis gone")
 
 
-def without_redis(shop: Shop, incident: str) -> Told:
+def without_redis(shop: Shop, incident: str) -> CursorReading:
     """Do what the last line says."""
     assert shop.types("rollback checkout --why 'errors doubled'") == 5
     assert "GRAYSPLIT_OFF_FILE" in shop.said, shop.said
@@ -338,14 +338,14 @@ def without_redis(shop: Shop, incident: str) -> Told:
     return shop.told(incident)
 
 
-def ended(shop: Shop, told: Told) -> Told:
+def ended(shop: Shop, told: CursorReading) -> CursorReading:
     """End break-glass again."""
     for worker in shop.workers:
         worker.off_file.unlink()
     return told
 
 
-def redis_back_empty(shop: Shop) -> Told:
+def redis_back_empty(shop: Shop) -> CursorReading:
     """Go back after Redis has started with nothing in it, the processes still on what they held."""
     for worker in shop.workers:
         worker.off_file.unlink(missing_ok=True)

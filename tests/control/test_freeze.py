@@ -249,7 +249,7 @@ def test_a_raise_from_outside_is_flagged(control: Control, store: MemoryStore) -
 
     def edit(text: str) -> str:
         store.raw_set("weights", "checkout/new", text)
-        assert feed.book("web-1") == 1
+        assert feed.record_raw_edits("web-1") == 1
         return control.history("checkout", 1)[0].why
 
     assert edit("5") == ""
@@ -572,7 +572,7 @@ def test_a_raw_start_after_it_is_a_release_again(control: Control, store: Memory
     clock.now += 1
     store.raw_delete("stops", "checkout")
     store.raw_set("weights", "checkout/new", "5")
-    assert store.follow().book("web-1")
+    assert store.follow().record_raw_edits("web-1")
     assert not control.overview().finished
 
 

@@ -17,7 +17,7 @@ def test_the_history_of_a_split_is_not_paid_for_by_what_stands_beside_it() -> No
     store.calls.clear()
     assert [entry.cause for entry in control.history("checkout")] == ["freeze", "create"]
     assert [entry.cause for entry in control.history("checkout", since=60)] == ["freeze", "create"]
-    assert set(store.calls) == {"history", "glance"}
+    assert set(store.calls) == {"history", "read_fields"}
 
 
 def test_what_a_change_does_is_laid_over_the_releases_and_copies_none() -> None:

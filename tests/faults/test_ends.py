@@ -201,7 +201,7 @@ def test_each_reload_of_uvicorn_says_goodbye(redis_url: str, namespace: str, tmp
 def test_who_was_killed_and_has_a_successor_is_gone(
     redis_url: str, namespace: str, record_property: Callable[[str, object], None]
 ) -> None:
-    """Told as gone within 30 s: named, not counted, and no command fails for it."""
+    """CursorReading as gone within 30 s: named, not counted, and no command fails for it."""
     with graysplit.Control(redis_url, namespace=namespace) as control, follower(redis_url, namespace) as one:
         control.create("checkout")
         one.kill()

@@ -22,7 +22,7 @@ KNOWN_WITHIN_S: Final = 5.0  # the promise is 2 s; a busy machine gets room
 FLAPPING_S: Final = float(os.environ.get("SOAK", "600"))
 
 
-class Told(NamedTuple):
+class CursorReading(NamedTuple):
     """How long after a fault or its end something was so."""
 
     known: float
@@ -54,13 +54,13 @@ def agrees(router: graysplit.Router, lines: Lines, *, lost: bool) -> bool:
     return (router.status().mode == "lost") is lost and lines.says_lost is lost
 
 
-def held(router: graysplit.Router, lines: Lines, *, lost: bool) -> Told:
+def held(router: graysplit.Router, lines: Lines, *, lost: bool) -> CursorReading:
     """Wait until a state is known, and then told; return how long each took."""
     begun = time.monotonic()
     eventually(lambda: (router.status().mode == "lost") is lost, KNOWN_WITHIN_S, message=f"known, lost: {lost}")
     known = time.monotonic() - begun
     eventually(lambda: agrees(router, lines, lost=lost), KNOWN_WITHIN_S, message=f"told, lost: {lost}")
-    return Told(known, time.monotonic() - begun)
+    return CursorReading(known, time.monotonic() - begun)
 
 
 def most(of: list[float]) -> float:
@@ -78,8 +78,8 @@ def test_a_store_that_flaps_is_told_as_promised(
     lines, chance = Lines(), random.Random(17)
     logger = logging.getLogger("graysplit")
     logger.addHandler(lines)
-    downs: list[Told] = []
-    ups: list[Told] = []
+    downs: list[CursorReading] = []
+    ups: list[CursorReading] = []
     flaps = 0
     try:
         with (

@@ -42,7 +42,7 @@ class Member(Process):
         """Do what a follower's thread does in a turn."""
         if self.feed.wait(0):
             self.read()
-            self.feed.book("outside")
+            self.feed.record_raw_edits("outside")
             self.beat()
         elif self._clock.now >= self._beat_at:
             self.beat()

@@ -147,7 +147,7 @@ class Forks(RuleBasedStateMachine):
         with self.written():
             self.store.raw_set("weights", field, weight)
             if booked:
-                self.store.follow().book("outside")
+                self.store.follow().record_raw_edits("outside")
 
     # -- what a store does -------------------------------------------------------------------------------------------
 

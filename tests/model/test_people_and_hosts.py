@@ -172,7 +172,7 @@ class PeopleAndHosts(People):
 def test_people_keep_their_laws_while_hosts_die_and_come_back() -> None:
     """Some histories, the same ones every time; steps are taken in them, and hosts lost."""
     PeopleAndHosts.taken = PeopleAndHosts.lost = 0
-    run_state_machine_as_test(PeopleAndHosts, settings=settings(QUICK, max_examples=8, stateful_step_count=10))
+    run_state_machine_as_test(PeopleAndHosts, settings=settings(QUICK, max_examples=30, stateful_step_count=10))
     assert PeopleAndHosts.taken > 3
     assert PeopleAndHosts.lost > 3
 

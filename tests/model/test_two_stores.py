@@ -126,7 +126,7 @@ class TwoStores(RuleBasedStateMachine):
         """Let everybody read who hears of a change, and the first of them book what was edited by hand."""
         if self.prompt:
             self.all_read()
-            if any(process.feed.book("outside") for process in self.connected[:1]):
+            if any(process.feed.record_raw_edits("outside") for process in self.connected[:1]):
                 self.store.keep_copy()
                 self.note_stops()
                 self.all_read()
@@ -406,7 +406,7 @@ class TwoStores(RuleBasedStateMachine):
         for process in self.processes:
             if process.apart and process.connected and self.prompt:
                 self.take(process)
-                process.feed.book("outside")
+                process.feed.record_raw_edits("outside")
                 self.minority.keep_copy()
                 self.note_stops()
                 self.take(process)
@@ -492,7 +492,7 @@ class TwoStores(RuleBasedStateMachine):
         """Let a process write raw edits into the history, as one that may does within a quarter second."""
         process = self.processes[which % len(self.processes)]
         if process.connected:
-            process.feed.book("outside")
+            process.feed.record_raw_edits("outside")
             self.store.keep_copy()
             self.note_stops()
             self.signal()

@@ -109,7 +109,7 @@ class Process:
         while self.keeper.busy:
             self.keeper.go_on(lambda: True)
         for field, release_ms in taken.zeros.items():
-            self.feed.brake(field, "known to stand at zero", release_ms)
+            self.feed.stop_if_older(field, "known to stand at zero", release_ms)
         self.tell_fork()
         self.report()
         self._server_s = load.now_ms / 1000 - self._clock.now

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 def record_of(control: Control, hook: Webhook) -> Cursor | None:
     """Return how far a hook has been told, once that is the whole log and nobody tells any more."""
-    read = control.store.told()
+    read = control.store.read_cursors()
     found = read_telling(read.texts.get(hook.name))
     return found if found is not None and found.position == read.position and not found.until_ms else None
 
@@ -69,7 +69,7 @@ def router(store: str | MemoryStore, namespace: str, hook: Webhook) -> Iterator[
 
 def told_from(begun: Cursor, store: MemoryStore, hook: Webhook) -> Cursor:
     """Let a router tell a hook from there to the end of the log; return how far it came."""
-    assert store.tell(hook.name, None, write_telling(begun))
+    assert store.save_cursor(hook.name, None, write_telling(begun))
     with Control(store, confirm=True) as control:
         with router(store, "default", hook):
             pass  # it is told by now
@@ -90,7 +90,7 @@ def test_a_teller_that_dies_is_followed_by_another(redis_url: str, namespace: st
         eventually(lambda: record_of(control, hook), 10)
         control.create("checkout")
         eventually(lambda: recorder.bodies, 10)
-        record = read_telling(control.store.told().texts[hook.name])
+        record = read_telling(control.store.read_cursors().texts[hook.name])
         assert record is not None
         pids = {found.boot: found.pid for found in control.fleet().processes}
         os.kill(pids[record.teller], signal.SIGKILL)
@@ -158,7 +158,7 @@ def test_what_the_log_has_lost_is_counted_and_the_rest_told(recorder: Recorder) 
     store, hook = MemoryStore(), Webhook(recorder.url, on=["all"])
     with Control(store, confirm=True) as control:
         control.create("checkout")
-        begun = store.told()
+        begun = store.read_cursors()
         for weight in (1, 2, 3, 4):
             control.set("checkout", weight)
         for _ in range(3):
@@ -172,7 +172,7 @@ def test_what_is_a_day_old_is_told_to_nobody(recorder: Recorder) -> None:
     store, hook = MemoryStore(), Webhook(recorder.url, on=["all"])
     with Control(store, confirm=True) as control:
         control.create("checkout")
-        store._space.log[0] = (f"{store.told().now_ms - OLDEST_MS - 60_000}-0", store._space.log[0][1])
+        store._space.log[0] = (f"{store.read_cursors().now_ms - OLDEST_MS - 60_000}-0", store._space.log[0][1])
         assert told_from(Cursor("0-0", 0), store, hook).missed == 1
     assert recorder.bodies == []
 
@@ -182,8 +182,8 @@ def test_a_log_that_went_back_is_told_from_its_end(recorder: Recorder) -> None:
     store, hook = MemoryStore(), Webhook(recorder.url, on=["all"])
     with Control(store, confirm=True) as control:
         control.create("checkout")
-        ahead = f"{store.told().now_ms + 10**6}-0"
-        assert store.tell(hook.name, None, write_telling(Cursor(ahead, 90, dead=3)))
+        ahead = f"{store.read_cursors().now_ms + 10**6}-0"
+        assert store.save_cursor(hook.name, None, write_telling(Cursor(ahead, 90, dead=3)))
         with router(store, "default", hook):
             control.set("checkout", 5)
             record = eventually(lambda: record_of(control, hook) if recorder.bodies else None)
@@ -196,7 +196,7 @@ def test_the_environment_names_addresses(monkeypatch: pytest.MonkeyPatch, record
     store = MemoryStore()
     monkeypatch.setenv("GRAYSPLIT_NOTIFY_URL", f"{recorder.url}/a  {recorder.url}/b")
     with Router(store) as gray:
-        eventually(lambda: len(store.told().texts) == 2)
+        eventually(lambda: len(store.read_cursors().texts) == 2)
         assert len(gray.status().untold) == 2
     monkeypatch.setenv("GRAYSPLIT_NOTIFY_URL", "no address")
     with Router(store) as gray:

@@ -62,7 +62,7 @@ class Fleet:
         until = self.clock.now_s + within_s
         while self.clock.now_s < until:
             for one in self.tellers:
-                if one.begin(self.clock.now_s, self.store.told().position):
+                if one.begin(self.clock.now_s, self.store.read_cursors().position):
                     one.run()
             due = min(min(one._wanted_at, one._again_at) for one in self.tellers)
             self.clock.now_s = min(until, max(due, self.clock.now_s + 0.01))
@@ -70,7 +70,7 @@ class Fleet:
     @property
     def owed(self) -> list[str]:
         """The changes that stand in the store as owed."""
-        debt = read_debt(self.store.told().texts.get(debt_field(self.hook.name)))
+        debt = read_debt(self.store.read_cursors().texts.get(debt_field(self.hook.name)))
         assert debt is not None
         return [owed.change for owed in debt.owed]
 
@@ -126,7 +126,7 @@ def test_other_kinds_are_given_up_as_before_and_keep_no_rollback_back(recorder: 
     assert [body["cause"] for body in recorder.bodies].count("rollback") == 1
     (state,) = fleet.control.notices()
     assert (state.given_up, state.owed, state.refused) == (1, (), 0)
-    debt = read_debt(fleet.store.told().texts[debt_field(fleet.hook.name)])
+    debt = read_debt(fleet.store.read_cursors().texts[debt_field(fleet.hook.name)])
     assert debt is not None
     assert debt.early == (), "what is told in order by now is forgotten"
 
@@ -183,7 +183,7 @@ def test_a_webhook_that_hangs_delays_no_other_hook_and_no_warm_up(recorder: Reco
         hooks.WITHIN_S = 20.0
         gray = Router(store, notify=[bad, good])
         gray.wait_ready(10)
-        eventually(lambda: len(control.store.told().texts) == 2, 10)
+        eventually(lambda: len(control.store.read_cursors().texts) == 2, 10)
         control.create("checkout")
         control.set("checkout", 20)
         control.rollback("checkout")
@@ -243,7 +243,7 @@ def test_a_webhook_that_is_down_hears_of_the_rollback_when_it_is_back(
         with recording(port) as back:
             back.answer = lambda _: 204 if over.is_set() else _hang(over)
             eventually(lambda: state.owed[0].change in back.changes, 20)  # it hangs
-            telling = read_telling(control.store.told().texts[hook.name])
+            telling = read_telling(control.store.read_cursors().texts[hook.name])
             assert telling is not None
             os.kill({found.boot: found.pid for found in control.fleet().processes}[telling.teller], signal.SIGKILL)
             over.set()

@@ -173,7 +173,7 @@ def test_what_a_guard_could_not_record_is_recorded_by_whoever_may(bench: Bench) 
             continue
         owner = bench.owner()
         follower = owner.follow()
-        follower.book("owner")
+        follower.record_raw_edits("owner")
         causes = [entry.cause for entry in owner.history("checkout", 10)]
         follower.close()
         owner.close()
@@ -182,14 +182,14 @@ def test_what_a_guard_could_not_record_is_recorded_by_whoever_may(bench: Bench) 
 
 def test_booking_does_all_or_nothing(bench: Bench) -> None:
     """A raw edit is in the books with its entry, or in neither."""
-    for command in commands_of("book"):
+    for command in commands_of("record_raw_edits"):
         _begin(bench, "a raw edit")
         bench.client.hset(bench.key("weights"), "checkout/new", "7")
         before, store = bench.dump(), bench.without(command)
         try:
             feed = store.follow()
             try:
-                booked = feed.book("somebody")
+                booked = feed.record_raw_edits("somebody")
             finally:
                 feed.close()
         except GraysplitError:

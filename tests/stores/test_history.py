@@ -100,7 +100,7 @@ def test_a_splits_history_is_what_the_log_says_whoever_wrote_it(bench: Bench, se
 
     def edit() -> None:
         client.hset(key("weights"), f"{chance.choice(SPLITS)}/b", chance.randrange(50))
-        feed.book("outside")
+        feed.record_raw_edits("outside")
 
     acts: tuple[tuple[int, Callable[[], object]], ...] = (
         (60, lambda: bench.put(chance.choice(SPLITS), str(chance.randrange(50)))),

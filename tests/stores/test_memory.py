@@ -11,7 +11,7 @@ from graysplit.core.guard.tally import Begun
 from graysplit.errors import RefusedError
 from graysplit.stores import Rollback, Store, store_from_url
 from graysplit.stores.memory import MemoryStore
-from graysplit.stores.port import Ticking, Trip
+from graysplit.stores.port import ProgressUpdate, Trip
 from graysplit.stores.wrappers import ReadOnlyStore, RecordingStore
 from graysplit.testing.contract import ReadingContract, StoreContract, report_of, seed, submission_of
 from graysplit.testing.contract.tally import FIELD, RELEASE, begin
@@ -126,10 +126,10 @@ def test_a_read_only_store_refuses_writes_and_leaves_no_trace() -> None:
     inner.raw_set("weights", "checkout/new", "20")
     feed.load("", whole=True)
     feed.report(report_of("boot-1", weight="0"), about=True)
-    assert feed.book("process") == 0
-    assert not feed.brake("checkout/new", "known", 0)
+    assert feed.record_raw_edits("process") == 0
+    assert not feed.stop_if_older("checkout/new", "known", 0)
     with pytest.raises(RefusedError, match="not driven from here"):
-        feed.tick(Ticking("checkout", "", "", "{}", ""))
+        feed.save_progress(ProgressUpdate("checkout", "", "", "{}", ""))
     with pytest.raises(RefusedError, match="takes no writes"):
         feed.submit(submission_of(inner, "checkout"))
     now = begin(store)

@@ -181,7 +181,7 @@ def test_heartbeats_and_booking_go_on_out_of_memory(starved: Redis, store: Store
     starved.hdel(key(namespace, "weights"), "checkout/new")
     starved.config_set("maxmemory", 1)
     assert feed.report(report_of("boot-1", weight="0"), about=True)
-    assert feed.book("process") == 1
+    assert feed.record_raw_edits("process") == 1
     assert store.fleet().live
     feed.close()
 
@@ -343,8 +343,8 @@ def test_lost_books_are_filled_without_a_word(client: Redis, store: Store, names
     seed(store, weight="20")
     client.delete(key(namespace, "booked"))
     feed = store.follow()
-    assert feed.book("process") == 0
+    assert feed.record_raw_edits("process") == 0
     client.hset(key(namespace, "weights"), "checkout/new", "0")
-    assert feed.book("process") == 1
+    assert feed.record_raw_edits("process") == 1
     feed.close()
     assert [entry.cause for entry in store.history()] == ["edited outside", "create"]

@@ -114,7 +114,7 @@ def test_the_last_of_many_writes_is_never_lost(store: Store, client: Redis, redi
             deadline = time.monotonic() + 20
             while feed.load("", whole=True).weights.fields[b"checkout/new"] != last:
                 feed.report(report_of("boot-1", weight="0"), about=False)
-                feed.book("process")
+                feed.record_raw_edits("process")
                 assert time.monotonic() < deadline
                 assert feed.wait(5)
             writer.join()
@@ -286,9 +286,9 @@ def test_a_process_that_may_only_lower_can_brake(store: Store, client: Redis, re
     try:
         with user(client, redis_url, *rules, selector) as url:
             feed = store_from_url(url, namespace).follow()
-            assert feed.brake("checkout/new", "known to be at zero", 0)
+            assert feed.stop_if_older("checkout/new", "known to be at zero", 0)
             with pytest.raises(RefusedError):
-                feed.book("process")
+                feed.record_raw_edits("process")
             feed.close()
     except Exception as fault:
         if "Error in ACL" in str(fault):

@@ -188,8 +188,8 @@ def test_a_server_without_the_new_protocol_is_followed_too(namespace: str) -> No
         assert feed.mode == "redirect"
         assert feed.load("", whole=True).splits.lost is None
         assert feed.report(report_of("boot-1", weight="0"), about=True)
-        assert feed.book("process") == 0
-        assert feed.brake(FIELD, "known", 0)
+        assert feed.record_raw_edits("process") == 0
+        assert feed.stop_if_older(FIELD, "known", 0)
         assert feed.load("", whole=True).stops.fields.keys() == {SENTINEL, FIELD.encode()}
         feed.close()
         store.close()
@@ -272,7 +272,7 @@ def test_a_signal_stands_until_the_next_load(place: Place) -> None:
     put(place.store, FIELD, "30", expect="20")
     assert feed.wait(5)
     feed.report(report_of("boot-1", weight="0"), about=True)
-    feed.book("process")
+    feed.record_raw_edits("process")
     assert feed.wait(0)
     assert feed.load("", whole=True).weights.fields[FIELD.encode()] == b"30"
     assert not feed.wait(0)

@@ -318,8 +318,8 @@ def test_each_role_follows_and_is_counted(stage: Stage, role: str) -> None:
         assert [process.boot for process in stage.store.fleet().processes] == ["boot-1"]
         stage.client.hset(W, "checkout/new", "40")
         assert feed.wait(5)
-        assert feed.brake("checkout/new", "known to stand at zero", 0) is False  # its release is younger
-        assert feed.brake("checkout/new", "known to stand at zero", load.now_ms + 60_000)
+        assert feed.stop_if_older("checkout/new", "known to stand at zero", 0) is False  # its release is younger
+        assert feed.stop_if_older("checkout/new", "known to stand at zero", load.now_ms + 60_000)
         assert b"checkout/new" in stage.client.hgetall(S)
         feed.leave("boot-1")
         assert stage.store.fleet().processes == ()
@@ -344,11 +344,11 @@ def test_who_may_not_book_is_refused_politely(stage: Stage) -> None:
     with stage.acting("app") as app, stage.acting("drive") as drive:
         feed = store_from_url(app, NAMESPACE).follow()
         with pytest.raises(RefusedError, match="history"):
-            feed.book("outside")
+            feed.record_raw_edits("outside")
         assert feed.load("", whole=True).entries[-1].cause == "rollback"
         feed.close()
         feed = store_from_url(drive, NAMESPACE).follow()
-        assert feed.book("outside") == 1
+        assert feed.record_raw_edits("outside") == 1
         assert feed.load("", whole=True).entries[-1].cause == "edited outside"
         feed.close()
 
@@ -475,7 +475,7 @@ def test_each_role_trips_the_release_that_it_saw(stage: Stage, role: str) -> Non
     assert stage.client.hget(W, FIELD) == (b"20" if role == "app" else b"0")
     with stage.acting("drive") as url:
         feed = store_from_url(url, NAMESPACE).follow()
-        assert feed.book("outside") == (1 if role == "app" else 0)
+        assert feed.record_raw_edits("outside") == (1 if role == "app" else 0)
         feed.close()
     entry = stage.store.history()[0]
     assert (entry.id, entry.cause, entry.actor, entry.why) == (trip.id, "trip", "guard", trip.why)

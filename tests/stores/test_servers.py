@@ -171,7 +171,7 @@ def test_where_scripts_may_touch_declared_keys_only_all_is_written_and_told(
         load = feed.load("", whole=True)
         release = load.meta.fields[f"release:{FIELD}".encode()].decode().split(" ")[0]
         assert feed.trip(Trip(new_id(), FIELD, release, "too many failures", "guard", "trip"))
-        feed.book("outside")
+        feed.record_raw_edits("outside")
     assert [entry.cause for entry in owner.history("checkout")][:2] == ["trip", "set"]
     loaded = owner.load()
     assert loaded.weights.fields[FIELD.encode()] == b"0"

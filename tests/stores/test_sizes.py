@@ -43,9 +43,9 @@ def _booked(stage: Stage, most: int = 10_000) -> list[int]:
     """Book all there is as one process does; return what each call wrote."""
     feed = store_from_url(stage.url, stage.namespace).follow()
     feed.load("", whole=True)
-    counts = [feed.book("outside")]
+    counts = [feed.record_raw_edits("outside")]
     while feed.unbooked:
-        counts.append(feed.book("outside"))
+        counts.append(feed.record_raw_edits("outside"))
         assert len(counts) < most
     feed.close()
     return counts
@@ -78,7 +78,7 @@ def test_two_processes_book_many_raw_edits_once(stage: Stage, monkeypatch: pytes
     monkeypatch.setattr(raw_edits, "WITHIN_S", 0.02)
     total = 0
     for _ in range(2_000):
-        total += sum(feed.book("outside") for feed in feeds)
+        total += sum(feed.record_raw_edits("outside") for feed in feeds)
         if total >= 2_000:
             break
     assert total == 2_000
@@ -264,7 +264,7 @@ def test_rollbacks_and_heartbeats_go_on_while_very_many_raw_edits_are_booked(
 ) -> None:
     """Given very many raw edits, then no turn of the follower is long, and a rollback is in force at once."""
     turns, beats = list[float](), set[float]()
-    book = raw_edits.RawEdits.book
+    book = raw_edits.RawEdits.record
 
     def timed(self: raw_edits.RawEdits, actor: str) -> int:
         began = time.thread_time()
@@ -276,7 +276,7 @@ def test_rollbacks_and_heartbeats_go_on_while_very_many_raw_edits_are_booked(
     def beat() -> float:
         return max(score for _, score in stage.client.zrange(stage.key("fleet:seen"), 0, -1, withscores=True))
 
-    monkeypatch.setattr(raw_edits.RawEdits, "book", timed)
+    monkeypatch.setattr(raw_edits.RawEdits, "record", timed)
     with Router(stage.url, namespace=stage.namespace) as router:
         split = router.split("checkout", "old", "new")
         assert router.wait_ready(20)

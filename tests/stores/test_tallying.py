@@ -271,7 +271,7 @@ def test_a_trip_is_one_change(store: Store, client: Redis, namespace: str) -> No
     assert not {b"lease:checkout/new", b"finished:checkout"} & set(load.meta.fields)
     assert int(load.meta.fields[b"revision"]) == int(before.meta.fields[b"revision"]) + 1
     assert store.history()[0].cause == "trip"
-    assert feed.book("outside") == 0
+    assert feed.record_raw_edits("outside") == 0
     feed.close()
 
 

@@ -23,7 +23,7 @@ from graysplit.core.replica.cap import overfull_words
 from graysplit.core.waves import PREFIX as WAVE
 from graysplit.core.weights import format_weight
 from graysplit.errors import RefusedError
-from graysplit.stores.port import Advice, Told
+from graysplit.stores.port import Advice, CursorReading
 
 SAID_AT_MOST: Final = 20
 UNJUDGED_MS: Final = 30_000  # a guard that nobody has judged for so long is told
@@ -51,7 +51,7 @@ class Advising(Protocol):
 class NoticesStore(Protocol):
     """A store that knows how far hooks have been told."""
 
-    def told(self) -> Told:
+    def read_cursors(self) -> CursorReading:
         """Read it."""
         ...
 
@@ -182,7 +182,7 @@ def _versions(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
 
 def _untold(store: NoticesStore) -> Iterator[Finding]:
     try:
-        read = store.told()
+        read = store.read_cursors()
     except RefusedError as fault:
         yield Finding("problem", "fleet:notices", str(fault), "graysplit acl app")
         return

@@ -256,7 +256,7 @@ class ReadVerbs(Operator):
         """Return what each hook was not told; raises `RefusedError` where this role may not read it."""
         from graysplit.control.undelivered import hook_states
 
-        return hook_states(self.store.told())
+        return hook_states(self.store.read_cursors())
 
     def _undelivered(self) -> tuple[HookState, ...] | None:
         """Return the hooks that are owed something; None where that may not be read."""
@@ -287,7 +287,7 @@ class ReadVerbs(Operator):
         if since is None:
             return 0
         if isinstance(since, (int, float)):
-            return self.store.glance(()).now_ms - since * 1000
+            return self.store.read_fields(()).now_ms - since * 1000
         return since.timestamp() * 1000
 
     def _verdicts(self, reading: Reading, splits: Sequence[str]) -> Mapping[str, Heard]:
@@ -321,7 +321,7 @@ class ReadVerbs(Operator):
 
     def _marks(self, *names: str) -> list[str | None]:
         """Read fields of `meta`, and nothing of what stands beside them."""
-        found = self.store.glance([("meta", name) for name in names]).texts
+        found = self.store.read_fields([("meta", name) for name in names]).texts
         return [found["meta", name] for name in names]
 
     def _flagged(self, reading: Reading | None, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from graysplit.core.durations import format_span
 from graysplit.core.notices.debt import Debt, Owed
-from graysplit.stores.port import Told
+from graysplit.stores.port import CursorReading
 from graysplit.stores.text.cursors import debt_field, hook_of, read_debt, read_telling
 
 
@@ -31,7 +31,7 @@ class HookState(NamedTuple):
         return max((self.now_ms - owed.since_ms for owed in self.owed), default=0)
 
 
-def hook_states(read: Told) -> tuple[HookState, ...]:
+def hook_states(read: CursorReading) -> tuple[HookState, ...]:
     """Return every hook that the store knows of, by name."""
     names = {hook_of(field) or field for field in read.texts}
     return tuple(_state(hook, read.texts, read.now_ms) for hook in sorted(names))

@@ -79,7 +79,7 @@ class HistoryWriter:
 
     def _book(self, feed: Feed) -> None:
         """Book for some time; where there is more, again once others have had a turn."""
-        feed.book("outside")
+        feed.record_raw_edits("outside")
         if feed.unbooked:
             self._book_at = self._clock.monotonic() + BETWEEN_S
 
@@ -98,7 +98,7 @@ class HistoryWriter:
     def brake(self, feed: Feed, field: str, release_ms: int) -> None:
         """Write a zero that the store has lost back as a stop, for processes born later."""
         why, alone = "known to stand at zero before the store lost it", f"'{field}' stays at zero here alone"
-        self.attempt(f"brake {field}", alone, lambda: feed.brake(field, why, release_ms))
+        self.attempt(f"brake {field}", alone, lambda: feed.stop_if_older(field, why, release_ms))
 
     def attempt(self, kind: str, said: str, act: Callable[[], object]) -> str:
         """Write what a server may refuse without the following being any worse for it; return why, or ""."""

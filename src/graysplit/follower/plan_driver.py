@@ -49,7 +49,7 @@ from graysplit.core.waves import NOBODY, members, parse_wave, wave_writes
 from graysplit.core.waves import PREFIX as WAVE
 from graysplit.core.weights import Weight, format_weight, parse_weight, share
 from graysplit.errors import BadWeightError, ConflictError, GraysplitError, NotYetError, StoreUnreachableError
-from graysplit.stores.port import SETTLE_MS, Due, Expect, Feed, KeyName, Place, Submission, Ticking, Trip, Write
+from graysplit.stores.port import SETTLE_MS, Due, Expect, Feed, KeyName, Place, ProgressUpdate, Submission, Trip, Write
 from graysplit.stores.text.freezes import read_freezes
 from graysplit.stores.text.records import (
     HOST_LOST,
@@ -285,7 +285,12 @@ class PlanDriver:
         """Do what is due; return the seconds until the next look."""
         match ruling:
             case Go() if not 0 <= found.now_ms - found.tick.at_ms <= GAP_MS:  # a step rests on a tick that is recent
-                self._tick(feed, found, found.progress, ticked(found.progress, found.tick, view, self._boot, runs=True))
+                self._tick(
+                    feed,
+                    found,
+                    found.progress,
+                    ticked(found.progress, found.tick, view, self._boot, runs=True),
+                )
                 return 0.0
             case Go():
                 feed.submit(self._step(found, ruling, self._waves(feed, found, ruling)))
@@ -316,7 +321,7 @@ class PlanDriver:
 
     def _tick(self, feed: Feed, found: PlanFacts, progress: Progress, tick: Tick) -> None:
         read = (found.texts["plans", found.split] or "", found.texts["plans", TICK + found.split] or "")
-        feed.tick(Ticking(found.split, *read, progress_text(progress), tick_text(tick)))
+        feed.save_progress(ProgressUpdate(found.split, *read, progress_text(progress), tick_text(tick)))
 
     def _waves(self, feed: Feed, found: PlanFacts, go: Go) -> tuple[Write, ...]:
         """Record who crosses with a step, where instances cross over: nothing else makes one cross."""
@@ -447,15 +452,15 @@ def _find(feed: Feed, split: str, definition: Definition, plan: Plan, mark: str)
         ("plans", split),
         ("plans", TICK + split),
     ]
-    glance = feed.glance(places)
-    progress = read_progress(glance.texts["plans", split])
+    read = feed.read_fields(places)
+    progress = read_progress(read.texts["plans", split])
     run, _, version = mark.partition(" ")
-    if glance.texts["meta", PLAN + split] != mark or progress is None or progress.run != run:
+    if read.texts["meta", PLAN + split] != mark or progress is None or progress.run != run:
         return None
     if version != plan.mark:
         return None
-    tick = read_tick(glance.texts["plans", TICK + split])
-    return PlanFacts(split, definition, plan, progress, tick, glance.texts, glance.now_ms)
+    tick = read_tick(read.texts["plans", TICK + split])
+    return PlanFacts(split, definition, plan, progress, tick, read.texts, read.now_ms)
 
 
 def _back(found: PlanFacts, version: str, why: str, cause: str) -> Trip:

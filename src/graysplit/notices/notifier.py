@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from graysplit.clock import Clock
     from graysplit.core.replica.record import Entry
     from graysplit.events import Events
-    from graysplit.stores.port import Store, Told
+    from graysplit.stores.port import CursorReading, Store
 
 Submit: TypeAlias = Callable[[str, Callable[[], object]], bool]
 
@@ -151,7 +151,7 @@ class Notifier:
 
     def _tell(self) -> float:
         """Take the turn if it is to be had, and tell; return the seconds until it is worth looking again."""
-        read = self._desk.store.told()
+        read = self._desk.store.read_cursors()
         text = read.texts.get(self.hook.name)
         telling = read_telling(text)
         debt = read_debt(read.texts.get(debt_field(self.hook.name))) or Debt()
@@ -169,10 +169,10 @@ class Notifier:
         finally:
             self._note(turn.telling, turn.debt, read.now_ms)
 
-    def _begin(self, telling: Cursor | None, text: str | None, read: Told) -> float:
+    def _begin(self, telling: Cursor | None, text: str | None, read: CursorReading) -> float:
         """Begin at the log's end: the hook is new, or the log has lost what it was told of."""
         fresh = begun(telling, read.position, read.revision)._replace(teller=self._desk.boot)
-        if not self._desk.store.tell(self.hook.name, text, write_telling(fresh)):
+        if not self._desk.store.save_cursor(self.hook.name, text, write_telling(fresh)):
             return _spread_s()
         self._note(fresh, self._debt, read.now_ms)
         return 0.0
@@ -188,7 +188,7 @@ class Notifier:
 class Turn:
     """One turn: this process tells, and writes down each step before the next."""
 
-    def __init__(self, hook: Hook, desk: NoticeStore, telling: Cursor, debt: Debt, read: Told) -> None:
+    def __init__(self, hook: Hook, desk: NoticeStore, telling: Cursor, debt: Debt, read: CursorReading) -> None:
         """Take what was read; the turn is not taken yet."""
         self.telling = telling
         self.debt = debt
@@ -335,13 +335,13 @@ class Turn:
     def _write(self, telling: Cursor) -> None:
         """Write down how far it has been told; raises `_TurnLostError` where somebody else has."""
         text = write_telling(telling)
-        if not self._desk.store.tell(self._hook.name, self._text, text):
+        if not self._desk.store.save_cursor(self._hook.name, self._text, text):
             raise _TurnLostError
         self.telling, self._text = telling, text
 
     def _write_debt(self, debt: Debt) -> None:
         text = write_debt(debt)
-        if not self._desk.store.tell(debt_field(self._hook.name), self._debt_text, text):
+        if not self._desk.store.save_cursor(debt_field(self._hook.name), self._debt_text, text):
             raise _TurnLostError
         self.debt, self._debt_text = debt, text
 
@@ -357,7 +357,7 @@ class _TurnLostError(Exception):
     """What this process was to write on is no longer as it was read."""
 
 
-def _wait_ms(telling: Cursor, debt: Debt, boot: str, read: Told) -> float:
+def _wait_ms(telling: Cursor, debt: Debt, boot: str, read: CursorReading) -> float:
     """Return the time until a turn is worth taking; `NEVER` where nothing is to be told."""
     # Of a turn that somebody has only its end counts; a pause holds up what it belongs to, not the rest.
     turn = wait_ms(telling._replace(due_ms=0), boot, read.now_ms)

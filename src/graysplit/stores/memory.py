@@ -25,15 +25,15 @@ from graysplit.stores.at_once import AtOnce, each
 from graysplit.stores.port import (
     NEWEST,
     Copies,
+    CursorReading,
+    FieldReading,
     Followed,
-    Glance,
     Later,
     Place,
+    ProgressUpdate,
     Report,
     Rollback,
     Submission,
-    Ticking,
-    Told,
     Trip,
     Wanted,
     Written,
@@ -223,10 +223,10 @@ class MemoryStore:
             booked, plans = self._space.key("booked"), self._space.key("plans")
             return self._space.load("", 1)._replace(booked=booked, plans=plans)
 
-    def glance(self, places: Sequence[Place]) -> Glance:
+    def read_fields(self, places: Sequence[Place]) -> FieldReading:
         """Read a few fields at one moment."""
         with self._space.locked:
-            return Glance({place: self._space.text(*place) for place in places}, self._space.now_ms())
+            return FieldReading({place: self._space.text(*place) for place in places}, self._space.now_ms())
 
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""
@@ -374,13 +374,13 @@ class MemoryStore:
         with self._space.locked:
             return dict(self._space.contents) if request == self._space.request else {}
 
-    def told(self) -> Told:
+    def read_cursors(self) -> CursorReading:
         """Read how far each hook has been told, with the log's end."""
         space = self._space
         with space.locked:
             position, revision = (space.log[-1][0], space.log[-1][1].revision) if space.log else ("0-0", 0)
             texts = {exact(hook): exact(raw) for hook, raw in space.key(NOTICES).fields.items()}
-            return Told(texts, position, revision, space.now_ms())
+            return CursorReading(texts, position, revision, space.now_ms())
 
     def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
         """Return positions and entries of the log from a position on, oldest first."""
@@ -388,7 +388,7 @@ class MemoryStore:
             found = (row for row in self._space.log if _order(row[0]) >= _order(start))
             return tuple(islice(found, count))
 
-    def tell(self, hook: str, read: str | None, text: str) -> bool:
+    def save_cursor(self, hook: str, read: str | None, text: str) -> bool:
         """Write a hook's record if it is still as read."""
         with self._space.locked:
             if self._space.text(NOTICES, hook) != read:
@@ -496,12 +496,12 @@ class MemoryFeed:
             if request == self._space.request:
                 self._space.contents[boot] = content
 
-    def book(self, actor: str) -> int:
+    def record_raw_edits(self, actor: str) -> int:
         """Write history entries for raw edits that have none."""
         with self._space.locked:
             return _book(self._space, actor)
 
-    def brake(self, field: str, why: str, release_ms: int) -> bool:
+    def stop_if_older(self, field: str, why: str, release_ms: int) -> bool:
         """Stop a field unless it is stopped already, or its release is younger."""
         space = self._space
         with space.locked:
@@ -517,11 +517,11 @@ class MemoryFeed:
         """Write a change as the store does."""
         return self._store.submit(submission)
 
-    def glance(self, places: Sequence[Place]) -> Glance:
+    def read_fields(self, places: Sequence[Place]) -> FieldReading:
         """Read a few fields at one moment."""
-        return self._store.glance(places)
+        return self._store.read_fields(places)
 
-    def tick(self, ticking: Ticking) -> bool:
+    def save_progress(self, ticking: ProgressUpdate) -> bool:
         """Write a plan's progress and tick if both are still as read."""
         space, split = self._space, ticking.split
         with space.locked:

@@ -144,14 +144,14 @@ class Report(NamedTuple):
     highest: int = 0  # the highest revision that it has ever followed: no other change may have one of these
 
 
-class Glance(NamedTuple):
+class FieldReading(NamedTuple):
     """A few fields at one moment."""
 
     texts: Mapping[Place, str | None]
     now_ms: int  # server time
 
 
-class Ticking(NamedTuple):
+class ProgressUpdate(NamedTuple):
     """A driver's note on a plan: what it read, and what it writes instead. Nobody is told, no history is written."""
 
     split: str
@@ -192,7 +192,7 @@ class Later(Protocol[T_co]):
         ...
 
 
-class Told(NamedTuple):
+class CursorReading(NamedTuple):
     """How far hooks have been told, and where the log ends, at one moment."""
 
     texts: Mapping[str, str]  # hook to its record
@@ -250,7 +250,7 @@ class Feed(Protocol):
         """
         ...
 
-    def book(self, actor: str) -> int:
+    def record_raw_edits(self, actor: str) -> int:
         """Write history entries for raw edits that have none; gives their number. Racing processes book once.
 
         Where there are many a store may write some of them, and say so (`unbooked`): the next call goes on.
@@ -261,7 +261,7 @@ class Feed(Protocol):
         """
         ...
 
-    def brake(self, field: str, why: str, release_ms: int) -> bool:
+    def stop_if_older(self, field: str, why: str, release_ms: int) -> bool:
         """Stop a field unless it is stopped already, or its release in the store began later than `release_ms`.
 
         All that an `app` role may do to lower; gives whether a stop stands now.
@@ -272,11 +272,11 @@ class Feed(Protocol):
         """Write a change as `Store.submit` does, over this connection."""
         ...
 
-    def glance(self, places: Sequence[Place]) -> Glance:
+    def read_fields(self, places: Sequence[Place]) -> FieldReading:
         """Read a few fields at one moment; a key of the wrong type has none."""
         ...
 
-    def tick(self, ticking: Ticking) -> bool:
+    def save_progress(self, ticking: ProgressUpdate) -> bool:
         """Write a plan's progress and tick if both are still as read; False where somebody was faster."""
         ...
 
@@ -350,7 +350,7 @@ class Store(Protocol):
         """Read everything at one moment, the books (`Load.booked`) too."""
         ...
 
-    def glance(self, places: Sequence[Place]) -> Glance:
+    def read_fields(self, places: Sequence[Place]) -> FieldReading:
         """Read a few fields at one moment, however much stands beside them; a key of the wrong type has none."""
         ...
 
@@ -409,7 +409,7 @@ class Store(Protocol):
         """Return what processes have told on a request, by boot id."""
         ...
 
-    def told(self) -> Told:
+    def read_cursors(self) -> CursorReading:
         """Read how far each hook has been told, with the log's end."""
         ...
 
@@ -417,7 +417,7 @@ class Store(Protocol):
         """Return positions and entries of the log from a position on, oldest first; who stands there is the first."""
         ...
 
-    def tell(self, hook: str, read: str | None, text: str) -> bool:
+    def save_cursor(self, hook: str, read: str | None, text: str) -> bool:
         """Write a hook's record if it is still as read (None: absent); False where somebody was faster.
 
         Nobody is signalled, and no history is written.

@@ -13,17 +13,17 @@ from graysplit.errors import GraysplitError, RefusedError
 from graysplit.stores.at_once import AtOnce
 from graysplit.stores.port import (
     Copies,
+    CursorReading,
     Feed,
+    FieldReading,
     Followed,
-    Glance,
     Later,
     Place,
+    ProgressUpdate,
     Report,
     Rollback,
     Store,
     Submission,
-    Ticking,
-    Told,
     Trip,
     Wanted,
     Written,
@@ -42,9 +42,9 @@ class ReadOnlyStore:
         """Read everything at one moment."""
         return self._inner.load()
 
-    def glance(self, places: Sequence[Place]) -> Glance:
+    def read_fields(self, places: Sequence[Place]) -> FieldReading:
         """Read a few fields at one moment."""
-        return self._inner.glance(places)
+        return self._inner.read_fields(places)
 
     def submit(self, submission: Submission) -> Written:
         """Refuse."""
@@ -82,15 +82,15 @@ class ReadOnlyStore:
         """Return what processes have told on a request."""
         return self._inner.contents(request)
 
-    def told(self) -> Told:
+    def read_cursors(self) -> CursorReading:
         """Read how far each hook has been told."""
-        return self._inner.told()
+        return self._inner.read_cursors()
 
     def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
         """Return the log from a position on, oldest first."""
         return self._inner.log(start, count)
 
-    def tell(self, hook: str, read: str | None, text: str) -> bool:  # noqa: ARG002 - the port's signature
+    def save_cursor(self, hook: str, read: str | None, text: str) -> bool:  # noqa: ARG002 - the port's signature
         """Refuse."""
         self._refuse(f"telling {hook}")
 
@@ -148,19 +148,19 @@ class _SilentFeed:
     def tell_content(self, boot: str, request: str, content: bytes) -> None:
         """Nobody counts this process, so nobody waits for its answer."""
 
-    def book(self, actor: str) -> int:  # noqa: ARG002 - the port's signature
+    def record_raw_edits(self, actor: str) -> int:  # noqa: ARG002 - the port's signature
         return 0
 
-    def brake(self, field: str, why: str, release_ms: int) -> bool:  # noqa: ARG002 - the port's signature
+    def stop_if_older(self, field: str, why: str, release_ms: int) -> bool:  # noqa: ARG002 - the port's signature
         return False
 
     def submit(self, submission: Submission) -> Written:
         raise RefusedError(f"a {submission.cause} is refused: this store takes no writes")
 
-    def glance(self, places: Sequence[Place]) -> Glance:
-        return self._inner.glance(places)
+    def read_fields(self, places: Sequence[Place]) -> FieldReading:
+        return self._inner.read_fields(places)
 
-    def tick(self, ticking: Ticking) -> bool:
+    def save_progress(self, ticking: ProgressUpdate) -> bool:
         raise RefusedError(f"the plan of '{ticking.split}' is not driven from here: this store takes no writes")
 
     def fleet(self) -> Fleet:
@@ -208,10 +208,10 @@ class RecordingStore:
         self.calls.append("load")
         return self._inner.load()
 
-    def glance(self, places: Sequence[Place]) -> Glance:
+    def read_fields(self, places: Sequence[Place]) -> FieldReading:
         """Read a few fields at one moment."""
-        self.calls.append("glance")
-        return self._inner.glance(places)
+        self.calls.append("read_fields")
+        return self._inner.read_fields(places)
 
     def submit(self, submission: Submission) -> Written:
         """Write a change."""
@@ -258,20 +258,20 @@ class RecordingStore:
         self.calls.append("contents")
         return self._inner.contents(request)
 
-    def told(self) -> Told:
+    def read_cursors(self) -> CursorReading:
         """Read how far each hook has been told."""
-        self.calls.append("told")
-        return self._inner.told()
+        self.calls.append("read_cursors")
+        return self._inner.read_cursors()
 
     def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
         """Return the log from a position on, oldest first."""
         self.calls.append("log")
         return self._inner.log(start, count)
 
-    def tell(self, hook: str, read: str | None, text: str) -> bool:
+    def save_cursor(self, hook: str, read: str | None, text: str) -> bool:
         """Write a hook's record if it is still as read."""
-        self.calls.append(f"tell {hook}")
-        return self._inner.tell(hook, read, text)
+        self.calls.append(f"save_cursor {hook}")
+        return self._inner.save_cursor(hook, read, text)
 
     def follow(self) -> Feed:
         """Open a follower's connection."""

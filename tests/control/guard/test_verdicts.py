@@ -18,7 +18,7 @@ from graysplit.core.guard.windows import WindowTotals
 from graysplit.core.plan.plan import SAFE, Step
 from graysplit.errors import ConflictError, RefusedError
 from graysplit.stores.memory import MemoryStore
-from graysplit.stores.port import Ticking
+from graysplit.stores.port import ProgressUpdate
 from graysplit.stores.text.judge import judge_text
 from graysplit.stores.text.records import exact, progress_text, read_progress, read_tick, tick_text
 from tests.control.driving import MovedClock
@@ -238,7 +238,9 @@ def confirm(store: MemoryStore) -> None:
     now_ms = store.fleet().now_ms
     noted = progress_text(found._replace(confirmed_ms=now_ms))
     feed = store.follow()
-    assert feed.tick(Ticking("checkout", progress, tick, noted, tick_text(read_tick(tick)._replace(at_ms=now_ms))))
+    assert feed.save_progress(
+        ProgressUpdate("checkout", progress, tick, noted, tick_text(read_tick(tick)._replace(at_ms=now_ms)))
+    )
     feed.close()
 
 

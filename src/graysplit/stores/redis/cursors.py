@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis import exceptions
 
 from graysplit.core.replica.record import Entry
-from graysplit.stores.port import Told
+from graysplit.stores.port import CursorReading
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import lacks_scripts, neither, refused, unreachable
 from graysplit.stores.redis.hashes import mapping_of
@@ -17,7 +17,7 @@ from graysplit.stores.text.records import exact, raw_of
 _REFUSED = "nobody is notified from here"
 
 
-def read_told(line: Connection, keys: Keys) -> Told:
+def read_told(line: Connection, keys: Keys) -> CursorReading:
     """Read how far each hook has been told, with the log's end; raises `RefusedError` where they may not be read."""
     notices, end, now, role = line.transaction(
         ("HGETALL", keys.notices), ("XREVRANGE", keys.log, "+", "-", "COUNT", 1), ("TIME",), ("ROLE",)
@@ -28,7 +28,7 @@ def read_told(line: Connection, keys: Keys) -> Told:
             raise refused("how far hooks have been told cannot be read", reply)
     texts = {exact(hook): exact(raw) for hook, raw in mapping_of(notices).items()}
     position, revision = next(((at, entry.revision) for at, entry in entries_of(end)), ("0-0", 0))
-    return Told(texts, position, revision, server_ms(line, now))
+    return CursorReading(texts, position, revision, server_ms(line, now))
 
 
 def read_log(line: Connection, keys: Keys, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
@@ -39,9 +39,9 @@ def read_log(line: Connection, keys: Keys, start: str, count: int) -> tuple[tupl
     return tuple(entries_of(reply))
 
 
-def tell(line: Connection, keys: Keys, hook: str, read: str | None, text: str) -> bool:
+def save_cursor(line: Connection, keys: Keys, hook: str, read: str | None, text: str) -> bool:
     """Write a hook's record if it is still as read; raises `RefusedError` where this role may not."""
-    answer = line.evaluate(script("tell"), (keys.notices,), (raw_of(hook), raw_of(read or ""), raw_of(text)))
+    answer = line.evaluate(script("save_cursor"), (keys.notices,), (raw_of(hook), raw_of(read or ""), raw_of(text)))
     if lacks_scripts(answer):
         return _tell_by_watching(line, keys, hook, read, text)
     if isinstance(answer, exceptions.ResponseError):

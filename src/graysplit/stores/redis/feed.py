@@ -14,7 +14,18 @@ from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
 from graysplit.core.pace import Breathe
 from graysplit.core.replica.record import Brakes, Load
 from graysplit.errors import GraysplitError, RefusedError
-from graysplit.stores.port import NEWEST, Glance, Later, Place, Report, Submission, Ticking, Trip, Wanted, Written
+from graysplit.stores.port import (
+    NEWEST,
+    FieldReading,
+    Later,
+    Place,
+    ProgressUpdate,
+    Report,
+    Submission,
+    Trip,
+    Wanted,
+    Written,
+)
 from graysplit.stores.redis.client import Command, is_list
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.content import request_in, tell_content
@@ -24,7 +35,7 @@ from graysplit.stores.redis.hashes import rest
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.ladder import STEADY_S, Ladder
 from graysplit.stores.redis.raw_edits import RawEdits
-from graysplit.stores.redis.reader import Reader, glance, highest_in, read_brakes, server_ms
+from graysplit.stores.redis.reader import Reader, highest_in, read_brakes, read_places, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.sentinels import Way
 from graysplit.stores.redis.submit import submit
@@ -138,17 +149,17 @@ class RedisFeed(ABC):
         """Answer a request with what this process holds; raises `RefusedError` where this role may not."""
         tell_content(self._line, self._keys, boot, request, content)
 
-    def book(self, actor: str) -> int:
+    def record_raw_edits(self, actor: str) -> int:
         """Write history entries for raw edits that have none; raises `RefusedError` where this role may not."""
-        count = self._booking.book(actor)
+        count = self._booking.record(actor)
         self.unbooked = self._booking.left
         return count
 
-    def brake(self, field: str, why: str, release_ms: int) -> bool:
+    def stop_if_older(self, field: str, why: str, release_ms: int) -> bool:
         """Stop a field unless it is stopped already, or its release is younger; raises `RefusedError` if it may not."""
         keys = self._keys
         arguments = (raw_of(field), raw_of(why), BRAKE, new_id(), release_ms, keys.meta)
-        answer = self._line.evaluate(script("brake"), (keys.stops,), arguments)
+        answer = self._line.evaluate(script("stop_if_older"), (keys.stops,), arguments)
         if lacks_scripts(answer):
             return brake_by_hand(self._line, keys, field, why, release_ms)
         if isinstance(answer, exceptions.ResponseError):
@@ -159,13 +170,15 @@ class RedisFeed(ABC):
         """Compare, write, bump the revision and append to the history, in one step."""
         return submit(self._line, self._keys, submission, again=False)
 
-    def glance(self, places: Sequence[Place]) -> Glance:
+    def read_fields(self, places: Sequence[Place]) -> FieldReading:
         """Read a few fields at one moment."""
-        return glance(self._line, self._keys, places)
+        return read_places(self._line, self._keys, places)
 
-    def tick(self, ticking: Ticking) -> bool:
+    def save_progress(self, ticking: ProgressUpdate) -> bool:
         """Write a plan's progress and tick if both are still as read; raises `RefusedError` where this role may not."""
-        answer = self._line.evaluate(script("tick"), (self._keys.plans,), tuple(raw_of(text) for text in ticking))
+        answer = self._line.evaluate(
+            script("save_progress"), (self._keys.plans,), tuple(raw_of(text) for text in ticking)
+        )
         if lacks_scripts(answer):
             return tick_by_watching(self._line, self._keys, ticking)
         if isinstance(answer, exceptions.ResponseError):

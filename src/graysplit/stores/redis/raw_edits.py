@@ -47,7 +47,7 @@ class RawEdits:
         self._not_before = 0.0
         self.left = 0  # 1: there is more to look at, or to book
 
-    def book(self, actor: str) -> int:
+    def record(self, actor: str) -> int:
         """Write history entries for some time; return their number. Raises `RefusedError` where this role may not."""
         ends = time.monotonic() + WITHIN_S
         if ends < self._not_before + WITHIN_S:
@@ -103,7 +103,7 @@ class RawEdits:
         keys = self._keys
         own = (raw_of(actor), new_id(), OUTSIDE, LOG_AT_MOST, keys.stops, GUARD, TRIP, BRAKE, ROLLBACK, LITTLE, rest)
         written = (keys.booked, keys.log, keys.meta, keys.plans, keys.weights)
-        return self._line.evaluate(script("book"), written, (*own, *map(raw_of, portion)))
+        return self._line.evaluate(script("record_raw_edits"), written, (*own, *map(raw_of, portion)))
 
 
 def _number(answer: Reply) -> int:

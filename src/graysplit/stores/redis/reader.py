@@ -13,7 +13,7 @@ from graysplit.core.pace import Breathe
 from graysplit.core.replica.record import SENTINEL, Brakes, Entry, Key, Load
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import write_rules
-from graysplit.stores.port import Glance, KeyName, Place
+from graysplit.stores.port import FieldReading, KeyName, Place
 from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import fault, unreachable
@@ -321,7 +321,7 @@ def is_replica(role: Reply) -> bool:
     return is_list(role) and bool(role) and role[0] != b"master"
 
 
-def glance(line: Connection, keys: Keys, places: Sequence[Place]) -> Glance:
+def read_places(line: Connection, keys: Keys, places: Sequence[Place]) -> FieldReading:
     """Read a few fields at one moment; a key of the wrong type, or one that may not be read, has none."""
     wanted: dict[KeyName, list[str]] = {}
     for key, field in places:
@@ -334,15 +334,15 @@ def glance(line: Connection, keys: Keys, places: Sequence[Place]) -> Glance:
         values = reply if is_list(reply) else [None] * len(fields)
         for field, raw in zip(fields, values, strict=True):
             texts[key, field] = None if raw is None else exact(raw)
-    return Glance(texts, server_ms(line, now))
+    return FieldReading(texts, server_ms(line, now))
 
 
-def measured_glance(line: Connection, keys: Keys, places: Sequence[Place]) -> Glance:
+def measured_glance(line: Connection, keys: Keys, places: Sequence[Place]) -> FieldReading:
     """Read a few fields at one moment; of a value that is too long only its length, which is asked for first."""
     lengths = line.ask(*(("HSTRLEN", keys.hashes[key], raw_of(field)) for key, field in places)) if places else []
     known = {place: length for place, length in zip(places, lengths, strict=True) if isinstance(length, int)}
     long = {place: exact(too_long(length, RECORD)) for place, length in known.items() if length > RECORD}
-    found = glance(line, keys, [place for place in places if place not in long])
+    found = read_places(line, keys, [place for place in places if place not in long])
     return found._replace(texts={**found.texts, **long})
 
 

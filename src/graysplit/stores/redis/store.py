@@ -15,12 +15,22 @@ from graysplit.core.fleet import Fleet
 from graysplit.core.guard.tally import Tally
 from graysplit.core.replica.record import Entry, Load
 from graysplit.errors import ConflictError, GraysplitError, RefusedError, StoreCorruptError, StoreUnreachableError
-from graysplit.stores.port import Advice, Copies, Followed, Glance, Place, Rollback, Submission, Told, Written
+from graysplit.stores.port import (
+    Advice,
+    Copies,
+    CursorReading,
+    FieldReading,
+    Followed,
+    Place,
+    Rollback,
+    Submission,
+    Written,
+)
 from graysplit.stores.redis.advice import ServerVersion, advise, version_of
 from graysplit.stores.redis.client import Pool
 from graysplit.stores.redis.connection import Connection, LostReplyError
 from graysplit.stores.redis.content import ask_contents, read_contents
-from graysplit.stores.redis.cursors import read_log, read_told, tell
+from graysplit.stores.redis.cursors import read_log, read_told, save_cursor
 from graysplit.stores.redis.faults import unreachable
 from graysplit.stores.redis.feed import RedisFeed
 from graysplit.stores.redis.fleet import forget, read_fleet
@@ -65,7 +75,7 @@ class RedisStore:
         with self._line() as line:
             return Reader(line, self._keys, books=True).read("", whole=True)
 
-    def glance(self, places: Sequence[Place]) -> Glance:
+    def read_fields(self, places: Sequence[Place]) -> FieldReading:
         """Read a few fields at one moment."""
         with self._line() as line:
             return measured_glance(line, self._keys, places)
@@ -120,7 +130,7 @@ class RedisStore:
         with self._line() as line:
             return read_contents(line, self._keys, request)
 
-    def told(self) -> Told:
+    def read_cursors(self) -> CursorReading:
         """Read how far each hook has been told, with the log's end."""
         with self._line() as line:
             return read_told(line, self._keys)
@@ -130,10 +140,10 @@ class RedisStore:
         with self._line() as line:
             return read_log(line, self._keys, start, count)
 
-    def tell(self, hook: str, read: str | None, text: str) -> bool:
+    def save_cursor(self, hook: str, read: str | None, text: str) -> bool:
         """Write a hook's record if it is still as read."""
         with self._line() as line:
-            return tell(line, self._keys, hook, read, text)
+            return save_cursor(line, self._keys, hook, read, text)
 
     def follow(self) -> RedisFeed:
         """Open a follower's connection."""

@@ -15,7 +15,7 @@ from graysplit.core.lease import PREFIX as LEASE
 from graysplit.core.replica.record import SENTINEL, Entry, Key
 from graysplit.errors import GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.stores import write_rules
-from graysplit.stores.port import Submission, Ticking, Written
+from graysplit.stores.port import ProgressUpdate, Submission, Written
 from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import fault, is_condition, neither, refused, unreachable
@@ -80,7 +80,7 @@ def brake_by_hand(line: Connection, keys: Keys, field: str, why: str, release_ms
     return allowed is not False
 
 
-def tick_by_watching(line: Connection, keys: Keys, ticking: Ticking) -> bool:
+def tick_by_watching(line: Connection, keys: Keys, ticking: ProgressUpdate) -> bool:
     """Write a plan's progress and tick if both are still as read."""
     split, tick = raw_of(ticking.split), raw_of(TICK + ticking.split)
     watched, found = line.ask(("WATCH", keys.plans), ("HMGET", keys.plans, split, tick))

@@ -124,26 +124,26 @@ class FleetContract(ReadingContract):
     def test_how_far_a_hook_was_told_is_written_as_it_was_read(self) -> None:
         """A record is compared and written: absent, then as the last writer left it; others' stay as they are."""
         store = self.make()
-        assert store.tell("page", None, "one")
-        assert not store.tell("page", None, "two")
-        assert not store.tell("page", "other", "two")
-        assert store.tell("chät", None, "ü")
-        assert store.tell("page", "one", "two")
-        assert dict(self.make().told().texts) == {"page": "two", "chät": "ü"}
+        assert store.save_cursor("page", None, "one")
+        assert not store.save_cursor("page", None, "two")
+        assert not store.save_cursor("page", "other", "two")
+        assert store.save_cursor("chät", None, "ü")
+        assert store.save_cursor("page", "one", "two")
+        assert dict(self.make().read_cursors().texts) == {"page": "two", "chät": "ü"}
 
     def test_racing_tellers_take_one_turn(self) -> None:
         """Of many who write over the same record at once, one is told that it did."""
-        self.make().tell("page", None, "free")
+        self.make().save_cursor("page", None, "free")
         stores = [self.make() for _ in range(EDITORS)]
         won: list[int] = []
 
         def take(number: int) -> None:
-            if stores[number].tell("page", "free", f"teller {number}"):
+            if stores[number].save_cursor("page", "free", f"teller {number}"):
                 won.append(number)
 
         together(EDITORS, take)
         assert len(won) == 1
-        assert self.make().told().texts["page"] == f"teller {won[0]}"
+        assert self.make().read_cursors().texts["page"] == f"teller {won[0]}"
 
     def test_telling_wakes_nobody(self) -> None:
         """No follower is signalled, and the history stays as it is."""
@@ -151,7 +151,7 @@ class FleetContract(ReadingContract):
         seed(store)
         feed = store.follow()
         feed.load("", whole=True)
-        store.tell("page", None, "one")
+        store.save_cursor("page", None, "one")
         woken = feed.wait(QUIET_S)
         feed.close()
         assert not woken

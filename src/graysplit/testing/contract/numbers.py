@@ -37,16 +37,16 @@ class NumbersContract(ReadingContract):
         feed = store.follow()
         self.raw("weights", "checkout/new", "5")
         self.raw("stops", "search", "by hand")
-        assert feed.book("outside") == 2
+        assert feed.record_raw_edits("outside") == 2
         assert [entry.revision for entry in store.history()] == [62, 61, 51, 42, 41, 1]
         seed(store, "search")
         self.raw("stops", "search", None)
-        feed.book("outside")
+        feed.record_raw_edits("outside")
         begun = submission_of(store, "search", *one("weights", "search/new", "0", "5"))
         store.submit(begun._replace(begins=("search/new",)))
         followed(store, 70)
         assert feed.trip(Trip(new_id(), "search/new", begun.id, "errors"))
-        feed.book("outside")  # where the stop alone could be added
+        feed.record_raw_edits("outside")  # where the stop alone could be added
         assert store.history()[0].revision == 71
         assert store.load().meta.fields[b"revision"] == b"71"
         feed.close()

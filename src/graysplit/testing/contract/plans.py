@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from graysplit.errors import ConflictError, NotYetError
-from graysplit.stores.port import SETTLE_MS, Due, Expect, Rollback, Store, Ticking, Write
+from graysplit.stores.port import SETTLE_MS, Due, Expect, ProgressUpdate, Rollback, Store, Write
 from graysplit.stores.text.records import exact, new_id
 from graysplit.testing.contract.reads import ReadingContract
 from graysplit.testing.contract.words import (
@@ -49,13 +49,13 @@ class PlansContract(ReadingContract):
         seed(store)
         start_plan(store)
         feed = store.follow()
-        ticking = Ticking("checkout", PROGRESS, TICKED, "{}", "2 1 1 boot")
-        assert not feed.tick(ticking._replace(progress="other"))
-        assert not feed.tick(ticking._replace(tick="other"))
-        assert not feed.tick(ticking._replace(split="search"))
+        ticking = ProgressUpdate("checkout", PROGRESS, TICKED, "{}", "2 1 1 boot")
+        assert not feed.save_progress(ticking._replace(progress="other"))
+        assert not feed.save_progress(ticking._replace(tick="other"))
+        assert not feed.save_progress(ticking._replace(split="search"))
         assert self._plan(store) == {b"checkout": PROGRESS.encode(), b"tick:checkout": TICKED.encode()}
-        assert feed.tick(ticking)
-        assert not feed.tick(ticking)
+        assert feed.save_progress(ticking)
+        assert not feed.save_progress(ticking)
         assert self._plan(store) == {b"checkout": b"{}", b"tick:checkout": b"2 1 1 boot"}
         assert [entry.cause for entry in store.history()] == ["ramp", "create"]
         feed.close()
@@ -69,7 +69,7 @@ class PlansContract(ReadingContract):
         taken: list[int] = []
 
         def tick(number: int) -> None:
-            if feeds[number].tick(Ticking("checkout", PROGRESS, TICKED, PROGRESS, f"2 1 1 {number}")):
+            if feeds[number].save_progress(ProgressUpdate("checkout", PROGRESS, TICKED, PROGRESS, f"2 1 1 {number}")):
                 taken.append(number)
 
         together(EDITORS, tick)
@@ -204,7 +204,7 @@ class PlansContract(ReadingContract):
             start_plan(store)
             self.raw(key, field, "0")
             assert self._plans(store) == {"checkout"}
-            assert feed.book("process") == 1
+            assert feed.record_raw_edits("process") == 1
             assert self._plans(store) == ({"checkout"} if left else set()), f"{key} {field}"
             assert store.history()[0].ended_plans == (() if left else ("checkout",)), f"{key} {field}"
         feed.close()

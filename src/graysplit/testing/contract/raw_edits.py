@@ -19,9 +19,9 @@ class BookingContract(ReadingContract):
         feed = store.follow()
         seed(store, weight="20")
         put(store, "checkout/new", "30")
-        assert feed.book("process") == 0
+        assert feed.record_raw_edits("process") == 0
         store.roll_back(Rollback(new_id(), "checkout", "tester", ""))
-        assert feed.book("process") == 0
+        assert feed.record_raw_edits("process") == 0
         feed.close()
 
     def test_a_raw_edit_is_booked_with_before_and_after(self) -> None:
@@ -33,8 +33,8 @@ class BookingContract(ReadingContract):
         self.raw("weights", "checkout/new", "0")
         self.raw("stops", "checkout", "by hand")
         self.raw("weights", "search/new", None)
-        assert feed.book("web-1/7") == 2  # noqa: PLR2004
-        assert feed.book("web-1/7") == 0
+        assert feed.record_raw_edits("web-1/7") == 2  # noqa: PLR2004
+        assert feed.record_raw_edits("web-1/7") == 0
         feed.close()
         newest, older, *_ = store.history()
         assert [newest.split, older.split] == ["search", "checkout"]
@@ -53,7 +53,7 @@ class BookingContract(ReadingContract):
         feeds = [self.make().follow() for _ in range(EDITORS)]
         self.raw("weights", "checkout/new", "20")
         counts: list[int] = []
-        together(EDITORS, lambda number: counts.append(feeds[number].book(f"web/{number}")))
+        together(EDITORS, lambda number: counts.append(feeds[number].record_raw_edits(f"web/{number}")))
         for feed in feeds:
             feed.close()
         assert sorted(counts) == [0] * (EDITORS - 1) + [1]
@@ -67,7 +67,7 @@ class BookingContract(ReadingContract):
 
         def release_after(key: str, field: str, value: str | None) -> bytes | None:
             self.raw(key, field, value)
-            assert feed.book("process") == 1
+            assert feed.record_raw_edits("process") == 1
             return store.load().meta.fields.get(b"release:checkout/new")
 
         first = release_after("weights", "checkout/new", "20")
@@ -93,7 +93,7 @@ class BookingContract(ReadingContract):
         seed(store, weight="20")
         feed = store.follow()
         self.drop("weights")
-        assert feed.book("process") == 0
+        assert feed.record_raw_edits("process") == 0
         feed.close()
         assert len(store.history()) == 1
 
@@ -104,7 +104,7 @@ class BookingContract(ReadingContract):
         store = self.make()
         seed(store, weight="20")
         feed = store.follow()
-        assert feed.brake("checkout/new", "known to stand at zero", 0)
+        assert feed.stop_if_older("checkout/new", "known to stand at zero", 0)
         feed.close()
         load = store.load()
         assert b"known to stand at zero" in load.stops.fields[b"checkout/new"]
@@ -117,7 +117,7 @@ class BookingContract(ReadingContract):
         feed = store.follow()
         for stop in ("checkout/new", "checkout", "*"):
             self.raw("stops", stop, "by hand")
-            assert feed.brake("checkout/new", "by machine", 0)
+            assert feed.stop_if_older("checkout/new", "by machine", 0)
             assert store.load().stops.fields == {SENTINEL: b"1", stop.encode(): b"by hand"}
             self.raw("stops", stop, None)
         feed.close()
@@ -129,8 +129,8 @@ class BookingContract(ReadingContract):
         started = submission_of(store, "checkout", *one("weights", "checkout/new", "0", "20"))
         at_ms = store.submit(started._replace(begins=("checkout/new",))).at_ms
         feed = store.follow()
-        assert not feed.brake("checkout/new", "too late", at_ms - 1)
+        assert not feed.stop_if_older("checkout/new", "too late", at_ms - 1)
         assert store.load().stops.fields == {SENTINEL: b"1"}
-        assert feed.brake("checkout/new", "known", at_ms)
+        assert feed.stop_if_older("checkout/new", "known", at_ms)
         assert b"checkout/new" in store.load().stops.fields
         feed.close()

@@ -133,10 +133,10 @@ class ReadingContract:
             ("splits", "checkout"),
             ("plans", "checkout"),
         ]
-        for glance in (feed.glance(asked), self.make().glance(asked)):
-            assert [glance.texts[place] for place in asked] == ["20", None, DEFINITION, exact(b"\xff{}")]
-            assert glance.texts.keys() == set(asked)
-            assert abs(glance.now_ms - self.make().load().now_ms) < 60_000  # noqa: PLR2004
+        for reading in (feed.read_fields(asked), self.make().read_fields(asked)):
+            assert [reading.texts[place] for place in asked] == ["20", None, DEFINITION, exact(b"\xff{}")]
+            assert reading.texts.keys() == set(asked)
+            assert abs(reading.now_ms - self.make().load().now_ms) < 60_000  # noqa: PLR2004
         feed.close()
 
     def test_a_tally_of_nothing_is_empty(self) -> None:
@@ -157,19 +157,19 @@ class ReadingContract:
         writer = self.writer()
         seed(writer)
         store = self.make()
-        end = store.told()
+        end = store.read_cursors()
         for weight in ("5", "20", "50"):
             put(writer, "checkout/new", weight)
         rows = store.log(end.position, 3)
         assert rows[0][0] == end.position
         assert [entry.cause for _, entry in rows] == ["create", "set", "set"]
-        assert store.log(rows[2][0], 9)[1][0] == store.told().position
-        assert (end.revision, store.told().revision) == (1, 4)
+        assert store.log(rows[2][0], 9)[1][0] == store.read_cursors().position
+        assert (end.revision, store.read_cursors().revision) == (1, 4)
 
     def test_nobody_has_been_told_at_first(self) -> None:
         """Where nothing was ever written the log ends at its beginning, and no hook has a record."""
         store = self.make()
-        told = store.told()
+        told = store.read_cursors()
         assert (dict(told.texts), told.position, told.revision) == ({}, "0-0", 0)
         assert store.log("0-0", 9) == ()
         assert told.now_ms > 0

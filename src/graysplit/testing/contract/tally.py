@@ -504,7 +504,7 @@ class TallyContract(ReadingContract):
         assert [not isinstance(one, Exception) and one.applied for one in flushing.take()] == [True, True, False] * 2
         wanted = [Wanted(FIELD, RELEASE, now.started_s), Wanted(FIELD, "another", now.started_s)]
         reading = now.feed.tallies(wanted, now.now_s * 1000)
-        glanced = now.feed.glance([])
+        glanced = now.feed.read_fields([])
         one, other = reading.take()
         assert isinstance(one, Tally)
         assert isinstance(other, Tally)

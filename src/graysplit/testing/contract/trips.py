@@ -141,7 +141,7 @@ class TrippingContract(ReadingContract):
         self.raw("stops", "search", stop_text(why="no candidate", who="guard", at_ms=1, change="c2", release="r"))
         self.raw("stops", "checkout/c", "by hand")
         feed = store.follow()
-        assert feed.book("outside") == 3  # noqa: PLR2004 - the trip, the other edits of checkout, those of search
+        assert feed.record_raw_edits("outside") == 3  # noqa: PLR2004 - the trip, the other edits of checkout, those of search
         entries = {(entry.cause, entry.actor, entry.split): entry for entry in store.history(count=3)}
         assert set(entries) == {
             ("trip", "guard", "checkout"),
@@ -154,7 +154,7 @@ class TrippingContract(ReadingContract):
         assert trip.before == {"stops checkout/new": None, "weights checkout/new": "20"}
         assert set(entries["edited outside", "outside", "checkout"].after) == {"weights checkout/b", "stops checkout/c"}
         assert store.load().weights.fields[b"checkout/new"] == b"0"
-        assert feed.book("outside") == 0
+        assert feed.record_raw_edits("outside") == 0
         feed.close()
 
     def test_a_plan_that_goes_back_is_told_as_its_rollback(self) -> None:
@@ -230,7 +230,7 @@ class TrippingContract(ReadingContract):
         feed = store.follow()
         feed.trip(self._trip(release))
         store.roll_back(Rollback(new_id(), "checkout", "ada", "trouble"))
-        feed.book("outside")
+        feed.record_raw_edits("outside")
         assert [entry.cause for entry in store.history() if entry.cause in {"trip", "rollback"}] != []
         assert {b"checkout", b"checkout/new"} <= set(store.load().stops.fields)
         assert store.load().weights.fields[b"checkout/new"] == b"0"
@@ -251,7 +251,7 @@ class TrippingContract(ReadingContract):
     def _book(self) -> int:
         """Let somebody who may write the history look after it."""
         feed = self.writer().follow()
-        booked = feed.book("outside")
+        booked = feed.record_raw_edits("outside")
         feed.close()
         return booked
 

@@ -283,7 +283,7 @@ class WritingContract(ReadingContract):
             assert (before.actor, before.why) == ("ada", "errors doubled")
             assert second.before[f"stops {target}"] == second.after[f"stops {target}"] == first
             feed = store.follow()
-            assert feed.book("outside") == 0
+            assert feed.record_raw_edits("outside") == 0
             feed.close()
 
     def test_a_rollback_over_a_stop_by_hand_keeps_what_it_says(self) -> None:
@@ -299,7 +299,7 @@ class WritingContract(ReadingContract):
         assert stops[b"checkout"] == b"by hand"
         assert b"errors doubled" in stops[b"search"]
         feed = store.follow()
-        assert feed.book("outside") == 1
+        assert feed.record_raw_edits("outside") == 1
         feed.close()
         entry = store.history()[0]
         assert (entry.cause, entry.split, entry.after) == ("edited outside", "checkout", {"stops checkout": "by hand"})
@@ -384,7 +384,7 @@ class WritingContract(ReadingContract):
         feed = store.follow()
         for number, weight in enumerate(weights):
             self.raw("weights", "checkout/new", weight)
-            assert number >= booked or feed.book("process") == 1
+            assert number >= booked or feed.record_raw_edits("process") == 1
         feed.close()
         return store, store.roll_back(Rollback(new_id(), EVERYTHING, "tester", ""))
 
