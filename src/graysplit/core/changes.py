@@ -15,6 +15,7 @@ from graysplit.core.bucketing import encode_unit
 from graysplit.core.definition import Definition, Version, candidate, define
 from graysplit.core.host_name import unit_name
 from graysplit.core.lease import Lease, take
+from graysplit.core.replica.lazy_splits import ReadableSplits
 from graysplit.core.split_state import Change, Snapshot, SplitState, apply, compared, differing_splits
 from graysplit.core.weights import FULL, Weight, check_name, format_weight, rises, share, total
 from graysplit.errors import BadValueError, RefusedError, UnknownSplitError, UnknownVersionError
@@ -107,7 +108,7 @@ def create(  # noqa: PLR0913 - what a record begins with
             f"one more candidate: graysplit create {split} --add VERSION"
         )
     definition = define(split, versions, salt=salt, max_stale=max_stale, in_flight=in_flight, by=by)
-    for other in snapshot.splits.values():
+    for other in _may_be_sown_with(snapshot.splits, definition.seed):
         shared = salt is not None and other.definition.salt == salt
         if other.definition.seed == definition.seed and not shared:
             raise RefusedError(
@@ -117,6 +118,10 @@ def create(  # noqa: PLR0913 - what a record begins with
             )
     weights: dict[str, Weight | None] = {field_of(split, version.name): 0 for version in definition.candidates}
     return Change("create", split, weights, definition=definition)
+
+
+def _may_be_sown_with(splits: Mapping[str, SplitState], seed: int) -> Iterable[SplitState]:
+    return splits.may_be_sown_with(seed) if isinstance(splits, ReadableSplits) else splits.values()
 
 
 def add_version(snapshot: Snapshot, split: str, version: str) -> Change:

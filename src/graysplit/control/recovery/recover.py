@@ -7,6 +7,7 @@ field that a process holds against the store is named, so that each fence lifts 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.codec import buried_baseline, dump_definition, parse_definition
@@ -571,19 +572,21 @@ def _is_brake(stop: str | None) -> bool:
     return isinstance(found, dict) and cast("dict[str, object]", found).get("who") == BRAKE
 
 
-def _parsed(split: str, raw: str) -> Definition | None:
+@lru_cache(maxsize=8)  # one split is asked about again and again, and then the next
+def _judged(split: str, raw: str) -> tuple[Definition | None, bool]:
+    """Return a definition, None where it is a tombstone or cannot be read, and whether it can be read."""
     try:
-        return parse_definition(split, raw.encode(errors="replace"))
+        return parse_definition(split, raw.encode(errors="replace")), True
     except BadDefinitionError:
-        return None
+        return None, False
+
+
+def _parsed(split: str, raw: str) -> Definition | None:
+    return _judged(split, raw)[0]
 
 
 def _is_bad(split: str, raw: str) -> bool:
-    try:
-        parse_definition(split, raw.encode(errors="replace"))
-    except BadDefinitionError:
-        return True
-    return False
+    return not _judged(split, raw)[1]
 
 
 def _shape(split: str, raw: str) -> object:

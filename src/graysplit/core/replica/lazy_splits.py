@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from graysplit.core.split_state import SplitState
 
 # A split's standing, the reason why it cannot be read, or None where it was deleted.
 Judge: TypeAlias = Callable[[str, bytes], SplitState | str | None]
+
+# A seed as graysplit writes it; whoever writes another form of it is judged whole.
+_SEED: Final = re.compile(rb'"seed":\s*[0-9]+\s*[,}]')
 
 
 class Judgements:
@@ -41,6 +45,13 @@ class ReadableSplits(Mapping[str, SplitState]):
     def so_far(self) -> dict[str, SplitState]:
         """Return those that were asked for."""
         return self._judgements.readable()
+
+    def may_be_sown_with(self, seed: int) -> Iterator[SplitState]:
+        """Return the splits that may have a seed, without judging those whose bytes name another one."""
+        text = str(seed).encode()
+        for split, raw in self._judgements.raws.items():
+            if (text in raw or _SEED.search(raw) is None) and split in self:
+                yield self[split]
 
     def __getitem__(self, split: str) -> SplitState:
         """Return a split's standing; raise `KeyError` where it has none."""
