@@ -302,3 +302,20 @@ def test_a_collection_goes_in_slices_and_counts_the_same() -> None:
         one.unit for batch in expected for one in batch.errors
     }
     assert [one.calls for one in batches[-1].running] == [one.calls for one in expected[-1].running]
+
+
+def test_a_quiet_page_is_not_read_again_and_one_with_a_call_under_way_is() -> None:
+    """Twenty armed splits with few calls have a hundred quiet pages: only what was written is looked at."""
+    tape = a_tape()
+    page = tape.page
+    assert page.sheets.idle
+    call(page, user(1), ends=False)
+    assert not page.sheets.idle
+    tape.collect(NOW + 1)
+    assert not page.sheets.idle, "a call that runs is told each time"
+    page.x_old.append(page.sheets.open[0].popitem()[1])
+    assert not page.sheets.idle
+    tape.collect(NOW + 1)
+    assert page.sheets.idle
+    page.exposed((user(2), 0))
+    assert not page.sheets.idle

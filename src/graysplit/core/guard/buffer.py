@@ -313,7 +313,7 @@ class EvidenceBuffer:
         waiting = max(page.sheets.waiting for page in pages)
         self._mask = (1 << bits_for(waiting)) - 1  # for both sides, before any unit is looked at
         for page in pages:
-            if not tells and not page.sheets.waiting + page.sheets.blamed:
+            if page.sheets.idle or not (tells or page.sheets.waiting + page.sheets.blamed):
                 continue
             yield from self._read(self._found, page, second, tells=tells)
         return self._found, pages

@@ -149,6 +149,13 @@ class Sheets:
         return sum(map(len, self.begun)) + sum(map(len, self.asked)) + len(self.exposed)
 
     @property
+    def idle(self) -> bool:
+        """Return whether nothing was written since all was collected, and nothing runs."""
+        lists = (*self.begun, *self.asked, *self.ended)
+        queues = (self.exposed, self.failing, self.cut, self.sampled, self.unfinished)
+        return self.thinning is None and not (any(lists) or any(queues) or any(self.running))
+
+    @property
     def blamed(self) -> int:
         """Return how many failed calls, and calls cut short, are written down and not collected."""
         return len(self.failing) + len(self.cut)

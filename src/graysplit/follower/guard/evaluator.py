@@ -41,6 +41,7 @@ JUDGE_MS: Final = 1_000
 # Where nobody has failed since the last look, a process takes so many a second at most, and each at least so often.
 EACH_MS: Final = 200
 CALM_AT_MOST_MS: Final = 4_000
+DUE_S: Final = 0.2  # between two looks at what is to be judged
 LOOK_S: Final = 0.002  # of work between two looks whether the store has signalled
 AT_ONCE: Final = 16  # tallies that are read together
 PATIENCE_MS: Final = 3_000  # the age at which somebody else judges
@@ -129,6 +130,9 @@ class Evaluator:
         self._hurried: set[str] = set()  # fields of which something failed here since they were looked at
         self._feed: Feed | None = None
         self._looked_at = 0.0
+        self._due_at = float("-inf")  # monotonic time at which it was looked what is due
+        self._hurries = False  # whether something has failed here since
+        self._counted = (-1, 0)  # server's time, and how many releases were judged here then
         self._lined: list[str] = []  # fields to be read
         self._asking: tuple[list[Read], Later[Sequence[Tally | GraysplitError]]] | None = None
         self._read = deque[Read]()
@@ -213,6 +217,7 @@ class Evaluator:
 
     def hurry(self, field: str) -> None:
         """Take note that something has failed here."""
+        self._hurries = self._hurries or field not in self._hurried
         self._hurried.add(field)
 
     def turn(self, feed: Feed, counted: Iterable[str], is_free: IsFree, attempt: Attempt) -> None:
@@ -221,11 +226,19 @@ class Evaluator:
             self._feed, self._asking, self._writing = feed, None, None
             self._read.clear()
             self._lined.clear()
-        if not self.waits and not self.busy:
+        if not self.waits and not self.busy and self._is_time():
             self._lined = [field for field in self.due(counted) if is_free(field)]
         while self._goes_on(feed, attempt):
             if self._is_signalled(feed):
                 return
+
+    def _is_time(self) -> bool:
+        """Return whether to look what is due: at once where something has failed here, else some times a second."""
+        now = self._clock.monotonic()
+        if not self._hurries and 0 <= now - self._due_at < DUE_S:
+            return False
+        self._due_at, self._hurries = now, False
+        return True
 
     def _goes_on(self, feed: Feed, attempt: Attempt) -> bool:
         """Take one step; return whether another can be taken at once."""
@@ -315,9 +328,16 @@ class Evaluator:
         """Return how old a judgement of ours may become: where nobody fails, older the more of them there are."""
         if not judge.calm or field in self._hurried:
             return JUDGE_MS
-        judged = [one.judge for one in self._known.values() if one.judge.is_fresh(self.now_ms)]
-        ours = sum(judge.nonce == self._nonce for judge in judged)
-        return min(CALM_AT_MOST_MS, max(JUDGE_MS, EACH_MS * ours))
+        return min(CALM_AT_MOST_MS, max(JUDGE_MS, EACH_MS * self._ours()))
+
+    def _ours(self) -> int:
+        """Return how many releases this process judges at this moment; counted once a moment, whoever asks."""
+        at_ms, ours = self._counted
+        if at_ms != self.now_ms:
+            judges = [one.judge for one in self._known.values() if one.judge.nonce == self._nonce]
+            ours = sum(judge.is_fresh(self.now_ms) for judge in judges)
+            self._counted = (self.now_ms, ours)
+        return ours
 
     def _judge_one(self, one: Read, judged: list[Looked]) -> None:
         (field, release, started_s), tally = one.wanted, one.answer

@@ -166,7 +166,7 @@ class GuardReporter:
         begun = self._keeper.adopted.begun
         self._write_trips(feed)
         self._hear(self._unsent.tell(feed, self._is_free))
-        counted = [field for field, release in self._breakers if begun.get(field) == release]
+        counted = (field for field, release in self._breakers if begun.get(field) == release)
         self._evaluator.turn(feed, counted, self._is_free, self._attempt)
 
     def leave(self, feed: Feed) -> None:
