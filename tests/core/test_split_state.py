@@ -127,3 +127,24 @@ def test_a_change_of_one_split_judges_no_other() -> None:
     assert "gone" not in before.splits
     assert sorted(asked) == sorted(raws)
     assert "checkout" not in apply(after, Change("delete", "checkout", definition=None)).splits
+
+
+def test_a_change_of_no_split_judges_none() -> None:
+    """A freeze has a pattern in a split's place, and a stop may lie on what nobody defined: no other is copied."""
+    asked: list[str] = []
+
+    def judge(split: str, _: bytes) -> SplitState:
+        asked.append(split)
+        return plain({"new": 5_000})._replace(split=split)
+
+    before = Snapshot(ReadableSplits(Judgements(dict.fromkeys(("checkout", "search"), b"{}"), judge)))
+    for change in (
+        Change("freeze", "check*", marks={"freezes": "[]"}),
+        Change("rollback", "nobody", stops={"nobody": "fire"}),
+        Change("delete", "nobody", definition=None),
+    ):
+        after = apply(before, change)
+        assert effects(before, after).weights == {}
+        assert after.stops == {field: text for field, text in change.stops.items() if text is not None}
+        assert asked == []
+    assert apply(before, Change("rollback", "*", stops={"*": "fire"})).splits["search"].in_force("new") == 0

@@ -129,11 +129,13 @@ def apply(snapshot: Snapshot, change: Change) -> Snapshot:
     touched = {change.split, *map(split_of, change.stops)}
     changed = _changed(snapshot, change)
     touching = stops_by_split(stops)
-    if changed is None or EVERYTHING in touched:
+    is_deleted = changed is None and change.split in snapshot.splits
+    if is_deleted or EVERYTHING in touched:
         splits: Mapping[str, SplitState] = _laid_over(snapshot.splits, {change.split: changed})
         splits = {name: standing._replace(stops=touching(name)) for name, standing in splits.items()}
     else:
-        standings = {name: snapshot.splits.get(name) for name in touched} | {change.split: changed}
+        standings = {name: snapshot.splits.get(name) for name in touched}
+        standings[change.split] = changed  # None: a pattern of freezes, or what is known by its stops alone
         own = {name: found._replace(stops=touching(name)) for name, found in standings.items() if found is not None}
         splits = LaidOver(snapshot.splits, own)
     releases = LaidOver(snapshot.releases, change.releases) if change.releases else snapshot.releases
