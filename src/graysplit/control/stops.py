@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from graysplit.core.address import EVERYTHING, covers, parse_address, split_of, stop_on
+from graysplit.core.address import EVERYTHING, covers, covers_split, parse_address, split_of, stop_on
 from graysplit.core.shown import NAME_AT_MOST, shown
 from graysplit.errors import RefusedError
 from graysplit.stores.write_rules import is_zero
@@ -144,7 +144,7 @@ def stop_lines(moves: StopMoves, cause: str, *, dry_run: bool = False) -> Iterat
 
 def _meant(change: Change, field: str) -> bool:
     """Return whether a change is about a candidate: it writes its weight, or it is about the split's stop alone."""
-    return field in change.weights if change.weights else change.split in (EVERYTHING, split_of(field))
+    return field in change.weights if change.weights else covers_split(change.split, split_of(field))
 
 
 def _holds(after: Snapshot, stop: str) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple, get_args
 
 from graysplit.control.freeze import FINISHED, unfreeze_command
 from graysplit.control.reading import Reading
-from graysplit.core.address import EVERYTHING, split_of
+from graysplit.core.address import covers_split, split_of
 from graysplit.core.changes import Effects, effects
 from graysplit.core.definition import Definition
 from graysplit.core.replica.record import Entry
@@ -87,7 +87,7 @@ def _fields(entry: Entry, split: str) -> Iterator[Field]:
         key, _, name = at.partition(" ")
         if key == "meta" and not name.startswith(FINISHED):
             continue
-        if key in get_args(KeyName) and split in (EVERYTHING, split_of(name.removeprefix(FINISHED))):
+        if key in get_args(KeyName) and covers_split(split, split_of(name.removeprefix(FINISHED))):
             known: KeyName = key  # type: ignore[assignment]
             yield Field(known, name, entry.before.get(at), entry.after.get(at))
 

@@ -6,7 +6,7 @@ The same text is the field of a weight in Redis, the target of a command and the
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Final, NamedTuple
 
 EVERYTHING: Final = "*"
@@ -53,3 +53,13 @@ def covers(stop: str, field: str) -> bool:
 def stop_on(field: str, stops: Container[str]) -> str | None:
     """Return the narrowest of the stops that holds a candidate at zero, or None."""
     return next((stop for stop in stops_over(field) if stop in stops), None)
+
+
+def covers_split(stop: str, split: str) -> bool:
+    """Return whether a stop holds all candidates of a split at zero."""
+    return stop in {split, EVERYTHING}
+
+
+def stops_touching(split: str, versions: Iterable[str]) -> tuple[str, ...]:
+    """Return the stops that hold any of a split's versions at zero where they are set, the widest first."""
+    return EVERYTHING, split, *(field_of(split, name) for name in versions)

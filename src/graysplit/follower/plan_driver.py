@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from graysplit.core.address import EVERYTHING, field_of, stops_over
+from graysplit.core.address import field_of, stops_over, stops_touching
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet
 from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
@@ -444,7 +444,7 @@ def _find(feed: Feed, split: str, definition: Definition, plan: Plan, mark: str)
     fields = [field_of(split, version.name) for version in definition.versions]
     places: list[Place] = [
         *(("weights", field) for field in (*fields, split)),
-        *(("stops", field) for field in (*fields, split, EVERYTHING)),
+        *(("stops", stop) for stop in stops_touching(split, definition.names)),
         *(("meta", name) for name in (PLAN + split, FREEZES, THAWED)),
         *(("meta", f"release:{field_of(split, name)}") for name in plan.versions),
         *(("meta", WAVE + field) for field in fields if definition.by == "instance"),

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
-from graysplit.core.address import EVERYTHING, split_of
+from graysplit.core.address import split_of, stops_over
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet, Process, fleet_of
 from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
 from graysplit.core.lease import PREFIX
@@ -610,7 +610,7 @@ def _book(space: _Space, actor: str) -> int:
     edits = write_rules.unbooked(weights, stops, booked)
     started: dict[str, list[str]] = {}
     for field in write_rules.begun(weights, stops, booked) if edits else ():
-        for of in (split_of(field), EVERYTHING):
+        for of in stops_over(field)[1:]:
             started.setdefault(of, []).append(field)
     now_ms = space.now_ms()
     change = ""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from graysplit.control.reading import Reading
-from graysplit.core.address import EVERYTHING, field_of, split_of, version_of
+from graysplit.core.address import covers_split, field_of, split_of, version_of
 from graysplit.core.changes import NO_MISTYPED, Mistyped, known, set_weights
 from graysplit.core.definition import Definition, candidate
 from graysplit.core.limits import TYPED
@@ -102,7 +102,7 @@ def touched(reading: Reading, change: Change) -> Iterator[tuple[str, bool]]:
     marks = {name.removeprefix(PLAN) for name in reading.texts("meta") if name.startswith(PLAN)}
     for split in sorted(marks):
         mark = raw_of(reading.text("meta", PLAN + split) or "")
-        own = [f for f in (*change.weights, *change.stops) if split_of(f) in {split, EVERYTHING} and _of_plan(mark, f)]
+        own = [f for f in (*change.weights, *change.stops) if covers_split(split_of(f), split) and _of_plan(mark, f)]
         closes = change.split == split and (change.cause in ENDING or PLAN + split in change.marks)
         if own or closes:
             yield split, closes or not (_stands(reading, split) and all(_same(reading, change, f) for f in own))

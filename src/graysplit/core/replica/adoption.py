@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
-from graysplit.core.address import EVERYTHING, field_of, split_of
+from graysplit.core.address import EVERYTHING, field_of, split_of, stops_touching
 from graysplit.core.definition import Definition
 from graysplit.core.in_force import in_force, wanted
 from graysplit.core.lease import PREFIX, Lease, parse_lease
@@ -245,8 +245,8 @@ def state_of(held: Adopted, split: str, definition: Definition) -> SplitState:
     weights: dict[str, Weight] = {
         name: wanted(field, definition.baseline, held.weights, held.lapsed).weight for name, field in said
     }
-    touching = (EVERYTHING, split, *(field_of(split, name) for name in definition.names))
-    stops = {field: held.stops[field] for field in touching if field in held.stops}
+    touching = stops_touching(split, definition.names)
+    stops = {stop: held.stops[stop] for stop in touching if stop in held.stops}
     standing = SplitState(split, definition, weights, stops)
     if definition.by == "unit":
         return standing

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from redis import exceptions
 
-from graysplit.core.address import EVERYTHING, split_of
+from graysplit.core.address import covers_split, split_of
 from graysplit.core.lease import PREFIX as LEASE
 from graysplit.core.replica.record import SENTINEL, Entry, Key
 from graysplit.errors import GraysplitError, NotYetError, StoreUnreachableError
@@ -332,7 +332,7 @@ def _entries(  # noqa: PLR0913 - all of what an entry holds
             {**edit.before, **over},
             {**edit.after, **dict.fromkeys(over)},
         )
-        own = (f for f in started if edit.signed is None and edit.split in (EVERYTHING, split_of(f)))
+        own = (f for f in started if edit.signed is None and covers_split(edit.split, split_of(f)))
         commands += (_begin(keys, field, entry.id, now_ms) for field in own)
         leased = (where for where in edit.after if where.startswith("weights "))  # an edit from outside ends a lease
         commands += (put(keys.meta, where.replace("weights ", LEASE, 1), None) for where in leased)
