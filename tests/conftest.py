@@ -6,6 +6,8 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
 
 import pytest
 from _pytest.logging import LogCaptureHandler
@@ -16,6 +18,31 @@ from graysplit.log_writer import WRITER
 from tests.support import hear_interrupts
 
 hear_interrupts()
+
+# Tests that run programs and servers take seconds, all others milliseconds: begun last, one of them would keep a whole
+# run waiting for a single worker.
+LONGEST_FIRST: Final = (
+    "benchmarks",
+    "runtimes",
+    "faults",
+    "topologies",
+    "typing",
+    "examples",
+    "packaging",
+    "laws",
+    "cli",
+    "docs",
+    "control",
+    "stores",
+)
+TESTS: Final = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests first that take long; the others keep their order."""
+    last = len(LONGEST_FIRST)
+    rank = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], last))
 
 
 class WrittenLogs(pytest.LogCaptureFixture):
