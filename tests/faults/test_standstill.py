@@ -13,6 +13,7 @@ import graysplit
 from graysplit import embedded
 from graysplit.clock import SystemClock
 from graysplit.errors import StoreUnreachableError
+from graysplit.follower import follower
 from graysplit.follower.follower import LATE_S, Follower
 from graysplit.follower.replica import Replica
 from graysplit.stores.memory import MemoryStore
@@ -151,6 +152,35 @@ def test_the_work_on_a_large_reading_is_no_standstill(monkeypatch: pytest.Monkey
         assert router.wait_ready(5)
         assert eventually(lambda: len(done) > 2)
         assert done[:2] == ["taken", "in time"]
+
+
+def test_a_stop_by_hand_that_a_look_finds_first_is_booked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a stop written between a reading and the look after it, then it holds and is in the history, too."""
+    store, apply, done = MemoryStore(), Replica.apply, list[str]()
+    graysplit.Control(store).create("checkout")
+    graysplit.Control(store).set("checkout", 100, confirm=True)
+
+    def behind(self: Replica, *given: Any, **named: Any) -> object:  # Any: as they come
+        adopted = apply(self, *given, **named)
+        if done == ["ready"]:
+            done.append("stopped")
+            with store._space.locked:
+                store._space.put("stops", "checkout", "by-hand")
+        return adopted
+
+    monkeypatch.setattr(Replica, "apply", behind)
+    monkeypatch.setattr(follower, "LOOK_S", 0.0)
+    with graysplit.Router(store) as router:
+        split = router.split("checkout", "old", "new")
+        assert router.wait_ready(5)
+        assert eventually(lambda: split.choose("u") == "new")
+        own = router._engine._follower
+        assert own is not None
+        assert eventually(lambda: own._books._book_at is None)  # what a start looks for is over
+        done.append("ready")
+        graysplit.Control(store).create("search")  # something to read
+        assert eventually(lambda: split.choose("u") == "old")
+        assert eventually(lambda: store.history("checkout", 1)[0].cause == "edited outside")
 
 
 class Slow(MemoryStore):

@@ -300,6 +300,7 @@ class Follower:
             self._beat_at = now + BEAT_S
         lowered = self.keeper.lower(feed.brakes(self._run_here()))
         if lowered:
+            self._books.book_soon()  # it may be an edit by hand, and the next reading finds nothing new in it
             self._recent.remember(lowered, self.keeper.adopted.weights)
             if self._file is not None:
                 self._durable = self._file.keep(self.keeper.adopted, self.keeper.past)
