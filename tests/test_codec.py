@@ -33,7 +33,7 @@ def test_a_name_that_stands_twice_is_refused(good: str, twice: str, field: str) 
     with pytest.raises(BadDefinitionError) as refused:
         parse_definition("checkout", GOOD.replace(good, twice).encode())
     assert refused.value.field == field
-    assert "twice" in str(refused.value)
+    assert "duplicate name" in str(refused.value)
     assert "u-1" not in str(refused.value)
 
 
@@ -42,7 +42,7 @@ def test_what_is_no_number_is_refused_wherever_it_stands(number: str) -> None:
     """In a plan, which is kept as it was written, it could not be written again."""
     plan = f'{GOOD[:-1]}, "plan": {{"version": "new", "steps": [{{"weight": 2.5}}]}}}}'
     assert parse_definition("checkout", plan.encode())
-    with pytest.raises(BadDefinitionError, match="no number"):
+    with pytest.raises(BadDefinitionError, match="NaN and infinity are not allowed"):
         parse_definition("checkout", plan.replace("2.5", number).encode())
 
 

@@ -200,14 +200,14 @@ def _check_keys(pairs: list[tuple[str, Any]]) -> None:  # Any: JSON
     if len(names) != len(pairs):
         written = [name for name, _ in pairs]
         twice = next((name for name in _FIELDS if written.count(name) > 1), "pins")
-        raise BadDefinitionError("", twice, "one name stands twice")
+        raise BadDefinitionError("", twice, "duplicate name")
 
 
 def _check_number(text: str) -> float:
     """Refuse what is no number in JSON, or none that a float can be: it could not be written again."""
     if isfinite(float(text)):
         return 0.0
-    raise BadDefinitionError("", "", "NaN and infinity are no numbers")
+    raise BadDefinitionError("", "", "NaN and infinity are not allowed")
 
 
 _STRICT: Final = json.JSONDecoder(

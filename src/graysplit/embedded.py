@@ -42,7 +42,7 @@ def find_binary() -> str:
     if named:
         found = shutil.which(named)
         if found is None:
-            raise ConfigurationError(f"REDIS_SERVER names {named!r}, which is no program here")
+            raise ConfigurationError(f"REDIS_SERVER names {named!r}, which is not a program on this machine")
         return found
     found = _from_wheel() or shutil.which("redis-server") or shutil.which("valkey-server")
     if found is None:

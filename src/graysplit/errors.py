@@ -52,7 +52,7 @@ class BadWeightError(BadValueError):
         """Keep the text as it was given."""
         self.text = text
         super().__init__(
-            f"{_shown(text)} is no weight: use 0 to 100 with up to three decimals (20 or 12.5), or preview"
+            f"invalid weight {_shown(text)}: use 0 to 100 with up to three decimals (20 or 12.5), or preview"
         )
 
 
@@ -63,7 +63,7 @@ class BadNameError(BadValueError):
         """Keep the name as it was given."""
         self.name = name
         super().__init__(
-            f"{_shown(name)} is no name: use 1 to 100 characters of a-z 0-9 . _ - beginning with a letter or digit"
+            f"invalid name {_shown(name)}: use 1 to 100 characters of a-z 0-9 . _ - beginning with a letter or digit"
         )
 
 
@@ -116,7 +116,7 @@ class RefusedError(GraysplitError):
 
 
 class NotYetError(RefusedError):
-    """A plan's step is not due by the server's own clock, or the server has started only now."""
+    """A plan's step is not due by the server's own clock, or the server has just started."""
 
 
 class ConflictError(GraysplitError):
@@ -177,7 +177,7 @@ class StoreUnreachableError(GraysplitError):
 
     def __str__(self) -> str:
         """Say what is wrong and both ways out."""
-        mended = f"To have it take writes again: {self.mend} (then give the command again). " if self.mend else ""
+        mended = f"To let it take writes again: {self.mend} (then repeat the command). " if self.mend else ""
         return f"{self.fault}. {mended}{BREAK_GLASS}"
 
 

@@ -61,7 +61,7 @@ class Opening:
         from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 
         if not callable(function):
-            raise TypeError("write @context() with its parentheses: without them it stands in the function's place")
+            raise TypeError("write @context() with its parentheses: without them it replaces the function")
         if isinstance(function, type):
             raise TypeError(f"{function.__name__} is a class: decorate its methods, or open the context in its setUp")
         made: Callable[..., object]

@@ -199,7 +199,7 @@ def test_the_bare_command_answers(cli: Cli) -> None:
         (("explain", "nope", "u"), 3, "graysplit list"),
         (("set", "ranking", "20"), 2, "b=.. c=.."),
         (("set", "checkout/nwe", "20"), 2, "Did you mean 'new'?"),
-        (("set", "checkout", "1_0"), 2, "is no weight"),
+        (("set", "checkout", "1_0"), 2, "invalid weight"),
         (("set", "checkout"), 2, "--help"),
         (("set", "ranking", "b=10", "20"), 2, "b=10 c=10"),
         (("set", "ranking", "b=60", "c=60"), 1, "120 %"),
@@ -208,7 +208,7 @@ def test_the_bare_command_answers(cli: Cli) -> None:
         (("set", "checkout", "100"), 1, "--yes"),
         (("delete", "checkout"), 1, "graysplit rollback checkout"),
         (("create", "checkout"), 1, "exists already"),
-        (("create", "Check out"), 2, "is no name"),
+        (("create", "Check out"), 2, "invalid name"),
         (("rollback",), 2, "graysplit rollback --all"),
         (("rollback", "checkout", "--all"), 2, "graysplit rollback --all"),
         (("unstop", "checkout"), 1, "graysplit list"),
@@ -287,7 +287,7 @@ def test_show_has_the_emergency_lines(cli: Cli, store: MemoryStore) -> None:
     assert "  $ graysplit rollback checkout" in out.splitlines()
     assert "redis-cli" not in out
     assert "weights checkout/new = 1_0" in out
-    assert "refused: weights checkout/new: '1_0' is no weight" in out
+    assert "refused: weights checkout/new: invalid weight '1_0'" in out
 
 
 def test_the_doctor_says_unhealthy_by_its_code(cli: Cli, store: MemoryStore) -> None:

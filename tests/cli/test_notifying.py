@@ -30,7 +30,7 @@ def test_without_an_address_the_environment_is_asked(monkeypatch: pytest.MonkeyP
         ([], [], "rollback", "nobody to tell"),
         ([], ["page 'the team"], None, "close its quotes"),
         ([], [""], None, "list of program"),
-        (["example.com"], [], None, "no http or https URL"),
+        (["example.com"], [], None, "not an http or https URL"),
         (["https://example.com"], [], "rolback", "Did you mean 'rollback'"),
     ],
 )

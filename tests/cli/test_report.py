@@ -237,7 +237,7 @@ def test_the_numbers_of_a_report() -> None:
     stage = release["stages"][0]
     assert stage["failing_users"]["alone"]["difference"] == pytest.approx([-0.007085, 0.009532], abs=5e-7)
     assert (stage["new"]["rate"], stage["goals"]["purchase"]["converted"]) == (0.015, {"old": 800, "new": 260})
-    assert [one["invalid"] for one in release["stages"]] == [None, "the sample ratio is off"]
+    assert [one["invalid"] for one in release["stages"]] == [None, "sample ratio mismatch"]
     assert (release["verdict"]["word"], release["extra_failures"]) == ("worse", 20.0)
 
 
@@ -289,7 +289,7 @@ def test_a_report_in_text_json_and_as_a_page(
     found = cli("report", "checkout/new", "--json").json
     assert found["releases"][0]["verdict"] == {
         "word": "unclear",
-        "why": "nobody has judged it yet",
+        "why": "not evaluated yet",
         "note": None,
         "judged_ms": None,
     }

@@ -39,7 +39,7 @@ def test_a_healthy_store_has_no_findings(store: MemoryStore) -> None:
 def test_a_bad_weight_is_named(store: MemoryStore, value: str | bytes) -> None:
     """Split, field and reason stand in the finding."""
     store.raw_set("weights", "checkout/new", value)
-    assert "is no weight" in found(store)["weights checkout/new"]
+    assert "invalid weight" in found(store)["weights checkout/new"]
 
 
 def test_a_bad_definition_is_named(store: MemoryStore) -> None:
@@ -78,7 +78,7 @@ def test_overfull_weights_are_named(store: MemoryStore) -> None:
     control.create("ranking", ["a", "b", "c"])
     store.raw_set("weights", "ranking/b", "60")
     store.raw_set("weights", "ranking/c", "60")
-    assert "more than 100 %" in found(store)["weights ranking"]
+    assert "120 % together" in found(store)["weights ranking"]
 
 
 def test_code_that_differs_is_named(store: MemoryStore) -> None:
@@ -98,7 +98,7 @@ def test_the_stores_baseline_may_differ_from_the_codes(store: MemoryStore) -> No
 
 def test_what_processes_refuse_is_told(store: MemoryStore) -> None:
     """A receipt may name what its process would not take."""
-    live(store, 1, refused=("weights checkout/new: '1_0' is no weight",))
+    live(store, 1, refused=("weights checkout/new: invalid weight '1_0'",))
     assert "1_0" in found(store)["process web-1/101"]
 
 

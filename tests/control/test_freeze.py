@@ -462,7 +462,7 @@ def test_taking_the_protection_away_is_asked(control: Control, store: MemoryStor
     with pytest.raises(RefusedError, match="not protected"):
         control.unprotect("checkout")
     control.protect("checkout")
-    with pytest.raises(RefusedError, match="protected already"):
+    with pytest.raises(RefusedError, match="already protected"):
         control.protect("checkout")
     assert not asked
     control.undo("checkout")

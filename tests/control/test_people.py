@@ -195,7 +195,7 @@ def test_steps_without_a_gate_are_refused_unless_it_is_said(team: Team) -> None:
     bare = (Step(5_000), Step(20_000), Step(50_000))
     record = {"steps": [{"weight": "5"}, {"weight": "50"}]}
     for given in ({"steps": bare}, {"record": record}):
-        with pytest.raises(BadPlanError, match=r"no gate stands between 5 % and .*--every 0"):
+        with pytest.raises(BadPlanError, match=r"no gate between 5 % and .*--every 0"):
             team.ana.ramp("checkout", **given)  # type: ignore[arg-type] # one way to say it
         with pytest.raises(BadPlanError, match="no gate"):
             team.ana.simulate("checkout", **given)  # type: ignore[arg-type] # the same

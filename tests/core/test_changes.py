@@ -178,7 +178,7 @@ def test_needless_moves_need_a_yes() -> None:
 def test_the_baseline_has_no_weight() -> None:
     """A weight for the baseline is wrong usage, one for an unknown version names the known ones."""
     snapshot = holding(plain({"new": 0}))
-    with pytest.raises(BadValueError, match="takes what the others leave"):
+    with pytest.raises(BadValueError, match="gets what the candidates leave"):
         set_weights(snapshot, SPLIT, {"old": 50_000}, release="r")
     with pytest.raises(UnknownVersionError, match="known: old, new"):
         set_weights(snapshot, SPLIT, {"nwe": 50_000}, release="r")
@@ -208,7 +208,7 @@ def test_create_begins_at_zero() -> None:
 def test_two_splits_share_a_seed_only_on_purpose() -> None:
     """A salt that another split has is refused unless it was given by name."""
     snapshot = holding(plain({"new": 0}, salt="spring"))
-    with pytest.raises(RefusedError, match="cohorts coincide"):
+    with pytest.raises(RefusedError, match="cohorts would be the same"):
         create(snapshot, "spring", ["old", "new"])
     assert defined(create(snapshot, "spring", ["old", "new"], "spring")).salt == "spring"
 

@@ -50,8 +50,8 @@ def test_a_former_baseline_may_keep_a_place() -> None:
     ("change", "field", "reason"),
     [
         ({"versions": (Version("old"),)}, "versions", "at least one candidate"),
-        ({"versions": (Version("old"), Version("New", 0))}, "versions.1.name", "is no name"),
-        ({"versions": (Version("old"), Version("new", 0), Version("new", 1))}, "versions", "stands twice"),
+        ({"versions": (Version("old"), Version("New", 0))}, "versions.1.name", "invalid name"),
+        ({"versions": (Version("old"), Version("new", 0), Version("new", 1))}, "versions", "duplicate name"),
         ({"versions": (Version("old"), Version("new"))}, "versions", "a place of its own"),
         ({"versions": (Version("old"), Version("new", 3), Version("b", 3))}, "versions", "a place of its own"),
         ({"baseline": "gone"}, "baseline", "'gone' is not among the versions (old, new, b)"),

@@ -235,7 +235,7 @@ def test_a_bad_wave_leaves_the_last_good_one_and_a_lost_key_all() -> None:
     after, touched = read(held, new=b"nonsense")
     assert after.waves == held.waves
     assert touched == frozenset()
-    assert "no wave" in after.refused["meta", "wave:renderer/new"]
+    assert "invalid wave" in after.refused["meta", "wave:renderer/new"]
     assert read(after, new=b"nonsense")[0].refused == after.refused
     assert read(after, new=b"20:web-2")[0].refused == {}
     lost, _ = adopt_brakes(held, Load(Key(MARK), Key(MARK), Key(MARK), Key({})))

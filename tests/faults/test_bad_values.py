@@ -116,9 +116,9 @@ def test_a_bad_definition_leaves_the_last_good_one(
         client.hset(key("weights"), mapping={"deep/new": "60", "empty/new": "5"})
         client.hset(key("stops"), "huge", "by hand")
         eventually(lambda: [share(router, split) for split in ("deep", "empty", "huge")] == [20, 5, 0])
-        eventually(lambda: told(caplog, ["weights deep/new: 60 is not followed: the definition of 'deep' is refused"]))
+        eventually(lambda: told(caplog, ["weights deep/new: 60 is not applied: the definition of 'deep' is refused"]))
         found = graysplit_cli(redis_url, namespace, "doctor", "--json")
-        assert any("60 is not followed" in finding["what"] for finding in found.json["findings"])
+        assert any("60 is not applied" in finding["what"] for finding in found.json["findings"])
 
 
 @pytest.mark.parametrize("zero", ["", "null", "0", "0.0", "00", "0.000"])

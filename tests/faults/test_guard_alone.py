@@ -75,7 +75,7 @@ def test_half_of_the_calls_fail_at_100(
             eventually(lambda: "suspect" in getattr(control.show("checkout").plan, "why", ""), 20)
     entry = next(entry for entry in control.history("checkout") if entry.cause == wanted)
     assert "of new within" in entry.why
-    assert "old before: 1 % of 2,000 calls (by the past, not a comparison" in entry.why
+    assert "old before: 1 % of 2,000 calls (compared with the past" in entry.why
     assert control.show("checkout").rows[0].effective == ("0" if action == "rollback" else "100")
     assert not (action == "pause" and control.history("checkout", 50)[0].cause == "trip")
     control.delete("checkout") if action == "rollback" else control.rollback("checkout")

@@ -90,7 +90,8 @@ def test_hostile_names_move_no_cursor_and_forge_no_line(
 
             boot = router.status().boot
             receipts = f"graysplit:{{{namespace}}}:fleet:receipts"
-            receipt = eventually(lambda: b"no weight" in (found := redis.hget(receipts, boot) or b"") and found, 10)
+            words = b"invalid weight"
+            receipt = eventually(lambda: words in (found := redis.hget(receipts, boot) or b"") and found, 10)
             assert len(receipt) < RECEIPT_AT_MOST
             assert receipt.decode().isprintable()
             json.loads(receipt)

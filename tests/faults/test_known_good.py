@@ -153,7 +153,7 @@ def test_a_file_that_cannot_be_believed_is_passed_over(
         the_file(tmp_path).write_bytes(content)
         with away(url) as router:
             assert share(router) == 0
-            assert len([line for line in caplog.messages if "passed over" in line]) == 1
+            assert len([line for line in caplog.messages if "is ignored" in line]) == 1
             proxy.heal()
             eventually(lambda: share(router) == 40, 10)
         assert kept(tmp_path).read() is not None

@@ -73,7 +73,7 @@ def test_f26_a_lease_never_ends_higher(pair: Pair) -> None:
     """
     with pair.process() as router:
         ran = graysplit_cli(pair.one.server.url, pair.namespace, "set", "checkout", "5", "--for", "30m")
-        assert (ran.code, "only a raise" in ran.err) == (1, True), ran
+        assert (ran.code, "applies to raises" in ran.err) == (1, True), ran
         pair.one.control.set("checkout", 5)
         eventually(lambda: share(router) == 5)
         pair.one.hset("meta", LEASE, f"5 {now_ms(pair.one) - 1} 50")

@@ -140,7 +140,7 @@ def test_f24_an_older_library_does_not_drive_a_newer_plan(
         control.ramp("checkout", (Step(5_000, approve=True), Step(20_000, 0), Step(50_000)))
         raw = definition(client, key)
         client.hset(key("splits"), "checkout", raw.replace('"steps"', f'{newer},"steps"'))
-        eventually(lambda: any("not understood here and not driven (needs" in line for line in caplog.messages), 10)
+        eventually(lambda: any("does not drive it (needs" in line for line in caplog.messages), 10)
         with pytest.raises(RefusedError, match="newer graysplit"):
             control.approve("checkout")
         control.pin("checkout", "user-1", "new")
@@ -201,7 +201,7 @@ def test_f32_a_process_that_may_only_stop_says_that_it_does_not_drive(
     url = redis_url.replace("redis://", f"redis://{namespace}:x@")
     with following(url, namespace, declares=True) as router, caplog.at_level(logging.WARNING, "graysplit"):
         control.ramp("checkout", (Step(5_000, 0), Step(20_000)))
-        said = "the plan of 'checkout' is not driven from here"
+        said = "this process cannot drive the plan of 'checkout'"
         eventually(lambda: [line for line in caplog.messages if said in line and "rights are too narrow" in line], 10)
         assert share(router) == 5
         control.rollback("checkout")

@@ -10,8 +10,8 @@ from graysplit.follower.guard.evaluator import doubted_words
 @pytest.mark.parametrize(
     ("planned", "said"),
     [
-        ({"checkout": "7f new"}, "its plan waits until somebody approves"),
-        ({"checkout": "7f b+new"}, "its plan waits until somebody approves"),
+        ({"checkout": "7f new"}, "its plan waits for approval"),
+        ({"checkout": "7f b+new"}, "its plan waits for approval"),
         ({"checkout": "7f b"}, "no plan raises it, its weight stays"),
         ({"search": "7f new"}, "no plan raises it, its weight stays"),
         ({}, "no plan raises it, its weight stays"),

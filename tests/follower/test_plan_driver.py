@@ -215,7 +215,7 @@ def test_steps_that_never_fit_are_refused(stage: Stage) -> None:
 
 def test_a_wait_shorter_than_its_gate_is_refused(stage: Stage) -> None:
     """It would be over before the gate could open; one of the same length is none too short."""
-    with pytest.raises(BadPlanError, match=r"1m would be over before the 10m at 5 % are: give it more than 10m"):
+    with pytest.raises(BadPlanError, match=r"1m would be over before the 10m at 5 % end: use more than 10m"):
         stage.control.ramp("checkout", (Step(5_000, 600, max_wait_s=60), Step(20_000)))
     stage.control.ramp("checkout", (Step(5_000, 600, max_wait_s=600), Step(20_000)))
 

@@ -138,7 +138,7 @@ def test_a_definition_gone_without_a_tombstone_stands() -> None:
     held = adopt(Adopted(), load(splits={"checkout": GOOD, "search": GOOD}))
     after = adopt(held, load(splits={"search": GOOD}))
     assert after.definitions == held.definitions
-    assert "gone without a tombstone" in after.refused["splits", "checkout"]
+    assert "deleted without a record" in after.refused["splits", "checkout"]
 
 
 def test_a_definition_gone_once_is_taken_up_when_it_comes_back() -> None:

@@ -37,7 +37,7 @@ def test_a_bad_weight_keeps_the_last_good_one_for_that_field_alone(bad: bytes) -
     assert after.weights == {"checkout/new": 20_000, "search/new": 10_000}
     assert list(after.refused) == [("weights", "checkout/new")]
     reason = after.refused["weights", "checkout/new"]
-    assert "is no weight" in reason
+    assert "invalid weight" in reason
     assert len(reason) < 300
 
 

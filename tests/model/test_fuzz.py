@@ -113,7 +113,7 @@ class World:
             self.read(process)
             assert set(process.held.refused) == {(key, field)}, named
             reason = process.held.refused[key, field]
-            assert SPOILT in reason or "is no weight" in reason, named
+            assert SPOILT in reason or "invalid weight" in reason, named
             assert CANARY not in reason
             assert len(reason) < 400
             assert reason.isprintable()

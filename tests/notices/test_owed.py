@@ -144,7 +144,7 @@ def test_what_the_log_has_lost_is_told_all_the_same(recorder: Recorder) -> None:
     recorder.answer = lambda _: 204
     fleet.run(HOUR_S)
     assert (recorder.bodies[-1]["change"], recorder.bodies[-1]["split"]) == (change, "checkout")
-    assert "gone from the log" in recorder.bodies[-1]["why"]
+    assert "no longer in the log" in recorder.bodies[-1]["why"]
     assert fleet.owed == []
 
 

@@ -123,7 +123,7 @@ def test_a_guard_that_is_not_understood_is_said(caplog: pytest.LogCaptureFixture
     for weight in (20_000, 30_000):
         publish(board, held(a_definition({"unheard": 1}), weight))
     (record,) = [record for record in caplog.records if "guard" in record.getMessage()]
-    assert "the guard of 'checkout' is not understood here" in record.getMessage()
+    assert "cannot read the guard of 'checkout'" in record.getMessage()
 
 
 def test_the_tape_stays_while_the_stage_is_the_same() -> None:

@@ -161,7 +161,7 @@ def test_a_route_made_by_each_call_is_named_and_freed(
         assert make_handler(router, str(number))(NEW) == f"new {number}"
         gc.collect(0)
     gc.collect()
-    assert [text for text in caplog.messages if "make_handler" in text and "route a function of the module" in text]
+    assert [text for text in caplog.messages if "make_handler" in text and "Route a function of the module" in text]
     make_handler(router, "last")
     assert len(router._engine.board.declarations["checkout"].routes) <= 4
     assert kept(NEW) == "new kept"

@@ -74,10 +74,10 @@ def test_a_name_that_nobody_knows_is_said_once(router: Router, caplog: pytest.Lo
         for _ in range(3):
             router.choose(f"request-{number}", "u")
         banner.choose("u")
-    eventually(lambda: "more splits are asked for" in caplog.text)
-    said = [record.getMessage() for record in caplog.records if "asked for" in record.getMessage()]
+    eventually(lambda: "more unknown splits are asked for" in caplog.text)
+    said = [record.getMessage() for record in caplog.records if "unknown split" in record.getMessage()]
     assert len(said) == 21
-    assert said[0].startswith("split 'request-0' is asked for, and neither this program nor the store knows it")
+    assert said[0].startswith("unknown split 'request-0': neither this program nor the store knows it")
     assert "banner" not in caplog.text
 
 
@@ -88,7 +88,7 @@ def test_the_type_of_what_is_no_unit_is_said_and_never_its_value(
     for _ in range(3):
         for unit in (Decimal(4_711), 47.11, [4_711], None, ""):
             assert router.decide("checkout", unit).reason == "no_unit"
-    eventually(lambda: "a decimal.Decimal, which is no unit" in caplog.text and "a list" in caplog.text)
+    eventually(lambda: "a decimal.Decimal, which is not a valid unit" in caplog.text and "a list" in caplog.text)
     said = [record.getMessage() for record in caplog.records]
     assert sum("decimal.Decimal" in one for one in said) == sum("a float" in one for one in said) == 1
     assert sum("without a usable unit" in one for one in said) == 1

@@ -128,7 +128,7 @@ def test_a_read_only_store_refuses_writes_and_leaves_no_trace() -> None:
     feed.report(report_of("boot-1", weight="0"), about=True)
     assert feed.record_raw_edits("process") == 0
     assert not feed.stop_if_older("checkout/new", "known", 0)
-    with pytest.raises(RefusedError, match="not driven from here"):
+    with pytest.raises(RefusedError, match="cannot drive the plan"):
         feed.save_progress(ProgressUpdate("checkout", "", "", "{}", ""))
     with pytest.raises(RefusedError, match="takes no writes"):
         feed.submit(submission_of(inner, "checkout"))

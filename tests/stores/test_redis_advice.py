@@ -164,7 +164,7 @@ def test_where_config_is_blocked_nothing_is_unhealthy_for_ever(rules: tuple[str,
             findings = control.doctor()
             ran = graysplit_cli(limited(own.url, *rules), "default", "doctor")
     assert [found.severity for found in findings] == ["note", "note"]
-    assert all(found.command.startswith("in the settings of whoever runs this server: ") for found in findings)
+    assert all(found.command.startswith("ask the operator of this server to set: ") for found in findings)
     assert ran.code == 0
 
 

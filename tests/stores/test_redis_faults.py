@@ -72,7 +72,7 @@ def why(act: Callable[[], object]) -> StoreUnreachableError:
         ("-ASK 866 127.0.0.1:7001", "another node", False),
         ("-BUSY Redis is busy running a script. You can only call SCRIPT KILL.", "script", False),
         ("-ERR max number of clients reached", "connections", False),
-        ("-NOAUTH Authentication required.", "wants a user", True),
+        ("-NOAUTH Authentication required.", "requires a user", True),
         ("-WRONGPASS invalid username-password pair or user is disabled.", "refuses the user", True),
         ("-NOPERM User u has no permissions to run the 'hello' command", "rights", True),
     ],

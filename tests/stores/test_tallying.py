@@ -219,9 +219,9 @@ def test_broken_keys_harm_themselves_only(now: Release, client: Redis, namespace
 def test_a_tally_that_is_no_hash_takes_nothing(now: Release, client: Redis, namespace: str) -> None:
     """What is refused whole counts once the key is gone."""
     client.set(place(namespace, "counts"), "no hash")
-    with pytest.raises(RefusedError, match=r"counted of 'checkout/new' is not kept"):
+    with pytest.raises(RefusedError, match=r"the evidence of 'checkout/new' was not stored"):
         fill(now)
-    with pytest.raises(RefusedError, match=r"judgement of 'checkout/new' is not kept"):
+    with pytest.raises(RefusedError, match=r"evaluation of 'checkout/new' was not stored"):
         now.feed.judge(now.judgement())
     assert now.tally().stages == ()
     client.delete(place(namespace, "counts"))

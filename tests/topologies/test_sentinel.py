@@ -174,7 +174,7 @@ def test_a_demoted_primary_that_still_answers_is_known_within_two_seconds(
                 record_property(f"failover {number + 1} followed after s", round(back.created - begun, 2))
                 assert lost.getMessage() == (
                     "lost contact with the store: it is no longer the primary: "
-                    f"its Sentinels name {where}. The last state stands."
+                    f"its Sentinels name {where}. Keeping the last state."
                 )
                 assert lost.created - begun < KNOWN_WITHIN_S
                 assert re.search(r"again, [0-9.]+ s without contact \(mode: tracking, ", back.getMessage())

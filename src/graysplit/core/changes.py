@@ -112,9 +112,9 @@ def create(  # noqa: PLR0913 - what a record begins with
         shared = salt is not None and other.definition.salt == salt
         if other.definition.seed == definition.seed and not shared:
             raise RefusedError(
-                f"split '{split}' would have the seed of '{other.split}', so that their cohorts coincide. "
-                f"Give it a salt of its own: graysplit create {split} --salt {split}-2; "
-                f"or share the cohorts on purpose: --salt {other.definition.salt}"
+                f"split '{split}' would get the seed of '{other.split}', so their cohorts would be the same. "
+                f"Use another salt: graysplit create {split} --salt {split}-2; "
+                f"or, to share the cohorts: --salt {other.definition.salt}"
             )
     weights: dict[str, Weight | None] = {field_of(split, version.name): 0 for version in definition.candidates}
     return Change("create", split, weights, definition=definition)
@@ -135,8 +135,8 @@ def add_version(snapshot: Snapshot, split: str, version: str) -> Change:
     place = free_place(claims, {one.place for one in definition.versions})
     if place is None:
         raise RefusedError(
-            f"split '{split}' has {len(claims)} candidates, and there is no place for one more. "
-            f"Remove one that is at zero first: graysplit delete {split}/VERSION"
+            f"split '{split}' has {len(claims)} candidates, the most that a split can have. "
+            f"Delete one that is at zero first: graysplit delete {split}/VERSION"
         )
     added = definition._replace(versions=(*definition.versions, Version(version, place)))
     return Change("add", split, {field_of(split, version): 0}, definition=added)
@@ -158,7 +158,7 @@ def remove_version(snapshot: Snapshot, split: str, version: str, *, planned: boo
     weight = standing.asked(version)
     if weight != 0:
         raise RefusedError(
-            f"'{field}' is not at zero but at {format_weight(weight)}. Go back first with: graysplit rollback {field}"
+            f"'{field}' is not at zero but at {format_weight(weight)}. Roll back first with: graysplit rollback {field}"
         )
     if planned:
         raise RefusedError(f"a plan of '{field}' runs. End it first with: graysplit set {field} 0")
@@ -169,8 +169,8 @@ def remove_version(snapshot: Snapshot, split: str, version: str, *, planned: boo
     pinned = sum(to == version for to in definition.pins.values())
     if pinned:
         raise RefusedError(
-            f"{pinned} {'unit is' if pinned == 1 else 'units are'} pinned to '{field}'. Take the pins away first "
-            f"(graysplit export names the units): graysplit unpin {split} UNIT"
+            f"{pinned} {'unit is' if pinned == 1 else 'units are'} pinned to '{field}'. "
+            f"Remove the pins first (graysplit export lists the units): graysplit unpin {split} UNIT"
         )
     kept = tuple(one for one in definition.versions if one.name != version)
     plan = definition.plan if definition.plan is None or definition.plan.get("version") != version else None
@@ -252,7 +252,9 @@ def _leases(
         if field in done.risen or (lease is not None and lease.at == before == weight):
             taken[field] = take(weight, before, until_ms, lease)
     if not taken:
-        raise RefusedError("only a raise can be for a time, and this raises nothing. Leave --for out: lowering stands")
+        raise RefusedError(
+            "--for applies to raises, and this change raises nothing. Leave --for out: a lower weight stays anyway"
+        )
     return taken
 
 
@@ -261,7 +263,7 @@ def pin(snapshot: Snapshot, split: str, unit: str, version: str | None) -> Chang
     definition = known(snapshot, split).definition
     unit = unit_name(definition.by, unit)
     if encode_unit(unit) is None:
-        raise BadValueError("an empty text, or one with lone surrogates, is no unit and cannot be pinned")
+        raise BadValueError("invalid unit: an empty text, or one with lone surrogates, cannot be pinned")
     if version is not None and version not in definition.names:
         raise UnknownVersionError(split, version, definition.names)
     pins, denied = _others(definition, unit)
@@ -289,7 +291,7 @@ def protect(snapshot: Snapshot, split: str, *, on: bool) -> Change:
     """Have every raise of a split ask for a reason and the typed name, or no longer."""
     definition = known(snapshot, split).definition
     if definition.protected == on:
-        said = "protected already" if on else "not protected"
+        said = "already protected" if on else "not protected"
         raise RefusedError(f"split '{split}' is {said}. See it with: graysplit show {split}")
     return Change("protect" if on else "unprotect", split, definition=definition._replace(protected=on))
 
@@ -341,7 +343,7 @@ def delete(split: str, weights: Mapping[str, Weight], stops: Iterable[str], *, f
     if above and not finished:
         shown = ", ".join(f"{field} at {format_weight(weights[field])}" for field in above)
         raise RefusedError(
-            f"split '{split}' is not at zero ({shown}). Go back first with: graysplit rollback {split}; "
+            f"split '{split}' is not at zero ({shown}). Roll back first with: graysplit rollback {split}; "
             f"or, where the release is over: graysplit finish {split}"
         )
     return Change("delete", split, dict.fromkeys(weights), dict.fromkeys(stops), definition=None)
@@ -366,8 +368,8 @@ def _check_candidates(standing: SplitState, weights: Mapping[str, Weight]) -> No
     if definition.baseline in weights:
         first = definition.candidates[0].name
         raise BadValueError(
-            f"'{definition.baseline}' is the baseline of '{split}' and takes what the others leave. "
-            f"Weigh a candidate instead: graysplit set {field_of(split, first)} 20"
+            f"'{definition.baseline}' is the baseline of '{split}' and gets what the candidates leave. "
+            f"Set a candidate instead: graysplit set {field_of(split, first)} 20"
         )
     for version in weights:
         candidate(split, definition, version)
@@ -410,6 +412,6 @@ def _check_cost(split: str, done: Effects) -> None:
     if done.needless:
         raise RefusedError(
             f"this moves {format_weight(done.moved)} % of all units of '{split}' where the weights differ by "
-            f"{format_weight(done.difference)} %, because runs of buckets meet. "
-            "See it with --dry-run, or accept it with --yes"
+            f"{format_weight(done.difference)} %, because ranges of buckets meet. "
+            "Preview it with --dry-run, or accept it with --yes"
         )

@@ -84,7 +84,7 @@ def _pinned(case: DecisionInput) -> tuple[str, str | None]:
     version = definition.pinned.get(_text(case.unit))
     if version is None or _reachable(case.standing, version):
         return f"pins ({len(definition.pins)})", version
-    return f"pinned to {version}, which stands at zero", None
+    return f"pinned to {version}, which is at zero", None
 
 
 def _bucket(case: DecisionInput) -> tuple[str, str | None]:
@@ -119,7 +119,7 @@ def _waved(case: DecisionInput) -> tuple[str, str | None]:
 
 
 def _baseline(case: DecisionInput) -> tuple[str, str | None]:
-    return "the baseline takes what is left", case.standing.definition.baseline
+    return "the baseline gets the rest", case.standing.definition.baseline
 
 
 # Top to bottom, the first that gives a version answers: docs/reference/reasons-and-status.md#reasons. Overrides and
@@ -163,7 +163,7 @@ def _landed(case: DecisionInput, version: str, reason: str) -> Rung | None:
     """Bring an answer down to what can be answered here (law 5), or None where it stands."""
     baseline = case.standing.definition.baseline
     if case.unit is None and reason != "off":
-        return Rung("no_unit", "the unit is none: no text, int, UUID or bytes", baseline)
+        return Rung("no_unit", "invalid unit: not a text, int, UUID or bytes", baseline)
     if case.present is not None and version not in case.present:
         return Rung("version_absent", f"'{version}' is not registered in this process", baseline)
     return None

@@ -167,7 +167,7 @@ def _faults(definition: Definition) -> Iterable[tuple[str, str]]:
         except BadNameError as fault:
             yield f"versions.{number}.name", str(fault)
     if len(set(names)) != len(names):
-        yield "versions", "one name stands twice"
+        yield "versions", "duplicate name"
     if len(names) < 2:  # noqa: PLR2004 - a split is a fork: two paths at least
         yield "versions", "a split needs a baseline and at least one candidate"
     if definition.baseline not in names:
@@ -178,7 +178,7 @@ def _faults(definition: Definition) -> Iterable[tuple[str, str]]:
     if definition.seed != _seed_or_none(definition.salt):
         yield "seed", "does not belong to the salt; write seed = murmur3_32(salt as UTF-8, seed 0)"
     if definition.when_stale == "baseline" and (definition.max_stale or 0) < 1:
-        yield "max_stale", "when_stale is baseline, and max_stale is no number of seconds from 1 up"
+        yield "max_stale", "when_stale is baseline, so max_stale must be a number of seconds, at least 1"
     for version in sorted(set(definition.pins.values()) - set(names)):  # the unit is not named: faults are logged
         yield "pins", f"a pin names '{version}', which is not among the versions ({', '.join(names)})"
 

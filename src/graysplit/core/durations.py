@@ -17,7 +17,7 @@ class BadSpanError(BadValueError):
     def __init__(self, text: str) -> None:
         """Keep the text as it was given."""
         self.text = text
-        super().__init__(f"{text!r} is no span of time: write 5s, 500ms, 10m, 2h or 3d")
+        super().__init__(f"invalid duration {text!r}: write 5s, 500ms, 10m, 2h or 3d")
 
 
 def parse_span(text: str) -> float:

@@ -23,9 +23,9 @@ GONE_MS: Final = 86_400_000  # who was heard within a day and said no goodbye: a
 # How a store can be followed, and what that promises; in this order, the best first.
 PROMISES: Final[Mapping[str, str]] = {
     "memory": "every change at once",
-    "tracking": "every change at once, whoever makes it",
-    "redirect": "every change at once, whoever makes it; by the old protocol, on two connections",
-    "log": "what graysplit writes at once, raw edits within 2 s",
+    "tracking": "every change at once, from any client",
+    "redirect": "every change at once, from any client; by the old protocol, on two connections",
+    "log": "graysplit's own changes at once, raw edits within 2 s",
     "poll": "every change within 2 s",
 }
 
@@ -53,7 +53,7 @@ class Receipt(NamedTuple):
     revision: int = 0
     effects: Mapping[str, Effect] = {}  # by field: those changed lately
     mode: str = ""  # how it follows: one of PROMISES
-    refused: tuple[str, ...] = ()  # "weights checkout/new: '1_0' is no weight ..."
+    refused: tuple[str, ...] = ()  # "weights checkout/new: invalid weight '1_0' ..."
     # Kept by law 7 although the store says more, the first of it: "weights checkout/new" to the weight in force,
     # "stops checkout" to the stop's text, "splits checkout" to the definition without its units.
     held: Mapping[str, str] = {}

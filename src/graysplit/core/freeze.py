@@ -24,7 +24,7 @@ class BadPatternError(BadValueError):
         """Keep the text as it was given."""
         self.text = text
         super().__init__(
-            f"{text!r} is no pattern of splits: a name (a freeze holds all of its candidates), "
+            f"invalid pattern {text!r}: use the name of a split (a freeze holds all of its candidates), "
             "with * for anything and ? for one character, as in checkout*"
         )
 

@@ -40,8 +40,8 @@ def check_typed(what: Typed, text: str, named: str = "") -> str:
     most = TYPED[what]
     if len(text) > most:
         raise BadValueError(
-            f"{named or f'the {what}'} has {len(text)} characters, and at most {most} are taken. Nothing was written. "
-            "Give a shorter one"
+            f"{named or f'the {what}'} has {len(text)} characters, and the limit is {most}. "
+            "Nothing was written. Use a shorter one"
         )
     return text
 

@@ -169,7 +169,7 @@ class Follower:
             try:
                 attempt = self._live(attempt)
             except BaseException as fault:  # noqa: BLE001 - the thread outlives whatever it meets (a hook's SystemExit, too)
-                self._events.warning("follower", f"following stumbled: {type(fault).__name__}: {fault}")
+                self._events.warning("follower", f"following failed: {type(fault).__name__}: {fault}")
                 self._stopping.wait(TURN_S)
 
     def _live(self, attempt: int) -> int:
@@ -404,7 +404,7 @@ class Follower:
         now, names = self._clock.monotonic(), {split: found._replace(calls=0) for split, found in declared.items()}
         about = about or names != self._told or now >= self._tell_again
         self._mute = self._books.attempt(
-            "report", "this process is not counted", lambda: feed.report(report, about=about)
+            "report", "this process is missing from the fleet", lambda: feed.report(report, about=about)
         )
         self._crowd = feed.counted or self._crowd
         if about:
@@ -416,7 +416,7 @@ class Follower:
         """Answer a request to tell what is held, once."""
         self._answered, keeper = request, self.keeper
         content = pack(keeper.adopted, keeper.distrusted, keeper.past.lineage)
-        said = "nobody learns what this process holds"
+        said = "this process cannot send its content"
         self._books.attempt("content", said, lambda: feed.tell_content(self.boot, request, content))
 
     def _receipt(self, feed: Feed) -> Receipt:

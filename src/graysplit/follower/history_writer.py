@@ -50,7 +50,7 @@ class HistoryWriter:
         self._book_at = None
         self.end_leases(feed)
         self._book_fork(feed)
-        self.attempt("book", "raw edits stay out of the history", lambda: self._book(feed))
+        self.attempt("book", "raw edits are not recorded in the history", lambda: self._book(feed))
 
     def end_leases(self, feed: Feed) -> None:
         """Write down what has lapsed: whoever is first does it, and whoever may not leaves it."""
@@ -64,7 +64,7 @@ class HistoryWriter:
             ending = lease_over(
                 field, None if stands is None else stands.decode(), lease.decode(), running.then, from_ms
             )
-            said = "the end of a lease stays out of the history"
+            said = "the end of a lease is not recorded in the history"
             self.attempt(f"lease {field}", said, partial(self._end_lease, feed, ending))
 
     def _end_lease(self, feed: Feed, ending: Submission) -> None:
@@ -89,7 +89,7 @@ class HistoryWriter:
         if keeper.fork is None:
             return
         why = self.attempt(
-            "fork entry", "a fork is not in the history", partial(submit_first, feed, fork_entry(keeper.fork))
+            "fork entry", "a fork is not recorded in the history", partial(submit_first, feed, fork_entry(keeper.fork))
         )
         # A conflict: somebody was faster, and the next reading says whether with the same fork.
         if why and not keeper.adopted.lost:  # with a key lost nobody can write it yet; this role may never
@@ -97,7 +97,8 @@ class HistoryWriter:
 
     def brake(self, feed: Feed, field: str, release_ms: int) -> None:
         """Write a zero that the store has lost back as a stop, for processes born later."""
-        why, alone = "known to stand at zero before the store lost it", f"'{field}' stays at zero here alone"
+        why = "known to stand at zero before the store lost it"
+        alone = f"'{field}' is kept at zero in this process only"
         self.attempt(f"brake {field}", alone, lambda: feed.stop_if_older(field, why, release_ms))
 
     def attempt(self, kind: str, said: str, act: Callable[[], object]) -> str:
@@ -109,5 +110,5 @@ class HistoryWriter:
         except GraysplitError as fault:
             self._events.trouble(kind, f"{said}: {fault}")
             return str(fault)
-        self._events.over(kind, f"no longer so: {said}")
+        self._events.over(kind, f"resolved: {said}")
         return ""

@@ -60,7 +60,7 @@ class KnownGood:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
-            self._events.warning("file", f"the last-known-good file {self.path.name} is passed over: {fault}")
+            self._events.warning("file", f"the last-known-good file {self.path.name} is ignored: {fault}")
             return None
 
     def trusted(self, known: KnownGoodContent) -> bool:
@@ -77,7 +77,7 @@ class KnownGood:
         try:
             self._replace(held, past)
         except OSError as fault:
-            self._events.trouble("kept", f"the last-known-good file could not be written ({fault}) and is taken away")
+            self._events.trouble("kept", f"the last-known-good file could not be written ({fault}) and was removed")
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
             return False
@@ -105,7 +105,7 @@ class KnownGood:
         self.path.replace(aside)
         self._events.warning(
             f"aside {aside.name}",
-            f"the last-known-good file knew another store than the one that answers: it is kept as {aside.name}. "
+            f"the last-known-good file belongs to another store than the one that answers: kept as {aside.name}. "
             f"Settle it with: graysplit recover --source {aside}",
         )
 

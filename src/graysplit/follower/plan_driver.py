@@ -134,9 +134,9 @@ class PlanDriver:
         except StoreUnreachableError:
             raise
         except GraysplitError as fault:
-            self._events.trouble(kind, f"the plan of '{split}' is not driven from here: {fault}")
+            self._events.trouble(kind, f"this process cannot drive the plan of '{split}': {fault}")
             return BARRED_S
-        self._events.over(kind, f"the plan of '{split}' is driven from here again")
+        self._events.over(kind, f"this process drives the plan of '{split}' again")
         return pause_s
 
     def _drive(self, feed: Feed, split: str, mark: str) -> float:
@@ -173,7 +173,7 @@ class PlanDriver:
         except (GraysplitError, ValueError) as fault:
             needed = "" if not isinstance(fault, BadPlanError) else f" ({fault.field}: {fault.reason})"
             self._events.warning(
-                f"plan of {split}", f"the plan of '{split}' is not understood here and not driven{needed}"
+                f"plan of {split}", f"this process cannot read the plan of '{split}' and does not drive it{needed}"
             )
             return None
 

@@ -165,10 +165,10 @@ class Replica:
         lost = {"weights": load.weights.lost, "stops": load.stops.lost, "splits": load.splits.lost}
         for key, reason in lost.items():
             if reason is None:
-                self._events.over(f"lost {key}", f"the key {key} is there again")
+                self._events.over(f"lost {key}", f"the key {key} is back")
             elif self.adopted.loaded or any(other is None for other in lost.values()):
                 self._events.trouble(
-                    f"lost {key}", f"the key {key} is lost ({reason}): its last content stands. See: graysplit doctor"
+                    f"lost {key}", f"the key {key} is lost ({reason}): keeping its last content. See: graysplit doctor"
                 )
         fields = (load.weights.fields, load.stops.fields, load.splits.fields)
         return not all(lost.values()) or (self.adopted.loaded and any(fields))
@@ -210,7 +210,7 @@ class Replica:
         self.fork = None if found is None or forks.is_told(found, self.past, load) else found
         if found is not None:
             self._events.again(forks.CAUSE)  # each fork has a line of its own
-            self._events.warning(forks.CAUSE, f"{found.line}. Look: graysplit history")
+            self._events.warning(forks.CAUSE, f"{found.line}. See: graysplit history")
 
     def _hold_back(self, back: Mapping[str, str]) -> None:
         if back and not self.distrusted:
@@ -218,11 +218,10 @@ class Replica:
             named += f" and {len(back) - NAMED_AT_MOST} more" if len(back) > NAMED_AT_MOST else ""
             self._events.trouble(
                 REGRESSED,
-                f"{REGRESSED}: the store has lost changes; kept as they were: {named}. "
-                "Settle it with: graysplit recover",
+                f"{REGRESSED}: the store has lost changes; held: {named}. Settle it with: graysplit recover",
             )
         elif not back:
-            self._events.over(REGRESSED, "the store's word counts again everywhere")
+            self._events.over(REGRESSED, "no value is held any more: the store's values are in force")
         self.distrusted = back
 
     def _adopt(self, load: Load, breathe: Breathe) -> frozenset[str]:
@@ -274,22 +273,22 @@ class Replica:
         new = [at for at, reason in self.adopted.refused.items() if before.refused.get(at) != reason]
         for key, field in new[:TOLD_AT_MOST]:
             reason = self.adopted.refused[key, field]
-            self._events.trouble(f"refused {key} {field}", f"{key} {field}: {reason}. The last good value stands.")
+            self._events.trouble(f"refused {key} {field}", f"{key} {field}: {reason}. Keeping the last good value.")
         if len(new) > TOLD_AT_MOST:
             more = len(new) - TOLD_AT_MOST
-            self._events.warning("refused more", f"{more} more values are refused: see them with: graysplit doctor")
+            self._events.warning("refused more", f"{more} more values are refused. See: graysplit doctor")
         for key, field in before.refused.keys() - self.adopted.refused.keys():
-            self._events.over(f"refused {key} {field}", f"{key} {field}: the store's value counts again")
+            self._events.over(f"refused {key} {field}", f"{key} {field}: the store's value is in force again")
         # What had a weight before was looked at then.
         fresh = (field for field in paced(changed, breathe) if field not in before.weights)
         unknown = [field for field in fresh if not self._audience.knows(field)]
         for field in unknown[:TOLD_AT_MOST]:
             self._events.warning(
-                f"unknown {field}", f"'{field}' names no split or candidate: mistyped? See: graysplit doctor"
+                f"unknown {field}", f"unknown field '{field}': no such split or candidate. See: graysplit doctor"
             )
         if len(unknown) > TOLD_AT_MOST:
             more = len(unknown) - TOLD_AT_MOST
-            self._events.warning("unknown more", f"{more} more fields name no split or candidate: graysplit doctor")
+            self._events.warning("unknown more", f"{more} more unknown fields. See: graysplit doctor")
 
 
 def _touched(held: Adopted, fields: Collection[str]) -> frozenset[str]:

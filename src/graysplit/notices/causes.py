@@ -44,7 +44,7 @@ def chosen(causes: Iterable[str] | None) -> frozenset[str]:
         return frozenset(WANTED)
     named = [cause.strip() for cause in causes if cause.strip()]
     if not named:
-        raise ConfigurationError(f"no cause is named to notify on. Name some of these, or {EVERY}: {_listed()}")
+        raise ConfigurationError(f"no cause given to notify on. Use one or more of these, or {EVERY}: {_listed()}")
     for cause in named:
         if cause != EVERY and cause not in (*WANTED, *OTHERS):
             near = get_close_matches(cause, (*WANTED, *OTHERS), 1)

@@ -130,10 +130,10 @@ def _checked(url: str) -> SplitResult:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 0) >= 0
     except ValueError:
-        raise ConfigurationError("the address to notify is no URL. Write it as in: https://example.com/hook") from None
+        raise ConfigurationError("the address to notify is not a URL. Use the form: https://example.com/hook") from None
     if not good or any(not 32 < ord(letter) < 127 for letter in url):  # noqa: PLR2004 - printable ASCII
         raise ConfigurationError(
-            f"the address to notify is no http or https URL: {masked(url)}. Write it as in: https://example.com/hook"
+            f"the address to notify is not an http or https URL: {masked(url)}. Write it as in: https://example.com/hook"
         )
     return parts
 

@@ -143,7 +143,7 @@ class Notifier:
             again_s = _jittered(UNREACHABLE_S)  # the follower says so
         except GraysplitError as fault:
             self._desk.events.warning(
-                f"{self.hook.name} barred", f"{self.hook.name} is told nothing from here: {fault}"
+                f"{self.hook.name} barred", f"{self.hook.name} gets nothing from this process: {fault}"
             )
         finally:
             self._again_at = self._desk.clock.monotonic() + again_s
@@ -265,11 +265,11 @@ class Turn:
     def _not_taken(self, owed: Owed, fault: str) -> None:
         over = self.debt.given_up
         self._write_debt(not_taken(self.debt, owed, self._now_ms(), fault, _chance()))
-        what = f"change {owed.change} of '{owed.split}' was not taken: {fault}"
+        what = f"change {owed.change} of '{owed.split}' was not accepted: {fault}"
         if self.debt.given_up > over:
-            self._warn("dead", f"{what}; given up after a day. Count them with: graysplit doctor")
+            self._warn("dead", f"{what}; given up after a day. See: graysplit doctor")
         else:
-            self._warn("owed", f"{what}; it is owed, and attempted for a day. Look with: graysplit notices")
+            self._warn("owed", f"{what}; attempts continue for a day. See: graysplit notices")
 
     def _lasting(self, rows: list[tuple[str, Entry]]) -> tuple[Owed, ...]:
         """Return what would be owed of some entries: the rollbacks and trips that the hook wants to hear of."""
@@ -308,7 +308,7 @@ class Turn:
             over = passed_over(self.telling, self._read.position, self._read.revision + 1)
             self.telling = over._replace(position=self._read.position)
         if gap := self.telling.missed - missed:
-            self._warn("gone", f"up to {gap} changes are not told: gone from the log, or a day old")
+            self._warn("gone", f"up to {gap} changes are not delivered: no longer in the log, or a day old")
         return rows
 
     def _deliver(self, entry: Entry) -> str:
@@ -319,18 +319,18 @@ class Turn:
             return str(fault)
         except Exception as fault:  # noqa: BLE001 - one entry that cannot be told must not keep the others
             return type(fault).__name__
-        self._desk.events.over(f"{self._hook.name} failed", f"{self._hook.name}: changes are taken again")
+        self._desk.events.over(f"{self._hook.name} failed", f"{self._hook.name}: changes are accepted again")
         return ""
 
     def _fail(self, step: LogStep, split: str, fault: str) -> None:
         attempt = self.telling.attempts + 1
         self._write(failed(self.telling, step, self._now_ms(), _chance()))
-        what = f"change {step.change} of '{split}' was not taken: {fault}"
+        what = f"change {step.change} of '{split}' was not accepted: {fault}"
         if self.telling.attempts:
             failing = f"{self._hook.name}: {what}; attempt {attempt} of {ATTEMPTS}"
             self._desk.events.trouble(f"{self._hook.name} failed", failing)
         else:
-            self._warn("dead", f"{what}; given up after {ATTEMPTS} attempts. Count them with: graysplit doctor")
+            self._warn("dead", f"{what}; given up after {ATTEMPTS} attempts. See: graysplit doctor")
 
     def _write(self, telling: Cursor) -> None:
         """Write down how far it has been told; raises `_TurnLostError` where somebody else has."""

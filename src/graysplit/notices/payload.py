@@ -94,7 +94,7 @@ def _moves(entry: Entry, fields: list[str]) -> Iterator[str]:
         if key == "weights":
             yield f"{field} {_percent(before)} -> {_percent(after)}"
         elif (before is None) != (after is None):
-            yield f"{field} {'is stopped' if before is None else 'is stopped no longer'}"
+            yield f"{field} {'is stopped' if before is None else 'is no longer stopped'}"
 
 
 def _percent(text: str | None) -> str:

@@ -78,7 +78,7 @@ class StateEffects:
         weight = format_weight(state.weights[index])
         running = self._counts.of(split, state.names, routed=self._routed(split)).running(index)
         stopped = "stopped by its guard" if field in held.tripped else ""
-        capped = "its raise is not followed: graysplit doctor" if field in held.capped else ""
+        capped = "its raise is not applied: graysplit doctor" if field in held.capped else ""
         return Effect(weight, running, state.constant or stopped or capped)
 
     def _unlike(self, words: Mapping[str, str], known: Collection[str], held: Adopted) -> tuple[dict[str, Effect], int]:

@@ -56,4 +56,4 @@ class Status(NamedTuple):
     @property
     def promise(self) -> str:
         """Say how soon a change arrives here as the store is followed now."""
-        return PROMISES.get(self.mode, "none: what was last read stands")
+        return PROMISES.get(self.mode, "none: the last values read are in force")

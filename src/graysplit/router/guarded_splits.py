@@ -44,7 +44,7 @@ class GuardedSplits:
         try:
             guard = parse_guard(standing.definition.guard or {})
         except BadGuardError as fault:
-            self._events.warning(f"guard of {split}", f"the guard of '{split}' is not understood here: {fault}")
+            self._events.warning(f"guard of {split}", f"cannot read the guard of '{split}': {fault}")
             return None
         only = instance.encode() if standing.definition.by == "instance" else None
         terms = terms_of(standing, held, guard, present, only)
@@ -104,7 +104,7 @@ def _scaled(value: float | None, at_most: float) -> int:
     if value is None:
         return MICRO
     if not 0 < at_most < float("inf"):
-        raise BadValueError(f"at_most={at_most} is no number above zero")
+        raise BadValueError(f"invalid at_most={at_most}: use a number above zero")
     if not -float("inf") < value < float("inf"):
-        raise BadValueError(f"value={value} is no number")
+        raise BadValueError(f"invalid value={value}: not a number")
     return round(min(max(value / at_most, 0.0), 1.0) * MICRO)

@@ -215,7 +215,7 @@ class Lifecycle:
                 self.close()  # somebody did meanwhile, in another thread or a signal handler
 
     def _tell_refused(self, fault: Exception) -> None:
-        told = f"this router could not start, and is tried again by a decision a second later: {fault}"
+        told = f"this router could not start; a decision tries again after a second: {fault}"
         self.events.warning("start", f"{told}. Until then everybody gets the baseline")
 
     def _start(self) -> None:

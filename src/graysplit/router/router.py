@@ -311,7 +311,7 @@ class Router(OneObject):
             self._engine.events.warning(
                 f"per call {split}",
                 f"split '{split}': {made.place} was routed {ROUTES_TOLD} times and most of these routes are gone: "
-                "a call seems to make one each time, at a millisecond each; route a function of the module",
+                "each call seems to make a route, at a millisecond each. Route a function of the module",
             )
         return made.function
 

@@ -42,7 +42,7 @@ def _no_unit(split: str, unit: object) -> tuple[str, str]:
         return f"no unit {split}", f"split '{split}' was asked without a usable unit"
     kind = type(unit)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    said = f"split '{split}' was asked with a {name}, which is no unit: everybody gets the baseline. Hand over text"
+    said = f"split '{split}' was asked with a {name}, which is not a valid unit: everybody gets the baseline. Pass text"
     return f"no unit {split} {name}", f"{said}, an int, bytes or a UUID: str(...) or int(...) of it"
 
 

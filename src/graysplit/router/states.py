@@ -62,7 +62,7 @@ STALE_S: Final = 3.0
 OVERDUE_S: Final = 1.0
 
 UNKNOWN_AT_MOST: Final = 20  # splits that nobody knows, each told once; of more it is said that there are
-MORE_UNKNOWN: Final = "more splits are asked for that neither this program nor the store knows"
+MORE_UNKNOWN: Final = "more unknown splits are asked for"
 
 CLOSE_WITHIN_S: Final = 1.0  # what closing waits for whoever is publishing
 
@@ -158,7 +158,7 @@ class PublishedStates:
         """Say that contact is lost, at once where it has been so for a while already."""
         if self._lost_since is None:
             self._lost_since = before.since or self._born
-        said = f"lost contact with the store: {lost.reason}. The last state stands."
+        said = f"lost contact with the store: {lost.reason}. Keeping the last state."
         self._events.stands("contact", "lost", said, since=float("-inf") if lost.silent else None)
 
     def _tell_mode(self, contact: Contact) -> None:
@@ -407,7 +407,7 @@ class PublishedStates:
         if len(told) > UNKNOWN_AT_MOST:
             self._events.warning("more unknown", f"{MORE_UNKNOWN}: each gets '{OLD}'. See: graysplit list")
             return
-        asked = f"split '{split}' is asked for, and neither this program nor the store knows it"
+        asked = f"unknown split '{split}': neither this program nor the store knows it"
         self._events.warning(f"unknown {split}", f"{asked}: everybody gets '{OLD}'. See: graysplit list")
 
     def _overdue(self, state: CompiledSplit, now: float) -> CompiledSplit:
@@ -438,7 +438,7 @@ class PublishedStates:
             scope = scope_get()
             note(self._armed_states(), goal, lambda state: given(state, unit, scope), value, at_most)
         except GraysplitError as fault:
-            self._events.warning("goal", f"a goal is not counted: {fault}")
+            self._events.warning("goal", f"a goal was not counted: {fault}")
         except Exception as fault:  # noqa: BLE001 - as for decisions: nothing of ours reaches the caller
             self._events.warning("goal", f"recording a goal failed: {type(fault).__name__}")
 

@@ -97,7 +97,7 @@ class Warmup:
 def _answer(function: Callable[[], object]) -> object:
     answer = function()
     if hasattr(answer, "__await__"):
-        raise TypeError("a hook gave something to await, which nobody does: let it call asyncio.run()")
+        raise TypeError("the hook returned an awaitable, which is never awaited: call asyncio.run() in it")
     return answer
 
 
@@ -121,5 +121,5 @@ def make_hook(split: str, version: str, function: Callable[[], object], every_s:
             f"{where}{described(function)} asks for {', '.join(required)}, but a hook is called without arguments"
         )
     if every_s is not None and not 0 < every_s < NEVER:
-        raise RegistrationError(f"{where}every={every_s} is no number of seconds above zero: write every=30.0")
+        raise RegistrationError(f"{where}invalid every={every_s}: use a number of seconds above zero, as in every=30.0")
     return WarmupHook(function, every_s)

@@ -101,7 +101,7 @@ def handle_unit(spec: UnitSpec, split: str, instance: Callable[[], str]) -> Call
     """Return what finds the unit of a handle that is asked without one: there are no parameters to pick from."""
     asked = [_own(one, split, instance) for one in _flat(spec)]
     if not asked:
-        raise RegistrationError(f"split '{split}': unit=() names nothing: leave unit out to take the context's")
+        raise RegistrationError(f"split '{split}': unit=() is empty: leave unit out to use the context's unit")
 
     def find() -> object:
         try:
@@ -134,7 +134,7 @@ def _own(spec: _Single, split: str, instance: Callable[[], str]) -> Callable[[],
     if callable(spec) and not (shape_of(spec).mode != FUNCTION or list(_required(shape_of(spec)))):
         return spec
     raise RegistrationError(
-        f"split '{split}': {spec!r} is no unit of a handle, which has no parameters: give graysplit.INSTANCE, "
+        f"split '{split}': invalid unit {spec!r}: a handle has no parameters. Use graysplit.INSTANCE, "
         "graysplit.attribute(...) or a callable without parameters, or name the unit with each question"
     )
 
@@ -147,7 +147,7 @@ def read_unit(spec: UnitSpec, place: Place) -> tuple[UnitExpression, ...]:
     """Return the readings of a unit spec in the order in which they are tried."""
     specs = tuple(_flat(spec))
     if not specs:
-        raise _refusal(place, "unit=() names nothing: leave unit out to take the context's")
+        raise _refusal(place, "unit=() is empty: leave unit out to use the context's unit")
     return tuple(_read(one, place, f"unit{number}") for number, one in enumerate(specs))
 
 
@@ -186,13 +186,13 @@ def _read(spec: _Single, place: Place, label: str) -> UnitExpression:
         return UnitExpression(f"{name}()", {name: place.instance})
     if callable(spec):
         return _called(spec, place, label)
-    raise _refusal(place, f"{described(spec)} is no unit: give a parameter's name, a path or a callable")
+    raise _refusal(place, f"invalid unit {described(spec)}: use a parameter's name, a path or a callable")
 
 
 def _path(path: str, place: Place) -> UnitExpression:
     first, *rest = path.split(".")
     if not all(part.isidentifier() and not iskeyword(part) for part in (first, *rest)):
-        raise _refusal(place, f"{path!r} is no path: write a parameter's name, or user.id")
+        raise _refusal(place, f"invalid path {path!r}: write a parameter's name, or user.id")
     kinds = {parameter.name: parameter.kind for parameter in place.shape.parameters}
     if first not in kinds:
         raise _refusal(place, _unknown(path, first, place.shape))

@@ -77,7 +77,7 @@ class Route:
         if named and rebinds(function, self.original, self.function):
             raise RegistrationError(
                 f"version '{version}' of split '{self.split}' is a second def {self.original.__name__}: the name would "
-                f"mean the candidate from then on, and everybody who calls it would get '{version}' whatever the "
+                f"mean the candidate from then on, and every caller would get '{version}' whatever the "
                 f"weight. Give it a name of its own: def {self.original.__name__}_{_as_name(version)}"
             )
         check_candidate(self.split, version, self.original, function)
@@ -240,7 +240,7 @@ def _judge(split: str, declares: Callable[[Any], object], warn: Warn) -> outcome
         try:
             return bool(declares(result))
         except Exception as fault:  # noqa: BLE001 - the version has answered: that the predicate fails harms nobody
-            warn(f"failed {split}", f"split '{split}': failed= has raised {type(fault).__name__}, which is no failure")
+            warn(f"failed {split}", f"split '{split}': failed= raised {type(fault).__name__}: not counted as a failure")
             return False
 
     return judge

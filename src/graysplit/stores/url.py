@@ -32,7 +32,7 @@ def store_from_url(url: str, namespace: str = "default") -> Store:
     if not found or scheme not in _SCHEMES:
         raise ConfigurationError(_unknown(scheme if found and _SCHEME.fullmatch(scheme) else ""))
     if not namespace or set(namespace) & set("{} \t\r\n"):
-        raise ConfigurationError(f"{namespace!r} is no namespace: use letters and digits without blanks or braces")
+        raise ConfigurationError(f"invalid namespace {namespace!r}: use letters and digits, without spaces or braces")
     if scheme == "memory":
         from graysplit.stores.memory import MemoryStore
 
@@ -59,4 +59,4 @@ def _unknown(scheme: str) -> str:
         return f"the store's address has no scheme (use one of {known}), for example redis://localhost:6379/0"
     guess = nearest(scheme, _SCHEMES)
     hint = f" Did you mean {guess}://?" if guess else ""
-    return f"no store answers to {scheme}://.{hint} Use one of {known}"
+    return f"unknown store scheme {scheme}://.{hint} Use one of {known}"

@@ -76,7 +76,7 @@ class ReadOnlyStore:
 
     def ask_contents(self, request: str) -> None:  # noqa: ARG002 - the port's signature
         """Refuse."""
-        self._refuse("asking what processes hold")
+        self._refuse("asking for the processes' content")
 
     def contents(self, request: str) -> Mapping[str, bytes]:
         """Return what processes have told on a request."""
@@ -92,7 +92,7 @@ class ReadOnlyStore:
 
     def save_cursor(self, hook: str, read: str | None, text: str) -> bool:  # noqa: ARG002 - the port's signature
         """Refuse."""
-        self._refuse(f"telling {hook}")
+        self._refuse(f"notifying {hook}")
 
     def follow(self) -> Feed:
         """Open a follower's connection that writes nothing."""
@@ -161,7 +161,7 @@ class _SilentFeed:
         return self._inner.read_fields(places)
 
     def save_progress(self, ticking: ProgressUpdate) -> bool:
-        raise RefusedError(f"the plan of '{ticking.split}' is not driven from here: this store takes no writes")
+        raise RefusedError(f"this process cannot drive the plan of '{ticking.split}': this store takes no writes")
 
     def fleet(self) -> Fleet:
         return self._inner.fleet()

@@ -85,9 +85,9 @@ def check_submission(submission: Submission, keys: Mapping[str, Key], now_ms: in
                 raise corrupt(name, reason)
         revision = keys["meta"].fields.get(b"revision", b"0")
         if not revision.isdigit():
-            raise corrupt("meta", "holding a revision that is no number")
+            raise corrupt("meta", "holding an invalid revision")
         if len(revision) > REVISION_DIGITS:
-            raise corrupt("meta", "holding a revision that is too large to count on")
+            raise corrupt("meta", "holding a revision that is too large")
     for expect in submission.expect:
         found = keys[expect.key].fields.get(raw_of(expect.field))
         if found != (None if expect.value is None else raw_of(expect.value)):
@@ -110,19 +110,19 @@ def check_due(submission: Submission, due: Due, run_id: str | None, known: str |
     is_time = since.isascii() and since.isdigit() and len(since) < 20  # noqa: PLR2004 - what Redis can count to
     up_ms = now_ms - (int(since) if is_time else 0)
     if up_ms < due.settle_ms if run_id is not None else not due.settled:
-        raise early(submission, "the server has started only now")
+        raise early(submission, "the server has just started")
     if not due.from_ms <= now_ms <= due.until_ms:
         raise early(submission, "it is not due by the server's clock")
 
 
 def early(submission: Submission, reason: str) -> NotYetError:
     """Say why a step is not taken yet."""
-    return NotYetError(f"'{submission.split}': {submission.why} is not taken: {reason}")
+    return NotYetError(f"'{submission.split}': {submission.why} was not accepted: {reason}")
 
 
 def corrupt(key: str, reason: str) -> StoreCorruptError:
     """Name the key that keeps the store from being written."""
-    return StoreCorruptError(f"the key '{key}' is {reason}, so nothing was written. Look at it with: graysplit doctor")
+    return StoreCorruptError(f"the key '{key}' is {reason}, so nothing was written. See: graysplit doctor")
 
 
 def conflict(split: str, expect: Expect, found: str | None) -> ConflictError:

@@ -120,15 +120,15 @@ def test_off_on_a_protected_split_wants_a_reason(armed: Cli) -> None:
 
 def test_a_verdict_is_shown_with_its_counts(armed: Cli, store: MemoryStore) -> None:
     """In a split's page, and in one line of the overview."""
-    judged(store, "unclear", "some 1,200 more users are needed on new")
+    judged(store, "unclear", "about 1,200 more users are needed on new")
     out = armed("show", "checkout").out
     assert "by ada@lab: rolls back when worse" in folded(out)
-    assert "checkout/new is unclear: some 1,200 more users are needed on new" in out
+    assert "checkout/new is unclear: about 1,200 more users are needed on new" in out
     assert "  new: 352 calls, 18 failed, 100 users\n" in out
     assert "  old: 1,408 calls, 12 failed, 400 users\n" in out
     for words in ((), ("list",)):
         said = folded(armed(*words).out)
-        assert "is the new path worse? checkout/new: unclear: some 1,200 more users" in said
+        assert "is the new path worse? checkout/new: unclear: about 1,200 more users" in said
 
 
 def test_doubts_are_shown_with_both_ways_out(armed: Cli, store: MemoryStore) -> None:

@@ -81,7 +81,7 @@ def test_what_was_told_is_reported() -> None:
     world.clock.now += 10
     world.tell()
     world.clock.now += 10
-    world.judge(Verdict("unclear", "some 1,300 more users are needed on new"))
+    world.judge(Verdict("unclear", "about 1,300 more users are needed on new"))
     found = world.control.report("checkout")
     assert (found.split, found.namespace, found.now_ms, found.uncounted) == (
         "checkout",
@@ -92,7 +92,7 @@ def test_what_was_told_is_reported() -> None:
     (release,) = found.releases
     assert (release.subject.release, release.subject.began_ms // 1000) == world.release()
     assert (release.subject.share, release.subject.left, release.subject.stop) == (20_000, 80_000, None)
-    assert release.verdict == Verdict("unclear", "some 1,300 more users are needed on new")
+    assert release.verdict == Verdict("unclear", "about 1,300 more users are needed on new")
     (stage,) = release.stages
     assert (stage.new.calls, stage.new.failures, stage.new.users, stage.new.failed) == (200, 8, 100, 5)
     assert (stage.old.calls, stage.old.failures, stage.old.users, stage.old.failed) == (800, 10, 400, 0)

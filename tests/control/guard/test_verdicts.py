@@ -49,9 +49,9 @@ def heard(control: Control) -> Heard:
 
 def test_a_verdict_is_shown_with_its_counts(store: MemoryStore, control: Control) -> None:
     """Of the release and the stage that stand, in `show` and in the overview."""
-    judged(store, "unclear", "some 1,200 more users are needed on new")
+    judged(store, "unclear", "about 1,200 more users are needed on new")
     found = heard(control)
-    assert (found.verdict.word, found.verdict.why) == ("unclear", "some 1,200 more users are needed on new")
+    assert (found.verdict.word, found.verdict.why) == ("unclear", "about 1,200 more users are needed on new")
     assert (found.release, found.stage) == (release_of(store)[0], 1)
     assert (tuple(found.calls), tuple(found.failures), tuple(found.exposed)) == ((1_408, 352), (12, 18), (400, 100))
     assert control.overview().verdicts == {FIELD: found}
@@ -59,7 +59,7 @@ def test_a_verdict_is_shown_with_its_counts(store: MemoryStore, control: Control
 
 def test_what_nobody_has_judged_is_unclear(control: Control) -> None:
     """Nothing was told yet."""
-    assert heard(control).verdict == ("unclear", "nobody has judged it yet", None, "")
+    assert heard(control).verdict == ("unclear", "not evaluated yet", None, "")
 
 
 def test_an_old_verdict_is_none(store: MemoryStore, control: Control, clock: MovedClock) -> None:
@@ -67,21 +67,21 @@ def test_an_old_verdict_is_none(store: MemoryStore, control: Control, clock: Mov
     judged(store, "safe")
     assert heard(control).verdict.word == "safe"
     clock.now += 10.5
-    assert heard(control).verdict == ("unclear", "nobody judges it at present", None, "")
+    assert heard(control).verdict == ("unclear", "not being evaluated", None, "")
 
 
 def test_a_verdict_from_the_future_is_none(store: MemoryStore, control: Control, clock: MovedClock) -> None:
     """The clock was set back by an hour, and whoever judged may have died meanwhile."""
     judged(store, "safe")
     clock.now -= 3_600
-    assert heard(control).verdict == ("unclear", "nobody judges it at present", None, "")
+    assert heard(control).verdict == ("unclear", "not being evaluated", None, "")
 
 
 def test_a_verdict_on_another_weight_is_none(store: MemoryStore, control: Control) -> None:
     """Evidence is never carried over to another stage."""
     judged(store, "safe")
     control.set("checkout", 50)
-    assert heard(control).verdict == ("unclear", "nothing has been counted at this weight yet", None, "")
+    assert heard(control).verdict == ("unclear", "no calls counted at this weight yet", None, "")
 
 
 def test_a_judge_that_is_none_is_nobody(store: MemoryStore, control: Control) -> None:
@@ -91,7 +91,7 @@ def test_a_judge_that_is_none_is_nobody(store: MemoryStore, control: Control) ->
     before = store.tally(FIELD, release, started_s).judge
     feed = store.follow()
     assert feed.judge(Judgement(FIELD, release, before, '{"nonce": 7, "verdict": [1]'))
-    assert heard(control).verdict.why == "nobody has judged it yet"
+    assert heard(control).verdict.why == "not evaluated yet"
 
 
 def test_only_guarded_candidates_above_zero_have_one(store: MemoryStore, control: Control) -> None:
@@ -162,7 +162,7 @@ def test_doubts_can_be_accepted_while_nobody_judges(store: MemoryStore, control:
     """Nobody runs at night; in the morning they go on."""
     judged(store, "suspect")
     clock.now += 3_600
-    assert heard(control).verdict.why == "nobody judges it at present"
+    assert heard(control).verdict.why == "not being evaluated"
     assert control.approve("checkout").change
 
 
@@ -246,9 +246,9 @@ def confirm(store: MemoryStore) -> None:
 
 def test_safe_is_waited_for(store: MemoryStore, control: Control) -> None:
     """Met once the verdict says so; until then late, with the reason."""
-    judged(store, "unclear", "some 1,200 more users are needed on new")
+    judged(store, "unclear", "about 1,200 more users are needed on new")
     late = control.wait_until("checkout", "safe", 0.0)
-    assert (late.outcome, late.why) == ("late", "checkout/new is unclear: some 1,200 more users are needed on new")
+    assert (late.outcome, late.why) == ("late", "checkout/new is unclear: about 1,200 more users are needed on new")
     judged(store, "safe", "shown")
     met = control.wait_until("checkout", "safe", 0.0)
     assert (met.outcome, met.why) == ("met", "checkout/new is safe: shown")
@@ -297,7 +297,7 @@ def test_a_trip_is_told_by_the_guard_with_its_counts(store: MemoryStore, control
     before = release_of(store)[0]
     control.set("checkout", 20, unstop=True)
     assert release_of(store)[0] != before
-    assert heard(control).verdict.why == "nobody has judged it yet"
+    assert heard(control).verdict.why == "not evaluated yet"
 
 
 def unjudged(control: Control) -> list[str]:

@@ -161,7 +161,7 @@ def test_a_plan_that_needs_more_says_so() -> None:
     world.store.raw_set("splits", "checkout", json.dumps(record))
     found = plan_of(world)
     assert (found.state, found.step, found.weight) == ("unread", 1, "5")
-    assert plan_words(found).startswith("step 1 (5%), not understood here (needs: 3 is more")
+    assert plan_words(found).startswith("step 1 (5%), not understood here (needs: 3 is newer")
 
 
 def test_scripts_get_all_of_it() -> None:

@@ -114,4 +114,4 @@ def test_a_ratio_that_is_off_is_found() -> None:
     (shared,) = pair(*sides).stages
     assert shared.ratio is not None
     assert (shared.ratio.on_new, shared.ratio.units, shared.ratio.off) == (6_000, 10_000, True)
-    assert shared.invalid == "the sample ratio is off"
+    assert shared.invalid == "sample ratio mismatch"

@@ -165,10 +165,10 @@ def test_what_a_minute_shows(failed: int, calls: int, word: str) -> None:
     assert said in found.why
     if word != "no control":
         assert found.why.startswith(
-            f"{failed} users failed in {calls:,} calls of new within 1 min; {said} (by the past"
+            f"{failed} users failed in {calls:,} calls of new within 1 min; {said} (compared with the past"
         )
     else:
-        assert "everybody is on new: judged for 5 h 59 min more by the past alone" in found.why
+        assert "everybody is on new: compared with the past only, for 5 h 59 min more" in found.why
 
 
 def test_the_action_is_asked() -> None:

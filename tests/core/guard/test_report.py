@@ -141,15 +141,15 @@ def test_a_sample_ratio_that_is_off_makes_the_bounds_invalid() -> None:
     """2,300 of 10,000 at 20 % is no chance, 2,100 may be."""
     off, fits = (reported(STAGE._replace(ratio=Pair(10_000 - on_new, on_new))).stages[0] for on_new in (2_300, 2_100))
     assert off.ratio is not None
-    assert (off.ratio.off, off.ratio.expected, off.invalid) == (True, 2_000, "the sample ratio is off")
+    assert (off.ratio.off, off.ratio.expected, off.invalid) == (True, 2_000, "sample ratio mismatch")
     assert (fits.ratio is not None and fits.ratio.off, fits.invalid) == (False, "")
 
 
 def test_lost_evidence_makes_its_own_stage_invalid() -> None:
     """What was counted before and after holds."""
-    judge = SAFE._replace(stage=2, lost="the store has lost the tally", cursor={"stage 2": WindowTotals(1, 0, 0)})
+    judge = SAFE._replace(stage=2, lost="the store lost the counts", cursor={"stage 2": WindowTotals(1, 0, 0)})
     found = reported(STAGE, STAGE._replace(number=2), judge=judge).stages
-    assert [stage.invalid for stage in found] == ["", "evidence was lost: the store has lost the tally"]
+    assert [stage.invalid for stage in found] == ["", "evidence was lost: the store lost the counts"]
 
 
 def test_goals_are_compared_by_users_and_by_values() -> None:
@@ -176,13 +176,13 @@ SUSPECT = SAFE._replace(verdict=Verdict("suspect", "a doubt"))
     [
         (SUBJECT, SAFE, "safe", "shown"),
         (SUBJECT._replace(guard=None), SAFE, "no guard", "graysplit guard checkout"),
-        (SUBJECT._replace(fault="'x' is new"), SAFE, "unclear", "newer graysplit"),
-        (SUBJECT, Judge(), "unclear", "nobody has judged it yet"),
-        (SUBJECT._replace(now_ms=SUBJECT.now_ms + 60_000), SAFE, "unclear", "nobody judges it at present"),
-        (SUBJECT._replace(now_ms=SUBJECT.now_ms - 60_000), SAFE, "unclear", "nobody judges it at present"),
+        (SUBJECT._replace(fault="'x' is new"), SAFE, "unclear", "upgrade it"),
+        (SUBJECT, Judge(), "unclear", "not evaluated yet"),
+        (SUBJECT._replace(now_ms=SUBJECT.now_ms + 60_000), SAFE, "unclear", "not being evaluated"),
+        (SUBJECT._replace(now_ms=SUBJECT.now_ms - 60_000), SAFE, "unclear", "not being evaluated"),
         (SUBJECT._replace(share=50_000, left=50_000), SAFE, "unclear", "at this weight"),
         (SUBJECT._replace(share=50_000, left=50_000), SUSPECT, "unclear", "at this weight"),
-        (SUBJECT._replace(share=0, left=100_000), SAFE, "unclear", "nobody is drawn to new any more"),
+        (SUBJECT._replace(share=0, left=100_000), SAFE, "unclear", "no units are assigned to new any more"),
         (SUBJECT._replace(share=0, left=100_000, now_ms=SUBJECT.now_ms + 10**7), WORSE, "worse", "18 users failed"),
         (SUBJECT._replace(now_ms=SUBJECT.now_ms + 60_000), SUSPECT, "suspect", "a doubt"),
         (SUBJECT._replace(share=100_000, left=0), SAFE, "no control", "nothing to compare with"),

@@ -263,7 +263,7 @@ def test_a_named_exception_stops_the_release_unless_old_raised_it_too() -> None:
     found = judge(FINE._replace(named={"PaymentLost": Raised(1, 0), "KeyError": Raised(9, 0)}), guard, BEGAN)
     assert found.word == "worse"
     assert found.why == (
-        "PaymentLost was raised on new and never on old; its owner has named it (outside the bound of 1 in 100)"
+        "PaymentLost was raised on new and never on old; it is named in stop_on (outside the bound of 1 in 100)"
     )
     assert judge(FINE._replace(named={"PaymentLost": Raised(1, 1)}), guard, BEGAN).word == "safe"
 
@@ -273,7 +273,7 @@ def test_a_named_exception_stops_the_release_unless_old_raised_it_too() -> None:
     [
         (
             FINE._replace(seen=(SeenUnits(2_300, 10_000, 0.2),)),
-            "the sample ratio is off: 2,300 of 10,000 users on new, 2,000",
+            "sample ratio mismatch: 2,300 of 10,000 users on new, 2,000",
         ),
         (FINE._replace(lost="the minute's window"), "evidence was lost: the minute's window"),
     ],
@@ -314,8 +314,8 @@ def test_unclear_says_what_is_missing() -> None:
         (StageCounts(0, 0, 1_000, 0.2),),
     )
     assert (few.word, few.why) == ("unclear", UNSHOWN)
-    assert in_full(few, fewer, "new").why == "some 1,100 more users are needed on new"
-    assert in_full(few, fewer, "new", 4).why == "some 4,100 more users are needed on new"
+    assert in_full(few, fewer, "new").why == "about 1,100 more users are needed on new"
+    assert in_full(few, fewer, "new", 4).why == "about 4,100 more users are needed on new"
     assert judge(Evidence(1, 0.2), GUARD, BEGAN).why == "no traffic yet"
     often = (StageCounts(500, 100, 10_000, 0.2),)
     worse = in_full(judge(FINE._replace(counts=often), GUARD, BEGAN), often, "new")

@@ -119,7 +119,7 @@ def test_what_the_log_has_lost_is_told_by_what_is_owed() -> None:
     """The change, its split, its cause and its time, and that the rest is gone."""
     notice = notice_of(stand_in(owed(7)), "default")
     assert (notice.change, notice.split, notice.cause) == ("c7", "checkout", "rollback")
-    assert b"gone from the log" in notice.body
+    assert b"no longer in the log" in notice.body
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"owed":5}'])

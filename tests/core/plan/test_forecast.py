@@ -128,7 +128,7 @@ def test_a_wait_for_a_person_has_a_name_and_no_length() -> None:
         (601_000, first),
         (602_000, both),
     ]
-    assert found.end == End("done", "it has baked", NOW_MS + 663_000, both)
+    assert found.end == End("done", "the bake is over", NOW_MS + 663_000, both)
 
 
 def test_a_plan_that_runs_goes_on_from_where_it_stands() -> None:

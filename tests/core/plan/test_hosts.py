@@ -70,7 +70,7 @@ def test_a_host_of_the_wave_that_falls_silent_is_lost_after_nine_seconds() -> No
     assert story.pass_s(2).lost == {}
     view = story.pass_s(1)
     assert view.untold == ("web-1",)
-    assert view.words == "host lost: web-1 (not heard for 10 s). Go on without: graysplit rebalance renderer"
+    assert view.words == "host lost: web-1 (not heard for 10 s). Continue without: graysplit rebalance renderer"
 
 
 def test_one_whose_connection_has_ended_takes_no_place_and_is_no_yes() -> None:

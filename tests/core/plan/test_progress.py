@@ -62,7 +62,7 @@ def test_the_clock_begins_when_the_fleet_shows_the_weight() -> None:
     [
         (AT_FIVE._replace(pauses=(Pause("ana", "lunch", NOW - 180_000),)), {}, "paused by ana for 3 min: lunch"),
         (AT_FIVE, {"frozen": "frozen by bo: Black Friday"}, "frozen by bo: Black Friday"),
-        (AT_FIVE, {"doubt": "web-1/7 keeps values against the store"}, "web-1/7 keeps values against the store"),
+        (AT_FIVE, {"doubt": "web-1/7 holds values back"}, "web-1/7 holds values back"),
         (AT_FIVE, {"verdict": Verdict("suspect", "few users")}, "the new version is suspect: few users"),
     ],
 )
@@ -106,7 +106,7 @@ def test_the_last_step_bakes_and_then_it_is_done() -> None:
     assert rule(PLAN, AT_FIFTY, tick(40), PlanView(NOW, 50_000)) == Wait(
         "baking for 1 min more", runs=True, due_ms=NOW + 60_000
     )
-    assert rule(PLAN, AT_FIFTY, tick(100), PlanView(NOW, 50_000)) == Over("it has baked", done=True)
+    assert rule(PLAN, AT_FIFTY, tick(100), PlanView(NOW, 50_000)) == Over("the bake is over", done=True)
 
 
 def test_a_step_waits_for_room() -> None:
@@ -238,7 +238,7 @@ def test_a_live_process_that_keeps_values_is_named() -> None:
     """No plan steps while one reports a broken lineage (timeline 22); a dead one's doubt is over."""
     assert doubting(
         Fleet(NOW, (process("1", 10, "5"), process("2", 10, "5", held="weights x"))), "checkout"
-    ).startswith("web/2 keeps values")
+    ).startswith("web/2 holds values back")
     odd = process("1", 10, "5")
     odd = odd._replace(receipt=odd.receipt._replace(baselines={"checkout": baseline_words("old", "new")}))
     assert doubting(Fleet(NOW, (odd,)), "checkout").startswith("web/1 has baseline 'old' in its code")

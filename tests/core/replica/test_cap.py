@@ -13,7 +13,7 @@ from graysplit import Control
 from graysplit.core.weights import Weight, rises
 from tests.model.world import FakeClock, Process, Store, put_back
 
-REASON = "the definition of 'checkout' is refused here, and while it is, its weights only fall"
+REASON = "the definition of 'checkout' is refused here, and until it is valid, its weights can only fall"
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ def test_a_raise_that_came_with_a_refused_definition_is_not_followed(
     for _ in range(3):
         process.read()
     assert in_force(process) == {"new": 20_000}
-    assert process.held.refused["weights", "checkout/new"] == f"50 is not followed: {REASON}"
-    assert sum("50 is not followed" in line for line in caplog.messages) == 1
+    assert process.held.refused["weights", "checkout/new"] == f"50 is not applied: {REASON}"
+    assert sum("50 is not applied" in line for line in caplog.messages) == 1
     store.raw_set("weights", "checkout/new", "5")
     process.read()
     assert in_force(process) == {"new": 5_000}

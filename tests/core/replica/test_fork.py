@@ -47,8 +47,8 @@ def test_it_names_what_is_lost_from_what_to_what() -> None:
     }
     assert fork.split == "*"
     assert fork.line == (
-        "the store has lost 1 change that had been followed (after revision 10, up to 11), and stands at revision 10; "
-        "from what was followed to what the fork left: checkout/new 50% -> 20%, the definition checkout is gone, "
+        "the store has lost 1 change that had been followed (after revision 10, up to 11), and is at revision 10; "
+        "changed by the fork: checkout/new 50% -> 20%, the definition checkout is gone, "
         "the stop banner is there, the stop ranking is gone"
     )
 
@@ -69,7 +69,7 @@ def test_nothing_need_differ() -> None:
     """Changes are lost all the same, and said to be."""
     fork = met(reading({"checkout/new": "20"}), at(reading({"checkout/new": "20"}), 10, SHARED))
     assert fork.lost == {}
-    assert fork.line.endswith("; no weight, stop or definition differs by it")
+    assert fork.line.endswith("; no weight, stop or definition changed")
 
 
 def test_a_store_sown_anew_shares_nothing() -> None:

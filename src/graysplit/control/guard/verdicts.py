@@ -83,11 +83,11 @@ def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: in
     verdict = in_full(judge.verdict, stage, version_of(field))
     why = verdict.why
     if not judge.nonce:
-        verdict = Verdict("unclear", "nobody has judged it yet")
+        verdict = Verdict("unclear", "not evaluated yet")
     elif not judge.is_fresh(now_ms):
-        verdict = Verdict("unclear", "nobody judges it at present")
+        verdict = Verdict("unclear", "not being evaluated")
     elif judge.share != weight:
-        verdict = Verdict("unclear", "nothing has been counted at this weight yet")
+        verdict = Verdict("unclear", "no calls counted at this weight yet")
     doubted = judge.verdict.word == "suspect" or (judge.verdict.word == "worse" and found.guard.action != "rollback")
     return Heard(
         field,

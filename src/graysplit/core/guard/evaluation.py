@@ -45,7 +45,7 @@ class Judge(NamedTuple):
 
     nonce: str = ""  # random, of the process that judges
     at_ms: int = 0  # server time
-    verdict: Verdict = Verdict("unclear", "nobody has judged yet")
+    verdict: Verdict = Verdict("unclear", "not evaluated yet")
     stage: int = 0  # the number of the one that the verdict speaks of
     share: int = 0  # the candidate's there, in thousandths of a percent
     cursor: Mapping[str, WindowTotals] = _NOTHING  # by window, and by stage
@@ -132,7 +132,7 @@ def look(tally: Tally, before: Judge, case: EvaluationInput, nonce: str) -> Eval
 def _lasting(verdict: Verdict, doubt: str, case: EvaluationInput, stage: StageTally) -> Verdict:
     """Let a doubt stand, whatever the evidence says later; a guard that must not roll back doubts where it would."""
     if verdict.word == "safe" and not all(stage.calls):
-        return verdict._replace(word="unclear", why="no call of it has been measured: goals alone show nothing")
+        return verdict._replace(word="unclear", why="no calls measured: goals alone are not enough")
     accepted = case.accepted == stage.number
     if verdict.word == "worse" and case.guard.action != "rollback":  # asked first: no yes makes it roll back
         return (
@@ -208,8 +208,8 @@ def _is_calm(before: Mapping[str, WindowTotals], now: Mapping[str, WindowTotals]
 
 def _lost(missing: list[str], *, gone: bool) -> str:
     if gone:
-        return "the store has lost the tally"
-    return f"the store shows less than before ({', '.join(missing[:3])})" if missing else ""
+        return "the store lost the counts"
+    return f"the store's counts are lower than before ({', '.join(missing[:3])})" if missing else ""
 
 
 def _evidence(tally: Tally, stage: StageTally, dead: tuple[str, ...], slow_s: float | None) -> Evidence:

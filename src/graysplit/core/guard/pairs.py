@@ -44,7 +44,7 @@ class PairStage(NamedTuple):
     @property
     def invalid(self) -> str:
         """Return why its bounds say nothing; "": they hold."""
-        return "the sample ratio is off" if self.ratio is not None and self.ratio.off else ""
+        return "sample ratio mismatch" if self.ratio is not None and self.ratio.off else ""
 
 
 class PairReport(NamedTuple):
@@ -83,7 +83,7 @@ def _stages(first: Counted, second: Counted, comparisons: int) -> Iterator[PairS
 
 
 def _with_ends(counted: Counted) -> Iterator[tuple[StageTally, int | None]]:
-    """Return each stage with the change that ended it; None where it goes on."""
+    """Return each stage with the change that ended it; None where it continues."""
     stages = counted.tally.stages
     ends = [*(stage.stage.revision for stage in stages[1:]), None if counted.subject.share else OVER]
     return zip(stages, ends, strict=False)

@@ -186,7 +186,7 @@ def alarm_words(found: Alarm, past: PastRate | None, candidate: str, baseline: s
     """Return what was seen, and by which cruder rule, for people."""
     seen = f"{found.users:,} users failed in {found.calls:,} calls of {candidate} within {span_words(found.length_s)}"
     before = f"over half; {baseline}'s rate before is not known" if past is None else past_words(past, baseline)
-    return f"{seen}; {before} (by the past, not a comparison: an outage of both would look the same)"
+    return f"{seen}; {before} (compared with the past: an outage of both versions would look the same)"
 
 
 def past_words(past: PastRate, baseline: str) -> str:
@@ -206,7 +206,7 @@ def standing_words(found: Uncontrolled | None, now_s: int, candidate: str, basel
     words = past_words(found.past, baseline)
     if limits(found.past)[0] >= 1:
         return f"{alone}, and too little is known of {baseline} ({found.past.users:,} users) to judge it by the past"
-    return f"{alone}: judged {left} by the past alone ({words})"
+    return f"{alone}: compared with the past only, {left} ({words})"
 
 
 def span_words(seconds: float) -> str:

@@ -171,9 +171,9 @@ def verdict_of(subject: Subject, judge: Judge) -> Verdict:
     """Return the verdict as far as it speaks of what stands now; at 100 % there is none, and never `safe`."""
     last, uncontrolled = judge.verdict, _without_control(subject)
     if subject.guard is None:
-        return Verdict(NO_GUARD, f"nobody watches it. Arm one with: graysplit guard {subject.split}")
+        return Verdict(NO_GUARD, f"not watched. Add a guard with: graysplit guard {subject.split}")
     if subject.fault:
-        return Verdict("unclear", f"its guard is not understood here ({subject.fault}): use a newer graysplit")
+        return Verdict("unclear", f"this graysplit cannot read its guard ({subject.fault}): upgrade it")
     if judge.nonce and (last.word == "worse" or (last.word == "suspect" and subject.share in {0, judge.share})):
         return last  # it stands until a person acts, whoever judges
     if uncontrolled is not None:
@@ -185,13 +185,13 @@ def verdict_of(subject: Subject, judge: Judge) -> Verdict:
 def _outdated(subject: Subject, judge: Judge) -> str:
     """Say why the last verdict does not speak of what stands now, or nothing."""
     if not judge.nonce:
-        return "nobody has judged it yet"
+        return "not evaluated yet"
     said = f"the last verdict was {judge.verdict.word}: {judge.verdict.why}"
     if not subject.share:
-        return f"nobody is drawn to {subject.version} any more; {said}"
+        return f"no units are assigned to {subject.version} any more; {said}"
     if not judge.is_fresh(subject.now_ms):
-        return f"nobody judges it at present; {said}"
-    return "" if judge.share == subject.share else "nothing has been counted at this weight yet"
+        return f"not being evaluated; {said}"
+    return "" if judge.share == subject.share else "no calls counted at this weight yet"
 
 
 def paces_of(tally: Tally) -> Iterator[Pace]:
@@ -244,7 +244,7 @@ def _stage(stage: StageTally, judge: Judge) -> StageReport:
     counts = counts_of(stage, w)
     # The least that it may have been is counted there: as much the other way is the most.
     most = counts.n / ESTIMATE_FACTOR**2 if stage.exposed_bits else counts.n
-    invalid = "the sample ratio is off" if found is not None and found.off else ""
+    invalid = "sample ratio mismatch" if found is not None and found.off else ""
     if judge.stage == stage.number and judge.lost:
         invalid = f"evidence was lost: {judge.lost}"
     return StageReport(

@@ -59,7 +59,7 @@ def parse_guard(record: Mapping[str, object]) -> Guard:
     """Read a guard from a split's record; raises `BadGuardError` for what is not understood."""
     unknown = next((key for key in record if key not in _KEYS), None)
     if unknown is not None:
-        raise BadGuardError(unknown, f"is not known here; there are {', '.join(_KEYS)}")
+        raise BadGuardError(unknown, f"unknown; known are {', '.join(_KEYS)}")
     return Guard(
         cast("Action", _one_of("action", record.get("action", "rollback"), ACTIONS)),
         cast("Sensitivity", _one_of("sensitivity", record.get("sensitivity", "normal"), SENSITIVITIES)),
@@ -93,7 +93,7 @@ def guard_record(guard: Guard) -> dict[str, object]:
 
 def _one_of(field: str, value: object, words: Sequence[str]) -> str:
     if value not in words:
-        raise BadGuardError(field, f"{value!r} is none of {', '.join(words)}")
+        raise BadGuardError(field, f"invalid value {value!r}: use one of {', '.join(words)}")
     return cast("str", value)
 
 
@@ -101,13 +101,13 @@ def _slow(value: object) -> float | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise BadGuardError("slow", f"{value!r} is no span of time, as in '500ms'")
+        raise BadGuardError("slow", f"invalid duration {value!r}: write it as in '500ms'")
     try:
         seconds = parse_span(value)
     except BadSpanError as fault:
         raise BadGuardError("slow", str(fault)) from None
     if seconds <= 0:
-        raise BadGuardError("slow", "no call takes less than no time")
+        raise BadGuardError("slow", "must not be negative")
     return seconds
 
 
@@ -133,13 +133,13 @@ def check_deadline(seconds: float) -> float:
 
 def _flag(field: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise BadGuardError(field, f"{value!r} is neither true nor false")
+        raise BadGuardError(field, f"invalid value {value!r}: use true or false")
     return value
 
 
 def _names(field: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise BadGuardError(field, f"{value!r} is no list of exceptions")
+        raise BadGuardError(field, f"invalid value {value!r}: use a list of exceptions")
     found = cast("Sequence[object]", value)
     if not all(isinstance(name, str) and name for name in found):
         raise BadGuardError(field, "an exception is named by its class, as in 'DataLoss' or 'shop.errors.DataLoss'")
@@ -148,13 +148,13 @@ def _names(field: str, value: object) -> tuple[str, ...]:
 
 def _time(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise BadGuardError("at", f"{value!r} is no time in milliseconds")
+        raise BadGuardError("at", f"invalid time {value!r}: use milliseconds")
     if not 0 <= value <= _LATEST_MS:
-        raise BadGuardError("at", f"{value} is no time that a calendar has")
+        raise BadGuardError("at", f"invalid time {value}: outside the calendar")
     return value
 
 
 def _text(field: str, value: object) -> str:
     if not isinstance(value, str):
-        raise BadGuardError(field, f"{value!r} is no text")
+        raise BadGuardError(field, f"invalid value {value!r}: use a text")
     return value

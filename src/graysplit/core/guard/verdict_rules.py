@@ -40,7 +40,7 @@ from graysplit.core.guard.windows import Book, Window, failed_on_new, strongest
 _MOST_UNITS: Final = 1e9
 # Where more of old's calls run past the deadline it says nothing: what takes that long in health has not failed.
 OVERDUE_AT_MOST: Final = 0.02
-UNSHOWN: Final = "not shown to be safe yet: it takes more users"
+UNSHOWN: Final = "not enough users yet to show that it is safe"
 
 
 class Watched(NamedTuple):
@@ -188,7 +188,7 @@ def _worse(evidence: Evidence, watched: Watched, now_s: int) -> Verdict | None:
             return Verdict("worse", told(found, watched.candidate, watched.baseline), found)
     for name, raised in sorted(evidence.named.items()):
         if name in watched.named and raised.on_new and not raised.on_old:
-            why = f"{name} was raised on {watched.candidate} and never on {watched.baseline}; its owner has named it"
+            why = f"{name} was raised on {watched.candidate} and never on {watched.baseline}; it is named in stop_on"
             return Verdict("worse", f"{why} (outside the bound of 1 in 100)")
     return None
 
@@ -234,7 +234,7 @@ def _of_stage(books: Sequence[Book], stage: int) -> tuple[Book, ...]:
 def _off(evidence: Evidence, watched: Watched) -> str:
     on_new, units = sum(one.on_new for one in evidence.seen), sum(one.units for one in evidence.seen)
     expected = sum(one.units * one.w for one in evidence.seen)
-    return f"the sample ratio is off: {on_new:,} of {units:,} users on {watched.candidate}, {expected:,.0f} expected"
+    return f"sample ratio mismatch: {on_new:,} of {units:,} users on {watched.candidate}, {expected:,.0f} expected"
 
 
 def _without_control(evidence: Evidence, watched: Watched, now_s: int) -> Verdict | None:
@@ -272,7 +272,7 @@ def in_full(verdict: Verdict, counts: Sequence[StageCounts], candidate: str, sca
         return verdict._replace(why=f"{candidate} fails too often to be safe")
     if not missing:  # more has been counted since
         return verdict
-    return verdict._replace(why=f"some {_rounded(missing * scale):,} more users are needed on {candidate}")
+    return verdict._replace(why=f"about {_rounded(missing * scale):,} more users are needed on {candidate}")
 
 
 def _veto(evidence: Evidence, watched: Watched) -> str:
@@ -284,7 +284,7 @@ def _veto(evidence: Evidence, watched: Watched) -> str:
     new, old = evidence.new, evidence.old
     if old.share(old.overdue) > OVERDUE_AT_MOST:
         late = f"{100 * old.share(old.overdue):.2g} % of the calls on {watched.baseline} run past the deadline"
-        return f"{late}: a guard with a longer one (--deadline 2m, or off) can say more"
+        return f"{late}: use a guard with a longer deadline (--deadline 2m, or off)"
     for share_new, share_old, what in (
         (new.rate, old.rate, "fail"),
         (new.share(new.cuts), old.share(old.cuts), "are cut short"),
@@ -297,11 +297,11 @@ def _veto(evidence: Evidence, watched: Watched) -> str:
 
 
 def _unseen(evidence: Evidence) -> str:
-    """Name what nobody has seen of the calls, or an empty text."""
+    """Name what was not seen of the calls, or an empty text."""
     if evidence.lost:
         return f"evidence was lost: {evidence.lost}"
     if evidence.unfinished:
-        return "calls return before their work is done (a coroutine, a generator, a future): how they end is not seen"
+        return "calls return before their work is done (a coroutine, a generator, a future): their outcome is not seen"
     if evidence.unblamed:
         return f"too many failed at once: of {evidence.unblamed:,} such calls it is not known whose they were"
     return ""

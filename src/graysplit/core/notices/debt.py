@@ -106,7 +106,7 @@ def not_taken(debt: Debt, owed: Owed, now_ms: int, fault: str, chance: float) ->
 
 def stand_in(owed: Owed) -> Entry:
     """Return an entry for what the log no longer has."""
-    why = "its entry is gone from the log: look at what stands with graysplit show"
+    why = "its entry is no longer in the log: see the current state with graysplit show"
     return Entry(owed.change, owed.revision, owed.split, owed.cause, "unknown", why, owed.at_ms, {}, {})
 
 

@@ -172,11 +172,11 @@ def _in_the_way(progress: Progress, view: PlanView, thaws_ms: int) -> Iterator[s
     if view.absent:
         yield "a process that has the version"
     if view.wave is not None and view.wave.words:
-        yield "its hosts to be well"
+        yield "its hosts to be healthy"
     if view.unready:
         yield "all processes to be ready"
     if view.verdict.word == "suspect":
-        yield "the suspicion to end"
+        yield "the suspicion to clear"
 
 
 def _open(plan: Plan, progress: Progress, verdict: Verdict) -> Iterator[str]:

@@ -72,7 +72,7 @@ class WaveView(NamedTuple):
     @property
     def words(self) -> str:
         """Return what keeps the step from counting; an empty text where all is well."""
-        without = f". Go on without: graysplit rebalance {self.split}"
+        without = f". Continue without: graysplit rebalance {self.split}"
         if self.lost:
             absent = any(why.startswith(UNHEARD) for why in self.lost.values())
             return f"host lost: {_named(self.lost)}{without if absent else ''}"
@@ -246,7 +246,7 @@ def _looping(memory: WaveMemory, hosts: Hosts, again: Mapping[str, tuple[int, in
     lives = {name: times for name, (times, last_ms) in again.items() if now_ms - last_ms <= AGAIN_MS}
     crashes = {name: sum(1 for _ in _apart(sorted(found))) for name, found in ends.items()}
     return {
-        **{name: f"began anew {times} {within}" for name, times in lives.items() if times >= TWICE},
+        **{name: f"restarted {times} {within}" for name, times in lives.items() if times >= TWICE},
         **{name: f"crashed {times} {within}" for name, times in crashes.items() if times >= TWICE},
     }
 

@@ -139,7 +139,7 @@ def parse_plan(record: Mapping[str, object], version: str | None = None) -> Plan
     _check_keys("", record, ("version", "steps", "name", "bake", "needs", "also"))
     needs = record.get("needs", 1)
     if not _is_whole(needs) or cast("int", needs) > NEEDS:
-        raise BadPlanError("needs", f"{needs!r} is more than this library knows ({NEEDS}); a newer one must drive it")
+        raise BadPlanError("needs", f"{needs!r} is newer than this graysplit knows ({NEEDS}): upgrade it")
     steps = record.get("steps")
     if not isinstance(steps, Sequence) or isinstance(steps, str):
         raise BadPlanError("steps", 'expected a list, as in [{"weight": "20", "approve": true}, {"weight": "100"}]')
@@ -165,7 +165,7 @@ def check_gated(plan: Plan) -> None:
         at, to = format_weight(step.weight), format_weight(ahead.weight)
         raise BadPlanError(
             f"steps.{number}",
-            f"no gate stands between {at} % and {to} %, so {to} % would follow at once. Give each step a gate: --every "
+            f"no gate between {at} % and {to} %: {to} % would follow at once. Add a gate to each step: --every "
             '10m, --approve or --until safe ("after", "approve", "until" in a file). Steps that follow at once on '
             'purpose: --every 0 ("after": "0s")',
         )
@@ -186,7 +186,7 @@ def check_waits(plan: Plan) -> None:
             at, after, most = format_weight(step.weight), span_text(step.after_s or 0), span_text(step.max_wait_s)
             raise BadPlanError(
                 f"steps.{number}.max_wait",
-                f"{most} would be over before the {after} at {at} % are: give it more than {after}",
+                f"{most} would be over before the {after} at {at} % end: use more than {after}",
             )
 
 
@@ -218,13 +218,13 @@ def _step(number: int, found: object) -> Step:
     _check_keys(where, record, ("weight", "after", "until", "approve", "max_wait", "overdue", "ready", "also"))
     until, approve, overdue = record.get("until"), record.get("approve", False), record.get("overdue")
     if until not in (None, SAFE):  # no set: what stands here may be a list, and has no hash
-        raise BadPlanError(f"{where}.until", f"{until!r} is no verdict to wait for: only 'safe' is")
+        raise BadPlanError(f"{where}.until", f"invalid verdict {until!r}: use 'safe'")
     if not isinstance(approve, bool):
-        raise BadPlanError(f"{where}.approve", f"{approve!r} is neither true nor false")
+        raise BadPlanError(f"{where}.approve", f"invalid value {approve!r}: use true or false")
     if not isinstance(record.get("ready", False), bool):
-        raise BadPlanError(f"{where}.ready", f"{record['ready']!r} is neither true nor false")
+        raise BadPlanError(f"{where}.ready", f"invalid value {record['ready']!r}: use true or false")
     if overdue not in (None, "nag", "rollback"):
-        raise BadPlanError(f"{where}.overdue", f"{overdue!r} is neither 'nag' nor 'rollback'")
+        raise BadPlanError(f"{where}.overdue", f"invalid value {overdue!r}: use 'nag' or 'rollback'")
     return Step(
         _weight(f"{where}.weight", record.get("weight")),
         _span(f"{where}.after", record["after"]) if "after" in record else None,
@@ -265,16 +265,16 @@ def _step_record(step: Step) -> dict[str, object]:
 
 def _check(plan: Plan) -> None:
     if not plan.steps:
-        raise BadPlanError("steps", "a plan needs one step at least")
+        raise BadPlanError("steps", "a plan needs at least one step")
     if len(plan.steps) > STEPS_AT_MOST:
         raise BadPlanError("steps", f"{len(plan.steps)} are more than the {STEPS_AT_MOST} allowed")
     before = 0
     for number, step in enumerate(plan.steps):
         if step.weight == 0:
-            raise BadPlanError(f"steps.{number}.weight", "a plan raises: zero is a rollback, never a step")
+            raise BadPlanError(f"steps.{number}.weight", "a step cannot be zero: to go back, use rollback")
         if step.weight <= before:
-            shown = f"{format_weight(step.weight)} does not rise above {format_weight(before)}"
-            raise BadPlanError(f"steps.{number}.weight", f"{shown}: each step raises, and going back is a rollback")
+            shown = f"{format_weight(step.weight)} is not above {format_weight(before)}"
+            raise BadPlanError(f"steps.{number}.weight", f"{shown}: a step must raise the weight (back: rollback)")
         before = step.weight
     _check_several(plan)
 
@@ -291,7 +291,7 @@ def _check_several(plan: Plan) -> None:
                 f"{len(step.also) + 1} weights for {len(plan.versions)} candidates ({', '.join(plan.versions)})",
             )
         if any(now < was or not now for was, now in zip(before, step.also, strict=True)):
-            raise BadPlanError(f"steps.{number}.also", f"{step.words}: no candidate falls with a step, or is at zero")
+            raise BadPlanError(f"steps.{number}.also", f"{step.words}: no candidate may fall or be at zero")
         if step.total > FULL:
             raise BadPlanError(f"steps.{number}.also", f"{step.words} are more than 100 % together")
         before = step.also
@@ -306,27 +306,27 @@ def _check_keys(where: str, record: Mapping[str, object], known: Sequence[str]) 
 
 def _weight(where: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise BadPlanError(where, f"{value!r} is no weight: write 20 or 12.5")
+        raise BadPlanError(where, f"invalid weight {value!r}: write 20 or 12.5")
     try:
         weight = type_weight(value if isinstance(value, str) else f"{value:.10g}")
     except BadWeightError as fault:
         raise BadPlanError(where, str(fault)) from None
     except OverflowError:
-        raise BadPlanError(where, "it is no weight: use 0 to 100") from None
+        raise BadPlanError(where, "invalid weight: use 0 to 100") from None
     if weight == "preview":
-        raise BadPlanError(where, "a preview is no step: it lets nobody in whom the next could compare")
+        raise BadPlanError(where, "a step cannot be preview: use a weight above 0")
     return weight
 
 
 def _span(where: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise BadPlanError(where, f"{value!r} is no span of time: write 10m, 2h or 3d")
+        raise BadPlanError(where, f"invalid duration {value!r}: write 10m, 2h or 3d")
     try:
         seconds = parse_span(value) if isinstance(value, str) else float(value)
     except BadSpanError as fault:
         raise BadPlanError(where, str(fault)) from None
     except OverflowError:
-        raise BadPlanError(where, "it is no span of time: write 10m, 2h or 3d") from None
+        raise BadPlanError(where, "invalid duration: write 10m, 2h or 3d") from None
     if not 0 <= seconds <= SPAN_AT_MOST_S:
         raise BadPlanError(where, f"{value!r} is not between 0 and {SPAN_AT_MOST_S // 86_400} days")
     return seconds
@@ -334,7 +334,7 @@ def _span(where: str, value: object) -> float:
 
 def _name(where: str, value: object) -> str:
     if not isinstance(value, str):
-        raise BadPlanError(where, f"{value!r} is no name")
+        raise BadPlanError(where, f"invalid name {value!r}")
     try:
         return check_name(value)
     except BadNameError as fault:

@@ -55,7 +55,7 @@ class Progress(NamedTuple):
     hosts: WaveMemory = WaveMemory()  # where instances cross over: what was found of them in this step
     by: str = ""  # who started it; "": an older library did not note it
     beside: tuple[str, ...] = ()  # the split's other candidates that were on trial at the last look
-    out: tuple[str, ...] = ()  # of several candidates of the plan, those that were stopped: it goes on without them
+    out: tuple[str, ...] = ()  # of several candidates of the plan, those that were stopped: it continues without them
 
     @property
     def paused(self) -> Pause | None:
@@ -154,7 +154,7 @@ def rule(plan: Plan, progress: Progress, tick: Tick, view: PlanView) -> Ruling:
         found, wrote = format_weight(view.weight), format_weight(progress.at)
         return Over(f"{found} % is in force, and the plan wrote {wrote} %")
     if progress.step >= len(plan.steps) or plan.steps[progress.step].weight != progress.at:
-        return Over("the plan was written anew under way")
+        return Over("the plan was replaced while it ran")
     if view.strayed:
         return Over(view.strayed)
     stopped = _stopping(progress, view)
@@ -253,7 +253,7 @@ def room_words(ahead: int, others: int) -> str:
 def _at_the_end(plan: Plan, progress: Progress, tick: Tick, view: PlanView) -> Ruling:
     left_ms = int(plan.bake_s * 1000) - counted(progress, tick, view)
     if left_ms <= 0:
-        return Over("it has baked", done=True)
+        return Over("the bake is over", done=True)
     return Wait(f"baking for {format_span(left_ms + 999)} more", runs=True, due_ms=view.now_ms + left_ms)
 
 
@@ -323,7 +323,7 @@ def doubting(fleet: Fleet, split: str) -> str:
     """
     for process in fleet.live:
         if process.receipt.held:
-            return f"{process.label} keeps values against the store: graysplit recover"
+            return f"{process.label} holds values back: graysplit recover"
         if split in process.receipt.baselines:
             return f"{process.label} has {process.receipt.baselines[split]}: graysplit doctor"
     return ""

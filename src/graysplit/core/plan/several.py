@@ -1,7 +1,7 @@
 """A plan of several candidates: which of them have left it, and whether what is in force is what it wrote.
 
 One candidate leads: its weight stands in the plan's progress. The others go with it, step by step and by one clock. A
-candidate that is stopped leaves the plan, which pauses; it goes on with the others once a person resumes it.
+candidate that is stopped leaves the plan, which pauses; it continues with the others once a person resumes it.
 """
 
 from __future__ import annotations

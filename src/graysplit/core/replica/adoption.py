@@ -205,7 +205,7 @@ def changed_definitions(held: Adopted, load: Load, breathe: Breathe = nothing) -
 def judge_definition(split: str, raw: bytes | None, parse: Parse) -> JudgedDefinition:
     """Judge one changed definition: nothing else is touched by what is wrong with it."""
     if raw is None:
-        return JudgedDefinition(split, reason="gone without a tombstone: the last definition stands")
+        return JudgedDefinition(split, reason="deleted without a record; keeping the last definition")
     try:
         definition = _parsed(parse, split, raw)
     except BadDefinitionError as fault:
@@ -426,7 +426,7 @@ def _waves(held: Adopted, meta: Key, news: frozenset[bytes] | None) -> tuple[Map
         known = held.waves.get(field)
         wave = known if known is not None and before.get(name) == raw else parse_wave(text(raw))
         if wave is None:
-            refused["meta", WAVE + field] = f"'{shown(text(raw), MAX_WEIGHT)}' is no wave of instances"
+            refused["meta", WAVE + field] = f"invalid wave of instances '{shown(text(raw), MAX_WEIGHT)}'"
         if (found := wave or known) is not None:
             waves[field] = found
     # What did not change is the same object, so that comparing it costs nothing.

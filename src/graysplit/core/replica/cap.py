@@ -53,7 +53,7 @@ def only_falling(  # noqa: PLR0913, PLR0917 - what is held before and after, and
             if rises(stood, said):
                 field = field_of(split, version.name)
                 weights[field] = stood
-                capped[field] = Capped(held.weights.get(field, 0), f"{format_weight(said)} is not followed: {reason}")
+                capped[field] = Capped(held.weights.get(field, 0), f"{format_weight(said)} is not applied: {reason}")
     if not capped:
         return held
     refused = {**held.refused, **{("weights", field): one.reason for field, one in capped.items()}}
@@ -97,13 +97,13 @@ def overfull_words(standing: SplitState) -> str:
     """Return the words for weights of a split that are more than everybody."""
     together = format_weight(total(standing.asked(version.name) for version in standing.definition.candidates))
     said = f"the weights of '{standing.split}' are {together} % together"
-    return f"{said}, and while they are more than 100 %, they only fall"
+    return f"{said}, and until they are at most 100 %, they can only fall"
 
 
 def _reason(held: Adopted, standing: SplitState) -> str:
     split = standing.split
     if ("splits", split) in held.refused:
-        return f"the definition of '{split}' is refused here, and while it is, its weights only fall"
+        return f"the definition of '{split}' is refused here, and until it is valid, its weights can only fall"
     return overfull_words(standing)
 
 

@@ -61,9 +61,9 @@ class Fork(NamedTuple):
         changes = f"{many}{self.changes} {'change' if self.changes == 1 else 'changes'} that had been followed"
         if self.ancestor == NO_ANCESTOR:
             lost = f"{changes}, up to revision {self.followed}" if self.changes else f"revision {self.followed}"
-            return f"the store has another history: it has lost {lost}, and stands at revision {self.now}"
+            return f"the store has another history: it has lost {lost}, and is at revision {self.now}"
         after = f"after revision {self.shared}, up to {self.followed}"
-        return f"the store has lost {changes} ({after}), and stands at revision {self.now}"
+        return f"the store has lost {changes} ({after}), and is at revision {self.now}"
 
     @property
     def moves(self) -> Iterator[str]:
@@ -76,8 +76,8 @@ class Fork(NamedTuple):
         """Return all of it in one line of bounded length."""
         named = list(self.moves)
         more = f" and {len(named) - NAMED_AT_MOST} more" if len(named) > NAMED_AT_MOST else ""
-        moves = f"from what was followed to what the fork left: {', '.join(named[:NAMED_AT_MOST])}{more}"
-        return f"{self.numbers}; {moves if named else 'no weight, stop or definition differs by it'}"
+        moves = f"changed by the fork: {', '.join(named[:NAMED_AT_MOST])}{more}"
+        return f"{self.numbers}; {moves if named else 'no weight, stop or definition changed'}"
 
     @property
     def more(self) -> int:

@@ -104,7 +104,7 @@ def doubted_words(planned: Mapping[str, str], field: str) -> str:
     """Return what becomes of a candidate in doubt whose guard does more than warn: no plan waits where none runs."""
     split, version = parse_address(field)
     raised = planned.get(split, "").partition(" ")[2].split("+")
-    return "its plan waits until somebody approves" if version in raised else "no plan raises it, its weight stays"
+    return "its plan waits for approval" if version in raised else "no plan raises it, its weight stays"
 
 
 class Evaluator:
@@ -166,12 +166,12 @@ class Evaluator:
         self._asked[field] = AskedVerdict(now, self._asked[field].looked if field in self._asked else float("-inf"))
         known = self._known.get(field)
         if known is None or known.release != self._keeper.adopted.begun.get(field) or not known.judge.nonce:
-            return Verdict("unclear", "nobody has judged it yet")
+            return Verdict("unclear", "not evaluated yet")
         if not known.judge.is_fresh(self.now_ms):
-            return Verdict("unclear", "nobody judges it at present")
+            return Verdict("unclear", "not being evaluated")
         found, settled = known.judge.verdict, known.judge.at_ms >= self._settled_ms(split)
         if known.judge.share != self._share(split, field, guarded) or not (settled or found.word in DOUBTS):
-            return Verdict("unclear", "nothing has been counted at this weight yet")  # a doubt counts at once
+            return Verdict("unclear", "no calls counted at this weight yet")  # a doubt counts at once
         warns = guarded.guard.action == "warn" and found.word in ("suspect", "worse")
         return found._replace(word="unclear") if warns else found
 
@@ -394,11 +394,11 @@ class Evaluator:
         if word == "worse" and case.guard.action == "rollback":
             tripped = feed.trip(Trip(new_id(), field, tally.release, why))
             self.trips += tripped and before.verdict.word != "worse"
-            said = f"rolled back '{field}': {why}" if tripped else f"'{field}' has begun anew and is not rolled back"
+            said = f"rolled back '{field}': {why}" if tripped else f"'{field}' was not rolled back: it has begun anew"
             self._events.warning(f"trip {field} {tally.release}", said)
         elif word in ("suspect", "worse"):
             warns = case.guard.action == "warn"
-            act = "it goes on" if warns else doubted_words(self._keeper.adopted.planned, field)
+            act = "it continues" if warns else doubted_words(self._keeper.adopted.planned, field)
             self._events.warning(f"suspect {field} {judge.stage}", f"'{field}' is suspect, {act}: {why}")
             if judge.noted != str(judge.stage) and self._note(feed, field, "warned" if warns else "suspect", why):
                 self._noted[field] = str(judge.stage)
@@ -422,7 +422,7 @@ class Evaluator:
         except ConflictError:
             return False  # another release has begun
         except GraysplitError as fault:
-            self._events.info(f"note {field}", f"a doubt stays out of the history: {fault}")
+            self._events.info(f"note {field}", f"a note was not recorded in the history: {fault}")
         return True
 
     def _meta(self, field: str) -> str:

@@ -44,7 +44,7 @@ class Guards:
                 return None
             return Guarded(definition, parse_guard(definition.guard))
         except BadGuardError as fault:
-            self._events.warning(f"guard of {split}", f"the guard of '{split}' is not understood here: {fault}")
+            self._events.warning(f"guard of {split}", f"cannot read the guard of '{split}': {fault}")
         except (GraysplitError, ValueError):
             return None  # the keeper has said so
         return None

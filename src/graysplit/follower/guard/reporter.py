@@ -189,10 +189,10 @@ class GuardReporter:
         except StoreUnreachableError:
             raise
         except GraysplitError as fault:
-            self._events.trouble(f"guard {field}", f"the guard does not work from here ({field}): {fault}")
+            self._events.trouble(f"guard {field}", f"this process cannot run the guard of '{field}': {fault}")
             self._barred[field] = self._clock.monotonic() + BARRED_S
             return False
-        self._events.over(f"guard {field}", f"the guard works from here again ({field})")
+        self._events.over(f"guard {field}", f"this process runs the guard of '{field}' again")
         return True
 
     def _is_free(self, field: str) -> bool:

@@ -102,10 +102,10 @@ end
 if not fresh then
   local revision = try('HGET', META, 'revision') or '0'
   if not string.match(revision, '^%d+$') then
-    return { 'corrupt', NAMES[4], 'holding a revision that is no number' }
+    return { 'corrupt', NAMES[4], 'holding an invalid revision' }
   end
   if #revision > 15 then -- beyond it neither Lua nor JSON counts exactly, and Redis soon not at all
-    return { 'corrupt', NAMES[4], 'holding a revision that is too large to count on' }
+    return { 'corrupt', NAMES[4], 'holding a revision that is too large' }
   end
 end
 for i, expect in ipairs(expectations) do
@@ -157,7 +157,7 @@ end
 if due then
   local run, up = note_start()
   if (run and up < settle) or (not run and settled ~= '1') then
-    return { 'early', now, 'the server has started only now' }
+    return { 'early', now, 'the server has just started' }
   end
   if now < due or now > overdue then
     return { 'early', now, 'it is not due by the server\'s clock' }

@@ -127,9 +127,9 @@ def _check_text(parts: _Parts) -> None:
     """Raise where a text holds what no connection can send, or what no screen should show."""
     for what, text in (("host", parts.hosts), ("path", parts.path), ("options", parts.query)):
         if not text.isprintable() or " " in text:
-            raise ValueError(f"its {what} holds a blank or a control character")
+            raise ValueError(f"its {what} contains a space or a control character")
     if not parts.login.isprintable():
-        raise ValueError("its login holds a control character: write it in percent code, as in %0A")
+        raise ValueError("its login contains a control character: write it in percent code, as in %0A")
 
 
 def _service(path: str) -> tuple[str, str]:
@@ -147,7 +147,7 @@ def _host(text: str, port: int) -> tuple[str, int]:
     except UnicodeError:
         raise ValueError("its host's name has an empty part, or one that is too long") from None
     except ValueError:
-        raise ValueError("its port must be a number up to 65535, and an IPv6 host stands in [brackets]") from None
+        raise ValueError("its port must be a number up to 65535, and an IPv6 host is written in [brackets]") from None
     if given == 0 or text.endswith(":"):
         raise ValueError("its port must be a number from 1 to 65535")
     return host, given or port
@@ -190,7 +190,7 @@ def _login(login: str) -> Options:
     user, _, password = login.partition(":")
     found = {"username": unquote(user), "password": unquote(password)}
     if not all(_is_text(text) for text in found.values()):
-        raise ValueError("its login holds what is not text")
+        raise ValueError("its login is not valid text")
     return {name: text for name, text in found.items() if text}
 
 

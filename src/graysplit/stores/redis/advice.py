@@ -25,7 +25,7 @@ _CANNOT: Final = "cannot look at {what}: {why}"
 _EMBEDDED: Final = "graysplit-"
 
 
-_NO_WRITES: Final = "it takes no writes, so that no change is made, a rollback neither"
+_NO_WRITES: Final = "it takes no writes: no change is possible, not even a rollback"
 
 
 class ServerVersion(NamedTuple):
@@ -79,7 +79,7 @@ def _typeable(advice: Advice, blocked: str) -> Advice:
     if not blocked or _CONFIG_SET not in advice.command:
         return advice
     setting = advice.command.partition(_CONFIG_SET)[2]
-    where = f"in the settings of whoever runs this server: {setting} (CONFIG is refused here: {blocked})"
+    where = f"ask the operator of this server to set: {setting} (CONFIG is refused here: {blocked})"
     return advice._replace(command=where, serious=False)
 
 
@@ -92,7 +92,7 @@ def _expiring(line: Connection, keys: Keys) -> Iterator[Advice]:
             yield Advice(_CANNOT.format(what="whether keys expire", why=reason(left)), f"redis-cli PTTL '{key}'")
             return
         if isinstance(left, int) and left >= 0:
-            what = f"the key {key} expires in {left // 1000} s: somebody has set a time to live, and then it is lost"
+            what = f"the key {key} expires in {left // 1000} s: it has a time to live, and then it is lost"
             yield Advice(what, command, serious=True)
 
 
@@ -107,7 +107,7 @@ def _judged(info: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[Ad
         yield Advice(what, "redis-cli CONFIG SET appendonly yes", serious=not _is_for_trying_out(settings))
     policy = info.get("maxmemory_policy", "")
     if policy.startswith("allkeys-"):
-        what = f"maxmemory-policy {policy}: out of memory the server throws away weights and stops"
+        what = f"maxmemory-policy {policy}: when out of memory, the server evicts weights and stops"
         yield Advice(what, "redis-cli CONFIG SET maxmemory-policy noeviction", serious=True)
 
 

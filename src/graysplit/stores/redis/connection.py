@@ -299,7 +299,7 @@ class Connection:
             if self._posted[0].full:
                 self._posted.popleft()
         else:
-            raise exceptions.InvalidResponse("an answer that nobody asked for")
+            raise exceptions.InvalidResponse("an unexpected answer")
 
     def _reply(self, patience: _AnswerTimes) -> Reply:
         while True:
@@ -369,4 +369,4 @@ def _is_error(reply: Reply) -> bool:
 
 
 def _as_error(reply: Reply) -> BaseException:
-    return reply if isinstance(reply, BaseException) else exceptions.ResponseError("it broke off a transaction")
+    return reply if isinstance(reply, BaseException) else exceptions.ResponseError("it aborted a transaction")

@@ -21,7 +21,7 @@ _CONTENT: Final = "content:"
 
 def ask_contents(line: Connection, keys: Keys, request: str) -> None:
     """Ask every process what it holds; raises `RefusedError` where this role may not."""
-    _write(line, "the processes cannot be asked what they hold", keys, ("HSET", keys.contents, _ASKED, raw_of(request)))
+    _write(line, "the processes cannot be asked for content", keys, ("HSET", keys.contents, _ASKED, raw_of(request)))
 
 
 def tell_content(line: Connection, keys: Keys, boot: str, request: str, content: bytes) -> None:
@@ -32,7 +32,7 @@ def tell_content(line: Connection, keys: Keys, boot: str, request: str, content:
     (known,) = line.ask(("HEXISTS", keys.contents, _CONTENT + digest))
     whole: list[Command] = [] if known == 1 else [("HSET", keys.contents, _CONTENT + digest, content)]
     answer = ("HSET", keys.contents, boot, raw_of(f"{request} {digest}"))
-    _write(line, "what this process holds was not taken", keys, *whole, answer)
+    _write(line, "this process's content was not accepted", keys, *whole, answer)
 
 
 def read_contents(line: Connection, keys: Keys, request: str) -> Mapping[str, bytes]:

@@ -14,7 +14,7 @@ from graysplit.stores.redis.reader import check_role, entries_of, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.text.records import exact, raw_of
 
-_REFUSED = "nobody is notified from here"
+_REFUSED = "this process sends no notices"
 
 
 def read_told(line: Connection, keys: Keys) -> CursorReading:
@@ -25,7 +25,7 @@ def read_told(line: Connection, keys: Keys) -> CursorReading:
     check_role(line, role)
     for reply in (notices, end):
         if isinstance(reply, exceptions.ResponseError):
-            raise refused("how far hooks have been told cannot be read", reply)
+            raise refused("the hooks' cursors cannot be read", reply)
     texts = {exact(hook): exact(raw) for hook, raw in mapping_of(notices).items()}
     position, revision = next(((at, entry.revision) for at, entry in entries_of(end)), ("0-0", 0))
     return CursorReading(texts, position, revision, server_ms(line, now))

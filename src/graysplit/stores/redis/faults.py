@@ -39,7 +39,7 @@ CONDITIONS: Final = (
         "another node of the cluster owns the namespace", (exceptions.AskError, exceptions.MovedError), fatal=True
     ),
     Condition(
-        "it wants a user and a password",
+        "it requires a user and a password",
         marks=("NOAUTH", "Authentication required", "must be called with the client already authenticated"),
         fatal=True,
         patient=True,
@@ -72,12 +72,12 @@ CONDITIONS: Final = (
         refuses=True,
         mend="CONFIG SET stop-writes-on-bgsave-error no",
     ),
-    Condition("it is busy with somebody's script", marks=("BUSY ", "is busy running a script"), fatal=True),
+    Condition("it is busy running a script", marks=("BUSY ", "is busy running a script"), fatal=True),
     Condition("it takes no more connections", marks=("max number of clients",)),
-    Condition("what answers there is no Redis", (exceptions.InvalidResponse, ValueError)),
+    Condition("the server at this address is not Redis", (exceptions.InvalidResponse, ValueError)),
 )
 # What to do about a server that lacks what is needed.
-OTHER_SERVER: Final = "give the address of the server itself, or of one that docs/reference/servers.md lists"
+OTHER_SERVER: Final = "use the address of the server itself, or of one that docs/reference/servers.md lists"
 NO_TIME: Final = f"the server does not tell its time, by TIME, INFO or a script: {OTHER_SERVER}"
 _FORBIDDEN: Final = ("NOPERM", "no permissions", "can't access", "can't run this command", "ACL failure")
 _USER: Final = re.compile(r"\b[Uu]ser (?!has\b)\S+(?= has no permissions)")  # a part of the login

@@ -163,7 +163,7 @@ class RedisFeed(ABC):
         if lacks_scripts(answer):
             return brake_by_hand(self._line, keys, field, why, release_ms)
         if isinstance(answer, exceptions.ResponseError):
-            raise refused(f"the stop of '{field}' was not taken", answer)
+            raise refused(f"the stop of '{field}' was not accepted", answer)
         return bool(answer)
 
     def submit(self, submission: Submission) -> Written:
@@ -182,7 +182,7 @@ class RedisFeed(ABC):
         if lacks_scripts(answer):
             return tick_by_watching(self._line, self._keys, ticking)
         if isinstance(answer, exceptions.ResponseError):
-            raise refused(f"the plan of '{ticking.split}' is not driven from here", answer)
+            raise refused(f"this process cannot drive the plan of '{ticking.split}'", answer)
         return bool(answer)
 
     def fleet(self) -> Fleet:
@@ -238,7 +238,7 @@ class RedisFeed(ABC):
         if lacks_scripts(answer):
             return self._beat_without_script(report, receipt, about)
         if not is_list(answer):
-            raise refused("the heartbeat was not taken", answer)
+            raise refused("the heartbeat was not accepted", answer)
         self.counted, self.asked = int(answer[2]), request_in(answer[3])
         return int(answer[0]), answer[1] == b"1"
 
@@ -247,7 +247,7 @@ class RedisFeed(ABC):
         keys, boot = self._keys, report.boot
         now_ms = server_ms(self._line, self._line.ask(("TIME",))[0])
         if not now_ms:
-            raise RefusedError(f"the heartbeat was not taken: {NO_TIME}")
+            raise RefusedError(f"the heartbeat was not accepted: {NO_TIME}")
         writes: list[Command] = [
             *self._silent(now_ms),
             ("ZADD", keys.seen, now_ms, boot),
@@ -265,7 +265,7 @@ class RedisFeed(ABC):
         )
         for answer in answers:
             if isinstance(answer, exceptions.ResponseError):
-                raise refused("the heartbeat was not taken", answer)
+                raise refused("the heartbeat was not accepted", answer)
         if highest_in(highest) < report.highest:
             self._line.ask(("HSET", keys.highest, "revision", report.highest))
         self.counted, self.asked = (

@@ -51,7 +51,7 @@ def forget(line: Connection, keys: Keys, boot: str) -> None:
     answers = line.ask(("ZREM", keys.seen, boot), ("HDEL", keys.about, boot), ("HDEL", keys.receipts, boot))
     for answer in answers:
         if isinstance(answer, exceptions.ResponseError):
-            raise refused("the process was not taken out of the fleet", answer)
+            raise refused("the process was not removed from the fleet", answer)
 
 
 def _ended(line: Connection, processes: Iterable[Process]) -> frozenset[str]:

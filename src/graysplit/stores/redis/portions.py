@@ -61,9 +61,7 @@ def _id(rollback: Rollback, number: int) -> str:
 def _broken_off(fault: StoreUnreachableError, done: Sequence[Written], rest: int) -> StoreUnreachableError:
     """Say that some portions are written and others may not be."""
     stops = sum(where.startswith("stops ") for written in done for where in written.after)
-    reason = (
-        f"{fault.reason}. It broke off: {stops} splits are rolled back, {rest} may not be. Go on with the same command"
-    )
+    reason = f"{fault.reason}. Interrupted: {stops} splits are rolled back, {rest} may not be. Repeat the same command"
     broken = StoreUnreachableError(
         fault.store, reason, patient=fault.patient, silent=fault.silent, refuses=fault.refuses, mend=fault.mend
     )

@@ -32,11 +32,11 @@ WITHIN_S: Final = 0.1
 # When it looks again where another process books what this one has found: a random time of these.
 AGAIN_S: Final = (4.0, 6.0)
 
-WHAT: Final = "edits from outside cannot be written into the history"
+WHAT: Final = "raw edits cannot be recorded in the history"
 
 
 class RawEdits:
-    """What one process has found to book; it goes on with each call."""
+    """What one process has found to book; it continues with each call."""
 
     def __init__(self, line: Connection, keys: Keys) -> None:
         """Begin with nothing found."""

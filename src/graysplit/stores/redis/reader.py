@@ -310,8 +310,8 @@ def check_written(line: Connection) -> None:
     if is_replica(role):
         at = f" at {exact(role[1])}:{role[2]}" if len(role) > 2 else ""  # noqa: PLR2004 - slave, host, port
         why = (
-            "it is a replica that takes writes. The change stands on that replica alone, and no process reads it "
-            f"there: give the command again with the address of its primary{at}"
+            "it is a replica that takes writes. The change was written only to that replica, where no process reads: "
+            f"repeat the command with the address of its primary{at}"
         )
         raise StoreUnreachableError(line.name, why, answered=True, written=True)
 

@@ -1,7 +1,7 @@
 """The rights of a server's users, as data: `app` can only lower, `drive` may also raise, `ops` may do everything here.
 
 Redis knows commands and keys, not whether a write goes up or down: that is why a stop is a key of its own, and why
-whoever may drive may raise. A script runs with its caller's rights, and what it declares is checked as if it were
+a driver may raise. A script runs with its caller's rights, and what it declares is checked as if it were
 written to; so a script declares only what it writes, and rights to run one never reach further than rights to write.
 """
 
@@ -61,7 +61,7 @@ OPS: Final = (
 ROLES: Final = {"app": APP, "drive": DRIVE, "ops": OPS}
 MEANINGS: Final = {
     "app": "follows, and may stop a candidate; cannot raise, clear a stop or write history",
-    "drive": "may also write weights, plans and history: whoever may drive may raise",
+    "drive": "may also write weights, plans and history: a driver may raise",
     "ops": "may also write definitions and clear stops",
 }
 _CHANNELS: Final = ("resetchannels", "&__redis__:invalidate")  # Redis 6.2 begins with all channels

@@ -192,7 +192,7 @@ def _flush_words(keys: Keys, batch: Batch) -> tuple[Named, Words]:
 
 def _flushed(batch: Batch, answer: Reply) -> Flushed:
     if not is_list(answer):
-        raise _not_taken(f"what was counted of '{batch.field}'", answer)
+        raise _not_taken(f"the evidence of '{batch.field}'", answer)
     return Flushed(answer[0] == b"1", exact(answer[1]), int(answer[2]))
 
 
@@ -264,7 +264,7 @@ def _judge_words(keys: Keys, judgement: Judgement) -> tuple[Named, Words]:
 
 def _judged(judgement: Judgement, answer: Reply) -> bool:
     if not isinstance(answer, int):
-        raise _not_taken(f"the judgement of '{judgement.field}'", answer)
+        raise _not_taken(f"the evaluation of '{judgement.field}'", answer)
     return bool(answer)
 
 
@@ -280,5 +280,5 @@ def _is_unknown(answer: Reply) -> bool:
 def _not_taken(what: str, answer: Reply) -> RefusedError:
     if lacks_scripts(answer):
         why = f"the guard needs scripts, and this one was refused ({reason(answer)})"
-        return RefusedError(f"{what} is not kept: {why}. See what the server allows with: graysplit doctor")
-    return refused(f"{what} is not kept", answer)
+        return RefusedError(f"{what} was not stored: {why}. See what the server allows with: graysplit doctor")
+    return refused(f"{what} was not stored", answer)

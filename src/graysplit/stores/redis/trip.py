@@ -27,7 +27,7 @@ def stop_release(line: Connection, keys: Keys, trip: Trip) -> bool:
     if lacks_scripts(answer):
         return until_written(line, lambda: _stop_alone(line, keys, trip))
     if not isinstance(answer, int):
-        raise refused(f"the stop of '{trip.field}' was not taken", answer)
+        raise refused(f"the stop of '{trip.field}' was not accepted", answer)
     return bool(answer)
 
 
@@ -37,7 +37,7 @@ def _stop_alone(line: Connection, keys: Keys, trip: Trip) -> bool | None:
         ("WATCH", keys.meta), ("HGETALL", keys.stops), ("HGETALL", keys.meta), ("TIME",)
     )
     if isinstance(watched, exceptions.ResponseError):
-        raise neither(f"the stop of '{trip.field}' was not taken", watched)
+        raise neither(f"the stop of '{trip.field}' was not accepted", watched)
     allowed = write_rules.may_trip(trip.field, trip.release, key_of(stops), key_of(meta))
     if not allowed:
         line.ask(("UNWATCH",))
@@ -45,5 +45,5 @@ def _stop_alone(line: Connection, keys: Keys, trip: Trip) -> bool | None:
     text = stop_text(why=trip.why, who=trip.actor, at_ms=server_ms(line, now), change=trip.id, release=trip.release)
     done = line.commit(("HSETNX", keys.stops, raw_of(trip.field), raw_of(text)))
     if isinstance(done, exceptions.ResponseError):
-        raise refused(f"the stop of '{trip.field}' was not taken", done)
+        raise refused(f"the stop of '{trip.field}' was not accepted", done)
     return True if done is not None else None

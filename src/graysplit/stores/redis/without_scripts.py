@@ -76,7 +76,7 @@ def brake_by_hand(line: Connection, keys: Keys, field: str, why: str, release_ms
         text = stop_text(why=why, who=BRAKE, at_ms=server_ms(line, now), change=new_id(), release=release)
         (answer,) = line.ask(("HSETNX", keys.stops, raw_of(field), raw_of(text)))
         if isinstance(answer, exceptions.ResponseError):
-            raise refused(f"the stop of '{field}' was not taken", answer)
+            raise refused(f"the stop of '{field}' was not accepted", answer)
     return allowed is not False
 
 
@@ -85,14 +85,14 @@ def tick_by_watching(line: Connection, keys: Keys, ticking: ProgressUpdate) -> b
     split, tick = raw_of(ticking.split), raw_of(TICK + ticking.split)
     watched, found = line.ask(("WATCH", keys.plans), ("HMGET", keys.plans, split, tick))
     if isinstance(watched, exceptions.ResponseError):
-        raise neither(f"the plan of '{ticking.split}' is not driven from here", watched)
+        raise neither(f"this process cannot drive the plan of '{ticking.split}'", watched)
     if found != [raw_of(ticking.progress), raw_of(ticking.tick)]:
         line.ask(("UNWATCH",))
         return False
     writes = (split, raw_of(ticking.new_progress), tick, raw_of(ticking.new_tick))
     done = line.commit(("HSET", keys.plans, *writes))
     if isinstance(done, exceptions.ResponseError):
-        raise refused(f"the plan of '{ticking.split}' is not driven from here", done)
+        raise refused(f"this process cannot drive the plan of '{ticking.split}'", done)
     return done is not None
 
 
@@ -152,7 +152,7 @@ def until_written(line: Connection, attempt: Callable[[], T | None]) -> T:
             raise
         if written is not None:
             return written
-    raise StoreUnreachableError(line.name, "others wrote all the time", written=False)
+    raise StoreUnreachableError(line.name, "conflict: other clients kept writing", written=False)
 
 
 # --- a submission ----------------------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ def _book_once(line: Connection, keys: Keys, actor: str, most: int) -> int | Non
         ("TIME",),
     )
     if isinstance(watched, exceptions.ResponseError):
-        raise neither("edits from outside cannot be written into the history", watched)
+        raise neither("raw edits cannot be recorded in the history", watched)
     weights, stops, meta, booked = read_hashes(line, hashes, found)
     if meta.lost is not None or booked.fault is not None or isinstance(log, exceptions.ResponseError):
         line.ask(("UNWATCH",))
@@ -307,7 +307,7 @@ def _book_once(line: Connection, keys: Keys, actor: str, most: int) -> int | Non
     if done is None:
         return None
     if isinstance(done, exceptions.ResponseError):
-        raise refused("edits from outside cannot be written into the history", done)
+        raise refused("raw edits cannot be recorded in the history", done)
     return len(edits) if known else 0
 
 
