@@ -13,10 +13,8 @@ from itertools import islice
 from typing import Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
-from graysplit.core.address import split_of, stops_over
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet, Process, fleet_of
 from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
-from graysplit.core.lease import PREFIX
 from graysplit.core.pace import Breathe
 from graysplit.core.replica.record import SENTINEL, Brakes, Entry, Key, Load
 from graysplit.errors import GraysplitError
@@ -40,17 +38,23 @@ from graysplit.stores.port import (
 )
 from graysplit.stores.release_counts import RELEASE_MS, ReleaseCounts
 from graysplit.stores.text.records import (
-    BRAKE,
-    PLAN,
     TICK,
-    changed,
     compact,
     exact,
     in_splices,
     new_id,
     raw_of,
-    stop_text,
     whole,
+)
+from graysplit.stores.writes import (
+    StoreReading,
+    StoreWrites,
+    copied_books,
+    raw_edit_writes,
+    rollback_writes,
+    stop_writes,
+    submission_writes,
+    trip_writes,
 )
 
 LOG_AT_MOST: Final = 100_000
@@ -97,10 +101,13 @@ class _Space:
 
     def put(self, name: str, field: str, value: str | None) -> None:
         """Write or take away one field, as any writer would; a hash without fields is gone."""
+        raw = raw_of(field)
         if value is not None:
-            self.hashes.setdefault(name, {})[raw_of(field)] = raw_of(value)
-        elif name in self.hashes:
-            self.hashes[name].pop(raw_of(field), None)
+            self.hashes.setdefault(name, {})[raw] = raw_of(value)
+        elif raw not in self.hashes.get(name, {}):
+            return
+        else:
+            del self.hashes[name][raw]
             if not self.hashes[name]:
                 del self.hashes[name]
         self.signal(name)
@@ -110,22 +117,23 @@ class _Space:
             self.signals += 1
             self.locked.notify_all()
 
-    def write(self, where: str, value: str | None) -> None:
-        """Write `weights checkout/new` and keep the books equal."""
-        name, _, field = where.partition(" ")
-        self.put(name, field, value)
-        if name in ("weights", "stops"):
-            self.put("booked", where, value)
+    def reading(self) -> StoreReading:
+        """Return what a write rests on."""
+        return StoreReading(
+            {name: self.key(name) for name in write_rules.NUMBERED},
+            self.hashes.get("booked", {}),
+            write_rules.number_in(self.hashes.get(HIGHEST, {}).get(b"revision")),
+            self.log[-1][1].revision if self.log else 0,
+            self.now_ms(),
+        )
 
-    def seed(self, change: str) -> None:
-        """Make the keys of a new namespace."""
-        for name in (*write_rules.HASHES, "booked"):
-            self.put(name, exact(SENTINEL), "1")
-        self.put("meta", "schema", "1")
-        self.put("meta", "lineage", change)
-
-    def begin(self, field: str, change: str, at_ms: int) -> None:
-        self.put("meta", f"release:{field}", f"{change} {at_ms}")
+    def apply(self, writes: StoreWrites) -> None:
+        """Write fields, revision and entry."""
+        for put in writes.puts:
+            self.put(*put)
+        if writes.step:
+            self.put("meta", "revision", str(writes.entry.revision))
+        self.record(writes.entry)
 
     def check_start(self, submission: Submission, now_ms: int) -> None:
         """Note the start that a plan's writes rest on, and raise `NotYetError` unless its step may be taken."""
@@ -137,22 +145,6 @@ class _Space:
             self.put("meta", "run_id", other)
         if submission.due is not None:
             write_rules.check_due(submission, submission.due, self.run_id, other or known, now_ms)
-
-    def end_plan(self, split: str) -> None:
-        """Take a plan's progress away, and its mark in `meta`."""
-        for name, field in (("plans", split), ("plans", TICK + split), ("meta", PLAN + split)):
-            if raw_of(field) in self.hashes.get(name, {}):
-                self.put(name, field, None)
-
-    def next_revision(self, above: int = 0) -> int:
-        """Count up; 0 where `meta` is lost, for numbers must not begin again."""
-        meta = self.key("meta")
-        if meta.lost is not None or not meta.fields.get(b"revision", b"0").isdigit():
-            return 0
-        highest = write_rules.number_in(self.hashes.get(HIGHEST, {}).get(b"revision"))
-        revision = write_rules.next_revision(meta, highest, self.log[-1][1].revision if self.log else 0, above)
-        self.put("meta", "revision", str(revision))
-        return revision
 
     def record(self, entry: Entry) -> None:
         before, after = compact(entry.before, entry.after)
@@ -230,41 +222,16 @@ class MemoryStore:
 
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""
-        before, after = changed(submission)
         space = self._space
         with space.locked:
             if submission.id in space.answers:
                 return space.answers[submission.id]
-            now_ms = space.now_ms()
-            fresh = write_rules.check_submission(
-                submission, {name: space.key(name) for name in write_rules.NUMBERED}, now_ms
-            )
-            space.check_start(submission, now_ms)
-            if fresh:
-                space.seed(submission.id)
-            for split in submission.ends:
-                space.end_plan(split)
-            for name in submission.mends:
-                space.put(name, exact(SENTINEL), "1")
-            for write in submission.writes:
-                space.write(f"{write.key} {write.field}", write.value)
-            for field in submission.begins:
-                space.begin(field, submission.id, now_ms)
-            revision = space.next_revision(submission.above)
-            space.record(
-                Entry(
-                    submission.id,
-                    revision,
-                    submission.split,
-                    submission.cause,
-                    submission.actor,
-                    submission.why,
-                    now_ms,
-                    before,
-                    after,
-                )
-            )
-            return space.answer(Written(submission.id, revision, now_ms, before, after))
+            reading = space.reading()
+            fresh = write_rules.check_submission(submission, reading.hashes, reading.now_ms)
+            space.check_start(submission, reading.now_ms)
+            writes = submission_writes(reading, submission, fresh=fresh)
+            space.apply(writes)
+            return space.answer(writes.written)
 
     def roll_back(self, rollback: Rollback) -> Written:
         """Set the weight to zero and a stop beside it, whatever stands there."""
@@ -272,61 +239,11 @@ class MemoryStore:
         with space.locked:
             if rollback.id in space.answers:
                 return space.answers[rollback.id]
-            now_ms = space.now_ms()
-            meta = space.key("meta")
-            weights = space.key("weights")
-            finished = write_rules.finished_of(meta, weights, space.key("stops"), space.hashes.get("booked", {}))
-            lowering = write_rules.lowering(rollback.target, weights, finished)
-            writes: dict[str, str] = {f"weights {field}": "0" for field in lowering.fields}
-            for stop, release in write_rules.ended_releases(meta, lowering).items():
-                text = stop_text(
-                    why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release
-                )
-                writes[f"stops {stop}"] = write_rules.first_reason(space.text("stops", stop), text)
-            before: dict[str, str | None] = {where: self._standing(where) for where in writes}
-            for where, value in writes.items():
-                if (
-                    where.startswith("weights ") or value != before[where]
-                ):  # a stop that is kept is booked as whose it is
-                    space.write(where, value)
-                space.put("meta", where.replace("weights ", PREFIX, 1), None)
-            over = write_rules.plans_over(
-                meta, (split for stop in lowering.stops for split in write_rules.ended_by(meta, stop))
-            )
-            for where in over:
-                space.end_plan(where.removeprefix(f"meta {PLAN}"))
-            for stop in lowering.stops:
-                space.put("meta", f"finished:{split_of(stop)}", None)
-            revision = space.next_revision() if writes else write_rules.revision_of(meta)
-            before, after = {**before, **over}, {**writes, **dict.fromkeys(over)}
-            if writes:
-                split = split_of(rollback.target)
-                space.record(
-                    Entry(
-                        rollback.id,
-                        revision,
-                        split,
-                        rollback.cause,
-                        rollback.actor,
-                        rollback.why,
-                        now_ms,
-                        before,
-                        after,
-                    )
-                )
-            unrecorded = None if meta.lost is None else f"the key 'meta' is {meta.lost}: no revision"
-            return space.answer(
-                Written(
-                    rollback.id,
-                    revision,
-                    now_ms,
-                    before,
-                    after,
-                    unrecorded if writes else None,
-                    lowering.left,
-                    lowering.kept,
-                )
-            )
+            writes = rollback_writes(space.reading(), rollback)
+            puts = (*writes.lowering, *writes.books, *writes.marks)
+            if writes.entry is not None:
+                space.apply(StoreWrites(puts, writes.entry, writes.step))
+            return space.answer(writes.written)
 
     def tally(self, field: str, release: str, started_s: int) -> Tally:
         """Read what has been counted of a release, with the course that it took."""
@@ -424,10 +341,6 @@ class MemoryStore:
             self._space.hashes.pop(key, None)
             self._space.signal(key)
 
-    def _standing(self, where: str) -> str | None:
-        name, _, field = where.partition(" ")
-        return self._space.text(name, field)
-
 
 class MemoryFeed:
     """A follower's view of a memory store; waits on the store's condition."""
@@ -499,18 +412,16 @@ class MemoryFeed:
     def record_raw_edits(self, actor: str) -> int:
         """Write history entries for raw edits that have none."""
         with self._space.locked:
-            return _book(self._space, actor)
+            return _record_raw_edits(self._space, actor)
 
     def stop_if_older(self, field: str, why: str, release_ms: int) -> bool:
         """Stop a field unless it is stopped already, or its release is younger."""
         space = self._space
         with space.locked:
-            meta = space.key("meta")
-            allowed = write_rules.may_brake(field, space.key("stops"), meta, release_ms)
+            reading = space.reading()
+            allowed = write_rules.may_brake(field, reading.hashes["stops"], reading.meta, release_ms)
             if allowed:
-                release = write_rules.releases_of(meta, field, [field])
-                text = stop_text(why=why, who=BRAKE, at_ms=space.now_ms(), change=new_id(), release=release)
-                space.put("stops", field, text)
+                space.put(*stop_writes(reading, field, why, new_id()))
             return allowed is not False
 
     def submit(self, submission: Submission) -> Written:
@@ -578,77 +489,27 @@ class MemoryFeed:
 
 
 def _trip(space: _Space, trip: Trip) -> bool:
-    meta, field = space.key("meta"), trip.field
-    allowed = write_rules.may_trip(field, trip.release, space.key("stops"), meta)
-    if not allowed:
-        return allowed is None
-    now_ms = space.now_ms()
-    text = stop_text(why=trip.why, who=trip.actor, at_ms=now_ms, change=trip.id, release=trip.release)
-    after: dict[str, str | None] = {f"stops {field}": text, f"weights {field}": "0"}
-    before = {where: space.text(*where.split(" ", 1)) for where in after}
-    for where, value in after.items():
-        space.write(where, value)
-    space.put("meta", PREFIX + field, None)
-    over = write_rules.plans_over(meta, write_rules.ended_by(meta, field))
-    for split in write_rules.ended_by(meta, field):
-        space.end_plan(split)
-    before, after = {**before, **over}, {**after, **dict.fromkeys(over)}
-    space.put("meta", f"finished:{split_of(field)}", None)
-    split, revision = split_of(field), space.next_revision()
-    space.record(Entry(trip.id, revision, split, trip.cause, trip.actor, trip.why, now_ms, before, after))
-    return True
+    reading = space.reading()
+    allowed = write_rules.may_trip(trip.field, trip.release, reading.hashes["stops"], reading.meta)
+    if allowed:
+        space.apply(trip_writes(reading, trip))
+    return allowed is not False
 
 
-def _book(space: _Space, actor: str) -> int:
-    weights, stops, meta = space.key("weights"), space.key("stops"), space.key("meta")
-    if meta.lost is not None:
+def _record_raw_edits(space: _Space, actor: str) -> int:
+    reading = space.reading()
+    weights, stops = reading.hashes["weights"], reading.hashes["stops"]
+    if reading.meta.lost is not None:
         return 0
-    booked = space.hashes.get("booked", {})
-    if SENTINEL not in booked:  # the books themselves were lost: what stands is taken as known
-        _copy_books(space, weights, stops)
+    if SENTINEL not in reading.booked:
+        space.hashes.pop("booked", None)
+        for put in copied_books(weights, stops):
+            space.put(*put)
         return 0
-    edits = write_rules.unbooked(weights, stops, booked)
-    started: dict[str, list[str]] = {}
-    for field in write_rules.begun(weights, stops, booked) if edits else ():
-        for of in stops_over(field)[1:]:
-            started.setdefault(of, []).append(field)
-    now_ms = space.now_ms()
-    change = ""
-    for edit in edits:
-        change = edit.signed.change if edit.signed else new_id()
-        for where in edit.zeros:
-            space.write(where, "0")
-        for where, value in edit.after.items():
-            space.put("booked", where, value)
-            space.put("meta", where.replace("weights ", PREFIX, 1), None)  # an edit from outside ends a lease
-        meta = space.key("meta")  # as it is now: a plan ends once
-        ends = {split for where in edit.after for split in write_rules.ended_by(meta, where.partition(" ")[2])}
-        over = write_rules.plans_over(meta, ends)
-        for split in ends:
-            space.end_plan(split)
-        for field in started.get(edit.split, ()) if edit.signed is None else ():
-            space.begin(field, change, now_ms)
-        space.record(
-            Entry(
-                change,
-                space.next_revision(),
-                edit.split,
-                edit.cause,
-                edit.actor(actor),
-                edit.why,
-                now_ms,
-                {**edit.before, **over},
-                {**edit.after, **dict.fromkeys(over)},
-            )
-        )
+    edits = write_rules.unbooked(weights, stops, reading.booked)
+    for writes in raw_edit_writes(reading, edits, actor, new_id):
+        space.apply(writes)
     return len(edits)
-
-
-def _copy_books(space: _Space, weights: Key, stops: Key) -> None:
-    copied: dict[bytes, bytes] = {SENTINEL: b"1"}
-    for name, key in (("weights", weights), ("stops", stops)):
-        copied |= {f"{name} ".encode() + field: raw for field, raw in key.fields.items() if field != SENTINEL}
-    space.hashes["booked"] = copied
 
 
 def _forget(space: _Space) -> None:

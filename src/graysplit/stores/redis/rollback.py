@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 from redis import exceptions
 
-from graysplit.core.address import EVERYTHING, split_of
-from graysplit.core.replica.record import SENTINEL, Entry, Key
+from graysplit.core.address import EVERYTHING
+from graysplit.core.replica.record import SENTINEL
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import write_rules
 from graysplit.stores.port import Rollback, Written
@@ -21,8 +21,9 @@ from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.reader import highest_in, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.redis.submit import first_answer
-from graysplit.stores.redis.without_scripts import FoundEntry, append, end_plan, last_revision, put, seek
-from graysplit.stores.text.records import PLAN, exact, raw_of, stop_text
+from graysplit.stores.redis.without_scripts import FoundEntry, append, commands_of, last_revision, seek
+from graysplit.stores.text.records import exact, raw_of
+from graysplit.stores.writes import StoreReading, rollback_writes
 
 # So many stops and weights are written at once: the server answers nobody else meanwhile.
 PORTION: Final = 500
@@ -40,19 +41,6 @@ class StepAnswer(NamedTuple):
 
     written: Written
     rest: int = 0  # portions that come after it
-
-
-class _RollbackWrites(NamedTuple):
-    """What is to be written, found out without a script."""
-
-    writes: dict[str, str]
-    before: dict[str, str | None]
-    lowering: write_rules.Lowering
-    over: dict[str, str]  # the marks of plans that end, as the history names them
-    revision: int  # that stands
-    next_revision: int
-    numberless: str | None  # why there can be no revision
-    now_ms: int
 
 
 def roll_back(
@@ -114,49 +102,27 @@ def _without_script(line: Connection, keys: Keys, rollback: Rollback, part: Part
         (count,) = line.ask(("HLEN", keys.weights))
         if isinstance(count, int) and count > PORTION:
             return None
-    plan = _planned(line, keys, rollback, part)
-    lowering = plan.lowering
-    if not plan.writes:
-        return StepAnswer(Written(rollback.id, plan.revision, plan.now_ms, left=lowering.left, kept=lowering.kept))
-    commands = _lowering(keys, plan.writes)
-    results = _in_one(line, [*commands, *_record(keys, rollback, plan, part)])
+    writes = rollback_writes(_read(line, keys, part), rollback)
+    if writes.entry is None:
+        return StepAnswer(writes.written)
+    commands = commands_of(keys, writes.lowering)
+    counted: list[Command] = [("HINCRBY", keys.meta, "revision", writes.step)] if writes.step else []
+    entry = append(keys, writes.entry, rest=None if part is None else part.rest)
+    results = _in_one(line, [*commands, *commands_of(keys, writes.books), *counted, entry])
     why: str | None
     if results is None or all(_failed(reply) for reply in results[: len(commands)]):
         why = _alone(line, keys, commands)
     else:
-        why = next((reason(reply) for reply in results[len(commands) :] if _failed(reply)), plan.numberless)
+        unrecorded = writes.written.unrecorded
+        why = next((reason(reply) for reply in results[len(commands) :] if _failed(reply)), unrecorded)
     with suppress(StoreUnreachableError):  # what lowers is written
-        for where in plan.over:
-            # What may not be written stays: its driver finds the plan over.
-            line.ask(*end_plan(keys, where.removeprefix(f"meta {PLAN}")))
-        line.ask(("HDEL", keys.meta, *(raw_of(f"finished:{split_of(stop)}") for stop in lowering.stops)))
-    revision = plan.next_revision if why is None else 0
-    before, after = {**plan.before, **plan.over}, {**plan.writes, **dict.fromkeys(plan.over)}
-    return StepAnswer(Written(rollback.id, revision, plan.now_ms, before, after, why, lowering.left, lowering.kept))
+        # What may not be written stays: a plan's driver finds it over.
+        line.ask(*commands_of(keys, writes.marks))
+    revision = writes.written.revision if why is None else 0
+    return StepAnswer(writes.written._replace(revision=revision, unrecorded=why))
 
 
-def _record(keys: Keys, rollback: Rollback, plan: _RollbackWrites, part: Part | None) -> list[Command]:
-    """Return the commands for books, revision and history; no number where `meta` is lost: none may come twice."""
-    entry = Entry(
-        rollback.id,
-        0 if plan.numberless else plan.next_revision,
-        split_of(rollback.target),
-        rollback.cause,
-        rollback.actor,
-        rollback.why,
-        plan.now_ms,
-        {**plan.before, **plan.over},
-        {**plan.writes, **dict.fromkeys(plan.over)},
-    )
-    # A stop that is kept is booked as whose it is.
-    fresh = {w: value for w, value in plan.writes.items() if w.startswith("weights ") or plan.before[w] != value}
-    commands = [put(keys.booked, where, value) for where, value in fresh.items()]
-    if not plan.numberless:
-        commands.append(("HINCRBY", keys.meta, "revision", plan.next_revision - plan.revision))
-    return [*commands, append(keys, entry, rest=None if part is None else part.rest)]
-
-
-def _planned(line: Connection, keys: Keys, rollback: Rollback, part: Part | None) -> _RollbackWrites:
+def _read(line: Connection, keys: Keys, part: Part | None) -> StoreReading:
     """Read as much as can be read; what cannot is taken for empty."""
     weights, stops, meta, booked, log, highest, now = line.ask(
         *(("HGETALL", key) for key in (keys.weights, keys.stops, keys.meta, keys.booked)),
@@ -168,38 +134,8 @@ def _planned(line: Connection, keys: Keys, rollback: Rollback, part: Part | None
     if part is not None:
         wanted = {SENTINEL, *map(raw_of, part.fields)}
         own = own._replace(fields={field: raw for field, raw in own.fields.items() if field in wanted})
-    known = {"weights": own, "stops": key_of(stops), "meta": key_of(meta)}
-    now_ms = server_ms(line, now)
-    finished = write_rules.finished_of(known["meta"], known["weights"], known["stops"], key_of(booked).fields)
-    lowering = write_rules.lowering(rollback.target, known["weights"], finished)
-    writes = {f"weights {field}": "0" for field in lowering.fields}
-    for stop, release in write_rules.ended_releases(known["meta"], lowering).items():
-        text = stop_text(why=rollback.why, who=rollback.actor, at_ms=now_ms, change=rollback.id, release=release)
-        writes[f"stops {stop}"] = write_rules.first_reason(_text(known["stops"], stop), text)
-    before: dict[str, str | None] = {}
-    for where in writes:
-        name, _, field = where.partition(" ")
-        before[where] = _text(known[name], field)
-    lost = known["meta"].lost
-    numberless = f"the key 'meta' is {lost}" if lost else None
-    ends = (split for stop in lowering.stops for split in write_rules.ended_by(known["meta"], stop))
-    over = write_rules.plans_over(known["meta"], ends)
-    stands = write_rules.revision_of(known["meta"])
-    following = write_rules.next_revision(known["meta"], highest_in(highest), last_revision(log))
-    return _RollbackWrites(writes, before, lowering, over, stands, following, numberless, now_ms)
-
-
-def _text(key: Key, field: str) -> str | None:
-    raw = key.fields.get(raw_of(field))
-    return None if raw is None else exact(raw)
-
-
-def _lowering(keys: Keys, writes: dict[str, str]) -> list[Command]:
-    where_to = {"weights": keys.weights, "stops": keys.stops}
-    return [
-        put(where_to[name], field, value)
-        for (name, _, field), value in ((where.partition(" "), value) for where, value in writes.items())
-    ]
+    hashes = {"weights": own, "stops": key_of(stops), "meta": key_of(meta)}
+    return StoreReading(hashes, key_of(booked).fields, highest_in(highest), last_revision(log), server_ms(line, now))
 
 
 def _in_one(line: Connection, commands: list[Command]) -> list[Reply] | None:

@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, TypeVar
 
 from redis import exceptions
 
-from graysplit.core.address import covers_split, split_of
-from graysplit.core.lease import PREFIX as LEASE
 from graysplit.core.replica.record import SENTINEL, Entry, Key
 from graysplit.errors import GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.stores import write_rules
@@ -24,16 +22,22 @@ from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
 from graysplit.stores.redis.reader import entries_of, highest_in, rows_of, run_id_of, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.text.records import (
-    BRAKE,
-    PLAN,
     TICK,
-    changed,
     entry_fields,
     exact,
     new_id,
     raw_of,
     read_entry,
-    stop_text,
+)
+from graysplit.stores.writes import (
+    BOOKED,
+    Put,
+    StoreReading,
+    StoreWrites,
+    copied_books,
+    raw_edit_writes,
+    stop_writes,
+    submission_writes,
 )
 
 T = TypeVar("T")
@@ -69,12 +73,11 @@ def book_by_watching(line: Connection, keys: Keys, actor: str, most: int) -> int
 def brake_by_hand(line: Connection, keys: Keys, field: str, why: str, release_ms: int) -> bool:
     """Add a stop unless one stands or the release is younger; `HSETNX` clears none that came in between."""
     stops, meta, now = line.ask(("HGETALL", keys.stops), ("HGETALL", keys.meta), ("TIME",))
-    known = key_of(meta)
-    allowed = write_rules.may_brake(field, key_of(stops), known, release_ms)
+    reading = StoreReading({"meta": key_of(meta)}, {}, 0, 0, server_ms(line, now))
+    allowed = write_rules.may_brake(field, key_of(stops), reading.meta, release_ms)
     if allowed:
-        release = write_rules.releases_of(known, field, [field])
-        text = stop_text(why=why, who=BRAKE, at_ms=server_ms(line, now), change=new_id(), release=release)
-        (answer,) = line.ask(("HSETNX", keys.stops, raw_of(field), raw_of(text)))
+        stop = stop_writes(reading, field, why, new_id())
+        (answer,) = line.ask(("HSETNX", keys.stops, raw_of(field), raw_of(stop.value or "")))
         if isinstance(answer, exceptions.ResponseError):
             raise refused(f"the stop of '{field}' was not accepted", answer)
     return allowed is not False
@@ -126,12 +129,9 @@ def put(key: str, field: str, value: str | None) -> Command:
     return ("HDEL", key, raw_of(field)) if value is None else ("HSET", key, raw_of(field), raw_of(value))
 
 
-def end_plan(keys: Keys, split: str) -> list[Command]:
-    """Return the commands that take a plan's progress away, and its mark in `meta`."""
-    return [
-        ("HDEL", keys.plans, raw_of(split), raw_of(TICK + split)),
-        ("HDEL", keys.meta, raw_of(PLAN + split)),
-    ]
+def commands_of(keys: Keys, puts: Iterable[Put]) -> list[Command]:
+    """Return the commands that write fields."""
+    return [put(keys.booked if one.key == BOOKED else keys.hashes[one.key], one.field, one.value) for one in puts]
 
 
 def append(keys: Keys, entry: Entry, *, rest: int | None = None) -> Command:
@@ -159,7 +159,6 @@ def until_written(line: Connection, attempt: Callable[[], T | None]) -> T:
 
 
 def _submit_once(line: Connection, keys: Keys, submission: Submission) -> Written | None:
-    before, after = changed(submission)
     watched, *replies, booked, log, highest, now = line.ask(
         ("WATCH", *keys.hashes.values(), keys.booked, keys.log),
         *(("HGETALL", key) for key in keys.hashes.values()),
@@ -174,31 +173,20 @@ def _submit_once(line: Connection, keys: Keys, submission: Submission) -> Writte
         if isinstance(reply, exceptions.ResponseError):
             raise write_rules.corrupt(name, fault(reply))
     hashes = {name: key_of(reply) for name, reply in zip(keys.hashes, replies, strict=True)}
-    now_ms = server_ms(line, now)
-    fresh = write_rules.check_submission(submission, hashes, now_ms)
-    started = _check_start(line, keys, submission, hashes["meta"], now_ms)
-    # What it writes there is counted on from, as `recover` wants it.
-    meta = key_with(hashes["meta"], {w.field: w.value for w in submission.writes if w.key == "meta"})
-    revision = write_rules.next_revision(meta, highest_in(highest), last_revision(log), submission.above)
-    entry = Entry(
-        submission.id,
-        revision,
-        submission.split,
-        submission.cause,
-        submission.actor,
-        submission.why,
-        now_ms,
-        before,
-        after,
-    )
-    seeds = _seeds(keys, submission.id) if fresh else _mends(keys, submission, hashes)
-    step = revision - write_rules.revision_of(meta)
-    done = line.commit(*seeds, *started, *_writes(keys, submission, now_ms), *_record(keys, entry, step))
+    reading = StoreReading(hashes, {}, highest_in(highest), last_revision(log), server_ms(line, now))
+    fresh = write_rules.check_submission(submission, hashes, reading.now_ms)
+    started = _check_start(line, keys, submission, reading.meta, reading.now_ms)
+    writes = submission_writes(reading, submission, fresh=fresh)
+    # What holds no hash can be made whole only by taking it away.
+    gone: list[Command] = [("DEL", keys.hashes[name]) for name in submission.mends if hashes[name].fault is not None]
+    # Who may not write weights is refused: with an approval a plan writes them later.
+    asked: list[Command] = [("HDEL", keys.weights, NO_FIELD)] if submission.raises else []
+    done = line.commit(*gone, *started, *asked, *commands_of(keys, writes.puts), *_record(keys, writes))
     if done is None:
         return None
     if isinstance(done, exceptions.ResponseError):
         raise _not_written(line, submission, done)
-    return Written(submission.id, revision, now_ms, before, after)
+    return writes.written
 
 
 def _check_start(line: Connection, keys: Keys, submission: Submission, meta: Key, now_ms: int) -> list[Command]:
@@ -226,49 +214,13 @@ def _not_written(line: Connection, submission: Submission, error: exceptions.Res
     return refused(f"'{submission.cause}' of '{submission.split}' was not written", error)
 
 
-def _seeds(keys: Keys, change: str) -> list[Command]:
-    made: list[Command] = [("HSET", key, SENTINEL, "1") for key in (*keys.followed, keys.booked)]
-    return [*made, ("HSET", keys.meta, "schema", "1", "lineage", change)]
-
-
-def _mends(keys: Keys, submission: Submission, hashes: Mapping[str, Key]) -> list[Command]:
-    commands: list[Command] = []
-    for name in submission.mends:
-        key = keys.hashes[name]
-        if hashes[name].fault is not None:
-            commands.append(("DEL", key))
-        commands.append(("HSET", key, SENTINEL, "1"))
-    return commands
-
-
-def _writes(keys: Keys, submission: Submission, now_ms: int) -> list[Command]:
-    commands = [command for split in submission.ends for command in end_plan(keys, split)]
-    if submission.raises:  # who may not write weights is refused: with an approval a plan writes them later
-        commands.append(("HDEL", keys.weights, NO_FIELD))
-    for write in submission.writes:
-        commands.append(put(keys.hashes[write.key], write.field, write.value))
-        if write.key in ("weights", "stops"):
-            commands.append(put(keys.booked, f"{write.key} {write.field}", write.value))
-    return [*commands, *(_begin(keys, field, submission.id, now_ms) for field in submission.begins)]
-
-
-def _begin(keys: Keys, field: str, change: str, now_ms: int) -> Command:
-    return put(keys.meta, f"release:{field}", f"{change} {now_ms}")
-
-
-def _record(keys: Keys, entry: Entry, step: int) -> list[Command]:
-    return [("HINCRBY", keys.meta, "revision", step), append(keys, entry)]
+def _record(keys: Keys, writes: StoreWrites) -> list[Command]:
+    return [("HINCRBY", keys.meta, "revision", writes.step), append(keys, writes.entry)]
 
 
 def last_revision(reply: Reply) -> int:
     """Return the revision of the log's last entry; 0 where there is none."""
     return next((entry.revision for _, entry in entries_of(reply)), 0)
-
-
-def key_with(key: Key, writes: Mapping[str, str | None]) -> Key:
-    """Return a key as it is once some of its fields are written."""
-    written = {raw_of(field): raw_of(value) for field, value in writes.items() if value is not None}
-    return key._replace(fields={**key.fields, **written})
 
 
 # --- booking ---------------------------------------------------------------------------------------------------------
@@ -289,17 +241,19 @@ def _book_once(line: Connection, keys: Keys, actor: str, most: int) -> int | Non
     if meta.lost is not None or booked.fault is not None or isinstance(log, exceptions.ResponseError):
         line.ask(("UNWATCH",))
         return 0
-    known = SENTINEL in booked.fields  # else the books themselves were lost: what stands is taken as known
-    edits = write_rules.unbooked(weights, stops, booked.fields)
-    edits = edits[:most] if known else edits
-    commands = [put(keys.booked, where, value) for edit in edits for where, value in edit.after.items()]
-    commands += (put(keys.weights, where.partition(" ")[2], "0") for edit in edits for where in edit.zeros)
-    if known:
-        started = write_rules.begun(weights, stops, booked.fields) if edits else []
-        first = write_rules.next_revision(meta, highest_in(highest), last_revision(log))
-        commands += _entries(keys, edits, started, actor, meta=meta, first=first, now_ms=server_ms(line, now))
-    else:
-        commands.append(put(keys.booked, exact(SENTINEL), "1"))
+    known = SENTINEL in booked.fields
+    reading = StoreReading(
+        {"weights": weights, "stops": stops, "meta": meta},
+        booked.fields,
+        highest_in(highest),
+        last_revision(log),
+        server_ms(line, now),
+    )
+    edits = write_rules.unbooked(weights, stops, booked.fields)[:most] if known else []
+    acts = raw_edit_writes(reading, edits, actor, new_id)
+    commands = [command for act in acts for command in (*commands_of(keys, act.puts), *_record(keys, act))]
+    if not known:  # the books themselves were lost
+        commands = commands_of(keys, copied_books(weights, stops))
     if not commands:
         line.ask(("UNWATCH",))
         return 0
@@ -308,34 +262,4 @@ def _book_once(line: Connection, keys: Keys, actor: str, most: int) -> int | Non
         return None
     if isinstance(done, exceptions.ResponseError):
         raise refused("raw edits cannot be recorded in the history", done)
-    return len(edits) if known else 0
-
-
-def _entries(  # noqa: PLR0913 - all of what an entry holds
-    keys: Keys, edits: list[write_rules.Edit], started: list[str], actor: str, *, meta: Key, first: int, now_ms: int
-) -> list[Command]:
-    commands: list[Command] = []
-    step = first - write_rules.revision_of(meta)
-    told: set[str] = set()
-    for number, edit in enumerate(edits):
-        ends = {split for where in edit.after for split in write_rules.ended_by(meta, where.partition(" ")[2])} - told
-        told |= ends
-        over = write_rules.plans_over(meta, ends)
-        entry = Entry(
-            edit.signed.change if edit.signed else new_id(),
-            first + number,
-            edit.split,
-            edit.cause,
-            edit.actor(actor),
-            edit.why,
-            now_ms,
-            {**edit.before, **over},
-            {**edit.after, **dict.fromkeys(over)},
-        )
-        own = (f for f in started if edit.signed is None and covers_split(edit.split, split_of(f)))
-        commands += (_begin(keys, field, entry.id, now_ms) for field in own)
-        leased = (where for where in edit.after if where.startswith("weights "))  # an edit from outside ends a lease
-        commands += (put(keys.meta, where.replace("weights ", LEASE, 1), None) for where in leased)
-        commands += (command for split in sorted(ends) for command in end_plan(keys, split))
-        commands += _record(keys, entry, 1 if number else step)
-    return commands
+    return len(edits)
