@@ -155,7 +155,24 @@ class Reader:
             answer = self._client.execute_command(*words)
         except redis.ResponseError as error:
             return 0, f"(error) {error}"
+        if words[0] in _WRITING:
+            self._be_slow()
         return 0, "\n".join(_answered(answer))
+
+    def _be_slow(self) -> None:
+        """Type no faster than a process that follows can write an edit by hand into the history."""
+        follows = any(
+            getattr(found, "status", None) and found.status().phase == "live" for found in self._names.values()
+        )
+        if follows and self._client.config_get("maxmemory")["maxmemory"] == "0":
+            eventually(self._is_recorded, within=5.0)
+
+    def _is_recorded(self) -> bool:
+        space = "graysplit:{default}:"
+        found = {f"{key} {text(f)}": text(v) for key in _EDITED for f, v in self._client.hgetall(space + key).items()}
+        there = {where: value for where, value in found.items() if not where.endswith(" _")}
+        books = {text(where): text(value) for where, value in self._client.hgetall(f"{space}booked").items()}
+        return there == {where: value for where, value in books.items() if where != "_"}
 
 
 def _in_short(said: str) -> str:
@@ -164,6 +181,16 @@ def _in_short(said: str) -> str:
     if lines and re.fullmatch(r"namespace \S+ on \S+\n", lines[0]):
         del lines[0]
     return re.sub(r"^the way back: .*\n(  .*\n)*", "", "".join(lines), flags=re.MULTILINE)
+
+
+_WRITING: Final = ("HSET", "HDEL", "HSETNX")
+_EDITED: Final = ("weights", "stops")
+
+
+def text(raw: object) -> str:
+    """Return an answer's bytes as text."""
+    assert isinstance(raw, bytes)
+    return raw.decode()
 
 
 # These only look: what they show may take a moment to come true.
