@@ -34,7 +34,7 @@ class SignatureMismatchError(RegistrationError):
 
 
 class BadValueError(GraysplitError, ValueError):
-    """A value that somebody typed or stored is not one that graysplit takes."""
+    """A typed or stored value is not valid."""
 
 
 def _shown(text: str) -> str:
@@ -46,7 +46,7 @@ _SHOWN: Final = 200
 
 
 class BadWeightError(BadValueError):
-    """A text is no weight."""
+    """A text is not a valid weight."""
 
     def __init__(self, text: str) -> None:
         """Keep the text as it was given."""
@@ -80,7 +80,7 @@ class BadDefinitionError(BadValueError):
 
 
 class UnknownSplitError(GraysplitError):
-    """Nobody knows a split of this name."""
+    """There is no split of this name."""
 
     def __init__(self, split: str, known: Iterable[str] = ()) -> None:
         """Keep the name and suggest the nearest of the known ones."""
@@ -120,7 +120,7 @@ class NotYetError(RefusedError):
 
 
 class ConflictError(GraysplitError):
-    """Somebody was faster: what the change was compared with is no longer what stands."""
+    """The split was changed by someone else since it was read; nothing was written."""
 
     def __init__(self, split: str, expected: str, found: str) -> None:
         """Keep what was expected and what was found, as people read it."""
@@ -128,8 +128,8 @@ class ConflictError(GraysplitError):
         self.expected = expected
         self.found = found
         super().__init__(
-            f"'{split}' has changed meanwhile: expected {expected}, found {found}. Nothing was written. "
-            f"Look at it with: graysplit show {split}"
+            f"conflict: '{split}' was changed by someone else: expected {expected}, found {found}. "
+            f"Nothing was written. See: graysplit show {split}"
         )
 
 
@@ -193,7 +193,7 @@ class StoreCorruptError(GraysplitError):
 
 
 class StoreLostError(StoreCorruptError):
-    """The store has lost what was asked for, and live processes run on it: it is unknown to nobody."""
+    """The store has lost a split that live processes still run."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
