@@ -8,28 +8,13 @@ import pytest
 
 from graysplit.core.shown import LINE_AT_MOST
 from graysplit.events import AT_ONCE, QUIET_S, SETTLE_S, Events
-
-
-class MovedClock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        """Begin at zero."""
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        """Return the time set."""
-        return self.now
-
-    def time(self) -> float:
-        """Return the time set."""
-        return self.now
+from tests.clocks import MovedClock
 
 
 @pytest.fixture
 def clock() -> MovedClock:
     """Return a clock that stands still."""
-    return MovedClock()
+    return MovedClock(0.0)
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -16,29 +16,10 @@ from graysplit.follower.plan_driver import PlanDriver
 from graysplit.follower.port import Contact
 from graysplit.follower.replica import Replica
 from graysplit.stores.memory import MemoryStore
+from tests.clocks import MovedClock
 from tests.control.processes import CHECKOUT, live
 
 BEGAN_S = 1_800_000_000.0
-
-
-class MovedClock:
-    """One time for server and process, moved by hand."""
-
-    def __init__(self) -> None:
-        """Begin in the year 2027."""
-        self.now = BEGAN_S
-
-    def monotonic(self) -> float:
-        """Return it."""
-        return self.now
-
-    def boottime(self) -> float:
-        """Return it."""
-        return self.now
-
-    def time(self) -> float:
-        """Return it."""
-        return self.now
 
 
 class Nobody:
@@ -79,7 +60,7 @@ class World:
 
     def __init__(self, verdicts: Mapping[str, str] = {}) -> None:
         """Begin with the split `checkout`, ten seconds after everything has started."""
-        self.clock = MovedClock()
+        self.clock = MovedClock(BEGAN_S)
         self.store = MemoryStore(clock=self.clock)
         self.control = Control(self.store, actor="ada@lab", confirm=True)
         self.feed = self.store.follow()

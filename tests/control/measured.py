@@ -6,7 +6,7 @@ import pytest
 
 from graysplit.control import Control
 from graysplit.stores.memory import MemoryStore
-from tests.control.driving import MovedClock
+from tests.clocks import MovedClock
 from tests.control.processes import MEASURED, live
 
 

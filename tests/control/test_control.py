@@ -26,34 +26,19 @@ from graysplit.errors import (
     UnknownSplitError,
 )
 from graysplit.stores.memory import MemoryStore
+from tests.clocks import MovedClock
 from tests.control.processes import live
 from tests.support import eventually
 
 
-class Hands:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        """Begin at a known time."""
-        self.now = 1_700_000_000.0
-
-    def time(self) -> float:
-        """Return the time."""
-        return self.now
-
-    def monotonic(self) -> float:
-        """Return the time."""
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Hands:
+def clock() -> MovedClock:
     """Return a clock for the store."""
-    return Hands()
+    return MovedClock()
 
 
 @pytest.fixture
-def store(clock: Hands) -> MemoryStore:
+def store(clock: MovedClock) -> MemoryStore:
     """Return an empty store."""
     return MemoryStore(clock=clock)
 
@@ -305,7 +290,7 @@ def test_unstop_raises_what_stands_under_a_stop(control: Control, store: MemoryS
     assert store.load().meta.fields[b"release:checkout/new"] != before
 
 
-def test_a_late_raise_is_refused(control: Control, clock: Hands) -> None:
+def test_a_late_raise_is_refused(control: Control, clock: MovedClock) -> None:
     """A raise that a person agreed to rests on a second reading, not on the one they thought about."""
     control.create("checkout")
     asked: list[str] = []
@@ -351,7 +336,7 @@ def test_a_dry_run_writes_nothing(control: Control, store: MemoryStore, verb: st
     assert store.load() == before
 
 
-def test_receipts_count_who_shows_the_effect(control: Control, store: MemoryStore, clock: Hands) -> None:
+def test_receipts_count_who_shows_the_effect(control: Control, store: MemoryStore, clock: MovedClock) -> None:
     """Live and current is confirmed, live and behind is lagging, unheard is silent."""
     live(store, 3)
     clock.now += 60
@@ -387,7 +372,9 @@ def test_nobody_is_said(control: Control) -> None:
     assert not receipts.complete
 
 
-def test_a_fleet_that_died_without_a_goodbye_is_no_proof(control: Control, store: MemoryStore, clock: Hands) -> None:
+def test_a_fleet_that_died_without_a_goodbye_is_no_proof(
+    control: Control, store: MemoryStore, clock: MovedClock
+) -> None:
     """Nobody is counted, but somebody declared it within a day: who it was is said, and nothing is complete.
 
     Timeline 20.

@@ -24,9 +24,10 @@ from graysplit.stores import store_from_url
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Store
 from graysplit.stores.text.freezes import read_freezes
+from tests.clocks import MovedClock
 from tests.control.between import Between
 from tests.control.processes import live
-from tests.control.test_control import Hands, clock, control, store
+from tests.control.test_control import clock, control, store
 
 __all__ = ["clock", "control", "store"]  # fixtures
 
@@ -144,7 +145,7 @@ def test_taking_a_pin_to_a_candidate_away_is_lowering(control: Control) -> None:
     assert control.unpin("checkout", "u-1").cause == "unpin"
 
 
-def test_a_freeze_ends_by_the_servers_time(control: Control, clock: Hands) -> None:
+def test_a_freeze_ends_by_the_servers_time(control: Control, clock: MovedClock) -> None:
     """`for_s` is an end; frozen again it has another one and another reason."""
     control.create("checkout")
     control.freeze("checkout", for_s=60)
@@ -565,7 +566,7 @@ def test_undo_takes_a_finish_back_and_gives_it_back(control: Control, store: Mem
     assert control.rollback("*").left == ("checkout",)
 
 
-def test_a_raw_start_after_it_is_a_release_again(control: Control, store: MemoryStore, clock: Hands) -> None:
+def test_a_raw_start_after_it_is_a_release_again(control: Control, store: MemoryStore, clock: MovedClock) -> None:
     """A release that began later than the mark is not finished, whatever the mark says."""
     finish_at(control, 50)
     control.rollback("checkout")
@@ -579,7 +580,9 @@ def test_a_raw_start_after_it_is_a_release_again(control: Control, store: Memory
 # --- delete ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_finished_split_goes_once_no_code_declares_it(control: Control, store: MemoryStore, clock: Hands) -> None:
+def test_a_finished_split_goes_once_no_code_declares_it(
+    control: Control, store: MemoryStore, clock: MovedClock
+) -> None:
     """Above zero its record goes only then, and whoever declares it is named; its name is free afterwards."""
     control.create("checkout")
     control.set("checkout", 100)
@@ -602,7 +605,7 @@ def test_a_finished_split_goes_once_no_code_declares_it(control: Control, store:
     assert weight(control) == "0"
 
 
-def test_a_silent_process_may_come_back(control: Control, store: MemoryStore, clock: Hands) -> None:
+def test_a_silent_process_may_come_back(control: Control, store: MemoryStore, clock: MovedClock) -> None:
     """One that was cut off declares its routes still."""
     finish_at(control, 100)
     live(store)

@@ -18,9 +18,10 @@ from graysplit.errors import ConflictError, RefusedError
 from graysplit.notices.payload import notice_of
 from graysplit.stores.port import Submission, Written
 from graysplit.stores.text.records import progress_text, read_progress
+from tests.clocks import MovedClock
 from tests.core.guard.test_evaluation import book, tally
 from tests.model.member import Member
-from tests.model.world import FakeClock, Store
+from tests.model.world import Store
 
 APPROVED = (Step(20_000, approve=True), Step(50_000, approve=True), Step(100_000))
 TIMED = (Step(20_000, 600), Step(50_000))
@@ -31,7 +32,7 @@ class Team:
 
     def __init__(self) -> None:
         """Begin with a split at zero."""
-        self.clock = FakeClock()
+        self.clock = MovedClock()
         self.store = Store(self.clock)
         self.ana = Control(self.store, actor="ana", confirm=True)
         self.bo = Control(self.store, actor="bo", confirm=True)

@@ -11,8 +11,8 @@ from graysplit.control.control import Question
 from graysplit.core.plan.plan import Step
 from graysplit.errors import BadValueError, RefusedError
 from graysplit.stores.memory import MemoryStore
+from tests.clocks import MovedClock
 from tests.control.processes import live
-from tests.model.world import FakeClock
 
 CLEARS: dict[str, Callable[..., object]] = {
     "set": lambda control, **more: control.set("checkout", 20, **more),
@@ -25,13 +25,13 @@ CLEARS: dict[str, Callable[..., object]] = {
 
 
 @pytest.fixture
-def clock() -> FakeClock:
+def clock() -> MovedClock:
     """Time that stands until it is moved."""
-    return FakeClock()
+    return MovedClock()
 
 
 @pytest.fixture
-def store(clock: FakeClock) -> MemoryStore:
+def store(clock: MovedClock) -> MemoryStore:
     """Make a split at 20 %, whose code lives, and have ada roll it back."""
     store = MemoryStore(clock=clock)
     live(store)
@@ -164,7 +164,7 @@ def test_undo_of_a_second_rollback_says_what_it_writes(store: MemoryStore) -> No
     assert store.load().stops.fields[b"checkout"].decode() == first
 
 
-def test_a_lease_ends_where_it_was_shown_to(store: MemoryStore, clock: FakeClock) -> None:
+def test_a_lease_ends_where_it_was_shown_to(store: MemoryStore, clock: MovedClock) -> None:
     """A person thinks for a while: what they were shown is what is written; thinking too long is an answer too."""
     said: list[str] = []
 

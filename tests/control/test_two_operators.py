@@ -13,9 +13,9 @@ from graysplit.cli.app import run
 from graysplit.core.plan.plan import Step
 from graysplit.stores.memory import MemoryFeed, MemoryStore
 from graysplit.stores.port import Submission, Written
+from tests.clocks import MovedClock
 from tests.control.between import Between
 from tests.model.member import Member
-from tests.model.world import FakeClock
 
 PLAN: Final = (Step(20_000, approve=True), Step(50_000))
 
@@ -134,7 +134,7 @@ def test_the_command_line_says_who_was_faster(
 @pytest.fixture
 def stage() -> tuple[Control, Member, Callable[[float], None]]:
     """Return an operator, a process that drives a plan of ten seconds a step, and time."""
-    clock = FakeClock()
+    clock = MovedClock()
     store = MemoryStore(clock=clock)
     ana = Control(store, actor="ana", confirm=True)
     ana.create("checkout", ("old", "new"))

@@ -24,7 +24,7 @@ import pytest
 
 import graysplit
 from graysplit import embedded
-from graysplit.clock import SystemClock
+from tests.clocks import ShiftedClock
 from tests.faults.followers import ROOT
 from tests.faults.shares import following, share
 from tests.support import bare_environment, eventually
@@ -79,18 +79,6 @@ def test_five_hundred_forks_under_load_all_follow() -> None:
 # --- a child that sleeps ---------------------------------------------------------------------------------------------
 
 
-class Shifted(SystemClock):
-    """A clock that can be put forward."""
-
-    def __init__(self) -> None:
-        """Begin with the machine's time."""
-        self.ahead_s = 0.0
-
-    def monotonic(self) -> float:
-        """Return the time as it would be."""
-        return super().monotonic() + self.ahead_s
-
-
 @pytest.mark.parametrize(("weight", "expected"), [(50, 0), (100, 100)])
 def test_f10_a_child_that_slept_an_hour_begins_safe(
     control: graysplit.Control, server: embedded.Server, redis_url: str, namespace: str, weight: int, expected: int
@@ -99,7 +87,7 @@ def test_f10_a_child_that_slept_an_hour_begins_safe(
 
     Timeline 10.
     """
-    clock = Shifted()
+    clock = ShiftedClock()
     control.create("checkout")
     control.set("checkout", weight, yes=True)
     with following(redis_url, namespace, clock=clock) as router:

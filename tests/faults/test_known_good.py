@@ -20,11 +20,12 @@ import redis
 
 import graysplit
 from graysplit import embedded
-from graysplit.clock import SYSTEM_CLOCK, Clock, SystemClock
+from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.replica.adoption import Adopted
 from graysplit.core.replica.lineage import Past
 from graysplit.events import Events
 from graysplit.follower.known_good import KnownGood
+from tests.clocks import ShiftedClock
 from tests.faults.followers import processes
 from tests.faults.proxy import Proxy
 from tests.faults.shares import following, share
@@ -32,18 +33,6 @@ from tests.support import eventually
 
 FIELD = "checkout/new"
 HOUR_S = 3_600.0
-
-
-class Later(SystemClock):
-    """A clock that is ahead of the machine's, as if time had passed since."""
-
-    def __init__(self, by_s: float) -> None:
-        """Take by how much the wall clock is ahead."""
-        self._by_s = by_s
-
-    def time(self) -> float:
-        """Return the wall clock of then."""
-        return super().time() + self._by_s
 
 
 def the_file(folder: Path) -> Path:
@@ -102,7 +91,7 @@ def test_a_start_without_the_server_goes_by_the_file_while_it_is_young(
     """
     with Proxy(server.port) as proxy:
         url = learned(proxy, server, control, tmp_path, weight)
-        with away(url, clock=Later(ahead_s)) as router:
+        with away(url, clock=ShiftedClock(jumped_s=ahead_s)) as router:
             assert eventually(lambda: router.status().phase == "live")  # the server was asked, and has not answered
             assert share(router) == expected
             doubted = weight == 40 and not expected

@@ -15,7 +15,7 @@ from benchmarks.report import Row
 
 import graysplit
 from graysplit import embedded
-from graysplit.clock import SystemClock
+from tests.clocks import ShiftedClock
 from tests.faults.proxy import Proxy
 from tests.faults.shares import share
 from tests.support import eventually
@@ -25,30 +25,6 @@ MILLION = 1_000_000
 SOCKETS = ("socket", "_socket", "select", "selectors", "ssl", "_ssl", "hiredis", "redis")
 
 
-class MovedClock(SystemClock):
-    """The machine's clocks, moved by a test: all of them by `ahead_s`, the wall clock alone by `jumped_s`."""
-
-    def __init__(self) -> None:
-        """Begin with the machine's time."""
-        self.ahead_s = 0.0
-        self.jumped_s = 0.0
-        self.drift = 1.0
-        self._began = super().monotonic()
-
-    def monotonic(self) -> float:
-        """Return the time put forward."""
-        now = super().monotonic()
-        return self._began + (now - self._began) * self.drift + self.ahead_s
-
-    def boottime(self) -> float:
-        """Return the time put forward."""
-        return super().boottime() + self.ahead_s
-
-    def time(self) -> float:
-        """Return the wall clock as it was set."""
-        return super().time() + self.ahead_s + self.jumped_s
-
-
 class Scene(NamedTuple):
     """A server, a proxy before it, an operator, and a router at 30 % with a clock that can be moved."""
 
@@ -56,7 +32,7 @@ class Scene(NamedTuple):
     proxy: Proxy
     control: graysplit.Control
     router: graysplit.Router
-    clock: MovedClock
+    clock: ShiftedClock
 
     def lost(self) -> None:
         """Wait until the loss of contact is noticed."""
@@ -66,7 +42,7 @@ class Scene(NamedTuple):
 @pytest.fixture
 def scene() -> Iterator[Scene]:
     """Return the scene."""
-    clock = MovedClock()
+    clock = ShiftedClock()
     with (
         embedded.server() as server,
         Proxy(server.port) as proxy,

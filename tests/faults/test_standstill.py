@@ -18,6 +18,7 @@ from graysplit.follower.follower import LATE_S, Follower
 from graysplit.follower.replica import Replica
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Feed
+from tests.clocks import ShiftedClock
 from tests.faults.followers import processes
 from tests.support import eventually
 
@@ -99,7 +100,7 @@ def test_a_machine_that_slept_is_stale_until_it_has_read_again() -> None:
 
 def test_a_decision_on_the_slow_path_looks_at_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its thread has not turned yet: a request is not sent to a version whose limit is over."""
-    clock = Ahead()
+    clock = ShiftedClock()
     store = MemoryStore()
     control = graysplit.Control(store)
     control.create("checkout", max_stale_s=60)
@@ -118,19 +119,9 @@ def test_a_decision_on_the_slow_path_looks_at_the_clock(monkeypatch: pytest.Monk
         assert eventually(lambda: router.decide("checkout", "u")[1:3] == ("new", "bucket"))
 
 
-class Ahead(SystemClock):
-    """The machine's clock, put forward."""
-
-    ahead_s = 0.0
-
-    def monotonic(self) -> float:
-        """Return the time put forward."""
-        return super().monotonic() + self.ahead_s
-
-
 def test_the_work_on_a_large_reading_is_no_standstill(monkeypatch: pytest.MonkeyPatch) -> None:
     """Given seconds of work on what a process has read, then it asks what was lowered, and does not read anew."""
-    clock, store = Ahead(), MemoryStore()
+    clock, store = ShiftedClock(), MemoryStore()
     graysplit.Control(store).create("checkout")
     graysplit.Control(store).set("checkout", 100, confirm=True)
     take, late, done = Replica.apply, Follower._is_late, list[str]()

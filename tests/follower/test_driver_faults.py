@@ -10,8 +10,9 @@ from graysplit import Control, Router
 from graysplit.core.plan.plan import Step
 from graysplit.follower import follower
 from graysplit.stores.memory import MemoryStore
+from tests.clocks import MovedClock
 from tests.model.member import Member
-from tests.model.world import FakeClock, Store
+from tests.model.world import Store
 from tests.support import eventually
 
 SPLIT = "checkout"
@@ -19,13 +20,13 @@ APPROVED = (Step(20_000, approve=True), Step(50_000, approve=True), Step(100_000
 
 
 @pytest.fixture
-def server() -> FakeClock:
+def server() -> MovedClock:
     """Return the server's clock, which may jump."""
-    return FakeClock()
+    return MovedClock()
 
 
 @pytest.fixture
-def store(server: FakeClock) -> Store:
+def store(server: MovedClock) -> Store:
     """Return a store by that clock."""
     return Store(server)
 
@@ -39,9 +40,9 @@ def control(store: Store) -> Control:
 
 
 @pytest.fixture
-def live(control: Control, store: Store, server: FakeClock) -> Callable[[float], None]:
+def live(control: Control, store: Store, server: MovedClock) -> Callable[[float], None]:
     """Return a process that lives for so many seconds."""
-    clock = FakeClock()
+    clock = MovedClock()
     member = Member(store, clock, 1, old=False)
 
     def live(seconds: float) -> None:
@@ -60,7 +61,7 @@ def steps(control: Control) -> list[str]:
 
 
 def test_a_step_that_was_approved_while_nobody_drove_is_taken(
-    control: Control, server: FakeClock, live: Callable[[float], None]
+    control: Control, server: MovedClock, live: Callable[[float], None]
 ) -> None:
     """The fleet was down for minutes, the clock is taken up again, and then the step comes: once."""
     control.ramp(SPLIT, APPROVED)
@@ -74,7 +75,7 @@ def test_a_step_that_was_approved_while_nobody_drove_is_taken(
 
 @pytest.mark.parametrize("jump_s", [-86_400, -3_600, 3_600, 86_400])
 def test_f23_a_server_clock_that_jumps_brings_no_step(
-    control: Control, server: FakeClock, live: Callable[[float], None], jump_s: int
+    control: Control, server: MovedClock, live: Callable[[float], None], jump_s: int
 ) -> None:
     """The time it jumped over is not counted, forward or back, and what was driven before it is not lost."""
     control.ramp(SPLIT, (Step(20_000, after_s=20), Step(50_000)))

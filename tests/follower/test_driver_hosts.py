@@ -11,8 +11,9 @@ from graysplit import Control
 from graysplit.core.plan.plan import Step
 from graysplit.core.replica.record import Entry
 from graysplit.stores.text.records import read_progress
+from tests.clocks import MovedClock
 from tests.model.member import Member
-from tests.model.world import FakeClock, Store
+from tests.model.world import Store
 
 SPLIT: Final = "renderer"
 BATCHES: Final = (Step(12_500, 8), Step(25_000, 8), Step(50_000, 8), Step(100_000))
@@ -23,7 +24,7 @@ class Farm:
 
     def __init__(self, hosts: int = 8) -> None:
         """Begin with so many hosts on old."""
-        self.clock = FakeClock()
+        self.clock = MovedClock()
         self.store = Store(self.clock)
         self.control = Control(self.store, actor="ann", confirm=True)
         self.control.create(SPLIT, ("old", "new"), by="instance")

@@ -12,7 +12,8 @@ import pytest
 from graysplit import Control
 from graysplit.core.replica.record import Load
 from graysplit.stores.memory import MemoryStore
-from tests.model.world import FakeClock, Process
+from tests.clocks import MovedClock
+from tests.model.world import Process
 
 KEYS: Final = ("log", "weights", "stops", "splits", "meta")
 FIELD: Final = "checkout/new"
@@ -23,7 +24,7 @@ class Emptied:
 
     def __init__(self) -> None:
         """Begin with everything there and read."""
-        self.clock = FakeClock()
+        self.clock = MovedClock()
         self.store = MemoryStore(clock=self.clock)
         self.control = Control(self.store, actor="ann", confirm=True)
         self.control.create("checkout")

@@ -15,8 +15,9 @@ from graysplit.core.plan.plan import BadPlanError, Step
 from graysplit.core.waves import parse_wave
 from graysplit.errors import RefusedError
 from graysplit.stores.text.records import read_tick
+from tests.clocks import MovedClock
 from tests.model.member import Member
-from tests.model.world import FakeClock, Process, Store
+from tests.model.world import Process, Store
 
 QUICK: Final = (Step(5_000, 10), Step(20_000, 10), Step(50_000))
 
@@ -26,7 +27,7 @@ class Stage:
 
     def __init__(self) -> None:
         """Begin with a split at zero."""
-        self.clock = FakeClock()
+        self.clock = MovedClock()
         self.store = Store(self.clock)
         self.control = Control(self.store, actor="ann", confirm=True)
         self.members: list[Member] = []

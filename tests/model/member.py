@@ -10,7 +10,8 @@ from graysplit.core.weights import format_weight
 from graysplit.follower.plan_driver import PlanDriver
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Report
-from tests.model.world import FakeClock, Process
+from tests.clocks import MovedClock
+from tests.model.world import Process
 
 BEAT_S: Final = 2.0
 
@@ -25,7 +26,7 @@ class OldDriver(PlanDriver):
 class Member(Process):
     """A process that follows, reports and drives."""
 
-    def __init__(self, store: MemoryStore, clock: FakeClock, number: int, *, old: bool) -> None:
+    def __init__(self, store: MemoryStore, clock: MovedClock, number: int, *, old: bool) -> None:
         """Begin as one of the fleet; `old`: with a library that does not know its plans."""
         super().__init__(store, clock)
         self.number = number

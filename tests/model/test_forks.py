@@ -28,8 +28,9 @@ from graysplit.core.replica.record import Load
 from graysplit.core.weights import FULL, Weight, parse_weight, rises
 from graysplit.errors import BadWeightError, GraysplitError
 from graysplit.log_writer import WRITER
+from tests.clocks import MovedClock
 from tests.model.histories import run
-from tests.model.world import Copy, FakeClock, Process, Store, put_back
+from tests.model.world import Copy, Process, Store, put_back
 
 SPLITS: Final = {"checkout": ("old", "new"), "ranking": ("a", "b", "c"), "settled": ("old", "new")}
 FIELDS: Final = ("checkout/new", "ranking/b", "ranking/c", "settled/new")
@@ -61,7 +62,7 @@ class Forks(RuleBasedStateMachine):
     def __init__(self) -> None:
         """Begin with nothing."""
         super().__init__()
-        self.clock = FakeClock()
+        self.clock = MovedClock()
         self.store = Store(self.clock)
         self.processes: list[Process] = []
         self.dead: list[Process] = []

@@ -29,8 +29,9 @@ from graysplit.errors import BadDefinitionError, BadWeightError, GraysplitError
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Report
 from graysplit.stores.text.records import about_text, entry_fields, read_entry, read_process, receipt_text
+from tests.clocks import MovedClock
 from tests.model.mutations import at_random, broken, one_by_one, places_of, written
-from tests.model.world import UNITS, FakeClock, Process
+from tests.model.world import UNITS, Process
 
 CANARY: Final = "canary-4417"
 SPOILT: Final = "checkout"
@@ -65,7 +66,7 @@ class World:
 
     def __init__(self) -> None:
         """Begin with everything good and read."""
-        self.clock = FakeClock()
+        self.clock = MovedClock()
         self.store = MemoryStore(clock=self.clock)
         Control(self.store, actor="ann", confirm=True).create(SPOILT, ("old", "new", "other"))
         self.store.raw_set("splits", SPOILT, dump_definition(FULL))
@@ -343,7 +344,7 @@ def parses(control: Control) -> bool:
 @pytest.fixture
 def small() -> tuple[MemoryStore, Control]:
     """Return a store with one split and an operator of it."""
-    store = MemoryStore(clock=FakeClock())
+    store = MemoryStore(clock=MovedClock())
     control = Control(store, actor="ann", confirm=True)
     control.create(SPOILT, ("old", "new", "other"))
     control.create("search")
@@ -449,7 +450,7 @@ def test_people_can_look_at_a_fleet_that_says_anything(small: tuple[MemoryStore,
 def test_people_and_processes_can_read_a_log_that_says_anything(small: tuple[MemoryStore, Control]) -> None:
     """Entries of any bytes are read as entries, shown, and followed."""
     store, control = small
-    process = Process(store, FakeClock())
+    process = Process(store, MovedClock())
     process.read()
     chance = random.Random(6)
     fields = {name.encode(): value.encode() for name, value in entry_fields(ENTRY).items()}

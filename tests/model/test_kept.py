@@ -10,7 +10,8 @@ import pytest
 from graysplit import Control
 from graysplit.core.bucketing import bucket_of, seed_of
 from graysplit.stores.memory import MemoryStore
-from tests.model.world import FakeClock, Process
+from tests.clocks import MovedClock
+from tests.model.world import Process
 
 HIGH: Final = next(f"u-{n}" for n in range(100) if bucket_of(f"u-{n}".encode(), seed_of("checkout")) >= 50_000)
 
@@ -29,7 +30,7 @@ LOWERINGS: Final[dict[str, Callable[[MemoryStore, Control], object]]] = {
 @pytest.mark.parametrize("how", LOWERINGS)
 def test_a_choice_kept_before_zero_is_not_found_after_it(how: str) -> None:
     """Be the split asked for at zero, or not until it has risen again: the request decides anew."""
-    clock = FakeClock()
+    clock = MovedClock()
     store = MemoryStore(clock=clock)
     control = Control(store, actor="ann", confirm=True)
     control.create("checkout")
@@ -46,7 +47,7 @@ def test_a_choice_kept_before_zero_is_not_found_after_it(how: str) -> None:
 
 def test_a_choice_outlives_what_is_no_zero() -> None:
     """Lowering within a request that is open leaves its choice, as long as somebody is let in by hash."""
-    clock = FakeClock()
+    clock = MovedClock()
     store = MemoryStore(clock=clock)
     control = Control(store, actor="ann", confirm=True)
     control.create("checkout")

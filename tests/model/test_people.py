@@ -20,8 +20,9 @@ from graysplit.core.weights import format_weight, parse_weight, rises, share
 from graysplit.errors import GraysplitError, RefusedError
 from graysplit.stores.port import Trip
 from graysplit.stores.text.records import read_progress, read_tick
+from tests.clocks import MovedClock
 from tests.model.member import Member
-from tests.model.world import FakeClock, Store
+from tests.model.world import Store
 
 SPLIT: Final = "checkout"
 FIELD: Final = "checkout/new"
@@ -49,7 +50,7 @@ class People(RuleBasedStateMachine):
     def __init__(self) -> None:
         """Begin with nothing."""
         super().__init__()
-        self.clock = FakeClock()
+        self.clock = MovedClock()
         self.store = Store(self.clock)
         self.control = {name: Control(self.store, actor=name, confirm=True) for name in PEOPLE}
         self.screens: dict[str, Screen] = {}

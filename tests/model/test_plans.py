@@ -28,8 +28,9 @@ from graysplit.core.weights import format_weight, parse_weight, share
 from graysplit.errors import GraysplitError
 from graysplit.stores.text.freezes import read_freezes
 from graysplit.stores.text.records import read_progress
+from tests.clocks import MovedClock
 from tests.model.member import Member
-from tests.model.world import FakeClock, Store
+from tests.model.world import Store
 
 SPLIT: Final = "checkout"
 FIELD: Final = "checkout/new"
@@ -55,7 +56,7 @@ class Plans(RuleBasedStateMachine):
     def __init__(self) -> None:
         """Begin with nothing."""
         super().__init__()
-        self.clock = FakeClock()
+        self.clock = MovedClock()
         self.store = Store(self.clock)
         self.control = Control(self.store, actor=PERSON, confirm=True)
         self.members: list[Member] = []

@@ -29,8 +29,9 @@ from graysplit.core.replica.lineage import crossed, forked
 from graysplit.core.replica.record import SENTINEL, Load
 from graysplit.core.weights import Weight, parse_weight, rises, share
 from graysplit.errors import BadWeightError, GraysplitError
+from tests.clocks import MovedClock
 from tests.model.histories import run
-from tests.model.world import UNITS, Copy, FakeClock, Process, Store, copy_of, put_back
+from tests.model.world import UNITS, Copy, Process, Store, copy_of, put_back
 
 PROCESSES_AT_MOST: Final = 4
 SPLITS: Final = {"checkout": ("old", "new"), "ranking": ("a", "b", "c")}
@@ -72,7 +73,7 @@ class TwoStores(RuleBasedStateMachine):
     def __init__(self) -> None:
         """Begin with nothing."""
         super().__init__()
-        self.clock = FakeClock()
+        self.clock = MovedClock()
         self.store = Store(self.clock)
         self.minority: Store | None = None  # a primary that others have given up, and some still follow
         self.keys_get_lost = self.definitions_go_bad = self.people_mistype = False

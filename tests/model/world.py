@@ -24,22 +24,9 @@ from graysplit.scope import Scope, _scope
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Report, Written
 from graysplit.stores.text.records import new_id
+from tests.clocks import MovedClock
 
 UNITS: Final = tuple(f"u-{n}" for n in range(12))
-
-
-class FakeClock:
-    """Both clocks, moved by hand."""
-
-    def __init__(self) -> None:
-        """Begin at a time in this century."""
-        self.now = 1_700_000_000.0
-
-    def monotonic(self) -> float:
-        """Return the time."""
-        return self.now
-
-    boottime = time = monotonic
 
 
 class Copy(NamedTuple):
@@ -71,7 +58,7 @@ def put_back(store: MemoryStore, copy: Copy) -> None:
 class Process:
     """What a follower's thread does, one reading at a time: load, adopt, write zeros back."""
 
-    def __init__(self, store: MemoryStore, clock: FakeClock, known: KnownGoodContent | None = None) -> None:
+    def __init__(self, store: MemoryStore, clock: MovedClock, known: KnownGoodContent | None = None) -> None:
         """Begin as a router does: with what a file held, or with nothing."""
         self.boot = new_id()
         self.events = Events(clock)
@@ -160,7 +147,7 @@ class Process:
 class Store(MemoryStore):
     """A memory store that remembers what it held after each of its last writes."""
 
-    def __init__(self, clock: FakeClock, most: int = 12) -> None:
+    def __init__(self, clock: MovedClock, most: int = 12) -> None:
         """Begin empty."""
         super().__init__(clock=clock)
         self.copies: deque[Copy] = deque(maxlen=most)

@@ -20,6 +20,7 @@ from graysplit.notices import hooks, notifier
 from graysplit.notices.notifier import NoticeStore, Notifier
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.text.cursors import debt_field, read_debt, read_telling
+from tests.clocks import MovedClock
 from tests.notices.recorder import Recorder, recording
 from tests.notices.test_notices import process, ready, record_of
 from tests.support import eventually
@@ -27,26 +28,12 @@ from tests.support import eventually
 HOUR_S = 3600.0
 
 
-class MovedClock:
-    """A clock that a test moves; the store and the tellers share it."""
-
-    def __init__(self) -> None:
-        """Begin now."""
-        self.now_s = time.time()
-
-    def monotonic(self) -> float:
-        """Return the seconds."""
-        return self.now_s
-
-    boottime = time = monotonic
-
-
 class Fleet:
     """Processes that tell one hook from one store, in a time that is moved: what is due is run at once."""
 
     def __init__(self, recorder: Recorder, *, on: list[str] | None = None, causes: int = 2) -> None:
         """Begin with some processes."""
-        self.clock = MovedClock()
+        self.clock = MovedClock(time.time())
         self.store = MemoryStore(clock=self.clock)
         self.hook = Webhook(recorder.url, on=on)
         self.control = Control(self.store, confirm=True)
@@ -59,13 +46,13 @@ class Fleet:
 
     def run(self, within_s: float = 30.0) -> None:
         """Let a time go by; each process runs whenever it says so."""
-        until = self.clock.now_s + within_s
-        while self.clock.now_s < until:
+        until = self.clock.now + within_s
+        while self.clock.now < until:
             for one in self.tellers:
-                if one.begin(self.clock.now_s, self.store.read_cursors().position):
+                if one.begin(self.clock.now, self.store.read_cursors().position):
                     one.run()
             due = min(min(one._wanted_at, one._again_at) for one in self.tellers)
-            self.clock.now_s = min(until, max(due, self.clock.now_s + 0.01))
+            self.clock.now = min(until, max(due, self.clock.now + 0.01))
 
     @property
     def owed(self) -> list[str]:

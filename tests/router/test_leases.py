@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
 
 from graysplit import Control, RefusedError, Router
-from graysplit.clock import SystemClock
 from graysplit.errors import NotYetError
 from graysplit.stores.memory import MemoryFeed, MemoryStore
 from graysplit.stores.port import Submission, Written
+from tests.clocks import ShiftedClock
 from tests.router.test_router import NEW
 from tests.support import eventually
 
@@ -32,19 +31,9 @@ def test_a_lease_ends_by_itself_and_is_booked_once(store: MemoryStore, make_rout
     assert b"lease:checkout/new" not in store.load().meta.fields
 
 
-class SetBack(SystemClock):
-    """A server's clock that can be set back."""
-
-    by_s = 0.0
-
-    def time(self) -> float:
-        """Return its time."""
-        return time.time() - self.by_s
-
-
 def test_a_lease_lasts_no_longer_because_the_clock_was_set_back(make_router: Callable[..., Router]) -> None:
     """By an hour, while it runs: whoever has read the lease before ends it when it was to end."""
-    clock = SetBack()
+    clock = ShiftedClock()
     store = MemoryStore(clock=clock)
     control = Control(store, confirm=True)
     control.create("checkout")
@@ -53,7 +42,7 @@ def test_a_lease_lasts_no_longer_because_the_clock_was_set_back(make_router: Cal
     assert router.wait_ready(5)
     control.set("checkout", 100, for_s=3, yes=True)
     eventually(lambda: router.choose("checkout", "anyone") == "new" and router._engine._follower.server_time.latest_ms)  # type: ignore[union-attr]
-    clock.by_s = 3_600
+    clock.jumped_s = -3_600
     control.create("search")  # all is read again
     eventually(lambda: control.history(count=1)[0].cause == "lease over", 20)
     assert control.show("checkout").rows[0].asked == "20"
@@ -87,16 +76,6 @@ def test_a_lease_is_renewed(store: MemoryStore) -> None:
     assert int(second.split()[1]) > int(first.split()[1])
 
 
-class Leaping(SystemClock):
-    """A clock whose boot clock leaps, and no other."""
-
-    by_s = 0.0
-
-    def boottime(self) -> float:
-        """Return its time."""
-        return super().boottime() + self.by_s
-
-
 def test_a_boot_clock_that_leaps_ends_no_lease_of_the_fleet(
     make_router: Callable[..., Router], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,7 +91,7 @@ def test_a_boot_clock_that_leaps_ends_no_lease_of_the_fleet(
             raise
 
     monkeypatch.setattr(MemoryFeed, "submit", noted)
-    store, clock = MemoryStore(), Leaping()
+    store, clock = MemoryStore(), ShiftedClock()
     control = Control(store, confirm=True)
     control.create("checkout")
     control.set("checkout", 20)
@@ -123,7 +102,7 @@ def test_a_boot_clock_that_leaps_ends_no_lease_of_the_fleet(
     control.set("checkout", 100, for_s=600, yes=True)
     for router in (leaping, sound):
         eventually(lambda: router.choose("checkout", "anyone") == "new")  # noqa: B023 - asked within the turn
-    clock.by_s = 3_600
+    clock.slept_s = 3_600
     eventually(lambda: "lease over" in refused, 10)
     assert sound.choose("checkout", "anyone") == "new"
     control.create("search")  # all is read again, and with it the store's time

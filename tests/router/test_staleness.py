@@ -7,20 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from graysplit import Control, Router
-from graysplit.clock import SystemClock
 from graysplit.errors import BadDefinitionError, StoreUnreachableError
 from graysplit.stores.memory import MemoryStore
+from tests.clocks import ShiftedClock
 from tests.support import eventually
-
-
-class Clock(SystemClock):
-    """The machine's clock, put forward by a test."""
-
-    ahead = 0.0
-
-    def monotonic(self) -> float:
-        """Return the time put forward."""
-        return super().monotonic() + self.ahead
 
 
 class Outage(MemoryStore):
@@ -58,17 +48,17 @@ def outage() -> Outage:
 
 def test_lost_contact_shows_in_every_decision_and_ends(outage: Outage, make_router: Callable[..., Router]) -> None:
     """After three seconds decisions say that they are stale; a split with a limit falls to the baseline in time."""
-    clock = Clock()
+    clock = ShiftedClock()
     router = make_router(outage, clock=clock)
     assert router.wait_ready(5)
     assert router.decide("limited", "u")[1:] == ("new", "bucket", 4, False)
     outage.gone = True
     eventually(lambda: router.status().mode == "lost")
-    clock.ahead = 10.0
+    clock.ahead_s = 10.0
     eventually(lambda: router.decide("limited", "u").stale)
     assert router.decide("limited", "u")[1:3] == ("new", "bucket")
     assert router.status().stale
-    clock.ahead = 100.0
+    clock.ahead_s = 100.0
     eventually(lambda: router.decide("limited", "u")[1:3] == ("old", "stale"))
     assert router.decide("kept", "u")[1:] == ("new", "bucket", 4, True)
     outage.gone = False

@@ -15,6 +15,7 @@ from graysplit.stores.port import ProgressUpdate, Trip
 from graysplit.stores.wrappers import ReadOnlyStore, RecordingStore
 from graysplit.testing.contract import ReadingContract, StoreContract, report_of, seed, submission_of
 from graysplit.testing.contract.tally import FIELD, RELEASE, begin
+from tests.clocks import MovedClock
 
 
 class _OnMemory:
@@ -65,22 +66,6 @@ class TestReadOnlyStore(_OnMemory, ReadingContract):
         return self.inner()
 
 
-class MovedClock:
-    """A clock that tests move."""
-
-    def __init__(self) -> None:
-        """Begin somewhere."""
-        self.now = 1_000_000.0
-
-    def monotonic(self) -> float:
-        """Return the time set."""
-        return self.now
-
-    def time(self) -> float:
-        """Return the time set."""
-        return self.now
-
-
 def test_a_private_store_is_seen_by_nobody_else() -> None:
     """Two stores from memory:// share nothing, two from memory://name everything in one namespace."""
     seed(first := store_from_url("memory://"))
@@ -94,7 +79,7 @@ def test_a_private_store_is_seen_by_nobody_else() -> None:
 
 def test_a_silent_process_is_forgotten_after_ten_minutes() -> None:
     """Silent processes stay in the count until ten minutes have passed."""
-    clock = MovedClock()
+    clock = MovedClock(1_000_000.0)
     store = MemoryStore(clock=clock)
     store.follow().report(report_of("boot-1", weight="0"), about=True)
     clock.now += 30
@@ -105,7 +90,7 @@ def test_a_silent_process_is_forgotten_after_ten_minutes() -> None:
 
 def test_a_raise_grows_old_by_the_stores_clock() -> None:
     """The fence counts the store's own time."""
-    clock = MovedClock()
+    clock = MovedClock(1_000_000.0)
     store = MemoryStore(clock=clock)
     raising = submission_of(store, "checkout", raises=True)
     clock.now += 10.5

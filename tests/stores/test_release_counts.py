@@ -5,26 +5,11 @@ from __future__ import annotations
 from graysplit.core.guard.tally import Batch, Begun, Exposed, Failed, Goal, Judgement, Pair, Stage
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.release_counts import CLOSES_S, DAY_MS, RELEASE_MS, TAPE_MS, ReleaseCounts
+from tests.clocks import MovedClock
 
 START_MS = 1_700_000_000_000
 START_S = START_MS // 1000
 OLD, NEW = Stage(20_000, 80_000, 1), Stage(50_000, 50_000, 2)
-
-
-class Clock:
-    """A clock that tests move."""
-
-    def __init__(self) -> None:
-        """Begin somewhere."""
-        self.now_ms = START_MS
-
-    def monotonic(self) -> float:
-        """Return the time set."""
-        return self.now_ms / 1000
-
-    def time(self) -> float:
-        """Return the time set."""
-        return self.now_ms / 1000
 
 
 def told(number: int, stage: Stage = OLD, *, tape: str = "tape", second: int = START_S) -> Batch:
@@ -76,15 +61,15 @@ def test_units_of_a_stage_are_told_until_ten_minutes_after_the_next_has_begun() 
 
 def test_a_tally_that_nobody_touches_is_gone_after_a_month() -> None:
     """Flushes and judgements both keep it alive."""
-    clock = Clock()
+    clock = MovedClock(START_S)
     store = MemoryStore(clock=clock)
     feed = store.follow()
     feed.flush(told(1))
-    clock.now_ms += RELEASE_MS - DAY_MS
+    clock.now += (RELEASE_MS - DAY_MS) / 1000
     assert feed.judge(Judgement("checkout/new", "r", "", "judge"))
-    clock.now_ms += RELEASE_MS - DAY_MS
+    clock.now += (RELEASE_MS - DAY_MS) / 1000
     feed.flush(told(1)._replace(field="search/new"))
     assert store.tally("checkout/new", "r", START_S).judge == "judge"
-    clock.now_ms += 2 * DAY_MS
+    clock.now += 2 * DAY_MS / 1000
     feed.flush(told(2)._replace(field="search/new"))
     assert store.tally("checkout/new", "r", START_S).judge == ""

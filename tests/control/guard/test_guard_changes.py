@@ -13,7 +13,7 @@ from graysplit.core.guard.settings import BadGuardError, Guard, parse_guard
 from graysplit.core.plan.plan import Step
 from graysplit.errors import RefusedError, UnknownSplitError
 from graysplit.stores.memory import MemoryStore
-from tests.control.driving import MovedClock
+from tests.clocks import MovedClock
 from tests.control.measured import clock, control, store
 from tests.control.processes import CHECKOUT, MEASURED, live
 

@@ -10,7 +10,7 @@ from graysplit.core.guard.power import Outlook
 from graysplit.core.guard.tally import Pair, Stage, StageTally, Tally
 from graysplit.core.plan.plan import SAFE, Step
 from graysplit.stores.memory import MemoryStore
-from tests.control.driving import MovedClock
+from tests.clocks import MovedClock
 from tests.control.judged import judged
 from tests.control.measured import clock, control, store
 

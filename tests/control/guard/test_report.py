@@ -12,7 +12,7 @@ from graysplit.errors import UnknownSplitError, UnknownVersionError
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Trip
 from graysplit.stores.text.judge import judge_text
-from tests.control.driving import MovedClock
+from tests.clocks import MovedClock
 
 
 class Counted:

@@ -21,7 +21,7 @@ from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import ProgressUpdate
 from graysplit.stores.text.judge import judge_text
 from graysplit.stores.text.records import exact, progress_text, read_progress, read_tick, tick_text
-from tests.control.driving import MovedClock
+from tests.clocks import MovedClock
 from tests.control.judged import FIELD, WHY, judged, release_of, tripped
 from tests.control.measured import clock, store
 from tests.control.processes import MEASURED, live

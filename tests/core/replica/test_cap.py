@@ -11,19 +11,20 @@ from hypothesis import strategies as st
 
 from graysplit import Control
 from graysplit.core.weights import Weight, rises
-from tests.model.world import FakeClock, Process, Store, put_back
+from tests.clocks import MovedClock
+from tests.model.world import Process, Store, put_back
 
 REASON = "the definition of 'checkout' is refused here, and until it is valid, its weights can only fall"
 
 
 @pytest.fixture
-def clock() -> FakeClock:
+def clock() -> MovedClock:
     """Return a clock that stands."""
-    return FakeClock()
+    return MovedClock()
 
 
 @pytest.fixture
-def store(clock: FakeClock) -> Store:
+def store(clock: MovedClock) -> Store:
     """Return a store with a split of one candidate at 20 %, and one of two at 50 % and 30 %."""
     store = Store(clock)
     control = Control(store, actor="ann", confirm=True)
@@ -35,7 +36,7 @@ def store(clock: FakeClock) -> Store:
 
 
 @pytest.fixture
-def process(store: Store, clock: FakeClock) -> Process:
+def process(store: Store, clock: MovedClock) -> Process:
     """Return a process that has read all of it."""
     process = Process(store, clock)
     process.read()
@@ -100,7 +101,7 @@ def test_a_raise_after_a_refused_definition_is_not_followed(store: Store, proces
     assert in_force(process, "ranking") == {"b": 50_000, "c": 30_000}
 
 
-def test_what_may_only_fall_falls_with_a_lease_and_outlives_a_restart(store: Store, clock: FakeClock) -> None:
+def test_what_may_only_fall_falls_with_a_lease_and_outlives_a_restart(store: Store, clock: MovedClock) -> None:
     """A lease that ends below lowers, one that ends above does not; a file remembers what stood, not what is said."""
     process = Process(store, clock)
     process.read()
@@ -142,7 +143,7 @@ def test_of_more_than_100_percent_no_raise_is_followed(
     assert not process.held.refused
 
 
-def test_who_is_born_over_100_percent_gives_the_baseline(store: Store, clock: FakeClock) -> None:
+def test_who_is_born_over_100_percent_gives_the_baseline(store: Store, clock: MovedClock) -> None:
     """Nothing of it was ever in force here: each weight is a raise."""
     store.raw_set("weights", "ranking/c", "60")
     born = Process(store, clock)
@@ -157,7 +158,7 @@ def test_who_is_born_over_100_percent_gives_the_baseline(store: Store, clock: Fa
 @given(st.lists(st.tuples(st.sampled_from(("b", "c")), st.integers(0, 100)), max_size=8))
 def test_the_weights_in_force_are_never_over_100_percent(edits: list[tuple[str, int]]) -> None:
     """Whatever a hand writes, one after the other: what is over is not followed, and what is not over is as it says."""
-    clock = FakeClock()
+    clock = MovedClock()
     store = Store(clock)
     Control(store, actor="ann").create("ranking", ["a", "b", "c"])
     process = Process(store, clock)

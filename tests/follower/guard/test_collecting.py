@@ -10,12 +10,12 @@ from graysplit.events import Events
 from graysplit.follower.follower import Follower
 from graysplit.follower.guard.reporter import COLLECT_S, GuardReporter
 from graysplit.follower.replica import Replica
+from tests.clocks import MovedClock
 from tests.core.guard.test_buffer import NOW, a_tape
 from tests.core.guard.test_thinned import call, user
-from tests.model.world import FakeClock
 
 
-class Ticking(FakeClock):
+class Ticking(MovedClock):
     """A clock by which each look at it takes as long as a turn of collecting may."""
 
     def monotonic(self) -> float:
@@ -24,7 +24,7 @@ class Ticking(FakeClock):
         return super().monotonic()
 
 
-def a_watch(clock: FakeClock, *tapes: EvidenceBuffer) -> GuardReporter:
+def a_watch(clock: MovedClock, *tapes: EvidenceBuffer) -> GuardReporter:
     """Return the watch of a process with these tapes, which holds nothing."""
     audience = SimpleNamespace(tapes=lambda: list(tapes))
     keeper = SimpleNamespace(adopted=SimpleNamespace(begun={}, definitions={}))
@@ -71,7 +71,7 @@ def test_a_process_that_ends_finishes_what_is_under_way() -> None:
 def test_a_page_that_is_full_is_looked_at_while_very_much_is_read() -> None:
     """And more often in seconds that follow one of many calls."""
     tape = a_tape()
-    watch = a_watch(FakeClock(), tape)
+    watch = a_watch(MovedClock(), tape)
     watch.pass_time((NOW + 1) * 1000, crowd=1, alone=False)
     calm_s = watch.look_s
     for number in range(LATE + 1):

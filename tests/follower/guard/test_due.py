@@ -7,12 +7,12 @@ from typing import Any, cast
 
 from graysplit.events import Events
 from graysplit.follower.guard.evaluator import DUE_S, Evaluator
-from tests.model.world import FakeClock
+from tests.clocks import MovedClock
 
 
 def test_a_failure_here_is_looked_at_at_once_and_a_second_one_of_it_with_the_rest() -> None:
     """Else a turn of the follower that comes a moment later does not look again."""
-    clock, nobody = FakeClock(), cast("Any", SimpleNamespace())
+    clock, nobody = MovedClock(), cast("Any", SimpleNamespace())
     evaluator = Evaluator("00" * 8, nobody, nobody, Events(), clock)
     assert [evaluator._is_time(), evaluator._is_time()] == [True, False]
     evaluator.hurry("checkout/new")

@@ -6,7 +6,7 @@ from graysplit.core.guard.tally import Batch, Begun, Exposed, Stage
 from graysplit.errors import StoreUnreachableError
 from graysplit.follower.guard.unsent import ENTRIES_AT_MOST, LATE_S, UNANSWERED_S, Unsent
 from graysplit.stores.memory import MemoryStore
-from tests.model.world import FakeClock
+from tests.clocks import MovedClock
 
 STAGE = Stage(20_000, 80_000, 7)
 USERS = 2_000
@@ -22,7 +22,7 @@ def batch(number: int, users: int = USERS) -> Batch:
 
 def test_what_waits_is_bound_by_entries_and_the_oldest_goes_first() -> None:
     """A million users while the store is away take no more room than some; each call and user that goes is counted."""
-    unsent = Unsent(FakeClock())
+    unsent = Unsent(MovedClock())
     for number in range(1, 501):
         unsent.add(batch(number))
         unsent.shed()
@@ -37,7 +37,7 @@ def test_what_waits_is_bound_by_entries_and_the_oldest_goes_first() -> None:
 
 def test_what_waits_too_long_or_is_not_taken_is_counted() -> None:
     """A field that the store does not take, and a store that was away."""
-    clock = FakeClock()
+    clock = MovedClock()
     unsent, feed = Unsent(clock), MemoryStore().follow()
     unsent.add(batch(1, 10))
     assert unsent.tell(feed, lambda _: False) == []
@@ -63,7 +63,7 @@ class Away:
 
 def test_what_was_not_acknowledged_comes_again_in_its_order() -> None:
     """Over the next connection, after a while."""
-    clock = FakeClock()
+    clock = MovedClock()
     unsent, feed = Unsent(clock), MemoryStore().follow()
     for number in (1, 2, 3):
         unsent.add(batch(number, 1))
