@@ -29,7 +29,7 @@ class MovedClock:
 
 
 class ShiftedClock(SystemClock):
-    """The machine's clocks, put forward by `ahead_s`; beside that the wall clock jumps, and the boot clock has slept."""
+    """The machine's clocks, put forward; beside that the wall clock may jump, and the boot clock may have slept."""
 
     def __init__(self, *, ahead_s: float = 0.0, jumped_s: float = 0.0) -> None:
         """Begin with the machine's time, or ahead of it."""
