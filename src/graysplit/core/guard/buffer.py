@@ -430,7 +430,7 @@ class EvidenceBuffer:
         """Tell who met the split, unless that was told before; of a page of some users these alone."""
         mask = self._mask | mask
         if mask:
-            known = [mark for mark in marks if mark.__class__ is int and not mark & mask]
+            known = [mark for mark in marks if isinstance(mark, int) and not mark & mask]
             self.dropped += countOf(map(type, marks), int) - len(known)
         else:
             known = [mark for mark in marks if isinstance(mark, int)]

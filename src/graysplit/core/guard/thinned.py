@@ -85,12 +85,12 @@ class ThinnedMarks(list["Mark"]):
             if len(self) >= self.most:
                 self.most = NEVER
                 self._thinning.full()
-            known = mark if mark.__class__ is int else hashed(mark, self._seed)
+            known = mark if isinstance(mark, int) else hashed(mark, self._seed)
             kept = known is not None and not known & self._mask
         except RecursionError:  # no beginning may be left open; an end that nobody waits for does no harm
             kept = not self._begins
         if kept:
-            list.append(self, mark)
+            list.append(self, mark)  # pyright: ignore[reportUnknownMemberType] # `super()` costs twice as much
         else:
             next(self.passed.count)
 
@@ -106,7 +106,7 @@ class ThinnedRecords(deque["Record"]):
     def append(self, record: Record, /) -> None:
         """Keep a record."""
         if len(self) < TIMED_AT_MOST and self._thinning.keeps(record[2]):
-            deque.append(self, record)
+            deque.append(self, record)  # pyright: ignore[reportUnknownMemberType] # the same
 
     def __iadd__(self, records: Iterable[Record], /) -> Self:
         """Keep records, as the text of a routed call writes them."""

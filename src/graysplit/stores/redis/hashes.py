@@ -167,7 +167,7 @@ def _packed(line: Connection, key: str, cursor: bytes) -> tuple[bytes, Mapping[b
     if not is_list(answer):
         return None
     cursor, count, joined = answer
-    texts = joined.split(b"\0") if count else []
+    texts: list[bytes] = joined.split(b"\0") if count else []
     return (cursor, dict(zip(texts[::2], texts[1::2], strict=True))) if len(texts) == count else None
 
 
