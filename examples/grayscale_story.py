@@ -91,7 +91,8 @@ class Story(NamedTuple):
         result, receipts = await asyncio.to_thread(
             lambda: self.control.wait_confirmed(self.control.rollback("checkout", why="carts break"))
         )
-        print(f"rollback {result.from_} -> {result.to}: {receipts.confirmed}/{receipts.processes} send no new calls")
+        confirmed = f"{receipts.confirmed}/{receipts.processes} processes"
+        print(f"rollback {result.from_} -> {result.to}: {confirmed} stopped sending calls to new")
         print(f"after it users get {' and '.join(sorted(await self.users.served(AT_ONCE * 10)))}")
         print(f"the plan: {'over' if self.control.show('checkout').plan is None else 'runs'}")
 

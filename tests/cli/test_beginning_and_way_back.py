@@ -100,9 +100,9 @@ def test_nothing_to_take_back_is_not_said(url: str, said: Said) -> None:
 def test_a_pin_says_whom_and_to_what(url: str, said: Said) -> None:
     """On the operator's own screen; the JSON, which goes to logs, holds no unit."""
     assert url
-    assert "unit 'u-17' of checkout: always new" in said("pin", "checkout", "u-17", "--no-wait")[2]
+    assert "unit 'u-17' of checkout: always gets new" in said("pin", "checkout", "u-17", "--no-wait")[2]
     assert "u-17" not in said("pin", "checkout", "u-17", "--no-wait", "--json")[1]
-    assert "denied every candidate, always old" in said("pin", "checkout", "u-18", "--deny", "--no-wait")[2]
+    assert "always gets the baseline old" in said("pin", "checkout", "u-18", "--deny", "--no-wait")[2]
     assert "no longer pinned" in said("unpin", "checkout", "u-17", "--no-wait")[2]
     said("set", "checkout", "0", "--no-wait")
     _, out, _ = said("pin", "checkout", "u-19", "--no-wait")
@@ -128,8 +128,8 @@ def test_history_of_a_time_and_of_an_actor(url: str, said: Said) -> None:
     assert "by bob" in out
     assert len(said("history", "--since", "2h")[1].splitlines()) == 3
     assert len(said("history", "--since", "2020-01-01T10:00Z")[1].splitlines()) == 3
-    assert said("history", "--since", "2999-01-01")[1] == "no change fits that\n"
-    assert said("history", "--actor", "nobody")[1] == "no change fits that\n"
+    assert said("history", "--since", "2999-01-01")[1] == "no matching change\n"
+    assert said("history", "--actor", "nobody")[1] == "no matching change\n"
     assert said("history", "--since", "yesterday")[0] == 2
     _, out, err = said("history", "-n", "2", "--since", "2h")
     assert (len(out.splitlines()), err) == (2, "")
@@ -137,5 +137,5 @@ def test_history_of_a_time_and_of_an_actor(url: str, said: Said) -> None:
         with Control(url, namespace="shop", actor="eve") as control:
             control.set("checkout", weight)
     _, out, err = said("history", "--since", "2h")
-    assert (len(out.splitlines()), "the newest 50, and there are more: -n 500" in err) == (50, True)
+    assert (len(out.splitlines()), "only the newest 50 are shown; more with: -n 500" in err) == (50, True)
     assert len(said("history", "--actor", "eve")[1].splitlines()) == 49

@@ -185,9 +185,9 @@ def test_the_bare_command_answers(cli: Cli) -> None:
     cli("set", "checkout", "20", "--why", "step 1")
     out = cli().out
     assert "namespace default on memory://" in out
-    assert "checkout/new     20         20" in out
+    assert "checkout/new   20        20" in out
     assert "set checkout checkout/new 0% -> 20% by ada@lab: step 1" in out.replace("\n  ", " ")
-    assert "no guard" in out
+    assert "guard: none (graysplit guard checkout)" in out
     assert "graysplit rollback --all" in out
 
 
@@ -236,7 +236,7 @@ def test_receipts_are_told_and_decide_the_code(cli: Cli, store: MemoryStore) -> 
     with beating(store, 1, effects={"checkout/new": Effect("0", 17)}, change=change):
         ran = cli("rollback", "checkout")
     assert ran.code == 0
-    assert re.search(r"1/1 send no new calls in \S+ s, 17 calls still running", ran.out)
+    assert re.search(r"1/1 processes stopped sending calls to new in \S+ s, 17 calls still running", ran.out)
     behind = cli("set", "checkout", "30", "--unstop", "--wait", "0s")
     assert behind.code == 6
     assert behind.out.startswith("written: set checkout: checkout/new 0% -> 30%")
@@ -397,8 +397,8 @@ def test_recover_shows_both_sides_and_writes_the_lower(cli: Cli, store: MemorySt
     assert "10 held: graysplit recover" in cli("list").out
     dry = cli("recover", "--dry-run")
     assert dry.out.splitlines()[:2] == [
-        "candidate     store says  fleet has  written",
-        "checkout/new          50         10  10",
+        "candidate     store  fleet  written",
+        "checkout/new     50     10  10",
     ]
     assert "nothing was written" in dry.out
     with beating(store, revision=2, effects={"checkout/new": Effect("10")}, held={"weights checkout/new": "10"}):
@@ -433,7 +433,7 @@ def test_a_recovery_that_raises_needs_the_name(cli: Cli, store: MemoryStore) -> 
     store.raw_drop("weights")
     ran = cli("recover")
     assert ran.code == 1
-    assert "the key weights is lost (missing): it is made whole" in ran.out
+    assert "the key weights is lost (missing): it is repaired" in ran.out
     assert "this raises checkout/new 0 -> 50" in ran.err
     assert cli("set", "checkout", "20").code == 1
     assert cli("recover", "--yes").code == 0
@@ -446,7 +446,7 @@ def test_what_is_left_to_a_person_is_said(cli: Cli, store: MemoryStore) -> None:
     live(store, held={"splits checkout": ""})
     ran = cli("recover")
     assert ran.code == 1
-    assert "checkout is left as it is" in ran.out
+    assert "checkout is not changed" in ran.out
 
 
 def test_a_lease_and_a_limit_are_shown(cli: Cli) -> None:
@@ -458,7 +458,7 @@ def test_a_lease_and_a_limit_are_shown(cli: Cli) -> None:
     lease = cli("list", "--json").json["candidates"][0]["lease"]
     assert lease["then"] == 5
     shown = cli("show", "checkout")
-    assert "not heard for 60 s" in shown.out
+    assert "without contact to the store for 60 s" in shown.out
     assert cli("show", "checkout", "--json").json["max_stale"] == 60
 
 
@@ -467,7 +467,7 @@ def test_the_fleet_says_how_it_follows_and_what_is_amiss(cli: Cli, store: Memory
     live(store, 1, mode="poll", durable=False)
     ran = cli("fleet")
     assert "poll: every change within 2 s" in ran.out
-    assert "no last-known-good file can be written by: web-1/101" in ran.out
+    assert "cannot write the last-known-good file: web-1/101" in ran.out
     (process,) = cli("fleet", "--json").json["processes"]
     assert (process["durable"], process["held"], process["promise"]) == (False, {}, "every change within 2 s")
 

@@ -35,7 +35,7 @@ def test_a_freeze_says_what_it_holds_and_how_it_ends(cli: Cli) -> None:
     assert ran.code == 0
     assert "written: freeze check* (revision 2)" in ran.out
     assert "until 20" in ran.out
-    assert "holds checkout" in ran.out
+    assert "blocks checkout" in ran.out
     refused = cli("set", "checkout", "5")
     assert refused.code == 1
     assert folded(refused.err).rstrip().endswith("graysplit unfreeze 'check*'")
@@ -99,7 +99,7 @@ def test_freezes_and_finished_releases_are_shown(cli: Cli, store: MemoryStore) -
         assert "'check*' is frozen by ada@lab" in out
         assert "(holiday). End it: graysplit unfreeze 'check*'" in out
         assert "finished 0 s ago" in out
-    assert "finished, and no code declares it any more" in folded(cli("doctor").out)
+    assert "finished, and no live code declares it" in folded(cli("doctor").out)
     assert cli("doctor").code == 0
     listed, shown = cli("list", "--json").json, cli("show", "checkout", "--json").json
     assert [found["pattern"] for found in listed["freezes"]] == ["check*"]
@@ -115,11 +115,11 @@ def test_a_rollback_of_everything_lists_what_it_left(cli: Cli, store: MemoryStor
     cli("set", "checkout", "100", "--yes")
     assert cli("finish", "checkout", "--why", "two weeks").code == 0
     ran = cli("rollback", "--all")
-    assert "left alone, finished, no live code declares it: checkout\n" in ran.out
+    assert "left alone, finished, not declared by live code: checkout\n" in ran.out
     live(store)
     ran = cli("rollback", "--all", "--no-wait")
     said = "left alone, finished: checkout/new keeps 100%; 1 live process may call it."
-    assert f"{said} To take it too: graysplit rollback checkout\n" in folded(ran.out)
+    assert f"{said} To roll it back too: graysplit rollback checkout\n" in folded(ran.out)
     told = cli("rollback", "--all", "--json", "--no-wait").json
     assert (told["left"], told["kept"]) == (["checkout"], {"checkout/new": {"weight": 100, "declared_by": 1}})
 

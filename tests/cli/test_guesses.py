@@ -89,7 +89,7 @@ def test_help_is_a_word_too(words: tuple[str, ...], capsys: pytest.CaptureFixtur
         (("stop", "checkout"), "Did you mean 'rollback'?"),
         (("promote", "checkout"), "Did you mean 'set' or 'ramp'?"),
         (("help", "stop"), "Did you mean 'rollback'?"),
-        (("xyzzy",), "no command 'xyzzy'. See all with: graysplit --help"),
+        (("xyzzy",), "unknown command 'xyzzy'. See all with: graysplit --help"),
     ],
 )
 def test_a_word_that_is_no_command_is_wrong_usage(

@@ -27,7 +27,7 @@ def test_without_an_address_the_environment_is_asked(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("urls", "commands", "on", "said"),
     [
-        ([], [], "rollback", "nobody to tell"),
+        ([], [], "rollback", "needs a hook"),
         ([], ["page 'the team"], None, "close its quotes"),
         ([], [""], None, "list of program"),
         (["example.com"], [], None, "not an http or https URL"),

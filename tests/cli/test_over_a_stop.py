@@ -71,10 +71,10 @@ def test_a_second_rollback_and_its_undo_say_whose_stop_stays(cli: Cli, monkeypat
     """It was ada's, and still is."""
     monkeypatch.setenv("GRAYSPLIT_ACTOR", "bob")
     again = cli("rollback", "checkout", "--why", "to be sure", "--no-wait")
-    assert "the stop stays as it was set: checkout: by ada@lab" in folded(again.out)
+    assert "the stop stays unchanged: checkout: by ada@lab" in folded(again.out)
     undone = cli("undo", "checkout", "--no-wait")
     assert (undone.code, "cleared" in undone.out) == (0, False)
-    assert "the stop stays as it was set: checkout: by ada@lab" in folded(undone.out)
+    assert "the stop stays unchanged: checkout: by ada@lab" in folded(undone.out)
 
 
 def test_an_undo_says_that_it_puts_a_stop_back(cli: Cli, store: MemoryStore) -> None:
@@ -103,7 +103,7 @@ def test_all_for_a_time(cli: Cli, monkeypatch: pytest.MonkeyPatch, *, protected:
     else:
         ran = cli(*words, "--yes")
         assert ran.code == 0, ran
-        assert "checkout/new stands at 100% for 5 min, until 20" in folded(ran.out)
+        assert "checkout/new is at 100% for 5 min, until 20" in folded(ran.out)
         assert "Z, then at 0%" in folded(ran.out)
 
 
@@ -115,7 +115,7 @@ def test_a_bare_number_is_told_as_seconds(cli: Cli) -> None:
     lease = ran.json["leases"]["checkout/new"]
     assert (lease["at"], lease["then"]) == (20, 0)
     assert lease["until_ms"] - ran.json["at_ms"] in range(25_000, 30_001)
-    assert "rises for 30 s, until 20" in folded(cli("freeze", "checkout", "--for", "30", "--no-wait").out)
+    assert "can rise for 30 s, until 20" in folded(cli("freeze", "checkout", "--for", "30", "--no-wait").out)
 
 
 @pytest.mark.parametrize("words", [("set", "checkout", "20"), ("freeze", "checkout")], ids=["set", "freeze"])

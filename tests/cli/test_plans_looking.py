@@ -91,7 +91,7 @@ def test_the_table_of_a_plan_that_would_start(cli: Cli, tmp_path: Path) -> None:
     assert [line.split()[:3] for line in shares[2:5]] == [["1", "5%", "5%"], ["2", "20%", "15%"], ["3", "100%", "80%"]]
     assert ["+ 2 waits" in line for line in shares[2:5]] == [False, False, True]
     assert shares[4].endswith("bake 1h")
-    assert "nobody can say how long it waits for: approval of step 2, approval of step 3" in folded("\n".join(shares))
+    assert "how long it waits is unknown for: approval of step 2, approval of step 3" in folded("\n".join(shares))
     assert counts.out.splitlines()[-1] == "counted: 1000 units"
     found = cli("simulate", *words, "--units", str(units), "--json").json
     assert found["units"] == 1000

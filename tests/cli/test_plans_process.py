@@ -55,7 +55,7 @@ def test_a_pipeline_lives_through_a_restart_of_redis(own: embedded.Server) -> No
             own.kill()
             eventually(lambda: any("no contact" in line for line in said), 20.0)
             own.start()
-            eventually(lambda: "contact again" in said, 20.0)
+            eventually(lambda: "contact to the store again" in said, 20.0)
             assert ran.poll() is None
             control.set("checkout", 20)  # a driver would wait for ten seconds now: the server has just started
             assert ran.wait(30) == 0
@@ -87,7 +87,7 @@ def test_a_terminal_shows_the_live_tree(redis_url: str, namespace: str) -> None:
                 assert process.wait(20) == 130
                 os.close(its)
                 os.close(mine)
-    for part in ("new: asked 5%, effective 5%", "shown by all", "after 10m", "approve", "last change: "):
+    for part in ("new: set 5%, in force 5%", "shown by all", "after 10m", "approve", "last change: "):
         assert part in last, last
     assert "\x1b[3" not in last  # no colour
     assert all(len(line) <= 80 for line in last.replace("\x1b[K", "").splitlines()), last

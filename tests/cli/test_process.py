@@ -274,7 +274,7 @@ def test_an_emptied_store_is_sown_anew(cli: Cli, redis_url: str, namespace: str,
     assert emptied().returncode == 1
     ran = cli("recover", "--source", str(file))
     assert ran.returncode == 0, ran
-    assert f"nothing stands in namespace {namespace}: it is sown anew" in ran.stdout
+    assert f"namespace {namespace} is empty: it is rebuilt" in ran.stdout
     assert json.loads(cli("list", "--json").stdout)["candidates"][0]["asked"] == 0
     assert emptied("--source", str(file), "--take", "source").returncode == 1
     words = ("recover", "--source", str(file), "--take", "source")

@@ -165,8 +165,8 @@ def test_the_pictures_are_read_without_colour() -> None:
     assert "<title>Evidence against new: it has reached its limit</title>" in evidence
     assert ">limit</text>" in evidence
     assert "<title>Weight of new: 0% now</title>" in weight
-    assert "<title>Failed calls: at last new 9%, old 1%</title>" in rates
-    assert "at last new 50 ms, old 40 ms" in times
+    assert "<title>Failed calls: latest new 9%, old 1%</title>" in rates
+    assert "latest new 50 ms, old 40 ms" in times
     assert ">new</text>" in rates
     assert ">old</text>" in rates
     assert ".old{stroke:var(--old);stroke-dasharray:6 4}" in page(reported())
@@ -226,11 +226,11 @@ def test_the_numbers_of_a_report() -> None:
     """As people and as scripts get them."""
     said = "\n".join(report_lines(reported(why="18 users failed")))
     assert "verdict: worse: 18 users failed (judged 1 min ago)" in said
-    assert "failed calls so far: some 20 more than old's rate would have given" in said
+    assert "failed calls so far: about 20 more than expected at old's rate" in said
     assert "users with a failed call: new 20 of 2,000 (1.00%); old 80 of 8,000 (1.00%)" in said
-    assert "new less old: -0.71 to +0.95 points" in said
+    assert "new minus old: -0.71 to +0.95 points" in said
     assert "goal purchase: new 260 of 2,000 (13.00%); old 800 of 8,000 (10.00%)" in said
-    assert "in all, as counts only: new 4,000 calls, 60 failed; old 16,000 calls, 160 failed" in said
+    assert "in total (counts only): new 4,000 calls, 60 failed; old 16,000 calls, 160 failed" in said
     found = report_json(reported(why="x"))
     assert isinstance(found["releases"], list)
     (release,) = found["releases"]
@@ -251,7 +251,12 @@ def test_durations_have_two_digits(ns: int, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("extra", "said"),
-    [(19.6, "some 20 more than old's"), (-3.2, "some 3 fewer than old's"), (0.4, "as many as old's"), (None, "")],
+    [
+        (19.6, "about 20 more than expected at old's"),
+        (-3.2, "about 3 fewer than expected at old's"),
+        (0.4, "as many as expected at old's"),
+        (None, ""),
+    ],
 )
 def test_extra_failures_are_said_as_an_estimate(extra: float | None, said: str) -> None:
     """In whole calls; nothing where nobody can say."""
@@ -283,7 +288,7 @@ def test_a_report_in_text_json_and_as_a_page(
     file = Path("report.html")
     ran = cli("report", "checkout", "--html", str(file))
     assert (ran.code, "drawn: " in ran.err) == (0, True)
-    assert "checkout/new beside old" in ran.out
+    assert "checkout/new compared with old" in ran.out
     Balance(file.read_text("utf-8"))
     assert "&lt;b&gt;first&lt;/b&gt;" in file.read_text("utf-8")
     found = cli("report", "checkout/new", "--json").json

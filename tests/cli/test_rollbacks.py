@@ -65,7 +65,7 @@ def test_a_target_that_nobody_knows_ends_with_3_and_says_so_last(
             ran = cli("rollback", target)
             assert ran.code == 3, ran
             assert target.encode() in store.load().stops.fields
-            assert "send no new calls" not in ran.out
+            assert "stopped sending calls" not in ran.out
             assert last(ran).startswith(f"NOT ROLLED BACK: {says} in namespace default on memory://"), ran
             assert f"graysplit unstop {target}" in folded(ran.out)
             assert (f"  $ {command}\n" in ran.out) is (command is not None), ran
@@ -138,7 +138,7 @@ def test_where_nothing_can_be_read_after_the_write_nothing_is_claimed(
     monkeypatch.setattr(MemoryStore, "fleet", Unreadable.fleet)
     ran = cli("rollback", "checkout")
     assert ran.code == 6, ran
-    assert last(ran).startswith("NOT CONFIRMED: whether anybody knows 'checkout' cannot be read (no answer in time)")
+    assert last(ran).startswith("NOT CONFIRMED: cannot check whether 'checkout' exists (no answer in time)")
     assert "graysplit list" in folded(ran.out)
     assert cli("rollback", "checkout", "--json").json["known"] is None
 
@@ -210,13 +210,13 @@ def test_a_dry_run_lists_what_would_be_stopped_and_what_left(cli: Cli, store: Me
     ran = cli("rollback", "--all", "--dry-run")
     assert ran.code == 0
     assert "  checkout/new 50% -> 0%\n" in ran.out
-    assert "would be left alone, finished long ago: ranking" in folded(ran.out)
-    assert "ranking/b would stay at 10; to take it too: graysplit rollback ranking" in folded(ran.out)
+    assert "would be left alone, finished: ranking" in folded(ran.out)
+    assert "ranking/b would stay at 10; to roll it back too: graysplit rollback ranking" in folded(ran.out)
     assert last(ran) == "nothing was written"
     told = cli("rollback", "--all", "--dry-run", "--json").json
     assert (told["weights"], told["left"]) == ({"checkout/new": {"from": 50, "to": 0}}, ["ranking"])
     unknown = cli("rollback", "chekout", "--dry-run")
-    assert (unknown.code, "a stop was set" in unknown.out) == (3, False), unknown
+    assert (unknown.code, "a stop was added" in unknown.out) == (3, False), unknown
     assert store.load()._replace(now_ms=0) == before._replace(now_ms=0)
 
 
@@ -354,7 +354,7 @@ def test_in_a_wrong_namespace_or_database_it_names_those_that_live_processes_fol
                 assert {"namespace": namespace, "database": 0, "live": 1} in told["followed"]
         assert "new" in {split.choose(f"u-{n}") for n in range(50)}
         ran = on_server("rollback", "checkout", "--namespace", namespace)
-        assert (ran.code, "1/1 send no new calls" in ran.out) == (0, True)
+        assert (ran.code, "1/1 processes stopped sending calls to new" in ran.out) == (0, True)
         assert {split.choose(f"u-{n}") for n in range(50)} == {"old"}
 
 

@@ -61,7 +61,7 @@ def test_it_is_asked_at_a_terminal(
     """The name is typed once, also where the arrival is spread; without a terminal it is refused."""
     cli("create", "checkout")
     live(store, 1, declared=declaring())
-    assert "there is no terminal to ask at" in folded(cli("switch", "checkout", "--to", "new").err)
+    assert "a prompt needs a terminal" in folded(cli("switch", "checkout", "--to", "new").err)
     for typed, code in (("check\n", 1), ("checkout\n", 0)):
         monkeypatch.setattr("sys.stdin", Terminal(typed))
         assert run(("switch", "checkout", "--to", "new", "--over", "50ms", "--no-wait")) == code
@@ -100,7 +100,7 @@ def test_a_rollback_in_between_ends_it_with_exit_code_4(
     monkeypatch.setattr("graysplit.cli.switch_lines.step_line", roll_back)
     ran = cli("switch", "checkout", "--to", "old", "--over", "50ms", "--yes")
     assert (ran.code, ran.out.splitlines()) == (4, ["standby ready 1/1", "rollback"])
-    assert "somebody else changed it after step 1 of 10" in folded(ran.err)
+    assert "was changed by someone else after step 1 of 10" in folded(ran.err)
     assert store.load().weights.fields[b"checkout/new"] == b"0"
 
 
@@ -146,7 +146,10 @@ def test_whoever_stops_following_leaves_it_running(
     ran = cli("switch", "checkout", "--to", "new", "--over", "9s", "--yes")
     said = folded(ran.err)
     assert ran.code == 130
-    assert "the switch goes on without you. Stop it: graysplit pause checkout, or rollback checkout" in said
+    assert (
+        "the switch continues without this command. Stop it with: graysplit pause checkout, or rollback checkout"
+        in said
+    )
     assert "step 1 of 10 (10%)" in cli("show", "checkout").out
 
 
@@ -155,7 +158,7 @@ def test_where_nobody_drives_it_is_said_and_left(cli: Cli, store: MemoryStore) -
     cli("create", "checkout")
     live(store, 1, declared=declaring())
     ran = cli("switch", "checkout", "--to", "new", "--over", "1s", "--yes", "--no-wait")
-    assert (ran.code, "it goes on by itself" in folded(ran.out)) == (0, True)
+    assert (ran.code, "it continues by itself" in folded(ran.out)) == (0, True)
     store.raw_set("plans", "tick:checkout", "1 0 1 gone")
     assert "step 1 of 10 (10%)" in cli("show", "checkout").out
     store.raw_set("weights", "checkout/new", "0")

@@ -31,7 +31,7 @@ from tests.support import eventually
 USERS = tuple(f"u-{number}" for number in range(60))
 SAFE_WITHIN_S = 60.0  # on a crowded machine; what it took is printed
 # What may stand behind the receipts: who was killed before, and is gone; and the command that takes it back.
-BESIDE = ("gone, not counted", "the way back")
+BESIDE = ("gone (connection ended, not counted)", "the way back")
 SPLITS = {"checkout": "new", "search": "new", "ranking": "b"}
 
 
@@ -164,7 +164,7 @@ class Shop:
         self.said = [line for line in self.out.splitlines() if not line.startswith(BESIDE)][-1]
         return process.returncode
 
-    def confirmed_by_all(self, said: str = "send no new calls") -> bool:
+    def confirmed_by_all(self, said: str = "processes stopped sending calls to ") -> bool:
         """Return whether the last command ended with all four."""
         return self.said.startswith(f"4/4 {said}")
 

@@ -24,18 +24,18 @@ def test_it_says_what_it_writes(cli: Cli, store: MemoryStore) -> None:
     expect = (Expect("splits", "checkout", good), Expect("weights", "checkout/new", "20"))
     writes = (Write("splits", "checkout", newer), Write("weights", "checkout/new", "50"))
     store.submit(Submission("newer", "checkout", "set", "a newer library", "", expect, writes, load.now_ms))
-    assert "checkout: unreadable, and its weights only fall" in folded(cli("list").out)
+    assert "checkout: unreadable; its weights can only go down" in folded(cli("list").out)
     dry = cli("undo", "checkout", "--dry-run")
     assert (dry.code, store.load().splits.fields[b"checkout"].decode()) == (0, newer)
     undone = cli("undo", "checkout", "--no-wait")
     assert undone.code == 0
     for said in (folded(dry.out), folded(undone.out)):
         assert "undo checkout: checkout/new 50% -> 20%" in said
-        assert "the definition, which cannot be read here, is put back as it was before revision 3" in said
+        assert "the definition, which this graysplit cannot read, is set back to before revision 3" in said
     written = store.load()
     assert written.splits.fields[b"checkout"].decode() == good
     assert written.weights.fields[b"checkout/new"] == b"20"
     again = cli("undo", "checkout", "--no-wait", "--yes")
     assert again.code == 1
-    assert "cannot be read here: nothing was put back" in folded(again.err)
+    assert "this graysplit cannot read the definition before the last change: nothing was reverted" in folded(again.err)
     assert store.load().meta.fields[b"revision"] == written.meta.fields[b"revision"]

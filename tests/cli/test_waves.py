@@ -39,7 +39,7 @@ def test_show_and_fleet_print_the_wave(cli: Cli, farm: MemoryStore) -> None:
     gone, left = before["crossed"]
     dead(farm, gone)
     words = f"renderer/new: crossed 1 of 4 instances: {left}; missing (dead): {gone}"
-    advice = "40 % asks for 2. Raise it with: graysplit rebalance renderer"
+    advice = "40 % needs 2. Raise it with: graysplit rebalance renderer"
     for command in (("show", "renderer"), ("fleet",)):
         told = folded(cli(*command).out)
         assert words in told

@@ -120,7 +120,7 @@ def test_break_glass_somewhere_is_told(store: MemoryStore) -> None:
         ({"effects": {"checkout/new": Effect("0", 0, "stopped by its guard")}}, "old", "stopped by its guard", "at 0"),
         ({"effects": {"checkout/new": Effect("0", 0, "stale")}}, "old", "stale", "too long"),
         ({"effects": {"checkout/new": Effect("0", 0, "off")}, "off": None}, "old", "off", "break-glass"),
-        ({"off": None}, None, "not known", "does not tell whether break-glass"),
+        ({"off": None}, None, "not known", "does not report whether break-glass"),
         ({"off": None, "effects": {"checkout/new": Effect("50")}}, "new", "", ""),
         ({"effects": {"checkout/new": Effect("1_0")}}, None, "not known", ""),
     ],
@@ -163,7 +163,7 @@ def test_without_a_live_process_it_says_so() -> None:
     store = MemoryStore()
     Control(store, actor="ada").create("checkout")
     assert "; no live process" in said(explained(store))
-    assert "off passed break-glass: no live process tells of it" in said(explained(store))
+    assert "off passed break-glass: no live process reports it" in said(explained(store))
 
 
 def test_real_processes_answer_as_it_says(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_the_last_record_counts_where_no_code_says_otherwise(control: Control, s
     """A tombstone remembers the baseline; new code has the last word, and says it by running."""
     control.create("checkout")
     control.delete("checkout")
-    with pytest.raises(RefusedError, match=r"last record that was 'old'.*--versions old,new; or start a process"):
+    with pytest.raises(RefusedError, match=r"last record has 'old'.*--versions old,new; or start a process"):
         control.create("checkout", ["new", "old"])
     live(store, declared=TURNED)
     assert control.create("checkout").created == ("new", "old")
@@ -69,7 +69,7 @@ def test_a_tombstone_without_it_is_looked_up_in_the_history(control: Control, st
     control.create("checkout", ["v1", "v2"])
     control.delete("checkout")
     store.raw_set("splits", "checkout", '{"tombstone": "c-1"}')
-    with pytest.raises(RefusedError, match="last record that was 'v1'"):
+    with pytest.raises(RefusedError, match="last record has 'v1'"):
         control.create("checkout", ["v2", "v1"])
     control.create("search", ["new", "old"])  # a name that was never used: nobody can be moved
     control.create("checkout", ["v2", "v3"])  # and one that is used for something else
@@ -122,7 +122,7 @@ def test_recover_leaves_a_split_whose_baseline_is_not_the_codes(
     file.write_text(json.dumps(other.export()))
     live(store)
     found = control.recover(source=file, dry_run=True)
-    assert found.left == {"checkout": "its baseline would be 'new', and in the code that runs it is 'old'"}
+    assert found.left == {"checkout": "its baseline would be 'new', but in the running code it is 'old'"}
     assert {side.split for side in found.sides} == {"search"}
 
 

@@ -77,7 +77,7 @@ def test_what_nobody_declares_is_added_by_hand(control: Control, store: MemorySt
     assert control.set("rank/c", 10).moves == {"rank/c": ("0", "10")}
     with pytest.raises(RefusedError, match="already"):
         control.create("rank", add="c")
-    with pytest.raises(BadValueError, match="added alone"):
+    with pytest.raises(BadValueError, match="takes no other versions"):
         control.create("rank", add="d", salt="x")
     with pytest.raises(UnknownSplitError):
         control.create("ranking", add="d")

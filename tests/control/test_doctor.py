@@ -63,9 +63,9 @@ def test_mistyped_fields_are_named(store: MemoryStore) -> None:
     store.raw_set("stops", "checkout/old", "")
     store.raw_set("stops", "serach", "")
     findings = found(store)
-    assert "names no split" in findings["weights checkout/nwe"]
-    assert "names no split" in findings["stops serach"]
-    assert "at zero" in findings["weights checkout"]
+    assert "not a split or candidate" in findings["weights checkout/nwe"]
+    assert "not a split or candidate" in findings["stops serach"]
+    assert "to zero" in findings["weights checkout"]
     assert "cannot be stopped" in findings["stops checkout/old"]
     commands = {finding.where: finding.command for finding in Control(store, actor="ada").doctor()}
     assert commands["stops serach"] == "graysplit unstop serach"
@@ -138,4 +138,4 @@ def test_the_lesser_mode_is_told_with_its_cause(store: MemoryStore) -> None:
     findings = found(store)
     assert findings["process web-1/101 and 1 more"].startswith("note: follows by 'log'")
     assert findings["process web-1/101 and 1 more"].endswith(f"Why: {why}")
-    assert "does not tell why" in findings["process web-3/103"]
+    assert "does not report why" in findings["process web-3/103"]

@@ -69,7 +69,7 @@ def test_a_frozen_split_does_not_rise_and_falls_freely(control: Control) -> None
     control.set("checkout", 20)
     result = control.freeze("check*", why="Black Friday")
     assert (result.cause, result.split, result.moves) == ("freeze", "check*", {})
-    assert "holds checkout" in result.notes
+    assert "blocks checkout" in result.notes
     with pytest.raises(RefusedError, match=r"'check\*' is frozen by ada.*Black Friday.*graysplit unfreeze 'check\*'"):
         control.set("checkout", 21)
     assert control.set("checkout", 10).to == "10"
@@ -102,7 +102,7 @@ def test_other_splits_rise(control: Control) -> None:
     """A pattern holds what it matches and nothing else, and names what it holds."""
     control.create("checkout")
     control.create("search")
-    assert "no split that stands now" in control.freeze("chekout").notes[1]
+    assert "matches no split yet" in control.freeze("chekout").notes[1]
     control.freeze("checkout")
     assert control.set("search", 20).to == "20"
 
@@ -171,7 +171,7 @@ def test_unfreeze_ends_one_freeze(control: Control, store: MemoryStore) -> None:
     control.freeze("checkout")
     asked: list[str | None] = []
     Control(store, confirm=lambda question: asked.append(question.ask)).unfreeze("*")
-    assert asked == ["this lets everything rise again that only '*' froze"]
+    assert asked == ["this allows increases again where only '*' blocked them"]
     with pytest.raises(RefusedError, match=r"no freeze 'check' \(freezes: 'checkout'\)"):
         control.unfreeze("check")
     with pytest.raises(RefusedError, match="frozen"):
@@ -469,7 +469,7 @@ def test_taking_the_protection_away_is_asked(control: Control, store: MemoryStor
     control.undo("checkout")
     control.protect("checkout")
     control.unprotect("checkout")
-    assert asked == ["this takes the protection from 'checkout'"] * 2
+    assert asked == ["this removes the protection of 'checkout'"] * 2
     assert control.set("checkout", 5).to == "5"
 
 
@@ -531,7 +531,7 @@ def test_what_cannot_be_finished(control: Control) -> None:
     with pytest.raises(RefusedError, match="not at 95 %"):
         control.finish("checkout", at=95)
     control.finish("checkout", at="20%")
-    with pytest.raises(RefusedError, match="is finished since"):
+    with pytest.raises(RefusedError, match="was finished at"):
         control.finish("checkout")
 
 
@@ -591,14 +591,14 @@ def test_a_finished_split_goes_once_no_code_declares_it(
     control.finish("checkout")
     for number in range(7):
         live(store, number)
-    with pytest.raises(RefusedError, match=r"web-0/100, .*web-4/104 and 2 more.*Take the route from the code first"):
+    with pytest.raises(RefusedError, match=r"web-0/100, .*web-4/104 and 2 more.*Remove the route from the code first"):
         control.delete("checkout")
     note = next(finding for finding in control.doctor() if finding.where == "code checkout" and "both" in finding.what)
     assert (note.severity, "web-0/100 and 6 more" in note.what) == ("note", True)
     for number in range(7):
         feed = store.follow()
         feed.leave(f"boot-{number}")
-    assert any("its record can go" in finding.what for finding in control.doctor())
+    assert any("its record can be deleted" in finding.what for finding in control.doctor())
     control.delete("checkout")
     assert b"finished:checkout" not in store.load().meta.fields
     control.create("checkout", ["new", "v3"])

@@ -79,7 +79,10 @@ def test_two_people_who_approve_one_step_approve_one_step(team: Team) -> None:
     with pytest.raises(RefusedError, match=r"your screen may have shown.*graysplit approve checkout 100"):
         team.bo.approve("checkout")
     named = team.bo.approve("checkout", 50)
-    assert (named.change, named.notes) == ("", ("checkout: step 2 of 3 (50%) is taken already; nothing was approved",))
+    assert (named.change, named.notes) == (
+        "",
+        ("checkout: step 2 of 3 (50%) has been taken already; nothing was approved",),
+    )
     team.live(30)
     assert team.weight() == "50"
 
@@ -115,7 +118,7 @@ def test_an_early_yes_is_noted_and_counts_for_that_step_alone(team: Team) -> Non
     said = team.bo.approve("checkout", 50, why="saw the graphs")
     assert said.plan is not None
     assert (said.plan["approves"], said.plan["early"], said.plan["gates"]) == (50, True, ["after 1m", "approve"])
-    assert "noted before its other gates are open" in said.notes[0]
+    assert "early, before its other gates are open" in said.notes[0]
     entry = team.ana.history("checkout", 1)[0]
     assert (entry.cause, entry.actor, entry.why) == ("approve", "bo", "step 2 of 3 (50%), early: saw the graphs")
     team.live(70)
@@ -154,7 +157,7 @@ def test_a_freeze_and_protection_hold_back_a_yes_and_a_start(team: Team, verb: s
         act("checkout", **steps)
     team.ana.unfreeze("checkout")
     team.ana.protect("checkout")
-    with pytest.raises(RefusedError, match="say why"):
+    with pytest.raises(RefusedError, match="give a reason with --why"):
         act("checkout", **steps)
     with pytest.raises(RefusedError, match="confirm='checkout'"):
         act("checkout", **steps, why="ticket 1", confirm="another")
@@ -166,7 +169,7 @@ def test_a_protected_split_at_its_first_step_is_asked_for_its_last(team: Team) -
     team.ana.set("checkout", 20)
     team.ana.protect("checkout")
     steps = (Step(20_000, 2), Step(100_000))
-    with pytest.raises(RefusedError, match="say why"):
+    with pytest.raises(RefusedError, match="give a reason with --why"):
         team.ana.ramp("checkout", steps)
     with pytest.raises(RefusedError, match="send everybody to checkout/new"):
         Control(team.store, actor="ana").ramp("checkout", steps, why="ticket 1")
@@ -230,7 +233,7 @@ def test_the_same_weight_is_no_change(team: Team) -> None:
     team.started(TIMED)
     said = team.bo.set("checkout", 20)
     assert said.ended == {}
-    assert said.notes[0].startswith("the same weight is no change: the plan of 'checkout', step 1 of 2 (20%)")
+    assert said.notes[0].startswith("the weight does not change: the plan of 'checkout', step 1 of 2 (20%)")
     assert team.runs()
     over = team.bo.set("checkout", 20, replace=True)
     assert list(over.ended) == ["checkout"]

@@ -52,7 +52,7 @@ def test_to_create_a_split_parses_no_other_unless_it_may_have_its_seed(
     assert parsed.keys() <= ({"split-7"} if seed != "7" else set())
 
     control.create("elder", ("old", "new"), salt="twin")
-    with pytest.raises(RefusedError, match="would have the seed of 'elder'"):
+    with pytest.raises(RefusedError, match="would get the seed of 'elder'"):
         Control(store).create("twin", ("old", "new"))
 
 

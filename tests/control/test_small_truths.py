@@ -45,7 +45,7 @@ def test_the_history_tells_a_stop_that_stood_from_one_that_was_set(control: Cont
     control.unstop("checkout")
     lines = history_lines(control.history("checkout"))
     assert "stop checkout cleared" in lines[0]
-    assert "stop checkout stood already" in lines[1]
+    assert "stop checkout already set" in lines[1]
     assert "stop checkout set" in lines[2]
 
 
@@ -58,7 +58,7 @@ def test_an_undo_that_changes_nothing_offers_no_way_back(control: Control) -> No
     assert result.idle
     assert way_back(result) is None
     assert no_way_back(result) is None
-    assert any("nothing is otherwise than before" in line for line in dry.notes + result.notes)
+    assert any("nothing to revert" in line for line in dry.notes + result.notes)
     control.unstop("checkout")
     control.set("checkout", 30)
     control.set("checkout", 40)
@@ -132,7 +132,7 @@ def test_the_way_back_is_said_or_that_there_is_none(
     approved = control.approve("checkout", 100)
     assert way_back(approved) is None
     assert (
-        no_way_back(approved) == "none takes a yes back; hold the plan where it stands with: graysplit pause checkout"
+        no_way_back(approved) == "none, an approval cannot be withdrawn; stop the plan with: graysplit pause checkout"
     )
     everything = control.rollback("*")
     assert no_way_back(everything) == "split by split, as in: graysplit undo checkout --force"

@@ -111,7 +111,7 @@ def test_a_stop_over_others_above_zero_is_not_theirs_to_clear(store: MemoryStore
     store.raw_delete("weights", "ranking/c")
     bob.rollback("ranking")
     store.raw_set("weights", "ranking/c", "30")
-    with pytest.raises(RefusedError, match="'ranking' also holds ranking/c at zero"):
+    with pytest.raises(RefusedError, match="'ranking' also keeps ranking/c at zero"):
         bob.undo("ranking", force=True, unstop=True)
     assert b"ranking" in store.load().stops.fields
 
@@ -123,7 +123,7 @@ def test_a_weight_without_a_readable_definition_counts_too(store: MemoryStore) -
     bob.set("search", 40)
     store.raw_set("splits", "search", "{broken")
     store.raw_set("stops", "*", "by hand")
-    with pytest.raises(RefusedError, match=r"'\*' also holds search/new at zero"):
+    with pytest.raises(RefusedError, match=r"'\*' also keeps search/new at zero"):
         bob.set("checkout", 20, unstop=True, confirm=True)
     with pytest.raises(RefusedError, match="search/new"):
         bob.unstop("*")
@@ -179,10 +179,10 @@ def test_a_lease_ends_where_it_was_shown_to(store: MemoryStore, clock: MovedCloc
     assert (lease.until_ms, lease.then) == (begun_ms + 300_000, 0)
     assert store.load().meta.fields[b"lease:checkout/new"].decode() == str(lease)
     assert "for 5 min, until 20" in said[0]
-    assert result.notes[0].startswith("checkout/new stands at 100% for 5 min, until 20")
+    assert result.notes[0].startswith("checkout/new is at 100% for 5 min, until 20")
     assert result.notes[0].endswith("Z, then at 0%")
     control.set("checkout", 5)
-    with pytest.raises(RefusedError, match="before it was confirmed"):
+    with pytest.raises(RefusedError, match="before the confirmation"):
         control.set("checkout", 100, for_s=3)
     assert store.load().weights.fields[b"checkout/new"] == b"5"
 

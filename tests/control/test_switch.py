@@ -213,7 +213,7 @@ def test_what_is_mistyped_is_refused(store: MemoryStore, control: Control) -> No
         with pytest.raises(BadValueError, match="more than 0 s and at most 400 days"):
             control.switch("checkout", to="new", over_s=over_s)
     control.set("checkout", 30)
-    with pytest.raises(BadValueError, match="this switch also lowers, so its steps are made from here"):
+    with pytest.raises(BadValueError, match="this switch also lowers, so this command makes its steps"):
         control.switch("checkout", to="old", over_s=601.0)
 
 
@@ -279,7 +279,9 @@ def test_whoever_comes_between_two_steps_ends_it(store: MemoryStore, control: Co
             SOMEBODY[who](store, Control(store, actor="bob", confirm=True))
             states.append((weights(store), stops(store)))
 
-    with pytest.raises(OvertakenError, match=r"somebody else changed it after step 3 of 10 .* graysplit show checkout"):
+    with pytest.raises(
+        OvertakenError, match=r"was changed by someone else after step 3 of 10 .* graysplit show checkout"
+    ):
         control.switch("checkout", to="old", over_s=OVER_S, told=told)
     assert states == [(weights(store), stops(store))]
 
@@ -320,7 +322,7 @@ def test_a_protected_split_needs_a_reason_of_the_person_s_own(store: MemoryStore
     live(store, declared=declaring())
     control.protect("checkout")
     for over_s in (None, OVER_S):
-        with pytest.raises(RefusedError, match="say why"):
+        with pytest.raises(RefusedError, match="give a reason with --why"):
             control.switch("checkout", to="new", over_s=over_s)
     assert control.switch("checkout", to="new", over_s=OVER_S, why="tested").to == "10"
 

@@ -13,7 +13,7 @@ from tests.control.processes import live
 
 __all__ = ["clock", "control", "store"]
 
-BLIND = "at 100 % has no control: nobody is on old to compare new with"
+BLIND = "at 100 % has no control: nobody is on old for a comparison with new"
 
 
 def made() -> tuple[MemoryStore, Control]:
@@ -51,7 +51,7 @@ def test_a_switch_says_that_nobody_watches_it() -> None:
         notes = control.switch("checkout", to="new", dry_run=dry_run).notes
         assert len(notes) == 1
         assert notes[0].startswith(f"checkout/new {BLIND}")
-        assert notes[0].endswith("graysplit watch checkout; back at once: graysplit rollback checkout")
+        assert notes[0].endswith("graysplit watch checkout; to roll back: graysplit rollback checkout")
     assert control.switch("checkout", to="old").notes == ()
 
 
@@ -59,7 +59,7 @@ def test_what_is_not_watched_is_a_field_of_the_result_and_of_its_json() -> None:
     """Whoever leaves nobody on the baseline is told, by whatever verb; who lowers, or stays below, is not."""
     _, control = made()
     for result in (control.set("checkout", 100, dry_run=True), control.ramp("checkout", [Step(FULL)], dry_run=True)):
-        assert result.unwatched.startswith(f"checkout/new {BLIND}, and no guard is armed: nothing watches it. Watch")
+        assert result.unwatched.startswith(f"checkout/new {BLIND}, and no guard is armed. Watch")
         assert result_json(result)["unwatched"] == result.unwatched == result.notes[-1]
     below = control.set("checkout", 99)
     assert (below.unwatched, result_json(below)["unwatched"]) == ("", None)
@@ -76,12 +76,12 @@ def test_a_guard_says_by_what_it_judges_where_nobody_is_left_to_compare_with(con
     control.set("checkout", 20)
     judged(control.store, "unclear")
     known = control.switch("checkout", to="new", dry_run=True, confirm=True).unwatched
-    assert "judges its errors by the past alone (old before: 0.85 % of 1,408 calls): it warns above" in known
+    assert "judges its errors only by the past (old before: 0.85 % of 1,408 calls): it warns above" in known
     assert "rolls back above" in known
     baked = control.ramp("checkout", [Step(FULL)], bake_s=60, dry_run=True, confirm=True).unwatched
     assert "it pauses its plan and warns above" in baked
     over = control.switch("checkout", to="new", over_s=60, dry_run=False, confirm=True, why="load")
-    assert "For 6 h its guard judges it by old's rate in the steps before alone" in over.unwatched
+    assert "For 6 h its guard judges it by old's rate in the steps before it only" in over.unwatched
 
 
 def test_simulate_says_of_a_bake_what_ramp_says(control: Control) -> None:

@@ -89,10 +89,10 @@ def test_a_plan_that_comes_to_its_end_is_done(world: World) -> None:
         (lambda world: world.control.rollback("checkout"), "stopped by checkout"),
         (lambda world: world.store.raw_set("stops", "checkout/new", "x"), "stopped by checkout/new"),
         (lambda world: world.control.set("checkout", 0), "checkout/new fell to zero"),
-        (lambda world: world.control.set("checkout", 7), "its plan was ended at 7%, and its last step is 20%"),
+        (lambda world: world.control.set("checkout", 7), "its plan was ended at 7%, before its last step 20%"),
         (
             lambda world: world.control.set("checkout", 5, replace=True),
-            "its plan was ended at 5%, and its last step is 20%",
+            "its plan was ended at 5%, before its last step 20%",
         ),
         (lambda world: world.store.raw_set("weights", "checkout/new", "9"), "its plan is over: 9 % is in force"),
     ],
@@ -129,7 +129,7 @@ def test_another_release_is_not_the_one_that_was_waited_for(world: World) -> Non
         meanwhile()
         world.control.rollback("checkout")
         world.control.set("checkout", 20, unstop=True)
-    assert (waiting.end().outcome, waiting.end().why) == ("undone", "another release has begun meanwhile")
+    assert (waiting.end().outcome, waiting.end().why) == ("undone", "another release has begun in the meantime")
 
 
 def test_a_weight_is_waited_for_until_everybody_shows_it(world: World) -> None:
@@ -165,7 +165,7 @@ def test_the_time_over_is_late_with_what_it_waits_for(world: World) -> None:
 
 def test_what_nobody_can_wait_for_is_refused(world: World) -> None:
     """No verdict without a guard, no end without a plan, no weight that is none, no split that is unknown."""
-    with pytest.raises(RefusedError, match="no guard watches"):
+    with pytest.raises(RefusedError, match="has no guard"):
         world.control.wait_until("checkout", "safe")
     with pytest.raises(RefusedError, match="no plan of 'checkout' has run"):
         world.control.wait_until("checkout", "done")
@@ -193,7 +193,7 @@ def test_an_outage_in_between_is_told_once_and_outlived() -> None:
     eventually(lambda: len(waiting.told) == 2)
     control.set("checkout", 20)
     assert waiting.end().why == ""
-    assert waiting.told == ["no contact, waiting on: connection refused", "contact again"]
+    assert waiting.told == ["no contact to the store, still waiting: connection refused", "contact to the store again"]
 
 
 def test_an_outage_to_the_end_is_unreachable() -> None:

@@ -167,7 +167,7 @@ def test_a_rebalance_with_nothing_to_do_is_refused(store: MemoryStore, control: 
     control.set("renderer", 20, unstop=True)
     for number in range(10):
         dead(store, f"web-{number}")
-    with pytest.raises(RefusedError, match="nobody would be left in its wave"):
+    with pytest.raises(RefusedError, match="its wave would be empty"):
         control.rebalance("renderer")
 
 
@@ -189,7 +189,7 @@ def test_a_rebalance_is_a_raise(store: MemoryStore, control: Control) -> None:
 
     asking = Control(store, actor="ada", confirm=agree)
     asking.rebalance("renderer", why="as planned")
-    assert asked == ["this raises who crosses to renderer/new, and renderer is protected"]
+    assert asked == ["this raises the instances that cross to renderer/new, and renderer is protected"]
     control.unprotect("renderer")
     store.raw_set("weights", "renderer/new", "100")
     asking.rebalance("renderer")
@@ -271,7 +271,7 @@ def test_a_host_is_pinned_under_the_name_by_which_it_asks(store: MemoryStore, co
     live(store, "web_11_x")
     control.set("renderer", 100)
     denied = control.pin("renderer", "web 11 x", deny=True)
-    assert "the host 'web 11 x' counts as 'web_11_x', and is pinned as that" in denied.notes
+    assert "the host 'web 11 x' is known as 'web_11_x', and is pinned under that name" in denied.notes
     standing = control.explain("renderer", "web 11 x")
     assert (standing.version, standing.reason, standing.note) == ("old", "denied", "")
     with Router(store, instance="web 11 x") as gray:

@@ -64,7 +64,7 @@ SHOWN = {
         r"^ramp: 20 %; about a fifth of the users are on the new path$",
         r"^approved: 50 %; about half of the users are on the new path$",
         r"^the new path throws for some of its users$",
-        r"^rollback 50 -> 0: 2/2 send no new calls$",
+        r"^rollback 50 -> 0: 2/2 processes stopped sending calls to new$",
         r"^after it users get old$",
         r"^the plan: over$",
         r"^thousands of requests, 0 lost; all failures came from the new path itself$",

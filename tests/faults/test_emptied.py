@@ -64,7 +64,7 @@ def test_an_emptied_store_is_the_first_line_of_every_look(pair: Pair, look: tupl
         words = " ".join(ran.out.split())
         assert ran.code == 7, ran
         assert words.startswith("problem: ")
-        assert "the store is empty, and 2 live processes run on what they read last" in words[:100]
+        assert "the store is empty, and 2 live processes run with the values they read last" in words[:100]
         assert "checkout/new 50%" in " ".join(ran.out.split())
         assert "graysplit rollback --all" in ran.out
         assert "graysplit recover --source fleet" in ran.out
@@ -81,7 +81,7 @@ def test_a_look_at_what_the_store_lost_is_no_unknown_split(pair: Pair, look: tup
         ran = graysplit_cli(pair.one.server.url, pair.namespace, *look)
         assert ran.code == 7, ran
         words = " ".join(ran.err.split())
-        assert "the store is empty, and 2 live processes run on what they read last (checkout/new 50%)" in words
+        assert "the store is empty, and 2 live processes run with the values they read last (checkout/new 50%)" in words
         assert "graysplit recover --source fleet" in words
         assert "graysplit rollback --all" in words
         assert graysplit_cli(pair.one.server.url, pair.namespace, "explain", "chekout", "user-17").code == 3
@@ -284,7 +284,7 @@ def test_a_receipt_that_says_more_than_the_store(pair: Pair) -> None:
             words = " ".join(ran.out.split())
             assert ran.code == 7, ran
             assert "problem: " in ran.out.splitlines()[0]
-            assert "the store has lost changes, and 1 live process keeps what it does not say" in words
+            assert "the store has lost changes, and 1 live process keeps values that it lacks" in words
             assert "checkout/new 10%" in words
 
 

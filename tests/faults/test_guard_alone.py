@@ -65,7 +65,7 @@ def test_half_of_the_calls_fail_at_100(
     with Service(redis_url, namespace, users=half()) as service:
         eventually(lambda: control.fleet().live, 10)
         begun = control.ramp("checkout", (Step(FULL),), bake_s=3_600)
-        assert "by the past alone (old before: 1 % of 2,000 calls)" in begun.unwatched
+        assert "only by the past (old before: 1 % of 2,000 calls)" in begun.unwatched
         assert client.hget(key("meta"), f"past:{FIELD}").decode().startswith("2000 20 2000 20 ")
         service.serves("new")
         service.broken = True

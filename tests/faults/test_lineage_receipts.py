@@ -75,7 +75,11 @@ def test_f19_what_was_taken_before_a_rollback_does_not_outlive_it(pair: Pair) ->
         with graysplit.context(unit="user-1"), checkout.attempt(unit="user-2") as running:
             assert (checkout.choose(), bound("user-1"), running) == ("new", "new", "new")
             ran = graysplit_cli(pair.one.server.url, pair.namespace, "rollback", "checkout")
-            assert (ran.code, "1/1 send no new calls" in ran.out, "1 call still running" in ran.out) == (
+            assert (
+                ran.code,
+                "1/1 processes stopped sending calls to new" in ran.out,
+                "1 call still running" in ran.out,
+            ) == (
                 0,
                 True,
                 True,

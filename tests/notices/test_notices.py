@@ -117,7 +117,7 @@ def test_what_is_refused_five_times_is_given_up_and_the_next_is_told(
         eventually(lambda: gray.status().untold == {hook.name: 1})
         (note,) = [found for found in control.doctor() if found.where == f"notices {hook.name}"]
     assert note.severity == "note"
-    assert f"1 change given up, all attempts having failed; the last: {recorder.changes[0]}" in note.what
+    assert f"1 change given up after all attempts failed; the last: {recorder.changes[0]}" in note.what
 
 
 def test_a_process_ends_at_once_whatever_its_hook_does(redis_url: str, namespace: str, recorder: Recorder) -> None:

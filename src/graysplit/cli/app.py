@@ -22,7 +22,19 @@ from graysplit.version import __version__
 # The verbs by what they are for, in the order of `--help`: what helps in an emergency first.
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Go back": ("rollback", "undo", "pause"),
-    "Look": ("list", "show", "watch", "wait", "explain", "history", "report", "simulate", "fleet", "doctor", "notices"),
+    "Inspect": (
+        "list",
+        "show",
+        "watch",
+        "wait",
+        "explain",
+        "history",
+        "report",
+        "simulate",
+        "fleet",
+        "doctor",
+        "notices",
+    ),
     "Release": (
         "create",
         "set",
@@ -41,7 +53,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
         "finish",
         "delete",
     ),
-    "Rules of the house": ("freeze", "unfreeze", "protect", "unprotect", "acl"),
+    "Safeguards": ("freeze", "unfreeze", "protect", "unprotect", "acl"),
     "Store": ("recover", "export"),
 }
 # Each with the module that knows it: only that one is loaded.
@@ -86,43 +98,43 @@ VERBS: Final[Mapping[str, str]] = {
 }
 # What each is for, as its own help begins: `--help` loads none of them.
 SUMMARIES: Final[Mapping[str, str]] = {
-    "rollback": "Go back: weight zero and a stop beside it.",
-    "undo": "Make the inverse of the last change of SPLIT.",
-    "pause": "Stop the clock of a plan; its weight stays.",
-    "list": "Show all splits: weights asked, effective and actual.",
-    "show": "Show one split, what Redis says, and the emergency lines.",
-    "watch": "Follow what stands and what a plan waits for, live.",
-    "wait": "Wait for a split, for pipelines.",
-    "explain": "Show the ladder that decides for UNIT.",
+    "rollback": "Roll back: set the weight to zero and add a stop.",
+    "undo": "Revert the last change of SPLIT.",
+    "pause": "Pause a plan; its weight does not change.",
+    "list": "Show all splits: weights set, in force and at the processes.",
+    "show": "Show one split, its values in Redis and emergency commands.",
+    "watch": "Show weights, plans and their gates live.",
+    "wait": "Wait until a split reaches a state, for pipelines.",
+    "explain": "Show why UNIT gets its version.",
     "history": "Show who changed what, when and why, newest first.",
-    "report": "Show how the new version does beside the old one.",
-    "simulate": "Show when a plan will take its steps, and who moves.",
-    "fleet": "Show the processes that follow, and what they say.",
-    "doctor": "Look for what is wrong; exit 7 if anything is.",
-    "notices": "Show the notices that hooks were not told; exit 7 if any is owed.",
-    "create": "Define SPLIT, all weights at zero.",
+    "report": "Compare the new version with the old one.",
+    "simulate": "Show when a plan takes its steps, and which units move.",
+    "fleet": "Show the processes that follow the store, and their state.",
+    "doctor": "Check for problems; exit 7 if there are any.",
+    "notices": "Show undelivered notices; exit 7 if a rollback is among them.",
+    "create": "Create SPLIT with all weights at zero.",
     "set": "Set weights in percent: 20, 12.5, 20% or preview.",
-    "ramp": "Raise step by step: each waits for the gates before it.",
-    "resume": "End your pauses of a plan.",
-    "approve": "Say yes to the next step of a plan, or go on in doubt.",
+    "ramp": "Raise step by step; gates decide when the next step comes.",
+    "resume": "Resume a plan: end your own pauses of it.",
+    "approve": "Approve the next step of a plan, or accept a doubt.",
     "switch": "Blue-green: send everybody to one version.",
     "winner": "Choose VERSION: everybody gets it, other candidates go to zero.",
     "preview": "Open a candidate to pinned units only.",
-    "pin": "Give UNIT always the same VERSION, unless it is at zero.",
-    "unpin": "Take away what `pin` said of UNIT.",
-    "guard": "Watch SPLIT, and roll it back where new is measurably worse.",
+    "pin": "Pin UNIT to VERSION; at weight zero it gets the baseline.",
+    "unpin": "Remove the pin or the denial of UNIT.",
+    "guard": "Watch SPLIT, and roll it back if new is measurably worse.",
     "unstop": "Clear a stop.",
-    "drive": "Take the steps of plans from here, until interrupted.",
-    "rebalance": "Fill the waves of SPLIT, which rolls over instances.",
-    "finish": "Say that the release of SPLIT is over; its weights stay.",
-    "delete": "Take the record of SPLIT away and free its name.",
-    "freeze": "Have nothing rise: not by set, plan, undo or pin.",
+    "drive": "Drive plans from here until interrupted.",
+    "rebalance": "Fill the waves of SPLIT, which rolls by instance.",
+    "finish": "End the release of SPLIT; its weights stay.",
+    "delete": "Delete the record of SPLIT and free its name.",
+    "freeze": "Block every increase (set, plans, undo, pin).",
     "unfreeze": "End the freeze of PATTERN; asks for the pattern.",
-    "protect": "Have every raise of SPLIT ask for a reason and the name.",
+    "protect": "Require a reason and the typed name for every raise of SPLIT.",
     "unprotect": "End the protection of SPLIT; asks for the name.",
     "acl": "Print the ACL line that gives a server's user a role.",
-    "recover": "After the store lost data: show both sides, write the lower.",
-    "export": "Print all that the store holds as JSON.",
+    "recover": "After data loss: compare both sides, write the lower weights.",
+    "export": "Print the whole content of the store as JSON.",
 }
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
@@ -160,7 +172,7 @@ def check_given(ctx: click.Context, param: click.Parameter, value: object) -> No
     """Raise a usage error for an empty value: an unset shell variable must not mean everything, or the default."""
     if value == "" or (isinstance(value, tuple) and "" in value):
         raise click.UsageError(
-            f"{param.get_error_hint(ctx)} is empty, as an unset shell variable makes it; nothing was done", ctx
+            f"{param.get_error_hint(ctx)} is empty (an unset shell variable?); nothing was done", ctx
         )
 
 
@@ -172,7 +184,7 @@ def check_length(ctx: click.Context, param: click.Parameter, value: object) -> N
     for text in cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,):
         if isinstance(text, str) and len(text) > TYPED[what]:
             raise click.UsageError(
-                f"{param.get_error_hint(ctx)} has {len(text)} characters, and at most {TYPED[what]} are taken; "
+                f"{param.get_error_hint(ctx)} has {len(text)} characters; at most {TYPED[what]} are allowed; "
                 "nothing was done",
                 ctx,
             )
@@ -183,8 +195,8 @@ def check_words(ctx: click.Context, words: Sequence[str]) -> None:
     for number, word in enumerate(words, 1):
         if len(word) > TYPED["text"]:
             raise click.UsageError(
-                f"word {number} after {ctx.info_name} has {len(word)} characters, and at most {TYPED['text']} are "
-                "taken; nothing was done",
+                f"word {number} after {ctx.info_name} has {len(word)} characters; at most {TYPED['text']} are "
+                "allowed; nothing was done",
                 ctx,
             )
 
@@ -244,7 +256,7 @@ class Verbs(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as fault:
             hint = did_you_mean(args[0], self.list_commands(ctx))
-            raise click.UsageError(f"no command '{args[0]}'.{hint} See all with: graysplit --help", ctx) from fault
+            raise click.UsageError(f"unknown command '{args[0]}'.{hint} See all with: graysplit --help", ctx) from fault
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, loading its module when it is first asked for."""
@@ -273,11 +285,11 @@ _EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in ex
 def app(ctx: click.Context) -> int:
     """Move traffic from an old path to a new one, and back.
 
-    Alone it shows what is routed where. A candidate is addressed as in Redis:
-    checkout/new, or checkout where there is only one.
+    Without a verb it shows all splits. A candidate is addressed as in Redis:
+    checkout/new, or checkout if there is only one.
 
-    Every change waits up to 5 s for the receipts of the processes that follow.
-    A namespace that no process follows is said so, and exits 0.
+    Every change waits up to 5 s for the receipts of the processes that follow
+    the store. If no process follows it, the command says so and exits 0.
     """
     if ctx.invoked_subcommand is not None:
         return 0
@@ -359,7 +371,9 @@ def _defect(session: Session, defect: Exception) -> int:
     import traceback
 
     tell(*traceback.format_exc().splitlines())
-    return _say_fault(session, f"a defect of graysplit ({type(defect).__name__}): {_said(session)}", exits.DEFECT)
+    return _say_fault(
+        session, f"an internal error of graysplit ({type(defect).__name__}): {_said(session)}", exits.DEFECT
+    )
 
 
 def _interrupted(session: Session) -> int:
@@ -373,7 +387,7 @@ def _interrupted(session: Session) -> int:
 def _said(session: Session) -> str:
     """Say whether a run that broke off has written its change."""
     if session.written is not None:
-        return f"the change was written (revision {session.written.revision}); not all receipts were in"
+        return f"the change was written (revision {session.written.revision}); some receipts are missing"
     return _was_written(session, session.attempted) if session.attempted is not None else "nothing was written"
 
 
@@ -382,8 +396,8 @@ def _was_written(session: Session, change: str) -> str:
     try:
         entries = session.control.history(None, 100)
     except (GraysplitError, KeyboardInterrupt):
-        return "whether the change was written is not known. Look: graysplit history"
+        return "it is not known whether the change was written. See: graysplit history"
     found = next((entry for entry in entries if entry.id == change), None)
     if found is None:
-        return "the change is not in the history. Look: graysplit list"
+        return "the change is not in the history. See: graysplit list"
     return f"the change was written (revision {found.revision})"

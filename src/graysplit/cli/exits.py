@@ -30,14 +30,14 @@ INTERRUPTED: Final = 130
 MEANINGS: Final = {
     DONE: "done",
     REFUSED: "refused; nothing was written",
-    USAGE: "wrong usage, or a value that is none",
+    USAGE: "wrong usage, or an invalid value",
     NO_SUCH_SPLIT: "no such split",
-    FASTER: "somebody was faster; nothing was written",
+    FASTER: "conflict: changed by someone else; nothing was written",
     UNREACHABLE: "store unreachable",
-    UNCONFIRMED: "written, but not confirmed everywhere; or not yet",
+    UNCONFIRMED: "written, but not confirmed everywhere; or not reached in time",
     UNHEALTHY: "unhealthy, or rolled back meanwhile",
-    DEFECT: "a defect of graysplit; says whether it was written",
-    INTERRUPTED: "interrupted; says whether it was written",
+    DEFECT: "internal error; the message says whether it was written",
+    INTERRUPTED: "interrupted; the message says whether it was written",
 }
 
 # The first class that fits counts; what is not here was refused.

@@ -13,17 +13,18 @@ _PATTERN = "[PATTERN]"
 
 @app.command()
 @click.argument("pattern", required=False, metavar=_PATTERN)
-@click.option("--all", "everything", is_flag=True, help="Every split, those made later too.")
-@click.option("--for", "for_s", type=span, metavar="TIME", help="It ends by itself then, as 2h or 90m.")
+@click.option("--all", "everything", is_flag=True, help="Every split, including those created later.")
+@click.option("--for", "for_s", type=span, metavar="TIME", help="How long it lasts, as 2h or 90m.  [default: no end]")
 @changing
 @click.pass_obj
 def freeze(  # noqa: PLR0913 - click hands every option over by name
     session: Session, pattern: str | None, for_s: float | None, why: str, *, everything: bool, dry_run: bool
 ) -> int:
-    """Have nothing rise: not by set, plan, undo or pin.
+    """Block every increase (set, plans, undo, pin).
 
-    PATTERN is a split, or has * and ? in it: 'checkout*'. Splits made later are
-    held too. Lowering stays free. Again: another reason, another end.
+    PATTERN is the name of a split, or a pattern with * and ?: 'checkout*'. It
+    also blocks splits that are created later. Lowering is always allowed. Given
+    again, the command replaces the reason and the end.
     """
     from graysplit.cli.result_lines import finish as told
 
@@ -49,7 +50,7 @@ def unfreeze(session: Session, pattern: str | None, why: str, *, everything: boo
 @changing
 @click.pass_obj
 def protect(session: Session, split: str, why: str, *, dry_run: bool) -> int:
-    """Have every raise of SPLIT ask for a reason and the name."""
+    """Require a reason and the typed name for every raise of SPLIT."""
     from graysplit.cli.result_lines import finish as told
 
     return told(session, session.control.protect(split, why=why, dry_run=dry_run))
@@ -68,15 +69,15 @@ def unprotect(session: Session, split: str, why: str, *, dry_run: bool) -> int:
 
 @app.command()
 @click.argument("split")
-@click.option("--at", metavar="WEIGHT", help="Finish it below 100 %, where it is at this weight.")
+@click.option("--at", metavar="WEIGHT", help="Finish below 100 %, if this is the weight in force.")
 @changing
 @click.pass_obj
 def finish(session: Session, split: str, at: str | None, why: str, *, dry_run: bool) -> int:
-    """Say that the release of SPLIT is over; its weights stay.
+    """End the release of SPLIT; its weights stay.
 
-    Refused while a plan runs, and below 100 % unless --at says so. `rollback
-    --all` leaves it alone from then on. Once no code declares it, `delete` takes
-    its record.
+    Refused while a plan runs, and below 100 % unless --at names the weight.
+    `rollback --all` then leaves SPLIT alone. Once no code declares SPLIT,
+    `delete` removes its record.
     """
     from graysplit.cli.result_lines import finish as told
 

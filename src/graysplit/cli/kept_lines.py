@@ -32,14 +32,16 @@ def left_lines(result: Result, declared: Declared | None) -> list[str]:
     quiet = sorted(set(result.left) - set(map(split_of, called)))
     if quiet:
         more = f" and {len(quiet) - SAID_AT_MOST} more" if len(quiet) > SAID_AT_MOST else ""
-        lines.append(f"left alone, finished, no live code declares it: {', '.join(quiet[:SAID_AT_MOST])}{more}")
+        lines.append(f"left alone, finished, not declared by live code: {', '.join(quiet[:SAID_AT_MOST])}{more}")
     return lines
 
 
 def _line(field: str, weight: str, declared: Declared | None) -> str:
     split = split_of(field)
     who = "the fleet cannot be read" if declared is None else f"{plural(declared[split], 'live process')} may call it"
-    return f"left alone, finished: {field} keeps {percent(weight)}; {who}. To take it too: graysplit rollback {split}"
+    return (
+        f"left alone, finished: {field} keeps {percent(weight)}; {who}. To roll it back too: graysplit rollback {split}"
+    )
 
 
 def left_json(result: Result, declared: Declared | None) -> dict[str, object]:

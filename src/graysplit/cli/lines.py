@@ -31,9 +31,10 @@ def overview_lines(view: Overview) -> list[str]:
     if view.rows:
         lines += weight_lines(view.rows)
     elif not view.unread and view.loss is None:
-        lines.append("no splits yet. Make one with: graysplit create checkout --versions old,new")
+        lines.append("no splits yet. Create one with: graysplit create checkout --versions old,new")
     lines += [
-        f"{split}: unreadable, and its weights only fall. Look: graysplit show {split}" for split in sorted(view.unread)
+        f"{split}: unreadable; its weights can only go down. See: graysplit show {split}"
+        for split in sorted(view.unread)
     ]
     lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
     lines += [*freeze_lines(view.freezes)]
@@ -41,7 +42,7 @@ def overview_lines(view: Overview) -> list[str]:
     lines += [line for found in view.plans for line in plan_lines(found, f"{found.split}: plan")]
     if view.undefined and view.loss is None:
         lines.append(
-            f"declared in code, unknown here: {', '.join(view.undefined)}. "
+            f"declared in code, but not in the store: {', '.join(view.undefined)}. "
             f"Start one with: graysplit set {view.undefined[0]} 5"
         )
     lines.append(_processes(view.live, view.silent))
@@ -49,21 +50,21 @@ def overview_lines(view: Overview) -> list[str]:
     if view.last is not None:
         lines.append(f"last change: {entry_line(view.last)}, {age(view.now_ms - view.last.at_ms)} ago")
     lines += worse_lines(view)
-    lines.append("to make all of it safe: graysplit rollback --all")
+    lines.append("to roll back everything: graysplit rollback --all")
     return lines
 
 
 def undelivered_lines(owed: Iterable[HookState] | None) -> Iterable[str]:
     """Return the lines on which hooks were not told of a rollback or a trip."""
     if owed is None:
-        return ("undelivered notices: not known, they may not be read here. See: graysplit doctor",)
+        return ("undelivered notices: unknown, this user may not read them. See: graysplit doctor",)
     return (f"notices {state.hook}: {owed_words(state)}. See: graysplit notices" for state in owed)
 
 
 def weight_lines(rows: Iterable[Row]) -> list[str]:
     """Lay out candidates with their weights: as asked, in force, and as processes say."""
     cells = [(row.field, row.asked, row.effective, row.actual, _why(row)) for row in rows]
-    return table(("candidate", "asked", "effective", "actual", "why"), cells)
+    return table(("candidate", "set", "in force", "processes", "why"), cells)
 
 
 def _why(row: Row) -> str:
@@ -81,9 +82,11 @@ def show_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[s
         lines.append(f"baseline {definition.baseline}; candidates {names}; salt {definition.salt}")
         lines.append(f"pins: {len(definition.pins)}, denied: {len(definition.denied)}")
         if definition.stale_limit is not None:
-            lines.append(f"the baseline for all where the store is not heard for {definition.stale_limit} s")
+            lines.append(f"without contact to the store for {definition.stale_limit} s everybody gets the baseline")
     if view.unread is not None:
-        lines.append(f"the definition is refused, the last good one stands, and weights only fall: {view.unread}")
+        lines.append(
+            f"the definition is refused; the last good one stays in force, and weights can only go down: {view.unread}"
+        )
     lines += weight_lines(view.rows) if view.rows else []
     lines += [*crossing_lines(view.crossings)]
     lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
@@ -94,7 +97,7 @@ def show_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[s
         lines.append("protected: a raise needs --why and the typed name")
     if view.finished_ms is not None:
         lines.append(f"finished {age(view.now_ms - view.finished_ms)} ago: rollback --all leaves it alone")
-    lines.append("Redis says:")
+    lines.append("values in Redis:")
     lines += [f"  {at} = {value}" for at, value in sorted(view.raw.items()) if not at.startswith("stops")] or [
         "  nothing"
     ]
@@ -122,12 +125,12 @@ def emergency_lines(view: SplitView, namespace: str, redis_cli: str | None) -> l
     weights, stops = (shlex.quote(f"graysplit:{{{namespace}}}:{key}") for key in ("weights", "stops"))
     return [
         *lines,
-        "or without it (0: it was there and is zero now; 1: no such weight was set,",
-        "so check the name):",
+        "or without graysplit (0: the weight was set and is zero now; 1: no such weight",
+        "was set, so check the name):",
         *(f"{COPY}{redis_cli} HSET {weights} {field} 0" for field in fields),
-        "when Redis is out of memory (1: taken away, which is zero; 0: it was not there):",
+        "when Redis is out of memory (1: removed, which means zero; 0: it was not set):",
         *(f"{COPY}{redis_cli} HDEL {weights} {field}" for field in fields),
-        "to stop all of it (1: stopped now; 0: it was stopped already):",
+        "to stop the whole split (1: stopped now; 0: it was stopped already):",
         f"{COPY}{redis_cli} HSETNX {stops} {view.split} by-hand",
     ]
 
@@ -177,19 +180,19 @@ def ended_lines(fleet: Fleet) -> Iterable[str]:
     """Say why who is gone is not counted any more, and how a silent one that is dead is taken out."""
     named = [f"{process.label} (now {process.successor})" for process in fleet.gone if process.successor]
     if named:
-        yield f"gone, their connections ended: {some(named)}"
+        yield f"gone (connection ended): {some(named)}"
     named = [process.label for process in fleet.gone if not process.successor]
     if named:
-        yield f"gone, not heard for ten minutes: {some(named)}"
+        yield f"gone (not heard for ten minutes): {some(named)}"
     if fleet.silent:
-        yield f"known to be dead? graysplit fleet --forget {fleet.silent[0].label}"
+        yield f"to remove a dead process: graysplit fleet --forget {fleet.silent[0].label}"
 
 
 def forgotten_lines(taken: Iterable[Process]) -> list[str]:
     """Say who was taken out, and what that does not do."""
     return [
         *(f"forgotten: {process.label}" for process in taken),
-        "if it lives, it goes on with what it read last, and is back once it is heard",
+        "a forgotten process that still runs keeps its weights, and is listed again once heard",
     ]
 
 
@@ -211,7 +214,7 @@ def durable_lines(fleet: Fleet) -> list[str]:
     labels = [process.label for process in fleet.live if not process.receipt.durable]
     if not labels:
         return []
-    return [f"no last-known-good file can be written by: {some(labels)}"]
+    return [f"cannot write the last-known-good file: {some(labels)}"]
 
 
 def unready_lines(fleet: Fleet) -> list[str]:
@@ -275,7 +278,7 @@ def doctor_lines(findings: Iterable[Finding]) -> list[str]:
             if len(found.command) > NEXT and found.command.startswith("redis-cli -")
             else [f"  next: {found.command}"]
         )
-    return lines or ["nothing wrong found"]
+    return lines or ["no problems found"]
 
 
 def _processes(live: int, silent: int) -> str:
@@ -300,4 +303,4 @@ def _stop_move(before: str | None, after: str | None) -> str:
     """Return what became of a stop: one that stood keeps its words in a second rollback."""
     if after is None:
         return "cleared"
-    return "set" if before is None else "stood already" if before == after else "replaced"
+    return "set" if before is None else "already set" if before == after else "replaced"

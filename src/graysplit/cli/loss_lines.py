@@ -18,7 +18,7 @@ def loss_lines(loss: Loss | None, split: str | None = None) -> list[str]:
     told = [*(f"  {share}" for share in shares(loss, split)), *_held_lines(loss, split)]
     more = [f"  and {len(told) - SAID_AT_MOST} more"] if len(told) > SAID_AT_MOST else []
     lines += [*told[:SAID_AT_MOST], *more]
-    return [*lines, f"  everybody to the baseline: {GO_BACK}", f"  or make the store whole again: {loss.recover}"]
+    return [*lines, f"  to send everybody to the baseline: {GO_BACK}", f"  or repair the store: {loss.recover}"]
 
 
 def loss_json(loss: Loss | None) -> dict[str, object] | None:

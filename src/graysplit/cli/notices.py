@@ -17,11 +17,11 @@ from graysplit.control.undelivered import HookState, owed_words
 @app.command()
 @click.pass_obj
 def notices(session: Session) -> int:
-    """Show the notices that hooks were not told; exit 7 if any is owed.
+    """Show undelivered notices; exit 7 if a rollback is among them.
 
-    A rollback or a trip that a hook did not take is owed: any live process that
-    has the hook attempts it again, for a day. Other changes are given up after
-    five attempts.
+    If a hook does not accept the notice of a rollback or a trip, any live process
+    that has the hook tries again, for a day. Notices of other changes are given
+    up after five attempts.
     """
     states = session.control.notices()
     if session.json:
@@ -29,7 +29,12 @@ def notices(session: Session) -> int:
 
         say_json({"hooks": [hook_json(state) for state in states]})
     else:
-        say(*(notice_lines(states) or ["no hook was ever told from this namespace: see docs/how-to/notifications.md"]))
+        say(
+            *(
+                notice_lines(states)
+                or ["no hook has received a notice from this namespace: see docs/how-to/notifications.md"]
+            )
+        )
     return UNHEALTHY if any(state.owed for state in states) else DONE
 
 
@@ -42,14 +47,14 @@ def _lines(state: HookState) -> Iterator[str]:
     if state.owed:
         yield f"{state.hook}: {owed_words(state)}"
         rows = [(one.cause, one.split, when(one.at_ms), str(one.tries), one.change) for one in state.owed]
-        yield from (f"  {line}" for line in table(("owed", "split", "changed at", "attempts", "change"), rows))
+        yield from (f"  {line}" for line in table(("undelivered", "split", "changed at", "attempts", "change"), rows))
     if state.unread:
-        yield f"{state.hook}: what the store notes of it cannot be read; what it was owed may be lost"
+        yield f"{state.hook}: its record in the store cannot be read; undelivered notices may be lost"
     if state.refused:
-        yield f"{state.hook}: it has refused the next change {state.refused} times, and is asked again"
+        yield f"{state.hook}: it has refused the next change {state.refused} times; graysplit tries again"
     if state.given_up:
         yield f"{state.hook}: {state.given_up} given up, the last: {state.last_given_up}"
     if state.missed:
-        yield f"{state.hook}: up to {state.missed} never told: gone from the log, or a day old"
+        yield f"{state.hook}: up to {state.missed} never sent: no longer in the log, or older than a day"
     if not (state.owed or state.unread or state.refused or state.given_up or state.missed):
-        yield f"{state.hook}: nothing refused, given up or owed; the next change may still be on its way"
+        yield f"{state.hook}: nothing refused, given up or undelivered; the next change may still be on its way"

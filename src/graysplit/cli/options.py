@@ -87,7 +87,14 @@ def changing(function: F) -> F:
             callback=_keep_wait,
             help="How long to wait for receipts.",
         ),
-        click.option("--yes", "-y", is_flag=True, expose_value=False, callback=_keep_yes, help="Agree beforehand."),
+        click.option(
+            "--yes",
+            "-y",
+            is_flag=True,
+            expose_value=False,
+            callback=_keep_yes,
+            help="Agree in advance, without a prompt.",
+        ),
         click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing."),
         click.option("--why", default="", metavar="TEXT", help="The reason, for the history."),
     ):
@@ -98,7 +105,7 @@ def changing(function: F) -> F:
 def unstopping(function: F) -> F:
     """Add the option that agrees beforehand to clear the stop that stands."""
     option = click.option(
-        "--unstop", is_flag=True, expose_value=False, callback=_keep_unstop, help="Clear the stop that stands."
+        "--unstop", is_flag=True, expose_value=False, callback=_keep_unstop, help="Agree to clear the stop."
     )
     return option(function)
 
@@ -110,6 +117,6 @@ def replacing(function: F) -> F:
         is_flag=True,
         expose_value=False,
         callback=_keep_replace,
-        help="End the plan that runs, also one that is paused or somebody else's.",
+        help="End the running plan, even if it is paused or another person's.",
     )
     return option(function)

@@ -8,9 +8,9 @@ from graysplit.cli.output import COPY
 from graysplit.errors import StoreUnreachableError
 
 _WORDS: Final = {
-    True: "What was written before it stands",
+    True: "Earlier writes of this command are in the store",
     False: "Nothing was written",
-    None: "Whether the change was written is not known. Look: graysplit history",
+    None: "It is not known whether the change was written. See: graysplit history",
 }
 
 
@@ -23,10 +23,10 @@ def outage_lines(fault: StoreUnreachableError, written: str) -> list[str]:
     """Return what is wrong and the commands that help, each on a line of its own."""
     lines = [f"graysplit: {fault.fault}" + (f". {written}" if written else "")]
     if fault.mend:
-        lines += ["to have it take writes again (then give the command again):", f"{COPY}{fault.mend}"]
+        lines += ["to make the store writable again (then repeat the command):", f"{COPY}{fault.mend}"]
     return [
         *lines,
-        "to send everything to the baseline without it, type this on every machine that",
-        "runs the application, or start it again there with GRAYSPLIT_OFF='*':",
+        "to send everything to the baseline without the store, run this on every machine",
+        "of the application, or restart the application there with GRAYSPLIT_OFF='*':",
         f'{COPY}echo "*" > "$GRAYSPLIT_OFF_FILE"',
     ]

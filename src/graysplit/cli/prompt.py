@@ -22,14 +22,14 @@ def agree(target: str, ask: str | None, stops: Mapping[str, str], plans: Mapping
     said = [*clears, *ends, *([ask] if ask is not None else [])]
     if not sys.stdin.isatty():
         raise RefusedError(
-            f"{', and '.join(said)}, and there is no terminal to ask at. Nothing was written. "
+            f"{', and '.join(said)}, and a prompt needs a terminal. Nothing was written. "
             f"{_beforehand(ask is not None, bool(stops), bool(plans))}"
         )
     for line in said:
         tell(f"{line}.")
     typed = click.prompt(f"Type {target} to do it", default="", show_default=False, err=True)
     if typed.strip() != target:
-        raise RefusedError("that was not the name. Nothing was written. Give the command again to do it")
+        raise RefusedError("wrong name. Nothing was written. Repeat the command to try again")
 
 
 def _beforehand(ask: bool, stops: bool, plans: bool) -> str:  # noqa: FBT001 - what is asked for

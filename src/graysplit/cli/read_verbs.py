@@ -19,7 +19,7 @@ SHOWN_AT_MOST: Final = 50
 @app.command(name="list")
 @click.pass_obj
 def list_(session: Session) -> int:
-    """Show all splits: weights asked, effective and actual."""
+    """Show all splits: weights set, in force and at the processes."""
     return list_splits(session)
 
 
@@ -41,7 +41,7 @@ def list_splits(session: Session) -> int:
 @click.argument("split")
 @click.pass_obj
 def show(session: Session, split: str) -> int:
-    """Show one split, what Redis says, and the emergency lines."""
+    """Show one split, its values in Redis and emergency commands."""
     view = session.control.show(split)
     if session.json:
         from graysplit.cli.values import show_json
@@ -59,10 +59,10 @@ def show(session: Session, split: str) -> int:
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N changes.")
 @click.pass_obj
 def watch(session: Session, split: str | None, count: int | None) -> int:
-    """Follow what stands and what a plan waits for, live.
+    """Show weights, plans and their gates live.
 
-    A terminal is redrawn each second; elsewhere each change is one line, and so
-    is each turn that a plan takes. Exit 7 where the guard rolled back meanwhile.
+    Redraws a terminal each second; without a terminal it prints one line for each
+    change and each new state of a plan. Exit 7 if a guard rolled back meanwhile.
     """
     from graysplit.cli.watch import follow
 
@@ -76,15 +76,15 @@ def watch(session: Session, split: str | None, count: int | None) -> int:
     default="confirmed",
     show_default=True,
     metavar="confirmed|safe|done|WEIGHT",
-    help="What stands confirmed by all, a verdict, its plan at its end, or a weight in force and confirmed.",
+    help="All show the last change; the verdict is safe; the plan is done; or WEIGHT is in force and confirmed.",
 )
-@click.option("--timeout", type=span, default="60s", show_default=True, help="Give up then, with exit 6.")
+@click.option("--timeout", type=span, default="60s", show_default=True, help="Give up after this time, with exit 6.")
 @click.pass_obj
 def wait(session: Session, target: str, until: str, timeout: float) -> int:
-    """Wait for a split, for pipelines.
+    """Wait until a split reaches a state, for pipelines.
 
-    Ends at once with exit 7 where it is rolled back or stopped meanwhile. Lives
-    through an outage of the store, and says so.
+    Ends at once with exit 7 if the split is rolled back or stopped meanwhile.
+    Waits through an outage of the store, and reports the outage.
     """
     from graysplit.cli import wait
 
@@ -96,11 +96,11 @@ def wait(session: Session, target: str, until: str, timeout: float) -> int:
 @click.argument("unit")
 @click.pass_obj
 def explain(session: Session, split: str, unit: str) -> int:
-    """Show the ladder that decides for UNIT.
+    """Show why UNIT gets its version.
 
-    By the store, with nothing kept in a request; then the processes in which the
-    answer is another (break-glass, a version that is not there, ...), as their
-    receipts tell, and those of which it is not known.
+    Answers from the store, without choices kept in a request. Then it names the
+    processes whose answer differs by their receipts (break-glass, a version that
+    is missing there, ...), and those whose answer is not known.
     """
     found = session.control.explain(split, unit)
     if session.json:
@@ -116,9 +116,9 @@ def explain(session: Session, split: str, unit: str) -> int:
 
 @app.command()
 @click.argument("split", required=False)
-@click.option("--count", "-n", type=click.IntRange(min=1), metavar="N", help="How many at most.  [default: 50]")
-@click.option("--since", metavar="TIME", help="Not older: 2h ago, or a UTC time as 2026-12-01T10:00.")
-@click.option("--actor", metavar="NAME", help="Only what this actor changed.")
+@click.option("--count", "-n", type=click.IntRange(min=1), metavar="N", help="The most changes to show.  [default: 50]")
+@click.option("--since", metavar="TIME", help="Only changes since then: 2h ago, or a UTC time as 2026-12-01T10:00.")
+@click.option("--actor", metavar="NAME", help="Only changes by this actor.")
 @click.pass_obj
 def history(session: Session, split: str | None, count: int | None, since: str | None, actor: str | None) -> int:
     """Show who changed what, when and why, newest first."""
@@ -126,7 +126,7 @@ def history(session: Session, split: str | None, count: int | None, since: str |
     most = count or SHOWN_AT_MOST
     entries = session.control.history(split, most + 1, since=when, actor=actor)
     if len(entries) > most and count is None:
-        tell(f"the newest {most}, and there are more: -n {10 * most}")
+        tell(f"only the newest {most} are shown; more with: -n {10 * most}")
     entries = entries[:most]
     if session.json:
         from graysplit.cli.values import entry_json
@@ -136,7 +136,7 @@ def history(session: Session, split: str | None, count: int | None, since: str |
         from graysplit.cli.lines import history_lines
 
         narrowed = since is not None or actor is not None
-        say(*(history_lines(entries) if entries or not narrowed else ["no change fits that"]))
+        say(*(history_lines(entries) if entries or not narrowed else ["no matching change"]))
     return DONE
 
 
@@ -145,16 +145,16 @@ def history(session: Session, split: str | None, count: int | None, since: str |
     "--forget",
     multiple=True,
     metavar="HOST/PID",
-    help="Take out one that is known to be dead; may be given several times.",
+    help="Remove a process that is known to be dead; may be given several times.",
 )
 @click.pass_obj
 def fleet(session: Session, forget: tuple[str, ...]) -> int:
-    """Show the processes that follow, and what they say.
+    """Show the processes that follow the store, and their state.
 
     live: heard within six seconds. silent: not heard, so dead, stopped or cut
-    off; for ten minutes commands name it and end with exit 6. gone: not counted
-    any more, as its connection ended and a younger process on its host took its
-    place, or as it was not heard for ten minutes.
+    off; for ten minutes commands name the process and end with exit 6. gone: no
+    longer counted, because its connection ended and a younger process on its host
+    took its place, or because it was not heard for ten minutes.
     """
     if forget:
         session.changing = True
@@ -188,7 +188,7 @@ def _forget(session: Session, names: tuple[str, ...]) -> int:
 @app.command()
 @click.pass_obj
 def doctor(session: Session) -> int:
-    """Look for what is wrong; exit 7 if anything is."""
+    """Check for problems; exit 7 if there are any."""
     findings = session.control.doctor()
     problems = [found for found in findings if found.severity == "problem"]
     if session.json:
@@ -203,6 +203,6 @@ def doctor(session: Session) -> int:
 @app.command()
 @click.pass_obj
 def export(session: Session) -> int:
-    """Print all that the store holds as JSON."""
+    """Print the whole content of the store as JSON."""
     say_json(dict(session.control.export()))
     return DONE

@@ -30,18 +30,18 @@ def recovered(session: Session, found: Recovery) -> int:
 def side_lines(found: Recovery, namespace: str) -> list[str]:
     """Lay out what each side says and what will be written."""
     if found.fresh:
-        lines = [f"nothing stands in namespace {namespace}: it is sown anew from {found.source}"]
+        lines = [f"namespace {namespace} is empty: it is rebuilt from {found.source}"]
     else:
-        lines = [f"the key {key} is lost ({why}): it is made whole" for key, why in sorted(found.lost.items())]
+        lines = [f"the key {key} is lost ({why}): it is repaired" for key, why in sorted(found.lost.items())]
     weights = [side for side in found.sides if side.key == "weights"]
     lines += [f"definition of {side.split}: {_definition_words(side)}" for side in found.sides if side.key == "splits"]
     lines += weight_lines(weights)
     lines += [f"stop {side.field}: {_stop_words(side)}" for side in found.sides if side.key == "stops"]
-    lines += [f"{split} is left as it is: {why}" for split, why in found.left.items()]
+    lines += [f"{split} is not changed: {why}" for split, why in found.left.items()]
     lines += carried_lines(found.carried)
     lines += found.notes
     if not found.needed:
-        lines.append("nothing to recover: the store's word counts everywhere")
+        lines.append("nothing to recover: no process keeps a value against the store")
     return lines
 
 
@@ -49,10 +49,10 @@ def weight_lines(sides: list[Sides]) -> list[str]:
     """Lay out weights; a side that says nothing at all has no column."""
     if not sides:
         return []
-    columns = [("store says", [side.store for side in sides])]
-    columns += [("fleet has", [side.fleet for side in sides])]
-    columns += [("file has", [side.file for side in sides])]
-    shown = [column for column in columns if column[0] == "store says" or any(cell is not None for cell in column[1])]
+    columns = [("store", [side.store for side in sides])]
+    columns += [("fleet", [side.fleet for side in sides])]
+    columns += [("file", [side.file for side in sides])]
+    shown = [column for column in columns if column[0] == "store" or any(cell is not None for cell in column[1])]
     head = ("candidate", *(name for name, _ in shown), "written")
     rows = zip(*([side.field for side in sides], *([c or "-" for c in cells] for _, cells in shown)), strict=True)
     return table(head, [(*row, side.written or "absent") for row, side in zip(rows, sides, strict=True)])
@@ -94,7 +94,7 @@ def _stop_words(side: Sides) -> str:
 def _definition_words(side: Sides) -> str:
     before = _shape(side.split, side.store) if side.store else "absent"
     after = _shape(side.split, side.written) if side.written else "absent"
-    return f"{after}, as it was" if before == after else f"{before} -> {after}"
+    return f"{after}, unchanged" if before == after else f"{before} -> {after}"
 
 
 def _shape(split: str, text: str) -> str:

@@ -13,9 +13,12 @@ from graysplit.cli.way_back import no_way_back, way_back
 from graysplit.cli.words import number, percent, plural
 from graysplit.control.result import Receipts, Result
 from graysplit.control.stops import stop_lines
+from graysplit.core.address import EVERYTHING, version_of
 from graysplit.core.weights import format_weight
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Copies
+
+NAMED_AT_MOST: Final = 3  # versions that calls ended to
 
 
 def finish_note(session: Session, result: Result) -> int:
@@ -56,7 +59,7 @@ def told(session: Session, result: Result, name: str = "") -> tuple[dict[str, ob
         more = {"kept": left_json(result, declared)}
         (tell if session.json else say)(*left_lines(result, declared))
     if result.unrecorded:
-        tell(f"it stands, but the history has no entry: {result.unrecorded}")
+        tell(f"the change is in force, but the history has no entry for it: {result.unrecorded}")
     receipts, code = None, DONE
     if session.wait_s is not None:
         result = _count_copies(session, result)
@@ -76,9 +79,9 @@ def _wait(session: Session, result: Result, wait_s: float, name: str) -> tuple[R
     try:
         receipts = session.control.wait_confirmed(result, wait_s).receipts
     except StoreUnreachableError as fault:
-        tell(f"written, but the receipts cannot be read: {fault.reason}. Look again with: graysplit fleet")
+        tell(f"written, but the receipts cannot be read: {fault.reason}. See them with: graysplit fleet")
         return None, UNCONFIRMED
-    first, *rest = receipt_lines(receipts, result.cause)
+    first, *rest = receipt_lines(receipts, done_words(result))
     (tell if session.json else say)(name + first, *rest)
     return receipts, DONE if receipts.complete or receipts.nobody else UNCONFIRMED
 
@@ -107,7 +110,7 @@ def copies_line(copies: Copies, target: str) -> str:
     """Say how many replicas have a rollback."""
     if not copies.have:
         again = "--all" if target == "*" else target
-        return f"not replicated yet: a failover now would lose it. Once more does no harm: graysplit rollback {again}"
+        return f"not replicated yet: a failover now would lose it. Repeating is safe: graysplit rollback {again}"
     return f"{copies.have} of {copies.of} replicas {'has' if copies.have == 1 else 'have'} it"
 
 
@@ -129,8 +132,8 @@ def written_lines(result: Result) -> list[str]:
     )
     if len(result.moves) > SAID_AT_MOST:
         moves = f"{len(result.moves)} weights{' to 0%' if result.cause == 'rollback' else ''}"
-    if result.cause == "rollback" and result.split == "*" and not (result.moves or result.stops):
-        lines.append(f"nothing was above zero and unfinished: no weight and no stop was written ({revision})")
+    if _wrote_nothing(result):
+        lines.append(f"no unfinished release is above zero: no weight and no stop was written ({revision})")
     else:
         lines.append(f"written: {result.cause} {result.split}{': ' + moves if moves else ''} ({revision})")
     lines += stop_lines(result.stops, result.cause)
@@ -151,7 +154,7 @@ def dry_run_lines(result: Result) -> list[str]:
     if result.moved:
         lines.append(f"moves {result.moved / 1000:g}% of all units")
     if result.needless:
-        lines.append(f"{result.needless / 1000:g}% of them only because runs of buckets meet: it needs --yes")
+        lines.append(f"{result.needless / 1000:g}% of them only because ranges of buckets meet: this needs --yes")
     return [*lines, *result.notes, "nothing was written"]
 
 
@@ -162,28 +165,44 @@ def lowering_lines(result: Result) -> list[str]:
     if not result.moves:
         lines.append("  no weight would change")
     if result.left:
-        lines.append(f"would be left alone, finished long ago: {', '.join(result.left)}")
+        lines.append(f"would be left alone, finished: {', '.join(result.left)}")
     lines += result.notes
     return [*lines, "nothing was written"]
 
 
-def receipt_lines(receipts: Receipts, cause: str) -> list[str]:
-    """Say how many processes do it, and who is missing."""
+def _wrote_nothing(result: Result) -> bool:
+    """Return whether a rollback of everything found nothing to lower."""
+    return result.cause == "rollback" and result.split == EVERYTHING and not (result.moves or result.stops)
+
+
+def done_words(result: Result) -> str:
+    """Say what the processes that confirm a change have done: after a rollback, to which versions calls ended."""
+    if result.cause != "rollback":
+        return "confirmed"
+    if _wrote_nothing(result):
+        return f"processes have read revision {result.revision}" if result.revision else "processes have read the store"
+    split, _, version = result.split.partition("/")
+    names = [version] if version else sorted(map(version_of, result.moves))
+    ended = " and ".join(names) if 0 < len(names) <= NAMED_AT_MOST else f"the candidates of {split}"
+    return f"processes stopped sending calls to {'what was rolled back' if split == EVERYTHING else ended}"
+
+
+def receipt_lines(receipts: Receipts, done: str = "confirmed") -> list[str]:
+    """Say how many processes have done it, and who is missing."""
     if receipts.gone and not receipts.processes:
-        return [f"nobody is left to confirm it; heard last: {', '.join(receipts.gone[:5])}. Look: graysplit fleet"]
+        return [f"no process is left to confirm it; last heard: {', '.join(receipts.gone[:5])}. See: graysplit fleet"]
     if receipts.nobody:
-        return ["no process follows this namespace, so nobody is there to confirm it"]
+        return ["no process follows this namespace, so none can confirm it"]
     counted = f"{receipts.confirmed}/{receipts.processes}"
-    done = "send no new calls" if cause == "rollback" else "confirmed"
     running = f", {plural(receipts.running, 'call')} still running" if receipts.running else ""
     lines = [f"{counted} {done} in {receipts.seconds:.2f} s{running}"]
     if receipts.lagging:
-        lines.append(f"behind: {', '.join(receipts.lagging)}. Look: graysplit fleet")
+        lines.append(f"behind: {', '.join(receipts.lagging)}. See: graysplit fleet")
     if receipts.silent:
-        lines.append(f"silent, dead or cut off: {', '.join(receipts.silent)}. Look: graysplit fleet")
-        lines.append(f"known to be dead? graysplit fleet --forget {receipts.silent[0]}")
+        lines.append(f"silent (dead or cut off): {', '.join(receipts.silent)}. See: graysplit fleet")
+        lines.append(f"to remove a dead process: graysplit fleet --forget {receipts.silent[0]}")
     if receipts.gone:
-        lines.append(f"gone, not counted, their connections ended: {', '.join(receipts.gone[:5])}")
+        lines.append(f"gone (connection ended, not counted): {', '.join(receipts.gone[:5])}")
     return lines
 
 

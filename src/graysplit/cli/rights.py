@@ -13,7 +13,7 @@ from graysplit.cli.session import Session
 from graysplit.errors import GraysplitError
 
 _NOTE = "for Redis 7.0, Valkey 7.2 and newer"
-_OLD = "before Redis 7.0 rights cannot tell reading from writing: with these every role, app too, can raise"
+_OLD = "before Redis 7.0, ACLs cannot separate reading from writing: every role, also app, can raise"
 
 
 class _Version(Protocol):
@@ -34,11 +34,11 @@ def acl(session: Session, role: str, user: str | None) -> int:
     """Print the ACL line that gives a server's user a role.
 
     app follows and can only lower; drive may also write weights, so it can
-    raise; ops may do everything in this namespace. Put a password in the place
-    of PASSWORD, and return the line to redis-cli.
+    raise; ops may do everything in this namespace. Replace PASSWORD by a password
+    and run the line in redis-cli.
     """
     if user is not None and (not user or not user.isprintable() or " " in user):
-        raise click.BadParameter(f"{user!r} is no user's name: blanks are not allowed in it", param_hint="--user")
+        raise click.BadParameter(f"invalid user name {user!r}: spaces are not allowed", param_hint="--user")
     from graysplit.stores.redis.roles import MEANINGS, rules, rules_before_7
 
     old = _is_old(session)

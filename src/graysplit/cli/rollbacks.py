@@ -29,7 +29,7 @@ def roll_back(session: Session, targets: Sequence[str], why: str, *, dry_run: bo
     for target in targets:
         check_target(target)  # before anything is written: what cannot be a name is wrong usage
     if len(why) > TYPED["reason"]:
-        tell(f"the reason has {len(why)} characters, and is cut to the {TYPED['reason']} that are taken")
+        tell(f"the reason has {len(why)} characters; it is cut to {TYPED['reason']}")
     results, fault = _written(session, targets, why, dry_run=dry_run)
     codes: list[int] = []
     for result in sorted(results, key=lambda found: found.known is not True):
@@ -75,12 +75,12 @@ def _told(session: Session, result: Result, *, several: bool) -> tuple[dict[str,
     try:
         names = session.control.names()
     except StoreUnreachableError as lost:
-        line = f"NOT CONFIRMED: whether anybody knows {_quoted(result.split)} cannot be read ({lost.reason})"
-        out("Look at it with: graysplit list", line)
+        line = f"NOT CONFIRMED: cannot check whether {_quoted(result.split)} exists ({lost.reason})"
+        out("See: graysplit list", line)
         return {**result_json(result), "error": line}, UNCONFIRMED
     if result.known is None:
-        line = f"NOT CONFIRMED: no {_unknown(session, names, result.split)}, but not everything there can be read"
-        out("Look at it with: graysplit doctor", line)
+        line = f"NOT CONFIRMED: no {_unknown(session, names, result.split)}, but some keys there cannot be read"
+        out("See: graysplit doctor", line)
         return {**result_json(result), "error": line}, UNCONFIRMED
     line = f"NOT ROLLED BACK: {_unknown(session, names, result.split)}"
     nearest = names.nearest(result.split)
@@ -119,14 +119,14 @@ def _hints(session: Session, result: Result, nearest: str | None, followed: tupl
     lines: list[str] = []
     if not result.dry_run:
         stop = "'*'" if target == EVERYTHING else target
-        lines.append(f"a stop was set under that name; remove it with: graysplit unstop {stop}")
+        lines.append(f"a stop was added under that name; remove it with: graysplit unstop {stop}")
     if nearest is not None:
         lines += [
             f"Did you mean {'everything' if nearest == EVERYTHING else repr(nearest)}?",
             f"  $ graysplit rollback {'--all' if nearest == EVERYTHING else nearest}{session.options}",
         ]
     elif followed is None:
-        lines.append("See what there is with: graysplit list")
+        lines.append("See all splits with: graysplit list")
     if followed is not None:
         lines += _followed_lines(followed)
     return lines
@@ -134,15 +134,15 @@ def _hints(session: Session, result: Result, nearest: str | None, followed: tupl
 
 def _followed_lines(followed: tuple[Followed, ...]) -> list[str]:
     if not followed:
-        return ["no process follows this namespace, and none another one on this server, as far as was looked"]
-    lines = ["no process follows this namespace. Live processes follow, on this server:"]
+        return ["no process follows this namespace, and graysplit found none in other namespaces here"]
+    lines = ["no process follows this namespace. On this server, live processes follow:"]
     lines += [
         f"  namespace {found.namespace}, database {found.database}: {plural(found.live, 'process', 'processes')}"
         for found in followed[:NAMED_AT_MOST]
     ]
     more = len(followed) - NAMED_AT_MOST
     lines += [f"  and {plural(more, 'namespace')} more"] if more > 0 else []
-    return [*lines, "Name one with: --namespace NAME; the database is the last part of --url"]
+    return [*lines, "Choose one with: --namespace NAME; the database is the last part of --url"]
 
 
 def _quoted(target: str) -> str:

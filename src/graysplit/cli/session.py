@@ -36,7 +36,7 @@ class Session:
         if self._control is None:
             if not self.url:
                 raise ConfigurationError(
-                    "no store is named. Set GRAYSPLIT_URL, or add --url, as in: "
+                    "no store given. Set GRAYSPLIT_URL, or add --url, as in: "
                     "graysplit list --url redis://localhost:6379"
                 )
             from graysplit.control import Control

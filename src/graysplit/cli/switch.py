@@ -11,8 +11,8 @@ from graysplit.cli.session import Session
 
 @app.command()
 @click.argument("split")
-@click.option("--to", required=True, metavar="VERSION", help="A candidate, or the baseline to go back as planned.")
-@click.option("--over", "over_s", type=span, metavar="TIME", help="In ten steps over so long, as 10s: a plan.")
+@click.option("--to", required=True, metavar="VERSION", help="A candidate, or the baseline for a planned way back.")
+@click.option("--over", "over_s", type=span, metavar="TIME", help="Take ten steps over this time, as 10s (a plan).")
 @unstopping
 @replacing
 @changing
@@ -20,15 +20,15 @@ from graysplit.cli.session import Session
 def switch(session: Session, split: str, to: str, over_s: float | None, why: str, *, dry_run: bool) -> int:  # noqa: PLR0913 - click hands every option over by name
     """Blue-green: send everybody to one version.
 
-    Refused, with the list of who is not ready, unless every live process that
-    declares SPLIT has the version and its warm-up has succeeded. Asks for the
-    name, as 100 % does. --to the baseline sets no stop. Going back in trouble
-    is `rollback`, at once.
+    Refused, with the list of processes that are not ready, unless every live
+    process that declares SPLIT has the version and its warm-up has succeeded.
+    Asks for the name, as 100 % does. --to the baseline does not add a stop. In
+    an emergency use `rollback`: it acts at once.
 
-    --over starts a plan, and follows it: processes take its steps, each once
-    all of them are ready. Ctrl-C leaves it running; pause and rollback stop it,
-    show and history tell of it. Where weights fall on the way (to the baseline,
-    or of other candidates) the steps are made from here: stay with it.
+    --over starts a plan and follows it: the processes take each step when all of
+    them are ready. Ctrl-C leaves the plan running; pause and rollback stop it,
+    show and history report it. If weights must fall (to the baseline, or those of
+    other candidates), this command makes the steps: keep it running.
     """
     from graysplit.cli.result_lines import finish
     from graysplit.cli.switch_lines import Steps, follow

@@ -87,7 +87,8 @@ def follow(session: Session, result: Result, more: dict[str, object]) -> int:
         tell(*(plan_lines(printer.plan)[1:] if printer.plan else ()))
         return _end(session, result, {**more, "outcome": "late", "plan": _plan(printer)}, UNCONFIRMED)
     except KeyboardInterrupt:
-        tell(f"the switch goes on without you. Stop it: graysplit pause {result.split}, or rollback {result.split}")
+        stop = f"graysplit pause {result.split}, or rollback {result.split}"
+        tell(f"the switch continues without this command. Stop it with: {stop}")
         raise
     done = found.outcome == "met"
     steps = [entry for entry in session.control.history(result.split, 50) if entry.revision > result.revision]
@@ -97,7 +98,7 @@ def follow(session: Session, result: Result, more: dict[str, object]) -> int:
             moves={field: (pair[0], "100") for field, pair in result.moves.items()},
             revision=taken[-1] if taken else result.revision,
         )
-    (tell if session.json else say)(f"{result.split}: {'' if done else 'it will not come: '}{found.why}")
+    (tell if session.json else say)(f"{result.split}: {'' if done else 'will not be reached: '}{found.why}")
     tell_way_back(result)
     more = {**more, "steps": [*_listed(more), *taken], "outcome": found.outcome, "plan": None}
     return _end(session, result, more, DONE if done else UNHEALTHY)
@@ -121,7 +122,7 @@ def _end(session: Session, result: Result, more: dict[str, object], code: int) -
 def standby_line(found: Standby) -> str:
     """Say who is ready."""
     if not found.processes:
-        return "no live process declares it; going back needs none"
+        return "no live process declares it; going back does not need one"
     return f"standby ready {found.ready}/{found.processes}"
 
 

@@ -22,7 +22,7 @@ def tree_lines(view: Overview, split: str | None = None) -> list[str]:
     for name in names if split is None else [split]:
         lines += _split_lines(view, name, plans.get(name))
     if not names and view.loss is None:
-        lines.append("no splits yet. Make one with: graysplit create checkout --versions old,new")
+        lines.append("no splits yet. Create one with: graysplit create checkout --versions old,new")
     lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
     lines += freeze_lines(view.freezes)
     silent = f", {view.silent} silent: graysplit fleet" if view.silent else ""
@@ -35,12 +35,12 @@ def tree_lines(view: Overview, split: str | None = None) -> list[str]:
 def row_words(row: Row) -> str:
     """Say a candidate's three weights in one line."""
     why = f" ({row.why})" if row.why else ""
-    actual = "nobody says" if row.actual == "-" else f"{row.actual} show it"
-    return f"asked {percent(row.asked)}, effective {percent(row.effective)}, {actual}{why}"
+    shown = "reported by no process" if row.actual == "-" else f"reported by {row.actual} processes"
+    return f"set {percent(row.asked)}, in force {percent(row.effective)}, {shown}{why}"
 
 
 def _split_lines(view: Overview, split: str, plan: Awaited | None) -> Iterator[str]:
-    yield split if split not in view.unread else f"{split}: unreadable. Look: graysplit show {split}"
+    yield split if split not in view.unread else f"{split}: unreadable. See: graysplit show {split}"
     for row in _rows(view.rows, split):
         yield f"  {row.version}: {row_words(row)}"
         if row.field in view.verdicts:

@@ -11,7 +11,7 @@ from graysplit.cli.result_lines import receipt_lines, receipts_json
 from graysplit.cli.session import Session
 from graysplit.control.wait import Waited
 
-_WORDS: Final = {"met": "", "undone": "it will not come: ", "late": "not yet: "}
+_WORDS: Final = {"met": "", "undone": "will not be reached: ", "late": "not yet: "}
 
 
 def wait(session: Session, target: str, until: str, timeout_s: float) -> int:
@@ -40,5 +40,5 @@ def _lines(found: Waited, target: str) -> list[str]:
     if why:
         lines.append(f"{target}: {_WORDS[found.outcome]}{why}")
     if found.outcome == "undone":
-        lines.append(f"Look: graysplit history {target.partition('/')[0]}")
-    return lines + receipt_lines(found.receipts, "wait")
+        lines.append(f"See: graysplit history {target.partition('/')[0]}")
+    return lines + receipt_lines(found.receipts)

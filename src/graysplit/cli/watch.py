@@ -101,9 +101,9 @@ class _Watch:
         if not self._lost:
             self._lost = lost.reason
             if self._draws:
-                self._paint([f"no contact ({lost.reason}); this is what stood before:", *self._lines])
+                self._paint([f"no contact to the store ({lost.reason}); the last known state:", *self._lines])
             else:
-                tell(f"no contact, watching on: {lost.reason}")
+                tell(f"no contact to the store, still trying: {lost.reason}")
         threading.Event().wait(LOOK_AGAIN_S)
 
     def read(self, feed: Feed) -> None:
@@ -116,7 +116,7 @@ class _Watch:
             load = feed.load(self._position, whole=True)
             self._position, self._met = load.position, True
             if self._lost and not self._draws:
-                tell("contact again")
+                tell("contact to the store again")
             self._lost = ""
             self._tell([entry for entry in load.entries if self._split is None or _concerns(entry, self._split)])
             if not self.enough:
@@ -163,7 +163,7 @@ class _Watch:
         width, height = min(WIDTH, max(NARROWEST, columns)), max(2, height - 1)
         folded = [part for line in lines for part in fold_to(line, width)]
         if len(folded) > height:
-            more = f"... and {len(folded) - height + 1} lines more: graysplit list"
+            more = f"... and {len(folded) - height + 1} more lines: graysplit list"
             folded = [*folded[: height - 1], *fold_to(more, width)[:1]]
         text = "\x1b[H" + "".join(f"\x1b[K{line}\n" for line in folded) + "\x1b[J"
         try:

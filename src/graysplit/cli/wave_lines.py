@@ -14,12 +14,12 @@ def crossing_lines(crossings: Iterable[Crossing]) -> Iterable[str]:
     for found in crossings:
         yield f"{found.field}: {crossing_words(found)}"
         if not found.recorded:
-            yield "  no wave is recorded: it was lost, or the weight was raised past graysplit"
+            yield "  no wave is recorded: it was lost, or the weight was raised outside graysplit"
         if found.short:
-            asked = f"{format_weight(found.weight)} % asks for {found.wanted}"
+            asked = f"{format_weight(found.weight)} % needs {found.wanted}"
             yield f"  {asked}. Raise it with: {rebalance_command(found.split)}"
         elif found.missing:
-            yield f"  the dead keep their places. Fill them: {rebalance_command(found.split)}"
+            yield f"  dead instances keep their places. Replace them with: {rebalance_command(found.split)}"
 
 
 def crossing_json(found: Crossing) -> dict[str, object]:

@@ -14,12 +14,13 @@ from graysplit.cli.session import Session
 @changing
 @click.pass_obj
 def rebalance(session: Session, split: str, why: str, *, dry_run: bool) -> int:
-    """Fill the waves of SPLIT, which rolls over instances.
+    """Fill the waves of SPLIT, which rolls by instance.
 
-    Dead instances lose their places, and live ones cross until they are as
-    many as the weight asks for. Nothing else moves anybody: who comes, goes or
-    crashes stays where it is. A plan that stands because a host is lost goes on
-    without it, its clock from zero. Asks for the name where `set` would.
+    Dead instances lose their places, and live ones cross until there are as many
+    as the weight needs. Only this command does that: instances that start, stop
+    or crash move no other instance. A plan that waits because a host is lost
+    continues without it, and its wait starts again. Asks for the name if `set`
+    would.
     """
     from graysplit.cli.result_lines import finish
 

@@ -29,9 +29,9 @@ _VERBS: Final[dict[str, str | None]] = {
 
 # What is said where no command takes a change back.
 _NONE: Final[dict[str, str]] = {
-    "approve": "none takes a yes back; hold the plan where it stands with: graysplit pause {target}",
-    "rebalance": "none: an instance that has crossed stays; bring all of them back with: graysplit rollback {target}",
-    "recover": "none: what the store had lost is not kept; look with: graysplit history",
+    "approve": "none, an approval cannot be withdrawn; stop the plan with: graysplit pause {target}",
+    "rebalance": "none, an instance that has crossed stays; bring all of them back with: graysplit rollback {target}",
+    "recover": "none, the lost content is not kept; see: graysplit history",
     "rollback": "split by split, as in: graysplit undo {target} --force",
 }
 

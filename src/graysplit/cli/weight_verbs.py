@@ -16,22 +16,25 @@ from graysplit.cli.session import Session
 @app.command()
 @click.argument("split")
 @click.option(
-    "--versions", metavar="OLD,NEW", help="The first is the baseline.  [default: as live code says, or old,new]"
+    "--versions", metavar="OLD,NEW", help="The first is the baseline.  [default: from live code, else old,new]"
 )
-@click.option("--add", metavar="VERSION", help="Give SPLIT, which stands already, one more candidate, at zero.")
-@click.option("--salt", metavar="TEXT", help="Draw other units than the split's name would.")
+@click.option("--add", metavar="VERSION", help="Add a candidate, at zero, to a SPLIT that exists.")
+@click.option("--salt", metavar="TEXT", help="Choose other units than the name of the split would.")
 @click.option(
-    "--max-stale", type=span, metavar="TIME", help="The baseline for all where the store is not heard for so long."
+    "--max-stale",
+    type=span,
+    metavar="TIME",
+    help="Give everybody the baseline after so long without contact to the store.",
 )
 @click.option(
     "--in-flight",
     type=click.Choice(["finish"]),
-    help="Choices kept in open requests outlive a plain zero, never a stop.",
+    help="Whether open requests keep their choice at zero; never at a stop.",
 )
 @click.option(
     "--by",
     type=click.Choice(["unit", "instance"]),
-    help="By instance, hosts cross over in waves.  [default: as live code says]",
+    help="With instance, hosts cross over in waves.  [default: from live code]",
 )
 @changing
 @click.pass_obj
@@ -48,10 +51,10 @@ def create(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     *,
     dry_run: bool,
 ) -> int:
-    """Define SPLIT, all weights at zero.
+    """Create SPLIT with all weights at zero.
 
-    With --add, give one that stands a further candidate; `delete SPLIT/VERSION`
-    takes it out again. Nobody moves.
+    With --add it adds a candidate to a split that exists; no unit moves.
+    `delete SPLIT/VERSION` removes the candidate.
     """
     from graysplit.cli.result_lines import finish
 
@@ -68,7 +71,13 @@ def create(  # noqa: PLR0913, PLR0917 - click hands every option over by name
 @click.argument("weights", nargs=-1, required=True, metavar="WEIGHT | VERSION=WEIGHT...")
 @click.option("--from", "from_", metavar="WEIGHT", help="Only if this weight is in force now.")
 @click.option("--if-rev", type=int, metavar="N", help="Only if the split is unchanged since revision N.")
-@click.option("--for", "for_s", type=span, metavar="TIME", help="A raise for a time, as 30m: then back by itself.")
+@click.option(
+    "--for",
+    "for_s",
+    type=span,
+    metavar="TIME",
+    help="Raise for this time only, as 30m; then the weight goes back by itself.",
+)
 @unstopping
 @replacing
 @changing
@@ -86,9 +95,9 @@ def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
 ) -> int:
     """Set weights in percent: 20, 12.5, 20% or preview.
 
-    Above zero it begins a new release; where a stop stands it shows whose it is
-    and asks for the name, or needs --unstop. A split that live code declares is
-    created on the way. 100 % asks for the name.
+    A weight above zero begins a new release. If a stop is set, the command shows
+    it and asks for the name, or needs --unstop. It creates a split that live code
+    declares. 100 % asks for the name.
     """
     from graysplit.cli.result_lines import finish
 
@@ -115,11 +124,11 @@ def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
 @changing
 @click.pass_obj
 def rollback(session: Session, targets: tuple[str, ...], why: str, *, everything: bool, dry_run: bool) -> int:
-    """Go back: weight zero and a stop beside it.
+    """Roll back: set the weight to zero and add a stop.
 
-    Everybody gets the baseline. Never asks or refuses, reads only after it has
-    written, and may be given twice. `set --unstop` starts again. Exit 3 where
-    nobody knows one of the names.
+    Everybody gets the baseline. Never asks and never refuses, reads only after
+    it has written, and may be repeated. `set --unstop` starts again. Exit 3 if a
+    name is unknown.
     """
     from graysplit.cli.rollbacks import roll_back
 
@@ -130,16 +139,16 @@ def rollback(session: Session, targets: tuple[str, ...], why: str, *, everything
 
 @app.command()
 @click.argument("split")
-@click.option("--force", is_flag=True, help="Also raise what a change to zero brought down.")
+@click.option("--force", is_flag=True, help="Also raise weights that the last change set to zero.")
 @unstopping
 @replacing
 @changing
 @click.pass_obj
 def undo(session: Session, split: str, why: str, *, force: bool, dry_run: bool) -> int:
-    """Make the inverse of the last change of SPLIT.
+    """Revert the last change of SPLIT.
 
-    Only while what it wrote still stands. One that raises asks for the name, and
-    one that clears a stop needs --unstop.
+    Refused if the values that it wrote have changed since. If the undo raises, it
+    asks for the name; if it clears a stop, it needs --unstop.
     """
     from graysplit.cli.result_lines import finish
 
@@ -177,13 +186,13 @@ def preview(session: Session, target: str, why: str, *, dry_run: bool) -> int:
 def pin(  # noqa: PLR0913 - click hands every option over by name
     session: Session, split: str, unit: str, version: str | None, why: str, *, deny: bool, dry_run: bool
 ) -> int:
-    """Return UNIT always the same VERSION, unless it is at zero."""
+    """Pin UNIT to VERSION; at weight zero it gets the baseline."""
     from graysplit.cli.result_lines import finish
 
     if deny and version is not None:
-        raise click.UsageError("--deny names no version: graysplit pin SPLIT UNIT --deny")
+        raise click.UsageError("--deny takes no VERSION: graysplit pin SPLIT UNIT --deny")
     result = session.control.pin(split, unit, version, deny=deny, why=why, dry_run=dry_run)
-    tell(f"unit '{unit}' of {split}: {'denied every candidate, always' if deny else 'always'} {result.pinned}")
+    tell(f"unit '{unit}' of {split}: always gets {'the baseline ' if deny else ''}{result.pinned}")
     return finish(session, result)
 
 
@@ -193,7 +202,7 @@ def pin(  # noqa: PLR0913 - click hands every option over by name
 @changing
 @click.pass_obj
 def unpin(session: Session, split: str, unit: str, why: str, *, dry_run: bool) -> int:
-    """Take away what `pin` said of UNIT."""
+    """Remove the pin or the denial of UNIT."""
     from graysplit.cli.result_lines import finish
 
     result = session.control.unpin(split, unit, why=why, dry_run=dry_run)
@@ -208,8 +217,8 @@ def unpin(session: Session, split: str, unit: str, why: str, *, dry_run: bool) -
 def unstop(session: Session, target: str, why: str, *, dry_run: bool) -> int:
     """Clear a stop.
 
-    Says whose it is, and asks for the name at a terminal; without one it needs
-    --yes where a weight above zero stands under it.
+    Shows who set it, and asks for the name at a terminal. Without a terminal it
+    needs --yes if a weight under the stop is above zero.
     """
     from graysplit.cli.result_lines import finish
 
@@ -222,11 +231,11 @@ def unstop(session: Session, target: str, why: str, *, dry_run: bool) -> int:
 @changing
 @click.pass_obj
 def delete(session: Session, target: str, why: str, *, dry_run: bool) -> int:
-    """Take the record of SPLIT away and free its name.
+    """Delete the record of SPLIT and free its name.
 
-    Refused while a weight is above zero, unless its release is finished and no
-    code declares it any more. Asks for the name. With VERSION it takes out that
-    candidate alone, which must be at zero; all others stay where they are.
+    Refused while a weight is above zero, unless the release is finished and no
+    live code declares SPLIT. Asks for the name. With VERSION it removes only that
+    candidate, which must be at zero; no other candidate changes.
     """
     from graysplit.cli.result_lines import finish
 
@@ -240,25 +249,25 @@ def delete(session: Session, target: str, why: str, *, dry_run: bool) -> int:
     default="fleet",
     show_default=True,
     metavar="fleet|FILE",
-    help="What processes hold, or a last-known-good file, an export, a bootstrap file.",
+    help="The fleet, or a last-known-good file, an export or a bootstrap file.",
 )
 @click.option(
     "--take",
     type=click.Choice(["lower", "source"]),
     default="lower",
     show_default=True,
-    help="The lower of the two, or what the source has.",
+    help="Write the lower value of the two, or the source's.",
 )
 @changing
 @click.pass_obj
 def recover(  # noqa: PLR0913 - click hands every option over by name
     session: Session, splits: tuple[str, ...], source: str, take: Literal["lower", "source"], why: str, *, dry_run: bool
 ) -> int:
-    """After the store lost data: show both sides, write the lower.
+    """After data loss: compare both sides, write the lower weights.
 
-    Ends all doubt (SOURCE_REGRESSED), makes lost keys whole, and sows an empty
-    namespace anew: from what live processes hold, who are asked for it, or from
-    FILE. Where something rises it asks for the name.
+    Ends SOURCE_REGRESSED, repairs lost keys, and rebuilds an empty namespace from
+    the data of live processes or from FILE. If a weight rises it asks for the
+    name.
     """
     from graysplit.cli.recovery import recovered, show_sides
 

@@ -57,7 +57,7 @@ def note_words(note: str, field: str) -> str:
     """Say what few users have met, that nothing waits for it, and where to look."""
     split, version = parse_address(field)
     return (
-        f"note: {note}. Nothing waits for this: up to 30 of 100 healthy releases of three hours show it, "
-        "as few users fail again and again. "
-        f"Look at the failing calls on {version}; to go back: graysplit rollback {split}"
+        f"note: {note}. This changes nothing: up to 30 of 100 healthy releases of three hours show such a note, "
+        "because few users fail repeatedly. "
+        f"Check the failing calls on {version}; to go back: graysplit rollback {split}"
     )

@@ -21,7 +21,7 @@ SILENT: Final = "silent"
 _WORDS: Final[Mapping[str, str]] = {
     "version_absent": "the store's baseline is not registered there",
     "stale": "it has not heard the store for too long",
-    "not_ready": "it has loaded nothing yet that it may trust",
+    "not_ready": "it has not loaded trusted data yet",
     "unknown_split": "it does not know the split yet",
 }
 
@@ -95,15 +95,17 @@ def _unknown(asked: UnitQuestion, process: Process, weights: Mapping[str, Weight
     """Say why what a process answers cannot be told from what it says, or nothing."""
     split, receipt = asked.case.standing.split, process.receipt
     if f"splits {split}" in receipt.held:
-        return "it keeps its own definition against the store's (held): graysplit recover"
+        return "it keeps its own definition instead of the store's (held): graysplit recover"
     refused = next((why for why in receipt.refused if why.startswith(f"splits {split}: ")), "")
     if refused:
         return f"it keeps an older definition, and refuses the store's: {refused}"
     behind = receipt.revision < asked.revision
     if weights is None or (behind and asked.reason in _BY_DEFINITION):
-        return f"it is behind, at revision {receipt.revision} of {asked.revision}" if behind else "it does not say"
+        return (
+            f"it is behind, at revision {receipt.revision} of {asked.revision}" if behind else "it does not report it"
+        )
     if process.switched_off(split) is None:
-        return "its library does not tell whether break-glass is in force"
+        return "its library does not report whether break-glass is in force"
     return ""
 
 
@@ -128,7 +130,7 @@ def _difference(asked: UnitQuestion, process: Process, weights: Mapping[str, Wei
     fields = [field_of(standing.split, version) for version in differing]
     said = ", ".join(f"{version} is at {format_weight(weights[version])} there" for version in differing)
     if any(f"{key} {field}" in receipt.held for field in fields for key in ("weights", "stops")):
-        return "held", f"{said}, held against the store: graysplit recover"
+        return "held", f"{said}, held although the store differs: graysplit recover"
     why = next((receipt.effects[field].why for field in fields if field in receipt.effects), "")
     if why:
         return why, f"{said}, {why}"

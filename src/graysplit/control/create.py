@@ -41,7 +41,7 @@ def create_declared(
     if len(baselines) > 1:
         raise RefusedError(
             f"live processes differ on the baseline of '{split}': {told_apart(declared)}. "
-            f"Deploy one of them everywhere, or say which: graysplit create {split} --versions BASELINE,CANDIDATE"
+            f"Deploy one of them everywhere, or choose one: graysplit create {split} --versions BASELINE,CANDIDATE"
         )
     versions = {version: None for label in sorted(declared) for version in declared[label].versions}
     baseline = baselines.pop()
@@ -89,7 +89,7 @@ def joined(snapshot: Snapshot, change: Change) -> Iterator[str]:
     for name in known:
         if name not in written.names:
             again = f"graysplit create {change.split} --add {name}"
-            yield f"{name} is not a version of {change.split} any more; the others stay. Bring it back with: {again}"
+            yield f"{name} is no longer a version of {change.split}; the others stay. Add it again with: {again}"
 
 
 def declared_by(fleet: Fleet, split: str) -> Literal["unit", "instance"]:
@@ -105,7 +105,7 @@ def declared_by(fleet: Fleet, split: str) -> Literal["unit", "instance"]:
         others = sorted(said.keys() - rolling)
         raise RefusedError(
             f"live processes differ on who crosses over in '{split}': the instance on {', '.join(rolling)}, the unit "
-            f"on {', '.join(others)}. Deploy one of them everywhere, or say which: graysplit create {split} --by unit"
+            f"on {', '.join(others)}. Deploy one of them everywhere, or choose one: graysplit create {split} --by unit"
         )
     return "instance"
 
@@ -128,16 +128,16 @@ def check_baseline(reading: Reading, change: Change, fleet: Callable[[], Fleet],
     if declared:
         raise RefusedError(
             f"'{written.baseline}' cannot be the baseline of '{split}': the code that runs declares "
-            f"{told_apart(declared)}. Nothing was written. Make it as the code declares it: graysplit create {split}"
+            f"{told_apart(declared)}. Nothing was written. Create it as the code declares it: graysplit create {split}"
         )
     was = None if standing is not None else last_baseline(reading, split, history)
     if was in written.names and was != written.baseline:
         others = [name for name in written.names if name != was]
         raise RefusedError(
-            f"'{written.baseline}' cannot be the baseline of '{split}': in its last record that was '{was}', and no "
+            f"'{written.baseline}' cannot be the baseline of '{split}': its last record has '{was}', and no "
             f"live process declares another. Nothing was written. Make it with: graysplit create {split} --versions "
             f"{','.join([was or '', *others])}; or start a process whose code has '{written.baseline}' as its baseline "
-            "first: then its word counts"
+            "first: then the code decides"
         )
 
 

@@ -83,18 +83,18 @@ def _plans(reading: Reading) -> Iterator[Finding]:
     for split, standing in sorted(reading.snapshot.splits.items()):
         found = running(reading, split)
         if found is not None and found.plan is None:
-            what = f"it runs, and this library does not understand it and does not drive it: {found.fault}"
+            what = f"it runs, but this library does not understand it and does not drive it: {found.fault}"
             back = f"graysplit set {split} {format_weight(found.progress.at)} --replace"
-            yield Finding("problem", f"plan of {split}", what, f"use a newer graysplit; or end it: {back}")
+            yield Finding("problem", f"plan of {split}", what, f"use a newer graysplit, or end the plan: {back}")
         elif found is not None and found.plan is not None and ungated(found.plan):
             steps = ", ".join(str(number + 1) for number in ungated(found.plan))
-            what = f"no gate stands after step {steps}: the next follows at once (an older library started it)"
+            what = f"step {steps} has no gate: the next one follows at once (an older library started the plan)"
             yield Finding("note", f"plan of {split}", what, f"graysplit pause {split}")
         elif found is None and standing.definition.plan is not None:
             try:
                 parse_plan(standing.definition.plan)
             except BadPlanError as fault:
-                what = f"its last plan is not understood here: {fault}"
+                what = f"this library does not understand its last plan: {fault}"
                 yield Finding("note", f"plan of {split}", what, f"graysplit ramp {split} 5,20,50 --every 10m")
 
 
@@ -112,7 +112,7 @@ def _guards(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
     for name, standing in sorted(reading.snapshot.splits.items()):
         found = armed(name, standing.definition)
         if found is not None and found.fault:
-            what = f"this library does not understand it, and does not watch by it: {found.fault}"
+            what = f"this library does not understand it and does not use it: {found.fault}"
             yield Finding("problem", f"guard of {name}", what, f"graysplit guard {name} --off")
         elif found is not None and not is_watched(name, fleet):
             yield Finding("problem", f"guard of {name}", f"it is armed, but {NOTHING}", "graysplit fleet")
@@ -127,10 +127,10 @@ def _unjudged(reading: Reading, fleet: Fleet, said: Mapping[str, Heard]) -> Iter
             continue
         since = f"for {age_ms // 1000} s" if heard.at_ms else "since its release began"
         if heard.unjudged:
-            what = f"calls are counted, and nobody has judged {field} {since}: no live process may write a judgement"
+            what = f"calls are counted, but {field} has no verdict {since}: no live process may write one"
             yield Finding("problem", f"guard of {split}", what, "graysplit acl app, and the logs of the processes")
         elif not heard.at_ms:
-            what = f"nobody has judged {field} {since}, for no call has been counted"
+            what = f"{field} has no verdict {since}, because no call has been counted"
             yield Finding("note", f"guard of {split}", what, "graysplit fleet")
 
 
@@ -138,7 +138,7 @@ def _break_glass(fleet: Fleet) -> Iterator[Finding]:
     for names, labels in sorted(break_glass(fleet).items()):
         what = (
             f"in force for {names} on {len(labels)} of {len(fleet.live)} live processes ({some(labels)}): they give "
-            "the baseline whatever the store says"
+            "the baseline and ignore the store"
         )
         command = "graysplit fleet; there: empty the file of GRAYSPLIT_OFF_FILE, or restart without GRAYSPLIT_OFF"
         yield Finding("problem", "break-glass", what, command)
@@ -170,7 +170,7 @@ def _versions(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
         candidates = {label: {*found.versions} - {found.baseline} for label, found in declared.items()}
         for version in sorted(set[str]().union(*candidates.values()) - {*known}):
             labels = [label for label, names in candidates.items() if version in names]
-            what = f"'{version}' is declared by {some(labels)}, and the store does not have it: nobody gets it"
+            what = f"'{version}' is declared by {some(labels)}, but not in the store: nobody gets it"
             yield Finding("note", f"code {split}", what, f"graysplit show {split}")
         for version in (found.name for found in standing.definition.candidates if standing.in_force(found.name)):
             labels = [label for label, found in declared.items() if version not in found.versions]
@@ -189,18 +189,18 @@ def _untold(store: NoticesStore) -> Iterator[Finding]:
     for state in hook_states(read):
         where = f"notices {state.hook}"
         if state.unread:
-            what = "how far it was told cannot be read: it begins at the log's end, and what it was owed may be lost"
+            what = "its position in the log cannot be read: it begins at the end, and undelivered notices may be lost"
             yield Finding("note", where, what, "graysplit history")
         if state.owed:
             yield Finding("problem", where, owed_words(state), "graysplit notices")
         if state.refused:
-            what = f"it has refused the next change {state.refused} times, and is asked again"
+            what = f"it has refused the next change {state.refused} times; graysplit tries again"
             yield Finding("note", where, what, "graysplit history")
         if state.given_up:
-            what = f"{_changes(state.given_up)} given up, all attempts having failed; the last: {state.last_given_up}"
+            what = f"{_changes(state.given_up)} given up after all attempts failed; the last: {state.last_given_up}"
             yield Finding("note", where, what, "graysplit history")
         if state.missed:
-            what = f"up to {_changes(state.missed)} never told to it: gone from the log, or a day old"
+            what = f"up to {_changes(state.missed)} never sent: no longer in the log, or older than a day"
             yield Finding("note", where, what, "graysplit history")
 
 
@@ -212,7 +212,7 @@ def _keys(reading: Reading) -> Iterator[Finding]:
     if empty(reading):
         return
     for key, reason in sorted(reading.held.lost.items()):
-        what = f"the key is {reason}: it counts as lost, and processes keep what they had"
+        what = f"the key is {reason}: it counts as lost, and processes keep their values"
         yield Finding("problem", key, what, "graysplit recover, or at once: graysplit rollback --all")
 
 
@@ -223,14 +223,16 @@ def _values(reading: Reading, drop: str) -> Iterator[Finding]:
             yield Finding("problem", key, f"it holds {reason}", f"redis-cli HLEN {key}")
             continue
         command = f"graysplit show {field.removeprefix(WAVE).partition('/')[0]}"
-        falls = ", and its weights only fall" if key == "splits" else ""
-        yield Finding("problem", f"{key} {field}", f"refused, the last good value stands{falls}: {reason}", command)
+        falls = ", and its weights can only go down" if key == "splits" else ""
+        yield Finding(
+            "problem", f"{key} {field}", f"refused, the last good value stays in force{falls}: {reason}", command
+        )
     known = {name: standing.definition.names for name, standing in reading.snapshot.splits.items()}
     for field in unknown_fields(reading.held, {**known, **dict.fromkeys(reading.unread, ())}):
         if split_of(field) in reading.unread:
             continue
         key = "weights" if field in reading.held.weights else "stops"
-        what = "names no split or candidate: mistyped, or set before the split was created"
+        what = "not a split or candidate: mistyped, or set before the split was created"
         command = f"{drop} {field}" if key == "weights" else f"graysplit unstop {field}"
         yield Finding("problem", f"{key} {field}", what, command)
 
@@ -242,11 +244,11 @@ def _splits(reading: Reading) -> Iterator[Finding]:
             what = overfull_words(standing)
             yield Finding("problem", f"weights {name}", what, f"graysplit show {name}")
         for field in reading.mistyped(name, definition).fields:
-            what = f"this field holds all of '{name}' at zero although it names no candidate"
+            what = f"this field sets all of '{name}' to zero although it names no candidate"
             yield Finding("problem", f"weights {field}", what, f"graysplit show {name}")
         own = field_of(name, definition.baseline)
         if own in standing.stops:
-            what = f"'{definition.baseline}' is the baseline and cannot be stopped: nothing comes of it"
+            what = f"'{definition.baseline}' is the baseline and cannot be stopped: the stop has no effect"
             yield Finding("problem", f"stops {own}", what, f"graysplit unstop {own}")
 
 
@@ -260,11 +262,11 @@ def _finished(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
     for split in finished(reading):
         first, *others = declaring(fleet, split) or ("",)
         if not first:
-            what = "finished, and no code declares it any more: its record can go"
+            what = "finished, and no live code declares it: its record can be deleted"
             yield Finding("note", f"splits {split}", what, f"graysplit delete {split}")
             continue
         more = f" and {len(others)} more" if others else ""
-        what = f"finished, and code still declares both paths: {first}{more}. Take the route from the code"
+        what = f"finished, but code still declares both paths: {first}{more}. Remove the route from the code"
         yield Finding("note", f"code {split}", what, f"graysplit delete {split}, once that runs everywhere")
 
 
@@ -275,7 +277,7 @@ def _waves(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
             what = f"{len(found.crossed)} of {found.instances} instances have crossed where {short_words(found)}"
             yield Finding(severity, f"instances {found.field}", what, rebalance_command(found.split))
         if found.missing:
-            what = f"{len(found.missing)} instances of its wave are not live, and keep their places till then"
+            what = f"{len(found.missing)} instances of its wave are not live; they keep their places until then"
             yield Finding("note", f"instances {found.field}", what, rebalance_command(found.split))
     for split, standing in sorted(reading.snapshot.splits.items()):
         said = {declared.by for declared in declarations(fleet.live, split).values()}
@@ -307,17 +309,17 @@ def _processes(fleet: Fleet) -> Iterator[Finding]:
         seconds = (fleet.now_ms - process.seen_ms) // 1000
         what = f"silent for {seconds} s: dead, or cut off from the store"
         if seconds < 0:
-            what = "heard last at a time still to come: the server's clock was set back, and it was not heard since"
+            what = "last heard in the future: the server's clock was set back, and it was not heard since"
         yield Finding("problem", f"process {process.label}", what, "graysplit fleet")
     for process in fleet.live:
         for reason in process.receipt.refused:
             yield Finding("problem", f"process {process.label}", f"refused: {reason}", "graysplit fleet")
         if process.receipt.held:
             kept = some([held_words(*pair) for pair in process.receipt.held.items()])
-            what = f"SOURCE_REGRESSED: the store has lost changes, and this process keeps what it had: {kept}"
+            what = f"SOURCE_REGRESSED: the store has lost changes, and this process keeps its values: {kept}"
             yield Finding("problem", f"process {process.label}", what, "graysplit recover")
         if not process.receipt.durable:
-            what = "its last-known-good file cannot be written: after a restart without the store it knows nothing"
+            what = "its last-known-good file cannot be written: after a restart without the store it has no data"
             yield Finding("problem", f"process {process.label}", what, "graysplit fleet")
 
 
@@ -334,7 +336,7 @@ def _modes(fleet: Fleet) -> Iterator[Finding]:
             told.setdefault((process.receipt.mode, process.receipt.mode_why), []).append(process.label)
     for (mode, why), labels in sorted(told.items()):
         more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
-        cause = why or "it does not tell why: the server, or its user's rights, lack it"
+        cause = why or "it does not report why: the server or the user's rights lack it"
         lesser_than = "" if mode == "tracking" else ", not by tracking"
         what = f"follows by '{mode}'{lesser_than}: {PROMISES.get(mode, 'no promise known')}. Why: {cause}"
         yield Finding("note", f"process {labels[0]}{more}", what, "graysplit acl app")
@@ -347,8 +349,8 @@ def _declarations(reading: Reading, fleet: Fleet) -> Iterable[Finding]:
     for split in sorted({name for process in fleet.live for name in process.declared}):
         declared = declarations(fleet.live, split)
         if split not in known and not lost and f"splits {split}" not in kept:
-            what = f"declared by {len(declared)} live processes and unknown to the store: everybody gets the baseline"
+            what = f"declared by {len(declared)} live processes but not in the store: everybody gets the baseline"
             yield Finding("note", f"code {split}", what, f"graysplit set {split} 5")
         if all(found.kind == "route" and not found.calls for found in declared.values()):
-            what = "a route that no live process has called: a decorator outside of it, or no traffic yet"
+            what = "no live process has called this route: another decorator replaces it, or it has had no traffic yet"
             yield Finding("note", f"code {split}", what, f"graysplit show {split}")

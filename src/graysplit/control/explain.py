@@ -76,7 +76,7 @@ def _everywhere(live: Sequence[Answer]) -> str:
 def _off_words(live: Sequence[Answer]) -> str:
     """Say how far break-glass is in force."""
     if not live:
-        return "break-glass: no live process tells of it"
+        return "break-glass: no live process reports it"
     silent = sum(answer.off is None for answer in live)
     untold = f", not known on {silent}" if silent else ""
     return f"break-glass: in force on {sum(answer.off is True for answer in live)} of {len(live)}{untold}"

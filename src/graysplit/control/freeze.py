@@ -39,8 +39,8 @@ def freeze(reading: Reading, new: Freeze) -> tuple[Change, tuple[str, ...]]:
     check_pattern(new.pattern)
     change = Change("freeze", new.pattern, marks={FREEZES: write_freezes([*_others(reading, new.pattern), new])})
     span = f"for {span_words(new.until_ms - new.at_ms)}, until {_when(new.until_ms)}"
-    until = span if new.until_ms else f"until: {unfreeze_command(new.pattern)}"
-    return change, (f"nothing that matches rises {until}", _held(new, reading.snapshot))
+    until = span if new.until_ms else f"until you end it: {unfreeze_command(new.pattern)}"
+    return change, (f"no matching weight can rise {until}", _held(new, reading.snapshot))
 
 
 def unfreeze(reading: Reading, pattern: str) -> Change:
@@ -67,7 +67,7 @@ def check_thawed(freezes: str | None, splits: Iterable[str], now_ms: int) -> Non
         holding = frozen(found, split, now_ms)
         if holding is not None:
             raise RefusedError(
-                f"'{split}' may not rise: {freeze_words(holding)}. Nothing was written; lowering stays free. "
+                f"'{split}' may not rise: {freeze_words(holding)}. Nothing was written; lowering is always allowed. "
                 f"End the freeze with: {unfreeze_command(holding.pattern)}"
             )
 
@@ -100,7 +100,7 @@ def _held(new: Freeze, snapshot: Snapshot) -> str:
     held = sorted(split for split in snapshot.splits if new.holds(split))
     more = f" and {len(held) - _SAID_AT_MOST} more" if len(held) > _SAID_AT_MOST else ""
     named = ", ".join(held[:_SAID_AT_MOST]) + more
-    return f"holds {named}" if held else "holds no split that stands now; see them with: graysplit list"
+    return f"blocks {named}" if held else "matches no split yet; see all splits with: graysplit list"
 
 
 def _when(ms: int) -> str:
@@ -189,18 +189,18 @@ def finish(reading: Reading, split: str, id_: str, at: int | None = None) -> Cha
     if standing.stops:
         stop = min(standing.stops)
         raise RefusedError(
-            f"the stop '{stop}' holds '{split}': a release that was stopped is not finished. "
+            f"the stop '{stop}' applies to '{split}': a stopped release cannot be finished. "
             f"Start again with: graysplit set {split} 5 --unstop; or clear it: graysplit unstop '{stop}'"
         )
     if all(share(weight) == 0 for weight in _in_force(standing).values()):
         raise RefusedError(
-            f"nothing to finish: every candidate of '{split}' stands at zero. "
-            f"Take its record away with: graysplit delete {split}"
+            f"nothing to finish: every candidate of '{split}' is at zero. "
+            f"Delete its record with: graysplit delete {split}"
         )
     _check_unleased(reading, standing)
     since = finished_ms(reading, split)
     if since is not None:
-        raise RefusedError(f"'{split}' is finished since {_when(since)}. See it with: graysplit show {split}")
+        raise RefusedError(f"'{split}' was finished at {_when(since)}. See it with: graysplit show {split}")
     _check_whole(split, total(_in_force(standing).values()), at)
     return Change("finish", split, marks={FINISHED + split: f"{id_} {reading.load.now_ms}"})
 
@@ -246,7 +246,7 @@ def check_undeclared(split: str, weights: Mapping[str, object], labels: tuple[st
         more = f" and {len(labels) - _SAID_AT_MOST} more" if len(labels) > _SAID_AT_MOST else ""
         raise RefusedError(
             f"'{split}' is finished, but code still declares it: {', '.join(labels[:_SAID_AT_MOST])}{more}. Without "
-            "its record they would all go back to the baseline. Take the route from the code first, then: "
+            "its record they would all go back to the baseline. Remove the route from the code first, then: "
             f"graysplit delete {split}"
         )
 
@@ -259,8 +259,8 @@ def _check_whole(split: str, found: int, at: int | None) -> None:
         )
     if at is None and found < FULL:
         raise RefusedError(
-            f"'{split}' is at {format_weight(found)} %: below 100 % its release is not over, and a finished one is "
-            f"left alone by rollback --all. Nothing was written. To finish it there: graysplit finish {split} "
+            f"'{split}' is at {format_weight(found)} %, below 100 %, and rollback --all leaves a finished release "
+            f"alone. Nothing was written. To finish it at this weight: graysplit finish {split} "
             f"--at {format_weight(found)}"
         )
 
@@ -271,8 +271,8 @@ def _check_unleased(reading: Reading, standing: SplitState) -> None:
         lease = reading.held.leases.get(field)
         if lease is not None and lease.at == weight:
             raise RefusedError(
-                f"{field} stands at {format_weight(weight)} for a time only, so it would not stay. "
-                f"Settle it with: graysplit set {field} {format_weight(weight)}"
+                f"{field} is at {format_weight(weight)} only for a time (a lease). "
+                f"Make it permanent with: graysplit set {field} {format_weight(weight)}"
             )
 
 

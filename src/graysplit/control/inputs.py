@@ -76,8 +76,8 @@ def check_reason(guarded: Collection[str], why: str) -> None:
     if guarded and not why.strip():
         split = min(guarded)
         raise RefusedError(
-            f"'{split}' is protected, and this raises it: say why, with --why. Nothing was written. "
-            f"Protection ends with: graysplit unprotect {split}"
+            f"'{split}' is protected, and this raises it: give a reason with --why. Nothing was written. "
+            f"End the protection with: graysplit unprotect {split}"
         )
 
 
@@ -98,7 +98,7 @@ def split_and_version(target: str) -> tuple[str, str]:
     """Return what an address names, the version "" where it names a split; raise where it ends in a slash."""
     split, slash, version = target.partition("/")
     if slash and not version:
-        raise BadValueError(f"'{target}' names no version after the slash: use '{split}', or '{split}/VERSION'")
+        raise BadValueError(f"'{target}' has no version after the slash: use '{split}', or '{split}/VERSION'")
     return split, version
 
 

@@ -19,7 +19,7 @@ _LONGEST_S: Final = 1e12  # no date is known so far ahead
 def check_span(for_s: float | None) -> None:
     """Raise `BadValueError` for a time that is over at once, or never."""
     if for_s is not None and not 0.001 <= for_s <= _LONGEST_S:  # noqa: PLR2004 - a millisecond
-        raise BadValueError(f"for {for_s:g} s is not a time that could be kept. Write how long, as in: --for 30m")
+        raise BadValueError(f"invalid time for a raise: {for_s:g} s. Give a time, as in: --for 30m")
 
 
 def end_of(reading: Reading, for_s: float | None) -> int | None:
@@ -32,8 +32,8 @@ def end_of(reading: Reading, for_s: float | None) -> int | None:
     until_ms = reading.begun_ms + int(for_s * 1000)
     if until_ms <= reading.load.now_ms:
         raise RefusedError(
-            f"the time it was asked for ended at {when(until_ms)}, before it was confirmed. Nothing was written. "
-            "Give the command again, or with a longer --for"
+            f"the requested time ended at {when(until_ms)}, before the confirmation. Nothing was written. "
+            "Repeat the command, or use a longer --for"
         )
     return until_ms
 
@@ -43,7 +43,7 @@ def told(proposal: Proposal, reading: Reading) -> Proposal:
     leases = proposal.change.leases
     ends = {field: f"{span_words(lease.until_ms - reading.begun_ms)}" for field, lease in leases.items()}
     notes = tuple(
-        f"{field} stands at {format_weight(lease.at)}% for {ends[field]}, until {when(lease.until_ms)}, "
+        f"{field} is at {format_weight(lease.at)}% for {ends[field]}, until {when(lease.until_ms)}, "
         f"then at {format_weight(lease.then)}%"
         for field, lease in leases.items()
     )

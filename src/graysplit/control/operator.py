@@ -170,7 +170,7 @@ class Operator:
             if before != now and before.key != "splits":
                 raise ConflictError(shown.change.split, f"{before.field} {before.value}", f"{now.field} {now.value}")
         if shown.told != again.told:
-            raise ConflictError(shown.change.split, "what was shown", "something else")
+            raise ConflictError(shown.change.split, "the state that was shown", "something else")
         return again
 
     def _ask(self, question: Question, confirm: Confirm | None) -> bool:
@@ -203,7 +203,7 @@ class Operator:
             got = "" if said is None else f", not {said!r}"
             raise RefusedError(
                 f"{question.ask}. Nothing was written. To do it, pass confirm={question.target!r}{got} "
-                "(or confirm=True, which agrees to whatever is asked)"
+                "(or confirm=True, which agrees to every question)"
             )
         return False
 
@@ -231,9 +231,9 @@ class Operator:
             count = len(fleet.live)
             live = "1 live process still runs" if count == 1 else f"{count} live processes still run"
             raise RefusedError(
-                f"the store is empty, and {live} on what was read last, so "
-                f"nothing was written. Make the store whole again from them: {SOW_AGAIN}; "
-                f"going back still works: {GO_BACK}"
+                f"the store is empty, and {live} with the values read last, so "
+                f"nothing was written. Repair the store from them: {SOW_AGAIN}; "
+                f"rollback still works: {GO_BACK}"
             )
 
     def _read(self) -> Reading:
@@ -264,8 +264,8 @@ class Operator:
             raise BadDefinitionError(
                 split,
                 "",
-                f"{reason}. Going back needs no definition: graysplit rollback {split}; "
-                f"to begin anew: graysplit delete {split}",
+                f"{reason}. Rollback needs no definition: graysplit rollback {split}; "
+                f"to start over: graysplit delete {split}",
             )
 
     def _check_unchanged(self, split: str, if_rev: int | None) -> None:
@@ -313,8 +313,8 @@ def check_whole(reading: Reading) -> None:
     for key, reason in sorted(reading.held.lost.items()):
         if not empty(reading):
             raise StoreCorruptError(
-                f"the key '{key}' is lost ({reason}), so nothing was written; processes keep what they had. "
-                "Make it whole with: graysplit recover; going back still works: graysplit rollback --all"
+                f"the key '{key}' is lost ({reason}), so nothing was written; processes keep their values. "
+                "Repair it with: graysplit recover; rollback still works: graysplit rollback --all"
             )
 
 
@@ -322,5 +322,5 @@ def _address(given: str | None) -> str:
     """Return the store's address, given or set; raise `ConfigurationError` where there is none."""
     url = setting(given, "GRAYSPLIT_URL")
     if not url:
-        raise ConfigurationError("no store is named: give its address (redis://localhost:6379/0), or set GRAYSPLIT_URL")
+        raise ConfigurationError("no store given: pass its address (redis://localhost:6379/0), or set GRAYSPLIT_URL")
     return url

@@ -213,7 +213,7 @@ def _spared_notes(reading: Reading, splits: Iterable[str]) -> tuple[str, ...]:
     """Return the notes on plans whose weight is written again: they go on."""
     found = ((split, running_words(reading, split)) for split in splits)
     return tuple(
-        f"the same weight is no change: {one.words}, goes on (to end it: --replace)" for _, one in found if one.by
+        f"the weight does not change: {one.words}, continues (to end it: --replace)" for _, one in found if one.by
     )
 
 
@@ -292,8 +292,8 @@ CLEARS_ALL: Final = frozenset({"unstop", "delete"})
 # What a person types the name for, whatever it does to weights.
 _ALWAYS: Final = {
     "delete": "this deletes the record of '{}'",
-    "unfreeze": "this lets everything rise again that only '{}' froze",
-    "guard off": "this takes the guard from '{}'",
+    "unfreeze": "this allows increases again where only '{}' blocked them",
+    "guard off": "this removes the guard of '{}'",
 }
 
 
@@ -311,7 +311,7 @@ def _ask(  # noqa: PLR0913, PLR0917 - what a question rests on
         return _ALWAYS[change.cause].format(change.split) + "".join(stops)
     written = change.definition
     if _protected(change.split, snapshot) and isinstance(written, Definition) and not written.protected:
-        return f"this takes the protection from '{change.split}'"
+        return f"this removes the protection of '{change.split}'"
     full = [field for field, weight in reached.items() if weight == FULL]
     if full:
         return f"this sends everybody to {', '.join(full)}"
@@ -322,7 +322,7 @@ def _ask(  # noqa: PLR0913, PLR0917 - what a question rests on
     by_plan = (f"{field} by a plan to {format_weight(weight)}" for field, weight in leave.items())
     rising = ", ".join([*(_rise(field, done.weights[field]) for field in done.risen), *by_plan, *unknown])
     if guarded:
-        more = f"who crosses to {', '.join(reached)}" if reached else "what pins let in"
+        more = f"the instances that cross to {', '.join(reached)}" if reached else "the units that pins admit"
         return f"this raises {rising or more}, and {', '.join(guarded)} is protected"
     return f"this raises {rising}" if rising and change.cause in {"undo", "unstop"} else None
 
@@ -383,7 +383,7 @@ def _definition_text(reading: Reading, split: str, definition: Definition | None
     dumped = dump_definition(definition)
     if len(dumped.encode()) > MAX_DEFINITION:
         raise RefusedError(
-            f"the record of '{split}' would be larger than {MAX_DEFINITION} bytes, and no process would take it. "
-            f"Take pins away first: graysplit unpin {split} UNIT"
+            f"the record of '{split}' would be larger than {MAX_DEFINITION} bytes, and no process would accept it. "
+            f"Remove pins first: graysplit unpin {split} UNIT"
         )
     return dumped

@@ -120,7 +120,7 @@ class ProtectionVerbs(Operator):
             seen = seen or recovery
             recovery = plan(recovery.id)
         if seen is not None and seen.told != recovery.told:
-            raise ConflictError(recovery.target, "what was shown", "something else")
+            raise ConflictError(recovery.target, "the state that was shown", "something else")
         with self._submitting(recovery.id):
             return recovery.done(self.store.submit(recovery.submission(self.actor, why)))
 

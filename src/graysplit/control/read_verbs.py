@@ -50,7 +50,7 @@ FREEZES_WITHIN: Final = 5_000
 def _not_forgotten(process: str, fleet: Fleet, *, alive: bool) -> RefusedError:
     if alive:
         return RefusedError(
-            f"{process} is live: its next heartbeat, within two seconds, would bring it back. End it first. "
+            f"{process} is live: its next heartbeat, within two seconds, would add it again. Stop the process first. "
             "Nothing was written"
         )
     like = nearest(process, [each.label for each in (*fleet.silent, *fleet.gone)])

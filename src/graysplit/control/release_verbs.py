@@ -98,7 +98,9 @@ class ReleaseVerbs(Operator):
         check_typed("plan", repr(steps or record or ""))
         wish = PlanRequest(field_of(split, version), steps, record, template, bake_s)
         if any(step.also for step in steps or ()):
-            raise RefusedError(f"one version wins: give steps of one weight: graysplit winner {split} {version} 50,100")
+            raise RefusedError(
+                f"one version wins, so give steps of one weight: graysplit winner {split} {version} 50,100"
+            )
 
         def plan(reading: Reading, id_: str) -> Proposal:
             self._check_readable(reading, split)

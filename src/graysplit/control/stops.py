@@ -110,8 +110,8 @@ def check_bystanders(change: Change, done: Effects, unread: list[str], moves: St
         stop = EVERYTHING if EVERYTHING in gone else min(gone, key=len)
         more = f" and {len(others) - NAMED_AT_MOST} more" if len(others) > NAMED_AT_MOST else ""
         raise RefusedError(
-            f"the stop '{stop}' also holds {', '.join(others[:NAMED_AT_MOST])}{more} at zero, and they would rise with "
-            f"it. Lower them first, or clear it for all of them: graysplit unstop '{stop}'"
+            f"the stop '{stop}' also keeps {', '.join(others[:NAMED_AT_MOST])}{more} at zero: clearing it would "
+            f"raise them too. Lower them first, or clear it for all of them: graysplit unstop '{stop}'"
         )
 
 
@@ -125,7 +125,7 @@ def still_stopped(after: Snapshot, moves: StopMoves) -> tuple[str, ...]:
     )
     said = [f"still stopped by {stop_words(stop, after.stops[stop])}" for stop in over[:NAMED_AT_MOST]]
     more = len(over) - NAMED_AT_MOST
-    return (*said, *([f"and by {more} stops more"] if more > 0 else []))
+    return (*said, *([f"and by {more} more stops"] if more > 0 else []))
 
 
 def stop_lines(moves: StopMoves, cause: str, *, dry_run: bool = False) -> Iterator[str]:
@@ -135,7 +135,7 @@ def stop_lines(moves: StopMoves, cause: str, *, dry_run: bool = False) -> Iterat
         if after is None:
             yield f"{clear} the stop {stop_words(field, before or '')}"
         elif before == after:
-            yield f"the stop {stays} as it was set: {stop_words(field, after)}"
+            yield f"the stop {stays} unchanged: {stop_words(field, after)}"
         elif before is not None:
             yield f"{put} back the stop {stop_words(field, after)}; it takes the place of {stop_words(field, before)}"
         elif cause != "rollback":

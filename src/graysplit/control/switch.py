@@ -70,9 +70,9 @@ class OvertakenError(ConflictError):
         super().__init__(fault.split, fault.expected, fault.found)
         self.step = step
         said = (
-            f"'{fault.split}': somebody else changed it after step {step} of {STEPS} (expected {fault.expected}, "
-            f"found {fault.found}). The switch ends there, and what they wrote stands. "
-            f"Look at it with: graysplit show {fault.split}"
+            f"conflict: '{fault.split}' was changed by someone else after step {step} of {STEPS} "
+            f"(expected {fault.expected}, found {fault.found}). The switch ends there, and their change stays in "
+            f"force. See it with: graysplit show {fault.split}"
         )
         self.args = (said,)
 
@@ -102,8 +102,8 @@ def _over(hands: SwitchAccess, wish: SwitchRequest, over_s: float) -> Result:
             return _as_plan(hands, wish, over_s, reading, id_)
         if over_s > LONGEST_S:
             raise BadValueError(
-                f"this switch also lowers, so its steps are made from here, and take at most {LONGEST_S:g} s. "
-                f"At once: graysplit switch {wish.split} --to {wish.to}"
+                f"this switch also lowers, so this command makes its steps, in at most {LONGEST_S:g} s. "
+                f"Without steps: graysplit switch {wish.split} --to {wish.to}"
             )
         shown[:] = [standing]
         proposal = _begin(hands, wish, reading, id_, 1)
@@ -152,13 +152,13 @@ def _as_plan(hands: SwitchAccess, wish: SwitchRequest, over_s: float, reading: R
     change = start.change
     if created is not None:
         change = change._replace(weights={**created.weights, **change.weights})
-    goes_on = f"it goes on by itself: a live process takes each next step once all are ready. {_follow(wish.split)}"
+    goes_on = f"it continues by itself: a live process takes each next step when all are ready. {_follow(wish.split)}"
     notes = (*start.notes, goes_on)
     values = plan_changes.step_values(Progress(id_, "", 0, plan.steps[0].weight, 0, by=hands.actor), plan)
     start = start._replace(notes=notes, said=f"step 1 of {len(plan.steps)}", plan=values)
     proposal = hands.propose(reading._replace(snapshot=snapshot), change, id_)._replace(created=made(created))
     words = f"{field_of(wish.split, wish.to)} {past_rate.end_words(plan, standing.definition)}"
-    look = f"Watch it yourself: graysplit watch {wish.split}; back at once: graysplit rollback {wish.split}"
+    look = f"Watch it yourself: graysplit watch {wish.split}; to roll back: graysplit rollback {wish.split}"
     return proposal.beginning(start).leaving(f"{words}. {look}")
 
 
@@ -226,7 +226,7 @@ def _next(hands: SwitchAccess, wish: SwitchRequest, shown: SplitState, before: R
         raise OvertakenError(fault, step - 1) from fault
     except StoreUnreachableError as lost:
         known = "step" if lost.written is False else "at least step"
-        lost.reason = f"{lost.reason}. The switch ended there, and {known} {step - 1} of {STEPS} stands"
+        lost.reason = f"{lost.reason}. The switch ended there, and {known} {step - 1} of {STEPS} is in force"
         lost.written = True
         raise
 
@@ -263,13 +263,13 @@ def check_ready(wish: SwitchRequest, found: Standby, *, back: bool = False) -> N
     again = f"graysplit switch {wish.split} --to {wish.to}"
     if not found.processes and not back:
         raise RefusedError(
-            f"no live process declares '{wish.split}', so nobody can say whether '{wish.to}' is ready. "
-            f"See who follows with: graysplit fleet; then again: {again}"
+            f"no live process declares '{wish.split}', so it is not known whether '{wish.to}' is ready. "
+            f"See the processes with: graysplit fleet; then again: {again}"
         )
     if found.waiting:
-        now = f"; back at once, whoever is ready: graysplit rollback {wish.split}" if back else ""
+        now = f"; to roll back at once in any case: graysplit rollback {wish.split}" if back else ""
         raise RefusedError(
-            f"'{wish.to}' is not ready in {found.words()}. Nothing was written. Once it is: {again}{now}"
+            f"'{wish.to}' is not ready in {found.words()}. Nothing was written. When it is ready: {again}{now}"
         )
 
 

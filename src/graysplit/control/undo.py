@@ -56,7 +56,7 @@ def undo(reading: Reading, split: str, entry: Entry, release: str, *, force: boo
         raise RefusedError(f"the last change of '{split}' is a freeze. End it with: {unfreeze_command(entry.split)}")
     if not fields:
         raise RefusedError(
-            f"the last change of '{split}' ({entry.cause}) wrote nothing that could be undone. "
+            f"the last change of '{split}' ({entry.cause}) has nothing to revert. "
             f"See it with: graysplit history {split}"
         )
     for field in fields:
@@ -101,8 +101,8 @@ def _definition(split: str, fields: tuple[Field, ...]) -> Definition | Same | No
                 return None if field.before is None else parse_definition(split, raw_of(field.before))
             except BadDefinitionError as fault:
                 raise RefusedError(
-                    f"the definition before the last change cannot be read here: nothing was put back ({fault}). "
-                    f"Undo it with the graysplit that wrote it, or see what stands: graysplit show {split}"
+                    f"this graysplit cannot read the definition before the last change: nothing was reverted "
+                    f"({fault}). Undo it with the graysplit that wrote it, or see it with: graysplit show {split}"
                 ) from fault
     return SAME
 

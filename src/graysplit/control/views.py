@@ -250,16 +250,16 @@ def _difference(reading: Reading, standing: SplitState, version: str) -> str:
     """Say why the weight in force is not the one asked for, or nothing."""
     field = field_of(standing.split, version)
     if ("weights", field) in reading.held.refused:
-        return "refused: no weight; the last good one stands"
+        return "refused: invalid weight; the last good one stays in force"
     if reading.held.lost:
-        return f"lost: {', '.join(sorted(reading.held.lost))}; the last content stands"
+        return f"lost: {', '.join(sorted(reading.held.lost))}; the last content stays in force"
     stop = standing.stop_on(version)
     if stop is not None:
         return f"stopped by {stop}"
     mistyped = reading.mistyped(standing.split, standing.definition).fields
     if mistyped or standing.overfull():
         zero = f"zero by the field {', '.join(sorted(mistyped))}"
-        return zero if mistyped else "over 100 % together: no raise is followed"
+        return zero if mistyped else "over 100 % together: raises are ignored"
     lease = _lease(reading, standing, version)
     if lease is not None:
         left_s = max(0, lease.until_ms - reading.load.now_ms) // 1000

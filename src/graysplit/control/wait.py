@@ -104,8 +104,7 @@ def wait_until(eyes: WaitAccess, goal: WaitGoal, within_s: float, clock: Clock =
     seen = first = _look(eyes, goal)
     if goal.until == "safe" and seen.standing.definition.guard is None:
         raise RefusedError(
-            f"no guard watches '{goal.split}', so nobody can say that it is safe. "
-            f"Arm one with: graysplit guard {goal.split}"
+            f"'{goal.split}' has no guard, so it never becomes safe. Arm one with: graysplit guard {goal.split}"
         )
     patience = _Patience(eyes, goal, clock, began + within_s)
     while True:
@@ -143,11 +142,11 @@ class _Patience:
                     raise
                 if not self._lost:
                     reason = fault.reason if isinstance(fault, StoreUnreachableError) else str(fault)
-                    self._eyes.told(f"no contact, waiting on: {reason}")
+                    self._eyes.told(f"no contact to the store, still waiting: {reason}")
                 self._lost = True
                 continue
             if self._lost:
-                self._eyes.told("contact again")
+                self._eyes.told("contact to the store again")
             self._lost = False
             return seen
 
@@ -156,7 +155,7 @@ def _look(eyes: WaitAccess, goal: WaitGoal, *, again: bool = False) -> WaitLook:
     """Read the split; `again`: an empty answer is an outage by then, and no unknown split."""
     reading = eyes.read()
     if again and reading.held.lost:
-        raise StoreCorruptError("the store answers, and has lost keys. Make it whole with: graysplit recover")
+        raise StoreCorruptError("the store answers, but has lost keys. Repair it with: graysplit recover")
     eyes.check_known(reading, goal.split)
     found = reading.snapshot.splits[goal.split]
     _, version = split_and_version(goal.target)
@@ -196,7 +195,7 @@ def _judged(eyes: WaitAccess, goal: WaitGoal, first: WaitLook, seen: WaitLook) -
         return Waited("late", f"not at {goal.weight} yet: {now}", receipts._replace(confirmed=0), seen.plan)
     refused = sorted(field for field in seen.weights if ("weights", field) in seen.reading.held.refused)
     if refused:  # what runs instead is no proof of what was asked for
-        why = f"the store's value of {', '.join(refused)} is no weight, and is taken by nobody"
+        why = f"invalid weight in the store, ignored by all processes: {', '.join(refused)}"
         return Waited("late", why, receipts._replace(confirmed=0), seen.plan)
     return Waited("late" if receipts.lagging else "met", "", receipts, seen.plan)
 
@@ -222,13 +221,13 @@ def _stopped(standing: SplitState, stops: Sequence[str]) -> str:
     own = next((said for said in signed if said and (said.who == GUARD or said.who.startswith(PLAN))), None)
     if own is None:
         return f"stopped by {', '.join(stops)}"
-    return f"rolled back by its {own.who.partition(':')[0]}: {own.why}"
+    return f"the {own.who.partition(':')[0]} rolled it back: {own.why}"
 
 
 def _safe(seen: WaitLook) -> tuple[Outcome, str]:
     """Say whether every candidate above zero that is waited for is shown to be safe."""
     if seen.standing.definition.guard is None:
-        return "late", "no guard watches it any more"
+        return "late", "its guard was removed"
     said = [seen.said[field] for field in seen.weights if field in seen.said]
     if not said:
         return "late", f"nobody is on {', '.join(seen.weights)}"
@@ -249,10 +248,10 @@ def _plan_done(goal: WaitGoal, first: WaitLook, seen: WaitLook) -> tuple[Outcome
     plan = parse_plan(record)
     field = field_of(goal.split, plan.version)
     if first.plan is not None and first.release(field) != seen.release(field):
-        return "undone", "another release has begun meanwhile"
+        return "undone", "another release has begun in the meantime"
     at, last = seen.all_weights.get(plan.version, "0"), format_weight(plan.steps[-1].weight)
     if at != last:
-        return "undone", f"its plan was ended at {at}%, and its last step is {last}%"
+        return "undone", f"its plan was ended at {at}%, before its last step {last}%"
     return "met", f"its plan is done, at {at}%"
 
 

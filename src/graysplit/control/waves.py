@@ -109,10 +109,10 @@ def short_words(found: Crossing) -> str:
     """Say why fewer have crossed than the weight asks for; nothing where they are as many."""
     if not found.short:
         return ""
-    asked = f"{format_weight(found.weight)} % asks for {found.wanted}"
+    asked = f"{format_weight(found.weight)} % needs {found.wanted}"
     if not found.recorded:
-        return f"{asked}, and no wave is recorded: it was lost, or the weight was raised past graysplit"
-    return f"{asked}: raised past graysplit or lowered since, or instances died or came"
+        return f"{asked}, but no wave is recorded: it was lost, or the weight was raised outside graysplit"
+    return f"{asked}: the weight was changed outside graysplit or lowered since, or instances stopped or started"
 
 
 def _named(before: str, names: tuple[str, ...], at_most: int) -> str:
@@ -182,8 +182,8 @@ def rebalance(reading: Reading, split: str, fleet: Fleet) -> tuple[Change, tuple
     standing = known(reading.snapshot, split)
     if standing.definition.by != "instance":
         raise RefusedError(
-            f"'{split}' is split by unit, so there are no waves. See it with: graysplit show {split}; "
-            f"one that rolls over hosts is made with: graysplit create NAME --by instance"
+            f"'{split}' is split by unit and has no waves. See it with: graysplit show {split}; "
+            f"create one that rolls over hosts with: graysplit create NAME --by instance"
         )
     marks: dict[str, str | None] = {}
     open_ = [v.name for v in standing.definition.candidates if share(standing.in_force(v.name))]
@@ -202,8 +202,8 @@ def _refilled(
     live, wave = instances(fleet, standing.split, version), standing.waves.get(version, NOBODY)
     if not live:
         raise RefusedError(
-            f"no live process declares '{standing.split}', so nobody would be left in its wave. "
-            "See who follows with: graysplit fleet"
+            f"no live process declares '{standing.split}', so its wave would be empty. "
+            "See the processes with: graysplit fleet"
         )
     weight = standing.in_force(version)
     new = rebalanced(wave, weight, live, standing.definition.seed, taken=standing.taken(version))

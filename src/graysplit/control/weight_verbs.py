@@ -66,7 +66,7 @@ class WeightVerbs(Operator):
         check_typed("salt", salt or "")
         if add is not None:
             if any(given is not None for given in (versions, salt, max_stale_s, in_flight, by)):
-                raise BadValueError(f"a candidate is added alone, as in: graysplit create {split} --add {add}")
+                raise BadValueError(f"--add takes no other versions: use graysplit create {split} --add {add}")
             return self._simple(split, partial(_added, split, add), why=why, confirm=confirm, dry_run=dry_run)
 
         def plan(reading: Reading, id_: str) -> Proposal:
@@ -268,7 +268,7 @@ class WeightVerbs(Operator):
             last = next(iter(self.store.history(split, 1)), None)
             if last is None:
                 known(reading.snapshot, split)
-                raise RefusedError(f"the history of '{split}' is empty. See what stands with: graysplit show {split}")
+                raise RefusedError(f"the history of '{split}' is empty. See the split with: graysplit show {split}")
             unread, reading = split in reading.unread, before_unread(reading, split, last)
             change, writes = undo(reading, split, last, id_, force=force)
             idle[:] = [
@@ -277,13 +277,11 @@ class WeightVerbs(Operator):
             proposal = self._propose(reading, change, id_, target=split)
             if unread and any(write.key == "splits" for write in writes):
                 note = (
-                    f"the definition, which cannot be read here, is put back as it was before revision {last.revision}"
+                    f"the definition, which this graysplit cannot read, is set back to before revision {last.revision}"
                 )
                 proposal = proposal._replace(notes=(*proposal.notes, note))
             if idle[0]:
-                note = (
-                    f"nothing is otherwise than before: the last change of '{split}' ({last.cause}) had changed nothing"
-                )
+                note = f"nothing to revert: the last change of '{split}' ({last.cause}) changed nothing"
                 proposal = proposal._replace(notes=(*proposal.notes, note))
             return proposal._replace(writes=(*writes, *(write for write in proposal.writes if write.key == "meta")))
 
@@ -332,7 +330,7 @@ class WeightVerbs(Operator):
         from graysplit.core.waves import unknown_host
 
         name = unit_name(by, unit)
-        renamed = f"the host '{unit}' counts as '{name}', and is pinned as that" if name != unit else ""
+        renamed = f"the host '{unit}' is known as '{name}', and is pinned under that name" if name != unit else ""
         unknown = unknown_host(self.store.fleet(), name) if by == "instance" else ""
         return [*filter(None, (renamed, unknown))]
 
@@ -421,7 +419,7 @@ class WeightVerbs(Operator):
         moves: dict[str, tuple[str | None, str | None]] = {field: (stood.get(field), "0") for field in found.fields}
         known = names_of(load, self.store.fleet(), {}).know(target)
         notes = tuple(
-            f"{field} would stay at {weight}; to take it too: graysplit rollback {split_of(field)}"
+            f"{field} would stay at {weight}; to roll it back too: graysplit rollback {split_of(field)}"
             for field, weight in found.kept.items()
         )
         over = write_rules.plans_over(

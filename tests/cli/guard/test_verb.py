@@ -103,7 +103,7 @@ def test_a_ramp_arms_unless_told_otherwise(inside: Cli, store: MemoryStore) -> N
 def test_off_asks_for_the_name(armed: Cli, monkeypatch: pytest.MonkeyPatch, typed: str, code: int) -> None:
     """Without a terminal it is refused at once, and `--yes` counts as typed."""
     refused = armed("guard", "checkout", "--off")
-    assert (refused.code, "this takes the guard from 'checkout'" in folded(refused.err)) == (1, True)
+    assert (refused.code, "this removes the guard of 'checkout'" in folded(refused.err)) == (1, True)
     monkeypatch.setattr("sys.stdin", Terminal(typed))
     assert run(("guard", "checkout", "--off", "--no-wait")) == code
 
@@ -128,14 +128,14 @@ def test_a_verdict_is_shown_with_its_counts(armed: Cli, store: MemoryStore) -> N
     assert "  old: 1,408 calls, 12 failed, 400 users\n" in out
     for words in ((), ("list",)):
         said = folded(armed(*words).out)
-        assert "is the new path worse? checkout/new: unclear: about 1,200 more users" in said
+        assert "guard: checkout/new is unclear: about 1,200 more users" in said
 
 
 def test_doubts_are_shown_with_both_ways_out(armed: Cli, store: MemoryStore) -> None:
     """To go on, and to go back; once accepted, the history says who."""
     judged(store, "suspect")
     said = " ".join(armed("show", "checkout").out.split())
-    assert "go on all the same: graysplit approve checkout; or back: graysplit rollback checkout" in said
+    assert "to continue anyway: graysplit approve checkout; to roll back: graysplit rollback checkout" in said
     ran = armed("approve", "checkout", "--why", "known bug", "--no-wait")
     assert (ran.code, "accepted for this stage, checkout/new is suspect" in folded(ran.out)) == (0, True)
     assert "approve checkout by ada@lab: known bug" in armed("history", "checkout").out
@@ -144,12 +144,12 @@ def test_doubts_are_shown_with_both_ways_out(armed: Cli, store: MemoryStore) -> 
 def test_a_note_is_shown_beside_the_verdict_and_nothing_waits_for_it(armed: Cli, store: MemoryStore) -> None:
     """On a split's page, in the report, in the tree, and for scripts; the plan's next step is taken as ever."""
     judged(store, "unclear", "some", note="9 failures, one per user and 10 s, on new, 2 on old")
-    note = "note: 9 failures, one per user and 10 s, on new, 2 on old. Nothing waits for this"
+    note = "note: 9 failures, one per user and 10 s, on new, 2 on old. This changes nothing"
     for words in (("show", "checkout"), ("report", "checkout")):
         ran = armed(*words)
         said = " ".join(ran.out.split())
-        assert (note in said, "go on all the same" in said) == (True, False)
-        assert "Look at the failing calls on new; to go back: graysplit rollback checkout" in said
+        assert (note in said, "to continue anyway" in said) == (True, False)
+        assert "Check the failing calls on new; to go back: graysplit rollback checkout" in said
         assert max(map(len, ran.out.splitlines())) <= 80
     shown = armed("show", "checkout", "--json").json["verdict"]["checkout/new"]
     reported = armed("report", "checkout", "--json").json["releases"][0]["verdict"]
@@ -162,11 +162,11 @@ def test_the_overview_answers_for_each_that_runs(armed: Cli, store: MemoryStore)
     """Who is not watched is named with how to; where nobody is on new there is nothing to say."""
     armed("create", "search", "--no-wait")
     armed("set", "search", "5", "--no-wait")
-    assert "is the new path worse? search/new: no guard: graysplit guard search" in armed("list").out
+    assert "guard: none for search/new (graysplit guard search)" in armed("list").out
     armed("rollback", "--all", "--no-wait")
-    assert "is the new path worse? nobody is on it; armed: checkout" in armed("list").out
+    assert "guard: armed for checkout; no candidate is above zero" in armed("list").out
     armed("guard", "checkout", "--off", "--yes", "--no-wait")
-    assert "is the new path worse? no guard watches, so nobody here can say" in armed("list").out
+    assert "guard: none (graysplit guard SPLIT)" in armed("list").out
 
 
 def test_scripts_get_guard_and_verdict(armed: Cli, store: MemoryStore) -> None:
@@ -185,7 +185,7 @@ def test_a_guard_that_is_not_understood_is_said(armed: Cli, store: MemoryStore) 
     """A newer library has armed it: nobody here watches by it."""
     raw = store.load().splits.fields[b"checkout"].decode()
     store.raw_set("splits", "checkout", raw.replace('"action"', '"sense"'))
-    assert "the guard is not understood here, use a newer graysplit" in folded(armed("show", "checkout").out)
+    assert "this graysplit does not understand the guard; use a newer one" in folded(armed("show", "checkout").out)
     assert "sense" in armed("show", "checkout", "--json").json["guard"]["fault"]
 
 
@@ -206,7 +206,7 @@ def test_a_trip_is_told_as_it_was_found(armed: Cli, store: MemoryStore) -> None:
 def test_a_simulation_says_what_safe_needs(armed: Cli) -> None:
     """A line for each step that waits for it, and an object for scripts."""
     words = ("simulate", "checkout", "30,50", "--until", "safe")
-    assert "step 1 (30%): safe needs some 1,142 users on new" in folded(armed(*words).out)
+    assert "step 1 (30%): safe needs about 1,142 users on new" in folded(armed(*words).out)
     steps = armed(*words, "--json").json["steps"]
     assert (steps[0]["outlook"]["units"], steps[1]["outlook"]) == (1_142, None)
 

@@ -142,10 +142,10 @@ def test_disarming_asks_for_the_name(store: MemoryStore, control: Control) -> No
         asked.append((question.target, question.ask))
 
     Control(store, actor="eve", confirm=agree).guard("checkout", off=True)
-    assert asked == [("checkout", "this takes the guard from 'checkout'")]
+    assert asked == [("checkout", "this removes the guard of 'checkout'")]
     assert guard_of(control) is None
     assert control.history("checkout", 1)[0].cause == "guard off"
-    with pytest.raises(RefusedError, match="no guard watches 'checkout'"):
+    with pytest.raises(RefusedError, match="'checkout' has no guard"):
         control.guard("checkout", off=True)
 
 
@@ -153,7 +153,7 @@ def test_a_protected_split_keeps_its_guard_without_a_reason(control: Control) ->
     """Arming is free, off wants to know why."""
     control.protect("checkout")
     control.guard("checkout")
-    with pytest.raises(RefusedError, match="is protected, and this takes its guard"):
+    with pytest.raises(RefusedError, match="is protected, and this removes its guard"):
         control.guard("checkout", off=True)
     assert control.guard("checkout", off=True, why="ticket 4711", confirm="checkout").change
 

@@ -25,8 +25,8 @@ def test_a_ramp_says_what_its_steps_need(control: Control) -> None:
     notes = control.ramp("checkout", STEPS, dry_run=True).notes
     told = [note for note in notes if "safe needs" in note]
     assert len(told) == 2
-    assert told[0].startswith("step 1 (20%): safe needs some 1,205 users on new; how long that takes is not known")
-    assert told[1].startswith("step 2 (50%): safe needs some 1,003 users on new")
+    assert told[0].startswith("step 1 (20%): safe needs about 1,205 users on new; the time for that is not known")
+    assert told[1].startswith("step 2 (50%): safe needs about 1,003 users on new")
 
 
 def test_a_ramp_without_verdicts_says_nothing_of_them(control: Control) -> None:
@@ -45,7 +45,7 @@ def test_the_last_release_tells_the_traffic(store: MemoryStore, control: Control
     control.rollback("checkout")
     notes = control.ramp("checkout", STEPS, dry_run=True).notes
     told = next(note for note in notes if note.startswith("step 1 ("))
-    assert "as traffic was" in told
+    assert "at recent traffic" in told
     assert "failing by then" in told
 
 
@@ -86,10 +86,13 @@ def test_traffic_is_that_of_the_busiest_stage() -> None:
     ("seen", "said"),
     [
         (Outlook(1.0, None, None, None), "never safe: everybody is on one version"),
-        (Outlook(0.2, None, None, None), "never safe at the failures seen on old"),
-        (Outlook(0.2, 1_205, None, None), "some 1,205 users on new; how long that takes is not known"),
-        (Outlook(0.2, 1_205, 90.0, 0.0312), "about 1 min 30 s as traffic was; finds 3.1 % failing by then"),
-        (Outlook(0.2, 1_205, 0.2, None), "about 1 s as traffic was; too short to find even one that always fails"),
+        (Outlook(0.2, None, None, None), "never safe at the recent failure rate of old"),
+        (Outlook(0.2, 1_205, None, None), "about 1,205 users on new; the time for that is not known"),
+        (Outlook(0.2, 1_205, 90.0, 0.0312), "about 1 min 30 s at recent traffic; finds 3.1 % failing by then"),
+        (
+            Outlook(0.2, 1_205, 0.2, None),
+            "about 1 s at recent traffic; too short to find even a version that always fails",
+        ),
     ],
 )
 def test_an_outlook_is_one_line(seen: Outlook, said: str) -> None:

@@ -284,7 +284,7 @@ def test_a_wait_ends_where_the_guard_rolls_back(until: str) -> None:
     control.ramp("checkout", (Step(20_000, approve=True), Step(50_000)))
     store.looks = 0
     found = control.wait_until("checkout", until, 30.0)
-    assert (found.outcome, found.why) == ("undone", f"rolled back by its guard: {WHY}")
+    assert (found.outcome, found.why) == ("undone", f"the guard rolled it back: {WHY}")
 
 
 def test_a_trip_is_told_by_the_guard_with_its_counts(store: MemoryStore, control: Control) -> None:
@@ -310,7 +310,7 @@ def test_a_guard_that_nobody_judges_is_told(store: MemoryStore, control: Control
     assert unjudged(control) == []  # it has only begun
     clock.now += 60
     live(store, declared=MEASURED)
-    assert [text.partition(" since ")[0] for text in unjudged(control)] == ["note: nobody has judged checkout/new"]
+    assert [text.partition(" since ")[0] for text in unjudged(control)] == ["note: checkout/new has no verdict"]
     judged(store, "unclear")
     assert unjudged(control) == []
     clock.now += 60

@@ -111,7 +111,7 @@ def test_where_nobody_drives_the_way_out_is_said() -> None:
     found = plan_of(world)
     assert not found.driven
     assert found.left_ms == pytest.approx(40_000, abs=1_500)
-    assert plan_lines(found)[1].startswith("no driver: nothing has ticked for 2 min 2")
+    assert plan_lines(found)[1].startswith("no driver: no process has driven it for 2 min 2")
     assert plan_lines(found)[1].endswith("Run: graysplit drive")
 
 
@@ -161,7 +161,7 @@ def test_a_plan_that_needs_more_says_so() -> None:
     world.store.raw_set("splits", "checkout", json.dumps(record))
     found = plan_of(world)
     assert (found.state, found.step, found.weight) == ("unread", 1, "5")
-    assert plan_words(found).startswith("step 1 (5%), not understood here (needs: 3 is newer")
+    assert plan_words(found).startswith("step 1 (5%), not understood by this graysplit (needs: 3 is newer")
 
 
 def test_scripts_get_all_of_it() -> None:

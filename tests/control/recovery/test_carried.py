@@ -103,7 +103,7 @@ def test_a_standing_store_takes_freezes_and_protection_and_keeps_the_rest(contro
     assert json.loads(meta(control.store)["freezes"])["search"]["until"] > 0
     assert control.show("ranking").definition.protected  # type: ignore[union-attr]
     assert "ranking is protected" in found.carried.said
-    assert "pins differ" in found.carried.left_out["definition of checkout"]
+    assert "other values for pins" in found.carried.left_out["definition of checkout"]
     assert "someone" not in " ".join(side_lines(found, "default"))
     again = control.recover(source=path)
     assert not again.needed
@@ -133,6 +133,6 @@ def test_what_a_file_never_holds_or_cannot_say_is_named(control: Control, tmp_pa
     path.write_text(json.dumps(content))
     left = Control(MemoryStore(), confirm=True).recover(source=path, take="source").carried.left_out
     assert "taken as 0" in left["weights checkout/new"]
-    assert "no such split" in left["weights gone/new"]
+    assert "does not define this split" in left["weights gone/new"]
     assert "cannot be read" in left["splits ranking"]
     assert "does not know" in left["later:checkout"]

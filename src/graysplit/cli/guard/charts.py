@@ -142,7 +142,7 @@ def _rates(frame: Frame, found: ReleaseReport) -> str:
     subject = found.subject
     told = _last(subject.version, new, scale.said), _last(subject.baseline, old, scale.said)
     lines = (ChartLine("old", subject.baseline, _joined(old)), ChartLine("new", subject.version, _joined(new)))
-    return _chart(frame, "Failed calls", f"at last {', '.join(told)}", scale, lines)
+    return _chart(frame, "Failed calls", f"latest {', '.join(told)}", scale, lines)
 
 
 def _times(frame: Frame, found: ReleaseReport) -> str:
@@ -152,7 +152,7 @@ def _times(frame: Frame, found: ReleaseReport) -> str:
     subject = found.subject
     told = _last(subject.version, new, duration), _last(subject.baseline, old, duration)
     lines = (ChartLine("old", subject.baseline, old), ChartLine("new", subject.version, new))
-    return _chart(frame, "p95 of the calls' time, of each stage so far", f"at last {', '.join(told)}", scale, lines)
+    return _chart(frame, "p95 of the call times of each stage so far", f"latest {', '.join(told)}", scale, lines)
 
 
 def _by_stage(course: Iterable[Sample], side: int) -> Iterator[list[Point]]:

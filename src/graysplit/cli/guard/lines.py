@@ -10,8 +10,6 @@ from graysplit.control.guard.verdicts import Armed, Heard
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.core.address import version_of
 
-_ASKED = "is the new path worse?"
-
 
 def guard_lines(view: SplitView) -> Iterator[str]:
     """Say whether a split is watched, since when, by whom and how; and the verdict on each candidate above zero."""
@@ -22,7 +20,7 @@ def guard_lines(view: SplitView) -> Iterator[str]:
         yield f"no guard. Arm one with: graysplit guard {split}"
         return
     if found.fault:
-        yield f"the guard is not understood here, use a newer graysplit: {found.fault}"
+        yield f"this graysplit does not understand the guard; use a newer one: {found.fault}"
         return
     guard = found.guard
     by = f" by {guard.by}" if guard.by else ""
@@ -33,7 +31,7 @@ def guard_lines(view: SplitView) -> Iterator[str]:
         if heard.verdict.note:
             yield f"  {note_words(heard.verdict.note, heard.field)}"
         if heard.doubted:
-            yield f"  go on all the same: graysplit approve {split}; or back: graysplit rollback {split}"
+            yield f"  to continue anyway: graysplit approve {split}; to roll back: graysplit rollback {split}"
 
 
 def verdict_words(heard: Heard) -> str:
@@ -42,16 +40,18 @@ def verdict_words(heard: Heard) -> str:
 
 
 def worse_lines(view: Overview) -> Iterator[str]:
-    """Answer whether the new path is worse, for each candidate above zero."""
-    if not view.guards:
-        yield f"{_ASKED} no guard watches, so nobody here can say"
-        return
+    """Say for each candidate above zero whether the guard finds it worse, or that no guard watches."""
     running = [row for row in view.rows if row.effective != "0"]
+    if not view.guards:
+        splits = sorted({row.split for row in running or view.rows})
+        arm = f" (graysplit guard {splits[0] if len(splits) == 1 else 'SPLIT'})" if splits else ""
+        yield f"guard: none{arm}"
+        return
     if not running:
-        yield f"{_ASKED} nobody is on it; armed: {', '.join(found.split for found in view.guards)}"
+        yield f"guard: armed for {', '.join(found.split for found in view.guards)}; no candidate is above zero"
     watched = {found.split for found in view.guards}
     for row in running:
-        yield f"{_ASKED} {row.field}: {_answer(row, view.verdicts.get(row.field), watched)}"
+        yield f"guard: {_answer(row, view.verdicts.get(row.field), watched)}"
 
 
 def guard_json(found: Armed | None) -> dict[str, object] | None:
@@ -92,8 +92,10 @@ def guards_json(found: Iterable[Armed]) -> dict[str, object]:
 
 def _answer(row: Row, heard: Heard | None, watched: set[str]) -> str:
     if heard is not None:
-        return verdict_words(heard)
-    return f"see graysplit show {row.split}" if row.split in watched else f"no guard: graysplit guard {row.split}"
+        return f"{row.field} is {verdict_words(heard)}"
+    if row.split in watched:
+        return f"no verdict on {row.field}. See: graysplit show {row.split}"
+    return f"none for {row.field} (graysplit guard {row.split})"
 
 
 def _counts(heard: Heard, old: str) -> Iterator[str]:

@@ -73,22 +73,22 @@ def page(found: SplitReport) -> str:
 def _release(found: ReleaseReport) -> Iterator[str]:
     subject = found.subject
     bad = " bad" if found.verdict.word in {"worse", "suspect"} else ""
-    yield f"<h2>{_text(subject.field)} beside {_text(subject.baseline)}</h2>"
+    yield f"<h2>{_text(subject.field)} compared with {_text(subject.baseline)}</h2>"
     yield f'<p class="soft">release since {when(subject.began_ms)}, {_text(standing_words(found))}</p>'
     yield f'<p class="verdict{bad}"><strong>verdict</strong> {_text(verdict_words(found))}</p>'
     if found.verdict.note:
         yield f"<p>{_text(note_words(found.verdict.note, subject.field))}</p>"
     yield from (
         f"<p>{_text(words)}</p>"
-        for words in (dropped_words(found), extra_words(found), f"in all: {total_words(found)}")
+        for words in (dropped_words(found), extra_words(found), f"in total: {total_words(found)}")
         if words
     )
     changes = found.changes[-CHANGES_AT_MOST:]
     yield from charts(found, changes)
     yield "<h3>Stages</h3>"
     yield (
-        '<p class="soft">Bounds are those of 95 % for each stage, at whatever moment one looks. '
-        "Stages stand side by side and are never added up.</p>"
+        '<p class="soft">Bounds are at 95 % for each stage and valid at any time. '
+        "Stages are shown separately and never added up.</p>"
     )
     yield from (part for stage in found.stages for part in _stage(found, stage))
     yield "<h3>Changes</h3>"

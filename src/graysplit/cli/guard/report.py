@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
 @app.command()
 @click.argument("target", metavar="SPLIT[/VERSION]")
-@click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write it there as a page with pictures.")
+@click.option(
+    "--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write the report to FILE as a page with charts."
+)
 @click.pass_obj
 def report(session: Session, target: str, html: str | None) -> int:
-    """Show how the new version does beside the old one.
+    """Compare the new version with the old one.
 
-    Stage by stage: calls, failures and times of both, how far apart they are,
-    what the guard says and what it still needs, goals. Bounds are those of 95 %,
-    at whatever moment one looks; stages are never added up. Exit 6 where nothing
-    has been counted.
+    For each stage: calls, failures and times of both, their difference, the
+    verdict of the guard with the evidence that it still needs, and goals. Bounds
+    are at 95 % and valid at any time; stages are never added up. Exit 6 if
+    nothing has been counted.
     """
     from graysplit.cli.exits import DONE, UNCONFIRMED
     from graysplit.cli.guard.report_lines import report_json, report_lines
@@ -49,5 +51,5 @@ def _write(found: SplitReport, file: str) -> None:
     try:
         Path(file).write_text(page(found), encoding="utf-8")
     except OSError as fault:
-        raise ConfigurationError(f"the page cannot be written to {Path(file).name}: {fault.strerror}") from None
+        raise ConfigurationError(f"cannot write the page to {Path(file).name}: {fault.strerror}") from None
     tell(f"drawn: {file}")

@@ -30,9 +30,9 @@ def report_lines(found: SplitReport) -> list[str]:
 
 def pair_lines(split: str, found: PairReport) -> Iterator[str]:
     """Return two candidates beside each other: each stage that they share, and how far apart they are."""
-    yield f"{field_of(split, found.first)} beside {field_of(split, found.second)}"
+    yield f"{field_of(split, found.first)} compared with {field_of(split, found.second)}"
     if not found.stages:
-        yield "not compared: they were never counted in one stage, between the same changes"
+        yield "not compared: they were never counted in the same stage (between the same changes)"
         return
     for stage in found.stages:
         yield f"stage of {pair_title(found, stage)}"
@@ -51,7 +51,7 @@ def pair_title(found: PairReport, stage: PairStage) -> str:
 
 def pair_words(found: PairReport, stage: PairStage) -> Iterator[str]:
     """Say how far apart two candidates are in one stage, and whether that can be trusted."""
-    names, less = (found.first, found.second), f"{found.first} less {found.second}"
+    names, less = (found.first, found.second), f"{found.first} minus {found.second}"
 
     def both(some: tuple[int, int], of: tuple[int, int]) -> str:
         sides = zip(names, some, of, strict=True)
@@ -59,7 +59,7 @@ def pair_words(found: PairReport, stage: PairStage) -> Iterator[str]:
 
     one, other = stage.sides
     if stage.failing is None:
-        yield "no user was seen yet: nothing is compared"
+        yield "no users yet: nothing to compare"
     else:
         yield f"users with a failed call: {both((one.failed, other.failed), (one.users, other.users))}"
         yield f"  {less}: {bounds_words(stage.failing.alone)}"
@@ -68,23 +68,24 @@ def pair_words(found: PairReport, stage: PairStage) -> Iterator[str]:
         if goal.rates is not None:
             yield f"  {less}: {bounds_words(goal.rates.alone)}"
         if goal.means is not None:
-            yield f"  its value per user, in parts of the largest: {bounds_words(goal.means.alone)}"
+            yield f"  value per user, as a fraction of the largest: {bounds_words(goal.means.alone)}"
     if stage.invalid:
-        yield f"INVALID, {stage.invalid}: the bounds of this stage say nothing"
+        yield f"INVALID, {stage.invalid}: do not use the bounds of this stage"
 
 
 def pair_bounds_words(found: PairReport) -> str:
     """Say what the bounds of a pair hold for, and what they do not."""
     return (
-        f"bounds: 95 % for this pair and stage alone; the split has {found.comparisons} comparisons (each two of its "
-        "versions), and whoever looks for the best of them needs those of all together: --json"
+        f"bounds: 95 % for this pair and stage alone. The split has {found.comparisons} comparisons, each of two "
+        "versions: to choose the best version, use the bounds for all of them together: --json"
     )
 
 
 def release_lines(found: ReleaseReport) -> Iterator[str]:
     """Return one candidate's release: how it stands, then each stage, then the counts of all."""
     subject = found.subject
-    yield f"{subject.field} beside {subject.baseline}, release since {when(subject.began_ms)}, {standing_words(found)}"
+    pair = f"{subject.field} compared with {subject.baseline}"
+    yield f"{pair}, release since {when(subject.began_ms)}, {standing_words(found)}"
     yield f"verdict: {verdict_words(found)}"
     if found.verdict.note:
         yield note_words(found.verdict.note, subject.field)
@@ -93,8 +94,8 @@ def release_lines(found: ReleaseReport) -> Iterator[str]:
         yield ""
         yield from stage_lines(found, stage)
     yield ""
-    yield f"in all, as counts only: {total_words(found)}"
-    yield "bounds: 95 % for each stage, at whatever moment one looks; of all stages together: --json"
+    yield f"in total (counts only): {total_words(found)}"
+    yield "bounds: 95 % for each stage, valid at any time; for all stages together: --json"
 
 
 def stage_lines(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
@@ -122,7 +123,7 @@ def finding_words(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
     """Say how far apart the versions are in one stage, and whether that can be trusted."""
     subject = found.subject
     if not stage.control:
-        yield "no control: everybody was on one version, so nothing is compared"
+        yield "no control: everybody was on one version, so there is nothing to compare"
         return
     calls = Pair(stage.old.calls, stage.new.calls)
     if stage.old.cuts or stage.new.cuts:
@@ -130,7 +131,7 @@ def finding_words(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
     if stage.old.overdue or stage.new.overdue:
         yield f"calls past the deadline: {both_words(found, Pair(stage.old.overdue, stage.new.overdue), calls)}"
     if stage.failing is None:
-        yield "no user was seen yet: nothing is compared"
+        yield "no users yet: nothing to compare"
     else:
         users, failed = Pair(stage.old.users, stage.new.users), Pair(stage.old.failed, stage.new.failed)
         yield f"users with a failed call: {both_words(found, failed, users)}"
@@ -140,7 +141,7 @@ def finding_words(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
         said = f"{mix.on_new:,} of {mix.units:,} users on {subject.version}, {mix.expected:,.0f} expected"
         yield f"sample ratio: {said}: {'OFF' if mix.off else 'fits'}"
     if stage.invalid:
-        yield f"INVALID, {stage.invalid}: the bounds of this stage say nothing"
+        yield f"INVALID, {stage.invalid}: do not use the bounds of this stage"
 
 
 def goal_words(found: ReleaseReport, goal: GoalReport) -> Iterator[str]:
@@ -149,7 +150,7 @@ def goal_words(found: ReleaseReport, goal: GoalReport) -> Iterator[str]:
     if goal.rates is not None:
         yield f"  {less_words(found)}: {bounds_words(goal.rates.alone)}"
     if goal.means is not None:
-        yield f"  its value per user, in parts of the largest: {bounds_words(goal.means.alone)}"
+        yield f"  value per user, as a fraction of the largest: {bounds_words(goal.means.alone)}"
 
 
 def both_words(found: ReleaseReport, some: Pair, of: Pair) -> str:
@@ -160,7 +161,7 @@ def both_words(found: ReleaseReport, some: Pair, of: Pair) -> str:
 
 def less_words(found: ReleaseReport) -> str:
     """Say which way a difference is taken."""
-    return f"{found.subject.version} less {found.subject.baseline}"
+    return f"{found.subject.version} minus {found.subject.baseline}"
 
 
 def standing_words(found: ReleaseReport) -> str:
@@ -184,8 +185,8 @@ def dropped_words(found: ReleaseReport) -> str:
         return ""
     some = "1 piece of evidence was" if found.dropped == 1 else f"{found.dropped:,} pieces of evidence were"
     return (
-        f"{some} dropped (a call, its user and a goal are one each): too many came at once, or the store was away; "
-        "the verdict rests on the rest"
+        f"{some} dropped (a call, its user and a goal are one each): too many came at once, or the store was "
+        "unreachable; the verdict uses the rest"
     )
 
 
@@ -195,9 +196,9 @@ def extra_words(found: ReleaseReport) -> str:
         return ""
     extra, baseline = round(found.extra), found.subject.baseline
     if not extra:
-        return f"failed calls so far: as many as {baseline}'s rate would have given"
+        return f"failed calls so far: as many as expected at {baseline}'s rate"
     some = f"{abs(extra):,} {'fewer' if extra < 0 else 'more'}"
-    return f"failed calls so far: some {some} than {baseline}'s rate would have given"
+    return f"failed calls so far: about {some} than expected at {baseline}'s rate"
 
 
 def total_words(found: ReleaseReport) -> str:
@@ -226,12 +227,12 @@ def times_words(bounds: Interval) -> str:
     low, high = bounds
     if isfinite(high):
         return f"{low:.2f} to {high:.2f} times"
-    return f"at least {low:.2f} times" if low else "as a ratio not to be told yet"
+    return f"at least {low:.2f} times" if low else "ratio not known yet"
 
 
 def share_words(stage: StageReport) -> str:
     """Return the weight of a stage; where other candidates run too, with what was left to the baseline."""
-    rest = "" if stage.new_share + stage.old_share == FULL else f" beside {weight_words(stage.old_share)}"
+    rest = "" if stage.new_share + stage.old_share == FULL else f" compared with {weight_words(stage.old_share)}"
     return f"{weight_words(stage.new_share)}{rest}"
 
 

@@ -19,24 +19,26 @@ if TYPE_CHECKING:
 @click.option(
     "--action",
     type=click.Choice(["rollback", "pause", "warn"]),
-    help="What happens when new is worse.  [default: rollback]",
+    help="Action if new is worse.  [default: rollback]",
 )
 @click.option(
     "--sensitivity",
     type=click.Choice(["normal", "strict"]),
-    help="Strict: any difference counts, not one beyond 1.1 times and 0.05 points.",
+    help="Any difference counts, also one below 1.1 times and 0.05 points.",
 )
-@click.option("--slow", type=span, metavar="TIME", help="A call that takes longer is slow, and judged so: 500ms.")
-@click.option("--every-call", is_flag=True, help="Time every call, not those of one second in 17.")
-@click.option("--stop-on", multiple=True, metavar="NAME", help="The first such exception on new alone stops it.")
-@click.option("--ignore", multiple=True, metavar="NAME", help="Such an exception is no failure.")
+@click.option("--slow", type=span, metavar="TIME", help="Count calls that take longer as slow, and judge them: 500ms.")
+@click.option("--every-call", is_flag=True, help="Time every call, not only those of one second in 17.")
+@click.option(
+    "--stop-on", multiple=True, metavar="NAME", help="Roll back at the first such exception that only new raises."
+)
+@click.option("--ignore", multiple=True, metavar="NAME", help="Do not count such an exception as a failure.")
 @click.option(
     "--deadline",
     type=span_or_off,
     metavar="TIME",
-    help="A call still running then counts as failed: 2m; or 'off'.  [default: 30s]",
+    help="Count a call that runs longer as failed: 2m; or 'off'.  [default: 30s]",
 )
-@click.option("--off", is_flag=True, help="Watch no longer; asks for the name.")
+@click.option("--off", is_flag=True, help="Remove the guard; asks for the name.")
 @changing
 @click.pass_obj
 def guard(  # noqa: PLR0913, PLR0917 - click hands every option over by name
@@ -54,16 +56,16 @@ def guard(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     off: bool,
     dry_run: bool,
 ) -> int:
-    """Watch SPLIT, and roll it back where new is measurably worse.
+    """Watch SPLIT, and roll it back if new is measurably worse.
 
-    A healthy release is rolled back in at most 1 of 100 cases, however long one
-    watches. Given again, it changes what is named, and no more. Refused where
-    no live process measures a call of SPLIT.
+    At most 1 of 100 healthy releases is rolled back, however long the guard
+    watches. Given again, the command changes only the options that are named.
+    Refused if no live process measures calls of SPLIT.
     """
     from graysplit.cli.result_lines import finish_note
 
     if off and any((action, sensitivity, slow, every_call, stop_on, ignore, deadline)):
-        raise click.UsageError("--off stands alone: graysplit guard SPLIT --off")
+        raise click.UsageError("--off takes no other option: graysplit guard SPLIT --off")
     result = session.control.guard(
         split,
         action=action,

@@ -35,9 +35,9 @@ def hooks_of(urls: Sequence[str], commands: Sequence[str], on: str | None) -> tu
         try:
             hooks.append(CommandHook(shlex.split(command), on=causes))
         except ValueError as fault:
-            raise ConfigurationError(f"--notify-command cannot be taken apart ({fault}): close its quotes") from None
+            raise ConfigurationError(f"cannot parse --notify-command ({fault}): close its quotes") from None
     if on is not None and not hooks:
-        raise ConfigurationError("--notify-on names changes, and nobody to tell: add --notify-url or --notify-command")
+        raise ConfigurationError("--notify-on needs a hook: add --notify-url or --notify-command")
     return tuple(hooks)
 
 
@@ -82,7 +82,7 @@ class _Told:
                 feed.close()
         except StoreUnreachableError as lost:
             if self._fault != lost.reason:
-                tell(f"no contact, and nothing steps meanwhile: {lost.reason}")
+                tell(f"no contact to the store, plans take no steps until it is back: {lost.reason}")
             self._fault = lost.reason
             threading.Event().wait(LOOK_AGAIN_S)
 

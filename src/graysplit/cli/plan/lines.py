@@ -16,7 +16,7 @@ def plan_lines(found: Awaited, name: str = "plan") -> list[str]:
     lines = [f"{name}: {plan_words(found)}"]
     if not found.driven:
         span = format_span(found.tick_age_ms)
-        said = f"{NO_DRIVER}: nothing has ticked for {span} (the role `app` cannot drive)"
+        said = f"{NO_DRIVER}: no process has driven it for {span} (the role `app` cannot drive)"
         lines.append(f"{said}. Run: graysplit drive")
     return lines
 
@@ -28,7 +28,7 @@ def plan_words(found: Awaited) -> str:
     left = "" if found.left_ms is None else format_span(found.left_ms + 999)
     match found.state:
         case "unread":
-            return f"step {found.step} ({found.weight}%), not understood here ({found.why})"
+            return f"step {found.step} ({found.weight}%), not understood by this graysplit ({found.why})"
         case "counts":
             return f"{at}, next {ahead} in {left}"
         case "due":

@@ -18,20 +18,24 @@ F = TypeVar("F", bound=Callable[..., Any])  # Any: a command's function, of what
 _OPTIONS: Final = (
     click.argument("steps", required=False, metavar="[5,20,50,100]"),
     click.option("--every", type=span, metavar="TIME", help="How long each step lasts before the next, as 10m."),
-    click.option("--approve", is_flag=True, help="A person must say yes before each next step."),
-    click.option("--until", type=click.Choice(["safe"]), help="The verdict that each step waits for."),
+    click.option("--approve", is_flag=True, help="Require a person's approval before each next step."),
+    click.option("--until", type=click.Choice(["safe"]), help="Require this verdict before each next step."),
     click.option("--max-wait", type=span, metavar="TIME", help="How long a step may wait at its gates."),
     click.option(
-        "--overdue", type=click.Choice(["nag", "rollback"]), default="nag", show_default=True, help="What happens then."
+        "--overdue",
+        type=click.Choice(["nag", "rollback"]),
+        default="nag",
+        show_default=True,
+        help="Action when that time is over.",
     ),
     click.option(
         "--bake",
         type=span,
         metavar="TIME",
-        help="The wait after the last step; of the default plan at 95 %.  [default plan: 1h]",
+        help="Guarded wait after the last step; in the default plan at 95 %.  [default plan: 1h]",
     ),
     click.option("--plan", "file", type=click.Path(), metavar="FILE", help="Steps from a TOML or JSON file."),
-    click.option("--template", metavar="NAME", help="Steps as they were saved under NAME."),
+    click.option("--template", metavar="NAME", help="Steps of a template (see --save)."),
 )
 
 
@@ -64,9 +68,9 @@ def shaping(function: F) -> F:
         ways = (("steps", steps), ("--plan", file), ("--template", template))
         said = [name for name, given in ways if given is not None]
         if len(said) > 1:
-            raise click.UsageError(f"{' and '.join(said)} both say the steps: give one of them")
+            raise click.UsageError(f"{' and '.join(said)} both give the steps: use one of them")
         if steps is None and any(gate is not None for gate in (every, until, max_wait, approve or None)):
-            raise click.UsageError("gates belong to steps: graysplit ramp SPLIT 5,20,50,100 --every 10m")
+            raise click.UsageError("gates need steps: graysplit ramp SPLIT 5,20,50,100 --every 10m")
         made = None if steps is None else read_steps(steps, every, until, max_wait, overdue, approve=approve)
         return function(*args, shape=PlanOptions(made, _record(file), template, bake), **others)
 
@@ -95,7 +99,7 @@ def read_steps(  # noqa: PLR0913 - the gates that all steps share
         for part in word.split("/"):
             weight = type_weight(part.strip())
             if weight == "preview":
-                raise click.UsageError("a preview is no step: graysplit preview SPLIT")
+                raise click.UsageError("preview is not a step: graysplit preview SPLIT")
             weights.append(weight)
         made.append(Step(weights[0], every or 0, until, approve, max_wait, overdue, also=tuple(weights[1:])))
     return made

@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     "--units",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
-    help="Count who of these moves, one unit on each line.",
+    help="Count which of these units move; one unit per line.",
 )
 @click.option(
     "--confirm", type=span, default="0s", show_default=True, metavar="TIME", help="How long the fleet takes to follow."
 )
-@click.option("--svg", type=click.Path(dir_okay=False), metavar="FILE", help="Draw it there as well.")
+@click.option("--svg", type=click.Path(dir_okay=False), metavar="FILE", help="Draw the plan to FILE as well.")
 @click.pass_obj
 def simulate(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     session: Session, target: str, shape: PlanOptions, units: str | None, confirm: float, svg: str | None
 ) -> int:
-    """Show when a plan will take its steps, and who moves.
+    """Show when a plan takes its steps, and which units move.
 
-    The plan that runs, from where it stands; with steps, one that starts now.
-    Nothing is written. Times are the server's, as long as somebody drives; what
-    waits for a person has no time, and later ones are counted from it.
+    Simulates the running plan from its current step or, with steps, a plan that
+    starts now. Writes nothing. Times are the server's and assume a driver. A step
+    that waits for a person has no time; later times are counted from it.
     """
     from graysplit.cli.exits import DONE
     from graysplit.cli.output import say, say_json
@@ -74,7 +74,7 @@ def simulation_lines(found: Simulation) -> list[str]:
     from graysplit.cli.words import plural, table, when
     from graysplit.control.guard.outlook import words
 
-    told = "where it stands" if found.runs else "if it started now"
+    told = "from its current step" if found.runs else "if it started now"
     lines = [f"{found.field}, plan {found.plan.name}, {told} ({when(found.now_ms)})", *found.notes]
     counts = found.units is not None or any(moves.hosts for moves in found.moves)
     middle = (*(("on it",) if counts else ()), "at", *(("",) if found.forecast.end.waits else ()))
@@ -84,13 +84,13 @@ def simulation_lines(found: Simulation) -> list[str]:
     lines += words(found.plan, found.outlooks)
     lines.append(_end_words(found.forecast.end))
     if found.forecast.end.waits:
-        lines.append(f"nobody can say how long it waits for: {', '.join(found.forecast.end.waits)}")
+        lines.append(f"how long it waits is unknown for: {', '.join(found.forecast.end.waits)}")
     if found.units is not None:
         lines.append(f"counted: {plural(found.units, 'unit')}")
     return lines
 
 
-_ENDS: Final = {"done": "done", "rollback": "goes back to zero", "stays": "stays there until somebody acts"}
+_ENDS: Final = {"done": "done", "rollback": "goes back to zero", "stays": "stays there until a person acts"}
 
 
 def _end_words(end: End) -> str:
@@ -178,5 +178,5 @@ def _draw(found: Simulation, file: str) -> None:
     try:
         Path(file).write_text(picture(found), encoding="utf-8")
     except OSError as fault:
-        raise ConfigurationError(f"the picture cannot be written to {Path(file).name}: {fault.strerror}") from None
+        raise ConfigurationError(f"cannot write the picture to {Path(file).name}: {fault.strerror}") from None
     tell(f"drawn: {file}")

@@ -13,8 +13,8 @@ from graysplit.cli.session import Session
 @app.command()
 @click.argument("target", metavar="SPLIT[/VERSION]")
 @shaping
-@click.option("--save", metavar="NAME", help="Keep these steps as a template.")
-@click.option("--no-guard", is_flag=True, help="Arm no guard with it.")
+@click.option("--save", metavar="NAME", help="Save these steps as a template.")
+@click.option("--no-guard", is_flag=True, help="Do not arm a guard.")
 @click.option(
     "--schema",
     is_flag=True,
@@ -30,18 +30,18 @@ from graysplit.cli.session import Session
 def ramp(  # noqa: PLR0913 - click hands every option over by name
     session: Session, target: str, shape: PlanOptions, save: str | None, why: str, *, no_guard: bool, dry_run: bool
 ) -> int:
-    """Raise step by step: each waits for the gates before it.
+    """Raise step by step; gates decide when the next step comes.
 
-    Without steps it starts the last plan of SPLIT again, else 20, approve, 50,
-    approve, 95 for an hour (--bake), 100: some users stay on old for the guard
-    to compare with, where hosts cross over one of them. Processes that follow
-    the store take the steps; see what a plan waits for with show, and stop it
-    with pause or rollback. It arms the guard, where there is something to watch
-    and none stands.
+    Without steps it starts the last plan of SPLIT again. If there is none: 20,
+    approve, 50, approve, 95 for an hour (--bake), 100. At 95 % the guard still
+    has users on old to compare with (of hosts, at least one). The processes that
+    follow the store take the steps. `show` tells what a plan waits for; `pause`
+    and `rollback` stop it. The command arms a guard if there is none and
+    something to watch.
 
     Steps as 5/5,20/20,50/50 raise all candidates of SPLIT together, in their
-    order. It is a raise to the last step: one to 100 % asks for the name. Each step
-    needs a gate; --every 0 lets them follow at once on purpose.
+    order. The plan counts as a raise to its last step: 100 % asks for the name.
+    Each step needs a gate; with --every 0 steps follow at once.
     """
     from graysplit.cli.result_lines import finish
 
@@ -73,10 +73,10 @@ def ramp(  # noqa: PLR0913 - click hands every option over by name
 def winner(session: Session, split: str, version: str, shape: PlanOptions, why: str, *, dry_run: bool) -> int:  # noqa: PLR0913 - click hands every option over by name
     """Choose VERSION: everybody gets it, other candidates go to zero.
 
-    One change, at once, or with steps a plan, whose first step brings the
-    others to zero. It is a raise to 100 %, and asks for the name. The baseline
-    may win too: then all candidates go to zero, without a stop. What `report`
-    does not show of VERSION is told as a warning; it refuses nothing.
+    One change at once; with steps a plan, whose first step sets the others to
+    zero. It is a raise to 100 %, and asks for the name. The baseline may win
+    too: then all candidates go to zero, without a stop. A warning names each
+    advantage of VERSION that `report` does not show; it does not refuse.
     """
     from graysplit.cli.result_lines import finish
 
@@ -101,13 +101,13 @@ def winner(session: Session, split: str, version: str, shape: PlanOptions, why: 
 @changing
 @click.pass_obj
 def approve(session: Session, split: str, step: str | None, why: str, *, dry_run: bool) -> int:
-    """Say yes to the next step of a plan, or go on in doubt.
+    """Approve the next step of a plan, or accept a doubt.
 
-    Bound to this release and to the step to WEIGHT, the one that you saw; twice
-    is the same as once. Without WEIGHT it is refused in the 10 s after a step:
-    your screen may have shown the one before. It is a raise to WEIGHT: 100 %
-    asks for the name. Where a guard says suspect, its doubts of this stage are
-    accepted.
+    The approval counts for this release and for the step to WEIGHT only; giving
+    it twice changes nothing. Without WEIGHT it is refused in the 10 s after a
+    step, because your screen may show the step before. It is a raise to WEIGHT:
+    100 % asks for the name. If the verdict is suspect, the approval accepts the
+    doubts of this stage.
     """
     from graysplit.cli.result_lines import finish_note
 
@@ -119,9 +119,9 @@ def approve(session: Session, split: str, step: str | None, why: str, *, dry_run
 @changing
 @click.pass_obj
 def pause(session: Session, split: str, why: str, *, dry_run: bool) -> int:
-    """Stop the clock of a plan; its weight stays.
+    """Pause a plan; its weight does not change.
 
-    A second pause keeps both reasons, each with its own resume.
+    A second person's pause is added: each person resumes their own.
     """
     from graysplit.cli.result_lines import finish_note
 
@@ -130,13 +130,13 @@ def pause(session: Session, split: str, why: str, *, dry_run: bool) -> int:
 
 @app.command()
 @click.argument("split")
-@click.option("--all", "everybody", is_flag=True, help="Also the pauses of others.")
+@click.option("--all", "everybody", is_flag=True, help="End the pauses of other people too.")
 @changing
 @click.pass_obj
 def resume(session: Session, split: str, why: str, *, everybody: bool, dry_run: bool) -> int:
-    """End your pauses of a plan.
+    """Resume a plan: end your own pauses of it.
 
-    Once none is left its clock runs on: the rest shifts, nothing is skipped.
+    When no pause is left the plan continues: later steps shift, none is skipped.
     """
     from graysplit.cli.result_lines import finish_note
 
@@ -144,19 +144,19 @@ def resume(session: Session, split: str, why: str, *, everybody: bool, dry_run: 
 
 
 @app.command()
-@click.option("--notify-url", metavar="URL", multiple=True, help="POST what the history says there, as JSON.")
-@click.option("--notify-command", metavar="CMD", multiple=True, help="Run this with the JSON on its standard input.")
-@click.option("--notify-on", metavar="CAUSE,...", help="Which changes: rollback, step, ... or all.")
+@click.option("--notify-url", metavar="URL", multiple=True, help="POST each change to URL as JSON.")
+@click.option("--notify-command", metavar="CMD", multiple=True, help="Run CMD with the JSON on its standard input.")
+@click.option("--notify-on", metavar="CAUSE,...", help="Which changes to send: rollback, step, ... or all.")
 @click.pass_obj
 def drive(session: Session, notify_url: tuple[str, ...], notify_command: tuple[str, ...], notify_on: str | None) -> int:
-    """Take the steps of plans from here, until interrupted.
+    """Drive plans from here until interrupted.
 
-    For fleets whose own role may only stop (see: graysplit acl app). Run two,
-    for one can be lost: each step is taken once, whoever drives.
+    For fleets whose role in the store may only lower (see: graysplit acl app).
+    Run two of them, because one can fail; each step is still taken once.
 
-    With --notify-url (better: GRAYSPLIT_NOTIFY_URL, which no process list
-    shows) or --notify-command it tells people: each change once, whoever
-    drives, and twice rather than not at all.
+    With --notify-url (better: GRAYSPLIT_NOTIFY_URL, which process lists do not
+    show) or --notify-command it notifies people of each change: once, even with
+    several drivers; in a failure rather twice than never.
     """
     from graysplit.cli.plan.drive import drive_until_interrupted, hooks_of
 

@@ -77,11 +77,11 @@ def armed(split: str, definition: Definition, wish: GuardRequest, by: str, at_ms
 def disarmed(split: str, definition: Definition, why: str, *, dry_run: bool) -> Definition:
     """Return the definition without its guard; refused where none stands, or for a protected split without a reason."""
     if definition.guard is None:
-        raise RefusedError(f"no guard watches '{split}'. Arm one with: graysplit guard {split}")
+        raise RefusedError(f"'{split}' has no guard. Arm one with: graysplit guard {split}")
     if definition.protected and not why.strip() and not dry_run:
         raise RefusedError(
-            f"'{split}' is protected, and this takes its guard: say why, with --why. Nothing was written. "
-            f"Protection ends with: graysplit unprotect {split}"
+            f"'{split}' is protected, and this removes its guard: give a reason with --why. Nothing was written. "
+            f"End the protection with: graysplit unprotect {split}"
         )
     return definition._replace(guard=None)
 
@@ -90,8 +90,8 @@ def check_explained(split: str, definition: Definition, *, explained: bool) -> N
     """Raise `RefusedError` where a protected split's guard would be changed without a reason: it may be weakened."""
     if definition.protected and definition.guard is not None and not explained:
         raise RefusedError(
-            f"'{split}' is protected, and this changes its guard: say why, with --why. Nothing was written. "
-            f"Protection ends with: graysplit unprotect {split}"
+            f"'{split}' is protected, and this changes its guard: give a reason with --why. Nothing was written. "
+            f"End the protection with: graysplit unprotect {split}"
         )
 
 
@@ -101,7 +101,7 @@ def unheard_gates(split: str, definition: object) -> tuple[str, ...]:
         return ()
     if not any(step.until for step in parse_plan(definition.plan).steps):
         return ()
-    return (f"a step waits until safe, and no guard judges it: arm one with: graysplit guard {split}",)
+    return (f"a step waits until safe, which needs a guard. Arm one with: graysplit guard {split}",)
 
 
 def check_watched(split: str, fleet: Fleet) -> str:
@@ -173,6 +173,6 @@ def _standing(split: str, definition: Definition) -> Guard | None:
         return parse_guard(definition.guard)
     except BadGuardError as fault:
         raise RefusedError(
-            f"the guard of '{split}' is not understood here ({fault}): use a newer graysplit, or take it away with: "
-            f"graysplit guard {split} --off"
+            f"the guard of '{split}' is not understood by this graysplit ({fault}): use a newer one, or remove the "
+            f"guard with: graysplit guard {split} --off"
         ) from None

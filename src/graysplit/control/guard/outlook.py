@@ -79,18 +79,18 @@ def words(plan: Plan, found: Mapping[int, Outlook]) -> Iterator[str]:
 def outlook_words(version: str, seen: Outlook) -> str:
     """Say in one line what a step needs to become safe, and what it would find."""
     if not 0 < seen.w < 1:
-        return "never safe: everybody is on one version, and there is nothing to compare with"
+        return "never safe: everybody is on one version, so there is nothing to compare with"
     if seen.units is None:
-        return "never safe at the failures seen on old of late"
-    needs = f"safe needs some {seen.units:,} users on {version}"
+        return "never safe at the recent failure rate of old"
+    needs = f"safe needs about {seen.units:,} users on {version}"
     if seen.seconds is None:
-        return f"{needs}; how long that takes is not known: nothing has been counted of late"
+        return f"{needs}; the time for that is not known: nothing has been counted recently"
     finds = (
-        "too short to find even one that always fails"
+        "too short to find even a version that always fails"
         if seen.found is None
         else f"finds {_percent(seen.found)} failing by then"
     )
-    return f"{needs}, about {format_span(max(1_000, seen.seconds * 1000))} as traffic was; {finds}"
+    return f"{needs}, about {format_span(max(1_000, seen.seconds * 1000))} at recent traffic; {finds}"
 
 
 def _percent(found: float) -> str:

@@ -60,7 +60,7 @@ def remembered(reading: Reading, change: Change, tallies: Tallies) -> Remembered
     planned = bool(change.marks.get(PLAN + after.split))
     words = without_control(guard, past, " or ".join(risen), after.definition.baseline, planned=planned)
     words = words if len(risen) == 1 else words.replace("at 100 % has", "together at 100 % have", 1)
-    look = f"Watch it yourself: graysplit watch {after.split}; back at once: graysplit rollback {after.split}"
+    look = f"Watch it yourself: graysplit watch {after.split}; to roll back: graysplit rollback {after.split}"
     return Remembered(marks, f"{named} {words}. {look}")
 
 
@@ -73,9 +73,9 @@ def without_control(
     guard: Armed | None, past: PastRate | None, version: str, baseline: str, *, planned: bool = False
 ) -> str:
     """Return what is not watched while everybody is on one version, and what watches it instead."""
-    alone = f"at 100 % has no control: nobody is on {baseline} to compare {version} with"
+    alone = f"at 100 % has no control: nobody is on {baseline} for a comparison with {version}"
     if guard is None:
-        return f"{alone}, and no guard is armed: nothing watches it"
+        return f"{alone}, and no guard is armed"
     if past is None:
         return (
             f"{alone}, and {baseline}'s rate before is not known: for {SPAN} its guard warns once over half of the "
@@ -85,9 +85,9 @@ def without_control(
     suspect, worse = (100 * one for one in limits(past))
     if suspect >= 100:  # noqa: PLR2004 - per cent
         return f"{alone}, and too few users were counted on {baseline} before ({past.users:,}) to judge it by them"
-    beyond = f", rolls back above {worse:.2g} %" if worse < 100 else ", and never goes back, for too little is known"  # noqa: PLR2004 - per cent
+    beyond = f", rolls back above {worse:.2g} %" if worse < 100 else ", never rolls back: too little is known"  # noqa: PLR2004 - per cent
     return (
-        f"{alone}. For {SPAN} its guard judges its errors by the past alone ({past_words(past, baseline)}): it "
+        f"{alone}. For {SPAN} its guard judges its errors only by the past ({past_words(past, baseline)}): it "
         f"{doubts} above {suspect:.2g} % failing{beyond if guard.guard.action == 'rollback' else ''}"
     )
 
@@ -95,21 +95,21 @@ def without_control(
 def bake_words(plan: Plan, definition: Definition) -> str:
     """Return what a plan that begins leaves unwatched while it bakes, and at its end; "" for nothing."""
     if plan.bake_s and plan.steps[-1].total == FULL and len(plan.steps) > 1:
-        before = "To bake with a control, make the step before it 95 % and give that the time"
+        before = "To bake with a control, add a step at 95 % before it and let that step wait instead"
         return f"the bake {end_words(plan, definition)}. {before}"
     bakes = plan.bake_s or any(step.total >= CONTROL and step.after_s for step in plan.steps[:-1])
     if bakes and definition.guard is None:
-        return "no guard is armed: nothing watches the bake, or stops the plan by itself"
+        return "no guard is armed: nothing watches the bake or stops the plan"
     return ""
 
 
 def end_words(plan: Plan, definition: Definition) -> str:
     """Return what watches the last step of a plan that takes everybody over."""
     versions = " or ".join(plan.versions)
-    alone = f"at 100 % has no control: nobody is on {definition.baseline} to compare {versions} with"
+    alone = f"at 100 % has no control: nobody is on {definition.baseline} for a comparison with {versions}"
     if armed("", definition) is None:
-        return f"{alone}, and no guard is armed: nothing watches it"
-    return f"{alone}. For {SPAN} its guard judges it by {definition.baseline}'s rate in the steps before alone"
+        return f"{alone}, and no guard is armed"
+    return f"{alone}. For {SPAN} its guard judges it by {definition.baseline}'s rate in the steps before it only"
 
 
 def _counted(reading: Reading, after: SplitState, tallies: Tallies) -> PastRate | None:

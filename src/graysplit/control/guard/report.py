@@ -87,7 +87,7 @@ def _why_nothing(subject: Subject) -> str:
     if not subject.release:
         return f"no release has begun. Begin one with: graysplit ramp {subject.field}"
     if subject.guard is None:
-        return f"no guard watches it, so nothing is counted. Arm one with: graysplit guard {subject.split}"
+        return f"it has no guard, so nothing is counted. Arm one with: graysplit guard {subject.split}"
     if not subject.share:
         return f"nobody is on it, so nothing is counted. Begin again with: graysplit ramp {subject.field}"
-    return "nothing has been counted yet: it takes calls. See who declares it with: graysplit fleet"
+    return "no call has been counted yet. See which processes declare it with: graysplit fleet"

@@ -76,7 +76,9 @@ def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: in
     if found is None:
         return Heard(field, release, NO_VERDICT)
     if found.fault:
-        return Heard(field, release, Verdict("unclear", f"its guard is not understood here ({found.fault})"))
+        return Heard(
+            field, release, Verdict("unclear", f"its guard is not understood by this graysplit ({found.fault})")
+        )
     tally = tallies(field, release, reading.held.releases.get(field, 0) // 1000)
     judge = read_judge(tally.judge)
     stage = next((one for one in tally.stages if one.number == judge.stage), StageTally(0, Stage(0, 0), 0))

@@ -72,7 +72,7 @@ def _start(  # noqa: PLR0913, PLR0917 - what a yes rests on
         early = _early(reading, tallies, split, plan, progress)
         said = _named(plan, progress.step + 1) + (", early" if early else "")
         notes.insert(
-            0, f"approved: {said}, noted before its other gates are open ({early})" if early else f"approved: {said}"
+            0, f"approved: {said}, before its other gates are open ({early})" if early else f"approved: {said}"
         )
         values |= {"approves": float(format_weight(progress.approves)), "early": bool(early)}
     change = Change("approve", split, marks={mark: _text(one) for mark, one in fresh.items()}, up_to=up_to)
@@ -92,7 +92,9 @@ def _ahead(found: RunningPlan, split: str, *, doubted: bool) -> Step | None:
     if plan is None:
         if doubted:
             return None
-        raise RefusedError(f"the plan of '{split}' is not understood here ({found.fault}): use a newer graysplit")
+        raise RefusedError(
+            f"the plan of '{split}' is not understood by this graysplit ({found.fault}): use a newer one"
+        )
     if number + 1 < len(plan.steps) and (doubted or plan.steps[number].approve):
         return plan.steps[number + 1]
     if doubted:
@@ -114,15 +116,17 @@ def _check_named(found: RunningPlan, split: str, step: int, ahead: Step | None) 
     """Return that the step that was named is taken already; refuse where it is another than the next."""
     plan, progress = found.plan, found.progress
     if plan is None:
-        raise RefusedError(f"the plan of '{split}' is not understood here ({found.fault}): use a newer graysplit")
+        raise RefusedError(
+            f"the plan of '{split}' is not understood by this graysplit ({found.fault}): use a newer one"
+        )
     weights = [one.weight for one in plan.steps]
     if step in weights[: progress.step + 1]:
-        return f"{split}: {_named(plan, weights.index(step))} is taken already; nothing was approved"
+        return f"{split}: {_named(plan, weights.index(step))} has been taken already; nothing was approved"
     if ahead is None or step != ahead.weight:
-        following = "it is at its last" if ahead is None else f"the next is {_named(plan, progress.step + 1)}"
+        following = "it is at its last step" if ahead is None else f"the next is {_named(plan, progress.step + 1)}"
         raise RefusedError(
-            f"'{format_weight(step)}' is not the step that '{split}' takes next: {following}, and a yes counts for "
-            f"that step alone. Nothing was approved. Look at it with: graysplit show {split}"
+            f"'{format_weight(step)}' is not the step that '{split}' takes next: {following}, and an approval counts "
+            f"only for that step. Nothing was approved. See it with: graysplit show {split}"
         )
     return ""
 

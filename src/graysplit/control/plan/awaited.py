@@ -235,11 +235,11 @@ def _reason(ruling: Ruling) -> str:
         case Wait(reason=reason):
             return reason
         case Late(act=act, reason=reason):
-            return f"{reason}; that is too long, so {'it goes back' if act == 'rollback' else 'a person is called'}"
+            return f"{reason}; that is too long, so {'it rolls back' if act == 'rollback' else 'it calls a person'}"
         case Lost(reason=reason) | Halted(reason=reason):
             return reason
         case StepConfirmed():
-            return "for its driver to count it as shown"
+            return "for its driver to count the processes that show it"
         case Over() | Go():
             return ""
 

@@ -137,7 +137,7 @@ def running_words(reading: Reading, split: str) -> Ended:
     """Return which plan a change ends; where only its mark is left nobody is asked."""
     found, standing = running(reading, split), reading.snapshot.splits.get(split)
     if found is None or standing is None:
-        return Ended(split, f"what is left of a plan of '{split}'")
+        return Ended(split, f"the rest of a plan of '{split}'")
     progress, plan = found.progress, found.plan
     of = f" of {len(plan.steps)}" if plan is not None else ""
     by = f", started by {progress.by}" if progress.by else ""
@@ -147,7 +147,7 @@ def running_words(reading: Reading, split: str) -> Ended:
         at = plan.words(progress.step, progress.out)
     words = f"the plan of '{split}', step {progress.step + 1}{of} ({at}%){by}"
     if not _stands(reading, split):
-        return Ended(split, f"{words}, which another weight has ended already")
+        return Ended(split, f"{words}, already ended by another weight")
     return Ended(split, words + (f", paused by {pauses}" if pauses else ""), progress.by or "somebody", bool(pauses))
 
 
@@ -183,7 +183,7 @@ def several_named(split: str, definition: Definition, version: str, steps: Colle
     names = [one.name for one in definition.candidates]
     if version:
         raise RefusedError(
-            f"these steps have weights for several candidates, and '{version}' is one. Name the split alone: "
+            f"these steps have weights for several candidates, but '{version}' is a single one. Name the split alone: "
             f"graysplit ramp {split} 5/5,20/20 --every 10m (in the order {', '.join(names)})"
         )
     for number, step in enumerate(steps or ()):
@@ -234,7 +234,7 @@ def read_plan_file(path: Path) -> dict[str, object]:
         raise ConfigurationError(f"the plan file {path.name} cannot be read: {type(fault).__name__}: {fault}") from None
     if not isinstance(found, dict):
         raise ConfigurationError(
-            f'the plan file {path.name} holds no object. It should look like {{"steps": [{{"weight": "20", '
+            f'the plan file {path.name} is not an object. It should look like {{"steps": [{{"weight": "20", '
             '"approve": true}, {"weight": "100"}], "bake": "1h"}'
         )
     return cast("dict[str, object]", found)  # the keys of JSON and TOML are texts
@@ -357,7 +357,7 @@ def check_over(reading: Reading, split: str) -> None:
     words = running_words(reading, split).words
     raise RefusedError(
         f"{words}, still runs, so the release is not over. Nothing was written. Wait for its end: graysplit wait "
-        f"{split} --until done --timeout 1h; or end the plan, the weight stays: graysplit set {split} "
+        f"{split} --until done --timeout 1h; or end the plan and keep the weight: graysplit set {split} "
         f"{format_weight(found.progress.at)} --replace"
     )
 
@@ -384,7 +384,7 @@ def resumed(found: RunningPlan, split: str, who: str, now_ms: int, *, everybody:
     if left == pauses:
         words = ", and by ".join(pause.words(now_ms) for pause in pauses)
         raise RefusedError(
-            f"'{split}' is paused by {words}, and not by {who}: a pause is ended by whoever made it. "
+            f"'{split}' is paused by {words}, not by {who}: only its author ends a pause. "
             f"End all pauses with: graysplit resume {split} --all"
         )
     return found.progress._replace(pauses=left, resumed_ms=found.progress.resumed_ms if left else now_ms)
@@ -398,10 +398,12 @@ def _first(split: str, plan: Plan, standing: SplitState) -> int:
     before = standing.in_force(plan.version)
     if plan.also:
         at = ", ".join(f"{name} at {format_weight(standing.in_force(name))} %" for name in plan.versions)
-        raise RefusedError(f"'{split}' has {at}: no step of the plan is at or above all of them, and no plan lowers")
+        raise RefusedError(
+            f"'{split}' has {at}: no step of the plan is at or above all of them, and a plan never lowers"
+        )
     raise RefusedError(
         f"'{split}' is at {format_weight(before)} %, above every step of the plan, and a plan never lowers. "
-        f"Go back first with: graysplit rollback {split}; or lower it with: graysplit set {split} 5"
+        f"Roll back first with: graysplit rollback {split}; or lower it with: graysplit set {split} 5"
     )
 
 
@@ -419,7 +421,7 @@ def _check_fits(split: str, plan: Plan, others: Mapping[str, int]) -> None:
         beside = ", ".join(f"{field_of(split, name)} at {format_weight(weight)} %" for name, weight in others.items())
         raise RefusedError(
             f"no room for {' and '.join(beyond)} % of {field_of(split, plan.version)} beside {beside}: at most "
-            f"{format_weight(room)} % fit, and a plan lowers nobody. Give steps up to there, or lower first with: "
+            f"{format_weight(room)} % fit, and a plan never lowers. Use steps up to there, or lower others first with: "
             f"graysplit set {split} {' '.join(f'{name}=0' for name in others)}"
         )
 
@@ -434,7 +436,7 @@ def _ahead(plan: Plan, number: int) -> str:
 
 def _check_version(plan: Plan, version: str) -> None:
     if plan.version != version:
-        raise RefusedError(f"the plan is for the version '{plan.version}', and '{version}' was named. Name only one")
+        raise RefusedError(f"the plan is for the version '{plan.version}', but '{version}' was given. Give only one")
 
 
 def _template(reading: Reading, name: str) -> dict[str, object]:

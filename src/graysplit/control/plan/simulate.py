@@ -87,7 +87,7 @@ def simulate(
     split, version = split_and_version(wish.target)
     standing = eyes.base.splits[split]
     if units is not None and standing.definition.by == "instance":
-        raise RefusedError(f"'{split}' moves by instance, so no unit's side is its own. Ask without --units")
+        raise RefusedError(f"'{split}' moves by instance, so single units cannot be counted. Repeat without --units")
     found = None if wish.new else _running(eyes, split, version)
     plan, start, after, notes = found or _starting(eyes, wish, split, version)
     forecast = foresee(plan, start, int(confirm_s * 1000))
@@ -140,7 +140,9 @@ def _running(eyes: SimulationAccess, split: str, version: str) -> _Begun | None:
     if found is None or version not in {"", *(found.plan.versions if found.plan else (version,))}:
         return None
     if found.plan is None:
-        raise RefusedError(f"the plan of '{split}' is not understood here ({found.fault}): use a newer graysplit")
+        raise RefusedError(
+            f"the plan of '{split}' is not understood by this graysplit ({found.fault}): use a newer one"
+        )
     standing = eyes.base.splits[split]
     weights = in_force(rows_of(eyes.reading, eyes.fleet, standing))
     start = start_of(eyes.reading, eyes.fleet, split, found.plan, weights)

@@ -34,8 +34,8 @@ def others_of(snapshot: Snapshot, split: str, version: str, *, planned: bool) ->
         candidate(split, definition, version)
     elif planned:
         raise RefusedError(
-            f"'{version}' is the baseline of '{split}' and takes what the others leave, and a plan never lowers. "
-            f"At once: graysplit winner {split} {version}"
+            f"'{version}' is the baseline of '{split}' and gets the rest, and a plan never lowers. "
+            f"Without a plan: graysplit winner {split} {version}"
         )
     return {one.name: 0 for one in definition.candidates if one.name != version}
 
@@ -63,7 +63,7 @@ def doubts_of(found: SplitReport, version: str, baseline: str, candidates: tuple
     for rival in rivals:
         said += _doubts(version, rival, beside.get(rival))
     more = len(said) - DOUBTS_AT_MOST
-    return (*said[:DOUBTS_AT_MOST], *([f"and {more} doubts more: graysplit report {found.split}"] if more > 0 else []))
+    return (*said[:DOUBTS_AT_MOST], *([f"and {more} more doubts: graysplit report {found.split}"] if more > 0 else []))
 
 
 def _all_beside(found: SplitReport, version: str) -> Iterator[_Beside]:
@@ -86,7 +86,7 @@ def _doubts(version: str, rival: str, found: _Beside | None) -> Iterator[str]:
         yield f"{version} was not compared with {rival}: nothing was counted of both at the same time"
         return
     if found.invalid:
-        yield f"what was counted of {version} and {rival} is not valid: {found.invalid}"
+        yield f"the counts of {version} and {rival} are not valid: {found.invalid}"
         return
     low, high = _points(found.failing, turned=found.turned)
     if low > 0:
@@ -98,7 +98,7 @@ def _doubts(version: str, rival: str, found: _Beside | None) -> Iterator[str]:
         if high < 0:
             yield f"{version} does worse than {rival} on {name}: {_words(low, high)}"
         elif low <= 0:
-            yield f"it is not shown that {version} does better than {rival} on {name}: {_words(low, high)}"
+            yield f"nothing shows that {version} does better than {rival} on {name}: {_words(low, high)}"
 
 
 def _points(found: Compared, *, turned: bool) -> Interval:

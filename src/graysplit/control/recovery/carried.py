@@ -84,7 +84,7 @@ class _Carrying:
             if self._ground.whole or self._ground.wanted(split_of(where.partition(" ")[2])):
                 self._left[where] = why
         if self._file.lacks:
-            self._left[", ".join(self._file.lacks)] = f"{self._file.kind} holds none"
+            self._left[", ".join(self._file.lacks)] = f"{self._file.kind} has none"
         return Carried(tuple(self._writes), tuple(self._said), self._left)
 
     def _field(self, kind: str, name: str, of: str, text: str) -> None:
@@ -96,7 +96,7 @@ class _Carrying:
         stands = self._ground.text("meta", name)
         if stands is not None:
             if stands != text:
-                self._left[name] = "the store has another, which stands"
+                self._left[name] = "the store has another one, which is kept"
         elif kind == TEMPLATE:
             self._take(Write("meta", name, text), f"template {of}")
         elif kind == WAVE:
@@ -104,7 +104,9 @@ class _Carrying:
         elif kind == FINISHED:
             self._finished(name, of, text)
         elif kind == LEASE:
-            self._left[name] = "it is over, as nobody knows how old the file is: the weight after it counts"
+            self._left[name] = (
+                "the age of the file is not known, so the lease counts as over: the weight after it is written"
+            )
         else:
             self._left[name] = "this library does not know it"
 
@@ -134,7 +136,7 @@ class _Carrying:
         if wave is None:
             self._left[name] = "it cannot be read"
         elif definition is None or definition.by != "instance" or not self._ground.standing(field):
-            self._left[name] = "no instance crosses over to it now"
+            self._left[name] = "no instance crosses to it now"
         else:
             self._take(Write("meta", name, text), f"wave of {field}, {len(wave.at)} instances")
 
@@ -146,9 +148,9 @@ class _Carrying:
         changed = [field for field in fields if self._ground.standing(field) != self._file.weights.get(field, 0)]
         others = [at for at, words in releases if self._ground.text("meta", at) not in {None, words}]
         if not any(map(self._ground.standing, fields)):
-            self._left[name] = "no weight above zero stands, so there is nothing finished"
+            self._left[name] = "no weight is above zero, so nothing is finished"
         elif changed or others:
-            self._left[name] = "another weight or a later release stands: rollback --all takes it with the others"
+            self._left[name] = "another weight or a later release is in force: rollback --all lowers it with the others"
         else:
             self._take(Write("meta", name, text), f"{split} is finished: rollback --all leaves it alone")
             self._writes += [
@@ -162,11 +164,11 @@ class _Carrying:
         stands = self._ground.text("meta", PLAN + split)
         if stands is not None:
             if stands != mark:
-                self._left[PLAN + split] = "the store has a plan that runs, which stands"
+                self._left[PLAN + split] = "the store has a running plan, which is kept"
             return
         why = self._no_plan(split, mark)
         if why:
-            self._left[PLAN + split] = f"the plan is over: {why}. Begin it again: graysplit ramp {split}"
+            self._left[PLAN + split] = f"the plan is over: {why}. Start it again with: graysplit ramp {split}"
             return
         progress = read_progress(self._file.plans.get(split))
         assert progress is not None  # noqa: S101 - as looked at
@@ -176,7 +178,7 @@ class _Carrying:
         paused = progress._replace(release=release, pauses=pauses, since_ms=self._ground.now_ms, confirmed_ms=0)
         self._take(
             Write("meta", PLAN + split, mark),
-            f"plan of {split}, paused at {format_weight(progress.at)}%; go on: graysplit resume {split} --all",
+            f"plan of {split}, paused at {format_weight(progress.at)}%; continue with: graysplit resume {split} --all",
         )
         self._writes += [
             Write("plans", split, progress_text(paused._replace(approved="", approves=0))),
@@ -194,11 +196,11 @@ class _Carrying:
         if progress is None or progress.run != run:
             return "the file does not hold how far it was (it was written by an older graysplit)"
         if "+" in version:
-            return "it raises several candidates, and such a plan is not taken over"
+            return "a plan that raises several candidates cannot be taken over"
         if definition is None or version not in {one.name for one in definition.candidates}:
-            return "its version is not there"
+            return "its version does not exist"
         if self._ground.standing(field_of(split, version)) != progress.at or self._stopped(split, version):
-            return f"it wrote {format_weight(progress.at)}%, and another weight is in force now"
+            return f"it wrote {format_weight(progress.at)}%, but another weight is in force now"
         try:
             parse_plan(definition.plan or {})
         except BadPlanError as fault:
@@ -219,7 +221,8 @@ class _Carrying:
         differ = [name for name in _DETAILS if getattr(file, name) != getattr(stands, name)]
         if differ:
             self._left[f"definition of {split}"] = (
-                f"in the file {', '.join(differ)} differ; what stands counts. The file's: --take source"
+                f"the file has other values for {', '.join(differ)}; the store's definition is kept. "
+                "To use the file's: --take source"
             )
 
 

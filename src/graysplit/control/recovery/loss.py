@@ -71,8 +71,8 @@ def check_not_lost(reading: Reading, fleet: Fleet, split: str) -> None:
     told = shares(loss, split)
     instead = f" ({', '.join(told)})" if told else ""
     raise StoreLostError(
-        f"{loss_words(loss)}{instead}. Make the store whole again with: {loss.recover}; "
-        f"everybody to the baseline: {GO_BACK}"
+        f"{loss_words(loss)}{instead}. Repair the store with: {loss.recover}; "
+        f"to send everybody to the baseline: {GO_BACK}"
     )
 
 
@@ -91,7 +91,7 @@ def loss_words(loss: Loss) -> str:
     """Say in one sentence what is lost, and what runs instead."""
     count = len(loss.processes)
     live = "1 live process" if count == 1 else f"{count} live processes"
-    runs = "runs on what it" if count == 1 else "run on what they"
+    runs = "runs with the values it" if count == 1 else "run with the values they"
     if loss.kind == "emptied":
         return f"the store is empty, and {live} {runs} read last"
     if loss.kind == "keys":
@@ -99,7 +99,7 @@ def loss_words(loss: Loss) -> str:
         what = f"the store has lost the key {lost}"
         return f"{what}, and {live} {runs} read last" if count else what
     if loss.held:
-        return f"the store has lost changes, and {live} {'keeps' if count == 1 else 'keep'} what it does not say"
+        return f"the store has lost changes, and {live} {'keeps' if count == 1 else 'keep'} values that it lacks"
     revision = "a later revision than the store's"
     return f"{live} {'is' if count == 1 else 'are'} at {revision}: the store has lost changes, or is another one"
 

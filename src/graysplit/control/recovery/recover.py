@@ -238,14 +238,14 @@ class _RecoveryWork:
             unheard = self.fleet.unheard
             asked = f" (no answer from {_few(unheard)})" if unheard else ""
             raise RefusedError(
-                f"nothing stands in the namespace '{request.namespace}', and no live process tells of a split"
+                f"the namespace '{request.namespace}' is empty, and no live process reports a split"
                 f"{asked}. Give a file: graysplit recover --source FILE (a last-known-good file, an export, a "
-                "bootstrap file); or begin with: graysplit create"
+                "bootstrap file); or start with: graysplit create"
             )
         if self.lost and request.splits:
             raise RefusedError(
-                f"the key {', '.join(sorted(self.lost))} is lost and can only be made whole for all splits at once. "
-                "Leave their names out: graysplit recover"
+                f"the key {', '.join(sorted(self.lost))} is lost and can only be repaired for all splits at once. "
+                "Omit the names of splits: graysplit recover"
             )
         known = self._splits()
         for split in request.splits:
@@ -305,19 +305,19 @@ class _RecoveryWork:
         if file is not None and self.request.take == "source":
             return file
         if split in self.fleet.disputed:
-            return _Left("processes hold definitions that differ. Name one: --source FILE --take source")
+            return _Left("processes have different definitions. Choose one: --source FILE --take source")
         if split in self.fleet.definitions:
             return _with_units(split, self.fleet.definitions[split], raw)
         if raw is None and "splits" in self.gone:
             raw = self.books.get(f"splits {split}") or self.fleet.told.get(split)
         if raw is None:
-            return file or (_Left("nobody knows its definition") if lost else None)
+            return file or (_Left("its definition is not known anywhere") if lost else None)
         if _is_bad(split, raw):
             return file
         if _parsed(split, raw) is None:
             return _Left("it has been deleted") if file is not None and not lost else raw
         if file is not None and _shape(split, raw) != _shape(split, file):
-            return _Left("its baseline or versions differ from the file's. For those: --take source")
+            return _Left("its baseline or versions differ from the file's. To use the file's: --take source")
         return raw
 
     def _other_baseline(self, split: str, raw: str | None, chosen: str) -> str:
@@ -330,10 +330,10 @@ class _RecoveryWork:
         if new is None or chosen == raw or (stored is not None and stored.baseline == new.baseline):
             return ""
         if declared and new.baseline not in declared:
-            return f"its baseline would be '{new.baseline}', and in the code that runs it is {_quoted(declared)}"
+            return f"its baseline would be '{new.baseline}', but in the running code it is {_quoted(declared)}"
         was = buried_baseline(raw_of(raw)) if raw is not None and not declared else None
         if was in new.names and was != new.baseline:
-            return f"its baseline would be '{new.baseline}', and that of its last record was '{was}'"
+            return f"its baseline would be '{new.baseline}', but in its last record it was '{was}'"
         return ""
 
     def _turned(self) -> Moves:
@@ -452,10 +452,11 @@ class _RecoveryWork:
 
     def _notes(self) -> Iterator[str]:
         if self.fleet.unheard:
-            yield f"what they hold was not told by: {_few(self.fleet.unheard)}. Older library, or not reached"
+            yield f"no data from: {_few(self.fleet.unheard)} (older library, or not reached)"
         over = [name.removeprefix(PLAN) for name in self.fleet.meta if name.startswith(PLAN)]
         if "meta" in self.gone and over:
-            yield f"the plan is over, and its weight stands, of: {_few(sorted(over))}. Begin it again: graysplit ramp"
+            splits = _few(sorted(over))
+            yield f"the plan is over and its weight stays, for: {splits}. Start it again with: graysplit ramp"
 
     def _runs(self, field: str, text: str) -> bool:
         """Return whether a lease still belongs to the weight that will stand."""

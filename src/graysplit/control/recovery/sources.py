@@ -228,7 +228,7 @@ def _of_export(name: str, found: Mapping[str, Any]) -> Source:  # Any: JSON
     definitions = dict(_definitions(found["splits"].items(), unread))
     for field in weights:
         if split_of(field) not in definitions and f"splits {split_of(field)}" not in unread:
-            unread.setdefault(f"weights {field}", "the file defines no such split")
+            unread.setdefault(f"weights {field}", "the file does not define this split")
     leases = {name.removeprefix(PREFIX): parse_lease(word) for name, word in meta.items() if name.startswith(PREFIX)}
     return Source(
         name,
@@ -288,6 +288,6 @@ def _object(path: Path) -> Mapping[str, Any]:  # Any: JSON
 
 def _unusable(path: Path, fault: Exception) -> ConfigurationError:
     return ConfigurationError(
-        f"the file {path.name} cannot be used: {type(fault).__name__}: {fault}. Wanted is a process's last-known-good "
+        f"the file {path.name} cannot be used: {type(fault).__name__}: {fault}. Use a process's last-known-good "
         "file, the output of graysplit export, or a bootstrap file"
     )
