@@ -80,7 +80,7 @@ class BadDefinitionError(BadValueError):
 
 
 class UnknownSplitError(GraysplitError):
-    """There is no split of this name."""
+    """The split does not exist."""
 
     def __init__(self, split: str, known: Iterable[str] = ()) -> None:
         """Keep the name and suggest the nearest of the known ones."""

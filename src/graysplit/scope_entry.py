@@ -20,7 +20,7 @@ S = TypeVar("S")
 F = TypeVar("F", bound=Callable[..., Any])
 
 ELSEWHERE: Final = (
-    "a graysplit context was ended by another thread or task than began it: what ran in between may have had no unit "
+    "a graysplit context was ended by another thread or task than began it: code in between may have had no unit "
     "and got the baseline. A dependency that yields must be async; a generator that is left must be closed (aclosing)"
 )
 

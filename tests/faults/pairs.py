@@ -143,4 +143,4 @@ def healed(side: Side, stop: str = FIELD) -> None:
     eventually(lambda: side.client.hexists(side.prefix + "stops", stop), 10, message=f"a stop on {stop}")
     text = side.client.hget(side.prefix + "stops", stop)
     assert text is not None
-    assert b"known to stand at zero" in text
+    assert b"known to be at zero" in text

@@ -97,7 +97,7 @@ class HistoryWriter:
 
     def brake(self, feed: Feed, field: str, release_ms: int) -> None:
         """Write a zero that the store has lost back as a stop, for processes born later."""
-        why = "known to stand at zero before the store lost it"
+        why = "known to be at zero before the store lost it"
         alone = f"'{field}' is kept at zero in this process only"
         self.attempt(f"brake {field}", alone, lambda: feed.stop_if_older(field, why, release_ms))
 

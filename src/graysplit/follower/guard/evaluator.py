@@ -394,7 +394,7 @@ class Evaluator:
         if word == "worse" and case.guard.action == "rollback":
             tripped = feed.trip(Trip(new_id(), field, tally.release, why))
             self.trips += tripped and before.verdict.word != "worse"
-            said = f"rolled back '{field}': {why}" if tripped else f"'{field}' was not rolled back: it has begun anew"
+            said = f"rolled back '{field}': {why}" if tripped else f"'{field}' was not rolled back: a new release began"
             self._events.warning(f"trip {field} {tally.release}", said)
         elif word in ("suspect", "worse"):
             warns = case.guard.action == "warn"

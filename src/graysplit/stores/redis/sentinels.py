@@ -101,7 +101,7 @@ class Sentinels:
             return None
         word = _word(answer)
         if word is None:
-            why = reason(answer) if isinstance(answer, exceptions.ResponseError) else "what answers is not a Sentinel"
+            why = reason(answer) if isinstance(answer, exceptions.ResponseError) else "the server is not a Sentinel"
             self._leave_alone(number, why)
         return word
 

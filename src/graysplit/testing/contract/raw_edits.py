@@ -104,10 +104,10 @@ class BookingContract(ReadingContract):
         store = self.make()
         seed(store, weight="20")
         feed = store.follow()
-        assert feed.stop_if_older("checkout/new", "known to stand at zero", 0)
+        assert feed.stop_if_older("checkout/new", "known to be at zero", 0)
         feed.close()
         load = store.load()
-        assert b"known to stand at zero" in load.stops.fields[b"checkout/new"]
+        assert b"known to be at zero" in load.stops.fields[b"checkout/new"]
         assert load.weights.fields[b"checkout/new"] == b"20"
 
     def test_a_brake_leaves_a_stop_as_it_is(self) -> None:
