@@ -232,8 +232,8 @@ def arm(router: Any, store: Any) -> None:  # noqa: ANN401 - raw writes and tapes
     names = {name for name in splits() if name.startswith("armed")}
     for name in names:
         store.raw_set("meta", f"release:{name}/new", f"bench {time.time_ns() // 1_000_000}")
-    board = router._engine.board  # noqa: SLF001
-    until(lambda: {tape.split for tape in board.tapes()} == names, "the armed splits have tapes")
+    states = router._lifecycle.states  # noqa: SLF001
+    until(lambda: {tape.split for tape in states.tapes()} == names, "the armed splits have tapes")
 
 
 def check(router: graysplit.Router) -> None:
@@ -392,7 +392,7 @@ def _swapping(store: Any) -> Iterator[list[int]]:  # noqa: ANN401 - the memory s
 
 
 def _counts(router: Any, split: str) -> list[Counts]:  # noqa: ANN401 - reads what no public call gives yet
-    return router._engine.board._counts.of_split(split)  # noqa: SLF001
+    return router._lifecycle.states._counts.of_split(split)  # noqa: SLF001
 
 
 def run(quick: bool) -> list[Row]:  # noqa: FBT001 - a program's switch

@@ -66,14 +66,14 @@ class Crowd:
 
     def _start(self, url: str, number: int) -> graysplit.Router:
         router = graysplit.Router(url)
-        board = router._engine.board  # noqa: SLF001 - asked at the moment of publication: looking all the time costs more
-        publish = board.publish
+        states = router._lifecycle.states  # noqa: SLF001 - asked at the moment of publication: looking all the time costs more
+        publish = states.publish
 
         def noted(held: object, splits: Collection[str]) -> None:
             publish(held, splits)  # type: ignore[arg-type] # passed on as given
             self._note(number)
 
-        board.publish = noted  # type: ignore[method-assign] # on purpose
+        states.publish = noted  # type: ignore[method-assign] # on purpose
         router.start()
         return router
 

@@ -65,9 +65,9 @@ class World:
         self.control = Control(self.store, actor="ada@lab", confirm=True)
         self.feed = self.store.follow()
         events = Events(self.clock)
-        self.keeper = Replica(Nobody(), events, parse_definition, Adopted(), Past())
+        self.replica = Replica(Nobody(), events, parse_definition, Adopted(), Past())
         self.driver = PlanDriver(
-            "boot-1", self.keeper, events, self.clock, lambda split, _: Verdict(verdicts.get(split, "unclear"))
+            "boot-1", self.replica, events, self.clock, lambda split, _: Verdict(verdicts.get(split, "unclear"))
         )
         self.driver.connected()
         self.control.create("checkout", ["old", "new"])
@@ -87,9 +87,11 @@ class World:
 
     def turn(self, *, drives: bool = True) -> None:
         """Follow, report and drive once."""
-        self.keeper.apply(self.feed.load(self.keeper.past.position, whole=True), lambda: self.feed.load("", whole=True))
-        self.keeper.go_on(lambda: False)
-        held = self.keeper.adopted
+        self.replica.apply(
+            self.feed.load(self.replica.past.position, whole=True), lambda: self.feed.load("", whole=True)
+        )
+        self.replica.go_on(lambda: False)
+        held = self.replica.adopted
         stopped = {field.partition("/")[0] for field in held.stops}
         shows = {
             field: Effect("0" if field.partition("/")[0] in stopped else format_weight(weight))

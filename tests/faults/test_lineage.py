@@ -105,7 +105,7 @@ def test_f03_a_raw_rollback_is_not_lost_with_its_server(pair: Pair) -> None:
         eventually(lambda: share(router) == 0)
         pair.one.booked()
         booked = pair.one.control.history("checkout", 1)[0].id
-        eventually(lambda: router._engine._follower.keeper.past.change == booked)  # type: ignore[union-attr]
+        eventually(lambda: router._lifecycle._follower.replica.past.change == booked)  # type: ignore[union-attr]
         pair.fail_over()
         healed(pair.two)
         assert share(router) == 0

@@ -107,11 +107,11 @@ def test_a_decision_on_the_slow_path_looks_at_the_clock(monkeypatch: pytest.Monk
     control.set("checkout", 100, confirm=True)
     with graysplit.Router(store, clock=clock) as router:
         assert router.wait_ready(5)
-        follower = router._engine._follower
+        follower = router._lifecycle._follower
         assert follower is not None
         with monkeypatch.context() as patched:
-            patched.setattr(router._engine.board, "turn", lambda _now: False)  # the thread is late
-            patched.setattr(router._engine.board, "contact", lambda _contact: None)
+            patched.setattr(router._lifecycle.states, "turn", lambda _now: False)  # the thread is late
+            patched.setattr(router._lifecycle.states, "contact", lambda _contact: None)
             clock.ahead_s = 100.0
             with graysplit.context("u"):
                 assert router.decide("checkout")[1:3] == ("old", "stale")
@@ -165,7 +165,7 @@ def test_a_stop_by_hand_that_a_look_finds_first_is_booked(monkeypatch: pytest.Mo
         split = router.split("checkout", "old", "new")
         assert router.wait_ready(5)
         assert eventually(lambda: split.choose("u") == "new")
-        own = router._engine._follower
+        own = router._lifecycle._follower
         assert own is not None
         assert eventually(lambda: own._books._book_at is None)  # what a start looks for is over
         done.append("ready")
@@ -188,13 +188,13 @@ class Slow(MemoryStore):
         """Take a step, at one of which the process begins to leave."""
         self.steps.append(name)
         if name == self.at and self.router is not None:
-            follower = self.router._engine._follower
+            follower = self.router._lifecycle._follower
             assert follower is not None
             follower._stopping.set()
 
     def follow(self) -> Feed:
         """Connect."""
-        assert eventually(lambda: self.router is None or self.router._engine._follower is not None)
+        assert eventually(lambda: self.router is None or self.router._lifecycle._follower is not None)
         self.step("follow")
         feed = super().follow()
         for name in ("report", "load", "leave"):
@@ -223,7 +223,7 @@ def test_who_is_already_stopping_never_joins_the_fleet(at: str, steps: list[str]
     store.at = at
     store.router = router = graysplit.Router(store)
     router.start()
-    follower = router._engine._follower
+    follower = router._lifecycle._follower
     assert follower is not None
     assert follower._ended.wait(5)
     assert store.steps == steps

@@ -48,8 +48,8 @@ class Emptied:
             return self.process.feed.load("", whole=True)
 
         self.clock.now += 1
-        self.process.keeper.apply(self.process.load(), again)
-        self.process.keeper.go_on(lambda: False)
+        self.process.replica.apply(self.process.load(), again)
+        self.process.replica.go_on(lambda: False)
 
 
 @pytest.mark.parametrize("at_once", range(4))
@@ -63,9 +63,9 @@ def test_keys_that_go_in_any_order_are_lost_and_not_kept(at_once: int) -> None:
             world.read(between)
             for name in between:
                 world.lose(name)
-            back, lost = world.process.keeper.distrusted, world.process.held.lost
+            back, lost = world.process.replica.distrusted, world.process.held.lost
             assert not {where.partition(" ")[0] for where in back} & lost.keys(), (order, back)
             assert world.process.held.weights == {FIELD: 50_000}
         world.read()
-        assert not world.process.keeper.in_force(10), order
+        assert not world.process.replica.in_force(10), order
         assert set(world.process.held.lost) == {"weights", "stops", "splits", "meta"}

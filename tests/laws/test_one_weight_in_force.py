@@ -86,7 +86,7 @@ def by_effects(held: Adopted, field: str) -> Weight:
 
 def by_plans(held: Adopted, field: str) -> Weight:
     """Return what a plan's step rests on."""
-    driver = PlanDriver("0" * 24, _keeper(held), cast("Any", None), SystemClock(), None)
+    driver = PlanDriver("0" * 24, _replica(held), cast("Any", None), SystemClock(), None)
     at = (*FIELDS, *MISTYPED)
     texts: dict[tuple[str, str], str | None] = {("weights", f): None for f in at}
     texts |= {("weights", f): format_weight(weight) for f, weight in held.weights.items()}
@@ -105,16 +105,16 @@ def test_every_reader_asks_the_one_rule(read: Any, said: Drawn, field: str) -> N
 @given(said=adopted(), field=st.sampled_from(FIELDS))
 def test_the_guard_judges_and_breaks_only_where_somebody_is_on_the_candidate(said: Drawn, field: str) -> None:
     """A candidate that nobody reaches is not judged, and not stopped by a process alone."""
-    keeper = _keeper(said.held)
+    replica = _replica(said.held)
     somebody = share(in_force(field, "old", said.weights, said.stops, said.lapsed).weight) > 0
-    guards = Guards(keeper, cast("Any", None))
-    evaluator = Evaluator("0" * 24, keeper, guards, cast("Any", None), SystemClock())
+    guards = Guards(replica, cast("Any", None))
+    evaluator = Evaluator("0" * 24, replica, guards, cast("Any", None), SystemClock())
     assert evaluator.due([field]) == ([field] if somebody else [])
 
-    watch = GuardReporter("0" * 24, keeper, cast("Any", None), cast("Any", _Silent()), SystemClock())
+    watch = GuardReporter("0" * 24, replica, cast("Any", None), cast("Any", _Silent()), SystemClock())
     watch._breakers = {(field, "r1"): cast("Any", _Convinced())}
     assert watch._break(1, alone=True) is somebody
-    assert keeper.tripped == ([field] if somebody else [])
+    assert replica.tripped == ([field] if somebody else [])
 
 
 class _Convinced:
@@ -131,7 +131,7 @@ class _Silent:
         """Say nothing."""
 
 
-def _keeper(held: Adopted) -> Any:
+def _replica(held: Adopted) -> Any:
     tripped: list[str] = []
     return SimpleNamespace(
         adopted=held, parse=_parse, tripped=tripped, trip=lambda field, _release, _text: tripped.append(field)

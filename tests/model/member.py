@@ -32,7 +32,7 @@ class Member(Process):
         self.number = number
         self.boot = f"{number * 7919 % 65536:04x}{number:04d}"
         self.stopped = False  # by SIGSTOP: it does nothing, and says nothing
-        self.driver = (OldDriver if old else PlanDriver)(self.boot, self.keeper, self.events, clock, None)
+        self.driver = (OldDriver if old else PlanDriver)(self.boot, self.replica, self.events, clock, None)
         self.instance = f"web-{number}"  # the host on which it runs
         self.declares = True  # whether its code declares the splits that it follows
         self.versions: tuple[str, ...] | None = None  # those that its code has; None: all of the store's
@@ -68,7 +68,7 @@ class Member(Process):
             for split, found in standings.items()
             if self.declares
         }
-        receipt = Receipt(self.keeper.past.change, self.held.revision, effects, "memory")
+        receipt = Receipt(self.replica.past.change, self.held.revision, effects, "memory")
         host = self.instance
         report = Report(self.boot, host, self.number, "1", declared, receipt, host, born_ms=self._born_ms)
         self.feed.report(report, about=True)

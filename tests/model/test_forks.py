@@ -111,7 +111,7 @@ class Forks(RuleBasedStateMachine):
     @property
     def followed(self) -> int:
         """Return the highest revision that anybody has followed."""
-        return max((process.keeper.past.highest for process in (*self.processes, *self.dead)), default=0)
+        return max((process.replica.past.highest for process in (*self.processes, *self.dead)), default=0)
 
     @property
     def ids(self) -> frozenset[str]:
@@ -178,7 +178,7 @@ class Forks(RuleBasedStateMachine):
         self.all_read()
         for process in self.processes:
             for field, weight_before in before[id(process)].items():
-                if split_of(field) != own and f"splits {split_of(field)}" in process.keeper.past.untold:
+                if split_of(field) != own and f"splits {split_of(field)}" in process.replica.past.untold:
                     assert in_force(process).get(field) == weight_before, "what nobody speaks of stands"
 
     # -- processes ---------------------------------------------------------------------------------------------------
@@ -215,8 +215,8 @@ class Forks(RuleBasedStateMachine):
             for process in self.processes:
                 self.take(process)
         if self.store._space.key("meta").lost is None:
-            assert all(process.keeper.fork is None for process in self.processes), "each fork is in the history by now"
-        assert self.told >= max(process.keeper.past.highest for process in self.processes)
+            assert all(process.replica.fork is None for process in self.processes), "each fork is in the history by now"
+        assert self.told >= max(process.replica.past.highest for process in self.processes)
 
     # -- what holds --------------------------------------------------------------------------------------------------
 
@@ -224,8 +224,8 @@ class Forks(RuleBasedStateMachine):
         """Read; what is met is told, and what is left is left for a reason."""
         self.clock.now += 0.002
         before, standing = process.held, dict(in_force(process))
-        known, load = frozenset(process.keeper.past.recent), process.load()
-        forked = load.meta.lost is None and process.keeper.past.change not in {"", load.anchor}
+        known, load = frozenset(process.replica.past.recent), process.load()
+        forked = load.meta.lost is None and process.replica.past.change not in {"", load.anchor}
         with listening() as lines, self.written():
             process.read()
         told = [line for line in lines.said if line.startswith("the store has ")]
@@ -233,7 +233,7 @@ class Forks(RuleBasedStateMachine):
         if before.loaded:
             self.leaves_nothing_untold(process, load, standing, known, forked)
         for _, entry in self.store._space.log:
-            if entry.id in process.keeper.past.recent and entry.id not in self.blind and entry.revision:
+            if entry.id in process.replica.past.recent and entry.id not in self.blind and entry.revision:
                 assert self.numbers.setdefault(entry.revision, entry.id) == entry.id, "no number means two things"
 
     def leaves_nothing_untold(
@@ -253,9 +253,9 @@ class Forks(RuleBasedStateMachine):
                 assert entered, f"{field} rose over a fork from {was} to {now}, and no entry says so"
             if rises(now, was):
                 assert said is not None or stopped or entered or shared, f"{field} fell from {was} to {now}"
-            held = f"weights {field}" in process.keeper.distrusted or f"stops {field}" in process.keeper.distrusted
-            held |= any(f"stops {stop}" in process.keeper.distrusted for stop in (split, "*"))
-            held |= f"splits {split}" in process.keeper.distrusted or bool(process.held.lost)
+            held = f"weights {field}" in process.replica.distrusted or f"stops {field}" in process.replica.distrusted
+            held |= any(f"stops {stop}" in process.replica.distrusted for stop in (split, "*"))
+            held |= f"splits {split}" in process.replica.distrusted or bool(process.held.lost)
             if not stopped and now != _weight(said) and not process.held.capped.get(field):
                 assert held or now == 0, f"{field} is at {now}, the store says {said!r}, and nothing is told"
 

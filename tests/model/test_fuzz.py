@@ -91,7 +91,7 @@ class World:
         followed = [process.held.weights.get(f"{split}/new") for split in OTHERS]
         assert followed == [int(weight) * 1000] * len(OTHERS)
         some = OTHERS[self.rounds % len(OTHERS)]
-        assert process.board.state(some).weights == (0, int(weight) * 1000)
+        assert process.states.state(some).weights == (0, int(weight) * 1000)
 
     def asked(self, process: Process) -> dict[str, str]:
         """Ask for every unit; none takes long."""
@@ -465,7 +465,7 @@ def test_people_and_processes_can_read_a_log_that_says_anything(small: tuple[Mem
             store._space.signal("weights")
         looked_at(control)
         process.read()
-        assert process.keeper.past.position == f"{number + 10**13}-0"
+        assert process.replica.past.position == f"{number + 10**13}-0"
 
 
 def test_the_places_of_a_record() -> None:

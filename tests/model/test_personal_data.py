@@ -103,7 +103,7 @@ def test_no_unit_is_told_to_anybody(
     for process in store.fleet().live:
         report = Report(process.boot, process.host, process.pid, process.library, process.declared, process.receipt)
         shown += [about_text(report), receipt_text(process.receipt)]
-    shown += [router._engine.board.state(split) for split in ("checkout", "banner", "search")]
+    shown += [router._lifecycle.states.state(split) for split in ("checkout", "banner", "search")]
     assert not [one for one in shown if CANARY in repr(one) or CANARY in str(one)]
     assert CANARY not in caplog.text
     hashes = store._space.hashes

@@ -166,7 +166,7 @@ class TwoStores(RuleBasedStateMachine):
         split, _, version = field.partition("/")
         for process in self.connected:
             standing = process.standings().get(split)
-            unlike = f"splits {split}" in process.keeper.distrusted or any(
+            unlike = f"splits {split}" in process.replica.distrusted or any(
                 split_of(at) == split for _, at in process.held.refused
             )
             if standing is not None and not unlike:
@@ -327,7 +327,7 @@ class TwoStores(RuleBasedStateMachine):
         if not last or last in {entry.id for _, entry in copy.log}:
             return []
         split, _, version = field.partition("/")
-        standings = [(one, one.standing(split)) for one in self.connected if last in one.keeper.past.recent]
+        standings = [(one, one.standing(split)) for one in self.connected if last in one.replica.past.recent]
         return [(process, standing.in_force(version)) for process, standing in standings if standing is not None]
 
     @precondition(lambda self: self.definitions_go_bad)
@@ -529,7 +529,7 @@ class TwoStores(RuleBasedStateMachine):
         for process in connected:
             for stop, value in (known[id(process)] | dict(process.held.stops)).items():
                 since, change = self.stopped_at.get(value, (0, ""))
-                if change in process.keeper.past.recent:
+                if change in process.replica.past.recent:
                     yield stop, value, since
 
     def nobody_runs_what_somebody_knows_stopped(
@@ -554,7 +554,7 @@ class TwoStores(RuleBasedStateMachine):
         """Hold what is at zero or stopped to nobody, pinned or kept in a request as they may be (law 4)."""
         for process in self.processes:
             for split, standing in process.standings().items():
-                state = process.board.state(split)
+                state = process.states.state(split)
                 assert state.names[0] == standing.definition.baseline
                 closed = {v.name for v in standing.definition.candidates if standing.in_force(v.name) == 0}
                 for unit in UNITS:
@@ -592,14 +592,14 @@ def lowered_to(process: Process, load: Load) -> None:
             weight = parse_weight(text(value))
             assert not rises(weight, process.held.weights.get(text(raw), 0))
     for split, standing in process.standings().items():
-        state = process.board.state(split)
+        state = process.states.state(split)
         for name, weight in zip(state.names[1:], state.weights[1:], strict=True):
             assert share(weight) <= share(standing.in_force(name))
 
 
 def unexplained_shapes(process: Process, load: Load) -> set[str]:
     """Return the splits that must keep their shape in a reading: the log has forked, and nothing newer names them."""
-    past, held = process.keeper.past, process.held
+    past, held = process.replica.past, process.held
     if not forked(past, load):
         return set()
     explained = crossed(past, process.feed.load("", whole=True), held).explained or frozenset()
@@ -616,8 +616,8 @@ def shape(split: str, held: Adopted) -> object:
 def agrees(process: Process) -> None:
     """Hold a process that holds nothing back to the store's word, raw edits included (law 7)."""
     load = process.load()
-    held, back = process.held, process.keeper.distrusted
-    if back or held.lost or process.keeper.past.fenced or not held.loaded:
+    held, back = process.held, process.replica.distrusted
+    if back or held.lost or process.replica.past.fenced or not held.loaded:
         return
     said, unread = read_snapshot(load)
     fresh = read_held(load)
@@ -628,8 +628,8 @@ def agrees(process: Process) -> None:
     assert mine.keys() - refused == said.splits.keys() - refused
     for split in mine.keys() - refused:
         standing = said.splits[split]
-        assert process.board.state(split).weights[1:] == tuple(
-            standing.in_force(name) for name in process.board.state(split).names[1:]
+        assert process.states.state(split).weights[1:] == tuple(
+            standing.in_force(name) for name in process.states.state(split).names[1:]
         )
         for unit in UNITS:
             decision = decide(DecisionInput(standing, unit.encode(), {}, None))

@@ -62,12 +62,12 @@ class Process:
         """Begin as a router does: with what a file held, or with nothing."""
         self.boot = new_id()
         self.events = Events(clock)
-        self.board = PublishedStates(self.events, lambda: None)
-        self.board.enter("not_ready", None, parse_definition, clock.monotonic())
+        self.states = PublishedStates(self.events, lambda: None)
+        self.states.enter("not_ready", None, parse_definition, clock.monotonic())
         held, past = (known.held, known.past) if known is not None else (Adopted(), Past())
-        self.keeper = Replica(self.board, self.events, parse_definition, held, past)
+        self.replica = Replica(self.states, self.events, parse_definition, held, past)
         if held.loaded:
-            self.board.inherit(held, fresh=True)
+            self.states.inherit(held, fresh=True)
         self.connected = True
         self.apart = False  # whether it stayed with a primary that others have given up
         self.request = Scope()  # a request that stays open for the whole life
@@ -78,7 +78,7 @@ class Process:
     @property
     def held(self) -> Adopted:
         """What it holds."""
-        return self.keeper.adopted
+        return self.replica.adopted
 
     def attach(self, store: MemoryStore) -> None:
         """Follow this store from now on."""
@@ -86,15 +86,15 @@ class Process:
 
     def load(self) -> Load:
         """Read the store, adopt nothing."""
-        return self.feed.load(self.keeper.past.position, whole=True)
+        return self.feed.load(self.replica.past.position, whole=True)
 
     def read(self) -> Adoption:
         """Take one reading, look at all definitions that it changed, and write back what the store has lost."""
         self.report()
         load = self.load()
-        taken = self.keeper.apply(load, lambda: self.feed.load("", whole=True))
-        while self.keeper.busy:
-            self.keeper.go_on(lambda: True)
+        taken = self.replica.apply(load, lambda: self.feed.load("", whole=True))
+        while self.replica.busy:
+            self.replica.go_on(lambda: True)
         for field, release_ms in taken.zeros.items():
             self.feed.stop_if_older(field, "known to stand at zero", release_ms)
         self.tell_fork()
@@ -105,23 +105,23 @@ class Process:
 
     def report(self) -> None:
         """Tell the store that it is followed, and how far."""
-        receipt = Receipt(self.keeper.past.change, self.held.revision)
-        highest = self.keeper.past.highest
+        receipt = Receipt(self.replica.past.change, self.held.revision)
+        highest = self.replica.past.highest
         self.feed.report(Report(self.boot, self.boot, 1, "1", {}, receipt, highest=highest), about=True)
 
     def tell_fork(self) -> None:
         """Write a fork into the history, where nobody has yet."""
-        if self.keeper.fork is not None:
+        if self.replica.fork is not None:
             with suppress(ConflictError, StoreCorruptError):
-                self.feed.submit(fork_entry(self.keeper.fork))
+                self.feed.submit(fork_entry(self.replica.fork))
 
     def turn(self) -> None:
         """End the leases that are over by this process's own reckoning."""
-        self.keeper.pass_time(None if self._server_s is None else int((self._clock.now + self._server_s) * 1000))
+        self.replica.pass_time(None if self._server_s is None else int((self._clock.now + self._server_s) * 1000))
 
     def file(self) -> KnownGoodContent:
         """Return what its last-known-good file would hold, read again."""
-        return decode(json.loads(_encode(self.held, self.keeper.past, self._clock.time())))
+        return decode(json.loads(_encode(self.held, self.replica.past, self._clock.time())))
 
     def standing(self, split: str) -> SplitState | None:
         """Return a split as it stands in this process, by the readable law."""
@@ -135,11 +135,11 @@ class Process:
         return {split: standing for split, standing in found.items() if standing is not None}
 
     def choose(self, split: str, unit: object, *, kept: bool = False) -> str:
-        """Ask the board as a call would; `kept`: inside the request that stays open."""
-        state = self.board.present(split)
+        """Ask the published states as a call would; `kept`: inside the request that stays open."""
+        state = self.states.present(split)
         token = _scope.set(self.request if kept else None)
         try:
-            return self.board.resolve(state, unit)[2].version
+            return self.states.resolve(state, unit)[2].version
         finally:
             _scope.reset(token)
 

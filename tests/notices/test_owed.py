@@ -180,7 +180,7 @@ def test_a_webhook_that_hangs_delays_no_other_hook_and_no_warm_up(recorder: Reco
         control.rollback("search")
         eventually(lambda: len(well.bodies) == 2, 10)
         ran = threading.Event()
-        assert gray._engine.jobs.submit("warm", ran.set)
+        assert gray._lifecycle.jobs.submit("warm", ran.set)
         assert ran.wait(10)
         assert len(recorder.bodies) == 1
         begun = time.monotonic()

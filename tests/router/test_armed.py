@@ -53,19 +53,19 @@ ARMED = a_definition({"at": 1})
 def awake() -> tuple[Router, PublishedStates]:
     """Return a router that no thread follows for: it holds what it is told."""
     router = Router()
-    board = router._engine.board
-    board.enter("not_ready", parse=parse_definition)
-    return router, board
+    states = router._lifecycle.states
+    states.enter("not_ready", parse=parse_definition)
+    return router, states
 
 
-def publish(board: PublishedStates, found: Adopted) -> None:
+def publish(states: PublishedStates, found: Adopted) -> None:
     """Hold something else."""
-    board.publish(found, {"checkout"})
+    states.publish(found, {"checkout"})
 
 
-def live(board: PublishedStates) -> list[EvidenceBuffer]:
+def live(states: PublishedStates) -> list[EvidenceBuffer]:
     """Return the tapes that states write on."""
-    return [tape for tape in board.tapes() if tape._left is None]
+    return [tape for tape in states.tapes() if tape._left is None]
 
 
 def a_route(router: Router) -> Callable[[str], str]:
@@ -84,10 +84,10 @@ def a_route(router: Router) -> Callable[[str], str]:
 
 def test_a_tape_knows_its_stage_and_release() -> None:
     """Shares in force, the change that began them, the release and its first second."""
-    router, board = awake()
+    router, states = awake()
     a_route(router)
-    publish(board, held(ARMED))
-    (tape,) = live(board)
+    publish(states, held(ARMED))
+    (tape,) = live(states)
     assert tape.names == ("old", "new")
     (candidate,) = tape.terms.candidates
     assert candidate == (1, "checkout/new", "r1", NOW - 5, Stage(20_000, 80_000, 7))
@@ -108,34 +108,34 @@ def test_a_tape_knows_its_stage_and_release() -> None:
 )
 def test_unarmed_splits_have_no_tape(found: Adopted) -> None:
     """No guard that is understood, no share, no release: nothing is written down."""
-    router, board = awake()
+    router, states = awake()
     call = a_route(router)
-    publish(board, found)
+    publish(states, found)
     call(NEW)
-    assert board.tapes() == []
-    assert board.present("checkout").tape is None
+    assert states.tapes() == []
+    assert states.present("checkout").tape is None
 
 
 def test_a_guard_that_is_not_understood_is_said(caplog: pytest.LogCaptureFixture) -> None:
     """Once, with the word."""
-    router, board = awake()
+    router, states = awake()
     a_route(router)
     for weight in (20_000, 30_000):
-        publish(board, held(a_definition({"unheard": 1}), weight))
+        publish(states, held(a_definition({"unheard": 1}), weight))
     (record,) = [record for record in caplog.records if "guard" in record.getMessage()]
     assert "cannot read the guard of 'checkout'" in record.getMessage()
 
 
 def test_the_tape_stays_while_the_stage_is_the_same() -> None:
     """Published anew, staler, pinned or reordered: the same tape; and a release, weight or guard makes another."""
-    router, board = awake()
+    router, states = awake()
     a_route(router)
-    publish(board, held(ARMED))
-    (tape,) = live(board)
-    board.refresh()
-    publish(board, held(ARMED, revision=11))
-    publish(board, held(ARMED._replace(pins={"vip": "new"})))
-    assert live(board) == [tape]
+    publish(states, held(ARMED))
+    (tape,) = live(states)
+    states.refresh()
+    publish(states, held(ARMED, revision=11))
+    publish(states, held(ARMED._replace(pins={"vip": "new"})))
+    assert live(states) == [tape]
     known = {tape}
     for found in (
         held(ARMED, 30_000),
@@ -145,61 +145,61 @@ def test_the_tape_stays_while_the_stage_is_the_same() -> None:
         held(a_definition({"at": 2})),
         held(a_definition({"at": 1, "slow": "1s"})),
     ):
-        publish(board, found)
-        (other,) = live(board)
+        publish(states, found)
+        (other,) = live(states)
         assert other not in known
         known.add(other)
 
 
 def test_a_new_release_at_the_same_weight_is_taken_up() -> None:
     """Also where no weight changes with it."""
-    router, board = awake()
+    router, states = awake()
     a_route(router)
-    publish(board, held(ARMED, begun={}))
-    assert live(board) == []
-    board.publish(held(ARMED), set())
-    assert len(live(board)) == 1
+    publish(states, held(ARMED, begun={}))
+    assert live(states) == []
+    states.publish(held(ARMED), set())
+    assert len(live(states)) == 1
 
 
 def test_a_tape_that_is_left_goes_on_until_it_is_over_and_the_same_stage_finds_it_again() -> None:
     """Its evidence is collected; counts of calls outlive it."""
-    router, board = awake()
+    router, states = awake()
     call = a_route(router)
-    publish(board, held(ARMED))
-    (tape,) = live(board)
+    publish(states, held(ARMED))
+    (tape,) = live(states)
     tape.turn(NOW)
     call(NEW)
-    publish(board, held(ARMED, 0))
-    assert board.tapes() == [tape]
-    assert live(board) == []
-    publish(board, held(ARMED))
-    assert live(board) == [tape]
-    publish(board, held(ARMED, 0))
-    board.tapes()
+    publish(states, held(ARMED, 0))
+    assert states.tapes() == [tape]
+    assert live(states) == []
+    publish(states, held(ARMED))
+    assert live(states) == [tape]
+    publish(states, held(ARMED, 0))
+    states.tapes()
     told = 0
     for second in range(NOW + 1, NOW + 8):
         tape.turn(second)
         told += sum(begun.calls for batch in tape.collect(second) for begun in batch.calls)
     assert told == 1
-    assert board.tapes() == []
+    assert states.tapes() == []
     measure = next(found for found in router.measures() if found.version == "new")
     assert measure.evaluations["bucket"] == 1
     assert measure.running == 0
-    publish(board, held(ARMED))
-    assert live(board) != [tape]
+    publish(states, held(ARMED))
+    assert live(states) != [tape]
 
 
 def test_decisions_by_name_and_by_handle_are_the_same_armed() -> None:
     """The same version for the same reason, counted once; each unit is an exposure."""
-    router, board = awake()
+    router, states = awake()
     handle = router.split("checkout", "old", "new")
     units = [f"u-{number}" for number in range(50)]
-    publish(board, held(a_definition(None)))
+    publish(states, held(a_definition(None)))
     before = [(handle.choose(unit), router.choose("checkout", unit), handle.decide(unit).reason) for unit in units]
-    publish(board, held(ARMED))
+    publish(states, held(ARMED))
     after = [(handle.choose(unit), router.choose("checkout", unit), handle.decide(unit).reason) for unit in units]
     assert after == before
-    (tape,) = live(board)
+    (tape,) = live(states)
     tape.turn(NOW)
     (batch,) = tape.collect(NOW)
     drawn = {unit: versions[0] == "new" for unit, versions in zip(units, after, strict=True)}
@@ -210,52 +210,52 @@ def test_decisions_by_name_and_by_handle_are_the_same_armed() -> None:
 
 def test_pins_of_an_armed_split_are_obeyed_and_no_exposure() -> None:
     """Whatever way is asked."""
-    router, board = awake()
+    router, states = awake()
     handle = router.split("checkout", "old", "new")
-    publish(board, held(ARMED._replace(pins={OLD: "new"})))
+    publish(states, held(ARMED._replace(pins={OLD: "new"})))
     assert handle.choose(OLD) == router.choose("checkout", OLD) == "new"
     assert handle.decide(OLD).reason == "pin"
-    (tape,) = live(board)
+    (tape,) = live(states)
     tape.turn(NOW)
     assert tape.collect(NOW) == []
 
 
 def test_a_kept_choice_of_an_armed_handle_is_obeyed() -> None:
     """In one request one answer, for the context's unit and for one that is named."""
-    router, board = awake()
+    router, states = awake()
     handle = router.split("checkout", "old", "new")
-    publish(board, held(ARMED))
+    publish(states, held(ARMED))
     with context(unit=NEW):
         assert [handle.choose(), handle.decide().reason, handle.choose(OLD)] == ["new", "kept", "old"]
-        publish(board, held(ARMED, 1_000))
+        publish(states, held(ARMED, 1_000))
         assert handle.choose() == "new"
 
 
 def test_attempts_of_a_handle_are_measured_calls() -> None:
     """Running while they are open, for receipts too."""
-    router, board = awake()
+    router, states = awake()
     handle = router.split("checkout", "old", "new")
-    publish(board, held(ARMED))
-    assert not board.declared()["checkout"].measured
+    publish(states, held(ARMED))
+    assert not states.declared()["checkout"].measured
     with handle.attempt(NEW):
-        assert board.effects(["checkout/new"])["checkout/new"].running == 1
-    assert board.effects(["checkout/new"])["checkout/new"].running == 0
-    assert board.declared()["checkout"].measured
+        assert states.effects(["checkout/new"])["checkout/new"].running == 1
+    assert states.effects(["checkout/new"])["checkout/new"].running == 0
+    assert states.declared()["checkout"].measured
 
 
 def test_what_is_measured_is_declared() -> None:
     """A route always; a handle once a goal was recorded."""
-    router, board = awake()
+    router, states = awake()
     a_route(router)
     router.split("banner")
-    assert {name: found.measured for name, found in board.declared().items()} == {"checkout": True, "banner": False}
+    assert {name: found.measured for name, found in states.declared().items()} == {"checkout": True, "banner": False}
     router.record("purchase", unit="u-1")
-    assert board.declared()["banner"].measured
+    assert states.declared()["banner"].measured
 
 
 def test_receipts_are_exact_across_arming() -> None:
     """Calls that began unarmed, or on an older tape, run until they end; each is counted once."""
-    router, board = awake()
+    router, states = awake()
 
     @router.route("checkout", unit="unit")
     def items(unit: str) -> Iterator[str]:
@@ -269,26 +269,26 @@ def test_receipts_are_exact_across_arming() -> None:
     begun: list[Iterator[str]] = []
 
     def running() -> int:
-        board.tapes()
-        return board.effects(["checkout/new"])["checkout/new"].running
+        states.tapes()
+        return states.effects(["checkout/new"])["checkout/new"].running
 
     for found in (held(plain, 90_000), held(ARMED, 100_000), held(ARMED, 90_000), held(plain, 100_000)):
-        publish(board, found)
+        publish(states, found)
         begun.append(items(NEW))
         next(begun[-1])
         assert running() == len(begun)
     for left, call in enumerate(begun[::-1], 1):
         call.close()
         assert running() == len(begun) - left
-    assert board.declared()["checkout"].calls == len(begun)
+    assert states.declared()["checkout"].calls == len(begun)
 
 
 def test_goals_are_noted_for_the_version_that_the_hash_draws() -> None:
     """With their value as a share of the most it can be; for a named unit and for the context's."""
-    router, board = awake()
+    router, states = awake()
     a_route(router)
-    publish(board, held(ARMED))
-    (tape,) = live(board)
+    publish(states, held(ARMED))
+    (tape,) = live(states)
     tape.turn(NOW)
     router.record("purchase", unit=NEW)
     router.record("spent", unit=OLD, value=30, at_most=120)
@@ -307,10 +307,10 @@ def test_goals_are_noted_for_the_version_that_the_hash_draws() -> None:
 
 def test_goals_of_pinned_and_forced_units_are_not_noted() -> None:
     """Nor of what is no unit."""
-    router, board = awake()
+    router, states = awake()
     a_route(router)
-    publish(board, held(ARMED._replace(pins={"vip": "new"})))
-    (tape,) = live(board)
+    publish(states, held(ARMED._replace(pins={"vip": "new"})))
+    (tape,) = live(states)
     tape.turn(NOW)
     for unit in ("vip", None, 1.5, ""):
         router.record("purchase", unit=unit)
@@ -334,10 +334,10 @@ def test_a_goal_that_cannot_be_counted_is_said(
     goal: Any, value: Any, at_most: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And raises nothing."""
-    router, board = awake()
+    router, states = awake()
     a_route(router)
-    publish(board, held(ARMED))
-    (tape,) = live(board)
+    publish(states, held(ARMED))
+    (tape,) = live(states)
     tape.turn(NOW)
     router.record(goal, unit=NEW, value=value, at_most=at_most)
     assert "goal" in caplog.text
@@ -346,12 +346,12 @@ def test_a_goal_that_cannot_be_counted_is_said(
 
 def test_an_unregistered_candidate_is_not_watched_from_here() -> None:
     """A process without the version has no part in it, and a share of its own no other has."""
-    router, board = awake()
+    router, states = awake()
     a_route(router)
     definition = a_definition({"at": 1}, "old", "new", "b")
     found = held(definition, begun={"checkout/new": "r1", "checkout/b": "r2"})
-    publish(board, found._replace(weights={"checkout/new": 20_000, "checkout/b": 10_000}))
-    (tape,) = live(board)
+    publish(states, found._replace(weights={"checkout/new": 20_000, "checkout/b": 10_000}))
+    (tape,) = live(states)
     assert [(candidate.field, candidate.stage) for candidate in tape.terms.candidates] == [
         ("checkout/new", Stage(20_000, 70_000, 7))
     ]
@@ -359,8 +359,8 @@ def test_an_unregistered_candidate_is_not_watched_from_here() -> None:
 
 def test_where_instances_cross_the_share_is_what_the_wave_can_be_at_most() -> None:
     """Two of at most four hosts at a quarter have crossed; every failure is the host's."""
-    router, board = awake()
-    board.instance = "web-1"
+    router, states = awake()
+    states.instance = "web-1"
 
     @router.route("checkout", unit=INSTANCE)
     def old() -> None:
@@ -369,16 +369,16 @@ def test_where_instances_cross_the_share_is_what_the_wave_can_be_at_most() -> No
     old.version("new")(lambda: None)
     definition = a_definition({"at": 1}, by="instance")
     wave = Wave({"web-8": 25_000, "web-9": 25_000})
-    publish(board, held(definition, 25_000, waves={"checkout/new": wave}))
-    (tape,) = live(board)
+    publish(states, held(definition, 25_000, waves={"checkout/new": wave}))
+    (tape,) = live(states)
     assert tape.terms.candidates[0].stage == Stage(50_000, 50_000, 7)
     assert tape.terms.only == b"web-1"
 
 
 def test_what_a_request_has_kept_is_evidence_only_in_its_own_stage() -> None:
     """Not of a pin, and not of a weight that stands no more, however often the request asks."""
-    router, board = awake()
-    board.publish(held(a_definition({"at": 1}, pins={OLD: "new"})), ("checkout",))
+    router, states = awake()
+    states.publish(held(a_definition({"at": 1}, pins={OLD: "new"})), ("checkout",))
 
     @router.route("checkout", unit="user")
     def checkout(user: str) -> str:
@@ -390,7 +390,7 @@ def test_what_a_request_has_kept_is_evidence_only_in_its_own_stage() -> None:
 
     def calls() -> dict[int, int]:
         found: dict[int, int] = {}
-        for tape in board.tapes():
+        for tape in states.tapes():
             tape.turn(NOW)
             for batch in tape.collect(NOW):
                 found[batch.stage.new] = found.get(batch.stage.new, 0) + sum(one.calls for one in batch.calls)
@@ -400,7 +400,7 @@ def test_what_a_request_has_kept_is_evidence_only_in_its_own_stage() -> None:
         assert [checkout(OLD) for _ in range(3)] == ["new"] * 3
         assert [checkout(NEW) for _ in range(3)] == ["new"] * 3
         assert calls() == {20_000: 3}
-        board.publish(held(a_definition({"at": 1}), weight=10, since={"checkout": 8}), ("checkout",))
+        states.publish(held(a_definition({"at": 1}), weight=10, since={"checkout": 8}), ("checkout",))
         assert checkout(NEW) == "new"
         assert calls() == {}
     assert checkout(NEW) == "old"
@@ -409,10 +409,10 @@ def test_what_a_request_has_kept_is_evidence_only_in_its_own_stage() -> None:
 
 def test_a_forked_child_has_no_tapes_of_its_parents() -> None:
     """Nor their counts, and no lock of theirs, be it held."""
-    router, board = awake()
+    router, states = awake()
     call = a_route(router)
-    publish(board, held(ARMED))
-    (tape,) = live(board)
+    publish(states, held(ARMED))
+    (tape,) = live(states)
     call(NEW)
     holding, done = threading.Event(), threading.Event()
 
@@ -426,11 +426,11 @@ def test_a_forked_child_has_no_tapes_of_its_parents() -> None:
     assert holding.wait(5)
     pid = os.fork()
     if pid == 0:
-        board.after_fork()
-        clean = board.tapes() == [] and all(not found.evaluations.get("bucket") for found in router.measures())
-        os._exit(0 if clean and board.present("checkout").tape is None else 1)
+        states.after_fork()
+        clean = states.tapes() == [] and all(not found.evaluations.get("bucket") for found in router.measures())
+        os._exit(0 if clean and states.present("checkout").tape is None else 1)
     status = os.waitpid(pid, 0)[1]
     done.set()
     holder.join(5)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert live(board) == [tape]
+    assert live(states) == [tape]

@@ -163,7 +163,7 @@ def test_a_route_made_by_each_call_is_named_and_freed(
     gc.collect()
     assert [text for text in caplog.messages if "make_handler" in text and "Route a function of the module" in text]
     make_handler(router, "last")
-    assert len(router._engine.board.declarations["checkout"].routes) <= 4
+    assert len(router._lifecycle.states.declarations["checkout"].routes) <= 4
     assert kept(NEW) == "new kept"
     Control(store, confirm=True).rollback("checkout")
     eventually(lambda: kept(NEW) == "old kept")
@@ -342,7 +342,7 @@ def test_a_refused_candidate_leaves_nothing(store: MemoryStore, router: Router, 
     register = pay.version("new") if how == "beside" else router.version("checkout", "new")
     with pytest.raises(SignatureMismatchError):
         register(wrong)  # type: ignore[arg-type] # what is refused
-    assert router._engine.board.declared()["checkout"].versions == ("old",)
+    assert router._lifecycle.states.declared()["checkout"].versions == ("old",)
     Control(store, confirm=True).set("checkout", 100, yes=True)
     eventually(lambda: router.decide("checkout", OLD).reason == "version_absent")
     assert (pay(OLD), pay(NEW)) == ("old", "old")
@@ -357,7 +357,7 @@ def test_a_refused_candidate_leaves_nothing(store: MemoryStore, router: Router, 
 def test_a_refused_split_leaves_nothing(router: Router) -> None:
     """Of a handle that is refused for one of its names, its unit or its errors, nothing is declared."""
     router.split("banner", "plain", "bright")
-    before = {name: found.versions for name, found in router._engine.board.declared().items()}
+    before = {name: found.versions for name, found in router._lifecycle.states.declared().items()}
     for refused in (
         lambda: router.split("banner", "third", "plain"),
         lambda: router.split("fresh", "old", "NOT A NAME"),
@@ -366,7 +366,7 @@ def test_a_refused_split_leaves_nothing(router: Router) -> None:
     ):
         with pytest.raises(graysplit.GraysplitError):
             refused()
-    assert {name: found.versions for name, found in router._engine.board.declared().items()} == before
+    assert {name: found.versions for name, found in router._lifecycle.states.declared().items()} == before
 
 
 def test_a_refused_include_leaves_nothing(store: MemoryStore, make_router: MakeRouter, router: Router) -> None:
@@ -376,8 +376,8 @@ def test_a_refused_include_leaves_nothing(store: MemoryStore, make_router: MakeR
     router.split("checkout", "old", "new")
     with pytest.raises(RegistrationError, match="registered twice"):
         router.include(library)
-    assert set(router._engine.board.declared()) == {"checkout"}
-    assert library._engine is not router._engine
+    assert set(router._lifecycle.states.declared()) == {"checkout"}
+    assert library._lifecycle is not router._lifecycle
     other = make_router(store)
     other.include(library)
     assert other.wait_ready(5)
@@ -400,7 +400,7 @@ def test_nested_includes_are_served(store: MemoryStore, make_router: MakeRouter)
     assert early(NEW) == "new early"
     assert (latest(OLD), middle.choose("checkout", NEW), last.choose("checkout", NEW)) == ("old latest", "new", "new")
     for router in (inner, middle, last):
-        assert router._engine is app._engine
+        assert router._lifecycle is app._lifecycle
     Control(store, confirm=True).rollback("checkout-late")
     eventually(lambda: late.choose("u") == inner.choose("checkout-late", "u") == "old")
 
@@ -423,7 +423,7 @@ def test_the_same_declaration_gives_the_same_handle(store: MemoryStore, router: 
         assert router.split("checkout", unit=lambda number=number: f"u-{number}").name == "checkout"
     gc.collect()
     router.split("other")
-    assert len(router._engine.board.declarations["checkout"].handles) < 12
+    assert len(router._lifecycle.states.declarations["checkout"].handles) < 12
     Control(store, confirm=True).rollback("checkout")
     eventually(lambda: asked[1].choose() == "old")
 

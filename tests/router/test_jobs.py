@@ -223,12 +223,12 @@ def test_a_closed_router_takes_no_jobs(store: MemoryStore) -> None:
     router = Router(store)
     router.wait_ready(5)
     router.close()
-    assert not router._engine.jobs.submit("late", int)
+    assert not router._lifecycle.jobs.submit("late", int)
 
 
 def test_a_forked_router_has_forgotten_its_parents_jobs(router: Router, hang: Hang) -> None:
-    """The engine tells its jobs of a fork."""
-    jobs = router._engine.jobs
+    """The lifecycle tells its jobs of a fork."""
+    jobs = router._lifecycle.jobs
     jobs.submit("slow", hang)
     assert hang.begun.wait(5)
     jobs.submit("next", int)
@@ -246,12 +246,12 @@ def test_a_program_ends_while_a_job_hangs_and_begins_none() -> None:
     program = """
 import atexit, threading, graysplit
 from graysplit.stores.memory import MemoryStore
-atexit.register(lambda: print(router._engine.jobs.submit("late", int)))
+atexit.register(lambda: print(router._lifecycle.jobs.submit("late", int)))
 router = graysplit.Router(MemoryStore())
 router.wait_ready(5)
 begun = threading.Event()
-router._engine.jobs.submit("slow", lambda: (begun.set(), threading.Event().wait(600)))
-router._engine.jobs.submit("next", lambda: print("never"))
+router._lifecycle.jobs.submit("slow", lambda: (begun.set(), threading.Event().wait(600)))
+router._lifecycle.jobs.submit("next", lambda: print("never"))
 assert begun.wait(5)
 """
     done = subprocess.run(

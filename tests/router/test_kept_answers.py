@@ -51,7 +51,7 @@ def test_an_answer_for_a_split_that_nobody_knew_stands_for_the_request(
         assert router.decide("search")[1:3] == ("old", "unknown_split")
         Control(full).create("search")
         Control(full).set("search", 100, confirm=True)
-        assert eventually(lambda: any(router._engine.board.state("search").weights))
+        assert eventually(lambda: any(router._lifecycle.states.state("search").weights))
         assert router.choose("search", "another") == "new"
         assert router.decide("search")[1:3] == ("old", "kept")
     assert router.choose("search", "u") == "new"
@@ -77,12 +77,12 @@ def test_a_choice_kept_by_a_late_compilation_is_not_found_after_the_rollback(
     router = make_router(full)
     handle = router.split("checkout", "old", "new")
     assert router.wait_ready(5)
-    board = router._engine.board
-    before = board._view
+    states = router._lifecycle.states
+    before = states._view
     Control(full).rollback("checkout")
     assert eventually(lambda: handle.choose("u") == "old")
-    late = board._in_force("checkout", before)
+    late = states._in_force("checkout", before)
     with graysplit.context("u"):
-        assert board.resolve(late, MISSING)[2].version == "new"
+        assert states.resolve(late, MISSING)[2].version == "new"
         assert router.decide("checkout")[1] == "old"
         assert handle.decide()[1] == "old"

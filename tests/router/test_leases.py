@@ -41,7 +41,9 @@ def test_a_lease_lasts_no_longer_because_the_clock_was_set_back(make_router: Cal
     router = make_router(store)
     assert router.wait_ready(5)
     control.set("checkout", 100, for_s=3, yes=True)
-    eventually(lambda: router.choose("checkout", "anyone") == "new" and router._engine._follower.server_time.latest_ms)  # type: ignore[union-attr]
+    follower = router._lifecycle._follower
+    assert follower is not None
+    eventually(lambda: router.choose("checkout", "anyone") == "new" and follower.server_time.latest_ms)
     clock.jumped_s = -3_600
     control.create("search")  # all is read again
     eventually(lambda: control.history(count=1)[0].cause == "lease over", 20)
@@ -96,7 +98,7 @@ def test_a_boot_clock_that_leaps_ends_no_lease_of_the_fleet(
     control.create("checkout")
     control.set("checkout", 20)
     leaping, sound = make_router(store), make_router(store)
-    leaping._engine._clock = clock
+    leaping._lifecycle._clock = clock
     assert leaping.wait_ready(5)
     assert sound.wait_ready(5)
     control.set("checkout", 100, for_s=600, yes=True)

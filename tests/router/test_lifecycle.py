@@ -181,7 +181,7 @@ def test_a_thread_that_has_died_is_seen_and_started_again(full: MemoryStore, mak
     """Its status never says live, and the next decision starts another, which obeys a rollback."""
     router = make_router(full)
     assert router.wait_ready(5)
-    before = router._engine._follower
+    before = router._lifecycle._follower
     assert before is not None
     before._live = dying  # type: ignore[method-assign] # as if the interpreter had ended the thread
     before._events = before._books._events = None  # type: ignore[assignment] # not even that can be said
@@ -189,7 +189,7 @@ def test_a_thread_that_has_died_is_seen_and_started_again(full: MemoryStore, mak
     assert eventually(lambda: router.status().boot != before.boot or router.status().phase == "asleep")
     assert eventually(lambda: router.choose("checkout", "u") == "new")
     assert router.status().phase == "live"
-    assert router._engine._follower is not before
+    assert router._lifecycle._follower is not before
     Control(full).rollback("checkout")
     assert eventually(lambda: router.choose("checkout", "u") == "old")
 
@@ -205,14 +205,14 @@ def test_a_thread_that_ended_without_a_word_is_seen_by_status_and_the_slow_path(
     """Nothing told of its end: `status` looks itself, and so does a decision on the slow path."""
     router = make_router(full)
     assert router.wait_ready(5)
-    before = router._engine._follower
+    before = router._lifecycle._follower
     assert before is not None
     monkeypatch.setattr(Follower, "dead", property(lambda self: self is before))
     assert router.status()[:2] == ("asleep", "lost")
-    router._engine.board._due = 0.0  # it has not turned for a second
+    router._lifecycle.states._due = 0.0  # it has not turned for a second
     with graysplit.context("u"):
         router.choose("checkout")
-    assert eventually(lambda: router.choose("checkout", "u") == "new" and router._engine._follower is not before)
+    assert eventually(lambda: router.choose("checkout", "u") == "new" and router._lifecycle._follower is not before)
     assert router.status().phase == "live"
     before.stop()
 
@@ -224,7 +224,7 @@ def test_the_thread_outlives_whatever_is_raised_in_it(
     """Also what is no `Exception`: following goes on, and a rollback arrives."""
     router = make_router(full)
     assert router.wait_ready(5)
-    follower = router._engine._follower
+    follower = router._lifecycle._follower
     assert follower is not None
     raised = threading.Event()
     turn = follower._turn
@@ -239,7 +239,7 @@ def test_the_thread_outlives_whatever_is_raised_in_it(
     assert raised.wait(5)
     Control(full).rollback("checkout")
     assert eventually(lambda: router.choose("checkout", "u") == "old")
-    assert router._engine._follower is follower
+    assert router._lifecycle._follower is follower
     assert router.status().phase == "live"
 
 
@@ -278,7 +278,7 @@ def _stopping_at(there: threading.Event, go_on: threading.Event, once: Callable[
 
 
 def test_a_child_forked_while_a_thread_publishes_takes_no_lock_of_it() -> None:
-    """The lock of a board belongs to one process; nothing has to be registered for that."""
+    """The lock of the published states belongs to one process; nothing has to be registered for that."""
     lock, held, free = ProcessLock(), threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -351,7 +351,7 @@ def once(act, at):
         status = gray.status()
         assert status.phase == "closed", (at, status)
         assert gray.choose("checkout", "u") == "old", at
-        follower = gray._engine._follower
+        follower = gray._lifecycle._follower
         assert follower is None or follower._stopping.is_set(), at
     gray.close()
     return lines[0] >= at

@@ -97,11 +97,11 @@ def test_the_type_of_what_is_no_unit_is_said_and_never_its_value(
 
 def test_measuring_takes_no_lock_that_publishing_needs(router: Router) -> None:
     """While somebody holds it to publish, and so while somebody measures, the other goes on."""
-    board = router._engine.board
+    states = router._lifecycle.states
     router.choose("checkout", "u")
     told: list[object] = []
-    with board._lock:
-        thread = threading.Thread(target=lambda: told.extend((router.measures(), board.declared())))
+    with states._lock:
+        thread = threading.Thread(target=lambda: told.extend((router.measures(), states.declared())))
         thread.start()
         thread.join(10)
     assert len(told) == 2

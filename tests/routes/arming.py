@@ -31,7 +31,7 @@ def a_tape(names: tuple[str, ...] = ("old", "new"), **guard: Any) -> EvidenceBuf
 
 
 def armed_state(state: CompiledSplit, tape: EvidenceBuffer | None) -> CompiledSplit:
-    """Return a copy of a state that writes on a tape, as the board compiles it."""
+    """Return a copy of a state that writes into a buffer, as published states compile it."""
     copy = recount(state, state.counts)
     copy.tape = tape
     copy.plain = copy.runs is None and tape is None

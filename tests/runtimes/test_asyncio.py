@@ -225,7 +225,7 @@ def cancelling(kind: str, url: str, namespace: str, calls: int) -> int:
 
             run(kind, main())
             gc.collect()
-            effects = router._engine.board.effects(["checkout/new", "search/new"])
+            effects = router._lifecycle.states.effects(["checkout/new", "search/new"])
             assert {field: effect.running for field, effect in effects.items()} == {"checkout/new": 0, "search/new": 0}
     return found[0]
 
@@ -296,7 +296,7 @@ def test_spawning_two_hundred_programs_never_stops_the_follower(
         control.set("checkout", 50)
         with following(redis_url, namespace) as router:
             before = router.status().boot
-            follower = router._engine._follower
+            follower = router._lifecycle._follower
             slowest: list[float] = []
 
             async def spawn(count: int) -> None:
@@ -316,5 +316,5 @@ def test_spawning_two_hundred_programs_never_stops_the_follower(
 
             run(kind, main())
             assert (router.status().mode, router.status().boot) == ("tracking", before)
-            assert router._engine._follower is follower
+            assert router._lifecycle._follower is follower
     record_property("slowest confirmation s", max(slowest))

@@ -31,7 +31,7 @@ def test_a_job_that_hangs_delays_no_following(record_property: Callable[[str, ob
         control.set("checkout", 20)
         with following(server.url, "default") as router, watching(router) as watch:
             watch.when(20)
-            jobs = router._engine.jobs
+            jobs = router._lifecycle.jobs
             assert jobs.submit("warm checkout/new", hang)
             assert begun.wait(5)
             server.pause()

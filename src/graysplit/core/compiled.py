@@ -178,21 +178,21 @@ def names_of(standing: SplitState) -> tuple[str, ...]:
     return (definition.baseline, *(version.name for version in definition.candidates))
 
 
-def compile_state(standing: SplitState, mold: CompileInput) -> CompiledSplit:
+def compile_state(standing: SplitState, inputs: CompileInput) -> CompiledSplit:
     """Compile a standing: the same answers as `decision.decide`, which a property holds it to."""
     names = names_of(standing)
-    state = _blank(standing.split, names, mold)
+    state = _blank(standing.split, names, inputs)
     state.seed = standing.definition.seed
-    absent = frozenset(names) - mold.present if mold.present is not None else frozenset[str]()
+    absent = frozenset(names) - inputs.present if inputs.present is not None else frozenset[str]()
     if standing.definition.by == "instance":
-        state.here = mold.instance or None
-        _lay_out(state, standing, absent, _waved(standing, mold.instance))
+        state.here = inputs.instance or None
+        _lay_out(state, standing, absent, _waved(standing, inputs.instance))
     else:
         _lay_out(state, standing, absent, standing.runs())
     _pin(state, standing, absent)
     state.limit = standing.definition.stale_limit
     state.weights = (0, *(0 if name in absent else standing.in_force(name) for name in names[1:]))
-    state.tape = mold.tape
+    state.tape = inputs.tape
     if state.tape is not None:
         state.quick = state.tape
     state.plain = state.runs is None and state.tape is None
@@ -200,10 +200,10 @@ def compile_state(standing: SplitState, mold: CompileInput) -> CompiledSplit:
 
 
 def constant_state(
-    split: str, names: tuple[str, ...], reason: str, mold: CompileInput, *, asleep: bool = False
+    split: str, names: tuple[str, ...], reason: str, inputs: CompileInput, *, asleep: bool = False
 ) -> CompiledSplit:
     """Compile a state in which every call gets the baseline, for one reason."""
-    state = _blank(split, names, mold)
+    state = _blank(split, names, inputs)
     state.constant = reason
     state.asleep = asleep
     state.special = state.rungs = lambda _unit: (BASELINE, reason)
@@ -272,15 +272,15 @@ def _counted(arm: Branch, counts: Counts) -> Branch:
     return arm._replace(counter=meter.count)
 
 
-def _blank(split: str, names: tuple[str, ...], mold: CompileInput) -> CompiledSplit:
+def _blank(split: str, names: tuple[str, ...], inputs: CompileInput) -> CompiledSplit:
     state = CompiledSplit()
     state.split = split
     state.names = names
-    state.counts = mold.counts
-    state.key = state.quick = mold.key
-    state.revision = mold.revision
-    state.stale = mold.stale
-    state.calls = tuple(mold.calls.get(name) for name in names)
+    state.counts = inputs.counts
+    state.key = state.quick = inputs.key
+    state.revision = inputs.revision
+    state.stale = inputs.stale
+    state.calls = tuple(inputs.calls.get(name) for name in names)
     state.seed = state.threshold = 0
     state.special = state.rungs = state.pinned = state.constant = state.runs = None
     state.tape = None

@@ -64,9 +64,9 @@ class Follower:
     def __init__(  # noqa: PLR0913 - all that one thread needs, given once
         self,
         store: Store | None,
-        keeper: Replica,
+        replica: Replica,
         audience: Audience,
-        glass: BreakGlass,
+        break_glass: BreakGlass,
         events: Events,
         *,
         file: KnownGood | None = None,
@@ -79,20 +79,20 @@ class Follower:
     ) -> None:
         """Take what to follow (None: only break-glass is watched), who keeps what is read, and whom to tell.
 
-        `stand_in`: what the keeper holds is from a file, and is served once the store was asked and has not answered;
+        `stand_in`: the adopted state is from a file, and is served once the store was asked and has not answered;
         True where versions on trial may run by it.
         """
         self.boot = os.urandom(8).hex()
-        self.keeper = keeper
+        self.replica = replica
         self.ready = Latch()
         self._store = store
         self._audience = audience
-        self._glass = glass
+        self._break_glass = break_glass
         self._judged: frozenset[str] | None = None  # the words of break-glass that were last compared with the splits
         self._events = events
         self._clock = clock
         self.server_time = ServerTime(clock)
-        self._books = HistoryWriter(keeper, events, clock, self.server_time)
+        self._books = HistoryWriter(replica, events, clock, self.server_time)
         self._file = file
         self._stand_in = stand_in
         self._durable = True
@@ -100,8 +100,8 @@ class Follower:
         self._library = library
         self._instance = instance
         self._zone = zone
-        self.watch = GuardReporter(self.boot, keeper, audience, events, clock)
-        self._driver = PlanDriver(self.boot, keeper, events, clock, verdicts or self.watch.verdict)
+        self.watch = GuardReporter(self.boot, replica, audience, events, clock)
+        self._driver = PlanDriver(self.boot, replica, events, clock, verdicts or self.watch.verdict)
         self._stopping = Latch()
         self._may_go = Latch()
         self._ended = Latch()
@@ -237,7 +237,7 @@ class Follower:
                 elif now >= self._beat_at:
                     self._report(feed, about=False)
                     self._beat_at = now + BEAT_S
-                elif self.keeper.busy:
+                elif self.replica.busy:
                     self._go_on(feed)
                 if not resting or feed.unbooked:  # what was signalled is read before anything is added to it
                     self._books.book_if_due(feed)
@@ -254,7 +254,7 @@ class Follower:
         While definitions are lined up, the rest between two portions is spent listening: a rollback that comes behind
         ten thousand of them is read at once.
         """
-        busy, late = self.keeper.busy or self.watch.busy or self.watch.collecting, self._is_late(feed)
+        busy, late = self.replica.busy or self.watch.busy or self.watch.collecting, self._is_late(feed)
         if late:
             self._turn()  # before anything is asked: no answer may come
         left_s = min(TURN_S, self.watch.look_s, self._beat_at - self._clock.monotonic(), self._books.left_s(TURN_S))
@@ -273,14 +273,14 @@ class Follower:
             rest_s = max(took_s, BOOKING_AT_LEAST_S)
         else:
             rest_s = min(took_s, REST_AT_MOST_S) if took_s > LONG_S else 0.0
-        return len(self.keeper.adopted.weights) > LOOKED_AT and now < ended + rest_s
+        return len(self.replica.adopted.weights) > LOOKED_AT and now < ended + rest_s
 
     def _go_on_resting(self, feed: Feed) -> None:
         """Look at definitions that are lined up, or let time pass until there is something to do."""
-        if self.keeper.busy:
+        if self.replica.busy:
             self._go_on(feed)
         pause_s = self._books.left_s(LOOK_S) if feed.unbooked else LOOK_S / 4
-        self._stopping.wait(REST_S if self.keeper.busy else max(0.0, pause_s))
+        self._stopping.wait(REST_S if self.replica.busy else max(0.0, pause_s))
 
     def _look(self, feed: Feed) -> bool:
         """Do what cannot wait while very much is read, adopted or booked: a heartbeat, and whatever lowers.
@@ -298,18 +298,18 @@ class Follower:
         if now >= self._beat_at:
             self._report(feed, about=False)
             self._beat_at = now + BEAT_S
-        lowered = self.keeper.lower(feed.brakes(self._run_here()))
+        lowered = self.replica.lower(feed.brakes(self._run_here()))
         if lowered:
             self._books.book_soon()  # it may be an edit by hand, and the next reading finds nothing new in it
-            self._recent.remember(lowered, self.keeper.adopted.weights)
+            self._recent.remember(lowered, self.replica.adopted.weights)
             if self._file is not None:
-                self._durable = self._file.keep(self.keeper.adopted, self.keeper.past)
+                self._durable = self._file.keep(self.replica.adopted, self.replica.past)
             self._report(feed, about=False)
         return bool(lowered)
 
     def _run_here(self) -> list[str]:
         """Return the fields that give calls to a candidate here by their weights: of very many, some at each look."""
-        weights = self.keeper.adopted.weights
+        weights = self.replica.adopted.weights
         fields = [
             field_of(split, name) for split, found in self._audience.declared().items() for name in found.versions
         ]
@@ -337,31 +337,31 @@ class Follower:
 
     def _read(self, feed: Feed, *, whole: bool) -> bool:
         """Load, adopt and report; say whether all definitions were read."""
-        keeper = self.keeper
-        keeper.begin()
-        load = feed.load(keeper.past.position, whole=whole)
+        replica = self.replica
+        replica.begin()
+        load = feed.load(replica.past.position, whole=whole)
         self._turned = self._times()  # a long answer is no standstill, a long pause after it is
         self._tell_time(load.now_ms)
-        taken = keeper.apply(load, lambda: feed.load("", whole=True), lambda: self._look(feed))
+        taken = replica.apply(load, lambda: feed.load("", whole=True), lambda: self._look(feed))
         self._loaded = True
         self._audience.contact(self._contact(feed)._replace(since=self._turned[0]))
         self._look(feed)  # the work on a very large reading is no standstill either
         self._serve_file()  # where even this reading was no answer (law 8)
         self.ready.set()
-        self._recent.remember(taken.changed, keeper.adopted.weights)
+        self._recent.remember(taken.changed, replica.adopted.weights)
         self._recent.remember_sweeps(taken.entries)
         if self._file is not None:  # before the receipt: what was lowered outlives this process
-            self._durable = self._file.keep(keeper.adopted, keeper.past)
+            self._durable = self._file.keep(replica.adopted, replica.past)
         self._look(feed)
         self._go_on(feed)
-        if keeper.busy:
+        if replica.busy:
             self._report(feed, about=False)  # what was lowered is in force, whatever else is still lined up
         for field, release_ms in taken.zeros.items():
             self._books.brake(feed, field, release_ms)
-        if taken.unexplained or keeper.fork is not None:
+        if taken.unexplained or replica.fork is not None:
             self._books.book_soon()
         quiet = load.whole and not (taken.changed or feed.unbooked)
-        self._memory.note(sum(map(len, keeper.adopted.seen.values())), quiet=quiet)
+        self._memory.note(sum(map(len, replica.adopted.seen.values())), quiet=quiet)
         return load.whole
 
     def _tell_time(self, now_ms: int) -> None:
@@ -375,9 +375,9 @@ class Follower:
     def _go_on(self, feed: Feed) -> None:
         """Look at one portion of the definitions that changed, and report."""
         monotonic, until = self._clock.monotonic, self._clock.monotonic() + WORK_S
-        self.keeper.go_on(lambda: monotonic() >= until)
-        if not self.keeper.busy:
-            self._applied = (self.keeper.past.change, self.keeper.adopted.revision)
+        self.replica.go_on(lambda: monotonic() >= until)
+        if not self.replica.busy:
+            self._applied = (self.replica.past.change, self.replica.adopted.revision)
             self._report(feed, about=False)
 
     def _report(self, feed: Feed, *, about: bool) -> None:
@@ -398,7 +398,7 @@ class Follower:
             self._instance,
             self._zone,
             self._born_ms,
-            self.keeper.past.highest,
+            self.replica.past.highest,
         )
         # Code may declare more at any time; how often it was asked is told now and then.
         now, names = self._clock.monotonic(), {split: found._replace(calls=0) for split, found in declared.items()}
@@ -414,16 +414,16 @@ class Follower:
 
     def _tell_content(self, feed: Feed, request: str) -> None:
         """Answer a request to tell what is held, once."""
-        self._answered, keeper = request, self.keeper
-        content = pack(keeper.adopted, keeper.distrusted, keeper.past.lineage)
+        self._answered, replica = request, self.replica
+        content = pack(replica.adopted, replica.distrusted, replica.past.lineage)
         said = "this process cannot send its content"
         self._books.attempt("content", said, lambda: feed.tell_content(self.boot, request, content))
 
     def _receipt(self, feed: Feed) -> Receipt:
-        keeper = self.keeper
+        replica = self.replica
         planned = (
             field_of(split, version)
-            for split, mark in keeper.adopted.planned.items()
+            for split, mark in replica.adopted.planned.items()
             for version in mark.partition(" ")[2].split("+")
         )
         return Receipt(
@@ -432,11 +432,11 @@ class Follower:
                 dict.fromkeys((*self._recent.fields, *planned))
             ),  # a plan waits for those born later, too
             feed.mode,
-            _refusals(keeper.adopted.refused),
-            keeper.in_force(KEPT_AT_MOST),
+            _refusals(replica.adopted.refused),
+            replica.in_force(KEPT_AT_MOST),
             self._durable,
             self._audience.baselines(),
-            tuple(sorted(self._glass.names)[:REMEMBERED]),
+            tuple(sorted(self._break_glass.names)[:REMEMBERED]),
             feed.mode_why,
             self._audience.sweeps(self._recent.swept),
         )
@@ -456,23 +456,23 @@ class Follower:
         # Without any server's time yet a process counts by its own: it has only its own counts then.
         counted_ms = int(1000 * self._clock.time()) if now_ms is None else now_ms
         if self.watch.pass_time(counted_ms, crowd=self._crowd, alone=alone) and self._file is not None:
-            self._durable = self._file.keep(self.keeper.adopted, self.keeper.past)
-        leases = self.keeper.adopted.leases
-        if leases and self.keeper.pass_time(now_ms, self.server_time.set_back(leases)):
+            self._durable = self._file.keep(self.replica.adopted, self.replica.past)
+        leases = self.replica.adopted.leases
+        if leases and self.replica.pass_time(now_ms, self.server_time.set_back(leases)):
             self._books.book_soon()
-        if self._glass.poll():
-            names = ", ".join(sorted(self._glass.names)) or "nothing"
+        if self._break_glass.poll():
+            names = ", ".join(sorted(self._break_glass.names)) or "nothing"
             self._events.stands("off", names, f"break-glass: switched off now: {names}")
             self._audience.refresh()
-            weights = self.keeper.adopted.weights
+            weights = self.replica.adopted.weights
             self._recent.remember(weights, weights)  # any of them may show another effect now
             self._beat_at = 0.0
-        if self._glass.names is not self._judged and self.keeper.adopted.loaded:
+        if self._break_glass.names is not self._judged and self.replica.adopted.loaded:
             self._judge_words()
 
     def _judge_words(self) -> None:
         """Warn of the words of break-glass that name nothing known: they switch nothing off."""
-        self._judged, declared = self._glass.names, self._audience.declared()
+        self._judged, declared = self._break_glass.names, self._audience.declared()
         unknown = sorted(word for word in self._judged if word not in declared and not self._audience.knows(word))
         if unknown:
             named = shown(", ".join(repr(word) for word in unknown[:10]))
@@ -496,7 +496,7 @@ class Follower:
         """Serve what a file holds, now that the store was asked; return whether versions on trial run by it."""
         fresh, self._stand_in = self._stand_in, None
         if fresh is not None:
-            self._audience.inherit(self.keeper.adopted, fresh=fresh)
+            self._audience.inherit(self.replica.adopted, fresh=fresh)
         return bool(fresh)
 
     def _rest(self, seconds: float) -> None:

@@ -26,9 +26,9 @@ BETWEEN_S: Final = 0.02  # between two portions of raw edits that are booked
 class HistoryWriter:
     """One process's part in keeping the history whole; used by its follower's thread alone."""
 
-    def __init__(self, keeper: Replica, events: Events, clock: Clock, time: ServerTime) -> None:
+    def __init__(self, replica: Replica, events: Events, clock: Clock, time: ServerTime) -> None:
         """Begin with nothing to write."""
-        self._keeper = keeper
+        self._replica = replica
         self._events = events
         self._clock = clock
         self._time = time
@@ -54,7 +54,7 @@ class HistoryWriter:
 
     def end_leases(self, feed: Feed) -> None:
         """Write down what has lapsed: whoever is first does it, and whoever may not leaves it."""
-        held = self._keeper.adopted
+        held = self._replica.adopted
         set_back = self._time.set_back(held.leases)
         for field in tuple(held.lapsed):
             stands = held.seen["weights"].get(field.encode())
@@ -85,15 +85,15 @@ class HistoryWriter:
 
     def _book_fork(self, feed: Feed) -> None:
         """Write a fork into the history, before anything else: its revision is above all that were followed."""
-        keeper = self._keeper
-        if keeper.fork is None:
+        replica = self._replica
+        if replica.fork is None:
             return
         why = self.attempt(
-            "fork entry", "a fork is not recorded in the history", partial(submit_first, feed, fork_entry(keeper.fork))
+            "fork entry", "a fork is not recorded in the history", partial(submit_first, feed, fork_entry(replica.fork))
         )
         # A conflict: somebody was faster, and the next reading says whether with the same fork.
-        if why and not keeper.adopted.lost:  # with a key lost nobody can write it yet; this role may never
-            keeper.fork = None
+        if why and not replica.adopted.lost:  # with a key lost nobody can write it yet; this role may never
+            replica.fork = None
 
     def brake(self, feed: Feed, field: str, release_ms: int) -> None:
         """Write a zero that the store has lost back as a stop, for processes born later."""

@@ -97,10 +97,10 @@ class PlanFacts(NamedTuple):
 class PlanDriver:
     """Drives for one process; used by its follower's thread alone."""
 
-    def __init__(self, boot: str, keeper: Replica, events: Events, clock: Clock, verdicts: Verdicts | None) -> None:
+    def __init__(self, boot: str, replica: Replica, events: Events, clock: Clock, verdicts: Verdicts | None) -> None:
         """Begin with no plan looked at; `verdicts` tells what a gate `until: safe` waits for."""
         self._boot = boot
-        self._keeper = keeper
+        self._replica = replica
         self._events = events
         self._clock = clock
         self._verdicts = verdicts or _no_verdict
@@ -117,7 +117,7 @@ class PlanDriver:
 
     def turn(self, feed: Feed) -> None:
         """WaveInput at each plan whose time to be looked at has come."""
-        planned = self._keeper.adopted.planned
+        planned = self._replica.adopted.planned
         for split, mark in planned.items():
             if self._clock.monotonic() >= self._look_at.get(split, 0.0):
                 self._look_at[split] = self._clock.monotonic() + self._attempt(feed, split, mark)
@@ -140,7 +140,7 @@ class PlanDriver:
         return pause_s
 
     def _drive(self, feed: Feed, split: str, mark: str) -> float:
-        raw = self._keeper.adopted.definitions.get(split, b"")
+        raw = self._replica.adopted.definitions.get(split, b"")
         known = self._understood(split, raw)
         if known is None:
             return LATER_S
@@ -166,7 +166,7 @@ class PlanDriver:
 
     def _parsed(self, split: str, raw: bytes) -> tuple[Definition, Plan] | None:
         try:
-            definition = self._keeper.parse(split, raw) if raw else None
+            definition = self._replica.parse(split, raw) if raw else None
             if definition is None or definition.plan is None:
                 return None
             return definition, parse_plan(definition.plan)
@@ -270,7 +270,7 @@ class PlanDriver:
         texts = {at: found.texts["weights", at] for at in (field, split, own)}
         weights: dict[str, Weight] = {at: self._weight(text, at) for at, text in texts.items() if text is not None}
         stops = [stop for stop in stops_over(field) if found.texts["stops", stop] is not None]
-        held = self._keeper.adopted
+        held = self._replica.adopted
         lapsed: Mapping[str, Weight] = held.lapsed if weights.get(field) == held.weights.get(field) else {}
         return in_force(field, found.definition.baseline, weights, stops, lapsed).weight
 
@@ -279,7 +279,7 @@ class PlanDriver:
         try:
             return parse_weight(text)
         except BadWeightError:
-            return self._keeper.adopted.weights.get(field, 1)
+            return self._replica.adopted.weights.get(field, 1)
 
     def _act(self, feed: Feed, found: PlanFacts, view: PlanView, ruling: Ruling) -> float:  # noqa: PLR0911 - one per ruling
         """Do what is due; return the seconds until the next look."""

@@ -71,11 +71,11 @@ class NoticeStore(NamedTuple):
 class Notices:
     """The hooks of one router's life: made when it starts, and again in a forked child."""
 
-    def __init__(self, hooks: Sequence[Hook], desk: NoticeStore, submits: Sequence[Submit]) -> None:
+    def __init__(self, hooks: Sequence[Hook], notice_store: NoticeStore, submits: Sequence[Submit]) -> None:
         """Take whom to tell, and who runs the jobs of each; import what hooks need."""
         for hook in hooks:
             hook.prepare()
-        self._tellers = [(Notifier(hook, desk), submit) for hook, submit in zip(hooks, submits, strict=True)]
+        self._tellers = [(Notifier(hook, notice_store), submit) for hook, submit in zip(hooks, submits, strict=True)]
 
     def turn(self, now: float, position: str) -> None:
         """Hand over what is due; `position` is the log's, as far as this process has read it ("" for not yet)."""
@@ -96,7 +96,7 @@ class Notices:
 class Notifier:
     """One hook in one process. `begin` belongs to the follower's thread, `run` to a job; one is in flight at most."""
 
-    def __init__(self, hook: Hook, desk: NoticeStore) -> None:
+    def __init__(self, hook: Hook, notice_store: NoticeStore) -> None:
         """Begin with nothing read."""
         self.hook = hook
         self.busy = False
@@ -104,7 +104,7 @@ class Notifier:
         self._debt = Debt()
         self._age_s = 0.0  # of the oldest that is owed, when it was read
         self._read_at = 0.0
-        self._desk = desk
+        self._notice_store = notice_store
         self._ours = False  # whether this process told last
         self._seen = ""
         # Written by the follower's thread alone; at once at first, so that a new hook begins before the next change.
@@ -131,7 +131,7 @@ class Notifier:
         """Return what the hook is still to be told, as last read; None for nothing."""
         if not self._debt.owed:
             return None
-        age_s = self._age_s + self._desk.clock.monotonic() - self._read_at
+        age_s = self._age_s + self._notice_store.clock.monotonic() - self._read_at
         return HookDebt(len(self._debt.owed), age_s, self._debt.fault)
 
     def run(self) -> None:
@@ -142,28 +142,28 @@ class Notifier:
         except StoreUnreachableError:
             again_s = _jittered(UNREACHABLE_S)  # the follower says so
         except GraysplitError as fault:
-            self._desk.events.warning(
+            self._notice_store.events.warning(
                 f"{self.hook.name} barred", f"{self.hook.name} gets nothing from this process: {fault}"
             )
         finally:
-            self._again_at = self._desk.clock.monotonic() + again_s
+            self._again_at = self._notice_store.clock.monotonic() + again_s
             self.busy = False
 
     def _tell(self) -> float:
         """Take the turn if it is to be had, and tell; return the seconds until it is worth looking again."""
-        read = self._desk.store.read_cursors()
+        read = self._notice_store.store.read_cursors()
         text = read.texts.get(self.hook.name)
         telling = read_telling(text)
         debt = read_debt(read.texts.get(debt_field(self.hook.name))) or Debt()
         if telling is None or is_before(read.position, telling.position):
             return self._begin(telling, text, read)
         self._note(telling, debt, read.now_ms)
-        wait = _wait_ms(telling, debt, self._desk.boot, read)
+        wait = _wait_ms(telling, debt, self._notice_store.boot, read)
         if wait == NEVER:
             return NEVER
         if wait:
             return wait / 1000 + (0.0 if self._ours else _spread_s())
-        turn = Turn(self.hook, self._desk, telling, debt, read)
+        turn = Turn(self.hook, self._notice_store, telling, debt, read)
         try:
             return turn.take()
         finally:
@@ -171,44 +171,44 @@ class Notifier:
 
     def _begin(self, telling: Cursor | None, text: str | None, read: CursorReading) -> float:
         """Begin at the log's end: the hook is new, or the log has lost what it was told of."""
-        fresh = begun(telling, read.position, read.revision)._replace(teller=self._desk.boot)
-        if not self._desk.store.save_cursor(self.hook.name, text, write_telling(fresh)):
+        fresh = begun(telling, read.position, read.revision)._replace(teller=self._notice_store.boot)
+        if not self._notice_store.store.save_cursor(self.hook.name, text, write_telling(fresh)):
             return _spread_s()
         self._note(fresh, self._debt, read.now_ms)
         return 0.0
 
     def _note(self, telling: Cursor, debt: Debt, now_ms: int) -> None:
-        self._ours = telling.teller == self._desk.boot
+        self._ours = telling.teller == self._notice_store.boot
         self.untold = telling.dead + telling.missed + debt.given_up
         self._age_s = max((now_ms - owed.since_ms for owed in debt.owed), default=0) / 1000
-        self._read_at = self._desk.clock.monotonic()
+        self._read_at = self._notice_store.clock.monotonic()
         self._debt = debt
 
 
 class Turn:
     """One turn: this process tells, and writes down each step before the next."""
 
-    def __init__(self, hook: Hook, desk: NoticeStore, telling: Cursor, debt: Debt, read: CursorReading) -> None:
+    def __init__(self, hook: Hook, notice_store: NoticeStore, telling: Cursor, debt: Debt, read: CursorReading) -> None:
         """Take what was read; the turn is not taken yet."""
         self.telling = telling
         self.debt = debt
         self._hook = hook
-        self._desk = desk
+        self._notice_store = notice_store
         self._text = read.texts.get(hook.name)
         self._debt_text = read.texts.get(debt_field(hook.name))
         self._read = read
-        self._began = desk.clock.monotonic()
+        self._began = notice_store.clock.monotonic()
 
     def take(self) -> float:
         """Tell what is new, in its order, then what is owed; return the seconds until it is worth looking again."""
         try:
-            self._write(taken(self.telling, self._desk.boot, self._now_ms()))
+            self._write(taken(self.telling, self._notice_store.boot, self._now_ms()))
             self._tell_in_order()
             self._tell_owed()
             self._write(done(self.telling))
         except _TurnLostError:
             return _spread_s()  # too slow: somebody else has the turn, and tells it again
-        wait = _wait_ms(self.telling, self.debt, self._desk.boot, self._read._replace(now_ms=self._now_ms()))
+        wait = _wait_ms(self.telling, self.debt, self._notice_store.boot, self._read._replace(now_ms=self._now_ms()))
         return wait / 1000
 
     def _tell_in_order(self) -> None:
@@ -228,29 +228,31 @@ class Turn:
                 return
             else:
                 self._write(told(self.telling, step, self._now_ms()))
-            if self._desk.clock.monotonic() - self._began > WITHIN_S:
+            if self._notice_store.clock.monotonic() - self._began > WITHIN_S:
                 return  # whoever looks next goes on
         if self.debt.early and not self.debt.owed and self.telling.position == self._read.position:
             self._write_debt(self.debt._replace(early=()))
 
     def _waits(self) -> bool:
         """Return whether the next in order has refused, and its pause is not over."""
-        return self.telling.attempts > 0 and wait_ms(done(self.telling), self._desk.boot, self._now_ms()) > 0
+        return self.telling.attempts > 0 and wait_ms(done(self.telling), self._notice_store.boot, self._now_ms()) > 0
 
     def _tell_owed(self) -> None:
         """Attempt what is owed and due, one after the other, until one is not taken."""
         while owed := next_owed(self.debt, self._now_ms()):
-            self._write(taken(self.telling, self._desk.boot, self._now_ms()))  # so that nobody else tells it meanwhile
+            self._write(
+                taken(self.telling, self._notice_store.boot, self._now_ms())
+            )  # so that nobody else tells it meanwhile
             if fault := self._deliver(self._entry_of(owed)):
                 self._not_taken(owed, fault)
                 return
             self._write_debt(taken_over(self.debt, owed.change))
-            if self._desk.clock.monotonic() - self._began > WITHIN_S:
+            if self._notice_store.clock.monotonic() - self._began > WITHIN_S:
                 return
 
     def _entry_of(self, owed: Owed) -> Entry:
         """Read the entry again; where the log has lost it, what is owed stands in for it."""
-        for _, entry in self._desk.store.log(owed.position, 1):
+        for _, entry in self._notice_store.store.log(owed.position, 1):
             if token(entry.id) == owed.change:
                 return entry
         return stand_in(owed)
@@ -286,10 +288,10 @@ class Turn:
         debt, start = self.debt, self.telling.position
         if not is_before(debt.ahead, start) and not is_before(self._read.position, debt.ahead):
             start = debt.ahead
-        while rows := [row for row in self._desk.store.log(start, BATCH) if row[0] != start]:
+        while rows := [row for row in self._notice_store.store.log(start, BATCH) if row[0] != start]:
             start = rows[-1][0]
             debt = owing(debt, self._lasting(rows))._replace(ahead=start)
-            if self._desk.clock.monotonic() - self._began > WITHIN_S:
+            if self._notice_store.clock.monotonic() - self._began > WITHIN_S:
                 break
         if debt != self.debt:
             self._write_debt(debt)
@@ -298,7 +300,7 @@ class Turn:
         """Read what comes next, passing over what is gone or too old."""
         oldest = f"{max(0, self._read.now_ms - OLDEST_MS)}-0"
         start = oldest if is_before(self.telling.position, oldest) else self.telling.position
-        rows = [*self._desk.store.log(start, BATCH)]
+        rows = [*self._notice_store.store.log(start, BATCH)]
         if rows and rows[0][0] == self.telling.position:
             return rows[1:]
         missed = self.telling.missed
@@ -314,12 +316,12 @@ class Turn:
     def _deliver(self, entry: Entry) -> str:
         """Hand an entry over; return why it was not taken, or ""."""
         try:
-            self._hook.deliver(notice_of(entry, self._desk.namespace))
+            self._hook.deliver(notice_of(entry, self._notice_store.namespace))
         except NotTakenError as fault:
             return str(fault)
         except Exception as fault:  # noqa: BLE001 - one entry that cannot be told must not keep the others
             return type(fault).__name__
-        self._desk.events.over(f"{self._hook.name} failed", f"{self._hook.name}: changes are accepted again")
+        self._notice_store.events.over(f"{self._hook.name} failed", f"{self._hook.name}: changes are accepted again")
         return ""
 
     def _fail(self, step: LogStep, split: str, fault: str) -> None:
@@ -328,29 +330,29 @@ class Turn:
         what = f"change {step.change} of '{split}' was not accepted: {fault}"
         if self.telling.attempts:
             failing = f"{self._hook.name}: {what}; attempt {attempt} of {ATTEMPTS}"
-            self._desk.events.trouble(f"{self._hook.name} failed", failing)
+            self._notice_store.events.trouble(f"{self._hook.name} failed", failing)
         else:
             self._warn("dead", f"{what}; given up after {ATTEMPTS} attempts. See: graysplit doctor")
 
     def _write(self, telling: Cursor) -> None:
         """Write down how far it has been told; raises `_TurnLostError` where somebody else has."""
         text = write_telling(telling)
-        if not self._desk.store.save_cursor(self._hook.name, self._text, text):
+        if not self._notice_store.store.save_cursor(self._hook.name, self._text, text):
             raise _TurnLostError
         self.telling, self._text = telling, text
 
     def _write_debt(self, debt: Debt) -> None:
         text = write_debt(debt)
-        if not self._desk.store.save_cursor(debt_field(self._hook.name), self._debt_text, text):
+        if not self._notice_store.store.save_cursor(debt_field(self._hook.name), self._debt_text, text):
             raise _TurnLostError
         self.debt, self._debt_text = debt, text
 
     def _now_ms(self) -> int:
         """Return the server's time."""
-        return self._read.now_ms + int((self._desk.clock.monotonic() - self._began) * 1000)
+        return self._read.now_ms + int((self._notice_store.clock.monotonic() - self._began) * 1000)
 
     def _warn(self, kind: str, what: str) -> None:
-        self._desk.events.warning(f"{self._hook.name} {kind}", f"{self._hook.name}: {what}")
+        self._notice_store.events.warning(f"{self._hook.name} {kind}", f"{self._hook.name}: {what}")
 
 
 class _TurnLostError(Exception):

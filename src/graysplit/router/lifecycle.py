@@ -46,10 +46,12 @@ class Lifecycle:
     def __init__(self, clock: Clock) -> None:
         """Begin asleep: nothing is read, opened or started."""
         self.events = Events(clock)
-        self.board = PublishedStates(self.events, self.wake, self._look, clock)
+        self.states = PublishedStates(self.events, self.wake, self._look, clock)
         self.jobs = Jobs(self.events)
         self.settings = Settings()
-        self.movers: list[Callable[[Lifecycle], None]] = []  # hand another engine to each router that this one serves
+        self.movers: list[
+            Callable[[Lifecycle], None]
+        ] = []  # hand another lifecycle to each router that this one serves
         self._clock = clock
         self._store: Store | None = None
         self._follower: Follower | None = None
@@ -67,7 +69,7 @@ class Lifecycle:
     @property
     def started(self) -> bool:
         """Return whether it has ever been started, be it in a parent process."""
-        return self._follower is not None or self.board.phase != "asleep"
+        return self._follower is not None or self.states.phase != "asleep"
 
     def configure(self, store: Store | None, settings: Settings) -> None:
         """Set what has not been said; once it is started, that is too late."""
@@ -80,9 +82,9 @@ class Lifecycle:
 
     def instance(self) -> str:
         """Return the name of this process's host; the environment is read for it where nothing has started yet."""
-        if not self.board.instance:
-            self.board.instance = self.settings.resolved().instance or ""
-        return self.board.instance
+        if not self.states.instance:
+            self.states.instance = self.settings.resolved().instance or ""
+        return self.states.instance
 
     def start(self) -> None:
         """Start, unless that has been done. Never waits for the store; raises `ConfigurationError`.
@@ -112,7 +114,7 @@ class Lifecycle:
         except ConfigurationError as fault:
             self.events.warning("configuration", str(fault))
             if self._store is None:  # the address: it is not another one in a second
-                self.board.enter("not_configured")
+                self.states.enter("not_configured")
         except Exception as fault:  # noqa: BLE001 - law 5: nothing of ours reaches the caller
             self._tell_refused(fault)
         finally:
@@ -125,10 +127,10 @@ class Lifecycle:
         """
         until = monotonic() + timeout_s
         self.start()
-        while self._refused and self.board.phase == "asleep" and (left := until - monotonic()) > 0:
+        while self._refused and self.states.phase == "asleep" and (left := until - monotonic()) > 0:
             Latch().wait(min(left, AGAIN_S))
             self.start()
-        if self._follower is None or self.board.phase in {"asleep", "not_configured"}:
+        if self._follower is None or self.states.phase in {"asleep", "not_configured"}:
             return False
         return self._follower.ready.wait(until - monotonic())
 
@@ -138,7 +140,7 @@ class Lifecycle:
         A start that is under way ends by closing what it has made.
         """
         self._closed = True
-        self.board.close()
+        self.states.close()
         self.jobs.close()
         if self._follower is not None:
             self._follower.stop()
@@ -153,24 +155,24 @@ class Lifecycle:
 
     def status(self) -> Status:
         """Say how it stands."""
-        board, follower = self.board, self._follower
-        dead = follower is not None and follower.dead and board.phase in {"not_ready", "live"}
-        held = follower.keeper.adopted if follower is not None else Adopted()
-        contact = board.following
+        states, follower = self.states, self._follower
+        dead = follower is not None and follower.dead and states.phase in {"not_ready", "live"}
+        held = follower.replica.adopted if follower is not None else Adopted()
+        contact = states.following
         age_s = self._clock.monotonic() - contact.since if contact.since else None
         return Status(
-            phase="asleep" if dead else board.phase,
+            phase="asleep" if dead else states.phase,
             mode="lost" if dead else contact.mode,
             store=self._store.name if self._store is not None else None,
             age_s=age_s,
             revision=held.revision,
             splits=len(held.definitions),
             refused={f"{key} {field}": reason for (key, field), reason in held.refused.items()},
-            held=dict(follower.keeper.distrusted) if follower is not None else {},
+            held=dict(follower.replica.distrusted) if follower is not None else {},
             lost=dict(held.lost),
-            off=tuple(sorted(board.glass.names)) if board.glass is not None else (),
+            off=tuple(sorted(states.break_glass.names)) if states.break_glass is not None else (),
             reason="the thread that follows has ended" if dead else contact.reason,
-            stale=board.stale or (age_s is not None and age_s > STALE_S and board.phase != "closed"),
+            stale=states.stale or (age_s is not None and age_s > STALE_S and states.phase != "closed"),
             boot=follower.boot if follower is not None else None,
             untold=self._notices.untold() if self._notices is not None else {},
             owed=self._notices.owed() if self._notices is not None else {},
@@ -184,7 +186,7 @@ class Lifecycle:
 
     def measures(self) -> list[Measure]:
         """Return what has been counted so far, with the durations that a guard has timed."""
-        found = self.board.measures()
+        found = self.states.measures()
         times = self._follower.watch.times.copy() if self._follower is not None else {}
         if not times:
             return found
@@ -200,7 +202,7 @@ class Lifecycle:
 
     def _begin(self) -> None:
         """Start all, or leave all asleep: half a start is no start."""
-        if self.board.phase != "asleep":
+        if self.states.phase != "asleep":
             return
         self._again_at = self._clock.monotonic() + AGAIN_S
         self._hear_forks()
@@ -226,12 +228,12 @@ class Lifecycle:
 
         WRITER.start()  # here, and not with the first line: that may come from a signal handler
         settings = self.settings.resolved()
-        self.board.instance = settings.instance or ""
+        self.states.instance = settings.instance or ""
         self._hears_sigterm = settings.sigterm is not False
         self._store = self._store or start.make_store(settings)
         if self._store is None:
             self.events.warning("configuration", "no store: set GRAYSPLIT_URL. Every answer is the baseline")
-        made = start.make(self._store, settings, self.board, self.events, self._clock, self._follower)
+        made = start.make(self._store, settings, self.states, self.events, self._clock, self._follower)
         self._hook_life()
         try:
             if self._store is not None or settings.off_file is not None:
@@ -251,41 +253,41 @@ class Lifecycle:
         if self._closed:
             return
         if self._store is None:
-            self.board.enter("not_configured", made.glass, made.parse)
+            self.states.enter("not_configured", made.break_glass, made.parse)
         else:
-            self.board.enter("not_ready", made.glass, made.parse, now)
+            self.states.enter("not_ready", made.break_glass, made.parse, now)
             if made.inherited:
-                self.board.inherit(follower.keeper.adopted, fresh=made.fresh)
+                self.states.inherit(follower.replica.adopted, fresh=made.fresh)
             if made.inherited and made.fresh:
                 follower.ready.set()
-            self.board.warming = Warmup(self.board.declarations, self.jobs)
-            self.board.warming.turn(now)
+            self.states.warming = Warmup(self.states.declarations, self.jobs)
+            self.states.warming.turn(now)
             self._notify(
                 start.make_notices(self._store, settings, follower, self.jobs, self.events, self._clock), follower
             )
         self._follower = follower
-        self.board.expect_turns()
+        self.states.expect_turns()
         follower.go()
 
     def _fall_asleep(self) -> None:
-        self.board.warming = self.board.notify = None
-        if self.board.phase not in {"asleep", "closed"}:
-            self.board.enter("asleep")
+        self.states.warming = self.states.notify = None
+        if self.states.phase not in {"asleep", "closed"}:
+            self.states.enter("asleep")
 
     def _look(self) -> None:
         """Look whether the thread that follows still lives; where it does not, start another."""
         if self._follower is not None and self._follower.dead:
-            self.board.abandon()
+            self.states.abandon()
             self.wake()
 
     def _notify(self, notices: Notices | None, follower: Follower) -> None:
         """Have the follower's thread look, at each of its turns, whether there is something to tell."""
         self._notices = notices
         if notices is None:
-            self.board.notify = None
+            self.states.notify = None
             return
-        turn, keeper = notices.turn, follower.keeper
-        self.board.notify = lambda now: turn(now, keeper.past.position)
+        turn, replica = notices.turn, follower.replica
+        self.states.notify = lambda now: turn(now, replica.past.position)
 
     def _hook_life(self) -> None:
         """Say goodbye at exit; once, without keeping this alive."""
@@ -326,7 +328,7 @@ class Lifecycle:
         self._starting = Lock()
         self._again_at = 0.0
         self.jobs.after_fork()
-        self.board.after_fork()
+        self.states.after_fork()
 
 
 def _release(starting: LockType) -> None:

@@ -61,9 +61,9 @@ class Router(OneObject):
     ) -> None:
         """Take what is known already; nothing is read, opened or started."""
         self._table: dict[str, CompiledSplit] = {}
-        self._engine = Lifecycle(clock)
-        self._engine.board.readers.append(self._read_table)
-        self._engine.movers.append(self._move)
+        self._lifecycle = Lifecycle(clock)
+        self._lifecycle.states.readers.append(self._read_table)
+        self._lifecycle.movers.append(self._move)
         self.configure(
             url,
             namespace=namespace,
@@ -158,33 +158,33 @@ class Router(OneObject):
 
     def explain(self, split: str, unit: object = MISSING) -> Explanation:
         """Return the ladder with the rung that answers, and the bucket. Counts nothing; for people."""
-        if self._engine.board.phase == "asleep":
-            self._engine.start()
-        return self._engine.board.explain(split, unit)
+        if self._lifecycle.states.phase == "asleep":
+            self._lifecycle.start()
+        return self._lifecycle.states.explain(split, unit)
 
     def resolve(
         self, state: CompiledSplit, unit: object, attributes: Mapping[str, object] | None
     ) -> tuple[CompiledSplit, int, Decision]:
         """Decide off the hot path, for handles and routes; see `routes.port.Chooser`."""
         del attributes  # no rung asks for them yet: rules do
-        return self._engine.board.resolve(state, unit)
+        return self._lifecycle.states.resolve(state, unit)
 
     def instance(self) -> str:
         """Return the name of this host, `GRAYSPLIT_INSTANCE` or its host name: the unit `graysplit.INSTANCE`."""
-        return self._engine.instance()
+        return self._lifecycle.instance()
 
     def warn(self, kind: str, message: str) -> None:
         """Say something in the log, for routes; see `routes.port.Chooser`."""
-        self._engine.events.warning(kind, message)
+        self._lifecycle.events.warning(kind, message)
 
     def _ask(self, split: str, unit: object) -> Decision:
         """Decide off the hot path; law 5: whatever happens here, the caller gets a baseline."""
-        board = self._engine.board
+        states = self._lifecycle.states
         try:
-            state = self._table.get(split) or board.state(split)
+            state = self._table.get(split) or states.state(split)
         except TypeError:  # a name that cannot be one
-            state = board.state(None)
-        return board.resolve(state, unit)[2]
+            state = states.state(None)
+        return states.resolve(state, unit)[2]
 
     # Results
 
@@ -194,7 +194,7 @@ class Router(OneObject):
         `value` is counted as a share of `at_most`, from 0 to 1; without one the goal counts as 1. A unit counts once
         per goal. Never raises, never waits; what cannot be counted is said in the log.
         """
-        self._engine.board.record(goal, unit, value, at_most)
+        self._lifecycle.states.record(goal, unit, value, at_most)
 
     # Declarations
 
@@ -269,14 +269,14 @@ class Router(OneObject):
         from graysplit.routes.outcome import check_ignored
         from graysplit.routes.unit import by_instance, handle_unit, unit_key
 
-        board, names = self._engine.board, versions or ("old", "new")
+        states, names = self._lifecycle.states, versions or ("old", "new")
         asked, ignored = unit_key(unit), check_ignored(name, _several(ignore))
         key = (names, asked, ignored) if asked is not None else None
-        declared = board.declarations.get(name) if key is not None else None
+        declared = states.declarations.get(name) if key is not None else None
         if declared is not None and (known := declared.kept.get(key)) is not None:
             return known
         find = handle_unit(unit, name, self.instance) if unit is not None else None
-        prepare, state = partial(self._prepare, name), board.present(name)
+        prepare, state = partial(self._prepare, name), states.present(name)
         handle: Split[Any] = Split(name, names, state, self, prepare, ignored)  # Any: as above
         if find is not None:
             handle = FindingSplit(name, names, state, self, prepare, ignored, find)
@@ -289,7 +289,7 @@ class Router(OneObject):
                 declaration.by = "instance"
             declaration.hold(handle, key)
 
-        board.declare(name, change)
+        states.declare(name, change)
         return handle
 
     def _route(self, function: VersionFunction, wishes: RouteOptions) -> VersionFunction:
@@ -302,13 +302,13 @@ class Router(OneObject):
                 declaration.by = "instance"
 
         def beside(version: str, candidate: VersionFunction) -> None:
-            self._engine.board.declare(split, lambda declaration: declaration.take_beside(made, version, candidate))
+            self._lifecycle.states.declare(split, lambda declaration: declaration.take_beside(made, version, candidate))
 
-        board, split = self._engine.board, wishes.split
-        made = route(function, wishes, board.present(split), self, beside, partial(self._prepare, split))
-        board.declare(split, change)
-        if board.declarations[split].made_per_call():
-            self._engine.events.warning(
+        states, split = self._lifecycle.states, wishes.split
+        made = route(function, wishes, states.present(split), self, beside, partial(self._prepare, split))
+        states.declare(split, change)
+        if states.declarations[split].made_per_call():
+            self._lifecycle.events.warning(
                 f"per call {split}",
                 f"split '{split}': {made.place} was routed {ROUTES_TOLD} times and most of these routes are gone: "
                 "each call seems to make a route, at a millisecond each. Route a function of the module",
@@ -319,10 +319,10 @@ class Router(OneObject):
         from graysplit.router.warmup import make_hook
 
         hook = make_hook(split, name, function, every_s)
-        self._engine.board.declare(split, lambda declaration: declaration.prepare(name, hook))
+        self._lifecycle.states.declare(split, lambda declaration: declaration.prepare(name, hook))
 
     def _register(self, split: str, name: str, function: VersionFunction) -> None:
-        self._engine.board.declare(split, lambda declaration: declaration.take(name, function))
+        self._lifecycle.states.declare(split, lambda declaration: declaration.take(name, function))
 
     # Life
 
@@ -357,22 +357,22 @@ class Router(OneObject):
             notify=None if hooks is None else tuple(hooks),
             sigterm=sigterm,
         )
-        self._engine.configure(store, settings)
+        self._lifecycle.configure(store, settings)
 
     def start(self) -> None:
         """Read the environment, import what the store needs, start the daemon thread. Never waits for the store.
 
         May be called again, does nothing then. Raises `ConfigurationError` for an address that cannot work.
         """
-        self._engine.start()
+        self._lifecycle.start()
 
     def wait_ready(self, timeout: float = 2.0) -> bool:
         """Start, and wait until the store has answered; False when that takes longer (seconds), or no store is set."""
-        return self._engine.wait_ready(timeout)
+        return self._lifecycle.wait_ready(timeout)
 
     def close(self) -> None:
         """Say goodbye to the fleet and stop following, within about a second. Every answer is a baseline then."""
-        self._engine.close()
+        self._lifecycle.close()
 
     def __enter__(self) -> Self:
         """Start."""
@@ -385,11 +385,11 @@ class Router(OneObject):
 
     def status(self) -> Status:
         """Say how this router stands: phase, mode of following, age, what is refused or lost."""
-        return self._engine.status()
+        return self._lifecycle.status()
 
     def measures(self) -> list[Measure]:
         """Return what this process has counted, by split and version; `graysplit.telemetry` makes metrics of it."""
-        return self._engine.measures()
+        return self._lifecycle.measures()
 
     def include(self, library: Router) -> None:
         """Take over what a library declares on its own router; from now on both are served by this one's store.
@@ -398,18 +398,18 @@ class Router(OneObject):
         a decision has started already follows this store from now on, and its own no more. All or nothing: what clashes
         with a declaration here is refused, and nothing has been taken over.
         """
-        theirs = library._engine
-        if theirs is self._engine:
+        theirs = library._lifecycle
+        if theirs is self._lifecycle:
             return
-        self._engine.board.include(theirs.board)
+        self._lifecycle.states.include(theirs.states)
         for move in theirs.movers:
-            move(self._engine)
-        self._engine.movers += theirs.movers
+            move(self._lifecycle)
+        self._lifecycle.movers += theirs.movers
         if theirs.started:
-            theirs.retire(self._engine)
+            theirs.retire(self._lifecycle)
 
-    def _move(self, engine: Lifecycle) -> None:
-        self._engine = engine
+    def _move(self, lifecycle: Lifecycle) -> None:
+        self._lifecycle = lifecycle
 
     def _read_table(self, table: dict[str, CompiledSplit]) -> None:
         self._table = table

@@ -41,7 +41,7 @@ class Made(NamedTuple):
     """What a start has made, before any of it is published."""
 
     follower: Follower
-    glass: BreakGlass
+    break_glass: BreakGlass
     parse: Parse
     inherited: bool  # whether what is known was followed by this process or its parent, and may be served at once
     fresh: bool  # whether versions on trial may run by it
@@ -54,27 +54,27 @@ def make_store(settings: Settings) -> Store | None:
     return store_from_url(settings.url, namespace=settings.namespace or "default")
 
 
-def make(  # noqa: PLR0913, PLR0917 - what an engine has, handed over once
+def make(  # noqa: PLR0913, PLR0917 - what a lifecycle has, handed over once
     store: Store | None,
     settings: Settings,
-    board: PublishedStates,
+    states: PublishedStates,
     events: Events,
     clock: Clock,
     parent: Follower | None,
 ) -> Made:
     """Make the follower and what it begins with; nothing is published and no thread started yet."""
-    glass = BreakGlass(settings.off or "", settings.off_file)
+    break_glass = BreakGlass(settings.off or "", settings.off_file)
     parse = _parse_definition() if store is not None else _nothing_to_parse
     file = _file(store, settings, events, clock)
-    since = board.following.since
+    since = states.following.since
     known = _inherited(parent, clock.monotonic() - since) if since else None
     inherited = known is not None and store is not None
     known = known or _known(file, settings)
     follower = Follower(
         store,
-        Replica(board, events, parse, known.held, known.past),
-        board,
-        glass,
+        Replica(states, events, parse, known.held, known.past),
+        states,
+        break_glass,
         events,
         file=file,
         library=__version__,
@@ -83,7 +83,7 @@ def make(  # noqa: PLR0913, PLR0917 - what an engine has, handed over once
         clock=clock,
         stand_in=None if inherited or not known.held.loaded else known.fresh,
     )
-    return Made(follower, glass, parse, inherited, known.fresh)
+    return Made(follower, break_glass, parse, inherited, known.fresh)
 
 
 def make_notices(  # noqa: PLR0913, PLR0917 - as above
@@ -102,8 +102,8 @@ def make_notices(  # noqa: PLR0913, PLR0917 - as above
     except ConfigurationError as fault:
         events.warning("notify", f"this process sends no notices: GRAYSPLIT_NOTIFY_URL: {fault}")
         return None
-    desk = NoticeStore(follower.boot, store, settings.namespace or "default", events, clock)
-    return Notices(hooks, desk, [jobs.beside().submit for _ in hooks])
+    notice_store = NoticeStore(follower.boot, store, settings.namespace or "default", events, clock)
+    return Notices(hooks, notice_store, [jobs.beside().submit for _ in hooks])
 
 
 def _file(store: Store | None, settings: Settings, events: Events, clock: Clock) -> KnownGood | None:
@@ -116,9 +116,9 @@ def _file(store: Store | None, settings: Settings, events: Events, clock: Clock)
 
 def _inherited(parent: Follower | None, age_s: float) -> KnownAtStart | None:
     """Return what was followed before a fork, or by a thread that has ended; None where nothing was."""
-    if parent is None or not parent.keeper.adopted.loaded:
+    if parent is None or not parent.replica.adopted.loaded:
         return None
-    return KnownAtStart(parent.keeper.adopted, parent.keeper.past, age_s < FRESH_S)
+    return KnownAtStart(parent.replica.adopted, parent.replica.past, age_s < FRESH_S)
 
 
 def _known(file: KnownGood | None, settings: Settings) -> KnownAtStart:

@@ -94,7 +94,7 @@ class PublishedStates:
         self.declarations: dict[str, Declaration] = {}
         self.phase: Phase = "asleep"
         self.following = Contact()
-        self.glass: BreakGlass | None = None
+        self.break_glass: BreakGlass | None = None
         self.warming: Warmup | None = None  # from the start on, where a store is followed
         self.notify: Callable[[float], None] | None = None  # the same, where there is somebody to tell
         self.readers: list[Callable[[dict[str, CompiledSplit]], None]] = []  # who reads states by name
@@ -314,14 +314,14 @@ class PublishedStates:
     def enter(
         self,
         phase: Phase,
-        glass: BreakGlass | None = None,
+        break_glass: BreakGlass | None = None,
         parse: Parse | None = None,
         born: float = float("inf"),
     ) -> None:
         """Change the phase, and with it every state; `born`: the monotonic time from which silence is counted."""
         with self._lock:
             self._born = born
-            self.glass = glass or self.glass
+            self.break_glass = break_glass or self.break_glass
             self._parse = parse or self._parse
             self.phase = phase
             self._due = float("inf")
@@ -508,7 +508,7 @@ class PublishedStates:
         present = frozenset(declaration.places) - missing if declaration is not None and declaration.places else None
         counts, key = self._counts.of(split, names), key_of(standing, names, view)
         # What others keep in a request is not what such a route calls.
-        mold = CompileInput(
+        inputs = CompileInput(
             counts, Lacking(key, missing) if missing else key, {}, present, held.revision, instance=self.instance
         )
         own = self._own_names(split)
@@ -516,11 +516,11 @@ class PublishedStates:
             self._events.warning(
                 f"baseline {split}", f"'{split}': {self._baselines.differs(split, held)}: the code's answers"
             )
-            return constant_state(split, own, DIFFERS, mold._replace(counts=self._counts.of(split, own)))
+            return constant_state(split, own, DIFFERS, inputs._replace(counts=self._counts.of(split, own)))
         if present is not None and standing.definition.baseline not in present:
-            return constant_state(split, own, "version_absent", mold._replace(counts=self._counts.of(split, own)))
+            return constant_state(split, own, "version_absent", inputs._replace(counts=self._counts.of(split, own)))
         tape = None if missing else self._tape(standing, held, present)
-        return compile_state(standing, mold._replace(tape=tape))
+        return compile_state(standing, inputs._replace(tape=tape))
 
     def _tape(self, standing: SplitState, held: Adopted, present: frozenset[str] | None) -> EvidenceBuffer | None:
         """Return the tape of an armed split; None where none is armed."""
@@ -561,12 +561,12 @@ class PublishedStates:
     def _constant(self, split: str, reason: str, *, asleep: bool = False) -> CompiledSplit:
         names = self._own_names(split)
         counts = self._counts.of(split if self._is_known(split) else UNKNOWN, names)
-        mold = CompileInput(counts, object(), {}, None, self._view.held.revision)
-        return constant_state(split, names, reason, mold, asleep=asleep)
+        inputs = CompileInput(counts, object(), {}, None, self._view.held.revision)
+        return constant_state(split, names, reason, inputs, asleep=asleep)
 
     def _in_force(self, split: str, view: View, missing: frozenset[str] = frozenset()) -> CompiledSplit:
         """Compile the state that calls of a split read in this phase."""
-        if self.glass is not None and self.phase != "asleep" and self.glass.covers(split):
+        if self.break_glass is not None and self.phase != "asleep" and self.break_glass.covers(split):
             return self._constant(split, "off")
         if self.phase != "live":
             reason = "not_configured" if self.phase == "not_configured" else "not_ready"

@@ -71,8 +71,8 @@ def _known() -> dict[str, tuple[str, ...]]:
     A router that is still asleep has not heard which versions the store has.
     """
     found: dict[str, tuple[str, ...]] = {}
-    for board in [engine.board for engine in LIVING]:
-        for split in {*board.declarations, *board.held.definitions}:
-            names = board.state(split).names if board.phase != "asleep" else ()
+    for states in [lifecycle.states for lifecycle in LIVING]:
+        for split in {*states.declarations, *states.held.definitions}:
+            names = states.state(split).names if states.phase != "asleep" else ()
             found[split] = (*found.get(split, ()), *names)
     return found

@@ -45,7 +45,7 @@ def process(store: Store, clock: MovedClock) -> Process:
 
 def in_force(process: Process, split: str = "checkout") -> Mapping[str, Weight]:
     """Return the weights in force, as compiled."""
-    state = process.board.state(split)
+    state = process.states.state(split)
     return dict(zip(state.names[1:], state.weights[1:], strict=True))
 
 

@@ -27,8 +27,8 @@ class Ticking(MovedClock):
 def a_watch(clock: MovedClock, *tapes: EvidenceBuffer) -> GuardReporter:
     """Return the watch of a process with these tapes, which holds nothing."""
     audience = SimpleNamespace(tapes=lambda: list(tapes))
-    keeper = SimpleNamespace(adopted=SimpleNamespace(begun={}, definitions={}))
-    return GuardReporter("00" * 8, cast("Any", keeper), cast("Any", audience), Events(), clock)
+    replica = SimpleNamespace(adopted=SimpleNamespace(begun={}, definitions={}))
+    return GuardReporter("00" * 8, cast("Any", replica), cast("Any", audience), Events(), clock)
 
 
 def test_one_turn_takes_a_slice_and_the_next_one_goes_on() -> None:
@@ -107,10 +107,16 @@ def test_the_feed_is_listened_to_between_two_slices() -> None:
     audience = SimpleNamespace(
         tapes=lambda: [tape], turn=lambda _: False, contact=lambda _: None, declared=dict, knows=lambda _: True
     )
-    keeper = SimpleNamespace(adopted=SimpleNamespace(begun={}, definitions={}, leases={}, loaded=False), busy=False)
-    glass = SimpleNamespace(poll=lambda: False, names=frozenset())
+    replica = SimpleNamespace(adopted=SimpleNamespace(begun={}, definitions={}, leases={}, loaded=False), busy=False)
+    break_glass = SimpleNamespace(poll=lambda: False, names=frozenset())
     follower = Follower(
-        None, cast("Replica", keeper), cast("Any", audience), cast("Any", glass), Events(), library="0", clock=clock
+        None,
+        cast("Replica", replica),
+        cast("Any", audience),
+        cast("Any", break_glass),
+        Events(),
+        library="0",
+        clock=clock,
     )
     feed = Feed([follower])
     follower._turn()

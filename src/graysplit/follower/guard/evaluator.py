@@ -113,11 +113,11 @@ class Evaluator:
     Nobody waits for the store's answers, nor for the next split once the store signals that something has changed.
     """
 
-    def __init__(self, nonce: str, keeper: Replica, guards: Guards, events: Events, clock: Clock) -> None:
+    def __init__(self, nonce: str, replica: Replica, guards: Guards, events: Events, clock: Clock) -> None:
         """Begin with nothing known."""
         self._nonce = nonce
         self._patience_ms = PATIENCE_MS + RANK_MS * (int(nonce[:4], 16) % RANKS)
-        self._keeper = keeper
+        self._replica = replica
         self._guards = guards
         self._events = events
         self._clock = clock
@@ -140,7 +140,7 @@ class Evaluator:
 
     def hear(self, field: str, release: str, text: str) -> None:
         """Take note of a judge's text, which comes back with whatever is told."""
-        known, begun = self._known.get(field), self._keeper.adopted.begun.get(field)
+        known, begun = self._known.get(field), self._replica.adopted.begun.get(field)
         if known is not None and known.release == begun != release:
             return  # of a release that is over
         if known is None or known.release != release:
@@ -153,7 +153,7 @@ class Evaluator:
 
     def verdicts(self) -> dict[str, str]:
         """Return the verdicts that were heard last of the releases that stand, by field."""
-        begun = self._keeper.adopted.begun
+        begun = self._replica.adopted.begun
         known = self._known.copy()
         return {f: found.judge.verdict.word for f, found in known.items() if begun.get(f) == found.release}
 
@@ -165,7 +165,7 @@ class Evaluator:
         now = self._clock.monotonic()
         self._asked[field] = AskedVerdict(now, self._asked[field].looked if field in self._asked else float("-inf"))
         known = self._known.get(field)
-        if known is None or known.release != self._keeper.adopted.begun.get(field) or not known.judge.nonce:
+        if known is None or known.release != self._replica.adopted.begun.get(field) or not known.judge.nonce:
             return Verdict("unclear", "not evaluated yet")
         if not known.judge.is_fresh(self.now_ms):
             return Verdict("unclear", "not being evaluated")
@@ -177,7 +177,7 @@ class Evaluator:
 
     def _settled_ms(self, split: str) -> int:
         """Return the time from which on a verdict speaks of a split's present weights."""
-        since = self._keeper.adopted.since
+        since = self._replica.adopted.since
         change = max(since.get(split, 0), since.get(EVERYTHING, 0))
         known, seen_ms = self._changed.get(split, (-1, 0))
         if known != change:
@@ -187,14 +187,14 @@ class Evaluator:
     def _share(self, split: str, field: str, guarded: Guarded) -> int:
         """Return a candidate's share now, as its buffers name it: a verdict on another stage says nothing of this."""
         definition, guard = guarded
-        held = self._keeper.adopted
+        held = self._replica.adopted
         only = b"" if definition.by == "instance" else None
         terms = terms_of(state_of(held, split, definition), held, guard, None, only)
         return next((found.stage.new for found in terms.candidates if found.field == field), 0)
 
     def due(self, counted: Iterable[str]) -> list[str]:
         """Name what to look at: where it is time and our turn, of what was counted here or is waited for."""
-        now, begun = self._clock.monotonic(), self._keeper.adopted.begun
+        now, begun = self._clock.monotonic(), self._replica.adopted.begun
         self._asked = {field: asked for field, asked in self._asked.items() if now - asked.wanted < WANTED_S}
         waited = [f for f, asked in self._asked.items() if now - asked.looked >= ASK_S and self._is_unheard(f, now)]
         for field in waited:
@@ -275,11 +275,13 @@ class Evaluator:
 
     def _ask(self, feed: Feed) -> None:
         """Begin to read the next tallies, a few at once: whatever is read next comes behind them."""
-        begun, asked = self._keeper.adopted.begun, list[Read]()
+        begun, asked = self._replica.adopted.begun, list[Read]()
         for field in self._lined[:AT_ONCE]:
             guarded, release = self._guards.of(split_of(field)), begun.get(field)
             if guarded is not None and release:
-                asked.append(Read(Wanted(field, release, self._keeper.adopted.releases.get(field, 0) // 1000), guarded))
+                asked.append(
+                    Read(Wanted(field, release, self._replica.adopted.releases.get(field, 0) // 1000), guarded)
+                )
         del self._lined[:AT_ONCE]
         if asked:
             self._asking = (asked, feed.tallies([one.wanted for one in asked], self.now_ms))
@@ -301,7 +303,7 @@ class Evaluator:
     def _stands(self, field: str) -> bool:
         """Return whether anybody is on a candidate: one that was rolled back is not judged again."""
         guarded = self._guards.of(split_of(field))
-        return guarded is not None and share(self._keeper.adopted.in_force(field, guarded.definition.baseline)) > 0
+        return guarded is not None and share(self._replica.adopted.in_force(field, guarded.definition.baseline)) > 0
 
     def _is_unheard(self, field: str, now: float) -> bool:
         known = self._known.get(field)
@@ -343,7 +345,7 @@ class Evaluator:
         (field, release, started_s), tally = one.wanted, one.answer
         if isinstance(tally, GraysplitError):
             raise tally
-        if tally is None or release != self._keeper.adopted.begun.get(field):
+        if tally is None or release != self._replica.adopted.begun.get(field):
             return
         self.hear(field, release, tally.judge)
         known = self._known[field]
@@ -398,7 +400,7 @@ class Evaluator:
             self._events.warning(f"trip {field} {tally.release}", said)
         elif word in ("suspect", "worse"):
             warns = case.guard.action == "warn"
-            act = "it continues" if warns else doubted_words(self._keeper.adopted.planned, field)
+            act = "it continues" if warns else doubted_words(self._replica.adopted.planned, field)
             self._events.warning(f"suspect {field} {judge.stage}", f"'{field}' is suspect, {act}: {why}")
             if judge.noted != str(judge.stage) and self._note(feed, field, "warned" if warns else "suspect", why):
                 self._noted[field] = str(judge.stage)
@@ -426,4 +428,4 @@ class Evaluator:
         return True
 
     def _meta(self, field: str) -> str:
-        return self._keeper.adopted.seen.get("meta", {}).get(field.encode(), b"").decode(errors="replace")
+        return self._replica.adopted.seen.get("meta", {}).get(field.encode(), b"").decode(errors="replace")

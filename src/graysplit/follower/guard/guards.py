@@ -23,15 +23,15 @@ class Guarded(NamedTuple):
 class Guards:
     """Reads guards for one process; used by its follower's thread alone."""
 
-    def __init__(self, keeper: Replica, events: Events) -> None:
+    def __init__(self, replica: Replica, events: Events) -> None:
         """Begin with none read."""
-        self._keeper = keeper
+        self._replica = replica
         self._events = events
         self._read: dict[str, tuple[bytes, Guarded | None]] = {}
 
     def of(self, split: str) -> Guarded | None:
         """Return a split with its guard; None where there is none, or none that is understood here."""
-        raw = self._keeper.adopted.definitions.get(split, b"")
+        raw = self._replica.adopted.definitions.get(split, b"")
         cached = self._read.get(split)
         if cached is None or cached[0] != raw:
             cached = self._read[split] = (raw, self._parsed(split, raw))
@@ -39,12 +39,12 @@ class Guards:
 
     def _parsed(self, split: str, raw: bytes) -> Guarded | None:
         try:
-            definition = self._keeper.parse(split, raw) if raw else None
+            definition = self._replica.parse(split, raw) if raw else None
             if definition is None or definition.guard is None:
                 return None
             return Guarded(definition, parse_guard(definition.guard))
         except BadGuardError as fault:
             self._events.warning(f"guard of {split}", f"cannot read the guard of '{split}': {fault}")
         except (GraysplitError, ValueError):
-            return None  # the keeper has said so
+            return None  # the replica has logged it
         return None

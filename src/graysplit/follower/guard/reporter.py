@@ -51,14 +51,14 @@ class Times(NamedTuple):
 class GuardReporter:
     """The watch of one process; used by its follower's thread alone."""
 
-    def __init__(self, boot: str, keeper: Replica, audience: Audience, events: Events, clock: Clock) -> None:
+    def __init__(self, boot: str, replica: Replica, audience: Audience, events: Events, clock: Clock) -> None:
         """Begin with nothing counted."""
-        self._keeper = keeper
+        self._replica = replica
         self._audience = audience
         self._events = events
         self._clock = clock
-        self._guards = Guards(keeper, events)
-        self._evaluator = Evaluator(boot, keeper, self._guards, events, clock)
+        self._guards = Guards(replica, events)
+        self._evaluator = Evaluator(boot, replica, self._guards, events, clock)
         self._unsent = Unsent(clock)
         self._tapes: Sequence[EvidenceBuffer] = ()  # those of the present second
         self._left_out = 0
@@ -163,7 +163,7 @@ class GuardReporter:
 
     def turn(self, feed: Feed) -> None:
         """Write what was stopped here alone, tell what waits, judge in turn; what one split meets stops no other."""
-        begun = self._keeper.adopted.begun
+        begun = self._replica.adopted.begun
         self._write_trips(feed)
         self._hear(self._unsent.tell(feed, self._is_free))
         counted = (field for field, release in self._breakers if begun.get(field) == release)
@@ -225,7 +225,7 @@ class GuardReporter:
         self._unsent.shed()
 
     def _time(self, batch: Batch) -> None:
-        if self._keeper.adopted.begun.get(batch.field) != batch.release:
+        if self._replica.adopted.begun.get(batch.field) != batch.release:
             return
         times = self.times.get(batch.field)
         if times is None or times.release != batch.release:
@@ -245,7 +245,7 @@ class GuardReporter:
 
     def _break(self, crowd: int, *, alone: bool) -> bool:
         """Set candidates to zero here alone, by this process's own counts; say whether one was."""
-        held, broken = self._keeper.adopted, False
+        held, broken = self._replica.adopted, False
         for (field, release), breaker in self._breakers.items():
             guarded = self._guards.of(split_of(field))
             if guarded is None or guarded.guard.action != "rollback" or held.begun.get(field) != release:
@@ -259,14 +259,14 @@ class GuardReporter:
             why = f"{said} (one process, {'without its store' if alone else 'whose store takes no counts'})"
             text = stop_text(why=why, who="guard", at_ms=self._second * 1000, change=new_id(), release=release)
             self._events.warning(f"trip {field} {release}", f"stopped '{field}' here: {why}")
-            self._keeper.trip(field, release, text)
+            self._replica.trip(field, release, text)
             self._trips += 1
             broken = True
         return broken
 
     def _write_trips(self, feed: Feed) -> None:
         """Write what was stopped here alone, once, unless a person has begun another release or gone back meanwhile."""
-        held = self._keeper.adopted
+        held = self._replica.adopted
         stops = {name_of(raw) for raw in held.seen.get("stops", {})}  # the store's: what is stopped here alone is not
         for field, (release, text) in held.tripped.items():
             guarded = self._guards.of(split_of(field))
