@@ -75,6 +75,7 @@ def called_by(decide: Callable[[], object]) -> set[str]:
 def test_a_decision_takes_no_lock_and_does_no_io(router: Router, split: str, unit: object) -> None:
     """Whatever the split and the unit, nothing that locks, waits or talks is called."""
     router.choose(split, unit)  # the first refusal of a unit is logged; a log line is not the decision
+    assert graysplit.context  # its module is loaded with its first use
 
     def decide() -> None:
         for _ in range(3):
