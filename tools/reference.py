@@ -25,7 +25,7 @@ from graysplit.cli import exits
 from graysplit.cli.app import VERBS, app, common, load
 from graysplit.core.decision import LADDER
 from graysplit.core.definition import Definition
-from graysplit.core.replica.record import Entry
+from graysplit.core.entry import Entry
 from graysplit.errors import GraysplitError
 from graysplit.router import Status
 from graysplit.stores.redis.keys import keys_of

@@ -18,8 +18,8 @@ from benchmarks.setting import until
 from examples.shop.traffic import Visit
 from graysplit import embedded
 from graysplit.core.bucketing import bucket_of, seed_of
+from graysplit.core.entry import Entry
 from graysplit.core.plan.plan import Step
-from graysplit.core.replica.record import Entry
 from graysplit.core.waves import NOBODY, parse_wave
 
 PER_SECOND: Final = 150.0

@@ -19,12 +19,12 @@ from graysplit.cli.guard.report_lines import (
     report_lines,
 )
 from graysplit.control.guard.report import SplitReport
+from graysplit.core.entry import Entry
 from graysplit.core.guard.evaluation import Judge
 from graysplit.core.guard.report import Subject, release_of
 from graysplit.core.guard.settings import Guard
 from graysplit.core.guard.tally import MICRO, Batch, Begun, Converted, Exposed, Pair, Sample, Stage, StageTally, Tally
 from graysplit.core.guard.verdict import Verdict
-from graysplit.core.replica.record import Entry
 from graysplit.stores.memory import MemoryStore
 from tests.cli.test_commands import Cli, cli, name, store
 from tests.cli.test_freeze import folded

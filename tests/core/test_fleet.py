@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from graysplit.core.entry import Entry
 from graysplit.core.fleet import (
     FORGET_MS,
     GONE_MS,
@@ -23,7 +24,6 @@ from graysplit.core.fleet import (
     may_be_gone,
     swept_by,
 )
-from graysplit.core.replica.record import Entry
 
 NOW = 1_000_000
 FIELD = "checkout/new"

@@ -20,8 +20,8 @@ import redis
 
 import graysplit
 from graysplit import embedded
+from graysplit.core.entry import Entry
 from graysplit.core.plan.plan import Step
-from graysplit.core.replica.record import Entry
 from graysplit.core.weights import FULL
 from graysplit.stores.redis.roles import rules
 from tests.faults.followers import ROOT, Follower

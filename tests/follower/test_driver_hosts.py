@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from graysplit import Control
+from graysplit.core.entry import Entry
 from graysplit.core.plan.plan import Step
-from graysplit.core.replica.record import Entry
 from graysplit.stores.text.records import read_progress
 from tests.clocks import MovedClock
 from tests.model.member import Member

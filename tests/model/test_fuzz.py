@@ -20,10 +20,10 @@ from graysplit import Control
 from graysplit.codec import dump_definition, parse_definition
 from graysplit.core.allocation import PLACES
 from graysplit.core.definition import Definition, Version, define
+from graysplit.core.entry import Entry
 from graysplit.core.fleet import Declared, Effect, Receipt
 from graysplit.core.guard.settings import Guard, guard_record
 from graysplit.core.replica.adoption import MAX_DEFINITION, text
-from graysplit.core.replica.record import Entry
 from graysplit.core.weights import parse_weight
 from graysplit.errors import BadDefinitionError, BadWeightError, GraysplitError
 from graysplit.stores.memory import MemoryStore

@@ -13,9 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from graysplit import Control
 from graysplit.codec import read_snapshot
 from graysplit.control.plan.approval import SEEN_MS
+from graysplit.core.entry import Entry
 from graysplit.core.plan.plan import Step, parse_plan
 from graysplit.core.plan.progress import Progress
-from graysplit.core.replica.record import Entry
 from graysplit.core.weights import format_weight, parse_weight, rises, share
 from graysplit.errors import GraysplitError, RefusedError
 from graysplit.stores.port import Trip

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
 from graysplit.codec import read_snapshot
+from graysplit.core.entry import Entry
 from graysplit.core.fleet import LIVE_MS
 from graysplit.core.plan.plan import Step, parse_plan
 from graysplit.core.plan.progress import Progress
-from graysplit.core.replica.record import Entry
 from graysplit.core.waves import NOBODY, PREFIX, Wave, crossed, parse_wave
 from graysplit.errors import GraysplitError
 from tests.model.member import BEAT_S, Member

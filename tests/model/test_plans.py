@@ -20,10 +20,10 @@ from hypothesis.stateful import (
 
 from graysplit import Control
 from graysplit.codec import read_snapshot
+from graysplit.core.entry import Entry
 from graysplit.core.freeze import FREEZES, frozen
 from graysplit.core.plan.plan import Plan, Step, parse_plan
 from graysplit.core.plan.progress import GAP_MS
-from graysplit.core.replica.record import Entry
 from graysplit.core.weights import format_weight, parse_weight, share
 from graysplit.errors import GraysplitError
 from graysplit.stores.text.freezes import read_freezes

@@ -9,10 +9,11 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from graysplit.codec import parse_definition
+from graysplit.core.entry import Entry
 from graysplit.core.fleet import Receipt
 from graysplit.core.replica.adoption import Adopted, state_of
 from graysplit.core.replica.lineage import Past
-from graysplit.core.replica.record import Entry, Load
+from graysplit.core.replica.record import Load
 from graysplit.core.split_state import SplitState
 from graysplit.errors import ConflictError, StoreCorruptError
 from graysplit.events import Events

@@ -15,7 +15,8 @@ import pytest
 
 from graysplit import CommandHook, Webhook
 from graysplit.notices import hooks
-from graysplit.notices.hooks import Hook, NotTakenError
+from graysplit.notices.hooks import Hook
+from graysplit.notices.not_taken import NotTakenError
 from graysplit.notices.payload import Notice
 from tests.notices.recorder import Recorder
 from tests.support import eventually, skip_or_fail

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from graysplit import Control
-from graysplit.core.replica.record import Entry
+from graysplit.core.entry import Entry
 from graysplit.notices.payload import FIELDS_AT_MOST, notice_of
 from graysplit.stores.memory import MemoryStore
 

@@ -13,7 +13,7 @@ import pytest
 from graysplit import Control, Router
 from graysplit.core.fleet import Declared, Process, Receipt
 from graysplit.errors import RegistrationError
-from graysplit.router.warmup import LATE
+from graysplit.router.warmup_hook import LATE
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Report
 from graysplit.stores.text.records import about_text, read_process

@@ -14,7 +14,8 @@ from graysplit.core.bucketing import HASHES, hash32
 from graysplit.core.guard.batch import WatchedCandidate
 from graysplit.core.guard.buffer import EvidenceBuffer, Terms
 from graysplit.core.guard.evaluation import EvaluationInput, charges, forgotten, look
-from graysplit.core.guard.second_buffer import Record, SecondBuffer
+from graysplit.core.guard.marks import Record
+from graysplit.core.guard.second_buffer import SecondBuffer
 from graysplit.core.guard.settings import Guard
 from graysplit.core.guard.tally import Batch, Judgement, Stage
 from graysplit.core.guard.verdict_rules import Watched

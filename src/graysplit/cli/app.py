@@ -293,9 +293,10 @@ def app(ctx: click.Context) -> int:
     """
     if ctx.invoked_subcommand is not None:
         return 0
-    from graysplit.cli.read_verbs import list_splits
-
-    return list_splits(ctx.ensure_object(Session))
+    overview = app.get_command(ctx, "list")  # loaded by name, as every verb is
+    assert overview is not None  # noqa: S101 - it is in the table
+    code: int = ctx.invoke(overview)
+    return code
 
 
 def run(args: Sequence[str] | None = None) -> int:

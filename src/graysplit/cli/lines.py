@@ -6,22 +6,22 @@ import shlex
 from collections.abc import Iterable
 from typing import Final
 
+from graysplit.cli.entries import entry_line
 from graysplit.cli.guard.lines import guard_lines, worse_lines
 from graysplit.cli.loss_lines import loss_lines
 from graysplit.cli.output import COPY, WIDTH
 from graysplit.cli.plan.lines import gate_lines, plan_lines
 from graysplit.cli.wave_lines import crossing_lines
-from graysplit.cli.words import age, percent, plural, stop_words, table, when
+from graysplit.cli.words import age, plural, stop_words, table, when
 from graysplit.control.doctor import Finding, break_glass, held_words, some
 from graysplit.control.explain import Explained
 from graysplit.control.freeze import freeze_words, unfreeze_command
 from graysplit.control.undelivered import HookState, owed_words
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.control.waves import Crossing, hosts_words
+from graysplit.core.entry import Entry
 from graysplit.core.fleet import PROMISES, Fleet, Process
 from graysplit.core.freeze import Freeze
-from graysplit.core.replica.fork import LOST, move
-from graysplit.core.replica.record import Entry
 
 
 def overview_lines(view: Overview) -> list[str]:
@@ -133,19 +133,6 @@ def emergency_lines(view: SplitView, namespace: str, redis_cli: str | None) -> l
         "to stop the whole split (1: stopped now; 0: it was stopped already):",
         f"{COPY}{redis_cli} HSETNX {stops} {view.split} by-hand",
     ]
-
-
-def entry_line(entry: Entry) -> str:
-    """Return a change in one line."""
-    moves = ", ".join(_moves(entry))
-    why = f": {entry.why}" if entry.why else ""
-    why += f" (ends the plan of {', '.join(entry.ended_plans)})" if entry.ended_plans and tells_end(entry) else ""
-    return f"{entry.revision or '-'} {entry.cause} {entry.split} {moves + ' ' if moves else ''}by {entry.actor}{why}"
-
-
-def tells_end(entry: Entry) -> bool:
-    """Return whether it is worth a word that a plan is over with a change: its own last entry says so already."""
-    return entry.cause not in {"step", "plan over"}
 
 
 def history_lines(entries: Iterable[Entry]) -> list[str]:
@@ -286,21 +273,3 @@ def _processes(live: int, silent: int) -> str:
         return "no process follows this namespace"
     named = f", {silent} silent: graysplit fleet" if silent else ""
     return f"{plural(live, 'live process', 'live processes')}{named}"
-
-
-def _moves(entry: Entry) -> Iterable[str]:
-    for at in sorted(entry.after, reverse=True):  # weights before stops
-        key, _, field = at.partition(" ")
-        if key == "weights":
-            yield f"{field} {percent(entry.before.get(at))} -> {percent(entry.after[at])}"
-        elif key == "stops":
-            yield f"stop {field} {_stop_move(entry.before.get(at), entry.after[at])}"
-        elif key in LOST.values():
-            yield move(at, entry.before.get(at), entry.after[at])
-
-
-def _stop_move(before: str | None, after: str | None) -> str:
-    """Return what became of a stop: one that stood keeps its words in a second rollback."""
-    if after is None:
-        return "cleared"
-    return "set" if before is None else "already set" if before == after else "replaced"

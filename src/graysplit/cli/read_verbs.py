@@ -20,11 +20,6 @@ SHOWN_AT_MOST: Final = 50
 @click.pass_obj
 def list_(session: Session) -> int:
     """Show all splits: weights set, in force and at the processes."""
-    return list_splits(session)
-
-
-def list_splits(session: Session) -> int:
-    """Print the overview; the bare command does the same."""
     view = session.control.overview()
     if session.json:
         from graysplit.cli.values import overview_json
@@ -129,7 +124,7 @@ def history(session: Session, split: str | None, count: int | None, since: str |
         tell(f"only the newest {most} are shown; more with: -n {10 * most}")
     entries = entries[:most]
     if session.json:
-        from graysplit.cli.values import entry_json
+        from graysplit.cli.entries import entry_json
 
         say_json({"split": split, "entries": [entry_json(entry) for entry in entries]})
     else:

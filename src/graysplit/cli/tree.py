@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from graysplit.cli.entries import entry_line
 from graysplit.cli.guard.lines import verdict_words
-from graysplit.cli.lines import entry_line, freeze_lines
+from graysplit.cli.lines import freeze_lines
 from graysplit.cli.loss_lines import loss_lines
 from graysplit.cli.plan.lines import gate_lines, plan_lines
 from graysplit.cli.words import age, note_words, percent, plural, stop_words, when

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from graysplit.cli.entries import entry_json
 from graysplit.cli.guard.lines import guard_json, guards_json, verdicts_json
 from graysplit.cli.loss_lines import loss_json
 from graysplit.cli.plan.lines import plan_json
@@ -15,7 +16,6 @@ from graysplit.control.views import UNKNOWN, Overview, Row, SplitView
 from graysplit.control.waves import Crossing
 from graysplit.core.fleet import PROMISES, Fleet
 from graysplit.core.lease import Lease
-from graysplit.core.replica.record import Entry
 from graysplit.core.weights import format_weight
 
 
@@ -143,12 +143,6 @@ def explained_json(found: Explained) -> dict[str, object]:
         "live": len(found.live),
         "processes": [answer._asdict() for answer in found.processes],
     }
-
-
-def entry_json(entry: Entry) -> dict[str, object]:
-    """Return a change."""
-    ended = {"ended_plans": list(entry.ended_plans)}
-    return {**entry._asdict(), "before": dict(entry.before), "after": dict(entry.after), **ended}
 
 
 def row_json(row: Row) -> dict[str, object]:

@@ -18,7 +18,7 @@ from graysplit.stores.text.records import raw_of
 if TYPE_CHECKING:
     from graysplit.control.proposal import Proposal
     from graysplit.control.reading import Reading
-    from graysplit.core.replica.record import Entry
+    from graysplit.core.entry import Entry
 
     History: TypeAlias = Callable[[str, int], tuple[Entry, ...]]
 

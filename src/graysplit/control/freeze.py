@@ -10,9 +10,9 @@ from graysplit.control.leases import span_words
 from graysplit.control.reading import Reading
 from graysplit.core.address import EVERYTHING, field_of, split_of
 from graysplit.core.changes import known
+from graysplit.core.entry import Entry
 from graysplit.core.fleet import Fleet, Process
 from graysplit.core.freeze import FREEZES, THAWED, Freeze, check_pattern, frozen
-from graysplit.core.replica.record import Entry
 from graysplit.core.split_state import Change, Snapshot, SplitState
 from graysplit.core.weights import FULL, Weight, format_weight, parse_weight, rises, share, total
 from graysplit.errors import BadWeightError, RefusedError

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from graysplit.control.stops import when
 from graysplit.core.durations import format_span
-from graysplit.core.weights import format_weight
 from graysplit.errors import BadValueError, RefusedError
 
 if TYPE_CHECKING:
-    from graysplit.control.proposal import Proposal
     from graysplit.control.reading import Reading
 
 _LONGEST_S: Final = 1e12  # no date is known so far ahead
@@ -36,19 +34,6 @@ def end_of(reading: Reading, for_s: float | None) -> int | None:
             "Repeat the command, or use a longer --for"
         )
     return until_ms
-
-
-def told(proposal: Proposal, reading: Reading) -> Proposal:
-    """Return a proposal that says of each lease when it ends, where it is asked for and where it is written."""
-    leases = proposal.change.leases
-    ends = {field: f"{span_words(lease.until_ms - reading.begun_ms)}" for field, lease in leases.items()}
-    notes = tuple(
-        f"{field} is at {format_weight(lease.at)}% for {ends[field]}, until {when(lease.until_ms)}, "
-        f"then at {format_weight(lease.then)}%"
-        for field, lease in leases.items()
-    )
-    ask = proposal.ask and ": ".join([proposal.ask, *notes[:1]])
-    return proposal._replace(ask=ask, notes=(*proposal.notes, *notes))
 
 
 def span_words(ms: int) -> str:

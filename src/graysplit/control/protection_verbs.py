@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from graysplit.control.reading import Reading
     from graysplit.control.recovery.recover import Recovery, Take
     from graysplit.control.result import Result
+    from graysplit.core.entry import Entry
     from graysplit.core.fleet import Fleet
-    from graysplit.core.replica.record import Entry
     from graysplit.core.split_state import Change, Snapshot
     from graysplit.stores.text.content import Content
 

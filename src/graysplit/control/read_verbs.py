@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from graysplit.control.guard.report import SplitReport
     from graysplit.control.guard.verdicts import Heard
     from graysplit.control.plan.awaited import Awaited
-    from graysplit.control.plan.simulate import Simulation
     from graysplit.control.reading import Reading
+    from graysplit.control.simulate import Simulation
     from graysplit.control.undelivered import HookState
     from graysplit.control.views import Overview, SplitView
     from graysplit.control.wait import Waited
     from graysplit.control.waves import Crossing
+    from graysplit.core.entry import Entry
     from graysplit.core.fleet import Fleet, Process
     from graysplit.core.plan.plan import Step
-    from graysplit.core.replica.record import Entry
     from graysplit.core.standby import Standby
     from graysplit.stores.port import Followed
 
@@ -163,7 +163,8 @@ class ReadVerbs(Operator):
 
         Each step is taken to be confirmed after `confirm_s`; of `units`, encoded, it is counted who moves.
         """
-        from graysplit.control.plan import plan_changes, simulate
+        from graysplit.control import simulate
+        from graysplit.control.plan import plan_changes
 
         split, version = split_and_version(target)
         reading = self._read()

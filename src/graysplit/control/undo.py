@@ -10,7 +10,7 @@ from graysplit.control.reading import Reading
 from graysplit.core.address import covers_split, split_of
 from graysplit.core.changes import Effects, effects
 from graysplit.core.definition import Definition
-from graysplit.core.replica.record import Entry
+from graysplit.core.entry import Entry
 from graysplit.core.split_state import SAME, Change, Same, apply
 from graysplit.core.weights import Weight, format_weight, parse_weight
 from graysplit.errors import BadDefinitionError, ConflictError, RefusedError

@@ -15,11 +15,12 @@ from graysplit.control.undelivered import HookState
 from graysplit.control.waves import Crossing, crossings
 from graysplit.core.address import field_of
 from graysplit.core.definition import Definition
+from graysplit.core.entry import Entry
 from graysplit.core.fleet import Fleet, Process
 from graysplit.core.freeze import Freeze
 from graysplit.core.lease import Lease
 from graysplit.core.replica.adoption import text
-from graysplit.core.replica.record import SENTINEL, Entry
+from graysplit.core.replica.record import SENTINEL
 from graysplit.core.shown import NAME_AT_MOST
 from graysplit.core.shown import shown as short
 from graysplit.core.split_state import SplitState

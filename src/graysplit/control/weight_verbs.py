@@ -16,14 +16,15 @@ from graysplit.control.inputs import (
     typed_weight,
     wanted_weights,
 )
-from graysplit.control.leases import check_span, end_of, told
+from graysplit.control.leases import check_span, end_of, span_words
 from graysplit.control.operator import Confirm, Operator
 from graysplit.control.plan.ended import ended_notes, ended_plans
 from graysplit.control.result import Result
+from graysplit.control.stops import when
 from graysplit.control.targets import names_of
 from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.limits import check_typed, cut
-from graysplit.core.weights import PREVIEW, Weight
+from graysplit.core.weights import PREVIEW, Weight, format_weight
 from graysplit.errors import BadValueError, RefusedError, StoreUnreachableError, UnknownSplitError
 from graysplit.stores.port import Rollback
 
@@ -403,7 +404,7 @@ class WeightVerbs(Operator):
             )
             if created is not None:
                 change = change._replace(weights={**created.weights, **change.weights}, definition=created.definition)
-            return told(self._propose(reading, change, id_)._replace(created=made(created)), reading)
+            return _leased(self._propose(reading, change, id_)._replace(created=made(created)), reading)
 
         return self._change(plan, why=why, dry_run=dry_run, confirm=confirm, unstop=unstop, replace=replace)
 
@@ -453,3 +454,16 @@ def _added(split: str, version: str, snapshot: Snapshot) -> Change:
     from graysplit.core.changes import add_version
 
     return add_version(snapshot, split, version)
+
+
+def _leased(proposal: Proposal, reading: Reading) -> Proposal:
+    """Return a proposal that says of each lease when it ends, where it is asked for and where it is written."""
+    leases = proposal.change.leases
+    ends = {field: f"{span_words(lease.until_ms - reading.begun_ms)}" for field, lease in leases.items()}
+    notes = tuple(
+        f"{field} is at {format_weight(lease.at)}% for {ends[field]}, until {when(lease.until_ms)}, "
+        f"then at {format_weight(lease.then)}%"
+        for field, lease in leases.items()
+    )
+    ask = proposal.ask and ": ".join([proposal.ask, *notes[:1]])
+    return proposal._replace(ask=ask, notes=(*proposal.notes, *notes))

@@ -41,3 +41,11 @@ def format_span(ms: float) -> str:
     else:
         return f"{seconds} s"
     return " ".join(f"{number} {unit}" for number, unit in parts if number)
+
+
+def span_text(seconds: float) -> str:
+    """Write seconds as a plan does: in the greatest unit that is whole."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{int(seconds // size)}{unit}"
+    return f"{f'{seconds:.6f}'.rstrip('0').rstrip('.')}s"

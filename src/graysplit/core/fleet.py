@@ -6,7 +6,7 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from graysplit.core.address import EVERYTHING, split_of
-from graysplit.core.replica.record import Entry
+from graysplit.core.entry import Entry
 from graysplit.core.weights import format_weight, parse_weight
 from graysplit.errors import BadWeightError
 

@@ -10,7 +10,7 @@ from graysplit.core.address import split_of
 from graysplit.core.fleet import swept_by
 
 if TYPE_CHECKING:
-    from graysplit.core.replica.record import Entry
+    from graysplit.core.entry import Entry
 
 REMEMBERED: Final = 256  # fields whose effect a receipt shows: those changed last
 SWEPT_AT_MOST: Final = 50_000  # fields of changes of many that a receipt tells of as a whole

@@ -33,7 +33,8 @@ from graysplit.core.weights import Weight, format_weight
 from graysplit.stores.text.records import raw_of
 
 if TYPE_CHECKING:
-    from graysplit.core.replica.record import Brakes, Entry, Load
+    from graysplit.core.entry import Entry
+    from graysplit.core.replica.record import Brakes, Load
     from graysplit.events import Events
     from graysplit.follower.port import Audience
 

@@ -9,15 +9,12 @@ from typing import Final, Protocol
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from graysplit.core.limits import check_typed
-from graysplit.errors import ConfigurationError, GraysplitError
+from graysplit.errors import ConfigurationError
 from graysplit.notices.causes import chosen
+from graysplit.notices.not_taken import NotTakenError
 from graysplit.notices.payload import Notice
 
 WITHIN_S: Final = 5.0
-
-
-class NotTakenError(GraysplitError):
-    """A hook did not take a notice; the text holds nothing of its address."""
 
 
 class Hook(Protocol):

@@ -39,13 +39,14 @@ from graysplit.core.notices.debt import (
     taken_over,
 )
 from graysplit.errors import GraysplitError, StoreUnreachableError
-from graysplit.notices.hooks import WITHIN_S, Hook, NotTakenError, Webhook
+from graysplit.notices.hooks import WITHIN_S, Hook, Webhook
+from graysplit.notices.not_taken import NotTakenError
 from graysplit.notices.payload import notice_of, token
 from graysplit.stores.text.cursors import debt_field, read_debt, read_telling, write_debt, write_telling
 
 if TYPE_CHECKING:
     from graysplit.clock import Clock
-    from graysplit.core.replica.record import Entry
+    from graysplit.core.entry import Entry
     from graysplit.events import Events
     from graysplit.stores.port import CursorReading, Store
 

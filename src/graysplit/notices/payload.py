@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from graysplit.core.replica.record import Entry
+from graysplit.core.entry import Entry
 from graysplit.core.shown import shown
 
 SCHEMA: Final = 1

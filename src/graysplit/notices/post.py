@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib import error, request
 
-from graysplit.notices.hooks import NotTakenError
+from graysplit.notices.not_taken import NotTakenError
 from graysplit.version import __version__
 
 _AGENT: Final = f"graysplit/{__version__}"

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from graysplit.notices.hooks import NotTakenError
+from graysplit.notices.not_taken import NotTakenError
 
 
 def run(command: Sequence[str], body: bytes, named: Mapping[str, str], within_s: float) -> int:

@@ -16,7 +16,7 @@ from graysplit.errors import RegistrationError, SignatureMismatchError
 from graysplit.routes.origin import MAIN, Origin, origin_of, registering
 
 if TYPE_CHECKING:
-    from graysplit.router.warmup import WarmupHook
+    from graysplit.router.warmup_hook import WarmupHook
     from graysplit.routes.handle import Split
     from graysplit.routes.wrap import Route
 

@@ -316,7 +316,7 @@ class Router(OneObject):
         return made.function
 
     def _prepare(self, split: str, name: str, function: Callable[[], object], every_s: float | None) -> None:
-        from graysplit.router.warmup import make_hook
+        from graysplit.router.warmup_hook import make_hook
 
         hook = make_hook(split, name, function, every_s)
         self._lifecycle.states.declare(split, lambda declaration: declaration.prepare(name, hook))

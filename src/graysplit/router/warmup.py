@@ -6,54 +6,14 @@ failure is its type: a message is the user's, and may name a unit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from graysplit.errors import RegistrationError
 from graysplit.router.declarations import Declaration
-from graysplit.routes.origin import Origin, origin_of
-from graysplit.routes.signature import FUNCTION, described, shape_of
+from graysplit.router.warmup_hook import LATE, NEVER, READY, WarmupHook
 
 if TYPE_CHECKING:
     from graysplit.router.jobs import Jobs
-
-READY: Final = ""
-WARMING: Final = "warming"
-REFUSED: Final = "answered False"
-LATE: Final = "not back from its last warm-up"
-NEVER: Final = float("inf")
-_TYPE_AT_MOST: Final = 100
-
-
-class WarmupHook:
-    """What prepares one version here, and how that stands. Written by the thread that runs it, read by all."""
-
-    __slots__ = ("busy", "due", "every_s", "function", "place", "reason")
-
-    def __init__(self, function: Callable[[], object], every_s: float | None) -> None:
-        """Begin due; with `every_s` it is due again so many seconds after each start."""
-        self.function = function
-        self.every_s = every_s
-        self.place: Origin = origin_of(function)
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin anew: what was prepared in a parent process is not prepared in its child."""
-        self.reason = WARMING
-        self.due = 0.0  # monotonic time
-        self.busy = False  # handed over, and not back yet
-
-    def run(self) -> None:
-        """Prepare, and note how it ended; what it raises passes through, to be said in the log."""
-        try:
-            answer = _answer(self.function)
-        except BaseException as fault:
-            self.reason = f"failed: {_kind(fault)}"
-            raise
-        else:
-            self.reason = REFUSED if answer is False else READY
-        finally:
-            self.busy = False
 
 
 class Warmup:
@@ -92,34 +52,3 @@ class Warmup:
         for split, declaration in self._declarations.copy().items():
             for version, hook in declaration.hooks.items():
                 yield f"{split}/{version}", hook
-
-
-def _answer(function: Callable[[], object]) -> object:
-    answer = function()
-    if hasattr(answer, "__await__"):
-        raise TypeError("the hook returned an awaitable, which is never awaited: call asyncio.run() in it")
-    return answer
-
-
-def _kind(fault: BaseException) -> str:
-    name = type(fault).__name__[:_TYPE_AT_MOST]
-    return name if name.isprintable() else "exception"
-
-
-def make_hook(split: str, version: str, function: Callable[[], object], every_s: float | None) -> WarmupHook:
-    """Make a version's hook, or raise `RegistrationError` for what cannot be called so."""
-    where = f"split '{split}', version '{version}': "
-    shape = shape_of(function)
-    required = [parameter.name for parameter in shape.parameters if not parameter.optional]
-    if shape.mode != FUNCTION:
-        raise RegistrationError(
-            f"{where}{described(function)} is a {shape.mode}, but a hook runs in a thread of its own: give a plain "
-            "function, which may call asyncio.run()"
-        )
-    if required:
-        raise RegistrationError(
-            f"{where}{described(function)} asks for {', '.join(required)}, but a hook is called without arguments"
-        )
-    if every_s is not None and not 0 < every_s < NEVER:
-        raise RegistrationError(f"{where}invalid every={every_s}: use a number of seconds above zero, as in every=30.0")
-    return WarmupHook(function, every_s)

@@ -10,7 +10,8 @@ from typing import Final, Generic, NamedTuple, NoReturn, TypeVar, cast
 from graysplit.core.bucketing import hash32
 from graysplit.core.compiled import NEAR, CompiledSplit, unpinned
 from graysplit.core.decision import Decision
-from graysplit.core.guard.second_buffer import Mark, Record, SecondBuffer
+from graysplit.core.guard.marks import Mark, Record
+from graysplit.core.guard.second_buffer import SecondBuffer
 from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
 from graysplit.routes.one_object import OneObject

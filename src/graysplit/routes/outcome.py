@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from graysplit.core.bucketing import hash32
 from graysplit.core.compiled import BASELINE, CompiledSplit
 from graysplit.core.decision import DRAWN
-from graysplit.core.guard.second_buffer import Mark, Record, SecondBuffer, encoded, named_by
+from graysplit.core.guard.marks import Mark, Record, encoded
+from graysplit.core.guard.second_buffer import SecondBuffer, named_by
 from graysplit.errors import RegistrationError
 from graysplit.routes.signature import described
 from graysplit.scope import MISSING, scope_get

@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 from graysplit.core.bucketing import hash32
 from graysplit.core.compiled import BASELINE, CompiledSplit, with_calls
 from graysplit.core.decision import DRAWN
-from graysplit.core.guard.second_buffer import Mark, Record, SecondBuffer
+from graysplit.core.guard.marks import Mark, Record
+from graysplit.core.guard.second_buffer import SecondBuffer
 from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
 from graysplit.routes.origin import origin_of, rebinds

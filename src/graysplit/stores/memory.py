@@ -13,10 +13,11 @@ from itertools import islice
 from typing import Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
+from graysplit.core.entry import Entry
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet, Process, fleet_of
 from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
 from graysplit.core.pace import Breathe
-from graysplit.core.replica.record import SENTINEL, Brakes, Entry, Key, Load
+from graysplit.core.replica.record import SENTINEL, Brakes, Key, Load
 from graysplit.errors import GraysplitError
 from graysplit.stores import write_rules
 from graysplit.stores.at_once import AtOnce, each

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
+from graysplit.core.entry import Entry
 from graysplit.core.fleet import Declared, Fleet, Receipt
 from graysplit.core.pace import Breathe
-from graysplit.core.replica.record import Brakes, Entry, Load
+from graysplit.core.replica.record import Brakes, Load
 
 if TYPE_CHECKING:
     from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally

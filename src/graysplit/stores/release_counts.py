@@ -19,6 +19,7 @@ from graysplit.core.guard.tally import (
     Judgement,
     Kept,
     Pair,
+    Raised,
     RunningCalls,
     Sample,
     Stage,
@@ -26,7 +27,6 @@ from graysplit.core.guard.tally import (
     Tally,
 )
 from graysplit.core.guard.verdict import What
-from graysplit.core.guard.verdict_rules import Raised
 from graysplit.core.guard.window_counts import WindowCounts
 from graysplit.core.guard.windows import Book, Span, StratumName, Window, WindowSide, judged_spans
 from graysplit.stores.text.tally import spans_of

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
 from graysplit.core.address import EVERYTHING, split_of, stops_over, version_of
-from graysplit.core.replica.record import SENTINEL, Entry, Key, is_new
+from graysplit.core.entry import Entry
+from graysplit.core.replica.record import SENTINEL, Key, is_new
 from graysplit.core.weights import format_weight
 from graysplit.errors import ConflictError, NotYetError, RefusedError, StoreCorruptError
 from graysplit.stores.port import RAISE_WINDOW_MS, Due, Expect, Submission

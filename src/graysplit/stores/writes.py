@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import NamedTuple
 
 from graysplit.core.address import split_of, stops_over
+from graysplit.core.entry import Entry
 from graysplit.core.lease import PREFIX as LEASE
-from graysplit.core.replica.record import SENTINEL, Entry, Key
+from graysplit.core.replica.record import SENTINEL, Key
 from graysplit.stores import write_rules
 from graysplit.stores.port import Rollback, Submission, Trip, Written
 from graysplit.stores.text.records import BRAKE, PLAN, TICK, changed, exact, raw_of, stop_text

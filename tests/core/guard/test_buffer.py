@@ -20,7 +20,8 @@ from graysplit.core.guard.buffer import (
     EvidenceBuffer,
     Terms,
 )
-from graysplit.core.guard.second_buffer import SecondBuffer, encoded, named_by
+from graysplit.core.guard.marks import encoded
+from graysplit.core.guard.second_buffer import SecondBuffer, named_by
 from graysplit.core.guard.settings import Guard
 from graysplit.core.guard.tally import MICRO, Batch, Begun, Exposed, Failed, Goal, Pair, Stage, duration_bucket
 from graysplit.core.guard.thinned import KEPT

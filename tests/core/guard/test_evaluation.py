@@ -9,6 +9,7 @@ from graysplit.core.guard.tally import (
     Failed,
     Kept,
     Pair,
+    Raised,
     RunningCalls,
     Stage,
     StageTally,
@@ -16,7 +17,7 @@ from graysplit.core.guard.tally import (
     duration_bucket,
 )
 from graysplit.core.guard.verdict import What
-from graysplit.core.guard.verdict_rules import Raised, Watched
+from graysplit.core.guard.verdict_rules import Watched
 from graysplit.core.guard.windows import Book, Span, StratumName, Window, WindowSide
 from graysplit.stores.text.judge import judge_text, read_judge
 

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from graysplit.core.entry import Entry
 from graysplit.core.guard.evaluation import Judge
 from graysplit.core.guard.interval import StageCounts, difference, ratio
 from graysplit.core.guard.report import ReleaseReport, Subject, compared, paces_of, release_of, verdict_of
@@ -23,7 +24,6 @@ from graysplit.core.guard.tally import (
 )
 from graysplit.core.guard.verdict import Verdict
 from graysplit.core.guard.windows import WindowTotals
-from graysplit.core.replica.record import Entry
 
 BEGAN_S = 1_800_000_000
 SUBJECT = Subject(

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from graysplit.core.guard.admission import UNITS_PER_LEVEL, Level, admits, bits_at, first_levels, next_levels
 from graysplit.core.guard.interval import StageCounts
 from graysplit.core.guard.sequential_test import STRATA_AT_MOST, STRICT, Stratum
+from graysplit.core.guard.tally import Raised
 from graysplit.core.guard.verdict import told
 from graysplit.core.guard.verdict_rules import (
     UNSHOWN,
     Evidence,
-    Raised,
     Raw,
     SeenUnits,
     Watched,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graysplit.core.entry import Entry
 from graysplit.core.fleet import Effect, Receipt, Sweep
-from graysplit.core.replica.record import Entry
 from graysplit.core.shown import NAME_AT_MOST, shown
 from graysplit.stores.port import Expect, Submission, Write
 from graysplit.stores.text.records import (

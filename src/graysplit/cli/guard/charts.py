@@ -14,9 +14,9 @@ from graysplit.cli.guard.report_lines import duration, weight_words
 from graysplit.cli.output import clean
 from graysplit.cli.plan.picture import LEFT, RIGHT, WIDTH
 from graysplit.core.durations import format_span
+from graysplit.core.entry import Entry
 from graysplit.core.guard.report import ReleaseReport
 from graysplit.core.guard.tally import Sample
-from graysplit.core.replica.record import Entry
 from graysplit.core.weights import FULL
 
 HEIGHT: Final = 150

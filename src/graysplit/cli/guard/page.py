@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
 
+from graysplit.cli.entries import entry_line
 from graysplit.cli.guard.charts import STYLE, charts
 from graysplit.cli.guard.report_lines import (
     SIDE_HEAD,
@@ -20,13 +21,12 @@ from graysplit.cli.guard.report_lines import (
     total_words,
     verdict_words,
 )
-from graysplit.cli.lines import entry_line
 from graysplit.cli.output import clean
 from graysplit.cli.words import note_words, when
 from graysplit.control.guard.report import SplitReport
+from graysplit.core.entry import Entry
 from graysplit.core.guard.pairs import PairReport
 from graysplit.core.guard.report import ReleaseReport, StageReport
-from graysplit.core.replica.record import Entry
 
 # How many changes are drawn and listed: the newest.
 CHANGES_AT_MOST: Final = 200

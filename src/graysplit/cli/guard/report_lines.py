@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import Final
 
-from graysplit.cli.values import entry_json
+from graysplit.cli.entries import entry_json
 from graysplit.cli.words import age, note_words, number, stop_words, table, when
 from graysplit.control.guard.report import SplitReport
 from graysplit.core.address import field_of

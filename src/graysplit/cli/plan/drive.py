@@ -10,13 +10,12 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
+from graysplit.cli.entries import entry_json, entry_line
 from graysplit.cli.exits import DONE
-from graysplit.cli.lines import entry_line
 from graysplit.cli.output import say, say_json, tell
 from graysplit.cli.session import Session
-from graysplit.cli.values import entry_json
 from graysplit.cli.words import when
-from graysplit.core.replica.record import Entry
+from graysplit.core.entry import Entry
 from graysplit.errors import ConfigurationError, StoreUnreachableError
 from graysplit.notices.hooks import CommandHook, Hook, Webhook
 from graysplit.stores.port import Feed

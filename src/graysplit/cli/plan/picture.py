@@ -10,7 +10,7 @@ from html import escape
 from typing import Final, NamedTuple
 
 from graysplit.cli.words import when
-from graysplit.control.plan.simulate import Simulation
+from graysplit.control.simulate import Simulation
 from graysplit.core.durations import format_span
 from graysplit.core.plan.forecast import End
 from graysplit.core.weights import FULL, format_weight

@@ -13,7 +13,7 @@ from graysplit.cli.plan.options import PlanOptions, shaping
 from graysplit.cli.session import Session
 
 if TYPE_CHECKING:
-    from graysplit.control.plan.simulate import Moves, Simulation
+    from graysplit.control.simulate import Moves, Simulation
     from graysplit.core.plan.forecast import End, ForecastStep
     from graysplit.core.plan.plan import Step
 
@@ -120,7 +120,7 @@ def _row(found: Simulation, step: ForecastStep, moves: Moves) -> tuple[str, ...]
 
 def _gates(found: Simulation, taken: ForecastStep) -> str:
     """Say what stands before the next step, or the end."""
-    from graysplit.core.plan.plan import span_text
+    from graysplit.core.durations import span_text
 
     step: Step = found.plan.steps[taken.step]
     if taken.step + 1 == len(found.plan.steps):

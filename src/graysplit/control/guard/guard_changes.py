@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from graysplit.core.definition import Definition
-from graysplit.core.durations import BadSpanError, parse_span
+from graysplit.core.durations import BadSpanError, parse_span, span_text
 from graysplit.core.fleet import Fleet
 from graysplit.core.guard.sequential_test import DEADLINE_S
 from graysplit.core.guard.settings import (
@@ -19,7 +19,7 @@ from graysplit.core.guard.settings import (
     guard_record,
     parse_guard,
 )
-from graysplit.core.plan.plan import parse_plan, span_text
+from graysplit.core.plan.plan import parse_plan
 from graysplit.errors import RefusedError
 
 NOTHING: Final = "no routed call, no attempt: nothing to watch"

@@ -9,14 +9,14 @@ from graysplit.control.guard.verdicts import DOUBTS, Heard, armed, may_stop, of_
 from graysplit.control.plan.plan_changes import running
 from graysplit.control.reading import Reading
 from graysplit.core.address import field_of
-from graysplit.core.durations import format_span
+from graysplit.core.durations import format_span, span_text
 from graysplit.core.fleet import Fleet
 from graysplit.core.freeze import FREEZES, THAWED, frozen, thawed_ms
 from graysplit.core.guard.verdict import NO_VERDICT
 from graysplit.core.plan import several
 from graysplit.core.plan.forecast import ForecastStart
 from graysplit.core.plan.hosts import WaveInput, absent_words, short_words, watch_wave
-from graysplit.core.plan.plan import Plan, Step, span_text
+from graysplit.core.plan.plan import Plan, Step
 from graysplit.core.plan.progress import (
     GAP_MS,
     Go,

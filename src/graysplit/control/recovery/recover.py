@@ -20,9 +20,10 @@ from graysplit.control.recovery.sources import Source, lowest
 from graysplit.control.result import Result
 from graysplit.core.address import EVERYTHING, field_of, split_of, stop_on, stops_over, version_of
 from graysplit.core.definition import Definition
+from graysplit.core.entry import Entry
 from graysplit.core.freeze import FREEZES
 from graysplit.core.lease import PREFIX, parse_lease
-from graysplit.core.replica.record import SENTINEL, Entry
+from graysplit.core.replica.record import SENTINEL
 from graysplit.core.weights import FULL, Weight, format_weight, parse_weight, rises, total
 from graysplit.errors import BadDefinitionError, BadWeightError, RefusedError, UnknownSplitError
 from graysplit.stores.port import Expect, KeyName, Submission, Write, Written

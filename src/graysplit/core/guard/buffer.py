@@ -29,7 +29,8 @@ from typing import Final, NamedTuple, TypeVar, cast
 
 from graysplit.core.bucketing import hash32
 from graysplit.core.guard.batch import Collected, WatchedCandidate, add, batch_of, portions, tells
-from graysplit.core.guard.second_buffer import SLICE, Mark, SecondBuffer, Sheets, hashed, same, slices
+from graysplit.core.guard.marks import Mark, hashed
+from graysplit.core.guard.second_buffer import SLICE, SecondBuffer, Sheets, same, slices
 from graysplit.core.guard.settings import Guard
 from graysplit.core.guard.tally import Batch, duration_bucket
 from graysplit.core.guard.thinned import KEPT, NEVER, Thinning

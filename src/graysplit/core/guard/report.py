@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from graysplit.core.entry import Entry
 from graysplit.core.guard.evaluation import Judge, counts_of, in_full
 from graysplit.core.guard.interval import EACH, ESTIMATE_FACTOR, Interval, StageCounts, difference, ratio
 from graysplit.core.guard.settings import Guard
 from graysplit.core.guard.tally import MICRO, Converted, Pair, Sample, StageTally, Tally, percentile
 from graysplit.core.guard.verdict import Verdict
 from graysplit.core.guard.verdict_rules import SeenUnits, missing_on_new, ratio_is_off
-from graysplit.core.replica.record import Entry
 
 NO_GUARD: Final = "no guard"
 NO_CONTROL: Final = "no control"

@@ -5,36 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from operator import is_
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from graysplit.core.counters import Meter
-from graysplit.core.guard.thinned import KEPT, Blame, ThinnedMarks, ThinnedRecords, Thinning, encoded, hashed
-
-__all__ = [
-    "Cut",
-    "Failing",
-    "Mark",
-    "Record",
-    "SecondBuffer",
-    "Sheets",
-    "encoded",
-    "hashed",
-    "named_by",
-    "same",
-    "slices",
-]
+from graysplit.core.guard.marks import Cut, Failing, Mark, Record
+from graysplit.core.guard.thinned import KEPT, Blame, ThinnedMarks, ThinnedRecords, Thinning
 
 SLICE: Final = 1_000  # what is looked at between two moments at which others may have a turn
 
 _T = TypeVar("_T")
-
-# A call's mark, the same object at its begin, its failure and its end: by it the calls that still run are known. It is
-# the 32 bits of its unit's hash; where the choice was kept in a request, a tuple of the unit, for nothing was hashed.
-Mark: TypeAlias = "int | tuple[object]"
-# A call that is timed: when it began (less the time at which it ended: not above zero then), index and mark.
-Record: TypeAlias = "list[Any]"  # Any: as above
-Failing: TypeAlias = "tuple[int, Mark, str | None]"  # index, mark, the named exception
-Cut: TypeAlias = "tuple[int, Mark]"  # index, mark
 
 
 class SecondBuffer:

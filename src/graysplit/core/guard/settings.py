@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
-from graysplit.core.durations import BadSpanError, parse_span
+from graysplit.core.durations import BadSpanError, parse_span, span_text
 from graysplit.core.guard.sequential_test import DEADLINE_S, LONGEST_DEADLINE_S, NORMAL, STRICT, Margin
-from graysplit.core.plan.plan import span_text
 from graysplit.errors import BadValueError
 
 Action: TypeAlias = Literal["rollback", "pause", "warn"]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:  # operators read tallies too, and need none of the arithmetic
     from graysplit.core.guard.verdict import What
-    from graysplit.core.guard.verdict_rules import Raised
     from graysplit.core.guard.windows import Span, Window
 
 _NO_TIMES: Final[Mapping[int, int]] = MappingProxyType({})
@@ -20,6 +19,13 @@ _NO_TIMES: Final[Mapping[int, int]] = MappingProxyType({})
 # Units of one stage that are kept exactly: from then on those whose hash ends in one more zero bit, and so on.
 EXPOSED_AT_MOST: Final = 65_536
 MICRO: Final = 1_000_000  # values of goals, scaled to 0..1, are summed in millionths
+
+
+class Raised(NamedTuple):
+    """How often a named exception was raised in this release."""
+
+    on_new: int
+    on_old: int
 
 
 class Pair(NamedTuple):

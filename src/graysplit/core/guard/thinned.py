@@ -11,13 +11,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
-from graysplit.core.bucketing import encode_unit, hash32
 from graysplit.core.counters import Meter
-
-if TYPE_CHECKING:
-    from graysplit.core.guard.second_buffer import Cut, Failing, Mark, Record
+from graysplit.core.guard.marks import Cut, Failing, Mark, Record, hashed
 
 # Calls that wait to be collected on a page that is thinned, on one side: from then on a page of fewer users begins.
 KEPT: Final = 4_096
@@ -28,22 +25,6 @@ NAMED_AT_MOST: Final = (
     4 * BLAMED_AT_MOST
 )  # of exceptions that their owner has named: of these the first stops a release
 NEVER: Final = 1 << 62
-
-
-def encoded(unit: object) -> bytes | None:
-    """Return a unit's bytes, or None; never raises, whatever its class does."""
-    try:
-        return encode_unit(unit)
-    except Exception:  # noqa: BLE001 - a unit of a hostile class is nobody's evidence
-        return None
-
-
-def hashed(mark: Mark, seed: int) -> int | None:
-    """Return the 32 bits of the unit that a call was for; None where it has none."""
-    if isinstance(mark, int):
-        return mark
-    known = encoded(mark[0])
-    return None if known is None else hash32(known, seed)
 
 
 class Thinning:

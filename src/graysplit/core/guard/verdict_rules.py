@@ -34,6 +34,7 @@ from graysplit.core.guard.sequential_test import (
     SLOW,
     Margin,
 )
+from graysplit.core.guard.tally import Raised
 from graysplit.core.guard.verdict import Proof, Verdict, told
 from graysplit.core.guard.windows import Book, Window, failed_on_new, strongest
 
@@ -78,13 +79,6 @@ class SeenUnits(NamedTuple):
     on_new: int
     units: int
     w: float
-
-
-class Raised(NamedTuple):
-    """How often a named exception was raised in this release."""
-
-    on_new: int
-    on_old: int
 
 
 _NOTHING: Final[Mapping[str, Raised]] = MappingProxyType({})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from graysplit.core.replica.record import Entry
+from graysplit.core.entry import Entry
 
 # Traffic went back: what nobody may miss because a webhook was restarted.
 LASTING: Final = frozenset({"rollback", "trip"})

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
-from graysplit.core.durations import BadSpanError, parse_span
+from graysplit.core.durations import BadSpanError, parse_span, span_text
 from graysplit.core.shown import shown
 from graysplit.core.weights import FULL, check_name, format_weight, type_weight
 from graysplit.errors import BadNameError, BadValueError, BadWeightError
@@ -200,14 +200,6 @@ def plan_record(plan: Plan) -> dict[str, object]:
     if plan.bake_s:
         record["bake"] = span_text(plan.bake_s)
     return record
-
-
-def span_text(seconds: float) -> str:
-    """Write seconds as a plan does: in the greatest unit that is whole."""
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{int(seconds // size)}{unit}"
-    return f"{f'{seconds:.6f}'.rstrip('0').rstrip('.')}s"
 
 
 def _step(number: int, found: object) -> Step:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from graysplit.core.address import EVERYTHING, split_of
+from graysplit.core.entry import Entry
 from graysplit.core.replica.adoption import Adopted, text
 from graysplit.core.replica.lineage import (
     REMEMBERED,
@@ -20,7 +21,7 @@ from graysplit.core.replica.lineage import (
     newer_than_ancestor,
     revision_in,
 )
-from graysplit.core.replica.record import SENTINEL, Entry, Key, Load
+from graysplit.core.replica.record import SENTINEL, Key, Load
 from graysplit.core.weights import format_weight
 
 CAUSE: Final = "fork"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis import exceptions
 
-from graysplit.core.replica.record import Entry
+from graysplit.core.entry import Entry
 from graysplit.stores.port import CursorReading
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import lacks_scripts, neither, refused, unreachable

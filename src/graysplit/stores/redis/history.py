@@ -13,7 +13,8 @@ from typing import Final, NamedTuple, TypeAlias
 
 from redis import exceptions
 
-from graysplit.core.replica.record import SENTINEL, Entry
+from graysplit.core.entry import Entry
+from graysplit.core.replica.record import SENTINEL
 from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import unreachable

@@ -11,9 +11,10 @@ from typing import Final, TypeVar
 
 from redis import exceptions
 
+from graysplit.core.entry import Entry
 from graysplit.core.fleet import Fleet
 from graysplit.core.guard.tally import Tally
-from graysplit.core.replica.record import Entry, Load
+from graysplit.core.replica.record import Load
 from graysplit.errors import ConflictError, GraysplitError, RefusedError, StoreCorruptError, StoreUnreachableError
 from graysplit.stores.port import (
     Advice,

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple, TypeVar
 
 from redis import exceptions
 
-from graysplit.core.replica.record import SENTINEL, Entry, Key
+from graysplit.core.entry import Entry
+from graysplit.core.replica.record import SENTINEL, Key
 from graysplit.errors import GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.stores import write_rules
 from graysplit.stores.port import ProgressUpdate, Submission, Written

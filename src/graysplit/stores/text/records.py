@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
+from graysplit.core.entry import Entry
 from graysplit.core.fleet import Declared, Effect, Process, Receipt, Sweep
 from graysplit.core.plan.hosts import WaveMemory
 from graysplit.core.plan.progress import Pause, Progress, Tick
-from graysplit.core.replica.record import Entry
 from graysplit.core.shown import NAME_AT_MOST, shown
 from graysplit.stores.port import Expect, Report, Submission, Write
 from graysplit.stores.text.splice import is_splice, spliced, widened

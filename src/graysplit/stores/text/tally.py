@@ -17,13 +17,13 @@ from graysplit.core.guard.tally import (
     Failed,
     Kept,
     Pair,
+    Raised,
     RunningCalls,
     Sample,
     Stage,
     StageTally,
 )
 from graysplit.core.guard.verdict import What
-from graysplit.core.guard.verdict_rules import Raised
 from graysplit.core.guard.windows import Book, Span, StratumName, Window, WindowSide, span_of
 from graysplit.stores.text.records import dumps, exact, raw_of
 

@@ -18,13 +18,13 @@ from graysplit.core.guard.tally import (
     Judgement,
     Kept,
     Pair,
+    Raised,
     RunningCalls,
     Sample,
     Stage,
     Tally,
 )
 from graysplit.core.guard.verdict import What
-from graysplit.core.guard.verdict_rules import Raised
 from graysplit.core.guard.windows import Span, WindowSide, judged_spans
 from graysplit.stores.port import Feed, Store, Wanted
 from graysplit.testing.contract.reads import ReadingContract
