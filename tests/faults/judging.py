@@ -1,4 +1,4 @@
-"""A program whose judges and tellers are killed at any moment. Run by `test_guard_kills.py`; answers in JSON.
+"""A program whose judges and notifiers are killed at any moment. Run by `test_guard_kills.py`; answers in JSON.
 
 Two kinds of children, forked one after the other: one judges as fast as it can, the other tells numbered batches, and
 says on a pipe which were acknowledged. The parent tells batches of its own all the while, and counts what it told.
@@ -103,13 +103,13 @@ def killed(pid: int, hear: int) -> bytes:
 
 
 def main(url: str, kills: int) -> None:
-    """Kill so many judges, and as many tellers; say what was told and what is found."""
+    """Kill so many judges, and as many notifiers; say what was told and what is found."""
     started_s, rng = int(time.time()) - 10, Random(kills)
     feed = store_from_url(url).follow()
     own = acknowledged = judgements = 0
     for _ in range(kills):
         judging, hear_judge = child(url, judge, started_s)
-        telling, hear_teller = child(url, tell_batches, started_s)
+        cursor, hear_teller = child(url, tell_batches, started_s)
         ready = [hear_judge, hear_teller]
         while ready:  # both are at work: killed before that they would show nothing
             own += 1
@@ -121,7 +121,7 @@ def main(url: str, kills: int) -> None:
             own += 1
             feed.flush(batch("parent", own, started_s, rng))
         judgements += len(killed(judging, hear_judge))
-        acknowledged += len(killed(telling, hear_teller))
+        acknowledged += len(killed(cursor, hear_teller))
     tally = feed.tally(FIELD, RELEASE, started_s)
     stage = tally.stages[-1]
     windows = {

@@ -16,7 +16,7 @@ KILLS: Final = 200
 
 
 def test_evidence_outlives_whoever_judges_and_whoever_tells() -> None:
-    """Two hundred of each are killed: what was acknowledged is counted once, and of each teller one batch more."""
+    """Two hundred of each are killed: what was acknowledged is counted once, and of each notifier one batch more."""
     with embedded.server() as own:
         done = subprocess.run(
             [sys.executable, "-m", "tests.faults.judging", own.url, str(KILLS)],

@@ -20,7 +20,7 @@ from graysplit.core.notices import cursor
 from graysplit.core.notices.cursor import ATTEMPTS, OLDEST_MS, Cursor
 from graysplit.notices import notifier
 from graysplit.stores.memory import MemoryStore
-from graysplit.stores.text.cursors import read_telling, write_telling
+from graysplit.stores.text.cursors import read_cursor, write_cursor
 from tests.notices.recorder import Recorder
 from tests.support import eventually
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 def record_of(control: Control, hook: Webhook) -> Cursor | None:
     """Return how far a hook has been told, once that is the whole log and nobody tells any more."""
     read = control.store.read_cursors()
-    found = read_telling(read.texts.get(hook.name))
+    found = read_cursor(read.texts.get(hook.name))
     return found if found is not None and found.position == read.position and not found.until_ms else None
 
 
@@ -69,7 +69,7 @@ def router(store: str | MemoryStore, namespace: str, hook: Webhook) -> Iterator[
 
 def told_from(begun: Cursor, store: MemoryStore, hook: Webhook) -> Cursor:
     """Let a router tell a hook from there to the end of the log; return how far it came."""
-    assert store.save_cursor(hook.name, None, write_telling(begun))
+    assert store.save_cursor(hook.name, None, write_cursor(begun))
     with Control(store, confirm=True) as control:
         with router(store, "default", hook):
             pass  # it is told by now
@@ -90,7 +90,7 @@ def test_a_teller_that_dies_is_followed_by_another(redis_url: str, namespace: st
         eventually(lambda: record_of(control, hook), 10)
         control.create("checkout")
         eventually(lambda: recorder.bodies, 10)
-        record = read_telling(control.store.read_cursors().texts[hook.name])
+        record = read_cursor(control.store.read_cursors().texts[hook.name])
         assert record is not None
         pids = {found.boot: found.pid for found in control.fleet().processes}
         os.kill(pids[record.teller], signal.SIGKILL)
@@ -183,7 +183,7 @@ def test_a_log_that_went_back_is_told_from_its_end(recorder: Recorder) -> None:
     with Control(store, confirm=True) as control:
         control.create("checkout")
         ahead = f"{store.read_cursors().now_ms + 10**6}-0"
-        assert store.save_cursor(hook.name, None, write_telling(Cursor(ahead, 90, dead=3)))
+        assert store.save_cursor(hook.name, None, write_cursor(Cursor(ahead, 90, dead=3)))
         with router(store, "default", hook):
             control.set("checkout", 5)
             record = eventually(lambda: record_of(control, hook) if recorder.bodies else None)

@@ -19,7 +19,7 @@ from graysplit.events import Events
 from graysplit.notices import hooks, notifier
 from graysplit.notices.notifier import NoticeStore, Notifier
 from graysplit.stores.memory import MemoryStore
-from graysplit.stores.text.cursors import debt_field, read_debt, read_telling
+from graysplit.stores.text.cursors import debt_field, read_cursor, read_debt
 from tests.clocks import MovedClock
 from tests.notices.recorder import Recorder, recording
 from tests.notices.test_notices import process, ready, record_of
@@ -37,7 +37,7 @@ class Fleet:
         self.store = MemoryStore(clock=self.clock)
         self.hook = Webhook(recorder.url, on=on)
         self.control = Control(self.store, confirm=True)
-        self.tellers = [self.start(f"boot-{number}") for number in range(causes)]
+        self.notifiers = [self.start(f"boot-{number}") for number in range(causes)]
         self.run()
 
     def start(self, boot: str) -> Notifier:
@@ -48,10 +48,10 @@ class Fleet:
         """Let a time go by; each process runs whenever it says so."""
         until = self.clock.now + within_s
         while self.clock.now < until:
-            for one in self.tellers:
+            for one in self.notifiers:
                 if one.begin(self.clock.now, self.store.read_cursors().position):
                     one.run()
-            due = min(min(one._wanted_at, one._again_at) for one in self.tellers)
+            due = min(min(one._wanted_at, one._again_at) for one in self.notifiers)
             self.clock.now = min(until, max(due, self.clock.now + 0.01))
 
     @property
@@ -77,21 +77,21 @@ def test_a_rollback_is_told_after_six_hours_and_once(recorder: Recorder) -> None
     assert fleet.owed == [change]
 
     for hour in range(7):
-        fleet.tellers = [fleet.start(f"hour-{hour}-{number}") for number in range(2)]
+        fleet.notifiers = [fleet.start(f"hour-{hour}-{number}") for number in range(2)]
         fleet.run(HOUR_S)
     tried = recorder.changes.count(change)
     assert 6 * HOUR_S / 375 < tried < 7 * HOUR_S / 225 + 10, "no storm, and no silence"
     (state,) = fleet.control.notices()
     assert (state.age_ms // 1000 // 3600, state.fault) == (7, "it answered 503")
-    assert fleet.tellers[0].owed() == HookDebt(1, pytest.approx(7 * HOUR_S, abs=60), "it answered 503")
+    assert fleet.notifiers[0].owed() == HookDebt(1, pytest.approx(7 * HOUR_S, abs=60), "it answered 503")
 
     recorder.answer = lambda _: 204
-    fleet.tellers = [fleet.start("last")]
+    fleet.notifiers = [fleet.start("last")]
     fleet.run(HOUR_S)
     assert recorder.changes.count(change) == tried + 1
     assert recorder.bodies[-1]["why"] == "500s"
     assert fleet.owed == []
-    assert fleet.tellers[0].owed() is None
+    assert fleet.notifiers[0].owed() is None
     (state,) = fleet.control.notices()
     assert (state.owed, state.given_up, state.fault) == ((), 0, "")
     assert fleet.control.overview().owed == ()
@@ -230,9 +230,9 @@ def test_a_webhook_that_is_down_hears_of_the_rollback_when_it_is_back(
         with recording(port) as back:
             back.answer = lambda _: 204 if over.is_set() else _hang(over)
             eventually(lambda: state.owed[0].change in back.changes, 20)  # it hangs
-            telling = read_telling(control.store.read_cursors().texts[hook.name])
-            assert telling is not None
-            os.kill({found.boot: found.pid for found in control.fleet().processes}[telling.teller], signal.SIGKILL)
+            cursor = read_cursor(control.store.read_cursors().texts[hook.name])
+            assert cursor is not None
+            os.kill({found.boot: found.pid for found in control.fleet().processes}[cursor.teller], signal.SIGKILL)
             over.set()
             eventually(lambda: not control.notices()[0].owed, 20)
             eventually(lambda: record_of(control, hook), 20)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from graysplit.core.durations import format_span
 from graysplit.core.notices.debt import Debt, Owed
 from graysplit.stores.port import CursorReading
-from graysplit.stores.text.cursors import debt_field, hook_of, read_debt, read_telling
+from graysplit.stores.text.cursors import debt_field, hook_of, read_cursor, read_debt
 
 
 class HookState(NamedTuple):
@@ -45,17 +45,17 @@ def owed_words(state: HookState) -> str:
 
 
 def _state(hook: str, texts: Mapping[str, str], now_ms: int) -> HookState:
-    telling, debt = read_telling(texts.get(hook)), read_debt(texts.get(debt_field(hook)))
+    cursor, debt = read_cursor(texts.get(hook)), read_debt(texts.get(debt_field(hook)))
     known = debt or Debt()
     return HookState(
         hook,
         tuple(sorted(known.owed, key=lambda owed: owed.since_ms)),
         max(now_ms, known.due_ms) if known.owed else None,
         known.fault,
-        telling.attempts if telling else 0,
-        known.given_up + (telling.dead if telling else 0),
-        known.last_given_up or (telling.last_dead if telling else ""),
-        telling.missed if telling else 0,
-        telling is None or debt is None,
+        cursor.attempts if cursor else 0,
+        known.given_up + (cursor.dead if cursor else 0),
+        known.last_given_up or (cursor.last_dead if cursor else ""),
+        cursor.missed if cursor else 0,
+        cursor is None or debt is None,
         now_ms,
     )

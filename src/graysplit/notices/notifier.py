@@ -42,7 +42,7 @@ from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.notices.hooks import WITHIN_S, Hook, Webhook
 from graysplit.notices.not_taken import NotTakenError
 from graysplit.notices.payload import notice_of, token
-from graysplit.stores.text.cursors import debt_field, read_debt, read_telling, write_debt, write_telling
+from graysplit.stores.text.cursors import debt_field, read_cursor, read_debt, write_cursor, write_debt
 
 if TYPE_CHECKING:
     from graysplit.clock import Clock
@@ -60,7 +60,7 @@ BATCH: Final = 100
 
 
 class NoticeStore(NamedTuple):
-    """What all tellers of a process share."""
+    """What all notifiers of a process share."""
 
     boot: str
     store: Store
@@ -76,21 +76,21 @@ class Notices:
         """Take whom to tell, and who runs the jobs of each; import what hooks need."""
         for hook in hooks:
             hook.prepare()
-        self._tellers = [(Notifier(hook, notice_store), submit) for hook, submit in zip(hooks, submits, strict=True)]
+        self._notifiers = [(Notifier(hook, notice_store), submit) for hook, submit in zip(hooks, submits, strict=True)]
 
     def turn(self, now: float, position: str) -> None:
         """Hand over what is due; `position` is the log's, as far as this process has read it ("" for not yet)."""
-        for teller, submit in self._tellers:
-            if teller.begin(now, position) and not submit(f"tell {teller.hook.name}", teller.run):
-                teller.put_off(now)
+        for notifier, submit in self._notifiers:
+            if notifier.begin(now, position) and not submit(f"tell {notifier.hook.name}", notifier.run):
+                notifier.put_off(now)
 
     def untold(self) -> dict[str, int]:
         """Return, by hook, how many changes it was not told of and will not be, as last read."""
-        return {teller.hook.name: teller.untold for teller, _ in self._tellers}
+        return {notifier.hook.name: notifier.untold for notifier, _ in self._notifiers}
 
     def owed(self) -> dict[str, HookDebt]:
         """Return, by hook, what it is still to be told, as last read; hooks that are owed nothing are left out."""
-        found = ((teller.hook.name, teller.owed()) for teller, _ in self._tellers)
+        found = ((notifier.hook.name, notifier.owed()) for notifier, _ in self._notifiers)
         return {name: debt for name, debt in found if debt is not None}
 
 
@@ -154,33 +154,33 @@ class Notifier:
         """Take the turn if it is to be had, and tell; return the seconds until it is worth looking again."""
         read = self._notice_store.store.read_cursors()
         text = read.texts.get(self.hook.name)
-        telling = read_telling(text)
+        cursor = read_cursor(text)
         debt = read_debt(read.texts.get(debt_field(self.hook.name))) or Debt()
-        if telling is None or is_before(read.position, telling.position):
-            return self._begin(telling, text, read)
-        self._note(telling, debt, read.now_ms)
-        wait = _wait_ms(telling, debt, self._notice_store.boot, read)
+        if cursor is None or is_before(read.position, cursor.position):
+            return self._begin(cursor, text, read)
+        self._note(cursor, debt, read.now_ms)
+        wait = _wait_ms(cursor, debt, self._notice_store.boot, read)
         if wait == NEVER:
             return NEVER
         if wait:
             return wait / 1000 + (0.0 if self._ours else _spread_s())
-        turn = Turn(self.hook, self._notice_store, telling, debt, read)
+        turn = Turn(self.hook, self._notice_store, cursor, debt, read)
         try:
             return turn.take()
         finally:
-            self._note(turn.telling, turn.debt, read.now_ms)
+            self._note(turn.cursor, turn.debt, read.now_ms)
 
-    def _begin(self, telling: Cursor | None, text: str | None, read: CursorReading) -> float:
+    def _begin(self, cursor: Cursor | None, text: str | None, read: CursorReading) -> float:
         """Begin at the log's end: the hook is new, or the log has lost what it was told of."""
-        fresh = begun(telling, read.position, read.revision)._replace(teller=self._notice_store.boot)
-        if not self._notice_store.store.save_cursor(self.hook.name, text, write_telling(fresh)):
+        fresh = begun(cursor, read.position, read.revision)._replace(teller=self._notice_store.boot)
+        if not self._notice_store.store.save_cursor(self.hook.name, text, write_cursor(fresh)):
             return _spread_s()
         self._note(fresh, self._debt, read.now_ms)
         return 0.0
 
-    def _note(self, telling: Cursor, debt: Debt, now_ms: int) -> None:
-        self._ours = telling.teller == self._notice_store.boot
-        self.untold = telling.dead + telling.missed + debt.given_up
+    def _note(self, cursor: Cursor, debt: Debt, now_ms: int) -> None:
+        self._ours = cursor.teller == self._notice_store.boot
+        self.untold = cursor.dead + cursor.missed + debt.given_up
         self._age_s = max((now_ms - owed.since_ms for owed in debt.owed), default=0) / 1000
         self._read_at = self._notice_store.clock.monotonic()
         self._debt = debt
@@ -189,9 +189,9 @@ class Notifier:
 class Turn:
     """One turn: this process tells, and writes down each step before the next."""
 
-    def __init__(self, hook: Hook, notice_store: NoticeStore, telling: Cursor, debt: Debt, read: CursorReading) -> None:
+    def __init__(self, hook: Hook, notice_store: NoticeStore, cursor: Cursor, debt: Debt, read: CursorReading) -> None:
         """Take what was read; the turn is not taken yet."""
-        self.telling = telling
+        self.cursor = cursor
         self.debt = debt
         self._hook = hook
         self._notice_store = notice_store
@@ -203,13 +203,13 @@ class Turn:
     def take(self) -> float:
         """Tell what is new, in its order, then what is owed; return the seconds until it is worth looking again."""
         try:
-            self._write(taken(self.telling, self._notice_store.boot, self._now_ms()))
+            self._write(taken(self.cursor, self._notice_store.boot, self._now_ms()))
             self._tell_in_order()
             self._tell_owed()
-            self._write(done(self.telling))
+            self._write(done(self.cursor))
         except _TurnLostError:
             return _spread_s()  # too slow: somebody else has the turn, and tells it again
-        wait = _wait_ms(self.telling, self.debt, self._notice_store.boot, self._read._replace(now_ms=self._now_ms()))
+        wait = _wait_ms(self.cursor, self.debt, self._notice_store.boot, self._read._replace(now_ms=self._now_ms()))
         return wait / 1000
 
     def _tell_in_order(self) -> None:
@@ -217,7 +217,7 @@ class Turn:
         for position, entry in self._ahead():
             step = LogStep(position, entry.revision, token(entry.id))
             if entry.cause not in self._hook.causes or step.change in self.debt.early:
-                self.telling = told(self.telling, step, self._now_ms())
+                self.cursor = told(self.cursor, step, self._now_ms())
             elif self._waits():
                 self._look_ahead()
                 return
@@ -228,21 +228,21 @@ class Turn:
                     self._fail(step, entry.split, fault)
                 return
             else:
-                self._write(told(self.telling, step, self._now_ms()))
+                self._write(told(self.cursor, step, self._now_ms()))
             if self._notice_store.clock.monotonic() - self._began > WITHIN_S:
                 return  # whoever looks next goes on
-        if self.debt.early and not self.debt.owed and self.telling.position == self._read.position:
+        if self.debt.early and not self.debt.owed and self.cursor.position == self._read.position:
             self._write_debt(self.debt._replace(early=()))
 
     def _waits(self) -> bool:
         """Return whether the next in order has refused, and its pause is not over."""
-        return self.telling.attempts > 0 and wait_ms(done(self.telling), self._notice_store.boot, self._now_ms()) > 0
+        return self.cursor.attempts > 0 and wait_ms(done(self.cursor), self._notice_store.boot, self._now_ms()) > 0
 
     def _tell_owed(self) -> None:
         """Attempt what is owed and due, one after the other, until one is not taken."""
         while owed := next_owed(self.debt, self._now_ms()):
             self._write(
-                taken(self.telling, self._notice_store.boot, self._now_ms())
+                taken(self.cursor, self._notice_store.boot, self._now_ms())
             )  # so that nobody else tells it meanwhile
             if fault := self._deliver(self._entry_of(owed)):
                 self._not_taken(owed, fault)
@@ -263,7 +263,7 @@ class Turn:
         (owed,) = self._lasting([(step.position, entry)])
         self.debt = owing(self.debt, (owed,))
         self._not_taken(owed, fault)
-        self._write(told(self.telling, step, self._now_ms()))
+        self._write(told(self.cursor, step, self._now_ms()))
 
     def _not_taken(self, owed: Owed, fault: str) -> None:
         over = self.debt.given_up
@@ -286,7 +286,7 @@ class Turn:
 
     def _look_ahead(self) -> None:
         """Owe the rollbacks and trips behind an entry that waits: theirs is not to wait for its pauses."""
-        debt, start = self.debt, self.telling.position
+        debt, start = self.debt, self.cursor.position
         if not is_before(debt.ahead, start) and not is_before(self._read.position, debt.ahead):
             start = debt.ahead
         while rows := [row for row in self._notice_store.store.log(start, BATCH) if row[0] != start]:
@@ -300,17 +300,17 @@ class Turn:
     def _ahead(self) -> list[tuple[str, Entry]]:
         """Read what comes next, passing over what is gone or too old."""
         oldest = f"{max(0, self._read.now_ms - OLDEST_MS)}-0"
-        start = oldest if is_before(self.telling.position, oldest) else self.telling.position
+        start = oldest if is_before(self.cursor.position, oldest) else self.cursor.position
         rows = [*self._notice_store.store.log(start, BATCH)]
-        if rows and rows[0][0] == self.telling.position:
+        if rows and rows[0][0] == self.cursor.position:
             return rows[1:]
-        missed = self.telling.missed
+        missed = self.cursor.missed
         if rows:
-            self.telling = passed_over(self.telling, start, rows[0][1].revision)
+            self.cursor = passed_over(self.cursor, start, rows[0][1].revision)
         else:
-            over = passed_over(self.telling, self._read.position, self._read.revision + 1)
-            self.telling = over._replace(position=self._read.position)
-        if gap := self.telling.missed - missed:
+            over = passed_over(self.cursor, self._read.position, self._read.revision + 1)
+            self.cursor = over._replace(position=self._read.position)
+        if gap := self.cursor.missed - missed:
             self._warn("gone", f"up to {gap} changes are not delivered: no longer in the log, or a day old")
         return rows
 
@@ -326,21 +326,21 @@ class Turn:
         return ""
 
     def _fail(self, step: LogStep, split: str, fault: str) -> None:
-        attempt = self.telling.attempts + 1
-        self._write(failed(self.telling, step, self._now_ms(), _chance()))
+        attempt = self.cursor.attempts + 1
+        self._write(failed(self.cursor, step, self._now_ms(), _chance()))
         what = f"change {step.change} of '{split}' was not accepted: {fault}"
-        if self.telling.attempts:
+        if self.cursor.attempts:
             failing = f"{self._hook.name}: {what}; attempt {attempt} of {ATTEMPTS}"
             self._notice_store.events.trouble(f"{self._hook.name} failed", failing)
         else:
             self._warn("dead", f"{what}; given up after {ATTEMPTS} attempts. See: graysplit doctor")
 
-    def _write(self, telling: Cursor) -> None:
+    def _write(self, cursor: Cursor) -> None:
         """Write down how far it has been told; raises `_TurnLostError` where somebody else has."""
-        text = write_telling(telling)
+        text = write_cursor(cursor)
         if not self._notice_store.store.save_cursor(self._hook.name, self._text, text):
             raise _TurnLostError
-        self.telling, self._text = telling, text
+        self.cursor, self._text = cursor, text
 
     def _write_debt(self, debt: Debt) -> None:
         text = write_debt(debt)
@@ -360,14 +360,14 @@ class _TurnLostError(Exception):
     """What this process was to write on is no longer as it was read."""
 
 
-def _wait_ms(telling: Cursor, debt: Debt, boot: str, read: CursorReading) -> float:
+def _wait_ms(cursor: Cursor, debt: Debt, boot: str, read: CursorReading) -> float:
     """Return the time until a turn is worth taking; `NEVER` where nothing is to be told."""
     # Of a turn that somebody has only its end counts; a pause holds up what it belongs to, not the rest.
-    turn = wait_ms(telling._replace(due_ms=0), boot, read.now_ms)
+    turn = wait_ms(cursor._replace(due_ms=0), boot, read.now_ms)
     order = NEVER
-    if telling.position != read.position:
-        paused_on = telling.attempts and debt.ahead == read.position
-        order = wait_ms(telling, boot, read.now_ms) if paused_on else turn
+    if cursor.position != read.position:
+        paused_on = cursor.attempts and debt.ahead == read.position
+        order = wait_ms(cursor, boot, read.now_ms) if paused_on else turn
     owed = max(turn, pause_ms(debt, read.now_ms)) if debt.owed else NEVER
     return min(order, owed)
 

@@ -21,7 +21,7 @@ from graysplit.core.notices.cursor import (
     told,
     wait_ms,
 )
-from graysplit.stores.text.cursors import read_telling, write_telling
+from graysplit.stores.text.cursors import read_cursor, write_cursor
 
 NOW = 1_700_000_000_000
 FRESH = Cursor("5-0", 7)
@@ -46,11 +46,11 @@ def test_a_clock_that_was_set_back_keeps_no_hook_silent() -> None:
 
 def test_attempts_are_further_and_further_apart() -> None:
     """Each pause is longer than the one before, whatever is drawn; position stays, and the turn ends with a failure."""
-    telling, pauses = taken(FRESH, "me", NOW), list[tuple[int, int]]()
+    cursor, pauses = taken(FRESH, "me", NOW), list[tuple[int, int]]()
     for _ in range(ATTEMPTS - 1):
-        shortest, telling = failed(telling, STEP, NOW, 0.0), failed(telling, STEP, NOW, 1.0)
-        pauses.append((shortest.due_ms - NOW, telling.due_ms - NOW))
-        assert (telling.until_ms, telling.position) == (0, FRESH.position)
+        shortest, cursor = failed(cursor, STEP, NOW, 0.0), failed(cursor, STEP, NOW, 1.0)
+        pauses.append((shortest.due_ms - NOW, cursor.due_ms - NOW))
+        assert (cursor.until_ms, cursor.position) == (0, FRESH.position)
     assert all(before[1] < after[0] for before, after in pairwise(pauses))
 
 
@@ -95,12 +95,12 @@ def test_positions_are_numbers() -> None:
 
 def test_a_record_is_read_as_it_was_written() -> None:
     """Whatever it holds; values of the wrong kind count as none."""
-    for telling in (FRESH, FULL):
-        assert read_telling(write_telling(telling)) == telling
-    assert read_telling('{"position":"1-0","dead":-1,"until":true,"teller":7}') == Cursor("1-0", 0)
+    for cursor in (FRESH, FULL):
+        assert read_cursor(write_cursor(cursor)) == cursor
+    assert read_cursor('{"position":"1-0","dead":-1,"until":true,"teller":7}') == Cursor("1-0", 0)
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "null", "{}", '{"position":5}', '{"position":"x"}', "[" * 5000])
 def test_what_is_no_record_is_none(text: str | None) -> None:
     """Whoever wrote it: the hook then begins at the log's end."""
-    assert read_telling(text) is None
+    assert read_cursor(text) is None

@@ -19,7 +19,7 @@ from graysplit.core.notices.debt import (
     taken_over,
 )
 from graysplit.notices.payload import notice_of
-from graysplit.stores.text.cursors import DEBT_AT_MOST, debt_field, hook_of, read_debt, read_telling, write_debt
+from graysplit.stores.text.cursors import DEBT_AT_MOST, debt_field, hook_of, read_cursor, read_debt, write_debt
 
 NOW = 1_700_000_000_000
 HOURS = 3600 * 1000
@@ -133,7 +133,7 @@ def test_what_is_no_debt_is_none(text: str) -> None:
 def test_an_older_library_takes_a_debt_for_a_hook_without_trouble() -> None:
     """Its doctor reads each field of the key as how far a hook was told: it finds nothing refused there."""
     debt = owing(Debt(), (owed(1),))
-    older = read_telling(write_debt(debt))
+    older = read_cursor(write_debt(debt))
     assert older is not None
     assert (older.attempts, older.dead, older.missed) == (0, 0, 0)
     assert hook_of(debt_field("webhook h 1")) == "webhook h 1"

@@ -20,9 +20,9 @@ OLDEST_MS: Final = 24 * 3600 * 1000
 class Cursor(NamedTuple):
     """How far one hook has been told. Times are the server's, in ms."""
 
-    position: str  # of the last entry of the log that needs no telling any more
+    position: str  # of the last entry of the log that needs no notice any more
     revision: int  # of that entry
-    teller: str = ""  # boot id of the process whose turn it is, or was last
+    teller: str = ""  # so it is called in Redis: boot id of the process whose turn it is, or was last
     until_ms: int = 0  # the end of its turn
     attempts: int = 0  # that failed for the entry after the position
     due_ms: int = 0  # when it may be attempted again
@@ -32,18 +32,18 @@ class Cursor(NamedTuple):
 
 
 class LogStep(NamedTuple):
-    """One entry of the log, as far as telling goes on by it."""
+    """One entry of the log, as far as the cursor needs it."""
 
     position: str
     revision: int
     change: str
 
 
-def wait_ms(telling: Cursor, boot: str, now_ms: int) -> int:
+def wait_ms(cursor: Cursor, boot: str, now_ms: int) -> int:
     """Return the time until a process may take its turn; 0: now."""
-    others = telling.until_ms if telling.teller != boot else 0
+    others = cursor.until_ms if cursor.teller != boot else 0
     # A clock that was set back must not keep a hook silent: nothing here is ever further away than its longest.
-    return max(0, min(others - now_ms, TURN_MS), min(telling.due_ms - now_ms, 2 * PAUSES_MS[-1]))
+    return max(0, min(others - now_ms, TURN_MS), min(cursor.due_ms - now_ms, 2 * PAUSES_MS[-1]))
 
 
 def begun(before: Cursor | None, position: str, revision: int) -> Cursor:
@@ -52,41 +52,41 @@ def begun(before: Cursor | None, position: str, revision: int) -> Cursor:
     return Cursor(position, revision, dead=known.dead, last_dead=known.last_dead, missed=known.missed)
 
 
-def taken(telling: Cursor, boot: str, now_ms: int) -> Cursor:
+def taken(cursor: Cursor, boot: str, now_ms: int) -> Cursor:
     """Return a process its turn."""
-    return telling._replace(teller=boot, until_ms=now_ms + TURN_MS)
+    return cursor._replace(teller=boot, until_ms=now_ms + TURN_MS)
 
 
-def done(telling: Cursor) -> Cursor:
+def done(cursor: Cursor) -> Cursor:
     """End a turn early."""
-    return telling._replace(until_ms=0)
+    return cursor._replace(until_ms=0)
 
 
-def told(telling: Cursor, step: LogStep, now_ms: int) -> Cursor:
+def told(cursor: Cursor, step: LogStep, now_ms: int) -> Cursor:
     """Go on behind an entry that was taken, or that nobody wants to hear of; the turn begins anew."""
-    return telling._replace(
+    return cursor._replace(
         position=step.position, revision=step.revision, attempts=0, due_ms=0, until_ms=now_ms + TURN_MS
     )
 
 
-def failed(telling: Cursor, step: LogStep, now_ms: int, chance: float) -> Cursor:
+def failed(cursor: Cursor, step: LogStep, now_ms: int, chance: float) -> Cursor:
     """Note an attempt that failed, which ends the turn; after the last one the entry is given up and counted."""
-    if telling.attempts + 1 >= ATTEMPTS:
-        return done(told(telling, step, now_ms)._replace(dead=telling.dead + 1, last_dead=step.change))
-    pause_ms = int(PAUSES_MS[telling.attempts] * (0.75 + chance / 2))
-    return done(telling._replace(attempts=telling.attempts + 1, due_ms=now_ms + pause_ms))
+    if cursor.attempts + 1 >= ATTEMPTS:
+        return done(told(cursor, step, now_ms)._replace(dead=cursor.dead + 1, last_dead=step.change))
+    pause_ms = int(PAUSES_MS[cursor.attempts] * (0.75 + chance / 2))
+    return done(cursor._replace(attempts=cursor.attempts + 1, due_ms=now_ms + pause_ms))
 
 
-def passed_over(telling: Cursor, position: str, first: int) -> Cursor:
+def passed_over(cursor: Cursor, position: str, first: int) -> Cursor:
     """Go on where the log begins, or where it is young enough; `first` is the revision of the first entry left.
 
     Revisions say how many are missing at most: some may have been of no interest. Where none is, all stays as it is,
     the attempts at that first entry too.
     """
-    gap = first - telling.revision - 1
+    gap = first - cursor.revision - 1
     if gap <= 0:
-        return telling
-    return telling._replace(position=position, revision=first - 1, attempts=0, due_ms=0, missed=telling.missed + gap)
+        return cursor
+    return cursor._replace(position=position, revision=first - 1, attempts=0, due_ms=0, missed=cursor.missed + gap)
 
 
 def is_before(position: str, other: str) -> bool:

@@ -20,7 +20,7 @@ _DEBT: Final = " owed"
 _POSITION: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 
 
-def read_telling(text: str | None) -> Cursor | None:
+def read_cursor(text: str | None) -> Cursor | None:
     """Read a record."""
     fields = _fields(text, _AT_MOST)
     if fields is None:
@@ -41,12 +41,12 @@ def read_telling(text: str | None) -> Cursor | None:
     )
 
 
-def write_telling(telling: Cursor) -> str:
+def write_cursor(cursor: Cursor) -> str:
     """Write a record."""
     import json
 
     names = (field.removesuffix("_ms") for field in Cursor._fields)
-    return json.dumps(dict(zip(names, telling, strict=True)), separators=(",", ":"))
+    return json.dumps(dict(zip(names, cursor, strict=True)), separators=(",", ":"))
 
 
 def debt_field(hook: str) -> str:
