@@ -1,4 +1,4 @@
-"""An outage that both versions meet, old's failures some seconds late: the shipped ledger, marks and thinning."""
+"""An outage that both versions meet, old's failures some seconds late: shipped window counts, marks, thinning."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def admitted(rng: Random, rate: int, users: int) -> Admitted:
 
 
 class _Fleet:
-    """Users who call in an outage, and the ledgers that are told of it."""
+    """Users who call in an outage, and the window counts that are told of it."""
 
     def __init__(self, rng: Random, case: Case) -> None:
         self._rng = rng
@@ -60,35 +60,35 @@ class _Fleet:
     def second(self, now_s: int) -> bool:
         """Let a second pass, and say whether the release is rolled back at its end."""
         case = self._case
-        ledgers = [self._ledger(span) for span in judged_spans(0, now_s)]
+        windows = [self._window_counts(span) for span in judged_spans(0, now_s)]
         for on_new in (True, False):
-            self._call(ledgers, now_s, on_new=on_new)
+            self._call(windows, now_s, on_new=on_new)
         for unit, begin_s in self._due.pop(now_s, ()):
             self._running[begin_s] -= 1
-            _fail(ledgers, unit, begin_s if case.by_begin else now_s, on_new=False)
-        for ledger in ledgers:
-            ledger.thin(now_s)
+            _fail(windows, unit, begin_s if case.by_begin else now_s, on_new=False)
+        for window_counts in windows:
+            window_counts.thin(now_s)
         ahead_s = now_s + 1 if case.by_begin else now_s + 60
         still = {HERE: +self._running} if case.by_begin else {}
-        found = strongest([ledger.window(now_s + 1, still) for ledger in ledgers], ahead_s)
+        found = strongest([window_counts.window(now_s + 1, still) for window_counts in windows], ahead_s)
         return found is not None and found.convicts
 
-    def _ledger(self, span: Span) -> WindowCounts:
+    def _window_counts(self, span: Span) -> WindowCounts:
         if span not in self._ledgers:
             self._ledgers[span] = WindowCounts(span)
             self._ledgers[span].open(HERE, self._case.w)
         return self._ledgers[span]
 
-    def _call(self, ledgers: list[WindowCounts], now_s: int, *, on_new: bool) -> None:
+    def _call(self, windows: list[WindowCounts], now_s: int, *, on_new: bool) -> None:
         case, out = self._case, OUTAGE_S[0] <= now_s < OUTAGE_S[1]
         calls = poisson(self._rng, case.rate * (case.w if on_new else 1 - case.w))
-        for ledger in ledgers:
-            if now_s < ledger.span.end_s:
-                ledger.called(HERE, on_new=on_new, calls=calls)
+        for window_counts in windows:
+            if now_s < window_counts.span.end_s:
+                window_counts.called(HERE, on_new=on_new, calls=calls)
         for _ in range(binomial(self._rng, calls, 1.0 if out else 0.002)):
             unit = _unit(self._rng, case, on_new=on_new)
             if on_new or not out:
-                _fail(ledgers, unit, now_s, on_new=on_new)
+                _fail(windows, unit, now_s, on_new=on_new)
             else:
                 self._due.setdefault(now_s + case.late_s, []).append((unit, now_s))
                 self._running[now_s] += 1
@@ -101,7 +101,7 @@ def _unit(rng: Random, case: Case, *, on_new: bool) -> int:
     return (user * 0x9E3779B97F4A7C15 ^ user >> 7) * 0xBF58476D1CE4E5B9 >> 20 & 0xFFFFFFFFFFFF
 
 
-def _fail(ledgers: list[WindowCounts], unit: int, begin_s: int, *, on_new: bool) -> None:
-    for ledger in ledgers:
-        if ledger.span.begin_s <= begin_s < ledger.span.end_s:
-            ledger.failed(unit, begin_s, HERE, on_new=on_new)
+def _fail(windows: list[WindowCounts], unit: int, begin_s: int, *, on_new: bool) -> None:
+    for window_counts in windows:
+        if window_counts.span.begin_s <= begin_s < window_counts.span.end_s:
+            window_counts.failed(unit, begin_s, HERE, on_new=on_new)

@@ -1,4 +1,4 @@
-"""What the scripts count in Redis is what the pure ledger counts, whatever arrives in whatever order."""
+"""What the scripts count in Redis is what the pure window counts hold, whatever arrives in whatever order."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_redis_counts_what_memory_counts(feed: Feed, case: Case, settled: int) -
 @often
 @given(case=cases(), bits=st.integers(0, 2))
 def test_redis_counts_what_the_ledger_counts(feed: Feed, case: Case, bits: int) -> None:
-    """Each window's books, thinned by a level from its first second; the ledger is told in another order."""
+    """Each window's books, thinned by a level from its first second; the window counts are told in another order."""
     release = uuid.uuid4().hex
     now_s = feed.tally(FIELD, release, 0).now_ms // 1000
     began_s = now_s - 30
@@ -129,12 +129,12 @@ def test_redis_counts_what_the_ledger_counts(feed: Feed, case: Case, bits: int) 
     kept = [one for one in feed.tally(FIELD, release, began_s).kept if one.what == "errors"]
     assert [one.window.span for one in kept] == spans
     for one in kept:
-        ledger = WindowCounts(one.window.span)
-        ledger.levels = (Level(one.window.span.begin_s, bits),)
+        window_counts = WindowCounts(one.window.span)
+        window_counts.levels = (Level(one.window.span.begin_s, bits),)
         for batch in reversed(told):
-            _tell(ledger, batch)
+            _tell(window_counts, batch)
         books = tuple(book._replace(running={}) for book in one.window.books)
-        assert books == tuple(sorted(ledger.window(now_s).books, key=lambda book: book.name.stage))
+        assert books == tuple(sorted(window_counts.window(now_s).books, key=lambda book: book.name.stage))
 
 
 @pytest.mark.parametrize("kind", ["redis", "memory"])
@@ -191,16 +191,16 @@ def _folded(book: Book) -> Book:
     return book._replace(new=new, old=old, running={0: sum(book.running.values())})
 
 
-def _tell(ledger: WindowCounts, batch: Batch) -> None:
-    begin_s, end_s = ledger.span.begin_s, ledger.span.end_s
+def _tell(window_counts: WindowCounts, batch: Batch) -> None:
+    begin_s, end_s = window_counts.span.begin_s, window_counts.span.end_s
     name = StratumName(1 + (batch.stage.new == 50_000))
     calls = [one for one in batch.calls if begin_s <= one.second < end_s]
     errors = [one for one in batch.errors if begin_s <= one.second < end_s]
     cut, abandoned = ([one for one in told if begin_s <= one.second < end_s] for told in (batch.cut, batch.abandoned))
     if calls or errors or cut or abandoned:
-        ledger.open(name, batch.stage.w)
+        window_counts.open(name, batch.stage.w)
     for one in calls:
-        ledger.called(name, on_new=one.on_new, calls=one.calls)
+        window_counts.called(name, on_new=one.on_new, calls=one.calls)
     for one in errors:
         for _ in range(one.calls):
-            ledger.failed(one.unit, one.second, name, on_new=one.on_new)
+            window_counts.failed(one.unit, one.second, name, on_new=one.on_new)

@@ -176,7 +176,7 @@ class _Window:
 
     def __init__(self, span: Span) -> None:
         self.span = span
-        self.ledgers: dict[What, WindowCounts] = {
+        self.windows: dict[What, WindowCounts] = {
             "errors": WindowCounts(span),
             "slow": WindowCounts(span),
             "cut": WindowCounts(span),
@@ -191,21 +191,21 @@ class _Window:
         failed = (batch.errors, batch.slow, batch.cut)
         errors, slow, cut = ([one for one in told if self._holds(one.second)] for told in failed)
         abandoned = [one for one in batch.abandoned if self._holds(one.second) and not one.on_new]
-        if (calls or errors or cut or abandoned) and _count(self.ledgers["errors"], name, w, calls, ()):
-            _count(self.ledgers["cut"], name, w, calls, cut)
+        if (calls or errors or cut or abandoned) and _count(self.windows["errors"], name, w, calls, ()):
+            _count(self.windows["cut"], name, w, calls, cut)
             for one in errors:
                 self._fail(name, one)
             for second, _, count in abandoned:
                 self.abandoned.setdefault(name, Counter())[second] += count
         if timed or slow:
-            _count(self.ledgers["slow"], name, w, timed, slow)
+            _count(self.windows["slow"], name, w, timed, slow)
 
     def _fail(self, name: StratumName, one: Failed) -> None:
         """Count a unit's failed calls, and once per ten seconds as a doubt, whatever process they failed in."""
-        ledger, ten = self.ledgers["errors"], one.second // DOUBT_S
+        counts, ten = self.windows["errors"], one.second // DOUBT_S
         for _ in range(one.calls):
-            ledger.failed(one.unit, one.second, name, on_new=one.on_new)
-        if not ledger.knows(one.unit):
+            counts.failed(one.unit, one.second, name, on_new=one.on_new)
+        if not counts.knows(one.unit):
             return
         first, last = self._tens.get(one.unit, (ten + 1, ten))
         if ten < first or ten > last:
@@ -213,9 +213,9 @@ class _Window:
             self._tens[one.unit] = (min(ten, first), max(ten, last))
 
     def kept(self, now_s: int) -> Iterator[Kept]:
-        for what, ledger in self.ledgers.items():
-            yield Kept(what, ledger.window(now_s, self.abandoned), self.levels.get(what, ()))
-        errors = self.ledgers["errors"].window(now_s, self.abandoned)
+        for what, counts in self.windows.items():
+            yield Kept(what, counts.window(now_s, self.abandoned), self.levels.get(what, ()))
+        errors = self.windows["errors"].window(now_s, self.abandoned)
         yield Kept("doubt", Window(self.span, tuple(self._doubted(book) for book in errors.books)))
 
     def _doubted(self, book: Book) -> Book:
@@ -287,7 +287,7 @@ class ReleaseCounts:
         )
 
     def judged(self, judgement: Judgement, now_ms: int) -> bool:
-        """Take a judgement, if the judge's text is still as read; what is settled, its own ledgers settle."""
+        """Take a judgement, if the judge's text is still as read; what is settled, its own window counts settle."""
         if judgement.before != self.judge:
             return False
         self.judge, self.touched_ms = judgement.after, now_ms
@@ -295,7 +295,7 @@ class ReleaseCounts:
             if what != "doubt":
                 window = self._window(span)
                 window.levels[what] = tuple((from_s, bits) for from_s, bits in levels)
-                window.ledgers[what].levels = tuple(Level(*level) for level in levels)
+                window.windows[what].levels = tuple(Level(*level) for level in levels)
         if judgement.sample is not None:
             self._course.append(judgement.sample)
         for tape in judgement.forget:
@@ -333,12 +333,12 @@ def _added(before: Pair, more: Pair) -> Pair:
     return Pair(before.old + more.old, before.new + more.new)
 
 
-def _count(ledger: WindowCounts, name: StratumName, w: float, calls: Sequence[Begun], errors: Sequence[Failed]) -> bool:
-    if not ledger.open(name, w):
+def _count(counts: WindowCounts, name: StratumName, w: float, calls: Sequence[Begun], errors: Sequence[Failed]) -> bool:
+    if not counts.open(name, w):
         return False
     for _, on_new, count in calls:
-        ledger.called(name, on_new=on_new, calls=count)
+        counts.called(name, on_new=on_new, calls=count)
     for second, unit, on_new, count in errors:
         for _ in range(count):
-            ledger.failed(unit, second, name, on_new=on_new)
+            counts.failed(unit, second, name, on_new=on_new)
     return True

@@ -58,8 +58,8 @@ WORSE = (window(18, 12, 352, 1_408),)
 FINE = Evidence(1, 0.2, counts=(StageCounts(20, 80, 10_000, 0.2),), new=Raw(2_000, 20), old=Raw(8_000, 80))
 
 
-def ledger(*names: StratumName, w: float = 0.2) -> WindowCounts:
-    """Return an empty ledger of a minute with these strata open."""
+def window_counts(*names: StratumName, w: float = 0.2) -> WindowCounts:
+    """Return the empty counts of a minute with these strata open."""
     found = WindowCounts(MINUTE)
     assert all(found.open(name, w) for name in names)
     return found
@@ -78,7 +78,7 @@ def test_windows_follow_each_other_from_the_release_s_beginning() -> None:
 
 def test_a_unit_counts_once_and_its_other_failures_are_no_calls() -> None:
     """A retry storm is one unit; else it would hide itself behind its calls."""
-    found = ledger(FIRST)
+    found = window_counts(FIRST)
     found.called(FIRST, on_new=True, calls=40)
     for second in range(20):
         found.failed(7, BEGAN + second, FIRST, on_new=True)
@@ -87,7 +87,7 @@ def test_a_unit_counts_once_and_its_other_failures_are_no_calls() -> None:
 
 def test_an_earlier_begin_replaces_a_later_one() -> None:
     """However late it is known: the call on old that hung for 20 s began first."""
-    found = ledger(FIRST, SECOND)
+    found = window_counts(FIRST, SECOND)
     found.called(FIRST, on_new=False, calls=1)
     found.called(SECOND, on_new=True, calls=2)
     found.failed(7, BEGAN + 12, SECOND, on_new=True)
@@ -99,7 +99,7 @@ def test_an_earlier_begin_replaces_a_later_one() -> None:
 
 def test_within_a_second_the_earlier_stage_was_first() -> None:
     """Arrival tells nothing: new fails at once where old fails late."""
-    found = ledger(FIRST, SECOND)
+    found = window_counts(FIRST, SECOND)
     found.failed(7, BEGAN + 5, SECOND, on_new=True)
     found.failed(7, BEGAN + 5, FIRST, on_new=False)
     assert [book.old.settled + book.new.settled for book in found.window(BEGAN + 60).books] == [1, 0]
@@ -117,7 +117,7 @@ def test_the_order_of_arrival_tells_nothing(found: list[tuple[int, int, bool]], 
     shuffle.shuffle(mixed)
     books = []
     for order in (once, mixed):
-        kept = ledger(FIRST)
+        kept = window_counts(FIRST)
         for unit, second, on_new in order:
             kept.failed(unit, BEGAN + second, FIRST, on_new=on_new)
             kept.called(FIRST, on_new=on_new, calls=1)
@@ -128,7 +128,7 @@ def test_the_order_of_arrival_tells_nothing(found: list[tuple[int, int, bool]], 
 
 def test_at_each_mark_running_calls_of_old_count_as_failed() -> None:
     """X of calls begun by then, Y with the running calls of old, and all calls."""
-    found = ledger(FIRST)
+    found = window_counts(FIRST)
     found.called(FIRST, on_new=True, calls=50)
     for ago in range(40):
         found.failed(ago, BEGAN + 50 - ago, FIRST, on_new=True)
@@ -141,7 +141,7 @@ def test_at_each_mark_running_calls_of_old_count_as_failed() -> None:
 
 def test_an_outage_that_old_meets_later_is_no_trip() -> None:
     """New fails at once, old hangs: the running calls speak for new until they have ended."""
-    found = ledger(FIRST)
+    found = window_counts(FIRST)
     for unit in range(30):
         found.failed(unit, BEGAN + 20, FIRST, on_new=True)
     found.called(FIRST, on_new=True, calls=30)
@@ -157,7 +157,7 @@ def test_an_outage_that_old_meets_later_is_no_trip() -> None:
 
 def test_a_hanging_new_call_delays_nothing() -> None:
     """Only the running calls of old are waited for, and older marks see what has ended."""
-    found = ledger(FIRST)
+    found = window_counts(FIRST)
     for unit in range(30):
         found.failed(unit, BEGAN + 10, FIRST, on_new=True)
     found.called(FIRST, on_new=True, calls=30)
@@ -170,7 +170,7 @@ def test_a_hanging_new_call_delays_nothing() -> None:
 
 def test_the_33rd_stratum_is_left_out() -> None:
     """Strata that stand are counted on."""
-    found = ledger(*map(StratumName, range(STRATA_AT_MOST)))
+    found = window_counts(*map(StratumName, range(STRATA_AT_MOST)))
     assert not found.open(StratumName(99), 0.5)
     assert found.open(StratumName(3), 0.5)
     assert len(found.window(BEGAN).books) == STRATA_AT_MOST
@@ -203,7 +203,7 @@ def test_admission_asks_for_the_hash_alone() -> None:
     entered = [sum(admits(bits, unit) for unit in units) for bits in range(4)]
     assert entered[0] == len(units)
     assert all(abs(found / len(units) - 0.5**bits) < 0.05 for bits, found in enumerate(entered))
-    kept = ledger(FIRST)
+    kept = window_counts(FIRST)
     kept.levels = (Level(BEGAN, 0), Level(BEGAN + 3, 1))
     for unit in range(10):
         kept.failed(unit, BEGAN + unit, FIRST, on_new=unit % 4 == 0)
@@ -212,8 +212,8 @@ def test_admission_asks_for_the_hash_alone() -> None:
 
 
 def test_thinning_follows_the_units_that_are_in() -> None:
-    """A ledger that fills up raises its own level, for seconds ahead."""
-    kept = ledger(FIRST)
+    """Window counts that fill up raise their own level, for seconds ahead."""
+    kept = window_counts(FIRST)
     for unit in range(UNITS_PER_LEVEL):
         kept.failed(unit, BEGAN, FIRST, on_new=False)
     kept.thin(BEGAN + 1)

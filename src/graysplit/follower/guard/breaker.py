@@ -24,14 +24,14 @@ class Breaker:
     def __init__(self, started_s: int) -> None:
         """Begin with nothing, for a release that began then."""
         self._started_s = started_s
-        self._ledgers: dict[tuple[int, int], WindowCounts] = {}  # by a window's length and number
+        self._windows: dict[tuple[int, int], WindowCounts] = {}  # by a window's length and number
         self._stages: dict[tuple[int, int], StratumName] = {}
         self._running: dict[str, tuple[StratumName, dict[int, int]]] = {}  # by tape: calls of old under way
 
     @property
     def windows(self) -> int:
         """How many windows are counted."""
-        return len(self._ledgers)
+        return len(self._windows)
 
     def add(self, batch: Batch) -> None:
         """Count what a tape tells."""
@@ -42,17 +42,17 @@ class Breaker:
         """Do so in slices of work."""
         name = self._name(batch.stage)
         for second, on_new, calls in batch.calls:
-            for ledger in self._open(second, name, batch.stage):
-                ledger.called(name, on_new=on_new, calls=calls)
+            for counts in self._open(second, name, batch.stage):
+                counts.called(name, on_new=on_new, calls=calls)
         for place, (second, unit, on_new, calls) in enumerate(batch.errors, 1):
-            for ledger in self._open(second, name, batch.stage):
-                ledger.failed(unit, second, name, on_new=on_new, calls=calls)
+            for counts in self._open(second, name, batch.stage):
+                counts.failed(unit, second, name, on_new=on_new, calls=calls)
             if not place % SLICE:
                 yield
         running = {second: calls for second, on_new, calls in batch.running if not on_new}
         newest = max((one.second for one in batch.calls), default=0)
-        for ledger in self._ledgers.values() if newest else ():
-            ledger.thin(newest)
+        for counts in self._windows.values() if newest else ():
+            counts.thin(newest)
         self._running.pop(batch.tape, None)
         if running:
             self._running[batch.tape] = (name, running)
@@ -60,13 +60,13 @@ class Breaker:
     def proof(self, now_s: int, processes: int, margin: Margin) -> Proof | None:
         """Return what convicts the candidate here; `processes` were live when the store was last heard."""
         judged = {(span.length_s, span.number) for span in judged_spans(self._started_s, now_s)}
-        self._ledgers = {at: found for at, found in self._ledgers.items() if at in judged}
+        self._windows = {at: found for at, found in self._windows.items() if at in judged}
         running: dict[StratumName, dict[int, int]] = {}
         for name, calls in self._running.values():
             sums = running.setdefault(name, {})
             for second, number in calls.items():
                 sums[second] = sums.get(second, 0) + number
-        return local_proof([found.window(now_s, running) for found in self._ledgers.values()], processes, now_s, margin)
+        return local_proof([found.window(now_s, running) for found in self._windows.values()], processes, now_s, margin)
 
     def _name(self, stage: Stage) -> StratumName:
         """Return a stage's name: they are numbered as they come here."""
@@ -78,16 +78,16 @@ class Breaker:
         found: list[WindowCounts] = []
         for length_s in STOPWATCHES_S:
             span = span_of(length_s, second, self._started_s)
-            ledger = self._ledgers.get((length_s, span.number)) or self._begin(span)
-            if ledger.open(name, stage.w):
-                found.append(ledger)
+            counts = self._windows.get((length_s, span.number)) or self._begin(span)
+            if counts.open(name, stage.w):
+                found.append(counts)
         return found
 
     def _begin(self, span: Span) -> WindowCounts:
-        """Begin a window's ledger, and drop those that no call can fall into any more."""
-        self._ledgers = {
+        """Begin a window's counts, and drop those that no call can fall into any more."""
+        self._windows = {
             (length_s, number): found
-            for (length_s, number), found in self._ledgers.items()
+            for (length_s, number), found in self._windows.items()
             if length_s != span.length_s or number >= span.number - 1
         }
-        return self._ledgers.setdefault((span.length_s, span.number), WindowCounts(span))
+        return self._windows.setdefault((span.length_s, span.number), WindowCounts(span))
