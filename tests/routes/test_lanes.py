@@ -31,11 +31,11 @@ def test_the_near_table_agrees_with_bisect(weights: list[float], hashes: list[in
 
 
 def test_a_recounted_state_counts_elsewhere_only() -> None:
-    """A route's copy of a state counts every lane, end and side in its own counts."""
+    """A route's copy of a state counts every target, end and side in its own counts."""
     state = a_state({"b": 20, "c": 20}, {"old": print, "b": print, "c": print})
     counts = Counts(state.names, routed=True)
     copy = recount(state, counts)
-    assert [count for _, count, _, _ in copy.lanes] == [meter.count for meter in counts.started]
+    assert [count for _, count, _, _ in copy.targets] == [meter.count for meter in counts.started]
     assert copy.e_new is counts.finished[1].count
     assert copy.c_old is counts.started[0].count
     assert [arm.counter for arm in copy.arms] == [counts.started[arm.number].count for arm in copy.arms]
@@ -46,5 +46,5 @@ def test_the_codes_baseline_stands_in_for_whatever_is_missing() -> None:
     copy = with_calls(a_state({"b": 20, "c": 20}, {"b": print}), (repr, print, None))
     assert copy.calls == (repr, print, repr)
     assert copy.f_old is repr
-    assert [call for _, _, call, _ in copy.lanes] == [repr, print, repr, repr]
-    assert [evidence for *_, evidence in copy.lanes] == [True, True, True, False]
+    assert [call for _, _, call, _ in copy.targets] == [repr, print, repr, repr]
+    assert [evidence for *_, evidence in copy.targets] == [True, True, True, False]

@@ -66,8 +66,6 @@ class CompiledSplit:
         "f_old",
         "here",
         "key",
-        "lane_of",
-        "lanes",
         "limit",
         "names",
         "near",
@@ -84,6 +82,8 @@ class CompiledSplit:
         "split",
         "stale",
         "tape",
+        "target_of",
+        "targets",
         "threshold",
         "weights",
     )
@@ -117,8 +117,8 @@ class CompiledSplit:
     ends: Sequence[Outcome]  # what of each arm the hot path reads
     near: Sequence[int]  # by the top bits of a hash: the arm's place, or -1 where the owner changes and bisect decides
     calls: Sequence[VersionFunction | None]  # the registered functions, by index
-    lane_of: Sequence[int]  # beside `arms`: where in `lanes` a routed call finds the owner
-    lanes: Sequence[CallTarget]  # of a routed split: the versions by index, then what stands in for absent ones
+    target_of: Sequence[int]  # beside `arms`: where in `targets` a routed call finds the owner
+    targets: Sequence[CallTarget]  # of a routed split: the versions by index, then what stands in for absent ones
     here: str | None  # this instance's name, where instances cross over and not units: who names no unit is meant by it
     limit: int | None  # the seconds without contact after which everybody gets the baseline
     weights: Sequence[Weight]  # in force here, by index; 0 for the baseline, which takes what is left
@@ -219,7 +219,7 @@ def recount(state: CompiledSplit, counts: Counts) -> CompiledSplit:
     copy.c_old, copy.c_new = counts.started[BASELINE].count, counts.started[1].count
     copy.e_new = counts.finished[1].count
     _set_arms(copy, [_counted(arm, counts) for arm in state.arms])
-    copy.lane_of, copy.lanes = _lanes(copy)
+    copy.target_of, copy.targets = _targets(copy)
     return copy
 
 
@@ -257,7 +257,7 @@ def with_calls(state: CompiledSplit, calls: Sequence[VersionFunction | None]) ->
         setattr(copy, slot, getattr(state, slot))
     copy.calls = tuple(call or calls[BASELINE] for call in calls)
     copy.f_old, copy.f_new = copy.calls[BASELINE], copy.calls[1]
-    copy.lane_of, copy.lanes = _lanes(copy)
+    copy.target_of, copy.targets = _targets(copy)
     return copy
 
 
@@ -289,7 +289,7 @@ def _blank(split: str, names: tuple[str, ...], inputs: CompileInput) -> Compiled
     state.here = None
     state.limit = None
     state.arms = state.ends = state.near = ()
-    state.lane_of, state.lanes = _lanes(state)
+    state.target_of, state.targets = _targets(state)
     state.weights = (0,) * len(names)
     _name_sides(state, BASELINE, 1, "baseline")
     return state
@@ -340,7 +340,7 @@ def _lay_out(state: CompiledSplit, standing: SplitState, absent: frozenset[str],
     state.runs = tuple(bounds)
     _set_arms(state, arms)
     state.near = _near(bounds)
-    state.lane_of, state.lanes = _lanes(state)
+    state.target_of, state.targets = _targets(state)
 
 
 def _near(bounds: Sequence[int]) -> tuple[int, ...]:
@@ -354,19 +354,19 @@ def _near(bounds: Sequence[int]) -> tuple[int, ...]:
     return (*places, *[len(bounds)] * ((HASHES >> NEAR) - len(places)))
 
 
-def _lanes(state: CompiledSplit) -> tuple[tuple[int, ...], tuple[CallTarget, ...]]:
-    """Return what routed calls off the straight lines read: each arm's lane, and the lanes."""
-    stands_in = len(state.names)  # the lane of absent versions stands behind those of all others
-    lane_of = tuple(arm.number if arm.decision.reason == "bucket" else stands_in for arm in state.arms)
+def _targets(state: CompiledSplit) -> tuple[tuple[int, ...], tuple[CallTarget, ...]]:
+    """Return what routed calls off the straight lines read: each arm's target, and the targets."""
+    stands_in = len(state.names)  # the target of absent versions comes after all others
+    target_of = tuple(arm.number if arm.decision.reason == "bucket" else stands_in for arm in state.arms)
     baseline = state.calls[BASELINE]
     if baseline is None:
-        return lane_of, ()
+        return target_of, ()
     started = state.counts.started
-    lanes: list[CallTarget] = [(i, started[i].count, call or baseline, True) for i, call in enumerate(state.calls)]
-    if stands_in in lane_of:
+    targets: list[CallTarget] = [(i, started[i].count, call or baseline, True) for i, call in enumerate(state.calls)]
+    if stands_in in target_of:
         counter = state.counts.other(BASELINE, "version_absent").count
-        lanes.append((BASELINE, counter, baseline, False))
-    return lane_of, tuple(lanes)
+        targets.append((BASELINE, counter, baseline, False))
+    return target_of, tuple(targets)
 
 
 def _arm(state: CompiledSplit, index: int, reason: str) -> Branch:

@@ -209,10 +209,10 @@ if $hit is not None:
         $i = ~$h
     else:
         $k = $s.near[$h >> {near}]
-        $i = $s.lane_of[$k if $k >= 0 else $bisect_right($s.runs, $h)]
+        $i = $s.target_of[$k if $k >= 0 else $bisect_right($s.runs, $h)]
     if not $i and $s.tape is None:
         {unarmed_old}
-    $n, $count, $f, $counted = $s.lanes[$i]
+    $n, $count, $f, $counted = $s.targets[$i]
     if $counted and $s.tape is not None:
         {begun_other}
     else:
