@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -218,6 +219,24 @@ def test_a_dry_run_lists_what_would_be_stopped_and_what_left(cli: Cli, store: Me
     unknown = cli("rollback", "chekout", "--dry-run")
     assert (unknown.code, "a stop was added" in unknown.out) == (3, False), unknown
     assert store.load()._replace(now_ms=0) == before._replace(now_ms=0)
+
+
+@pytest.mark.usefixtures("running")
+def test_where_nothing_is_lowered_no_calls_are_said_to_have_ended(cli: Cli, store: MemoryStore) -> None:
+    """A rollback of everything that finds nothing above zero says what it found, and who has read it."""
+    zero = {field: Effect("0") for field in ("checkout/new", "ranking/b", "ranking/c")}
+    cli("rollback", "--all")
+    dry = cli("rollback", "--all", "--dry-run")
+    assert dry.out.startswith("no unfinished release is above zero: no weight and no stop would be written\n"), dry
+    with beating(store, 1, effects=zero, revision=99):
+        ran = cli("rollback", "--all")
+    said = folded(ran.out)
+    assert (ran.code, "stopped sending calls" in said) == (0, False), ran
+    assert said.startswith("no unfinished release is above zero: no weight and no stop was written"), ran
+    assert re.search(r"1/1 processes have read revision \d+ in ", said), ran
+    with beating(store, 1, effects=zero, revision=99):
+        several = cli("rollback", "ranking")
+    assert "1/1 processes stopped sending calls to b and c in " in folded(several.out), several
 
 
 # --- what an unset shell variable makes of a command -----------------------------------------------------------------

@@ -24,7 +24,9 @@ def test_it_says_what_it_writes(cli: Cli, store: MemoryStore) -> None:
     expect = (Expect("splits", "checkout", good), Expect("weights", "checkout/new", "20"))
     writes = (Write("splits", "checkout", newer), Write("weights", "checkout/new", "50"))
     store.submit(Submission("newer", "checkout", "set", "a newer library", "", expect, writes, load.now_ms))
-    assert "checkout: unreadable; its weights can only go down" in folded(cli("list").out)
+    overview = folded(cli("list").out)
+    assert "checkout: unreadable; its weights can only go down" in overview
+    assert "guard: unknown, the definitions cannot be read" in overview
     dry = cli("undo", "checkout", "--dry-run")
     assert (dry.code, store.load().splits.fields[b"checkout"].decode()) == (0, newer)
     undone = cli("undo", "checkout", "--no-wait")

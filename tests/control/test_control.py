@@ -438,7 +438,7 @@ def test_a_row_says_what_is_in_force_where_the_store_does_not(store: MemoryStore
         eventually(lambda: router.status().refused)
         [row] = eventually(lambda: [row for row in control.overview().rows if row.effective == "20"])
         assert (row.asked, row.actual) == ("1_0", "1/1")
-        assert "the last good one stays in force" in row.why
+        assert "last good value stays in force" in row.why
 
 
 def test_a_row_shows_its_lease(store: MemoryStore) -> None:

@@ -53,6 +53,11 @@ BANNED: Final = {
     r"\bnot taken\b": "not accepted, not written, refused",
     r"\b(?:driven|told|notified|work|watched) from here\b": "this process does (not) ...",
     r"\bpassed over\b": "ignored, skipped",
+    r"\bis the new path worse\b": "guard: none (graysplit guard checkout)",
+    r"\brolled back by (?:its|the|a) guard\b": "the guard rolled it back",
+    r"\bto take it too\b": "to roll it back too",
+    r"\bLook(?: again)?: graysplit|\bLook at it with\b": "See: graysplit ...",
+    r"\bma[dk]e (?:it |the store )?whole\b": "repair",
 }
 # A text that has such a phrase, and why.
 ALLOWED: Final = {
@@ -129,6 +134,7 @@ def test_texts_are_found_in_the_source(source: str, seen: list[str]) -> None:
         "it will not come: {}", "what processes tell is not enough to sow it anew", "the evidence from nought",
         "parted by blanks", "asked {}, effective {}, {}", "the plan's clock runs", "What the store lost is kept",
         "{}: what was counted is not valid", "whoever made it", "till then", "Say yes to the next step",
+        "is the new path worse?", "rolled back by its guard", "Look: graysplit list", "Make the store whole again",
         "the heartbeat was not taken", "the plan of {} is not driven from here", "the file {} is passed over",
     ],
 )  # fmt: skip

@@ -161,8 +161,10 @@ def dry_run_lines(result: Result) -> list[str]:
 def lowering_lines(result: Result) -> list[str]:
     """Say what a rollback would stop, each split with its weights, and what it would leave alone."""
     lines = [f"would be written: rollback {result.split}, {'a stop for each' if result.split == '*' else 'a stop'}"]
+    if _wrote_nothing(result):
+        lines = ["no unfinished release is above zero: no weight and no stop would be written"]
     lines += [f"  {field} {percent(before)} -> {percent(after)}" for field, (before, after) in result.moves.items()]
-    if not result.moves:
+    if not (result.moves or _wrote_nothing(result)):
         lines.append("  no weight would change")
     if result.left:
         lines.append(f"would be left alone, finished: {', '.join(result.left)}")

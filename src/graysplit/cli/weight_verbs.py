@@ -29,7 +29,7 @@ from graysplit.cli.session import Session
 @click.option(
     "--in-flight",
     type=click.Choice(["finish"]),
-    help="Whether open requests keep their choice at zero; never at a stop.",
+    help="Let open requests keep their choice at weight zero, but never at a stop.",
 )
 @click.option(
     "--by",

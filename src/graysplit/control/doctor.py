@@ -349,7 +349,8 @@ def _declarations(reading: Reading, fleet: Fleet) -> Iterable[Finding]:
     for split in sorted({name for process in fleet.live for name in process.declared}):
         declared = declarations(fleet.live, split)
         if split not in known and not lost and f"splits {split}" not in kept:
-            what = f"declared by {len(declared)} live processes but not in the store: everybody gets the baseline"
+            count = "1 live process" if len(declared) == 1 else f"{len(declared)} live processes"
+            what = f"declared by {count} but not in the store: everybody gets the baseline"
             yield Finding("note", f"code {split}", what, f"graysplit set {split} 5")
         if all(found.kind == "route" and not found.calls for found in declared.values()):
             what = "no live process has called this route: another decorator replaces it, or it has had no traffic yet"

@@ -251,7 +251,7 @@ def _difference(reading: Reading, standing: SplitState, version: str) -> str:
     """Say why the weight in force is not the one asked for, or nothing."""
     field = field_of(standing.split, version)
     if ("weights", field) in reading.held.refused:
-        return "refused: invalid weight; the last good one stays in force"
+        return "refused; last good value stays in force"
     if reading.held.lost:
         return f"lost: {', '.join(sorted(reading.held.lost))}; the last content stays in force"
     stop = standing.stop_on(version)

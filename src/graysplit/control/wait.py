@@ -192,7 +192,7 @@ def _judged(eyes: WaitAccess, goal: WaitGoal, first: WaitLook, seen: WaitLook) -
         return Waited(outcome, why, receipts, seen.plan)
     if goal.weight is not None and set(seen.weights.values()) != {goal.weight}:
         now = ", ".join(f"{field} {weight}" for field, weight in seen.weights.items())
-        return Waited("late", f"not at {goal.weight} yet: {now}", receipts._replace(confirmed=0), seen.plan)
+        return Waited("late", f"{now}, not {goal.weight}", receipts._replace(confirmed=0), seen.plan)
     refused = sorted(field for field in seen.weights if ("weights", field) in seen.reading.held.refused)
     if refused:  # what runs instead is no proof of what was asked for
         why = f"invalid weight in the store, ignored by all processes: {', '.join(refused)}"

@@ -42,6 +42,9 @@ def verdict_words(heard: Heard) -> str:
 def worse_lines(view: Overview) -> Iterator[str]:
     """Say for each candidate above zero whether the guard finds it worse, or that no guard watches."""
     running = [row for row in view.rows if row.effective != "0"]
+    if not view.guards and not view.rows and (view.unread or view.loss is not None):
+        yield "guard: unknown, the definitions cannot be read"
+        return
     if not view.guards:
         splits = sorted({row.split for row in running or view.rows})
         arm = f" (graysplit guard {splits[0] if len(splits) == 1 else 'SPLIT'})" if splits else ""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--sensitivity",
     type=click.Choice(["normal", "strict"]),
-    help="Any difference counts, also one below 1.1 times and 0.05 points.",
+    help="With strict, any difference counts, also one below 1.1 times and 0.05 points.",
 )
 @click.option("--slow", type=span, metavar="TIME", help="Count calls that take longer as slow, and judge them: 500ms.")
 @click.option("--every-call", is_flag=True, help="Time every call, not only those of one second in 17.")

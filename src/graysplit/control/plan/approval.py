@@ -141,8 +141,8 @@ def _check_seen(found: RunningPlan, split: str, ahead: Step, now_ms: int) -> Non
     raise RefusedError(
         f"{_named(plan, progress.step)} of '{split}' was {did} {max(0, age_ms) / 1000:.1f} s ago, so your screen may "
         f"have shown the step before it. Nothing was approved. The next is {_named(plan, progress.step + 1)}; to "
-        f"approve it, name it: graysplit approve {split} {format_weight(ahead.weight)} (step= in Python; without a "
-        f"name {SEEN_MS // 1000} s after a step)"
+        f"approve it, name it: graysplit approve {split} {format_weight(ahead.weight)} (in Python: step=). From "
+        f"{SEEN_MS // 1000} s after a step on it needs no name"
     )
 
 
