@@ -68,8 +68,8 @@ def test_several_candidates_are_a_table() -> None:
     state = state_of(plain({"new": 20_000, "b": 30_000}))
     assert state.threshold == 0
     assert state.runs == tuple(map(threshold, (0, 20_000, 70_000, 100_000)))
-    assert [arm.name for arm in state.arms] == ["old", "new", "old", "b", "old"]
-    assert state.arms[1].decision == ("checkout", "new", "bucket", 7, True)
+    assert [branch.name for branch in state.branches] == ["old", "new", "old", "b", "old"]
+    assert state.branches[1].decision == ("checkout", "new", "bucket", 7, True)
 
 
 def test_pins_are_a_look_up_in_front() -> None:

@@ -17,7 +17,7 @@ WEIGHTS = st.lists(st.integers(0, 25_000).map(lambda milli: milli / 1000), min_s
 
 @given(WEIGHTS, st.lists(st.integers(0, HASHES - 1), max_size=50))
 def test_the_near_table_agrees_with_bisect(weights: list[float], hashes: list[int]) -> None:
-    """For every hash, at every border too, the table gives the arm that a bisect finds, or sends there."""
+    """For every hash, at every border too, the table gives the branch that a bisect finds, or sends there."""
     state = a_state({f"v{place}": weight for place, weight in enumerate(weights)})
     if state.runs is None:
         assert state.near == ()
@@ -38,7 +38,9 @@ def test_a_recounted_state_counts_elsewhere_only() -> None:
     assert [count for _, count, _, _ in copy.targets] == [meter.count for meter in counts.started]
     assert copy.e_new is counts.finished[1].count
     assert copy.c_old is counts.started[0].count
-    assert [arm.counter for arm in copy.arms] == [counts.started[arm.number].count for arm in copy.arms]
+    assert [branch.counter for branch in copy.branches] == [
+        counts.started[branch.number].count for branch in copy.branches
+    ]
 
 
 def test_the_codes_baseline_stands_in_for_whatever_is_missing() -> None:

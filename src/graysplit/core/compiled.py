@@ -40,7 +40,7 @@ class Branch(NamedTuple):
     decision: Decision
 
 
-# What a decision among several candidates reads of an arm: count, name, decision; a plain tuple for the same reason.
+# What a decision among several candidates reads of a branch: count, name, decision; a plain tuple for the same reason.
 Outcome: TypeAlias = "tuple[count[int], str, Decision]"
 # What a routed call off the two straight lines reads: a version's index, count and function, and whether its failure
 # and its end are counted (not where it stands in for an absent one). A plain tuple: it unpacks five times faster.
@@ -51,8 +51,8 @@ class CompiledSplit:
     """A split as the hot path sees it. Replaced whole, never changed; one reference read makes a call consistent."""
 
     __slots__ = (
-        "arms",
         "asleep",
+        "branches",
         "c_new",
         "c_old",
         "calls",
@@ -113,11 +113,13 @@ class CompiledSplit:
     quick: object  # the same for a route's straight line; armed, its tape: what was drawn in this stage, and no pin
     runs: Sequence[int] | None  # the hashes at which the owner changes; None: one threshold says it all
     plain: bool  # whether a call that is not on the new side has but one line to take: one threshold, and no tape
-    arms: Sequence[Branch]  # the owners between them
-    ends: Sequence[Outcome]  # what of each arm the hot path reads
-    near: Sequence[int]  # by the top bits of a hash: the arm's place, or -1 where the owner changes and bisect decides
+    branches: Sequence[Branch]  # the owners between them
+    ends: Sequence[Outcome]  # what of each branch the hot path reads
+    near: Sequence[
+        int
+    ]  # by the top bits of a hash: the branch's place, or -1 where the owner changes: bisect
     calls: Sequence[VersionFunction | None]  # the registered functions, by index
-    target_of: Sequence[int]  # beside `arms`: where in `targets` a routed call finds the owner
+    target_of: Sequence[int]  # beside `branches`: where in `targets` a routed call finds the owner
     targets: Sequence[CallTarget]  # of a routed split: the versions by index, then what stands in for absent ones
     here: str | None  # this instance's name, where instances cross over and not units: who names no unit is meant by it
     limit: int | None  # the seconds without contact after which everybody gets the baseline
@@ -137,8 +139,8 @@ class CompiledSplit:
             return 1, self.d_new.reason
         if self.runs is None:
             return BASELINE, self.d_old.reason
-        arm = self.arms[bisect_right(self.runs, hashed)]
-        return arm.number, arm.decision.reason
+        branch = self.branches[bisect_right(self.runs, hashed)]
+        return branch.number, branch.decision.reason
 
 
 class CompileInput(NamedTuple):
@@ -169,7 +171,7 @@ def unpinned(state: CompiledSplit, unit: object) -> Branch | None:
     if hashed in state.pinned:
         return None
     near = state.near[hashed >> NEAR]
-    return state.arms[near if near >= 0 else bisect_right(state.runs, hashed)]
+    return state.branches[near if near >= 0 else bisect_right(state.runs, hashed)]
 
 
 def names_of(standing: SplitState) -> tuple[str, ...]:
@@ -218,7 +220,7 @@ def recount(state: CompiledSplit, counts: Counts) -> CompiledSplit:
     copy.counts = counts
     copy.c_old, copy.c_new = counts.started[BASELINE].count, counts.started[1].count
     copy.e_new = counts.finished[1].count
-    _set_arms(copy, [_counted(arm, counts) for arm in state.arms])
+    _set_branches(copy, [_counted(branch, counts) for branch in state.branches])
     copy.target_of, copy.targets = _targets(copy)
     return copy
 
@@ -246,7 +248,7 @@ def aged(state: CompiledSplit) -> CompiledSplit:
     copy = recount(state, state.counts)
     copy.stale = True
     copy.d_old, copy.d_new = state.d_old._replace(stale=True), state.d_new._replace(stale=True)
-    _set_arms(copy, [arm._replace(decision=arm.decision._replace(stale=True)) for arm in state.arms])
+    _set_branches(copy, [branch._replace(decision=branch.decision._replace(stale=True)) for branch in state.branches])
     return copy
 
 
@@ -261,15 +263,15 @@ def with_calls(state: CompiledSplit, calls: Sequence[VersionFunction | None]) ->
     return copy
 
 
-def _set_arms(state: CompiledSplit, arms: Sequence[Branch]) -> None:
-    state.arms = tuple(arms)
-    state.ends = tuple((arm.counter, arm.name, arm.decision) for arm in arms)
+def _set_branches(state: CompiledSplit, branches: Sequence[Branch]) -> None:
+    state.branches = tuple(branches)
+    state.ends = tuple((branch.counter, branch.name, branch.decision) for branch in branches)
 
 
-def _counted(arm: Branch, counts: Counts) -> Branch:
-    reason = arm.decision.reason
-    meter = counts.started[arm.number] if reason == "bucket" else counts.other(arm.number, reason)
-    return arm._replace(counter=meter.count)
+def _counted(branch: Branch, counts: Counts) -> Branch:
+    reason = branch.decision.reason
+    meter = counts.started[branch.number] if reason == "bucket" else counts.other(branch.number, reason)
+    return branch._replace(counter=meter.count)
 
 
 def _blank(split: str, names: tuple[str, ...], inputs: CompileInput) -> CompiledSplit:
@@ -288,7 +290,7 @@ def _blank(split: str, names: tuple[str, ...], inputs: CompileInput) -> Compiled
     state.asleep = False
     state.here = None
     state.limit = None
-    state.arms = state.ends = state.near = ()
+    state.branches = state.ends = state.near = ()
     state.target_of, state.targets = _targets(state)
     state.weights = (0,) * len(names)
     _name_sides(state, BASELINE, 1, "baseline")
@@ -318,7 +320,7 @@ def _waved(standing: SplitState, instance: str) -> tuple[Run, ...]:
 
 
 def _lay_out(state: CompiledSplit, standing: SplitState, absent: frozenset[str], runs: Sequence[Run]) -> None:
-    """Set threshold, runs and arms from the buckets in force."""
+    """Set threshold, runs and branches from the buckets in force."""
     if not runs:
         stopped = any(standing.stop_on(version.name) for version in standing.definition.candidates)
         _name_sides(state, BASELINE, 1, "stopped" if stopped and _all_zero(standing) else "baseline")
@@ -331,14 +333,16 @@ def _lay_out(state: CompiledSplit, standing: SplitState, absent: frozenset[str],
         state.threshold = threshold(first.end)
         return
     bounds: list[int] = []
-    arms = [_arm(state, BASELINE, "bucket")]
+    branches = [_branch(state, BASELINE, "bucket")]
     for run in runs:
         index = state.names.index(run.version)
-        arm = _arm(state, BASELINE, "version_absent") if run.version in absent else _arm(state, index, "bucket")
+        branch = (
+            _branch(state, BASELINE, "version_absent") if run.version in absent else _branch(state, index, "bucket")
+        )
         bounds += (threshold(run.start), threshold(run.end))
-        arms += (arm, _arm(state, BASELINE, "bucket"))
+        branches += (branch, _branch(state, BASELINE, "bucket"))
     state.runs = tuple(bounds)
-    _set_arms(state, arms)
+    _set_branches(state, branches)
     state.near = _near(bounds)
     state.target_of, state.targets = _targets(state)
 
@@ -355,9 +359,9 @@ def _near(bounds: Sequence[int]) -> tuple[int, ...]:
 
 
 def _targets(state: CompiledSplit) -> tuple[tuple[int, ...], tuple[CallTarget, ...]]:
-    """Return what routed calls off the straight lines read: each arm's target, and the targets."""
+    """Return what routed calls off the straight lines read: each branch's target, and the targets."""
     stands_in = len(state.names)  # the target of absent versions comes after all others
-    target_of = tuple(arm.number if arm.decision.reason == "bucket" else stands_in for arm in state.arms)
+    target_of = tuple(branch.number if branch.decision.reason == "bucket" else stands_in for branch in state.branches)
     baseline = state.calls[BASELINE]
     if baseline is None:
         return target_of, ()
@@ -369,9 +373,9 @@ def _targets(state: CompiledSplit) -> tuple[tuple[int, ...], tuple[CallTarget, .
     return target_of, tuple(targets)
 
 
-def _arm(state: CompiledSplit, index: int, reason: str) -> Branch:
-    arm = Branch(index, state.names[index], state.counts.started[index].count, _decision(state, index, reason))
-    return _counted(arm, state.counts)
+def _branch(state: CompiledSplit, index: int, reason: str) -> Branch:
+    branch = Branch(index, state.names[index], state.counts.started[index].count, _decision(state, index, reason))
+    return _counted(branch, state.counts)
 
 
 def _all_zero(standing: SplitState) -> bool:

@@ -112,7 +112,7 @@ class PublishedStates:
         self._look = look
         self._clock = clock
         self._due = float("inf")  # the monotonic time by which the thread that follows lets time pass again
-        self._arms: GuardedSplits | None = None  # once a split is armed
+        self._guarded: GuardedSplits | None = None  # once a split is armed
         self._baselines = Baselines(self.declarations, self._parsed)
         self._effects = StateEffects(self.declarations, self._counts, self._baselines, self.state)
         self._armed: tuple[View | None, tuple[CompiledSplit, ...]] = (None, ())  # of one view, for goals
@@ -184,8 +184,8 @@ class PublishedStates:
             self.refresh()
         if self.notify is not None:
             self.notify(now)
-        if self._arms is not None:
-            self._arms.shed(now)
+        if self._guarded is not None:
+            self._guarded.shed(now)
         return self.warming is not None and self.warming.turn(now)
 
     def knows(self, field: str) -> bool:
@@ -199,10 +199,10 @@ class PublishedStates:
 
     def tapes(self) -> list[EvidenceBuffer]:
         """Return the tapes of armed splits, and those from which something is still to be collected."""
-        if self._arms is None:
+        if self._guarded is None:
             return []
         with self._lock:
-            live = self._arms.live(self._view.table.copy(), self.state)
+            live = self._guarded.live(self._view.table.copy(), self.state)
             self._counts.settle()
             return live
 
@@ -357,7 +357,7 @@ class PublishedStates:
             self.phase = "asleep"
             self.following = self.following._replace(mode="starting")
         # The parent tells what is on its tapes, and its thread may hold their locks here for ever.
-        self._arms = None
+        self._guarded = None
         self._counts.forget()
         self._publish_all(self._view.held)
 
@@ -526,11 +526,11 @@ class PublishedStates:
         """Return the tape of an armed split; None where none is armed."""
         if standing.definition.guard is None:
             return None
-        if self._arms is None:
+        if self._guarded is None:
             from graysplit.router.guarded_splits import GuardedSplits
 
-            self._arms = GuardedSplits(self._events)
-        return self._arms.tape(standing, held, present, self.instance)
+            self._guarded = GuardedSplits(self._events)
+        return self._guarded.tape(standing, held, present, self.instance)
 
     def _routed(self, split: str) -> bool:
         declaration = self.declarations.get(split)
