@@ -115,9 +115,7 @@ class CompiledSplit:
     plain: bool  # whether a call that is not on the new side has but one line to take: one threshold, and no tape
     branches: Sequence[Branch]  # the owners between them
     ends: Sequence[Outcome]  # what of each branch the hot path reads
-    near: Sequence[
-        int
-    ]  # by the top bits of a hash: the branch's place, or -1 where the owner changes: bisect
+    near: Sequence[int]  # by the top bits of a hash: the branch's place; -1: the owner changes, bisect decides
     calls: Sequence[VersionFunction | None]  # the registered functions, by index
     target_of: Sequence[int]  # beside `branches`: where in `targets` a routed call finds the owner
     targets: Sequence[CallTarget]  # of a routed split: the versions by index, then what stands in for absent ones
