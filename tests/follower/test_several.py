@@ -43,6 +43,14 @@ def trial() -> Trial:
     return Trial()
 
 
+def recorded(trial: Trial, key: str, field: str, value: str | None) -> None:
+    """Write a field past the control, such that the history knows it already."""
+    space = trial.store._space
+    with space.locked:
+        space.put(key, field, value)
+        space.put("booked", f"{key} {field}", value)
+
+
 def test_each_step_writes_all_candidates_in_one_change(trial: Trial) -> None:
     """Nothing is left of the plan at its end, and `simulate` has foretold each step within a second."""
     foretold = trial.control.simulate("ranking", STEPS)
@@ -125,7 +133,7 @@ def test_a_raw_edit_of_either_ends_it(trial: Trial) -> None:
     trial.control.ramp("ranking", STEPS)
     trial.after(2)
     with trial.store._space.locked:
-        trial.store._space.write("weights ranking/c", "9")
+        recorded(trial, "weights", "ranking/c", "9")
     trial.after(20)
     assert trial.control.show("ranking").plan is None
     assert trial.weights() == {"b": "5", "c": "9"}
@@ -186,8 +194,8 @@ def test_who_has_left_the_plan_takes_its_room_where_somebody_raises_it(trial: Tr
     trial.control.rollback("ranking/c")
     trial.after(4)
     with trial.store._space.locked:
-        trial.store._space.write("stops ranking/c", None)
-        trial.store._space.write("weights ranking/c", "70")
+        recorded(trial, "stops", "ranking/c", None)
+        recorded(trial, "weights", "ranking/c", "70")
     trial.control.resume("ranking")
     trial.after(40)
     assert trial.weights() == {"b": "20", "c": "70"}
