@@ -13,7 +13,7 @@ import json
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import CodeType
@@ -156,16 +156,18 @@ class Reader:
         except redis.ResponseError as error:
             return 0, f"(error) {error}"
         if words[0] in _WRITING:
-            self._be_slow()
+            self._be_slow(self._is_recorded)
+        if words[0] == "FLUSHALL":
+            self._be_slow(lambda: bool(self._client.dbsize()))  # a process has told of itself again
         return 0, "\n".join(_answered(answer))
 
-    def _be_slow(self) -> None:
-        """Type no faster than a process that follows can write an edit by hand into the history."""
+    def _be_slow(self, seen: Callable[[], bool]) -> None:
+        """Type no faster than a process that follows can see what was done by hand."""
         follows = any(
             getattr(found, "status", None) and found.status().phase == "live" for found in self._names.values()
         )
         if follows and self._client.config_get("maxmemory")["maxmemory"] == "0":
-            eventually(self._is_recorded, within=5.0)
+            eventually(seen, within=5.0)
 
     def _is_recorded(self) -> bool:
         space = "graysplit:{default}:"

@@ -141,7 +141,7 @@ def test_f24_an_older_library_does_not_drive_a_newer_plan(
         raw = definition(client, key)
         client.hset(key("splits"), "checkout", raw.replace('"steps"', f'{newer},"steps"'))
         eventually(lambda: any("does not drive it (needs" in line for line in caplog.messages), 10)
-        with pytest.raises(RefusedError, match="newer graysplit"):
+        with pytest.raises(RefusedError, match="use a newer one"):
             control.approve("checkout")
         control.pin("checkout", "user-1", "new")
         control.undo("checkout")

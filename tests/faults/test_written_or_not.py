@@ -99,7 +99,7 @@ def test_a_full_disk_is_named_with_its_way_out(tmp_path: Path) -> None:
             ran = graysplit_cli(running.url, "default", *words)
             assert (ran.code, NOTHING in said(ran), UNKNOWN in said(ran)) == (5, True, False), ran
             assert "takes no writes: it cannot save to its disk" in said(ran)
-        assert "on every machine that runs the application" in said(ran)
+        assert "run this on every machine of the application" in said(ran)
         assert '  $ echo "*" > "$GRAYSPLIT_OFF_FILE"' in ran.err.splitlines()
         found = json.loads(graysplit_cli(running.url, "default", "doctor", "--json").out)["findings"]
         (finding,) = (one for one in found if "cannot save to its disk" in one["what"])

@@ -239,7 +239,7 @@ def test_an_edit_by_hand_raises_nobody_and_lowers_the_last_waves(
         farm.settle(control)
         assert farm.on_new() == inside
     finding = next(found for found in control.doctor() if found.where == "instances renderer/new")
-    assert "3 of 5 instances have crossed where 80 % asks for 4" in finding.what
+    assert "3 of 5 instances have crossed where 80 % needs 4" in finding.what
     assert finding.command == "graysplit rebalance renderer"
     control.rebalance("renderer")
     assert second < farm.settled(control)
