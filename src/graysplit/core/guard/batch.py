@@ -1,4 +1,4 @@
-"""What one collection has found on a tape's pages, and the batches that it is told in."""
+"""What one collection has found in an evidence buffer, and the batches that it is sent in."""
 
 from __future__ import annotations
 

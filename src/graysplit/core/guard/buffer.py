@@ -1,4 +1,4 @@
-"""The tape of an armed split: what one process writes down of one stage, until it is told in batches.
+"""The evidence buffer of an armed split: what one process records of one stage, until it is sent in batches.
 
 Calls write on the page of the second in which they begin, without a lock: `append` to a deque and a step of a
 count are atomic. The follower's thread turns the pages and collects what is on them:

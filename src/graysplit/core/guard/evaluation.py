@@ -1,4 +1,4 @@
-"""Judge a tally: what an evaluator makes of it, and what it leaves for whoever judges next. Pure.
+"""Evaluate a tally: the verdict, and what is left for the process that evaluates next. Pure.
 
 Every verdict is computed again from counts, so that a new evaluator loses nothing. What is handed on is small: the
 verdict, and how far the counts had come, for a store that has lost some shows less than was seen there.

@@ -1,4 +1,4 @@
-"""What calls write down: the mark of a call, by whose unit it is known, and what is told of it."""
+"""What a call records: its mark, which stands for its unit, and the records of failures, cuts and times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judge a candidate that nobody is left beside by what the baseline's rate was before: the cruder rule.
+"""Judge a candidate at 100 % by the rate that the baseline had before: the cruder rule.
 
 At 100 %, and after a switch, no hash draws a side, so nothing is compared. What is known is how often old failed
 before. With Y of O calls failed there, and X users whose first error of a window fell on new, in N calls:

@@ -1,4 +1,4 @@
-"""One second of an armed split in one process: what calls write down, each by one atomic step."""
+"""One second of an armed split in one process: what its calls record, each in one atomic step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a guard was told when it was armed, as it stands in the split's record.
+"""The settings of a guard, as the split's record has them.
 
     {"action": "rollback", "sensitivity": "normal", "slow": "500ms", "stop_on": ["DataLoss"], "at": 1700000000000}
 

@@ -1,4 +1,4 @@
-"""What stage a standing is in: which candidates are watched, in which release, with which shares."""
+"""The stage of a split: which candidates are watched, in which release, with which shares."""
 
 from __future__ import annotations
 

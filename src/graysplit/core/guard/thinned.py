@@ -1,4 +1,4 @@
-"""The lists of a page that is thinned: of some users every call is written down, of the others how often they called.
+"""The lists of a second buffer that is thinned: every call of some users, and the number of calls of the others.
 
 A user is kept where the hash ends in enough zero bits: they say nothing about the side, and are the same in each
 process. Begin and end of a call are written on one page, so that both are written down or neither is.

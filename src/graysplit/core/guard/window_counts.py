@@ -1,4 +1,4 @@
-"""The counts of one window: which users count in it, and the books that follow from that.
+"""The counts of one window: which users count in it, and the sums that follow from that.
 
 The model of what a store keeps for a fleet, and what a process keeps of its own calls while it has no store.
 """

@@ -1,4 +1,4 @@
-"""What the guard counts: units by their first error in each stopwatch's window, by the second their call began.
+"""What the guard counts: units by their first error in each window, by the second in which their call began.
 
 A unit counts once per window over all strata, by the error begun first; an earlier begin replaces a later one, however
 late it arrives. Calls are those begun in the window, less failed calls of units that count already (else a retry storm

@@ -1,4 +1,4 @@
-"""A fork, told: which changes that a process followed its store has lost, from what to what.
+"""A fork: which changes that a process has followed its store has lost, from what to what.
 
 Told by each process in a line of its log, and once in the store's history, by an entry that nothing is adopted from:
 its fields are named `lost`, and explain no raise (law 7).

@@ -1,4 +1,4 @@
-"""Splits of which each is judged when it is first asked for: of thousands a command mostly wants one."""
+"""Splits that are parsed when they are first asked for: of thousands a command mostly needs one."""
 
 from __future__ import annotations
 
