@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from graysplit.core.address import field_of, stop_on
 from graysplit.core.compiled import BASELINE
 from graysplit.core.weights import PREVIEW, Weight, share
-from graysplit.router.view import Mark, View, marks_of
+from graysplit.router.view import ChoiceKey, View, marks_of
 
 if TYPE_CHECKING:
     from graysplit.core.replica.adoption import Adopted
@@ -36,14 +36,14 @@ def key_of(standing: SplitState, names: tuple[str, ...], view: View) -> object:
         stopped = (True, *(standing.stop_on(name) is not None for name in names[1:]))
         weights = _lingering(mark.weights, weights, stopped)
     if mark is None or mark.names != names or _lowers_to_zero(mark.weights, weights):
-        mark = Mark(object(), names, weights)
+        mark = ChoiceKey(object(), names, weights)
     return view.marks.setdefault(standing.split, mark._replace(weights=weights, finish=finish)).key
 
 
-def forget_zeroed(view: View, held: Adopted, splits: Iterable[str] | None) -> Mapping[str, Mark]:
+def forget_zeroed(view: View, held: Adopted, splits: Iterable[str] | None) -> Mapping[str, ChoiceKey]:
     """Return the marks for the next view: a new key for what falls to zero, be it asked for then or only later."""
     before = marks_of(view)
-    zeroed: dict[str, Mark] = {}
+    zeroed: dict[str, ChoiceKey] = {}
     for split in before if splits is None else splits:
         mark = before.get(split)
         if mark is not None:

@@ -41,7 +41,7 @@ from graysplit.router.effects import StateEffects
 from graysplit.router.explanation import Explanation
 from graysplit.router.process_lock import ProcessLock
 from graysplit.router.slow_path import expose, given, picked
-from graysplit.router.view import Mark, View, marks_of
+from graysplit.router.view import ChoiceKey, View, marks_of
 from graysplit.scope import scope_get
 
 if TYPE_CHECKING:
@@ -587,14 +587,14 @@ class PublishedStates:
             return self._constant(state.split, "not_ready")
         return aged(state) if self.stale else state
 
-    def _publish(self, held: Adopted, splits: Collection[str], before: Mapping[str, Mark] | None = None) -> None:
+    def _publish(self, held: Adopted, splits: Collection[str], before: Mapping[str, ChoiceKey] | None = None) -> None:
         """Publish a view in which these splits are compiled anew."""
         table = self._view.table.copy()
         for split in splits:
             table.pop(split, None)
         self._hand_out(View(held, table, marks_of(self._view) if before is None else before, {}), splits)
 
-    def _publish_all(self, held: Adopted, before: Mapping[str, Mark] | None = None) -> None:
+    def _publish_all(self, held: Adopted, before: Mapping[str, ChoiceKey] | None = None) -> None:
         self._hand_out(View(held, {}, marks_of(self._view) if before is None else before, {}), self.declarations)
 
     def _hand_out(self, view: View, splits: Collection[str]) -> None:

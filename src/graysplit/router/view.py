@@ -10,7 +10,7 @@ from graysplit.core.replica.adoption import Adopted
 from graysplit.core.weights import Weight
 
 
-class Mark(NamedTuple):
+class ChoiceKey(NamedTuple):
     """What a split's last state is remembered by, to know whether choices kept in requests still count."""
 
     key: object
@@ -25,10 +25,10 @@ class View(NamedTuple):
 
     held: Adopted
     table: dict[str, CompiledSplit]
-    before: Mapping[str, Mark]  # by split, as the views before left them
-    marks: dict[str, Mark]  # by split: those that this view's states keep choices under
+    before: Mapping[str, ChoiceKey]  # by split, as the views before left them
+    marks: dict[str, ChoiceKey]  # by split: those that this view's states keep choices under
 
 
-def marks_of(view: View) -> Mapping[str, Mark]:
+def marks_of(view: View) -> Mapping[str, ChoiceKey]:
     """Return the marks that a view leaves to the next one."""
     return {**view.before, **view.marks} if view.marks else view.before
