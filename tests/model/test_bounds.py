@@ -107,7 +107,8 @@ def test_ten_thousand_splits_load_follow_and_decide(make_router: Callable[..., R
     fill(store, names, b"100", definitions=False)
     eventually(lambda: router.choose(names[-1], "u-1") == "new", within=30)
     written = Control(store, confirm=True).rollback(names[5_000])
-    eventually(lambda: {one.receipt.change for one in store.fleet().live} == {written.change}, within=30)
+    # The raw edits may be recorded after the rollback: then a process tells of that later entry.
+    eventually(lambda: {one.receipt.revision >= written.revision for one in store.fleet().live} == {True}, within=30)
     assert [name for name in names if router.choose(name, "u-1") == "old"] == [names[5_000]]
     assert router.status().splits == SPLITS
     assert not router.status().refused
