@@ -18,6 +18,7 @@ import pytest
 
 from graysplit import Control
 from graysplit.cli.output import fold_to
+from graysplit.control.operator import operator_of
 from tests.cli.test_process import CLI, surroundings
 from tests.control.processes import live
 from tests.support import eventually
@@ -75,7 +76,7 @@ def test_the_picture_fits_the_terminal(redis_url: str, namespace: str, columns: 
         control.set("checkout", 20, why=why)
         control.create("a-split-with-a-name-that-is-longer-than-a-small-terminal-is-wide")
         control.rollback("checkout", why=why)
-        live(control.store, 1)
+        live(operator_of(control).store, 1)
         screen = drawn(redis_url, namespace, columns)
     shown = "".join(line.strip() for line in screen.lines()).replace(" ", "")
     assert "stopcheckout:byada@lab," in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from graysplit import Control
+from graysplit.control.operator import operator_of
 from graysplit.core.changes import effects
 from graysplit.core.fleet import Declared
 from graysplit.core.plan.plan import Step
@@ -33,17 +34,17 @@ def control(store: MemoryStore) -> Control:
 
 def places(control: Control) -> dict[str, int | None]:
     """Return the place of every version."""
-    reading = control._read()
+    reading = operator_of(control).read()
     return {version.name: version.place for version in reading.snapshot.splits["rank"].definition.versions}
 
 
 def test_set_gives_a_candidate_of_live_code_the_next_free_place(control: Control, store: MemoryStore) -> None:
     """The others keep their places and their units; what receipts will show is the new one alone."""
     live(store, declared=RANK)
-    before = control._read().snapshot
+    before = operator_of(control).read().snapshot
     result = control.set("rank/c", 10)
     assert places(control) == {"a": None, "b": 0, "c": 1}
-    done = effects(before, control._read().snapshot)
+    done = effects(before, operator_of(control).read().snapshot)
     assert (done.weights, done.moved, done.needless) == ({"rank/c": (0, 10_000)}, 10_000, 0)
     assert (result.created, result.expected) == ((), {"rank/c": "10"})
     assert "c is a new candidate of rank, in place 1; the others stay" in result.notes
@@ -91,11 +92,11 @@ def test_removing_one_moves_nobody(control: Control) -> None:
         control.create("rank", add=version)
     control.set("rank", weights={"c": 10, "d": 30})
     control.rollback("rank/c")
-    before = control._read().snapshot
+    before = operator_of(control).read().snapshot
     result = control.delete("rank/c")
     assert (result.moves, result.moved) == ({"rank/c": ("0", None)}, 0)
     assert places(control) == {"a": None, "b": 0, "d": 2}
-    assert effects(before, control._read().snapshot).moved == 0
+    assert effects(before, operator_of(control).read().snapshot).moved == 0
     control.create("rank", add="e")
     assert places(control)["e"] == 3, "at c's place it would drive d from its units as it grows"
     control.set("rank/e", 50)
@@ -126,7 +127,7 @@ def test_one_above_zero_stays(control: Control, weight: float | str, said: str) 
     control.set("rank/c", weight)
     with pytest.raises(RefusedError, match=said):
         control.delete("rank/c")
-    control.store.raw_set("stops", "rank/c", "by hand")  # type: ignore[attr-defined]
+    operator_of(control).store.raw_set("stops", "rank/c", "by hand")  # type: ignore[attr-defined]
     with pytest.raises(RefusedError, match=said):
         control.delete("rank/c")
 
@@ -139,12 +140,12 @@ def test_what_names_it_comes_first(control: Control) -> None:
         control.delete("rank/c")
     control.unpin("rank", "u-1")
     control.ramp("rank/c", [Step(5_000, 60.0), Step(10_000)])
-    control.store.raw_set("weights", "rank/c", "0")  # type: ignore[attr-defined] # and nobody has ended it yet
+    operator_of(control).store.raw_set("weights", "rank/c", "0")  # type: ignore[attr-defined] # and nobody has ended it yet
     with pytest.raises(RefusedError, match=r"a plan of 'rank/c' runs.*graysplit set rank/c 0"):
         control.delete("rank/c")
     control.set("rank/c", 0)
     control.delete("rank/c")
-    assert control._read().snapshot.splits["rank"].definition.plan is None
+    assert operator_of(control).read().snapshot.splits["rank"].definition.plan is None
     with pytest.raises(RefusedError, match=r"baseline.*graysplit delete rank$"):
         control.delete("rank/a")
     control.set("rank/b", 0)

@@ -11,6 +11,7 @@ import pytest
 from graysplit import Control, RefusedError
 from graysplit.cli.app import run
 from graysplit.control.control import Confirm, Question
+from graysplit.control.operator import operator_of
 from graysplit.control.result import Result
 
 Act = Callable[[Control, Confirm | None], object]
@@ -29,7 +30,7 @@ def _zero(control: Control) -> None:
 
 
 def _stopped(control: Control) -> None:
-    control.store.raw_set("stops", "checkout", "by hand")  # type: ignore[attr-defined] # the memory store's
+    operator_of(control).store.raw_set("stops", "checkout", "by hand")  # type: ignore[attr-defined] # the memory store's
 
 
 # What comes before, the program's verb, the command, and the name to type.
@@ -124,7 +125,7 @@ def test_true_says_yes_to_whatever_is_asked(control: Control) -> None:
     """For the verb, or for all verbs of a control; a verb's own word counts first."""
     assert control.set("checkout", 100, confirm=True).revision
     control.set("checkout", 20)
-    agreed = Control(control.store, confirm=True)
+    agreed = Control(operator_of(control).store, confirm=True)
     with pytest.raises(RefusedError):
         agreed.set("checkout", 100, confirm="basket")
     assert agreed.set("checkout", 100).revision

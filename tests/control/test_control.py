@@ -14,6 +14,7 @@ import pytest
 
 from graysplit import Router
 from graysplit.control import Control
+from graysplit.control.operator import operator_of
 from graysplit.control.proposal import Proposal
 from graysplit.core.changes import WhichCandidateError
 from graysplit.core.fleet import Declared, Effect
@@ -176,7 +177,7 @@ def test_racing_sets_lose_nothing(control: Control) -> None:
     made: list[str] = []
 
     def edit(editor: int) -> None:
-        own = Control(control.store, actor=f"e{editor}", confirm=True)
+        own = Control(operator_of(control).store, actor=f"e{editor}", confirm=True)
         for weight in range(20):
             try:
                 made.append(own.set("checkout", editor * 10 + weight % 10).change)
@@ -299,7 +300,7 @@ def test_a_late_raise_is_refused(control: Control, clock: MovedClock) -> None:
         asked.append(proposal.ask or "")
         clock.now += 60
 
-    slow = Control(control.store, actor="ada", confirm=think)
+    slow = Control(operator_of(control).store, actor="ada", confirm=think)
     assert slow.set("checkout", 100).to == "100"
     assert asked == ["this sends everybody to checkout/new"]
 
@@ -312,7 +313,7 @@ def test_a_split_that_changed_under_a_prompt_is_left_alone(control: Control) -> 
         control.set("checkout", 1)
 
     with pytest.raises(ConflictError):
-        Control(control.store, actor="ada", confirm=think).set("checkout", 100)
+        Control(operator_of(control).store, actor="ada", confirm=think).set("checkout", 100)
     assert control.overview().rows[0].asked == "1"
 
 

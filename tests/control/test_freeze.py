@@ -17,6 +17,7 @@ from redis import Redis
 
 from graysplit.control import Control
 from graysplit.control.control import Question
+from graysplit.control.operator import operator_of
 from graysplit.core.fleet import Declared
 from graysplit.core.freeze import BadPatternError
 from graysplit.errors import ConflictError, GraysplitError, RefusedError
@@ -93,7 +94,7 @@ def test_splits_made_later_are_held(control: Control) -> None:
     for raised in (lambda: control.set("checkout", 1), lambda: control.preview("checkout")):
         with pytest.raises(RefusedError, match="frozen"):
             raised()
-    live(control.store, declared={"search": Declared("old", ("old", "new"))})
+    live(operator_of(control).store, declared={"search": Declared("old", ("old", "new"))})
     with pytest.raises(RefusedError, match="frozen"):
         control.set("search", 1)
 
@@ -112,7 +113,7 @@ def test_every_verb_that_raises_is_refused(control: Control) -> None:
     control.create("checkout")
     control.pin("checkout", "u-2", deny=True)
     control.set("checkout", 20)
-    control.store.raw_set("stops", "checkout", "by-hand")  # type: ignore[attr-defined]
+    operator_of(control).store.raw_set("stops", "checkout", "by-hand")  # type: ignore[attr-defined]
     control.freeze("*")
     with pytest.raises(RefusedError, match="frozen"):
         control.unstop("checkout")
@@ -161,7 +162,7 @@ def test_a_freeze_ends_by_the_servers_time(control: Control, clock: MovedClock) 
     assert control.set("checkout", 1).to == "1"
     clock.now += 61
     control.freeze("other")
-    assert held(control.store) == ["other"]
+    assert held(operator_of(control).store) == ["other"]
 
 
 def test_unfreeze_ends_one_freeze(control: Control, store: MemoryStore) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from graysplit import Control
 from graysplit.control.control import Question
 from graysplit.control.plan.awaited import Awaited
-from graysplit.control.switch import STEPS, OvertakenError, SwitchStep, step_weights
+from graysplit.control.switch import STEPS, OvertakenError, SwitchStep, shares_of, step_weights
 from graysplit.core.definition import define
 from graysplit.core.fleet import Declared
 from graysplit.core.split_state import SplitState
@@ -341,7 +341,7 @@ def test_steps_lead_straight_from_what_is_to_what_shall_be(shares: list[Weight],
         left -= 0 if weight == PREVIEW else int(given_[name])
     standing = standing._replace(weights=given_)
     to = (["old", *names])[min(index, len(names))]
-    steps = [step_weights(standing, to, step) for step in range(1, STEPS + 1)]
+    steps = [step_weights(shares_of(standing), to, step) for step in range(1, STEPS + 1)]
     assert steps[-1] == {name: FULL if name == to else 0 for name in names}
     assert all(sum(map(share, step.values())) <= FULL for step in steps)
     for name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graysplit import Control
 from graysplit.cli.result_lines import result_json
+from graysplit.control.operator import operator_of
 from graysplit.core.plan.plan import Step
 from graysplit.core.weights import FULL
 from graysplit.stores.memory import MemoryStore
@@ -74,7 +75,7 @@ def test_a_guard_says_by_what_it_judges_where_nobody_is_left_to_compare_with(con
     said = "old's rate before is not known: for 6 h its guard warns once over half of the calls fail"
     assert said in control.switch("checkout", to="new", dry_run=True, confirm=True).unwatched
     control.set("checkout", 20)
-    judged(control.store, "unclear")
+    judged(operator_of(control).store, "unclear")
     known = control.switch("checkout", to="new", dry_run=True, confirm=True).unwatched
     assert "judges its errors only by the past (old before: 0.85 % of 1,408 calls): it warns above" in known
     assert "rolls back above" in known

@@ -15,6 +15,7 @@ from redis import Redis
 
 import graysplit
 from graysplit import embedded
+from graysplit.control.operator import operator_of
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.redis.faults import unreachable
 from tests.faults.command_line import Ran, graysplit_cli
@@ -155,7 +156,7 @@ def test_a_lost_answer_is_not_known() -> None:
         finally:
             running.resume()
         assert lost.value.written is None
-        assert control.attempted is not None
+        assert operator_of(control).attempted is not None
 
 
 @pytest.mark.parametrize("words", [("rollback", "checkout"), ("rollback", "--all"), ("set", "checkout", "5")])

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from graysplit import Control, Router, Webhook
+from graysplit.control.operator import operator_of
 from graysplit.core.notices import cursor
 from graysplit.core.notices.cursor import ATTEMPTS, OLDEST_MS, Cursor
 from graysplit.notices import notifier
@@ -29,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 
 def record_of(control: Control, hook: Webhook) -> Cursor | None:
     """Return how far a hook has been told, once that is the whole log and nobody tells any more."""
-    read = control.store.read_cursors()
+    read = operator_of(control).store.read_cursors()
     found = read_cursor(read.texts.get(hook.name))
     return found if found is not None and found.position == read.position and not found.until_ms else None
 
@@ -90,7 +91,7 @@ def test_a_teller_that_dies_is_followed_by_another(redis_url: str, namespace: st
         eventually(lambda: record_of(control, hook), 10)
         control.create("checkout")
         eventually(lambda: recorder.bodies, 10)
-        record = read_cursor(control.store.read_cursors().texts[hook.name])
+        record = read_cursor(operator_of(control).store.read_cursors().texts[hook.name])
         assert record is not None
         pids = {found.boot: found.pid for found in control.fleet().processes}
         os.kill(pids[record.teller], signal.SIGKILL)

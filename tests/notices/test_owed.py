@@ -14,6 +14,7 @@ import pytest
 
 from graysplit import Control, Router, Webhook
 from graysplit.cli.app import run
+from graysplit.control.operator import operator_of
 from graysplit.core.notices.debt import HookDebt
 from graysplit.events import Events
 from graysplit.notices import hooks, notifier
@@ -170,7 +171,7 @@ def test_a_webhook_that_hangs_delays_no_other_hook_and_no_warm_up(recorder: Reco
         hooks.WITHIN_S = 20.0
         gray = Router(store, notify=[bad, good])
         gray.wait_ready(10)
-        eventually(lambda: len(control.store.read_cursors().texts) == 2, 10)
+        eventually(lambda: len(operator_of(control).store.read_cursors().texts) == 2, 10)
         control.create("checkout")
         control.set("checkout", 20)
         control.rollback("checkout")
@@ -230,7 +231,7 @@ def test_a_webhook_that_is_down_hears_of_the_rollback_when_it_is_back(
         with recording(port) as back:
             back.answer = lambda _: 204 if over.is_set() else _hang(over)
             eventually(lambda: state.owed[0].change in back.changes, 20)  # it hangs
-            cursor = read_cursor(control.store.read_cursors().texts[hook.name])
+            cursor = read_cursor(operator_of(control).store.read_cursors().texts[hook.name])
             assert cursor is not None
             os.kill({found.boot: found.pid for found in control.fleet().processes}[cursor.teller], signal.SIGKILL)
             over.set()

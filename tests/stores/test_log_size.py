@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graysplit.control import Control
+from graysplit.control.operator import operator_of
 from graysplit.errors import ConflictError
 from graysplit.stores import store_from_url
 from graysplit.stores.memory import MemoryStore
@@ -66,16 +67,16 @@ def test_undo_puts_a_definition_back_byte_for_byte(bench: Stage, kind: str) -> N
         control = Control(store_from_url(url, bench.namespace), actor="ada", confirm=True)
     for number in range(120):
         control.pin("checkout", f"user-{number}", "new")
-    stood = control.store.load().splits.fields[b"checkout"]
+    stood = operator_of(control).store.load().splits.fields[b"checkout"]
     control.pin("checkout", "user-ü", "new")
-    last = control.store.history("checkout", 1)[0]
+    last = operator_of(control).store.history("checkout", 1)[0]
     assert last.before["splits checkout"] == stood.decode()
-    assert last.after["splits checkout"] == control.store.load().splits.fields[b"checkout"].decode()
-    assert any(is_splice(entry.after["splits checkout"]) for entry in control.store.history("checkout", 3))
+    assert last.after["splits checkout"] == operator_of(control).store.load().splits.fields[b"checkout"].decode()
+    assert any(is_splice(entry.after["splits checkout"]) for entry in operator_of(control).store.history("checkout", 3))
     control.undo("checkout")
-    assert control.store.load().splits.fields[b"checkout"] == stood
+    assert operator_of(control).store.load().splits.fields[b"checkout"] == stood
     control.undo("checkout")
-    assert "user-ü" in control.store.load().splits.fields[b"checkout"].decode()
+    assert "user-ü" in operator_of(control).store.load().splits.fields[b"checkout"].decode()
 
 
 def test_what_was_edited_since_is_not_undone(bench: Stage) -> None:

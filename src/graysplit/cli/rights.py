@@ -58,7 +58,7 @@ def _is_old(session: Session) -> bool:
     """Look at the server's version, where there is a server; one that does not say is taken for a newer one."""
     if not session.url:
         return False
-    store = cast("object", session.control.store)
+    store = cast("object", session.store)
     try:
         version = store.version() if isinstance(store, _Versioned) else None
     except GraysplitError:

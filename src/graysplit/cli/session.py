@@ -11,6 +11,7 @@ from graysplit.errors import ConfigurationError
 if TYPE_CHECKING:
     from graysplit.control import Control, Result
     from graysplit.control.control import Question
+    from graysplit.stores.port import Store
 
 
 class Session:
@@ -49,11 +50,18 @@ class Session:
         return self._control
 
     @property
+    def store(self) -> Store:
+        """The store that the control works on."""
+        from graysplit.control.operator import operator_of
+
+        return operator_of(self.control).store
+
+    @property
     def place(self) -> str:
         """The namespace and the server's address, for people: `namespace default on db:6379/0`."""
         from graysplit.stores.url import place_of
 
-        name = self.control.store.name.removesuffix(f" namespace {self.namespace}")
+        name = self.store.name.removesuffix(f" namespace {self.namespace}")
         return f"namespace {self.namespace} on {place_of(name)}"
 
     @property
@@ -65,7 +73,9 @@ class Session:
     @property
     def attempted(self) -> str | None:
         """The id of a change that was handed to the store, whether or not it answered."""
-        return self._control.attempted if self._control else None
+        from graysplit.control.operator import operator_of
+
+        return operator_of(self._control).attempted if self._control else None
 
     def close(self) -> None:
         """Let go of the store."""

@@ -88,7 +88,7 @@ class _Watch:
         """Open a connection; after the first, for as long as it takes."""
         while True:
             try:
-                return self._session.control.store.follow()
+                return self._session.store.follow()
             except StoreUnreachableError as lost:
                 if not self._met:
                     raise

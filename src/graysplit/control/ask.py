@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from graysplit.stores.port import Store
 
 ANSWERS_WITHIN_S: Final = 2.5 * BEAT_S
+REMEMBERED_S: Final = 60.0
 _POLL_S: Final = 0.1
 
 
@@ -36,3 +37,21 @@ def ask(store: Store, fleet: Fleet) -> Mapping[str, Content]:
             told = store.contents(request)
     found = {boot: unpack(raw) for boot, raw in told.items()}
     return {boot: content for boot, content in found.items() if content is not None}
+
+
+class RememberedAnswers:
+    """What live processes told when they were asked last: whoever is shown both sides and agrees is shown the same."""
+
+    def __init__(self, store: Store) -> None:
+        """Take the store."""
+        self._store = store
+        self._told: tuple[float, Mapping[str, Content]] | None = None  # when, and what
+
+    def contents(self, lost: Mapping[str, str], fleet: Fleet) -> Mapping[str, Content]:
+        """Return what live processes hold; they are asked only where the store has lost something."""
+        if not lost and not any(process.receipt.held for process in fleet.live):
+            return {}
+        now = time.monotonic()
+        if self._told is None or now - self._told[0] > REMEMBERED_S:
+            self._told = now, ask(self._store, fleet)
+        return self._told[1]

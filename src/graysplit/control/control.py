@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graysplit.control.operator import Confirm, Question
+from graysplit.control.agreement import Confirm, Question
 from graysplit.control.protection_verbs import ProtectionVerbs
 from graysplit.control.read_verbs import ReadVerbs
 from graysplit.control.release_verbs import ReleaseVerbs

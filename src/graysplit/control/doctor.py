@@ -11,7 +11,7 @@ from graysplit.control.guard.guard_changes import NOTHING, is_watched
 from graysplit.control.guard.verdicts import Heard, armed
 from graysplit.control.plan.plan_changes import running
 from graysplit.control.reading import Reading
-from graysplit.control.recovery.loss import GO_BACK, emptied, empty, loss_of, loss_words, shares
+from graysplit.control.recovery.loss import GO_BACK, emptied, loss_of, loss_words, shares
 from graysplit.control.undelivered import hook_states, owed_words
 from graysplit.control.views import finished
 from graysplit.control.waves import all_crossings, rebalance_command, short_words
@@ -209,7 +209,7 @@ def _changes(count: int) -> str:
 
 
 def _keys(reading: Reading) -> Iterator[Finding]:
-    if empty(reading):
+    if reading.empty:
         return
     for key, reason in sorted(reading.held.lost.items()):
         what = f"the key is {reason}: it counts as lost, and processes keep their values"
@@ -344,7 +344,7 @@ def _modes(fleet: Fleet) -> Iterator[Finding]:
 
 def _declarations(reading: Reading, fleet: Fleet) -> Iterable[Finding]:
     known = reading.snapshot.splits.keys() | reading.unread.keys()
-    lost = bool(reading.held.lost) and (not empty(reading) or emptied(reading, fleet))
+    lost = bool(reading.held.lost) and (not reading.empty or emptied(reading, fleet))
     kept = {where for process in fleet.live for where in process.receipt.held}
     for split in sorted({name for process in fleet.live for name in process.declared}):
         declared = declarations(fleet.live, split)

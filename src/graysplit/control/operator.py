@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Protocol, Self
 
 from graysplit.control.actor import actor_of
+from graysplit.control.agreement import Agreement, Confirm, Question, agree, is_open
 from graysplit.control.inputs import check_reason, check_texts, new_id
 from graysplit.core.weights import check_name
 from graysplit.environment import check_store, setting
 from graysplit.errors import (
-    BadDefinitionError,
     ConfigurationError,
     ConflictError,
     RefusedError,
@@ -22,6 +21,7 @@ from graysplit.errors import (
 )
 
 if TYPE_CHECKING:
+    from graysplit.control.guard.verdicts import Heard
     from graysplit.control.proposal import Proposal
     from graysplit.control.reading import Reading
     from graysplit.control.result import Result
@@ -29,46 +29,16 @@ if TYPE_CHECKING:
     from graysplit.stores.port import Store
 
 
-class _Asked(NamedTuple):
-    """A question as a function is asked it: `ask` names stops and plans too, so that no answer passes over them."""
+class Request(Protocol):
+    """What a verb asks for. It is proposed once more, of a newer reading, where a person was asked in between."""
 
-    target: str
-    ask: str | None
-    stops: Mapping[str, str]
-    plans: Mapping[str, str]
-
-
-class Question(Protocol):
-    """What a person should agree to before it is written."""
-
-    @property
-    def target(self) -> str:
-        """What they type."""
+    def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
+        """Return what would be written, by what was read; raise where it is refused."""
         ...
-
-    @property
-    def ask(self) -> str | None:
-        """What they type it for."""
-        ...
-
-    @property
-    def stops(self) -> Mapping[str, str]:
-        """The stops that are cleared with it and that nobody has agreed to yet, with what they say."""
-        ...
-
-    @property
-    def plans(self) -> Mapping[str, str]:
-        """By split, what is said of the plans that end with it, are paused or somebody else's, and not agreed to."""
-        ...
-
-
-# How a program says yes: with the name that a person would type, with True to whatever is asked, or with a function
-# that is asked and raises to refuse.
-Confirm: TypeAlias = str | Literal[True] | Callable[[Question], None]
 
 
 class Operator:
-    """One namespace of a store, and how a change of it is read, planned, agreed to and submitted."""
+    """One namespace of a store, and how a change of it is read, proposed, agreed to and submitted."""
 
     def __init__(
         self,
@@ -89,7 +59,7 @@ class Operator:
         self.namespace = "default" if namespace is None else namespace
         self.actor = actor_of(actor)
         self.attempted: str | None = None  # the id of the last change handed to the store, for whoever is interrupted
-        self._confirm = confirm
+        self.confirm = confirm
         self._last: Reading | None = None  # what was read last: of it, equal definitions are not parsed again
         self._given = store
         self._store: Store | None = store if not isinstance(store, str) else None
@@ -108,107 +78,63 @@ class Operator:
         if isinstance(self._given, str) and self._store is not None:
             self._store.close()
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
+    # --- a change, from its request into the store -------------------------------------------------------------------
 
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self.close()
+    def change(self, request: Request, agreement: Agreement) -> Result:
+        """Propose, ask where it must be confirmed (then read again and compare), submit."""
+        from graysplit.control.reading import check_whole
 
-    def _simple(
-        self,
-        split: str,
-        verb: Callable[[Snapshot], Change],
-        *,
-        why: str,
-        dry_run: bool,
-        confirm: Confirm | None = None,
-    ) -> Result:
-        def plan(reading: Reading, id_: str) -> Proposal:
-            self._check_readable(reading, split)
-            return self._propose(reading, verb(reading.snapshot), id_)
-
-        return self._change(plan, why=why, dry_run=dry_run, confirm=confirm)
-
-    def _change(  # noqa: PLR0913 - how a change is agreed to
-        self,
-        plan: Callable[[Reading, str], Proposal],
-        *,
-        why: str,
-        dry_run: bool,
-        confirm: Confirm | None = None,
-        unstop: bool = False,
-        replace: bool = False,
-    ) -> Result:
-        """Plan, ask where it must be confirmed (then read again and compare), submit.
-
-        `unstop` agrees to the stops that it clears, `replace` to the plans that end with it; with `replace` a plan
-        whose weight it writes again ends too.
-        """
+        why = agreement.why
         check_texts(self.actor, why)
         id_ = new_id()
-        plan = _replacing(plan) if replace else plan
-        reading = self._read()
+        reading = self.read()
         check_whole(reading)
         self._check_not_emptied(reading)
-        proposal = plan(reading, id_)
-        if dry_run:
+        proposal = self._proposal(request, agreement, reading, id_)
+        if agreement.dry_run:
             return proposal.result()
         check_reason(proposal.guarded, why)
-        question = proposal._replace(stops={}) if unstop else proposal
-        if (question.ask is not None or question.stops or question.plans) and self._ask(question, confirm):
-            proposal = self._again(plan, id_, proposal, reading.begun_ms)
-        with self._submitting(id_):
+        question = proposal._replace(stops={}) if agreement.unstop else proposal
+        if is_open(question) and self.ask(question, agreement.confirm):
+            now = self.read()._replace(begun_ms=reading.begun_ms)
+            proposal = _unless_changed(proposal, self._proposal(request, agreement, now, id_))
+        with self.submitting(id_):
             written = self.store.submit(proposal.submission(self.actor, why))
         return proposal.result(written)
 
-    def _again(self, plan: Callable[[Reading, str], Proposal], id_: str, shown: Proposal, begun_ms: int) -> Proposal:
-        """Read once more after a person has thought, and refuse if it is not what they were shown."""
-        again = plan(self._read()._replace(begun_ms=begun_ms), id_)
-        for before, now in zip(shown.expect, again.expect, strict=False):
-            if before != now and before.key != "splits":
-                raise ConflictError(shown.change.split, f"{before.field} {before.value}", f"{now.field} {now.value}")
-        if shown.told != again.told:
-            raise ConflictError(shown.change.split, "the state that was shown", "something else")
-        return again
+    def _proposal(self, request: Request, agreement: Agreement, reading: Reading, id_: str) -> Proposal:
+        proposal = request.propose(self, reading, id_)
+        return proposal.replacing(reading) if agreement.replace else proposal
 
-    def _ask(self, question: Question, confirm: Confirm | None) -> bool:
-        """Raise `RefusedError` unless the verb, or else the control, was told to do what is asked for.
+    def propose(self, reading: Reading, change: Change, id_: str, *, target: str | None = None) -> Proposal:
+        """Return a change as it would be written: checked, with the waves and the past rate that it records."""
+        from graysplit.control.create import check_baseline, check_one_baseline, joined
+        from graysplit.control.guard.past_rate import remembered
+        from graysplit.control.proposal import propose
+        from graysplit.control.waves import recorded
+        from graysplit.core.changes import applied
+
+        check_baseline(reading, change, self.store.fleet, self.store.history)
+        done = applied(reading.snapshot, change)
+        waves, notes = recorded(reading, done, self.store.fleet)
+        kept = remembered(reading, done, self.store.tally)
+        done = done._replace(change=change._replace(marks={**change.marks, **waves, **kept.marks}))
+        proposal = propose(reading, done, id_, target=target, actor=self.actor)
+        if proposal.raises:
+            check_one_baseline(reading, proposal, self.store.fleet())
+        notes = (*joined(reading.snapshot, change), *notes)
+        return proposal._replace(notes=(*proposal.notes, *notes)).leaving(kept.unwatched)
+
+    def ask(self, question: Question, confirm: Confirm | None) -> bool:
+        """Raise `RefusedError` unless the verb, or else this operator, was told to do what is asked for.
 
         True: a function was asked, and time has passed meanwhile.
         """
-        said = self._confirm if confirm is None else confirm
-        if callable(said):
-            from graysplit.control.stops import with_plans, with_stops
-
-            ask = with_plans(with_stops(question.ask, question.stops), question.plans)
-            said(_Asked(question.target, ask, question.stops, question.plans))
-            return True
-        if question.stops:
-            from graysplit.control.stops import stop_words
-
-            named = ", and ".join(stop_words(field, text) for field, text in question.stops.items())
-            raise RefusedError(
-                f"this clears the stop {named}. Nothing was written. To clear it, pass unstop=True (--unstop on the "
-                "command line); confirm= alone does not clear it"
-            )
-        if question.plans:
-            named = ", and ".join(question.plans.values())
-            raise RefusedError(
-                f"this ends {named}. Nothing was written. To end it, pass replace=True (--replace on the command "
-                "line); confirm= alone does not end it"
-            )
-        if question.ask is not None and said is not True and said != question.target:
-            got = "" if said is None else f", not {said!r}"
-            raise RefusedError(
-                f"{question.ask}. Nothing was written. To do it, pass confirm={question.target!r}{got} "
-                "(or confirm=True, which agrees to every question)"
-            )
-        return False
+        return agree(question, self.confirm if confirm is None else confirm)
 
     @contextmanager
-    def _submitting(self, id_: str) -> Generator[None]:
+    def submitting(self, id_: str) -> Generator[None]:
+        """Note that a change is handed to the store, until the store says that nothing was written."""
         self.attempted = id_
         try:
             yield
@@ -220,62 +146,16 @@ class Operator:
                 self.attempted = None
             raise
 
-    def _check_not_emptied(self, reading: Reading) -> None:
-        """Refuse a first write where processes run on what the store has lost: it would pass for all there is."""
-        from graysplit.control.recovery.loss import GO_BACK, SOW_AGAIN, emptied, empty
+    # --- what is read ------------------------------------------------------------------------------------------------
 
-        if not empty(reading):
-            return
-        fleet = self.store.fleet()
-        if emptied(reading, fleet):
-            count = len(fleet.live)
-            live = "1 live process still runs" if count == 1 else f"{count} live processes still run"
-            raise RefusedError(
-                f"the store is empty, and {live} with the values read last, so "
-                f"nothing was written. Repair the store from them: {SOW_AGAIN}; "
-                f"rollback still works: {GO_BACK}"
-            )
-
-    def _read(self) -> Reading:
+    def read(self) -> Reading:
+        """Return what the store says now."""
         from graysplit.control.reading import read
 
         self._last = read(self.store, self._last)
         return self._last
 
-    def _propose(self, reading: Reading, change: Change, id_: str, *, target: str | None = None) -> Proposal:
-        from graysplit.control.create import check_baseline, check_one_baseline, joined
-        from graysplit.control.guard.past_rate import remembered
-        from graysplit.control.proposal import propose
-        from graysplit.control.waves import recorded
-
-        check_baseline(reading, change, self.store.fleet, self.store.history)
-        change, notes = recorded(reading, change, self.store.fleet)
-        kept = remembered(reading, change, self.store.tally)
-        change = change._replace(marks={**change.marks, **kept.marks})
-        proposal = propose(reading, change, id_, target=target, actor=self.actor)
-        if proposal.raises:
-            check_one_baseline(reading, proposal, self.store.fleet())
-        notes = (*joined(reading.snapshot, change), *notes)
-        return proposal._replace(notes=(*proposal.notes, *notes)).leaving(kept.unwatched)
-
-    def _check_readable(self, reading: Reading, split: str) -> None:
-        if split in reading.unread:
-            reason = re.sub(r"^split '[^']*'[:,] ", "", reading.unread[split])
-            raise BadDefinitionError(
-                split,
-                "",
-                f"{reason}. Rollback needs no definition: graysplit rollback {split}; "
-                f"to start over: graysplit delete {split}",
-            )
-
-    def _check_unchanged(self, split: str, if_rev: int | None) -> None:
-        if if_rev is None:
-            return
-        last = next(iter(self.store.history(split, 1)), None)
-        if last is not None and last.revision > if_rev:
-            raise ConflictError(split, f"no change since revision {if_rev}", f"{last.cause} at {last.revision}")
-
-    def _ensured(self, reading: Reading, split: str, versions: Collection[str] = ()) -> tuple[Snapshot, Change | None]:
+    def ensured(self, reading: Reading, split: str, versions: Collection[str] = ()) -> tuple[Snapshot, Change | None]:
         """Return a snapshot that knows a split and its versions, and the change that creates or adds what it must.
 
         That is a split that live code declares and the store does not know, and of `versions` those that the split has
@@ -291,31 +171,108 @@ class Operator:
         created = create_declared(reading.snapshot, self.store.fleet(), split)
         return apply(reading.snapshot, created), created
 
-    def _check_known(self, reading: Reading, split: str) -> None:
+    def verdicts(self, reading: Reading, splits: Sequence[str]) -> Mapping[str, Heard]:
+        """Return what guards say of the candidates that run, by field; what guards are is loaded where one is armed."""
+        states = reading.snapshot.splits
+        armed = [name for name in splits if name in states and states[name].definition.guard is not None]
+        if not armed:
+            return {}
+        from graysplit.control.guard.verdicts import verdicts
+
+        return verdicts(reading, self.store.tally, armed)
+
+    # --- what is checked ---------------------------------------------------------------------------------------------
+
+    def check_unchanged(self, split: str, if_rev: int | None) -> None:
+        """Raise `ConflictError` where a split has changed since a revision."""
+        if if_rev is None:
+            return
+        last = next(iter(self.store.history(split, 1)), None)
+        if last is not None and last.revision > if_rev:
+            raise ConflictError(split, f"no change since revision {if_rev}", f"{last.cause} at {last.revision}")
+
+    def check_known(self, reading: Reading, split: str) -> None:
+        """Raise `UnknownSplitError` where a split has no record, with the nearest name that live code declares."""
+        from graysplit.control.reading import check_whole
         from graysplit.control.recovery.loss import check_not_lost
 
         if split not in reading.snapshot.splits:
             fleet = self.store.fleet()
-            check_not_lost(self._read(), fleet, split)  # read after the fleet, as it must be
+            check_not_lost(self.read(), fleet, split)  # read after the fleet, as it must be
             check_whole(reading)
             names = {name for process in fleet.live for name in process.declared}
             raise UnknownSplitError(split, (names | reading.snapshot.splits.keys()) - {split})
 
+    def _check_not_emptied(self, reading: Reading) -> None:
+        """Refuse a first write where processes run on what the store has lost: it would pass for all there is."""
+        if not reading.empty:
+            return
+        from graysplit.control.recovery.loss import GO_BACK, SOW_AGAIN, emptied
 
-def _replacing(plan: Callable[[Reading, str], Proposal]) -> Callable[[Reading, str], Proposal]:
-    return lambda reading, id_: plan(reading, id_).replacing(reading)
-
-
-def check_whole(reading: Reading) -> None:
-    """Raise `StoreCorruptError` where a key is lost: what it says of the rest cannot be told."""
-    from graysplit.control.recovery.loss import empty
-
-    for key, reason in sorted(reading.held.lost.items()):
-        if not empty(reading):
-            raise StoreCorruptError(
-                f"the key '{key}' is lost ({reason}), so nothing was written; processes keep their values. "
-                "Repair it with: graysplit recover; rollback still works: graysplit rollback --all"
+        fleet = self.store.fleet()
+        if emptied(reading, fleet):
+            count = len(fleet.live)
+            live = "1 live process still runs" if count == 1 else f"{count} live processes still run"
+            raise RefusedError(
+                f"the store is empty, and {live} with the values read last, so "
+                f"nothing was written. Repair the store from them: {SOW_AGAIN}; "
+                f"rollback still works: {GO_BACK}"
             )
+
+
+class ControlVerbs:
+    """One operator, and the verbs that a class below adds to it."""
+
+    def __init__(
+        self,
+        store: str | Store | None = None,
+        *,
+        namespace: str | None = None,
+        actor: str | None = None,
+        confirm: Confirm | None = None,
+    ) -> None:
+        """Take a store or its URL, else `GRAYSPLIT_URL`, `GRAYSPLIT_NAMESPACE` and `GRAYSPLIT_ACTOR`, as a router does.
+
+        A store that is handed over has its namespace already. `confirm` answers for the verbs that are given none.
+        """
+        self._operator = Operator(store, namespace=namespace, actor=actor, confirm=confirm)
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that is changed."""
+        return self._operator.namespace
+
+    @property
+    def actor(self) -> str:
+        """Who the history says has made the changes."""
+        return self._operator.actor
+
+    def close(self) -> None:
+        """Let go of the store's connections, if they were opened here."""
+        self._operator.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+
+def operator_of(control: ControlVerbs) -> Operator:
+    """Return what the verbs of a control rest on, for the command line and for tests."""
+    return control._operator  # noqa: SLF001 - of the public face only the verbs are a promise
+
+
+def _unless_changed(shown: Proposal, now: Proposal) -> Proposal:
+    """Return what would be written now, after a person has thought; refuse if it is not what they were shown."""
+    for before, after in zip(shown.expect, now.expect, strict=False):
+        if before != after and before.key != "splits":
+            raise ConflictError(shown.change.split, f"{before.field} {before.value}", f"{after.field} {after.value}")
+    if shown.told != now.told:
+        raise ConflictError(shown.change.split, "the state that was shown", "something else")
+    return now
 
 
 def _address(given: str | None) -> str:

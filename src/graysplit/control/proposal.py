@@ -21,12 +21,12 @@ from graysplit.control.stops import (
 )
 from graysplit.control.waves import crossing_over
 from graysplit.core.address import EVERYTHING, field_of, parse_address, split_of, version_of
-from graysplit.core.changes import Effects, effects, lets_in
+from graysplit.core.changes import Applied, Effects, lets_in
 from graysplit.core.definition import Definition
 from graysplit.core.freeze import FREEZES, THAWED
 from graysplit.core.lease import PREFIX
 from graysplit.core.replica.adoption import MAX_DEFINITION
-from graysplit.core.split_state import SAME, Change, Snapshot, apply
+from graysplit.core.split_state import SAME, Change, Snapshot
 from graysplit.core.weights import FULL, Weight, format_weight, rises
 from graysplit.errors import RefusedError
 from graysplit.stores.port import Expect, KeyName, Submission, Write, Written
@@ -57,6 +57,8 @@ class Proposal(NamedTuple):
     said: str = ""  # what the history says of it, before the person's own reason
     plan: Mapping[str, object] | None = None  # which step of a plan it is about, for scripts
     unwatched: str = ""  # what nobody watches from then on
+    pinned: str | None = None  # the version that a pin gives, or the baseline where it denies
+    idle: bool = False  # nothing is otherwise than before: it is in the history alone
     doubts: tuple[str, ...] = ()  # what is not shown of a winner
 
     @property
@@ -136,6 +138,8 @@ class Proposal(NamedTuple):
             plan=self.plan,
             unwatched=self.unwatched,
             doubts=self.doubts,
+            pinned=self.pinned,
+            idle=self.idle,
         )
 
     def _expected(self) -> dict[str, str]:
@@ -145,10 +149,9 @@ class Proposal(NamedTuple):
         return {f: format_weight(after) for f, (_, after) in self.effects.weights.items() if f != own}
 
 
-def propose(reading: Reading, change: Change, id_: str, *, target: str | None = None, actor: str = "") -> Proposal:
+def propose(reading: Reading, found: Applied, id_: str, *, target: str | None = None, actor: str = "") -> Proposal:
     """Turn a change into a proposal that rests on every field the change was made from."""
-    after = apply(reading.snapshot, change)
-    done = effects(reading.snapshot, after)
+    change, after, done = found
     across = crossing_over(reading, after, change.marks)
     moved_stops = stop_moves(reading.snapshot, change)
     unread = freed(reading, change, after)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from graysplit.control.inputs import NEVER, split_and_version, typed_weight
-from graysplit.control.operator import Operator, check_whole
+from graysplit.control.operator import ControlVerbs
 from graysplit.control.receipts import wait_for
 from graysplit.control.result import Confirmed, Receipts, Result
 from graysplit.control.targets import Names, names_of
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from graysplit.control.doctor import Finding
     from graysplit.control.explain import Explained
     from graysplit.control.guard.report import SplitReport
-    from graysplit.control.guard.verdicts import Heard
     from graysplit.control.plan.awaited import Awaited
     from graysplit.control.reading import Reading
     from graysplit.control.simulate import Simulation
@@ -58,14 +57,14 @@ def _not_forgotten(process: str, fleet: Fleet, *, alive: bool) -> RefusedError:
     return RefusedError(f"no process {process} in this namespace's fleet. Nothing was written. Try: {hint}")
 
 
-class ReadVerbs(Operator):
+class ReadVerbs(ControlVerbs):
     """Shows what stands, and waits for what is to come."""
 
     def wait_confirmed(self, result: Result, within_s: float = 5.0) -> Confirmed:
         """Wait until every live process shows a result's effect, and return the result with its receipts."""
         parts = result.parts or (result.change,)
         receipts = wait_for(
-            self.store,
+            self._operator.store,
             parts[-1],
             result.revision or NEVER,
             result.expected,
@@ -78,15 +77,15 @@ class ReadVerbs(Operator):
 
     def names(self) -> Names:
         """Return the names that the store and its processes know, read without the parser."""
-        return names_of(self.store.load(), self.store.fleet(), {})
+        return names_of(self._operator.store.load(), self._operator.store.fleet(), {})
 
     def followed(self) -> tuple[Followed, ...] | None:
         """Return the namespaces on this server that live processes follow; None where the server does not tell."""
-        return self.store.followed()
+        return self._operator.store.followed()
 
     def with_copies(self, result: Result, within_s: float = COPIED_WITHIN_S) -> Result:
         """Return a result with the number of replicas that have it; right after the change, from the same thread."""
-        copies = self.store.replicas(within_s)
+        copies = self._operator.store.replicas(within_s)
         return result._replace(copies=copies if copies is not None and copies.of else None)
 
     def wait_weights(self, target: str, weight: float | str | None = None, within_s: float = 60.0) -> Receipts:
@@ -96,9 +95,9 @@ class ReadVerbs(Operator):
             expected = self._in_force(target)
             if weight is None or set(expected.values()) == {format_weight(typed_weight(weight))}:
                 left_s = max(0.0, deadline - time.monotonic())
-                return wait_for(self.store, "", NEVER, expected, within_s=left_s)
+                return wait_for(self._operator.store, "", NEVER, expected, within_s=left_s)
             if time.monotonic() >= deadline:
-                found = wait_for(self.store, "", NEVER, expected, within_s=0.0)
+                found = wait_for(self._operator.store, "", NEVER, expected, within_s=0.0)
                 return found._replace(confirmed=0)
             threading.Event().wait(0.2)
 
@@ -115,37 +114,32 @@ class ReadVerbs(Operator):
         Ends at once where it is rolled back or stopped meanwhile. An outage is outlived, and `told` hears of it; the
         first look alone must succeed. `looked` hears at each look where the plan stands, if one runs.
         """
-        from graysplit.control import wait
+        from graysplit.control.wait import Listener, WaitGoal, unheard, wait_until
 
-        def receipts(expected: Mapping[str, str]) -> Receipts:
-            return wait_for(self.store, "", NEVER, expected, within_s=0.0)
-
-        eyes = wait.WaitAccess(
-            self._read, self.store.fleet, receipts, self._check_known, told or wait.unheard, self._verdicts, looked
-        )
-        return wait.wait_until(eyes, wait.WaitGoal(target, until), within_s)
+        listener = Listener(told or unheard, looked)
+        return wait_until(self._operator, WaitGoal(target, until), within_s, listener)
 
     def overview(self) -> Overview:
         """Return every split with its weights as asked, effective and actual, and the last change."""
         from graysplit.control.views import overview
 
-        fleet = self.store.fleet()  # first: what processes tell is then no newer than what the store says
-        reading = self._read()
-        last = next(iter(self._flagged(reading, self.store.history(None, 1))), None)
-        said = self._verdicts(reading, sorted(reading.snapshot.splits))
-        found = overview(self.store.name, self.namespace, reading, fleet, last, said)
+        fleet = self._operator.store.fleet()  # first: what processes tell is then no newer than what the store says
+        reading = self._operator.read()
+        last = next(iter(self._flagged(reading, self._operator.store.history(None, 1))), None)
+        said = self._operator.verdicts(reading, sorted(reading.snapshot.splits))
+        found = overview(self._operator.store.name, self.namespace, reading, fleet, last, said)
         return found._replace(owed=self._undelivered())
 
     def show(self, split: str) -> SplitView:
         """Return one split: what the store says beside what is in force, its stops, its guard and its last change."""
         from graysplit.control.views import split_view
 
-        fleet = self.store.fleet()  # first, as above
-        reading = self._read()
-        last = next(iter(self._flagged(reading, self.store.history(split, 1))), None)
-        view = split_view(reading, fleet, split, last, self._verdicts(reading, [split]))
+        fleet = self._operator.store.fleet()  # first, as above
+        reading = self._operator.read()
+        last = next(iter(self._flagged(reading, self._operator.store.history(split, 1))), None)
+        view = split_view(reading, fleet, split, last, self._operator.verdicts(reading, [split]))
         if split not in reading.unread and (view.loss is None or split not in view.loss.splits):
-            self._check_known(reading, split)
+            self._operator.check_known(reading, split)
         return view
 
     def simulate(  # noqa: PLR0913 - keyword-only options of one verb
@@ -163,35 +157,30 @@ class ReadVerbs(Operator):
 
         Each step is taken to be confirmed after `confirm_s`; of `units`, encoded, it is counted who moves.
         """
-        from graysplit.control import simulate
-        from graysplit.control.plan import plan_changes
+        from graysplit.control.plan.plan_changes import PlanRequest
+        from graysplit.control.simulate import simulate
 
-        split, version = split_and_version(target)
-        reading = self._read()
-        self._check_readable(reading, split)
-        check_whole(reading)
-        base, _ = self._ensured(reading, split, [version])
-        wish = plan_changes.PlanRequest(target, steps, record, template, bake_s)
-        eyes = simulate.SimulationAccess(reading, self.store.fleet(), base, self.store.tally)
-        return simulate.simulate(eyes, wish, confirm_s, units)
+        return simulate(self._operator, PlanRequest(target, steps, record, template, bake_s), confirm_s, units)
 
     def report(self, target: str) -> SplitReport:
         """Return how a split's releases do, stage by stage: both versions, how far apart they are, and the verdict."""
         from graysplit.control.guard.report import report
+        from graysplit.control.reading import check_readable
 
-        (split, _), reading = split_and_version(target), self._read()
-        self._check_readable(reading, split)
-        self._check_known(reading, split)
-        return report(reading, self.store, self.namespace, target)
+        (split, _), reading = split_and_version(target), self._operator.read()
+        check_readable(reading, split)
+        self._operator.check_known(reading, split)
+        return report(reading, self._operator.store, self.namespace, target)
 
     def explain(self, split: str, unit: object) -> Explained:
         """Return the ladder that decides for a unit by the store, and the processes in which the answer is another."""
         from graysplit.control.explain import explain
+        from graysplit.control.reading import check_readable
 
-        reading = self._read()
-        self._check_readable(reading, split)
-        self._check_known(reading, split)
-        return explain(reading.snapshot.splits[split], unit, reading.snapshot.revision, self.store.fleet())
+        reading = self._operator.read()
+        check_readable(reading, split)
+        self._operator.check_known(reading, split)
+        return explain(reading.snapshot.splits[split], unit, reading.snapshot.revision, self._operator.store.fleet())
 
     def history(
         self,
@@ -221,11 +210,11 @@ class ReadVerbs(Operator):
         """Return which live processes that declare a split are ready to take over with a version, and which not."""
         from graysplit.core.standby import standby_of
 
-        return standby_of(self.store.fleet(), split, version)
+        return standby_of(self._operator.store.fleet(), split, version)
 
     def fleet(self) -> Fleet:
         """Return the processes that follow the store, and what they say."""
-        return self.store.fleet()
+        return self._operator.store.fleet()
 
     def forget(self, process: str) -> tuple[Process, ...]:
         """Take a process that is not live out of the fleet, by its label (`web-7/812`) or boot id; return who that was.
@@ -233,31 +222,31 @@ class ReadVerbs(Operator):
         For one that is known to be dead: one that only was cut off goes on as before, counted by nobody, until it is
         heard again. Raises `RefusedError` where none of that name is known, or where it lives.
         """
-        fleet = self.store.fleet()
+        fleet = self._operator.store.fleet()
         named = [each for each in (*fleet.processes, *fleet.gone) if process in (each.label, each.boot)]
         live = {each.boot for each in fleet.live}
         found = tuple(each for each in named if each.boot not in live)
         if not found:
             raise _not_forgotten(process, fleet, alive=bool(named))
         for each in found:
-            self.store.forget(each.boot)
+            self._operator.store.forget(each.boot)
         return found
 
     def doctor(self) -> tuple[Finding, ...]:
         """Look for everything that is wrong or about to be, each with the next command."""
         from graysplit.control.doctor import examine
 
-        fleet = self.store.fleet()  # first, as above
-        reading = self._read()
-        said = self._verdicts(reading, sorted(reading.snapshot.splits))
+        fleet = self._operator.store.fleet()  # first, as above
+        reading = self._operator.read()
+        said = self._operator.verdicts(reading, sorted(reading.snapshot.splits))
         weights = shlex.quote(f"graysplit:{{{self.namespace}}}:weights")
-        return examine(reading, fleet, self.store, said, f"{self.redis_cli() or 'redis-cli'} HDEL {weights}")
+        return examine(reading, fleet, self._operator.store, said, f"{self.redis_cli() or 'redis-cli'} HDEL {weights}")
 
     def notices(self) -> tuple[HookState, ...]:
         """Return what each hook was not told; raises `RefusedError` where this role may not read it."""
         from graysplit.control.undelivered import hook_states
 
-        return hook_states(self.store.read_cursors())
+        return hook_states(self._operator.store.read_cursors())
 
     def _undelivered(self) -> tuple[HookState, ...] | None:
         """Return the hooks that are owed something; None where that may not be read."""
@@ -270,42 +259,32 @@ class ReadVerbs(Operator):
         """Return all that the store holds as plain values, ready for JSON."""
         from graysplit.control.views import export
 
-        return export(self.namespace, self._read())
+        return export(self.namespace, self._operator.read())
 
     def crossings(self) -> tuple[Crossing, ...]:
         """Return how far instances have crossed, of every split and candidate for which they do."""
         from graysplit.control.waves import all_crossings
 
-        return all_crossings(self._read().snapshot, self.store.fleet())
+        return all_crossings(self._operator.read().snapshot, self._operator.store.fleet())
 
     def redis_cli(self) -> str | None:
         """Return the `redis-cli` that reaches the store's server, for a shell; None where there is no such server."""
         from graysplit.stores.port import ByHand
 
-        return self.store.redis_cli() if isinstance(self.store, ByHand) else None
+        return self._operator.store.redis_cli() if isinstance(self._operator.store, ByHand) else None
 
     def _since_ms(self, since: float | datetime | None) -> float:
         if since is None:
             return 0
         if isinstance(since, (int, float)):
-            return self.store.read_fields(()).now_ms - since * 1000
+            return self._operator.store.read_fields(()).now_ms - since * 1000
         return since.timestamp() * 1000
-
-    def _verdicts(self, reading: Reading, splits: Sequence[str]) -> Mapping[str, Heard]:
-        """Return what guards say of the candidates that run, by field; what guards are is loaded where one is armed."""
-        standing = reading.snapshot.splits
-        armed = [name for name in splits if name in standing and standing[name].definition.guard is not None]
-        if not armed:
-            return {}
-        from graysplit.control.guard.verdicts import verdicts
-
-        return verdicts(reading, self.store.tally, armed)
 
     def _in_force(self, target: str) -> dict[str, str]:
         from graysplit.core.changes import known
 
         split, version = split_and_version(target)
-        standing = known(self._read().snapshot, split)
+        standing = known(self._operator.read().snapshot, split)
         names = [candidate.name for candidate in standing.definition.candidates]
         chosen = [version] if version else names
         return {f"{split}/{name}": format_weight(standing.in_force(name)) for name in chosen}
@@ -315,14 +294,14 @@ class ReadVerbs(Operator):
         from graysplit.control.freeze import with_freezes
         from graysplit.core.freeze import FREEZES, THAWED
 
-        entries = self.store.history(split, count)
+        entries = self._operator.store.history(split, count)
         if split is None or self._marks(FREEZES, THAWED) == [None, None]:
             return entries
-        return with_freezes(split, entries, self.store.history(None, FREEZES_WITHIN), count)
+        return with_freezes(split, entries, self._operator.store.history(None, FREEZES_WITHIN), count)
 
     def _marks(self, *names: str) -> list[str | None]:
         """Read fields of `meta`, and nothing of what stands beside them."""
-        found = self.store.read_fields([("meta", name) for name in names]).texts
+        found = self._operator.store.read_fields([("meta", name) for name in names]).texts
         return [found["meta", name] for name in names]
 
     def _flagged(self, reading: Reading | None, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
@@ -333,4 +312,4 @@ class ReadVerbs(Operator):
         from graysplit.core.freeze import FREEZES
 
         (now,) = self._marks(FREEZES) if reading is None else (reading.text("meta", FREEZES),)
-        return tuple(during_freeze(entries, lambda: self.store.history(None, FREEZES_WITHIN), now))
+        return tuple(during_freeze(entries, lambda: self._operator.store.history(None, FREEZES_WITHIN), now))

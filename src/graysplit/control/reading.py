@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -10,9 +11,10 @@ from graysplit.core.changes import Mistyped
 from graysplit.core.definition import Definition
 from graysplit.core.in_force import mistyped_zeros
 from graysplit.core.replica.adoption import Adopted, text
-from graysplit.core.replica.record import SENTINEL, Key, Load
+from graysplit.core.replica.record import SENTINEL, Key, Load, is_new
 from graysplit.core.split_state import Snapshot
 from graysplit.core.weights import Weight
+from graysplit.errors import BadDefinitionError, StoreCorruptError
 from graysplit.stores.port import KeyName, Store
 from graysplit.stores.text.records import exact, raw_of
 
@@ -25,6 +27,11 @@ class Reading(NamedTuple):
     held: Adopted
     unread: Mapping[str, str]  # by split: why its definition cannot be read
     begun_ms: int = 0  # server time of the command's first reading: what a person was shown is counted from it
+
+    @property
+    def empty(self) -> bool:
+        """Whether the store's keys hold nothing that was written by graysplit."""
+        return is_new(self.load.weights, self.load.stops, self.load.splits, self.load.meta)
 
     def key(self, name: KeyName) -> Key:
         """Return one of the hashes."""
@@ -77,3 +84,25 @@ def read(store: Store, before: Reading | None = None) -> Reading:
     parse = parse_definition if before is None else parse_but(before.held, before.snapshot.splits)
     snapshot, unread, held = read_whole(load, parse)
     return Reading(load, snapshot, held, unread, load.now_ms)
+
+
+def check_readable(reading: Reading, split: str) -> None:
+    """Raise `BadDefinitionError` where this graysplit cannot read a split's definition."""
+    if split in reading.unread:
+        reason = re.sub(r"^split '[^']*'[:,] ", "", reading.unread[split])
+        raise BadDefinitionError(
+            split,
+            "",
+            f"{reason}. Rollback needs no definition: graysplit rollback {split}; "
+            f"to start over: graysplit delete {split}",
+        )
+
+
+def check_whole(reading: Reading) -> None:
+    """Raise `StoreCorruptError` where a key is lost: what it says of the rest cannot be told."""
+    for key, reason in sorted(reading.held.lost.items()):
+        if not reading.empty:
+            raise StoreCorruptError(
+                f"the key '{key}' is lost ({reason}), so nothing was written; processes keep their values. "
+                "Repair it with: graysplit recover; rollback still works: graysplit rollback --all"
+            )

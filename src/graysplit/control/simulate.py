@@ -8,15 +8,14 @@ from typing import NamedTuple
 from graysplit.control.guard import guard_changes, outlook
 from graysplit.control.guard.past_rate import bake_words
 from graysplit.control.guard.verdicts import Tallies, armed, may_stop
-from graysplit.control.inputs import planned_version, split_and_version
+from graysplit.control.inputs import split_and_version
+from graysplit.control.operator import Operator
 from graysplit.control.plan import plan_changes
 from graysplit.control.plan.awaited import standing as start_of
-from graysplit.control.reading import Reading
+from graysplit.control.reading import Reading, check_readable, check_whole
 from graysplit.control.views import in_force, rows_of
-from graysplit.control.waves import hosts_of
 from graysplit.core.address import field_of
 from graysplit.core.allocation import moved
-from graysplit.core.changes import only_candidate
 from graysplit.core.cohort import Cohort, cohort, moving, on_each
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet
@@ -68,8 +67,8 @@ class Simulation(NamedTuple):
         return field_of(self.split, self.version)
 
 
-class SimulationAccess(NamedTuple):
-    """What of an operator's hand a simulation needs."""
+class SimulatedSplit(NamedTuple):
+    """What a simulation rests on."""
 
     reading: Reading
     fleet: Fleet
@@ -78,25 +77,40 @@ class SimulationAccess(NamedTuple):
 
 
 def simulate(
-    eyes: SimulationAccess,
+    operator: Operator,
     wish: plan_changes.PlanRequest,
     confirm_s: float,
     units: Callable[[], Iterable[bytes]] | None,
 ) -> Simulation:
     """Return a plan's future; `units` are read once it is known that there is one."""
     split, version = split_and_version(wish.target)
-    standing = eyes.base.splits[split]
-    if units is not None and standing.definition.by == "instance":
+    reading = operator.read()
+    check_readable(reading, split)
+    check_whole(reading)
+    base, _ = operator.ensured(reading, split, [version])
+    seen = SimulatedSplit(reading, operator.store.fleet(), base, operator.store.tally)
+    if units is not None and base.splits[split].definition.by == "instance":
         raise RefusedError(f"'{split}' moves by instance, so single units cannot be counted. Repeat without --units")
-    found = None if wish.new else _running(eyes, split, version)
-    plan, start, after, notes = found or _starting(eyes, wish, split, version)
+    return _simulated(seen, wish, confirm_s, units)
+
+
+def _simulated(
+    seen: SimulatedSplit,
+    wish: plan_changes.PlanRequest,
+    confirm_s: float,
+    units: Callable[[], Iterable[bytes]] | None,
+) -> Simulation:
+    split, version = split_and_version(wish.target)
+    standing = seen.base.splits[split]
+    found = None if wish.new else _running(seen, split, version)
+    plan, start, after, notes = found or _starting(seen, wish, split)
     forecast = foresee(plan, start, int(confirm_s * 1000))
     ages_s = {taken.step: (taken.at_ms - start.view.now_ms) / 1000 for taken in forecast.steps}
-    seen = outlook.traffic(eyes.reading, eyes.tallies, split, plan.version) if _waits(plan) else None
+    rates = outlook.traffic(seen.reading, seen.tallies, split, plan.version) if _waits(plan) else None
     known = None if units is None else cohort(standing.definition, units())
     moves = tuple(_moves(known, None if found else standing, after, plan, forecast))
     if standing.definition.by == "instance":
-        hosts = _hosts(eyes, standing, plan, forecast)
+        hosts = _hosts(seen, standing, plan, forecast)
         moves = tuple(move._replace(hosts=crossed) for move, crossed in zip(moves, hosts, strict=True))
     return Simulation(
         split,
@@ -108,13 +122,13 @@ def simulate(
         moves,
         None if known is None else known.size,
         notes,
-        outlook.outlooks(plan, after, seen, ages_s),
+        outlook.outlooks(plan, after, rates, ages_s),
     )
 
 
-def _hosts(eyes: SimulationAccess, standing: SplitState, plan: Plan, forecast: Forecast) -> Iterable[Crossed]:
+def _hosts(seen: SimulatedSplit, standing: SplitState, plan: Plan, forecast: Forecast) -> Iterable[Crossed]:
     """Return which hosts cross at each step, as each would record its wave if nobody died or came."""
-    live = instances(eyes.fleet, standing.split, plan.version)
+    live = instances(seen.fleet, standing.split, plan.version)
     before, taken = standing.in_force(plan.version), standing.taken(plan.version)
     wave = standing.waves.get(plan.version, NOBODY)
     was = {host.name for host in live if crossed(wave, host.name, before)}
@@ -134,30 +148,28 @@ def _waits(plan: Plan) -> bool:
 _Begun = tuple[Plan, ForecastStart, SplitState, tuple[str, ...]]
 
 
-def _running(eyes: SimulationAccess, split: str, version: str) -> _Begun | None:
+def _running(seen: SimulatedSplit, split: str, version: str) -> _Begun | None:
     """Return the plan that runs, from where it stands, or None."""
-    found = plan_changes.running(eyes.reading, split)
+    found = plan_changes.running(seen.reading, split)
     if found is None or version not in {"", *(found.plan.versions if found.plan else (version,))}:
         return None
     if found.plan is None:
         raise RefusedError(
             f"the plan of '{split}' is not understood by this graysplit ({found.fault}): use a newer one"
         )
-    standing = eyes.base.splits[split]
-    weights = in_force(rows_of(eyes.reading, eyes.fleet, standing))
-    start = start_of(eyes.reading, eyes.fleet, split, found.plan, weights)
+    standing = seen.base.splits[split]
+    weights = in_force(rows_of(seen.reading, seen.fleet, standing))
+    start = start_of(seen.reading, seen.fleet, split, found.plan, weights)
     return None if start is None else (found.plan, start, standing, _bake_notes(found.plan, standing.definition))
 
 
-def _starting(eyes: SimulationAccess, wish: plan_changes.PlanRequest, split: str, version: str) -> _Begun:
+def _starting(seen: SimulatedSplit, wish: plan_changes.PlanRequest, split: str) -> _Begun:
     """Return the plan that would start now, as `ramp` would start it."""
-    reading = eyes.reading._replace(snapshot=eyes.base)
-    definition = eyes.base.splits[split].definition
-    name = plan_changes.several_named(split, definition, version, wish.steps) or version
-    name = name or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
-    plan = plan_changes.chosen_plan(reading, split, name, wish, hosts_of(definition, eyes.fleet, split, name))
+    reading = seen.reading._replace(snapshot=seen.base)
+    definition = seen.base.splits[split].definition
+    plan = plan_changes.wanted_plan(reading, wish, seen.fleet)
     begun = plan_changes.begin(reading, split, plan, "", mistyped=reading.mistyped(split, definition), yes=True)
-    after = apply(eyes.base, begun.change).splits[split]
+    after = apply(seen.base, begun.change).splits[split]
     weight = share(after.in_force(plan.version))
     number = next(number for number, step in enumerate(plan.steps) if step.weight == weight)
     others = sum(share(after.in_force(one.name)) for one in definition.candidates if one.name not in plan.versions)
@@ -165,7 +177,7 @@ def _starting(eyes: SimulationAccess, wish: plan_changes.PlanRequest, split: str
     frost = frozen(read_freezes(reading.text("meta", FREEZES)), split, now_ms)
     notes = () if frost is None else (f"it could not start now: {frost.words}",)
     # With the guard that will be there: the one that stands, or the one that a ramp arms.
-    guarded = guard_changes.begun(after.definition, eyes.fleet, split, "", now_ms)[0]
+    guarded = guard_changes.begun(after.definition, seen.fleet, split, "", now_ms)[0]
     start = fresh(plan, number, now_ms, others, watched=may_stop(armed(split, guarded)))
     return plan, start, after, (*notes, *_bake_notes(plan, guarded))
 

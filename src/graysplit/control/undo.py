@@ -8,10 +8,10 @@ from typing import NamedTuple, get_args
 from graysplit.control.freeze import FINISHED, unfreeze_command
 from graysplit.control.reading import Reading
 from graysplit.core.address import covers_split, split_of
-from graysplit.core.changes import Effects, effects
+from graysplit.core.changes import Effects, applied
 from graysplit.core.definition import Definition
 from graysplit.core.entry import Entry
-from graysplit.core.split_state import SAME, Change, Same, apply
+from graysplit.core.split_state import SAME, Change, Same
 from graysplit.core.weights import Weight, format_weight, parse_weight
 from graysplit.errors import BadDefinitionError, ConflictError, RefusedError
 from graysplit.stores.port import KeyName, Write
@@ -71,7 +71,7 @@ def undo(reading: Reading, split: str, entry: Entry, release: str, *, force: boo
         definition=_definition(split, fields),
         marks={field.name: field.before for field in fields if field.key == "meta"},
     )
-    done = effects(reading.snapshot, apply(reading.snapshot, change))
+    done = applied(reading.snapshot, change).effects
     if done.started and not force:
         raise RefusedError(
             f"undoing this {entry.cause} would raise {_started(done)} from zero. "

@@ -10,7 +10,7 @@ from graysplit.control.freeze import finished_of, standing_freezes
 from graysplit.control.guard.verdicts import Armed, Heard, armed
 from graysplit.control.plan.awaited import Awaited, awaited
 from graysplit.control.reading import Reading
-from graysplit.control.recovery.loss import Loss, empty, loss_of
+from graysplit.control.recovery.loss import Loss, loss_of
 from graysplit.control.undelivered import HookState
 from graysplit.control.waves import Crossing, crossings
 from graysplit.core.address import field_of
@@ -120,7 +120,7 @@ def overview(  # noqa: PLR0913, PLR0917 - what the screen is made of
         len(fleet.silent),
         last,
         reading.load.now_ms,
-        {} if empty(reading) else reading.held.lost,
+        {} if reading.empty else reading.held.lost,
         standing_freezes(reading),
         finished(reading),
         tuple(filter(None, (awaited(reading, fleet, name, in_force(rows), said) for name, rows in by_split.items()))),

@@ -8,10 +8,12 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.control.guard.verdicts import Heard
-from graysplit.control.inputs import planned_version, split_and_version
+from graysplit.control.inputs import NEVER, planned_version, split_and_version
+from graysplit.control.operator import Operator
 from graysplit.control.plan.awaited import Awaited, awaited, standing
 from graysplit.control.plan.plan_changes import running
 from graysplit.control.reading import Reading
+from graysplit.control.receipts import wait_for
 from graysplit.control.result import Receipts
 from graysplit.control.views import in_force, rows_of
 from graysplit.core.address import field_of, version_of
@@ -78,39 +80,36 @@ class WaitLook(NamedTuple):
         return self.reading.snapshot.releases.get(field, "")
 
 
-class WaitAccess(NamedTuple):
-    """What of an operator's hand a wait needs."""
+class Listener(NamedTuple):
+    """Who hears of a wait while it goes on."""
 
-    read: Callable[[], Reading]  # raises `StoreUnreachableError`
-    fleet: Callable[[], Fleet]
-    receipts: Callable[[Mapping[str, str]], Receipts]  # of the weights expected, at once
-    check_known: Callable[[Reading, str], None]  # raises `UnknownSplitError`
-    told: Callable[[str], None]  # hears of outages
-    verdicts: Callable[[Reading, Sequence[str]], Mapping[str, Heard]]
-    looked: Callable[[Awaited], None] | None = None  # hears at each look where the plan stands
+    told: Callable[[str], None]  # of outages
+    looked: Callable[[Awaited], None] | None = None  # at each look, where the plan stands
 
 
 def unheard(words: str) -> None:
     """Tell nobody."""
 
 
-def wait_until(eyes: WaitAccess, goal: WaitGoal, within_s: float, clock: Clock = SYSTEM_CLOCK) -> Waited:
+def wait_until(
+    operator: Operator, goal: WaitGoal, within_s: float, listener: Listener, clock: Clock = SYSTEM_CLOCK
+) -> Waited:
     """Look again and again until the goal is met, cannot be met any more, or the time is over.
 
     Raises at once what the first look raises. Once there was contact, an outage is told and outlived; one that lasts
     until the time is over raises.
     """
     began = clock.monotonic()
-    seen = first = _look(eyes, goal)
+    seen = first = _look(operator, goal)
     if goal.until == "safe" and seen.standing.definition.guard is None:
         raise RefusedError(
             f"'{goal.split}' has no guard, so it never becomes safe. Arm one with: graysplit guard {goal.split}"
         )
-    patience = _Patience(eyes, goal, clock, began + within_s)
+    patience = _Patience(operator, goal, listener.told, clock, began + within_s)
     while True:
-        if eyes.looked is not None and seen.plan is not None:
-            eyes.looked(seen.plan)
-        found = _judged(eyes, goal, first, seen)
+        if listener.looked is not None and seen.plan is not None:
+            listener.looked(seen.plan)
+        found = _judged(operator, goal, first, seen)
         if found.outcome != "late" or patience.over:
             return found._replace(receipts=found.receipts._replace(seconds=round(clock.monotonic() - began, 3)))
         seen = patience.next_look()
@@ -119,9 +118,12 @@ def wait_until(eyes: WaitAccess, goal: WaitGoal, within_s: float, clock: Clock =
 class _Patience:
     """Looks on, through outages, until the time is over."""
 
-    def __init__(self, eyes: WaitAccess, goal: WaitGoal, clock: Clock, deadline: float) -> None:
-        self._eyes = eyes
+    def __init__(
+        self, operator: Operator, goal: WaitGoal, told: Callable[[str], None], clock: Clock, deadline: float
+    ) -> None:
+        self._operator = operator
         self._goal = goal
+        self._told = told
         self._clock = clock
         self._deadline = deadline
         self._lost = False
@@ -136,37 +138,37 @@ class _Patience:
         while True:
             threading.Event().wait(max(0.0, min(POLL_S, self._deadline - self._clock.monotonic())))
             try:
-                seen = _look(self._eyes, self._goal, again=True)
+                seen = _look(self._operator, self._goal, again=True)
             except (StoreUnreachableError, StoreCorruptError) as fault:
                 if self.over:
                     raise
                 if not self._lost:
                     reason = fault.reason if isinstance(fault, StoreUnreachableError) else str(fault)
-                    self._eyes.told(f"no contact to the store, still waiting: {reason}")
+                    self._told(f"no contact to the store, still waiting: {reason}")
                 self._lost = True
                 continue
             if self._lost:
-                self._eyes.told("contact to the store again")
+                self._told("contact to the store again")
             self._lost = False
             return seen
 
 
-def _look(eyes: WaitAccess, goal: WaitGoal, *, again: bool = False) -> WaitLook:
+def _look(operator: Operator, goal: WaitGoal, *, again: bool = False) -> WaitLook:
     """Read the split; `again`: an empty answer is an outage by then, and no unknown split."""
-    reading = eyes.read()
+    reading = operator.read()
     if again and reading.held.lost:
         raise StoreCorruptError("the store answers, but has lost keys. Repair it with: graysplit recover")
-    eyes.check_known(reading, goal.split)
+    operator.check_known(reading, goal.split)
     found = reading.snapshot.splits[goal.split]
     _, version = split_and_version(goal.target)
     if version:
         candidate(goal.split, found.definition, version)
-    fleet = eyes.fleet()
+    fleet = operator.store.fleet()
     weights = in_force(rows_of(reading, fleet, found))
     if not version and goal.until == "done":
         version = planned_version(found.definition.plan, None) or ""
     chosen = [version] if version in weights else [*weights]
-    said: Mapping[str, Heard] = eyes.verdicts(reading, [goal.split]) if goal.until in {"safe", "done"} else {}
+    said: Mapping[str, Heard] = operator.verdicts(reading, [goal.split]) if goal.until in {"safe", "done"} else {}
     return WaitLook(
         reading,
         fleet,
@@ -178,9 +180,9 @@ def _look(eyes: WaitAccess, goal: WaitGoal, *, again: bool = False) -> WaitLook:
     )
 
 
-def _judged(eyes: WaitAccess, goal: WaitGoal, first: WaitLook, seen: WaitLook) -> Waited:
+def _judged(operator: Operator, goal: WaitGoal, first: WaitLook, seen: WaitLook) -> Waited:
     """Say how the wait ends by what is seen now, or that it is not over yet."""
-    receipts = eyes.receipts(seen.weights)
+    receipts = wait_for(operator.store, "", NEVER, seen.weights, within_s=0.0)
     undone = _undone(goal, first, seen)
     if undone:
         return Waited("undone", undone, receipts, seen.plan)

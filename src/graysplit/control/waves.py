@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 
 from graysplit.control.reading import Reading
 from graysplit.core.address import field_of, parse_address, split_of
-from graysplit.core.changes import effects, known
+from graysplit.core.changes import Applied, known
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet
-from graysplit.core.split_state import Change, Snapshot, SplitState, apply
+from graysplit.core.split_state import Change, Snapshot, SplitState
 from graysplit.core.waves import (
     NOBODY,
     PREFIX,
@@ -123,18 +123,19 @@ def _named(before: str, names: tuple[str, ...], at_most: int) -> str:
 # --- changes ---------------------------------------------------------------------------------------------------------
 
 
-def recorded(reading: Reading, change: Change, fleet: Callable[[], Fleet]) -> tuple[Change, tuple[str, ...]]:
-    """Return a change with the waves that it records, and what to say of them; the fleet is read only for such."""
-    before, after = reading.snapshot, apply(reading.snapshot, change)
-    risen = effects(before, after).risen
+def recorded(
+    reading: Reading, done: Applied, fleet: Callable[[], Fleet]
+) -> tuple[dict[str, str | None], tuple[str, ...]]:
+    """Return the waves that a change records, and what to say of them; the fleet is read only for such."""
+    before, after, risen = reading.snapshot, done.after, done.effects.risen
     rolling = [name for name in sorted(set(map(split_of, risen))) if after.splits[name].definition.by == "instance"]
     if not rolling:
-        return change, ()
+        return {}, ()
     found, marks, notes = fleet(), dict[str, str | None](), list[str]()
     for split in rolling:
         standing = _raised(reading, before.splits.get(split), after.splits[split], found, marks)
         notes += (_note(crossing) for crossing in _of(standing, found) if crossing.field in risen)
-    return change._replace(marks={**change.marks, **marks}), tuple(notes)
+    return marks, tuple(notes)
 
 
 def _raised(

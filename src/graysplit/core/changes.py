@@ -86,6 +86,20 @@ def effects(before: Snapshot, after: Snapshot) -> Effects:
     return Effects(weights, hands, difference)
 
 
+class Applied(NamedTuple):
+    """A change with the snapshot that it makes, and what it does: computed once, and passed on."""
+
+    change: Change
+    after: Snapshot
+    effects: Effects
+
+
+def applied(before: Snapshot, change: Change) -> Applied:
+    """Return a change with what it makes of a snapshot."""
+    after = apply(before, change)
+    return Applied(change, after, effects(before, after))
+
+
 def create(  # noqa: PLR0913 - what a record begins with
     snapshot: Snapshot,
     split: str,
@@ -233,7 +247,7 @@ def set_weights(  # noqa: PLR0913 - keyword-only wishes of one verb
         _check_beneath(split, weights, mistyped)
         written |= dict.fromkeys(mistyped.fields)
     change = Change(cause, split, written, dict.fromkeys(sorted(lifted)))
-    done = effects(snapshot, apply(snapshot, change))
+    done = applied(snapshot, change).effects
     _check_bystanders(written, lifted, done)
     if not yes:
         _check_cost(split, done)

@@ -9,6 +9,7 @@ from graysplit.control.guard.verdicts import Heard
 from graysplit.control.plan.approval import approval
 from graysplit.control.proposal import propose
 from graysplit.control.reading import read
+from graysplit.core.changes import applied
 from graysplit.core.fleet import Fleet
 from graysplit.core.guard.evaluation import Judge
 from graysplit.core.guard.settings import Action
@@ -185,7 +186,7 @@ def test_another_release_in_between_is_a_conflict(store: MemoryStore, control: C
     reading = read(store)
     start = approval(reading, store.tally, "checkout", "ada")
     assert start is not None
-    submission = propose(reading, start.change, "c1").beginning(start).submission("ada", "")
+    submission = propose(reading, applied(reading.snapshot, start.change), "c1").beginning(start).submission("ada", "")
     control.rollback("checkout")
     control.set("checkout", 20, unstop=True)
     with pytest.raises(ConflictError):

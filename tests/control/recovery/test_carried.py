@@ -9,6 +9,7 @@ import pytest
 
 from graysplit.cli.recovery import recovery_json, side_lines
 from graysplit.control import Control
+from graysplit.control.operator import operator_of
 from graysplit.core.plan.plan import Step
 from graysplit.stores import store_from_url
 from graysplit.stores.memory import MemoryStore
@@ -34,7 +35,7 @@ def control() -> Control:
     control.set("search", 100, yes=True)
     control.finish("search")
     control.set("hosts", 50)
-    control.store.raw_set("meta", "wave:hosts/new", "20:web-1 50:web-2")  # type: ignore[attr-defined]
+    operator_of(control).store.raw_set("meta", "wave:hosts/new", "20:web-1 50:web-2")  # type: ignore[attr-defined]
     control.protect("ranking")
     control.freeze("rank*", why="Black Friday")
     return control
@@ -55,7 +56,7 @@ def test_an_export_carries_what_is_more_than_weights(
     store = MemoryStore() if kind == "memory" else store_from_url(redis_url, namespace)
     fresh = Control(store, actor="bob", confirm=True)
     found = fresh.recover(source=path, take="source", why="lost")
-    after, before = meta(store), meta(control.store)
+    after, before = meta(store), meta(operator_of(control).store)
     for name in ("freezes", "finished:search", "release:search/new", "wave:hosts/new", "template:nightly"):
         assert after[name] == before[name], name
     assert after["plan:checkout"] == before["plan:checkout"]
@@ -99,8 +100,8 @@ def test_a_standing_store_takes_freezes_and_protection_and_keeps_the_rest(contro
     control.freeze("search", for_s=60)
     control.freeze("rank*", for_s=60)
     found = control.recover(source=path)
-    assert json.loads(meta(control.store)["freezes"])["rank*"]["until"] == 0
-    assert json.loads(meta(control.store)["freezes"])["search"]["until"] > 0
+    assert json.loads(meta(operator_of(control).store)["freezes"])["rank*"]["until"] == 0
+    assert json.loads(meta(operator_of(control).store)["freezes"])["search"]["until"] > 0
     assert control.show("ranking").definition.protected  # type: ignore[union-attr]
     assert "ranking is protected" in found.carried.said
     assert "other values for pins" in found.carried.left_out["definition of checkout"]

@@ -10,6 +10,7 @@ import pytest
 
 from graysplit.control import Control
 from graysplit.control.control import Question
+from graysplit.control.operator import operator_of
 from graysplit.core.fleet import Declared, Effect
 from graysplit.errors import ConfigurationError, ConflictError, RefusedError, UnknownSplitError
 from graysplit.stores.memory import MemoryStore
@@ -245,7 +246,7 @@ def test_an_empty_namespace_is_sown_anew_from_an_export(control: Control, tmp_pa
     found = Control(empty, confirm=True).recover(source=path)
     assert found.fresh
     assert found.ask is None
-    before, after = control.store.load(), empty.load()
+    before, after = operator_of(control).store.load(), empty.load()
     assert after.splits == before.splits
     assert after.stops == before.stops
     assert weights(empty) == {FIELD: "0", "search/new": "0"}

@@ -45,7 +45,7 @@ def drive_until_interrupted(session: Session, hooks: tuple[Hook, ...] = ()) -> i
     import graysplit
 
     session.changing = True  # it writes for as long as it runs
-    store = session.control.store  # first: without one there is nothing to drive
+    store = session.store  # first: without one there is nothing to drive
     gc.enable()  # this run may be long
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service is stopped by it: say goodbye all the same
     router = graysplit.Router(session.url, namespace=session.namespace, notify=hooks)
@@ -74,7 +74,7 @@ class _Told:
     def follow(self) -> None:
         """Print what the log says until contact is lost; the router follows on its own and is back by itself."""
         try:
-            feed = self._session.control.store.follow()
+            feed = self._session.store.follow()
             try:
                 self._read(feed)
             finally:

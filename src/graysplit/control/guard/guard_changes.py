@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
+from graysplit.control.reading import Reading
 from graysplit.core.definition import Definition
 from graysplit.core.durations import BadSpanError, parse_span, span_text
 from graysplit.core.fleet import Fleet
@@ -60,6 +61,12 @@ def _seconds(deadline: float | str) -> float | None:
         return check_deadline(parse_span(deadline) if isinstance(deadline, str) else deadline)
     except BadSpanError as fault:
         raise BadGuardError("deadline", f"{fault}, or '{NEVER}'") from None
+
+
+def is_armed_so(reading: Reading, split: str, settings: GuardRequest) -> bool:
+    """Return whether a split has a guard with these settings already."""
+    state = reading.snapshot.splits.get(split)
+    return state is not None and armed(split, state.definition, settings, "", 1) is None
 
 
 def armed(split: str, definition: Definition, wish: GuardRequest, by: str, at_ms: int) -> Definition | None:

@@ -18,7 +18,7 @@ from graysplit.core.guard.past_rate import (
     span_words,
 )
 from graysplit.core.plan.plan import CONTROL, Plan
-from graysplit.core.split_state import Change, SplitState, apply
+from graysplit.core.split_state import SplitState
 from graysplit.core.weights import FULL, rises, share
 from graysplit.stores.text.judge import read_judge
 from graysplit.stores.text.records import PLAN
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graysplit.control.reading import Reading
+    from graysplit.core.changes import Applied
     from graysplit.core.definition import Definition
 
 SPAN = span_words(HOLDS_S)
@@ -42,9 +43,10 @@ class Remembered(NamedTuple):
 NOTHING = Remembered({})
 
 
-def remembered(reading: Reading, change: Change, tallies: Tallies) -> Remembered:
+def remembered(reading: Reading, done: Applied, tallies: Tallies) -> Remembered:
     """Return what a change keeps where it raises candidates and leaves nobody on the baseline."""
-    before, after = (found.splits.get(change.split) for found in (reading.snapshot, apply(reading.snapshot, change)))
+    change = done.change
+    before, after = (found.splits.get(change.split) for found in (reading.snapshot, done.after))
     if after is None or not change.weights or left(after):
         return NOTHING
     names = [one.name for one in after.definition.candidates]

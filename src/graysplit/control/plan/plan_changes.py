@@ -6,9 +6,11 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from graysplit.control.inputs import planned_version, split_and_version
 from graysplit.control.reading import Reading
+from graysplit.control.waves import hosts_of
 from graysplit.core.address import covers_split, field_of, split_of, version_of
-from graysplit.core.changes import NO_MISTYPED, Mistyped, known, set_weights
+from graysplit.core.changes import NO_MISTYPED, Mistyped, known, only_candidate, set_weights
 from graysplit.core.definition import Definition, candidate
 from graysplit.core.limits import TYPED
 from graysplit.core.plan.plan import (
@@ -43,6 +45,8 @@ from graysplit.stores.write_rules import drives
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from graysplit.core.fleet import Fleet
 
 PAUSES_AT_MOST: Final = 20  # of one plan; more reasons do not stop it more
 SWITCH: Final = "switch"  # the name of the plans that a switch over a time makes
@@ -166,17 +170,21 @@ class PlanRequest(NamedTuple):
         return any(given is not None for given in self[1:])
 
 
-def chosen_plan(reading: Reading, split: str, version: str, wish: PlanRequest, hosts: int = 0) -> Plan:
+def wanted_plan(reading: Reading, wish: PlanRequest, fleet: Fleet) -> Plan:
     """Return the plan that was meant: these steps, a file's record, a template, the last plan, or the default.
 
-    `hosts` are those that live, where instances cross over. Raises `BadPlanError` where a step has no gate.
+    Raises `BadPlanError` where a step has no gate.
     """
-    plan = _described(reading, split, version, wish, hosts)
+    split, version = split_and_version(wish.target)
+    definition = reading.snapshot.splits[split].definition
+    name = _several_named(split, definition, version, wish.steps) or version
+    name = name or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
+    plan = _described(reading, split, name, wish, hosts_of(definition, fleet, split, name))
     check_gated(plan)
     return plan
 
 
-def several_named(split: str, definition: Definition, version: str, steps: Collection[Step] | None) -> str:
+def _several_named(split: str, definition: Definition, version: str, steps: Collection[Step] | None) -> str:
     """Return the candidate that leads a plan of several, or "" where the steps are of one."""
     if not any(step.also for step in steps or ()):
         return ""

@@ -14,7 +14,6 @@ from graysplit.control.reading import Reading
 from graysplit.control.recovery.sources import lowest
 from graysplit.core.address import split_of
 from graysplit.core.fleet import KEPT_AT_MOST, Fleet, Process
-from graysplit.core.replica.record import is_new
 from graysplit.core.weights import Weight, format_weight, parse_weight, rises
 from graysplit.errors import BadWeightError, StoreLostError
 from graysplit.stores.port import Store
@@ -49,7 +48,7 @@ def loss_of(reading: Reading, fleet: Fleet) -> Loss | None:
     keeping = tuple(process for process in fleet.live if process.receipt.held)
     if emptied(reading, fleet):
         return _loss("emptied", runners, {}, {})
-    if empty(reading):
+    if reading.empty:
         return None
     if reading.held.lost:
         return _loss("keys", runners, reading.held.lost, {})
@@ -76,15 +75,9 @@ def check_not_lost(reading: Reading, fleet: Fleet, split: str) -> None:
     )
 
 
-def empty(reading: Reading) -> bool:
-    """Return whether the store's keys hold nothing that was written by graysplit."""
-    load = reading.load
-    return is_new(load.weights, load.stops, load.splits, load.meta)
-
-
 def emptied(reading: Reading, fleet: Fleet) -> bool:
     """Return whether an empty namespace was in use: live processes tell of changes that it does not know."""
-    return empty(reading) and any(process.receipt.revision or process.receipt.change for process in fleet.live)
+    return reading.empty and any(process.receipt.revision or process.receipt.change for process in fleet.live)
 
 
 def loss_words(loss: Loss) -> str:

@@ -15,7 +15,6 @@ from graysplit.control.freeze import check_thawed
 from graysplit.control.reading import Reading
 from graysplit.control.recovery.carried import Carried, Ground, carry
 from graysplit.control.recovery.carried import guarded as protected_anywhere
-from graysplit.control.recovery.loss import empty
 from graysplit.control.recovery.sources import Source, lowest
 from graysplit.control.result import Result
 from graysplit.core.address import EVERYTHING, field_of, split_of, stop_on, stops_over, version_of
@@ -120,7 +119,7 @@ class Recovery(NamedTuple):
         return self._replace(result=result)
 
 
-class Request(NamedTuple):
+class RecoverRequest(NamedTuple):
     """What is asked for."""
 
     splits: Collection[str]  # none: all
@@ -130,7 +129,9 @@ class Request(NamedTuple):
     id: str
 
 
-def recover(reading: Reading, fleet: Source, file: Source | None, history: History, request: Request) -> Recovery:
+def recover(
+    reading: Reading, fleet: Source, file: Source | None, history: History, request: RecoverRequest
+) -> Recovery:
     """Return both sides, and the change that makes them one."""
     return _RecoveryWork(reading, fleet, file, history, request).recovery()
 
@@ -145,10 +146,10 @@ class _RecoveryWork:
     """The sides of one recovery, worked out key by key: definitions, weights, stops, meta."""
 
     def __init__(
-        self, reading: Reading, fleet: Source, file: Source | None, history: History, request: Request
+        self, reading: Reading, fleet: Source, file: Source | None, history: History, request: RecoverRequest
     ) -> None:
         self.reading, self.fleet, self.file, self.request = reading, fleet, file, request
-        self.fresh = empty(reading)
+        self.fresh = reading.empty
         self.lost: Mapping[str, str] = {} if self.fresh else reading.held.lost
         # Of these keys the store says nothing, and what processes run counts instead.
         self.gone = frozenset(HASHES if self.fresh and file is None else self.lost)

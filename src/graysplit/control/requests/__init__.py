@@ -1,0 +1,1 @@
+"""What the verbs ask for: each request says what it would write, by what was read."""
