@@ -135,7 +135,7 @@ def test_a_rollback_says_that_its_reason_is_cut(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_plan_file_and_a_hook_are_bounded(tmp_path: Path) -> None:
     """Neither is read or kept beyond its limit."""
-    from graysplit.control.plan.plan_changes import read_plan_file
+    from graysplit.control.plan.plan_request import read_plan_file
 
     file = tmp_path / "plan.json"
     file.write_text(" " * (TYPED["plan"] + 1))

@@ -9,7 +9,7 @@ import pytest
 
 from graysplit import codec
 from graysplit.control import Control
-from graysplit.control.recovery import recover
+from graysplit.control.recovery import definition_texts
 from graysplit.core.definition import Definition
 from graysplit.core.split_state import Change, LaidOver, Snapshot, apply
 from graysplit.errors import RefusedError
@@ -76,7 +76,7 @@ def test_recover_parses_each_definition_a_few_times(monkeypatch: pytest.MonkeyPa
         parsed[split] += 1
         return parse(split, raw)
 
-    monkeypatch.setattr(recover, "parse_definition", counted)
+    monkeypatch.setattr(definition_texts, "parse_definition", counted)
     control.recover(dry_run=True)
     assert set(parsed.values()) == {1}
     assert len(parsed) == 30

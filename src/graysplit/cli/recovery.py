@@ -8,7 +8,7 @@ from graysplit.cli.result_lines import finish
 from graysplit.cli.session import Session
 from graysplit.cli.words import number, table
 from graysplit.control.recovery.carried import carried_lines
-from graysplit.control.recovery.recover import Recovery, Sides
+from graysplit.control.recovery.recovery import Recovery, Sides
 from graysplit.core.definition import Definition
 
 

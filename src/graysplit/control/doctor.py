@@ -9,7 +9,7 @@ from graysplit.control.create import told_apart
 from graysplit.control.freeze import declaring, freeze_words, standing_freezes, unfreeze_command
 from graysplit.control.guard.guard_changes import NOTHING, is_watched
 from graysplit.control.guard.verdicts import Heard, armed
-from graysplit.control.plan.plan_changes import running
+from graysplit.control.plan.running_plan import running
 from graysplit.control.reading import Reading
 from graysplit.control.recovery.loss import GO_BACK, emptied, loss_of, loss_words, shares
 from graysplit.control.undelivered import hook_states, owed_words

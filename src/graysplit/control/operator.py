@@ -59,7 +59,7 @@ class Operator:
         self.namespace = "default" if namespace is None else namespace
         self.actor = actor_of(actor)
         self.attempted: str | None = None  # the id of the last change handed to the store, for whoever is interrupted
-        self.confirm = confirm
+        self.confirm: Confirm | None = confirm
         self._last: Reading | None = None  # what was read last: of it, equal definitions are not parsed again
         self._given = store
         self._store: Store | None = store if not isinstance(store, str) else None
@@ -262,7 +262,8 @@ class ControlVerbs:
 
 def operator_of(control: ControlVerbs) -> Operator:
     """Return what the verbs of a control rest on, for the command line and for tests."""
-    return control._operator  # noqa: SLF001 - of the public face only the verbs are a promise
+    # Of the public face only the verbs are a promise.
+    return control._operator  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 def _unless_changed(shown: Proposal, now: Proposal) -> Proposal:

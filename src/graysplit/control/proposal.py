@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from graysplit.control.freeze import check_thawed, expect_freezes, unmarked
-from graysplit.control.plan.plan_changes import Ended, PlanStart, running_words, touched
+from graysplit.control.plan.plan_changes import PlanStart
+from graysplit.control.plan.running_plan import Ended, running_words, touched
 from graysplit.control.reading import Reading
 from graysplit.control.result import Result
 from graysplit.control.stops import (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from graysplit.control.ask import RememberedAnswers
-    from graysplit.control.recovery.recover import Recovery, Take
+    from graysplit.control.recovery.recovery import Recovery, Take
     from graysplit.control.result import Result
 
 # Somebody else's freeze in between is no reason to leave a split unfrozen.

@@ -157,7 +157,7 @@ class ReadVerbs(ControlVerbs):
 
         Each step is taken to be confirmed after `confirm_s`; of `units`, encoded, it is counted who moves.
         """
-        from graysplit.control.plan.plan_changes import PlanRequest
+        from graysplit.control.plan.plan_request import PlanRequest
         from graysplit.control.simulate import simulate
 
         return simulate(self._operator, PlanRequest(target, steps, record, template, bake_s), confirm_s, units)

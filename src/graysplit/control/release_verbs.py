@@ -49,7 +49,7 @@ class ReleaseVerbs(ControlVerbs):
         stands and there is something to watch. A stop that it clears needs `unstop`; to take the place of a plan that
         is paused, or that somebody else has started, `replace`.
         """
-        from graysplit.control.plan.plan_changes import PlanRequest
+        from graysplit.control.plan.plan_request import PlanRequest
         from graysplit.control.requests.plans import StartPlan
 
         check_typed("plan", repr(steps or record or ""))
@@ -78,7 +78,7 @@ class ReleaseVerbs(ControlVerbs):
         baseline all candidates become a plain zero, without a stop. What is not shown of the chosen version is told in
         `doubts`, and is no reason to refuse. It ends the plan that runs.
         """
-        from graysplit.control.plan.plan_changes import PlanRequest
+        from graysplit.control.plan.plan_request import PlanRequest
         from graysplit.control.requests.plans import ChooseWinner
 
         check_typed("plan", repr(steps or record or ""))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from graysplit.control.inputs import is_zero, lowered, new_id
-from graysplit.control.plan.ended import ended_notes, ended_plans
 from graysplit.control.result import Result
 from graysplit.control.targets import names_of
 from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.limits import cut
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Rollback
+from graysplit.stores.text.records import PLAN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from graysplit.control.operator import Operator
 
 Moves: TypeAlias = "dict[str, tuple[str | None, str | None]]"  # by field: its text before and after
+
+NAMED_AT_MOST: Final = 5  # plans that are over
+
+_MARK: Final = f"meta {PLAN}"
 
 
 def roll_back(operator: Operator, target: str, why: str) -> Result:
@@ -28,7 +32,7 @@ def roll_back(operator: Operator, target: str, why: str) -> Result:
         written = operator.store.roll_back(rollback)
     moves: Moves = {}
     stops: Moves = {}
-    ended = ended_plans(written.before, written.after)
+    ended = _ended_plans(written.before, written.after)
     for at in sorted(written.before.keys() | written.after.keys()):
         key, _, field = at.partition(" ")
         if key == "weights" and "/" in field:
@@ -50,7 +54,7 @@ def roll_back(operator: Operator, target: str, why: str) -> Result:
         kept=written.kept,
         parts=written.parts,
         expected=lowered(moves, whole=not written.revision),
-        notes=ended_notes(ended),
+        notes=_ended_notes(ended),
         ended=ended,
         known=_is_known(operator, target, written.before),
         idle=all(written.before.get(at) == after for at, after in written.after.items()),
@@ -87,8 +91,8 @@ def foretell_rollback(operator: Operator, target: str) -> Result:
     over = write_rules.plans_over(
         load.meta, (split for stop in lowering.stops for split in write_rules.ended_by(load.meta, stop))
     )
-    ended = ended_plans(over, dict.fromkeys(over))
-    notes = (*ended_notes(ended, "would end"), *notes)
+    ended = _ended_plans(over, dict.fromkeys(over))
+    notes = (*_ended_notes(ended, "would end"), *notes)
     return Result("rollback", target, moves, dry_run=True, left=lowering.left, notes=notes, ended=ended, known=known)
 
 
@@ -100,3 +104,20 @@ def _is_known(operator: Operator, target: str, before: Mapping[str, str | None])
         return names_of(operator.store.load(), operator.store.fleet(), before).know(target)
     except StoreUnreachableError:
         return None
+
+
+def _ended_plans(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the plans that are over, in words, by split."""
+    marks = {where.removeprefix(_MARK): mark for where, mark in before.items() if where.startswith(_MARK)}
+    return {
+        split: f"the plan of '{split}', which raised '{mark.partition(' ')[2]}'"
+        for split, mark in sorted(marks.items())
+        if mark is not None and after.get(_MARK + split) is None
+    }
+
+
+def _ended_notes(ended: Mapping[str, str], verb: str = "ends") -> tuple[str, ...]:
+    """Return the lines that tell of plans that are over: a few by name, many by their number."""
+    if len(ended) > NAMED_AT_MOST:
+        return (f"{verb} {len(ended)} plans",)
+    return tuple(f"{verb} {words}" for words in ended.values())

@@ -12,6 +12,8 @@ from graysplit.control.inputs import split_and_version
 from graysplit.control.operator import Operator
 from graysplit.control.plan import plan_changes
 from graysplit.control.plan.awaited import standing as start_of
+from graysplit.control.plan.plan_request import PlanRequest, wanted_plan
+from graysplit.control.plan.running_plan import running
 from graysplit.control.reading import Reading, check_readable, check_whole
 from graysplit.control.views import in_force, rows_of
 from graysplit.core.address import field_of
@@ -78,7 +80,7 @@ class SimulatedSplit(NamedTuple):
 
 def simulate(
     operator: Operator,
-    wish: plan_changes.PlanRequest,
+    wish: PlanRequest,
     confirm_s: float,
     units: Callable[[], Iterable[bytes]] | None,
 ) -> Simulation:
@@ -96,7 +98,7 @@ def simulate(
 
 def _simulated(
     seen: SimulatedSplit,
-    wish: plan_changes.PlanRequest,
+    wish: PlanRequest,
     confirm_s: float,
     units: Callable[[], Iterable[bytes]] | None,
 ) -> Simulation:
@@ -150,7 +152,7 @@ _Begun = tuple[Plan, ForecastStart, SplitState, tuple[str, ...]]
 
 def _running(seen: SimulatedSplit, split: str, version: str) -> _Begun | None:
     """Return the plan that runs, from where it stands, or None."""
-    found = plan_changes.running(seen.reading, split)
+    found = running(seen.reading, split)
     if found is None or version not in {"", *(found.plan.versions if found.plan else (version,))}:
         return None
     if found.plan is None:
@@ -163,11 +165,11 @@ def _running(seen: SimulatedSplit, split: str, version: str) -> _Begun | None:
     return None if start is None else (found.plan, start, standing, _bake_notes(found.plan, standing.definition))
 
 
-def _starting(seen: SimulatedSplit, wish: plan_changes.PlanRequest, split: str) -> _Begun:
+def _starting(seen: SimulatedSplit, wish: PlanRequest, split: str) -> _Begun:
     """Return the plan that would start now, as `ramp` would start it."""
     reading = seen.reading._replace(snapshot=seen.base)
     definition = seen.base.splits[split].definition
-    plan = plan_changes.wanted_plan(reading, wish, seen.fleet)
+    plan = wanted_plan(reading, wish, seen.fleet)
     begun = plan_changes.begin(reading, split, plan, "", mistyped=reading.mistyped(split, definition), yes=True)
     after = apply(seen.base, begun.change).splits[split]
     weight = share(after.in_force(plan.version))

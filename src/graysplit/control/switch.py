@@ -12,6 +12,7 @@ from graysplit.control.create import made
 from graysplit.control.guard import past_rate
 from graysplit.control.operator import Operator
 from graysplit.control.plan import plan_changes
+from graysplit.control.plan.plan_request import SWITCH
 from graysplit.control.proposal import Proposal
 from graysplit.control.reading import Reading, check_readable
 from graysplit.control.result import Result
@@ -155,7 +156,7 @@ def switch_plan(state: SplitState, to: str, over_s: float) -> plans.Plan:
     settles_s = SETTLED_MS / 1000 if state.definition.guard is not None else 0
     after_s = round(max(0.0, over_s / (STEPS - 1) - settles_s), 3)
     steps = [plans.Step(weight, after_s, ready=True) for weight in weights]
-    return plans.make_plan(to, (*steps[:-1], plans.Step(FULL)), name=plan_changes.SWITCH)
+    return plans.make_plan(to, (*steps[:-1], plans.Step(FULL)), name=SWITCH)
 
 
 def _planned(operator: Operator, wish: SwitchRequest, over_s: float, reading: Reading, id_: str) -> Proposal:

@@ -11,7 +11,7 @@ from graysplit.control.guard.verdicts import Heard
 from graysplit.control.inputs import NEVER, planned_version, split_and_version
 from graysplit.control.operator import Operator
 from graysplit.control.plan.awaited import Awaited, awaited, standing
-from graysplit.control.plan.plan_changes import running
+from graysplit.control.plan.running_plan import running
 from graysplit.control.reading import Reading
 from graysplit.control.receipts import wait_for
 from graysplit.control.result import Receipts

@@ -117,6 +117,6 @@ def print_schema(ctx: click.Context, _: click.Parameter, wanted: bool) -> None: 
 def _record(file: str | None) -> dict[str, object] | None:
     from pathlib import Path
 
-    from graysplit.control.plan.plan_changes import read_plan_file
+    from graysplit.control.plan.plan_request import read_plan_file
 
     return None if file is None else read_plan_file(Path(file))

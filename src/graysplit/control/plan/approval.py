@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from graysplit.control.guard.verdicts import Heard, Tallies, armed, doubts, may_stop, of_plan, verdicts
-from graysplit.control.plan.plan_changes import PlanStart, RunningPlan, noted, running, standing_plan
+from graysplit.control.plan.plan_changes import PlanStart, noted
+from graysplit.control.plan.running_plan import RunningPlan, running, standing_plan
 from graysplit.control.reading import Reading
 from graysplit.core.address import field_of
 from graysplit.core.changes import known

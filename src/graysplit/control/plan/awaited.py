@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from graysplit.control.guard.verdicts import DOUBTS, Heard, armed, may_stop, of_plan
-from graysplit.control.plan.plan_changes import running
+from graysplit.control.plan.running_plan import running
 from graysplit.control.reading import Reading
 from graysplit.core.address import field_of
 from graysplit.core.durations import format_span, span_text

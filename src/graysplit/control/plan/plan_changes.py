@@ -2,65 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
-from graysplit.control.inputs import planned_version, split_and_version
+from graysplit.control.plan.plan_request import TEMPLATE
+from graysplit.control.plan.running_plan import RunningPlan
 from graysplit.control.reading import Reading
-from graysplit.control.waves import hosts_of
-from graysplit.core.address import covers_split, field_of, split_of, version_of
-from graysplit.core.changes import NO_MISTYPED, Mistyped, known, only_candidate, set_weights
-from graysplit.core.definition import Definition, candidate
-from graysplit.core.limits import TYPED
+from graysplit.core.address import field_of
+from graysplit.core.changes import NO_MISTYPED, Mistyped, known, set_weights
+from graysplit.core.definition import candidate
 from graysplit.core.plan.plan import (
-    BAKE_S,
-    BadPlanError,
     Plan,
-    Step,
-    check_gated,
     check_waits,
-    default_steps,
-    make_plan,
-    parse_plan,
     plan_record,
 )
 from graysplit.core.plan.progress import PLAN_ACTOR, Pause, Progress, Tick
 from graysplit.core.split_state import Change, SplitState
 from graysplit.core.weights import FULL, Weight, format_weight, share
-from graysplit.errors import ConfigurationError, RefusedError
+from graysplit.errors import RefusedError
 from graysplit.stores.port import Expect, Write
 from graysplit.stores.text.records import (
     PLAN,
     TICK,
     dumps,
-    exact,
     progress_text,
-    raw_of,
-    read_progress,
-    read_tick,
     tick_text,
 )
-from graysplit.stores.write_rules import drives
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from graysplit.core.fleet import Fleet
 
 PAUSES_AT_MOST: Final = 20  # of one plan; more reasons do not stop it more
-SWITCH: Final = "switch"  # the name of the plans that a switch over a time makes
-ENDING: Final = frozenset({"delete", "ramp", "winner"})  # causes that end a split's plan, whatever weights say
-TEMPLATE: Final = "template:"  # in `meta`, before a template's name: a plan without its version
-
-
-class RunningPlan(NamedTuple):
-    """A plan that runs, as one reading shows it."""
-
-    plan: Plan | None  # None: this library does not understand it
-    fault: str  # why it does not
-    progress: Progress
-    tick: Tick
 
 
 class PlanStart(NamedTuple):
@@ -72,180 +41,6 @@ class PlanStart(NamedTuple):
     notes: tuple[str, ...]
     said: str = ""  # what the history says of it, before the person's own reason
     plan: Mapping[str, object] | None = None  # where the plan stands and which step it is about, for scripts
-
-
-class Ended(NamedTuple):
-    """A plan that is over with a change, as far as it still runs."""
-
-    split: str
-    words: str  # "the plan of 'checkout', step 2 of 4 (20%), started by ana, paused by bo for 5 s: do not touch"
-    by: str = ""  # who started it
-    paused: bool = False
-
-
-def running(reading: Reading, split: str) -> RunningPlan | None:
-    """Return the plan that runs for a split, or None."""
-    mark = reading.text("meta", PLAN + split)
-    progress = read_progress(reading.text("plans", split))
-    standing = reading.snapshot.splits.get(split)
-    if mark is None or progress is None or progress.run != mark.partition(" ")[0] or standing is None:
-        return None
-    tick = read_tick(reading.text("plans", TICK + split))
-    try:
-        return RunningPlan(parse_plan(standing.definition.plan or {}), "", progress, tick)
-    except BadPlanError as fault:
-        return RunningPlan(None, str(fault), progress, tick)
-
-
-def touched(reading: Reading, change: Change) -> Iterator[tuple[str, bool]]:
-    """Name the splits whose plan a change touches, each with whether the plan is over with it.
-
-    It is where its release ends, or a weight or a stop that concerns it becomes another; the same weight, written
-    again, is no change to it.
-    """
-    marks = {name.removeprefix(PLAN) for name in reading.texts("meta") if name.startswith(PLAN)}
-    for split in sorted(marks):
-        mark = raw_of(reading.text("meta", PLAN + split) or "")
-        own = [f for f in (*change.weights, *change.stops) if covers_split(split_of(f), split) and _of_plan(mark, f)]
-        closes = change.split == split and (change.cause in ENDING or PLAN + split in change.marks)
-        if own or closes:
-            yield split, closes or not (_stands(reading, split) and all(_same(reading, change, f) for f in own))
-
-
-def _of_plan(mark: bytes, field: str) -> bool:
-    """Return whether a field concerns a plan: of several candidates each does, where a person writes it."""
-    return drives(mark, field) or version_of(field) in exact(mark).partition(" ")[2].split("+")
-
-
-def _stands(reading: Reading, split: str) -> bool:
-    """Return whether the weight that a plan wrote is in force: any other has ended it already."""
-    found, standing = running(reading, split), reading.snapshot.splits.get(split)
-    if found is None or standing is None:
-        return False
-    plan, progress = found.plan, found.progress
-    if plan is None or not plan.also or progress.step >= len(plan.steps):
-        return plan is None or standing.in_force(plan.version) == progress.at
-    wanted = plan.weights(progress.step, progress.out)
-    return all(standing.in_force(name) == weight for name, weight in wanted.items())
-
-
-def _same(reading: Reading, change: Change, field: str) -> bool:
-    """Return whether a change leaves a field as it is in force, and for no other time."""
-    standing = reading.snapshot.splits.get(split_of(field))
-    if standing is None or field in change.stops or field in change.leases or field not in change.weights:
-        return False
-    return change.weights[field] == standing.in_force(version_of(field))
-
-
-def running_words(reading: Reading, split: str) -> Ended:
-    """Return which plan a change ends; where only its mark is left nobody is asked."""
-    found, standing = running(reading, split), reading.snapshot.splits.get(split)
-    if found is None or standing is None:
-        return Ended(split, f"the rest of a plan of '{split}'")
-    progress, plan = found.progress, found.plan
-    of = f" of {len(plan.steps)}" if plan is not None else ""
-    by = f", started by {progress.by}" if progress.by else ""
-    pauses = ", and by ".join(pause.words(reading.load.now_ms) for pause in progress.pauses)
-    at = format_weight(progress.at)
-    if plan is not None and progress.step < len(plan.steps):
-        at = plan.words(progress.step, progress.out)
-    words = f"the plan of '{split}', step {progress.step + 1}{of} ({at}%){by}"
-    if not _stands(reading, split):
-        return Ended(split, f"{words}, already ended by another weight")
-    return Ended(split, words + (f", paused by {pauses}" if pauses else ""), progress.by or "somebody", bool(pauses))
-
-
-class PlanRequest(NamedTuple):
-    """The plan that was meant: of a candidate, and as far as it was said in one of the ways to say it."""
-
-    target: str
-    steps: Collection[Step] | None = None
-    record: Mapping[str, object] | None = None  # a file's
-    template: str | None = None
-    bake_s: float | None = None
-
-    @property
-    def new(self) -> bool:
-        """Return whether a plan is described, whatever runs."""
-        return any(given is not None for given in self[1:])
-
-
-def wanted_plan(reading: Reading, wish: PlanRequest, fleet: Fleet) -> Plan:
-    """Return the plan that was meant: these steps, a file's record, a template, the last plan, or the default.
-
-    Raises `BadPlanError` where a step has no gate.
-    """
-    split, version = split_and_version(wish.target)
-    definition = reading.snapshot.splits[split].definition
-    name = _several_named(split, definition, version, wish.steps) or version
-    name = name or planned_version(definition.plan, wish.record) or only_candidate(split, definition)
-    plan = _described(reading, split, name, wish, hosts_of(definition, fleet, split, name))
-    check_gated(plan)
-    return plan
-
-
-def _several_named(split: str, definition: Definition, version: str, steps: Collection[Step] | None) -> str:
-    """Return the candidate that leads a plan of several, or "" where the steps are of one."""
-    if not any(step.also for step in steps or ()):
-        return ""
-    names = [one.name for one in definition.candidates]
-    if version:
-        raise RefusedError(
-            f"these steps have weights for several candidates, but '{version}' is a single one. Name the split alone: "
-            f"graysplit ramp {split} 5/5,20/20 --every 10m (in the order {', '.join(names)})"
-        )
-    for number, step in enumerate(steps or ()):
-        if len(step.also) + 1 != len(names):
-            raise BadPlanError(
-                f"steps.{number}",
-                f"{step.words} has {len(step.also) + 1} weights, and '{split}' has {len(names)} candidates: "
-                f"{', '.join(names)}, in this order",
-            )
-    return names[0]
-
-
-def _going_with(reading: Reading, split: str, steps: Collection[Step]) -> tuple[str, ...]:
-    """Return the candidates that go with the first one, where steps have weights for all."""
-    if not any(step.also for step in steps):
-        return ()
-    return tuple(one.name for one in reading.snapshot.splits[split].definition.candidates[1:])
-
-
-def _described(reading: Reading, split: str, version: str, wish: PlanRequest, hosts: int) -> Plan:
-    _, steps, record, template, bake_s = wish
-    if steps is not None:
-        also = _going_with(reading, split, steps)
-        return make_plan(version, steps, bake_s=bake_s or 0, also=also)
-    if template is not None:
-        record = {**_template(reading, template), "name": template}
-    if record is None and reading.snapshot.splits[split].definition.plan is not None:
-        last = parse_plan(reading.snapshot.splits[split].definition.plan or {})
-        record = plan_record(last) if last.version == version and last.name != SWITCH else None
-    if record is not None:
-        plan = parse_plan(record, version)
-        _check_version(plan, version)
-        return plan if bake_s is None else plan._replace(bake_s=bake_s)
-    return make_plan(version, default_steps(BAKE_S if bake_s is None else bake_s, hosts=hosts))
-
-
-def read_plan_file(path: Path) -> dict[str, object]:
-    """Read a plan's file, JSON or (`.toml`) TOML; raises `ConfigurationError`."""
-    import tomllib
-
-    try:
-        with path.open("rb") as file:
-            content = file.read(TYPED["plan"] + 1)
-        if len(content) > TYPED["plan"]:
-            raise ConfigurationError(f"the plan file {path.name} has more than {TYPED['plan']} bytes: shorten it")
-        found: object = tomllib.loads(content.decode()) if path.suffix == ".toml" else json.loads(content)
-    except (OSError, ValueError) as fault:
-        raise ConfigurationError(f"the plan file {path.name} cannot be read: {type(fault).__name__}: {fault}") from None
-    if not isinstance(found, dict):
-        raise ConfigurationError(
-            f'the plan file {path.name} is not an object. It should look like {{"steps": [{{"weight": "20", '
-            '"approve": true}, {"weight": "100"}], "bake": "1h"}'
-        )
-    return cast("dict[str, object]", found)  # the keys of JSON and TOML are texts
 
 
 def begin(  # noqa: PLR0913 - what a plan's start rests on
@@ -348,28 +143,6 @@ def _several_values(plan: Plan | None, progress: Progress, *, is_last: bool) -> 
     return {"weights": now, "next_weights": ahead, "out": list(progress.out)}
 
 
-def standing_plan(reading: Reading, split: str) -> RunningPlan:
-    """Return the plan that runs, or refuse with the way to start one."""
-    known(reading.snapshot, split)
-    found = running(reading, split)
-    if found is None:
-        raise RefusedError(f"no plan runs for '{split}'. Start one with: graysplit ramp {split}")
-    return found
-
-
-def check_over(reading: Reading, split: str) -> None:
-    """Raise `RefusedError` while a plan of a split runs: its release is not over."""
-    found = running(reading, split)
-    if found is None:
-        return
-    words = running_words(reading, split).words
-    raise RefusedError(
-        f"{words}, still runs, so the release is not over. Nothing was written. Wait for its end: graysplit wait "
-        f"{split} --until done --timeout 1h; or end the plan and keep the weight: graysplit set {split} "
-        f"{format_weight(found.progress.at)} --replace"
-    )
-
-
 def paused(found: RunningPlan, who: str, why: str, now_ms: int) -> Progress | None:
     """Return a plan's progress with one more pause; None where this person has paused it, and has no other reason."""
     pauses = found.progress.pauses
@@ -440,23 +213,6 @@ def _ahead(plan: Plan, number: int) -> str:
         return f", then it bakes for {plan_record(plan)['bake']}" if plan.bake_s else ", and the plan is done"
     gates = ", ".join(plan.steps[number].gates) or "at once"
     return f", then {plan.steps[number + 1].words}% ({gates})"
-
-
-def _check_version(plan: Plan, version: str) -> None:
-    if plan.version != version:
-        raise RefusedError(f"the plan is for the version '{plan.version}', but '{version}' was given. Give only one")
-
-
-def _template(reading: Reading, name: str) -> dict[str, object]:
-    text = reading.text("meta", TEMPLATE + name)
-    found: object = None if text is None else json.loads(text)
-    if not isinstance(found, dict):
-        names = sorted(field.removeprefix(TEMPLATE) for field in reading.texts("meta") if field.startswith(TEMPLATE))
-        raise RefusedError(
-            f"no template '{name}' (templates: {', '.join(names) or 'none'}). "
-            f"Save one with: graysplit ramp SPLIT 5,20,50,100 --every 10m --save {name}"
-        )
-    return cast("dict[str, object]", found)
 
 
 def _template_text(plan: Plan) -> str:

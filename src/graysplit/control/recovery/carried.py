@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from graysplit.control.freeze import FINISHED, unfreeze_command
-from graysplit.control.plan.plan_changes import TEMPLATE
+from graysplit.control.plan.plan_request import TEMPLATE
 from graysplit.control.recovery.sources import Source
 from graysplit.core.address import field_of, split_of, stops_over
 from graysplit.core.definition import Definition

@@ -6,15 +6,16 @@ field that a process holds against the store is named, so that each fence lifts 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Final, Literal, NamedTuple, TypeAlias, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias, cast
 
-from graysplit.codec import buried_baseline, dump_definition, parse_definition
+from graysplit.codec import buried_baseline, dump_definition
 from graysplit.control.freeze import check_thawed
 from graysplit.control.reading import Reading
 from graysplit.control.recovery.carried import Carried, Ground, carry
 from graysplit.control.recovery.carried import guarded as protected_anywhere
+from graysplit.control.recovery.definition_texts import is_bad, parsed, shape, with_units
+from graysplit.control.recovery.recovery import RecoverRequest, Recovery, Sides
 from graysplit.control.recovery.sources import Source, lowest
 from graysplit.control.result import Result
 from graysplit.core.address import EVERYTHING, field_of, split_of, stop_on, stops_over, version_of
@@ -24,109 +25,18 @@ from graysplit.core.freeze import FREEZES
 from graysplit.core.lease import PREFIX, parse_lease
 from graysplit.core.replica.record import SENTINEL
 from graysplit.core.weights import FULL, Weight, format_weight, parse_weight, rises, total
-from graysplit.errors import BadDefinitionError, BadWeightError, RefusedError, UnknownSplitError
-from graysplit.stores.port import Expect, KeyName, Submission, Write, Written
+from graysplit.errors import BadWeightError, RefusedError, UnknownSplitError
+from graysplit.stores.port import Expect, KeyName, Write
 from graysplit.stores.text.records import BRAKE, PLAN, exact, raw_of, stop_text
 from graysplit.stores.text.splice import is_splice
 from graysplit.stores.write_rules import HASHES
 
-Take: TypeAlias = Literal["lower", "source"]
 History: TypeAlias = Callable[[], Iterable[Entry]]
 Moves: TypeAlias = Mapping[str, "tuple[Weight, Weight]"]  # by field: the weight in force before and after
 
 # Beyond this many fields the change's own id confirms it: a receipt names only those changed last.
 EXPECTED_AT_MOST: Final = 100
 _SAID_AT_MOST: Final = 3
-
-
-class Sides(NamedTuple):
-    """One field as each side has it; None where a side says nothing of it, or where nothing will stand."""
-
-    key: KeyName
-    field: str
-    store: str | None
-    fleet: str | None
-    file: str | None
-    written: str | None
-
-    @property
-    def split(self) -> str:
-        """Return the split that it belongs to."""
-        return split_of(self.field)
-
-
-class Recovery(NamedTuple):
-    """What `recover` found, and what it has written, or would write."""
-
-    source: str  # fleet, or the file's name
-    target: str  # a split, or the namespace
-    sides: tuple[Sides, ...]
-    lost: Mapping[str, str]  # keys that are made whole, and why they are not
-    fresh: bool  # whether the namespace is sown anew
-    left: Mapping[str, str]  # by split: why nothing of it is written
-    notes: tuple[str, ...]  # what is not known, and what is over
-    ask: str | None  # what a person types the name for
-    result: Result
-    expect: tuple[Expect, ...] = ()
-    writes: tuple[Write, ...] = ()
-    read_at_ms: int = 0
-    raises: bool = False
-    begins: tuple[str, ...] = ()
-    id: str = ""
-    guarded: tuple[str, ...] = ()  # protected splits that rise: it needs a reason
-    carried: Carried = Carried()  # what is taken from the file beside the sides, and what is left out
-
-    @property
-    def needed(self) -> bool:
-        """Return whether there is anything to write."""
-        return bool(self.writes or self.lost)
-
-    @property
-    def stops(self) -> Mapping[str, str]:
-        """The stops that are cleared with it: a recovery clears none."""
-        return {}
-
-    @property
-    def plans(self) -> Mapping[str, str]:
-        """The plans that it asks for: what it ends was lost with the store."""
-        return {}
-
-    @property
-    def told(self) -> object:
-        """Return what a person has been shown, to be compared with what is about to be written."""
-        sides = [side._replace(written=None) if side.key == "stops" else side for side in self.sides]
-        return sides, self.lost, self.fresh, self.left, self.ask, self.carried.said, self.carried.left_out
-
-    def submission(self, actor: str, why: str) -> Submission:
-        """Return what the store is handed: one change, so that no key is ever half whole."""
-        return Submission(
-            self.id,
-            self.result.split,
-            "recover",
-            actor,
-            why,
-            self.expect,
-            self.writes,
-            self.read_at_ms,
-            self.raises,
-            self.begins,
-            cast("tuple[KeyName, ...]", tuple(name for name in HASHES if name in self.lost)),
-        )
-
-    def done(self, written: Written) -> Recovery:
-        """Return it as it was written."""
-        result = self.result._replace(dry_run=False, revision=written.revision, change=written.id, at_ms=written.at_ms)
-        return self._replace(result=result)
-
-
-class RecoverRequest(NamedTuple):
-    """What is asked for."""
-
-    splits: Collection[str]  # none: all
-    take: Take
-    actor: str
-    namespace: str
-    id: str
 
 
 def recover(
@@ -286,15 +196,15 @@ class _RecoveryWork:
                 file = self.file.definitions.get(split) if self.file else None
                 fleet = self.fleet.definitions.get(split, self.fleet.told.get(split))
                 self.redefined[split] = Sides("splits", split, raw, fleet, file, chosen)
-            definition = _parsed(split, chosen)
+            definition = parsed(split, chosen)
             if definition is not None:
                 yield split, definition
 
     def _as_protected(self, split: str, raw: str | None, chosen: str) -> str:
         """Keep a split protected that any side has protected: in doubt, a raise asks."""
         file = self.file.definitions.get(split) if self.file else None
-        sides = [_parsed(split, text) for text in (raw, self.fleet.definitions.get(split), file) if text is not None]
-        definition = _parsed(split, chosen)
+        sides = [parsed(split, text) for text in (raw, self.fleet.definitions.get(split), file) if text is not None]
+        definition = parsed(split, chosen)
         if definition is None or definition.protected or not protected_anywhere(sides):
             return chosen
         self.protected.add(split)
@@ -309,16 +219,16 @@ class _RecoveryWork:
         if split in self.fleet.disputed:
             return _Left("processes have different definitions. Choose one: --source FILE --take source")
         if split in self.fleet.definitions:
-            return _with_units(split, self.fleet.definitions[split], raw)
+            return with_units(split, self.fleet.definitions[split], raw)
         if raw is None and "splits" in self.gone:
             raw = self.books.get(f"splits {split}") or self.fleet.told.get(split)
         if raw is None:
             return file or (_Left("its definition is not known anywhere") if lost else None)
-        if _is_bad(split, raw):
+        if is_bad(split, raw):
             return file
-        if _parsed(split, raw) is None:
+        if parsed(split, raw) is None:
             return _Left("it has been deleted") if file is not None and not lost else raw
-        if file is not None and _shape(split, raw) != _shape(split, file):
+        if file is not None and shape(split, raw) != shape(split, file):
             return _Left("its baseline or versions differ from the file's. To use the file's: --take source")
         return raw
 
@@ -327,8 +237,8 @@ class _RecoveryWork:
 
         Where no code declares it, the last record of that name counts.
         """
-        stored = _parsed(split, raw) if raw is not None else None
-        new, declared = _parsed(split, chosen), self.fleet.baselines.get(split)
+        stored = parsed(split, raw) if raw is not None else None
+        new, declared = parsed(split, chosen), self.fleet.baselines.get(split)
         if new is None or chosen == raw or (stored is not None and stored.baseline == new.baseline):
             return ""
         if declared and new.baseline not in declared:
@@ -575,37 +485,5 @@ def _is_brake(stop: str | None) -> bool:
     return isinstance(found, dict) and cast("dict[str, object]", found).get("who") == BRAKE
 
 
-@lru_cache(maxsize=8)  # one split is asked about again and again, and then the next
-def _judged(split: str, raw: str) -> tuple[Definition | None, bool]:
-    """Return a definition, None where it is a tombstone or cannot be read, and whether it can be read."""
-    try:
-        return parse_definition(split, raw.encode(errors="replace")), True
-    except BadDefinitionError:
-        return None, False
-
-
-def _parsed(split: str, raw: str) -> Definition | None:
-    return _judged(split, raw)[0]
-
-
-def _is_bad(split: str, raw: str) -> bool:
-    return not _judged(split, raw)[1]
-
-
-def _shape(split: str, raw: str) -> object:
-    definition = _parsed(split, raw)
-    return definition and (definition.baseline, definition.versions, definition.seed)
-
-
 def _quoted(names: Iterable[str]) -> str:
     return " and ".join(f"'{name}'" for name in sorted(names))
-
-
-def _with_units(split: str, told: str, raw: str | None) -> str:
-    """Return a definition as processes tell it, which names no units, with the pins and denials that the store has."""
-    definition = _parsed(split, told)
-    stored = None if raw is None else _parsed(split, raw)
-    if definition is None or stored is None:
-        return told
-    pins = {unit: version for unit, version in stored.pins.items() if version in definition.names}
-    return dump_definition(definition._replace(pins=pins, denied=stored.denied))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from graysplit.control.freeze import finish, freeze, unfreeze
 from graysplit.control.operator import Operator
-from graysplit.control.plan.plan_changes import check_over
+from graysplit.control.plan.running_plan import check_over
 from graysplit.control.proposal import Proposal
 from graysplit.control.reading import Reading, check_readable
 from graysplit.control.waves import rebalance

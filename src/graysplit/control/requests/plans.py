@@ -14,16 +14,9 @@ from graysplit.control.guard.report import report
 from graysplit.control.inputs import split_and_version
 from graysplit.control.operator import Operator
 from graysplit.control.plan.approval import approval
-from graysplit.control.plan.plan_changes import (
-    PlanRequest,
-    PlanStart,
-    begin,
-    noted,
-    paused,
-    resumed,
-    standing_plan,
-    wanted_plan,
-)
+from graysplit.control.plan.plan_changes import PlanStart, begin, noted, paused, resumed
+from graysplit.control.plan.plan_request import PlanRequest, wanted_plan
+from graysplit.control.plan.running_plan import standing_plan
 from graysplit.control.plan.winner import doubts_of, others_of, weights_of
 from graysplit.control.proposal import Proposal
 from graysplit.control.reading import Reading, check_readable

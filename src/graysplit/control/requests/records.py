@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from graysplit.control import freeze
 from graysplit.control.create import create_declared, declared_by
 from graysplit.control.operator import Operator
-from graysplit.control.plan.plan_changes import running
+from graysplit.control.plan.running_plan import running
 from graysplit.control.proposal import Proposal
 from graysplit.control.reading import Reading, check_readable
 from graysplit.core import changes

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.control.inputs import check_reason, check_texts, new_id
-from graysplit.control.recovery.recover import RecoverRequest, Recovery, Take, recover
+from graysplit.control.recovery.recover import recover
+from graysplit.control.recovery.recovery import RecoverRequest, Recovery, Take
 from graysplit.control.recovery.sources import of_file, of_fleet
 from graysplit.errors import ConflictError
 
