@@ -386,7 +386,7 @@ def _interrupted(session: Session) -> int:
 
 
 def _said(session: Session) -> str:
-    """Say whether a run that broke off has written its change."""
+    """Return whether a run that broke off has written its change."""
     if session.written is not None:
         return f"the change was written (revision {session.written.revision}); some receipts are missing"
     return _was_written(session, session.attempted) if session.attempted is not None else "nothing was written"

@@ -108,14 +108,14 @@ def show_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[s
 
 
 def freeze_lines(freezes: Iterable[Freeze]) -> Iterable[str]:
-    """Say what may not rise, and how that ends."""
+    """Return what may not rise, and how that ends."""
     return (f"{freeze_words(found)}. End it: {unfreeze_command(found.pattern)}" for found in freezes)
 
 
 def emergency_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[str]:
     """Return the commands that bring a split to zero from anywhere, whole, and what their answers mean.
 
-    `redis_cli` is the program with what reaches the server; None where there is no server.
+    `redis_cli` is the program with what reaches the server; None where the store has none.
     """
     own = "" if namespace == "default" else f" --namespace {shlex.quote(namespace)}"
     lines = ["in an emergency:", f"{COPY}graysplit rollback {view.split}{own}"]
@@ -164,7 +164,7 @@ def fleet_lines(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> list[str]:
 
 
 def ended_lines(fleet: Fleet) -> Iterable[str]:
-    """Say why who is gone is not counted any more, and how a silent one that is dead is taken out."""
+    """Return why who is gone is not counted any more, and how a silent one that is dead is taken out."""
     named = [f"{process.label} (now {process.successor})" for process in fleet.gone if process.successor]
     if named:
         yield f"gone (connection ended): {some(named)}"
@@ -176,7 +176,7 @@ def ended_lines(fleet: Fleet) -> Iterable[str]:
 
 
 def forgotten_lines(taken: Iterable[Process]) -> list[str]:
-    """Say who was taken out, and what that does not do."""
+    """Return who was taken out, and what that does not do."""
     return [
         *(f"forgotten: {process.label}" for process in taken),
         "a forgotten process that still runs keeps its weights, and is listed again once heard",
@@ -184,7 +184,7 @@ def forgotten_lines(taken: Iterable[Process]) -> list[str]:
 
 
 def held_lines(fleet: Fleet) -> list[str]:
-    """Say what processes hold against the store, and how to settle it."""
+    """Return what processes hold against the store, and how to settle it."""
     counts: dict[str, int] = {}
     for process in fleet.live:
         for place, word in process.receipt.held.items():
@@ -216,7 +216,7 @@ def unready_lines(fleet: Fleet) -> list[str]:
 
 
 def off_lines(fleet: Fleet) -> list[str]:
-    """Say where break-glass is in force: there the store's word does not count."""
+    """Return where break-glass is in force: there the store's word does not count."""
     return [
         f"break-glass is in force for {names} on {len(labels)} of {len(fleet.live)} live processes: {some(labels)}"
         for names, labels in sorted(break_glass(fleet).items())
@@ -244,7 +244,7 @@ def explain_lines(found: Explained) -> list[str]:
 
 
 def _where(found: Explained) -> str:
-    """Say in how many of the live processes the answer is this one."""
+    """Return in how many of the live processes the answer is this one."""
     if not found.live:
         return "; no live process"
     same = sum(answer.version == found.version for answer in found.live)

@@ -11,7 +11,7 @@ from graysplit.core.address import split_of
 
 
 def loss_lines(loss: Loss | None, split: str | None = None) -> list[str]:
-    """Say what is lost, what runs instead, and the commands; of one split, or of all."""
+    """Return what is lost, what runs instead, and the commands; of one split, or of all."""
     if loss is None:
         return []
     lines = [f"problem: {loss_words(loss)}"]

@@ -15,7 +15,7 @@ _WORDS: Final = {
 
 
 def written_words(fault: StoreUnreachableError, written: bool | None) -> str:  # noqa: FBT001 - None: not known
-    """Say whether a change was written, unless the reason says how far."""
+    """Return whether a change was written, unless the reason says how far."""
     return "" if fault.written else _WORDS[written]
 
 

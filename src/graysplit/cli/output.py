@@ -20,7 +20,7 @@ SCREEN_AT_MOST: Final = 8_000
 
 
 def clean(text: str) -> str:
-    """Escape what is no printable character: stored text must not move a cursor or forge a line."""
+    """Escape characters that cannot be printed: stored text must not move a cursor or forge a line."""
     return escaped(text)
 
 

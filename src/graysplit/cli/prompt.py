@@ -33,7 +33,7 @@ def agree(target: str, ask: str | None, stops: Mapping[str, str], plans: Mapping
 
 
 def _beforehand(ask: bool, stops: bool, plans: bool) -> str:  # noqa: FBT001 - what is asked for
-    """Say with which options it could have been agreed to beforehand."""
+    """Return with which options it could have been agreed to beforehand."""
     options = [*(["--unstop"] if stops else []), *(["--replace"] if plans else []), *(["--yes"] if ask else [])]
     alone = [*(["clear a stop"] if stops else []), *(["end such a plan"] if plans else [])]
     more = f" (--yes alone does not {' or '.join(alone)})" if alone else ""

@@ -94,7 +94,7 @@ def _declared_by(session: Session, result: Result) -> Declared | None:
 
 
 def _count_copies(session: Session, result: Result) -> Result:
-    """Say how many replicas have a rollback: one that no replica has dies with its primary."""
+    """Return how many replicas have a rollback: one that no replica has dies with its primary."""
     if result.cause != "rollback" or not result.at_ms:
         return result
     try:
@@ -107,7 +107,7 @@ def _count_copies(session: Session, result: Result) -> Result:
 
 
 def copies_line(copies: Copies, target: str) -> str:
-    """Say how many replicas have a rollback."""
+    """Return how many replicas have a rollback."""
     if not copies.have:
         again = "--all" if target == "*" else target
         return f"not replicated yet: a failover now would lose it. Repeating is safe: graysplit rollback {again}"
@@ -122,7 +122,7 @@ def _print(session: Session, result: Result, lines: list[str], more: Mapping[str
 
 
 def written_lines(result: Result) -> list[str]:
-    """Say what stands now."""
+    """Return what stands now."""
     revision = f"revision {result.revision}" if result.revision else "without a revision"
     lines: list[str] = []
     if result.created:
@@ -141,7 +141,7 @@ def written_lines(result: Result) -> list[str]:
 
 
 def dry_run_lines(result: Result) -> list[str]:
-    """Say what would be written."""
+    """Return what would be written."""
     moves = ", ".join(
         f"{field} {percent(before)} -> {percent(after)}" for field, (before, after) in result.moves.items()
     )
@@ -159,7 +159,7 @@ def dry_run_lines(result: Result) -> list[str]:
 
 
 def lowering_lines(result: Result) -> list[str]:
-    """Say what a rollback would stop, each split with its weights, and what it would leave alone."""
+    """Return what a rollback would stop, each split with its weights, and what it would leave alone."""
     lines = [f"would be written: rollback {result.split}, {'a stop for each' if result.split == '*' else 'a stop'}"]
     if _wrote_nothing(result):
         lines = ["no unfinished release is above zero: no weight and no stop would be written"]
@@ -178,7 +178,7 @@ def _wrote_nothing(result: Result) -> bool:
 
 
 def done_words(result: Result) -> str:
-    """Say what the processes that confirm a change have done: after a rollback, to which versions calls ended."""
+    """Return what the processes that confirm a change have done: after a rollback, to which versions calls ended."""
     if result.cause != "rollback":
         return "confirmed"
     if _wrote_nothing(result):
@@ -190,7 +190,7 @@ def done_words(result: Result) -> str:
 
 
 def receipt_lines(receipts: Receipts, done: str = "confirmed") -> list[str]:
-    """Say how many processes have done it, and who is missing."""
+    """Return how many processes have done it, and who is missing."""
     if receipts.gone and not receipts.processes:
         return [f"no process is left to confirm it; last heard: {', '.join(receipts.gone[:5])}. See: graysplit fleet"]
     if receipts.nobody:

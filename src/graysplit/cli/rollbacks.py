@@ -91,7 +91,7 @@ def _told(session: Session, result: Result, *, several: bool) -> tuple[dict[str,
 
 
 def _unknown(session: Session, names: Names, target: str) -> str:
-    """Say what there is not, and where."""
+    """Return what there is not, and where."""
     split, slash, version = target.partition("/")
     at = f"in {session.place}"
     if target == EVERYTHING:
@@ -114,7 +114,7 @@ def _followed(session: Session, names: Names) -> tuple[Followed, ...] | None:
 
 
 def _hints(session: Session, result: Result, nearest: str | None, followed: tuple[Followed, ...] | None) -> list[str]:
-    """Say what was written all the same, and what may have been meant."""
+    """Return what was written all the same, and what may have been meant."""
     target = result.split
     lines: list[str] = []
     if not result.dry_run:

@@ -120,13 +120,13 @@ def _end(session: Session, result: Result, more: dict[str, object], code: int) -
 
 
 def standby_line(found: Standby) -> str:
-    """Say who is ready."""
+    """Return who is ready."""
     if not found.processes:
         return "no live process declares it; going back does not need one"
     return f"standby ready {found.ready}/{found.processes}"
 
 
 def step_line(number: int, result: Result) -> str:
-    """Say what a step wrote."""
+    """Return what a step wrote."""
     moves = ", ".join(f"{field} {percent(a)} -> {percent(b)}" for field, (a, b) in result.moves.items())
     return f"step {number} of {STEPS}: {moves} (revision {result.revision})"

@@ -34,7 +34,7 @@ def tree_lines(view: Overview, split: str | None = None) -> list[str]:
 
 
 def row_words(row: Row) -> str:
-    """Say a candidate's three weights in one line."""
+    """Return a candidate's three weights in one line."""
     why = f" ({row.why})" if row.why else ""
     shown = "reported by no process" if row.actual == "-" else f"reported by {row.actual} processes"
     return f"set {percent(row.asked)}, in force {percent(row.effective)}, {shown}{why}"

@@ -95,7 +95,7 @@ class _Watch:
                 self.lose(lost)
 
     def lose(self, lost: StoreUnreachableError) -> None:
-        """Say that there is no contact, once, and let a moment pass."""
+        """Print that there is no contact, once, and let a moment pass."""
         if not self._met:
             raise lost
         if not self._lost:

@@ -10,7 +10,7 @@ from graysplit.core.weights import format_weight
 
 
 def crossing_lines(crossings: Iterable[Crossing]) -> Iterable[str]:
-    """Say who has crossed, and what to do where that are fewer than the weight asks for."""
+    """Return who has crossed, and what to do where that are fewer than the weight asks for."""
     for found in crossings:
         yield f"{found.field}: {crossing_words(found)}"
         if not found.recorded:

@@ -54,7 +54,7 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], widest: int = 
 
 
 def note_words(note: str, field: str) -> str:
-    """Say what few users have met, that nothing waits for it, and where to look."""
+    """Return what few users have met, that nothing waits for it, and where to look."""
     split, version = parse_address(field)
     return (
         f"note: {note}. This changes nothing: up to 30 of 100 healthy releases of three hours show such a note, "

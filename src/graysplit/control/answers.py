@@ -69,22 +69,22 @@ def _silent(process: Process, now_ms: int) -> Answer:
 
 
 def _live(asked: UnitQuestion, process: Process) -> Answer:
-    standing = asked.case.standing
-    off, constant = process.switched_off(standing.split), _constant(process, standing)
-    declared = process.declared.get(standing.split)
-    own = declared.baseline if declared else standing.definition.baseline
+    state = asked.case.standing
+    off, constant = process.switched_off(state.split), _constant(process, state)
+    declared = process.declared.get(state.split)
+    own = declared.baseline if declared else state.definition.baseline
     weights = _weights(process, asked)
     nobody = weights is not None and not any(weights.values())
     if off:
         return Answer(process.label, own, OFF, "break-glass is in force there", off)
-    differs = process.receipt.baselines.get(standing.split)
+    differs = process.receipt.baselines.get(state.split)
     if differs:
         return Answer(process.label, own, DIFFERS, differs, off)
     if constant:
         return Answer(process.label, own, constant, _WORDS.get(constant, constant), off)
     # Unless it says that a candidate has a weight there, as older libraries may.
-    if own != standing.definition.baseline and (nobody or not _tells_above_zero(process, standing)):
-        return Answer(process.label, own, DIFFERS, baseline_words(own, standing.definition.baseline), off)
+    if own != state.definition.baseline and (nobody or not _tells_above_zero(process, state)):
+        return Answer(process.label, own, DIFFERS, baseline_words(own, state.definition.baseline), off)
     unknown = "" if nobody else _unknown(asked, process, weights)
     if weights is None or unknown:
         return Answer(process.label, None, "not known", unknown, off)
@@ -92,7 +92,7 @@ def _live(asked: UnitQuestion, process: Process) -> Answer:
 
 
 def _unknown(asked: UnitQuestion, process: Process, weights: Mapping[str, Weight] | None) -> str:
-    """Say why what a process answers cannot be told from what it says, or nothing."""
+    """Return why what a process answers cannot be told from what it says, or nothing."""
     split, receipt = asked.case.standing.split, process.receipt
     if f"splits {split}" in receipt.held:
         return "it keeps its own definition instead of the store's (held): graysplit recover"
@@ -111,10 +111,10 @@ def _unknown(asked: UnitQuestion, process: Process, weights: Mapping[str, Weight
 
 def _computed(asked: UnitQuestion, process: Process, weights: Mapping[str, Weight], off: bool | None) -> Answer:  # noqa: FBT001 - what was asked before
     """Put the question to the ladder with the weights as the process says, and the versions that its code has."""
-    standing, declared = asked.case.standing, process.declared.get(asked.case.standing.split)
+    state, declared = asked.case.standing, process.declared.get(asked.case.standing.split)
     present = None if declared is None else frozenset(declared.versions)
-    instance = instance_of(process) if standing.definition.by == "instance" else None
-    there = standing._replace(weights=weights, stops={})
+    instance = instance_of(process) if state.definition.by == "instance" else None
+    there = state._replace(weights=weights, stops={})
     version, reason = answer(climb(asked.case._replace(standing=there, present=present, instance=instance)))
     if version == asked.version:
         return Answer(process.label, version, "", "", off)
@@ -124,10 +124,10 @@ def _computed(asked: UnitQuestion, process: Process, weights: Mapping[str, Weigh
 
 
 def _difference(asked: UnitQuestion, process: Process, weights: Mapping[str, Weight]) -> tuple[str, str]:
-    """Say why a process has other weights than the store: in one word, and with the weights."""
-    standing, receipt = asked.case.standing, process.receipt
-    differing = [version for version in weights if weights[version] != standing.in_force(version)]
-    fields = [field_of(standing.split, version) for version in differing]
+    """Return why a process has other weights than the store: in one word, and with the weights."""
+    state, receipt = asked.case.standing, process.receipt
+    differing = [version for version in weights if weights[version] != state.in_force(version)]
+    fields = [field_of(state.split, version) for version in differing]
     said = ", ".join(f"{version} is at {format_weight(weights[version])} there" for version in differing)
     if any(f"{key} {field}" in receipt.held for field in fields for key in ("weights", "stops")):
         return "held", f"{said}, held although the store differs: graysplit recover"
@@ -139,32 +139,32 @@ def _difference(asked: UnitQuestion, process: Process, weights: Mapping[str, Wei
     return "differs", said
 
 
-def _constant(process: Process, standing: SplitState) -> str:
+def _constant(process: Process, state: SplitState) -> str:
     """Return the reason for which a process gives everybody its baseline, or nothing."""
-    whys = (effect.why for effect in _effects(process, standing).values())
+    whys = (effect.why for effect in _effects(process, state).values())
     return next((why for why in whys if why not in ("", *_OF_A_WEIGHT)), "")
 
 
-def _tells_above_zero(process: Process, standing: SplitState) -> bool:
-    return any(effect.weight != "0" for effect in _effects(process, standing).values())
+def _tells_above_zero(process: Process, state: SplitState) -> bool:
+    return any(effect.weight != "0" for effect in _effects(process, state).values())
 
 
-def _effects(process: Process, standing: SplitState) -> Mapping[str, Effect]:
+def _effects(process: Process, state: SplitState) -> Mapping[str, Effect]:
     told = process.receipt.effects
-    fields = {version.name: field_of(standing.split, version.name) for version in standing.definition.candidates}
+    fields = {version.name: field_of(state.split, version.name) for version in state.definition.candidates}
     return {version: told[field] for version, field in fields.items() if field in told}
 
 
 def _weights(process: Process, asked: UnitQuestion) -> dict[str, Weight] | None:
     """Return the weights in force in a process; None where it does not tell them all."""
-    standing, effects = asked.case.standing, _effects(process, asked.case.standing)
+    state, effects = asked.case.standing, _effects(process, asked.case.standing)
     found: dict[str, Weight] = {}
-    for version in standing.definition.candidates:
+    for version in state.definition.candidates:
         if version.name not in effects and process.receipt.revision < asked.revision:
             return None
         try:  # a receipt names what changed lately; the rest is as the store says at that revision
             told = effects.get(version.name)
-            found[version.name] = parse_weight(told.weight) if told else standing.in_force(version.name)
+            found[version.name] = parse_weight(told.weight) if told else state.in_force(version.name)
         except BadWeightError:
             return None
     return found

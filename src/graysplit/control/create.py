@@ -78,11 +78,11 @@ def made(created: Change | None) -> tuple[str, ...]:
 
 
 def joined(snapshot: Snapshot, change: Change) -> Iterator[str]:
-    """Say which candidates come to a split that stands, and which leave it."""
-    standing, written = snapshot.splits.get(change.split), change.definition
-    if standing is None or not isinstance(written, Definition):
+    """Return which candidates come to a split that stands, and which leave it."""
+    state, written = snapshot.splits.get(change.split), change.definition
+    if state is None or not isinstance(written, Definition):
         return
-    known = standing.definition.names
+    known = state.definition.names
     for version in written.candidates:
         if version.name not in known:
             yield f"{version.name} is a new candidate of {change.split}, in place {version.place}; the others stay"
@@ -93,7 +93,7 @@ def joined(snapshot: Snapshot, change: Change) -> Iterator[str]:
 
 
 def declared_by(fleet: Fleet, split: str) -> Literal["unit", "instance"]:
-    """Say whether hosts cross over or units, as live processes declare it; units where none does.
+    """Return whether hosts cross over or units, as live processes declare it; units where none does.
 
     Refused where they differ.
     """
@@ -117,10 +117,10 @@ def check_baseline(reading: Reading, change: Change, fleet: Callable[[], Fleet],
     versions: a name may be used again for something else. Everybody would move at once to a version that
     was never tried on them, and no rollback would bring them back: they would be on the baseline.
     """
-    split, written, standing = change.split, change.definition, reading.snapshot.splits.get(change.split)
+    split, written, state = change.split, change.definition, reading.snapshot.splits.get(change.split)
     if not isinstance(written, Definition):
         return
-    if standing is not None and standing.definition.baseline == written.baseline:
+    if state is not None and state.definition.baseline == written.baseline:
         return
     declared = {label: found for label, found in declarations(fleet().processes, split).items() if found.baseline}
     if any(found.baseline == written.baseline for found in declared.values()):
@@ -130,7 +130,7 @@ def check_baseline(reading: Reading, change: Change, fleet: Callable[[], Fleet],
             f"'{written.baseline}' cannot be the baseline of '{split}': the code that runs declares "
             f"{told_apart(declared)}. Nothing was written. Create it as the code declares it: graysplit create {split}"
         )
-    was = None if standing is not None else last_baseline(reading, split, history)
+    was = None if state is not None else last_baseline(reading, split, history)
     if was in written.names and was != written.baseline:
         others = [name for name in written.names if name != was]
         raise RefusedError(
@@ -162,9 +162,9 @@ def check_one_baseline(reading: Reading, proposal: Proposal, fleet: Fleet) -> No
     splits = {*map(split_of, proposal.effects.risen), proposal.change.split}
     written = proposal.change.definition
     for split in sorted(splits):
-        standing = reading.snapshot.splits.get(split)
+        state = reading.snapshot.splits.get(split)
         definition = written if split == proposal.change.split and isinstance(written, Definition) else None
-        definition = definition or (standing and standing.definition)
+        definition = definition or (state and state.definition)
         for label, found in declarations(fleet.live, split).items():
             if definition is not None and found.baseline not in {"", definition.baseline}:
                 raise RefusedError(
@@ -175,7 +175,7 @@ def check_one_baseline(reading: Reading, proposal: Proposal, fleet: Fleet) -> No
 
 
 def told_apart(declared: Mapping[str, Declared]) -> str:
-    """Say which process declares which baseline: `'old' on web-1/7, 'v1' on web-2/9`."""
+    """Return which process declares which baseline: `'old' on web-1/7, 'v1' on web-2/9`."""
     by_baseline: dict[str, list[str]] = {}
     for label, found in sorted(declared.items()):
         by_baseline.setdefault(found.baseline, []).append(label)

@@ -324,7 +324,7 @@ def _processes(fleet: Fleet) -> Iterator[Finding]:
 
 
 def held_words(where: str, word: str) -> str:
-    """Say what is held against the store, without the texts that are not for people."""
+    """Return what is held against the store, without the texts that are not for people."""
     key, _, field = where.partition(" ")
     return {"weights": f"{field} at {word}", "stops": f"the stop {field}"}.get(key, f"the definition of {field}")
 

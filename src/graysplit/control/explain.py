@@ -20,7 +20,7 @@ class Explained(NamedTuple):
     split: str
     version: str  # by the store; where all live processes are known to agree on another one, that one
     reason: str
-    bucket: int | None  # None for what is no unit, and where instances cross over
+    bucket: int | None  # None for an invalid unit, and where instances cross over
     revision: int
     ladder: tuple[Rung, ...]
     store_says: tuple[str, str, str] | None = None  # version, reason and comparison, where all processes differ from it
@@ -39,25 +39,25 @@ class Explained(NamedTuple):
         return tuple(answer for answer in self.processes if answer.version != self.version)
 
 
-def explain(standing: SplitState, unit: object, revision: int, fleet: Fleet) -> Explained:
+def explain(state: SplitState, unit: object, revision: int, fleet: Fleet) -> Explained:
     """Decide for a unit by the store, nothing kept, and compare with what each process says."""
     note = ""
-    if standing.definition.by == "instance" and isinstance(unit, str):
+    if state.definition.by == "instance" and isinstance(unit, str):
         unit = clean_name(unit)
         note = unknown_host(fleet, unit)
     encoded = encode_unit(unit)
-    case = DecisionInput(standing, encoded, {}, None)
+    case = DecisionInput(state, encoded, {}, None)
     decision, ladder = decide(case, revision=revision), climb(case)
-    by_unit = standing.definition.by == "unit"
-    bucket = bucket_of(encoded, standing.definition.seed) if encoded is not None and by_unit else None
+    by_unit = state.definition.by == "unit"
+    bucket = bucket_of(encoded, state.definition.seed) if encoded is not None and by_unit else None
     found = answers(UnitQuestion(case, revision, decision.version, decision.reason), fleet)
-    explained = Explained(standing.split, decision.version, decision.reason, bucket, revision, ladder, None, found)
+    explained = Explained(state.split, decision.version, decision.reason, bucket, revision, ladder, None, found)
     first = Rung(OFF, _off_words(explained.live), None)
     return _where_all_differ(explained._replace(ladder=(first, *ladder[1:]), note=note))
 
 
 def _where_all_differ(found: Explained) -> Explained:
-    """Tell what is in force where every live process is known to answer otherwise than the store."""
+    """Return what is in force where every live process is known to answer otherwise than the store."""
     said = {answer.version for answer in found.live}
     if len(said) != 1 or said <= {None, found.version}:
         return found
@@ -74,7 +74,7 @@ def _everywhere(live: Sequence[Answer]) -> str:
 
 
 def _off_words(live: Sequence[Answer]) -> str:
-    """Say how far break-glass is in force."""
+    """Return how far break-glass is in force."""
     if not live:
         return "break-glass: no live process reports it"
     silent = sum(answer.off is None for answer in live)

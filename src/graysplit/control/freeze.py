@@ -45,9 +45,9 @@ def freeze(reading: Reading, new: Freeze) -> tuple[Change, tuple[str, ...]]:
 
 def unfreeze(reading: Reading, pattern: str) -> Change:
     """Return the change that ends a freeze."""
-    standing = standing_freezes(reading)
-    if pattern not in {found.pattern for found in standing}:
-        patterns = ", ".join(f"'{found.pattern}'" for found in standing) or "none"
+    state = standing_freezes(reading)
+    if pattern not in {found.pattern for found in state}:
+        patterns = ", ".join(f"'{found.pattern}'" for found in state) or "none"
         raise RefusedError(f"no freeze '{pattern}' (freezes: {patterns}). See them with: graysplit list")
     marks = {FREEZES: write_freezes(_others(reading, pattern)), THAWED: str(reading.load.now_ms)}
     return Change("unfreeze", pattern, marks=marks)
@@ -78,7 +78,7 @@ def expect_freezes(reading: Reading) -> Expect:
 
 
 def freeze_words(found: Freeze) -> str:
-    """Say it in one line: pattern, owner, since, until, reason."""
+    """Return it in one line: pattern, owner, since, until, reason."""
     parts = [
         f"'{found.pattern}' is frozen{f' by {found.who}' if found.who else ''}",
         f"since {_when(found.at_ms)}" if found.at_ms else "",
@@ -185,23 +185,23 @@ def finish(reading: Reading, split: str, id_: str, at: int | None = None) -> Cha
 
     Refused below 100 % unless `at` is the share of all candidates together, in thousandths of a percent.
     """
-    standing = known(reading.snapshot, split)
-    if standing.stops:
-        stop = min(standing.stops)
+    state = known(reading.snapshot, split)
+    if state.stops:
+        stop = min(state.stops)
         raise RefusedError(
             f"the stop '{stop}' applies to '{split}': a stopped release cannot be finished. "
             f"Start again with: graysplit set {split} 5 --unstop; or clear it: graysplit unstop '{stop}'"
         )
-    if all(share(weight) == 0 for weight in _in_force(standing).values()):
+    if all(share(weight) == 0 for weight in _in_force(state).values()):
         raise RefusedError(
             f"nothing to finish: every candidate of '{split}' is at zero. "
             f"Delete its record with: graysplit delete {split}"
         )
-    _check_unleased(reading, standing)
+    _check_unleased(reading, state)
     since = finished_ms(reading, split)
     if since is not None:
         raise RefusedError(f"'{split}' was finished at {_when(since)}. See it with: graysplit show {split}")
-    _check_whole(split, total(_in_force(standing).values()), at)
+    _check_whole(split, total(_in_force(state).values()), at)
     return Change("finish", split, marks={FINISHED + split: f"{id_} {reading.load.now_ms}"})
 
 
@@ -265,9 +265,9 @@ def _check_whole(split: str, found: int, at: int | None) -> None:
         )
 
 
-def _check_unleased(reading: Reading, standing: SplitState) -> None:
-    for version, weight in _in_force(standing).items():
-        field = field_of(standing.split, version)
+def _check_unleased(reading: Reading, state: SplitState) -> None:
+    for version, weight in _in_force(state).items():
+        field = field_of(state.split, version)
         lease = reading.held.leases.get(field)
         if lease is not None and lease.at == weight:
             raise RefusedError(
@@ -276,5 +276,5 @@ def _check_unleased(reading: Reading, standing: SplitState) -> None:
             )
 
 
-def _in_force(standing: SplitState) -> Mapping[str, Weight]:
-    return {version.name: standing.in_force(version.name) for version in standing.definition.candidates}
+def _in_force(state: SplitState) -> Mapping[str, Weight]:
+    return {version.name: state.in_force(version.name) for version in state.definition.candidates}

@@ -226,32 +226,32 @@ def _is_asked(one: Ended, change: Change, after: Snapshot, actor: str) -> bool:
 
     Whoever goes to zero is never asked, and of a record that is deleted the name is typed anyway.
     """
-    standing = after.splits.get(one.split)
-    if not one.by or (not one.paused and one.by == actor) or change.cause == "delete" or standing is None:
+    state = after.splits.get(one.split)
+    if not one.by or (not one.paused and one.by == actor) or change.cause == "delete" or state is None:
         return False
-    return any(standing.in_force(version.name) for version in standing.definition.candidates)
+    return any(state.in_force(version.name) for version in state.definition.candidates)
 
 
 def _leave(after: Snapshot, change: Change) -> dict[str, Weight]:
     """Return how far a plan may raise by itself, where that is above what is in force with the change."""
     found: dict[str, Weight] = {}
     for field, weight in change.up_to.items():
-        standing = after.splits.get(split_of(field))
-        if standing is not None and rises(standing.in_force(version_of(field)), weight):
+        state = after.splits.get(split_of(field))
+        if state is not None and rises(state.in_force(version_of(field)), weight):
             found[field] = weight
     return found
 
 
 def _raised(snapshot: Snapshot, change: Change, done: Effects) -> frozenset[str]:
     """Name the splits in which a change lets anybody in who was kept out."""
-    standing = snapshot.splits.get(change.split)
-    by_pins = {change.split} if standing is not None and lets_in(standing, change) else set[str]()
+    state = snapshot.splits.get(change.split)
+    by_pins = {change.split} if state is not None and lets_in(state, change) else set[str]()
     return frozenset(map(split_of, done.risen)) | by_pins
 
 
 def _protected(split: str, *snapshots: Snapshot) -> bool:
     standings = (snapshot.splits.get(split) for snapshot in snapshots)
-    return any(standing is not None and standing.definition.protected for standing in standings)
+    return any(state is not None and state.definition.protected for state in standings)
 
 
 def _pair(reading: Reading, change: Change, done: Effects, field: str) -> tuple[str | None, str | None] | None:
@@ -260,22 +260,22 @@ def _pair(reading: Reading, change: Change, done: Effects, field: str) -> tuple[
         before, after = done.weights[field]
         return format_weight(before), format_weight(after)
     split, version = parse_address(field)
-    standing = reading.snapshot.splits.get(split)
+    state = reading.snapshot.splits.get(split)
     written = (
         {v.name for v in change.definition.candidates} if isinstance(change.definition, Definition) else set[str]()
     )
-    if standing is None or version not in {candidate.name for candidate in standing.definition.candidates}:
-        new = standing is None or version in written
+    if state is None or version not in {candidate.name for candidate in state.definition.candidates}:
+        new = state is None or version in written
         return (None, "0") if version and new and change.weights.get(field) is not None else None
-    same = format_weight(standing.in_force(version))
+    same = format_weight(state.in_force(version))
     goes = change.definition is None or (bool(written) and version not in written)
     return same, None if goes else same
 
 
 def _leased(reading: Reading, change: Change) -> list[str]:
     """Name the fields whose lease a change takes, or ends because it writes their weight."""
-    standing = (field for field in change.weights if reading.raw("meta", PREFIX + field) is not None)
-    return sorted({*standing, *change.leases})
+    state = (field for field in change.weights if reading.raw("meta", PREFIX + field) is not None)
+    return sorted({*state, *change.leases})
 
 
 def _lease_writes(reading: Reading, change: Change) -> Iterator[Write]:
@@ -287,7 +287,7 @@ def _lease_writes(reading: Reading, change: Change) -> Iterator[Write]:
 def _reached(after: Snapshot, fields: Iterable[str]) -> dict[str, Weight]:
     """Return the weights in force that let somebody in."""
     found = ((field, after.splits.get(split_of(field))) for field in fields)
-    return {field: standing.reach(version_of(field)) for field, standing in found if standing is not None}
+    return {field: state.reach(version_of(field)) for field, state in found if state is not None}
 
 
 # Verbs about everything that their stop holds.
@@ -350,9 +350,9 @@ def _expect(reading: Reading, change: Change, *, raised: bool) -> Iterator[Expec
 def _weights_under(reading: Reading, change: Change) -> list[str]:
     """Name the weights a change rests on: the split's own, and those of everybody where `*` is touched."""
     own = {*reading.fields("weights", change.split), *change.weights}
-    standing = reading.snapshot.splits.get(change.split)
-    if standing is not None:
-        own |= {field_of(change.split, version.name) for version in standing.definition.candidates}
+    state = reading.snapshot.splits.get(change.split)
+    if state is not None:
+        own |= {field_of(change.split, version.name) for version in state.definition.candidates}
     if EVERYTHING in change.stops:
         own |= {field for field in reading.texts("weights") if split_of(field) in reading.snapshot.splits}
     return sorted(own)
@@ -382,8 +382,8 @@ def _definition_text(reading: Reading, split: str, definition: Definition | None
     from graysplit.codec import dump_definition, tombstone
 
     if definition is None:
-        standing = reading.snapshot.splits.get(split)
-        return tombstone(id_, standing and standing.definition.baseline)
+        state = reading.snapshot.splits.get(split)
+        return tombstone(id_, state and state.definition.baseline)
     dumped = dump_definition(definition)
     if len(dumped.encode()) > MAX_DEFINITION:
         raise RefusedError(

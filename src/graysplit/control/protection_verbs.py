@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from graysplit.control.recovery.recovery import Recovery, Take
     from graysplit.control.result import Result
 
-# Somebody else's freeze in between is no reason to leave a split unfrozen.
+# Somebody else's freeze in between must not leave a split unfrozen.
 FREEZE_TRIES: Final = 5
 
 

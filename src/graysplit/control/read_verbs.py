@@ -268,7 +268,7 @@ class ReadVerbs(ControlVerbs):
         return all_crossings(self._operator.read().snapshot, self._operator.store.fleet())
 
     def redis_cli(self) -> str | None:
-        """Return the `redis-cli` that reaches the store's server, for a shell; None where there is no such server."""
+        """Return the `redis-cli` that reaches the store's server, for a shell; None where the store has none."""
         from graysplit.stores.port import ByHand
 
         return self._operator.store.redis_cli() if isinstance(self._operator.store, ByHand) else None

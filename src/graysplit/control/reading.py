@@ -48,7 +48,7 @@ class Reading(NamedTuple):
         return None if raw is None else exact(raw)
 
     def shown(self, name: KeyName, field: str) -> str | None:
-        """Return a field's text for people; what is no UTF-8 is escaped."""
+        """Return a field's text for people; invalid UTF-8 is escaped."""
         raw = self.raw(name, field)
         return None if raw is None else text(raw)
 

@@ -76,7 +76,7 @@ class ReleaseVerbs(ControlVerbs):
         At once, or with `steps` (a file's `record`, a saved `template`, the default plan for so long a `bake_s`) by a
         plan: then the others go to zero with its first step. To a candidate it is a raise as any to 100 %. To the
         baseline all candidates become a plain zero, without a stop. What is not shown of the chosen version is told in
-        `doubts`, and is no reason to refuse. It ends the plan that runs.
+        `doubts`, and refuses nothing. It ends the plan that runs.
         """
         from graysplit.control.plan.plan_request import PlanRequest
         from graysplit.control.requests.plans import ChooseWinner
@@ -140,7 +140,7 @@ class ReleaseVerbs(ControlVerbs):
         confirm: Confirm | None = None,
         dry_run: bool = False,
     ) -> Result:
-        """Say yes to a plan's next step, once: bound to this release and this step; twice is the same as once.
+        """Approve a plan's next step, once: bound to this release and this step; twice is the same as once.
 
         `step` is the weight of the step that you saw; without it a yes is refused in the ten seconds after the step
         under way was taken or confirmed, for it may be meant for the one before. It is a raise to that step, and judged
@@ -172,7 +172,7 @@ class ReleaseVerbs(ControlVerbs):
         return write_note(self._operator, ResumePlan(split, everybody), Agreement(why, dry_run=dry_run))
 
     def finish(self, split: str, *, at: float | str | None = None, why: str = "", dry_run: bool = False) -> Result:
-        """Say that a release is over: its weights stay, and `rollback("*")` leaves it alone.
+        """Mark a release as over: its weights stay, and `rollback("*")` leaves it alone.
 
         Refused while a plan runs, and below 100 % unless `at` is the share that its candidates hold. The next change of
         its weights is a release again.

@@ -11,7 +11,7 @@ from graysplit.control.guard.verdicts import Tallies, armed, may_stop
 from graysplit.control.inputs import split_and_version
 from graysplit.control.operator import Operator
 from graysplit.control.plan import plan_changes
-from graysplit.control.plan.awaited import standing as start_of
+from graysplit.control.plan.awaited import start_of
 from graysplit.control.plan.plan_request import PlanRequest, wanted_plan
 from graysplit.control.plan.running_plan import running
 from graysplit.control.reading import Reading, check_readable, check_whole
@@ -103,16 +103,16 @@ def _simulated(
     units: Callable[[], Iterable[bytes]] | None,
 ) -> Simulation:
     split, version = split_and_version(wish.target)
-    standing = seen.base.splits[split]
+    state = seen.base.splits[split]
     found = None if wish.new else _running(seen, split, version)
     plan, start, after, notes = found or _starting(seen, wish, split)
     forecast = foresee(plan, start, int(confirm_s * 1000))
     ages_s = {taken.step: (taken.at_ms - start.view.now_ms) / 1000 for taken in forecast.steps}
     rates = outlook.traffic(seen.reading, seen.tallies, split, plan.version) if _waits(plan) else None
-    known = None if units is None else cohort(standing.definition, units())
-    moves = tuple(_moves(known, None if found else standing, after, plan, forecast))
-    if standing.definition.by == "instance":
-        hosts = _hosts(seen, standing, plan, forecast)
+    known = None if units is None else cohort(state.definition, units())
+    moves = tuple(_moves(known, None if found else state, after, plan, forecast))
+    if state.definition.by == "instance":
+        hosts = _hosts(seen, state, plan, forecast)
         moves = tuple(move._replace(hosts=crossed) for move, crossed in zip(moves, hosts, strict=True))
     return Simulation(
         split,
@@ -128,15 +128,15 @@ def _simulated(
     )
 
 
-def _hosts(seen: SimulatedSplit, standing: SplitState, plan: Plan, forecast: Forecast) -> Iterable[Crossed]:
+def _hosts(seen: SimulatedSplit, state: SplitState, plan: Plan, forecast: Forecast) -> Iterable[Crossed]:
     """Return which hosts cross at each step, as each would record its wave if nobody died or came."""
-    live = instances(seen.fleet, standing.split, plan.version)
-    before, taken = standing.in_force(plan.version), standing.taken(plan.version)
-    wave = standing.waves.get(plan.version, NOBODY)
+    live = instances(seen.fleet, state.split, plan.version)
+    before, taken = state.in_force(plan.version), state.taken(plan.version)
+    wave = state.waves.get(plan.version, NOBODY)
     was = {host.name for host in live if crossed(wave, host.name, before)}
     for step in forecast.steps:
         if step.weight > share(before):
-            wave = raised(wave, step.weight, live, standing.definition.seed, before=before, taken=taken)
+            wave = raised(wave, step.weight, live, state.definition.seed, before=before, taken=taken)
         before = step.weight
         now = {host.name for host in live if host.able and crossed(wave, host.name, before)}
         yield Crossed(tuple(sorted(now - was)), len(now), len(live))
@@ -159,10 +159,10 @@ def _running(seen: SimulatedSplit, split: str, version: str) -> _Begun | None:
         raise RefusedError(
             f"the plan of '{split}' is not understood by this graysplit ({found.fault}): use a newer one"
         )
-    standing = seen.base.splits[split]
-    weights = in_force(rows_of(seen.reading, seen.fleet, standing))
+    state = seen.base.splits[split]
+    weights = in_force(rows_of(seen.reading, seen.fleet, state))
     start = start_of(seen.reading, seen.fleet, split, found.plan, weights)
-    return None if start is None else (found.plan, start, standing, _bake_notes(found.plan, standing.definition))
+    return None if start is None else (found.plan, start, state, _bake_notes(found.plan, state.definition))
 
 
 def _starting(seen: SimulatedSplit, wish: PlanRequest, split: str) -> _Begun:

@@ -30,7 +30,7 @@ def when(at_ms: int) -> str:
 
 
 def stop_words(field: str, text: str) -> str:
-    """Say what a stop says of itself: by whom, when, why; a stop set by hand may say anything."""
+    """Return what a stop says of itself: by whom, when, why; a stop set by hand may say anything."""
     said = _object(text)
     if not said:
         return f"{field}: {shown(text)}" if text else field
@@ -116,7 +116,7 @@ def check_bystanders(change: Change, done: Effects, unread: list[str], moves: St
 
 
 def still_stopped(after: Snapshot, moves: StopMoves) -> tuple[str, ...]:
-    """Say which other stops hold what a cleared one has held."""
+    """Return which other stops hold what a cleared one has held."""
     gone = cleared(moves)
     over = sorted(
         stop
@@ -129,7 +129,7 @@ def still_stopped(after: Snapshot, moves: StopMoves) -> tuple[str, ...]:
 
 
 def stop_lines(moves: StopMoves, cause: str, *, dry_run: bool = False) -> Iterator[str]:
-    """Say what becomes of stops, by what is written; a new one of a rollback goes without saying."""
+    """Return what becomes of stops, by what is written; a new one of a rollback goes without saying."""
     clear, put, stays = ("would clear", "would put", "would stay") if dry_run else ("cleared", "put", "stays")
     for field, (before, after) in moves.items():
         if after is None:
@@ -150,8 +150,8 @@ def _meant(change: Change, field: str) -> bool:
 def _holds(after: Snapshot, stop: str) -> bool:
     """Return whether a stop holds anybody: not one of a version that a known split has not, or of its baseline."""
     split, version = parse_address(stop)
-    standing = after.splits.get(split) if version else None
-    return standing is None or any(found.name == version for found in standing.definition.candidates)
+    state = after.splits.get(split) if version else None
+    return state is None or any(found.name == version for found in state.definition.candidates)
 
 
 def _object(text: str) -> dict[str, object]:

@@ -295,7 +295,7 @@ def _said(step: int) -> str:
 
 
 def _whole(results: list[Result]) -> Result:
-    """Tell the steps as one change: from where the first began to where the last ended."""
+    """Return the steps as one change: from where the first began to where the last ended."""
     first, last = results[0], results[-1]
     moves = {field: (pair[0], last.moves.get(field, pair)[1]) for field, pair in first.moves.items()}
     expected: dict[str, str] = {}

@@ -38,9 +38,9 @@ def before_unread(reading: Reading, split: str, entry: Entry) -> Reading:
     if definition is None or definition is SAME:
         return reading
     snapshot = reading.snapshot
-    standing = state_of(reading.held, split, definition)
+    state = state_of(reading.held, split, definition)
     return reading._replace(
-        snapshot=snapshot._replace(splits={**snapshot.splits, split: standing}),
+        snapshot=snapshot._replace(splits={**snapshot.splits, split: state}),
         unread={name: why for name, why in reading.unread.items() if name != split},
     )
 
@@ -117,8 +117,8 @@ def _write(reading: Reading, field: Field, id_: str) -> Write:
     if field.key != "splits" or field.before is not None:
         return Write(field.key, field.name, field.before)
     # A definition that is only taken away would count as lost (law 8).
-    standing = reading.snapshot.splits.get(field.name)
-    return Write("splits", field.name, tombstone(id_, standing and standing.definition.baseline))
+    state = reading.snapshot.splits.get(field.name)
+    return Write("splits", field.name, tombstone(id_, state and state.definition.baseline))
 
 
 def _told(field: Field, value: str | None) -> str:

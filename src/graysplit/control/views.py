@@ -35,7 +35,7 @@ class Row(NamedTuple):
 
     split: str
     version: str
-    asked: str  # what the store says, its text where that is no weight, or `UNKNOWN`
+    asked: str  # what the store says, its text where that is not a weight, or `UNKNOWN`
     effective: str  # after stops and refusals
     actual: str  # "3/4 processes", or "-" where nobody says
     why: str  # the reason for a difference
@@ -134,8 +134,8 @@ def split_view(
     reading: Reading, fleet: Fleet, split: str, last: Entry | None, said: Mapping[str, Heard] = {}
 ) -> SplitView:
     """Lay out one split, with what its guard says."""
-    standing = reading.snapshot.splits.get(split)
-    rows = tuple(rows_of(reading, fleet, standing)) if standing else ()
+    state = reading.snapshot.splits.get(split)
+    rows = tuple(rows_of(reading, fleet, state)) if state else ()
     refused = {f"{key} {field}": why for (key, field), why in reading.held.refused.items()}
     raw = {
         f"{key} {field}": reading.shown(key, field) or ""
@@ -144,12 +144,12 @@ def split_view(
     }
     return SplitView(
         split=split,
-        definition=standing.definition if standing else None,
+        definition=state.definition if state else None,
         unread=reading.unread.get(split),
         rows=rows,
         raw=raw,
         refused={at: why for at, why in refused.items() if at in raw},
-        stops=standing.stops if standing else {},
+        stops=state.stops if state else {},
         releases={f: reading.snapshot.releases[f] for f in reading.snapshot.releases if f.startswith(f"{split}/")},
         live=len(fleet.live),
         revision=reading.snapshot.revision,
@@ -159,7 +159,7 @@ def split_view(
         finished_ms=finished(reading).get(split),
         crossings=crossings(reading.snapshot, fleet, split),
         plan=awaited(reading, fleet, split, in_force(rows), said),
-        guard=armed(split, standing.definition) if standing else None,
+        guard=armed(split, state.definition) if state else None,
         verdicts=said,
         loss=loss_of(reading, fleet),
     )
@@ -176,41 +176,41 @@ def finished(reading: Reading) -> Mapping[str, int]:
 
 
 def _above_zero(reading: Reading, split: str) -> bool:
-    standing = reading.snapshot.splits.get(split)
-    if standing is None:
+    state = reading.snapshot.splits.get(split)
+    if state is None:
         return False
-    return any(standing.in_force(version.name) != 0 for version in standing.definition.candidates)
+    return any(state.in_force(version.name) != 0 for version in state.definition.candidates)
 
 
-def rows_of(reading: Reading, fleet: Fleet, standing: SplitState) -> Iterable[Row]:
+def rows_of(reading: Reading, fleet: Fleet, state: SplitState) -> Iterable[Row]:
     """Return a row for each candidate of a split."""
-    crossed = {found.version: found for found in crossings(reading.snapshot, fleet, standing.split)}
-    for version in standing.definition.candidates:
-        field = field_of(standing.split, version.name)
-        effective = _effective(reading, fleet.live, standing, version.name)
+    crossed = {found.version: found for found in crossings(reading.snapshot, fleet, state.split)}
+    for version in state.definition.candidates:
+        field = field_of(state.split, version.name)
+        effective = _effective(reading, fleet.live, state, version.name)
         actual, reasons = _actual(fleet.live, field, effective, reading.snapshot.revision)
         yield Row(
-            standing.split,
+            state.split,
             version.name,
             _asked(reading, field),
             effective,
             actual,
-            "; ".join(filter(None, (_difference(reading, standing, version.name), reasons))),
-            _lease(reading, standing, version.name),
+            "; ".join(filter(None, (_difference(reading, state, version.name), reasons))),
+            _lease(reading, state, version.name),
             crossed.get(version.name),
         )
 
 
-def _effective(reading: Reading, live: Iterable[Process], standing: SplitState, version: str) -> str:
+def _effective(reading: Reading, live: Iterable[Process], state: SplitState, version: str) -> str:
     """Return the weight in force: as the store says, or where it gives no good answer, as all live processes do."""
-    field = field_of(standing.split, version)
-    if ("weights", field) in reading.held.refused or reading.held.lost or standing.overfull():
+    field = field_of(state.split, version)
+    if ("weights", field) in reading.held.refused or reading.held.lost or state.overfull():
         said = {process.receipt.effects[field].weight for process in live if field in process.receipt.effects}
         if len(said) == 1:
             return said.pop()
-    if "weights" in reading.held.lost and standing.stop_on(version) is None:
+    if "weights" in reading.held.lost and state.stop_on(version) is None:
         return UNKNOWN  # the store says nothing of it, and processes keep what they had
-    return format_weight(standing.in_force(version))
+    return format_weight(state.in_force(version))
 
 
 def export(namespace: str, reading: Reading) -> Mapping[str, object]:
@@ -247,31 +247,31 @@ def _asked(reading: Reading, field: str) -> str:
     return raw if weight is None else format_weight(weight)
 
 
-def _difference(reading: Reading, standing: SplitState, version: str) -> str:
-    """Say why the weight in force is not the one asked for, or nothing."""
-    field = field_of(standing.split, version)
+def _difference(reading: Reading, state: SplitState, version: str) -> str:
+    """Return why the weight in force is not the one asked for, or nothing."""
+    field = field_of(state.split, version)
     if ("weights", field) in reading.held.refused:
         return "refused; last good value stays in force"
     if reading.held.lost:
         return f"lost: {', '.join(sorted(reading.held.lost))}; the last content stays in force"
-    stop = standing.stop_on(version)
+    stop = state.stop_on(version)
     if stop is not None:
         return f"stopped by {stop}"
-    mistyped = reading.mistyped(standing.split, standing.definition).fields
-    if mistyped or standing.overfull():
+    mistyped = reading.mistyped(state.split, state.definition).fields
+    if mistyped or state.overfull():
         zero = f"zero by the field {', '.join(sorted(mistyped))}"
         return zero if mistyped else "over 100 % together: raises are ignored"
-    lease = _lease(reading, standing, version)
+    lease = _lease(reading, state, version)
     if lease is not None:
         left_s = max(0, lease.until_ms - reading.load.now_ms) // 1000
         return f"for {left_s // 60} min {left_s % 60} s more, then {format_weight(lease.then)}"
     return ""
 
 
-def _lease(reading: Reading, standing: SplitState, version: str) -> Lease | None:
+def _lease(reading: Reading, state: SplitState, version: str) -> Lease | None:
     """Return the lease by which a candidate's weight stands, if it does."""
-    lease = reading.held.leases.get(field_of(standing.split, version))
-    return lease if lease is not None and lease.at == standing.in_force(version) else None
+    lease = reading.held.leases.get(field_of(state.split, version))
+    return lease if lease is not None and lease.at == state.in_force(version) else None
 
 
 def _actual(live: Iterable[Process], field: str, effective: str, revision: int) -> tuple[str, str]:

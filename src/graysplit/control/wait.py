@@ -10,7 +10,7 @@ from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.control.guard.verdicts import Heard
 from graysplit.control.inputs import NEVER, planned_version, split_and_version
 from graysplit.control.operator import Operator
-from graysplit.control.plan.awaited import Awaited, awaited, standing
+from graysplit.control.plan.awaited import Awaited, awaited, start_of
 from graysplit.control.plan.running_plan import running
 from graysplit.control.reading import Reading
 from graysplit.control.receipts import wait_for
@@ -63,7 +63,7 @@ class WaitLook(NamedTuple):
 
     reading: Reading
     fleet: Fleet
-    standing: SplitState
+    state: SplitState
     weights: Mapping[str, str]  # in force, by the field of each candidate that is waited for
     all_weights: Mapping[str, str]  # in force, by candidate
     plan: Awaited | None
@@ -73,7 +73,7 @@ class WaitLook(NamedTuple):
     def stops(self) -> frozenset[str]:
         """The stops that hold a candidate that is waited for."""
         names = (version_of(field) for field in self.weights)
-        return frozenset(filter(None, map(self.standing.stop_on, names)))
+        return frozenset(filter(None, map(self.state.stop_on, names)))
 
     def release(self, field: str) -> str:
         """Return the release of a candidate that began last."""
@@ -101,7 +101,7 @@ def wait_until(
     """
     began = clock.monotonic()
     seen = first = _look(operator, goal)
-    if goal.until == "safe" and seen.standing.definition.guard is None:
+    if goal.until == "safe" and seen.state.definition.guard is None:
         raise RefusedError(
             f"'{goal.split}' has no guard, so it never becomes safe. Arm one with: graysplit guard {goal.split}"
         )
@@ -181,7 +181,7 @@ def _look(operator: Operator, goal: WaitGoal, *, again: bool = False) -> WaitLoo
 
 
 def _judged(operator: Operator, goal: WaitGoal, first: WaitLook, seen: WaitLook) -> Waited:
-    """Say how the wait ends by what is seen now, or that it is not over yet."""
+    """Return how the wait ends by what is seen now, or that it is not over yet."""
     receipts = wait_for(operator.store, "", NEVER, seen.weights, within_s=0.0)
     undone = _undone(goal, first, seen)
     if undone:
@@ -196,20 +196,20 @@ def _judged(operator: Operator, goal: WaitGoal, first: WaitLook, seen: WaitLook)
         now = ", ".join(f"{field} {weight}" for field, weight in seen.weights.items())
         return Waited("late", f"{now}, not {goal.weight}", receipts._replace(confirmed=0), seen.plan)
     refused = sorted(field for field in seen.weights if ("weights", field) in seen.reading.held.refused)
-    if refused:  # what runs instead is no proof of what was asked for
+    if refused:  # what runs instead does not prove what was asked for
         why = f"invalid weight in the store, ignored by all processes: {', '.join(refused)}"
         return Waited("late", why, receipts._replace(confirmed=0), seen.plan)
     return Waited("late" if receipts.lagging else "met", "", receipts, seen.plan)
 
 
 def _undone(goal: WaitGoal, first: WaitLook, seen: WaitLook) -> str:
-    """Say what has brought down what is waited for, or nothing."""
+    """Return what has brought down what is waited for, or nothing."""
     if goal.weight == "0":
         return ""
     known_stops = first.stops if goal.until == "confirmed" else frozenset[str]()
     stops = sorted(seen.stops - known_stops)
     if stops:
-        return _stopped(seen.standing, stops)
+        return _stopped(seen.state, stops)
     if goal.until != "confirmed":
         fell = sorted(f for f, weight in seen.weights.items() if weight == "0" != first.weights.get(f, "0"))
         if fell:
@@ -217,9 +217,9 @@ def _undone(goal: WaitGoal, first: WaitLook, seen: WaitLook) -> str:
     return ""
 
 
-def _stopped(standing: SplitState, stops: Sequence[str]) -> str:
-    """Say by which stops it was brought down; a guard's and a plan's say why."""
-    signed = (read_signed(raw_of(standing.stops.get(stop, ""))) for stop in stops)
+def _stopped(state: SplitState, stops: Sequence[str]) -> str:
+    """Return by which stops it was brought down; a guard's and a plan's say why."""
+    signed = (read_signed(raw_of(state.stops.get(stop, ""))) for stop in stops)
     own = next((said for said in signed if said and (said.who == GUARD or said.who.startswith(PLAN))), None)
     if own is None:
         return f"stopped by {', '.join(stops)}"
@@ -227,8 +227,8 @@ def _stopped(standing: SplitState, stops: Sequence[str]) -> str:
 
 
 def _safe(seen: WaitLook) -> tuple[Outcome, str]:
-    """Say whether every candidate above zero that is waited for is shown to be safe."""
-    if seen.standing.definition.guard is None:
+    """Return whether every candidate above zero that is waited for is shown to be safe."""
+    if seen.state.definition.guard is None:
         return "late", "its guard was removed"
     said = [seen.said[field] for field in seen.weights if field in seen.said]
     if not said:
@@ -240,11 +240,11 @@ def _safe(seen: WaitLook) -> tuple[Outcome, str]:
 
 
 def _plan_done(goal: WaitGoal, first: WaitLook, seen: WaitLook) -> tuple[Outcome, str]:
-    """Say whether the plan has come to its end, and by which it has."""
+    """Return whether the plan has come to its end, and by which it has."""
     found = running(seen.reading, goal.split)
     if found is not None:
         return ("late", "") if seen.plan is not None else _ending(goal, seen)
-    record = seen.standing.definition.plan
+    record = seen.state.definition.plan
     if record is None:
         raise RefusedError(f"no plan of '{goal.split}' has run. Start one with: graysplit ramp {goal.split}")
     plan = parse_plan(record)
@@ -262,7 +262,7 @@ def _ending(goal: WaitGoal, seen: WaitLook) -> tuple[Outcome, str]:
     found = running(seen.reading, goal.split)
     if found is None or found.plan is None:
         return "late", ""
-    start = standing(seen.reading, seen.fleet, goal.split, found.plan, seen.all_weights)
+    start = start_of(seen.reading, seen.fleet, goal.split, found.plan, seen.all_weights)
     ruling = None if start is None else rule(found.plan, *start[:3])
     if not isinstance(ruling, Over):
         return "late", ""

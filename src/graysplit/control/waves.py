@@ -56,14 +56,14 @@ class Crossing(NamedTuple):
 
 def crossings(snapshot: Snapshot, fleet: Fleet, split: str) -> tuple[Crossing, ...]:
     """Return how far each candidate of a split has come, where instances cross over and a weight or wave stands."""
-    standing = snapshot.splits.get(split)
-    if standing is None or standing.definition.by != "instance":
+    state = snapshot.splits.get(split)
+    if state is None or state.definition.by != "instance":
         return ()
-    names = (version.name for version in standing.definition.candidates)
+    names = (version.name for version in state.definition.candidates)
     return tuple(
-        _crossing(standing, name, standing.waves.get(name), fleet)
+        _crossing(state, name, state.waves.get(name), fleet)
         for name in names
-        if share(standing.in_force(name)) or name in standing.waves
+        if share(state.in_force(name)) or name in state.waves
     )
 
 
@@ -77,12 +77,12 @@ def all_crossings(snapshot: Snapshot, fleet: Fleet) -> tuple[Crossing, ...]:
     return tuple(found for split in sorted(snapshot.splits) for found in crossings(snapshot, fleet, split))
 
 
-def _crossing(standing: SplitState, version: str, wave: Wave | None, fleet: Fleet) -> Crossing:
-    weight, live = standing.in_force(version), instances(fleet, standing.split, version)
+def _crossing(state: SplitState, version: str, wave: Wave | None, fleet: Fleet) -> Crossing:
+    weight, live = state.in_force(version), instances(fleet, state.split, version)
     names = {instance.name for instance in live}
     found = wave or NOBODY
     return Crossing(
-        standing.split,
+        state.split,
         version,
         weight,
         wave is not None,
@@ -100,13 +100,13 @@ def hosts_words(found: Crossing) -> str:
 
 
 def crossing_words(found: Crossing, at_most: int = NAMED_AT_MOST) -> str:
-    """Say who has crossed: `crossed 4 of 10 instances: web-1, ...; missing (dead): web-9`."""
+    """Return who has crossed: `crossed 4 of 10 instances: web-1, ...; missing (dead): web-9`."""
     said = f"crossed {len(found.crossed)} of {found.instances} instances{_named(': ', found.crossed, at_most)}"
     return f"{said}{_named('; missing (dead): ', found.missing, at_most)}"
 
 
 def short_words(found: Crossing) -> str:
-    """Say why fewer have crossed than the weight asks for; nothing where they are as many."""
+    """Return why fewer have crossed than the weight asks for; nothing where they are as many."""
     if not found.short:
         return ""
     asked = f"{format_weight(found.weight)} % needs {found.wanted}"
@@ -133,8 +133,8 @@ def recorded(
         return {}, ()
     found, marks, notes = fleet(), dict[str, str | None](), list[str]()
     for split in rolling:
-        standing = _raised(reading, before.splits.get(split), after.splits[split], found, marks)
-        notes += (_note(crossing) for crossing in _of(standing, found) if crossing.field in risen)
+        state = _raised(reading, before.splits.get(split), after.splits[split], found, marks)
+        notes += (_note(crossing) for crossing in _of(state, found) if crossing.field in risen)
     return marks, tuple(notes)
 
 
@@ -158,12 +158,12 @@ def _raised(
     return after
 
 
-def _with_wave(standing: SplitState, version: str, wave: Wave) -> SplitState:
-    return standing._replace(waves={**standing.waves, version: wave})
+def _with_wave(state: SplitState, version: str, wave: Wave) -> SplitState:
+    return state._replace(waves={**state.waves, version: wave})
 
 
-def _of(standing: SplitState, fleet: Fleet) -> tuple[Crossing, ...]:
-    return crossings(Snapshot({standing.split: standing}), fleet, standing.split)
+def _of(state: SplitState, fleet: Fleet) -> tuple[Crossing, ...]:
+    return crossings(Snapshot({state.split: state}), fleet, state.split)
 
 
 def _note(found: Crossing) -> str:
@@ -180,17 +180,17 @@ def rebalance_command(split: str) -> str:
 
 def rebalance(reading: Reading, split: str, fleet: Fleet) -> tuple[Change, tuple[str, ...]]:
     """Return the change that takes the dead from a split's waves and fills them up to what the weights ask for."""
-    standing = known(reading.snapshot, split)
-    if standing.definition.by != "instance":
+    state = known(reading.snapshot, split)
+    if state.definition.by != "instance":
         raise RefusedError(
             f"'{split}' is split by unit and has no waves. See it with: graysplit show {split}; "
             f"create one that rolls over hosts with: graysplit create NAME --by instance"
         )
     marks: dict[str, str | None] = {}
-    open_ = [v.name for v in standing.definition.candidates if share(standing.in_force(v.name))]
+    open_ = [v.name for v in state.definition.candidates if share(state.in_force(v.name))]
     for version in open_:
-        standing = _refilled(reading, standing, version, fleet, marks)
-    found = [crossing for crossing in _of(standing, fleet) if crossing.version in open_]
+        state = _refilled(reading, state, version, fleet, marks)
+    found = [crossing for crossing in _of(state, fleet) if crossing.version in open_]
     if not marks:
         said = "; ".join(map(_note, found)) or "every weight is zero"
         raise RefusedError(f"nothing to rebalance: {said}. See it with: graysplit show {split}")
@@ -198,21 +198,21 @@ def rebalance(reading: Reading, split: str, fleet: Fleet) -> tuple[Change, tuple
 
 
 def _refilled(
-    reading: Reading, standing: SplitState, version: str, fleet: Fleet, marks: dict[str, str | None]
+    reading: Reading, state: SplitState, version: str, fleet: Fleet, marks: dict[str, str | None]
 ) -> SplitState:
-    live, wave = instances(fleet, standing.split, version), standing.waves.get(version, NOBODY)
+    live, wave = instances(fleet, state.split, version), state.waves.get(version, NOBODY)
     if not live:
         raise RefusedError(
-            f"no live process declares '{standing.split}', so its wave would be empty. "
+            f"no live process declares '{state.split}', so its wave would be empty. "
             "See the processes with: graysplit fleet"
         )
-    weight = standing.in_force(version)
-    new = rebalanced(wave, weight, live, standing.definition.seed, taken=standing.taken(version))
-    at = PREFIX + field_of(standing.split, version)
+    weight = state.in_force(version)
+    new = rebalanced(wave, weight, live, state.definition.seed, taken=state.taken(version))
+    at = PREFIX + field_of(state.split, version)
     if new == wave and reading.raw("meta", at) is not None:
-        return standing
+        return state
     marks[at] = format_wave(new)
-    return _with_wave(standing, version, new)
+    return _with_wave(state, version, new)
 
 
 def crossing_over(reading: Reading, after: Snapshot, marks: Mapping[str, str | None]) -> tuple[str, ...]:
@@ -223,11 +223,11 @@ def crossing_over(reading: Reading, after: Snapshot, marks: Mapping[str, str | N
 def _letting_in(reading: Reading, after: Snapshot, marks: Mapping[str, str | None]) -> Iterator[str]:
     for at, text in marks.items():
         split, version = parse_address(at.removeprefix(PREFIX))
-        standing = after.splits.get(split)
-        if not at.startswith(PREFIX) or text is None or standing is None:
+        state = after.splits.get(split)
+        if not at.startswith(PREFIX) or text is None or state is None:
             continue
         was, now = (parse_wave(wave or "") or NOBODY for wave in (reading.text("meta", at), text))
-        weight, before = standing.in_force(version), reading.snapshot.splits.get(split)
+        weight, before = state.in_force(version), reading.snapshot.splits.get(split)
         weight_before: Weight = before.in_force(version) if before is not None else 0
         everybody = now.everybody and not was.everybody and weight == FULL
         if everybody or not set(members(now, weight)) <= set(members(was, weight_before)):

@@ -79,8 +79,9 @@ class WeightVerbs(ControlVerbs):
         `yes` accepts that more units move than the difference; `for_s` makes a raise a lease of so many seconds,
         after which every process, cut off or not, goes back to the weight before.
 
-        The weight that stands already is no change: a plan that runs goes on. Another ends it; one that is paused, or
-        that somebody else has started, only with `replace`, or to zero. With `replace` the same weight ends it too.
+        Writing the weight that is in force changes nothing: a plan that runs goes on. Another weight ends it; a plan
+        that is paused, or that somebody else has started, only with `replace`, or to zero. With `replace` the same
+        weight ends it too.
         """
         from graysplit.control.leases import check_span
 

@@ -12,7 +12,7 @@ from graysplit.core.address import version_of
 
 
 def guard_lines(view: SplitView) -> Iterator[str]:
-    """Say whether a split is watched, since when, by whom and how; and the verdict on each candidate above zero."""
+    """Return whether a split is watched, since when, by whom and how; and the verdict on each candidate above zero."""
     split, found, definition = view.split, view.guard, view.definition
     if definition is None:
         return
@@ -35,12 +35,12 @@ def guard_lines(view: SplitView) -> Iterator[str]:
 
 
 def verdict_words(heard: Heard) -> str:
-    """Say a verdict with its reason."""
+    """Return a verdict with its reason."""
     return f"{heard.verdict.word}: {heard.verdict.why}"
 
 
 def worse_lines(view: Overview) -> Iterator[str]:
-    """Say for each candidate above zero whether the guard finds it worse, or that no guard watches."""
+    """Return for each candidate above zero whether the guard finds it worse, or that no guard watches."""
     running = [row for row in view.rows if row.effective != "0"]
     if not view.guards and not view.rows and (view.unread or view.loss is not None):
         yield "guard: unknown, the definitions cannot be read"

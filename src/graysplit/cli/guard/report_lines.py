@@ -50,7 +50,7 @@ def pair_title(found: PairReport, stage: PairStage) -> str:
 
 
 def pair_words(found: PairReport, stage: PairStage) -> Iterator[str]:
-    """Say how far apart two candidates are in one stage, and whether that can be trusted."""
+    """Return how far apart two candidates are in one stage, and whether that can be trusted."""
     names, less = (found.first, found.second), f"{found.first} minus {found.second}"
 
     def both(some: tuple[int, int], of: tuple[int, int]) -> str:
@@ -74,7 +74,7 @@ def pair_words(found: PairReport, stage: PairStage) -> Iterator[str]:
 
 
 def pair_bounds_words(found: PairReport) -> str:
-    """Say what the bounds of a pair hold for, and what they do not."""
+    """Return what the bounds of a pair hold for, and what they do not."""
     return (
         f"bounds: 95 % for this pair and stage alone. The split has {found.comparisons} comparisons, each of two "
         "versions: to choose the best version, use the bounds for all of them together: --json"
@@ -120,7 +120,7 @@ def side_cells(side: ReportSide) -> tuple[str, ...]:
 
 
 def finding_words(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
-    """Say how far apart the versions are in one stage, and whether that can be trusted."""
+    """Return how far apart the versions are in one stage, and whether that can be trusted."""
     subject = found.subject
     if not stage.control:
         yield "no control: everybody was on one version, so there is nothing to compare"
@@ -145,7 +145,7 @@ def finding_words(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
 
 
 def goal_words(found: ReleaseReport, goal: GoalReport) -> Iterator[str]:
-    """Say what one goal came to on either version, and how far apart they are."""
+    """Return what one goal came to on either version, and how far apart they are."""
     yield f"goal {goal.name}: {both_words(found, goal.converted, goal.users)}"
     if goal.rates is not None:
         yield f"  {less_words(found)}: {bounds_words(goal.rates.alone)}"
@@ -160,12 +160,12 @@ def both_words(found: ReleaseReport, some: Pair, of: Pair) -> str:
 
 
 def less_words(found: ReleaseReport) -> str:
-    """Say which way a difference is taken."""
+    """Return which way a difference is taken."""
     return f"{found.subject.version} minus {found.subject.baseline}"
 
 
 def standing_words(found: ReleaseReport) -> str:
-    """Say how the candidate stands now."""
+    """Return how the candidate stands now."""
     subject = found.subject
     if subject.stop is not None:
         return f"stopped ({stop_words(*subject.stop)})"
@@ -180,7 +180,7 @@ def verdict_words(found: ReleaseReport) -> str:
 
 
 def dropped_words(found: ReleaseReport) -> str:
-    """Say how much evidence was never told, or nothing where all was."""
+    """Return how much evidence was never told, or nothing where all was."""
     if not found.dropped:
         return ""
     some = "1 piece of evidence was" if found.dropped == 1 else f"{found.dropped:,} pieces of evidence were"
@@ -191,7 +191,7 @@ def dropped_words(found: ReleaseReport) -> str:
 
 
 def extra_words(found: ReleaseReport) -> str:
-    """Say how many failed calls the candidate has cost so far, or nothing where that cannot be told."""
+    """Return how many failed calls the candidate has cost so far, or nothing where that cannot be told."""
     if found.extra is None:
         return ""
     extra, baseline = round(found.extra), found.subject.baseline

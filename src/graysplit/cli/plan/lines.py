@@ -12,7 +12,7 @@ NO_DRIVER = "no driver"
 
 
 def plan_lines(found: Awaited, name: str = "plan") -> list[str]:
-    """Say where a plan stands and what for; and where nobody drives it, how somebody does."""
+    """Return where a plan stands and what for; and where nobody drives it, how somebody does."""
     lines = [f"{name}: {plan_words(found)}"]
     if not found.driven:
         span = format_span(found.tick_age_ms)
@@ -22,7 +22,7 @@ def plan_lines(found: Awaited, name: str = "plan") -> list[str]:
 
 
 def plan_words(found: Awaited) -> str:
-    """Say it in one line: the step, and what comes next or what it waits for."""
+    """Return it in one line: the step, and what comes next or what it waits for."""
     at = f"step {found.step} of {found.steps} ({_named(found.weights) or f'{found.weight}%'})"
     ahead = _named(found.next_weights) or f"{found.ahead}%"
     left = "" if found.left_ms is None else format_span(found.left_ms + 999)

@@ -119,7 +119,7 @@ def _row(found: Simulation, step: ForecastStep, moves: Moves) -> tuple[str, ...]
 
 
 def _gates(found: Simulation, taken: ForecastStep) -> str:
-    """Say what stands before the next step, or the end."""
+    """Return what stands before the next step, or the end."""
     from graysplit.core.durations import span_text
 
     step: Step = found.plan.steps[taken.step]

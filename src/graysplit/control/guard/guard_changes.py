@@ -103,7 +103,7 @@ def check_explained(split: str, definition: Definition, *, explained: bool) -> N
 
 
 def unheard_gates(split: str, definition: object) -> tuple[str, ...]:
-    """Say where a plan would wait for a verdict that nobody gives."""
+    """Return where a plan would wait for a verdict that nobody gives."""
     if not isinstance(definition, Definition) or definition.guard is not None or definition.plan is None:
         return ()
     if not any(step.until for step in parse_plan(definition.plan).steps):
@@ -145,7 +145,7 @@ _ACTS: Final[Mapping[Action, str]] = {
 
 
 def guard_words(guard: Guard) -> str:
-    """Say in one line what a guard does."""
+    """Return in one line what a guard does."""
     parts = [
         _ACTS[guard.action],
         "strict" if guard.sensitivity == "strict" else "",
@@ -165,7 +165,7 @@ def _deadline_words(deadline_s: float | None) -> str:
 
 
 def record_words(definition: Definition) -> str:
-    """Say in one line what the guard of a definition does."""
+    """Return in one line what the guard of a definition does."""
     return guard_words(parse_guard(definition.guard or {}))
 
 

@@ -40,10 +40,10 @@ def traffic_of(tally: Tally) -> Traffic | None:
     return Traffic(sum(stage.calls) / seconds, units / seconds, failed / old if old else 0.0)
 
 
-def outlooks(plan: Plan, standing: SplitState, seen: Traffic | None, ages_s: Mapping[int, float]) -> dict[int, Outlook]:
+def outlooks(plan: Plan, state: SplitState, seen: Traffic | None, ages_s: Mapping[int, float]) -> dict[int, Outlook]:
     """Return what each of these steps that waits for `safe` needs, by its number, with the release's age then."""
-    others = sum(share(standing.in_force(one.name)) for one in standing.definition.candidates)
-    others -= share(standing.in_force(plan.version))
+    others = sum(share(state.in_force(one.name)) for one in state.definition.candidates)
+    others -= share(state.in_force(plan.version))
     found: dict[int, Outlook] = {}
     for number, age_s in ages_s.items() if not plan.also else ():
         step = plan.steps[number]
@@ -55,29 +55,29 @@ def outlooks(plan: Plan, standing: SplitState, seen: Traffic | None, ages_s: Map
 
 
 def notes(reading: Reading, tallies: Tallies, split: str, change: Change) -> tuple[str, ...]:
-    """Say what the steps of a plan need that is about to begin with a change."""
+    """Return what the steps of a plan need that is about to begin with a change."""
     definition = change.definition
     if not isinstance(definition, Definition) or definition.guard is None or definition.plan is None:
         return ()
     plan = parse_plan(definition.plan)
     if plan.also or all(step.until != "safe" for step in plan.steps[:-1]):
         return ()  # of several candidates each has its own outlook, and none is the plan's
-    standing = apply(reading.snapshot, change).splits[split]
-    first = share(standing.in_force(plan.version))
+    state = apply(reading.snapshot, change).splits[split]
+    first = share(state.in_force(plan.version))
     ahead = {number: 0.0 for number, step in enumerate(plan.steps[:-1]) if step.weight >= first}
-    found = outlooks(plan, standing, traffic(reading, tallies, split, plan.version), ahead)
+    found = outlooks(plan, state, traffic(reading, tallies, split, plan.version), ahead)
     return tuple(words(plan, found))[:_SAID_AT_MOST]
 
 
 def words(plan: Plan, found: Mapping[int, Outlook]) -> Iterator[str]:
-    """Say it, one line for each step."""
+    """Return it, one line for each step."""
     for number, seen in found.items():
         at = f"step {number + 1} ({format_weight(plan.steps[number].weight)}%)"
         yield f"{at}: {outlook_words(plan.version, seen)}"
 
 
 def outlook_words(version: str, seen: Outlook) -> str:
-    """Say in one line what a step needs to become safe, and what it would find."""
+    """Return in one line what a step needs to become safe, and what it would find."""
     if not 0 < seen.w < 1:
         return "never safe: everybody is on one version, so there is nothing to compare with"
     if seen.units is None:

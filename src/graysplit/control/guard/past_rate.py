@@ -66,9 +66,9 @@ def remembered(reading: Reading, done: Applied, tallies: Tallies) -> Remembered:
     return Remembered(marks, f"{named} {words}. {look}")
 
 
-def left(standing: SplitState) -> int:
+def left(state: SplitState) -> int:
     """Return the share that the baseline keeps, in thousandths of a percent."""
-    return FULL - sum(share(standing.in_force(one.name)) for one in standing.definition.candidates)
+    return FULL - sum(share(state.in_force(one.name)) for one in state.definition.candidates)
 
 
 def without_control(

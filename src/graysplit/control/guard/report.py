@@ -37,15 +37,15 @@ class SplitReport(NamedTuple):
 def report(reading: Reading, store: Store, namespace: str, target: str) -> SplitReport:
     """Report on all candidates of a split, or on the one that is named; raises `UnknownVersionError`."""
     split, version = split_and_version(target)
-    standing = reading.snapshot.splits[split]
-    definition = standing.definition
+    state = reading.snapshot.splits[split]
+    definition = state.definition
     chosen = candidate(split, definition, version).name if version else ""
     history = store.history(split, CHANGES_AT_MOST)
     releases: list[ReleaseReport] = []
     uncounted: dict[str, str] = {}
     counted: list[Counted] = []
     for name in (one.name for one in definition.candidates):
-        subject = subject_of(reading, standing, name)
+        subject = subject_of(reading, state, name)
         tally = store.tally(subject.field, subject.release, subject.began_ms // 1000) if subject.release else None
         if tally is not None and tally.stages:
             counted.append(Counted(subject, tally))
@@ -60,16 +60,16 @@ def report(reading: Reading, store: Store, namespace: str, target: str) -> Split
     return SplitReport(split, namespace, reading.load.now_ms, tuple(releases), uncounted, pairs)
 
 
-def subject_of(reading: Reading, standing: SplitState, version: str) -> Subject:
+def subject_of(reading: Reading, state: SplitState, version: str) -> Subject:
     """Return how a candidate stands now."""
-    definition, field = standing.definition, field_of(standing.split, version)
-    found = armed(standing.split, definition)
+    definition, field = state.definition, field_of(state.split, version)
+    found = armed(state.split, definition)
     only = b"" if definition.by == "instance" else None
-    terms = terms_of(standing, reading.held, found.guard if found else Guard(), None, only)
+    terms = terms_of(state, reading.held, found.guard if found else Guard(), None, only)
     stage = next((one.stage for one in terms.candidates if one.field == field), Stage(0, 0))
-    stop = standing.stop_on(version)
+    stop = state.stop_on(version)
     return Subject(
-        standing.split,
+        state.split,
         version,
         definition.baseline,
         reading.held.begun.get(field, ""),
@@ -77,7 +77,7 @@ def subject_of(reading: Reading, standing: SplitState, version: str) -> Subject:
         reading.load.now_ms,
         stage.new,
         stage.old,
-        None if stop is None else (stop, standing.stops[stop]),
+        None if stop is None else (stop, state.stops[stop]),
         found.guard if found else None,
         found.fault if found else "",
     )

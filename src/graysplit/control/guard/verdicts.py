@@ -135,10 +135,10 @@ def doubts(reading: Reading, tallies: Tallies, split: str) -> tuple[Heard, ...]:
 
 def _running(reading: Reading, splits: Iterable[str]) -> Iterator[tuple[str, str, int]]:
     for split in splits:
-        standing = reading.snapshot.splits.get(split)
-        if standing is None or standing.definition.guard is None:
+        state = reading.snapshot.splits.get(split)
+        if state is None or state.definition.guard is None:
             continue
-        for version in standing.definition.candidates:
-            weight = share(standing.in_force(version.name))
+        for version in state.definition.candidates:
+            weight = share(state.in_force(version.name))
             if weight:
                 yield split, field_of(split, version.name), weight

@@ -97,7 +97,7 @@ class Awaited(NamedTuple):
 def awaited(
     reading: Reading, fleet: Fleet, split: str, in_force: Mapping[str, str], said: Mapping[str, Heard] = {}
 ) -> Awaited | None:
-    """Say what a split's plan waits for; None where none runs, or where it is over but for its last entry.
+    """Return what a split's plan waits for; None where none runs, or where it is over but for its last entry.
 
     `in_force` gives each candidate's weight in force, `said` what a guard says of it, by field.
     """
@@ -105,7 +105,9 @@ def awaited(
     if found is None:
         return None
     labels = {process.boot: process.label for process in fleet.processes}
-    tick_age_ms = abs(reading.load.now_ms - found.tick.at_ms)  # from the future (a clock set back) it is no tick either
+    tick_age_ms = abs(
+        reading.load.now_ms - found.tick.at_ms
+    )  # from the future (a clock set back) it does not count either
     plan, progress = found.plan, found.progress
     shown = Awaited(
         split,
@@ -127,11 +129,11 @@ def awaited(
     )
     if plan is None:
         return shown
-    start = standing(reading, fleet, split, plan, in_force, said)
+    start = start_of(reading, fleet, split, plan, in_force, said)
     return None if start is None else _judged(shown, plan, start)
 
 
-def standing(  # noqa: PLR0913, PLR0917 - what a driver goes by
+def start_of(  # noqa: PLR0913, PLR0917 - what a driver goes by
     reading: Reading,
     fleet: Fleet,
     split: str,
@@ -245,7 +247,7 @@ def _reason(ruling: Ruling) -> str:
 
 
 def _obstructed(start: ForecastStart) -> bool:
-    """Return whether something keeps the clock from running that is no gate."""
+    """Return whether something beside the gates keeps the clock from running."""
     view = start.view
     hosts = view.wave is not None and view.wave.words
     return bool(start.progress.paused or view.frozen or view.doubt or view.absent or hosts) or (

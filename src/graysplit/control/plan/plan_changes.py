@@ -61,16 +61,16 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
 
     `lowered` are the weights of other candidates that are written with it.
     """
-    standing = known(reading.snapshot, split)
-    candidate(split, standing.definition, plan.version)
+    state = known(reading.snapshot, split)
+    candidate(split, state.definition, plan.version)
     check_waits(plan)
-    if plan.also and standing.definition.by == "instance":
+    if plan.also and state.definition.by == "instance":
         raise RefusedError(f"'{split}' rolls over hosts, one candidate after the other: give steps of one weight each")
     for name in plan.also:
-        candidate(split, standing.definition, name)
-    number = _first(split, plan, standing)
+        candidate(split, state.definition, name)
+    number = _first(split, plan, state)
     weight = plan.steps[number].weight
-    _check_fits(split, plan, {name: part for name, part in _others(plan, standing).items() if name not in lowered})
+    _check_fits(split, plan, {name: part for name, part in _others(plan, state).items() if name not in lowered})
     change = set_weights(
         reading.snapshot,
         split,
@@ -87,14 +87,14 @@ def begin(  # noqa: PLR0913 - what a plan's start rests on
     writes: tuple[Write, ...] = ()
     if number + 1 < len(plan.steps) or plan.bake_s:
         marks[PLAN + split] = f"{id_} {plan.mark}"
-        beside = tuple(sorted(name for name in _others(plan, standing) if name not in lowered))
+        beside = tuple(sorted(name for name in _others(plan, state) if name not in lowered))
         progress = Progress(id_, release, number, weight, now_ms, by=by, beside=beside)
         writes = (
             Write("plans", split, progress_text(progress)),
             Write("plans", TICK + split, tick_text(Tick(now_ms, driver=driver))),
         )
     change = change._replace(
-        definition=standing.definition._replace(plan=plan_record(plan)),
+        definition=state.definition._replace(plan=plan_record(plan)),
         marks={**change.marks, **marks},
         up_to={field_of(split, name): to for name, to in plan.weights(-1).items()},
     )
@@ -171,14 +171,14 @@ def resumed(found: RunningPlan, split: str, who: str, now_ms: int, *, everybody:
     return found.progress._replace(pauses=left, resumed_ms=found.progress.resumed_ms if left else now_ms)
 
 
-def _first(split: str, plan: Plan, standing: SplitState) -> int:
+def _first(split: str, plan: Plan, state: SplitState) -> int:
     """Return the number of the step to begin with: nothing is ever lowered by a plan."""
     for number in range(len(plan.steps)):
-        if all(to >= share(standing.in_force(name)) for name, to in plan.weights(number).items()):
+        if all(to >= share(state.in_force(name)) for name, to in plan.weights(number).items()):
             return number
-    before = standing.in_force(plan.version)
+    before = state.in_force(plan.version)
     if plan.also:
-        at = ", ".join(f"{name} at {format_weight(standing.in_force(name))} %" for name in plan.versions)
+        at = ", ".join(f"{name} at {format_weight(state.in_force(name))} %" for name in plan.versions)
         raise RefusedError(
             f"'{split}' has {at}: no step of the plan is at or above all of them, and a plan never lowers"
         )
@@ -188,10 +188,10 @@ def _first(split: str, plan: Plan, standing: SplitState) -> int:
     )
 
 
-def _others(plan: Plan, standing: SplitState) -> dict[str, int]:
+def _others(plan: Plan, state: SplitState) -> dict[str, int]:
     """Return the shares of the split's other candidates that are in force."""
-    names = [one.name for one in standing.definition.candidates if one.name not in plan.versions]
-    return {name: part for name in names if (part := share(standing.in_force(name)))}
+    names = [one.name for one in state.definition.candidates if one.name not in plan.versions]
+    return {name: part for name in names if (part := share(state.in_force(name)))}
 
 
 def _check_fits(split: str, plan: Plan, others: Mapping[str, int]) -> None:
@@ -208,7 +208,7 @@ def _check_fits(split: str, plan: Plan, others: Mapping[str, int]) -> None:
 
 
 def _ahead(plan: Plan, number: int) -> str:
-    """Say what stands between a step and the next."""
+    """Return what stands between a step and the next."""
     if number + 1 == len(plan.steps):
         return f", then it bakes for {plan_record(plan)['bake']}" if plan.bake_s else ", and the plan is done"
     gates = ", ".join(plan.steps[number].gates) or "at once"

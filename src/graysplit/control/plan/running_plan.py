@@ -52,12 +52,12 @@ def running(reading: Reading, split: str) -> RunningPlan | None:
     """Return the plan that runs for a split, or None."""
     mark = reading.text("meta", PLAN + split)
     progress = read_progress(reading.text("plans", split))
-    standing = reading.snapshot.splits.get(split)
-    if mark is None or progress is None or progress.run != mark.partition(" ")[0] or standing is None:
+    state = reading.snapshot.splits.get(split)
+    if mark is None or progress is None or progress.run != mark.partition(" ")[0] or state is None:
         return None
     tick = read_tick(reading.text("plans", TICK + split))
     try:
-        return RunningPlan(parse_plan(standing.definition.plan or {}), "", progress, tick)
+        return RunningPlan(parse_plan(state.definition.plan or {}), "", progress, tick)
     except BadPlanError as fault:
         return RunningPlan(None, str(fault), progress, tick)
 
@@ -66,7 +66,7 @@ def touched(reading: Reading, change: Change) -> Iterator[tuple[str, bool]]:
     """Name the splits whose plan a change touches, each with whether the plan is over with it.
 
     It is where its release ends, or a weight or a stop that concerns it becomes another; the same weight, written
-    again, is no change to it.
+    again, does not change it.
     """
     marks = {name.removeprefix(PLAN) for name in reading.texts("meta") if name.startswith(PLAN)}
     for split in sorted(marks):
@@ -84,28 +84,28 @@ def _of_plan(mark: bytes, field: str) -> bool:
 
 def _stands(reading: Reading, split: str) -> bool:
     """Return whether the weight that a plan wrote is in force: any other has ended it already."""
-    found, standing = running(reading, split), reading.snapshot.splits.get(split)
-    if found is None or standing is None:
+    found, state = running(reading, split), reading.snapshot.splits.get(split)
+    if found is None or state is None:
         return False
     plan, progress = found.plan, found.progress
     if plan is None or not plan.also or progress.step >= len(plan.steps):
-        return plan is None or standing.in_force(plan.version) == progress.at
+        return plan is None or state.in_force(plan.version) == progress.at
     wanted = plan.weights(progress.step, progress.out)
-    return all(standing.in_force(name) == weight for name, weight in wanted.items())
+    return all(state.in_force(name) == weight for name, weight in wanted.items())
 
 
 def _same(reading: Reading, change: Change, field: str) -> bool:
     """Return whether a change leaves a field as it is in force, and for no other time."""
-    standing = reading.snapshot.splits.get(split_of(field))
-    if standing is None or field in change.stops or field in change.leases or field not in change.weights:
+    state = reading.snapshot.splits.get(split_of(field))
+    if state is None or field in change.stops or field in change.leases or field not in change.weights:
         return False
-    return change.weights[field] == standing.in_force(version_of(field))
+    return change.weights[field] == state.in_force(version_of(field))
 
 
 def running_words(reading: Reading, split: str) -> Ended:
     """Return which plan a change ends; where only its mark is left nobody is asked."""
-    found, standing = running(reading, split), reading.snapshot.splits.get(split)
-    if found is None or standing is None:
+    found, state = running(reading, split), reading.snapshot.splits.get(split)
+    if found is None or state is None:
         return Ended(split, f"the rest of a plan of '{split}'")
     progress, plan = found.progress, found.plan
     of = f" of {len(plan.steps)}" if plan is not None else ""

@@ -36,7 +36,7 @@ class Ground(NamedTuple):
     """What the recovery has settled by then."""
 
     text: Callable[[KeyName, str], str | None]  # what the store says, or the history where its key is lost
-    standing: Callable[[str], Weight]  # a field's weight as it will stand
+    state: Callable[[str], Weight]  # a field's weight as it will stand
     wanted: Callable[[str], bool]  # whether a split is recovered
     definitions: Mapping[str, Definition]  # as they will stand
     whole: bool  # whether all splits are recovered
@@ -135,7 +135,7 @@ class _Carrying:
         wave, definition = parse_wave(text), self._ground.definitions.get(split_of(field))
         if wave is None:
             self._left[name] = "it cannot be read"
-        elif definition is None or definition.by != "instance" or not self._ground.standing(field):
+        elif definition is None or definition.by != "instance" or not self._ground.state(field):
             self._left[name] = "no instance crosses to it now"
         else:
             self._take(Write("meta", name, text), f"wave of {field}, {len(wave.at)} instances")
@@ -145,9 +145,9 @@ class _Carrying:
         definition = self._ground.definitions.get(split)
         fields = [] if definition is None else [field_of(split, one.name) for one in definition.candidates]
         releases = [(f"{_RELEASE}{field}", self._file.meta.get(f"{_RELEASE}{field}")) for field in fields]
-        changed = [field for field in fields if self._ground.standing(field) != self._file.weights.get(field, 0)]
+        changed = [field for field in fields if self._ground.state(field) != self._file.weights.get(field, 0)]
         others = [at for at, words in releases if self._ground.text("meta", at) not in {None, words}]
-        if not any(map(self._ground.standing, fields)):
+        if not any(map(self._ground.state, fields)):
             self._left[name] = "no weight is above zero, so nothing is finished"
         elif changed or others:
             self._left[name] = "another weight or a later release is in force: rollback --all lowers it with the others"
@@ -199,7 +199,7 @@ class _Carrying:
             return "a plan that raises several candidates cannot be taken over"
         if definition is None or version not in {one.name for one in definition.candidates}:
             return "its version does not exist"
-        if self._ground.standing(field_of(split, version)) != progress.at or self._stopped(split, version):
+        if self._ground.state(field_of(split, version)) != progress.at or self._stopped(split, version):
             return f"it wrote {format_weight(progress.at)}%, but another weight is in force now"
         try:
             parse_plan(definition.plan or {})

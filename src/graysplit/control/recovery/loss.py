@@ -40,7 +40,7 @@ class Loss(NamedTuple):
 
 
 def loss_of(reading: Reading, fleet: Fleet) -> Loss | None:
-    """Say what the store has lost, or None.
+    """Return what the store has lost, or None.
 
     The fleet must have been read before the store: it cannot know more then than a whole store says.
     """
@@ -81,7 +81,7 @@ def emptied(reading: Reading, fleet: Fleet) -> bool:
 
 
 def loss_words(loss: Loss) -> str:
-    """Say in one sentence what is lost, and what runs instead."""
+    """Return in one sentence what is lost, and what runs instead."""
     count = len(loss.processes)
     live = "1 live process" if count == 1 else f"{count} live processes"
     runs = "runs with the values it" if count == 1 else "run with the values they"
@@ -98,7 +98,7 @@ def loss_words(loss: Loss) -> str:
 
 
 def shares(loss: Loss, split: str | None = None) -> list[str]:
-    """Say which weights are in force instead, of one split or of all: `checkout/new 50%`."""
+    """Return which weights are in force instead, of one split or of all: `checkout/new 50%`."""
     named = ((field, pair) for field, pair in loss.weights.items() if split in {None, split_of(field)})
     return [f"{field} {_percent(low)}{'' if low == high else ' to ' + _percent(high)}" for field, (low, high) in named]
 

@@ -233,7 +233,7 @@ class _RecoveryWork:
         return raw
 
     def _other_baseline(self, split: str, raw: str | None, chosen: str) -> str:
-        """Say why a definition is not written whose baseline is another one than the code's, or nothing.
+        """Return why a definition is not written whose baseline is another one than the code's, or nothing.
 
         Where no code declares it, the last record of that name counts.
         """
@@ -385,8 +385,8 @@ class _RecoveryWork:
         return self.books.get(f"meta {FREEZES}") if found is None and "meta" in self.lost else found
 
     def _protected(self, split: str) -> bool:
-        standing = self.reading.snapshot.splits.get(split)
-        found = (standing and standing.definition, self.definitions.get(split))
+        state = self.reading.snapshot.splits.get(split)
+        found = (state and state.definition, self.definitions.get(split))
         return any(definition is not None and definition.protected for definition in found)
 
     def _expect(self, writes: Iterable[Write], *, raises: bool) -> Iterator[Expect]:
@@ -401,8 +401,8 @@ class _RecoveryWork:
 
     def _before(self, field: str) -> Weight:
         """Return the weight in force by the store's word: a lost key lets nobody in."""
-        standing = self.reading.snapshot.splits.get(split_of(field))
-        return standing.in_force(version_of(field)) if standing and "weights" not in self.lost else 0
+        state = self.reading.snapshot.splits.get(split_of(field))
+        return state.in_force(version_of(field)) if state and "weights" not in self.lost else 0
 
     def _after(self, field: str) -> Weight:
         return self._standing(field) if stop_on(field, self.stopped) is None else 0
@@ -418,7 +418,7 @@ class _RecoveryWork:
         return field in self.weights and rises(self._before(field), self._after(field)) and self._begins(field)
 
     def _ask(self, moved: Moves) -> str | None:
-        """Say what rises, against the store's word or against what processes hold."""
+        """Return what rises, against the store's word or against what processes hold."""
         risen: list[str] = []
         for field, (before, after) in moved.items():
             lower = lowest(before, self.fleet.weights.get(field)) or 0

@@ -26,7 +26,7 @@ from graysplit.core.definition import Definition
 from graysplit.core.weights import Weight
 from graysplit.errors import ConflictError
 
-# A driver that notes a plan's progress in between is no reason to fail.
+# A driver that notes a plan's progress in between must not make it fail.
 NOTE_TRIES: Final = 5
 
 
