@@ -73,7 +73,7 @@ class Story(NamedTuple):
         await until(lambda: self.control.standby("prices", "new").ready == WORKERS)
         print(await self.switch("new"))
         print(f"after it users get {await self.served()}")
-        print(await self.switch("old", over_s=1.0))
+        print(await self.switch("old", over=1.0))
         print(f"after it users get {await self.served()}")
         print(await self.switch("new"))
         print(f"began on one side and ended on the other: {torn(self.users.answers)}")
@@ -83,7 +83,7 @@ class Story(NamedTuple):
     async def switch(self, to: str, over_s: float | None = None) -> str:
         """Switch, and say how it went."""
         try:
-            return await self.confirmed(lambda: self.control.switch("prices", to=to, over_s=over_s, confirm="prices"))
+            return await self.confirmed(lambda: self.control.switch("prices", to=to, over=over_s, confirm="prices"))
         except graysplit.RefusedError as refused:
             return f"refused: {re.sub('[^ ]+/[0-9]+ ', 'a worker ', str(refused))}"
 

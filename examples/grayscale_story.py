@@ -22,9 +22,9 @@ from starlette.routing import Route
 
 import graysplit
 from graysplit import embedded
-from graysplit.core.plan.plan import Step
+from graysplit.control.steps import Step
 
-PLAN: Final = (Step(20_000, approve=True), Step(50_000, approve=True), Step(100_000))
+PLAN: Final = (Step(20, approve=True), Step(50, approve=True), Step(100))
 BROKE: Final = "the new path broke"
 
 gray = graysplit.Router()  # the worker processes find the server's address in their environment

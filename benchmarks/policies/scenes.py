@@ -17,9 +17,9 @@ from benchmarks.processes import ROOT, surroundings
 from benchmarks.setting import until
 from examples.shop.traffic import Visit
 from graysplit import embedded
+from graysplit.control.steps import Step
 from graysplit.core.bucketing import bucket_of, seed_of
 from graysplit.core.entry import Entry
-from graysplit.core.plan.plan import Step
 from graysplit.core.waves import NOBODY, parse_wave
 
 PER_SECOND: Final = 150.0
@@ -81,7 +81,7 @@ def grayscale(*, quick: bool) -> Played:
         with graysplit.Control(url, actor="lab", confirm=True) as control:
             control.create("pricing")
             async with shops(url, USERS, PER_SECOND) as visits:
-                plan = tuple(Step(weight, every_s) for weight in (5_000, 20_000, 50_000))
+                plan = tuple(Step(weight, every_s) for weight in (5, 20, 50))
                 await asyncio.to_thread(control.ramp, "pricing", plan, guard=False)
                 await asyncio.to_thread(until, lambda: len(_steps(control, "pricing")) == len(plan), "50 %", 120)
                 await asyncio.sleep(every_s)
@@ -199,9 +199,7 @@ def rolling(*, quick: bool) -> Played:
         found.control.create("hosts", by="instance")
         found.start("hosts", *HOSTS)
         found.feed(PER_SECOND / 2)
-        found.control.ramp(
-            "hosts", tuple(Step(weight, 3.0) for weight in (12_500, 25_000, 50_000, 100_000)), guard=False
-        )
+        found.control.ramp("hosts", tuple(Step(weight, 3.0) for weight in (12.5, 25, 50, 100)), guard=False)
         until(lambda: found.control.show("hosts").crossings, "the first wave", 60)
         (first,) = found.control.show("hosts").crossings[0].crossed
         at = time.time()
@@ -257,7 +255,7 @@ def batches(*, quick: bool) -> Played:
         found.control.create("users", versions=["old", "new", "other"])
         found.start("users", "queue-1", "queue-2")
         found.feed(PER_SECOND)
-        found.control.ramp("users/new", (Step(20_000, approve=True), Step(60_000, approve=True)), guard=False)
+        found.control.ramp("users/new", (Step(20, approve=True), Step(60, approve=True)), guard=False)
         time.sleep(3)
         before = [one for one in found.done() if one.version == "new"]
         at = time.time()

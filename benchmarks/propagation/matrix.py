@@ -134,7 +134,7 @@ def by_command(scene: Scene) -> Found:
         scene.control.rollback(SPLIT)
         found.append(scene.current("old", began))
         began = time.monotonic()
-        scene.control.set(SPLIT, 100, yes=True, unstop=True)
+        scene.control.set(SPLIT, 100, allow_needless=True, unstop=True)
         found.append(scene.current("new", began))
     return {"current": max(found)}
 
@@ -277,7 +277,7 @@ def scene_of(way: Way) -> Iterator[Scene]:
         redis.Redis.from_url(server.url) as client,
     ):
         control.create(SPLIT)
-        control.set(SPLIT, 100, yes=True)
+        control.set(SPLIT, 100, allow_needless=True)
         url = proxy.url(server.url).replace("redis://", f"redis://{way.user}") + way.query
         with graysplit.Router(url) as router:
             router.wait_ready(20)

@@ -96,7 +96,7 @@ def _users(server: embedded.Server) -> dict[str, str]:
 
 def _roll_back(control: graysplit.Control, crowd: Crowd, url: str) -> Rolled:
     crowd.watch("new")
-    control.set(SPLIT, 100, yes=True, unstop=True)
+    control.set(SPLIT, 100, allow_needless=True, unstop=True)
     crowd.seen()
     crowd.watch("old")
     ahead_s = time.time() - time.monotonic()
@@ -109,7 +109,7 @@ def _roll_back(control: graysplit.Control, crowd: Crowd, url: str) -> Rolled:
 def _named(url: str, control: graysplit.Control, crowd: Crowd, count: int) -> list[Row]:
     """Stop some processes; count how many of them a rollback names as lagging, and a later one as silent."""
     crowd.watch("new")
-    control.wait_confirmed(control.set(SPLIT, 100, yes=True, unstop=True))
+    control.wait_confirmed(control.set(SPLIT, 100, allow_needless=True, unstop=True))
     crowd.seen()
     stopped = crowd.companions[:count]
     for process in stopped:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     # What application code asks and declares with
     # What operators' programs use
     from graysplit.control import Control
+    from graysplit.control.steps import Step
     from graysplit.core.decision import Decision
+    from graysplit.core.durations import Span
 
     # What either may catch
     from graysplit.errors import (
@@ -59,8 +61,10 @@ __all__ = [
     "Routed",
     "Router",
     "SignatureMismatchError",
+    "Span",
     "Split",
     "Status",
+    "Step",
     "StoreCorruptError",
     "StoreLostError",
     "StoreUnreachableError",
@@ -77,6 +81,8 @@ _ROOMS = {
     "CommandHook": "graysplit.notices",
     "Webhook": "graysplit.notices",
     "Control": "graysplit.control",
+    "Span": "graysplit.core.durations",
+    "Step": "graysplit.control.steps",
     "Decision": "graysplit.core.decision",
     "Explanation": "graysplit.router",
     "Router": "graysplit.router",

@@ -18,7 +18,7 @@ import redis
 import graysplit
 from graysplit import embedded
 from graysplit.control import Control
-from graysplit.core.plan.plan import Step
+from graysplit.control.steps import Step
 from tests.cli.test_process import CLI, running, surroundings
 from tests.support import eventually
 
@@ -47,7 +47,7 @@ def following(url: str, namespace: str = "default") -> Iterator[graysplit.Router
 def test_a_pipeline_lives_through_a_restart_of_redis(own: embedded.Server) -> None:
     """Killed and started again while a plan runs: the outage is said, and the plan's end is exit 0."""
     with following(own.url), closing(Control(own.url, actor="ada@lab")) as control:
-        control.ramp("checkout", (Step(5_000, approve=True), Step(20_000)))
+        control.ramp("checkout", (Step(5, approve=True), Step(20)))
         before = _clients(own.url)
         with running(own.url, "default", "wait", "checkout", "--until", "done", "--timeout", "90s", "--json") as ran:
             said = _told(ran)
@@ -68,7 +68,7 @@ def test_a_terminal_shows_the_live_tree(redis_url: str, namespace: str) -> None:
     """Redrawn each second though nothing changes, so that the countdown moves; within 80 columns, without colour."""
     with closing(Control(redis_url, namespace=namespace, actor="ada@lab")) as control:
         control.create("checkout", ["old", "new"])
-        control.ramp("checkout", (Step(5_000, 600, approve=True), Step(20_000)))
+        control.ramp("checkout", (Step(5, 600, approve=True), Step(20)))
         mine, its = pty.openpty()
         with subprocess.Popen(
             [*CLI, "watch", "checkout"],
@@ -99,7 +99,7 @@ def test_lines_tell_each_turn_of_a_plan_once(redis_url: str, namespace: str) -> 
         following(redis_url, namespace),
         closing(Control(redis_url, namespace=namespace, actor="ada@lab")) as control,
     ):
-        control.ramp("checkout", (Step(5_000, 600), Step(20_000)))
+        control.ramp("checkout", (Step(5, 600), Step(20)))
         eventually(lambda: _state(control) == "counts", 20.0)
         with running(redis_url, namespace, "watch", "checkout", "--json") as ran:
             said = _told(ran, of="stdout")

@@ -162,7 +162,7 @@ def test_where_nobody_drives_it_is_said_and_left(cli: Cli, store: MemoryStore) -
     store.raw_set("plans", "tick:checkout", "1 0 1 gone")
     assert "step 1 of 10 (10%)" in cli("show", "checkout").out
     store.raw_set("weights", "checkout/new", "0")
-    again = Control(store, confirm=True).switch("checkout", to="new", over_s=1.0, replace=True)
+    again = Control(store, confirm=True).switch("checkout", to="new", over=1.0, replace=True)
     follower = PlanPrinter(Session())
     found = Control(store).show("checkout").plan
     assert (again.plan is not None, found is not None) == (True, True)

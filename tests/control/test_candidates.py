@@ -6,9 +6,9 @@ import pytest
 
 from graysplit import Control
 from graysplit.control.operator import operator_of
+from graysplit.control.steps import Step
 from graysplit.core.changes import effects
 from graysplit.core.fleet import Declared
-from graysplit.core.plan.plan import Step
 from graysplit.errors import BadValueError, RefusedError, UnknownSplitError, UnknownVersionError
 from graysplit.stores.memory import MemoryStore
 from tests.control.processes import live
@@ -57,13 +57,13 @@ def test_every_verb_that_raises_finds_it(control: Control, store: MemoryStore, v
     declared = RANK["rank"]._replace(warm={"c": ""})
     live(store, declared={"rank": declared})
     if verb == "simulate":
-        control.simulate("rank/c", [Step(5_000, 60.0), Step(10_000)])
+        control.simulate("rank/c", [Step(5, 60.0), Step(10)])
         assert "c" not in places(control)
         return
     {
         "several": lambda: control.set("rank", weights={"b": 5, "c": 5}),
         "preview": lambda: control.preview("rank/c"),
-        "ramp": lambda: control.ramp("rank/c", [Step(5_000, 60.0), Step(10_000)]),
+        "ramp": lambda: control.ramp("rank/c", [Step(5, 60.0), Step(10)]),
         "switch": lambda: control.switch("rank", to="c"),
     }[verb]()
     assert places(control)["c"] == 1
@@ -139,7 +139,7 @@ def test_what_names_it_comes_first(control: Control) -> None:
     with pytest.raises(RefusedError, match=r"1 unit is pinned to 'rank/c'.*graysplit unpin rank UNIT"):
         control.delete("rank/c")
     control.unpin("rank", "u-1")
-    control.ramp("rank/c", [Step(5_000, 60.0), Step(10_000)])
+    control.ramp("rank/c", [Step(5, 60.0), Step(10)])
     operator_of(control).store.raw_set("weights", "rank/c", "0")  # type: ignore[attr-defined] # and nobody has ended it yet
     with pytest.raises(RefusedError, match=r"a plan of 'rank/c' runs.*graysplit set rank/c 0"):
         control.delete("rank/c")

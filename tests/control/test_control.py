@@ -398,7 +398,7 @@ def test_wait_weights_knows_what_stands(control: Control, store: MemoryStore) ->
     live(store, 1, effects={"checkout/new": Effect("20")})
     assert control.wait_weights("checkout").complete
     assert control.wait_weights("checkout", 20).complete
-    assert not control.wait_weights("checkout", 50, within_s=0.0).complete
+    assert not control.wait_weights("checkout", 50, timeout=0.0).complete
 
 
 def test_export_holds_everything(control: Control) -> None:
@@ -446,7 +446,7 @@ def test_a_row_shows_its_lease(store: MemoryStore) -> None:
     """A raise for a time says how long it lasts and what comes after it."""
     control = Control(store, confirm=True)
     control.create("checkout")
-    control.set("checkout", 20, for_s=1800)
+    control.set("checkout", 20, for_=1800)
     [row] = control.overview().rows
     assert row.effective == "20"
     assert row.why.endswith("s more, then 0")

@@ -122,7 +122,7 @@ def test_every_verb_that_raises_is_refused(control: Control) -> None:
     control.set("checkout", 10)
     control.freeze("checkout")
     refused: Sequence[Callable[[], object]] = (
-        lambda: control.set("checkout", 20, for_s=60),
+        lambda: control.set("checkout", 20, for_=60),
         lambda: control.pin("checkout", "u-1"),
         lambda: control.unpin("checkout", "u-2"),
     )
@@ -149,11 +149,11 @@ def test_taking_a_pin_to_a_candidate_away_is_lowering(control: Control) -> None:
 def test_a_freeze_ends_by_the_servers_time(control: Control, clock: MovedClock) -> None:
     """`for_s` is an end; frozen again it has another one and another reason."""
     control.create("checkout")
-    control.freeze("checkout", for_s=60)
+    control.freeze("checkout", for_=60)
     clock.now += 59
     with pytest.raises(RefusedError, match="until"):
         control.set("checkout", 1)
-    control.freeze("checkout", why="longer", for_s=60)
+    control.freeze("checkout", why="longer", for_=60)
     clock.now += 59
     with pytest.raises(RefusedError, match="longer"):
         control.set("checkout", 1)
@@ -293,9 +293,9 @@ def test_a_freeze_in_between_ends_a_recovery(control: Control, store: MemoryStor
 Verb = Callable[[Control, int], object]
 VERBS: Sequence[Verb] = (
     lambda c, n: c.set("ranking/b", n),
-    lambda c, n: c.set("ranking/c", n, yes=True),
-    lambda c, n: c.set("ranking", weights={"b": n, "c": 40 - n}, yes=True),
-    lambda c, n: c.set("ranking/b", n, for_s=60),
+    lambda c, n: c.set("ranking/c", n, allow_needless=True),
+    lambda c, n: c.set("ranking", weights={"b": n, "c": 40 - n}, allow_needless=True),
+    lambda c, n: c.set("ranking/b", n, for_=60),
     lambda c, _: c.preview("ranking/b"),
     lambda c, _: c.undo("ranking", force=True),
     lambda c, _: c.unstop("ranking"),
@@ -382,7 +382,7 @@ def stores(request: pytest.FixtureRequest, redis_url: str, namespace: str) -> It
 
 RAISES: dict[str, Callable[[Control], object]] = {
     "set": lambda c: c.set("checkout", 20),
-    "for a time": lambda c: c.set("checkout", 20, for_s=60),
+    "for a time": lambda c: c.set("checkout", 20, for_=60),
     "preview": lambda c: c.preview("search"),
     "undo": lambda c: c.undo("checkout"),
     "unstop": lambda c: c.unstop("stopped"),
@@ -523,7 +523,7 @@ def test_what_cannot_be_finished(control: Control) -> None:
     control.rollback("checkout")
     with pytest.raises(RefusedError, match="stop 'checkout'"):
         control.finish("checkout")
-    control.set("checkout", 20, for_s=600, unstop=True)
+    control.set("checkout", 20, for_=600, unstop=True)
     with pytest.raises(RefusedError, match="graysplit set checkout/new 20"):
         control.finish("checkout")
     control.set("checkout", 20)

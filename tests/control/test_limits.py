@@ -35,7 +35,7 @@ VERBS: Final[dict[str, Callable[[Control], object]]] = {
     "create with a salt": lambda c: c.create("search", salt=LONG),
     "undo": lambda c: c.undo("checkout", why=LONG),
     "ramp": lambda c: c.ramp("checkout", why=LONG),
-    "ramp by a record": lambda c: c.ramp("checkout", record={"name": LONG}),
+    "ramp by a record": lambda c: c.ramp("checkout", plan={"name": LONG}),
     "finish": lambda c: c.finish("checkout", why=LONG),
     "delete": lambda c: c.delete("checkout", why=LONG, confirm=True),
     "freeze": lambda c: c.freeze("checkout", why=LONG),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from graysplit import Control
 from graysplit.control.plan.approval import SEEN_MS
+from graysplit.control.steps import Step
 from graysplit.core.guard.evaluation import EvaluationInput, Judge, look
 from graysplit.core.guard.settings import Guard
 from graysplit.core.guard.verdict_rules import Watched
-from graysplit.core.plan.plan import BadPlanError, Step
+from graysplit.core.plan.plan import BadPlanError
 from graysplit.core.plan.progress import Pause
 from graysplit.errors import ConflictError, RefusedError
 from graysplit.notices.payload import notice_of
@@ -23,8 +25,8 @@ from tests.core.guard.test_evaluation import book, tally
 from tests.model.member import Member
 from tests.model.world import Store
 
-APPROVED = (Step(20_000, approve=True), Step(50_000, approve=True), Step(100_000))
-TIMED = (Step(20_000, 600), Step(50_000))
+APPROVED = (Step(20, approve=True), Step(50, approve=True), Step(100))
+TIMED = (Step(20, 600), Step(50))
 
 
 class Team:
@@ -113,7 +115,7 @@ def test_a_yes_for_another_step_than_the_next_is_refused(team: Team) -> None:
 
 def test_an_early_yes_is_noted_and_counts_for_that_step_alone(team: Team) -> None:
     """Receipt, JSON and history name the step; the one after it asks again."""
-    steps = tuple(step._replace(after_s=60) for step in APPROVED[:2]) + APPROVED[2:]
+    steps = tuple(replace(step, after=60) for step in APPROVED[:2]) + APPROVED[2:]
     team.ana.ramp("checkout", steps)
     said = team.bo.approve("checkout", 50, why="saw the graphs")
     assert said.plan is not None
@@ -168,7 +170,7 @@ def test_a_protected_split_at_its_first_step_is_asked_for_its_last(team: Team) -
     """`ramp checkout 20,100 --every 2s` at 20 %: reason and name, or nothing of it."""
     team.ana.set("checkout", 20)
     team.ana.protect("checkout")
-    steps = (Step(20_000, 2), Step(100_000))
+    steps = (Step(20, 2), Step(100))
     with pytest.raises(RefusedError, match="give a reason with --why"):
         team.ana.ramp("checkout", steps)
     with pytest.raises(RefusedError, match="send everybody to checkout/new"):
@@ -195,10 +197,10 @@ def test_an_acceptance_never_makes_a_guard_act_beyond_its_action() -> None:
 
 
 def test_steps_without_a_gate_are_refused_unless_it_is_said(team: Team) -> None:
-    """In steps, files and templates, and of the last plan; `after_s=0` says it, and is kept."""
-    bare = (Step(5_000), Step(20_000), Step(50_000))
+    """In steps, files and templates, and of the last plan; `after=0` says it, and is kept."""
+    bare = (Step(5), Step(20), Step(50))
     record = {"steps": [{"weight": "5"}, {"weight": "50"}]}
-    for given in ({"steps": bare}, {"record": record}):
+    for given in ({"steps": bare}, {"plan": record}):
         with pytest.raises(BadPlanError, match=r"no gate between 5 % and .*--every 0"):
             team.ana.ramp("checkout", **given)  # type: ignore[arg-type] # one way to say it
         with pytest.raises(BadPlanError, match="no gate"):
@@ -207,7 +209,7 @@ def test_steps_without_a_gate_are_refused_unless_it_is_said(team: Team) -> None:
     with pytest.raises(BadPlanError, match="no gate"):
         team.ana.ramp("checkout", template="fast")
     assert team.weight() == "0"
-    team.ana.ramp("checkout", tuple(step._replace(after_s=0) for step in bare))
+    team.ana.ramp("checkout", tuple(replace(step, after=0) for step in bare))
     team.live(16)
     assert team.weight() == "50"
     team.ana.rollback("checkout")
@@ -216,7 +218,7 @@ def test_steps_without_a_gate_are_refused_unless_it_is_said(team: Team) -> None:
 
 def test_one_that_runs_without_gates_goes_on(team: Team) -> None:
     """An older library has started it: it is stepped as it was meant, and doctor says so meanwhile."""
-    team.ana.ramp("checkout", (Step(5_000, 0), Step(20_000, 600), Step(50_000)))
+    team.ana.ramp("checkout", (Step(5, 0), Step(20, 600), Step(50)))
     raw = team.store._space.text("splits", "checkout") or ""
     team.store.raw_set("splits", "checkout", raw.replace(', "after": "0s"', "").replace(',"after":"0s"', ""))
     found = [one for one in team.ana.doctor() if one.where == "plan of checkout"]
@@ -363,7 +365,7 @@ def test_a_conflict_speaks_of_plans(team: Team) -> None:
     team.ana.set("checkout", 20)
     late = Control(Meanwhile(team.store, lambda: team.bo.ramp("checkout", TIMED)), actor="ana", confirm=True)
     with pytest.raises(ConflictError) as told:
-        late.ramp("checkout", (Step(20_000, 5), Step(60_000)))
+        late.ramp("checkout", (Step(20, 5), Step(60)))
     assert "characters" not in str(told.value)
     assert "plan" in str(told.value)
 

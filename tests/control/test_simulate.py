@@ -5,21 +5,22 @@ from __future__ import annotations
 import pytest
 
 from graysplit.control import Control
-from graysplit.core.plan.plan import SAFE, Step
-from graysplit.core.weights import FULL, format_weight
+from graysplit.control.steps import Step
+from graysplit.core.plan.plan import SAFE
+from graysplit.core.weights import format_weight
 from graysplit.errors import RefusedError, UnknownSplitError
 from graysplit.stores.memory import MemoryStore
 from tests.control.driving import World
 
 UNITS = [f"u-{number}".encode() for number in range(500)]
-STEPS = (Step(5_000, 60), Step(20_000, 90, approve=True), Step(50_000, 30, SAFE), Step(80_000))
+STEPS = (Step(5, 60), Step(20, 90, approve=True), Step(50, 30, SAFE), Step(80))
 
 
 def test_what_was_foretold_is_what_the_driver_then_does() -> None:
     """The real driver takes each step at the foretold second; what waits for nobody is on time to the tick."""
     world = World({"checkout": "safe"})
-    steps = (Step(5_000, 60), Step(20_000, 600), Step(50_000, 30, SAFE), Step(80_000))
-    world.control.ramp("checkout", steps, bake_s=120)
+    steps = (Step(5, 60), Step(20, 600), Step(50, 30, SAFE), Step(80))
+    world.control.ramp("checkout", steps, bake=120)
     world.pass_s(20.0)
     foretold = world.control.simulate("checkout")
     assert foretold.runs
@@ -54,7 +55,7 @@ def test_with_steps_it_is_a_plan_that_would_start_now() -> None:
     world = World()
     world.control.set("checkout", 10)
     before = world.store.load()
-    found = world.control.simulate("checkout", STEPS, confirm_s=2.0)
+    found = world.control.simulate("checkout", STEPS, confirm_after=2.0)
     assert world.store.load() == before
     assert (found.runs, found.forecast.steps[0].step, found.forecast.steps[0].at_ms) == (False, 1, world.now_ms)
     assert found.forecast.steps[1].at_ms == world.now_ms + 92_000
@@ -67,11 +68,11 @@ def test_units_are_counted_as_they_will_be_decided() -> None:
     for unit in ("u-1", "u-2"):
         world.control.pin("checkout", unit)
     world.control.pin("checkout", "u-3", deny=True)
-    found = world.control.simulate("checkout", (Step(5_000, 0), Step(40_000, 0), Step(FULL)), units=lambda: UNITS)
+    found = world.control.simulate("checkout", (Step(5, 0), Step(40, 0), Step(100)), units=lambda: UNITS)
     assert found.units == len(UNITS)
     on = 0
     for step, moves in zip(found.forecast.steps, found.moves, strict=True):
-        world.control.set("checkout", step.weight / 1000, yes=True)
+        world.control.set("checkout", step.weight / 1000, allow_needless=True)
         world.turn(drives=False)  # until then the one live process answers as before, and `explain` says so
         decided = [world.control.explain("checkout", unit.decode()).version for unit in UNITS]
         assert moves.on == decided.count("new")

@@ -12,8 +12,8 @@ from graysplit.cli.result_lines import written_lines
 from graysplit.cli.values import overview_json
 from graysplit.cli.way_back import no_way_back, way_back
 from graysplit.control.control import Control, Question
+from graysplit.control.steps import Step
 from graysplit.core.fleet import Effect
-from graysplit.core.plan.plan import Step
 from graysplit.errors import RefusedError
 from graysplit.stores.memory import MemoryStore
 from tests.control.processes import live
@@ -128,7 +128,7 @@ def test_the_way_back_is_said_or_that_there_is_none(
 ) -> None:
     """Of a rollback of everything, an approval, a rebalance, a recovery: what there is instead."""
     control.set("checkout", 5)
-    control.ramp("checkout", (Step(20_000, approve=True), Step(100_000)))
+    control.ramp("checkout", (Step(20, approve=True), Step(100)))
     approved = control.approve("checkout", 100)
     assert way_back(approved) is None
     assert (

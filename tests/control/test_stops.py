@@ -8,7 +8,7 @@ import pytest
 
 from graysplit.control import Control
 from graysplit.control.control import Question
-from graysplit.core.plan.plan import Step
+from graysplit.control.steps import Step
 from graysplit.errors import BadValueError, RefusedError
 from graysplit.stores.memory import MemoryStore
 from tests.clocks import MovedClock
@@ -16,9 +16,9 @@ from tests.control.processes import live
 
 CLEARS: dict[str, Callable[..., object]] = {
     "set": lambda control, **more: control.set("checkout", 20, **more),
-    "ramp": lambda control, **more: control.ramp("checkout", (Step(5_000, 600), Step(50_000)), **more),
+    "ramp": lambda control, **more: control.ramp("checkout", (Step(5, 600), Step(50)), **more),
     "switch": lambda control, **more: control.switch("checkout", to="new", **more),
-    "switch in steps": lambda control, **more: control.switch("checkout", to="new", over_s=0.05, **more),
+    "switch in steps": lambda control, **more: control.switch("checkout", to="new", over=0.05, **more),
     "preview": lambda control, **more: control.preview("checkout", **more),
     "undo": lambda control, **more: control.undo("checkout", force=True, **more),
 }
@@ -99,7 +99,7 @@ def test_a_stop_over_others_above_zero_is_not_theirs_to_clear(store: MemoryStore
     for act in (
         lambda: bob.set("checkout", 20, unstop=True),
         lambda: bob.preview("checkout", unstop=True),
-        lambda: bob.ramp("checkout", (Step(5_000, 600), Step(50_000)), unstop=True),
+        lambda: bob.ramp("checkout", (Step(5, 600), Step(50)), unstop=True),
         lambda: bob.switch("checkout", to="new", unstop=True),
     ):
         with pytest.raises(RefusedError, match=r"'\*' also holds ranking/b at zero.*graysplit unstop '\*'"):
@@ -174,7 +174,7 @@ def test_a_lease_ends_where_it_was_shown_to(store: MemoryStore, clock: MovedCloc
 
     control = Control(store, actor="ada", confirm=slowly)
     begun_ms = store.load().now_ms
-    result = control.set("checkout", 100, for_s=300, unstop=True)
+    result = control.set("checkout", 100, for_=300, unstop=True)
     (lease,) = result.leases.values()
     assert (lease.until_ms, lease.then) == (begun_ms + 300_000, 0)
     assert store.load().meta.fields[b"lease:checkout/new"].decode() == str(lease)
@@ -183,15 +183,15 @@ def test_a_lease_ends_where_it_was_shown_to(store: MemoryStore, clock: MovedCloc
     assert result.notes[0].endswith("Z, then at 0%")
     control.set("checkout", 5)
     with pytest.raises(RefusedError, match="before the confirmation"):
-        control.set("checkout", 100, for_s=3)
+        control.set("checkout", 100, for_=3)
     assert store.load().weights.fields[b"checkout/new"] == b"5"
 
 
-@pytest.mark.parametrize("for_s", [0, 0.0001, -5, float("nan"), float("inf")])
-def test_a_time_that_is_none_is_wrong_usage(store: MemoryStore, for_s: float) -> None:
+@pytest.mark.parametrize("for_", [0, 0.0001, -5, float("nan"), float("inf")])
+def test_a_time_that_is_none_is_wrong_usage(store: MemoryStore, for_: float) -> None:
     """Nothing is written for a moment."""
     entries = store.history()
     for verb in ("set", "freeze"):
         with pytest.raises(BadValueError):
-            getattr(Control(store), verb)("checkout", *([20] if verb == "set" else []), for_s=for_s)
+            getattr(Control(store), verb)("checkout", *([20] if verb == "set" else []), for_=for_)
     assert store.history() == entries

@@ -211,16 +211,16 @@ def test_what_is_mistyped_is_refused(store: MemoryStore, control: Control) -> No
         control.switch("checkout", to="nwe")
     for over_s in (0.0, -1.0, 1e9, float("nan")):
         with pytest.raises(BadValueError, match="more than 0 s and at most 400 days"):
-            control.switch("checkout", to="new", over_s=over_s)
+            control.switch("checkout", to="new", over=over_s)
     control.set("checkout", 30)
     with pytest.raises(BadValueError, match="this switch also lowers, so this command makes its steps"):
-        control.switch("checkout", to="old", over_s=601.0)
+        control.switch("checkout", to="old", over=601.0)
 
 
 def test_a_dry_run_writes_nothing(store: MemoryStore, control: Control) -> None:
     """It says what would be written, and over how long."""
     live(store)
-    result = control.switch("checkout", to="new", over_s=10, dry_run=True)
+    result = control.switch("checkout", to="new", over=10, dry_run=True)
     assert (result.dry_run, result.to, result.moved, result.notes[1:]) == (True, "100", FULL, ("10 steps, 10 s",))
     assert weights(store) == {"new": "0"}
 
@@ -231,7 +231,7 @@ def test_a_dry_run_writes_nothing(store: MemoryStore, control: Control) -> None:
 def test_back_is_spread_too(store: MemoryStore, control: Control) -> None:
     """To the baseline in ten steps, without a stop."""
     control.set("checkout", 30)
-    result = control.switch("checkout", to="old", over_s=OVER_S)
+    result = control.switch("checkout", to="old", over=OVER_S)
     written = [entry.after["weights checkout/new"] for entry in control.history("checkout", STEPS)[::-1]]
     assert written == ["27", "24", "21", "18", "15", "12", "9", "6", "3", "0"]
     assert (result.from_, result.to, stops(store)) == ("30", "0", set())
@@ -249,7 +249,7 @@ def test_receipts_wait_for_all_that_any_step_lowered(store: MemoryStore, control
     control.create("ranking", ["a", "b", "c"])
     control.set("ranking", weights={"b": 50, "c": 0.001})
     live(store, declared={"ranking": Declared("a", ("a", "b", "c"))})
-    result = control.switch("ranking", to="b", over_s=OVER_S)
+    result = control.switch("ranking", to="b", over=OVER_S)
     assert result.expected == {"ranking/b": "100", "ranking/c": "0"}
     assert result.moves == {"ranking/b": ("50", "100"), "ranking/c": ("0.001", "0")}
 
@@ -282,7 +282,7 @@ def test_whoever_comes_between_two_steps_ends_it(store: MemoryStore, control: Co
     with pytest.raises(
         OvertakenError, match=r"was changed by someone else after step 3 of 10 .* graysplit show checkout"
     ):
-        control.switch("checkout", to="old", over_s=OVER_S, told=told)
+        control.switch("checkout", to="old", over=OVER_S, told=told)
     assert states == [(weights(store), stops(store))]
 
 
@@ -312,7 +312,7 @@ def test_a_rollback_between_reading_and_writing_wins(number: int) -> None:
     live(store, declared=declaring())
     control.set("checkout", 100)
     with pytest.raises(ConflictError) as overtaken:
-        control.switch("checkout", to="old", over_s=OVER_S)
+        control.switch("checkout", to="old", over=OVER_S)
     assert isinstance(overtaken.value, OvertakenError) == (number > 1)
     assert (weights(store), stops(store)) == ({"new": "0"}, {b"checkout"})
 
@@ -323,8 +323,8 @@ def test_a_protected_split_needs_a_reason_of_the_person_s_own(store: MemoryStore
     control.protect("checkout")
     for over_s in (None, OVER_S):
         with pytest.raises(RefusedError, match="give a reason with --why"):
-            control.switch("checkout", to="new", over_s=over_s)
-    assert control.switch("checkout", to="new", over_s=OVER_S, why="tested").to == "10"
+            control.switch("checkout", to="new", over=over_s)
+    assert control.switch("checkout", to="new", over=OVER_S, why="tested").to == "10"
 
 
 SHARES = st.lists(st.integers(0, FULL) | st.just(PREVIEW), min_size=1, max_size=5)
@@ -429,7 +429,7 @@ def test_a_switch_over_a_time_is_a_plan_that_stands_until_all_are_ready(
             return found
 
         eventually(lambda: control.standby("checkout", "new") == Standby(2), 20)
-        begun = control.switch("checkout", to="new", over_s=1.8, why="tested")
+        begun = control.switch("checkout", to="new", over=1.8, why="tested")
         assert begun.moves == {"checkout/new": ("0", "10")}
         assert begun.plan is not None
         assert (begun.plan["steps"], begun.plan["gates"]) == (10, ["after 0.2s", "ready"])
@@ -452,7 +452,7 @@ def test_a_switch_over_a_time_is_a_plan_that_stands_until_all_are_ready(
         assert [(one.cause, one.actor) for one in entries if one.cause == "step"] == [("step", "plan:switch")] * 9
         assert [one.why for one in entries if one.cause == "switch"] == ["step 1 of 10: tested"]
         control.switch("checkout", to="old")
-        control.switch("checkout", to="new", over_s=600.0)
+        control.switch("checkout", to="new", over=600.0)
         control.rollback("checkout")
         assert control.wait_until("checkout", "done", 5).outcome == "undone"
         assert control.wait_weights("checkout", 0, 5).complete

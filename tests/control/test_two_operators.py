@@ -10,14 +10,14 @@ import pytest
 
 from graysplit import ConflictError, Control, RefusedError
 from graysplit.cli.app import run
-from graysplit.core.plan.plan import Step
+from graysplit.control.steps import Step
 from graysplit.stores.memory import MemoryFeed, MemoryStore
 from graysplit.stores.port import Submission, Written
 from tests.clocks import MovedClock
 from tests.control.between import Between
 from tests.model.member import Member
 
-PLAN: Final = (Step(20_000, approve=True), Step(50_000))
+PLAN: Final = (Step(20, approve=True), Step(50))
 
 Act = Callable[[Control], object]
 
@@ -45,7 +45,7 @@ RAISES: Final[dict[str, Act]] = {
 OTHERS: Final[dict[str, Act]] = {
     "set": lambda control: control.set("checkout", 7),
     "rollback": lambda control: control.rollback("checkout"),
-    "ramp": lambda control: control.ramp("checkout", (Step(9_000, 0), Step(50_000))),
+    "ramp": lambda control: control.ramp("checkout", (Step(9, 0), Step(50))),
 }
 
 
@@ -102,7 +102,7 @@ def test_a_rollback_loses_to_nobody() -> None:
     [
         (("set", "checkout", "30"), "set"),
         (("set", "checkout", "30"), "rollback"),
-        (("ramp", "checkout", "30,50"), "rollback"),
+        (("ramp", "checkout", "30,50", "--every", "0"), "rollback"),
         (("undo", "checkout", "--force"), "ramp"),
     ],
     ids=["set against set", "set against rollback", "ramp against rollback", "undo against ramp"],
@@ -146,7 +146,7 @@ def stage() -> tuple[Control, Member, Callable[[float], None]]:
             member.live()
 
     live(1)
-    ana.ramp("checkout", (Step(5_000, 10), Step(20_000, 10), Step(50_000)))
+    ana.ramp("checkout", (Step(5, 10), Step(20, 10), Step(50)))
     return ana, member, live
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import pytest
 
 from graysplit.control import Control
+from graysplit.control.steps import Step
 from graysplit.control.wait import Waited
-from graysplit.core.plan.plan import Step
 from graysplit.core.replica.record import Load
 from graysplit.errors import BadWeightError, RefusedError, StoreCorruptError, StoreUnreachableError, UnknownSplitError
 from graysplit.stores.memory import MemoryStore
 from tests.control.driving import World
 from tests.support import eventually
 
-STEPS = (Step(5_000, 0), Step(20_000))
+STEPS = (Step(5, 0), Step(20))
 
 
 class Waiting:
@@ -74,7 +75,7 @@ def world() -> World:
 
 def test_a_plan_that_comes_to_its_end_is_done(world: World) -> None:
     """It is waited for through its steps; asked again later the answer is the same."""
-    world.control.ramp("checkout", (*STEPS[:-1], STEPS[-1]._replace(after_s=0), Step(50_000)), bake_s=30)
+    world.control.ramp("checkout", (*STEPS[:-1], replace(STEPS[-1], after=0), Step(50)), bake=30)
     waiting = Waiting(world.control, until="done")
     world.pass_s(25.0)
     assert waiting.runs
@@ -101,7 +102,7 @@ def test_a_plan_that_ends_otherwise_ends_the_wait_at_once(
     world: World, act: Callable[[World], object], why: str
 ) -> None:
     """Rolled back, stopped, set or finished early: it will not come, and the reason is said."""
-    world.control.ramp("checkout", (Step(5_000, approve=True), Step(20_000)))
+    world.control.ramp("checkout", (Step(5, approve=True), Step(20)))
     waiting = Waiting(world.control, until="done")
     eventually(lambda: waiting.runs)
     act(world)
@@ -123,7 +124,7 @@ def test_rolled_back_before_anybody_waited_is_undone_too(world: World) -> None:
 
 def test_another_release_is_not_the_one_that_was_waited_for(world: World) -> None:
     """Rolled back and started again between two looks, it is not taken for the first one's success."""
-    world.control.ramp("checkout", (Step(5_000, approve=True), Step(20_000)))
+    world.control.ramp("checkout", (Step(5, approve=True), Step(20)))
     with _between_looks(world) as meanwhile:
         waiting = Waiting(world.control, until="done")
         meanwhile()
@@ -155,7 +156,7 @@ def test_confirmed_is_undone_by_a_stop_that_comes_meanwhile(world: World) -> Non
 
 def test_the_time_over_is_late_with_what_it_waits_for(world: World) -> None:
     """The plan is handed over, so that it can be said what is missing."""
-    world.control.ramp("checkout", (Step(5_000, approve=True), Step(20_000)))
+    world.control.ramp("checkout", (Step(5, approve=True), Step(20)))
     world.pass_s(20.0)
     found = world.control.wait_until("checkout", "done", 0.0)
     assert found.outcome == "late"

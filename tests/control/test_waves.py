@@ -6,13 +6,13 @@ import pytest
 
 from graysplit import INSTANCE, Control, Router
 from graysplit.control.control import Question
+from graysplit.control.steps import Step
 from graysplit.control.waves import hosts_words
 from graysplit.core.compiled import CompileInput, compile_state
 from graysplit.core.counters import Counts
 from graysplit.core.decision import DecisionInput, decide
 from graysplit.core.definition import define
 from graysplit.core.fleet import Declared, Receipt
-from graysplit.core.plan.plan import Step
 from graysplit.core.split_state import SplitState
 from graysplit.core.waves import Wave
 from graysplit.errors import ConflictError, RefusedError
@@ -314,7 +314,7 @@ def test_list_and_show_count_hosts(store: MemoryStore, control: Control) -> None
 
 def test_a_simulation_foretells_which_hosts_cross(store: MemoryStore, control: Control) -> None:
     """The same ones that the steps then record."""
-    steps = (Step(12_500, 8), Step(25_000, 8), Step(50_000, 8), Step(100_000))
+    steps = (Step(12.5, 8), Step(25, 8), Step(50, 8), Step(100))
     foretold = [move.hosts for move in control.simulate("renderer", steps).moves]
     assert [(found.on, found.of) for found in foretold if found is not None] == [(2, 10), (3, 10), (5, 10), (10, 10)]
     control.set("renderer", 12.5)

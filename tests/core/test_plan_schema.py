@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import graysplit
-from graysplit.core.plan.plan import BadPlanError, Step, default_steps, make_plan, parse_plan, plan_record
+from graysplit.core.plan.plan import BadPlanError, PlanStep, default_steps, make_plan, parse_plan, plan_record
 from tests.docs.pages import ROOT, blocks_of
 
 SCHEMA = json.loads((Path(graysplit.__file__).parent / "plan.schema.json").read_text("utf-8"))
@@ -94,7 +94,7 @@ def test_what_the_schema_refuses_is_refused(record: dict[str, Any]) -> None:
 @given(
     st.lists(
         st.builds(
-            Step,
+            PlanStep,
             st.just(1),
             st.integers(0, 10**9).map(lambda ms: ms / 1000),
             st.sampled_from([None, "safe"]),
@@ -108,7 +108,7 @@ def test_what_the_schema_refuses_is_refused(record: dict[str, Any]) -> None:
         max_size=4,
     )
 )
-def test_what_is_written_fits_the_schema(steps: list[Step]) -> None:
+def test_what_is_written_fits_the_schema(steps: list[PlanStep]) -> None:
     """A record that graysplit writes is valid and is the plan again, the default plan too."""
     rising = [step._replace(weight=number + 1) for number, step in enumerate(steps)]
     plan = make_plan("new", rising, bake_s=60)
@@ -130,7 +130,9 @@ def test_toml_is_the_same_record() -> None:
     """
     found = tomllib.loads(text)
     VALIDATOR.validate(found)
-    assert parse_plan(found, "new") == make_plan("new", [Step(20_000, 600, approve=True), Step(100_000)], bake_s=3600)
+    assert parse_plan(found, "new") == make_plan(
+        "new", [PlanStep(20_000, 600, approve=True), PlanStep(100_000)], bake_s=3600
+    )
 
 
 def test_the_files_in_the_documentation_are_plans() -> None:

@@ -89,7 +89,7 @@ def test_f10_a_child_that_slept_an_hour_begins_safe(
     """
     clock = ShiftedClock()
     control.create("checkout")
-    control.set("checkout", weight, yes=True)
+    control.set("checkout", weight, allow_needless=True)
     with following(redis_url, namespace, clock=clock) as router:
         assert share(router) == weight
         hear, tell = os.pipe()

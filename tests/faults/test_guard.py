@@ -14,7 +14,7 @@ import redis
 
 import graysplit
 from graysplit import embedded
-from graysplit.core.plan.plan import Step
+from graysplit.control.steps import Step
 from graysplit.stores import store_from_url
 from graysplit.stores.port import Store, Trip
 from graysplit.stores.text.judge import read_judge
@@ -109,7 +109,7 @@ def test_a_trip_does_not_fail_because_a_plan_took_a_step(
 ) -> None:
     """Timeline 25: it names the release, which a plan's steps leave as it is."""
     eventually(lambda: control.fleet().live, 10)
-    control.ramp("checkout", (Step(20_000, after_s=0.5), Step(50_000, after_s=600), Step(100_000)))
+    control.ramp("checkout", (Step(20, after=0.5), Step(50, after=600), Step(100)))
     seen, _ = release(client, key)
     eventually(lambda: control.show("checkout").rows[0].effective == "50", 20)
     service.broken = True

@@ -9,9 +9,8 @@ import pytest
 import redis
 
 import graysplit
+from graysplit.control.steps import Step
 from graysplit.core.guard.tally import Batch, Begun, Exposed, Failed, Pair, Stage
-from graysplit.core.plan.plan import Step
-from graysplit.core.weights import FULL
 from graysplit.stores import store_from_url
 from graysplit.stores.port import Store
 from tests.control.judged import release_of
@@ -64,7 +63,7 @@ def test_half_of_the_calls_fail_at_100(
     control.set("checkout", 0)
     with Service(redis_url, namespace, users=half()) as service:
         eventually(lambda: control.fleet().live, 10)
-        begun = control.ramp("checkout", (Step(FULL),), bake_s=3_600)
+        begun = control.ramp("checkout", (Step(100),), bake=3_600)
         assert "only by the past (old before: 1 % of 2,000 calls)" in begun.unwatched
         assert client.hget(key("meta"), f"past:{FIELD}").decode().startswith("2000 20 2000 20 ")
         service.serves("new")

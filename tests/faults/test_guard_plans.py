@@ -11,7 +11,7 @@ import pytest
 import redis
 
 import graysplit
-from graysplit.core.plan.plan import Step
+from graysplit.control.steps import Step
 from graysplit.stores import store_from_url
 from graysplit.stores.redis.roles import rules
 from tests.faults.guarded import FIELD, Service
@@ -47,7 +47,7 @@ def service(control: graysplit.Control, redis_url: str, namespace: str) -> Itera
 
 def test_a_gate_waits_for_the_verdict_of_its_own_step(control: graysplit.Control, service: Service) -> None:
     """Each step is shown to be safe by users of its own; the history has one entry for each."""
-    control.ramp("checkout", (Step(50_000, until="safe"), Step(60_000, until="safe"), Step(70_000)))
+    control.ramp("checkout", (Step(50, until="safe"), Step(60, until="safe"), Step(70)))
     eventually(lambda: weight(control) == "60", 60)
     first = service.calls["new"]
     eventually(lambda: weight(control) == "70", 60)
@@ -60,7 +60,7 @@ def test_a_gate_without_traffic_waits(control: graysplit.Control, redis_url: str
     control.create("checkout")
     with Service(redis_url, namespace, users=()) as service:
         eventually(lambda: control.fleet().live, 10)
-        control.ramp("checkout", (Step(50_000, until="safe"), Step(60_000)))
+        control.ramp("checkout", (Step(50, until="safe"), Step(60)))
         eventually(lambda: "now unclear" in waits(control), 20)
         assert service.calls == {"old": 0, "new": 0}
     assert weight(control) == "50"
@@ -75,7 +75,7 @@ def test_a_doubt_stops_a_plan_until_a_person_accepts_it(
     with Service(redis_url, namespace, users=many) as service:
         eventually(lambda: control.fleet().live, 10)
         control.guard("checkout", action="pause")
-        control.ramp("checkout", (Step(50_000, after_s=3_600), Step(60_000)))
+        control.ramp("checkout", (Step(50, after=3_600), Step(60)))
         service.broken = True
         eventually(lambda: "suspect" in causes(control), 60)
         eventually(lambda: "suspect" in waits(control), 20)
@@ -94,7 +94,7 @@ def test_failures_of_few_users_are_a_note_and_no_plan_waits_for_them(
     with Service(redis_url, namespace, users=itertools.cycle(range(60))) as service:
         eventually(lambda: control.fleet().live, 10)
         service.broken = True
-        control.ramp("checkout", (Step(50_000, after_s=8), Step(60_000)))
+        control.ramp("checkout", (Step(50, after=8), Step(60)))
         eventually(lambda: "warned" in causes(control), 60)
         eventually(lambda: weight(control) == "60", 40)
         found = next(entry for entry in control.history("checkout", 1_000) if entry.cause == "warned")

@@ -62,7 +62,7 @@ def learned(proxy: Proxy, server: embedded.Server, control: graysplit.Control, f
     """Have a process see a weight and keep it; return the address, at which nobody answers any more."""
     url = proxy.url(server.url)
     control.create("checkout")
-    control.set("checkout", weight, yes=True)
+    control.set("checkout", weight, allow_needless=True)
     with following(url, control.namespace, cache_dir=str(folder)):
         pass
     proxy.refuse()
@@ -315,7 +315,7 @@ def test_a_lease_is_over_for_who_starts_from_the_file_alone(
     """No server time is known there: in doubt, lower; once the server answers, the lease runs on."""
     control.create("checkout")
     control.set("checkout", 5)
-    control.set("checkout", 60, for_s=600)
+    control.set("checkout", 60, for_=600)
     with Proxy(server.port) as proxy:
         url = proxy.url(server.url)
         with following(url, control.namespace, cache_dir=str(tmp_path)) as router:

@@ -56,7 +56,7 @@ def leased(pair: Pair, weight: int, for_s: float) -> Iterator[tuple[Watch, int]]
     with pair.process() as router, watching(router) as watch:
         watch.when(5)
         until_ms = now_ms(pair.one) + int(for_s * 1000) + 200
-        pair.one.control.set("checkout", weight, for_s=for_s)
+        pair.one.control.set("checkout", weight, for_=for_s)
         watch.when(weight)
         yield watch, until_ms
 
@@ -90,9 +90,9 @@ def test_f26_a_lease_within_a_lease_ends_where_the_first_would(pair: Pair) -> No
     pair.one.control.set("checkout", 5)
     with pair.process() as router, pair.process() as other, watching(router) as watch:
         watch.when(5)
-        pair.one.control.set("checkout", 20, for_s=600)
+        pair.one.control.set("checkout", 20, for_=600)
         watch.when(20)
-        pair.one.control.set("checkout", 50, for_s=1.0)
+        pair.one.control.set("checkout", 50, for_=1.0)
         watch.when(50)
         watch.when(5)
         eventually(lambda: share(other) == 5)
@@ -108,7 +108,7 @@ def test_f26_who_is_cut_off_ends_it_by_himself(pair: Pair) -> None:
     """Timeline 26: without the store, in time; who comes back finds it booked, once, or books it."""
     pair.one.control.set("checkout", 5)
     with pair.process() as router:
-        pair.one.control.set("checkout", 60, for_s=1.2)
+        pair.one.control.set("checkout", 60, for_=1.2)
         eventually(lambda: share(router) == 60)
         pair.cut_off(router)
         assert share(router) == 60
@@ -131,7 +131,7 @@ def test_f26_sleep_counts(pair: Pair) -> None:
     clock = Slept()
     pair.one.control.set("checkout", 5)
     with pair.process(clock=clock) as router:
-        pair.one.control.set("checkout", 60, for_s=600)
+        pair.one.control.set("checkout", 60, for_=600)
         eventually(lambda: share(router) == 60)
         pair.cut_off(router)
         assert share(router) == 60

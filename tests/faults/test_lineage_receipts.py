@@ -68,7 +68,7 @@ def test_f19_what_was_taken_before_a_rollback_does_not_outlive_it(pair: Pair) ->
 
     Timeline 19.
     """
-    pair.one.control.set("checkout", 100, yes=True)
+    pair.one.control.set("checkout", 100, allow_needless=True)
     with pair.process() as router:
         checkout = router.split("checkout", "old", "new")
         bound = checkout.choose
@@ -117,7 +117,7 @@ def test_f19_a_held_value_does_not_confirm(pair: Pair) -> None:
     pair.two.become(pair.one.dump())
     with pair.process() as router:
         pair.lose_a_lowering(router)
-        receipts = pair.two.control.wait_weights("checkout", within_s=0.5)
+        receipts = pair.two.control.wait_weights("checkout", timeout=0.5)
         assert (receipts.confirmed, receipts.complete) == (0, False)
         (process,) = pair.two.control.fleet().live
         assert process.receipt.held == {f"weights {FIELD}": "10"}
@@ -148,7 +148,7 @@ def test_f20_a_stopped_process_is_named_not_confirmed(pair: Pair) -> None:
         finally:
             os.kill(found[0].pid, signal.SIGCONT)
         found.wait_for(0)
-        eventually(lambda: pair.one.control.wait_weights("checkout", within_s=1).complete, 10)
+        eventually(lambda: pair.one.control.wait_weights("checkout", timeout=1).complete, 10)
 
 
 def test_f21_two_hundred_followers_and_no_push_for_a_receipt(pair: Pair) -> None:

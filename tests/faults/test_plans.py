@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import count, pairwise
 
 import pytest
@@ -21,14 +22,13 @@ import redis
 import graysplit
 from graysplit import embedded
 from graysplit.control.operator import operator_of
+from graysplit.control.steps import Step
 from graysplit.core.entry import Entry
-from graysplit.core.plan.plan import Step
-from graysplit.core.weights import FULL
 from graysplit.stores.redis.roles import rules
 from tests.faults.followers import ROOT, Follower
 from tests.support import eventually
 
-MANY = tuple(Step(weight, 0) for weight in range(10_000, FULL + 1, 10_000))
+MANY = tuple(Step(weight, 0) for weight in range(10, 101, 10))
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def test_a_hanging_server_is_not_caught_up_with(namespace: str) -> None:
     with embedded.server() as server, graysplit.Control(server.url, namespace=namespace, confirm=True) as control:
         control.create("checkout", ("old", "new"))
         with fleet(server.url, namespace, 2):
-            control.ramp("checkout", tuple(step._replace(after_s=1) for step in MANY[:4]))
+            control.ramp("checkout", tuple(replace(step, after=1) for step in MANY[:4]))
             eventually(lambda: len(steps(control)) >= 2, within=30)
             with stopped(server.pid):
                 until = time.monotonic() + 3
@@ -90,7 +90,7 @@ def test_a_server_that_starts_anew_takes_no_step_for_ten_seconds(namespace: str)
     ):
         control.create("checkout", ("old", "new"))
         with fleet(server.url, namespace, 2):
-            control.ramp("checkout", (Step(10_000, 1), Step(20_000, 1), Step(30_000, 1), Step(40_000)))
+            control.ramp("checkout", (Step(10, 1), Step(20, 1), Step(30, 1), Step(40)))
             eventually(lambda: len(steps(control)) >= 2, within=30)
             server.kill()
             server.start()
@@ -107,7 +107,7 @@ def test_f22_a_lost_rollback_does_not_revive_its_plan(namespace: str) -> None:
         client = redis.Redis.from_url(server.url)
         control.create("checkout", ("old", "new"))
         with fleet(server.url, namespace, 2) as members:
-            control.ramp("checkout", (Step(20_000, 600), Step(50_000)))
+            control.ramp("checkout", (Step(20, 600), Step(50)))
             eventually(lambda: {member.share() for member in members} != {0})
             client.save()
             control.rollback("checkout")
@@ -136,7 +136,7 @@ def test_a_fleet_that_may_only_stop_does_not_drive(redis_url: str, namespace: st
             )
     url = redis_url.replace("redis://", "redis://{}:x@")
     with fleet(url.format(f"{namespace}-app"), namespace, 1):
-        control.ramp("checkout", (Step(10_000, 0), Step(20_000)))
+        control.ramp("checkout", (Step(10, 0), Step(20)))
         until = time.monotonic() + 8  # longer than the last in line waits
         eventually(lambda: time.monotonic() >= until, within=20)
         assert steps(control) == ["10"]
@@ -189,7 +189,7 @@ def test_a_minute_without_the_server_is_not_caught_up_with(namespace: str) -> No
     with embedded.server() as server, graysplit.Control(server.url, namespace=namespace, confirm=True) as control:
         control.create("checkout", ("old", "new"))
         with fleet(server.url, namespace, 4):
-            control.ramp("checkout", tuple(step._replace(after_s=20) for step in MANY[:4]))
+            control.ramp("checkout", tuple(replace(step, after=20) for step in MANY[:4]))
             eventually(lambda: len(steps(control)) >= 2, within=60)
             stood = at_ms(control)[-1]
             with stopped(server.pid):

@@ -18,7 +18,7 @@ import redis
 
 import graysplit
 from graysplit import embedded
-from graysplit.core.plan.plan import Step
+from graysplit.control.steps import Step
 from graysplit.errors import RefusedError
 from graysplit.stores import store_from_url
 from graysplit.stores.port import Submission, Written
@@ -72,7 +72,7 @@ def test_f16_a_raw_edit_ends_a_plan(
     """A weight by another hand, down, up or the same in other words: nothing climbs from there."""
     control.create("checkout")
     with following(redis_url, namespace, declares=True) as router:
-        control.ramp("checkout", (Step(5_000, 30), Step(20_000)))
+        control.ramp("checkout", (Step(5, 30), Step(20)))
         eventually(lambda: share(router) == 5)
         client.hset(key("weights"), FIELD, weight)
         eventually(lambda: client.hget(key("meta"), "plan:checkout") is None, 10)
@@ -101,7 +101,7 @@ def test_f22_a_newborn_alone_does_not_drive_what_a_server_forgot(namespace: str,
         where = {"namespace": namespace, "splits": ["checkout"], "declares": True}
         driver, *known = (Follower(url=url, **where) for url in (server.url, limited, limited))
         with started(driver, *known):
-            control.ramp("checkout", (Step(20_000, 3), Step(50_000)), unstop=True)
+            control.ramp("checkout", (Step(20, 3), Step(50)), unstop=True)
             eventually(lambda: confirmed(client, plans), 20)
             client.save()
             control.rollback("checkout")
@@ -137,7 +137,7 @@ def test_f24_an_older_library_does_not_drive_a_newer_plan(
     newer = '"needs":3'
     control.create("checkout")
     with following(redis_url, namespace, declares=True) as router, caplog.at_level(logging.WARNING, "graysplit"):
-        control.ramp("checkout", (Step(5_000, approve=True), Step(20_000, 0), Step(50_000)))
+        control.ramp("checkout", (Step(5, approve=True), Step(20, 0), Step(50)))
         raw = definition(client, key)
         client.hset(key("splits"), "checkout", raw.replace('"steps"', f'{newer},"steps"'))
         eventually(lambda: any("does not drive it (needs" in line for line in caplog.messages), 10)
@@ -170,7 +170,7 @@ def test_f25_a_herd_takes_a_step_once_and_costs_its_server_little(
         assert all(router.wait_ready(30) for router in herd)
         for router in herd:
             router.split("checkout", "old", "new")
-        control.ramp("checkout", (Step(5_000, 0), Step(10_000, 0), Step(20_000, approve=True), Step(50_000)))
+        control.ramp("checkout", (Step(5, 0), Step(10, 0), Step(20, approve=True), Step(50)))
         began, busy = time.monotonic(), cpu_s(client)
         eventually(lambda: steps(control) == ["5", "10", "20"], 30)
         eventually(lambda: confirmed(client, key("plans")), 30)
@@ -200,7 +200,7 @@ def test_f32_a_process_that_may_only_stop_says_that_it_does_not_drive(
     control.create("checkout")
     url = redis_url.replace("redis://", f"redis://{namespace}:x@")
     with following(url, namespace, declares=True) as router, caplog.at_level(logging.WARNING, "graysplit"):
-        control.ramp("checkout", (Step(5_000, 0), Step(20_000)))
+        control.ramp("checkout", (Step(5, 0), Step(20)))
         said = "this process cannot drive the plan of 'checkout'"
         eventually(lambda: [line for line in caplog.messages if said in line and "rights are too narrow" in line], 10)
         assert share(router) == 5

@@ -149,7 +149,7 @@ def test_back_with_everything(
     """`rollback --all` takes every release that runs."""
     for split, weight in (("checkout", 50), ("search", 100), ("banner", 0)):
         control.create(split)
-        control.set(split, weight, yes=True)
+        control.set(split, weight, allow_needless=True)
     with following(redis_url, namespace) as router:
         ran = graysplit_cli(redis_url, namespace, "rollback", "--all", "--json")
         assert (ran.code, ran.json["confirmed"], ran.json["processes"]) == (0, 1, 1), ran

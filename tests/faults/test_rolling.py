@@ -12,7 +12,7 @@ import pytest
 import redis
 
 import graysplit
-from graysplit.core.plan.plan import Step
+from graysplit.control.steps import Step
 from tests.faults.followers import Follower
 from tests.support import eventually
 
@@ -105,7 +105,7 @@ def test_a_plan_over_hosts_loses_one_host_to_a_version_that_kills_them(farm: Far
     """
     names = [f"web-{number}" for number in range(1, 9)]
     farm.start(*names, dies=True)
-    control.ramp(SPLIT, tuple(Step(weight, 1) for weight in (12_500, 25_000, 50_000, 100_000)))
+    control.ramp(SPLIT, tuple(Step(weight, 1) for weight in (12.5, 25, 50, 100)))
     guard = control.show(SPLIT).guard
     assert guard is not None
     lost = eventually(lambda: [entry for entry in control.history(SPLIT) if entry.cause == "host lost"], 40.0)
@@ -114,7 +114,7 @@ def test_a_plan_over_hosts_loses_one_host_to_a_version_that_kills_them(farm: Far
     assert control.show(SPLIT).rows[0].effective == "0"
     assert control.show(SPLIT).plan is None
     # What a plan does by itself a person may do at once: just after a death, too, the dead one is not placed.
-    control.set(SPLIT, 12.5, unstop=True, yes=True)
+    control.set(SPLIT, 12.5, unstop=True, allow_needless=True)
     second = eventually(lambda: [n for n in names if n != dead and farm[n][0].process.poll() is not None], 10.0)
     eventually(lambda: {p.instance for p in control.fleet().live if p.parted} == {*second}, 5.0)
     note = " ".join(control.rebalance(SPLIT, dry_run=True).notes)

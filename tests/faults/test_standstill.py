@@ -30,7 +30,7 @@ def test_a_process_that_was_stopped_says_so_before_it_asks(
     server: embedded.Server, control: graysplit.Control, namespace: str
 ) -> None:
     """With `max_stale` over, it is at baseline from its first turn on, although its server does not answer."""
-    control.create("checkout", max_stale_s=STALE_S)
+    control.create("checkout", max_stale=STALE_S)
     control.set("checkout", 100, confirm=True)
     with processes(1, server.url, namespace) as (one,):
         assert eventually(lambda: one.share() == 100)
@@ -86,7 +86,7 @@ def test_a_machine_that_slept_is_stale_until_it_has_read_again() -> None:
     """Its monotonic clock stood: the sleep is told by the other one, and all are at baseline before the reading."""
     store, clock = Held(), Slept()
     control = graysplit.Control(store)
-    control.create("checkout", max_stale_s=60)
+    control.create("checkout", max_stale=60)
     control.set("checkout", 100, confirm=True)
     with graysplit.Router(store, clock=clock) as router:
         assert router.wait_ready(5)
@@ -103,7 +103,7 @@ def test_a_decision_on_the_slow_path_looks_at_the_clock(monkeypatch: pytest.Monk
     clock = ShiftedClock()
     store = MemoryStore()
     control = graysplit.Control(store)
-    control.create("checkout", max_stale_s=60)
+    control.create("checkout", max_stale=60)
     control.set("checkout", 100, confirm=True)
     with graysplit.Router(store, clock=clock) as router:
         assert router.wait_ready(5)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from graysplit import Control, Router
-from graysplit.core.plan.plan import Step
+from graysplit.control.steps import Step
 from graysplit.follower import follower
 from graysplit.stores.memory import MemoryStore
 from tests.clocks import MovedClock
@@ -16,7 +16,7 @@ from tests.model.world import Store
 from tests.support import eventually
 
 SPLIT = "checkout"
-APPROVED = (Step(20_000, approve=True), Step(50_000, approve=True), Step(100_000))
+APPROVED = (Step(20, approve=True), Step(50, approve=True), Step(100))
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_f23_a_server_clock_that_jumps_brings_no_step(
     control: Control, server: MovedClock, live: Callable[[float], None], jump_s: int
 ) -> None:
     """The time it jumped over is not counted, forward or back, and what was driven before it is not lost."""
-    control.ramp(SPLIT, (Step(20_000, after_s=20), Step(50_000)))
+    control.ramp(SPLIT, (Step(20, after=20), Step(50)))
     live(10)
     server.now += jump_s
     live(9)
@@ -89,7 +89,7 @@ def test_f23_a_server_clock_that_jumps_brings_no_step(
 
 def test_a_tick_that_is_no_tick_begins_anew(control: Control, store: Store, live: Callable[[float], None]) -> None:
     """Whatever somebody wrote there: the clock begins at zero, and the plan goes on."""
-    control.ramp(SPLIT, (Step(20_000, after_s=5), Step(50_000)))
+    control.ramp(SPLIT, (Step(20, after=5), Step(50)))
     live(3)
     store.raw_set("plans", f"tick:{SPLIT}", "9" * 5_000 + " 1 1 boot")
     live(4)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 import pytest
 
 from graysplit import Control
+from graysplit.control.steps import Step
 from graysplit.core.entry import Entry
-from graysplit.core.plan.plan import Step
 from graysplit.stores.text.records import read_progress
 from tests.clocks import MovedClock
 from tests.model.member import Member
 from tests.model.world import Store
 
 SPLIT: Final = "renderer"
-BATCHES: Final = (Step(12_500, 8), Step(25_000, 8), Step(50_000, 8), Step(100_000))
+BATCHES: Final = (Step(12.5, 8), Step(25, 8), Step(50, 8), Step(100))
 
 
 class Farm:
@@ -175,7 +176,7 @@ def test_a_rebalance_is_a_persons_yes_to_go_on_without_the_host(farm: Farm) -> N
 
 def test_a_host_that_dies_just_before_its_gate_opens_is_no_yes(farm: Farm) -> None:
     """It counts as live for six seconds; then the clock stands, and what had been counted is void."""
-    farm.control.ramp(SPLIT, tuple(step._replace(after_s=12) for step in BATCHES[:3]) + BATCHES[3:])
+    farm.control.ramp(SPLIT, tuple(replace(step, after=12) for step in BATCHES[:3]) + BATCHES[3:])
     farm.until(farm.on_new)
     farm.after(5)
     farm.crash(*farm.on_new())
@@ -220,7 +221,7 @@ def test_a_host_that_comes_back_again_and_again_is_lost(farm: Farm, end: Callabl
 def test_a_host_that_leaves_and_stays_away_leaves_its_wave_short(farm: Farm) -> None:
     """Nobody was lost, so nothing goes back; and whoever is not there is not well, also at 100 %."""
     guarded(farm, "rollback")
-    farm.control.ramp(SPLIT, (Step(50_000, 8), Step(100_000)), bake_s=30)
+    farm.control.ramp(SPLIT, (Step(50, 8), Step(100)), bake=30)
     farm.until(farm.on_new)
     gone = min(farm.on_new())
     farm.leave(gone)
@@ -244,7 +245,7 @@ def test_a_step_fills_its_wave_with_the_living(farm: Farm) -> None:
     assert len(dead) == 3
     farm.crash(*dead)
     farm.after(10)
-    farm.control.ramp(SPLIT, (Step(75_000, 8), Step(100_000)))
+    farm.control.ramp(SPLIT, (Step(75, 8), Step(100)))
     farm.after(3)
     assert len(farm.on_new()) == 4  # of 5
     farm.start(min(dead))
@@ -256,7 +257,7 @@ def test_a_step_whose_wave_cannot_be_filled_stands(farm: Farm) -> None:
     for name in ("web-1", "web-2", "web-3", "web-4"):
         farm.hosts[name].versions = ("old",)
     farm.after(3)
-    farm.control.ramp(SPLIT, (Step(25_000, 8), Step(75_000, 8), Step(100_000)))
+    farm.control.ramp(SPLIT, (Step(25, 8), Step(75, 8), Step(100)))
     farm.after(60)
     assert farm.weight == "25"
     assert farm.why.startswith("wave short: 4 of 6 alive")
@@ -278,7 +279,7 @@ def test_after_an_outage_nobody_is_lost(farm: Farm) -> None:
 
 def test_what_was_seen_outlives_its_driver(farm: Farm) -> None:
     """The first restart was seen by a process that is gone: the second is still the second."""
-    farm.control.ramp(SPLIT, (Step(12_500, 120), *BATCHES[1:]))
+    farm.control.ramp(SPLIT, (Step(12.5, 120), *BATCHES[1:]))
     farm.until(farm.on_new)
     (host,) = farm.on_new()
     farm.leave(host)
@@ -307,7 +308,7 @@ def test_a_step_needs_a_live_process_that_declares_the_split(farm: Farm) -> None
     farm.control.create("checkout", ("old", "new"))
     _without(farm.hosts.values())
     farm.after(3)
-    farm.control.ramp("checkout", (Step(20_000, 3), Step(50_000, 3), Step(100_000)))
+    farm.control.ramp("checkout", (Step(20, 3), Step(50, 3), Step(100)))
     farm.after(20)
     plan = farm.control.show("checkout").plan
     assert plan is not None
@@ -327,7 +328,7 @@ def test_a_step_needs_a_live_process_that_declares_the_split(farm: Farm) -> None
 def test_the_time_in_which_nobody_had_the_version_does_not_count(farm: Farm) -> None:
     """A fleet that lost the code for most of a gate's time does not step the moment that it is back."""
     farm.control.create("checkout", ("old", "new"))
-    farm.control.ramp("checkout", (Step(20_000, 20), Step(100_000)))
+    farm.control.ramp("checkout", (Step(20, 20), Step(100)))
     farm.after(8)
     _without(farm.hosts.values())
     farm.after(60)

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from graysplit import Control, Router
-from graysplit.core.plan.plan import Step
-from graysplit.core.weights import FULL
+from graysplit.control.steps import Step
+from graysplit.core.weights import FULL, format_weight
 from graysplit.stores.memory import MemoryStore
 from tests.follower.test_plan_driver import Stage
 
@@ -20,7 +20,9 @@ WITHIN_MS = 1_000
 def drawn(chance: Random) -> tuple[Step, ...]:
     """Draw the steps of a plan whose gates are times, some of them none at all."""
     weights = sorted(chance.sample(range(1, FULL), chance.randint(2, 5)))
-    return tuple(Step(weight, chance.choice((0, chance.randint(1, 12_000) / 1_000))) for weight in weights)
+    return tuple(
+        Step(format_weight(weight), chance.choice((0, chance.randint(1, 12_000) / 1_000))) for weight in weights
+    )
 
 
 @pytest.mark.parametrize("guard", [False, True], ids=["unwatched", "watched"])
@@ -34,8 +36,8 @@ def test_fifty_plans_go_as_they_were_foretold(guard: bool) -> None:
         stage.control.create(split)
         stage.after(1)
         steps, bake_s = drawn(chance), chance.choice((0.0, chance.randint(1, 5_000) / 1_000))
-        stage.control.ramp(split, steps, bake_s=bake_s, guard=guard)
-        found = stage.control.simulate(split, confirm_s=CONFIRM_S)
+        stage.control.ramp(split, steps, bake=bake_s, guard=guard)
+        found = stage.control.simulate(split, confirm_after=CONFIRM_S)
         assert found.runs
         foretold = [step.at_ms for step in found.forecast.steps] + [found.forecast.end.at_ms] * bool(bake_s)
         stage.after((foretold[-1] - foretold[0]) / 1_000 + len(steps) + 2)
@@ -51,9 +53,9 @@ def test_real_plans_go_as_they_were_foretold() -> None:
     """Three with short spans side by side, on the real clock, with a follower's thread."""
     store = MemoryStore()
     plans = {
-        "a": (Step(5_000, 0.3), Step(20_000, 0), Step(50_000, 0.7), Step(FULL)),
-        "b": (Step(12_500, 1.1), Step(25_000)),
-        "c": (Step(1_000, 0), Step(2_000, 0.4), Step(3_000)),
+        "a": (Step(5, 0.3), Step(20, 0), Step(50, 0.7), Step(100)),
+        "b": (Step(12.5, 1.1), Step(25)),
+        "c": (Step(1, 0), Step(2, 0.4), Step(3)),
     }
     with Control(store, actor="ada", confirm=True) as control, Router(store) as router:
         for split in plans:
@@ -63,7 +65,7 @@ def test_real_plans_go_as_they_were_foretold() -> None:
         foretold = {}
         for split, steps in plans.items():
             control.ramp(split, steps, guard=False)
-            foretold[split] = [step.at_ms for step in control.simulate(split, confirm_s=CONFIRM_S).forecast.steps]
+            foretold[split] = [step.at_ms for step in control.simulate(split, confirm_after=CONFIRM_S).forecast.steps]
         for split, steps in plans.items():
             assert control.wait_until(split, "done", 30).outcome == "met"
             taken = [one.at_ms for one in control.history(split, 20)[::-1] if one.cause in {"ramp", "step"}]

@@ -11,7 +11,8 @@ from typing import Final
 import pytest
 
 from graysplit import Control
-from graysplit.core.plan.plan import BadPlanError, Step
+from graysplit.control.steps import Step
+from graysplit.core.plan.plan import BadPlanError
 from graysplit.core.waves import parse_wave
 from graysplit.errors import RefusedError
 from graysplit.stores.text.records import read_tick
@@ -19,7 +20,7 @@ from tests.clocks import MovedClock
 from tests.model.member import Member
 from tests.model.world import Process, Store
 
-QUICK: Final = (Step(5_000, 10), Step(20_000, 10), Step(50_000))
+QUICK: Final = (Step(5, 10), Step(20, 10), Step(50))
 
 
 class Stage:
@@ -75,7 +76,7 @@ def test_a_plan_is_stepped_to_its_end_once(stage: Stage) -> None:
 def test_whoever_drove_last_goes_on_and_another_steps_in_when_it_dies(stage: Stage) -> None:
     """The tick names the driver; it changes only when that one has been silent."""
     first, second = stage.join(), stage.join()
-    stage.control.ramp("checkout", (Step(5_000, 600), Step(50_000)))
+    stage.control.ramp("checkout", (Step(5, 600), Step(50)))
     stage.after(10)
     driver = read_tick(stage.store._space.text("plans", "tick:checkout")).driver
     assert driver in {first.boot, second.boot}
@@ -191,7 +192,7 @@ def test_a_stop_that_stood_when_the_plan_began_pauses_nobody(stage: Stage) -> No
 
 def test_room_that_comes_late_is_not_jumped_into(stage: Stage) -> None:
     """Whoever makes room lets the step's own time begin: it does not count what stood in the way."""
-    three_ways(stage, (Step(40_000, 30), Step(90_000)), 5)
+    three_ways(stage, (Step(40, 30), Step(90)), 5)
     stage.after(5)
     stage.control.set("ranking/b", 50)
     stage.after(120)
@@ -210,21 +211,21 @@ def test_steps_that_never_fit_are_refused(stage: Stage) -> None:
     stage.control.create("ranking", ("a", "b", "c"))
     stage.control.set("ranking/b", 50)
     with pytest.raises(RefusedError, match=r"no room for 90 and 100 % of ranking/c beside ranking/b at 50 %"):
-        stage.control.ramp("ranking/c", (Step(40_000, 1), Step(90_000, 1), Step(100_000)))
+        stage.control.ramp("ranking/c", (Step(40, 1), Step(90, 1), Step(100)))
     assert stage.control.show("ranking").plan is None
 
 
 def test_a_wait_shorter_than_its_gate_is_refused(stage: Stage) -> None:
     """It would be over before the gate could open; one of the same length is none too short."""
     with pytest.raises(BadPlanError, match=r"1m would be over before the 10m at 5 % end: use more than 10m"):
-        stage.control.ramp("checkout", (Step(5_000, 600, max_wait_s=60), Step(20_000)))
-    stage.control.ramp("checkout", (Step(5_000, 600, max_wait_s=600), Step(20_000)))
+        stage.control.ramp("checkout", (Step(5, 600, max_wait=60), Step(20)))
+    stage.control.ramp("checkout", (Step(5, 600, max_wait=600), Step(20)))
 
 
 def test_the_thaw_of_a_weekend_rolls_nothing_back(stage: Stage) -> None:
     """`max_wait` stands still through a freeze and a pause, as the plan's clock does."""
     stage.join()
-    steps = (Step(5_000, approve=True, max_wait_s=30, overdue="rollback"), Step(20_000))
+    steps = (Step(5, approve=True, max_wait=30, overdue="rollback"), Step(20))
     stage.control.ramp("checkout", steps)
     stage.after(10)
     stage.control.freeze("checkout", why="weekend")
@@ -246,7 +247,7 @@ def test_hosts_cross_with_the_steps_of_a_plan(stage: Stage) -> None:
     for _ in range(4):
         stage.join()
     stage.after(1)
-    stage.control.ramp("render", (Step(25_000, 5), Step(60_000, 5), Step(100_000)))
+    stage.control.ramp("render", (Step(25, 5), Step(60, 5), Step(100)))
     sizes = []
     for _ in range(60):
         stage.after(1)
@@ -259,12 +260,12 @@ def test_hosts_cross_with_the_steps_of_a_plan(stage: Stage) -> None:
 def test_a_late_approval_calls_once_and_another_goes_back(stage: Stage) -> None:
     """`max_wait` tells it in the history once; with `rollback` everybody is at the baseline."""
     stage.join()
-    stage.control.ramp("checkout", (Step(5_000, approve=True, max_wait_s=20), Step(50_000)))
+    stage.control.ramp("checkout", (Step(5, approve=True, max_wait=20), Step(50)))
     stage.after(60)
     causes = [entry.cause for entry in stage.control.history("checkout")]
     assert causes.count("waiting") == 1
-    late = Step(7_000, approve=True, max_wait_s=20, overdue="rollback")
-    stage.control.ramp("checkout", (late, Step(50_000)))
+    late = Step(7, approve=True, max_wait=20, overdue="rollback")
+    stage.control.ramp("checkout", (late, Step(50)))
     stage.after(60)
     assert Process(stage.store, stage.clock).read() is not None
     assert stage.control.show("checkout").rows[0].effective == "0"

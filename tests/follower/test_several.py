@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from graysplit.cli.plan.lines import plan_json, plan_words
-from graysplit.cli.plan.options import read_steps
-from graysplit.core.plan.plan import BadPlanError, Step, make_plan, parse_plan, plan_record
+from graysplit.control.steps import Gates, Step, planned_steps
+from graysplit.core.plan.plan import BadPlanError, PlanStep, make_plan, parse_plan, plan_record
 from graysplit.errors import RefusedError
 from tests.follower.test_plan_driver import Stage
 
-STEPS = tuple(Step(weight, 10, also=(weight,)) for weight in (5_000, 20_000, 50_000))
+STEPS = tuple(Step((weight, weight), 10) for weight in (5, 20, 50))
 
 
 class Trial(Stage):
@@ -141,7 +143,7 @@ def test_a_raw_edit_of_either_ends_it(trial: Trial) -> None:
 
 def test_an_approval_is_for_the_step_of_all(trial: Trial) -> None:
     """Named by the first weight; it is a raise of all, and noted once."""
-    steps = tuple(step._replace(after_s=None, approve=True) for step in STEPS)
+    steps = tuple(replace(step, after=None, approve=True) for step in STEPS)
     trial.control.ramp("ranking", steps)
     trial.after(12)
     assert "for approval of step 2 (20/20 %)" in trial.says()
@@ -166,9 +168,9 @@ def test_what_does_not_fit_is_refused_at_the_start() -> None:
         two.control.ramp("ranking/b", STEPS)
     for weights in ((60_000, 60_000), (0, 5_000)):
         with pytest.raises(BadPlanError):
-            make_plan("b", [Step(weights[1], also=(weights[0],))], also=("c",))
+            make_plan("b", [PlanStep(weights[1], also=(weights[0],))], also=("c",))
     with pytest.raises(BadPlanError, match="no candidate may fall"):
-        make_plan("b", [Step(5_000, also=(9_000,)), Step(20_000, also=(8_000,))], also=("c",))
+        make_plan("b", [PlanStep(5_000, also=(9_000,)), PlanStep(20_000, also=(8_000,))], also=("c",))
     with pytest.raises(RefusedError, match="one version wins"):
         two.control.winner("ranking", "b", STEPS)
     two.control.set("ranking/c", 30)
@@ -178,12 +180,12 @@ def test_what_does_not_fit_is_refused_at_the_start() -> None:
 
 def test_it_is_written_and_read_again_and_needs_a_library_that_knows_it() -> None:
     """An older one refuses it: it knows neither the need nor the key."""
-    plan = make_plan("b", STEPS, also=("c",))
+    plan = make_plan("b", planned_steps(STEPS, Gates()) or (), also=("c",))
     record = plan_record(plan)
     assert parse_plan(record) == plan
     assert (record["needs"], record["also"]) == (2, ["c"])
     assert plan.mark == "b+c"
-    typed = read_steps("5/5,20/20", 10, None, None, "nag", approve=False)
+    typed = planned_steps("5/5,20/20", Gates(every=10)) or ()
     assert [(step.weight, step.also) for step in typed] == [(5_000, (5_000,)), (20_000, (20_000,))]
 
 

@@ -264,7 +264,7 @@ def test_a_lost_wave_is_the_baseline_and_is_said(farm: Farm, control: graysplit.
 def test_whoever_is_born_at_one_hundred_percent_has_crossed(farm: Farm, control: graysplit.Control) -> None:
     """A finished upgrade is for all: a new pod does not begin with the old path."""
     farm.start("web-0")
-    control.set("renderer", 100, yes=True)
+    control.set("renderer", 100, allow_needless=True)
     assert farm.settled(control) == {"web-0"}
     farm.start("web-1")
     assert farm.on_new() == {"web-0", "web-1"}
@@ -326,7 +326,7 @@ def test_the_weight_is_of_one_candidate_among_several(farm: Farm, control: grays
     """Candidates share the hosts: each has its own, and raising one takes none from another."""
     farm.start(*(f"web-{number}" for number in range(6)))
     control.create("renderer", ["old", "new", "b"], by="instance")
-    control.set("renderer", weights={"new": 30, "b": 30}, yes=True)
+    control.set("renderer", weights={"new": 30, "b": 30}, allow_needless=True)
     farm.settle(control)
 
     def running(version: str) -> set[str]:

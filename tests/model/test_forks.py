@@ -76,7 +76,7 @@ class Forks(RuleBasedStateMachine):
         control = self.control
         for split, versions in SPLITS.items():
             control.create(split, versions)
-        control.set("settled", 100, yes=True)
+        control.set("settled", 100, allow_needless=True)
         control.finish("settled")
         self.store.keep_copy()
         for _ in range(2):
@@ -122,7 +122,7 @@ class Forks(RuleBasedStateMachine):
     def sets(self, field: str, weight: str) -> None:
         """`graysplit set`."""
         with self.written():
-            self.control.set(field, weight, yes=True, unstop=True)
+            self.control.set(field, weight, allow_needless=True, unstop=True)
 
     @rule(at=st.sampled_from((*FIELDS, *SPLITS, "*")))
     def rolls_back(self, at: str) -> None:
@@ -171,7 +171,11 @@ class Forks(RuleBasedStateMachine):
             for process in self.processes:
                 process.report()
         self.store._space.processes.clear()  # a program that looks at the store alone
-        for act in (lambda: self.control.create(own), lambda: self.control.set(own, weight, yes=True)) if own else ():
+        for act in (
+            (lambda: self.control.create(own), lambda: self.control.set(own, weight, allow_needless=True))
+            if own
+            else ()
+        ):
             with self.written():
                 act()
         self.store.keep_copy()

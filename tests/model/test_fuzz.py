@@ -444,7 +444,7 @@ def test_people_can_look_at_a_fleet_that_says_anything(small: tuple[MemoryStore,
         store._space.processes = {"boot-1": process}
         said = looked_at(control)
         said.encode()
-        control.wait_confirmed(control.rollback(SPOILT), within_s=0.0)
+        control.wait_confirmed(control.rollback(SPOILT), timeout=0.0)
 
 
 def test_people_and_processes_can_read_a_log_that_says_anything(small: tuple[MemoryStore, Control]) -> None:

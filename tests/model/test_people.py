@@ -13,8 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from graysplit import Control
 from graysplit.codec import read_snapshot
 from graysplit.control.plan.approval import SEEN_MS
+from graysplit.control.steps import Step
 from graysplit.core.entry import Entry
-from graysplit.core.plan.plan import Step, parse_plan
+from graysplit.core.plan.plan import parse_plan
 from graysplit.core.plan.progress import Progress
 from graysplit.core.weights import format_weight, parse_weight, rises, share
 from graysplit.errors import GraysplitError, RefusedError
@@ -29,9 +30,9 @@ FIELD: Final = "checkout/new"
 MARK: Final = f"meta plan:{SPLIT}"
 PEOPLE: Final = ("ana", "bo")
 LADDERS: Final = (
-    (Step(5_000, approve=True), Step(20_000, approve=True), Step(60_000, approve=True), Step(100_000)),
-    (Step(10_000, 5, approve=True), Step(30_000, 5, approve=True), Step(70_000)),
-    (Step(10_000, 8), Step(30_000, 8), Step(70_000)),
+    (Step(5, approve=True), Step(20, approve=True), Step(60, approve=True), Step(100)),
+    (Step(10, 5, approve=True), Step(30, 5, approve=True), Step(70)),
+    (Step(10, 8), Step(30, 8), Step(70)),
 )
 who = st.sampled_from(PEOPLE)
 

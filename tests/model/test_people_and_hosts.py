@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
 from graysplit.codec import read_snapshot
+from graysplit.control.steps import Step
 from graysplit.core.entry import Entry
 from graysplit.core.fleet import LIVE_MS
-from graysplit.core.plan.plan import Step, parse_plan
+from graysplit.core.plan.plan import parse_plan
 from graysplit.core.plan.progress import Progress
 from graysplit.core.waves import NOBODY, PREFIX, Wave, crossed, parse_wave
 from graysplit.errors import GraysplitError
@@ -21,7 +22,7 @@ from tests.model.member import BEAT_S, Member
 from tests.model.test_people import FIELD, PEOPLE, QUICK, SPLIT, People, who
 
 HOSTS: Final = tuple(f"web-{number}" for number in range(1, 5))
-BATCHES: Final = (Step(25_000, 8), Step(50_000, 8), Step(100_000))
+BATCHES: Final = (Step(25, 8), Step(50, 8), Step(100))
 UNSEEN_S: Final = LIVE_MS / 1000 + 0.5  # a host that crashed longer ago is found dead by whoever looks
 some = st.integers(0, len(HOSTS) - 1)
 ended = st.sampled_from(("crash", "leave"))

@@ -20,9 +20,10 @@ from hypothesis.stateful import (
 
 from graysplit import Control
 from graysplit.codec import read_snapshot
+from graysplit.control.steps import Step
 from graysplit.core.entry import Entry
 from graysplit.core.freeze import FREEZES, frozen
-from graysplit.core.plan.plan import Plan, Step, parse_plan
+from graysplit.core.plan.plan import Plan, parse_plan
 from graysplit.core.plan.progress import GAP_MS
 from graysplit.core.weights import format_weight, parse_weight, share
 from graysplit.errors import GraysplitError
@@ -38,12 +39,12 @@ PERSON: Final = "ann"
 TURN_S: Final = 0.5
 
 LADDERS: Final = (
-    (Step(5_000, 10), Step(20_000, 10), Step(50_000, 10), Step(100_000)),
-    (Step(20_000, approve=True), Step(50_000, approve=True), Step(100_000)),
-    (Step(1_000, 0), Step(10_000, 3), Step(100_000)),
-    (Step(20_000, 5, approve=True, max_wait_s=60, overdue="rollback"), Step(60_000)),
-    (Step(20_000, 5, approve=True, max_wait_s=30), Step(60_000, 40), Step(90_000)),
-    (Step(30_000, until="safe"), Step(60_000)),
+    (Step(5, 10), Step(20, 10), Step(50, 10), Step(100)),
+    (Step(20, approve=True), Step(50, approve=True), Step(100)),
+    (Step(1, 0), Step(10, 3), Step(100)),
+    (Step(20, 5, approve=True, max_wait=60, overdue="rollback"), Step(60)),
+    (Step(20, 5, approve=True, max_wait=30), Step(60, 40), Step(90)),
+    (Step(30, until="safe"), Step(60)),
 )
 
 
@@ -135,7 +136,7 @@ class Plans(RuleBasedStateMachine):
     def ramp(self, steps: tuple[Step, ...], bake: int) -> None:
         """Start a plan."""
         with self.person():
-            self.control.ramp(SPLIT, steps, bake_s=bake)
+            self.control.ramp(SPLIT, steps, bake=bake)
 
     @precondition(lambda self: self.may_begin())
     @rule()
@@ -176,14 +177,14 @@ class Plans(RuleBasedStateMachine):
                 self.control.unfreeze(freeze.pattern)
         if not standing:
             with self.person():
-                self.control.freeze(pattern, for_s=for_s)
+                self.control.freeze(pattern, for_=for_s)
 
     @precondition(lambda self: self.hands and not self.away)
     @rule(weight=st.sampled_from(("0", "3", "20", "50", "100")), for_s=st.sampled_from((None, None, 4.0)))
     def set_weight(self, weight: str, for_s: float | None) -> None:
         """Set the weight by the command, perhaps for a time."""
         with self.person():
-            self.control.set(SPLIT, weight, for_s=for_s, unstop=True, replace=True)
+            self.control.set(SPLIT, weight, for_=for_s, unstop=True, replace=True)
 
     @precondition(lambda self: self.hands and not self.away)
     @rule(aim=st.sampled_from((SPLIT, FIELD, "*")))

@@ -156,7 +156,7 @@ class TwoStores(RuleBasedStateMachine):
         """`graysplit set`: the next write wins everywhere, whatever was lost before."""
         written = False
         with self.person():
-            self.control.set(field, weight, yes=True, unstop=True)
+            self.control.set(field, weight, allow_needless=True, unstop=True)
             written = True
         if written and self.prompt:
             self.everybody_obeys(field, parse_weight(weight))
@@ -176,7 +176,7 @@ class TwoStores(RuleBasedStateMachine):
     def sets_for_a_time(self, field: str, weight: str, seconds: float) -> None:
         """`graysplit set --for`."""
         with self.person():
-            self.control.set(field, weight, for_s=seconds, yes=True, unstop=True)
+            self.control.set(field, weight, for_=seconds, allow_needless=True, unstop=True)
 
     @rule(at=st.sampled_from(STOPS))
     def rolls_back(self, at: str) -> None:
@@ -300,7 +300,7 @@ class TwoStores(RuleBasedStateMachine):
         Whoever is born then knows nothing of it.
         """
         with self.person():
-            self.control.set(field, weight, yes=True, unstop=True)
+            self.control.set(field, weight, allow_needless=True, unstop=True)
         before = copy_of(self.store)
         with self.person():
             LOWERINGS[how](self.store, self.control, field)
@@ -389,7 +389,7 @@ class TwoStores(RuleBasedStateMachine):
         """`graysplit set`, heard by those alone who stayed with the first store."""
         assert self.minority is not None
         with self.person(self.minority):
-            Control(self.minority, actor="bob", confirm=True).set(field, weight, yes=True, unstop=True)
+            Control(self.minority, actor="bob", confirm=True).set(field, weight, allow_needless=True, unstop=True)
         self.hear_apart()
 
     @precondition(lambda self: self.minority is not None)

@@ -56,7 +56,7 @@ def test_no_unit_is_ever_told() -> None:
     """Pins and denials come and go, and no notice of it holds the unit: definitions stay at home."""
     control = Control(MemoryStore("canary"))
     control.create("checkout")
-    control.set("checkout", 20, yes=True)
+    control.set("checkout", 20, allow_needless=True)
     control.pin("checkout", CANARY, "new")
     control.pin("checkout", f"{CANARY}-2", "old")
     control.pin("checkout", f"{CANARY}-3", deny=True)

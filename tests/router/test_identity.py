@@ -343,7 +343,7 @@ def test_a_refused_candidate_leaves_nothing(store: MemoryStore, router: Router, 
     with pytest.raises(SignatureMismatchError):
         register(wrong)  # type: ignore[arg-type] # what is refused
     assert router._lifecycle.states.declared()["checkout"].versions == ("old",)
-    Control(store, confirm=True).set("checkout", 100, yes=True)
+    Control(store, confirm=True).set("checkout", 100, allow_needless=True)
     eventually(lambda: router.decide("checkout", OLD).reason == "version_absent")
     assert (pay(OLD), pay(NEW)) == ("old", "old")
 

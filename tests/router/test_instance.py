@@ -130,7 +130,7 @@ def test_a_handle_finds_its_unit(name: str) -> None:
             assert banner.decide().reason == "pin"
         with graysplit.context(attributes={"tenant": "umbrella"}), banner.attempt() as version:
             assert version == "old"
-        control.wait_confirmed(control.set("other", 100, yes=True))
+        control.wait_confirmed(control.set("other", 100, allow_needless=True))
         assert other.decide().reason == "no_unit"
 
 

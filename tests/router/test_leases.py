@@ -20,7 +20,7 @@ def test_a_lease_ends_by_itself_and_is_booked_once(store: MemoryStore, make_rout
     routers = [make_router(store) for _ in range(3)]
     assert all(router.wait_ready(5) for router in routers)
     control = Control(store, confirm=True)
-    control.set("checkout", 100, for_s=0.6, yes=True)
+    control.set("checkout", 100, for_=0.6, allow_needless=True)
     eventually(lambda: all(router.choose("checkout", "anyone") == "new" for router in routers))
     eventually(lambda: all(router.explain("checkout", NEW).reason == "bucket" for router in routers))
     eventually(
@@ -40,7 +40,7 @@ def test_a_lease_lasts_no_longer_because_the_clock_was_set_back(make_router: Cal
     control.set("checkout", 20)
     router = make_router(store)
     assert router.wait_ready(5)
-    control.set("checkout", 100, for_s=3, yes=True)
+    control.set("checkout", 100, for_=3, allow_needless=True)
     follower = router._lifecycle._follower
     assert follower is not None
     eventually(lambda: router.choose("checkout", "anyone") == "new" and follower.server_time.latest_ms)
@@ -53,16 +53,16 @@ def test_a_lease_lasts_no_longer_because_the_clock_was_set_back(make_router: Cal
 def test_only_a_raise_can_be_a_lease(store: MemoryStore) -> None:
     """A lowering for a time would be a raise by machine: it is refused."""
     with pytest.raises(RefusedError, match="applies to raises"):
-        Control(store, confirm=True).set("checkout", 5, for_s=60)
+        Control(store, confirm=True).set("checkout", 5, for_=60)
 
 
 def test_another_weight_ends_the_lease(store: MemoryStore) -> None:
     """Whoever sets the weight meanwhile, also to the same value, has the last word."""
     control = Control(store, confirm=True)
-    control.set("checkout", 50, for_s=60)
+    control.set("checkout", 50, for_=60)
     control.set("checkout", 30)
     assert b"lease:checkout/new" not in store.load().meta.fields
-    control.set("checkout", 50, for_s=60)
+    control.set("checkout", 50, for_=60)
     control.rollback("checkout")
     assert control.show("checkout").rows[0].effective == "0"
 
@@ -70,9 +70,9 @@ def test_another_weight_ends_the_lease(store: MemoryStore) -> None:
 def test_a_lease_is_renewed(store: MemoryStore) -> None:
     """Taken again, it lasts longer and still ends at what stood before it."""
     control = Control(store, confirm=True)
-    control.set("checkout", 50, for_s=60)
+    control.set("checkout", 50, for_=60)
     first = store.load().meta.fields[b"lease:checkout/new"]
-    control.set("checkout", 50, for_s=600)
+    control.set("checkout", 50, for_=600)
     second = store.load().meta.fields[b"lease:checkout/new"]
     assert first.split()[2] == second.split()[2] == b"20"
     assert int(second.split()[1]) > int(first.split()[1])
@@ -101,7 +101,7 @@ def test_a_boot_clock_that_leaps_ends_no_lease_of_the_fleet(
     leaping._lifecycle._clock = clock
     assert leaping.wait_ready(5)
     assert sound.wait_ready(5)
-    control.set("checkout", 100, for_s=600, yes=True)
+    control.set("checkout", 100, for_=600, allow_needless=True)
     for router in (leaping, sound):
         eventually(lambda: router.choose("checkout", "anyone") == "new")  # noqa: B023 - asked within the turn
     clock.slept_s = 3_600

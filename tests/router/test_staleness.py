@@ -40,7 +40,7 @@ def outage() -> Outage:
     store = Outage()
     control = Control(store, confirm=True)
     control.create("kept")
-    control.create("limited", max_stale_s=60)
+    control.create("limited", max_stale=60)
     for split in ("kept", "limited"):
         control.set(split, 100)
     return store
@@ -69,4 +69,4 @@ def test_lost_contact_shows_in_every_decision_and_ends(outage: Outage, make_rout
 def test_a_limit_is_a_number_of_seconds(outage: Outage) -> None:
     """A limit of nothing is refused where it is written."""
     with pytest.raises(BadDefinitionError, match="max_stale"):
-        Control(outage, confirm=True).create("never", max_stale_s=0)
+        Control(outage, confirm=True).create("never", max_stale=0)

@@ -107,7 +107,7 @@ def prefork(folder: Path, rounds: int) -> dict[str, float]:
 
 def rolled_back_before_a_full_queue(crew: Crew, control: graysplit.Control, go: Path) -> None:
     """Queue orders at 100 % behind busy children, roll back, and let them go: not one takes the new path."""
-    control.wait_confirmed(control.set("checkout", 100, yes=True))
+    control.wait_confirmed(control.set("checkout", 100, allow_needless=True))
     assert crew.send("order", 0).get(timeout=20)[1] == "new"
     busy = [crew.send("wait_for", str(go)) for _ in range(CHILDREN)]
     orders = [crew.send("order", number) for number in range(QUEUED)]

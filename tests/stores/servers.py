@@ -103,7 +103,7 @@ def run(server_url: str, port: int, name: str, namespace: str) -> Found:
     """Have an application follow through a proxy with a profile, and do everything once."""
     with Control(server_url, namespace=namespace) as control:
         control.create("checkout", ["old", "new"])
-        control.set(FIELD, "20", yes=True)
+        control.set(FIELD, "20", allow_needless=True)
     with RefusingProxy(port, PROFILES[name]) as proxy:
         url = proxy.url(server_url)
         with closing(graysplit.Router(url, namespace=namespace)) as router:
@@ -121,7 +121,7 @@ def _run(router: graysplit.Router, url: str, namespace: str) -> Found:
     starts = router.wait_ready(0.05)
     said = [router.status().reason]
     with Control(url, namespace=namespace) as control:
-        written = _works(lambda: control.set(FIELD, "30", yes=True), said)
+        written = _works(lambda: control.set(FIELD, "30", allow_needless=True), said)
         if starts and written == "yes":
             eventually(lambda: router.status().revision == 3, 10)
         counted = _works(lambda: _counted(control), said)

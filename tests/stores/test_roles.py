@@ -18,9 +18,9 @@ from redis import Redis, exceptions
 from graysplit import embedded
 from graysplit.cli.result_lines import result_json
 from graysplit.control import Control
+from graysplit.control.steps import Step
 from graysplit.core.fleet import PROMISES
 from graysplit.core.guard.tally import EXPOSED_AT_MOST, Begun, Exposed, Failed, Pair, Sample
-from graysplit.core.plan.plan import Step
 from graysplit.core.replica.record import SENTINEL
 from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.router import Router
@@ -518,7 +518,7 @@ def test_who_may_note_a_plan_and_not_write_weights_may_not_approve(stage: Stage,
     commands = "+hset +hdel +hincrby +xadd" + (" +eval +evalsha" if scripts else "")
     looking = [rule for rule in rules("app", NAMESPACE) if not rule.startswith("(")]
     with Control(stage.url, namespace=NAMESPACE, confirm=True, actor="owner") as owner:
-        owner.ramp("checkout", (Step(20_000, approve=True), Step(50_000)), replace=True)
+        owner.ramp("checkout", (Step(20, approve=True), Step(50)), replace=True)
         noter = ("reset", "on", ">secret", *looking, f"({' '.join(keys)} {commands})")
         stage.client.execute_command("ACL", "SETUSER", "noter", *noter)
         url = stage.url.replace("redis://", "redis://noter:secret@")
@@ -544,7 +544,7 @@ def test_a_rollback_names_the_plans_that_it_ends(stage: Stage) -> None:
     try:
         for url, target in ((stage.url, "checkout"), (plain, "checkout/new"), (stage.url, "*")):
             with Control(url, namespace=NAMESPACE, confirm=True) as control:
-                control.ramp("checkout", (Step(20_000, approve=True), Step(50_000)), unstop=True)
+                control.ramp("checkout", (Step(20, approve=True), Step(50)), unstop=True)
                 foretold = control.rollback(target, dry_run=True)
                 assert (foretold.ended, foretold.notes[0]) == (said, f"would end {said['checkout']}")
                 done = control.rollback(target)

@@ -101,10 +101,10 @@ def test_what_is_only_wished_for_may_be_refused_in_any_words(words: str, through
     with Control(url, namespace=namespace) as control, closing(graysplit.Router(url, namespace=namespace)) as router:
         router.start()
         control.create("checkout", ["old", "new"])
-        control.set(FIELD, "20", yes=True)
+        control.set(FIELD, "20", allow_needless=True)
         eventually(lambda: router.status().revision == 2, 10)
         assert len(control.fleet().live) == 1
-        control.set(FIELD, "30", yes=True)
+        control.set(FIELD, "30", allow_needless=True)
         control.doctor()
         control.rollback("checkout")
 
@@ -166,7 +166,7 @@ def test_where_scripts_may_touch_declared_keys_only_all_is_written_and_told(
     url = through.url(DECLARED_ONLY)
     with Control(url, namespace=namespace) as control:
         control.create("checkout", ["old", "new"])
-        control.set(FIELD, "20", yes=True)
+        control.set(FIELD, "20", allow_needless=True)
     with closing(RedisStore(url, namespace).follow()) as feed:
         load = feed.load("", whole=True)
         release = load.meta.fields[f"release:{FIELD}".encode()].decode().split(" ")[0]

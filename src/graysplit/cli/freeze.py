@@ -29,7 +29,7 @@ def freeze(  # noqa: PLR0913 - click hands every option over by name
     from graysplit.cli.result_lines import finish as told
 
     wanted = _wanted("freeze", pattern, everything=everything)
-    return told(session, session.control.freeze(wanted, for_s=for_s, why=why, dry_run=dry_run))
+    return told(session, session.control.freeze(wanted, for_=for_s, why=why, dry_run=dry_run))
 
 
 @app.command()

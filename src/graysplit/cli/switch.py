@@ -37,7 +37,7 @@ def switch(session: Session, split: str, to: str, over_s: float | None, why: str
     result = session.control.switch(
         split,
         to=to,
-        over_s=over_s,
+        over=over_s,
         unstop=session.unstop,
         replace=session.replace,
         why=why,

@@ -61,7 +61,7 @@ def create(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     names = [name.strip() for name in versions.split(",")] if versions is not None else None
     limit = None if max_stale is None else int(max_stale)
     result = session.control.create(
-        split, names, add=add, salt=salt, max_stale_s=limit, in_flight=in_flight, by=by, why=why, dry_run=dry_run
+        split, names, add=add, salt=salt, max_stale=limit, in_flight=in_flight, by=by, why=why, dry_run=dry_run
     )
     return finish(session, result)
 
@@ -108,8 +108,8 @@ def set_(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         weights=typed,
         from_=from_,
         if_rev=if_rev,
-        yes=session.yes,
-        for_s=for_s,
+        allow_needless=session.yes,
+        for_=for_s,
         unstop=session.unstop,
         replace=session.replace,
         why=why,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
 from graysplit.core.address import EVERYTHING
+from graysplit.core.durations import Span, seconds
 from graysplit.core.limits import check_typed
 from graysplit.core.weights import Weight, check_name, format_weight, parse_weight, type_weight
 from graysplit.errors import BadValueError, BadWeightError, ConflictError, RefusedError
@@ -30,6 +31,16 @@ def typed_weight(value: float | str) -> Weight:
     if isinstance(value, bool):
         raise BadWeightError(str(value))
     return type_weight(str(value).removesuffix(".0"))
+
+
+def whole_seconds(name: str, span: Span | None) -> int | None:
+    """Return a length of time in seconds; raise `BadValueError` where it is not a whole number of them."""
+    if span is None:
+        return None
+    found = seconds(span)
+    if found != int(found):
+        raise BadValueError(f"invalid {name}: {span} is not a whole number of seconds")
+    return int(found)
 
 
 def wanted_weights(

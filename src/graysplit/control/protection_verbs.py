@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from graysplit.control.agreement import Agreement, Confirm
 from graysplit.control.operator import ControlVerbs
+from graysplit.core.durations import Span, seconds
+from graysplit.deprecation import renamed
 from graysplit.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -26,15 +28,17 @@ class ProtectionVerbs(ControlVerbs):
 
     _answers: RememberedAnswers | None = None
 
-    def freeze(self, pattern: str, *, why: str = "", for_s: float | None = None, dry_run: bool = False) -> Result:
+    @renamed(for_s="for_")
+    def freeze(self, pattern: str, *, why: str = "", for_: Span | None = None, dry_run: bool = False) -> Result:
         """Have no split rise whose name matches, `checkout`, `checkout*` or `*`, those made later too.
 
-        Lowering stays free. It stands for `for_s` seconds of the server's time, or until `unfreeze`; freezing a pattern
-        again replaces reason and end. An edit past graysplit cannot be kept from raising: the history says so.
+        Lowering stays free. It lasts for a length of the server's time (`for_`), or until `unfreeze`; freezing a
+        pattern again replaces reason and end. An edit past graysplit cannot be kept from raising: the history says so.
         """
         from graysplit.control.leases import check_span
         from graysplit.control.requests.freezes import FreezePattern
 
+        for_s = None if for_ is None else seconds(for_)
         check_span(for_s)
         request, agreement = FreezePattern(pattern, why, for_s), Agreement(why, dry_run=dry_run)
         for _ in range(FREEZE_TRIES):

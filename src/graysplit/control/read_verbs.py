@@ -5,15 +5,17 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Final, Literal
 
 from graysplit.control.inputs import NEVER, split_and_version, typed_weight
 from graysplit.control.operator import ControlVerbs
 from graysplit.control.receipts import wait_for
 from graysplit.control.result import Confirmed, Receipts, Result
 from graysplit.control.targets import Names, names_of
+from graysplit.core.durations import Span, seconds
 from graysplit.core.weights import format_weight
+from graysplit.deprecation import renamed
 from graysplit.errors import RefusedError, nearest
 from graysplit.stores.write_rules import OUTSIDE
 
@@ -26,13 +28,13 @@ if TYPE_CHECKING:
     from graysplit.control.plan.awaited import Awaited
     from graysplit.control.reading import Reading
     from graysplit.control.simulate import Simulation
+    from graysplit.control.steps import Steps
     from graysplit.control.undelivered import HookState
     from graysplit.control.views import Overview, SplitView
     from graysplit.control.wait import Waited
     from graysplit.control.waves import Crossing
     from graysplit.core.entry import Entry
     from graysplit.core.fleet import Fleet, Process
-    from graysplit.core.plan.plan import Step
     from graysplit.core.standby import Standby
     from graysplit.stores.port import Followed
 
@@ -60,7 +62,8 @@ def _not_forgotten(process: str, fleet: Fleet, *, alive: bool) -> RefusedError:
 class ReadVerbs(ControlVerbs):
     """Shows what stands, and waits for what is to come."""
 
-    def wait_confirmed(self, result: Result, within_s: float = 5.0) -> Confirmed:
+    @renamed(within_s="timeout")
+    def wait_confirmed(self, result: Result, timeout: Span = 5.0) -> Confirmed:
         """Wait until every live process shows a result's effect, and return the result with its receipts."""
         parts = result.parts or (result.change,)
         receipts = wait_for(
@@ -68,7 +71,7 @@ class ReadVerbs(ControlVerbs):
             parts[-1],
             result.revision or NEVER,
             result.expected,
-            within_s=within_s,
+            within_s=seconds(timeout),
             written_ms=result.at_ms,
             parts=parts,
             target=result.split if result.cause == "rollback" or result.split != "*" else "",
@@ -83,14 +86,16 @@ class ReadVerbs(ControlVerbs):
         """Return the namespaces on this server that live processes follow; None where the server does not tell."""
         return self._operator.store.followed()
 
-    def with_copies(self, result: Result, within_s: float = COPIED_WITHIN_S) -> Result:
+    @renamed(within_s="timeout")
+    def with_copies(self, result: Result, timeout: Span = COPIED_WITHIN_S) -> Result:
         """Return a result with the number of replicas that have it; right after the change, from the same thread."""
-        copies = self._operator.store.replicas(within_s)
+        copies = self._operator.store.replicas(seconds(timeout))
         return result._replace(copies=copies if copies is not None and copies.of else None)
 
-    def wait_weights(self, target: str, weight: float | str | None = None, within_s: float = 60.0) -> Receipts:
+    @renamed(within_s="timeout")
+    def wait_weights(self, target: str, weight: float | str | None = None, timeout: Span = 60.0) -> Receipts:
         """Wait until every live process shows a split's weights as they stand, or the one given."""
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + seconds(timeout)
         while True:
             expected = self._in_force(target)
             if weight is None or set(expected.values()) == {format_weight(typed_weight(weight))}:
@@ -101,11 +106,12 @@ class ReadVerbs(ControlVerbs):
                 return found._replace(confirmed=0)
             threading.Event().wait(0.2)
 
+    @renamed(within_s="timeout")
     def wait_until(
         self,
         target: str,
         until: str = "confirmed",
-        within_s: float = 60.0,
+        timeout: Span = 60.0,
         told: Callable[[str], None] | None = None,
         looked: Callable[[Awaited], None] | None = None,
     ) -> Waited:
@@ -117,7 +123,7 @@ class ReadVerbs(ControlVerbs):
         from graysplit.control.wait import Listener, WaitGoal, unheard, wait_until
 
         listener = Listener(told or unheard, looked)
-        return wait_until(self._operator, WaitGoal(target, until), within_s, listener)
+        return wait_until(self._operator, WaitGoal(target, until), seconds(timeout), listener)
 
     def overview(self) -> Overview:
         """Return every split with its weights as asked, effective and actual, and the last change."""
@@ -142,25 +148,35 @@ class ReadVerbs(ControlVerbs):
             self._operator.check_known(reading, split)
         return view
 
+    @renamed(record="plan", bake_s="bake", confirm_s="confirm_after")
     def simulate(  # noqa: PLR0913 - keyword-only options of one verb
         self,
         target: str,
-        steps: Sequence[Step] | None = None,
+        steps: Steps | None = None,
         *,
-        record: Mapping[str, object] | None = None,
+        every: Span | None = None,
+        until: Literal["safe"] | None = None,
+        approve: bool = False,
+        max_wait: Span | None = None,
+        overdue: Literal["nag", "rollback"] = "nag",
+        plan: Mapping[str, object] | None = None,
         template: str | None = None,
-        bake_s: float | None = None,
-        confirm_s: float = 0.0,
+        bake: Span | None = None,
+        confirm_after: Span = 0.0,
         units: Callable[[], Iterable[bytes]] | None = None,
     ) -> Simulation:
         """Foretell the plan that runs, or with steps (as `ramp` takes them) one that would start now.
 
-        Each step is taken to be confirmed after `confirm_s`; of `units`, encoded, it is counted who moves.
+        Each step is taken to be confirmed after `confirm_after`; of `units`, encoded, it is counted who moves.
         """
         from graysplit.control.plan.plan_request import PlanRequest
         from graysplit.control.simulate import simulate
+        from graysplit.control.steps import Gates, planned_steps
+        from graysplit.core.plan.plan import plan_span
 
-        return simulate(self._operator, PlanRequest(target, steps, record, template, bake_s), confirm_s, units)
+        found = planned_steps(steps, Gates(every, until, approve, max_wait, overdue))
+        wish = PlanRequest(target, found, plan, template, None if bake is None else plan_span("bake", bake))
+        return simulate(self._operator, wish, seconds(confirm_after), units)
 
     def report(self, target: str) -> SplitReport:
         """Return how a split's releases do, stage by stage: both versions, how far apart they are, and the verdict."""

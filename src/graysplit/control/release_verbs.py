@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Literal
 
 from graysplit.control.agreement import Agreement, Confirm
 from graysplit.control.inputs import split_and_version, typed_weight
 from graysplit.control.operator import ControlVerbs
 from graysplit.control.result import Result
 from graysplit.core.address import field_of
+from graysplit.core.durations import Span
 from graysplit.core.limits import check_typed
 from graysplit.core.weights import share
+from graysplit.deprecation import renamed
 from graysplit.errors import RefusedError
 
 if TYPE_CHECKING:
+    from graysplit.control.steps import Steps
     from graysplit.core.guard.settings import Action, Sensitivity
-    from graysplit.core.plan.plan import Step
 
 
 class ReleaseVerbs(ControlVerbs):
     """Starts plans, stops their clock, waves them through, and ends releases."""
 
+    @renamed(record="plan", bake_s="bake", yes="allow_needless")
     def ramp(  # noqa: PLR0913 - keyword-only options of one verb
         self,
         target: str,
-        steps: Sequence[Step] | None = None,
+        steps: Steps | None = None,
         *,
-        record: Mapping[str, object] | None = None,
+        every: Span | None = None,
+        until: Literal["safe"] | None = None,
+        approve: bool = False,
+        max_wait: Span | None = None,
+        overdue: Literal["nag", "rollback"] = "nag",
+        plan: Mapping[str, object] | None = None,
         template: str | None = None,
-        bake_s: float | None = None,
+        bake: Span | None = None,
         save: str | None = None,
         guard: bool = True,
-        yes: bool = False,
+        allow_needless: bool = False,
         why: str = "",
         confirm: Confirm | None = None,
         unstop: bool = False,
@@ -41,30 +49,43 @@ class ReleaseVerbs(ControlVerbs):
     ) -> Result:
         """Start a plan: the first of its steps now, each later one when its gates are open.
 
-        The plan is `steps`, a file's `record`, a saved `template`, else the split's last plan, else 20 %, approve, 50
-        %, approve, 95 % for an hour (`bake_s`), 100 %. A step without a gate is refused; one that follows at once on
-        purpose has `after_s=0`. It begins at the first step that lowers nothing. `save` keeps it as a template. It is a
-        raise to its last step, and judged as one: freezes, protection, the question for 100 %. Live processes whose
-        role may write weights drive it; any other weight in force ends it. With `guard` it arms the guard, where none
-        stands and there is something to watch. A stop that it clears needs `unstop`; to take the place of a plan that
-        is paused, or that somebody else has started, `replace`.
+        The plan is `steps`, weights in percent (`[5, 20, 50, 100]`, `"5,20,50,100"`) with the same gates before each
+        next one (`every`, `until`, `approve`), or `Step`s with gates of their own; else the record of a file (`plan`),
+        a saved `template`, the split's last plan, or 20 %, approve, 50 %, approve, 95 % for an hour (`bake`), 100 %. A
+        step without a gate is refused; `every=0` lets the next one follow at once, on purpose.
+
+        It begins at the first step that lowers nothing. `save` keeps it as a template. It is a raise to its last step,
+        and judged as one: freezes, protection, the question for 100 %. Live processes whose role may write weights
+        drive it; any other weight in force ends it. With `guard` it arms the guard, where none stands and there is
+        something to watch. A stop that it clears needs `unstop`; to take the place of a plan that is paused, or that
+        somebody else has started, `replace`.
         """
         from graysplit.control.plan.plan_request import PlanRequest
         from graysplit.control.requests.plans import StartPlan
+        from graysplit.control.steps import Gates, planned_steps
+        from graysplit.core.plan.plan import plan_span
 
-        check_typed("plan", repr(steps or record or ""))
-        request = StartPlan(PlanRequest(target, steps, record, template, bake_s), guard, save, yes or dry_run)
+        check_typed("plan", repr(steps or plan or ""))
+        found = planned_steps(steps, Gates(every, until, approve, max_wait, overdue))
+        wish = PlanRequest(target, found, plan, template, None if bake is None else plan_span("bake", bake))
+        request = StartPlan(wish, guard, save, allow_needless or dry_run)
         return self._operator.change(request, Agreement(why, confirm, unstop, replace, dry_run))
 
+    @renamed(record="plan", bake_s="bake")
     def winner(  # noqa: PLR0913 - keyword-only options of one verb
         self,
         split: str,
         version: str,
-        steps: Sequence[Step] | None = None,
+        steps: Steps | None = None,
         *,
-        record: Mapping[str, object] | None = None,
+        every: Span | None = None,
+        until: Literal["safe"] | None = None,
+        approve: bool = False,
+        max_wait: Span | None = None,
+        overdue: Literal["nag", "rollback"] = "nag",
+        plan: Mapping[str, object] | None = None,
         template: str | None = None,
-        bake_s: float | None = None,
+        bake: Span | None = None,
         why: str = "",
         confirm: Confirm | None = None,
         unstop: bool = False,
@@ -73,20 +94,24 @@ class ReleaseVerbs(ControlVerbs):
     ) -> Result:
         """Choose a version: everybody gets it, and all other candidates go to zero, in one change.
 
-        At once, or with `steps` (a file's `record`, a saved `template`, the default plan for so long a `bake_s`) by a
-        plan: then the others go to zero with its first step. To a candidate it is a raise as any to 100 %. To the
+        At once, or with `steps` (a file's record as `plan`, a saved `template`, the default plan for so long a `bake`)
+        by a plan: then the others go to zero with its first step. To a candidate it is a raise as any to 100 %. To the
         baseline all candidates become a plain zero, without a stop. What is not shown of the chosen version is told in
         `doubts`, and refuses nothing. It ends the plan that runs.
         """
         from graysplit.control.plan.plan_request import PlanRequest
         from graysplit.control.requests.plans import ChooseWinner
+        from graysplit.control.steps import Gates, planned_steps
+        from graysplit.core.plan.plan import plan_span
 
-        check_typed("plan", repr(steps or record or ""))
-        if any(step.also for step in steps or ()):
+        check_typed("plan", repr(steps or plan or ""))
+        found = planned_steps(steps, Gates(every, until, approve, max_wait, overdue))
+        if any(step.also for step in found or ()):
             raise RefusedError(
                 f"one version wins, so give steps of one weight: graysplit winner {split} {version} 50,100"
             )
-        wish = PlanRequest(field_of(split, version), steps, record, template, bake_s)
+        bake_s = None if bake is None else plan_span("bake", bake)
+        wish = PlanRequest(field_of(split, version), found, plan, template, bake_s)
         request = ChooseWinner(split, version, wish)
         return self._operator.change(request, Agreement(why, confirm, unstop, replace, dry_run))
 
@@ -96,11 +121,11 @@ class ReleaseVerbs(ControlVerbs):
         *,
         action: Action | None = None,
         sensitivity: Sensitivity | None = None,
-        slow: float | str | None = None,
+        slow: Span | None = None,
         every_call: bool | None = None,
         stop_on: Collection[str] = (),
         ignore: Collection[str] = (),
-        deadline: float | str | None = None,
+        deadline: Span | None = None,
         off: bool = False,
         why: str = "",
         confirm: Confirm | None = None,

@@ -155,8 +155,8 @@ def switch_plan(state: SplitState, to: str, over_s: float) -> plans.Plan:
     weights = sorted({step_weights(shares, to, step)[to] for step in range(1, STEPS + 1)} - {0})
     settles_s = SETTLED_MS / 1000 if state.definition.guard is not None else 0
     after_s = round(max(0.0, over_s / (STEPS - 1) - settles_s), 3)
-    steps = [plans.Step(weight, after_s, ready=True) for weight in weights]
-    return plans.make_plan(to, (*steps[:-1], plans.Step(FULL)), name=SWITCH)
+    steps = [plans.PlanStep(weight, after_s, ready=True) for weight in weights]
+    return plans.make_plan(to, (*steps[:-1], plans.PlanStep(FULL)), name=SWITCH)
 
 
 def _planned(operator: Operator, wish: SwitchRequest, over_s: float, reading: Reading, id_: str) -> Proposal:

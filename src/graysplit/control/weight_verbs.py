@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from graysplit.control.agreement import Agreement, Confirm
-from graysplit.control.inputs import check_target, typed_weight
+from graysplit.control.inputs import check_target, typed_weight, whole_seconds
 from graysplit.control.operator import ControlVerbs
+from graysplit.core.durations import Span, seconds
 from graysplit.core.limits import check_typed
 from graysplit.core.weights import PREVIEW, Weight
+from graysplit.deprecation import renamed
 from graysplit.errors import BadValueError
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 class WeightVerbs(ControlVerbs):
     """Sets weights, brings them down, and takes a change back."""
 
+    @renamed(max_stale_s="max_stale")
     def create(  # noqa: PLR0913 - keyword-only options of one verb
         self,
         split: str,
@@ -27,7 +30,7 @@ class WeightVerbs(ControlVerbs):
         *,
         add: str | None = None,
         salt: str | None = None,
-        max_stale_s: int | None = None,
+        max_stale: Span | None = None,
         in_flight: Literal["finish"] | None = None,
         by: Literal["unit", "instance"] | None = None,
         why: str = "",
@@ -36,7 +39,7 @@ class WeightVerbs(ControlVerbs):
     ) -> Result:
         """Define a split with all weights at zero; the first version is the baseline.
 
-        Without versions: those that live code declares, else `old` and `new`. With `max_stale_s` everybody gets the
+        Without versions: those that live code declares, else `old` and `new`. With `max_stale` everybody gets the
         baseline in a process that has not heard the store for so long. With `in_flight="finish"` choices kept in
         requests already open outlive a plain zero (a planned `switch` back), never a stop. With `by="instance"` hosts
         cross over in recorded waves, not units by their buckets; unless it is said, as live code declares it.
@@ -49,12 +52,13 @@ class WeightVerbs(ControlVerbs):
         from graysplit.control.requests.records import AddVersion, CreateSplit
 
         if add is None:
-            request = CreateSplit(split, versions, salt, max_stale_s, in_flight, by)
+            request = CreateSplit(split, versions, salt, whole_seconds("max_stale", max_stale), in_flight, by)
             return self._operator.change(request, agreement)
-        if any(given is not None for given in (versions, salt, max_stale_s, in_flight, by)):
+        if any(given is not None for given in (versions, salt, max_stale, in_flight, by)):
             raise BadValueError(f"--add takes no other versions: use graysplit create {split} --add {add}")
         return self._operator.change(AddVersion(split, add), agreement)
 
+    @renamed(for_s="for_", yes="allow_needless")
     def set(  # noqa: PLR0913 - keyword-only options of one verb
         self,
         target: str,
@@ -64,8 +68,8 @@ class WeightVerbs(ControlVerbs):
         why: str = "",
         from_: float | str | None = None,
         if_rev: int | None = None,
-        yes: bool = False,
-        for_s: float | None = None,
+        allow_needless: bool = False,
+        for_: Span | None = None,
         confirm: Confirm | None = None,
         unstop: bool = False,
         replace: bool = False,
@@ -76,8 +80,8 @@ class WeightVerbs(ControlVerbs):
         Creates a split that live code declares but the store does not know. With `unstop` it clears the stop that
         holds it; without, a raise over a stop is refused, or shown to the function that confirms.
         `from_` is the weight in force that you saw; `if_rev` the revision since which this split must be unchanged;
-        `yes` accepts that more units move than the difference; `for_s` makes a raise a lease of so many seconds,
-        after which every process, cut off or not, goes back to the weight before.
+        `allow_needless` accepts that more units move than the difference; `for_` makes a raise a lease of that
+        length, after which every process, cut off or not, goes back to the weight before.
 
         Writing the weight that is in force changes nothing: a plan that runs goes on. Another weight ends it; a plan
         that is paused, or that somebody else has started, only with `replace`, or to zero. With `replace` the same
@@ -85,20 +89,22 @@ class WeightVerbs(ControlVerbs):
         """
         from graysplit.control.leases import check_span
 
+        for_s = None if for_ is None else seconds(for_)
         check_span(for_s)
         typed: dict[str, Weight] = {version: typed_weight(value) for version, value in (weights or {}).items()}
         bare = None if weight is None else typed_weight(weight)
         from graysplit.control.requests.weights import SetWeights
 
-        request = SetWeights(target, bare, typed, "set", from_, if_rev, yes or dry_run, for_s)
+        request = SetWeights(target, bare, typed, "set", from_, if_rev, allow_needless or dry_run, for_s)
         return self._operator.change(request, Agreement(why, confirm, unstop, replace, dry_run))
 
+    @renamed(over_s="over")
     def switch(  # noqa: PLR0913 - keyword-only options of one verb
         self,
         split: str,
         *,
         to: str,
-        over_s: float | None = None,
+        over: Span | None = None,
         why: str = "",
         told: Told | None = None,
         confirm: Confirm | None = None,
@@ -106,7 +112,7 @@ class WeightVerbs(ControlVerbs):
         replace: bool = False,
         dry_run: bool = False,
     ) -> Result:
-        """Send everybody to one version, blue-green: in one write, or with `over_s` in ten steps over so many seconds.
+        """Send everybody to one version, blue-green: in one write, or with `over` in ten steps over a length of time.
 
         The steps are a plan: this returns once the first is written, and live processes take the others, each once all
         are ready; `pause`, `show` and whatever ends a plan hold for it. Only where weights must fall on the way, to the
@@ -115,11 +121,12 @@ class WeightVerbs(ControlVerbs):
         To a candidate it is a raise, refused unless every live process that declares the split has the version
         and what prepares it (`warm`) has succeeded. A stop that it clears needs `unstop`. To the baseline all
         weights become a plain zero: no stop, and no new release. A change by somebody else between two steps
-        ends it: `OvertakenError`. `told` hears who is ready (`Standby`) and of each step (`Step`).
+        ends it: `OvertakenError`. `told` hears who is ready (`Standby`) and of each step (`SwitchStep`).
         """
         from graysplit.control.switch import SwitchRequest, switch
 
         agreement = Agreement(why, confirm, unstop, replace, dry_run)
+        over_s = None if over is None else seconds(over)
         return switch(self._operator, SwitchRequest(split, to, over_s, told), agreement)
 
     def preview(  # noqa: PLR0913 - keyword-only options of one verb

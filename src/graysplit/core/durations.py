@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from graysplit.errors import BadValueError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+Span: TypeAlias = "float | timedelta | str"  # a length of time: seconds, a timedelta, or a text as in `10m`
 
 _SPAN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)?", re.ASCII)
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
@@ -26,6 +31,16 @@ def parse_span(text: str) -> float:
     if found is None:
         raise BadSpanError(text)
     return float(found[1]) * _UNITS[found[2]]
+
+
+def seconds(span: Span) -> float:
+    """Return a length of time in seconds, its bounds unchecked; raise `BadSpanError` for what is none."""
+    if isinstance(span, str):
+        return parse_span(span)
+    found = span if isinstance(span, (int, float)) else getattr(span, "total_seconds", lambda: None)()
+    if isinstance(span, bool) or found is None:
+        raise BadSpanError(str(span))
+    return float(found)
 
 
 def format_span(ms: float) -> str:

@@ -252,7 +252,7 @@ def test_looking_on_ends_with_7_where_the_guard_rolled_back(
     with closing(store), Control(store, actor="ada", confirm=True) as control:
         control.create("checkout", ["old", "new"])
         live(store, declared=MEASURED)
-        control.ramp("checkout", record={"steps": [{"weight": "20", "approve": True}, {"weight": "50"}]})
+        control.ramp("checkout", plan={"steps": [{"weight": "20", "approve": True}, {"weight": "50"}]})
         judged(store, "worse")
         with running(redis_url, namespace, *words) as ran:
             eventually(lambda: len(_clients(redis_url)) > 0)

@@ -8,9 +8,9 @@ import pytest
 
 from graysplit.control import Control
 from graysplit.control.operator import Question
+from graysplit.control.steps import Step
 from graysplit.core.fleet import Declared
 from graysplit.core.guard.settings import BadGuardError, Guard, parse_guard
-from graysplit.core.plan.plan import Step
 from graysplit.errors import RefusedError, UnknownSplitError
 from graysplit.stores.memory import MemoryStore
 from tests.clocks import MovedClock
@@ -19,7 +19,7 @@ from tests.control.processes import CHECKOUT, MEASURED, live
 
 __all__ = ["clock", "control", "store"]  # fixtures
 
-STEPS = (Step(5_000, approve=True), Step(20_000))
+STEPS = (Step(5, approve=True), Step(20))
 
 
 def guard_of(control: Control, split: str = "checkout") -> Guard | None:

@@ -6,9 +6,10 @@ import pytest
 
 from graysplit.control import Control
 from graysplit.control.guard.outlook import outlook_words, traffic_of
+from graysplit.control.steps import Step
 from graysplit.core.guard.power import Outlook
 from graysplit.core.guard.tally import Pair, Stage, StageTally, Tally
-from graysplit.core.plan.plan import SAFE, Step
+from graysplit.core.plan.plan import SAFE
 from graysplit.stores.memory import MemoryStore
 from tests.clocks import MovedClock
 from tests.control.judged import judged
@@ -16,7 +17,7 @@ from tests.control.measured import clock, control, store
 
 __all__ = ["clock", "control", "store"]  # fixtures
 
-STEPS = (Step(20_000, 600, SAFE), Step(50_000, 0, SAFE), Step(80_000))
+STEPS = (Step(20, 600, SAFE), Step(50, 0, SAFE), Step(80))
 AT_20 = Stage(20_000, 80_000)
 
 
@@ -32,7 +33,7 @@ def test_a_ramp_says_what_its_steps_need(control: Control) -> None:
 def test_a_ramp_without_verdicts_says_nothing_of_them(control: Control) -> None:
     """No step waits for one; or no guard would give one."""
     assert not any("safe needs" in note for note in control.ramp("checkout", STEPS, guard=False, dry_run=True).notes)
-    assert not any("safe" in note for note in control.ramp("checkout", (Step(5_000, 60), Step(20_000))).notes)
+    assert not any("safe" in note for note in control.ramp("checkout", (Step(5, 60), Step(20))).notes)
 
 
 def test_the_last_release_tells_the_traffic(store: MemoryStore, control: Control, clock: MovedClock) -> None:
@@ -54,7 +55,7 @@ def test_a_simulation_has_an_outlook_for_each_step_that_waits(control: Control) 
     found = control.simulate("checkout", STEPS)
     assert set(found.outlooks) == {0, 1}
     assert [round(found.outlooks[number].w, 3) for number in (0, 1)] == [0.2, 0.5]
-    assert control.simulate("checkout", (Step(5_000, 60), Step(20_000))).outlooks == {}
+    assert control.simulate("checkout", (Step(5, 60), Step(20))).outlooks == {}
 
 
 def test_other_candidates_take_their_share(store: MemoryStore) -> None:
@@ -62,7 +63,7 @@ def test_other_candidates_take_their_share(store: MemoryStore) -> None:
     control = Control(store, actor="ada", confirm=True)
     control.create("ranking", ["a", "b", "c"])
     control.set("ranking/c", 60)
-    found = control.simulate("ranking/b", (Step(20_000, 0, SAFE), Step(30_000)))
+    found = control.simulate("ranking/b", (Step(20, 0, SAFE), Step(30)))
     assert found.outlooks[0].w == pytest.approx(0.5)
 
 

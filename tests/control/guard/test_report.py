@@ -125,7 +125,7 @@ def test_at_a_hundred_percent_it_is_no_control_and_never_safe() -> None:
     world.tell()
     world.judge(Verdict("safe", "shown"))
     assert world.control.report("checkout").releases[0].verdict.word == "safe"
-    world.control.set("checkout", 100, yes=True)
+    world.control.set("checkout", 100, allow_needless=True)
     world.tell(new=100_000, old=0)
     (release,) = world.control.report("checkout").releases
     assert release.verdict.word == "no control"

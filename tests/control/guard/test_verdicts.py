@@ -9,6 +9,7 @@ from graysplit.control.guard.verdicts import Heard
 from graysplit.control.plan.approval import approval
 from graysplit.control.proposal import propose
 from graysplit.control.reading import read
+from graysplit.control.steps import Step
 from graysplit.core.changes import applied
 from graysplit.core.fleet import Fleet
 from graysplit.core.guard.evaluation import Judge
@@ -16,7 +17,7 @@ from graysplit.core.guard.settings import Action
 from graysplit.core.guard.tally import Judgement
 from graysplit.core.guard.verdict import Verdict
 from graysplit.core.guard.windows import WindowTotals
-from graysplit.core.plan.plan import SAFE, Step
+from graysplit.core.plan.plan import SAFE
 from graysplit.errors import ConflictError, RefusedError
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import ProgressUpdate
@@ -169,12 +170,12 @@ def test_doubts_can_be_accepted_while_nobody_judges(store: MemoryStore, control:
 
 def test_one_yes_opens_the_gate_and_accepts(store: MemoryStore, control: Control) -> None:
     """Where a step waits for it, both in one change; a step that waits for nobody is left alone."""
-    control.ramp("checkout", (Step(20_000, approve=True), Step(50_000)))
+    control.ramp("checkout", (Step(20, approve=True), Step(50)))
     judged(store, "suspect")
     control.approve("checkout", 50)
     assert mark_of(store) is not None
     assert b'"approved":"ada","approves":50000' in store.load().plans.fields[b"checkout"]
-    control.ramp("checkout", (Step(20_000, 60), Step(50_000)))
+    control.ramp("checkout", (Step(20, 60), Step(50)))
     judged(store, "suspect")
     again = control.approve("checkout")
     assert again.notes == ("checkout: approved already",)
@@ -218,7 +219,7 @@ def test_a_plan_is_shown_with_the_verdict_it_waits_for(
 ) -> None:
     """As its driver would: safe opens the gate, a doubt stops the clock, a guard that warns stops nothing."""
     control.guard("checkout", action=action)
-    control.ramp("checkout", (Step(20_000, until=SAFE), Step(50_000)))
+    control.ramp("checkout", (Step(20, until=SAFE), Step(50)))
     confirm(store)
     clock.now += 1
     judged(store, word)
@@ -282,7 +283,7 @@ def test_a_wait_ends_where_the_guard_rolls_back(until: str) -> None:
     control = Control(store, actor="ada", confirm=True)
     control.create("checkout", ["old", "new"])
     control.guard("checkout")
-    control.ramp("checkout", (Step(20_000, approve=True), Step(50_000)))
+    control.ramp("checkout", (Step(20, approve=True), Step(50)))
     store.looks = 0
     found = control.wait_until("checkout", until, 30.0)
     assert (found.outcome, found.why) == ("undone", f"the guard rolled it back: {WHY}")

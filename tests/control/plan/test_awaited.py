@@ -8,12 +8,12 @@ import pytest
 
 from graysplit.cli.plan.lines import gate_lines, plan_json, plan_lines, plan_words
 from graysplit.control.plan.awaited import Awaited
-from graysplit.core.plan.plan import SAFE, Step
-from graysplit.core.weights import FULL
+from graysplit.control.steps import Step
+from graysplit.core.plan.plan import SAFE
 from tests.control.driving import World
 from tests.control.processes import live
 
-STEPS = (Step(5_000, 60), Step(20_000, 90, approve=True), Step(50_000, 30, SAFE), Step(80_000))
+STEPS = (Step(5, 60), Step(20, 90, approve=True), Step(50, 30, SAFE), Step(80))
 
 
 def plan_of(world: World) -> Awaited:
@@ -63,7 +63,7 @@ def test_a_person_is_waited_for_by_name_of_the_step() -> None:
 def test_a_verdict_is_waited_for_and_said() -> None:
     """Without a guard nobody can give one, and that is the reason."""
     world = World()
-    world.control.ramp("checkout", (Step(50_000, 0, SAFE), Step(80_000)))
+    world.control.ramp("checkout", (Step(50, 0, SAFE), Step(80)))
     world.pass_s(20.0)
     assert "for the verdict safe (now unclear: no guard watches it)" in plan_words(plan_of(world))
     assert gates_of(plan_of(world)) == {"shown by all": True, "until safe": False}
@@ -119,7 +119,7 @@ def test_room_is_a_gate_where_other_candidates_take_it() -> None:
     """A step that would lead above 100 % in all stands, and says for what."""
     world = World()
     world.control.create("ranking", ["a", "b", "c"])
-    world.control.ramp("ranking/b", (Step(20_000, 0), Step(50_000)))
+    world.control.ramp("ranking/b", (Step(20, 0), Step(50)))
     world.control.set("ranking", weights={"c": 60})
     found = world.control.show("ranking").plan
     assert found is not None
@@ -129,7 +129,7 @@ def test_room_is_a_gate_where_other_candidates_take_it() -> None:
 def test_the_bake_is_counted_and_then_nothing_is_said() -> None:
     """After the last step the time left is the bake's; a plan that is over is no plan."""
     world = World()
-    world.control.ramp("checkout", (Step(50_000, 0), Step(FULL)), bake_s=100, yes=True)
+    world.control.ramp("checkout", (Step(50, 0), Step(100)), bake=100, allow_needless=True)
     world.pass_s(31.0)
     found = plan_of(world)
     assert (found.state, found.step, found.ahead) == ("bakes", 2, None)

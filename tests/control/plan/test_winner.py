@@ -6,9 +6,8 @@ import pytest
 
 from graysplit.cli.guard.report_lines import report_json, report_lines
 from graysplit.cli.result_lines import result_json
+from graysplit.control.steps import Step
 from graysplit.core.guard.tally import MICRO, Batch, Begun, Exposed, Goal, Pair, Stage
-from graysplit.core.plan.plan import Step
-from graysplit.core.weights import FULL
 from graysplit.errors import RefusedError, UnknownVersionError
 from tests.control.guard.test_report import Counted
 
@@ -109,7 +108,7 @@ def test_what_is_not_shown_is_a_warning_and_no_refusal(world: Ranking) -> None:
 def test_the_baseline_may_win(world: Ranking) -> None:
     """A plain zero for all, no stop; a plan never lowers."""
     with pytest.raises(RefusedError, match=r"'a' is the baseline .* graysplit winner checkout a"):
-        world.control.winner("checkout", "a", [Step(FULL)])
+        world.control.winner("checkout", "a", [Step(100)])
     result = world.control.winner("checkout", "a")
     assert (world.weights, result.stops, result.unwatched) == ({"b": "0", "c": "0"}, {}, "")
     with pytest.raises(UnknownVersionError):
@@ -118,7 +117,7 @@ def test_the_baseline_may_win(world: Ranking) -> None:
 
 def test_by_a_plan_the_others_fall_with_its_first_step(world: Ranking) -> None:
     """One change; the plan has the room that they leave, and asks what a raise to its last step asks."""
-    steps = (Step(20_000, 60), Step(50_000, 60), Step(FULL))
+    steps = (Step(20, 60), Step(50, 60), Step(100))
     with pytest.raises(RefusedError, match="lets a plan send everybody to checkout/b"):
         world.control.winner("checkout", "b", steps, confirm="other")
     result = world.control.winner("checkout", "b", steps)

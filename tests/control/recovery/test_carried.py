@@ -10,13 +10,13 @@ import pytest
 from graysplit.cli.recovery import recovery_json, side_lines
 from graysplit.control import Control
 from graysplit.control.operator import operator_of
-from graysplit.core.plan.plan import Step
+from graysplit.control.steps import Step
 from graysplit.stores import store_from_url
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Store
 from graysplit.stores.text.records import read_progress
 
-STEPS = (Step(20_000, approve=True), Step(50_000, approve=True), Step(100_000))
+STEPS = (Step(20, approve=True), Step(50, approve=True), Step(100))
 
 
 def meta(store: Store) -> dict[str, str]:
@@ -32,7 +32,7 @@ def control() -> Control:
         control.create(split)
     control.create("hosts", by="instance")
     control.ramp("checkout", STEPS, save="nightly")
-    control.set("search", 100, yes=True)
+    control.set("search", 100, allow_needless=True)
     control.finish("search")
     control.set("hosts", 50)
     operator_of(control).store.raw_set("meta", "wave:hosts/new", "20:web-1 50:web-2")  # type: ignore[attr-defined]
@@ -97,8 +97,8 @@ def test_a_standing_store_takes_freezes_and_protection_and_keeps_the_rest(contro
     control.unpin("checkout", "someone")
     control.unprotect("ranking")
     control.unfreeze("rank*")
-    control.freeze("search", for_s=60)
-    control.freeze("rank*", for_s=60)
+    control.freeze("search", for_=60)
+    control.freeze("rank*", for_=60)
     found = control.recover(source=path)
     assert json.loads(meta(operator_of(control).store)["freezes"])["rank*"]["until"] == 0
     assert json.loads(meta(operator_of(control).store)["freezes"])["search"]["until"] > 0

@@ -153,7 +153,7 @@ def test_a_lost_key_is_made_whole_from_the_history(store: MemoryStore, control: 
     """All that the key held comes back in one change, and everything works as before."""
     control.create("banner")
     control.rollback("banner")
-    control.set("search", 30, for_s=600)
+    control.set("search", 30, for_=600)
     control.pin("checkout", "tester", "new")
     before = store.load()
     store.raw_drop(key)
@@ -332,7 +332,7 @@ def test_what_is_no_source_is_named(control: Control, tmp_path: Path, content: s
 
 def test_a_lease_in_a_file_is_over(control: Control, tmp_path: Path) -> None:
     """Nobody knows how long ago the file was written: the weight after the lease counts."""
-    control.set("checkout", 80, for_s=600)
+    control.set("checkout", 80, for_=600)
     path = file_of(tmp_path / "export.json", control.export())
     empty = MemoryStore()
     Control(empty, confirm=True).recover(source=path, take="source")
@@ -341,8 +341,8 @@ def test_a_lease_in_a_file_is_over(control: Control, tmp_path: Path) -> None:
 
 def test_another_weight_ends_a_lease(store: MemoryStore, control: Control) -> None:
     """The lease of a weight that is lowered goes, one that stays runs on."""
-    control.set("checkout", 80, for_s=600)
-    control.set("search", 30, for_s=600)
+    control.set("checkout", 80, for_=600)
+    control.set("search", 30, for_=600)
     live(store, held={f"weights {FIELD}": "10", "weights search/new": "30"})
     control.recover()
     meta = store.load().meta.fields

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graysplit.core.plan.plan import BadPlanError, Plan, Step, default_steps, make_plan, parse_plan, plan_record
+from graysplit.core.plan.plan import BadPlanError, Plan, PlanStep, default_steps, make_plan, parse_plan, plan_record
 from graysplit.core.waves import wanted
 from graysplit.core.weights import FULL
 
@@ -17,7 +17,7 @@ steps = st.lists(st.integers(1, FULL), min_size=1, max_size=8, unique=True).flat
     lambda weights: st.tuples(
         *(
             st.builds(
-                Step,
+                PlanStep,
                 st.just(weight),
                 st.integers(0, 100_000).map(float),
                 st.sampled_from((None, "safe")),
@@ -33,7 +33,7 @@ steps = st.lists(st.integers(1, FULL), min_size=1, max_size=8, unique=True).flat
 
 
 @given(steps, st.integers(0, 10_000))
-def test_what_is_written_is_read_again(made: tuple[Step, ...], bake_s: int) -> None:
+def test_what_is_written_is_read_again(made: tuple[PlanStep, ...], bake_s: int) -> None:
     """A plan's record gives the same plan."""
     plan = make_plan("new", made, name="careful", bake_s=bake_s)
     assert parse_plan(plan_record(plan)) == plan
@@ -45,7 +45,7 @@ def test_a_file_says_it_in_words() -> None:
         {"steps": [{"weight": 5, "after": "10m"}, {"weight": "12.5%", "approve": True}, {"weight": 50}], "bake": "1h"},
         "new",
     )
-    assert plan == Plan("new", (Step(5_000, 600), Step(12_500, approve=True), Step(50_000)), "ramp", 3_600)
+    assert plan == Plan("new", (PlanStep(5_000, 600), PlanStep(12_500, approve=True), PlanStep(50_000)), "ramp", 3_600)
 
 
 @pytest.mark.parametrize(("hosts", "control"), [(0, 95_000), (3, 66_666), (8, 87_500), (20, 95_000), (1_000, 95_000)])

@@ -9,7 +9,7 @@ import pytest
 
 from graysplit.core.fleet import Effect, Fleet, Process, Receipt, baseline_words
 from graysplit.core.guard.verdict import Verdict
-from graysplit.core.plan.plan import Plan, Step
+from graysplit.core.plan.plan import Plan, PlanStep
 from graysplit.core.plan.progress import (
     GAP_MS,
     Go,
@@ -29,7 +29,7 @@ from graysplit.core.plan.progress import (
 )
 
 NOW = 1_700_000_000_000
-PLAN = Plan("new", (Step(5_000, 600), Step(20_000, 60, "safe", approve=True), Step(50_000)), bake_s=100)
+PLAN = Plan("new", (PlanStep(5_000, 600), PlanStep(20_000, 60, "safe", approve=True), PlanStep(50_000)), bake_s=100)
 AT_FIVE = Progress("r1", "rel", 0, 5_000, NOW - 700_000, confirmed_ms=NOW - 690_000)
 AT_TWENTY = Progress("r1", "rel", 1, 20_000, NOW - 700_000, confirmed_ms=NOW - 690_000)
 AT_FIFTY = Progress("r1", "rel", 2, 50_000, NOW - 700_000, confirmed_ms=NOW - 690_000)
@@ -96,7 +96,7 @@ def test_another_weight_in_force_ends_a_plan(weight: int | str) -> None:
 
 def test_a_plan_that_was_written_anew_under_way_is_over() -> None:
     """The weight that stands is none of its steps at that place."""
-    other = PLAN._replace(steps=(Step(1_000), Step(2_000)))
+    other = PLAN._replace(steps=(PlanStep(1_000), PlanStep(2_000)))
     assert isinstance(rule(other, AT_FIVE, tick(10_000), PlanView(NOW, 5_000)), Over)
     assert isinstance(rule(other, AT_FIFTY, tick(10_000), PlanView(NOW, 50_000)), Over)
 
@@ -111,14 +111,14 @@ def test_the_last_step_bakes_and_then_it_is_done() -> None:
 
 def test_a_step_waits_for_room() -> None:
     """With several candidates all weights together stay within 100 %."""
-    plan = Plan("new", (Step(5_000), Step(60_000)))
+    plan = Plan("new", (PlanStep(5_000), PlanStep(60_000)))
     found = rule(plan, AT_FIVE, tick(0), PlanView(NOW, 5_000, others=50_000))
     assert found == Wait("for room: with 60 % all weights would be over 100 %")
 
 
 def test_missing_room_stops_the_clock() -> None:
     """What somebody else's rollback makes room for waits for its own time: no jump from 40 to 90 %."""
-    plan = Plan("c", (Step(40_000, 60), Step(90_000)))
+    plan = Plan("c", (PlanStep(40_000, 60), PlanStep(90_000)))
     at_forty = Progress("r1", "rel", 0, 40_000, NOW - 900_000, confirmed_ms=NOW - 890_000)
     crowded = PlanView(NOW, 40_000, others=50_000)
     stood = ticked(at_forty, tick(10, ago_ms=1_000), crowded, "me", runs=False)
@@ -130,18 +130,18 @@ def test_missing_room_stops_the_clock() -> None:
 
 def test_a_step_waits_until_all_are_ready() -> None:
     """After its time and a verdict, before a person; without the gate nobody is asked."""
-    steps = (Step(5_000, 60, approve=True, ready=True), Step(20_000))
+    steps = (PlanStep(5_000, 60, approve=True, ready=True), PlanStep(20_000))
     unready = PlanView(NOW, 5_000, unready="'new' is not ready in 1 of 2 processes: web-1/7 (warming)")
     found = rule(Plan("new", steps), AT_FIVE, tick(90), unready)
     assert found == Wait(f"1 min 30 s until all are ready: {unready.unready}", runs=True)
     assert rule(Plan("new", steps), AT_FIVE._replace(approved="ana"), tick(90), unready) == found
-    assert rule(Plan("new", (Step(5_000, 60), Step(20_000))), AT_FIVE, tick(90), unready) == Go(1, NOW - 30_000)
+    assert rule(Plan("new", (PlanStep(5_000, 60), PlanStep(20_000))), AT_FIVE, tick(90), unready) == Go(1, NOW - 30_000)
 
 
 def test_a_step_counts_once_its_verdict_has_settled() -> None:
     """Six seconds in which nobody can say `suspect` of it count for nothing; where no guard may stop it, all do."""
     young = AT_FIVE._replace(since_ms=NOW - 2_000, confirmed_ms=NOW - 1_500)
-    plan = Plan("new", (Step(5_000, 1), Step(20_000)))
+    plan = Plan("new", (PlanStep(5_000, 1), PlanStep(20_000)))
     waits = Wait("4 s more until a verdict on 5 % has settled", due_ms=NOW + 4_000)
     assert rule(plan, young, tick(1.5), PlanView(NOW, 5_000, watched=True)) == waits
     assert rule(plan, young, tick(1.5), PlanView(NOW, 5_000)) == Go(1, NOW - 500)
@@ -154,7 +154,7 @@ def test_a_step_counts_once_its_verdict_has_settled() -> None:
 
 def test_a_pause_and_a_freeze_are_no_waiting_too_long() -> None:
     """`max_wait` is counted on the plan's clock: the thaw of a weekend rolls nothing back."""
-    plan = Plan("new", (Step(5_000, approve=True, max_wait_s=600, overdue="rollback"), Step(20_000)))
+    plan = Plan("new", (PlanStep(5_000, approve=True, max_wait_s=600, overdue="rollback"), PlanStep(20_000)))
     weekend = AT_FIVE._replace(since_ms=NOW - 200_000_000, confirmed_ms=NOW - 199_990_000)
     thawed = PlanView(NOW, 5_000, thawed_ms=NOW - 200)
     assert rule(plan, weekend, tick(500, ago_ms=1_000), thawed) == Wait(
@@ -168,12 +168,12 @@ def test_a_pause_and_a_freeze_are_no_waiting_too_long() -> None:
 def test_who_waits_too_long_calls_again_once_or_goes_back() -> None:
     """`max_wait` is counted on the plan's clock, from the confirmation."""
     for overdue in ("nag", "rollback"):
-        step = Step(5_000, approve=True, max_wait_s=600, overdue=overdue)
-        plan = Plan("new", (step, Step(20_000)))
+        step = PlanStep(5_000, approve=True, max_wait_s=600, overdue=overdue)
+        plan = Plan("new", (step, PlanStep(20_000)))
         late = rule(plan, AT_FIVE, tick(690), PlanView(NOW, 5_000))
         assert late == Late(overdue, "11 min 30 s for approval of step 2 (20 %)")
-    step = Step(5_000, approve=True, max_wait_s=600)
-    nagged = rule(Plan("new", (step, Step(20_000))), AT_FIVE._replace(nagged=True), tick(690), PlanView(NOW, 5_000))
+    step = PlanStep(5_000, approve=True, max_wait_s=600)
+    nagged = rule(Plan("new", (step, PlanStep(20_000))), AT_FIVE._replace(nagged=True), tick(690), PlanView(NOW, 5_000))
     assert isinstance(nagged, Wait)
 
 

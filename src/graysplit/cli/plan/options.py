@@ -11,7 +11,7 @@ import click
 from graysplit.cli.options import span
 
 if TYPE_CHECKING:
-    from graysplit.core.plan.plan import Step
+    from graysplit.control.steps import Step
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: a command's function, of whatever options
 
@@ -43,9 +43,9 @@ class PlanOptions(NamedTuple):
     """The plan that was meant, as far as it was said; with nothing said, the last one or the default."""
 
     steps: list[Step] | None
-    record: Mapping[str, object] | None  # a file's
+    plan: Mapping[str, object] | None  # a file's record
     template: str | None
-    bake_s: float | None
+    bake: float | None  # seconds
 
 
 def shaping(function: F) -> F:
@@ -71,38 +71,17 @@ def shaping(function: F) -> F:
             raise click.UsageError(f"{' and '.join(said)} both give the steps: use one of them")
         if steps is None and any(gate is not None for gate in (every, until, max_wait, approve or None)):
             raise click.UsageError("gates need steps: graysplit ramp SPLIT 5,20,50,100 --every 10m")
-        made = None if steps is None else read_steps(steps, every, until, max_wait, overdue, approve=approve)
+        made = None
+        if steps is not None:
+            from graysplit.control.steps import Step
+
+            made = [Step(word, every, until, approve, max_wait, overdue) for word in steps.split(",")]
         return function(*args, shape=PlanOptions(made, _record(file), template, bake), **others)
 
     command = cast("F", shaped)
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
-
-
-def read_steps(  # noqa: PLR0913 - the gates that all steps share
-    text: str,
-    every: float | None,
-    until: Literal["safe"] | None,
-    max_wait: float | None,
-    overdue: Literal["nag", "rollback"],
-    *,
-    approve: bool,
-) -> list[Step]:
-    """Read `5,20,50,100`; the gates stand before each next step."""
-    from graysplit.core.plan.plan import Step
-    from graysplit.core.weights import type_weight
-
-    made: list[Step] = []
-    for word in text.split(","):
-        weights: list[int] = []
-        for part in word.split("/"):
-            weight = type_weight(part.strip())
-            if weight == "preview":
-                raise click.UsageError("preview is not a step: graysplit preview SPLIT")
-            weights.append(weight)
-        made.append(Step(weights[0], every or 0, until, approve, max_wait, overdue, also=tuple(weights[1:])))
-    return made
 
 
 def print_schema(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's callback

@@ -15,7 +15,7 @@ from graysplit.cli.session import Session
 if TYPE_CHECKING:
     from graysplit.control.simulate import Moves, Simulation
     from graysplit.core.plan.forecast import End, ForecastStep
-    from graysplit.core.plan.plan import Step
+    from graysplit.core.plan.plan import PlanStep
 
 
 @app.command()
@@ -47,10 +47,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     found = session.control.simulate(
         target,
         shape.steps,
-        record=shape.record,
+        plan=shape.plan,
         template=shape.template,
-        bake_s=shape.bake_s,
-        confirm_s=confirm,
+        bake=shape.bake,
+        confirm_after=confirm,
         units=None if units is None else lambda: read_units(units),
     )
     if svg is not None:
@@ -122,7 +122,7 @@ def _gates(found: Simulation, taken: ForecastStep) -> str:
     """Return what stands before the next step, or the end."""
     from graysplit.core.durations import span_text
 
-    step: Step = found.plan.steps[taken.step]
+    step: PlanStep = found.plan.steps[taken.step]
     if taken.step + 1 == len(found.plan.steps):
         return f"bake {span_text(found.plan.bake_s)}" if found.plan.bake_s else ""
     late = "" if step.max_wait_s is None else f"{step.overdue} after {span_text(step.max_wait_s)}"

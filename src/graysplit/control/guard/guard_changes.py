@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from graysplit.control.reading import Reading
 from graysplit.core.definition import Definition
-from graysplit.core.durations import BadSpanError, parse_span, span_text
+from graysplit.core.durations import BadSpanError, Span, seconds, span_text
 from graysplit.core.fleet import Fleet
 from graysplit.core.guard.sequential_test import DEADLINE_S
 from graysplit.core.guard.settings import (
@@ -32,15 +32,15 @@ class GuardRequest(NamedTuple):
 
     action: Action | None = None
     sensitivity: Sensitivity | None = None
-    slow: float | str | None = None  # seconds, or a span as in `500ms`
+    slow: Span | None = None
     every_call: bool | None = None
     stop_on: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
-    deadline: float | str | None = None  # seconds, a span as in `2m`, or `off`
+    deadline: Span | None = None  # or `off`
 
     def named(self) -> Mapping[str, object]:
         """Return the fields of the record that were named."""
-        slow = parse_span(self.slow) if isinstance(self.slow, str) else self.slow
+        slow = None if self.slow is None else seconds(self.slow)
         said = {
             "action": self.action,
             "sensitivity": self.sensitivity,
@@ -53,12 +53,12 @@ class GuardRequest(NamedTuple):
         return found if self.deadline is None else {**found, "deadline_s": _seconds(self.deadline)}
 
 
-def _seconds(deadline: float | str) -> float | None:
+def _seconds(deadline: Span) -> float | None:
     """Return a deadline in seconds, or None for none; raise `BadGuardError` for one that cannot be kept."""
     if deadline == NEVER:
         return None
     try:
-        return check_deadline(parse_span(deadline) if isinstance(deadline, str) else deadline)
+        return check_deadline(seconds(deadline))
     except BadSpanError as fault:
         raise BadGuardError("deadline", f"{fault}, or '{NEVER}'") from None
 

@@ -14,7 +14,7 @@ from graysplit.control.plan.running_plan import RunningPlan, running, standing_p
 from graysplit.control.reading import Reading
 from graysplit.core.address import field_of
 from graysplit.core.changes import known
-from graysplit.core.plan.plan import Plan, Step
+from graysplit.core.plan.plan import Plan, PlanStep
 from graysplit.core.plan.progress import Go, PlanView, Progress, Wait, rule
 from graysplit.core.split_state import Change
 from graysplit.core.weights import format_weight
@@ -87,7 +87,7 @@ def _start(  # noqa: PLR0913, PLR0917 - what a yes rests on
     )
 
 
-def _ahead(found: RunningPlan, split: str, *, doubted: bool) -> Step | None:
+def _ahead(found: RunningPlan, split: str, *, doubted: bool) -> PlanStep | None:
     """Return the next step; refuse where nothing waits for a person."""
     plan, number = found.plan, found.progress.step
     if plan is None:
@@ -105,7 +105,7 @@ def _ahead(found: RunningPlan, split: str, *, doubted: bool) -> Step | None:
     )
 
 
-def _granted(found: RunningPlan, ahead: Step, who: str) -> Progress | None:
+def _granted(found: RunningPlan, ahead: PlanStep, who: str) -> Progress | None:
     """Return a plan's progress with its next step approved; None where it is, or waits for nobody."""
     plan, progress = found.plan, found.progress
     if plan is None or not plan.steps[progress.step].approve or progress.approved_for(ahead.weight):
@@ -113,7 +113,7 @@ def _granted(found: RunningPlan, ahead: Step, who: str) -> Progress | None:
     return progress._replace(approved=who, approves=ahead.weight)
 
 
-def _check_named(found: RunningPlan, split: str, step: int, ahead: Step | None) -> str:
+def _check_named(found: RunningPlan, split: str, step: int, ahead: PlanStep | None) -> str:
     """Return that the step that was named is taken already; refuse where it is another than the next."""
     plan, progress = found.plan, found.progress
     if plan is None:
@@ -132,7 +132,7 @@ def _check_named(found: RunningPlan, split: str, step: int, ahead: Step | None) 
     return ""
 
 
-def _check_seen(found: RunningPlan, split: str, ahead: Step, now_ms: int) -> None:
+def _check_seen(found: RunningPlan, split: str, ahead: PlanStep, now_ms: int) -> None:
     """Refuse a bare yes where the screen that it rests on may have shown the step before."""
     progress, plan = found.progress, found.plan
     age_ms = now_ms - max(progress.since_ms, progress.confirmed_ms)
@@ -147,7 +147,7 @@ def _check_seen(found: RunningPlan, split: str, ahead: Step, now_ms: int) -> Non
     )
 
 
-def _said_already(found: RunningPlan | None, split: str, ahead: Step | None) -> str:
+def _said_already(found: RunningPlan | None, split: str, ahead: PlanStep | None) -> str:
     if found is None or found.plan is None or ahead is None or not found.progress.approved:
         return f"{split}: approved already"
     return f"{split}: {_named(found.plan, found.progress.step + 1)} is approved already, by {found.progress.approved}"

@@ -16,7 +16,7 @@ from graysplit.core.guard.verdict import NO_VERDICT
 from graysplit.core.plan import several
 from graysplit.core.plan.forecast import ForecastStart
 from graysplit.core.plan.hosts import WaveInput, absent_words, short_words, watch_wave
-from graysplit.core.plan.plan import Plan, Step
+from graysplit.core.plan.plan import Plan, PlanStep
 from graysplit.core.plan.progress import (
     GAP_MS,
     Go,
@@ -260,11 +260,11 @@ def _left_ms(plan: Plan, start: ForecastStart) -> int | None:
     if not start.progress.confirmed_ms:
         return None
     number = start.progress.step
-    found = _alone(plan, start, Step(start.progress.at, plan.steps[number].after_s))
+    found = _alone(plan, start, PlanStep(start.progress.at, plan.steps[number].after_s))
     return found.due_ms - start.view.now_ms if isinstance(found, Wait) and found.due_ms is not None else None
 
 
-def _alone(plan: Plan, start: ForecastStart, step: Step) -> Ruling:
+def _alone(plan: Plan, start: ForecastStart, step: PlanStep) -> Ruling:
     """Judge one gate of the step that stands, as if it were the only one and nothing stood in the way."""
     progress, tick, view, _ = start
     if not progress.confirmed_ms:
@@ -294,13 +294,13 @@ def _gates(plan: Plan, start: ForecastStart) -> Iterator[Gate]:
         return
     at = step.weight
     if step.after_s:
-        yield _gate(plan, start, f"after {span_text(step.after_s)}", Step(at, step.after_s), "")
+        yield _gate(plan, start, f"after {span_text(step.after_s)}", PlanStep(at, step.after_s), "")
     if step.until:
-        yield _gate(plan, start, f"until {step.until}", Step(at, until=step.until), view.verdict.why)
+        yield _gate(plan, start, f"until {step.until}", PlanStep(at, until=step.until), view.verdict.why)
     if step.ready:
-        yield _gate(plan, start, "ready", Step(at, ready=True), "")
+        yield _gate(plan, start, "ready", PlanStep(at, ready=True), "")
     if step.approve:
-        yield _gate(plan, start, "approve", Step(at, approve=True), f"by {progress.approved}")
+        yield _gate(plan, start, "approve", PlanStep(at, approve=True), f"by {progress.approved}")
     crowded = room_words(ahead_total(plan, progress), view.others)
     if crowded:
         yield Gate("room", open=False, why=crowded.removeprefix("for room: "))
@@ -308,7 +308,7 @@ def _gates(plan: Plan, start: ForecastStart) -> Iterator[Gate]:
         yield Gate("hosts", open=False, why=view.short)
 
 
-def _gate(plan: Plan, start: ForecastStart, name: str, step: Step, opened: str) -> Gate:
+def _gate(plan: Plan, start: ForecastStart, name: str, step: PlanStep, opened: str) -> Gate:
     ruling = _alone(plan, start, step)
     if not isinstance(ruling, Wait):
         return Gate(name, open=True, why=opened)

@@ -16,7 +16,7 @@ from graysplit.core.plan.plan import (
     BAKE_S,
     BadPlanError,
     Plan,
-    Step,
+    PlanStep,
     check_gated,
     default_steps,
     make_plan,
@@ -39,7 +39,7 @@ class PlanRequest(NamedTuple):
     """The plan that was meant: of a candidate, and as far as it was said in one of the ways to say it."""
 
     target: str
-    steps: Collection[Step] | None = None
+    steps: Collection[PlanStep] | None = None
     record: Mapping[str, object] | None = None  # a file's
     template: str | None = None
     bake_s: float | None = None
@@ -64,7 +64,7 @@ def wanted_plan(reading: Reading, wish: PlanRequest, fleet: Fleet) -> Plan:
     return plan
 
 
-def _several_named(split: str, definition: Definition, version: str, steps: Collection[Step] | None) -> str:
+def _several_named(split: str, definition: Definition, version: str, steps: Collection[PlanStep] | None) -> str:
     """Return the candidate that leads a plan of several, or "" where the steps are of one."""
     if not any(step.also for step in steps or ()):
         return ""
@@ -84,7 +84,7 @@ def _several_named(split: str, definition: Definition, version: str, steps: Coll
     return names[0]
 
 
-def _going_with(reading: Reading, split: str, steps: Collection[Step]) -> tuple[str, ...]:
+def _going_with(reading: Reading, split: str, steps: Collection[PlanStep]) -> tuple[str, ...]:
     """Return the candidates that go with the first one, where steps have weights for all."""
     if not any(step.also for step in steps):
         return ()

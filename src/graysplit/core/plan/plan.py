@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
-from graysplit.core.durations import BadSpanError, parse_span, span_text
+from graysplit.core.durations import BadSpanError, Span, seconds, span_text
 from graysplit.core.shown import shown
 from graysplit.core.weights import FULL, check_name, format_weight, type_weight
 from graysplit.errors import BadNameError, BadValueError, BadWeightError
@@ -39,7 +39,7 @@ class BadPlanError(BadValueError):
         super().__init__(f"plan, {field}: {self.reason}" if field else f"plan: {self.reason}")
 
 
-class Step(NamedTuple):
+class PlanStep(NamedTuple):
     """One weight, and the gates that stand before the next step."""
 
     weight: int  # thousandths of a percent
@@ -83,7 +83,7 @@ class Plan(NamedTuple):
     """The steps of one candidate."""
 
     version: str
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
     name: str = "ramp"  # the template's that it was copied from
     bake_s: float = 0  # the guarded wait after the last step
     needs: int = 1
@@ -113,7 +113,7 @@ class Plan(NamedTuple):
 CONTROL: Final = 95_000  # the default plan's last step but one: some users stay on old, for the guard to compare with
 
 
-def default_steps(bake_s: float = BAKE_S, *, hosts: int = 0) -> tuple[Step, ...]:
+def default_steps(bake_s: float = BAKE_S, *, hosts: int = 0) -> tuple[PlanStep, ...]:
     """Return what `ramp` does unless told otherwise: 20 %, approve, 50 %, approve, 95 % for a time, 100 %.
 
     At 100 % nobody is left to compare with, so it bakes before. Where instances cross over, so many `hosts` are live,
@@ -121,12 +121,12 @@ def default_steps(bake_s: float = BAKE_S, *, hosts: int = 0) -> tuple[Step, ...]
     """
     weight = min(CONTROL, (hosts - 1) * FULL // hosts) if hosts else CONTROL
     if weight <= 50_000:  # noqa: PLR2004 - one of two hosts: the step before is the control
-        return (Step(20_000, approve=True), Step(50_000, bake_s, approve=True), Step(FULL))
-    return (Step(20_000, approve=True), Step(50_000, approve=True), Step(weight, bake_s), Step(FULL))
+        return (PlanStep(20_000, approve=True), PlanStep(50_000, bake_s, approve=True), PlanStep(FULL))
+    return (PlanStep(20_000, approve=True), PlanStep(50_000, approve=True), PlanStep(weight, bake_s), PlanStep(FULL))
 
 
 def make_plan(
-    version: str, steps: Iterable[Step], *, name: str = "ramp", bake_s: float = 0, also: tuple[str, ...] = ()
+    version: str, steps: Iterable[PlanStep], *, name: str = "ramp", bake_s: float = 0, also: tuple[str, ...] = ()
 ) -> Plan:
     """Make a plan; raises `BadPlanError` unless it rises from above 0 to at most 100 %."""
     plan = Plan(version, tuple(steps), name, bake_s, SEVERAL if also else 1, also)
@@ -147,7 +147,7 @@ def parse_plan(record: Mapping[str, object], version: str | None = None) -> Plan
         _name("version", record.get("version", version)),
         tuple(_step(number, step) for number, step in enumerate(cast("Sequence[object]", steps))),
         _name("name", record.get("name", "ramp")),
-        _span("bake", record.get("bake", 0)),
+        plan_span("bake", record.get("bake", 0)),
         cast("int", needs),
         tuple(_name("also", name) for name in _listed("also", record)),
     )
@@ -202,7 +202,7 @@ def plan_record(plan: Plan) -> dict[str, object]:
     return record
 
 
-def _step(number: int, found: object) -> Step:
+def _step(number: int, found: object) -> PlanStep:
     where = f"steps.{number}"
     if not isinstance(found, Mapping):
         raise BadPlanError(where, 'expected an object, as in {"weight": "20", "after": "10m"}')
@@ -217,12 +217,12 @@ def _step(number: int, found: object) -> Step:
         raise BadPlanError(f"{where}.ready", f"invalid value {record['ready']!r}: use true or false")
     if overdue not in (None, "nag", "rollback"):
         raise BadPlanError(f"{where}.overdue", f"invalid value {overdue!r}: use 'nag' or 'rollback'")
-    return Step(
+    return PlanStep(
         _weight(f"{where}.weight", record.get("weight")),
-        _span(f"{where}.after", record["after"]) if "after" in record else None,
+        plan_span(f"{where}.after", record["after"]) if "after" in record else None,
         SAFE if until == SAFE else None,
         approve,
-        _span(f"{where}.max_wait", record["max_wait"]) if "max_wait" in record else None,
+        plan_span(f"{where}.max_wait", record["max_wait"]) if "max_wait" in record else None,
         "rollback" if overdue == "rollback" else "nag",
         ready=record.get("ready") is True,
         also=tuple(_weight(f"{where}.also", weight) for weight in _listed("also", record, where)),
@@ -236,7 +236,7 @@ def _listed(key: str, record: Mapping[str, object], where: str = "") -> Sequence
     return cast("Sequence[object]", found)
 
 
-def _step_record(step: Step) -> dict[str, object]:
+def _step_record(step: PlanStep) -> dict[str, object]:
     record: dict[str, object] = {"weight": format_weight(step.weight)}
     if step.also:
         record["also"] = [format_weight(weight) for weight in step.also]
@@ -310,18 +310,17 @@ def _weight(where: str, value: object) -> int:
     return weight
 
 
-def _span(where: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise BadPlanError(where, f"invalid duration {value!r}: write 10m, 2h or 3d")
+def plan_span(where: str, value: object) -> float:
+    """Return a length of time in a plan, in seconds; raise `BadPlanError` where it cannot be one."""
     try:
-        seconds = parse_span(value) if isinstance(value, str) else float(value)
+        found = seconds(cast("Span", value))
     except BadSpanError as fault:
         raise BadPlanError(where, str(fault)) from None
     except OverflowError:
         raise BadPlanError(where, "invalid duration: write 10m, 2h or 3d") from None
-    if not 0 <= seconds <= SPAN_AT_MOST_S:
+    if not 0 <= found <= SPAN_AT_MOST_S:
         raise BadPlanError(where, f"{value!r} is not between 0 and {SPAN_AT_MOST_S // 86_400} days")
-    return seconds
+    return found
 
 
 def _name(where: str, value: object) -> str:

@@ -15,7 +15,7 @@ from graysplit.core.durations import format_span
 from graysplit.core.fleet import Fleet
 from graysplit.core.guard.verdict import NO_VERDICT, Verdict
 from graysplit.core.plan.hosts import WaveMemory, WaveView
-from graysplit.core.plan.plan import SAFE, Overdue, Plan, Step
+from graysplit.core.plan.plan import SAFE, Overdue, Plan, PlanStep
 from graysplit.core.weights import FULL, Weight, format_weight
 
 GAP_MS: Final = 30_000  # a longer time between two ticks was not driven, and does not count
@@ -291,7 +291,7 @@ def _wanted(plan: Plan, progress: Progress, view: PlanView, clock_ms: int) -> st
     return ""
 
 
-def _if_late(step: Step, progress: Progress, clock_ms: int, found: Wait) -> Ruling:
+def _if_late(step: PlanStep, progress: Progress, clock_ms: int, found: Wait) -> Ruling:
     if step.max_wait_s is None or clock_ms <= step.max_wait_s * 1000:
         return found
     if step.overdue == "nag" and progress.nagged:
