@@ -27,6 +27,8 @@ CASES = {
     "unfreeze": ((("freeze", "--all"),), ("unfreeze", "--all", "--yes"), "freeze --all"),
     "protect": ((), ("protect", "checkout"), "unprotect checkout"),
     "unprotect": ((("protect", "checkout"),), ("unprotect", "checkout", "--yes"), "protect checkout"),
+    "unguard": ((("guard", "checkout"),), ("unguard", "checkout", "--yes"), "undo checkout"),
+    "guard": ((), ("guard", "checkout"), "undo checkout"),
     "pin": ((), ("pin", "checkout", "u-17"), "undo checkout"),
     "unpin": ((("pin", "checkout", "u-17"),), ("unpin", "checkout", "u-17"), "undo checkout"),
     "create": ((), ("create", "search"), "delete search"),

@@ -101,6 +101,7 @@ STORY = (
     ("simulate", "checkout"),
     ("freeze", "check*", "--for", "2h", "--why", "holiday"),
     ("unfreeze", "check*", "--yes"),
+    ("unguard", "checkout", "--yes"),
     ("protect", "checkout"),
     ("unprotect", "checkout", "--yes"),
     ("finish", "ranking", "--at", "10"),

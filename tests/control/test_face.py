@@ -126,6 +126,7 @@ OLD: dict[str, Callable[[Control], Result]] = {
     "freeze(for_s=) is now for_=": lambda c: c.freeze("other", for_s=60),  # type: ignore[call-arg]
     "switch(over_s=) is now over=": lambda c: c.switch("checkout", to="old", over_s=1, dry_run=True),  # type: ignore[call-arg]
     "create(max_stale_s=) is now max_stale=": lambda c: c.create("other", max_stale_s=60),  # type: ignore[call-arg]
+    "guard(off=True) is now unguard()": lambda c: c.guard("checkout", off=True),
     "wait_confirmed(within_s=) is now timeout=": lambda c: (
         c.wait_confirmed(c.set("checkout", 5), within_s=0).result  # type: ignore[call-arg]
     ),
@@ -135,6 +136,7 @@ OLD: dict[str, Callable[[Control], Result]] = {
 @pytest.mark.parametrize("said", OLD)
 def test_the_names_of_before_work_and_warn(control: Control, said: str) -> None:
     """For one minor version; the warning names the new one, and points at the caller."""
+    control.guard("checkout")
     with pytest.warns(DeprecationWarning, match=said.replace("(", r"\(").replace(")", r"\)")) as caught:
         assert isinstance(OLD[said](control), Result)
     assert caught[0].filename == __file__

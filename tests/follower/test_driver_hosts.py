@@ -129,7 +129,7 @@ def test_without_a_rollback_the_clock_stands_and_one_entry_calls_a_person(farm: 
     """Nobody else crosses in ten minutes; what the plan waits for names the host, and the command that goes on."""
     farm.control.ramp(SPLIT, BATCHES)
     if action == "off":
-        farm.control.guard(SPLIT, off=True)
+        farm.control.unguard(SPLIT)
     else:
         guarded(farm, action)
     farm.after(240, kill_all_on_new(farm))

@@ -113,7 +113,7 @@ def _guards(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
         found = armed(name, standing.definition)
         if found is not None and found.fault:
             what = f"this library does not understand it and does not use it: {found.fault}"
-            yield Finding("problem", f"guard of {name}", what, f"graysplit guard {name} --off")
+            yield Finding("problem", f"guard of {name}", what, f"graysplit unguard {name}")
         elif found is not None and not is_watched(name, fleet):
             yield Finding("problem", f"guard of {name}", f"it is armed, but {NOTHING}", "graysplit fleet")
 

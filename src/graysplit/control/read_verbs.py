@@ -169,13 +169,10 @@ class ReadVerbs(ControlVerbs):
 
         Each step is taken to be confirmed after `confirm_after`; of `units`, encoded, it is counted who moves.
         """
-        from graysplit.control.plan.plan_request import PlanRequest
         from graysplit.control.simulate import simulate
-        from graysplit.control.steps import Gates, planned_steps
-        from graysplit.core.plan.plan import plan_span
+        from graysplit.control.steps import Gates, plan_request
 
-        found = planned_steps(steps, Gates(every, until, approve, max_wait, overdue))
-        wish = PlanRequest(target, found, plan, template, None if bake is None else plan_span("bake", bake))
+        wish = plan_request(target, steps, Gates(every, until, approve, max_wait, overdue), plan, template, bake)
         return simulate(self._operator, wish, seconds(confirm_after), units)
 
     def report(self, target: str) -> SplitReport:

@@ -13,7 +13,7 @@ from graysplit.core.address import field_of
 from graysplit.core.durations import Span
 from graysplit.core.limits import check_typed
 from graysplit.core.weights import share
-from graysplit.deprecation import renamed
+from graysplit.deprecation import renamed, warn_renamed
 from graysplit.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -60,14 +60,10 @@ class ReleaseVerbs(ControlVerbs):
         something to watch. A stop that it clears needs `unstop`; to take the place of a plan that is paused, or that
         somebody else has started, `replace`.
         """
-        from graysplit.control.plan.plan_request import PlanRequest
         from graysplit.control.requests.plans import StartPlan
-        from graysplit.control.steps import Gates, planned_steps
-        from graysplit.core.plan.plan import plan_span
+        from graysplit.control.steps import Gates, plan_request
 
-        check_typed("plan", repr(steps or plan or ""))
-        found = planned_steps(steps, Gates(every, until, approve, max_wait, overdue))
-        wish = PlanRequest(target, found, plan, template, None if bake is None else plan_span("bake", bake))
+        wish = plan_request(target, steps, Gates(every, until, approve, max_wait, overdue), plan, template, bake)
         request = StartPlan(wish, guard, save, allow_needless or dry_run)
         return self._operator.change(request, Agreement(why, confirm, unstop, replace, dry_run))
 
@@ -99,19 +95,15 @@ class ReleaseVerbs(ControlVerbs):
         baseline all candidates become a plain zero, without a stop. What is not shown of the chosen version is told in
         `doubts`, and refuses nothing. It ends the plan that runs.
         """
-        from graysplit.control.plan.plan_request import PlanRequest
         from graysplit.control.requests.plans import ChooseWinner
-        from graysplit.control.steps import Gates, planned_steps
-        from graysplit.core.plan.plan import plan_span
+        from graysplit.control.steps import Gates, plan_request
 
-        check_typed("plan", repr(steps or plan or ""))
-        found = planned_steps(steps, Gates(every, until, approve, max_wait, overdue))
-        if any(step.also for step in found or ()):
+        gates = Gates(every, until, approve, max_wait, overdue)
+        wish = plan_request(field_of(split, version), steps, gates, plan, template, bake)
+        if any(step.also for step in wish.steps or ()):
             raise RefusedError(
                 f"one version wins, so give steps of one weight: graysplit winner {split} {version} 50,100"
             )
-        bake_s = None if bake is None else plan_span("bake", bake)
-        wish = PlanRequest(field_of(split, version), found, plan, template, bake_s)
         request = ChooseWinner(split, version, wish)
         return self._operator.change(request, Agreement(why, confirm, unstop, replace, dry_run))
 
@@ -138,23 +130,31 @@ class ReleaseVerbs(ControlVerbs):
         one second in 17 are timed, or with `every_call` all. A call that still runs after the `deadline` (30 s unless
         named; a span, or "off") is a failed call of its unit. The first exception named in `stop_on` that only the
         candidate raises stops it; those in `ignore` are no failures: both by their class, `DataLoss` or
-        `shop.errors.DataLoss`. What is not named stays as it stands. `off` ends the watch. Refused where live processes
+        `shop.errors.DataLoss`. What is not named stays as it is.  Refused where live processes
         measure no call of the split.
         """
         from graysplit.control.guard.guard_changes import GuardRequest, is_armed_so
-        from graysplit.control.requests.guards import ArmGuard, DisarmGuard
+        from graysplit.control.requests.guards import ArmGuard
 
         agreement = Agreement(why, confirm, dry_run=dry_run)
         for name in (*stop_on, *ignore):
             check_typed("class name", name)
         if off:
-            return self._operator.change(DisarmGuard(split, agreement), agreement)
+            warn_renamed("guard(off=True)", "unguard()")
+            return self.unguard(split, why=why, confirm=confirm, dry_run=dry_run)
         settings = GuardRequest(action, sensitivity, slow, every_call, tuple(stop_on), tuple(ignore), deadline)
         reading = self._operator.read()
         if is_armed_so(reading, split, settings):
             notes = (f"{split}: armed already",)
             return Result("guard", split, {}, revision=reading.snapshot.revision, notes=notes)
         return self._operator.change(ArmGuard(split, settings, bool(why.strip()) or dry_run), agreement)
+
+    def unguard(self, split: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False) -> Result:
+        """End the watch of a split: nothing rolls its candidates back any more."""
+        from graysplit.control.requests.guards import DisarmGuard
+
+        agreement = Agreement(why, confirm, dry_run=dry_run)
+        return self._operator.change(DisarmGuard(split, agreement), agreement)
 
     def approve(
         self,

@@ -7,12 +7,14 @@ control.ramp("checkout", [Step(5, after="1h", approve=True), Step(100)])
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from graysplit.control.inputs import typed_weight
+from graysplit.control.plan.plan_request import PlanRequest
 from graysplit.core.durations import Span
+from graysplit.core.limits import check_typed
 from graysplit.core.plan.plan import BadPlanError, Overdue, PlanStep, plan_span
 from graysplit.errors import BadValueError
 
@@ -52,6 +54,20 @@ class Gates(NamedTuple):
     def named(self) -> bool:
         """Whether any was named."""
         return self != Gates()
+
+
+def plan_request(  # noqa: PLR0913, PLR0917 - the ways to say a plan
+    target: str,
+    steps: Steps | None,
+    gates: Gates,
+    record: Mapping[str, object] | None,
+    template: str | None,
+    bake: Span | None,
+) -> PlanRequest:
+    """Return the plan that was asked for, in the one way in which it was said."""
+    check_typed("plan", repr(steps or record or ""))
+    bake_s = None if bake is None else plan_span("bake", bake)
+    return PlanRequest(target, planned_steps(steps, gates), record, template, bake_s)
 
 
 def planned_steps(steps: Steps | None, gates: Gates) -> tuple[PlanStep, ...] | None:

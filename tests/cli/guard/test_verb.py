@@ -102,19 +102,19 @@ def test_a_ramp_arms_unless_told_otherwise(inside: Cli, store: MemoryStore) -> N
 @pytest.mark.parametrize(("typed", "code"), [("checkout\n", 0), ("check\n", 1)])
 def test_off_asks_for_the_name(armed: Cli, monkeypatch: pytest.MonkeyPatch, typed: str, code: int) -> None:
     """Without a terminal it is refused at once, and `--yes` counts as typed."""
-    refused = armed("guard", "checkout", "--off")
+    refused = armed("unguard", "checkout")
     assert (refused.code, "this removes the guard of 'checkout'" in folded(refused.err)) == (1, True)
     monkeypatch.setattr("sys.stdin", Terminal(typed))
-    assert run(("guard", "checkout", "--off", "--no-wait")) == code
+    assert run(("unguard", "checkout", "--no-wait")) == code
 
 
 def test_off_on_a_protected_split_wants_a_reason(armed: Cli) -> None:
     """`--yes` is none."""
     armed("protect", "checkout", "--no-wait")
-    ran = armed("guard", "checkout", "--off", "--yes")
+    ran = armed("unguard", "checkout", "--yes")
     assert (ran.code, "--why" in ran.err) == (1, True)
-    assert armed("guard", "checkout", "--off", "--yes", "--why", "ticket 4711", "--no-wait").code == 0
-    off = armed("guard", "checkout", "--off", "--yes", "--why", "again")
+    assert armed("unguard", "checkout", "--yes", "--why", "ticket 4711", "--no-wait").code == 0
+    off = armed("unguard", "checkout", "--yes", "--why", "again")
     assert (off.code, "Arm one with: graysplit guard checkout" in folded(off.err)) == (1, True)
 
 
@@ -165,7 +165,7 @@ def test_the_overview_answers_for_each_that_runs(armed: Cli, store: MemoryStore)
     assert "guard: none for search/new (graysplit guard search)" in armed("list").out
     armed("rollback", "--all", "--no-wait")
     assert "guard: armed for checkout; no candidate is above zero" in armed("list").out
-    armed("guard", "checkout", "--off", "--yes", "--no-wait")
+    armed("unguard", "checkout", "--yes", "--no-wait")
     assert "guard: none (graysplit guard SPLIT)" in armed("list").out
 
 

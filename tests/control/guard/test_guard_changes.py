@@ -141,12 +141,12 @@ def test_disarming_asks_for_the_name(store: MemoryStore, control: Control) -> No
     def agree(question: Question) -> None:
         asked.append((question.target, question.ask))
 
-    Control(store, actor="eve", confirm=agree).guard("checkout", off=True)
+    Control(store, actor="eve", confirm=agree).unguard("checkout")
     assert asked == [("checkout", "this removes the guard of 'checkout'")]
     assert guard_of(control) is None
     assert control.history("checkout", 1)[0].cause == "guard off"
     with pytest.raises(RefusedError, match="'checkout' has no guard"):
-        control.guard("checkout", off=True)
+        control.unguard("checkout")
 
 
 def test_a_protected_split_keeps_its_guard_without_a_reason(control: Control) -> None:
@@ -154,8 +154,8 @@ def test_a_protected_split_keeps_its_guard_without_a_reason(control: Control) ->
     control.protect("checkout")
     control.guard("checkout")
     with pytest.raises(RefusedError, match="is protected, and this removes its guard"):
-        control.guard("checkout", off=True)
-    assert control.guard("checkout", off=True, why="ticket 4711", confirm="checkout").change
+        control.unguard("checkout")
+    assert control.unguard("checkout", why="ticket 4711", confirm="checkout").change
 
 
 def test_a_guard_of_a_newer_library_is_left_alone(store: MemoryStore, control: Control) -> None:
@@ -163,12 +163,12 @@ def test_a_guard_of_a_newer_library_is_left_alone(store: MemoryStore, control: C
     control.guard("checkout")
     written = control.history("checkout", 1)[0].after["splits checkout"] or ""
     store.raw_set("splits", "checkout", written.replace('"action"', '"sense"'))
-    with pytest.raises(RefusedError, match="--off"):
+    with pytest.raises(RefusedError, match="graysplit unguard"):
         control.guard("checkout", action="warn")
     shown = control.show("checkout").guard
     assert shown is not None
     assert "sense" in shown.fault
-    control.guard("checkout", off=True, confirm="checkout")
+    control.unguard("checkout", confirm="checkout")
     assert guard_of(control) is None
 
 

@@ -144,7 +144,7 @@ def test_where_nothing_was_counted_the_next_command_is_named() -> None:
     assert "graysplit ramp checkout/new" in why()
     world.control.set("checkout", 20)
     assert "graysplit fleet" in why()
-    world.control.guard("checkout", off=True)
+    world.control.unguard("checkout")
     assert "graysplit guard checkout" in why()
     world.control.guard("checkout")
     world.control.rollback("checkout")
@@ -156,7 +156,7 @@ def test_without_a_guard_what_was_counted_is_still_told() -> None:
     world = Counted()
     world.control.set("checkout", 20)
     world.tell()
-    world.control.guard("checkout", off=True)
+    world.control.unguard("checkout")
     (release,) = world.control.report("checkout").releases
     assert (release.verdict.word, release.calls) == ("no guard", Pair(800, 200))
 

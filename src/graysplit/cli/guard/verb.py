@@ -1,4 +1,4 @@
-"""The verb that has a guard watch."""
+"""The verbs that have a guard watch, and end its watch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     metavar="TIME",
     help="Count a call that runs longer as failed: 2m; or 'off'.  [default: 30s]",
 )
-@click.option("--off", is_flag=True, help="Remove the guard; asks for the name.")
+@click.option("--off", is_flag=True, hidden=True)  # the name that `unguard` had before
 @changing
 @click.pass_obj
 def guard(  # noqa: PLR0913, PLR0917 - click hands every option over by name
@@ -65,7 +65,9 @@ def guard(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     from graysplit.cli.result_lines import finish_note
 
     if off and any((action, sensitivity, slow, every_call, stop_on, ignore, deadline)):
-        raise click.UsageError("--off takes no other option: graysplit guard SPLIT --off")
+        raise click.UsageError("--off takes no other option. To end the watch: graysplit unguard SPLIT")
+    if off:
+        return finish_note(session, session.control.unguard(split, why=why, dry_run=dry_run))
     result = session.control.guard(
         split,
         action=action,
@@ -75,8 +77,22 @@ def guard(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         stop_on=stop_on,
         ignore=ignore,
         deadline=deadline,
-        off=off,
         why=why,
         dry_run=dry_run,
     )
     return finish_note(session, result)
+
+
+@app.command()
+@click.argument("split")
+@changing
+@click.pass_obj
+def unguard(session: Session, split: str, why: str, *, dry_run: bool) -> int:
+    """End the watch of SPLIT; asks for the name.
+
+    Nothing rolls its candidates back by itself any more. Arm a guard again with:
+    graysplit guard SPLIT
+    """
+    from graysplit.cli.result_lines import finish_note
+
+    return finish_note(session, session.control.unguard(split, why=why, dry_run=dry_run))

@@ -181,5 +181,5 @@ def _standing(split: str, definition: Definition) -> Guard | None:
     except BadGuardError as fault:
         raise RefusedError(
             f"the guard of '{split}' is not understood by this graysplit ({fault}): use a newer one, or remove the "
-            f"guard with: graysplit guard {split} --off"
+            f"guard with: graysplit unguard {split}"
         ) from None
