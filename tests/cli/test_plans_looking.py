@@ -107,7 +107,7 @@ def test_the_future_of_the_plan_that_runs(cli: Cli) -> None:
     assert (ran["runs"], [step["weight"] for step in ran["steps"]]) == (True, [5, 20])
     assert ran["steps"][1]["at_ms"] - ran["now_ms"] == pytest.approx(600_000, abs=60_000)
     assert ran["end"]["outcome"] == "done"
-    assert cli("simulate", "checkout", "50,60", "--json").json["runs"] is False
+    assert cli("simulate", "checkout", "50,60", "--every", "0", "--json").json["runs"] is False
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_the_picture_stands_by_itself(
 
 def test_a_picture_that_cannot_be_written_is_said(cli: Cli, tmp_path: Path) -> None:
     """By the file's name, as wrong usage."""
-    ran = cli("simulate", "checkout", "5,20", "--svg", str(tmp_path / "none" / "plan.svg"))
+    ran = cli("simulate", "checkout", "5,20", "--every", "0", "--svg", str(tmp_path / "none" / "plan.svg"))
     assert (ran.code, "plan.svg" in ran.err) == (2, True)
 
 
@@ -162,7 +162,7 @@ def test_a_unit_is_in_nothing_that_is_printed(cli: Cli, tmp_path: Path) -> None:
     units.write_text("secret-unit\n" * 3)
     cli("pin", "checkout", "secret-unit")
     for words in ((), ("--json",)):
-        ran = cli("simulate", "checkout", "5,20", "--units", str(units), *words)
+        ran = cli("simulate", "checkout", "5,20", "--every", "0", "--units", str(units), *words)
         assert (ran.code, "secret" in ran.out + ran.err) == (0, False)
 
 
@@ -171,5 +171,5 @@ def test_instances_have_no_units_to_count(cli: Cli, tmp_path: Path) -> None:
     units = tmp_path / "units.txt"
     units.write_text("u\n")
     cli("create", "hosts", "--by", "instance")
-    ran = cli("simulate", "hosts", "5,20", "--units", str(units))
+    ran = cli("simulate", "hosts", "5,20", "--every", "0", "--units", str(units))
     assert (ran.code, "by instance" in folded(ran.err)) == (1, True), ran

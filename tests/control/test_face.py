@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import pickle
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
@@ -9,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 import graysplit
+import graysplit.control
 from graysplit import Control, Step
 from graysplit.cli.app import run
 from graysplit.control.operator import operator_of
@@ -18,6 +23,7 @@ from graysplit.core.plan.plan import BadPlanError, PlanStep
 from graysplit.errors import BadValueError, BadWeightError
 from graysplit.stores.memory import MemoryStore
 
+PYTHONS = {"Callable", "Collection", "Iterable", "Literal", "Mapping", "None", "Path", "Sequence"}
 WEIGHTS = (5_000, 20_000, 50_000, 100_000)
 
 
@@ -153,3 +159,39 @@ def test_steps_are_kept_in_thousandths_inside() -> None:
     assert Step(5).weight == 5
     assert PlanStep(5_000).words == "5"
     assert tuple(PlanStep(weight).words for weight in WEIGHTS) == ("5", "20", "50", "100")
+
+
+def test_what_verbs_return_and_raise_can_be_imported() -> None:
+    """Each class of ours that a signature of `Control` names, from `graysplit.control` or `graysplit`."""
+    known = {*dir(graysplit.control), *dir(graysplit), "Store", "Steps", "Action", "Sensitivity", "Take", "Told"}
+    words = {
+        word
+        for name, method in inspect.getmembers(Control, inspect.isfunction)
+        if not name.startswith("_")
+        for text in inspect.get_annotations(inspect.unwrap(method)).values()
+        for word in re.findall(r"\b[A-Z]\w+", str(text))
+    }
+    assert words - known == PYTHONS
+    assert all(getattr(graysplit.control, name) for name in graysplit.control.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = graysplit.control.Nothing  # type: ignore[attr-defined]
+
+
+def test_results_are_frozen_and_by_keyword(control: Control) -> None:
+    """They survive a process pool, and no field can be changed or taken for another by its place."""
+    result = control.set("checkout", 20)
+    assert (result.cause, result.moves, result.moved) == ("set", {"checkout/new": ("0", "20")}, 20.0)
+    assert pickle.loads(pickle.dumps(result)) == result  # noqa: S301 - made one line above
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.cause = "rollback"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Result("set", "checkout", {})  # type: ignore[misc]
+
+
+def test_a_control_says_what_it_is() -> None:
+    """Namespace, server and actor; the password of an address is not among them."""
+    control = Control("redis://ops:secret@localhost:6379/3", namespace="shop", actor="ada")
+    assert repr(control) == "<Control of namespace shop as ada>"
+    assert operator_of(control).store.name.startswith("redis://")
+    assert repr(control) == "<Control of namespace shop on localhost:6379/3 as ada>"
+    assert repr(Control(MemoryStore(), actor="ada")).startswith("<Control of namespace default on memory")

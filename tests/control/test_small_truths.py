@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -138,6 +139,6 @@ def test_the_way_back_is_said_or_that_there_is_none(
     assert no_way_back(everything) == "split by split, as in: graysplit undo checkout --force"
     assert control.undo("checkout", force=True, unstop=True).moves == {FIELD: ("0", "20")}, "what it says is so"
     for cause in ("rebalance", "recover"):
-        assert (no_way_back(everything._replace(cause=cause)) or "").startswith("none")
+        assert (no_way_back(replace(everything, cause=cause)) or "").startswith("none")
     monkeypatch.setattr("graysplit.cli.session.Session.control", control)
     assert run(["rollback", "--all", "--no-wait"]) in {0, 6}

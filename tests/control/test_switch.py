@@ -221,7 +221,7 @@ def test_a_dry_run_writes_nothing(store: MemoryStore, control: Control) -> None:
     """It says what would be written, and over how long."""
     live(store)
     result = control.switch("checkout", to="new", over=10, dry_run=True)
-    assert (result.dry_run, result.to, result.moved, result.notes[1:]) == (True, "100", FULL, ("10 steps, 10 s",))
+    assert (result.dry_run, result.to, result.moved, result.notes[1:]) == (True, "100", 100.0, ("10 steps, 10 s",))
     assert weights(store) == {"new": "0"}
 
 

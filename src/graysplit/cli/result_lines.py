@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import Final
 
 from graysplit.cli.exits import DONE, UNCONFIRMED
@@ -152,9 +153,9 @@ def dry_run_lines(result: Result) -> list[str]:
         lines.append(f"would create {result.split}: {result.created[0]} (baseline), {', '.join(result.created[1:])}")
     lines += stop_lines(result.stops, result.cause, dry_run=True)
     if result.moved:
-        lines.append(f"moves {result.moved / 1000:g}% of all units")
+        lines.append(f"moves {result.moved:g}% of all units")
     if result.needless:
-        lines.append(f"{result.needless / 1000:g}% of them only because ranges of buckets meet: this needs --yes")
+        lines.append(f"{result.needless:g}% of them only because ranges of buckets meet: this needs --yes")
     return [*lines, *result.notes, "nothing was written"]
 
 
@@ -208,7 +209,7 @@ def receipt_lines(receipts: Receipts, done: str = "confirmed") -> list[str]:
     return lines
 
 
-_NOT_ASKED: Final[Mapping[str, object]] = dict.fromkeys(Receipts._fields)
+_NOT_ASKED: Final[Mapping[str, object]] = dict.fromkeys(one.name for one in fields(Receipts))
 
 
 def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, object]:
@@ -237,8 +238,8 @@ def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, o
         "doubts": list(result.doubts),
         "ended_plans": dict(result.ended),
         "plan": result.plan,
-        "moved": result.moved / 1000,
-        "needless": result.needless / 1000,
+        "moved": result.moved,
+        "needless": result.needless,
         "unrecorded": result.unrecorded,
         "known": result.known,
         "back": way_back(result),
@@ -253,7 +254,7 @@ def receipts_json(receipts: Receipts | None) -> dict[str, object]:
     if receipts is None:
         return {**_NOT_ASKED}
     lists = {"lagging": list(receipts.lagging), "silent": list(receipts.silent), "gone": list(receipts.gone)}
-    return {**receipts._asdict(), **lists}
+    return {**asdict(receipts), **lists}
 
 
 def _weights(side: str | Mapping[str, str | None] | None) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graysplit.cli.exits import DONE, UNCONFIRMED, UNHEALTHY
@@ -94,7 +95,8 @@ def follow(session: Session, result: Result, more: dict[str, object]) -> int:
     steps = [entry for entry in session.control.history(result.split, 50) if entry.revision > result.revision]
     taken = [entry.revision for entry in reversed(steps) if entry.cause == "step"]
     if done:
-        result = result._replace(
+        result = replace(
+            result,
             moves={field: (pair[0], "100") for field, pair in result.moves.items()},
             revision=taken[-1] if taken else result.revision,
         )

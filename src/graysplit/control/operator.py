@@ -73,6 +73,15 @@ class Operator:
             self._store = store_from_url(str(self._given), namespace=self.namespace)
         return self._store
 
+    @property
+    def place(self) -> str:
+        """Where the store is, for people: ` on db:6379/0`; empty until it is opened."""
+        if self._store is None:
+            return ""
+        from graysplit.stores.url import place_of
+
+        return f" on {place_of(self._store.name.removesuffix(f' namespace {self.namespace}'))}"
+
     def close(self) -> None:
         """Let go of the store's connections, if they were opened here."""
         if isinstance(self._given, str) and self._store is not None:
@@ -246,6 +255,10 @@ class ControlVerbs:
     def actor(self) -> str:
         """Who the history says has made the changes."""
         return self._operator.actor
+
+    def __repr__(self) -> str:
+        """Return the namespace, the actor, and the server once it was reached: an address may hold a password."""
+        return f"<{type(self).__name__} of namespace {self.namespace}{self._operator.place} as {self.actor}>"
 
     def close(self) -> None:
         """Let go of the store's connections, if they were opened here."""

@@ -28,7 +28,7 @@ from graysplit.core.freeze import FREEZES, THAWED
 from graysplit.core.lease import PREFIX
 from graysplit.core.replica.adoption import MAX_DEFINITION
 from graysplit.core.split_state import SAME, Change, Snapshot
-from graysplit.core.weights import FULL, Weight, format_weight, rises
+from graysplit.core.weights import FULL, PERCENT, Weight, format_weight, rises
 from graysplit.errors import RefusedError
 from graysplit.stores.port import Expect, KeyName, Submission, Write, Written
 from graysplit.stores.text.records import PLAN
@@ -125,8 +125,8 @@ class Proposal(NamedTuple):
             cleared=cleared(self.stop_moves),
             stops=self.stop_moves,
             leases=self.change.leases,
-            moved=self.effects.moved,
-            needless=self.effects.needless,
+            moved=self.effects.moved / PERCENT,
+            needless=self.effects.needless / PERCENT,
             expected=self._expected(),
             dry_run=written is None,
             notes=(

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from graysplit.control.inputs import NEVER, split_and_version, typed_weight
 from graysplit.control.operator import ControlVerbs
-from graysplit.control.receipts import wait_for
-from graysplit.control.result import Confirmed, Receipts, Result
 from graysplit.control.targets import Names, names_of
 from graysplit.core.durations import Span, seconds
 from graysplit.core.weights import format_weight
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from graysplit.control.guard.report import SplitReport
     from graysplit.control.plan.awaited import Awaited
     from graysplit.control.reading import Reading
+    from graysplit.control.result import Confirmed, Receipts, Result
     from graysplit.control.simulate import Simulation
     from graysplit.control.steps import Steps
     from graysplit.control.undelivered import HookState
@@ -65,6 +64,9 @@ class ReadVerbs(ControlVerbs):
     @renamed(within_s="timeout")
     def wait_confirmed(self, result: Result, timeout: Span = 5.0) -> Confirmed:
         """Wait until every live process shows a result's effect, and return the result with its receipts."""
+        from graysplit.control.receipts import wait_for
+        from graysplit.control.result import Confirmed
+
         parts = result.parts or (result.change,)
         receipts = wait_for(
             self._operator.store,
@@ -76,7 +78,7 @@ class ReadVerbs(ControlVerbs):
             parts=parts,
             target=result.split if result.cause == "rollback" or result.split != "*" else "",
         )
-        return Confirmed(result, receipts)
+        return Confirmed(result=result, receipts=receipts)
 
     def names(self) -> Names:
         """Return the names that the store and its processes know, read without the parser."""
@@ -89,12 +91,18 @@ class ReadVerbs(ControlVerbs):
     @renamed(within_s="timeout")
     def with_copies(self, result: Result, timeout: Span = COPIED_WITHIN_S) -> Result:
         """Return a result with the number of replicas that have it; right after the change, from the same thread."""
+        from dataclasses import replace
+
         copies = self._operator.store.replicas(seconds(timeout))
-        return result._replace(copies=copies if copies is not None and copies.of else None)
+        return replace(result, copies=copies if copies is not None and copies.of else None)
 
     @renamed(within_s="timeout")
     def wait_weights(self, target: str, weight: float | str | None = None, timeout: Span = 60.0) -> Receipts:
         """Wait until every live process shows a split's weights as they stand, or the one given."""
+        from dataclasses import replace
+
+        from graysplit.control.receipts import wait_for
+
         deadline = time.monotonic() + seconds(timeout)
         while True:
             expected = self._in_force(target)
@@ -103,7 +111,7 @@ class ReadVerbs(ControlVerbs):
                 return wait_for(self._operator.store, "", NEVER, expected, within_s=left_s)
             if time.monotonic() >= deadline:
                 found = wait_for(self._operator.store, "", NEVER, expected, within_s=0.0)
-                return found._replace(confirmed=0)
+                return replace(found, confirmed=0)
             threading.Event().wait(0.2)
 
     @renamed(within_s="timeout")

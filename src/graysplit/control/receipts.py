@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.control.result import Receipts
@@ -42,7 +43,7 @@ def wait_for(  # noqa: PLR0913 - what to look for, and how long
         found = confirmation(fleet, change, revision, expected, written_ms, splits, parts)
         if not found.lagging or clock.monotonic() >= deadline:
             waited = _taken_ms(found, fleet.now_ms, written_ms) / 1000 if written_ms else clock.monotonic() - began
-            return _receipts(found, expected, splits, parts, waited)._replace(gone=_gone(fleet, expected))
+            return replace(_receipts(found, expected, splits, parts, waited), gone=_gone(fleet, expected))
         threading.Event().wait(max(0.0, min(POLL_S, deadline - clock.monotonic())))
 
 

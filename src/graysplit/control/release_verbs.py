@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 from graysplit.control.agreement import Agreement, Confirm
 from graysplit.control.inputs import split_and_version, typed_weight
 from graysplit.control.operator import ControlVerbs
-from graysplit.control.result import Result
 from graysplit.core.address import field_of
 from graysplit.core.durations import Span
 from graysplit.core.limits import check_typed
@@ -17,6 +16,7 @@ from graysplit.deprecation import renamed, warn_renamed
 from graysplit.errors import RefusedError
 
 if TYPE_CHECKING:
+    from graysplit.control.result import Result
     from graysplit.control.steps import Steps
     from graysplit.core.guard.settings import Action, Sensitivity
 
@@ -145,8 +145,10 @@ class ReleaseVerbs(ControlVerbs):
         settings = GuardRequest(action, sensitivity, slow, every_call, tuple(stop_on), tuple(ignore), deadline)
         reading = self._operator.read()
         if is_armed_so(reading, split, settings):
+            from graysplit.control.result import Result
+
             notes = (f"{split}: armed already",)
-            return Result("guard", split, {}, revision=reading.snapshot.revision, notes=notes)
+            return Result(cause="guard", split=split, moves={}, revision=reading.snapshot.revision, notes=notes)
         return self._operator.change(ArmGuard(split, settings, bool(why.strip()) or dry_run), agreement)
 
     def unguard(self, split: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False) -> Result:

@@ -93,7 +93,16 @@ def foretell_rollback(operator: Operator, target: str) -> Result:
     )
     ended = _ended_plans(over, dict.fromkeys(over))
     notes = (*_ended_notes(ended, "would end"), *notes)
-    return Result("rollback", target, moves, dry_run=True, left=lowering.left, notes=notes, ended=ended, known=known)
+    return Result(
+        cause="rollback",
+        split=target,
+        moves=moves,
+        dry_run=True,
+        left=lowering.left,
+        notes=notes,
+        ended=ended,
+        known=known,
+    )
 
 
 def _is_known(operator: Operator, target: str, before: Mapping[str, str | None]) -> bool | None:

@@ -65,7 +65,7 @@ def plan_request(  # noqa: PLR0913, PLR0917 - the ways to say a plan
     bake: Span | None,
 ) -> PlanRequest:
     """Return the plan that was asked for, in the one way in which it was said."""
-    check_typed("plan", repr(steps or record or ""))
+    check_typed("plan", steps if isinstance(steps, str) else repr(record or ""))
     bake_s = None if bake is None else plan_span("bake", bake)
     return PlanRequest(target, planned_steps(steps, gates), record, template, bake_s)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 
 from graysplit.control.agreement import Agreement
@@ -134,7 +135,7 @@ def switch(operator: Operator, wish: SwitchRequest, agreement: Agreement) -> Res
         raise BadValueError(f"a switch is spread over more than 0 s and at most {SPAN_AT_MOST_S // 86_400} days")
     if agreement.dry_run:
         done = operator.change(SwitchOver(wish), agreement)
-        return done._replace(notes=(*done.notes, f"{STEPS} steps, {wish.over_s:g} s"))
+        return replace(done, notes=(*done.notes, f"{STEPS} steps, {wish.over_s:g} s"))
     first = operator.change(SpreadSwitch(wish, wish.over_s), agreement)
     _tell(wish, SwitchStep(1, first))
     return first if first.plan is not None else _spread(operator, wish, wish.over_s, agreement, first)
@@ -301,7 +302,8 @@ def _whole(results: list[Result]) -> Result:
     expected: dict[str, str] = {}
     for result in results:
         expected |= result.expected
-    return last._replace(
+    return replace(
+        last,
         moves=moves,
         created=first.created,
         cleared=first.cleared,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
@@ -111,7 +112,7 @@ def wait_until(
             listener.looked(seen.plan)
         found = _judged(operator, goal, first, seen)
         if found.outcome != "late" or patience.over:
-            return found._replace(receipts=found.receipts._replace(seconds=round(clock.monotonic() - began, 3)))
+            return found._replace(receipts=replace(found.receipts, seconds=round(clock.monotonic() - began, 3)))
         seen = patience.next_look()
 
 
@@ -194,11 +195,11 @@ def _judged(operator: Operator, goal: WaitGoal, first: WaitLook, seen: WaitLook)
         return Waited(outcome, why, receipts, seen.plan)
     if goal.weight is not None and set(seen.weights.values()) != {goal.weight}:
         now = ", ".join(f"{field} {weight}" for field, weight in seen.weights.items())
-        return Waited("late", f"{now}, not {goal.weight}", receipts._replace(confirmed=0), seen.plan)
+        return Waited("late", f"{now}, not {goal.weight}", replace(receipts, confirmed=0), seen.plan)
     refused = sorted(field for field in seen.weights if ("weights", field) in seen.reading.held.refused)
     if refused:  # what runs instead does not prove what was asked for
         why = f"invalid weight in the store, ignored by all processes: {', '.join(refused)}"
-        return Waited("late", why, receipts._replace(confirmed=0), seen.plan)
+        return Waited("late", why, replace(receipts, confirmed=0), seen.plan)
     return Waited("late" if receipts.lagging else "met", "", receipts, seen.plan)
 
 

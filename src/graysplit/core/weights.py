@@ -15,6 +15,7 @@ Weight: TypeAlias = int | Literal["preview"]
 
 PREVIEW: Final = "preview"
 FULL: Final = 100_000
+PERCENT: Final = 1_000  # a weight of one percent
 
 _WEIGHT = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}", re.ASCII)

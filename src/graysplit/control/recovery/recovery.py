@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.control.recovery.carried import Carried
@@ -90,7 +91,7 @@ class Recovery(NamedTuple):
 
     def done(self, written: Written) -> Recovery:
         """Return it as it was written."""
-        result = self.result._replace(dry_run=False, revision=written.revision, change=written.id, at_ms=written.at_ms)
+        result = replace(self.result, dry_run=False, revision=written.revision, change=written.id, at_ms=written.at_ms)
         return self._replace(result=result)
 
 

@@ -209,7 +209,8 @@ def write_note(operator: Operator, note: PlanNote, agreement: Agreement) -> Resu
         reading = operator.read()
         start = note.noted(operator, reading)
         if isinstance(start, str):
-            return Result(note.cause, note.split, {}, revision=reading.snapshot.revision, notes=(start,))
+            revision = reading.snapshot.revision
+            return Result(cause=note.cause, split=note.split, moves={}, revision=revision, notes=(start,))
         with suppress(ConflictError):
             return operator.change(note, agreement)
     return operator.change(note, agreement)
