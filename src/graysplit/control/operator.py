@@ -10,7 +10,7 @@ from graysplit.control.actor import actor_of
 from graysplit.control.agreement import Agreement, Confirm, Question, agree, is_open
 from graysplit.control.inputs import check_reason, check_texts, new_id
 from graysplit.core.weights import check_name
-from graysplit.environment import check_store, setting
+from graysplit.environment import check_namespace, check_store, check_text, kind_of, setting
 from graysplit.errors import (
     ConfigurationError,
     ConflictError,
@@ -55,11 +55,12 @@ class Operator:
         check_store(store)
         if store is None or isinstance(store, str):
             store = _address(store)
+            check_namespace(namespace)
             namespace = setting(namespace, "GRAYSPLIT_NAMESPACE", "default")
         self.namespace = "default" if namespace is None else namespace
-        self.actor = actor_of(actor)
+        self.actor = actor_of(check_text("actor", actor))
         self.attempted: str | None = None  # the id of the last change handed to the store, for whoever is interrupted
-        self.confirm: Confirm | None = confirm
+        self.confirm: Confirm | None = _checked(confirm)
         self._last: Reading | None = None  # what was read last: of it, equal definitions are not parsed again
         self._given = store
         self._store: Store | None = store if not isinstance(store, str) else None
@@ -287,6 +288,16 @@ def _unless_changed(shown: Proposal, now: Proposal) -> Proposal:
     if shown.told != now.told:
         raise ConflictError(shown.change.split, "the state that was shown", "something else")
     return now
+
+
+def _checked(confirm: Confirm | None) -> Confirm | None:
+    given: object = confirm
+    if given is None or given is True or isinstance(given, str) or callable(given):
+        return confirm
+    raise ConfigurationError(
+        f'invalid confirm: use the name that a person would type, confirm="checkout", or True, or a function, not '
+        f"{kind_of(given)}"
+    )
 
 
 def _address(given: str | None) -> str:

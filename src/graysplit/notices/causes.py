@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Final
 
+from graysplit.environment import items_of, kind_of
 from graysplit.errors import ConfigurationError
 
 EVERY: Final = "all"
@@ -38,11 +39,11 @@ OTHERS: Final = (
 )
 
 
-def chosen(causes: Iterable[str] | None) -> frozenset[str]:
+def chosen(causes: str | Iterable[str] | None) -> frozenset[str]:
     """Return the causes to tell of; raise `ConfigurationError` for a name that no change has: it would stay silent."""
     if causes is None:
         return frozenset(WANTED)
-    named = [cause.strip() for cause in causes if cause.strip()]
+    named = [cause.strip() for cause in _several(causes) if cause.strip()]
     if not named:
         raise ConfigurationError(f"no cause given to notify on. Use one or more of these, or {EVERY}: {_listed()}")
     for cause in named:
@@ -51,6 +52,22 @@ def chosen(causes: Iterable[str] | None) -> frozenset[str]:
             meant = f" Did you mean '{near[0]}'?" if near else ""
             raise ConfigurationError(f"no change has the cause {cause!r}.{meant} There are {EVERY}, {_listed()}")
     return frozenset((*WANTED, *OTHERS) if EVERY in named else named)
+
+
+def _several(causes: str | Iterable[str]) -> Iterable[str]:
+    if isinstance(causes, str):
+        return causes.split(",")
+    several = items_of(causes)
+    wrong = [one for one in several if not isinstance(one, str)] if several is not None else [causes]
+    if several is None or wrong:
+        raise _no_cause(wrong[0])
+    return map(str, several)
+
+
+def _no_cause(given: object) -> ConfigurationError:
+    return ConfigurationError(
+        f'invalid on: use causes by name, on="rollback" or on=["rollback", "trip"], not {kind_of(given)}'
+    )
 
 
 def _listed() -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from graysplit.core.limits import check_typed
+from graysplit.environment import kind_unlike_text, path_of
 from graysplit.errors import ConfigurationError
 from graysplit.notices.causes import chosen
 from graysplit.notices.not_taken import NotTakenError
 from graysplit.notices.payload import Notice
 
 WITHIN_S: Final = 5.0
+_BETWEEN: Final = re.compile(r"[,;]https?://")  # between addresses that were meant to be several
 
 
 class Hook(Protocol):
@@ -40,7 +43,7 @@ class Webhook:
     `on` names the causes, as in `("rollback",)`.
     """
 
-    def __init__(self, url: str, *, on: Iterable[str] | None = None) -> None:
+    def __init__(self, url: str, *, on: str | Iterable[str] | None = None) -> None:
         """Check the address, and connect to nothing; raises `ConfigurationError`."""
         parts = _checked(url)
         self.causes = chosen(on)
@@ -75,17 +78,18 @@ class CommandHook:
     is what ends with 0 within five seconds; else it is killed, and attempted again as a webhook is.
     """
 
-    def __init__(self, command: Sequence[str], *, on: Iterable[str] | None = None) -> None:
+    def __init__(self, command: Sequence[str | os.PathLike[str]], *, on: str | Iterable[str] | None = None) -> None:
         """Take the program and its arguments; raises `ConfigurationError`."""
-        if isinstance(command, str) or not command or not all(command[:1]):
+        words = _words(command)
+        if not all(words[:1]) or not words:
             raise ConfigurationError(
                 "a command is a list of program and arguments, run without a shell, as in: "
                 'CommandHook(["/usr/local/bin/page", "--urgent"])'
             )
         self.causes = chosen(on)
-        self._command = tuple(command)
-        self.address = os.path.basename(command[0])  # noqa: PTH119 - not a path of this host for certain
-        self.name = f"command {self.address} {_mark(chr(0).join(command))}"
+        self._command = words
+        self.address = os.path.basename(words[0])  # noqa: PTH119 - not a path of this host for certain
+        self.name = f"command {self.address} {_mark(chr(0).join(words))}"
 
     def __repr__(self) -> str:
         """Show it without its arguments."""
@@ -109,6 +113,14 @@ class CommandHook:
             raise NotTakenError(f"it ended with {code}")
 
 
+def _words(command: object) -> tuple[str, ...]:
+    """Return program and arguments as text; none for what is no list of these."""
+    if not isinstance(command, (list, tuple)):
+        return ()
+    words = [path_of(word) for word in cast("list[object]", command)]
+    return () if None in words else tuple(map(str, words))
+
+
 def masked(url: str) -> str:
     """Return of an address what is no secret: user, password and query are, and chat services' paths as well."""
     try:
@@ -122,15 +134,20 @@ def masked(url: str) -> str:
 
 
 def _checked(url: str) -> SplitResult:
+    if (kind := kind_unlike_text(url)) is not None:
+        raise ConfigurationError(
+            f"the address to notify is not text, but {kind}: use the form https://example.com/hook"
+        )
     check_typed("address", url, "the address to notify")
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 0) >= 0
     except ValueError:
         raise ConfigurationError("the address to notify is not a URL. Use the form: https://example.com/hook") from None
-    if not good or any(not 32 < ord(letter) < 127 for letter in url):  # noqa: PLR2004 - printable ASCII
+    if not good or _BETWEEN.search(url) or any(not 32 < ord(letter) < 127 for letter in url):  # noqa: PLR2004 - printable ASCII
         raise ConfigurationError(
-            f"the address to notify is not an http or https URL: {masked(url)}. Write it as in: https://example.com/hook"
+            f"the address to notify is not an http or https URL: {masked(url)}. Write it as in: "
+            "https://example.com/hook (several are separated by spaces)"
         )
     return parts
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, Self, TypeAlias, TypeVar, cast, overload
 
@@ -12,10 +13,10 @@ from graysplit.core.bucketing import hash32
 from graysplit.core.compiled import NEAR, CompiledSplit, VersionFunction, unpinned
 from graysplit.core.decision import Decision
 from graysplit.environment import check_store
+from graysplit.router.arguments import make_settings
 from graysplit.router.declarations import HANDLE, ROUTES_TOLD, Declaration
 from graysplit.router.explanation import Explanation, Status
 from graysplit.router.lifecycle import Lifecycle
-from graysplit.router.settings import Settings
 from graysplit.routes.one_object import OneObject
 from graysplit.scope import MISSING, scope_get
 
@@ -33,7 +34,7 @@ R = TypeVar("R")
 F = TypeVar("F", bound=VersionFunction)
 H = TypeVar("H", bound=Callable[[], object])
 V = TypeVar("V", bound=str)
-Ignore: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...]"
+Ignore: TypeAlias = type[BaseException] | Iterable[type[BaseException]]
 
 
 class Router(OneObject):
@@ -49,14 +50,14 @@ class Router(OneObject):
         url: str | Store | None = None,
         *,
         namespace: str | None = None,
-        off: str | None = None,
-        off_file: str | None = None,
-        cache_dir: str | None = None,
-        bootstrap: str | None = None,
+        off: str | Iterable[str] | bool | None = None,
+        off_file: str | os.PathLike[str] | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        bootstrap: str | os.PathLike[str] | None = None,
         instance: str | None = None,
         zone: str | None = None,
         sigterm: bool | None = None,
-        notify: Hook | Sequence[Hook] | None = None,
+        notify: str | Hook | Iterable[str | Hook] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Take what is known already; nothing is read, opened or started."""
@@ -331,32 +332,30 @@ class Router(OneObject):
         url: str | Store | None = None,
         *,
         namespace: str | None = None,
-        off: str | None = None,
-        off_file: str | None = None,
-        cache_dir: str | None = None,
-        bootstrap: str | None = None,
+        off: str | Iterable[str] | bool | None = None,
+        off_file: str | os.PathLike[str] | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        bootstrap: str | os.PathLike[str] | None = None,
         instance: str | None = None,
         zone: str | None = None,
         sigterm: bool | None = None,
-        notify: Hook | Sequence[Hook] | None = None,
+        notify: str | Hook | Iterable[str | Hook] | None = None,
     ) -> None:
         """Set what the constructor was not told; before the router starts. For app factories."""
         check_store(url)
-        store = None if isinstance(url, str) else url
-        address = url if isinstance(url, str) else None
-        hooks = notify if notify is None or isinstance(notify, Sequence) else (notify,)
-        settings = Settings(
-            address,
-            namespace,
-            off,
-            off_file,
-            cache_dir,
-            bootstrap,
-            instance,
-            zone,
-            notify=None if hooks is None else tuple(hooks),
+        settings = make_settings(
+            url=url if isinstance(url, str) else None,
+            namespace=namespace,
+            off=off,
+            off_file=off_file,
+            cache_dir=cache_dir,
+            bootstrap=bootstrap,
+            instance=instance,
+            zone=zone,
             sigterm=sigterm,
+            notify=notify,
         )
+        store = None if isinstance(url, str) else url
         self._lifecycle.configure(store, settings)
 
     def start(self) -> None:
@@ -416,4 +415,5 @@ class Router(OneObject):
 
 
 def _several(kinds: Ignore) -> tuple[type[BaseException], ...]:
-    return kinds if isinstance(kinds, tuple) else (kinds,)
+    """Return classes of exceptions, however many were named; what is none of them is refused further on."""
+    return tuple(kinds) if isinstance(kinds, (tuple, list, set, frozenset)) else (cast("type[BaseException]", kinds),)

@@ -65,7 +65,9 @@ INSTANCE: Final = _Instance()
 
 _Named: TypeAlias = str | Callable[..., object]
 _Single: TypeAlias = str | Attribute | _Instance | Callable[..., object] | None
-UnitSpec: TypeAlias = "str | Attribute | _Instance | Callable[..., object] | tuple[UnitSpec, ...] | None"
+UnitSpec: TypeAlias = (
+    "str | Attribute | _Instance | Callable[..., object] | tuple[UnitSpec, ...] | list[UnitSpec] | None"
+)
 AttributesSpec: TypeAlias = Mapping[str, _Named] | Callable[..., Mapping[str, object]] | None
 
 
@@ -115,7 +117,7 @@ def handle_unit(spec: UnitSpec, split: str, instance: Callable[[], str]) -> Call
 def unit_key(spec: UnitSpec) -> Hashable | None:
     """Return what tells a handle's unit from others, alike for what is written alike; None where it is not known."""
     keys = [_single_key(one) for one in _flat(spec)]
-    return None if None in keys else (isinstance(spec, tuple), *keys)
+    return None if None in keys else (isinstance(spec, (tuple, list)), *keys)
 
 
 def _single_key(spec: _Single) -> Hashable | None:
@@ -157,6 +159,12 @@ def read_attributes(spec: AttributesSpec, place: Place) -> UnitExpression | None
         return None
     if callable(spec):
         return _called(spec, place, "attributes")
+    if not isinstance(cast("object", spec), Mapping):
+        raise _refusal(
+            place,
+            f'invalid attributes {described(spec)}: map names to paths, attributes={{"plan": "user.plan"}}, or use '
+            "a callable that gives a mapping",
+        )
     parts: list[str] = []
     objects: dict[str, object] = {}
     for number, (name, one) in enumerate(spec.items()):
@@ -168,10 +176,10 @@ def read_attributes(spec: AttributesSpec, place: Place) -> UnitExpression | None
 
 
 def _flat(spec: UnitSpec) -> Iterator[_Single]:
-    if not isinstance(spec, tuple):
+    if not isinstance(spec, (tuple, list)):
         yield spec
         return
-    for one in cast("tuple[UnitSpec, ...]", spec):  # type: ignore[redundant-cast] # pyright narrows to tuple[Unknown]
+    for one in cast("tuple[UnitSpec, ...]", spec):  # pyright narrows to tuple[Unknown]
         yield from _flat(one)
 
 

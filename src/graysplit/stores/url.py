@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from graysplit.environment import check_namespace
 from graysplit.errors import ConfigurationError, nearest
 from graysplit.stores.port import Store
 
@@ -31,8 +32,7 @@ def store_from_url(url: str, namespace: str = "default") -> Store:
     scheme, found, rest = url.partition("://")
     if not found or scheme not in _SCHEMES:
         raise ConfigurationError(_unknown(scheme if found and _SCHEME.fullmatch(scheme) else ""))
-    if not namespace or set(namespace) & set("{} \t\r\n"):
-        raise ConfigurationError(f"invalid namespace {namespace!r}: use letters and digits, without spaces or braces")
+    check_namespace(namespace)
     if scheme == "memory":
         from graysplit.stores.memory import MemoryStore
 
