@@ -3,11 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Self, TypeVar
 
 
 class GraysplitError(Exception):
-    """The root of all errors raised by graysplit; a decision never raises one (law 5)."""
+    """The root of all errors raised by graysplit; a decision never raises one (law 5).
+
+    Each of them is copied and pickled as it is, whatever its constructor takes: message, data, notes and cause. What
+    could not be read by the other process (a cause that refuses) arrives as its text, for an error that cannot be read
+    there would leave a process pool without an answer.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return what makes it anew without its constructor; used by pickle and deepcopy."""
+        data = {name: value for name, value in vars(self).items() if _survives(value)}
+        cause = self.__cause__
+        if cause is not None and not _survives(cause):
+            cause = Exception(f"{type(cause).__name__}: {cause}")
+        return _blank, (type(self), self.args), data | _chained(self, cause)
+
+    def __copy__(self) -> Self:
+        """Return the same error: data and cause are shared."""
+        copied = _blank(type(self), self.args)
+        copied.__setstate__(vars(self) | _chained(self, self.__cause__))
+        return copied
+
+
+E = TypeVar("E", bound="GraysplitError")
+
+
+def _blank(kind: type[E], args: tuple[object, ...]) -> E:
+    """Make an error of a kind as it was printed, before it has its data."""
+    return kind.__new__(kind, *args)
+
+
+def _chained(error: BaseException, cause: BaseException | None) -> dict[str, object]:
+    """Return what stands beside an error's own data."""
+    return {"__cause__": cause, "__suppress_context__": error.__suppress_context__}
+
+
+def _survives(value: object) -> bool:
+    """Return whether a value can be written and read again; some exceptions can be written only."""
+    import pickle
+
+    try:
+        pickle.loads(pickle.dumps(value))  # noqa: S301 - written one moment before
+    except Exception:  # noqa: BLE001 - whatever another's class raises
+        return False
+    return True
 
 
 class ConfigurationError(GraysplitError):
