@@ -47,22 +47,24 @@ class Result:
     at_ms: int = 0  # server time
     unrecorded: str | None = None  # why the history has no entry, though the change stands
     created: tuple[str, ...] = ()  # the versions of a split made on the way, the baseline first
-    cleared: Mapping[str, str] = field(default_factory=dict)  # the stops it cleared, with what they said
+    cleared: Mapping[str, str] = field(default_factory=dict[str, str])  # the stops it cleared, with what they said
     # By field: what a stop that it names said before, and says.
-    stops: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    stops: Mapping[str, tuple[str | None, str | None]] = field(
+        default_factory=dict[str, "tuple[str | None, str | None]"]
+    )
     # By field: the weight for a time, its end (server time) and the weight after.
-    leases: Mapping[str, Lease] = field(default_factory=dict)
+    leases: Mapping[str, Lease] = field(default_factory=dict[str, Lease])
     left: tuple[str, ...] = ()  # finished releases that `rollback --all` left alone
     moved: float = 0.0  # percent of all units that change hands
     needless: float = 0.0  # of them, those that no weight asked for
-    expected: Mapping[str, str] = field(default_factory=dict)  # by field: the weight that receipts will show
-    kept: Mapping[str, str] = field(default_factory=dict)  # by field: the weights of the releases in `left`
+    expected: Mapping[str, str] = field(default_factory=dict[str, str])  # by field: the weight that receipts will show
+    kept: Mapping[str, str] = field(default_factory=dict[str, str])  # by field: the weights of the releases in `left`
     parts: tuple[str, ...] = ()  # the ids of its history entries, where it was written in portions
     dry_run: bool = False
     pinned: str | None = None  # the version that a pin gives, or the baseline where it denies
     copies: Copies | None = None  # how many replicas have it; None where nobody asked, or where there is none
     notes: tuple[str, ...] = ()  # what is worth saying beside it
-    ended: Mapping[str, str] = field(default_factory=dict)  # by split: the plans that are over with it
+    ended: Mapping[str, str] = field(default_factory=dict[str, str])  # by split: the plans that are over with it
     plan: Mapping[str, object] | None = None  # of what is said of a plan: its step, the next one and its gates
     unwatched: str = ""  # what nobody watches from then on, one of the notes; "": nothing that it leaves so
     doubts: tuple[str, ...] = ()  # what is not shown of the version that was chosen as the winner, among the notes
