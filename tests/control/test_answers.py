@@ -10,7 +10,7 @@ import pytest
 from graysplit import Router
 from graysplit.cli.lines import explain_lines
 from graysplit.control import Control
-from graysplit.control.explain import Explained
+from graysplit.control.explain import FleetExplanation
 from graysplit.core.fleet import Declared, Effect
 from graysplit.stores.memory import MemoryStore
 from tests.control.processes import live
@@ -29,12 +29,12 @@ def store() -> MemoryStore:
     return store
 
 
-def explained(store: MemoryStore, unit: str = "u-1") -> Explained:
+def explained(store: MemoryStore, unit: str = "u-1") -> FleetExplanation:
     """Ask why a unit gets its version."""
     return Control(store).explain("checkout", unit)
 
 
-def said(found: Explained) -> str:
+def said(found: FleetExplanation) -> str:
     """Return what is printed, in one line."""
     return " | ".join(" ".join(line.split()) for line in explain_lines(found))
 
@@ -186,7 +186,7 @@ def test_real_processes_answer_as_it_says(tmp_path: Path) -> None:
             assert found.version == ("old" if off == 4 else "new")
 
 
-def _told_by_all(control: Control, off: int) -> Explained | None:
+def _told_by_all(control: Control, off: int) -> FleetExplanation | None:
     found = control.explain("checkout", "u-1")
     reasons = [answer.reason for answer in found.processes]
     return found if len(reasons) == 4 and reasons.count("off") == off and reasons.count("") == 4 - off else None

@@ -23,7 +23,8 @@ from graysplit.core.plan.plan import BadPlanError, PlanStep
 from graysplit.errors import BadValueError, BadWeightError
 from graysplit.stores.memory import MemoryStore
 
-PYTHONS = {"Callable", "Collection", "Iterable", "Literal", "Mapping", "None", "Path", "Sequence"}
+WORDS = {"Store", "Steps", "Action", "Sensitivity", "Take", "Told", "Until"}
+PYTHONS = {"Callable", "Collection", "Iterable", "Literal", "Mapping", "None", "PathLike", "Sequence"}
 WEIGHTS = (5_000, 20_000, 50_000, 100_000)
 
 
@@ -163,7 +164,7 @@ def test_steps_are_kept_in_thousandths_inside() -> None:
 
 def test_what_verbs_return_and_raise_can_be_imported() -> None:
     """Each class of ours that a signature of `Control` names, from `graysplit.control` or `graysplit`."""
-    known = {*dir(graysplit.control), *dir(graysplit), "Store", "Steps", "Action", "Sensitivity", "Take", "Told"}
+    known = {*dir(graysplit.control), *dir(graysplit), *WORDS}
     words = {
         word
         for name, method in inspect.getmembers(Control, inspect.isfunction)
@@ -195,3 +196,12 @@ def test_a_control_says_what_it_is() -> None:
     assert operator_of(control).store.name.startswith("redis://")
     assert repr(control) == "<Control of namespace shop on localhost:6379/3 as ada>"
     assert repr(Control(MemoryStore(), actor="ada")).startswith("<Control of namespace default on memory")
+
+
+def test_a_wait_takes_a_weight_in_percent(control: Control) -> None:
+    """As a number or a text; nobody follows, so it is in force and not confirmed."""
+    control.set("checkout", 20)
+    for weight in (20, 20.0, "20", "20.0"):
+        waited = control.wait_until("checkout", weight, timeout="10ms")
+        assert (waited.outcome, waited.why) == ("met", "")
+    assert control.wait_until("checkout", 30, timeout=timedelta(0)).why == "checkout/new 20, not 30"

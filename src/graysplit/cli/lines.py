@@ -14,7 +14,7 @@ from graysplit.cli.plan.lines import gate_lines, plan_lines
 from graysplit.cli.wave_lines import crossing_lines
 from graysplit.cli.words import age, plural, stop_words, table, when
 from graysplit.control.doctor import Finding, break_glass, held_words, some
-from graysplit.control.explain import Explained
+from graysplit.control.explain import FleetExplanation
 from graysplit.control.freeze import freeze_words, unfreeze_command
 from graysplit.control.undelivered import HookState, owed_words
 from graysplit.control.views import Overview, Row, SplitView
@@ -223,7 +223,7 @@ def off_lines(fleet: Fleet) -> list[str]:
     ]
 
 
-def explain_lines(found: Explained) -> list[str]:
+def explain_lines(found: FleetExplanation) -> list[str]:
     """Return the ladder from the top to the rung that answered."""
     bucket = "" if found.bucket is None else f", hashed to {found.bucket}"
     where = _where(found)
@@ -243,7 +243,7 @@ def explain_lines(found: Explained) -> list[str]:
     return lines + [f"{some(labels)}: {said}" for said, labels in apart.items()]
 
 
-def _where(found: Explained) -> str:
+def _where(found: FleetExplanation) -> str:
     """Return in how many of the live processes the answer is this one."""
     if not found.live:
         return "; no live process"

@@ -10,7 +10,7 @@ from graysplit.cli.loss_lines import loss_json
 from graysplit.cli.plan.lines import plan_json
 from graysplit.cli.wave_lines import crossing_json
 from graysplit.cli.words import number
-from graysplit.control.explain import Explained
+from graysplit.control.explain import FleetExplanation
 from graysplit.control.undelivered import HookState
 from graysplit.control.views import UNKNOWN, Overview, Row, SplitView
 from graysplit.control.waves import Crossing
@@ -129,7 +129,7 @@ def fleet_json(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> dict[str, ob
     }
 
 
-def explained_json(found: Explained) -> dict[str, object]:
+def explained_json(found: FleetExplanation) -> dict[str, object]:
     """Return a decision with its ladder, and what each process says."""
     return {
         "split": found.split,

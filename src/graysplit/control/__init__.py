@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from graysplit.control.agreement import Confirm, Question
     from graysplit.control.control import Control
     from graysplit.control.doctor import Finding
-    from graysplit.control.explain import Explained
+    from graysplit.control.explain import FleetExplanation
     from graysplit.control.guard.report import SplitReport
     from graysplit.control.plan.awaited import Awaited
     from graysplit.control.recovery.recovery import Recovery
@@ -42,7 +42,7 @@ _ROOMS = {
     "Control": "graysplit.control.control",
     "Crossing": "graysplit.control.waves",
     "Entry": "graysplit.core.entry",
-    "Explained": "graysplit.control.explain",
+    "FleetExplanation": "graysplit.control.explain",
     "Finding": "graysplit.control.doctor",
     "Fleet": "graysplit.core.fleet",
     "Followed": "graysplit.stores.port",
@@ -74,9 +74,9 @@ __all__ = [
     "Control",
     "Crossing",
     "Entry",
-    "Explained",
     "Finding",
     "Fleet",
+    "FleetExplanation",
     "Followed",
     "HookState",
     "Names",

@@ -14,7 +14,7 @@ from graysplit.core.split_state import SplitState
 from graysplit.core.waves import unknown_host
 
 
-class Explained(NamedTuple):
+class FleetExplanation(NamedTuple):
     """A decision with all that led to it."""
 
     split: str
@@ -39,7 +39,7 @@ class Explained(NamedTuple):
         return tuple(answer for answer in self.processes if answer.version != self.version)
 
 
-def explain(state: SplitState, unit: object, revision: int, fleet: Fleet) -> Explained:
+def explain(state: SplitState, unit: object, revision: int, fleet: Fleet) -> FleetExplanation:
     """Decide for a unit by the store, nothing kept, and compare with what each process says."""
     note = ""
     if state.definition.by == "instance" and isinstance(unit, str):
@@ -51,12 +51,12 @@ def explain(state: SplitState, unit: object, revision: int, fleet: Fleet) -> Exp
     by_unit = state.definition.by == "unit"
     bucket = bucket_of(encoded, state.definition.seed) if encoded is not None and by_unit else None
     found = answers(UnitQuestion(case, revision, decision.version, decision.reason), fleet)
-    explained = Explained(state.split, decision.version, decision.reason, bucket, revision, ladder, None, found)
+    explained = FleetExplanation(state.split, decision.version, decision.reason, bucket, revision, ladder, None, found)
     first = Rung(OFF, _off_words(explained.live), None)
     return _where_all_differ(explained._replace(ladder=(first, *ladder[1:]), note=note))
 
 
-def _where_all_differ(found: Explained) -> Explained:
+def _where_all_differ(found: FleetExplanation) -> FleetExplanation:
     """Return what is in force where every live process is known to answer otherwise than the store."""
     said = {answer.version for answer in found.live}
     if len(said) != 1 or said <= {None, found.version}:

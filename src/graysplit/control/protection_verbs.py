@@ -13,7 +13,7 @@ from graysplit.deprecation import renamed
 from graysplit.errors import ConflictError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import os
 
     from graysplit.control.ask import RememberedAnswers
     from graysplit.control.recovery.recovery import Recovery, Take
@@ -68,7 +68,7 @@ class ProtectionVerbs(ControlVerbs):
         self,
         splits: Collection[str] = (),
         *,
-        source: str | Path = "fleet",
+        source: str | os.PathLike[str] = "fleet",
         take: Take = "lower",
         why: str = "",
         seen: Recovery | None = None,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from graysplit.control.doctor import Finding
-    from graysplit.control.explain import Explained
+    from graysplit.control.explain import FleetExplanation
     from graysplit.control.guard.report import SplitReport
     from graysplit.control.plan.awaited import Awaited
     from graysplit.control.reading import Reading
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from graysplit.control.steps import Steps
     from graysplit.control.undelivered import HookState
     from graysplit.control.views import Overview, SplitView
-    from graysplit.control.wait import Waited
+    from graysplit.control.wait import Until, Waited
     from graysplit.control.waves import Crossing
     from graysplit.core.entry import Entry
     from graysplit.core.fleet import Fleet, Process
@@ -118,12 +118,12 @@ class ReadVerbs(ControlVerbs):
     def wait_until(
         self,
         target: str,
-        until: str = "confirmed",
+        until: Until | float | str = "confirmed",
         timeout: Span = 60.0,
         told: Callable[[str], None] | None = None,
         looked: Callable[[Awaited], None] | None = None,
     ) -> Waited:
-        """Wait until a split's weights are confirmed, `safe` by its guard, its plan `done`, or a weight is in force.
+        """Wait until weights are `confirmed`, `safe` by the guard, the plan `done`, or a weight in percent is in force.
 
         Ends at once where it is rolled back or stopped meanwhile. An outage is outlived, and `told` hears of it; the
         first look alone must succeed. `looked` hears at each look where the plan stands, if one runs.
@@ -131,7 +131,7 @@ class ReadVerbs(ControlVerbs):
         from graysplit.control.wait import Listener, WaitGoal, unheard, wait_until
 
         listener = Listener(told or unheard, looked)
-        return wait_until(self._operator, WaitGoal(target, until), seconds(timeout), listener)
+        return wait_until(self._operator, WaitGoal(target, str(until)), seconds(timeout), listener)
 
     def overview(self) -> Overview:
         """Return every split with its weights as asked, effective and actual, and the last change."""
@@ -193,7 +193,7 @@ class ReadVerbs(ControlVerbs):
         self._operator.check_known(reading, split)
         return report(reading, self._operator.store, self.namespace, target)
 
-    def explain(self, split: str, unit: object) -> Explained:
+    def explain(self, split: str, unit: object) -> FleetExplanation:
         """Return the ladder that decides for a unit by the store, and the processes in which the answer is another."""
         from graysplit.control.explain import explain
         from graysplit.control.reading import check_readable

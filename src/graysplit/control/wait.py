@@ -29,6 +29,7 @@ from graysplit.stores.text.records import GUARD, PLAN, raw_of, read_signed
 
 POLL_S: Final = 0.2
 
+Until: TypeAlias = Literal["confirmed", "safe", "done"]
 # met: it is so; undone: it was rolled back, stopped or ended early, and will not come by itself; late: not yet.
 Outcome: TypeAlias = Literal["met", "undone", "late"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -24,7 +25,7 @@ class RepairRequest(NamedTuple):
     """What is to be repaired, and from what."""
 
     splits: frozenset[str]  # none: all
-    source: str | Path  # "fleet", or a file
+    source: str | os.PathLike[str]  # "fleet", or a file
     take: Take
     seen: Recovery | None  # what was shown to whoever agrees
 
