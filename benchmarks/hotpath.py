@@ -392,7 +392,7 @@ def _swapping(store: Any) -> Iterator[list[int]]:  # noqa: ANN401 - the memory s
 
 
 def _counts(router: Any, split: str) -> list[Counts]:  # noqa: ANN401 - reads what no public call gives yet
-    return router._lifecycle.states._counts.of_split(split)  # noqa: SLF001
+    return router._lifecycle.states.counts.of_split(split)  # noqa: SLF001
 
 
 def run(quick: bool) -> list[Row]:  # noqa: FBT001 - a program's switch

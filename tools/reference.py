@@ -27,7 +27,7 @@ from graysplit.core.decision import LADDER
 from graysplit.core.definition import Definition
 from graysplit.core.entry import Entry
 from graysplit.errors import GraysplitError
-from graysplit.router import Status
+from graysplit.router.status import Status
 from graysplit.stores.redis.keys import keys_of
 
 ROOT: Final = Path(__file__).resolve().parent.parent

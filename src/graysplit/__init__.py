@@ -37,7 +37,9 @@ if TYPE_CHECKING:
         UnknownVersionError,
     )
     from graysplit.notices import CommandHook, Webhook
-    from graysplit.router import Explanation, Router, Status
+    from graysplit.router.explanation import Explanation
+    from graysplit.router.router import Router
+    from graysplit.router.status import Status
     from graysplit.routes.handle import Split
     from graysplit.routes.types import Routed
     from graysplit.routes.unit import INSTANCE, attribute
@@ -84,9 +86,9 @@ _ROOMS = {
     "Span": "graysplit.core.durations",
     "Step": "graysplit.control.steps",
     "Decision": "graysplit.core.decision",
-    "Explanation": "graysplit.router",
-    "Router": "graysplit.router",
-    "Status": "graysplit.router",
+    "Explanation": "graysplit.router.explanation",
+    "Router": "graysplit.router.router",
+    "Status": "graysplit.router.status",
     "INSTANCE": "graysplit.routes.unit",
     "Routed": "graysplit.routes.types",
     "Split": "graysplit.routes.handle",
@@ -100,9 +102,9 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'graysplit' has no attribute {name!r}")
     from importlib import import_module
 
-    found = getattr(import_module(_ROOMS.get(name, "graysplit.errors")), name)
-    globals()[name] = found
-    return found
+    value = getattr(import_module(_ROOMS.get(name, "graysplit.errors")), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

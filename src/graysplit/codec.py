@@ -20,8 +20,8 @@ from graysplit.core.address import field_of
 from graysplit.core.definition import OBJECT, Definition, Version, candidate, check_definition, define
 from graysplit.core.lease import lapsed
 from graysplit.core.releases import ReleaseIds
+from graysplit.core.replica.adopted import Adopted
 from graysplit.core.replica.adoption import (
-    Adopted,
     Parse,
     adopt_brakes,
     adopt_definitions,

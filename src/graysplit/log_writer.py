@@ -14,7 +14,7 @@ from contextlib import suppress
 from threading import Thread
 from typing import Final, NamedTuple
 
-from graysplit.uwsgi import is_master
+from graysplit.forks import is_master
 
 LOGGER: Final = "graysplit"
 WAITING_AT_MOST: Final = 1_000

@@ -8,7 +8,7 @@ from graysplit.codec import parse_definition
 from graysplit.control import Control
 from graysplit.core.fleet import Declared, Effect, Sweep
 from graysplit.core.guard.verdict import Verdict
-from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.adopted import Adopted
 from graysplit.core.replica.lineage import Past
 from graysplit.core.weights import format_weight
 from graysplit.events import Events

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from graysplit.core.definition import Definition, define
+from graysplit.core.replica.adopted import Adopted
 from graysplit.core.replica.adoption import (
-    Adopted,
     adopt_brakes,
     adopt_definitions,
     changed_definitions,

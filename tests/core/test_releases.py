@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from graysplit.core.releases import ReleaseIds, ReleaseTimes, differing_releases
-from graysplit.core.replica.adoption import Adopted, adopt_brakes
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import adopt_brakes
 from graysplit.core.replica.record import Key, Load
 from tests.core.adopting import adopt, load
 

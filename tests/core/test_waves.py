@@ -12,7 +12,8 @@ from graysplit.core.decision import DecisionInput, climb, decide
 from graysplit.core.definition import define
 from graysplit.core.fleet import Declared, Fleet, Process
 from graysplit.core.host_name import clean_name
-from graysplit.core.replica.adoption import Adopted, adopt_brakes, state_of
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import adopt_brakes, state_of
 from graysplit.core.replica.record import Key, Load
 from graysplit.core.split_state import SplitState
 from graysplit.core.waves import (

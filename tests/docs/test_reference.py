@@ -40,8 +40,9 @@ def test_every_part_has_its_page(reference: ModuleType) -> None:
 
 def test_every_reason_in_the_source_is_explained(reference: ModuleType) -> None:
     """A reason that a decision may give stands in the table."""
-    sources = [ROOT / "src" / "graysplit" / "core" / "decision.py", ROOT / "src" / "graysplit" / "router" / "states.py"]
-    text = "\n".join(source.read_text("utf-8") for source in sources)
+    source = ROOT / "src" / "graysplit"
+    files = ("core/decision.py", "router/states.py", "router/decisions.py", "router/compiler.py")
+    text = "\n".join((source / file).read_text("utf-8") for file in files)
     given = set(REASON.findall(text))
     assert {"no_unit", "version_absent", "not_configured", "unknown_split", "error", "stale"} <= given
     assert given <= set(reference.TEXTS["reasons"]), sorted(given - set(reference.TEXTS["reasons"]))

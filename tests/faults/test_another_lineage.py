@@ -16,7 +16,7 @@ import graysplit
 from graysplit.clock import SYSTEM_CLOCK
 from graysplit.control.operator import Operator
 from graysplit.control.recovery.sources import of_file
-from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.adopted import Adopted
 from graysplit.core.replica.lineage import Past
 from graysplit.events import Events
 from graysplit.follower.known_good import KnownGood

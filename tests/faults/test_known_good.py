@@ -21,7 +21,7 @@ import redis
 import graysplit
 from graysplit import embedded
 from graysplit.clock import SYSTEM_CLOCK, Clock
-from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.adopted import Adopted
 from graysplit.core.replica.lineage import Past
 from graysplit.events import Events
 from graysplit.follower.known_good import KnownGood

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from graysplit.core.compiled import CompileInput, compile_state, names_of
 from graysplit.core.counters import Counts
 from graysplit.core.decision import DecisionInput, decide
-from graysplit.core.replica.adoption import Adopted, adopt_brakes, state_of
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import adopt_brakes, state_of
 from graysplit.core.replica.record import Key, Load
 from graysplit.core.split_state import SplitState
 from graysplit.core.weights import PREVIEW, parse_weight, share

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graysplit.core.decision import DecisionInput, decide
-from graysplit.core.replica.adoption import Adopted, adopt_brakes, state_of
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import adopt_brakes, state_of
 from graysplit.core.replica.record import Key, Load
 from graysplit.core.split_state import SplitState, raises
 from graysplit.core.weights import PREVIEW, Weight, format_weight, rises, share

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graysplit.core.entry import Entry
-from graysplit.core.replica.adoption import Adopted, adopt_brakes
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import adopt_brakes
 from graysplit.core.replica.lineage import Past, crossed, fence, followed, forked, newer_than_ancestor
 from graysplit.core.replica.record import Key, Load
 from graysplit.core.weights import PREVIEW, Weight, format_weight, rises

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graysplit.core.replica.adoption import Adopted, adopt_brakes, state_of
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import adopt_brakes, state_of
 from graysplit.core.replica.record import Key, Load
 from graysplit.core.weights import Weight, parse_weight, rises
 from graysplit.errors import BadWeightError

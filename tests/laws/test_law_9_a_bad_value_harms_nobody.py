@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graysplit.core.replica.adoption import MAX_DEFINITION, Adopted
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import MAX_DEFINITION
 from graysplit.core.replica.record import Key
 from graysplit.core.weights import parse_weight
 from graysplit.errors import BadWeightError

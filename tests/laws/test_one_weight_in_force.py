@@ -17,13 +17,14 @@ from graysplit.core.counters import Counts
 from graysplit.core.definition import Definition, define
 from graysplit.core.in_force import in_force
 from graysplit.core.plan.plan import Plan, parse_plan
-from graysplit.core.replica.adoption import Adopted, state_of
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import state_of
 from graysplit.core.weights import FULL, Weight, format_weight, share
 from graysplit.follower.guard.evaluator import Evaluator
 from graysplit.follower.guard.guards import Guards
 from graysplit.follower.guard.reporter import GuardReporter
 from graysplit.follower.plan_driver import PlanDriver, PlanFacts
-from graysplit.router.choice_keys import weight_in
+from graysplit.router.view import weight_in
 
 SPLIT: Final = "checkout"
 CANDIDATES: Final = ("new", "b")

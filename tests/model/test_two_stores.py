@@ -24,7 +24,8 @@ from graysplit import Control
 from graysplit.codec import parse_definition, read_held, read_snapshot
 from graysplit.core.address import split_of
 from graysplit.core.decision import DecisionInput, decide
-from graysplit.core.replica.adoption import Adopted, text
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import text
 from graysplit.core.replica.lineage import crossed, forked
 from graysplit.core.replica.record import SENTINEL, Load
 from graysplit.core.weights import Weight, parse_weight, rises, share

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from graysplit.codec import parse_definition
 from graysplit.core.entry import Entry
 from graysplit.core.fleet import Receipt
-from graysplit.core.replica.adoption import Adopted, state_of
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import state_of
 from graysplit.core.replica.lineage import Past
 from graysplit.core.replica.record import Load
 from graysplit.core.split_state import SplitState
@@ -20,6 +21,7 @@ from graysplit.events import Events
 from graysplit.follower.known_good import KnownGoodContent, _encode, decode
 from graysplit.follower.replica import Adoption, Replica
 from graysplit.follower.submissions import fork_entry
+from graysplit.router.decisions import Decisions
 from graysplit.router.states import PublishedStates
 from graysplit.scope import Scope, _scope
 from graysplit.stores.memory import MemoryStore
@@ -63,7 +65,8 @@ class Process:
         """Begin as a router does: with what a file held, or with nothing."""
         self.boot = new_id()
         self.events = Events(clock)
-        self.states = PublishedStates(self.events, lambda: None)
+        self.states = PublishedStates(self.events)
+        self.decisions = Decisions(self.states, lambda: None, lambda: None, self.events, clock)
         self.states.enter("not_ready", None, parse_definition, clock.monotonic())
         held, past = (known.held, known.past) if known is not None else (Adopted(), Past())
         self.replica = Replica(self.states, self.events, parse_definition, held, past)
@@ -140,7 +143,7 @@ class Process:
         state = self.states.present(split)
         token = _scope.set(self.request if kept else None)
         try:
-            return self.states.resolve(state, unit)[2].version
+            return self.decisions.resolve(state, unit)[2].version
         finally:
             _scope.reset(token)
 

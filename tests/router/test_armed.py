@@ -15,7 +15,7 @@ from graysplit.core.bucketing import bucket_of, hash32, seed_of
 from graysplit.core.definition import Definition, define
 from graysplit.core.guard.buffer import EvidenceBuffer
 from graysplit.core.guard.tally import MICRO, Exposed, Goal, Stage
-from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.adopted import Adopted
 from graysplit.core.waves import Wave
 from graysplit.router.states import PublishedStates
 from graysplit.testing import forced

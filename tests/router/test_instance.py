@@ -10,7 +10,7 @@ import pytest
 
 import graysplit
 from graysplit.clock import SYSTEM_CLOCK
-from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.adopted import Adopted
 from graysplit.core.replica.lineage import Past
 from graysplit.core.waves import Wave
 from graysplit.errors import RegistrationError

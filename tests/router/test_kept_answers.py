@@ -78,11 +78,11 @@ def test_a_choice_kept_by_a_late_compilation_is_not_found_after_the_rollback(
     handle = router.split("checkout", "old", "new")
     assert router.wait_ready(5)
     states = router._lifecycle.states
-    before = states._view
+    before = states.view
     Control(full).rollback("checkout")
     assert eventually(lambda: handle.choose("u") == "old")
     late = states._in_force("checkout", before)
     with graysplit.context("u"):
-        assert states.resolve(late, MISSING)[2].version == "new"
+        assert router._lifecycle.decisions.resolve(late, MISSING)[2].version == "new"
         assert router.decide("checkout")[1] == "old"
         assert handle.decide()[1] == "old"

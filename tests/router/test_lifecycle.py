@@ -20,9 +20,8 @@ import graysplit
 from graysplit import Control, Router
 from graysplit.errors import ConfigurationError
 from graysplit.follower.follower import Follower
-from graysplit.follower.latch import Latch
+from graysplit.forks import Latch, ProcessLock
 from graysplit.router import start
-from graysplit.router.process_lock import ProcessLock
 from graysplit.stores.memory import MemoryStore
 from tests.faults.followers import ROOT
 from tests.support import bare_environment, eventually
@@ -209,7 +208,7 @@ def test_a_thread_that_ended_without_a_word_is_seen_by_status_and_the_slow_path(
     assert before is not None
     monkeypatch.setattr(Follower, "dead", property(lambda self: self is before))
     assert router.status()[:2] == ("asleep", "lost")
-    router._lifecycle.states._due = 0.0  # it has not turned for a second
+    router._lifecycle.states.due = 0.0  # it has not turned for a second
     with graysplit.context("u"):
         router.choose("checkout")
     assert eventually(lambda: router.choose("checkout", "u") == "new" and router._lifecycle._follower is not before)

@@ -16,7 +16,7 @@ from redis.connection import Connection
 
 from graysplit import embedded
 from graysplit.errors import ConfigurationError, StoreUnreachableError
-from graysplit.router import Router
+from graysplit.router.router import Router
 from graysplit.stores import store_from_url
 from graysplit.stores.redis.faults import fault, is_condition, is_fatal, unreachable
 from graysplit.testing.contract import seed

@@ -23,7 +23,7 @@ from graysplit.core.fleet import PROMISES
 from graysplit.core.guard.tally import EXPOSED_AT_MOST, Begun, Exposed, Failed, Pair, Sample
 from graysplit.core.replica.record import SENTINEL
 from graysplit.errors import RefusedError, StoreUnreachableError
-from graysplit.router import Router
+from graysplit.router.router import Router
 from graysplit.stores import Rollback, Store, store_from_url
 from graysplit.stores.port import Trip
 from graysplit.stores.redis import RedisStore, modes

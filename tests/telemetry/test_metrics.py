@@ -15,7 +15,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData, 
 
 from graysplit import Control, Router
 from graysplit.core.counters import Measure
-from graysplit.router import Status
+from graysplit.router.status import Status
 from graysplit.stores.memory import MemoryStore
 from graysplit.telemetry import METRICS, observe
 from graysplit.telemetry.metrics import OTHER, SPLITS_AT_MOST

@@ -10,7 +10,8 @@ from graysplit.core.address import field_of, split_of
 from graysplit.core.changes import Mistyped
 from graysplit.core.definition import Definition
 from graysplit.core.in_force import mistyped_zeros
-from graysplit.core.replica.adoption import Adopted, text
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import text
 from graysplit.core.replica.record import SENTINEL, Key, Load, is_new
 from graysplit.core.split_state import Snapshot
 from graysplit.core.weights import Weight

@@ -16,11 +16,11 @@ from graysplit.core.allocation import Run
 from graysplit.core.bucketing import BUCKETS, HASHES, hash32, threshold
 from graysplit.core.counters import Counts
 from graysplit.core.decision import Decision
-from graysplit.core.split_state import SplitState
 from graysplit.core.weights import Weight
 
 if TYPE_CHECKING:
     from graysplit.core.guard.buffer import EvidenceBuffer
+    from graysplit.core.split_state import SplitState
 
 VersionFunction = Callable[..., Any]  # Any: a registered function of whatever signature
 Special = Callable[[bytes], "tuple[int, str] | None"]  # an encoded unit to a version's index and a reason

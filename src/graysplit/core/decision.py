@@ -7,12 +7,14 @@ together.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core.allocation import Run, owner
 from graysplit.core.bucketing import bucket_of
-from graysplit.core.split_state import SplitState
 from graysplit.core.weights import format_weight, share
+
+if TYPE_CHECKING:
+    from graysplit.core.split_state import SplitState
 
 # The reasons that the hash has drawn: counted as exposures. Any other (pinned, forced, absent, ...) is counted apart,
 # and is never evidence for or against a version.

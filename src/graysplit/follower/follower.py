@@ -20,12 +20,12 @@ from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.follower.backoff import chance, jittered, pause_s
 from graysplit.follower.guard.reporter import GuardReporter
 from graysplit.follower.history_writer import HistoryWriter
-from graysplit.follower.latch import Latch
 from graysplit.follower.memory import Memory
 from graysplit.follower.plan_driver import PlanDriver, Verdicts
 from graysplit.follower.port import Audience, Contact
 from graysplit.follower.recent_changes import REMEMBERED, Recent
 from graysplit.follower.server_time import ServerTime
+from graysplit.forks import Latch
 from graysplit.stores.port import Feed, Report, Store
 from graysplit.stores.text.content import pack
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from graysplit.clock import Clock
 from graysplit.core.lease import parse_lease
-from graysplit.core.replica.adoption import Adopted, Tripped
+from graysplit.core.replica.adopted import Adopted, Tripped
 from graysplit.core.replica.lineage import Past
 from graysplit.core.waves import format_wave, parse_wave
 from graysplit.core.weights import Weight, format_weight, parse_weight, rises

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from graysplit.core.fleet import Declared, Effect, Sweep
-from graysplit.core.replica.adoption import Adopted
-
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from graysplit.core.fleet import Declared, Effect, Sweep
     from graysplit.core.guard.buffer import EvidenceBuffer
+    from graysplit.core.replica.adopted import Adopted
 
 
 class Contact(NamedTuple):

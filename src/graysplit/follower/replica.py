@@ -13,10 +13,9 @@ from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.lease import lapsed
 from graysplit.core.pace import Breathe, nothing, paced
 from graysplit.core.replica import fork as forks
+from graysplit.core.replica.adopted import Adopted, Tripped
 from graysplit.core.replica.adoption import (
-    Adopted,
     Parse,
-    Tripped,
     adopt_brakes,
     adopt_definitions,
     changed_definitions,

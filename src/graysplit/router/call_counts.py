@@ -7,7 +7,7 @@ from typing import Final
 
 from graysplit.core.address import field_of
 from graysplit.core.counters import Counts, Measured
-from graysplit.router.process_lock import ProcessLock
+from graysplit.forks import ProcessLock
 
 UNKNOWN: Final = "(unknown)"  # all splits together that neither code nor store knows: a request may name any number
 OLD: Final = "old"  # the answer for a split that nobody declared

@@ -1,4 +1,4 @@
-"""What changes do in this process now, as compiled: what its receipts tell the fleet."""
+"""What this process tells the fleet: what the code declares, and what changes do here now, as compiled."""
 
 from __future__ import annotations
 
@@ -7,18 +7,37 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core.address import parse_address
 from graysplit.core.compiled import BASELINE, CompiledSplit
-from graysplit.core.fleet import Effect, Sweep
+from graysplit.core.fleet import Declared, Effect, Sweep
 from graysplit.core.weights import format_weight
-from graysplit.router.choice_keys import weight_in
 from graysplit.router.declarations import Declaration
-from graysplit.router.view import View
+from graysplit.router.view import View, weight_in
 
 if TYPE_CHECKING:
-    from graysplit.core.replica.adoption import Adopted
-    from graysplit.router.baselines import Baselines
+    from graysplit.core.replica.adopted import Adopted
     from graysplit.router.call_counts import CallCounts
+    from graysplit.router.compiler import Baselines
 
 UNLIKE_AT_MOST: Final = 100  # fields that a receipt names of those that a change of many has not reached
+
+
+def declared(
+    declarations: Mapping[str, Declaration], counts: CallCounts, *, records_goals: bool
+) -> dict[str, Declared]:
+    """Return the splits that the code declares, with how often each was asked."""
+    asked, attempted = counts.asked(declarations)
+    return {
+        name: Declared(
+            declaration.baseline or "",
+            declaration.names,
+            declaration.kind,
+            asked[name],
+            {version: hook.reason for version, hook in declaration.hooks.items()},
+            declaration.by,
+            declaration.kind == "route" or name in attempted or records_goals,
+        )
+        for name, declaration in declarations.items()
+        if declaration.places  # what prepares a version declares none
+    }
 
 
 class JudgedChange(NamedTuple):
@@ -48,8 +67,8 @@ class StateEffects:
 
     def of(self, fields: Iterable[str], held: Adopted) -> dict[str, Effect]:
         """Return what candidates' fields do here now, and the calls still running on them."""
-        found = {field: self._effect(field, held) for field in fields}
-        return {field: effect for field, effect in found.items() if effect is not None}
+        effects = {field: self._effect(field, held) for field in fields}
+        return {field: effect for field, effect in effects.items() if effect is not None}
 
     def sweeps(self, changes: Mapping[str, Mapping[str, str]], view: View) -> dict[str, Sweep]:
         """Return what changes of many fields, each by its id with the weights it wrote, do here now."""

@@ -1,15 +1,21 @@
-"""What `explain` and `status` hand out."""
+"""Say why a unit gets its version: the ladder down to the rung that answered."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from graysplit.core.decision import Rung
-from graysplit.core.fleet import PROMISES
+from graysplit.core.bucketing import bucket_of, encode_unit
+from graysplit.core.compiled import BASELINE
+from graysplit.core.decision import DecisionInput, Rung, answer, climb
+from graysplit.router.compiler import DIFFERS
+from graysplit.router.decisions import given
+from graysplit.scope import scope_get
 
 if TYPE_CHECKING:
-    from graysplit.core.notices.debt import HookDebt
+    from graysplit.core.compiled import CompiledSplit
+    from graysplit.core.split_state import SplitState
+    from graysplit.router.states import PublishedStates
+    from graysplit.scope import Scope
 
 
 class Explanation(NamedTuple):
@@ -28,32 +34,44 @@ class Explanation(NamedTuple):
         return f"{self.split}: {self.version} ({self.reason})\n{rungs}"
 
 
-class Status(NamedTuple):
-    """How one router stands."""
+def explain(states: PublishedStates, split: str, unit: object) -> Explanation:
+    """Return the ladder with the rung that answers. Counts nothing, keeps nothing."""
+    compiled, split_state, scope = states.state(split), states.split_state(split), scope_get()
+    encoded = encode_unit(given(compiled, unit, scope))
+    bucket = None
+    if split_state is not None and split_state.definition.by == "unit" and encoded:
+        bucket = bucket_of(encoded, split_state.definition.seed)
+    if scope is not None and scope.forced.get(split) in compiled.names:
+        steps: tuple[Rung, ...] = (Rung("forced", "forced in this context", scope.forced[split]),)
+    elif compiled.constant is not None or split_state is None:
+        steps = (_constant(states, split, compiled),)
+    else:
+        steps = _climbed(states, compiled, split_state, encoded, scope)
+    version, reason = answer(steps)
+    return Explanation(split, version, reason, bucket, states.held.revision, steps)
 
-    phase: str  # asleep, not_ready, not_configured, live, closed
-    mode: str  # how the store is followed: starting, lost, or one of graysplit.core.fleet.PROMISES
-    store: str | None  # printable address
-    age_s: float | None  # since the last answer of the store; None for never
-    revision: int
-    splits: int
-    refused: Mapping[str, str]  # "weights checkout/new" to the reason; the last good value stands
-    held: Mapping[str, str]  # "weights checkout/new" to what the store says and is not believed (law 7)
-    lost: Mapping[str, str]  # keys without a usable answer; their last content stands
-    off: tuple[str, ...]  # switched off by break-glass
-    reason: str  # why contact is lost, or ""
-    stale: bool  # contact lost for more than three seconds
-    boot: str | None  # this process's id in the fleet
-    untold: Mapping[str, int] = {}  # hook to how many changes it was not told of, as last read
-    owed: Mapping[str, HookDebt] = {}  # hook to the rollbacks and trips that it is still to be told of, as last read
-    dropped: int = 0  # log lines that were counted instead of printed
-    unlogged: int = 0  # log lines of this process that its logging did not take: a handler raised, or too many waited
-    verdicts: Mapping[str, str] = {}  # "checkout/new" to the guard's word on it, as last heard here
-    trips: int = 0  # rollbacks that this process's guard has made
-    mode_why: str = ""  # why the store is not followed by a better mode, or what is not known of it
-    evidence_dropped: int = 0  # pieces of evidence (a call, its user, a goal) that were never told to the store
 
-    @property
-    def promise(self) -> str:
-        """Say how soon a change arrives here as the store is followed now."""
-        return PROMISES.get(self.mode, "none: the last values read are in force")
+def _constant(states: PublishedStates, split: str, compiled: CompiledSplit) -> Rung:
+    """Return the rung of a state in which every call gets the baseline."""
+    reason = compiled.constant or "unknown_split"
+    why = states.baselines().get(split, "") if reason == DIFFERS else ""
+    said = f"{why}: the code's answers" if why else "every call gets the baseline"
+    return Rung(reason, said, compiled.names[BASELINE])
+
+
+def _climbed(
+    states: PublishedStates,
+    compiled: CompiledSplit,
+    split_state: SplitState,
+    encoded: bytes | None,
+    scope: Scope | None,
+) -> tuple[Rung, ...]:
+    """Return the rungs of the ladder, or what this request was answered before there was a choice."""
+    kept = scope.kept(compiled.key, encoded) if scope is not None and encoded else None
+    answered = scope.baseline_for(compiled.split, encoded) if scope is not None and encoded else None
+    if kept is None and answered is not None:
+        return (Rung("kept", f"answered in this request before ({answered})", compiled.names[BASELINE]),)
+    declaration = states.declarations.get(compiled.split)
+    present = frozenset(declaration.places) if declaration is not None and declaration.places else None
+    kept_name = None if kept is None else compiled.names[kept]
+    return climb(DecisionInput(split_state, encoded, {}, present, kept=kept_name, instance=states.instance))

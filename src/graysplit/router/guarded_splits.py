@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graysplit.core.compiled import CompiledSplit
-    from graysplit.core.replica.adoption import Adopted
+    from graysplit.core.replica.adopted import Adopted
     from graysplit.core.split_state import SplitState
     from graysplit.events import Events
 

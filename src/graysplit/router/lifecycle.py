@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from graysplit.core.address import parse_address
-from graysplit.core.replica.adoption import Adopted
 from graysplit.errors import ConfigurationError
 from graysplit.events import Events
-from graysplit.follower.latch import Latch
+from graysplit.forks import Latch, is_master
 from graysplit.log_writer import WRITER
-from graysplit.router.explanation import Status
+from graysplit.router.decisions import Decisions
 from graysplit.router.jobs import Jobs
 from graysplit.router.settings import Settings
-from graysplit.router.states import STALE_S, PublishedStates
-from graysplit.uwsgi import is_master
+from graysplit.router.states import PublishedStates
 
 if TYPE_CHECKING:
     from _thread import LockType
@@ -30,6 +27,7 @@ if TYPE_CHECKING:
     from graysplit.follower.follower import Follower
     from graysplit.notices.notifier import Notices
     from graysplit.router.start import Made
+    from graysplit.router.status import Status
     from graysplit.stores.port import Store
 
 GOODBYE_S: Final = 0.5
@@ -46,7 +44,8 @@ class Lifecycle:
     def __init__(self, clock: Clock) -> None:
         """Begin asleep: nothing is read, opened or started."""
         self.events = Events(clock)
-        self.states = PublishedStates(self.events, self.wake, self._look, clock)
+        self.states = PublishedStates(self.events, clock)
+        self.decisions = Decisions(self.states, self.wake, self._look, self.events, clock)
         self.jobs = Jobs(self.events)
         self.settings = Settings()
         self.movers: list[
@@ -154,51 +153,21 @@ class Lifecycle:
         self.close()
 
     def status(self) -> Status:
-        """Say how it stands."""
-        states, follower = self.states, self._follower
-        dead = follower is not None and follower.dead and states.phase in {"not_ready", "live"}
-        held = follower.replica.adopted if follower is not None else Adopted()
-        contact = states.following
-        age_s = self._clock.monotonic() - contact.since if contact.since else None
-        return Status(
-            phase="asleep" if dead else states.phase,
-            mode="lost" if dead else contact.mode,
-            store=self._store.name if self._store is not None else None,
-            age_s=age_s,
-            revision=held.revision,
-            splits=len(held.definitions),
-            refused={f"{key} {field}": reason for (key, field), reason in held.refused.items()},
-            held=dict(follower.replica.distrusted) if follower is not None else {},
-            lost=dict(held.lost),
-            off=tuple(sorted(states.break_glass.names)) if states.break_glass is not None else (),
-            reason="the thread that follows has ended" if dead else contact.reason,
-            stale=states.stale or (age_s is not None and age_s > STALE_S and states.phase != "closed"),
-            boot=follower.boot if follower is not None else None,
-            untold=self._notices.untold() if self._notices is not None else {},
-            owed=self._notices.owed() if self._notices is not None else {},
-            dropped=self.events.left_out,
-            unlogged=WRITER.lost,
-            verdicts=follower.watch.verdicts() if follower is not None else {},
-            trips=follower.watch.trips if follower is not None else 0,
-            mode_why=contact.mode_why,
-            evidence_dropped=follower.watch.dropped if follower is not None else 0,
-        )
+        """Return how it is now."""
+        from graysplit.router.status import status_of
+
+        age_s = self._clock.monotonic() - self.states.following.since if self.states.following.since else None
+        return status_of(self.states, self._follower, self._notices, self._store, self.events, age_s)
 
     def measures(self) -> list[Measure]:
         """Return what has been counted so far, with the durations that a guard has timed."""
-        found = self.states.measures()
+        counted = self.states.measures()
         times = self._follower.watch.times.copy() if self._follower is not None else {}
         if not times:
-            return found
-        taken: dict[tuple[str, str], Mapping[int, int]] = {}
-        for field, timed in times.items():
-            split, version = parse_address(field)
-            taken[split, version] = timed.new.copy()
-            taken.setdefault((split, ""), timed.old.copy())  # of several candidates each has counted the same calls
-        return [
-            one._replace(durations=taken.get((one.split, "" if one.asked is None else one.version), {}))
-            for one in found
-        ]
+            return counted
+        from graysplit.router.measures import with_durations
+
+        return with_durations(counted, times)
 
     def _begin(self) -> None:
         """Start all, or leave all asleep: half a start is no start."""
@@ -342,8 +311,8 @@ def _weakly(method: Callable[[], None]) -> Callable[[], None]:
     alive = weakref.WeakMethod(method)
 
     def call() -> None:
-        found = alive()
-        if found is not None:
-            found()
+        living = alive()
+        if living is not None:
+            living()
 
     return call

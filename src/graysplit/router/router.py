@@ -15,7 +15,6 @@ from graysplit.core.decision import Decision
 from graysplit.environment import check_store
 from graysplit.router.arguments import make_settings
 from graysplit.router.declarations import HANDLE, ROUTES_TOLD, Declaration
-from graysplit.router.explanation import Explanation, Status
 from graysplit.router.lifecycle import Lifecycle
 from graysplit.routes.one_object import OneObject
 from graysplit.scope import MISSING, scope_get
@@ -23,6 +22,8 @@ from graysplit.scope import MISSING, scope_get
 if TYPE_CHECKING:
     from graysplit.core.counters import Measure
     from graysplit.notices.hooks import Hook
+    from graysplit.router.explanation import Explanation
+    from graysplit.router.status import Status
     from graysplit.routes.handle import Split
     from graysplit.routes.types import Routed
     from graysplit.routes.unit import AttributesSpec, UnitSpec
@@ -161,14 +162,16 @@ class Router(OneObject):
         """Return the ladder with the rung that answers, and the bucket. Counts nothing; for people."""
         if self._lifecycle.states.phase == "asleep":
             self._lifecycle.start()
-        return self._lifecycle.states.explain(split, unit)
+        from graysplit.router.explanation import explain
+
+        return explain(self._lifecycle.states, split, unit)
 
     def resolve(
         self, state: CompiledSplit, unit: object, attributes: Mapping[str, object] | None
     ) -> tuple[CompiledSplit, int, Decision]:
         """Decide off the hot path, for handles and routes; see `routes.port.Chooser`."""
         del attributes  # no rung asks for them yet: rules do
-        return self._lifecycle.states.resolve(state, unit)
+        return self._lifecycle.decisions.resolve(state, unit)
 
     def instance(self) -> str:
         """Return the name of this host, `GRAYSPLIT_INSTANCE` or its host name: the unit `graysplit.INSTANCE`."""
@@ -180,12 +183,11 @@ class Router(OneObject):
 
     def _ask(self, split: str, unit: object) -> Decision:
         """Decide off the hot path; law 5: whatever happens here, the caller gets a baseline."""
-        states = self._lifecycle.states
         try:
-            state = self._table.get(split) or states.state(split)
+            state = self._table.get(split) or self._lifecycle.states.state(split)
         except TypeError:  # a name that cannot be one
-            state = states.state(None)
-        return states.resolve(state, unit)[2]
+            state = self._lifecycle.states.state(None)
+        return self._lifecycle.decisions.resolve(state, unit)[2]
 
     # Results
 
@@ -195,7 +197,7 @@ class Router(OneObject):
         `value` is counted as a share of `at_most`, from 0 to 1; without one the goal counts as 1. A unit counts once
         per goal. Never raises, never waits; what cannot be counted is said in the log.
         """
-        self._lifecycle.states.record(goal, unit, value, at_most)
+        self._lifecycle.decisions.record(goal, unit, value, at_most)
 
     # Declarations
 

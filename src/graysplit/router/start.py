@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core.bucketing import hash32
-from graysplit.core.replica.adoption import Adopted, Parse
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import Parse
 from graysplit.core.replica.lineage import Past
 from graysplit.errors import ConfigurationError
 from graysplit.follower.break_glass import BreakGlass

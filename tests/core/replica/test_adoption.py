@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from graysplit.core.replica.adopted import Adopted
 from graysplit.core.replica.adoption import (
-    Adopted,
     JudgedDefinition,
     adopt_brakes,
     changed_definitions,

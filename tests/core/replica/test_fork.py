@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graysplit.core.entry import Entry
-from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.adopted import Adopted
 from graysplit.core.replica.fork import NO_ANCESTOR, Fork, fork_of, is_told, tells_of
 from graysplit.core.replica.lineage import Past, followed, named_by
 from graysplit.core.replica.record import Key, Load

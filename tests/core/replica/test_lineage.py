@@ -11,7 +11,8 @@ from hypothesis import given
 from graysplit.core.address import split_of
 from graysplit.core.definition import Definition, define
 from graysplit.core.entry import Entry
-from graysplit.core.replica.adoption import MAX_DEFINITION, Adopted, adopt_brakes
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import MAX_DEFINITION, adopt_brakes
 from graysplit.core.replica.lineage import Past, bare, crossed, fence, followed
 from graysplit.core.replica.record import Key, Load
 from graysplit.core.weights import format_weight

@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from graysplit.core.lease import Lease
-from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.adopted import Adopted
 from graysplit.stores.text.content import Content, pack, unpack
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 from graysplit.core.address import parse_address, split_of
 from graysplit.core.fleet import Fleet
 from graysplit.core.lease import PREFIX, Lease, lapsed, parse_lease
-from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.adopted import Adopted
 from graysplit.core.weights import Weight, parse_weight, rises
 from graysplit.errors import BadDefinitionError, BadWeightError, ConfigurationError
 from graysplit.stores.text.content import Content

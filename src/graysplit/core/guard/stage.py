@@ -10,7 +10,7 @@ from graysplit.core.guard.batch import WatchedCandidate
 from graysplit.core.guard.buffer import Terms
 from graysplit.core.guard.settings import Guard
 from graysplit.core.guard.tally import Stage
-from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.adopted import Adopted
 from graysplit.core.split_state import SplitState
 from graysplit.core.waves import members
 from graysplit.core.weights import share

@@ -1,7 +1,7 @@
 """What of a reading is adopted: each key, each field and each split judged alone (laws 4, 8 and 9).
 
 Weights and stops are adopted first, before any definition is looked at, so that a rollback never waits behind
-parsing. Nothing is changed in place: each step gives a new `Held`.
+parsing. Nothing is changed in place: each step gives a new `Adopted`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Final, NamedTuple, TypeAlias
 
 from graysplit.core.address import EVERYTHING, field_of, split_of, stops_touching
 from graysplit.core.definition import Definition
-from graysplit.core.in_force import in_force, wanted
+from graysplit.core.in_force import wanted
 from graysplit.core.lease import PREFIX, Lease, parse_lease
 from graysplit.core.limits import RECORD, is_too_long
 from graysplit.core.pace import Breathe, nothing, paced
 from graysplit.core.releases import PREFIX as RELEASE
 from graysplit.core.releases import ReleaseIds, ReleaseTimes
+from graysplit.core.replica.adopted import Adopted, Tripped
 from graysplit.core.replica.record import SENTINEL, Key, Load
 from graysplit.core.shown import NAME_AT_MOST, escaped, shown
 from graysplit.core.split_state import SplitState
@@ -35,50 +36,6 @@ _NOTHING: Final[Mapping[bytes, bytes]] = {}
 
 Refused: TypeAlias = Mapping[tuple[str, str], str]  # (key, field) to the reason
 Parse: TypeAlias = Callable[[str, bytes], "Definition | None"]  # None: a tombstone
-
-
-class Tripped(NamedTuple):
-    """A stop that this process has set for itself alone, while it had no store."""
-
-    release: str  # it ends with this release
-    text: str  # what the stop says to people
-
-
-class Capped(NamedTuple):
-    """A weight that the store has raised, and that is not followed while its split cannot be trusted."""
-
-    said: Weight  # what the store says
-    reason: str
-
-
-class Adopted(NamedTuple):
-    """What a process holds of its store: the last good values, and what it would not take."""
-
-    weights: Mapping[str, Weight] = {}  # by field
-    stops: Mapping[str, str] = {}  # by field
-    definitions: Mapping[str, bytes] = {}  # by split: the last good bytes; parsed when compiled
-    refused: Mapping[tuple[str, str], str] = {}  # (key, field) to the reason
-    lost: Mapping[str, str] = {}  # key to the reason why its last content stands
-    releases: Mapping[str, int] = {}  # by field: server time in ms at which its last release began
-    begun: Mapping[str, str] = {}  # by field: the id of that release
-    tripped: Mapping[str, Tripped] = {}  # by field: what this process has stopped by its own counts
-    since: Mapping[str, int] = {}  # by split: the revision of the last change seen of its weights and stops
-    leases: Mapping[str, Lease] = {}  # by field
-    lapsed: Mapping[str, Weight] = {}  # by field whose lease is over: the weight that stands instead
-    planned: Mapping[str, str] = {}  # by split whose plan runs: "<run> <version>"
-    waves: Mapping[str, Wave] = {}  # by field: the instances that have crossed, where they do and not units
-    capped: Mapping[str, Capped] = {}  # by field: raises that are not followed; what stands instead is in `weights`
-    revision: int = 0
-    seen: Mapping[str, Mapping[bytes, bytes]] = {}  # the raw fields last looked at, good or bad, by key
-
-    @property
-    def loaded(self) -> bool:
-        """Return whether anything has ever been adopted."""
-        return bool(self.seen)
-
-    def in_force(self, field: str, baseline: str) -> Weight:
-        """Return the weight in force of a candidate, by what is held; an unknown baseline is an empty text."""
-        return in_force(field, baseline, self.weights, self.stops, self.lapsed).weight
 
 
 def text(raw: bytes) -> str:

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.entry import Entry
-from graysplit.core.replica.adoption import Adopted, text
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import text
 from graysplit.core.replica.lineage import (
     REMEMBERED,
     Past,

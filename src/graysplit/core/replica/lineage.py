@@ -18,7 +18,8 @@ from graysplit.core.address import split_of, stops_over
 from graysplit.core.definition import Definition
 from graysplit.core.entry import Entry
 from graysplit.core.lease import PREFIX as LEASE
-from graysplit.core.replica.adoption import Adopted, Parse, judge_definition, name_of, text
+from graysplit.core.replica.adopted import Adopted
+from graysplit.core.replica.adoption import Parse, judge_definition, name_of, text
 from graysplit.core.replica.record import SENTINEL, Key, Load
 from graysplit.core.waves import PREFIX as WAVE
 from graysplit.core.waves import format_wave

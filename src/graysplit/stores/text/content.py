@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeVar, cast
 
 from graysplit.core.freeze import FREEZES
 from graysplit.core.lease import PREFIX as LEASE
-from graysplit.core.replica.adoption import Adopted
+from graysplit.core.replica.adopted import Adopted
 from graysplit.core.waves import PREFIX as WAVE
 from graysplit.core.waves import format_wave
 from graysplit.core.weights import Weight, format_weight

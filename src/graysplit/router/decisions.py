@@ -1,0 +1,174 @@
+"""Decide a call that no straight line has answered: forced, kept in its context, or by the state in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from graysplit.clock import Clock
+from graysplit.core.bucketing import encode_unit
+from graysplit.core.compiled import BASELINE, CompiledSplit
+from graysplit.core.decision import DRAWN, Decision
+from graysplit.errors import GraysplitError
+from graysplit.router.call_counts import OLD
+from graysplit.scope import MISSING, Scope, scope_get
+
+if TYPE_CHECKING:
+    from graysplit.core.guard.buffer import EvidenceBuffer
+    from graysplit.events import Events
+    from graysplit.router.states import PublishedStates
+    from graysplit.router.view import View
+
+UNKNOWN_AT_MOST: Final = 20  # splits that nobody knows, each told once; of more it is said that there are
+MORE_UNKNOWN: Final = "more unknown splits are asked for"
+
+# Why the baseline answers without a choice. Where a context has answered so, that stands: it is said to be kept, and
+# counted as what it was, for no hash has drawn it.
+BEFORE_A_CHOICE: Final = frozenset(("not_ready", "unknown_split", "not_configured", "off", "stale", "baseline_differs"))
+
+
+class Decisions:
+    """The decisions of one router off the hot path, and the goals that are recorded for them."""
+
+    def __init__(
+        self,
+        states: PublishedStates,
+        wake: Callable[[], None],
+        look: Callable[[], None],
+        events: Events,
+        clock: Clock,
+    ) -> None:
+        """Take the states; the first decision calls `wake`; `look` looks whether an overdue thread still lives."""
+        self._states = states
+        self._wake = wake
+        self._look = look
+        self._events = events
+        self._clock = clock
+        self._unknown: set[str] = set()  # splits that nobody knows, of which that was said
+        self._armed: tuple[View | None, tuple[CompiledSplit, ...]] = (None, ())  # of one view, for goals
+
+    def resolve(self, state: CompiledSplit, unit: object) -> tuple[CompiledSplit, int, Decision]:
+        """Decide off the hot path, and count it; never raises (law 5)."""
+        try:
+            if state.asleep:
+                self._wake()
+                state = self._states.awakened(state)
+            now = self._clock.monotonic()
+            if now > self._states.due:
+                state = self._overdue(state, now)
+            index, reason = picked(state, unit, self._events)
+            if reason == "unknown_split":
+                self._tell_unknown(state.split)
+            if state.tape is not None and not state.counts.routed and reason in DRAWN and reason != "kept":
+                expose(state.tape, state, unit, index)
+        except Exception as fault:  # noqa: BLE001 - in doubt, baseline: nothing of ours reaches the caller
+            self._events.warning(f"error {state.split}", f"deciding '{state.split}' failed: {type(fault).__name__}")
+            index, reason = BASELINE, "error"
+        meter = state.counts.started[index] if reason in DRAWN else state.counts.other(index, reason)
+        next(meter.count)
+        told = "kept" if state.constant is None and reason in BEFORE_A_CHOICE else reason
+        return state, index, Decision(state.split, state.names[index], told, state.revision, state.stale)
+
+    def _tell_unknown(self, split: str) -> None:
+        """Warn once that a split is asked for that neither code nor store knows; a request may name any number."""
+        told = self._unknown
+        if split in told or len(told) > UNKNOWN_AT_MOST or self._states.is_known(split):
+            return
+        told.add(split)
+        if len(told) > UNKNOWN_AT_MOST:
+            self._events.warning("more unknown", f"{MORE_UNKNOWN}: each gets '{OLD}'. See: graysplit list")
+            return
+        asked = f"unknown split '{split}': neither this program nor the store knows it"
+        self._events.warning(f"unknown {split}", f"{asked}: everybody gets '{OLD}'. See: graysplit list")
+
+    def _overdue(self, state: CompiledSplit, now: float) -> CompiledSplit:
+        """Return the state that counts while the thread that follows is late: it may have ended, or been stopped."""
+        self._look()
+        if self._states.due > now:  # it had ended
+            state = self._states.awakened(state)
+        return self._states.timely(state, now)
+
+    def record(self, goal: str, unit: object, value: float | None, at_most: float) -> None:
+        """Note a goal for every armed split whose hash has drawn a version for the unit; never raises."""
+        try:
+            if self._states.phase == "asleep":
+                self._wake()
+            from graysplit.router.guarded_splits import note
+
+            self._states.records_goals = True
+            scope = scope_get()
+            note(self._armed_states(), goal, lambda state: given(state, unit, scope), value, at_most)
+        except GraysplitError as fault:
+            self._events.warning("goal", f"a goal was not counted: {fault}")
+        except Exception as fault:  # noqa: BLE001 - as for decisions: nothing of ours reaches the caller
+            self._events.warning("goal", f"recording a goal failed: {type(fault).__name__}")
+
+    def _armed_states(self) -> tuple[CompiledSplit, ...]:
+        view, state_of = self._states.view, self._states.state
+        if self._armed[0] is not view:
+            splits = [split for split, raw in view.held.definitions.items() if b'"guard"' in raw]
+            states = tuple(state for split in splits if (state := state_of(split)).tape is not None)
+            self._armed = (view, states)
+        return self._armed[1]
+
+
+def picked(state: CompiledSplit, unit: object, events: Events) -> tuple[int, str]:
+    """Return the version's index and the reason, and keep in an open context what was answered."""
+    scope = scope_get()
+    if scope is not None and state.split in scope.forced:
+        forced = scope.forced[state.split]
+        scope.met[state.split] = state.names
+        if forced in state.names:
+            return state.names.index(forced), "forced"
+        events.warning(f"forced {state.split}", f"'{forced}' is forced, but '{state.split}' has no such version")
+    asked = given(state, unit, scope)
+    encoded = encode_unit(asked) if state.constant is None or scope is not None else None
+    if state.constant is not None:
+        if scope is not None and encoded is not None:
+            scope.keep_baseline(state.split, encoded, state.constant)
+        return BASELINE, state.constant
+    if encoded is None:
+        events.warning(*_no_unit(state.split, asked))
+        return BASELINE, "no_unit"
+    return state.pick(encoded) if scope is None else _keep(scope, state, unit, encoded)
+
+
+def _no_unit(split: str, unit: object) -> tuple[str, str]:
+    """Return what is said, once for each type, of what is no unit: never its value."""
+    if unit is MISSING or unit is None or isinstance(unit, (str, bytes)):
+        return f"no unit {split}", f"split '{split}' was asked without a usable unit"
+    kind = type(unit)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    said = f"split '{split}' was asked with a {name}, which is not a valid unit: everybody gets the baseline. Pass text"
+    return f"no unit {split} {name}", f"{said}, an int, bytes or a UUID: str(...) or int(...) of it"
+
+
+def expose(tape: EvidenceBuffer, state: CompiledSplit, unit: object, index: int) -> None:
+    """Note a choice by name for the guard of an armed split."""
+    from graysplit.router.guarded_splits import expose as note
+
+    encoded = encode_unit(given(state, unit, scope_get()))
+    if encoded is not None:
+        note(tape, state, encoded, index)
+
+
+def given(state: CompiledSplit, unit: object, scope: Scope | None) -> object:
+    """Return the unit that is meant: the one named, else the context's, else this instance where those cross over."""
+    if unit is MISSING and scope is not None:
+        unit = scope.unit
+    return state.here if unit is MISSING else unit
+
+
+def _keep(scope: Scope, state: CompiledSplit, unit: object, encoded: bytes) -> tuple[int, str]:
+    """Answer as this context has answered before; else choose, and keep that."""
+    kept = scope.kept(state.key, encoded)
+    if kept is not None:
+        return kept, "kept"
+    answered = scope.baseline_for(state.split, encoded)
+    if answered is not None:
+        return BASELINE, answered
+    index, reason = state.pick(encoded)
+    scope.keep(state.key, unit, encoded, index)
+    if state.tape is not None and reason == "bucket":
+        scope.keep(state.tape, unit, encoded, index)
+    return index, reason
