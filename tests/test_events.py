@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from graysplit.core.shown import LINE_AT_MOST
+from graysplit.core.limits import LINE_AT_MOST
 from graysplit.events import AT_ONCE, QUIET_S, SETTLE_S, Events
 from tests.clocks import MovedClock
 

@@ -10,7 +10,7 @@ from collections import deque
 from typing import Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
-from graysplit.core.shown import shown
+from graysplit.core.limits import shown
 from graysplit.log_writer import WRITER
 
 # Per kind of line: the first at once, then at most one a minute, with the number left out meanwhile.

@@ -11,7 +11,7 @@ from graysplit.core.counters import Counts
 from graysplit.core.decision import DecisionInput, climb, decide
 from graysplit.core.definition import define
 from graysplit.core.fleet import Declared, Fleet, Process
-from graysplit.core.host_name import clean_name
+from graysplit.core.limits import clean_name
 from graysplit.core.replica.adopted import Adopted
 from graysplit.core.replica.adoption import adopt_brakes, state_of
 from graysplit.core.replica.record import Key, Load

@@ -12,7 +12,7 @@ from redis import Redis
 
 import graysplit
 from graysplit import embedded
-from graysplit.core.shown import LINE_AT_MOST
+from graysplit.core.limits import LINE_AT_MOST
 from graysplit.errors import StoreUnreachableError
 from graysplit.notices.payload import notice_of
 from graysplit.stores import store_from_url

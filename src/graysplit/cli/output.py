@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final, TextIO
 
-from graysplit.core.shown import escaped, shown
+from graysplit.core.limits import escaped, shown
 
 WIDTH: Final = 80
 SCHEMA_VERSION: Final = 1

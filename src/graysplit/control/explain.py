@@ -9,7 +9,7 @@ from graysplit.control.answers import SILENT, Answer, UnitQuestion, answers
 from graysplit.core.bucketing import bucket_of, encode_unit
 from graysplit.core.decision import DecisionInput, Rung, climb, decide
 from graysplit.core.fleet import OFF, Fleet
-from graysplit.core.host_name import clean_name
+from graysplit.core.limits import clean_name
 from graysplit.core.split_state import SplitState
 from graysplit.core.waves import unknown_host
 

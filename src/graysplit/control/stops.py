@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from graysplit.core.address import EVERYTHING, covers, covers_split, parse_address, split_of, stop_on
-from graysplit.core.shown import NAME_AT_MOST, shown
+from graysplit.core.limits import NAME_AT_MOST, shown
 from graysplit.errors import RefusedError
 from graysplit.stores.write_rules import is_zero
 

@@ -19,10 +19,10 @@ from graysplit.core.entry import Entry
 from graysplit.core.fleet import Fleet, Process
 from graysplit.core.freeze import Freeze
 from graysplit.core.lease import Lease
+from graysplit.core.limits import NAME_AT_MOST
+from graysplit.core.limits import shown as short
 from graysplit.core.replica.adoption import text
 from graysplit.core.replica.record import SENTINEL
-from graysplit.core.shown import NAME_AT_MOST
-from graysplit.core.shown import shown as short
 from graysplit.core.split_state import SplitState
 from graysplit.core.weights import format_weight
 from graysplit.stores.text.records import TICK

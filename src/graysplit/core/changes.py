@@ -13,8 +13,8 @@ from graysplit.core.address import EVERYTHING, field_of, split_of, stops_over
 from graysplit.core.allocation import Claim, free_place, moved
 from graysplit.core.bucketing import encode_unit
 from graysplit.core.definition import Definition, Version, candidate, define
-from graysplit.core.host_name import unit_name
 from graysplit.core.lease import Lease, take
+from graysplit.core.limits import unit_name
 from graysplit.core.replica.lazy_splits import ReadableSplits
 from graysplit.core.split_state import Change, Snapshot, SplitState, apply, compared, differing_splits
 from graysplit.core.weights import FULL, Weight, check_name, format_weight, rises, share, total

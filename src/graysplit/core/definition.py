@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from graysplit.core.allocation import PLACES
 from graysplit.core.bucketing import ALGORITHM, HASHES, seed_of
-from graysplit.core.host_name import lookup_names
+from graysplit.core.limits import lookup_names
 from graysplit.core.weights import check_name
 from graysplit.errors import BadDefinitionError, BadNameError, UnknownVersionError
 

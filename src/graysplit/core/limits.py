@@ -1,12 +1,15 @@
-"""How long what a person types, and what stands in the store, may be: the one table.
+"""What a text may be: how long, in which characters it is shown, and as the name of a host. The one table.
 
 A text that is too long is refused with its limit named, and nothing is written. A value in the store that is too long
 is never moved: its length stands for it, and it is refused by the name of its field. Lua's `shared.lua` says the same.
+
+What a store holds may have been written by anybody. A terminal obeys escape sequences, a line feed forges a log line,
+and a mark that turns the direction of writing hides one name in another: `shown` decides what may reach a screen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, TypeAlias
 
 from graysplit.errors import BadValueError
@@ -29,6 +32,11 @@ TYPED: Final[Mapping[Typed, int]] = {
 # What is read of a value in the store, in bytes.
 VALUE: Final = 65_536  # a weight or a stop
 RECORD: Final = 1 << 20  # a definition, and any other field
+
+LINE_AT_MOST: Final = 2_000  # characters of one log line, or of one sentence for people
+NAME_AT_MOST: Final = 240  # every name that graysplit takes fits, with its split before it
+HOST_AT_MOST: Final = 200  # characters of a host's name
+EVERYBODY: Final = "*"  # stands in a wave for all hosts
 
 # How many fields of a hash are followed, and how many definitions of splits are read.
 FIELDS: Final = 150_000
@@ -60,3 +68,38 @@ def too_long(length: int, most: int) -> bytes:
 def is_too_long(raw: bytes) -> bool:
     """Return whether this stands for a value that was too long to be read."""
     return raw.startswith(b"<") and raw.endswith(b" that are read>") and b" bytes: more than the " in raw
+
+
+def shown(text: str, at_most: int = LINE_AT_MOST) -> str:
+    """Return a text escaped, and cut so that no more than `at_most` characters are left; done twice it stays."""
+    if len(text) <= at_most and text.isprintable():
+        return text
+    found = escaped(text[: at_most + 1])
+    if len(found) <= at_most:
+        return found
+    told = f"... ({len(text)} characters)"
+    return found[: max(0, at_most - len(told))] + told
+
+
+def escaped(text: str) -> str:
+    """Return a text with every character that is not printable escaped: controls, marks, lone surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def clean_name(text: str) -> str:
+    """Return the name of an instance such that a wave can hold it: printable, without blanks, and no mark of ours."""
+    shown = text.strip().encode(errors="backslashreplace").decode()[:HOST_AT_MOST]
+    name = "".join(c if c.isprintable() and not c.isspace() else "_" for c in shown)
+    return "_" if name == EVERYBODY else name
+
+
+def unit_name(by: Literal["unit", "instance"], unit: str) -> str:
+    """Return the name under which a unit is looked up: where instances cross over, the host's as its router has it."""
+    return clean_name(unit) if by == "instance" else unit
+
+
+def lookup_names(by: Literal["unit", "instance"], unit: str) -> Iterable[str]:
+    """Return the names under which a pinned unit is found: as it was written, and as a host of that name asks."""
+    return dict.fromkeys((unit, unit_name(by, unit)))

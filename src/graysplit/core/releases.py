@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
 
-from graysplit.core.shown import NAME_AT_MOST, shown
+from graysplit.core.limits import NAME_AT_MOST, shown
 
 PREFIX: Final = b"release:"  # in `meta`, before a field's name: "<id> <ms of the server's time>"
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from graysplit.core.bucketing import hash32
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet, Process
-from graysplit.core.host_name import EVERYBODY, clean_name
+from graysplit.core.limits import EVERYBODY, clean_name
 from graysplit.core.weights import FULL, Weight, format_weight, parse_weight, share
 from graysplit.errors import BadWeightError
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.address import field_of
 from graysplit.core.fleet import BEAT_S, KEPT_AT_MOST, Declared, Receipt
-from graysplit.core.shown import shown
+from graysplit.core.limits import shown
 from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.follower.backoff import chance, jittered, pause_s
 from graysplit.follower.guard.reporter import GuardReporter

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from graysplit.core.entry import Entry
-from graysplit.core.shown import shown
+from graysplit.core.limits import shown
 
 SCHEMA: Final = 1
 FIELDS_AT_MOST: Final = 200  # a rollback of everything may name thousands

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from graysplit.core.host_name import clean_name
+from graysplit.core.limits import clean_name
 from graysplit.environment import setting
 
 if TYPE_CHECKING:

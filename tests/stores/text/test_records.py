@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from graysplit.core.entry import Entry
 from graysplit.core.fleet import Effect, Receipt, Sweep
-from graysplit.core.shown import NAME_AT_MOST, shown
+from graysplit.core.limits import NAME_AT_MOST, shown
 from graysplit.stores.port import Expect, Submission, Write
 from graysplit.stores.text.records import (
     about_text,

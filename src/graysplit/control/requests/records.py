@@ -16,7 +16,7 @@ from graysplit.core.address import field_of
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet
 from graysplit.core.guard.past_rate import PAST
-from graysplit.core.host_name import unit_name
+from graysplit.core.limits import unit_name
 from graysplit.core.split_state import Snapshot
 from graysplit.core.waves import PREFIX as WAVE
 from graysplit.core.waves import unknown_host

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.core.durations import BadSpanError, Span, seconds, span_text
-from graysplit.core.shown import shown
+from graysplit.core.limits import shown
 from graysplit.core.weights import FULL, check_name, format_weight, type_weight
 from graysplit.errors import BadNameError, BadValueError, BadWeightError
 

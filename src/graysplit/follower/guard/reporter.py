@@ -11,8 +11,8 @@ from graysplit.core.guard.batch import parted, without_running
 from graysplit.core.guard.tally import Batch, Flushed
 from graysplit.core.guard.verdict import Verdict, told
 from graysplit.core.in_force import in_force
+from graysplit.core.limits import shown
 from graysplit.core.replica.adoption import name_of
-from graysplit.core.shown import shown
 from graysplit.core.weights import share
 from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.follower.guard.breaker import Breaker

@@ -10,9 +10,9 @@ from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.core.entry import Entry
 from graysplit.core.fleet import Declared, Effect, Process, Receipt, Sweep
+from graysplit.core.limits import NAME_AT_MOST, shown
 from graysplit.core.plan.hosts import WaveMemory
 from graysplit.core.plan.progress import Pause, Progress, Tick
-from graysplit.core.shown import NAME_AT_MOST, shown
 from graysplit.stores.port import Expect, Report, Submission, Write
 from graysplit.stores.text.splice import is_splice, spliced, widened
 
