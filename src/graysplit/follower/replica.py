@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.lease import lapsed
-from graysplit.core.pace import Breathe, nothing, paced
 from graysplit.core.replica import fork as forks
 from graysplit.core.replica.adopted import Adopted, Tripped
 from graysplit.core.replica.adoption import (
@@ -28,6 +27,7 @@ from graysplit.core.replica.adoption import (
 )
 from graysplit.core.replica.cap import as_said, below, only_falling
 from graysplit.core.replica.lineage import Past, bare, crossed, fence, followed, forked, named_by
+from graysplit.core.replica.record import Breathe, nothing, paced
 from graysplit.core.weights import Weight, format_weight
 from graysplit.stores.text.records import raw_of
 

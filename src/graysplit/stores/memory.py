@@ -16,8 +16,7 @@ from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.entry import Entry
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet, Process, fleet_of
 from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
-from graysplit.core.pace import Breathe
-from graysplit.core.replica.record import SENTINEL, Brakes, Key, Load
+from graysplit.core.replica.record import SENTINEL, Brakes, Breathe, Key, Load
 from graysplit.errors import GraysplitError
 from graysplit.stores import write_rules
 from graysplit.stores.at_once import AtOnce, each

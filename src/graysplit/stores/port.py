@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlia
 
 from graysplit.core.entry import Entry
 from graysplit.core.fleet import Declared, Fleet, Receipt
-from graysplit.core.pace import Breathe
-from graysplit.core.replica.record import Brakes, Load
+from graysplit.core.replica.record import Brakes, Breathe, Load
 
 if TYPE_CHECKING:
     from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally

@@ -8,8 +8,7 @@ from typing import NoReturn
 from graysplit.core.entry import Entry
 from graysplit.core.fleet import Fleet
 from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
-from graysplit.core.pace import Breathe
-from graysplit.core.replica.record import Brakes, Load
+from graysplit.core.replica.record import Brakes, Breathe, Load
 from graysplit.errors import GraysplitError, RefusedError
 from graysplit.stores.at_once import AtOnce
 from graysplit.stores.port import (

@@ -14,11 +14,10 @@ from graysplit.core.definition import Definition
 from graysplit.core.in_force import wanted
 from graysplit.core.lease import PREFIX, Lease, parse_lease
 from graysplit.core.limits import NAME_AT_MOST, RECORD, escaped, is_too_long, shown
-from graysplit.core.pace import Breathe, nothing, paced
 from graysplit.core.releases import PREFIX as RELEASE
 from graysplit.core.releases import ReleaseIds, ReleaseTimes
 from graysplit.core.replica.adopted import Adopted, Tripped
-from graysplit.core.replica.record import SENTINEL, Key, Load
+from graysplit.core.replica.record import SENTINEL, Breathe, Key, Load, nothing, paced
 from graysplit.core.split_state import SplitState
 from graysplit.core.waves import PREFIX as WAVE
 from graysplit.core.waves import Wave, parse_wave

@@ -11,9 +11,9 @@ from typing import Final
 
 from graysplit.core.address import field_of, split_of
 from graysplit.core.definition import Definition
-from graysplit.core.pace import Breathe, nothing, paced
 from graysplit.core.replica.adopted import Adopted, Capped
 from graysplit.core.replica.adoption import Parse, judge_definition, state_of
+from graysplit.core.replica.record import Breathe, nothing, paced
 from graysplit.core.split_state import SplitState
 from graysplit.core.weights import FULL, Weight, format_weight, rises, share, total
 

@@ -1,11 +1,19 @@
-"""What a store hands out, as bytes: nothing here has been believed yet. `adoption.py` says what is."""
+"""What a store hands out, as bytes: nothing here has been believed yet. `adoption.py` says what is.
+
+A long reading gives others a turn now and then; who they are is for the caller to know.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from graysplit.core.entry import Entry
+
+T = TypeVar("T")
+Breathe: TypeAlias = Callable[[], object]
+
+EVERY: Final = 1_000  # items between two turns of others: some milliseconds
 
 # Each hash carries this field (no name can be `_`); a key without it is lost, not empty (law 8).
 SENTINEL: Final = b"_"
@@ -57,3 +65,15 @@ class Load(NamedTuple):
     booked: Key = Key()  # weights and stops as the history knows them ("weights checkout/new"); for editors only
     plans: Key = Key()  # each plan's progress and its driver's tick; for editors only
     excess: Mapping[str, str] = {}  # keys that hold more than is read, each with what of it is
+
+
+def nothing() -> None:
+    """Let nobody have a turn."""
+
+
+def paced(items: Iterable[T], breathe: Breathe) -> Iterator[T]:
+    """Return items one by one, and a turn to others after each thousand."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % EVERY == 0:
+            breathe()

@@ -11,8 +11,7 @@ from redis import exceptions
 
 from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet
 from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
-from graysplit.core.pace import Breathe
-from graysplit.core.replica.record import Brakes, Load
+from graysplit.core.replica.record import Brakes, Breathe, Load
 from graysplit.errors import GraysplitError, RefusedError
 from graysplit.stores.port import (
     NEWEST,

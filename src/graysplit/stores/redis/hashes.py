@@ -13,8 +13,7 @@ from typing import Final, NamedTuple, cast
 from redis import exceptions
 
 from graysplit.core.limits import FIELDS, RECORD, VALUE, too_long
-from graysplit.core.pace import Breathe
-from graysplit.core.replica.record import SENTINEL, Key
+from graysplit.core.replica.record import SENTINEL, Breathe, Key
 from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import fault

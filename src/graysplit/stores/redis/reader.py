@@ -10,8 +10,7 @@ from redis import exceptions
 from graysplit.core.address import stops_over
 from graysplit.core.entry import Entry
 from graysplit.core.limits import FIELDS, RECORD, SPLITS, too_long
-from graysplit.core.pace import Breathe
-from graysplit.core.replica.record import SENTINEL, Brakes, Key, Load
+from graysplit.core.replica.record import SENTINEL, Brakes, Breathe, Key, Load
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import write_rules
 from graysplit.stores.port import FieldReading, KeyName, Place
