@@ -14,6 +14,7 @@ from graysplit.core.compiled import NEAR, CompiledSplit, VersionFunction, unpinn
 from graysplit.core.decision import Decision
 from graysplit.environment import check_store
 from graysplit.router.arguments import make_settings
+from graysplit.router.chooser import RouterChooser
 from graysplit.router.declarations import HANDLE, ROUTES_TOLD, Declaration
 from graysplit.router.lifecycle import Lifecycle
 from graysplit.routes.one_object import OneObject
@@ -64,8 +65,9 @@ class Router(OneObject):
         """Take what is known already; nothing is read, opened or started."""
         self._table: dict[str, CompiledSplit] = {}
         self._lifecycle = Lifecycle(clock)
+        self._chooser = RouterChooser(self._lifecycle)
         self._lifecycle.states.readers.append(self._read_table)
-        self._lifecycle.movers.append(self._move)
+        self._lifecycle.movers += [self._move, self._chooser.move]
         self.configure(
             url,
             namespace=namespace,
@@ -92,7 +94,7 @@ class Router(OneObject):
         self,
         split: str,
         unit: object = MISSING,
-        attributes: Mapping[str, object] | None = None,  # noqa: ARG002 - asked for by rules, which no split has yet
+        attributes: Mapping[str, object] | None = None,
     ) -> str:
         """Return the version of a split for a unit, by default the context's. It never raises and never waits."""
         try:
@@ -127,13 +129,13 @@ class Router(OneObject):
                 return owner.name
         except Exception:  # noqa: BLE001, S110 - everything that can raise stands before the count
             pass
-        return self._ask(split, unit).version
+        return self._ask(split, unit, attributes).version
 
     def decide(
         self,
         split: str,
         unit: object = MISSING,
-        attributes: Mapping[str, object] | None = None,  # noqa: ARG002 - as above
+        attributes: Mapping[str, object] | None = None,
     ) -> Decision:
         """Return the whole decision: version, reason, revision, stale. As cheap as `choose`."""
         try:
@@ -156,7 +158,7 @@ class Router(OneObject):
                 return decision
         except Exception:  # noqa: BLE001, S110 - everything that can raise stands before the count
             pass
-        return self._ask(split, unit)
+        return self._ask(split, unit, attributes)
 
     def explain(self, split: str, unit: object = MISSING) -> Explanation:
         """Return the ladder with the rung that answers, and the bucket. Counts nothing; for people."""
@@ -166,28 +168,17 @@ class Router(OneObject):
 
         return explain(self._lifecycle.states, split, unit)
 
-    def resolve(
-        self, state: CompiledSplit, unit: object, attributes: Mapping[str, object] | None
-    ) -> tuple[CompiledSplit, int, Decision]:
-        """Decide off the hot path, for handles and routes; see `routes.port.Chooser`."""
-        del attributes  # no rung asks for them yet: rules do
-        return self._lifecycle.decisions.resolve(state, unit)
-
     def instance(self) -> str:
         """Return the name of this host, `GRAYSPLIT_INSTANCE` or its host name: the unit `graysplit.INSTANCE`."""
         return self._lifecycle.instance()
 
-    def warn(self, kind: str, message: str) -> None:
-        """Say something in the log, for routes; see `routes.port.Chooser`."""
-        self._lifecycle.events.warning(kind, message)
-
-    def _ask(self, split: str, unit: object) -> Decision:
+    def _ask(self, split: str, unit: object, attributes: Mapping[str, object] | None) -> Decision:
         """Decide off the hot path; law 5: whatever happens here, the caller gets a baseline."""
         try:
             state = self._table.get(split) or self._lifecycle.states.state(split)
         except TypeError:  # a name that cannot be one
             state = self._lifecycle.states.state(None)
-        return self._lifecycle.decisions.resolve(state, unit)[2]
+        return self._chooser.resolve(state, unit, attributes)[2]
 
     # Results
 
@@ -280,9 +271,9 @@ class Router(OneObject):
             return known
         find = handle_unit(unit, name, self.instance) if unit is not None else None
         prepare, state = partial(self._prepare, name), states.present(name)
-        handle: Split[Any] = Split(name, names, state, self, prepare, ignored)  # Any: as above
+        handle: Split[Any] = Split(name, names, state, self._chooser, prepare, ignored)  # Any: as above
         if find is not None:
-            handle = FindingSplit(name, names, state, self, prepare, ignored, find)
+            handle = FindingSplit(name, names, state, self._chooser, prepare, ignored, find)
 
         def change(declaration: Declaration) -> None:
             for version in names:
@@ -308,7 +299,7 @@ class Router(OneObject):
             self._lifecycle.states.declare(split, lambda declaration: declaration.take_beside(made, version, candidate))
 
         states, split = self._lifecycle.states, wishes.split
-        made = route(function, wishes, states.present(split), self, beside, partial(self._prepare, split))
+        made = route(function, wishes, states.present(split), self._chooser, beside, partial(self._prepare, split))
         states.declare(split, change)
         if states.declarations[split].made_per_call():
             self._lifecycle.events.warning(

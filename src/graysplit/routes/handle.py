@@ -16,6 +16,7 @@ from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
 from graysplit.routes.one_object import OneObject
 from graysplit.routes.port import Chooser, Prepare, unprepared
+from graysplit.routes.unit import FindUnit, named_unit
 from graysplit.scope import MISSING, scope_get
 
 V_co = TypeVar("V_co", bound=str, covariant=True)
@@ -143,7 +144,8 @@ class Split(OneObject, Generic[V_co]):
     def _enter(
         self, unit: object, attributes: Mapping[str, object] | None
     ) -> tuple[CompiledSplit, int, Decision, object]:
-        """Decide for an attempt."""
+        """Decide for an attempt, whose evidence is the unit's that is meant."""
+        unit = named_unit(unit, attributes, self._chooser.instance)
         return (*self._chooser.resolve(self._state, unit, attributes), unit)
 
     def swap(self, state: CompiledSplit) -> None:
@@ -164,7 +166,7 @@ class FindingSplit(Split[V_co]):
         chooser: Chooser,
         prepare: Prepare,
         ignored: outcome.Ignored,
-        find: Callable[[], object],
+        find: FindUnit,
     ) -> None:
         """Take what finds the unit; it never raises, and gives None for no unit."""
         super().__init__(name, versions, state, chooser, prepare, ignored)
@@ -172,16 +174,16 @@ class FindingSplit(Split[V_co]):
 
     def choose(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
         """Return the version's name for a unit, the one that the handle finds unless given."""
-        return super().choose(self._find() if unit is MISSING else unit, attributes)
+        return super().choose(self._find(attributes) if unit is MISSING else unit, attributes)
 
     def decide(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Decision:
         """Return version, reason, revision and staleness, for the unit that the handle finds unless given."""
-        return super().decide(self._find() if unit is MISSING else unit, attributes)
+        return super().decide(self._find(attributes) if unit is MISSING else unit, attributes)
 
     def _enter(
         self, unit: object, attributes: Mapping[str, object] | None
     ) -> tuple[CompiledSplit, int, Decision, object]:
-        return super()._enter(self._find() if unit is MISSING else unit, attributes)
+        return super()._enter(self._find(attributes) if unit is MISSING else unit, attributes)
 
 
 class Entered(NamedTuple):

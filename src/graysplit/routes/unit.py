@@ -39,12 +39,21 @@ class Attribute:
 
     def __call__(self) -> object:
         """Return the open context's attribute, or None."""
+        return self.read(None)
+
+    def read(self, own: Mapping[str, object] | None) -> object:
+        """Return the attribute from those of one question, laid over the open context's, or None."""
+        if own is not None and self.name in own:
+            return own[self.name]
         scope = scope_get()
         return scope.attributes.get(self.name) if scope is not None else None
 
 
 def attribute(name: str) -> Attribute:
-    """Name an attribute of the open context as a route's unit."""
+    """Name an attribute as the unit: of the question's or the route's `attributes=`, else of the open context's.
+
+    An inner context's attributes lie over an outer one's, and those of one question over both.
+    """
     return Attribute(name)
 
 
@@ -89,6 +98,16 @@ class Place(NamedTuple):
     instance: Callable[[], str]  # gives the name of this process's host
 
 
+def named_unit(unit: object, attributes: Mapping[str, object] | None, instance: Callable[[], str]) -> object:
+    """Return the unit that a question names: `attribute(...)` and `INSTANCE` are looked up; what raises gives none."""
+    try:
+        if isinstance(unit, Attribute):
+            return unit.read(attributes)
+        return instance() if unit is INSTANCE else unit
+    except Exception:  # noqa: BLE001 - law 5: no unit, and the baseline
+        return None
+
+
 def is_unit(value: object) -> bool:
     """Return whether a value of a tuple is taken, or the next one asked."""
     return encode_unit(value) is not None
@@ -99,15 +118,19 @@ def by_instance(spec: UnitSpec) -> bool:
     return next(_flat(spec), None) is INSTANCE
 
 
-def handle_unit(spec: UnitSpec, split: str, instance: Callable[[], str]) -> Callable[[], object]:
+# Finds the unit of a handle that is asked without one, from the attributes of the question.
+FindUnit: TypeAlias = "Callable[[Mapping[str, object] | None], object]"
+
+
+def handle_unit(spec: UnitSpec, split: str, instance: Callable[[], str]) -> FindUnit:
     """Return what finds the unit of a handle that is asked without one: there are no parameters to pick from."""
     asked = [_own(one, split, instance) for one in _flat(spec)]
     if not asked:
         raise RegistrationError(f"split '{split}': unit=() is empty: leave unit out to use the context's unit")
 
-    def find() -> object:
+    def find(attributes: Mapping[str, object] | None) -> object:
         try:
-            return next((unit for one in asked if is_unit(unit := one())), None)
+            return next((unit for one in asked if is_unit(unit := one(attributes))), None)
         except Exception:  # noqa: BLE001 - law 5: no unit, and the baseline
             return None
 
@@ -130,11 +153,13 @@ def _single_key(spec: _Single) -> Hashable | None:
     return (type(spec), spec) if spec is None or isinstance(spec, (str, _Instance)) else None
 
 
-def _own(spec: _Single, split: str, instance: Callable[[], str]) -> Callable[[], object]:
+def _own(spec: _Single, split: str, instance: Callable[[], str]) -> FindUnit:
+    if isinstance(spec, Attribute):
+        return spec.read
     if isinstance(spec, _Instance):
-        return instance
+        return lambda _: instance()
     if callable(spec) and not (shape_of(spec).mode != FUNCTION or list(_required(shape_of(spec)))):
-        return spec
+        return lambda _: spec()
     raise RegistrationError(
         f"split '{split}': invalid unit {spec!r}: a handle has no parameters. Use graysplit.INSTANCE, "
         "graysplit.attribute(...) or a callable without parameters, or name the unit with each question"
@@ -145,12 +170,26 @@ def _required(shape: Shape) -> Iterator[str]:
     return (p.name for p in shape.of(POSITIONAL_ONLY, POSITIONAL, KEYWORD_ONLY) if not p.optional)
 
 
-def read_unit(spec: UnitSpec, place: Place) -> tuple[UnitExpression, ...]:
-    """Return the readings of a unit spec in the order in which they are tried."""
+def read_unit(spec: UnitSpec, place: Place, attributes: AttributesSpec = None) -> tuple[UnitExpression, ...]:
+    """Return the readings of a unit spec in the order in which they are tried.
+
+    An attribute is looked for among the route's own ones first: they are laid over the context's.
+    """
     specs = tuple(_flat(spec))
     if not specs:
         raise _refusal(place, "unit=() is empty: leave unit out to use the context's unit")
-    return tuple(_read(one, place, f"unit{number}") for number, one in enumerate(specs))
+    return tuple(_read_over(one, place, f"unit{number}", attributes) for number, one in enumerate(specs))
+
+
+def _read_over(spec: _Single, place: Place, label: str, attributes: AttributesSpec) -> UnitExpression:
+    """Return the reading of one unit; an attribute that a route gives itself is found there."""
+    if not isinstance(spec, Attribute) or attributes is None:
+        return _read(spec, place, label)
+    if not callable(attributes):
+        own = attributes.get(spec.name, spec) if isinstance(cast("object", attributes), Mapping) else spec
+        return _read(own, place, label)
+    given, name = _called(attributes, place, f"{label}own"), f"{place.prefix}{label}"
+    return UnitExpression(f"{name}({given.expression})", {**given.objects, name: spec.read})
 
 
 def read_attributes(spec: AttributesSpec, place: Place) -> UnitExpression | None:

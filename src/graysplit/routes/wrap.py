@@ -144,7 +144,7 @@ def _build(
     shape = shape_of(original)
     prefix = free_prefix(shape)
     place = Place(wishes.split, original.__qualname__, shape, prefix, instance)
-    readings = read_unit(wishes.unit, place)
+    readings = read_unit(wishes.unit, place, wishes.attributes)
     attributes = read_attributes(wishes.attributes, place)
     annotation = _annotation(original, readings[0].parameter if len(readings) == 1 else None)
     plan = TemplateInput(shape, prefix, readings, attributes, annotation, wishes.fallback, wishes.failed is not None)

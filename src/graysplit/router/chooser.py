@@ -1,0 +1,41 @@
+"""What the routes and handles of a router ask, wherever it has moved to; an application never calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from graysplit.routes.unit import named_unit
+
+if TYPE_CHECKING:
+    from graysplit.core.compiled import CompiledSplit
+    from graysplit.core.decision import Decision
+    from graysplit.router.lifecycle import Lifecycle
+
+
+class RouterChooser:
+    """The slow path of a router; see `routes.port.Chooser`."""
+
+    __slots__ = ("_lifecycle",)
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        """Ask a lifecycle, until the router moves to another one."""
+        self._lifecycle = lifecycle
+
+    def move(self, lifecycle: Lifecycle) -> None:
+        """Ask another lifecycle from now on."""
+        self._lifecycle = lifecycle
+
+    def resolve(
+        self, state: CompiledSplit, unit: object, attributes: Mapping[str, object] | None
+    ) -> tuple[CompiledSplit, int, Decision]:
+        """Decide off the hot path, and count it; a unit that is an attribute is read from `attributes` first."""
+        return self._lifecycle.decisions.resolve(state, named_unit(unit, attributes, self.instance))
+
+    def instance(self) -> str:
+        """Return the name of this process's host."""
+        return self._lifecycle.instance()
+
+    def warn(self, kind: str, message: str) -> None:
+        """Say something in the log, for routes."""
+        self._lifecycle.events.warning(kind, message)
