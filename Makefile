@@ -22,7 +22,7 @@ endif
 BIN := $(VENV)/bin
 WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 1) + 1 ))) # half of the tests' time is waiting
 
-.PHONY: help demo test lint format types unit cover bench bench-peers lab soak clean env env-demo
+.PHONY: help demo test lint format types unit cover bench bench-peers lab soak dist lowest clean env env-demo
 
 help: ## say what can be made
 	@echo "make ...  (with PYTHON=python3.12 under another Python)"
@@ -77,6 +77,12 @@ soak: env ## the long part of the fault suite, then races and faults again and a
 	while (( SECONDS < end )); do
 	  $(BIN)/pytest -q -x -n auto --dist loadgroup tests/faults tests/stores tests/follower tests/laws $(ARGS)
 	done
+
+dist: python ## what a release uploads, checked: metadata, the sdist's tests, clean environments (3.11 to 3.13 x extras)
+	@for job in build sdist "installs $(PYTHONS)"; do "$(PYTHON)" tools/packages.py $$job; done
+
+lowest: python ## tests with the lowest versions that pyproject.toml allows; ARGS="tests" for all of them
+	@"$(PYTHON)" tools/packages.py lowest $(ARGS)
 
 clean: ## remove what make and the tools have made
 	@rm -rf .venv .venv-* .tools dist build htmlcov .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \

@@ -168,8 +168,10 @@ def _options(query: str) -> Options:
         options: Options = _parse_url(f"redis://?{query}")
     except ValueError as error:  # names the option, not its value
         raise ValueError(str(error).rstrip(".")) from None
-    if options.get("protocol", 3) not in {2, 3}:
-        raise ValueError("the option protocol must be 2 or 3")
+    if "protocol" in options:  # redis-py 6.0 leaves it as text
+        if str(options["protocol"]) not in {"2", "3"}:
+            raise ValueError("the option protocol must be 2 or 3")
+        options["protocol"] = int(options["protocol"])
     return options
 
 
