@@ -37,6 +37,10 @@ class Opening:
         self._forced = forced
         self._open: list[tuple[Scope, Scope | None, Token[Scope | None]]] = []
 
+    def __repr__(self) -> str:
+        """Return what it is, never for whom."""
+        return f"<graysplit {type(self).__name__.lower()}, entered {len(self._open)} times>"
+
     def __enter__(self) -> None:
         """Open the scope."""
         outer, inner = scope_get(), self.scope()

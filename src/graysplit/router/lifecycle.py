@@ -70,6 +70,11 @@ class Lifecycle:
         """Return whether it has ever been started, be it in a parent process."""
         return self._follower is not None or self.states.phase != "asleep"
 
+    @property
+    def place(self) -> str:
+        """The phase, and the store by its printable name once there is one."""
+        return self.states.phase if self._store is None else f"{self.states.phase}, {self._store.name}"
+
     def configure(self, store: Store | None, settings: Settings) -> None:
         """Set what has not been said; once it is started, that is too late."""
         if self.started:

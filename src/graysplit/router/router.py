@@ -12,7 +12,8 @@ from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.bucketing import hash32
 from graysplit.core.compiled import NEAR, CompiledSplit, VersionFunction, unpinned
 from graysplit.core.decision import Decision
-from graysplit.environment import check_store
+from graysplit.environment import check_store, kind_of
+from graysplit.errors import ConfigurationError
 from graysplit.router.arguments import make_settings
 from graysplit.router.chooser import RouterChooser
 from graysplit.router.declarations import HANDLE, ROUTES_TOLD, Declaration
@@ -80,6 +81,10 @@ class Router(OneObject):
             sigterm=sigterm,
             notify=notify,
         )
+
+    def __repr__(self) -> str:
+        """Return the phase, and the store once it is known by its printable name: an address may hold a password."""
+        return f"<graysplit router: {self._lifecycle.place}>"
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: each process has a router, a thread and a connection of its own."""
@@ -212,10 +217,12 @@ class Router(OneObject):
         Errors of the classes in `ignore` (a client's mistakes, say) are no failures of a version; a result for which
         `failed(result)` is true is one. Other decorators go outside.
         """
-        from graysplit.routes.signature import check_called
+        from graysplit.routes.signature import check_called, check_flag
         from graysplit.routes.wrap import RouteOptions
 
         check_called(split, "route", '("checkout", unit="user_id")')
+        check_called(baseline, "route", '("checkout", baseline="old")')
+        check_flag(split, "fallback", fallback)
         wishes = RouteOptions(split, baseline, unit, attributes, fallback, _several(ignore), failed)
 
         def decorate(function: Callable[P, R]) -> Routed[P, R]:
@@ -225,6 +232,10 @@ class Router(OneObject):
 
     def version(self, split: str, name: str) -> Callable[[F], F]:
         """Register a candidate by name, from any module, before or after its baseline; the function is handed back."""
+        from graysplit.routes.signature import check_called
+
+        for given in (split, name):
+            check_called(given, "version", '("checkout", "new")')
 
         def take(function: F) -> F:
             self._register(split, name, function)
@@ -239,6 +250,10 @@ class Router(OneObject):
         it has succeeded `graysplit switch` refuses. With `every` it runs again so many seconds after each start, to
         keep the version warm, so it must only read: a query, a connection, a cache.
         """
+        from graysplit.routes.signature import check_called
+
+        for given in (split, name):
+            check_called(given, "warm", '("checkout", "new")')
 
         def take(function: H) -> H:
             self._prepare(split, name, function, every)
@@ -261,8 +276,11 @@ class Router(OneObject):
         """
         from graysplit.routes.handle import FindingSplit, Split
         from graysplit.routes.outcome import check_ignored
+        from graysplit.routes.signature import check_called, check_versions
         from graysplit.routes.unit import by_instance, handle_unit, unit_key
 
+        check_called(name, "split", '("banner", "old", "new")')
+        check_versions(name, versions)
         states, names = self._lifecycle.states, versions or ("old", "new")
         asked, ignored = unit_key(unit), check_ignored(name, _several(ignore))
         key = (names, asked, ignored) if asked is not None else None
@@ -390,6 +408,8 @@ class Router(OneObject):
         a decision has started already follows this store from now on, and its own no more. All or nothing: what clashes
         with a declaration here is refused, and nothing has been taken over.
         """
+        if not isinstance(cast("object", library), Router):
+            raise ConfigurationError(f"include takes the router that a library declares on, not {kind_of(library)}")
         theirs = library._lifecycle
         if theirs is self._lifecycle:
             return

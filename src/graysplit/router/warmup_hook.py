@@ -74,6 +74,10 @@ def make_hook(split: str, version: str, function: Callable[[], object], every_s:
         raise RegistrationError(
             f"{where}{described(function)} asks for {', '.join(required)}, but a hook is called without arguments"
         )
-    if every_s is not None and not 0 < every_s < NEVER:
-        raise RegistrationError(f"{where}invalid every={every_s}: use a number of seconds above zero, as in every=30.0")
+    given: object = every_s
+    number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    if every_s is not None and not (number and 0 < every_s < NEVER):
+        raise RegistrationError(
+            f"{where}invalid every={every_s!r}: use a number of seconds above zero, as in every=30.0"
+        )
     return WarmupHook(function, every_s)

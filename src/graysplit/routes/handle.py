@@ -16,6 +16,7 @@ from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
 from graysplit.routes.one_object import OneObject
 from graysplit.routes.port import Chooser, Prepare, unprepared
+from graysplit.routes.signature import check_called
 from graysplit.routes.unit import FindUnit, named_unit
 from graysplit.scope import MISSING, scope_get
 
@@ -129,6 +130,7 @@ class Split(OneObject, Generic[V_co]):
 
     def warm(self, version: str, /, *, every: float | None = None) -> Callable[[H], H]:
         """Register what prepares a version; see `Router.warm`."""
+        check_called(version, "warm", '("new")')
         if version not in self.versions:
             raise RegistrationError(
                 f"split '{self.name}' has no version '{version}' to prepare: it was declared with "
@@ -211,6 +213,10 @@ class Attempt(Generic[V_co]):
         self._attributes = attributes
         self._ignored = ignored
         self._entered: list[Entered] = []
+
+    def __repr__(self) -> str:
+        """Return the split, never the unit."""
+        return f"<graysplit attempt of {getattr(self._decide, '__self__', 'a split')!r}>"
 
     def __enter__(self) -> V_co:
         """Decide, count the exposure, and return the version's name."""

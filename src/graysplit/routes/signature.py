@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType
 from typing import Any, Final, NamedTuple
 
+from graysplit.core.weights import check_name
 from graysplit.errors import RegistrationError, SignatureMismatchError
 
 Function = Callable[..., Any]  # Any: a version of whatever signature
@@ -79,11 +80,31 @@ def described(function: object) -> str:
 
 
 def check_called(given: object, decorator: str, example: str) -> None:
-    """Raise `RegistrationError` where a decorator stands without its parentheses: it was handed the function itself."""
+    """Raise where a decorator stands without its parentheses (it was handed the function itself), or names nothing."""
     if not isinstance(given, str):
         raise RegistrationError(
             f".{decorator} takes a name, and was given {described(given)}: write .{decorator}{example} with parentheses"
         )
+    check_name(given)
+
+
+def check_versions(split: str, given: Sequence[object]) -> None:
+    """Raise `RegistrationError` unless the versions of a handle are names, one argument each, and none comes twice."""
+    right = 'write .split("banner", "old", "new"), and of a list .split("banner", *names)'
+    for one in given:
+        if not isinstance(one, str):
+            raise RegistrationError(
+                f"split '{split}': versions are names, one argument each, not {described(one)}: {right}"
+            )
+        check_name(one)
+    if len(set(given)) != len(given):
+        raise RegistrationError(f"split '{split}': a version is named twice in {', '.join(map(str, given))}: {right}")
+
+
+def check_flag(split: str, name: str, given: object) -> None:
+    """Raise `RegistrationError` for what is neither True nor False."""
+    if not isinstance(given, bool):
+        raise RegistrationError(f"split '{split}': {name}= takes True or False, not {described(given)}")
 
 
 def check_candidate(split: str, version: str, baseline: Function, candidate: Function) -> None:
