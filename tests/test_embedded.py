@@ -81,15 +81,25 @@ def test_a_server_that_cannot_start_says_what_it_said() -> None:
 
 
 def test_a_missing_binary_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any server the error says what to install; a wrong REDIS_SERVER is named."""
-    monkeypatch.setenv("REDIS_SERVER", "/nowhere/redis-server")
+    """Without any server the error says what to install; a wrong GRAYSPLIT_SERVER_BINARY is named."""
+    monkeypatch.setenv("GRAYSPLIT_SERVER_BINARY", "/nowhere/redis-server")
     with pytest.raises(ConfigurationError, match="/nowhere/redis-server"):
         embedded.server()
-    monkeypatch.delenv("REDIS_SERVER")
+    monkeypatch.delenv("GRAYSPLIT_SERVER_BINARY")
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ConfigurationError, match=r"graysplit\[embedded\]"):
         embedded.find_binary()
+
+
+def test_the_variable_of_before_counts_and_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """REDIS_SERVER names a program for one minor version; the new name wins, without a warning."""
+    monkeypatch.delenv("GRAYSPLIT_SERVER_BINARY", raising=False)
+    monkeypatch.setenv("REDIS_SERVER", sys.executable)
+    with pytest.warns(DeprecationWarning, match="GRAYSPLIT_SERVER_BINARY"):
+        assert embedded.find_binary() == sys.executable
+    monkeypatch.setenv("GRAYSPLIT_SERVER_BINARY", "/bin/sh")
+    assert embedded.find_binary() == "/bin/sh"
 
 
 def test_a_server_ends_with_its_program_and_not_with_its_forks() -> None:

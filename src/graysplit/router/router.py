@@ -393,6 +393,28 @@ class Router(OneObject):
         """Close."""
         self.close()
 
+    async def ready(self, timeout: float = 2.0) -> bool:  # noqa: ASYNC109 - a router that is late is no error
+        """Start, and wait as `wait_ready` does, without blocking the loop."""
+        from asyncio import to_thread
+
+        await to_thread(self.start)
+        self.start()  # in the loop's own thread, which alone may listen for SIGTERM
+        return await to_thread(self.wait_ready, timeout)
+
+    async def __aenter__(self) -> Self:
+        """Start, without blocking the loop by what a start imports."""
+        from asyncio import to_thread
+
+        await to_thread(self.start)
+        self.start()  # as above
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close, without blocking the loop."""
+        from asyncio import to_thread
+
+        await to_thread(self.close)
+
     def status(self) -> Status:
         """Say how this router stands: phase, mode of following, age, what is refused or lost."""
         return self._lifecycle.status()
