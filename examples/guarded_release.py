@@ -36,28 +36,33 @@ def main() -> None:
     users, answers = itertools.count(), Counter[str]()
 
     def serve(number: int) -> None:
+        slot = Counter[str]()
         for user in itertools.islice(users, number):
             try:
-                answers[checkout(str(user)).split()[0]] += 1
+                slot[checkout(str(user)).split()[0]] += 1
             except LookupError:
-                answers["failed"] += 1
+                slot["failed"] += 1
             time.sleep(0.0005)
+        share = round(100 * (slot["new"] + slot["failed"]) / number)
+        print(f"{'#' * (share // 5):.<20} {share:3} % on new" + f", {slot['failed']} failed" * bool(slot["failed"]))
+        answers.update(slot)
 
     with gray, graysplit.Control(STORE) as control:
         gray.wait_ready()
         control.create("checkout")
         control.guard("checkout")
         control.wait_confirmed(control.set("checkout", 50, why="release 42"))
-        serve(1_000)
-        print(f"before: users get {' and '.join(sorted(answers))}")
+        for _ in range(2):
+            serve(200)
+        print(f"before: users get {' and '.join(sorted(answers))}; now the new path breaks")
         out_of_stock = True
         until = time.monotonic() + WITHIN_S
         while control.show("checkout").rows[0].effective != "0" and time.monotonic() < until:
-            serve(50)
+            serve(200)
         trip = control.history("checkout")[0]
         print(f"{trip.cause} by {trip.actor}: {trip.why}")
         answers.clear()
-        serve(500)
+        serve(200)
         print(f"after it users get {' and '.join(answers)}")
 
 

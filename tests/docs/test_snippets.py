@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -17,6 +22,7 @@ ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 # Folders of a developer's or a CI's machine; a reader has others.
 MACHINE = re.compile(r"(?<![\w.])/(work|root|home|Users|tmp/\w*priv)\b")
+README = ROOT / "README.md"
 LANGUAGES = {"python", "console", "sh", "json", "toml", "text", "ini", "yaml"}
 
 
@@ -42,7 +48,7 @@ def reader(
         found.leave()
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if any(blocks_of(page))], ids=named)
+@pytest.mark.parametrize("page", [page for page in PAGES if page != README and any(blocks_of(page))], ids=named)
 def test_a_page_does_what_it_says(page: Path, reader: Reader) -> None:
     """Typed from top to bottom, each block runs and shows what the page shows."""
     for block in blocks_of(page):
@@ -79,10 +85,53 @@ def test_the_index_leads_to_every_page() -> None:
     assert pages <= listed, sorted(named(page) for page in pages - listed)
 
 
-def test_the_first_screen_of_the_readme_runs() -> None:
-    """Within its first 60 lines stand code, the command line, and the two make commands."""
-    first = "\n".join((ROOT / "README.md").read_text("utf-8").splitlines()[:60])
-    assert all(part in first for part in ("```python", "$ graysplit rollback", "make demo", "make test"))
+@pytest.mark.usefixtures("server")  # to be skipped where there is none
+def test_the_readme_runs_as_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its one file starts a server and shows the shares that are shown, while the commands are typed beside it."""
+    blocks = list(blocks_of(README))
+    (program,) = (block for block in blocks if block.language == "python")
+    shown = next(block for block in blocks if block.language == "text").text.splitlines()
+    (tmp_path / "shop.py").write_text(program.text, encoding="utf-8")
+    for name in [name for name in os.environ if name.startswith("GRAYSPLIT_")]:
+        monkeypatch.delenv(name)
+    seen: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "shop.py"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as shop:
+        try:
+            assert shop.stdout is not None
+            name, _, url = shop.stdout.readline().strip().removeprefix("export ").partition("=")
+            monkeypatch.setenv(name, url)
+            monkeypatch.setenv("GRAYSPLIT_ACTOR", "ada@laptop")
+            reader = Reader(README, url)
+            lines = iter(shop.stdout.readline, "")
+
+            def show_next() -> None:
+                seen.append(next(line.strip() for line in lines if line.strip() == shown[len(seen)]))
+
+            show_next()
+            for block in (block for block in blocks if block.language == "console"):
+                for command in commands_of(block):
+                    reader.follow(block._replace(text=typed(command)))
+                    if len(seen) < len(shown):
+                        show_next()
+            reader.leave()
+        finally:
+            shop.send_signal(signal.SIGINT)
+    assert seen == shown
+
+
+def typed(command: Command) -> str:
+    """Return one command as a console block of its own."""
+    code = f"  # exit {command.code}" if command.code else ""
+    return f"$ {shlex.join(command.words)}{code}\n{command.shown}"
+
+
+def test_the_first_screen_of_the_readme_says_what_counts() -> None:
+    """Within 110 lines: how it is installed, a program, what is typed, when not to use it, what it needs."""
+    first = "\n".join(README.read_text("utf-8").splitlines()[:110])
+    parts = ("pip install", "```python", "$ graysplit rollback", "trip by guard", "**Do not use it**", "**It needs**")
+    assert [part for part in (*parts, "make demo") if part not in first] == []
 
 
 def test_a_console_block_is_read_as_typed() -> None:

@@ -70,8 +70,10 @@ SHOWN = {
         r"^thousands of requests, 0 lost; all failures came from the new path itself$",
     ],
     "guarded_release": [
-        r"^before: users get new and old$",
+        r"^before: users get new and old; now the new path breaks$",
+        r"^#+\.+ +\d+ % on new, \d+ failed$",
         r"^trip by guard: \d+ users failed on new, 0 on old, .* expected on new; evidence \S+ of 857$",
+        r"^\.{20}   0 % on new$",
         r"^after it users get old$",
     ],
     "hoped_for_and_actual": [
