@@ -80,13 +80,15 @@ def test_every_metric_is_collected_and_none_holds_a_unit(router: Router) -> None
     found = collected(reader)
     assert set(found) == {metric.name for metric in METRICS} - GUARDED
     by_version = {
-        (point["version"], point["reason"]): value for point, value in found["graysplit.evaluations"] if value
+        (point["graysplit.version"], point["graysplit.reason"]): value
+        for point, value in found["graysplit.evaluations"]
+        if value
     }
     assert by_version == {("old", "bucket"): 100 - raised, ("new", "bucket"): raised, ("old", "no_unit"): 1}
-    assert ({"split": "checkout", "version": "new"}, raised) in found["graysplit.failures"]
-    assert found["graysplit.weight.asked"] == [({"split": "checkout", "version": "new"}, 50.0)]
-    assert found["graysplit.weight.actual"] == [({"split": "checkout", "version": "new"}, 50.0)]
-    assert found["graysplit.running"] == [({"split": "checkout", "version": "new"}, 0)]
+    assert ({"graysplit.split": "checkout", "graysplit.version": "new"}, raised) in found["graysplit.failures"]
+    assert found["graysplit.weight.asked"] == [({"graysplit.split": "checkout", "graysplit.version": "new"}, 50.0)]
+    assert found["graysplit.weight.actual"] == [({"graysplit.split": "checkout", "graysplit.version": "new"}, 50.0)]
+    assert found["graysplit.running"] == [({"graysplit.split": "checkout", "graysplit.version": "new"}, 0)]
     assert CANARY not in repr(found)
 
 
@@ -120,10 +122,10 @@ def test_while_a_guard_is_armed_durations_and_verdicts_are_collected(router: Rou
     def told() -> bool:
         found = visited()
         assert found.keys() == {metric.name for metric in METRICS}
-        timed = {(point["version"], point["quantile"]) for point, _ in found["graysplit.duration"]}
+        timed = {(point["graysplit.version"], point["graysplit.quantile"]) for point, _ in found["graysplit.duration"]}
         assert timed == {(version, share) for version in ("old", "new") for share in ("0.5", "0.95", "0.99")}
-        verdict = {"split": "checkout", "version": "new", "verdict": "unclear"}
-        assert found["graysplit.guard.verdict"] in ([(verdict, 1)], [(verdict | {"verdict": "safe"}, 1)])
+        verdict = {"graysplit.split": "checkout", "graysplit.version": "new", "graysplit.verdict": "unclear"}
+        assert found["graysplit.guard.verdict"] in ([(verdict, 1)], [(verdict | {"graysplit.verdict": "safe"}, 1)])
         return found["graysplit.guard.trips"] == [({}, 0)]
 
     eventually(told, 20)
@@ -138,8 +140,15 @@ def test_a_stop_shows_in_the_actual_weight(router: Router, store: MemoryStore) -
     observe(router, MeterProvider([reader]))
     router.choose("checkout", "ana")
     store.raw_set("stops", "checkout", "by hand")
-    eventually(lambda: collected(reader)["graysplit.weight.actual"] == [({"split": "checkout", "version": "new"}, 0.0)])
-    assert collected(reader)["graysplit.weight.asked"] == [({"split": "checkout", "version": "new"}, 50.0)]
+    eventually(
+        lambda: (
+            collected(reader)["graysplit.weight.actual"]
+            == [({"graysplit.split": "checkout", "graysplit.version": "new"}, 0.0)]
+        )
+    )
+    assert collected(reader)["graysplit.weight.asked"] == [
+        ({"graysplit.split": "checkout", "graysplit.version": "new"}, 50.0)
+    ]
 
 
 class Crowd:
@@ -162,8 +171,10 @@ def test_splits_beyond_the_budget_are_told_together() -> None:
     observe(Crowd(), MeterProvider([reader]))
     found = collected(reader)
     assert len(found["graysplit.evaluations"]) == SPLITS_AT_MOST + 1
-    assert ({"split": OTHER, "version": OTHER, "reason": "bucket"}, 500) in found["graysplit.evaluations"]
-    assert ({"split": OTHER, "version": OTHER}, 50) in found["graysplit.failures"]
+    assert ({"graysplit.split": OTHER, "graysplit.version": OTHER, "graysplit.reason": "bucket"}, 500) in found[
+        "graysplit.evaluations"
+    ]
+    assert ({"graysplit.split": OTHER, "graysplit.version": OTHER}, 50) in found["graysplit.failures"]
     assert "graysplit.age" not in found
 
 
@@ -172,8 +183,10 @@ def test_dashboard_and_alerts_name_only_metrics_that_exist(path: str) -> None:
     """In Prometheus a counter gains `_total`, a unit of seconds `_seconds`, per cent `_percent`; dots are `_`."""
     text = (DOCS / path).read_text()
     known = {_in_prometheus(metric.name, metric.kind, metric.unit) for metric in METRICS}
-    named = set(re.findall(r"\bgraysplit_[a-z_]+", text))
+    labels = {f"graysplit_{name}" for name in ("split", "version", "reason", "quantile", "verdict")}
+    named = set(re.findall(r"\bgraysplit_[a-z_]+", text)) - labels
     assert named
+    assert not re.search(r"by \([^)]*\b(split|version|reason|verdict)\b|\{(split|version|quantile|verdict)=", text)
     assert named <= known, sorted(named - known)
     if path.endswith(".json"):
         assert json.loads(text)["panels"]

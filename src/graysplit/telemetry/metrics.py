@@ -1,7 +1,7 @@
 """Observable instruments over the counts that decisions make anyway; the names are a table that a test reads.
 
-Attributes are split, version and reason, never a unit. The SDK keeps 2,000 streams per instrument and takes all
-attributes from the rest, so that splits beyond a budget are told together as `_other`.
+Attributes are split, version and reason, each with our name before it, never a unit. The SDK keeps 2,000 streams per
+instrument and takes all attributes from the rest, so that splits beyond a budget are told together as `_other`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Metric(NamedTuple):
 def _evaluations(router: MeasuredRouter) -> Iterator[Point]:
     for one in _within_budget(router):
         for reason, number in one.evaluations.items():
-            yield number, {"split": one.split, "version": one.version, "reason": reason}
+            yield number, {"graysplit.split": one.split, "graysplit.version": one.version, "graysplit.reason": reason}
 
 
 def _failures(router: MeasuredRouter) -> Iterator[Point]:
@@ -107,13 +107,13 @@ def _running(router: MeasuredRouter) -> Iterator[Point]:
 def _durations(router: MeasuredRouter) -> Iterator[Point]:
     for one in _within_budget(router):
         for name, share in _QUANTILES.items() if one.durations else ():
-            yield percentile(one.durations, share) / 1e9, {**_named(one), "quantile": name}
+            yield percentile(one.durations, share) / 1e9, {**_named(one), "graysplit.quantile": name}
 
 
 def _verdicts(router: MeasuredRouter) -> Iterator[Point]:
     for field, word in router.status().verdicts.items():
         split, version = parse_address(field)
-        yield 1, {"split": split, "version": version, "verdict": word}
+        yield 1, {"graysplit.split": split, "graysplit.version": version, "graysplit.verdict": word}
 
 
 def _trips(router: MeasuredRouter) -> Iterator[Point]:
@@ -199,7 +199,7 @@ def _callback(router: MeasuredRouter, metric: Metric) -> Callable[[CallbackOptio
 
 
 def _named(one: Measure) -> Attributes:
-    return {"split": one.split, "version": one.version}
+    return {"graysplit.split": one.split, "graysplit.version": one.version}
 
 
 def _within_budget(router: MeasuredRouter) -> list[Measure]:
