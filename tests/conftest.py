@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import uuid
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Final
 
 import pytest
 from _pytest.logging import LogCaptureHandler
+from hypothesis import HealthCheck, settings
 
 from graysplit import embedded
 from graysplit.errors import ConfigurationError
@@ -19,6 +21,10 @@ from graysplit.log_writer import WRITER
 from tests.support import hear_interrupts
 
 hear_interrupts()
+
+# Properties speak of answers, never of time: a busy machine is no counterexample.
+settings.register_profile("graysplit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("graysplit")
 
 # Tests that run programs and servers take seconds, all others milliseconds: begun last, one of them would keep a whole
 # run waiting for a single worker.
@@ -76,6 +82,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     last = len(LONGEST_FIRST)
     rank = {name: number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], last))
+
+
+def pytest_collection_finish() -> None:
+    """Spare each later collection of garbage the thousands of tests, which stay until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 class WrittenLogs(pytest.LogCaptureFixture):

@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Final, NoReturn, TypeVar
 
-import pytest
-
 T = TypeVar("T")
 
 _FIRST_PAUSE_S: Final = 0.001
@@ -51,6 +49,8 @@ def hear_interrupts() -> None:
 
 def skip_or_fail(reason: str) -> NoReturn:
     """Skip a test whose server is missing; in CI with root, which could have installed it, fail."""
+    import pytest  # not at the top: programs that tests start import this module, and have no use for it
+
     if os.environ.get("CI") and os.geteuid() == 0:
         pytest.fail(reason)
     pytest.skip(reason)

@@ -11,7 +11,7 @@ import logging
 import random
 import time
 import tracemalloc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import pytest
@@ -229,26 +229,27 @@ def test_spoilt_weights_move_nobody(world: World) -> None:
     world.heals()
 
 
-OVER_THE_LIMITS: Final[Mapping[str, bytes]] = {
-    "bytes": dump_definition(FULL).encode() + b" " * (10 * MAX_DEFINITION),
-    "versions": dump_definition(
+# Made by their tests: some hold 600,000 units, and each worker loads this module.
+OVER_THE_LIMITS: Final[Mapping[str, Callable[[], bytes]]] = {
+    "bytes": lambda: dump_definition(FULL).encode() + b" " * (10 * MAX_DEFINITION),
+    "versions": lambda: dump_definition(
         FULL._replace(versions=(Version("old"), *(Version(f"v{n}", n) for n in range(10 * PLACES))))
     ).encode(),
-    "pins": dump_definition(FULL._replace(pins={f"{CANARY}-{n}": "new" for n in range(600_000)})).encode(),
-    "denied": dump_definition(FULL._replace(denied=tuple(f"{CANARY}-{n}" for n in range(600_000)))).encode(),
-    "name": dump_definition(FULL._replace(versions=(Version("old"), Version("n" * 1_000, 0)))).encode(),
-    "salt": dump_definition(FULL._replace(salt="s" * 10 * MAX_DEFINITION)).encode(),
-    "depth": b'{"versions": ' + b"[" * (MAX_DEFINITION - 100),
-    "depth beyond all limits": b"[" * (10 * MAX_DEFINITION),
-    "digits": dump_definition(FULL).encode().replace(b"60", b"9" * (MAX_DEFINITION - 1_000)),
-    "a key's length": dump_definition(FULL).encode()[:-1] + b', "' + b"k" * (MAX_DEFINITION - 1_000) + b'": 1}',
+    "pins": lambda: dump_definition(FULL._replace(pins={f"{CANARY}-{n}": "new" for n in range(600_000)})).encode(),
+    "denied": lambda: dump_definition(FULL._replace(denied=tuple(f"{CANARY}-{n}" for n in range(600_000)))).encode(),
+    "name": lambda: dump_definition(FULL._replace(versions=(Version("old"), Version("n" * 1_000, 0)))).encode(),
+    "salt": lambda: dump_definition(FULL._replace(salt="s" * 10 * MAX_DEFINITION)).encode(),
+    "depth": lambda: b'{"versions": ' + b"[" * (MAX_DEFINITION - 100),
+    "depth beyond all limits": lambda: b"[" * (10 * MAX_DEFINITION),
+    "digits": lambda: dump_definition(FULL).encode().replace(b"60", b"9" * (MAX_DEFINITION - 1_000)),
+    "a key's length": lambda: dump_definition(FULL).encode()[:-1] + b', "' + b"k" * (MAX_DEFINITION - 1_000) + b'": 1}',
 }
 
 
 @pytest.mark.parametrize("limit", OVER_THE_LIMITS)
 def test_ten_times_a_limit_is_refused_at_no_cost(world: World, limit: str) -> None:
     """Refused like anything else; what it holds is not copied, and no decision waits for it."""
-    raw = OVER_THE_LIMITS[limit]
+    raw = OVER_THE_LIMITS[limit]()
     world.store._space.hashes["splits"][SPOILT.encode()] = raw
     tracemalloc.start()
     try:
