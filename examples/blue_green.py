@@ -80,16 +80,17 @@ class Story(NamedTuple):
         print(await self.confirmed(lambda: self.control.rollback("prices", why="a wrong price")))
         print(f"after it users get {await self.served()}")
 
-    async def switch(self, to: str, over_s: float | None = None) -> str:
+    async def switch(self, to: str, over: float | None = None) -> str:
         """Switch, and say how it went."""
         try:
-            return await self.confirmed(lambda: self.control.switch("prices", to=to, over=over_s, confirm="prices"))
+            return await self.confirmed(lambda: self.control.switch("prices", to=to, over=over, confirm="prices"))
         except graysplit.RefusedError as refused:
             return f"refused: {re.sub('[^ ]+/[0-9]+ ', 'a worker ', str(refused))}"
 
     async def confirmed(self, act: Callable[[], Result]) -> str:
         """Act, and count who has confirmed it."""
-        result, receipts = await asyncio.to_thread(lambda: self.control.wait_confirmed(act()))
+        done = await asyncio.to_thread(lambda: self.control.wait_confirmed(act()))
+        result, receipts = done.result, done.receipts
         return f"{result.cause} {result.from_} -> {result.to}: {receipts.confirmed}/{receipts.processes} confirmed"
 
     async def served(self) -> str:

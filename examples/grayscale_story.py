@@ -88,9 +88,10 @@ class Story(NamedTuple):
         await asyncio.to_thread(new_prices.touch)
         await until(lambda: self.users.answers[f"failed: {BROKE}"] > 0)
         print("the new path throws for some of its users")
-        result, receipts = await asyncio.to_thread(
+        done = await asyncio.to_thread(
             lambda: self.control.wait_confirmed(self.control.rollback("checkout", why="carts break"))
         )
+        result, receipts = done.result, done.receipts
         confirmed = f"{receipts.confirmed}/{receipts.processes} processes"
         print(f"rollback {result.from_} -> {result.to}: {confirmed} stopped sending calls to new")
         print(f"after it users get {' and '.join(sorted(await self.users.served(AT_ONCE * 10)))}")

@@ -14,6 +14,13 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 # By program: what it prints, line by line; each is a pattern found in this order.
 SHOWN = {
+    "ab_test": [
+        r"^photo: (19|20|21) % of 10000 visitors$",
+        r"^plain: (69|70|71) % of 10000 visitors$",
+        r"^video: (9|10|11) % of 10000 visitors$",
+        r"^each sees the same again: True$",
+        r"^photo at 30 %: the only way that anybody went is plain to photo$",
+    ],
     "app_factory": [
         r"^before it is made: asleep$",
         r"^after: live; to ann@example\.org by the new relay$",
@@ -44,6 +51,12 @@ SHOWN = {
         r"^rollback 100 -> 0: 2/2 confirmed$",
         r"^after it users get old$",
         r"^hundreds of requests, 0 failed$",
+    ],
+    "by_tenant": [
+        r"^ann of acme: new editor$",
+        r"^bob of acme: new editor$",
+        r"^eve of umbrella: old editor$",
+        r"^colleagues who see the same editor: 1000 of 1000 pairs$",
     ],
     "django_view": [
         r"^old price for user-1 in Price$",
@@ -82,6 +95,11 @@ SHOWN = {
         r"^search   new   asked   100 %  actual 100\.000 %",
         r"^ranking  old   asked    65 %  actual  (64\.[5-9]|65\.[0-4])",
     ],
+    "kill_switch": [
+        r"^at first: the product$",
+        r"^on: the product and what others bought$",
+        r"^off in 1 of 1 processes: the product$",
+    ],
     "library_include": [
         r"^included, at zero: for acme by the old engine$",
         r"^at 100 %: for acme by the new engine$",
@@ -89,10 +107,23 @@ SHOWN = {
         r"^both routers give one answer: new, new$",
     ],
     "metrics": [
-        r"^graysplit\.evaluations +785  split=checkout version=old reason=bucket$",
-        r"^graysplit\.evaluations +215  split=checkout version=new reason=bucket$",
-        r"^graysplit\.weight\.actual +20\.0  split=checkout version=new$",
+        r"^graysplit\.evaluations +785  graysplit\.split=checkout graysplit\.version=old graysplit\.reason=bucket$",
+        r"^graysplit\.evaluations +215  graysplit\.split=checkout graysplit\.version=new graysplit\.reason=bucket$",
+        r"^graysplit\.weight\.actual +20\.0  graysplit\.split=checkout graysplit\.version=new$",
         r"^graysplit\.revision +2 ",
+    ],
+    "notebook": [
+        r"^48% of the rows go to the forest$",
+        r"^model: forest \(bucket\)$",
+        r"^  bucket +bucket 31514 < 50000 \(forest\)$",
+    ],
+    "operator_script": [
+        r"^5 %: 1 of 1 processes follow$",
+        r"^20 %: 1 of 1 processes follow$",
+        r"^refused: 'search' may not rise: 'search' is frozen by nightly",
+        r"^revision 4: freeze by nightly$",
+        r"^revision 3: set by nightly$",
+        r"^revision 2: set by nightly$",
     ],
     "pins_and_preview": [
         r"^at zero: +tester: old \(baseline\), big-customer: old \(denied\), others on new: 0$",
