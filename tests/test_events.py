@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import logging
+import re
+from pathlib import Path
 
 import pytest
 
 from graysplit.core.limits import LINE_AT_MOST
-from graysplit.events import AT_ONCE, QUIET_S, SETTLE_S, Events
+from graysplit.events import AT_ONCE, OTHERS, QUIET_S, SETTLE_S, Events
+from graysplit.log_writer import WRITER
 from tests.clocks import MovedClock
 
 
@@ -15,6 +19,10 @@ from tests.clocks import MovedClock
 def clock() -> MovedClock:
     """Return a clock that stands still."""
     return MovedClock(0.0)
+
+
+ROOT = Path(__file__).parents[1]
+DRIVER = ROOT / "src/graysplit/follower/plan_driver.py"
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -119,3 +127,56 @@ def test_memory_is_bounded(clock: MovedClock) -> None:
     for number in range(5000):
         events.info(f"kind {number}", "x")
     assert len(events._said) <= 1000
+
+
+def test_a_record_carries_the_event_and_what_it_is_about(clock: MovedClock, caplog: pytest.LogCaptureFixture) -> None:
+    """For programs: the text is for people, and may be reworded."""
+    events = Events(clock)
+    with caplog.at_level(logging.INFO, "graysplit"):
+        events.warning("rolled_back checkout/new 77", "rolled back")
+        events.trouble("guard_not_run search", "cannot run")
+        events.over("guard_not_run search", "runs again")
+        events.info("contact", "live")
+        events.warning("unknown_split a\nb", "asked")
+        WRITER.flush(5)
+    found = [(r.graysplit_event, r.graysplit_split, r.graysplit_version) for r in caplog.records]  # type: ignore[attr-defined]
+    assert found == [
+        ("rolled_back", "checkout", "new"),
+        ("guard_not_run", "search", None),
+        ("guard_not_run", "search", None),
+        ("contact", None, None),
+        ("unknown_split", "a\\nb", None),
+    ]
+
+
+def test_every_event_is_listed_and_every_listed_one_is_used() -> None:
+    """By the source: the first word of each kind that is handed to `Events`, and the table of the page."""
+    page = (ROOT / "docs/reference/log-events.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert used_events() == listed
+    assert listed > OTHERS
+
+
+def used_events() -> set[str]:
+    """Return the first words of all kinds in the source."""
+    found = {"no_unit"}  # made by a function of its own
+    for path in sorted((ROOT / "src/graysplit").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            called = ast.unparse(node.func)
+            text = _beginning(node.args[0])
+            if re.search(r"(events?\.(warning|info|trouble|over|stands)|\b(_books|self)\.attempt|^warn)$", called):
+                found |= {text.partition(" ")[0]} - {"", "notices_"}  # these by the function that adds the word
+            if called == "self._warn" and text:
+                found.add(f"notices_{text}")
+            if called == "WRITER.put":
+                found |= set(re.findall(r"'graysplit_event': '(\w+)'", ast.unparse(node)))
+    return found | {word for path in (DRIVER,) for word in re.findall(r'kind = f"(\w+) ', path.read_text("utf-8"))}
+
+
+def _beginning(node: ast.expr) -> str:
+    """Return the literal text that an argument begins with."""
+    if isinstance(node, ast.JoinedStr) and node.values:
+        node = node.values[0]
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""

@@ -19,6 +19,15 @@ QUIET_S: Final = 60.0
 # always what is so.
 AT_ONCE: Final = 3
 SETTLE_S: Final = 1.0
+# The events, each the first word of a kind of line. What stands behind it is a split or a candidate's address, but for
+# those that are named here.
+OTHERS: Final = frozenset({
+    "configuration", "contact", "content_not_told", "edits_unrecorded", "follower_failed", "fork", "fork_unrecorded",
+    "goal_not_counted",
+    "hook_failed", "hook_refused", "job_failed", "job_not_run", "key_lost", "known_good_aside", "known_good_ignored",
+    "known_good_unwritten", "not_started", "notices_dead", "notices_gone", "notices_owed", "off", "off_unknown",
+    "process_not_told", "store_regressed", "thread_ended", "unknown_fields", "unknown_splits", "values_refused",
+})  # fmt: skip
 KINDS_AT_MOST: Final = 1_000
 KIND_AT_MOST: Final = 300  # characters: it may hold a name out of a request
 TROUBLE: Final = "trouble"
@@ -28,9 +37,10 @@ OVER: Final = "over"
 class _Standing:
     """How one thing stands, and what was last told of it."""
 
-    __slots__ = ("left_out", "level", "message", "said", "said_at", "since", "state")
+    __slots__ = ("kind", "left_out", "level", "message", "said", "said_at", "since", "state")
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
         self.state = self.said = ""
         self.level = self.message = ""
         self.since = 0.0
@@ -93,7 +103,7 @@ class Events:
         if standing is None:
             if len(self._standing) >= KINDS_AT_MOST:
                 self._standing.clear()
-            standing = self._standing[kind] = _Standing()
+            standing = self._standing[kind] = _Standing(kind)
         repeated = standing.state == state
         if not repeated:
             if standing.state != standing.said:
@@ -121,7 +131,7 @@ class Events:
         more = f" ({standing.left_out} more like this since)" if standing.left_out else ""
         standing.said, standing.left_out = standing.state, 0
         standing.said_at.setdefault(standing.state, deque(maxlen=AT_ONCE)).append(now)
-        _print(standing.level, standing.message, more)
+        _print(standing.level, standing.kind, standing.message, more)
 
     def _say(self, level: str, kind: str, message: str) -> None:
         now, kind = self._clock.monotonic(), kind[:KIND_AT_MOST]
@@ -133,9 +143,16 @@ class Events:
         if len(self._said) >= KINDS_AT_MOST:
             self._said.clear()
         self._said[kind] = (now, 0)
-        _print(level, message, f" ({left_out} more like this since)" if left_out else "")
+        _print(level, kind, message, f" ({left_out} more like this since)" if left_out else "")
 
 
-def _print(level: str, message: str, more: str) -> None:
+def _print(level: str, kind: str, message: str, more: str) -> None:
     """Have one line printed, whoever wrote what is in it."""
-    WRITER.put(level, f"{shown(message)}{more}")
+    WRITER.put(level, f"{shown(message)}{more}", _extra(kind))
+
+
+def _extra(kind: str) -> dict[str, object]:
+    """Return what a log record carries beside its text: the event, and the split and version that it is about."""
+    event, _, subject = kind.partition(" ")
+    split, _, version = ("" if event in OTHERS else subject.partition(" ")[0]).partition("/")
+    return {"graysplit_event": event, "graysplit_split": shown(split) or None, "graysplit_version": version or None}

@@ -26,6 +26,7 @@ class LogLine(NamedTuple):
 
     level: str
     text: str
+    extra: dict[str, object]  # attributes of the log record
     written: threading.Lock | None = None
 
 
@@ -66,12 +67,12 @@ class LogWriter:
         finally:
             self._starting.release()
 
-    def put(self, level: str, text: str) -> None:
-        """Have a line written, in its turn."""
+    def put(self, level: str, text: str, extra: dict[str, object] | None = None) -> None:
+        """Have a line written, in its turn, as a log record with these attributes."""
         if len(self._lines) >= WAITING_AT_MOST:
             self.lost += 1
             return
-        self._lines.append(LogLine(level, text))
+        self._lines.append(LogLine(level, text, extra or {}))
         self.start()
         with suppress(RuntimeError):  # it is awake already
             self._wake.release()
@@ -82,7 +83,7 @@ class LogWriter:
             return True
         written = threading.Lock()
         written.acquire()
-        self._lines.append(LogLine("", "", written))
+        self._lines.append(LogLine("", "", {}, written))
         self.start()
         with suppress(RuntimeError):
             self._wake.release()
@@ -123,7 +124,7 @@ class LogWriter:
         try:
             import logging
 
-            getattr(logging.getLogger(LOGGER), line.level)("%s", line.text)
+            getattr(logging.getLogger(LOGGER), line.level)("%s", line.text, extra=line.extra)
         except BaseException:  # noqa: BLE001 - whatever a handler raises, SystemExit too, ends at the handler
             self.lost += 1
 

@@ -137,7 +137,7 @@ class _Elsewhere:
     def say(self) -> None:
         if not self._said:
             self._said = True
-            WRITER.put("warning", ELSEWHERE)
+            WRITER.put("warning", ELSEWHERE, {"graysplit_event": "context_elsewhere"})
 
 
 _ELSEWHERE: Final = _Elsewhere()

@@ -169,7 +169,7 @@ class Follower:
             try:
                 attempt = self._live(attempt)
             except BaseException as fault:  # noqa: BLE001 - the thread outlives whatever it meets (a hook's SystemExit, too)
-                self._events.warning("follower", f"following failed: {type(fault).__name__}: {fault}")
+                self._events.warning("follower_failed", f"following failed: {type(fault).__name__}: {fault}")
                 self._stopping.wait(TURN_S)
 
     def _live(self, attempt: int) -> int:
@@ -404,7 +404,7 @@ class Follower:
         now, names = self._clock.monotonic(), {split: found._replace(calls=0) for split, found in declared.items()}
         about = about or names != self._told or now >= self._tell_again
         self._mute = self._books.attempt(
-            "report", "this process is missing from the fleet", lambda: feed.report(report, about=about)
+            "process_not_told", "this process is missing from the fleet", lambda: feed.report(report, about=about)
         )
         self._crowd = feed.counted or self._crowd
         if about:
@@ -417,7 +417,7 @@ class Follower:
         self._answered, replica = request, self.replica
         content = pack(replica.adopted, replica.distrusted, replica.past.lineage)
         said = "this process cannot send its content"
-        self._books.attempt("content", said, lambda: feed.tell_content(self.boot, request, content))
+        self._books.attempt("content_not_told", said, lambda: feed.tell_content(self.boot, request, content))
 
     def _receipt(self, feed: Feed) -> Receipt:
         replica = self.replica
@@ -477,9 +477,9 @@ class Follower:
         if unknown:
             named = shown(", ".join(repr(word) for word in unknown[:10]))
             more = f" and {len(unknown) - 10} more" if unknown[10:] else ""
-            self._events.again("off names")
+            self._events.again("off_unknown")
             self._events.warning(
-                "off names",
+                "off_unknown",
                 f"break-glass: no split is known here by the name {named}{more}, so that switches nothing off. "
                 "See: graysplit list; everything: *",
             )

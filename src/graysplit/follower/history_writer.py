@@ -50,7 +50,7 @@ class HistoryWriter:
         self._book_at = None
         self.end_leases(feed)
         self._book_fork(feed)
-        self.attempt("book", "raw edits are not recorded in the history", lambda: self._book(feed))
+        self.attempt("edits_unrecorded", "raw edits are not recorded in the history", lambda: self._book(feed))
 
     def end_leases(self, feed: Feed) -> None:
         """Write down what has lapsed: whoever is first does it, and whoever may not leaves it."""
@@ -65,7 +65,7 @@ class HistoryWriter:
                 field, None if stands is None else stands.decode(), lease.decode(), running.then, from_ms
             )
             said = "the end of a lease is not recorded in the history"
-            self.attempt(f"lease {field}", said, partial(self._end_lease, feed, ending))
+            self.attempt(f"lease_not_ended {field}", said, partial(self._end_lease, feed, ending))
 
     def _end_lease(self, feed: Feed, ending: Submission) -> None:
         """Write the end of a lease where it is over by the server's clock too; else look again soon.
@@ -89,7 +89,9 @@ class HistoryWriter:
         if replica.fork is None:
             return
         why = self.attempt(
-            "fork entry", "a fork is not recorded in the history", partial(submit_first, feed, fork_entry(replica.fork))
+            "fork_unrecorded",
+            "a fork is not recorded in the history",
+            partial(submit_first, feed, fork_entry(replica.fork)),
         )
         # A conflict: somebody was faster, and the next reading says whether with the same fork.
         if why and not replica.adopted.lost:  # with a key lost nobody can write it yet; this role may never
@@ -99,7 +101,7 @@ class HistoryWriter:
         """Write a zero that the store has lost back as a stop, for processes born later."""
         why = "known to be at zero before the store lost it"
         alone = f"'{field}' is kept at zero in this process only"
-        self.attempt(f"brake {field}", alone, lambda: feed.stop_if_older(field, why, release_ms))
+        self.attempt(f"zero_not_written {field}", alone, lambda: feed.stop_if_older(field, why, release_ms))
 
     def attempt(self, kind: str, said: str, act: Callable[[], object]) -> str:
         """Write what a server may refuse without the following being any worse for it; return why, or ""."""

@@ -60,7 +60,7 @@ class KnownGood:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
-            self._events.warning("file", f"the last-known-good file {self.path.name} is ignored: {fault}")
+            self._events.warning("known_good_ignored", f"the last-known-good file {self.path.name} is ignored: {fault}")
             return None
 
     def trusted(self, known: KnownGoodContent) -> bool:
@@ -77,11 +77,13 @@ class KnownGood:
         try:
             self._replace(held, past)
         except OSError as fault:
-            self._events.trouble("kept", f"the last-known-good file could not be written ({fault}) and was removed")
+            self._events.trouble(
+                "known_good_unwritten", f"the last-known-good file could not be written ({fault}) and was removed"
+            )
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
             return False
-        self._events.over("kept", "the last-known-good file is written again")
+        self._events.over("known_good_unwritten", "the last-known-good file is written again")
         self._written, self._written_at = held, self._clock.monotonic()
         return True
 
@@ -104,7 +106,7 @@ class KnownGood:
         aside = self.path.with_suffix(f".{lineage}-{int(known.at)}.json")
         self.path.replace(aside)
         self._events.warning(
-            f"aside {aside.name}",
+            f"known_good_aside {aside.name}",
             f"the last-known-good file belongs to another store than the one that answers: kept as {aside.name}. "
             f"Settle it with: graysplit recover --source {aside}",
         )

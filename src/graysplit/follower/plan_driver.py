@@ -126,7 +126,7 @@ class PlanDriver:
 
     def _attempt(self, feed: Feed, split: str, mark: str) -> float:
         """Drive a split; return the seconds until it should be looked at again."""
-        kind = f"plan {split}"
+        kind = f"plan_not_driven {split}"
         try:
             pause_s = self._drive(feed, split, mark)
         except (ConflictError, NotYetError):
@@ -173,7 +173,8 @@ class PlanDriver:
         except (GraysplitError, ValueError) as fault:
             needed = "" if not isinstance(fault, BadPlanError) else f" ({fault.field}: {fault.reason})"
             self._events.warning(
-                f"plan of {split}", f"this process cannot read the plan of '{split}' and does not drive it{needed}"
+                f"plan_unreadable {split}",
+                f"this process cannot read the plan of '{split}' and does not drive it{needed}",
             )
             return None
 

@@ -165,10 +165,11 @@ class Replica:
         lost = {"weights": load.weights.lost, "stops": load.stops.lost, "splits": load.splits.lost}
         for key, reason in lost.items():
             if reason is None:
-                self._events.over(f"lost {key}", f"the key {key} is back")
+                self._events.over(f"key_lost {key}", f"the key {key} is back")
             elif self.adopted.loaded or any(other is None for other in lost.values()):
                 self._events.trouble(
-                    f"lost {key}", f"the key {key} is lost ({reason}): keeping its last content. See: graysplit doctor"
+                    f"key_lost {key}",
+                    f"the key {key} is lost ({reason}): keeping its last content. See: graysplit doctor",
                 )
         fields = (load.weights.fields, load.stops.fields, load.splits.fields)
         return not all(lost.values()) or (self.adopted.loaded and any(fields))
@@ -209,19 +210,19 @@ class Replica:
         found = forks.fork_of(self.past, load, said)
         self.fork = None if found is None or forks.is_told(found, self.past, load) else found
         if found is not None:
-            self._events.again(forks.CAUSE)  # each fork has a line of its own
-            self._events.warning(forks.CAUSE, f"{found.line}. See: graysplit history")
+            self._events.again("fork")  # each fork has a line of its own
+            self._events.warning("fork", f"{found.line}. See: graysplit history")
 
     def _hold_back(self, back: Mapping[str, str]) -> None:
         if back and not self.distrusted:
             named = ", ".join(sorted(back)[:NAMED_AT_MOST])
             named += f" and {len(back) - NAMED_AT_MOST} more" if len(back) > NAMED_AT_MOST else ""
             self._events.trouble(
-                REGRESSED,
+                "store_regressed",
                 f"{REGRESSED}: the store has lost changes; held: {named}. Settle it with: graysplit recover",
             )
         elif not back:
-            self._events.over(REGRESSED, "no value is held any more: the store's values are in force")
+            self._events.over("store_regressed", "no value is held any more: the store's values are in force")
         self.distrusted = back
 
     def _adopt(self, load: Load, breathe: Breathe) -> frozenset[str]:
@@ -273,22 +274,24 @@ class Replica:
         new = [at for at, reason in self.adopted.refused.items() if before.refused.get(at) != reason]
         for key, field in new[:TOLD_AT_MOST]:
             reason = self.adopted.refused[key, field]
-            self._events.trouble(f"refused {key} {field}", f"{key} {field}: {reason}. Keeping the last good value.")
+            self._events.trouble(
+                f"value_refused {field} {key}", f"{key} {field}: {reason}. Keeping the last good value."
+            )
         if len(new) > TOLD_AT_MOST:
             more = len(new) - TOLD_AT_MOST
-            self._events.warning("refused more", f"{more} more values are refused. See: graysplit doctor")
+            self._events.warning("values_refused", f"{more} more values are refused. See: graysplit doctor")
         for key, field in before.refused.keys() - self.adopted.refused.keys():
-            self._events.over(f"refused {key} {field}", f"{key} {field}: the store's value is in force again")
+            self._events.over(f"value_refused {field} {key}", f"{key} {field}: the store's value is in force again")
         # What had a weight before was looked at then.
         fresh = (field for field in paced(changed, breathe) if field not in before.weights)
         unknown = [field for field in fresh if not self._audience.knows(field)]
         for field in unknown[:TOLD_AT_MOST]:
             self._events.warning(
-                f"unknown {field}", f"unknown field '{field}': no such split or candidate. See: graysplit doctor"
+                f"unknown_field {field}", f"unknown field '{field}': no such split or candidate. See: graysplit doctor"
             )
         if len(unknown) > TOLD_AT_MOST:
             more = len(unknown) - TOLD_AT_MOST
-            self._events.warning("unknown more", f"{more} more unknown fields. See: graysplit doctor")
+            self._events.warning("unknown_fields", f"{more} more unknown fields. See: graysplit doctor")
 
 
 def _touched(held: Adopted, fields: Collection[str]) -> frozenset[str]:

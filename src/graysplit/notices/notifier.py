@@ -144,7 +144,7 @@ class Notifier:
             again_s = _jittered(UNREACHABLE_S)  # the follower says so
         except GraysplitError as fault:
             self._notice_store.events.warning(
-                f"{self.hook.name} barred", f"{self.hook.name} gets nothing from this process: {fault}"
+                f"hook_refused {self.hook.name}", f"{self.hook.name} gets nothing from this process: {fault}"
             )
         finally:
             self._again_at = self._notice_store.clock.monotonic() + again_s
@@ -322,7 +322,9 @@ class Turn:
             return str(fault)
         except Exception as fault:  # noqa: BLE001 - one entry that cannot be told must not keep the others
             return type(fault).__name__
-        self._notice_store.events.over(f"{self._hook.name} failed", f"{self._hook.name}: changes are accepted again")
+        self._notice_store.events.over(
+            f"hook_failed {self._hook.name}", f"{self._hook.name}: changes are accepted again"
+        )
         return ""
 
     def _fail(self, step: LogStep, split: str, fault: str) -> None:
@@ -331,7 +333,7 @@ class Turn:
         what = f"change {step.change} of '{split}' was not accepted: {fault}"
         if self.cursor.attempts:
             failing = f"{self._hook.name}: {what}; attempt {attempt} of {ATTEMPTS}"
-            self._notice_store.events.trouble(f"{self._hook.name} failed", failing)
+            self._notice_store.events.trouble(f"hook_failed {self._hook.name}", failing)
         else:
             self._warn("dead", f"{what}; given up after {ATTEMPTS} attempts. See: graysplit doctor")
 
@@ -353,7 +355,7 @@ class Turn:
         return self._read.now_ms + int((self._notice_store.clock.monotonic() - self._began) * 1000)
 
     def _warn(self, kind: str, what: str) -> None:
-        self._notice_store.events.warning(f"{self._hook.name} {kind}", f"{self._hook.name}: {what}")
+        self._notice_store.events.warning(f"notices_{kind} {self._hook.name}", f"{self._hook.name}: {what}")
 
 
 class _TurnLostError(Exception):

@@ -94,7 +94,7 @@ class StateCompiler:
         )
         if declaration is not None and declaration.baseline not in (None, state.definition.baseline):
             self._events.warning(
-                f"baseline {split}", f"'{split}': {self.baselines.differs(split, held)}: the code's answers"
+                f"baseline_differs {split}", f"'{split}': {self.baselines.differs(split, held)}: the code's answers"
             )
             return constant_state(split, own, DIFFERS, inputs._replace(counts=self._counts.of(split, own)))
         if present is not None and state.definition.baseline not in present:

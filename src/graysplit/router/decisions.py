@@ -62,7 +62,9 @@ class Decisions:
             if state.tape is not None and not state.counts.routed and reason in DRAWN and reason != "kept":
                 expose(state.tape, state, unit, index)
         except Exception as fault:  # noqa: BLE001 - in doubt, baseline: nothing of ours reaches the caller
-            self._events.warning(f"error {state.split}", f"deciding '{state.split}' failed: {type(fault).__name__}")
+            self._events.warning(
+                f"decision_failed {state.split}", f"deciding '{state.split}' failed: {type(fault).__name__}"
+            )
             index, reason = BASELINE, "error"
         meter = state.counts.started[index] if reason in DRAWN else state.counts.other(index, reason)
         next(meter.count)
@@ -76,10 +78,10 @@ class Decisions:
             return
         told.add(split)
         if len(told) > UNKNOWN_AT_MOST:
-            self._events.warning("more unknown", f"{MORE_UNKNOWN}: each gets '{OLD}'. See: graysplit list")
+            self._events.warning("unknown_splits", f"{MORE_UNKNOWN}: each gets '{OLD}'. See: graysplit list")
             return
         asked = f"unknown split '{split}': neither this program nor the store knows it"
-        self._events.warning(f"unknown {split}", f"{asked}: everybody gets '{OLD}'. See: graysplit list")
+        self._events.warning(f"unknown_split {split}", f"{asked}: everybody gets '{OLD}'. See: graysplit list")
 
     def _overdue(self, state: CompiledSplit, now: float) -> CompiledSplit:
         """Return the state that counts while the thread that follows is late: it may have ended, or been stopped."""
@@ -99,9 +101,9 @@ class Decisions:
             scope = scope_get()
             note(self._armed_states(), goal, lambda state: given(state, unit, scope), value, at_most)
         except GraysplitError as fault:
-            self._events.warning("goal", f"a goal was not counted: {fault}")
+            self._events.warning("goal_not_counted", f"a goal was not counted: {fault}")
         except Exception as fault:  # noqa: BLE001 - as for decisions: nothing of ours reaches the caller
-            self._events.warning("goal", f"recording a goal failed: {type(fault).__name__}")
+            self._events.warning("goal_not_counted", f"recording a goal failed: {type(fault).__name__}")
 
     def _armed_states(self) -> tuple[CompiledSplit, ...]:
         view, state_of = self._states.view, self._states.state
@@ -120,7 +122,9 @@ def picked(state: CompiledSplit, unit: object, events: Events) -> tuple[int, str
         scope.met[state.split] = state.names
         if forced in state.names:
             return state.names.index(forced), "forced"
-        events.warning(f"forced {state.split}", f"'{forced}' is forced, but '{state.split}' has no such version")
+        events.warning(
+            f"forced_unknown {state.split}", f"'{forced}' is forced, but '{state.split}' has no such version"
+        )
     asked = given(state, unit, scope)
     encoded = encode_unit(asked) if state.constant is None or scope is not None else None
     if state.constant is not None:
@@ -136,11 +140,11 @@ def picked(state: CompiledSplit, unit: object, events: Events) -> tuple[int, str
 def _no_unit(split: str, unit: object) -> tuple[str, str]:
     """Return what is said, once for each type, of what is no unit: never its value."""
     if unit is MISSING or unit is None or isinstance(unit, (str, bytes)):
-        return f"no unit {split}", f"split '{split}' was asked without a usable unit"
+        return f"no_unit {split}", f"split '{split}' was asked without a usable unit"
     kind = type(unit)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     said = f"split '{split}' was asked with a {name}, which is not a valid unit: everybody gets the baseline. Pass text"
-    return f"no unit {split} {name}", f"{said}, an int, bytes or a UUID: str(...) or int(...) of it"
+    return f"no_unit {split} {name}", f"{said}, an int, bytes or a UUID: str(...) or int(...) of it"
 
 
 def expose(tape: EvidenceBuffer, state: CompiledSplit, unit: object, index: int) -> None:

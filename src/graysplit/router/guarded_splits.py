@@ -44,7 +44,7 @@ class GuardedSplits:
         try:
             guard = parse_guard(standing.definition.guard or {})
         except BadGuardError as fault:
-            self._events.warning(f"guard of {split}", f"cannot read the guard of '{split}': {fault}")
+            self._events.warning(f"guard_unreadable {split}", f"cannot read the guard of '{split}': {fault}")
             return None
         only = instance.encode() if standing.definition.by == "instance" else None
         terms = terms_of(standing, held, guard, present, only)

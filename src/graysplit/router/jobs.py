@@ -106,14 +106,14 @@ class Jobs:
         try:
             job.run()
         except BaseException as fault:  # noqa: BLE001 - also SystemExit: the next job has its turn whatever this one does
-            self._events.trouble(f"job {job.name}", f"'{job.name}' failed: {_told(fault)}")
+            self._events.trouble(f"job_failed {job.name}", f"'{job.name}' failed: {_told(fault)}")
         else:
-            self._events.over(f"job {job.name}", f"'{job.name}' works again")
+            self._events.over(f"job_failed {job.name}", f"'{job.name}' works again")
         finally:
             self._running = None
 
     def _drop(self, name: str, why: str) -> None:
-        self._events.warning("jobs", f"'{name}' is not run: {why}")
+        self._events.warning("job_not_run", f"'{name}' is not run: {why}")
 
 
 def _told(fault: BaseException) -> str:

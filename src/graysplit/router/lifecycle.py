@@ -192,7 +192,7 @@ class Lifecycle:
 
     def _tell_refused(self, fault: Exception) -> None:
         told = f"this router could not start; a decision tries again after a second: {fault}"
-        self.events.warning("start", f"{told}. Until then everybody gets the baseline")
+        self.events.warning("not_started", f"{told}. Until then everybody gets the baseline")
 
     def _start(self) -> None:
         if is_master():

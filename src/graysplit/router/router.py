@@ -321,7 +321,7 @@ class Router(OneObject):
         states.declare(split, change)
         if states.declarations[split].made_per_call():
             self._lifecycle.events.warning(
-                f"per call {split}",
+                f"route_per_call {split}",
                 f"split '{split}': {made.place} was routed {ROUTES_TOLD} times and most of these routes are gone: "
                 "each call seems to make a route, at a millisecond each. Route a function of the module",
             )

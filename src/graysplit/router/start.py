@@ -101,7 +101,7 @@ def make_notices(  # noqa: PLR0913, PLR0917 - as above
     try:
         hooks = settings.notify or hooks_of(settings.notify_url or "")
     except ConfigurationError as fault:
-        events.warning("notify", f"this process sends no notices: GRAYSPLIT_NOTIFY_URL: {fault}")
+        events.warning("hook_refused", f"this process sends no notices: GRAYSPLIT_NOTIFY_URL: {fault}")
         return None
     notice_store = NoticeStore(follower.boot, store, settings.namespace or "default", events, clock)
     return Notices(hooks, notice_store, [jobs.beside().submit for _ in hooks])

@@ -221,7 +221,7 @@ class PublishedStates:
             self._publish(self.view.held, (split,))
         if declaration.aside:
             self._events.warning(
-                f"aside {split}",
+                f"signature_differs {split}",
                 f"split '{split}': {' and '.join(declaration.aside)} does not take the calls of the baseline as it is "
                 "declared now, and is absent until it is declared again",
             )
@@ -297,7 +297,7 @@ class PublishedStates:
                 return
             self.following = self.following._replace(mode="lost", reason="the thread that follows has ended")
             self.enter("asleep", born=self._born)
-        self._events.warning("thread", "the thread that follows the store has ended: a decision starts it again")
+        self._events.warning("thread_ended", "the thread that follows the store has ended: a decision starts it again")
 
     def close(self) -> None:
         """Send everybody to the baseline from now on. A signal handler may ask: it waits for nobody without end."""

@@ -241,7 +241,10 @@ def _judge(split: str, declares: Callable[[Any], object], warn: Warn) -> outcome
         try:
             return bool(declares(result))
         except Exception as fault:  # noqa: BLE001 - the version has answered: that the predicate fails harms nobody
-            warn(f"failed {split}", f"split '{split}': failed= raised {type(fault).__name__}: not counted as a failure")
+            warn(
+                f"failed_raised {split}",
+                f"split '{split}': failed= raised {type(fault).__name__}: not counted as a failure",
+            )
             return False
 
     return judge

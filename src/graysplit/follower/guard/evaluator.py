@@ -397,7 +397,7 @@ class Evaluator:
             tripped = feed.trip(Trip(new_id(), field, tally.release, why))
             self.trips += tripped and before.verdict.word != "worse"
             said = f"rolled back '{field}': {why}" if tripped else f"'{field}' was not rolled back: a new release began"
-            self._events.warning(f"trip {field} {tally.release}", said)
+            self._events.warning(f"rolled_back {field} {tally.release}", said)
         elif word in ("suspect", "worse"):
             warns = case.guard.action == "warn"
             act = "it continues" if warns else doubted_words(self._replica.adopted.planned, field)
@@ -410,7 +410,7 @@ class Evaluator:
             if not noted and self._note(feed, field, "warned", said):
                 self._noted[field] = f"{judge.stage} note"
         if word == "no control" and "failed" in why:
-            self._events.warning(f"no control {field}", f"'{field}': {why}")
+            self._events.warning(f"no_control {field}", f"'{field}': {why}")
 
     def _note(self, feed: Feed, field: str, cause: str, why: str) -> bool:
         """Write a doubt into the history, for people and their hooks; who may not leaves it in the log."""
@@ -424,7 +424,7 @@ class Evaluator:
         except ConflictError:
             return False  # another release has begun
         except GraysplitError as fault:
-            self._events.info(f"note {field}", f"a note was not recorded in the history: {fault}")
+            self._events.info(f"note_unrecorded {field}", f"a note was not recorded in the history: {fault}")
         return True
 
     def _meta(self, field: str) -> str:

@@ -44,7 +44,7 @@ class Guards:
                 return None
             return Guarded(definition, parse_guard(definition.guard))
         except BadGuardError as fault:
-            self._events.warning(f"guard of {split}", f"cannot read the guard of '{split}': {fault}")
+            self._events.warning(f"guard_unreadable {split}", f"cannot read the guard of '{split}': {fault}")
         except (GraysplitError, ValueError):
             return None  # the replica has logged it
         return None

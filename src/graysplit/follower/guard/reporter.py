@@ -189,10 +189,10 @@ class GuardReporter:
         except StoreUnreachableError:
             raise
         except GraysplitError as fault:
-            self._events.trouble(f"guard {field}", f"this process cannot run the guard of '{field}': {fault}")
+            self._events.trouble(f"guard_not_run {field}", f"this process cannot run the guard of '{field}': {fault}")
             self._barred[field] = self._clock.monotonic() + BARRED_S
             return False
-        self._events.over(f"guard {field}", f"this process runs the guard of '{field}' again")
+        self._events.over(f"guard_not_run {field}", f"this process runs the guard of '{field}' again")
         return True
 
     def _is_free(self, field: str) -> bool:
@@ -258,7 +258,7 @@ class GuardReporter:
             said = told(proof, version_of(field), guarded.definition.baseline)
             why = f"{said} (one process, {'without its store' if alone else 'whose store takes no counts'})"
             text = stop_text(why=why, who="guard", at_ms=self._second * 1000, change=new_id(), release=release)
-            self._events.warning(f"trip {field} {release}", f"stopped '{field}' here: {why}")
+            self._events.warning(f"stopped_here {field} {release}", f"stopped '{field}' here: {why}")
             self._replica.trip(field, release, text)
             self._trips += 1
             broken = True
