@@ -110,7 +110,8 @@ class Replica:
         self.past = past
         self._tell(before, changed, breathe)
         explained = {where.partition(" ")[2] for where in named_by(load.entries)} - _edited_since(load)
-        return Adoption(changed, not first and bool(changed - explained or self.distrusted), load.entries, zeros)
+        edited = bool(changed - explained or self.distrusted or _rewritten(before, load) - explained)
+        return Adoption(changed, not first and edited, load.entries, zeros)
 
     def go_on(self, enough: Callable[[], bool]) -> None:
         """Look at lined-up definitions until it is enough, and have what was found published together."""
@@ -298,6 +299,13 @@ def _touched(held: Adopted, fields: Collection[str]) -> frozenset[str]:
     """Name the splits whose state fields of weights and stops change."""
     splits = frozenset(map(split_of, fields))
     return splits | frozenset(held.definitions) if EVERYTHING in splits else splits
+
+
+def _rewritten(before: Adopted, load: Load) -> set[str]:
+    """Name the weights and stops whose text differs, be it in force or not: `5.0` over `5`, or what is no weight."""
+    pairs = ((before.seen.get(name, {}), key) for name, key in (("weights", load.weights), ("stops", load.stops)))
+    changed = ((seen, key.fields) for seen, key in pairs if key.lost is None and seen != key.fields)
+    return {name_of(field) for seen, stands in changed for field in differing(seen, stands)}
 
 
 def _edited_since(load: Load) -> set[str]:

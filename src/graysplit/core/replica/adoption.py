@@ -7,7 +7,7 @@ parsing. Nothing is changed in place: each step gives a new `Adopted`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from graysplit.core.address import EVERYTHING, field_of, split_of, stops_touching
 from graysplit.core.definition import Definition
@@ -33,6 +33,7 @@ MAX_REASON: Final = 300  # what is told of a refusal, in logs and receipts too: 
 _NOTHING: Final[Mapping[bytes, bytes]] = {}
 
 Refused: TypeAlias = Mapping[tuple[str, str], str]  # (key, field) to the reason
+F = TypeVar("F")
 Parse: TypeAlias = Callable[[str, bytes], "Definition | None"]  # None: a tombstone
 
 
@@ -214,7 +215,7 @@ def unknown_fields(held: Adopted, known: Mapping[str, Collection[str]]) -> list[
     return sorted({field for field in fields if not _is_known(field, known)})
 
 
-def differing(before: Mapping[str, object], after: Mapping[str, object]) -> set[str]:
+def differing(before: Mapping[F, object], after: Mapping[F, object]) -> set[F]:
     """Return the fields whose value differs between two mappings."""
     return set() if before is after else {field for field, _ in before.items() ^ after.items()}
 
