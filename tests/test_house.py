@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("house")  # one worker reads the source, once
 ROOT = Path(__file__).resolve().parents[1]
 
 
