@@ -167,7 +167,7 @@ class Reader:
             getattr(found, "status", None) and found.status().phase == "live" for found in self._names.values()
         )
         if follows and self._client.config_get("maxmemory")["maxmemory"] == "0":
-            eventually(seen, within=5.0)
+            eventually(seen, within=20.0)  # pages are read beside busy neighbours
 
     def _is_recorded(self) -> bool:
         space = "graysplit:{default}:"

@@ -242,7 +242,7 @@ def test_a_predicate_that_raises_is_no_failure_and_is_said() -> None:
     assert told(tape).failures == Pair()
     assert state.counts.failed[1].read() == 0
     assert chooser.said == [
-        ("failed checkout", "split 'checkout': failed= raised RuntimeError: not counted as a failure")
+        ("failed_raised checkout", "split 'checkout': failed= raised RuntimeError: not counted as a failure")
     ]
 
 

@@ -66,7 +66,7 @@ def decide(*_: object) -> None:
             found = gray.choose("checkout")
     else:  # off the hot path, with a line in the log now and then
         if number % 100 == 4:
-            gray._lifecycle.events._said.pop("no unit checkout", None)
+            gray._lifecycle.events._said.pop("no_unit checkout", None)
         found = "wrong" if gray.choose("checkout", None) != "old" else "old"
     if found not in {"old", "new"}:
         wrong.append(found)
