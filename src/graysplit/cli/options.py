@@ -81,6 +81,7 @@ def changing(function: F) -> F:
         click.option(
             "--wait",
             type=span,
+            metavar="TIME",
             default="5s",
             show_default=True,
             expose_value=False,

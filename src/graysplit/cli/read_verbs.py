@@ -73,7 +73,14 @@ def watch(session: Session, split: str | None, count: int | None) -> int:
     metavar="confirmed|safe|done|WEIGHT",
     help="All show the last change; the verdict is safe; the plan is done; or WEIGHT is in force and confirmed.",
 )
-@click.option("--timeout", type=span, default="60s", show_default=True, help="Give up after this time, with exit 6.")
+@click.option(
+    "--timeout",
+    type=span,
+    metavar="TIME",
+    default="60s",
+    show_default=True,
+    help="Give up after this time, with exit 6.",
+)
 @click.pass_obj
 def wait(session: Session, target: str, until: str, timeout: float) -> int:
     """Wait until a split reaches a state, for pipelines.

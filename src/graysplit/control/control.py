@@ -1,4 +1,4 @@
-"""An operator's hand on a namespace: all verbs in one place."""
+"""All verbs of an operator in one place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Confirm", "Control", "Question"]
 
 
 class Control(WeightVerbs, ReleaseVerbs, ProtectionVerbs, ReadVerbs):
-    """An operator's hand on one namespace of a store: the one that is named, else the environment's, as for a router.
+    """The verbs of one namespace of a store: the one that is named, else the environment's, as for a router.
 
     Every change compares what it was made from: `ConflictError` says that somebody was faster and nothing was
     written. `rollback` alone compares and reads nothing. Where the command line has a name typed (100 %, a raise of
