@@ -138,6 +138,7 @@ def test_a_record_carries_the_event_and_what_it_is_about(clock: MovedClock, capl
         events.over("guard_not_run search", "runs again")
         events.info("contact", "live")
         events.warning("unknown_split a\nb", "asked")
+        events.warning("unknown_field a/\x1b[2J\udc80", "unknown")
         WRITER.flush(5)
     found = [(r.graysplit_event, r.graysplit_split, r.graysplit_version) for r in caplog.records]  # type: ignore[attr-defined]
     assert found == [
@@ -146,6 +147,7 @@ def test_a_record_carries_the_event_and_what_it_is_about(clock: MovedClock, capl
         ("guard_not_run", "search", None),
         ("contact", None, None),
         ("unknown_split", "a\\nb", None),
+        ("unknown_field", "a", "\\x1b[2J\\udc80"),
     ]
 
 

@@ -155,4 +155,8 @@ def _extra(kind: str) -> dict[str, object]:
     """Return what a log record carries beside its text: the event, and the split and version that it is about."""
     event, _, subject = kind.partition(" ")
     split, _, version = ("" if event in OTHERS else subject.partition(" ")[0]).partition("/")
-    return {"graysplit_event": event, "graysplit_split": shown(split) or None, "graysplit_version": version or None}
+    return {
+        "graysplit_event": event,
+        "graysplit_split": shown(split) or None,
+        "graysplit_version": shown(version) or None,
+    }
