@@ -227,13 +227,13 @@ def cases(router: graysplit.Router, routed: Routed) -> list[Case]:
     ]
 
 
-def arm(router: Any, store: Any) -> None:  # noqa: ANN401 - raw writes and tapes are in no public call
+def arm(router: Any, store: Any) -> None:  # noqa: ANN401 - raw writes and buffers are in no public call
     """Begin a release of the armed splits, and wait until their calls are written down."""
     names = {name for name in splits() if name.startswith("armed")}
     for name in names:
         store.raw_set("meta", f"release:{name}/new", f"bench {time.time_ns() // 1_000_000}")
     states = router._lifecycle.states  # noqa: SLF001
-    until(lambda: {tape.split for tape in states.tapes()} == names, "the armed splits have tapes")
+    until(lambda: {buffer.split for buffer in states.buffers()} == names, "the armed splits have buffers")
 
 
 def check(router: graysplit.Router) -> None:

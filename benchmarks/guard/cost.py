@@ -1,6 +1,6 @@
 """What the evidence of a fleet costs its server: CPU, bytes and pushes of 1,000 processes that flush once a second.
 
-A server of its own takes batches of 1,000 tapes over one connection; its CPU time is the whole process's (`INFO cpu`),
+A server of its own takes 1,000 buffers' batches over one connection; its CPU time is the whole process's (`INFO cpu`),
 beside that of the scripts alone (`INFO commandstats`). A fleet of that size tells a quarter as often in truth: 250
 batches a second are the most that `follower.guard.reporter` sends. Then ten million failing units are told of one
 window, thinned by the levels that a judge publishes, and what the server keeps of them is counted.
@@ -62,7 +62,7 @@ class CursorReading(NamedTuple):
 
     started_s: int
     second: int
-    tape: int
+    buffer: int
     number: int
 
 
@@ -99,12 +99,14 @@ def _flushes(url: str, client: Redis, kind: Kind, rounds: int) -> Iterator[Row]:
     feed.load("", whole=True)
     now_s = feed.tally(FIELD, RELEASE, 0).now_ms // 1000
     for round_ in range(WARM):  # stage and windows are found, and units are many
-        for tape in range(PROCESSES):
-            feed.flush(_batch(kind, chance, CursorReading(now_s - AGE_S, now_s - 50 + round_, tape, round_ + 1)))
+        for buffer in range(PROCESSES):
+            feed.flush(_batch(kind, chance, CursorReading(now_s - AGE_S, now_s - 50 + round_, buffer, round_ + 1)))
     before = spent(client)
     for round_ in range(rounds):
-        for tape in range(PROCESSES):
-            feed.flush(_batch(kind, chance, CursorReading(now_s - AGE_S, now_s - 30 + round_, tape, round_ + WARM + 1)))
+        for buffer in range(PROCESSES):
+            feed.flush(
+                _batch(kind, chance, CursorReading(now_s - AGE_S, now_s - 30 + round_, buffer, round_ + WARM + 1))
+            )
     after = spent(client)
     pushes = follower.wait(_QUIET_S)
     yield Row(f"{kind.name}: server", 100 * (after.cpu_s - before.cpu_s) / rounds, kind.goal, "%", note="of a core")
@@ -132,7 +134,7 @@ def _judging(url: str, client: Redis, rounds: int) -> Iterator[Row]:
         text = f"{number}"
     after = spent(client)
     cpu_s, sent = (after.cpu_s - before.cpu_s) / rounds / 10, (after.sent - before.sent) / rounds / 10
-    note = f"of a core, with the calls of {len(running):,} tapes under way"
+    note = f"of a core, with the calls of {len(running):,} buffers under way"
     yield Row("one look and judgement: server", 100 * cpu_s, 5.0, "%", note=note)
     yield Row("one look and judgement: sent", sent / 1e6, None, "MB", note="a second")
     feed.close()
@@ -188,7 +190,7 @@ def _batch(kind: Kind, chance: Random, told: CursorReading) -> Batch:
         FIELD,
         RELEASE,
         told.started_s,
-        f"{told.tape:016x}",
+        f"{told.buffer:016x}",
         told.number,
         STAGE,
         calls if kind.calls else (),

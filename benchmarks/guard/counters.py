@@ -1,4 +1,4 @@
-"""Releases through the real counters: a tape, the scripts in a real server, the judge; a minute in a moment.
+"""Releases through the real counters: a buffer, the scripts in a real server, the judge; a minute in a moment.
 
 Each user calls once, with a fate on either version that is drawn beforehand, so that the truth is known: how many of
 the users who came would have failed on new, and how many on old.
@@ -65,20 +65,20 @@ def release(feed: Feed, seed: int, rates: Rates, share: int = 20_000) -> Ended:
     started_s = int(time.time()) - LENGTH_S
     stage, field = Stage(share, 100_000 - share, 1), "checkout/new"
     case = EvaluationInput(Guard(), Watched(), started_s)
-    tape = EvidenceBuffer(
+    buffer = EvidenceBuffer(
         Terms("checkout", ("old", "new"), (WatchedCandidate(1, field, name, started_s, stage),)), name, RLock()
     )
     words, covered, stopped_at_s = set[str](), True, None
     would, units = Rates(0, 0), 0
     for passed in range(LENGTH_S):
         second = started_s + passed
-        tape.turn(second)
+        buffer.turn(second)
         for _ in range(CALLS_PER_S):
             units += 1
             unit, on_new, on_old = str(rng.getrandbits(62)).encode(), rng.random() < rates.new, rng.random() < rates.old
             would = Rates(would.new + on_new, would.old + on_old)
-            _call(tape, unit, share, Rates(on_new, on_old))
-        for batch in tape.collect(second):
+            _call(buffer, unit, share, Rates(on_new, on_old))
+        for batch in buffer.collect(second):
             feed.flush(batch)
         if passed % LOOK_S:
             continue
@@ -93,12 +93,12 @@ def release(feed: Feed, seed: int, rates: Rates, share: int = 20_000) -> Ended:
     return Ended(frozenset(words), covered, stopped_at_s)
 
 
-def _call(tape: EvidenceBuffer, unit: bytes, share: int, fails: Rates) -> None:
+def _call(buffer: EvidenceBuffer, unit: bytes, share: int, fails: Rates) -> None:
     """Do what a routed call does on its straight line."""
     hashed = hash32(unit, 7)
     index = int(hashed < HASHES * share // 100_000)
-    page = tape.page
-    page.begun[index].append(hashed)
+    part = buffer.current
+    part.begun[index].append(hashed)
     if fails.new if index else fails.old:
-        page.failing((index, hashed, None))
-    page.ended[index].append(hashed)
+        part.failing((index, hashed, None))
+    part.ended[index].append(hashed)

@@ -304,7 +304,7 @@ RAMP: Final[tuple[Phase, ...]] = tuple(
 
 
 def through_counters(runs: int) -> Table:
-    """Return releases through tapes, the scripts of a real server and the judge: false alarms, and what is found."""
+    """Return releases through buffers, the scripts of a real server and the judge: false alarms, and what is found."""
     lines: list[Line] = []
     with counters.feed() as feed:
         for w, base in ((0.2, 0.02), (0.5, 0.1)):

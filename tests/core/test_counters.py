@@ -77,8 +77,8 @@ def test_a_child_forgets() -> None:
         assert counts.asked() == 1
 
 
-class FixedTape:
-    """Totals of two versions, as a tape gives them."""
+class FixedBuffer:
+    """Totals of two versions, as a buffer gives them."""
 
     def __init__(self) -> None:
         """Begin with some of each."""
@@ -98,12 +98,12 @@ class FixedTape:
         return self.totals["ended"][index]
 
 
-def test_calls_on_tapes_are_read_with_the_meters() -> None:
+def test_calls_on_buffers_are_read_with_the_meters() -> None:
     """Of a route what began elsewhere was counted as a decision; of a handle it is an attempt."""
     for routed, running, evaluations in ((True, 3, 9), (False, 0, 9)):
-        counts, tape = Counts(("old", "new"), routed=routed), FixedTape()
-        counts.count_by(tape)
-        counts.count_by(tape)
+        counts, buffer = Counts(("old", "new"), routed=routed), FixedBuffer()
+        counts.count_by(buffer)
+        counts.count_by(buffer)
         bump(counts.started[1], 5)
         assert counts.measured()[1].evaluations == {"bucket": evaluations}
         assert counts.asked() == 14
@@ -111,8 +111,8 @@ def test_calls_on_tapes_are_read_with_the_meters() -> None:
         assert counts.attempted() is not routed
 
 
-class BusyTape(FixedTape):
-    """A tape on which one call runs on, and another begins and ends between any two readings."""
+class BusyBuffer(FixedBuffer):
+    """A buffer on which one call runs on, and another begins and ends between any two readings."""
 
     def begun(self, index: int) -> int:
         """Count one more, beside what has ended."""
@@ -127,21 +127,21 @@ def test_a_call_that_runs_is_never_told_as_ended() -> None:
     """Whatever ends while somebody reads."""
     for routed in (True, False):
         counts = Counts(("old", "new"), routed=routed)
-        counts.count_by(BusyTape())
+        counts.count_by(BusyBuffer())
         assert all(counts.measured()[1].running >= 1 for _ in range(3))
         assert counts.running(1) >= 1
 
 
-def test_a_tape_whose_totals_stand_is_let_go_and_its_calls_stay_counted() -> None:
+def test_a_buffer_whose_totals_stand_is_let_go_and_its_calls_stay_counted() -> None:
     """Not before; a fork forgets them all."""
-    counts, tape = Counts(("old", "new"), routed=True), FixedTape()
-    counts.count_by(tape)
+    counts, buffer = Counts(("old", "new"), routed=True), FixedBuffer()
+    counts.count_by(buffer)
     counts.settle()
-    tape.totals["begun"][1] = 6
+    buffer.totals["begun"][1] = 6
     assert counts.measured()[1].evaluations == {"bucket": 6}
-    tape.settled = True
+    buffer.settled = True
     counts.settle()
-    tape.totals["begun"][1] = 100
+    buffer.totals["begun"][1] = 100
     assert counts.measured()[1].evaluations == {"bucket": 6}
     assert counts.running(1) == 0
     counts.forget()

@@ -32,7 +32,7 @@ PER_BATCH: Final = 5
 USERS: Final = 2_000
 
 
-def batch(tape: str, number: int, started_s: int, rng: Random) -> Batch:
+def batch(buffer: str, number: int, started_s: int, rng: Random) -> Batch:
     """Make a batch in which each call fails, of users who come again and again: too few for admission to be thinned."""
     second = int(time.time()) - rng.randrange(5)
     users = [rng.randrange(USERS) for _ in range(PER_BATCH)]
@@ -40,7 +40,7 @@ def batch(tape: str, number: int, started_s: int, rng: Random) -> Batch:
     calls = tuple(Begun(second, on_new, sum(one.on_new is on_new for one in errors)) for on_new in (False, True))
     exposed = tuple(Exposed(one.unit & 0xFFFFFFFF, one.on_new) for one in errors)
     failures = Pair(calls[0].calls, calls[1].calls)
-    return Batch(FIELD, RELEASE, started_s, tape, number, STAGE, calls, failures, errors, exposed=exposed)
+    return Batch(FIELD, RELEASE, started_s, buffer, number, STAGE, calls, failures, errors, exposed=exposed)
 
 
 def judge(feed: Feed, started_s: int, tell: int) -> None:
@@ -70,10 +70,10 @@ def judge(feed: Feed, started_s: int, tell: int) -> None:
 
 def tell_batches(feed: Feed, started_s: int, tell: int) -> None:
     """Tell batches without a pause, and say that each was acknowledged."""
-    tape, rng, number = os.urandom(8).hex(), Random(os.urandom(8)), 0
+    buffer, rng, number = os.urandom(8).hex(), Random(os.urandom(8)), 0
     while True:
         number += 1
-        feed.flush(batch(tape, number, started_s, rng))
+        feed.flush(batch(buffer, number, started_s, rng))
         os.write(tell, b"a")
 
 

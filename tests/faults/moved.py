@@ -1,4 +1,4 @@
-"""A fleet whose clock is moved by hand: real routes on real tapes, the store's counts, the judge; an hour in a moment.
+"""A fleet whose clock is moved by hand: real routes, real buffers, the store's counts, the judge; an hour in a moment.
 
 Calls are coroutines that nobody awaits: each stands where its version waits until a test answers, fails or cancels it.
 """
@@ -85,8 +85,8 @@ class Process:
             None,
             seed_of("checkout"),
         )
-        self.tape = EvidenceBuffer(terms, f"tape {number}", Lock())
-        self.tape.turn(second)
+        self.buffer = EvidenceBuffer(terms, f"tape {number}", Lock())
+        self.buffer.turn(second)
         entered = self._entered = list[bool]()
 
         async def old(unit: str) -> str:
@@ -98,7 +98,7 @@ class Process:
             return await _Waiting()
 
         made, state = a_route(old, new, weight=share / 1000)
-        made.swap(armed_state(state, self.tape))
+        made.swap(armed_state(state, self.buffer))
         self._checkout: Any = made.function
         self._held: list[Call] = []  # a coroutine that nobody holds would be closed
 
@@ -136,7 +136,7 @@ class Fleet:
 
     def terminate(self, number: int) -> None:
         """Let a process say goodbye, as its watch does, and another begin."""
-        for batch in self.processes[number].tape.collect(self.now_s):
+        for batch in self.processes[number].buffer.collect(self.now_s):
             assert self._counts.flush(parted(batch), self.now_s * 1000).applied
         self.processes[number] = self._born()
 
@@ -144,8 +144,8 @@ class Fleet:
         """Let a second pass: everybody tells, and somebody judges."""
         self.now_s += 1
         for process in self.processes:
-            process.tape.turn(self.now_s)
-            for batch in process.tape.collect(self.now_s):
+            process.buffer.turn(self.now_s)
+            for batch in process.buffer.collect(self.now_s):
                 assert self._counts.flush(batch, self.now_s * 1000).applied
         return self._judge()
 

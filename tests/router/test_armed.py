@@ -1,4 +1,4 @@
-"""An armed split: which states write down, on which tape, and what choices and goals add."""
+"""An armed split: which states write down, on which buffer, and what choices and goals add."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def publish(states: PublishedStates, found: Adopted) -> None:
 
 
 def live(states: PublishedStates) -> list[EvidenceBuffer]:
-    """Return the tapes that states write on."""
-    return [tape for tape in states.tapes() if tape._left is None]
+    """Return the buffers that states write on."""
+    return [buffer for buffer in states.buffers() if buffer._left is None]
 
 
 def a_route(router: Router) -> Callable[[str], str]:
@@ -82,16 +82,16 @@ def a_route(router: Router) -> Callable[[str], str]:
     return old
 
 
-def test_a_tape_knows_its_stage_and_release() -> None:
+def test_a_buffer_knows_its_stage_and_release() -> None:
     """Shares in force, the change that began them, the release and its first second."""
     router, states = awake()
     a_route(router)
     publish(states, held(ARMED))
-    (tape,) = live(states)
-    assert tape.names == ("old", "new")
-    (candidate,) = tape.terms.candidates
+    (buffer,) = live(states)
+    assert buffer.names == ("old", "new")
+    (candidate,) = buffer.terms.candidates
     assert candidate == (1, "checkout/new", "r1", NOW - 5, Stage(20_000, 80_000, 7))
-    assert len(tape.id) == 16
+    assert len(buffer.id) == 16
 
 
 @pytest.mark.parametrize(
@@ -106,14 +106,14 @@ def test_a_tape_knows_its_stage_and_release() -> None:
     ],
     ids=["no guard", "not understood", "at zero", "preview", "no release", "stopped"],
 )
-def test_unarmed_splits_have_no_tape(found: Adopted) -> None:
+def test_unarmed_splits_have_no_buffer(found: Adopted) -> None:
     """No guard that is understood, no share, no release: nothing is written down."""
     router, states = awake()
     call = a_route(router)
     publish(states, found)
     call(NEW)
-    assert states.tapes() == []
-    assert states.present("checkout").tape is None
+    assert states.buffers() == []
+    assert states.present("checkout").buffer is None
 
 
 def test_a_guard_that_is_not_understood_is_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -126,17 +126,17 @@ def test_a_guard_that_is_not_understood_is_said(caplog: pytest.LogCaptureFixture
     assert "cannot read the guard of 'checkout'" in record.getMessage()
 
 
-def test_the_tape_stays_while_the_stage_is_the_same() -> None:
-    """Published anew, staler, pinned or reordered: the same tape; and a release, weight or guard makes another."""
+def test_the_buffer_stays_while_the_stage_is_the_same() -> None:
+    """Published anew, staler, pinned or reordered: the same buffer; and a release, weight or guard makes another."""
     router, states = awake()
     a_route(router)
     publish(states, held(ARMED))
-    (tape,) = live(states)
+    (buffer,) = live(states)
     states.refresh()
     publish(states, held(ARMED, revision=11))
     publish(states, held(ARMED._replace(pins={"vip": "new"})))
-    assert live(states) == [tape]
-    known = {tape}
+    assert live(states) == [buffer]
+    known = {buffer}
     for found in (
         held(ARMED, 30_000),
         held(ARMED, since={"checkout": 8}),
@@ -161,32 +161,32 @@ def test_a_new_release_at_the_same_weight_is_taken_up() -> None:
     assert len(live(states)) == 1
 
 
-def test_a_tape_that_is_left_goes_on_until_it_is_over_and_the_same_stage_finds_it_again() -> None:
+def test_a_buffer_that_is_left_goes_on_until_it_is_over_and_the_same_stage_finds_it_again() -> None:
     """Its evidence is collected; counts of calls outlive it."""
     router, states = awake()
     call = a_route(router)
     publish(states, held(ARMED))
-    (tape,) = live(states)
-    tape.turn(NOW)
+    (buffer,) = live(states)
+    buffer.turn(NOW)
     call(NEW)
     publish(states, held(ARMED, 0))
-    assert states.tapes() == [tape]
+    assert states.buffers() == [buffer]
     assert live(states) == []
     publish(states, held(ARMED))
-    assert live(states) == [tape]
+    assert live(states) == [buffer]
     publish(states, held(ARMED, 0))
-    states.tapes()
+    states.buffers()
     told = 0
     for second in range(NOW + 1, NOW + 8):
-        tape.turn(second)
-        told += sum(begun.calls for batch in tape.collect(second) for begun in batch.calls)
+        buffer.turn(second)
+        told += sum(begun.calls for batch in buffer.collect(second) for begun in batch.calls)
     assert told == 1
-    assert states.tapes() == []
+    assert states.buffers() == []
     measure = next(found for found in router.measures() if found.version == "new")
     assert measure.evaluations["bucket"] == 1
     assert measure.running == 0
     publish(states, held(ARMED))
-    assert live(states) != [tape]
+    assert live(states) != [buffer]
 
 
 def test_decisions_by_name_and_by_handle_are_the_same_armed() -> None:
@@ -199,9 +199,9 @@ def test_decisions_by_name_and_by_handle_are_the_same_armed() -> None:
     publish(states, held(ARMED))
     after = [(handle.choose(unit), router.choose("checkout", unit), handle.decide(unit).reason) for unit in units]
     assert after == before
-    (tape,) = live(states)
-    tape.turn(NOW)
-    (batch,) = tape.collect(NOW)
+    (buffer,) = live(states)
+    buffer.turn(NOW)
+    (batch,) = buffer.collect(NOW)
     drawn = {unit: versions[0] == "new" for unit, versions in zip(units, after, strict=True)}
     assert set(batch.exposed) == {Exposed(hash32(unit.encode(), SEED), on_new) for unit, on_new in drawn.items()}
     assert batch.calls == ()
@@ -215,9 +215,9 @@ def test_pins_of_an_armed_split_are_obeyed_and_no_exposure() -> None:
     publish(states, held(ARMED._replace(pins={OLD: "new"})))
     assert handle.choose(OLD) == router.choose("checkout", OLD) == "new"
     assert handle.decide(OLD).reason == "pin"
-    (tape,) = live(states)
-    tape.turn(NOW)
-    assert tape.collect(NOW) == []
+    (buffer,) = live(states)
+    buffer.turn(NOW)
+    assert buffer.collect(NOW) == []
 
 
 def test_a_kept_choice_of_an_armed_handle_is_obeyed() -> None:
@@ -254,7 +254,7 @@ def test_what_is_measured_is_declared() -> None:
 
 
 def test_receipts_are_exact_across_arming() -> None:
-    """Calls that began unarmed, or on an older tape, run until they end; each is counted once."""
+    """Calls that began unarmed, or on an older buffer, run until they end; each is counted once."""
     router, states = awake()
 
     @router.route("checkout", unit="unit")
@@ -269,7 +269,7 @@ def test_receipts_are_exact_across_arming() -> None:
     begun: list[Iterator[str]] = []
 
     def running() -> int:
-        states.tapes()
+        states.buffers()
         return states.effects(["checkout/new"])["checkout/new"].running
 
     for found in (held(plain, 90_000), held(ARMED, 100_000), held(ARMED, 90_000), held(plain, 100_000)):
@@ -288,14 +288,14 @@ def test_goals_are_noted_for_the_version_that_the_hash_draws() -> None:
     router, states = awake()
     a_route(router)
     publish(states, held(ARMED))
-    (tape,) = live(states)
-    tape.turn(NOW)
+    (buffer,) = live(states)
+    buffer.turn(NOW)
     router.record("purchase", unit=NEW)
     router.record("spent", unit=OLD, value=30, at_most=120)
     router.record("spent", unit=OLD, value=500, at_most=120)
     with context(unit=NEW):
         router.record("seen", value=-1)
-    (batch,) = tape.collect(NOW)
+    (batch,) = buffer.collect(NOW)
     new, old = hash32(NEW.encode(), SEED), hash32(OLD.encode(), SEED)
     assert batch.goals == (
         Goal("purchase", new, MICRO),
@@ -310,14 +310,14 @@ def test_goals_of_pinned_and_forced_units_are_not_noted() -> None:
     router, states = awake()
     a_route(router)
     publish(states, held(ARMED._replace(pins={"vip": "new"})))
-    (tape,) = live(states)
-    tape.turn(NOW)
+    (buffer,) = live(states)
+    buffer.turn(NOW)
     for unit in ("vip", None, 1.5, ""):
         router.record("purchase", unit=unit)
     with forced(checkout="new"):
         router.record("purchase", unit=OLD)
     router.record("purchase")
-    assert tape.collect(NOW) == []
+    assert buffer.collect(NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -337,11 +337,11 @@ def test_a_goal_that_cannot_be_counted_is_said(
     router, states = awake()
     a_route(router)
     publish(states, held(ARMED))
-    (tape,) = live(states)
-    tape.turn(NOW)
+    (buffer,) = live(states)
+    buffer.turn(NOW)
     router.record(goal, unit=NEW, value=value, at_most=at_most)
     assert "goal" in caplog.text
-    assert tape.collect(NOW) == []
+    assert buffer.collect(NOW) == []
 
 
 def test_an_unregistered_candidate_is_not_watched_from_here() -> None:
@@ -351,8 +351,8 @@ def test_an_unregistered_candidate_is_not_watched_from_here() -> None:
     definition = a_definition({"at": 1}, "old", "new", "b")
     found = held(definition, begun={"checkout/new": "r1", "checkout/b": "r2"})
     publish(states, found._replace(weights={"checkout/new": 20_000, "checkout/b": 10_000}))
-    (tape,) = live(states)
-    assert [(candidate.field, candidate.stage) for candidate in tape.terms.candidates] == [
+    (buffer,) = live(states)
+    assert [(candidate.field, candidate.stage) for candidate in buffer.terms.candidates] == [
         ("checkout/new", Stage(20_000, 70_000, 7))
     ]
 
@@ -370,9 +370,9 @@ def test_where_instances_cross_the_share_is_what_the_wave_can_be_at_most() -> No
     definition = a_definition({"at": 1}, by="instance")
     wave = Wave({"web-8": 25_000, "web-9": 25_000})
     publish(states, held(definition, 25_000, waves={"checkout/new": wave}))
-    (tape,) = live(states)
-    assert tape.terms.candidates[0].stage == Stage(50_000, 50_000, 7)
-    assert tape.terms.only == b"web-1"
+    (buffer,) = live(states)
+    assert buffer.terms.candidates[0].stage == Stage(50_000, 50_000, 7)
+    assert buffer.terms.only == b"web-1"
 
 
 def test_what_a_request_has_kept_is_evidence_only_in_its_own_stage() -> None:
@@ -390,9 +390,9 @@ def test_what_a_request_has_kept_is_evidence_only_in_its_own_stage() -> None:
 
     def calls() -> dict[int, int]:
         found: dict[int, int] = {}
-        for tape in states.tapes():
-            tape.turn(NOW)
-            for batch in tape.collect(NOW):
+        for buffer in states.buffers():
+            buffer.turn(NOW)
+            for batch in buffer.collect(NOW):
                 found[batch.stage.new] = found.get(batch.stage.new, 0) + sum(one.calls for one in batch.calls)
         return found
 
@@ -407,17 +407,17 @@ def test_what_a_request_has_kept_is_evidence_only_in_its_own_stage() -> None:
     assert calls() == {10: 1}
 
 
-def test_a_forked_child_has_no_tapes_of_its_parents() -> None:
+def test_a_forked_child_has_no_buffers_of_its_parents() -> None:
     """Nor their counts, and no lock of theirs, be it held."""
     router, states = awake()
     call = a_route(router)
     publish(states, held(ARMED))
-    (tape,) = live(states)
+    (buffer,) = live(states)
     call(NEW)
     holding, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with tape._lock:
+        with buffer._lock:
             holding.set()
             done.wait(10)
 
@@ -427,10 +427,10 @@ def test_a_forked_child_has_no_tapes_of_its_parents() -> None:
     pid = os.fork()
     if pid == 0:
         states.after_fork()
-        clean = states.tapes() == [] and all(not found.evaluations.get("bucket") for found in router.measures())
-        os._exit(0 if clean and states.present("checkout").tape is None else 1)
+        clean = states.buffers() == [] and all(not found.evaluations.get("bucket") for found in router.measures())
+        os._exit(0 if clean and states.present("checkout").buffer is None else 1)
     status = os.waitpid(pid, 0)[1]
     done.set()
     holder.join(5)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert live(states) == [tape]
+    assert live(states) == [buffer]

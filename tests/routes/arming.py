@@ -1,4 +1,4 @@
-"""Armed routes and handles, and what their tapes have to tell."""
+"""Armed routes and handles, and what their buffers have to tell."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from tests.routes.making import FakeChooser, a_route
 NOW = 1_700_000_000
 
 
-def a_tape(names: tuple[str, ...] = ("old", "new"), **guard: Any) -> EvidenceBuffer:
-    """Return a tape on the page of `NOW`; every call is timed unless the guard says otherwise."""
+def a_buffer(names: tuple[str, ...] = ("old", "new"), **guard: Any) -> EvidenceBuffer:
+    """Return a buffer on the part of `NOW`; every call is timed unless the guard says otherwise."""
     guard.setdefault("every_call", True)
     watched = tuple(
         WatchedCandidate(number, f"checkout/{name}", "r1", NOW, Stage(20_000, 80_000, 1))
         for number, name in enumerate(names[1:], 1)
     )
-    tape = EvidenceBuffer(Terms("checkout", names, watched, Guard(**guard), None, seed_of("checkout")), "t1", Lock())
-    tape.turn(NOW)
-    return tape
+    buffer = EvidenceBuffer(Terms("checkout", names, watched, Guard(**guard), None, seed_of("checkout")), "t1", Lock())
+    buffer.turn(NOW)
+    return buffer
 
 
-def armed_state(state: CompiledSplit, tape: EvidenceBuffer | None) -> CompiledSplit:
+def armed_state(state: CompiledSplit, buffer: EvidenceBuffer | None) -> CompiledSplit:
     """Return a copy of a state that writes into a buffer, as published states compile it."""
     copy = recount(state, state.counts)
-    copy.tape = tape
-    copy.plain = copy.runs is None and tape is None
-    if tape is not None:
-        copy.quick = tape
-        state.counts.count_by(tape)
+    copy.buffer = buffer
+    copy.plain = copy.runs is None and buffer is None
+    if buffer is not None:
+        copy.quick = buffer
+        state.counts.count_by(buffer)
     return copy
 
 
@@ -53,12 +53,12 @@ def armed(
 ) -> tuple[Any, CompiledSplit, EvidenceBuffer, Route]:
     """Route a function with one candidate, armed."""
     made, state = a_route(old, new, weight=weight, pins=pins, chooser=chooser, **wishes)
-    tape = a_tape(**(guard or {}))
-    state = armed_state(state, tape)
+    buffer = a_buffer(**(guard or {}))
+    state = armed_state(state, buffer)
     made.swap(state)
-    return made.function, state, tape, made
+    return made.function, state, buffer, made
 
 
-def told(tape: EvidenceBuffer, second: int = NOW) -> Batch:
+def told(buffer: EvidenceBuffer, second: int = NOW) -> Batch:
     """Collect what the first candidate has to tell."""
-    return tape.collect(second)[0]
+    return buffer.collect(second)[0]

@@ -59,8 +59,8 @@ class FakeChooser:
             return kept, "kept"
         index, reason = state.pick(encoded)
         scope.keep(state.key, unit, encoded, index)
-        if state.tape is not None and reason == "bucket":
-            scope.keep(state.tape, unit, encoded, index)
+        if state.buffer is not None and reason == "bucket":
+            scope.keep(state.buffer, unit, encoded, index)
         return index, reason
 
 

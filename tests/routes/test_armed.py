@@ -21,7 +21,7 @@ from graysplit.errors import RegistrationError
 from graysplit.routes.handle import Split
 from graysplit.routes.wrap import RouteOptions, route
 from graysplit.scope_entry import context
-from tests.routes.arming import NOW, a_tape, armed, armed_state, told
+from tests.routes.arming import NOW, a_buffer, armed, armed_state, told
 from tests.routes.making import FakeChooser, a_route, a_route_of, a_state, in_threads
 
 
@@ -51,9 +51,9 @@ def broken(unit: str) -> str:
 @pytest.mark.parametrize(("weight", "index"), [(100, 1), (0, 0)])
 def test_a_call_is_begun_timed_and_ended_on_its_side(weight: float, index: int) -> None:
     """And its unit is exposed; the counts of the split say the same as ever."""
-    call, state, tape, _ = armed(fine, weight=weight)
+    call, state, buffer, _ = armed(fine, weight=weight)
     assert call("u1") == "for u1"
-    batch, on_new = told(tape), index == 1
+    batch, on_new = told(buffer), index == 1
     assert batch.calls == batch.timed == (Begun(NOW, on_new, 1),)
     assert batch.exposed == (Exposed(hash32(b"u1", state.seed), on_new),)
     assert batch.running == batch.errors == batch.hanging == ()
@@ -66,13 +66,13 @@ def test_a_call_is_begun_timed_and_ended_on_its_side(weight: float, index: int) 
 @pytest.mark.parametrize(("weight", "index"), [(100, 1), (0, 0)])
 def test_a_failure_is_its_units_and_passes_through(weight: float, index: int) -> None:
     """One frame of ours in the traceback, and no context added."""
-    call, state, tape, _ = armed(broken, weight=weight)
+    call, state, buffer, _ = armed(broken, weight=weight)
     with pytest.raises(Trouble) as caught:
         call("u1")
     frames = [frame.filename for frame in traceback.extract_tb(caught.tb)]
     assert sum(name.startswith("<graysplit") for name in frames) == 1
     assert caught.value.__context__ is None
-    batch = told(tape)
+    batch = told(buffer)
     assert batch.errors == (Failed(NOW, known("u1"), index == 1),)
     assert batch.failures == (Pair(0, 1) if index else Pair(1, 0))
     assert batch.timed == batch.calls
@@ -88,11 +88,11 @@ def test_a_late_failure_belongs_to_the_second_of_its_beginning() -> None:
         later[0].turn(NOW + 20)
         raise Trouble
 
-    call, _, tape, _ = armed(slow)
-    later.append(tape)
+    call, _, buffer, _ = armed(slow)
+    later.append(buffer)
     with pytest.raises(Trouble):
         call("u1")
-    batch = told(tape, NOW + 20)
+    batch = told(buffer, NOW + 20)
     assert batch.errors == (Failed(NOW, known("u1"), True),)
     assert batch.calls == (Begun(NOW, True, 1),)
 
@@ -102,17 +102,17 @@ def test_a_failure_after_the_deadline_is_charged_once() -> None:
     seen: list[Any] = []
 
     def slow(unit: str) -> None:
-        tape = seen[0]
-        tape.turn(NOW + 30)
-        seen.append(told(tape, NOW + 30))
+        buffer = seen[0]
+        buffer.turn(NOW + 30)
+        seen.append(told(buffer, NOW + 30))
         raise Trouble
 
-    call, state, tape, _ = armed(slow)
-    seen.append(tape)
+    call, state, buffer, _ = armed(slow)
+    seen.append(buffer)
     with pytest.raises(Trouble):
         call("u1")
     assert seen[1].errors == (Failed(NOW, known("u1"), True),)
-    assert told(tape, NOW + 31).errors == ()
+    assert told(buffer, NOW + 31).errors == ()
     assert state.counts.failed[1].read() == 1
     assert state.counts.running(1) == 0
 
@@ -124,8 +124,8 @@ def test_while_it_runs_a_call_is_seen_with_its_unit() -> None:
     def look(unit: str) -> None:
         seen.append(told(seen[0]))
 
-    call, state, tape, _ = armed(look)
-    seen.append(tape)
+    call, state, buffer, _ = armed(look)
+    seen.append(buffer)
     call("u1")
     assert seen[1].running == (Begun(NOW, True, 1),)
     assert seen[1].hanging == (Failed(NOW, known("u1"), True),)
@@ -155,10 +155,10 @@ def test_what_is_cut_short_is_no_failure_and_told_apart(error: BaseException | s
     def cut(unit: str) -> None:
         raise raised
 
-    call, state, tape, made = armed(cut)
+    call, state, buffer, made = armed(cut)
     with pytest.raises(type(raised)):
         call("u1")
-    batch = told(tape)
+    batch = told(buffer)
     assert batch.errors == batch.running == ()
     assert (batch.failures, batch.cuts) == (Pair(), Pair(0, 1))
     assert batch.cut == (Failed(NOW, known("u1"), True),)
@@ -174,13 +174,13 @@ def test_a_group_in_which_something_failed_is_a_failure() -> None:
     def new(unit: str) -> None:
         raise BaseExceptionGroup("of a task group", [CANCELLED, Trouble()] if unit == "u1" else [CANCELLED])
 
-    call, _, tape, _ = armed(new)
+    call, _, buffer, _ = armed(new)
     ignoring, _, quiet, _ = armed(new, guard={"ignore": ("BaseExceptionGroup",)})
     for unit in ("u1", "u2"):
         for function in (call, ignoring):
             with pytest.raises(BaseExceptionGroup):
                 function(unit)
-    batch = told(tape)
+    batch = told(buffer)
     assert (batch.errors, batch.cut) == ((Failed(NOW, known("u1"), True),), (Failed(NOW, known("u2"), True),))
     said = told(quiet)
     assert (said.failures, said.cuts) == (Pair(), Pair())
@@ -193,10 +193,10 @@ def test_errors_that_are_ignored_are_no_failures() -> None:
         raise ClientError
 
     for wishes, guard in (({"ignore": (ClientError,)}, {}), ({}, {"ignore": ("ClientError",)})):
-        call, state, tape, made = armed(wrong, guard=guard, **wishes)
+        call, state, buffer, made = armed(wrong, guard=guard, **wishes)
         with pytest.raises(ClientError):
             call("u1")
-        assert told(tape).failures == Pair()
+        assert told(buffer).failures == Pair()
         assert state.counts.failed[1].read() == 0
         made.swap(armed_state(state, None))
         with pytest.raises(ClientError):
@@ -207,10 +207,10 @@ def test_errors_that_are_ignored_are_no_failures() -> None:
 
 def test_exceptions_that_stop_a_release_are_counted_by_name() -> None:
     """And count as failures beside it."""
-    call, _, tape, _ = armed(broken, guard={"stop_on": ("Trouble",)})
+    call, _, buffer, _ = armed(broken, guard={"stop_on": ("Trouble",)})
     with pytest.raises(Trouble):
         call("u1")
-    batch = told(tape)
+    batch = told(buffer)
     assert batch.named == {"Trouble": Pair(0, 1)}
     assert batch.failures == Pair(0, 1)
 
@@ -219,10 +219,10 @@ def test_exceptions_that_stop_a_release_are_counted_by_name() -> None:
 @pytest.mark.parametrize("pins", [None, {"somebody": "new"}])
 def test_a_result_may_be_declared_a_failure(weight: float, pins: dict[str, str] | None) -> None:
     """On either side, on the straight lines and off them, armed or not."""
-    call, state, tape, made = armed(fine, weight=weight, pins=pins, failed=lambda result: result == "for u1")
+    call, state, buffer, made = armed(fine, weight=weight, pins=pins, failed=lambda result: result == "for u1")
     index = 1 if weight else 0
     assert [call("u1"), call("u2")] == ["for u1", "for u2"]
-    batch = told(tape)
+    batch = told(buffer)
     assert batch.errors == (Failed(NOW, known("u1"), index == 1),)
     assert batch.calls == batch.timed == (Begun(NOW, index == 1, 2),)
     made.swap(armed_state(state, None))
@@ -237,9 +237,9 @@ def test_a_predicate_that_raises_is_no_failure_and_is_said() -> None:
         raise RuntimeError
 
     chooser = FakeChooser()
-    call, state, tape, _ = armed(fine, chooser=chooser, failed=predicate)
+    call, state, buffer, _ = armed(fine, chooser=chooser, failed=predicate)
     assert call("u1") == "for u1"
-    assert told(tape).failures == Pair()
+    assert told(buffer).failures == Pair()
     assert state.counts.failed[1].read() == 0
     assert chooser.said == [
         ("failed_raised checkout", "split 'checkout': failed= raised RuntimeError: not counted as a failure")
@@ -262,9 +262,9 @@ def test_what_cannot_be_judged_is_refused() -> None:
 
 def test_after_the_candidate_failed_the_fallback_is_no_call_of_old() -> None:
     """The candidate's failure counts, and old's run does not."""
-    call, state, tape, _ = armed(fine, broken, fallback=True)
+    call, state, buffer, _ = armed(fine, broken, fallback=True)
     assert call("u1") == "for u1"
-    batch = told(tape)
+    batch = told(buffer)
     assert batch.calls == (Begun(NOW, True, 1),)
     assert batch.failures == Pair(0, 1)
     assert state.counts.asked() == 1
@@ -272,38 +272,38 @@ def test_after_the_candidate_failed_the_fallback_is_no_call_of_old() -> None:
 
 def test_pinned_and_unusable_units_are_no_evidence() -> None:
     """Off the straight lines only what the hash has drawn is written down."""
-    call, state, tape, _ = armed(fine, weight=0.001, pins={"vip": "new"})
-    made_new, _, tape_new, _ = armed(fine, weight=100, pins={"vip": "new"})
+    call, state, buffer, _ = armed(fine, weight=0.001, pins={"vip": "new"})
+    made_new, _, buffer_new, _ = armed(fine, weight=100, pins={"vip": "new"})
     call("u1")
     call(None)
     call("")
     made_new("vip")
     made_new("u1")
-    assert told(tape).calls == (Begun(NOW, False, 1),)
-    batch = told(tape_new)
+    assert told(buffer).calls == (Begun(NOW, False, 1),)
+    batch = told(buffer_new)
     assert batch.calls == (Begun(NOW, True, 1),)
     assert [exposed.unit for exposed in batch.exposed] == [hash32(b"u1", state.seed)]
     assert state.counts.measured()[0].evaluations == {"bucket": 1, "no_unit": 2}
 
 
 def test_what_the_slow_path_begins_is_counted_once() -> None:
-    """As a decision by the meters, as a call by the tape; running calls too."""
+    """As a decision by the meters, as a call by the buffer; running calls too."""
     running: list[int] = []
 
     def look(unit: str) -> None:
         running.append(counts.running(1))
 
-    call, state, tape, _ = armed(look, pins={"vip": "new"})
+    call, state, buffer, _ = armed(look, pins={"vip": "new"})
     counts = state.counts
     call("u1")
     assert running == [1]
     assert counts.running(1) == 0
     assert counts.measured()[1].evaluations == {"bucket": 1}
-    assert told(tape).calls == (Begun(NOW, True, 1),)
+    assert told(buffer).calls == (Begun(NOW, True, 1),)
 
 
 def test_several_candidates_and_their_baseline_are_written_down() -> None:
-    """Each call on the tape of its version; what stands in for an absent version is none."""
+    """Each call on the buffer of its version; what stands in for an absent version is none."""
 
     def named(name: str) -> Any:
         def version(unit: str) -> str:
@@ -316,8 +316,8 @@ def test_several_candidates_and_their_baseline_are_written_down() -> None:
     functions = {name: named(name) for name in ("old", "b", "c")}
     state = a_state({"b": 30, "c": 30, "gone": 20}, functions)
     made = a_route_of(functions, state)
-    tape = a_tape(state.names)
-    made.swap(armed_state(state, tape))
+    buffer = a_buffer(state.names)
+    made.swap(armed_state(state, buffer))
     raised = 0
     for number in range(400):
         try:
@@ -325,7 +325,7 @@ def test_several_candidates_and_their_baseline_are_written_down() -> None:
         except Trouble:
             raised += 1
     absent = state.counts.measured()[0].evaluations["version_absent"]
-    b, c, gone = tape.collect(NOW)
+    b, c, gone = buffer.collect(NOW)
     sides = [{begun.on_new: begun.calls for begun in batch.calls} for batch in (b, c)]
     assert sides[0][False] == sides[1][False]
     assert sides[0][True] + sides[1][True] + sides[0][False] == 400 - absent
@@ -341,12 +341,12 @@ def test_several_candidates_and_their_baseline_are_written_down() -> None:
 def test_a_choice_kept_in_a_request_is_a_call_and_no_new_unit() -> None:
     """By an explicit unit and by the context's; its failures are its unit's."""
     for unit in ("unit", None):
-        call, state, tape, _ = armed(fine, broken, weight=100, unit=unit)
+        call, state, buffer, _ = armed(fine, broken, weight=100, unit=unit)
         with context(unit="u1"):
             for _ in range(3):
                 with pytest.raises(Trouble):
                     call("u1")
-        batch = told(tape)
+        batch = told(buffer)
         assert batch.calls == (Begun(NOW, True, 3),)
         assert batch.exposed == (Exposed(hash32(b"u1", state.seed), True),)
         assert batch.errors == (Failed(NOW, known("u1"), True, 3),)
@@ -366,7 +366,7 @@ def test_coroutines_are_written_down_while_they_wait() -> None:
         tasks = [asyncio.create_task(call(unit)) for unit in ("u1", "bad", "cut")]
         for _ in tasks:
             await waiting.acquire()
-        batch = told(tape)
+        batch = told(buffer)
         assert batch.running == (Begun(NOW, True, 3),)
         assert {hanging.unit for hanging in batch.hanging} == {known("u1"), known("bad"), known("cut")}
         tasks[2].cancel()
@@ -375,9 +375,9 @@ def test_coroutines_are_written_down_while_they_wait() -> None:
         assert [type(one) for one in found] == [str, Trouble, asyncio.CancelledError]
 
     waiting, gate = asyncio.Semaphore(0), asyncio.Event()
-    call, state, tape, _ = armed(wait)
+    call, state, buffer, _ = armed(wait)
     asyncio.run(story())
-    batch = told(tape)
+    batch = told(buffer)
     assert batch.running == batch.hanging == ()
     assert batch.errors == (Failed(NOW, known("bad"), True),)
     assert state.counts.running(1) == 0
@@ -392,15 +392,15 @@ def test_generators_are_written_down_until_they_end() -> None:
             raise Trouble
         yield 2
 
-    call, _, tape, _ = armed(items)
+    call, _, buffer, _ = armed(items)
     assert list(call("u1")) == [1, 2]
     with pytest.raises(Trouble):
         list(call("bad"))
     abandoned = call("u2")
     next(abandoned)
-    assert told(tape).running == (Begun(NOW, True, 1),)
+    assert told(buffer).running == (Begun(NOW, True, 1),)
     abandoned.close()
-    batch = told(tape)
+    batch = told(buffer)
     assert batch.running == ()
     assert batch.failures == Pair()
 
@@ -418,9 +418,9 @@ def test_async_generators_are_written_down_until_they_end() -> None:
         with pytest.raises(Trouble):
             assert [item async for item in call("bad")]
 
-    call, _, tape, _ = armed(items)
+    call, _, buffer, _ = armed(items)
     asyncio.run(story())
-    batch = told(tape)
+    batch = told(buffer)
     assert batch.calls == batch.timed == (Begun(NOW, True, 2),)
     assert batch.errors == (Failed(NOW, known("bad"), True),)
     assert batch.running == ()
@@ -436,10 +436,10 @@ def test_methods_are_written_down() -> None:
         def sell(self) -> None:
             raise Trouble
 
-    made, _, tape, _ = armed(Shop.sell, unit="self.tenant")
+    made, _, buffer, _ = armed(Shop.sell, unit="self.tenant")
     with pytest.raises(Trouble):
         made(Shop("t1"))
-    assert told(tape).errors == (Failed(NOW, known("t1"), True),)
+    assert told(buffer).errors == (Failed(NOW, known("t1"), True),)
 
 
 def test_calls_under_way_end_where_they_began() -> None:
@@ -448,11 +448,11 @@ def test_calls_under_way_end_where_they_began() -> None:
     def swap(unit: str) -> None:
         made.swap(armed_state(state, second if unit == "arm" else None))
 
-    first, second = a_tape(), a_tape()
+    first, second = a_buffer(), a_buffer()
     made, state = a_route(swap, weight=100)
     made.swap(armed_state(state, None))
     made.function("arm")  # begun unarmed
-    made.function("disarm")  # begun on the second tape
+    made.function("disarm")  # begun on the second buffer
     made.swap(armed_state(state, first))
     made.function("arm")  # begun on the first
     made.function("arm")
@@ -463,34 +463,34 @@ def test_calls_under_way_end_where_they_began() -> None:
 
 
 class Collector:
-    """Swaps states, turns pages and collects, as fast as it can."""
+    """Swaps states, turns parts and collects, as fast as it can."""
 
     def __init__(self, swap: Callable[[CompiledSplit], None], states: list[CompiledSplit]) -> None:
         """Begin with nothing collected."""
         self.swap = swap
         self.states = states
         self.second = NOW
-        self.found = {state.tape: [0, 0] for state in states if state.tape is not None}  # calls, failures
+        self.found = {state.buffer: [0, 0] for state in states if state.buffer is not None}  # calls, failures
 
     def turn(self) -> None:
         """Let a second pass."""
         self.second += 1
         self.swap(self.states[self.second % len(self.states)])
-        for tape in self.found:
-            tape.turn(self.second)
+        for buffer in self.found:
+            buffer.turn(self.second)
         self.collect()
         self.states[0].counts.asked()
 
     def collect(self) -> None:
         """Add up what is told."""
-        for tape, found in self.found.items():
-            for batch in tape.collect(self.second):
+        for buffer, found in self.found.items():
+            for batch in buffer.collect(self.second):
                 found[0] += sum(begun.calls for begun in batch.calls)
                 found[1] += sum(failed.calls for failed in batch.errors)
 
 
 def test_eight_threads_lose_nothing_under_swaps_and_collections() -> None:
-    """Calls, failures and ends are exact while the split is armed and disarmed, and pages are turned and collected."""
+    """Calls, failures and ends are exact while the split is armed and disarmed, and parts are turned and collected."""
 
     def sometimes(unit: str) -> None:
         if int(unit) % 28 == 0:
@@ -507,21 +507,21 @@ def test_eight_threads_lose_nothing_under_swaps_and_collections() -> None:
 
     each, raised = 3_000, [0] * 8
     made, state = a_route(sometimes, weight=30)
-    states = [armed_state(state, tape) for tape in (None, a_tape(every_call=False), a_tape())]
+    states = [armed_state(state, buffer) for buffer in (None, a_buffer(every_call=False), a_buffer())]
     collector, counts = Collector(made.swap, states), state.counts
     in_threads(call, 8, counts.asked)
     collector.collect()
     assert counts.asked() == sum(counts.measured()[index].evaluations["bucket"] for index in (0, 1)) == 8 * each
     assert sum(meter.read() for meter in counts.failed) == sum(raised)
     assert counts.running(1) == 0
-    for tape, (calls, failures) in collector.found.items():
-        assert calls == tape.begun(0) + tape.begun(1) == tape.ended(0) + tape.ended(1) > 0
+    for buffer, (calls, failures) in collector.found.items():
+        assert calls == buffer.begun(0) + buffer.begun(1) == buffer.ended(0) + buffer.ended(1) > 0
         assert 0 < failures < calls
 
 
 def test_a_call_waits_for_nobody_who_collects() -> None:
-    """Law 10: while the tape's lock is held, calls begin, fail and end."""
-    call, _, tape, _ = armed(broken)
+    """Law 10: while the buffer's lock is held, calls begin, fail and end."""
+    call, _, buffer, _ = armed(broken)
     ready = Barrier(2)
     raised: list[type] = []
 
@@ -532,29 +532,29 @@ def test_a_call_waits_for_nobody_who_collects() -> None:
         except Trouble as error:
             raised.append(type(error))
 
-    with tape._lock:
+    with buffer._lock:
         thread = Thread(target=run)
         thread.start()
         ready.wait(5)
         thread.join(5)
         assert raised == [Trouble]
-    assert told(tape).failures == Pair(0, 1)
+    assert told(buffer).failures == Pair(0, 1)
 
 
 @pytest.mark.parametrize("ignored", [(), (Trouble,)])
 def test_an_attempt_is_written_down(ignored: tuple[type[BaseException], ...]) -> None:
     """Begun when it is entered, ended when it is left, failed with what it raised unless that is ignored."""
     state = a_state({"new": 100})
-    tape = a_tape()
-    state = armed_state(state, tape)
+    buffer = a_buffer()
+    state = armed_state(state, buffer)
     handle = Split("checkout", ("old", "new"), state, FakeChooser(), ignored=ignored)
     with handle.attempt("u1") as version:
         assert version == "new"
-        assert told(tape).running == (Begun(NOW, True, 1),)
+        assert told(buffer).running == (Begun(NOW, True, 1),)
         assert state.counts.running(1) == 1
     with pytest.raises(Trouble), handle.attempt("u2"):
         raise Trouble
-    batch = told(tape)
+    batch = told(buffer)
     assert batch.running == ()
     assert [failed.unit for failed in batch.errors] == ([] if ignored else [known("u2")])
     assert state.counts.running(1) == 0
@@ -583,12 +583,12 @@ def test_a_result_that_is_not_done_yet_is_said_once_and_counted(make: Callable[[
         return results[-1]
 
     chooser = FakeChooser()
-    call, _, tape, _ = armed(plain, weight=weight, chooser=chooser)
+    call, _, buffer, _ = armed(plain, weight=weight, chooser=chooser)
     assert call("done") == "done"
     assert chooser.said == []
     for unit in ("u1", "u2"):
         assert call(unit) is results[-1]
-    batch = told(tape)
+    batch = told(buffer)
     assert batch.unfinished == (Pair(0, 2) if weight else Pair(2, 0))
     assert (batch.failures, batch.running) == (Pair(), ())
     ((kind, said),) = chooser.said
@@ -613,11 +613,11 @@ def test_a_function_marked_as_a_coroutine_function_is_awaited() -> None:
         mark(marked)
     else:
         marked._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # as asgiref marks one
-    call, _, tape, _ = armed(marked)
+    call, _, buffer, _ = armed(marked)
     assert asyncio.iscoroutinefunction(call) or inspect.iscoroutinefunction(call)
     with pytest.raises(Trouble):
         asyncio.run(call("u1"))
-    batch = told(tape)
+    batch = told(buffer)
     assert (batch.failures, batch.unfinished) == (Pair(0, 1), Pair())
 
 
@@ -629,7 +629,7 @@ def test_an_error_near_the_end_of_the_stack_leaves_no_call_running(*, is_armed: 
     def once_more(unit: str) -> object:
         return again[0](unit)
 
-    call, state, tape, made = armed(once_more)
+    call, state, buffer, made = armed(once_more)
     again.append(call)
     if not is_armed:
         made.swap(armed_state(state, None))
@@ -638,7 +638,7 @@ def test_an_error_near_the_end_of_the_stack_leaves_no_call_running(*, is_armed: 
             deepened(depth, call)
     assert state.counts.running(1) == 0
     if is_armed:
-        assert told(tape).running == ()
+        assert told(buffer).running == ()
 
 
 def deepened(depth: int, call: Callable[[str], object]) -> object:

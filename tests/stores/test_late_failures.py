@@ -1,4 +1,4 @@
-"""An outage that both versions meet, old much later than new: tapes, books and judge let it pass."""
+"""An outage that both versions meet, old much later than new: buffers, books and judge let it pass."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Clockwork:
         self._every_s = every_s
         self._rng = Random(seed)
         candidate = WatchedCandidate(1, FIELD, "r1", NOW, Stage(SHARE, 100_000 - SHARE, 1))
-        self._tape = EvidenceBuffer(Terms("checkout", ("old", "new"), (candidate,)), "t1", Lock())
+        self._buffer = EvidenceBuffer(Terms("checkout", ("old", "new"), (candidate,)), "t1", Lock())
         self._counts = ReleaseCounts(FIELD, "r1")
         self._planned: list[tuple[float, int, Callable[[float], None]]] = []
         self._number = count()
@@ -65,9 +65,9 @@ class Clockwork:
 
     def _turn(self, at: float) -> None:
         second = NOW + int(at)
-        self._tape.turn(second)
+        self._buffer.turn(second)
         if int(at) % self._every_s == 0:
-            for batch in self._tape.collect(second):
+            for batch in self._buffer.collect(second):
                 self._plan(at + 0.1, lambda now, batch=batch: self._flush(batch, now))
 
     def _flush(self, batch: Batch, at: float) -> None:
@@ -89,27 +89,27 @@ class Clockwork:
     def _call(self, at: float) -> None:
         unit = str(self._rng.getrandbits(62))
         hashed = hash32(unit.encode(), 7)
-        on_new, page = hashed < HASHES * SHARE // 100_000, self._tape.page
-        page.begun[on_new].append(hashed)
-        record: Record | None = [1_000.0, int(on_new), hashed] if page.timed else None
+        on_new, part = hashed < HASHES * SHARE // 100_000, self._buffer.current
+        part.begun[on_new].append(hashed)
+        record: Record | None = [1_000.0, int(on_new), hashed] if part.timed else None
         if record is not None:
-            page.sampled.append(record)
+            part.sampled.append(record)
         fails = int(at) in OUTAGE and (on_new or not self._only_new)
         takes_s = self._late[on_new] if fails else 0.05
 
         def end(_: float) -> None:
-            self._end(page, record, hashed, takes_s, on_new=on_new, fails=fails)
+            self._end(part, record, hashed, takes_s, on_new=on_new, fails=fails)
 
         self._plan(at + takes_s, end)
 
     def _end(
-        self, page: SecondBuffer, record: Record | None, hashed: int, takes_s: float, *, on_new: bool, fails: bool
+        self, part: SecondBuffer, record: Record | None, hashed: int, takes_s: float, *, on_new: bool, fails: bool
     ) -> None:
         if fails:
-            page.failing((int(on_new), hashed, None))
+            part.failing((int(on_new), hashed, None))
         if record is not None:
             record[0] = -takes_s
-        page.ended[on_new].append(hashed)
+        part.ended[on_new].append(hashed)
 
 
 @pytest.mark.parametrize("every_s", [1, 4])

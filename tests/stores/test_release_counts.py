@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graysplit.core.guard.tally import Batch, Begun, Exposed, Failed, Goal, Judgement, Pair, Stage
 from graysplit.stores.memory import MemoryStore
-from graysplit.stores.release_counts import CLOSES_S, DAY_MS, RELEASE_MS, TAPE_MS, ReleaseCounts
+from graysplit.stores.release_counts import BUFFER_MS, CLOSES_S, DAY_MS, RELEASE_MS, ReleaseCounts
 from tests.clocks import MovedClock
 
 START_MS = 1_700_000_000_000
@@ -12,13 +12,13 @@ START_S = START_MS // 1000
 OLD, NEW = Stage(20_000, 80_000, 1), Stage(50_000, 50_000, 2)
 
 
-def told(number: int, stage: Stage = OLD, *, tape: str = "tape", second: int = START_S) -> Batch:
+def told(number: int, stage: Stage = OLD, *, buffer: str = "tape", second: int = START_S) -> Batch:
     """Return a batch of one failed call."""
     return Batch(
         "checkout/new",
         "r",
         START_S,
-        tape,
+        buffer,
         number,
         stage,
         calls=(Begun(second, True, 1),),
@@ -28,13 +28,13 @@ def told(number: int, stage: Stage = OLD, *, tape: str = "tape", second: int = S
     )
 
 
-def test_a_tapes_number_is_known_for_a_quarter_of_an_hour() -> None:
+def test_a_buffers_number_is_known_for_a_quarter_of_an_hour() -> None:
     """A batch is sent again for at most a minute; then the number is forgotten."""
     counts = ReleaseCounts("checkout/new", "r")
     counts.flush(told(7), START_MS)
     assert not counts.flush(told(7), START_MS + 600_000).applied
-    counts.flush(told(1, tape="other"), START_MS + TAPE_MS + 1)
-    assert counts.flush(told(7), START_MS + TAPE_MS + 2).applied
+    counts.flush(told(1, buffer="other"), START_MS + BUFFER_MS + 1)
+    assert counts.flush(told(7), START_MS + BUFFER_MS + 2).applied
 
 
 def test_a_window_is_forgotten_five_minutes_after_its_end() -> None:
@@ -51,7 +51,7 @@ def test_units_of_a_stage_are_told_until_ten_minutes_after_the_next_has_begun() 
     """Later ones count for their windows alone."""
     counts = ReleaseCounts("checkout/new", "r")
     counts.flush(told(1), START_MS)
-    counts.flush(told(1, NEW, tape="new"), START_MS)
+    counts.flush(told(1, NEW, buffer="new"), START_MS)
     for number, passed_ms, units in ((2, CLOSES_S * 1000, 2), (3, CLOSES_S * 1000 + 1000, 2)):
         counts.flush(told(number), START_MS + passed_ms)
         stage = counts.tally(START_S, START_MS, course=False).stages[0]

@@ -67,7 +67,7 @@ def batches(draw: st.DrawFn) -> Batch:
 
 
 class Case(NamedTuple):
-    """Batches, each of a tape of its own, and the order in which they arrive: some of them twice."""
+    """Batches, each of a buffer of its own, and the order in which they arrive: some of them twice."""
 
     batches: Sequence[Batch]
     order: Sequence[int]
@@ -100,7 +100,7 @@ def test_redis_counts_what_memory_counts(feed: Feed, case: Case, settled: int) -
     """All of a tally, stages and goals too; and what is settled half way is not lost."""
     release, memory = uuid.uuid4().hex, MemoryStore().follow()
     now_s = feed.tally(FIELD, release, 0).now_ms // 1000
-    told = [_at(batch, now_s, release, f"tape {tape}") for tape, batch in enumerate(case.batches)]
+    told = [_at(batch, now_s, release, f"tape {buffer}") for buffer, batch in enumerate(case.batches)]
     for place, number in enumerate(case.order):
         assert feed.flush(told[number]).applied == memory.flush(told[number]).applied
         if place == len(case.order) // 2:
@@ -117,9 +117,9 @@ def test_redis_counts_what_the_ledger_counts(feed: Feed, case: Case, bits: int) 
     release = uuid.uuid4().hex
     now_s = feed.tally(FIELD, release, 0).now_ms // 1000
     began_s = now_s - 30
-    told = [_at(batch, now_s, release, f"tape {tape}") for tape, batch in enumerate(case.batches)]
-    for tape, stage in enumerate(STAGES[:2]):  # their numbers are given, so that the order tells nothing
-        feed.flush(Batch(FIELD, release, began_s, f"first {tape}", 1, stage))
+    told = [_at(batch, now_s, release, f"tape {buffer}") for buffer, batch in enumerate(case.batches)]
+    for buffer, stage in enumerate(STAGES[:2]):  # their numbers are given, so that the order tells nothing
+        feed.flush(Batch(FIELD, release, began_s, f"first {buffer}", 1, stage))
     told = [_sided(batch._replace(stage=STAGES[batch.stage.new == 50_000])) for batch in told]
     spans = [span_of(length_s, began_s, began_s) for length_s in STOPWATCHES_S]
     levels = tuple(("errors", span, ((span.begin_s, bits),)) for span in spans)
@@ -158,13 +158,13 @@ def test_ten_times_more_failing_units_take_little_more_room(feed: Feed, kind: st
     assert levels[-1].bits >= 5
 
 
-def _at(batch: Batch, now_s: int, release: str, tape: str) -> Batch:
-    """Move a batch to now, in a release and with a tape of its own."""
+def _at(batch: Batch, now_s: int, release: str, buffer: str) -> Batch:
+    """Move a batch to now, in a release and with a buffer of its own."""
     moved = {
         name: tuple(one._replace(second=now_s + one.second) for one in getattr(batch, name))
         for name in ("calls", "errors", "timed", "slow", "running", "hanging", "cut", "abandoned")
     }
-    return batch._replace(release=release, started_s=now_s - 30, tape=tape, **moved)
+    return batch._replace(release=release, started_s=now_s - 30, buffer=buffer, **moved)
 
 
 def _sided(batch: Batch) -> Batch:

@@ -12,12 +12,12 @@ from graysplit.core.guard.tally import EXPOSED_AT_MOST, Begun, Exposed, Failed, 
 from graysplit.errors import RefusedError, StoreUnreachableError
 from graysplit.stores import Store, store_from_url
 from graysplit.stores.port import Trip, Wanted
-from graysplit.stores.release_counts import CLOSES_S, DAY_MS, RELEASE_MS, TAPE_MS, window_ms
+from graysplit.stores.release_counts import BUFFER_MS, CLOSES_S, DAY_MS, RELEASE_MS, window_ms
 from graysplit.stores.text.records import new_id
 from graysplit.testing.contract import one, seed, submission_of
 from graysplit.testing.contract.tally import FIELD, FIFTY, RELEASE, TWENTY, Release, begin, side
 
-KEPT_MS = {"tape:tape": TAPE_MS, "counts": RELEASE_MS, "course": RELEASE_MS}
+KEPT_MS = {"tape:tape": BUFFER_MS, "counts": RELEASE_MS, "course": RELEASE_MS}
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def lives(client: Redis, namespace: str) -> dict[str, int]:
     return {raw.decode().removeprefix(prefix): client.pttl(raw) for raw in found}
 
 
-def fill(now: Release, number: int = 1, stage: Stage = TWENTY, tape: str = "tape") -> None:
+def fill(now: Release, number: int = 1, stage: Stage = TWENTY, buffer: str = "tape") -> None:
     """Flush a batch that touches every key there is."""
     now.feed.flush(
-        now.batch(number, tape, stage)._replace(
+        now.batch(number, buffer, stage)._replace(
             calls=(Begun(now.now_s, True, 3),),
             failures=Pair(0, 1),
             errors=(Failed(now.now_s, number, True),),
@@ -93,7 +93,7 @@ def fill(now: Release, number: int = 1, stage: Stage = TWENTY, tape: str = "tape
 
 
 def test_every_key_ends_by_itself(now: Release, client: Redis, namespace: str) -> None:
-    """Windows some minutes after their end, a tape's number in a quarter of an hour, the rest in a day or a month."""
+    """Windows some minutes after their end, a buffer's number in a quarter of an hour, the rest in a day or a month."""
     fill(now)
     now.feed.judge(now.judgement()._replace(settled_s=now.now_s))
     found = lives(client, namespace)
@@ -109,7 +109,7 @@ def test_flushes_and_judgements_keep_a_tally_alive(now: Release, client: Redis, 
     fill(now)
     judged = {"counts", "exposed", "failed", "running", "60:1", "1800:1", "21600:1"}
     for write, ends in (
-        (lambda: fill(now, tape="other"), set(lives(client, namespace)) - {"tape:tape"}),
+        (lambda: fill(now, buffer="other"), set(lives(client, namespace)) - {"tape:tape"}),
         (lambda: now.feed.judge(now.judgement()._replace(settled_s=1)), judged),
     ):
         for end in ends:
@@ -119,7 +119,7 @@ def test_flushes_and_judgements_keep_a_tally_alive(now: Release, client: Redis, 
         assert min(left[end] for end in ends) > 60_000, left
 
 
-def test_a_tape_renews_every_ten_seconds(now: Release, client: Redis, namespace: str) -> None:
+def test_a_buffer_renews_every_ten_seconds(now: Release, client: Redis, namespace: str) -> None:
     """A thousand processes that do so every second would say the same a thousand times."""
     fill(now)
     times = ((now.now_s + 5, False), (now.now_s - 60, True), (now.now_s + 60, True))  # the last: a clock set back
@@ -130,7 +130,7 @@ def test_a_tape_renews_every_ten_seconds(now: Release, client: Redis, namespace:
         assert (client.pttl(place(namespace, "counts")) > 60_000) == lived
 
 
-def test_a_tapes_number_outlives_its_repetitions(now: Release, client: Redis, namespace: str) -> None:
+def test_a_buffers_number_outlives_its_repetitions(now: Release, client: Redis, namespace: str) -> None:
     """A batch is sent again for at most a minute; its number is known for more than ten."""
     fill(now)
     assert client.pttl(place(namespace, "tape:tape")) > 600_000
@@ -324,7 +324,7 @@ def test_a_signal_and_answers_find_their_own_way(now: Release, client: Redis, na
 def test_posted_scripts_that_the_server_has_forgotten_are_sent_again(now: Release, client: Redis) -> None:
     """Each in its turn: a server that starts anew knows none."""
     told = [now.batch(number)._replace(calls=(Begun(now.now_s - 5, True, 1),)) for number in (1, 2, 3)]
-    now.feed.flush(now.batch(tape="another"))
+    now.feed.flush(now.batch(buffer="another"))
     client.script_flush()
     assert [not isinstance(one, Exception) and one.applied for one in now.feed.flush_all(told).take()] == [True] * 3
     client.script_flush()

@@ -53,6 +53,7 @@ class CompiledSplit:
     __slots__ = (
         "asleep",
         "branches",
+        "buffer",
         "c_new",
         "c_old",
         "calls",
@@ -81,7 +82,6 @@ class CompiledSplit:
         "special",
         "split",
         "stale",
-        "tape",
         "target_of",
         "targets",
         "threshold",
@@ -110,9 +110,9 @@ class CompiledSplit:
     constant: str | None  # the reason for which every call gets the baseline
     asleep: bool  # whether the next call must wake the router
     key: object  # under which a request keeps its choice; replaced by any lowering to zero
-    quick: object  # the same for a route's straight line; armed, its tape: what was drawn in this stage, and no pin
+    quick: object  # the same for a route's straight line; armed, its buffer: what was drawn in this stage, and no pin
     runs: Sequence[int] | None  # the hashes at which the owner changes; None: one threshold says it all
-    plain: bool  # whether a call that is not on the new side has but one line to take: one threshold, and no tape
+    plain: bool  # whether a call that is not on the new side has but one line to take: one threshold, and no buffer
     branches: Sequence[Branch]  # the owners between them
     ends: Sequence[Outcome]  # what of each branch the hot path reads
     near: Sequence[int]  # by the top bits of a hash: the branch's place; -1: the owner changes, bisect decides
@@ -122,7 +122,7 @@ class CompiledSplit:
     here: str | None  # this instance's name, where instances cross over and not units: who names no unit is meant by it
     limit: int | None  # the seconds without contact after which everybody gets the baseline
     weights: Sequence[Weight]  # in force here, by index; 0 for the baseline, which takes what is left
-    tape: EvidenceBuffer | None  # where measured calls are written down, while the split is armed
+    buffer: EvidenceBuffer | None  # where measured calls are written down, while the split is armed
 
     def pick(self, unit: bytes) -> tuple[int, str]:
         """Return the version's index and the reason for an encoded unit: the ladder from `denied` down."""
@@ -151,7 +151,7 @@ class CompileInput(NamedTuple):
     revision: int = 0
     stale: bool = False
     instance: str = ""  # the name of this process's host
-    tape: EvidenceBuffer | None = None
+    buffer: EvidenceBuffer | None = None
 
 
 def unpinned(state: CompiledSplit, unit: object) -> Branch | None:
@@ -192,10 +192,10 @@ def compile_state(standing: SplitState, inputs: CompileInput) -> CompiledSplit:
     _pin(state, standing, absent)
     state.limit = standing.definition.stale_limit
     state.weights = (0, *(0 if name in absent else standing.in_force(name) for name in names[1:]))
-    state.tape = inputs.tape
-    if state.tape is not None:
-        state.quick = state.tape
-    state.plain = state.runs is None and state.tape is None
+    state.buffer = inputs.buffer
+    if state.buffer is not None:
+        state.quick = state.buffer
+    state.plain = state.runs is None and state.buffer is None
     return state
 
 
@@ -283,7 +283,7 @@ def _blank(split: str, names: tuple[str, ...], inputs: CompileInput) -> Compiled
     state.calls = tuple(inputs.calls.get(name) for name in names)
     state.seed = state.threshold = 0
     state.special = state.rungs = state.pinned = state.constant = state.runs = None
-    state.tape = None
+    state.buffer = None
     state.plain = True
     state.asleep = False
     state.here = None

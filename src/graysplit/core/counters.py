@@ -33,7 +33,7 @@ class Meter:
 
 
 class CallTotals(Protocol):
-    """What an armed split's calls are counted by instead of meters: `tape.Tape`."""
+    """What an armed split's calls are counted by instead of meters: `EvidenceBuffer`."""
 
     @property
     def settled(self) -> bool:
@@ -77,10 +77,21 @@ class Measured(NamedTuple):
 class Counts:
     """What one process has counted for one split: it outlives every state of the split, so nothing is lost.
 
-    While a split is armed its measured calls are counted by tapes, and read from there.
+    While a split is armed its measured calls are counted by buffers, and read from there.
     """
 
-    __slots__ = ("_folded", "_taped", "_tapes", "entered", "failed", "finished", "names", "others", "routed", "started")
+    __slots__ = (
+        "_buffered",
+        "_buffers",
+        "_folded",
+        "entered",
+        "failed",
+        "finished",
+        "names",
+        "others",
+        "routed",
+        "started",
+    )
 
     def __init__(self, names: tuple[str, ...], *, routed: bool = False) -> None:
         """Begin at zero for these versions, the baseline first."""
@@ -92,29 +103,29 @@ class Counts:
         self.finished = tuple(Meter() for _ in names)  # measured calls of candidates that have ended
         self.failed = tuple(Meter() for _ in names)  # measured calls that failed
         self.others: dict[tuple[int, str], Meter] = {}  # chosen for any other reason; never evidence
-        self._taped = False  # whether a tape has ever counted
-        self._tapes: dict[CallTotals, None] = {}
-        self._folded = {kind: [0] * len(names) for kind in ("begun", "asked", "ended")}  # of tapes that are settled
+        self._buffered = False  # whether a buffer has ever counted
+        self._buffers: dict[CallTotals, None] = {}
+        self._folded = {kind: [0] * len(names) for kind in ("begun", "asked", "ended")}  # of buffers that are settled
 
     def other(self, index: int, reason: str) -> Meter:
         """Return the meter of a version chosen for a reason off the hot path."""
         key = (index, reason)
         return self.others.get(key) or self.others.setdefault(key, Meter())
 
-    def count_by(self, tape: CallTotals) -> None:
-        """Read a tape too from now on."""
-        self._taped = True
-        self._tapes.setdefault(tape)
+    def count_by(self, buffer: CallTotals) -> None:
+        """Read a buffer too from now on."""
+        self._buffered = True
+        self._buffers.setdefault(buffer)
 
     def settle(self) -> None:
-        """Let go of the tapes whose totals stand."""
-        for tape in tuple(self._tapes):
-            if tape.settled:
+        """Let go of the buffers whose totals stand."""
+        for buffer in tuple(self._buffers):
+            if buffer.settled:
                 for index in range(len(self.names)):
-                    self._folded["begun"][index] += tape.begun(index)
-                    self._folded["asked"][index] += tape.asked(index)
-                    self._folded["ended"][index] += tape.ended(index)
-                del self._tapes[tape]
+                    self._folded["begun"][index] += buffer.begun(index)
+                    self._folded["asked"][index] += buffer.asked(index)
+                    self._folded["ended"][index] += buffer.ended(index)
+                del self._buffers[buffer]
 
     def asked(self) -> int:
         """Return how often the split was decided here, for whatever reason."""
@@ -135,11 +146,11 @@ class Counts:
         found: list[Measured] = []
         for index in range(len(self.names)):
             # Ends first: what ends meanwhile seems to run, and nothing that runs seems to have ended.
-            ended = self.finished[index].read() + (self._sum("ended", index) if self._taped else 0) if index else 0
-            decided = self.started[index].read() + (self._begun(index) if self._taped else 0)
+            ended = self.finished[index].read() + (self._sum("ended", index) if self._buffered else 0) if index else 0
+            decided = self.started[index].read() + (self._begun(index) if self._buffered else 0)
             begun = decided
             if index and not self.routed:
-                begun = self.entered[index].read() + (self._sum("asked", index) if self._taped else 0)
+                begun = self.entered[index].read() + (self._sum("asked", index) if self._buffered else 0)
             running = max(0, begun - ended) if index else 0
             found.append(Measured({"bucket": decided}, self.failed[index].read(), running))
         for (index, reason), meter in self.others.copy().items():
@@ -147,8 +158,8 @@ class Counts:
         return found
 
     def forget(self) -> None:
-        """Begin at zero again, and let go of all tapes: their lock may be held for ever in a forked child."""
-        self._tapes = {}
+        """Begin at zero again, and let go of all buffers: their lock may be held for ever in a forked child."""
+        self._buffers = {}
         self._folded = {kind: [0] * len(self.names) for kind in self._folded}
         for meter in {*self.started, *self.entered, *self.finished, *self.failed, *self.others.values()}:
             meter.forget()
@@ -162,11 +173,11 @@ class Counts:
         return self.entered[index].read() + self._sum("asked", index)
 
     def _sum(self, kind: Literal["begun", "asked", "ended"], index: int) -> int:
-        tapes = tuple(self._tapes)
+        buffers = tuple(self._buffers)
         if kind == "begun":
-            found = sum(tape.begun(index) for tape in tapes)
+            found = sum(buffer.begun(index) for buffer in buffers)
         elif kind == "asked":
-            found = sum(tape.asked(index) for tape in tapes)
+            found = sum(buffer.asked(index) for buffer in buffers)
         else:
-            found = sum(tape.ended(index) for tape in tapes)
+            found = sum(buffer.ended(index) for buffer in buffers)
         return self._folded[kind][index] + found

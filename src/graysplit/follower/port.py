@@ -75,6 +75,6 @@ class Audience(Protocol):
         """Return what changes of many fields, each by its id with the weights it wrote, do here now, as compiled."""
         ...
 
-    def tapes(self) -> list[EvidenceBuffer]:
-        """Return the tapes of armed splits, and those from which something is still to be collected."""
+    def buffers(self) -> list[EvidenceBuffer]:
+        """Return the buffers of armed splits, and those from which something is still to be collected."""
         ...

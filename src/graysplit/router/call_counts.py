@@ -83,7 +83,7 @@ class CallCounts:
         return found
 
     def settle(self) -> None:
-        """Take over what tapes have counted and will not count any more."""
+        """Take over what buffers have counted and will not count any more."""
         for split in self._counts.copy():
             with self._reading:
                 for counts in self.of_split(split):

@@ -99,10 +99,10 @@ class StateCompiler:
             return constant_state(split, own, DIFFERS, inputs._replace(counts=self._counts.of(split, own)))
         if present is not None and state.definition.baseline not in present:
             return constant_state(split, own, "version_absent", inputs._replace(counts=self._counts.of(split, own)))
-        tape = None if missing else self._tape(state, held, present, instance)
-        return compile_state(state, inputs._replace(tape=tape))
+        buffer = None if missing else self._buffer(state, held, present, instance)
+        return compile_state(state, inputs._replace(buffer=buffer))
 
-    def _tape(
+    def _buffer(
         self, state: SplitState, held: Adopted, present: frozenset[str] | None, instance: str
     ) -> EvidenceBuffer | None:
         """Return the buffer of an armed split; None where none is armed."""
@@ -112,4 +112,4 @@ class StateCompiler:
             from graysplit.router.guarded_splits import GuardedSplits
 
             self.guarded = GuardedSplits(self._events)
-        return self.guarded.tape(state, held, present, instance)
+        return self.guarded.buffer(state, held, present, instance)

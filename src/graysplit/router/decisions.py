@@ -59,8 +59,8 @@ class Decisions:
             index, reason = picked(state, unit, self._events)
             if reason == "unknown_split":
                 self._tell_unknown(state.split)
-            if state.tape is not None and not state.counts.routed and reason in DRAWN and reason != "kept":
-                expose(state.tape, state, unit, index)
+            if state.buffer is not None and not state.counts.routed and reason in DRAWN and reason != "kept":
+                expose(state.buffer, state, unit, index)
         except Exception as fault:  # noqa: BLE001 - in doubt, baseline: nothing of ours reaches the caller
             self._events.warning(
                 f"decision_failed {state.split}", f"deciding '{state.split}' failed: {type(fault).__name__}"
@@ -109,7 +109,7 @@ class Decisions:
         view, state_of = self._states.view, self._states.state
         if self._armed[0] is not view:
             splits = [split for split, raw in view.held.definitions.items() if b'"guard"' in raw]
-            states = tuple(state for split in splits if (state := state_of(split)).tape is not None)
+            states = tuple(state for split in splits if (state := state_of(split)).buffer is not None)
             self._armed = (view, states)
         return self._armed[1]
 
@@ -147,13 +147,13 @@ def _no_unit(split: str, unit: object) -> tuple[str, str]:
     return f"no_unit {split} {name}", f"{said}, an int, bytes or a UUID: str(...) or int(...) of it"
 
 
-def expose(tape: EvidenceBuffer, state: CompiledSplit, unit: object, index: int) -> None:
+def expose(buffer: EvidenceBuffer, state: CompiledSplit, unit: object, index: int) -> None:
     """Note a choice by name for the guard of an armed split."""
     from graysplit.router.guarded_splits import expose as note
 
     encoded = encode_unit(given(state, unit, scope_get()))
     if encoded is not None:
-        note(tape, state, encoded, index)
+        note(buffer, state, encoded, index)
 
 
 def given(state: CompiledSplit, unit: object, scope: Scope | None) -> object:
@@ -173,6 +173,6 @@ def _keep(scope: Scope, state: CompiledSplit, unit: object, encoded: bytes) -> t
         return BASELINE, answered
     index, reason = state.pick(encoded)
     scope.keep(state.key, unit, encoded, index)
-    if state.tape is not None and reason == "bucket":
-        scope.keep(state.tape, unit, encoded, index)
+    if state.buffer is not None and reason == "bucket":
+        scope.keep(state.buffer, unit, encoded, index)
     return index, reason

@@ -1,4 +1,4 @@
-"""The tapes of one router's armed splits, and the goals that are noted on them. Imported once a guard is armed."""
+"""The buffers of one router's armed splits, and the goals that are noted on them. Imported once a guard is armed."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 
 class GuardedSplits:
-    """All tapes of one router: of its armed splits, and of stages that are left until all is collected."""
+    """All buffers of one router: of its armed splits, and of stages that are left until all is collected."""
 
     def __init__(self, events: Events) -> None:
         """Begin with none."""
         self._events = events
-        self._tapes: dict[Terms, EvidenceBuffer] = {}
+        self._buffers: dict[Terms, EvidenceBuffer] = {}
 
-    def tape(
+    def buffer(
         self, standing: SplitState, held: Adopted, present: frozenset[str] | None, instance: str
     ) -> EvidenceBuffer | None:
         """Return the buffer of an armed split's stage: the same as long as the stage is; None where none is armed.
 
-        Takes no lock: whoever compiles the same state meanwhile gets the same tape.
+        Takes no lock: whoever compiles the same state meanwhile gets the same buffer.
         """
         split = standing.split
         try:
@@ -50,34 +50,34 @@ class GuardedSplits:
         terms = terms_of(standing, held, guard, present, only)
         if not terms.candidates:
             return None
-        if (known := self._tapes.get(terms)) is not None:
+        if (known := self._buffers.get(terms)) is not None:
             return known
-        bits = max((tape.bits for tape in self._tapes.copy().values() if tape.split == split), default=0)
-        return self._tapes.setdefault(terms, EvidenceBuffer(terms, os.urandom(8).hex(), Lock(), bits))
+        bits = max((buffer.bits for buffer in self._buffers.copy().values() if buffer.split == split), default=0)
+        return self._buffers.setdefault(terms, EvidenceBuffer(terms, os.urandom(8).hex(), Lock(), bits))
 
     def live(self, states: Mapping[str, CompiledSplit], state: Callable[[str], CompiledSplit]) -> list[EvidenceBuffer]:
-        """Return the tapes that states write on, and those from which something is still to be collected."""
+        """Return the buffers that states write on, and those from which something is still to be collected."""
         for found in states.values():
-            if found.tape is not None:
-                self._tapes.setdefault(found.tape.terms, found.tape)
-        for terms, tape in self._tapes.copy().items():
-            if state(tape.split).tape is tape:
-                tape.rejoin()
-            elif tape.over:
-                del self._tapes[terms]
+            if found.buffer is not None:
+                self._buffers.setdefault(found.buffer.terms, found.buffer)
+        for terms, buffer in self._buffers.copy().items():
+            if state(buffer.split).buffer is buffer:
+                buffer.rejoin()
+            elif buffer.over:
+                del self._buffers[terms]
             else:
-                tape.leave()
-        return list(self._tapes.values())
+                buffer.leave()
+        return list(self._buffers.values())
 
     def shed(self, now: float) -> None:
         """Drop what nobody has collected for a minute (monotonic seconds)."""
-        for tape in self._tapes.copy().values():
-            tape.shed(now)
+        for buffer in self._buffers.copy().values():
+            buffer.shed(now)
 
 
-def expose(tape: EvidenceBuffer, state: CompiledSplit, encoded: bytes, index: int) -> None:
+def expose(buffer: EvidenceBuffer, state: CompiledSplit, encoded: bytes, index: int) -> None:
     """Note a unit that has met a split without a measured call."""
-    tape.page.exposed((hash32(encoded, state.seed), index))
+    buffer.current.exposed((hash32(encoded, state.seed), index))
 
 
 def note(
@@ -92,11 +92,11 @@ def note(
     check_name(goal)
     for state in states:
         encoded = encode_unit(unit_for(state))
-        if encoded is None or state.tape is None or (scope is not None and state.split in scope.forced):
+        if encoded is None or state.buffer is None or (scope is not None and state.split in scope.forced):
             continue
         index, reason = state.pick(encoded)
         if reason == "bucket":
-            state.tape.record(goal, hash32(encoded, state.seed), micro, index)
+            state.buffer.record(goal, hash32(encoded, state.seed), micro, index)
 
 
 def _scaled(value: float | None, at_most: float) -> int:

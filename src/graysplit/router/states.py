@@ -169,8 +169,8 @@ class PublishedStates:
         definition = self.compiler.definition(split, self.view.held) if self.compiler is not None else None
         return definition is not None and version in definition.names
 
-    def tapes(self) -> list[EvidenceBuffer]:
-        """Return the tapes of armed splits, and those from which something is still to be collected."""
+    def buffers(self) -> list[EvidenceBuffer]:
+        """Return the buffers of armed splits, and those from which something is still to be collected."""
         if self.compiler is None or self.compiler.guarded is None:
             return []
         with self._lock:
@@ -315,7 +315,7 @@ class PublishedStates:
         if self.phase != "closed":
             self.phase = "asleep"
             self.following = self.following._replace(mode="starting")
-        # The parent tells what is on its tapes, and its thread may hold their locks here for ever.
+        # The parent tells what is on its buffers, and its thread may hold their locks here for ever.
         if self.compiler is not None:
             self.compiler.guarded = None
         self.counts.forget()
@@ -376,8 +376,8 @@ class PublishedStates:
         """Return the state that handles and routes read: a route counts its calls apart from choices by name."""
         if self._routed(split):
             state = recount(with_fast_path(state), self.counts.of(split, state.names, routed=True))
-        if state.tape is not None:
-            state.counts.count_by(state.tape)
+        if state.buffer is not None:
+            state.counts.count_by(state.buffer)
         return state
 
     def _own_names(self, split: str) -> tuple[str, ...]:
@@ -413,7 +413,7 @@ class PublishedStates:
             return self._constant(split, "unknown_split")
         compiled = compiler.compiled(split_state, view, self._own_names(split), self.instance, missing)
         state = self._timely(compiled)
-        return with_slow_path(state) if state.tape is not None else state
+        return with_slow_path(state) if state.buffer is not None else state
 
     def _timely(self, state: CompiledSplit) -> CompiledSplit:
         """Return a compiled state as old as what is held."""

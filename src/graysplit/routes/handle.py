@@ -194,7 +194,7 @@ class Entered(NamedTuple):
     state: CompiledSplit
     number: int  # the version's index
     evidence: bool
-    page: SecondBuffer | None  # and what is written there, where the split is armed
+    part: SecondBuffer | None  # and what is written there, where the split is armed
     record: Record | None
     mark: Mark = 0
 
@@ -221,25 +221,25 @@ class Attempt(Generic[V_co]):
     def __enter__(self) -> V_co:
         """Decide, count the exposure, and return the version's name."""
         state, index, decision, unit = self._decide(self._unit, self._attributes)
-        page, record, mark = None, None, cast("Mark", 0)
+        part, record, mark = None, None, cast("Mark", 0)
         unit = outcome.resolve_unit(state, unit)
         evidence = outcome.is_evidence(state, index, decision.reason, unit)
-        if evidence and state.tape is not None:
-            page, record, mark = outcome.start_record(state, index, unit, kept=decision.reason == "kept")
+        if evidence and state.buffer is not None:
+            part, record, mark = outcome.start_record(state, index, unit, kept=decision.reason == "kept")
         elif evidence:
             outcome.entered(state, index)
-        self._entered.append(Entered(state, index, evidence, page, record, mark))
+        self._entered.append(Entered(state, index, evidence, part, record, mark))
         return cast("V_co", decision.version)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Count how the block ended; the error passes through untouched."""
-        state, index, evidence, page, record, mark = self._entered.pop()
+        state, index, evidence, part, record, mark = self._entered.pop()
         if not evidence:
             return
         try:
             if error is not None:
-                outcome.failed(state, index, error, page, mark, self._ignored)
+                outcome.failed(state, index, error, part, mark, self._ignored)
         finally:
-            outcome.finished(state, index, page, record, mark)
+            outcome.finished(state, index, part, record, mark)

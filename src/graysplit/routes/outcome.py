@@ -50,21 +50,21 @@ def _is_error_class(kind: object) -> bool:
 def start_record(
     state: CompiledSplit, index: int, unit: object, *, kept: bool
 ) -> tuple[SecondBuffer, Record | None, Mark]:
-    """Write down that a call of an armed split has begun off the straight lines; return page, record and mark.
+    """Write down that a call of an armed split has begun off the straight lines; return part, record and mark.
 
     What can fail comes first: near the end of the stack a call must not be left that begins and never ends.
     """
-    page = cast("EvidenceBuffer", state.tape).page
+    part = cast("EvidenceBuffer", state.buffer).current
     known = encoded(unit)
     mark: Mark = (known,) if known is None else hash32(known, state.seed)
-    record: Record | None = [perf_counter(), index, mark] if page.timed else None
+    record: Record | None = [perf_counter(), index, mark] if part.timed else None
     if isinstance(mark, int) and not kept:
-        page.exposed((mark, index))
-    asked = page.asked[index]
+        part.exposed((mark, index))
+    asked = part.asked[index]
     asked += (mark,)
     if record is not None:
-        page.sampled.append(record)
-    return page, record, mark
+        part.sampled.append(record)
+    return part, record, mark
 
 
 def unfinished(result: object) -> str:
@@ -94,10 +94,10 @@ def is_evidence(state: CompiledSplit, index: int, reason: str, unit: object) -> 
 
     A choice that a request has kept may be a pin, or of a weight that stands no more.
     """
-    if reason != "kept" or state.tape is None:
+    if reason != "kept" or state.buffer is None:
         return reason in DRAWN
     known, scope = encoded(unit), scope_get()
-    return known is not None and scope is not None and scope.kept(state.tape, known) == index
+    return known is not None and scope is not None and scope.kept(state.buffer, known) == index
 
 
 def resolve_unit(state: CompiledSplit, unit: object) -> object:
@@ -118,50 +118,50 @@ def failed(  # noqa: PLR0913, PLR0917 - what a call's frame has at hand
     state: CompiledSplit,
     index: int,
     error: BaseException,
-    page: SecondBuffer | None = None,
+    part: SecondBuffer | None = None,
     mark: Mark = 0,
     ignored: Ignored = (),
 ) -> None:
     """Count that a call raised: as a failure of its version, as cut short, or as neither (ignored). Not that it ended.
 
-    Of an armed split it is written on the page of its beginning.
+    Of an armed split it is written on the part of its beginning.
     """
     if _is_ignored(state, error, ignored):
         return
     if not is_failure(error):
-        if page is not None:
-            page.cut((index, mark))
+        if part is not None:
+            part.cut((index, mark))
         return
     next(state.counts.failed[index].count)
-    if page is not None:
-        page.failing((index, mark, named_by(error, cast("EvidenceBuffer", state.tape).guard.stop_on)))
+    if part is not None:
+        part.failing((index, mark, named_by(error, cast("EvidenceBuffer", state.buffer).guard.stop_on)))
 
 
 def answered(  # noqa: PLR0913, PLR0917 - as above
-    judge: Judge, state: CompiledSplit, index: int, result: object, page: SecondBuffer | None, mark: Mark
+    judge: Judge, state: CompiledSplit, index: int, result: object, part: SecondBuffer | None, mark: Mark
 ) -> None:
     """Count a result that is declared a failure, of a call that has ended already."""
     if judge(result):
         next(state.counts.failed[index].count)
-        if page is not None:
-            page.failing((index, mark, None))
+        if part is not None:
+            part.failing((index, mark, None))
 
 
 def finished(
-    state: CompiledSplit, index: int, page: SecondBuffer | None = None, record: Record | None = None, mark: Mark = 0
+    state: CompiledSplit, index: int, part: SecondBuffer | None = None, record: Record | None = None, mark: Mark = 0
 ) -> None:
     """Count the end of a call; unarmed only to a candidate: of the baseline nobody asks how many still run."""
-    if page is not None:
+    if part is not None:
         if record is not None:
             record[0] -= perf_counter()
-        page.ended[index].append(mark)
+        part.ended[index].append(mark)
     elif index != BASELINE:
         next(state.counts.finished[index].count)
 
 
 def _is_ignored(state: CompiledSplit, error: BaseException, ignored: Ignored) -> bool:
-    tape = state.tape
-    return isinstance(error, ignored) or (tape is not None and named_by(error, tape.guard.ignore) is not None)
+    buffer = state.buffer
+    return isinstance(error, ignored) or (buffer is not None and named_by(error, buffer.guard.ignore) is not None)
 
 
 def is_failure(error: BaseException) -> bool:

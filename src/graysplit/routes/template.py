@@ -60,9 +60,9 @@ if $s.special is None:
             $hit = $k == 1
             $w = $scope.unit
 """
-# Armed: the call begins on a page of the tape, and where that page says so it is timed, and seen while under way.
+# Armed: the call begins on a part of the buffer, and where that part says so it is timed, and seen while under way.
 _BEGUN: Final = """\
-$c = $s.tape.page
+$c = $s.buffer.current
 $b = $h if $scope is None else ({unit},)
 if $c.timed:
     $t = [$clock(), {number}, $b]
@@ -123,7 +123,7 @@ if $counted:
 _NEW: Final = """\
 if $hit:
     $f = $s.f_new
-    if $s.tape is None:
+    if $s.buffer is None:
         $next($s.c_new)
         try:
             {run}
@@ -146,7 +146,7 @@ if $hit:
 _NEW_WITH_FALLBACK: Final = """\
 if $hit:
     $f = $s.f_new
-    if $s.tape is None:
+    if $s.buffer is None:
         $next($s.c_new)
         try:
             {run}
@@ -210,10 +210,10 @@ if $hit is not None:
     else:
         $k = $s.near[$h >> {near}]
         $i = $s.target_of[$k if $k >= 0 else $bisect_right($s.runs, $h)]
-    if not $i and $s.tape is None:
+    if not $i and $s.buffer is None:
         {unarmed_old}
     $n, $count, $f, $counted = $s.targets[$i]
-    if $counted and $s.tape is not None:
+    if $counted and $s.buffer is not None:
         {begun_other}
     else:
         $next($count)

@@ -38,7 +38,7 @@ CLASSES_AT_MOST: Final = 1_000  # of results that are known to be done
 F = TypeVar("F", bound=Function)
 H = TypeVar("H", bound=Callable[[], object])
 
-# State decided on, index, function, whether it is measured; page, record and mark of an armed call.
+# State decided on, index, function, whether it is measured; part, record and mark of an armed call.
 _Asked = tuple[CompiledSplit, int, Function, bool, "SecondBuffer | None", "Record | None", Mark]
 _Slow = Callable[[CompiledSplit, object, object], _Asked]
 _Swap = Callable[[CompiledSplit], None]
@@ -218,14 +218,14 @@ def _slow(chooser: Chooser, made: Route) -> _Slow:
             if not evidence:
                 outcome.let_go(found, drawn)
                 return found, index, function, False, None, None, 0
-            if found.tape is None:
+            if found.buffer is None:
                 return found, index, function, True, None, None, 0
-            page, record, mark = outcome.start_record(found, index, meant, kept=decision.reason == "kept")
+            part, record, mark = outcome.start_record(found, index, meant, kept=decision.reason == "kept")
         except Exception:  # noqa: BLE001 - law 5: in doubt, the baseline
             outcome.let_go(found, drawn)
             return state, BASELINE, original, False, None, None, 0
         else:
-            return found, index, function, True, page, record, mark
+            return found, index, function, True, part, record, mark
 
     return slow
 
@@ -254,10 +254,10 @@ def _returned(split: str, warn: Warn, done: set[int]) -> Callable[[CompiledSplit
     """Make what looks at the result of a timed call: one that is not done yet vetoes `safe`, and is said once."""
     said: list[str] = []
 
-    def returned(state: CompiledSplit, index: int, page: SecondBuffer, result: object) -> None:
+    def returned(state: CompiledSplit, index: int, part: SecondBuffer, result: object) -> None:
         kind = outcome.unfinished(result)
         if kind:
-            page.unfinished(index)
+            part.unfinished(index)
         elif len(done) < CLASSES_AT_MOST:
             done.add(id(type(result)))
         if kind and not said:

@@ -448,7 +448,7 @@ class MemoryFeed:
         return self._store.fleet()
 
     def flush(self, batch: Batch) -> Flushed:
-        """Add what one tape has counted, once."""
+        """Add what one buffer has counted, once."""
         with self._space.locked:
             return self._space.counted(batch.field, batch.release).flush(batch, self._space.now_ms())
 

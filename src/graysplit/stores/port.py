@@ -285,14 +285,14 @@ class Feed(Protocol):
         ...
 
     def flush(self, batch: Batch) -> Flushed:
-        """Add what one tape has counted to its release's tally: all of it and once, whatever is sent again.
+        """Add what one buffer has counted to its release's tally: all of it and once, whatever is sent again.
 
         Nobody is signalled. What is told of a stage belongs to the newest stage where that has these shares; to a new
         one where its change is newer than all that were told of the newest; else to the latest of these shares. Units
         of a stage are told for ten minutes after the next has begun. Windows are kept for five minutes after their
-        end at least. The rest expires when nobody flushes or judges: a tape's number after a quarter of an hour, units
-        and calls under way after a day, counts after a month. Raises `RefusedError` where this server or role takes
-        none.
+        end at least. The rest expires when nobody flushes or judges: a buffer's number after a quarter of an hour,
+        units and calls under way after a day, counts after a month. Raises `RefusedError` where this server or role
+        takes none.
         """
         ...
 

@@ -37,8 +37,8 @@ ZEROS_AT_MOST: Final = 32  # zero bits of a hash that are told apart
 DOUBT_S: Final = 10  # a unit's failures within so many seconds are one doubt
 # A later stage stands for so long, and then nobody tells news of units in the one before.
 CLOSES_S: Final = 600
-# How long after its last flush a tape's number is known: a batch is sent again for at most a minute.
-TAPE_MS: Final = 900_000
+# How long after its last flush a buffer's number is known: a batch is sent again for at most a minute.
+BUFFER_MS: Final = 900_000
 # How long after its end a window is kept: it is judged for half a minute, and told of for a minute more at most.
 LATE_MS: Final = 300_000
 # How long other counts are kept when nobody flushes or judges: units and calls under way, and the rest.
@@ -239,7 +239,7 @@ class ReleaseCounts:
         self.release = release
         self.touched_ms = 0
         self.judge: str = ""
-        self._numbers: dict[str, tuple[int, int]] = {}  # by tape: the last one applied, and when
+        self._numbers: dict[str, tuple[int, int]] = {}  # by buffer: the last one applied, and when
         self._stages: list[_Stage] = []
         self._windows: dict[tuple[int, int], _Window] = {}
         self._named: dict[str, Raised] = {}
@@ -248,11 +248,11 @@ class ReleaseCounts:
 
     def flush(self, batch: Batch, now_ms: int) -> Flushed:
         """Add a batch, once."""
-        number, _ = self._numbers.get(batch.tape, (0, 0))
+        number, _ = self._numbers.get(batch.buffer, (0, 0))
         if batch.number <= number:
             return Flushed(applied=False, judge=self.judge, now_ms=now_ms)
         self._forget(now_ms)
-        self._numbers[batch.tape] = (batch.number, now_ms)
+        self._numbers[batch.buffer] = (batch.number, now_ms)
         self.touched_ms = now_ms
         place = self._stage_of(batch.stage, now_ms // 1000)
         stage = self._stages[place]
@@ -264,10 +264,10 @@ class ReleaseCounts:
         for name, raised in ((name, raised) for name, raised in batch.named.items() if any(raised)):
             before = self._named.get(name, Raised(0, 0))
             self._named[name] = Raised(before.on_new + raised.new, before.on_old + raised.old)
-        self._running.pop(batch.tape, None)
+        self._running.pop(batch.buffer, None)
         if batch.running or batch.hanging:
-            told = RunningCalls(batch.tape, batch.number, now_ms, place + 1, batch.running, batch.hanging)
-            self._running[batch.tape] = told
+            told = RunningCalls(batch.buffer, batch.number, now_ms, place + 1, batch.running, batch.hanging)
+            self._running[batch.buffer] = told
         return Flushed(applied=True, judge=self.judge, now_ms=now_ms)
 
     def tally(self, started_s: int, now_ms: int, *, course: bool) -> Tally:
@@ -298,8 +298,8 @@ class ReleaseCounts:
                 window.windows[what].levels = tuple(Level(*level) for level in levels)
         if judgement.sample is not None:
             self._course.append(judgement.sample)
-        for tape in judgement.forget:
-            self._running.pop(tape, None)
+        for buffer in judgement.forget:
+            self._running.pop(buffer, None)
         return True
 
     def _stage_of(self, told: Stage, now_s: int) -> int:
@@ -323,8 +323,8 @@ class ReleaseCounts:
 
     def _forget(self, now_ms: int) -> None:
         """Drop what nobody can ask for any more."""
-        for tape in [tape for tape, (_, at_ms) in self._numbers.items() if now_ms - at_ms > TAPE_MS]:
-            del self._numbers[tape]
+        for buffer in [buffer for buffer, (_, at_ms) in self._numbers.items() if now_ms - at_ms > BUFFER_MS]:
+            del self._numbers[buffer]
         for at in [at for at, window in self._windows.items() if now_ms - 1000 * window.span.end_s > LATE_MS]:
             del self._windows[at]
 

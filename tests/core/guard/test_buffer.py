@@ -14,14 +14,13 @@ from graysplit.core.guard.buffer import (
     CLOSED_S,
     EACH,
     FULL,
-    TOLD_AT_MOST,
     UNCOLLECTED_S,
-    UNKNOWN,
     EvidenceBuffer,
     Terms,
 )
+from graysplit.core.guard.collector import TOLD_AT_MOST
 from graysplit.core.guard.marks import encoded
-from graysplit.core.guard.second_buffer import SecondBuffer, named_by
+from graysplit.core.guard.second_buffer import NO_SECOND, SecondBuffer, named_by
 from graysplit.core.guard.settings import Guard
 from graysplit.core.guard.tally import MICRO, Batch, Begun, Exposed, Failed, Goal, Pair, Stage, duration_bucket
 from graysplit.core.guard.thinned import KEPT
@@ -30,37 +29,37 @@ STAGE = Stage(20_000, 80_000, 7)
 NOW = 1_700_000_000
 
 
-def a_tape(*, candidates: int = 1, **guard: Any) -> EvidenceBuffer:
-    """Return a tape whose page is that of `NOW`."""
+def a_buffer(*, candidates: int = 1, **guard: Any) -> EvidenceBuffer:
+    """Return a buffer whose part is that of `NOW`."""
     names = ("old", *(f"v{number}" for number in range(1, candidates + 1)))
     watched = tuple(
         WatchedCandidate(number, f"checkout/{name}", f"release-{number}", NOW - 5, STAGE)
         for number, name in enumerate(names[1:], 1)
     )
-    tape = EvidenceBuffer(Terms("checkout", names, watched, Guard(**guard)), "t1", Lock())
-    tape.turn(NOW)
-    return tape
+    buffer = EvidenceBuffer(Terms("checkout", names, watched, Guard(**guard)), "t1", Lock())
+    buffer.turn(NOW)
+    return buffer
 
 
-def collected(tape: EvidenceBuffer, second: int) -> Batch:
+def collected(buffer: EvidenceBuffer, second: int) -> Batch:
     """Collect what the one candidate has to tell."""
-    (batch,) = tape.collect(second)
+    (batch,) = buffer.collect(second)
     return batch
 
 
-def record(page: SecondBuffer, index: int = 0, unit: object = "u", since: float = 1.0) -> list[Any]:
+def record(part: SecondBuffer, index: int = 0, unit: object = "u", since: float = 1.0) -> list[Any]:
     """Begin a call that is timed, of a choice that was kept in a request."""
     begun: list[Any] = [since, index, (unit,)]
-    page.begun[index].append(begun[2])
-    page.sampled.append(begun)
+    part.begun[index].append(begun[2])
+    part.sampled.append(begun)
     return begun
 
 
-def end(page: SecondBuffer, call: list[Any], took: float | None = None) -> None:
+def end(part: SecondBuffer, call: list[Any], took: float | None = None) -> None:
     """End such a call, at once or after so long."""
     _, index, mark = call
     call[0] -= call[0] + (0 if took is None else took)
-    page.ended[index].append(mark)
+    part.ended[index].append(mark)
 
 
 def known(unit: str, release: str = "release-1") -> int:
@@ -70,101 +69,101 @@ def known(unit: str, release: str = "release-1") -> int:
 
 def test_calls_are_told_once_by_the_second_in_which_they_begin() -> None:
     """Both sides, each by its second; and no batch where nothing is new."""
-    tape = a_tape()
-    first = tape.page
+    buffer = a_buffer()
+    first = buffer.current
     for _ in range(3):
         first.b_old.append(5)
         first.x_old.append(5)
-    tape.turn(NOW + 1)
-    tape.page.b_new.append(6)
-    tape.page.x_new.append(6)
-    batch = collected(tape, NOW + 1)
+    buffer.turn(NOW + 1)
+    buffer.current.b_new.append(6)
+    buffer.current.x_new.append(6)
+    batch = collected(buffer, NOW + 1)
     assert set(batch.calls) == {Begun(NOW, False, 3), Begun(NOW + 1, True, 1)}
     assert batch[:6] == ("checkout/v1", "release-1", NOW - 5, "t1", 1, STAGE)
     assert batch.running == ()
-    assert tape.collect(NOW + 2) == []
-    first.b_old.append(5)  # by a call that had found the page before it was turned
+    assert buffer.collect(NOW + 2) == []
+    first.b_old.append(5)  # by a call that had found the part before it was turned
     first.x_old.append(5)
-    later = collected(tape, NOW + 2)
+    later = collected(buffer, NOW + 2)
     assert later.calls == (Begun(NOW, False, 1),)
     assert later.number == 2
 
 
-def test_the_first_page_belongs_to_the_second_before_the_first_turn() -> None:
+def test_the_first_part_belongs_to_the_second_before_the_first_turn() -> None:
     """What begins before the server's time is told has a second all the same."""
-    tape = EvidenceBuffer(a_tape().terms, "t1", Lock())
-    assert tape.page.second == UNKNOWN
-    tape.page.b_old.append(5)
-    tape.turn(NOW)
-    assert collected(tape, NOW).calls == (Begun(NOW - 1, False, 1),)
+    buffer = EvidenceBuffer(a_buffer().terms, "t1", Lock())
+    assert buffer.current.second == NO_SECOND
+    buffer.current.b_old.append(5)
+    buffer.turn(NOW)
+    assert collected(buffer, NOW).calls == (Begun(NOW - 1, False, 1),)
 
 
 def test_a_batch_comes_each_time_while_calls_are_under_way() -> None:
     """A process that tells nothing is charged for them; the last batch says that none is left."""
-    tape = a_tape()
-    page = tape.page
-    page.b_old.append(5)
+    buffer = a_buffer()
+    part = buffer.current
+    part.b_old.append(5)
     for second in (NOW + 1, NOW + 2):
-        tape.turn(second)
-        assert collected(tape, second).running == (Begun(NOW, False, 1),)
-    page.x_old.append(5)
-    assert collected(tape, NOW + 3).running == ()
-    assert tape.collect(NOW + 4) == []
+        buffer.turn(second)
+        assert collected(buffer, second).running == (Begun(NOW, False, 1),)
+    part.x_old.append(5)
+    assert collected(buffer, NOW + 3).running == ()
+    assert buffer.collect(NOW + 4) == []
 
 
 def test_each_candidate_gets_its_own_batch_beside_the_baseline() -> None:
     """Of another candidate it learns nothing, and a unit is known by other bits in each release."""
-    tape = a_tape(candidates=2)
+    buffer = a_buffer(candidates=2)
     for index in range(3):
-        tape.page.begun[index].append(index)
-        tape.page.failing((index, ("u",), None))
-        tape.page.ended[index].append(index)
-    one, two = tape.collect(NOW)
+        buffer.current.begun[index].append(index)
+        buffer.current.failing((index, ("u",), None))
+        buffer.current.ended[index].append(index)
+    one, two = buffer.collect(NOW)
     assert (one.field, two.field) == ("checkout/v1", "checkout/v2")
     for batch, release in ((one, "release-1"), (two, "release-2")):
         assert set(batch.calls) == {Begun(NOW, False, 1), Begun(NOW, True, 1)}
         assert batch.failures == Pair(1, 1)
         assert {failed.unit for failed in batch.errors} == {known("u", release)}
     assert one.errors[0].unit != two.errors[0].unit
-    tape.page.b_new.append(1)
-    tape.page.x_new.append(1)
-    (only,) = tape.collect(NOW)
+    buffer.current.b_new.append(1)
+    buffer.current.x_new.append(1)
+    (only,) = buffer.collect(NOW)
     assert (only.field, only.number) == ("checkout/v1", 2)
 
 
 def test_a_failing_unit_is_told_with_the_number_of_its_calls() -> None:
     """Each failed call counts; a unit that cannot be encoded is only counted."""
-    tape = a_tape()
+    buffer = a_buffer()
     for unit in ("a", "a", "b", None):
-        tape.page.failing((1, (unit,), None))
-    batch = collected(tape, NOW)
+        buffer.current.failing((1, (unit,), None))
+    batch = collected(buffer, NOW)
     assert batch.failures == Pair(0, 4)
     assert set(batch.errors) == {Failed(NOW, known("a"), True, 2), Failed(NOW, known("b"), True, 1)}
 
 
 def test_a_call_cut_short_is_told_with_its_unit_and_is_no_failure() -> None:
     """By the second of its beginning; one whose second nobody knows any more is only counted."""
-    tape = a_tape()
-    page = tape.page
+    buffer = a_buffer()
+    part = buffer.current
     for unit in ("a", "a", None):
-        page.cut((1, (unit,)))
-    tape.turn(NOW + 1)
-    batch = collected(tape, NOW + 1)
+        part.cut((1, (unit,)))
+    buffer.turn(NOW + 1)
+    batch = collected(buffer, NOW + 1)
     assert (batch.cuts, batch.failures, batch.errors) == (Pair(0, 3), Pair(), ())
     assert batch.cut == (Failed(NOW, known("a"), True, 2),)
-    tape.turn(NOW + CLOSED_S + 2)
-    tape.collect(NOW + CLOSED_S + 2)
-    page.cut((0, ("a",)))
-    late = collected(tape, NOW + CLOSED_S + 3)
+    buffer.turn(NOW + CLOSED_S + 2)
+    buffer.collect(NOW + CLOSED_S + 2)
+    part.cut((0, ("a",)))
+    late = collected(buffer, NOW + CLOSED_S + 3)
     assert (late.cuts, late.cut) == (Pair(1, 0), ())
 
 
 def test_a_sampled_call_is_timed() -> None:
     """By its length in nanoseconds; slow is what takes as long as the guard says, and its unit is told."""
-    tape = a_tape(slow_s=0.5)
+    buffer = a_buffer(slow_s=0.5)
     for unit, took in (("fast", 0.1), ("slow", 0.6)):
-        end(tape.page, record(tape.page, 1, unit), took)
-    batch = collected(tape, NOW)
+        end(buffer.current, record(buffer.current, 1, unit), took)
+    batch = collected(buffer, NOW)
     assert batch.timed == (Begun(NOW, True, 2),)
     assert batch.slow == (Failed(NOW, known("slow"), True),)
     assert batch.durations == ({}, {duration_bucket(100_000_000): 1, duration_bucket(600_000_000): 1})
@@ -172,62 +171,62 @@ def test_a_sampled_call_is_timed() -> None:
 
 
 def test_one_second_in_seventeen_is_timed_or_every_call() -> None:
-    """Another one for each tape; where the guard asks for every call, all are, from the first page on."""
-    tape = a_tape()
+    """Another one for each buffer; where the guard asks for every call, all are, from the first part on."""
+    buffer = a_buffer()
     timed: list[bool] = []
     for second in range(NOW + 1, NOW + 1 + 4 * EACH):
-        tape.turn(second)
-        timed.append(tape.page.timed)
+        buffer.turn(second)
+        timed.append(buffer.current.timed)
     assert [sum(timed[at : at + EACH]) for at in range(0, 4 * EACH, EACH)] == [1, 1, 1, 1]
-    assert EvidenceBuffer(a_tape(every_call=True).terms, "t1", Lock()).page.timed
-    assert a_tape(every_call=True).page.timed
+    assert EvidenceBuffer(a_buffer(every_call=True).terms, "t1", Lock()).current.timed
+    assert a_buffer(every_call=True).current.timed
 
 
 def test_a_call_past_the_deadline_is_charged_once_whatever_becomes_of_it() -> None:
     """At 30 s, by the second of its beginning, timed or not; it has not failed, but its unit counts as if."""
-    tape = a_tape(slow_s=1.0)
-    page = tape.page
-    calls = [record(page, 1, unit) for unit in ("answers", "fails")]
-    page.b_new.append(hashed := hash32(b"hangs", 0))
+    buffer = a_buffer(slow_s=1.0)
+    part = buffer.current
+    calls = [record(part, 1, unit) for unit in ("answers", "fails")]
+    part.b_new.append(hashed := hash32(b"hangs", 0))
     units = {known("answers"), known("fails"), known("hangs")}
     for second in range(NOW + 1, NOW + 30):
-        tape.turn(second)
-        batch = collected(tape, second)
+        buffer.turn(second)
+        batch = collected(buffer, second)
         assert batch.errors == ()
         assert {(one.second, one.unit, one.on_new) for one in batch.hanging} == {(NOW, unit, True) for unit in units}
-    batch = collected(tape, NOW + 30)
+    batch = collected(buffer, NOW + 30)
     assert {one.unit for one in batch.errors} == units
     assert {one.unit for one in batch.slow} == units - {known("hangs")}
     assert (batch.overdue, batch.failures, batch.hanging) == (Pair(0, 3), Pair(), ())
-    page.failing((1, calls[1][2], None))
+    part.failing((1, calls[1][2], None))
     for call in calls:
-        end(page, call)
-    later = collected(tape, NOW + 31)
+        end(part, call)
+    later = collected(buffer, NOW + 31)
     assert (later.errors, later.failures, later.overdue) == ((), Pair(0, 1), Pair())
     assert later.running == (Begun(NOW, True, 1),)
-    page.x_new.append(hashed)
-    assert collected(tape, NOW + 32).running == ()
+    part.x_new.append(hashed)
+    assert collected(buffer, NOW + 32).running == ()
 
 
 def test_a_call_that_has_failed_is_not_charged_at_the_deadline() -> None:
     """Also where its end has not been written yet."""
-    tape = a_tape()
-    call = record(tape.page, 1, "a")
-    tape.page.failing((1, call[2], None))
-    batch = collected(tape, NOW + 30)
+    buffer = a_buffer()
+    call = record(buffer.current, 1, "a")
+    buffer.current.failing((1, call[2], None))
+    batch = collected(buffer, NOW + 30)
     assert (batch.errors, batch.overdue) == ((Failed(NOW, known("a"), True),), Pair())
-    assert collected(tape, NOW + 31).errors == ()
+    assert collected(buffer, NOW + 31).errors == ()
 
 
 @pytest.mark.parametrize(("deadline_s", "charged_s"), [(5.0, 5), (90.0, 90), (300.0, 300), (None, None)])
 def test_the_deadline_is_the_guards(deadline_s: float | None, charged_s: int | None) -> None:
     """For so long a second stays open, so that its calls are charged; without one none ever is."""
-    tape = a_tape(deadline_s=deadline_s)
-    record(tape.page, 1, "a")
+    buffer = a_buffer(deadline_s=deadline_s)
+    record(buffer.current, 1, "a")
     charged: list[int] = []
     for second in range(1, 310):
-        tape.turn(NOW + second)
-        batch = collected(tape, NOW + second)
+        buffer.turn(NOW + second)
+        batch = collected(buffer, NOW + second)
         if batch.overdue.new:
             assert batch.errors == (Failed(NOW, known("a"), True),)
             charged.append(second)
@@ -236,130 +235,130 @@ def test_the_deadline_is_the_guards(deadline_s: float | None, charged_s: int | N
 
 def test_calls_that_end_in_another_order_are_told_apart() -> None:
     """By the mark that each has for itself, also where they are of one unit."""
-    tape = a_tape()
+    buffer = a_buffer()
     marks = [(unit,) for unit in ("u", "u", "u", "0", "1", "2")]
-    tape.page.begun[0].extend(marks)
-    tape.page.ended[0].extend([marks[4], marks[0]])
-    batch = collected(tape, NOW + 1)
+    buffer.current.begun[0].extend(marks)
+    buffer.current.ended[0].extend([marks[4], marks[0]])
+    batch = collected(buffer, NOW + 1)
     assert batch.running == (Begun(NOW, False, 4),)
     told = {(one.unit, one.calls) for one in batch.hanging}
     assert told == {(known("u"), 2), (known("0"), 1), (known("2"), 1)}
-    tape.page.ended[0].extend(marks[1:4] + marks[5:])
-    assert collected(tape, NOW + 2).running == ()
+    buffer.current.ended[0].extend(marks[1:4] + marks[5:])
+    assert collected(buffer, NOW + 2).running == ()
 
 
 def test_of_very_many_calls_under_way_some_are_told_by_unit() -> None:
     """By bits that say nothing about the side; all are counted."""
-    tape = a_tape()
+    buffer = a_buffer()
     for index in (0, 1):
-        tape.page.begun[index].extend((f"{index} {number}",) for number in range(5_000))
-    batch = collected(tape, NOW + 1)
+        buffer.current.begun[index].extend((f"{index} {number}",) for number in range(5_000))
+    batch = collected(buffer, NOW + 1)
     assert sum(one.calls for one in batch.running) == 10_000
     assert len(batch.hanging) == HANGING_AT_MOST
     assert 0.4 < sum(one.on_new for one in batch.hanging) / HANGING_AT_MOST < 0.6
 
 
-def test_old_pages_are_dropped_with_what_still_runs_and_totals_stay_exact() -> None:
+def test_old_parts_are_dropped_with_what_still_runs_and_totals_stay_exact() -> None:
     """After two minutes a call that does not end takes no room, and is still told as under way until it ends."""
-    tape = a_tape()
-    page = tape.page
-    page.b_new.append(5)
-    page.b_new.append(6)
-    page.x_new.append(5)
+    buffer = a_buffer()
+    part = buffer.current
+    part.b_new.append(5)
+    part.b_new.append(6)
+    part.x_new.append(5)
     second = NOW
     for second in range(NOW + 1, NOW + 130):
-        tape.turn(second)
-        (batch,) = tape.collect(second)
+        buffer.turn(second)
+        (batch,) = buffer.collect(second)
         assert [(one.on_new, one.calls) for one in batch.running] == [(True, 1)]
-    assert len(tape._pages) < 10
-    assert (tape.begun(1), tape.ended(1)) == (2, 1)
-    page.x_new.append(5)
-    assert (tape.begun(1), tape.ended(1)) == (2, 2)
-    page.failing((1, ("late",), None))
-    batch = collected(tape, second)
+    assert len(buffer._parts) < 10
+    assert (buffer.begun(1), buffer.ended(1)) == (2, 1)
+    part.x_new.append(5)
+    assert (buffer.begun(1), buffer.ended(1)) == (2, 2)
+    part.failing((1, ("late",), None))
+    batch = collected(buffer, second)
     assert batch.running == ()
     assert batch.errors == ()
     assert batch.failures == Pair(0, 1)
 
 
-def test_pages_stay_few_when_nothing_runs_or_the_clock_goes_back() -> None:
-    """A quiet second goes within a few; a clock that is put back and forth cannot pile pages up."""
-    tape = a_tape()
+def test_parts_stay_few_when_nothing_runs_or_the_clock_goes_back() -> None:
+    """A quiet second goes within a few; a clock that is put back and forth cannot pile parts up."""
+    buffer = a_buffer()
     for second in range(NOW, NOW + 100):
-        tape.turn(second)
-        tape.page.b_old.append(second)
-        tape.page.x_old.append(second)
-        tape.collect(second)
-    assert len(tape._pages) < 8
+        buffer.turn(second)
+        buffer.current.b_old.append(second)
+        buffer.current.x_old.append(second)
+        buffer.collect(second)
+    assert len(buffer._parts) < 8
     for second in range(NOW + 300, NOW, -1):
-        tape.turn(second)
-        tape.page.b_old.append(second)
-        tape.collect(second)
-    assert len(tape._pages) < 160
-    assert tape.begun(0) == 400
+        buffer.turn(second)
+        buffer.current.b_old.append(second)
+        buffer.collect(second)
+    assert len(buffer._parts) < 160
+    assert buffer.begun(0) == 400
 
 
 def test_a_unit_is_told_as_exposed_once() -> None:
     """From calls and from choices, on its side; a choice kept in a request shows none."""
-    tape = a_tape()
+    buffer = a_buffer()
     for mark in (7, 7, ("kept",)):
-        tape.page.b_old.append(mark)
-        tape.page.x_old.append(mark)
-    tape.page.exposed((9, 1))
-    assert set(collected(tape, NOW).exposed) == {Exposed(7, False), Exposed(9, True)}
-    tape.page.exposed((9, 1))
-    assert tape.collect(NOW) == []
+        buffer.current.b_old.append(mark)
+        buffer.current.x_old.append(mark)
+    buffer.current.exposed((9, 1))
+    assert set(collected(buffer, NOW).exposed) == {Exposed(7, False), Exposed(9, True)}
+    buffer.current.exposed((9, 1))
+    assert buffer.collect(NOW) == []
 
 
 def test_the_units_that_are_remembered_as_told_are_bounded() -> None:
     """Beyond the bound they may be told again, which does no harm."""
-    tape, batches = a_tape(), list[Batch]()
+    buffer, batches = a_buffer(), list[Batch]()
     for begin in range(0, TOLD_AT_MOST + 10, FULL):
         for hashed in range(begin, min(begin + FULL, TOLD_AT_MOST + 10)):
-            tape.page.exposed((hashed, 0))
-        batches += tape.collect(NOW)
+            buffer.current.exposed((hashed, 0))
+        batches += buffer.collect(NOW)
     assert sum(len(batch.exposed) for batch in batches) == TOLD_AT_MOST + 10
-    assert tape.dropped == 0
+    assert buffer.dropped == 0
     assert max(len(batch.exposed) for batch in batches) == UNITS_AT_ONCE
     assert [batch.number for batch in batches] == list(range(1, len(batches) + 1))
     assert sum(sum(one.calls for one in batch.calls) for batch in batches) == 0
-    assert 0 < len(tape._told) <= TOLD_AT_MOST
+    assert 0 < len(buffer._collector._told) <= TOLD_AT_MOST
 
 
 @pytest.mark.parametrize("by_name", [True, False])
-def test_a_full_page_tells_the_same_units_of_both_sides_and_counts_every_call(by_name: bool) -> None:
+def test_a_full_part_tells_the_same_units_of_both_sides_and_counts_every_call(by_name: bool) -> None:
     """Whose hash ends in zeros, whatever the side and the order: calls stay exact, the rest is counted as dropped."""
-    tape = a_tape()
-    page = tape.page
+    buffer = a_buffer()
+    part = buffer.current
     many = 8 * FULL
     for number in range(many):
         hashed, index = hash32(b"%d" % number, 7), int(number % 5 == 0)
         if by_name:
-            page.exposed((hashed, index))
+            part.exposed((hashed, index))
         else:
-            page.begun[index].append(hashed)
-            page.ended[index].append(None)
-    page.timed = True
-    assert tape.full
-    assert not page.timed, "what follows is timed all the same"
-    batches = tape.collect(NOW)
+            part.begun[index].append(hashed)
+            part.ended[index].append(None)
+    part.timed = True
+    assert buffer.full
+    assert not part.timed, "what follows is timed all the same"
+    batches = buffer.collect(NOW)
     told = {one for batch in batches for one in batch.exposed}
     bits = min(len(f"{one.unit:032b}") - len(f"{one.unit:032b}".rstrip("0")) for one in told)
     wanted = {(hash32(b"%d" % number, 7), number % 5 == 0) for number in range(many)}
     assert told == {one for one in wanted if not one[0] & ((1 << bits) - 1)}
     assert KEPT / 3 < len(told) < 2 * KEPT
-    assert tape.dropped == many - len(told)
+    assert buffer.dropped == many - len(told)
     assert sum(one.calls for batch in batches for one in batch.calls) == (0 if by_name else many)
-    assert not tape.full
-    assert not tape.collect(NOW)
+    assert not buffer.full
+    assert not buffer.collect(NOW)
 
 
 def test_each_part_of_many_units_has_its_share_of_both_sides() -> None:
     """A look between two parts would else find the sample ratio off."""
-    tape = a_tape()
+    buffer = a_buffer()
     for hashed in range(5 * UNITS_AT_ONCE):
-        tape.page.exposed((hashed << 12, int(hashed < UNITS_AT_ONCE)))
-    batches = tape.collect(NOW)
+        buffer.current.exposed((hashed << 12, int(hashed < UNITS_AT_ONCE)))
+    batches = buffer.collect(NOW)
     assert len(batches) == 5
     for batch in batches:
         on_new = sum(one.on_new for one in batch.exposed)
@@ -368,60 +367,60 @@ def test_each_part_of_many_units_has_its_share_of_both_sides() -> None:
 
 def test_goals_go_to_the_books_of_the_version_drawn() -> None:
     """The baseline's to all candidates; each with its value."""
-    tape = a_tape(candidates=2)
-    tape.record("purchase", 5, MICRO, 0)
-    tape.record("purchase", 6, 250_000, 2)
-    one, two = tape.collect(NOW)
+    buffer = a_buffer(candidates=2)
+    buffer.record("purchase", 5, MICRO, 0)
+    buffer.record("purchase", 6, 250_000, 2)
+    one, two = buffer.collect(NOW)
     assert one.goals == (Goal("purchase", 5, MICRO),)
     assert two.goals == (Goal("purchase", 5, MICRO), Goal("purchase", 6, 250_000))
 
 
 def test_named_exceptions_are_counted_by_side() -> None:
     """Those that stop a release are told with their names, old's too."""
-    tape = a_tape()
+    buffer = a_buffer()
     for index in (0, 1, 1):
-        tape.page.failing((index, ("u",), "DataLoss"))
-    assert collected(tape, NOW).named == {"DataLoss": Pair(1, 2)}
+        buffer.current.failing((index, ("u",), "DataLoss"))
+    assert collected(buffer, NOW).named == {"DataLoss": Pair(1, 2)}
 
 
 def test_what_nobody_collects_for_a_minute_is_dropped() -> None:
     """Evidence goes; the counts of calls stay exact."""
-    tape = a_tape()
-    tape.shed(0.0)
-    tape.page.b_old.append(5)
-    tape.page.failing((0, ("u",), None))
-    tape.shed(UNCOLLECTED_S)
-    assert len(tape.page.sheets.begun[0]) == 1
-    tape.shed(UNCOLLECTED_S + 1)
-    assert len(tape.page.sheets.begun[0]) == len(tape.page.sheets.failing) == 0
-    assert tape.begun(0) == 1
+    buffer = a_buffer()
+    buffer.shed(0.0)
+    buffer.current.b_old.append(5)
+    buffer.current.failing((0, ("u",), None))
+    buffer.shed(UNCOLLECTED_S)
+    assert len(buffer.current.records.begun[0]) == 1
+    buffer.shed(UNCOLLECTED_S + 1)
+    assert len(buffer.current.records.begun[0]) == len(buffer.current.records.failing) == 0
+    assert buffer.begun(0) == 1
 
 
-def test_a_tape_is_over_when_it_has_left_and_nothing_runs() -> None:
+def test_a_buffer_is_over_when_it_has_left_and_nothing_runs() -> None:
     """Not while a call runs, but at the latest after two minutes; and not at all once it is back."""
-    tape = a_tape()
-    page = tape.page
-    page.b_old.append(5)
-    tape.leave()
+    buffer = a_buffer()
+    part = buffer.current
+    part.b_old.append(5)
+    buffer.leave()
 
     def pass_time(seconds: Sequence[int]) -> None:
         for second in seconds:
-            tape.turn(NOW + second)
-            tape.collect(NOW + second)
+            buffer.turn(NOW + second)
+            buffer.collect(NOW + second)
 
     pass_time(range(1, 20))
-    assert not tape.over
-    page.x_old.append(5)
-    tape.rejoin()
+    assert not buffer.over
+    part.x_old.append(5)
+    buffer.rejoin()
     pass_time([20])
-    assert not tape.over
-    tape.leave()
+    assert not buffer.over
+    buffer.leave()
     pass_time(range(21, 25))
-    assert tape.over
-    assert tape.settled
+    assert buffer.over
+    assert buffer.settled
 
-    hanging = a_tape()
-    hanging.page.b_old.append(5)
+    hanging = a_buffer()
+    hanging.current.b_old.append(5)
     hanging.leave()
     for second in range(NOW + 1, NOW + 123):
         hanging.turn(second)
@@ -440,9 +439,9 @@ def test_a_hostile_unit_is_nobodys_evidence() -> None:
             raise RuntimeError
 
     assert encoded(Hostile("x")) is None
-    tape = a_tape(slow_s=0.1)
-    record(tape.page, 1, Hostile("x"))
-    batch = collected(tape, NOW + 30)
+    buffer = a_buffer(slow_s=0.1)
+    record(buffer.current, 1, Hostile("x"))
+    batch = collected(buffer, NOW + 30)
     assert (batch.overdue, batch.errors) == (Pair(0, 1), ())
 
 

@@ -64,7 +64,7 @@ def test_calls_of_old_under_way_are_taken_for_failed_ones() -> None:
 
 
 def test_calls_of_old_under_way_count_past_their_deadline_too() -> None:
-    """Old may fail a minute after new: for as long as its tape tells of a call it may be one of them."""
+    """Old may fail a minute after new: for as long as its buffer tells of a call it may be one of them."""
     running = (RunningCalls("t", 3, NOW * 1000, 1, (Begun(NOW - 45, False, 40),)),)
     assert look(tally(book(18, 12, 352, 1_408), running=running), Judge(), CASE, "me").judge.verdict.word != "worse"
 
@@ -164,9 +164,9 @@ def test_processes_that_are_heard_no_more_are_charged_with_what_they_had_begun()
     """Both sides alike: a call of a dead process never ends."""
     hanging = (Failed(BEGAN + 5, 0xA, on_new=True), Failed(BEGAN + 5, 0xB, on_new=False))
     silent = RunningCalls("t", 3, NOW * 1000 - SILENT_MS - 1, 1, (), hanging)
-    found = tally(book(0, 0, 10, 40), running=(silent, silent._replace(tape="u", at_ms=NOW * 1000)))
+    found = tally(book(0, 0, 10, 40), running=(silent, silent._replace(buffer="u", at_ms=NOW * 1000)))
     (batch,) = charges(found, BEGAN)
-    assert (batch.tape, batch.number, batch.errors, batch.failures) == ("t", 4, hanging, Pair(1, 1))
+    assert (batch.buffer, batch.number, batch.errors, batch.failures) == ("t", 4, hanging, Pair(1, 1))
     assert forgotten(found) == ("t",)
 
 

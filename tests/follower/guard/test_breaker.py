@@ -13,7 +13,7 @@ HALF = Stage(50_000, 50_000, 1)
 
 
 def batches(new: int, old: int, *, at: int = BEGAN + 5, stage: Stage = HALF, under_way: int = 0) -> Iterator[Batch]:
-    """Return what a tape tells of users who failed on either version, among a hundred calls on each."""
+    """Return what a buffer tells of users who failed on either version, among a hundred calls on each."""
     failing = [(number, number < new) for number in range(new + old)]
     errors = tuple(Failed(at, 1_000 * at + number, on_new) for number, on_new in failing)
     calls = (Begun(at, False, 100), Begun(at, True, 100))

@@ -1,4 +1,4 @@
-"""A collection goes in slices: between two of them the store is listened to, and a page that is full is looked at."""
+"""A collection goes in slices: between two of them the store is listened to, and a part that is full is looked at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from graysplit.follower.follower import Follower
 from graysplit.follower.guard.reporter import COLLECT_S, GuardReporter
 from graysplit.follower.replica import Replica
 from tests.clocks import MovedClock
-from tests.core.guard.test_buffer import NOW, a_tape
+from tests.core.guard.test_buffer import NOW, a_buffer
 from tests.core.guard.test_thinned import call, user
 
 
@@ -24,19 +24,19 @@ class Ticking(MovedClock):
         return super().monotonic()
 
 
-def a_watch(clock: MovedClock, *tapes: EvidenceBuffer) -> GuardReporter:
-    """Return the watch of a process with these tapes, which holds nothing."""
-    audience = SimpleNamespace(tapes=lambda: list(tapes))
+def a_watch(clock: MovedClock, *buffers: EvidenceBuffer) -> GuardReporter:
+    """Return the watch of a process with these buffers, which holds nothing."""
+    audience = SimpleNamespace(buffers=lambda: list(buffers))
     replica = SimpleNamespace(adopted=SimpleNamespace(begun={}, definitions={}))
     return GuardReporter("00" * 8, cast("Any", replica), cast("Any", audience), Events(), clock)
 
 
 def test_one_turn_takes_a_slice_and_the_next_one_goes_on() -> None:
     """Until all is taken; a new second begins meanwhile and nothing is collected twice or lost."""
-    tape = a_tape()
-    watch = a_watch(Ticking(), tape)
+    buffer = a_buffer()
+    watch = a_watch(Ticking(), buffer)
     for number in range(FULL):
-        call(tape.page, user(number), number % 2, fails=number % 4 == 0)
+        call(buffer.current, user(number), number % 2, fails=number % 4 == 0)
     watch.pass_time((NOW + 1) * 1000, crowd=1, alone=False)
     turns = 0
     while watch.collecting:
@@ -50,13 +50,13 @@ def test_one_turn_takes_a_slice_and_the_next_one_goes_on() -> None:
 
 def test_a_process_that_ends_finishes_what_is_under_way() -> None:
     """And tells of what came after it."""
-    tape = a_tape()
-    watch = a_watch(Ticking(), tape)
+    buffer = a_buffer()
+    watch = a_watch(Ticking(), buffer)
     for number in range(FULL):
-        call(tape.page, user(number))
+        call(buffer.current, user(number))
     watch.pass_time((NOW + 1) * 1000, crowd=1, alone=False)
     assert watch.collecting
-    call(tape.page, user(FULL))
+    call(buffer.current, user(FULL))
     told: list[int] = []
 
     def flushed(batches: Any) -> Any:
@@ -68,16 +68,16 @@ def test_a_process_that_ends_finishes_what_is_under_way() -> None:
     assert sum(told) == FULL + 1
 
 
-def test_a_page_that_is_full_is_looked_at_while_very_much_is_read() -> None:
+def test_a_part_that_is_full_is_looked_at_while_very_much_is_read() -> None:
     """And more often in seconds that follow one of many calls."""
-    tape = a_tape()
-    watch = a_watch(MovedClock(), tape)
+    buffer = a_buffer()
+    watch = a_watch(MovedClock(), buffer)
     watch.pass_time((NOW + 1) * 1000, crowd=1, alone=False)
     calm_s = watch.look_s
     for number in range(LATE + 1):
-        call(tape.page, user(number))
+        call(buffer.current, user(number))
     watch.relieve()
-    assert tape.page.sheets.thinning is not None
+    assert buffer.current.records.thinning is not None
     watch.pass_time((NOW + 2) * 1000, crowd=1, alone=False)
     assert watch.look_s < calm_s
 
@@ -100,12 +100,12 @@ class Feed:
 
 def test_the_feed_is_listened_to_between_two_slices() -> None:
     """For a moment only, until all is collected."""
-    tape = a_tape()
+    buffer = a_buffer()
     clock = Ticking()
     for number in range(4 * FULL):
-        call(tape.page, user(number))
+        call(buffer.current, user(number))
     audience = SimpleNamespace(
-        tapes=lambda: [tape], turn=lambda _: False, contact=lambda _: None, declared=dict, knows=lambda _: True
+        buffers=lambda: [buffer], turn=lambda _: False, contact=lambda _: None, declared=dict, knows=lambda _: True
     )
     replica = SimpleNamespace(adopted=SimpleNamespace(begun={}, definitions={}, leases={}, loaded=False), busy=False)
     break_glass = SimpleNamespace(poll=lambda: False, names=frozenset())

@@ -19,7 +19,7 @@ BITS_AT_MOST: Final = 32  # there are no more in a hash: one unit in many second
 
 
 class WatchedCandidate(NamedTuple):
-    """A candidate that a tape watches."""
+    """A candidate that a buffer watches."""
 
     number: int  # its index among the version names
     field: str
@@ -89,7 +89,7 @@ class Collected:
             self.hanging = {one: calls for one, calls in self.hanging.items() if not one[1] & mask}
 
 
-def batch_of(candidate: WatchedCandidate, found: Collected, tape_id: str, number: int) -> Batch:
+def batch_of(candidate: WatchedCandidate, found: Collected, buffer_id: str, number: int) -> Batch:
     """Return what one candidate's books are told, with the baseline beside it."""
     sides = {0: False, candidate.number: True}
     seed = hash32(candidate.release.encode(), 0)
@@ -109,7 +109,7 @@ def batch_of(candidate: WatchedCandidate, found: Collected, tape_id: str, number
         candidate.field,
         candidate.release,
         candidate.started_s,
-        tape_id,
+        buffer_id,
         number,
         candidate.stage,
         calls=begun(found.calls),
@@ -153,7 +153,7 @@ def portions(batch: Batch) -> list[Batch]:
             batch.field,
             batch.release,
             batch.started_s,
-            batch.tape,
+            batch.buffer,
             batch.number + place,
             batch.stage,
             exposed=tuple(mixed[at : at + UNITS_AT_ONCE]),
@@ -173,7 +173,7 @@ def without_running(batch: Batch) -> Batch:
 
 
 def parted(batch: Batch) -> Batch:
-    """Return the last batch of a tape whose process ends: of what is under way only old's calls are kept, as such."""
+    """Return the last batch of a buffer whose process ends: of what is under way only old's calls are kept, as such."""
     return without_running(batch)._replace(abandoned=tuple(one for one in batch.running if not one.on_new))
 
 

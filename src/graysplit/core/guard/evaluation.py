@@ -148,7 +148,7 @@ def _lasting(verdict: Verdict, doubt: str, case: EvaluationInput, stage: StageTa
 
 
 def charges(tally: Tally, started_s: int) -> Iterator[Batch]:
-    """Return, as batches of the tapes themselves, the calls of processes that are heard no more: they never end.
+    """Return, as batches of the buffers themselves, the calls of processes that are heard no more: they never end.
 
     Of new's those whose unit is known have failed. Of old's the others are kept too: they may have been about to fail.
     """
@@ -159,7 +159,7 @@ def charges(tally: Tally, started_s: int) -> Iterator[Batch]:
                 tally.field,
                 tally.release,
                 started_s,
-                found.tape,
+                found.buffer,
                 found.number + 1,
                 stages[found.stage],
                 failures=Pair(
@@ -184,8 +184,8 @@ def _uncharged(found: RunningCalls) -> Iterator[Begun]:
 
 
 def forgotten(tally: Tally) -> tuple[str, ...]:
-    """Name the tapes whose calls under way need not be kept any more."""
-    return tuple(found.tape for found in _silent(tally))
+    """Name the buffers whose calls under way need not be kept any more."""
+    return tuple(found.buffer for found in _silent(tally))
 
 
 def _silent(tally: Tally) -> list[RunningCalls]:
@@ -263,7 +263,7 @@ def in_full(verdict: Verdict, stage: StageTally, candidate: str) -> Verdict:
 
 
 def _running(told: Iterable[RunningCalls]) -> dict[tuple[int, bool, int], int]:
-    """Sum up the calls under way by stage, side and begin second, for as long as their tapes tell of them.
+    """Sum up the calls under way by stage, side and begin second, for as long as their buffers tell of them.
 
     Past the deadline too: only some are known by their unit and charged then, and old may fail later than new.
     """

@@ -12,6 +12,7 @@ from graysplit.core.guard.marks import Cut, Failing, Mark, Record
 from graysplit.core.guard.thinned import KEPT, Blame, ThinnedMarks, ThinnedRecords, Thinning
 
 SLICE: Final = 1_000  # what is looked at between two moments at which others may have a turn
+NO_SECOND: Final = -1  # a part's second before the first turn, and that of a call whose part is closed
 
 _T = TypeVar("_T")
 
@@ -29,9 +30,9 @@ class SecondBuffer:
         "ended",
         "exposed",
         "failing",
+        "records",
         "sampled",
         "second",
-        "sheets",
         "timed",
         "unfinished",
         "x_new",
@@ -43,39 +44,39 @@ class SecondBuffer:
     ) -> None:
         """Begin empty, for so many versions; `timed` says whether its calls are timed, and seen while under way.
 
-        `mask`: users with one of these bits in their hash are counted only, by who collects the page; `thinning`: by
+        `mask`: users with one of these bits in their hash are counted only, by who collects the part; `thinning`: by
         the calls themselves.
         """
         self.second = second
         self.timed = timed
         self.closed = False
-        self.sheets = Sheets(versions, mask, thinning)
-        self._attach(self.sheets)
+        self.records = PartRecords(versions, mask, thinning)
+        self._attach(self.records)
 
-    def close(self, late: Sheets) -> None:
+    def close(self, late: PartRecords) -> None:
         """Let what still comes be written elsewhere, where it is only counted."""
         self.closed = True
         self._attach(late)
 
-    def _attach(self, sheets: Sheets) -> None:
+    def _attach(self, records: PartRecords) -> None:
         # By index, each call by its mark: those begun on a straight line; those that the slow path has counted already,
         # and attempts; ends. The lists themselves, not their `append`: CPython is three times faster with
-        # `page.b_old.append(h)` than with a bound method in a slot.
-        self.begun = sheets.begun
-        self.asked = sheets.asked
-        self.ended = sheets.ended
+        # `part.b_old.append(h)` than with a bound method in a slot.
+        self.begun = records.begun
+        self.asked = records.asked
+        self.ended = records.ended
         self.b_old, self.b_new = self.begun[:2]
         self.x_old, self.x_new = self.ended[:2]
-        blame = sheets.blame
-        self.exposed: Callable[[tuple[int, int]], None] = sheets.exposed.append if blame is None else blame.expose
-        self.failing: Callable[[Failing], None] = sheets.failing.append if blame is None else blame.fail
-        self.cut: Callable[[Cut], None] = sheets.cut.append if blame is None else blame.cut
-        self.sampled = sheets.sampled
-        self.unfinished: Callable[[int], None] = sheets.unfinished.append
+        blame = records.blame
+        self.exposed: Callable[[tuple[int, int]], None] = records.exposed.append if blame is None else blame.expose
+        self.failing: Callable[[Failing], None] = records.failing.append if blame is None else blame.fail
+        self.cut: Callable[[Cut], None] = records.cut.append if blame is None else blame.cut
+        self.sampled = records.sampled
+        self.unfinished: Callable[[int], None] = records.unfinished.append
 
 
-class Sheets:
-    """What is written on a page, and how much of it has been collected."""
+class PartRecords:
+    """What is written on a part, and how much of it has been collected."""
 
     __slots__ = (
         "asked",

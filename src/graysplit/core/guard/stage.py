@@ -19,7 +19,7 @@ from graysplit.core.weights import share
 def terms_of(
     standing: SplitState, held: Adopted, guard: Guard, present: Collection[str] | None, only: bytes | None
 ) -> Terms:
-    """Return what a tape of this standing belongs to; without candidates where none has a share, a release and a path.
+    """Return what a buffer of this split belongs to; without candidates where none has a share, a release and a path.
 
     `present` are the versions registered in this process (None: whoever is asked by name only), `only` the instance
     whose failures all are, where instances cross over.

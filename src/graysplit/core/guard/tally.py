@@ -1,6 +1,6 @@
 """What a fleet has counted of one candidate in one release: as each process tells it, and as it is read back.
 
-Processes tell in batches, each numbered within the random id of the tape that it comes from, so that a batch that is
+Processes tell in batches, each numbered within the random id of the buffer that it comes from, so that a batch that is
 sent twice counts once. What a store gives back are counts, from which every verdict can be computed again.
 """
 
@@ -84,12 +84,12 @@ class Goal(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one tape of one process has counted since its last batch. Applied whole and once, or not at all."""
+    """What one buffer of one process has counted since its last batch. Applied whole and once, or not at all."""
 
     field: str  # the candidate: checkout/new
     release: str
     started_s: int  # when the release began, in whole seconds of the server's time: windows are counted from it
-    tape: str  # random: numbers restart with a process, and this does not
+    buffer: str  # random: numbers restart with a process, and this does not
     number: int  # from 1; a number that is not higher than the last one applied is a repetition
     stage: Stage
     calls: tuple[Begun, ...] = ()  # eligible calls
@@ -101,7 +101,7 @@ class Batch(NamedTuple):
     durations: tuple[Mapping[int, int], Mapping[int, int]] = (_NO_TIMES, _NO_TIMES)  # old, new; calls by bucket
     named: Mapping[str, Pair] = MappingProxyType({})  # exceptions of which the first stops, how often
     goals: tuple[Goal, ...] = ()
-    # These two replace what the tape told before.
+    # These two replace what the buffer told before.
     running: tuple[Begun, ...] = ()  # calls that have begun and not ended, by begin second, both sides
     hanging: tuple[Failed, ...] = ()  # those whose unit is known: charged when the process is not heard again
     # Calls that ended without answer or error: cancelled, timed out by their caller, left by their client.
@@ -156,9 +156,9 @@ class StageTally(NamedTuple):
 
 
 class RunningCalls(NamedTuple):
-    """What one tape told last of its calls under way."""
+    """What one buffer told last of its calls under way."""
 
-    tape: str
+    buffer: str
     number: int  # of that batch
     at_ms: int  # server time of that batch
     stage: int  # the stage's number
@@ -212,7 +212,7 @@ class Judgement(NamedTuple):
     levels: tuple[tuple[What, Span, tuple[tuple[int, int], ...]], ...] = ()  # for seconds still ahead
     settled_s: int = 0  # first errors begun before this second need not be told apart any more
     sample: Sample | None = None
-    forget: tuple[str, ...] = ()  # tapes whose running calls have been charged, or ended long ago
+    forget: tuple[str, ...] = ()  # buffers whose running calls have been charged, or ended long ago
     spans: tuple[Span, ...] | None = None  # the windows that were judged; None: those of the store's present time
 
 

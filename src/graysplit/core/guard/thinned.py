@@ -1,7 +1,7 @@
 """The lists of a second buffer that is thinned: every call of some users, and the number of calls of the others.
 
 A user is kept where the hash ends in enough zero bits: they say nothing about the side, and are the same in each
-process. Begin and end of a call are written on one page, so that both are written down or neither is.
+process. Begin and end of a call are written on one part, so that both are written down or neither is.
 
 Writers call `append`; near the end of the stack, where nothing can be called any more, they write with `+=`, which
 stays the list's own. `del` and slices are the reader's.
@@ -16,9 +16,9 @@ from typing import Final, Self
 from graysplit.core.counters import Meter
 from graysplit.core.guard.marks import Cut, Failing, Mark, Record, hashed
 
-# Calls that wait to be collected on a page that is thinned, on one side: from then on a page of fewer users begins.
+# Calls that wait to be collected on a part that is thinned, on one side: from then on a part of fewer users begins.
 KEPT: Final = 4_096
-TIMED_AT_MOST: Final = 8_192  # calls under way, or not collected yet, of one page that are timed
+TIMED_AT_MOST: Final = 8_192  # calls under way, or not collected yet, of one part that are timed
 # Failed calls, and calls cut short, that wait to be collected: from then on those of users who are kept alone.
 BLAMED_AT_MOST: Final = 4_096
 NAMED_AT_MOST: Final = (
@@ -28,7 +28,7 @@ NEVER: Final = 1 << 62
 
 
 class Thinning:
-    """Which users a page keeps, and what is to be done once too many calls of theirs are on it."""
+    """Which users a part keeps, and what is to be done once too many calls of theirs are on it."""
 
     __slots__ = ("bits", "full", "mask", "seed")
 
@@ -51,7 +51,7 @@ class ThinnedMarks(list["Mark"]):
     __slots__ = ("_begins", "_mask", "_seed", "_thinning", "most", "passed")
 
     def __init__(self, thinning: Thinning, most: int | None = None) -> None:
-        """Begin empty; where calls begin here, the page is full with that many marks that have not been taken."""
+        """Begin empty; where calls begin here, the part is full with that many marks that have not been taken."""
         super().__init__()
         self._thinning = thinning
         self._mask = thinning.mask
@@ -97,7 +97,7 @@ class ThinnedRecords(deque["Record"]):
 
 
 class Blame:
-    """Failed calls of each version on a page that is thinned, and those cut short.
+    """Failed calls of each version on a part that is thinned, and those cut short.
 
     All are written down while there is room, so that a few failures among very many calls are told whole; from then on
     those of the users who are kept, and the others are counted.

@@ -26,7 +26,7 @@ class Breaker:
         self._started_s = started_s
         self._windows: dict[tuple[int, int], WindowCounts] = {}  # by a window's length and number
         self._stages: dict[tuple[int, int], StratumName] = {}
-        self._running: dict[str, tuple[StratumName, dict[int, int]]] = {}  # by tape: calls of old under way
+        self._running: dict[str, tuple[StratumName, dict[int, int]]] = {}  # by buffer: calls of old under way
 
     @property
     def windows(self) -> int:
@@ -34,7 +34,7 @@ class Breaker:
         return len(self._windows)
 
     def add(self, batch: Batch) -> None:
-        """Count what a tape tells."""
+        """Count what a buffer tells."""
         for _ in self.adding(batch):
             continue
 
@@ -53,9 +53,9 @@ class Breaker:
         newest = max((one.second for one in batch.calls), default=0)
         for counts in self._windows.values() if newest else ():
             counts.thin(newest)
-        self._running.pop(batch.tape, None)
+        self._running.pop(batch.buffer, None)
         if running:
-            self._running[batch.tape] = (name, running)
+            self._running[batch.buffer] = (name, running)
 
     def proof(self, now_s: int, processes: int, margin: Margin) -> Proof | None:
         """Return what convicts the candidate here; `processes` were live when the store was last heard."""

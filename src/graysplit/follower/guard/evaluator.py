@@ -295,7 +295,7 @@ class Evaluator:
             if self._is_signalled(feed):
                 break
         if judged:
-            # Before their tapes are forgotten; whoever else charges them adds nothing.
+            # Before their buffers are forgotten; whoever else charges them adds nothing.
             charged = [batch for one in judged for batch in charges(one.tally, one.case.started_s)]
             charging = feed.flush_all(charged) if charged else None
             self._writing = Writing(judged, feed.judge_all([one.judgement for one in judged]), charging)

@@ -33,7 +33,7 @@ TELL_S: Final = 1.0
 # A fleet sends its store no more batches in a second than this: a larger one tells less often.
 BATCHES_PER_S: Final = 250
 COLLECT_S: Final = 0.002  # of collecting between two looks whether the store has signalled
-# How often it is looked whether a page is full: once for so many calls, as the second before had, within bounds.
+# How often it is looked whether a part is full: once for so many calls, as the second before had, within bounds.
 LOOKED_AT: Final = 8_192
 BUSY_LOOK_S: Final = 0.01
 CALM_LOOK_S: Final = 0.25
@@ -60,7 +60,7 @@ class GuardReporter:
         self._guards = Guards(replica, events)
         self._evaluator = Evaluator(boot, replica, self._guards, events, clock)
         self._unsent = Unsent(clock)
-        self._tapes: Sequence[EvidenceBuffer] = ()  # those of the present second
+        self._buffers: Sequence[EvidenceBuffer] = ()  # those of the present second
         self._left_out = 0
         self._trips = 0
         self._breakers: dict[tuple[str, str], Breaker] = {}  # by field and release
@@ -102,8 +102,8 @@ class GuardReporter:
 
     @property
     def look_s(self) -> float:
-        """Return within which time to look again whether a page is full."""
-        calls = max((tape.calls << 2 * tape.guard.every_call for tape in self._tapes), default=0)
+        """Return within which time to look again whether a part is full."""
+        calls = max((buffer.calls << 2 * buffer.guard.every_call for buffer in self._buffers), default=0)
         return min(CALM_LOOK_S, max(BUSY_LOOK_S, LOOKED_AT / calls)) if calls else CALM_LOOK_S
 
     @property
@@ -112,7 +112,7 @@ class GuardReporter:
         return self._unsent.waits or self._evaluator.waits
 
     def pass_time(self, now_ms: int, *, crowd: int, alone: bool) -> bool:
-        """Turn the pages, and collect what is written on them; True where this process has stopped something by itself.
+        """Turn the parts, and collect what is written on them; True where this process has stopped something by itself.
 
         `now_ms` is the server's time, `crowd` the number of the fleet's processes; `alone`: there is no store, and the
         breaker acts on all candidates, else on those whose evidence the store does not take.
@@ -130,23 +130,23 @@ class GuardReporter:
         return self._break(crowd, alone=alone) if taken or (began and self._taking is None) else False
 
     def relieve(self) -> None:
-        """Thin the pages that are full, where there is no time for more."""
+        """Thin the parts that are full, where there is no time for more."""
         self._full()
 
     def _full(self) -> list[EvidenceBuffer]:
-        """Return the tapes on which so much is written that it is to be gathered; what follows is of fewer users."""
-        return [tape for tape in self._tapes if tape.full]
+        """Return the buffers on which so much is written that it is to be gathered; what follows is of fewer users."""
+        return [buffer for buffer in self._buffers if buffer.full]
 
-    def _gather(self, tapes: Sequence[EvidenceBuffer]) -> Iterator[None]:
-        for tape in tapes:
-            yield from tape.gathering(self._second)
+    def _gather(self, buffers: Sequence[EvidenceBuffer]) -> Iterator[None]:
+        for buffer in buffers:
+            yield from buffer.gathering(self._second)
 
     def _begin(self, second: int) -> None:
-        """Turn the pages; what is on them is to be collected unless that was done a moment ago."""
+        """Turn the parts; what is on them is to be collected unless that was done a moment ago."""
         self._second = second
-        tapes = self._tapes = self._audience.tapes()
-        for tape in tapes:
-            tape.turn(second)
+        buffers = self._buffers = self._audience.buffers()
+        for buffer in buffers:
+            buffer.turn(second)
         self._due = self._due or self._clock.monotonic() >= self._collect_at
 
     def _go_on(self) -> bool:
@@ -174,8 +174,8 @@ class GuardReporter:
 
         Of old's calls it is kept that they were: they may have been about to fail, as new's had already.
         """
-        for tapes in ((), self._audience.tapes()):  # what is under way first
-            self._taking = self._taking or self._take(tapes)
+        for buffers in ((), self._audience.buffers()):  # what is under way first
+            self._taking = self._taking or self._take(buffers)
             for _ in self._taking:
                 continue
             self._taking = None
@@ -199,18 +199,18 @@ class GuardReporter:
         return self._clock.monotonic() >= self._barred.get(field, 0.0)
 
     def _collect(self, crowd: int) -> None:
-        """Begin to take what the tapes have counted."""
-        tapes, self._due = self._tapes, False
-        self._taking = self._take(tapes)
-        known = {(one.field, one.release) for tape in tapes for one in tape.terms.candidates}
+        """Begin to take what the buffers have counted."""
+        buffers, self._due = self._buffers, False
+        self._taking = self._take(buffers)
+        known = {(one.field, one.release) for buffer in buffers for one in buffer.terms.candidates}
         self._breakers = {at: breaker for at, breaker in self._breakers.items() if at in known}
         self._collect_at = self._clock.monotonic() + max(TELL_S, crowd * len(known) / BATCHES_PER_S) - TELL_S / 2
 
-    def _take(self, tapes: Sequence[EvidenceBuffer]) -> Iterator[None]:
-        """Line up what tapes have counted, for the store, and count it here, in slices of work."""
-        for tape in tapes:
-            batches = yield from tape.collecting(self._second)
-            left_out, tape.dropped = tape.dropped, 0
+    def _take(self, buffers: Sequence[EvidenceBuffer]) -> Iterator[None]:
+        """Line up what buffers have counted, for the store, and count it here, in slices of work."""
+        for buffer in buffers:
+            batches = yield from buffer.collecting(self._second)
+            left_out, buffer.dropped = buffer.dropped, 0
             first = {batch.field: batch.number for batch in reversed(batches)}  # each candidate's tells what is missing
             for batch in batches:
                 self._unsent.add(batch._replace(dropped=left_out) if batch.number == first[batch.field] else batch)

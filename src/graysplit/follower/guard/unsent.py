@@ -1,4 +1,4 @@
-"""What tapes have counted and the store has not acknowledged yet: told in order, and never waited for."""
+"""What buffers have counted and the store has not acknowledged yet: told in order, and never waited for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AT_ONCE_AT_MOST: Final = 64
 UNANSWERED_S: Final = 5.0
 LATE_S: Final = 60.0  # what could not be told for so long is dropped: it might count twice
 WAITING_AT_MOST: Final = 1_000
-# Of all that waits; the rest of the sixteen megabytes that a tape may take is for what is being collected.
+# Of all that waits; the rest of the sixteen megabytes that a buffer may take is for what is being collected.
 BYTES_AT_MOST: Final = 6_000_000
 ENTRY_BYTES: Final = 180
 ENTRIES_AT_MOST: Final = BYTES_AT_MOST // ENTRY_BYTES
@@ -89,10 +89,10 @@ class Unsent:
         return len(self._waiting) > WAITING_AT_MOST or (self._entries > ENTRIES_AT_MOST and len(self._waiting) > 1)
 
     def change(self, each: Callable[[Batch, bool], Batch]) -> None:
-        """Change all that waits and was not sent; each is told whether it is its tape's last."""
-        last = {(batch.field, batch.tape): batch.number for _, batch in self._waiting}
+        """Change all that waits and was not sent; each is told whether it is its buffer's last."""
+        last = {(batch.field, batch.buffer): batch.number for _, batch in self._waiting}
         self._waiting = deque(
-            (at, each(batch, last[batch.field, batch.tape] == batch.number)) for at, batch in self._waiting
+            (at, each(batch, last[batch.field, batch.buffer] == batch.number)) for at, batch in self._waiting
         )
 
     def tell(self, feed: Feed, is_free: Callable[[str], bool]) -> list[Answered]:

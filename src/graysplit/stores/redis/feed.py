@@ -189,7 +189,7 @@ class RedisFeed(ABC):
         return read_fleet(self._line, self._keys)
 
     def flush(self, batch: Batch) -> Flushed:
-        """Add what one tape has counted, once; raises `RefusedError` where this server or role takes none."""
+        """Add what one buffer has counted, once; raises `RefusedError` where this server or role takes none."""
         return flush(self._line, self._keys, batch)
 
     def tally(self, field: str, release: str, started_s: int) -> Tally:

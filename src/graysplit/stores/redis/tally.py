@@ -20,7 +20,7 @@ from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.reader import check_role, server_ms
 from graysplit.stores.redis.scripts import Script, script
-from graysplit.stores.release_counts import CLOSES_S, DAY_MS, GOALS_AT_MOST, RELEASE_MS, TAPE_MS, window_ms
+from graysplit.stores.release_counts import BUFFER_MS, CLOSES_S, DAY_MS, GOALS_AT_MOST, RELEASE_MS, window_ms
 from graysplit.stores.text.records import exact, raw_of
 from graysplit.stores.text.tally import (
     KINDS,
@@ -53,8 +53,8 @@ class _Place:
             self._prefix + end for end in (b"counts", b"exposed", b"failed", b"running", b"course")
         )
 
-    def tape(self, tape: str) -> bytes:
-        return self._prefix + b"tape:" + raw_of(tape)
+    def buffer(self, buffer: str) -> bytes:
+        return self._prefix + b"tape:" + raw_of(buffer)
 
     def books(self, span: Span) -> bytes:
         return self._prefix + f"{span.length_s}:{span.number}".encode()
@@ -173,7 +173,7 @@ def judge_all(
 def _flush_words(keys: Keys, batch: Batch) -> tuple[Named, Words]:
     """Return the script's keys and arguments."""
     place, spans = _Place(keys, batch.field, batch.release), spans_of(batch)
-    named = [place.counts, place.exposed, place.failed, place.running, place.tape(batch.tape)]
+    named = [place.counts, place.exposed, place.failed, place.running, place.buffer(batch.buffer)]
     for span in spans:
         named.append(place.books(span))
         named += (
@@ -182,7 +182,7 @@ def _flush_words(keys: Keys, batch: Batch) -> tuple[Named, Words]:
     arguments = (
         *batch_arguments(batch),
         *(EXPOSED_AT_MOST, STRATA_AT_MOST, GOALS_AT_MOST, CLOSES_S),
-        *(DAY_MS, RELEASE_MS, TAPE_MS),
+        *(DAY_MS, RELEASE_MS, BUFFER_MS),
         len(spans),
         *(part for span in spans for part in (span.begin_s, span.end_s, window_ms(span.length_s))),
         *names_and_goals(batch),
@@ -252,7 +252,7 @@ def _judge_words(keys: Keys, judgement: Judgement) -> tuple[Named, Words]:
         *(DAY_MS, RELEASE_MS),
         len(settled),
         len(judgement.forget),
-        *(raw_of(tape) for tape in judgement.forget),
+        *(raw_of(buffer) for buffer in judgement.forget),
         len(levels),
         *(part for span, kind, found in levels for part in (spans.index(span) + 1, kind, levels_text(found))),
         len(spans),

@@ -59,7 +59,7 @@ def batch_arguments(batch: Batch) -> list[bytes | int | str]:
         f"{side},{bucket},{calls};" for side, told in enumerate(batch.durations) for bucket, calls in told.items()
     )
     return [
-        raw_of(batch.tape),
+        raw_of(batch.buffer),
         batch.number,
         batch.started_s,
         batch.stage.new,
@@ -163,8 +163,8 @@ def read_named(counts: Fields) -> dict[str, Raised]:
 
 
 def read_running(running: Fields) -> tuple[RunningCalls, ...]:
-    """Read what tapes told last of their calls under way."""
-    return tuple(found for tape, raw in running.items() if (found := _running(tape, raw)) is not None)
+    """Read what buffers told last of their calls under way."""
+    return tuple(found for buffer, raw in running.items() if (found := _running(buffer, raw)) is not None)
 
 
 def read_kept(span: Span, books: Fields, chances: Mapping[int, float]) -> Iterator[Kept]:
@@ -257,13 +257,13 @@ def _by_zeros(plain: Mapping[tuple[str, bytes], int], kind: str, before: bytes, 
     return Pair(*sums)
 
 
-def _running(tape: bytes, raw: bytes) -> RunningCalls | None:
+def _running(buffer: bytes, raw: bytes) -> RunningCalls | None:
     parts = raw.split(b" ", 3)
     if len(parts) != 4 or len(raw) > _MAX_RUNNING or not all(map(_is_count, parts[:3])):  # noqa: PLR2004 - as written
         return None
     calls, _, hanging = parts[3].partition(b"|")
     return RunningCalls(
-        exact(tape),
+        exact(buffer),
         int(parts[0]),
         int(parts[1]),
         int(parts[2]),

@@ -48,9 +48,9 @@ class Release(NamedTuple):
         """Return when it began."""
         return self.now_s - 10
 
-    def batch(self, number: int = 1, tape: str = "tape", stage: Stage = TWENTY) -> Batch:
+    def batch(self, number: int = 1, buffer: str = "tape", stage: Stage = TWENTY) -> Batch:
         """Return an empty batch."""
-        return Batch(FIELD, RELEASE, self.started_s, tape, number, stage)
+        return Batch(FIELD, RELEASE, self.started_s, buffer, number, stage)
 
     def tally(self) -> Tally:
         """Read what is counted."""
@@ -112,8 +112,8 @@ class TallyContract(ReadingContract):
         assert now.tally().stages[0].calls == Pair(18, 6)
         assert now.tally().stages[0].dropped == 14
 
-    def test_a_new_tape_begins_its_numbers_again(self) -> None:
-        """A container is process 1 each time: numbers restart with a tape's random id, and nothing is dropped."""
+    def test_a_new_buffer_begins_its_numbers_again(self) -> None:
+        """A container is process 1 each time: numbers restart with a buffer's random id, and nothing is dropped."""
         now = begin(self.make())
         told = (Begun(now.now_s, True, 1),)
         assert now.feed.flush(now.batch(500, "before")._replace(calls=told)).applied
@@ -362,7 +362,7 @@ class TallyContract(ReadingContract):
     # --- calls under way ---
 
     def test_calls_under_way_are_told_anew_each_time(self) -> None:
-        """A tape's last word replaces the one before; a tape with nothing under way has none."""
+        """A buffer's last word replaces the one before; a buffer with nothing under way has none."""
         now = begin(self.make())
         told = (Begun(now.now_s, False, 2), Begun(now.now_s - 9, True, 1))
         hanging = (Failed(now.now_s - 9, _BIG, True, 2),)
@@ -370,11 +370,11 @@ class TallyContract(ReadingContract):
         assert now.tally().running == (RunningCalls("tape", 1, flushed.now_ms, 1, (Begun(now.now_s, False, 7),)),)
         now.feed.flush(now.batch(1, "other", FIFTY)._replace(running=told[:1]))
         flushed = now.feed.flush(now.batch(2)._replace(running=told, hanging=hanging))
-        running = {one.tape: one for one in now.tally().running}
+        running = {one.buffer: one for one in now.tally().running}
         assert running["tape"] == RunningCalls("tape", 2, flushed.now_ms, 1, told, hanging)
         assert running["other"].stage == 2
         now.feed.flush(now.batch(3))
-        assert [one.tape for one in now.tally().running] == ["other"]
+        assert [one.buffer for one in now.tally().running] == ["other"]
 
     # --- judgements ---
 
@@ -405,7 +405,7 @@ class TallyContract(ReadingContract):
             feed.close()
 
     def test_a_judgement_that_came_late_leaves_no_trace(self) -> None:
-        """All of it, or nothing: levels, settled seconds, samples, tapes."""
+        """All of it, or nothing: levels, settled seconds, samples, buffers."""
         now = begin(self.make())
         self._fail(now, 1, TWENTY, Failed(now.now_s - 5, 1, True))
         now.feed.flush(now.batch(2)._replace(running=(Begun(now.now_s, False, 1),)))
@@ -464,13 +464,13 @@ class TallyContract(ReadingContract):
         assert units(side(now.tally(), "errors", on_new=False, stage=2)) == 1
         assert units(side(now.tally(), "doubt", on_new=True)) >= 3
 
-    def test_a_judgement_forgets_tapes(self) -> None:
+    def test_a_judgement_forgets_buffers(self) -> None:
         """Their calls under way are gone, their numbers are not."""
         now = begin(self.make())
-        for tape in ("gone", "here"):
-            now.feed.flush(now.batch(1, tape)._replace(running=(Begun(now.now_s, False, 1),)))
+        for buffer in ("gone", "here"):
+            now.feed.flush(now.batch(1, buffer)._replace(running=(Begun(now.now_s, False, 1),)))
         assert now.feed.judge(now.judgement()._replace(forget=("gone", "never there")))
-        assert [one.tape for one in now.tally().running] == ["here"]
+        assert [one.buffer for one in now.tally().running] == ["here"]
         assert not now.feed.flush(now.batch(1, "gone")).applied
 
     def test_the_course_is_read_by_stores(self) -> None:
@@ -493,8 +493,8 @@ class TallyContract(ReadingContract):
         now = begin(self.make())
         second = now.now_s - 5
         told = [
-            now.batch(number, tape)._replace(calls=(Begun(second, True, 3),), exposed=(Exposed(number, True),))
-            for tape in ("one", "two")
+            now.batch(number, buffer)._replace(calls=(Begun(second, True, 3),), exposed=(Exposed(number, True),))
+            for buffer in ("one", "two")
             for number in (1, 2, 2)
         ]
         flushing = now.feed.flush_all(told)
