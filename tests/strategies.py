@@ -1,4 +1,4 @@
-"""What the properties draw from: definitions, standings, units, layouts."""
+"""What the properties draw from: definitions, split states, units, layouts."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def weights_for(draw: st.DrawFn, names: Sequence[str]) -> dict[str, Weight]:
 
 
 @st.composite
-def standings(draw: st.DrawFn, most: int = len(CANDIDATES)) -> SplitState:
-    """Draw a standing with any stops upon it."""
+def split_states(draw: st.DrawFn, most: int = len(CANDIDATES)) -> SplitState:
+    """Draw a split's state with any stops upon it."""
     definition = draw(definitions(most))
     names = [version.name for version in definition.candidates]
     fields = [*(f"{SPLIT}/{name}" for name in names), SPLIT, "*"]
@@ -70,16 +70,16 @@ def standings(draw: st.DrawFn, most: int = len(CANDIDATES)) -> SplitState:
 
 
 @st.composite
-def units_near(draw: st.DrawFn, standing: SplitState) -> bytes:
+def units_near(draw: st.DrawFn, split_state: SplitState) -> bytes:
     """Draw a unit, often one that is pinned or denied."""
-    named = [*standing.definition.pins, *standing.definition.denied]
+    named = [*split_state.definition.pins, *split_state.definition.denied]
     if named and draw(st.booleans()):
         return draw(st.sampled_from(named)).encode()
     return draw(units)
 
 
 def plain(sizes_by_name: dict[str, int], salt: str = SPLIT) -> SplitState:
-    """Make a standing without pins or stops, the candidates in places 0, 1, 2, ..."""
+    """Make a split's state without pins or stops, the candidates in places 0, 1, 2, ..."""
     versions = (Version(BASELINE), *(Version(name, place) for place, name in enumerate(sizes_by_name)))
     definition = Definition(versions, BASELINE, salt, seed_of(salt), ALGORITHM)
     return SplitState(SPLIT, definition, dict(sizes_by_name))

@@ -34,7 +34,7 @@ TROUBLE: Final = "trouble"
 OVER: Final = "over"
 
 
-class _Standing:
+class _Condition:
     """How one thing stands, and what was last told of it."""
 
     __slots__ = ("kind", "left_out", "level", "message", "said", "said_at", "since", "state")
@@ -66,7 +66,7 @@ class Events:
         self._clock = clock
         self.left_out = 0  # lines that were counted instead of printed
         self._said: dict[str, tuple[float, int]] = {}  # kind to when it was last printed, and how many since
-        self._standing: dict[str, _Standing] = {}  # by kind: what stands until something else does
+        self._conditions: dict[str, _Condition] = {}  # by kind: what stands until something else does
 
     def info(self, kind: str, message: str) -> None:
         """Say that something changed as it should."""
@@ -86,8 +86,8 @@ class Events:
 
     def over(self, kind: str, message: str) -> None:
         """Say that a trouble has ended, where one was; as loud as the trouble was."""
-        standing = self._standing.get(kind)
-        if standing is not None and standing.state == TROUBLE:
+        condition = self._conditions.get(kind)
+        if condition is not None and condition.state == TROUBLE:
             self.stands(kind, OVER, message)
 
     def stands(
@@ -99,39 +99,39 @@ class Events:
         `SETTLE_S`, so that the last line printed is what is so; the lines between are counted, and their number told.
         """
         now = self._clock.monotonic()
-        standing = self._standing.get(kind)
-        if standing is None:
-            if len(self._standing) >= KINDS_AT_MOST:
-                self._standing.clear()
-            standing = self._standing[kind] = _Standing(kind)
-        repeated = standing.state == state
+        condition = self._conditions.get(kind)
+        if condition is None:
+            if len(self._conditions) >= KINDS_AT_MOST:
+                self._conditions.clear()
+            condition = self._conditions[kind] = _Condition(kind)
+        repeated = condition.state == state
         if not repeated:
-            if standing.state != standing.said:
-                self._leave_out(standing)  # it had no time to be told
-            standing.state, standing.since = state, now
-        standing.since = min(standing.since, now if since is None else since)
-        standing.level, standing.message = level, message
-        if standing.is_due(now):
-            self._tell(standing, now)
-        elif state == standing.said:
-            self._leave_out(standing)
+            if condition.state != condition.said:
+                self._leave_out(condition)  # it had no time to be told
+            condition.state, condition.since = state, now
+        condition.since = min(condition.since, now if since is None else since)
+        condition.level, condition.message = level, message
+        if condition.is_due(now):
+            self._tell(condition, now)
+        elif state == condition.said:
+            self._leave_out(condition)
 
     def turn(self) -> None:
         """Let time pass: tell what has stood for long enough, and how many lines were left out."""
         now = self._clock.monotonic()
-        for standing in tuple(self._standing.values()):
-            if (standing.state != standing.said or standing.left_out) and standing.is_due(now):
-                self._tell(standing, now)
+        for condition in tuple(self._conditions.values()):
+            if (condition.state != condition.said or condition.left_out) and condition.is_due(now):
+                self._tell(condition, now)
 
-    def _leave_out(self, standing: _Standing) -> None:
-        standing.left_out += 1
+    def _leave_out(self, condition: _Condition) -> None:
+        condition.left_out += 1
         self.left_out += 1
 
-    def _tell(self, standing: _Standing, now: float) -> None:
-        more = f" ({standing.left_out} more like this since)" if standing.left_out else ""
-        standing.said, standing.left_out = standing.state, 0
-        standing.said_at.setdefault(standing.state, deque(maxlen=AT_ONCE)).append(now)
-        _print(standing.level, standing.kind, standing.message, more)
+    def _tell(self, condition: _Condition, now: float) -> None:
+        more = f" ({condition.left_out} more like this since)" if condition.left_out else ""
+        condition.said, condition.left_out = condition.state, 0
+        condition.said_at.setdefault(condition.state, deque(maxlen=AT_ONCE)).append(now)
+        _print(condition.level, condition.kind, condition.message, more)
 
     def _say(self, level: str, kind: str, message: str) -> None:
         now, kind = self._clock.monotonic(), kind[:KIND_AT_MOST]

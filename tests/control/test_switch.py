@@ -239,9 +239,9 @@ def test_back_is_spread_too(store: MemoryStore, control: Control) -> None:
 
 def there_and_back(store: MemoryStore, other: Control) -> None:
     """Write another weight, and then the one that stood."""
-    standing = weights(store)["new"]
+    split_state = weights(store)["new"]
     other.set("checkout", 1)
-    other.set("checkout", standing)
+    other.set("checkout", split_state)
 
 
 def test_receipts_wait_for_all_that_any_step_lowered(store: MemoryStore, control: Control) -> None:
@@ -334,14 +334,14 @@ SHARES = st.lists(st.integers(0, FULL) | st.just(PREVIEW), min_size=1, max_size=
 def test_steps_lead_straight_from_what_is_to_what_shall_be(shares: list[Weight], index: int) -> None:
     """Never above 100 % together, never away from the end, and at the end exactly there."""
     names = [f"v{number}" for number in range(len(shares))]
-    left, standing = FULL, SplitState("checkout", define("checkout", ["old", *names]), {})
+    left, split_state = FULL, SplitState("checkout", define("checkout", ["old", *names]), {})
     given_: dict[str, Weight] = {}
     for name, weight in zip(names, shares, strict=True):
         given_[name] = weight if weight == PREVIEW else min(weight, left)
         left -= 0 if weight == PREVIEW else int(given_[name])
-    standing = standing._replace(weights=given_)
+    split_state = split_state._replace(weights=given_)
     to = (["old", *names])[min(index, len(names))]
-    steps = [step_weights(shares_of(standing), to, step) for step in range(1, STEPS + 1)]
+    steps = [step_weights(shares_of(split_state), to, step) for step in range(1, STEPS + 1)]
     assert steps[-1] == {name: FULL if name == to else 0 for name in names}
     assert all(sum(map(share, step.values())) <= FULL for step in steps)
     for name in names:

@@ -272,8 +272,8 @@ def test_a_host_is_pinned_under_the_name_by_which_it_asks(store: MemoryStore, co
     control.set("renderer", 100)
     denied = control.pin("renderer", "web 11 x", deny=True)
     assert "the host 'web 11 x' is known as 'web_11_x', and is pinned under that name" in denied.notes
-    standing = control.explain("renderer", "web 11 x")
-    assert (standing.version, standing.reason, standing.note) == ("old", "denied", "")
+    split_state = control.explain("renderer", "web 11 x")
+    assert (split_state.version, split_state.reason, split_state.note) == ("old", "denied", "")
     with Router(store, instance="web 11 x") as gray:
         renderer = gray.split("renderer", "old", "new", unit=INSTANCE)
         assert gray.wait_ready(5)
@@ -294,10 +294,10 @@ def test_a_pin_of_a_host_that_nobody_knows_is_said_and_not_refused(control: Cont
 def test_a_denial_that_an_older_library_wrote_as_typed_holds(store: MemoryStore) -> None:
     """Its record has the blank; the compiled state and the readable ladder both find the host."""
     definition = define("renderer", ("old", "new"), by="instance")._replace(denied=("web 11 x",))
-    standing = SplitState("renderer", definition, {"new": 100_000}, {}, {"new": Wave({}, everybody=True)})
-    state = compile_state(standing, CompileInput(Counts(("old", "new")), object(), instance="web_11_x"))
+    split_state = SplitState("renderer", definition, {"new": 100_000}, {}, {"new": Wave({}, everybody=True)})
+    state = compile_state(split_state, CompileInput(Counts(("old", "new")), object(), instance="web_11_x"))
     assert state.pick(b"web_11_x") == (0, "denied")
-    assert decide(DecisionInput(standing, b"web_11_x", {}, None)).reason == "denied"
+    assert decide(DecisionInput(split_state, b"web_11_x", {}, None)).reason == "denied"
 
 
 def test_list_and_show_count_hosts(store: MemoryStore, control: Control) -> None:

@@ -30,16 +30,16 @@ from graysplit.errors import (
     UnknownSplitError,
     UnknownVersionError,
 )
-from tests.strategies import SPLIT, plain, standings
+from tests.strategies import SPLIT, plain, split_states
 
 WEIGHTS: Final[st.SearchStrategy[Weight]] = st.sampled_from([0, 1, 5_000, 20_000, 50_000, FULL, PREVIEW])
 
 
-def holding(*standings: SplitState, **stops: str) -> Snapshot:
-    """Make a snapshot of standings, with the stops laid on."""
-    found = {**{field: text for s in standings for field, text in s.stops.items()}, **stops}
+def holding(*split_states: SplitState, **stops: str) -> Snapshot:
+    """Make a snapshot of split states, with the stops laid on."""
+    found = {**{field: text for s in split_states for field, text in s.stops.items()}, **stops}
     touching = stops_by_split(found)
-    laid = {s.split: s._replace(stops=touching(s.split)) for s in standings}
+    laid = {s.split: s._replace(stops=touching(s.split)) for s in split_states}
     return Snapshot(laid, found, {}, 7)
 
 
@@ -49,11 +49,11 @@ def defined(change: Change) -> Definition:
     return change.definition
 
 
-@given(standings(), st.data())
-def test_a_set_puts_the_weight_in_force_or_refuses(standing: SplitState, data: st.DataObject) -> None:
+@given(split_states(), st.data())
+def test_a_set_puts_the_weight_in_force_or_refuses(split_state: SplitState, data: st.DataObject) -> None:
     """After a set the weight in force is the one asked for, whatever stop stood on it; or it is refused."""
-    snapshot = holding(standing)
-    version = data.draw(st.sampled_from([v.name for v in standing.definition.candidates]))
+    snapshot = holding(split_state)
+    version = data.draw(st.sampled_from([v.name for v in split_state.definition.candidates]))
     weight: Weight = data.draw(WEIGHTS)
     try:
         change = set_weights(snapshot, SPLIT, {version: weight}, release="r", yes=True)
@@ -64,11 +64,11 @@ def test_a_set_puts_the_weight_in_force_or_refuses(standing: SplitState, data: s
     assert total(after.weights.values()) <= FULL or weight == 0
 
 
-@given(standings(), st.data())
-def test_a_set_raises_nobody_it_does_not_name(standing: SplitState, data: st.DataObject) -> None:
+@given(split_states(), st.data())
+def test_a_set_raises_nobody_it_does_not_name(split_state: SplitState, data: st.DataObject) -> None:
     """No change of one candidate's weight raises another, although a stop may have covered both."""
-    snapshot = holding(standing)
-    version = data.draw(st.sampled_from([v.name for v in standing.definition.candidates]))
+    snapshot = holding(split_state)
+    version = data.draw(st.sampled_from([v.name for v in split_state.definition.candidates]))
     try:
         change = set_weights(snapshot, SPLIT, {version: data.draw(WEIGHTS)}, release="r", yes=True)
     except RefusedError:
@@ -76,26 +76,26 @@ def test_a_set_raises_nobody_it_does_not_name(standing: SplitState, data: st.Dat
     assert set(effects(snapshot, apply(snapshot, change)).risen) <= {f"{SPLIT}/{version}"}
 
 
-@given(standings(), st.data())
-def test_a_release_begins_exactly_when_a_weight_leaves_zero(standing: SplitState, data: st.DataObject) -> None:
+@given(split_states(), st.data())
+def test_a_release_begins_exactly_when_a_weight_leaves_zero(split_state: SplitState, data: st.DataObject) -> None:
     """A set from zero or from a stop begins a release; a step of a running one does not."""
-    snapshot = holding(standing)
-    version = data.draw(st.sampled_from([v.name for v in standing.definition.candidates]))
+    snapshot = holding(split_state)
+    version = data.draw(st.sampled_from([v.name for v in split_state.definition.candidates]))
     try:
         change = set_weights(snapshot, SPLIT, {version: data.draw(WEIGHTS)}, release="r", yes=True)
     except RefusedError:
         return
     after = apply(snapshot, change).splits[SPLIT]
-    began = standing.in_force(version) == 0 and after.in_force(version) != 0
+    began = split_state.in_force(version) == 0 and after.in_force(version) != 0
     assert (change.releases == {f"{SPLIT}/{version}": "r"}) is began
 
 
-@given(standings(most=2), st.data())
-def test_with_two_candidates_nobody_moves_needlessly(standing: SplitState, data: st.DataObject) -> None:
+@given(split_states(most=2), st.data())
+def test_with_two_candidates_nobody_moves_needlessly(split_state: SplitState, data: st.DataObject) -> None:
     """With one or two candidates a set moves exactly the difference, and never needs a yes (law 3)."""
-    snapshot = holding(standing)
-    version = data.draw(st.sampled_from([v.name for v in standing.definition.candidates]))
-    places = {v.place for v in standing.definition.candidates}
+    snapshot = holding(split_state)
+    version = data.draw(st.sampled_from([v.name for v in split_state.definition.candidates]))
+    places = {v.place for v in split_state.definition.candidates}
     weight = data.draw(WEIGHTS)
     try:
         change = set_weights(snapshot, SPLIT, {version: weight}, release="r", yes=True)
@@ -105,10 +105,10 @@ def test_with_two_candidates_nobody_moves_needlessly(standing: SplitState, data:
         assert effects(snapshot, apply(snapshot, change)).needless == 0
 
 
-@given(standings(), st.data())
-def test_clearing_a_stop_begins_a_release_for_all_that_rise(standing: SplitState, data: st.DataObject) -> None:
+@given(split_states(), st.data())
+def test_clearing_a_stop_begins_a_release_for_all_that_rise(split_state: SplitState, data: st.DataObject) -> None:
     """Unstop changes no weight asked for; whoever rises by it begins a new release."""
-    snapshot = holding(standing)
+    snapshot = holding(split_state)
     if not snapshot.stops:
         return
     target = data.draw(st.sampled_from(sorted(snapshot.stops)))
@@ -119,11 +119,11 @@ def test_clearing_a_stop_begins_a_release_for_all_that_rise(standing: SplitState
     assert target not in after.stops
 
 
-@given(standings())
-def test_effects_names_every_difference(standing: SplitState) -> None:
+@given(split_states())
+def test_effects_names_every_difference(split_state: SplitState) -> None:
     """Effects holds before and after of each candidate whose weight in force differs, and counts who moves."""
-    done = effects(Snapshot(), holding(standing))
-    in_force: dict[str, Weight] = {v.name: standing.in_force(v.name) for v in standing.definition.candidates}
+    done = effects(Snapshot(), holding(split_state))
+    in_force: dict[str, Weight] = {v.name: split_state.in_force(v.name) for v in split_state.definition.candidates}
     assert done.weights == {f"{SPLIT}/{name}": (0, weight) for name, weight in in_force.items() if weight != 0}
     assert all(rises(before, after) for before, after in done.weights.values())
     assert done.moved == total(in_force.values())

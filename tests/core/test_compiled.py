@@ -12,7 +12,7 @@ from graysplit.core.compiled import NEAR, CompiledSplit, CompileInput, compile_s
 from graysplit.core.counters import Counts
 from graysplit.core.split_state import SplitState
 from graysplit.core.weights import PREVIEW
-from tests.strategies import plain, standings
+from tests.strategies import plain, split_states
 
 KEY = object()
 
@@ -27,10 +27,12 @@ def new() -> str:
     return "new"
 
 
-def state_of(standing: SplitState, present: frozenset[str] | None = None) -> CompiledSplit:
+def state_of(split_state: SplitState, present: frozenset[str] | None = None) -> CompiledSplit:
     """Compile as a process does."""
-    names = names_of(standing)
-    return compile_state(standing, CompileInput(Counts(names), KEY, {"old": old, "new": new}, present, 7, stale=True))
+    names = names_of(split_state)
+    return compile_state(
+        split_state, CompileInput(Counts(names), KEY, {"old": old, "new": new}, present, 7, stale=True)
+    )
 
 
 def test_a_plain_percentage_is_one_comparison() -> None:
@@ -74,9 +76,9 @@ def test_several_candidates_are_a_table() -> None:
 
 def test_pins_are_a_look_up_in_front() -> None:
     """Pins to versions at zero are not compiled in; denied units are."""
-    standing = plain({"new": 20_000, "b": 0})
-    definition = standing.definition._replace(pins={"x": "new", "y": "b", "z": "old"}, denied=("v",))
-    state = state_of(standing._replace(definition=definition))
+    split_state = plain({"new": 20_000, "b": 0})
+    definition = split_state.definition._replace(pins={"x": "new", "y": "b", "z": "old"}, denied=("v",))
+    state = state_of(split_state._replace(definition=definition))
     assert state.special is not None
     asked = {unit: state.special(unit) for unit in (b"x", b"y", b"z", b"v", b"w")}
     assert asked == {b"x": (1, "pin"), b"y": None, b"z": (0, "pin"), b"v": (0, "denied"), b"w": None}
@@ -95,10 +97,10 @@ def test_a_preview_is_shown_as_in_force() -> None:
 
 
 @settings(max_examples=100)
-@given(standings(), st.integers(0, HASHES - 1))
-def test_the_quick_table_never_contradicts_the_bounds(standing: SplitState, drawn: int) -> None:
+@given(split_states(), st.integers(0, HASHES - 1))
+def test_the_quick_table_never_contradicts_the_bounds(split_state: SplitState, drawn: int) -> None:
     """For any hash, those beside each bound among them, the table by top bits is right or says that it cannot say."""
-    state = state_of(standing)
+    state = state_of(split_state)
     if state.runs is None:
         return
     beside = [bound + step for bound in state.runs for step in (-1, 0, 1)]
@@ -109,15 +111,15 @@ def test_the_quick_table_never_contradicts_the_bounds(standing: SplitState, draw
 
 
 @settings(max_examples=60)
-@given(standings(), st.text(min_size=1, max_size=8))
-def test_what_no_pin_can_name_is_answered_by_one_look(standing: SplitState, unit: str) -> None:
+@given(split_states(), st.text(min_size=1, max_size=8))
+def test_what_no_pin_can_name_is_answered_by_one_look(split_state: SplitState, unit: str) -> None:
     """The short way past the pins gives nothing, or what the ladder gives."""
-    state = state_of(standing)
+    state = state_of(split_state)
     try:
         owner = unpinned(state, unit)
     except UnicodeEncodeError:
         return
     if owner is not None:
         assert (owner.number, owner.decision.reason) == state.pick(unit.encode())
-    if unit in standing.definition.pins or unit in standing.definition.denied:
+    if unit in split_state.definition.pins or unit in split_state.definition.denied:
         assert owner is None

@@ -9,7 +9,7 @@ from graysplit.core.definition import define
 from graysplit.core.replica.lazy_splits import Judgements, ReadableSplits, UnreadableSplits
 from graysplit.core.split_state import SAME, Change, Snapshot, SplitState, apply, raises
 from graysplit.core.weights import FULL, PREVIEW
-from tests.strategies import plain, standings
+from tests.strategies import plain, split_states
 
 START = Snapshot({"checkout": plain({"new": 20_000}), "search": plain({"new": 5_000})._replace(split="search")})
 
@@ -31,20 +31,20 @@ def test_a_weight_taken_away_is_zero() -> None:
 def test_a_stop_on_everything_lies_on_every_split() -> None:
     """`*` holds all candidates at zero, and the weights asked for stand."""
     stopped = apply(START, Change("rollback", "*", stops={"*": "fire"}))
-    for standing in stopped.splits.values():
-        assert standing.in_force("new") == 0
-        assert standing.asked("new") > 0
-        assert standing.stop_on("new") == "*"
+    for split_state in stopped.splits.values():
+        assert split_state.in_force("new") == 0
+        assert split_state.asked("new") > 0
+        assert split_state.stop_on("new") == "*"
     assert apply(stopped, Change("unstop", "*", stops={"*": None})).splits == START.splits
 
 
 def test_the_narrowest_stop_is_named() -> None:
     """Version before split before everything."""
     stops = {"*": "", "checkout": "", "checkout/new": ""}
-    standing = plain({"new": 1})._replace(stops=stops)
-    assert standing.stop_on("new") == "checkout/new"
-    assert standing._replace(stops={"*": "", "checkout": ""}).stop_on("new") == "checkout"
-    assert standing._replace(stops={"checkout/b": ""}).stop_on("new") is None
+    split_state = plain({"new": 1})._replace(stops=stops)
+    assert split_state.stop_on("new") == "checkout/new"
+    assert split_state._replace(stops={"*": "", "checkout": ""}).stop_on("new") == "checkout"
+    assert split_state._replace(stops={"checkout/b": ""}).stop_on("new") is None
 
 
 def test_a_split_is_made_and_deleted() -> None:
@@ -68,7 +68,7 @@ def test_releases_are_remembered() -> None:
     assert apply(START, Change("set", "checkout", releases={"checkout/new": "r1"})).releases == {"checkout/new": "r1"}
 
 
-@given(standings(), standings())
+@given(split_states(), split_states())
 def test_what_is_in_force_decides_whether_a_change_raises(before: SplitState, after: SplitState) -> None:
     """A change raises exactly if some candidate's weight in force lets somebody in."""
     for name in (version.name for version in after.definition.candidates):

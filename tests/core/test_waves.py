@@ -31,7 +31,7 @@ from graysplit.core.waves import (
     wave_writes,
 )
 from graysplit.core.weights import FULL, PREVIEW
-from tests.strategies import standings, units_near
+from tests.strategies import split_states, units_near
 
 names = st.text(min_size=1, max_size=10).map(clean_name).filter(bool)
 waves = st.builds(Wave, st.dictionaries(names, st.integers(1, FULL), max_size=5), st.booleans())
@@ -159,7 +159,7 @@ def test_who_has_crossed_to_another_candidate_does_not_join() -> None:
     assert filled.at.keys() == {"web-2", "web-3"}
 
 
-def standing(wave: Wave | None, weight: int = 50_000) -> SplitState:
+def split_state(wave: Wave | None, weight: int = 50_000) -> SplitState:
     """Make a split that rolls over instances."""
     definition = define("renderer", ("old", "new"), by="instance")
     return SplitState("renderer", definition, {"new": weight}, {}, {} if wave is None else {"new": wave})
@@ -169,7 +169,7 @@ def test_every_unit_of_an_instance_gets_its_version() -> None:
     """A crossed instance is a threshold that all are below, another one that nobody is: the same hot path."""
     wave = Wave({"web-1": 20_000})
     for instance, version in (("web-1", "new"), ("web-2", "old")):
-        state = compile_state(standing(wave), CompileInput(Counts(("old", "new")), object(), instance=instance))
+        state = compile_state(split_state(wave), CompileInput(Counts(("old", "new")), object(), instance=instance))
         assert state.special is None
         assert state.runs is None
         assert {state.pick(b"%d" % unit) for unit in range(50)} == {(("old", "new").index(version), "bucket")}
@@ -179,11 +179,11 @@ def test_every_unit_of_an_instance_gets_its_version() -> None:
 
 def test_a_lost_wave_is_the_baseline_for_all() -> None:
     """The weight alone lets no instance across."""
-    state = compile_state(standing(None, FULL), CompileInput(Counts(("old", "new")), object(), instance="web-1"))
+    state = compile_state(split_state(None, FULL), CompileInput(Counts(("old", "new")), object(), instance="web-1"))
     assert state.pick(b"x") == (0, "bucket")
 
 
-@given(standings(), st.data())
+@given(split_states(), st.data())
 def test_compiled_and_readable_ladder_agree_by_instance_too(found: SplitState, data: st.DataObject) -> None:
     """Whatever waves, weights, stops and pins: the state answers as the law in its readable form does."""
     candidates = [version.name for version in found.definition.candidates]
@@ -201,7 +201,7 @@ def test_compiled_and_readable_ladder_agree_by_instance_too(found: SplitState, d
 
 def test_the_ladder_says_it_in_words() -> None:
     """`explain` names the instance, when it crossed and the weight now; from outside, the unit is the instance."""
-    found = standing(Wave({"web-1": 20_000}))
+    found = split_state(Wave({"web-1": 20_000}))
     assert climb(DecisionInput(found, b"web-1", {}, None))[-1] == (
         "bucket",
         "the instance web-1 has crossed to new at 20 %, of 50 % now",

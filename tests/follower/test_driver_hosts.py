@@ -93,8 +93,8 @@ class Farm:
 
     @staticmethod
     def _runs_new(name: str, member: Member) -> bool:
-        standing = member.standing(SPLIT)
-        return standing is not None and standing.crossed_to(name) == "new"
+        split_state = member.split_state(SPLIT)
+        return split_state is not None and split_state.crossed_to(name) == "new"
 
 
 def guarded(farm: Farm, action: str) -> None:

@@ -18,8 +18,8 @@ UNITS = [b"user-%d" % n for n in range(10_000)]
 
 def reached(size: int, salt: str) -> set[bytes]:
     """Return the units whose bucket a single candidate of this weight owns."""
-    standing = plain({"new": size}, salt)
-    return {unit for unit in UNITS if decide(DecisionInput(standing, unit, {}, None)).version == "new"}
+    split_state = plain({"new": size}, salt)
+    return {unit for unit in UNITS if decide(DecisionInput(split_state, unit, {}, None)).version == "new"}
 
 
 @given(units, sizes, sizes)
@@ -62,8 +62,8 @@ def test_starting_again_reaches_the_same_units() -> None:
     again = apply(back, Change("set", "checkout", {"checkout/new": 20_000}, {"checkout/new": None}))
 
     def on_new(snapshot: Snapshot) -> set[bytes]:
-        standing = snapshot.splits["checkout"]
-        return {unit for unit in UNITS if decide(DecisionInput(standing, unit, {}, None)).version == "new"}
+        split_state = snapshot.splits["checkout"]
+        return {unit for unit in UNITS if decide(DecisionInput(split_state, unit, {}, None)).version == "new"}
 
     assert on_new(back) == set()
     assert on_new(again) == on_new(started) != set()

@@ -18,36 +18,36 @@ from graysplit.core.replica.adoption import adopt_brakes, state_of
 from graysplit.core.replica.record import Key, Load
 from graysplit.core.split_state import SplitState
 from graysplit.core.weights import PREVIEW, parse_weight, share
-from tests.strategies import BASELINE, SPLIT, plain, standings, units_near
+from tests.strategies import BASELINE, SPLIT, plain, split_states, units_near
 
 ZEROS = ("", "null", '""', '"0"', "0", "0.0", "0.000", "00", "000.00")
 
 
-def pick(standing: SplitState, unit: bytes) -> str:
+def pick(split_state: SplitState, unit: bytes) -> str:
     """Ask the compiled state."""
-    state = compile_state(standing, CompileInput(Counts(names_of(standing)), None))
+    state = compile_state(split_state, CompileInput(Counts(names_of(split_state)), None))
     return state.names[state.pick(unit)[0]]
 
 
 @settings(max_examples=400)
-@given(standings(), st.data())
-def test_no_path_reaches_a_version_at_zero(standing: SplitState, data: st.DataObject) -> None:
+@given(split_states(), st.data())
+def test_no_path_reaches_a_version_at_zero(split_state: SplitState, data: st.DataObject) -> None:
     """Whatever is pinned, kept or asked, the version chosen is the baseline or has a weight in force."""
-    unit = data.draw(units_near(standing))
-    kept = data.draw(st.none() | st.sampled_from(standing.definition.names))
-    for version in (decide(DecisionInput(standing, unit, {}, None, kept=kept)).version, pick(standing, unit)):
-        assert version == BASELINE or standing.in_force(version) != 0
+    unit = data.draw(units_near(split_state))
+    kept = data.draw(st.none() | st.sampled_from(split_state.definition.names))
+    for version in (decide(DecisionInput(split_state, unit, {}, None, kept=kept)).version, pick(split_state, unit)):
+        assert version == BASELINE or split_state.in_force(version) != 0
 
 
 @settings(max_examples=200)
-@given(standings(), st.data())
-def test_preview_admits_pins_only(standing: SplitState, data: st.DataObject) -> None:
+@given(split_states(), st.data())
+def test_preview_admits_pins_only(split_state: SplitState, data: st.DataObject) -> None:
     """A version at `preview` is reached by units pinned to it, and by nobody through the hash."""
-    unit = data.draw(units_near(standing))
-    version = pick(standing, unit)
-    if version != BASELINE and standing.in_force(version) == PREVIEW:
-        assert standing.definition.pins[unit.decode()] == version
-        assert unit.decode() not in standing.definition.denied
+    unit = data.draw(units_near(split_state))
+    version = pick(split_state, unit)
+    if version != BASELINE and split_state.in_force(version) == PREVIEW:
+        assert split_state.definition.pins[unit.decode()] == version
+        assert unit.decode() not in split_state.definition.denied
 
 
 @pytest.mark.parametrize("stop", [f"{SPLIT}/new", SPLIT, "*"])
@@ -56,10 +56,10 @@ def test_a_stop_beats_preview_and_every_weight(stop: str) -> None:
     free = plain({"new": 100_000})
     pinned = free._replace(definition=free.definition._replace(pins={"tester": "new"}))
     for weight in (PREVIEW, 20_000, 100_000):
-        standing = pinned._replace(weights={"new": weight}, stops={stop: ""})
-        assert pick(standing, b"tester") == pick(standing, b"user-17") == BASELINE
-        assert decide(DecisionInput(standing, b"tester", {}, None)).reason == "stopped"
-        assert pick(standing._replace(stops={}), b"tester") == "new"
+        split_state = pinned._replace(weights={"new": weight}, stops={stop: ""})
+        assert pick(split_state, b"tester") == pick(split_state, b"user-17") == BASELINE
+        assert decide(DecisionInput(split_state, b"tester", {}, None)).reason == "stopped"
+        assert pick(split_state._replace(stops={}), b"tester") == "new"
 
 
 @pytest.mark.parametrize("text", ZEROS)
@@ -69,9 +69,9 @@ def test_texts_like_zero_are_no_share(text: str) -> None:
     definition = plain({"new": 0}).definition._replace(pins={"tester": "new"})
     load = Load(weights=Key({b"_": b"1", b"checkout/new": text.encode()}), stops=Key({b"_": b"1"}))
     held, _ = adopt_brakes(Adopted(weights={"checkout/new": 50_000}), load)
-    standing = state_of(held, SPLIT, definition)
-    assert standing.in_force("new") == 0
-    assert pick(standing, b"tester") == BASELINE
+    split_state = state_of(held, SPLIT, definition)
+    assert split_state.in_force("new") == 0
+    assert pick(split_state, b"tester") == BASELINE
 
 
 def test_a_missing_field_is_no_share() -> None:
@@ -81,8 +81,8 @@ def test_a_missing_field_is_no_share() -> None:
     assert state_of(held, SPLIT, plain({"new": 0}).definition).in_force("new") == 0
 
 
-@given(standings())
-def test_what_is_at_zero_owns_no_bucket(standing: SplitState) -> None:
+@given(split_states())
+def test_what_is_at_zero_owns_no_bucket(split_state: SplitState) -> None:
     """Only versions with a share in force own runs."""
-    for run in standing.runs():
-        assert share(standing.in_force(run.version)) > 0
+    for run in split_state.runs():
+        assert share(split_state.in_force(run.version)) > 0

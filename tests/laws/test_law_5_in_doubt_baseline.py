@@ -13,7 +13,7 @@ from graysplit.core.compiled import CompileInput, constant_state
 from graysplit.core.counters import Counts
 from graysplit.core.decision import DecisionInput, decide
 from graysplit.core.split_state import SplitState
-from tests.strategies import BASELINE, plain, standings, units
+from tests.strategies import BASELINE, plain, split_states, units
 
 
 class Odd(str):
@@ -62,26 +62,26 @@ def test_encoding_never_raises(unit: object) -> None:
     assert encoded is None or len(encoded) > 0
 
 
-@given(standings(), st.none() | st.sampled_from(("new", "b")))
-def test_no_unit_is_baseline_also_at_full_weight(standing: SplitState, kept: str | None) -> None:
+@given(split_states(), st.none() | st.sampled_from(("new", "b")))
+def test_no_unit_is_baseline_also_at_full_weight(split_state: SplitState, kept: str | None) -> None:
     """Without a unit the answer is the baseline and the reason `no_unit`."""
-    decision = decide(DecisionInput(standing, None, {}, None, kept=kept))
+    decision = decide(DecisionInput(split_state, None, {}, None, kept=kept))
     assert (decision.version, decision.reason) == (BASELINE, "no_unit")
 
 
-@given(standings(), units)
-def test_a_version_not_in_this_process_is_baseline(standing: SplitState, unit: bytes) -> None:
+@given(split_states(), units)
+def test_a_version_not_in_this_process_is_baseline(split_state: SplitState, unit: bytes) -> None:
     """A process that knows the old path alone runs it, and says so where another was chosen."""
-    here = decide(DecisionInput(standing, unit, {}, frozenset((BASELINE,))))
-    anywhere = decide(DecisionInput(standing, unit, {}, None))
+    here = decide(DecisionInput(split_state, unit, {}, frozenset((BASELINE,))))
+    anywhere = decide(DecisionInput(split_state, unit, {}, None))
     assert here.version == BASELINE
     assert here.reason == (anywhere.reason if anywhere.version == BASELINE else "version_absent")
 
 
-@given(standings(), units)
-def test_break_glass_stands_above_everything(standing: SplitState, unit: bytes) -> None:
+@given(split_states(), units)
+def test_break_glass_stands_above_everything(split_state: SplitState, unit: bytes) -> None:
     """Switched off, every unit gets the baseline and the reason `off`."""
-    decision = decide(DecisionInput(standing, unit, {}, None, off=True, kept="new"))
+    decision = decide(DecisionInput(split_state, unit, {}, None, off=True, kept="new"))
     assert (decision.version, decision.reason) == (BASELINE, "off")
 
 

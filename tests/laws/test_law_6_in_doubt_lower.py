@@ -11,7 +11,7 @@ from graysplit.core.replica.adoption import adopt_brakes, state_of
 from graysplit.core.replica.record import Key, Load
 from graysplit.core.split_state import SplitState, raises
 from graysplit.core.weights import PREVIEW, Weight, format_weight, rises, share
-from tests.strategies import BASELINE, SPLIT, plain, segments, sizes, standings, units_near
+from tests.strategies import BASELINE, SPLIT, plain, segments, sizes, split_states, units_near
 
 weights = st.one_of(st.just(PREVIEW), sizes)
 SOUND = Key({b"_": b"1"})
@@ -33,7 +33,7 @@ def test_a_change_and_its_inverse_are_never_both_lowerings(before: Weight, after
 
 
 @settings(max_examples=200)
-@given(standings(most=2), standings(most=2), st.data())
+@given(split_states(most=2), split_states(most=2), st.data())
 def test_a_change_that_is_no_raise_sends_nobody_to_a_candidate_who_was_not_let_in(
     before: SplitState, other: SplitState, data: st.DataObject
 ) -> None:

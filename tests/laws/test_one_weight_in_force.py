@@ -70,8 +70,8 @@ def adopted(draw: st.DrawFn) -> Drawn:
 
 def by_decisions(held: Adopted, field: str) -> Weight:
     """Return what the compiled state of the hot path lets in."""
-    standing = state_of(held, SPLIT, DEFINITION)
-    state = compile_state(standing, CompileInput(Counts(names_of(standing)), None))
+    split_state = state_of(held, SPLIT, DEFINITION)
+    state = compile_state(split_state, CompileInput(Counts(names_of(split_state)), None))
     return state.weights[state.names.index(field.removeprefix(f"{SPLIT}/"))]
 
 

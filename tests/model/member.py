@@ -52,11 +52,11 @@ class Member(Process):
     def beat(self) -> None:
         """Report what is in force here."""
         self._beat_at = self._clock.now + BEAT_S
-        standings = self.standings()
+        split_states = self.split_states()
         effects = {
-            field_of(split, version.name): Effect(format_weight(standing.in_force(version.name)))
-            for split, standing in standings.items()
-            for version in standing.definition.candidates
+            field_of(split, version.name): Effect(format_weight(split_state.in_force(version.name)))
+            for split, split_state in split_states.items()
+            for version in split_state.definition.candidates
         }
         declared = {
             split: Declared(
@@ -65,7 +65,7 @@ class Member(Process):
                 by=found.definition.by,
                 measured=True,
             )
-            for split, found in standings.items()
+            for split, found in split_states.items()
             if self.declares
         }
         receipt = Receipt(self.replica.past.change, self.held.revision, effects, "memory")

@@ -227,7 +227,7 @@ class Forks(RuleBasedStateMachine):
     def take(self, process: Process) -> None:
         """Read; what is met is told, and what is left is left for a reason."""
         self.clock.now += 0.002
-        before, standing = process.held, dict(in_force(process))
+        before, split_state = process.held, dict(in_force(process))
         known, load = frozenset(process.replica.past.recent), process.load()
         forked = load.meta.lost is None and process.replica.past.change not in {"", load.anchor}
         with listening() as lines, self.written():
@@ -235,7 +235,7 @@ class Forks(RuleBasedStateMachine):
         told = [line for line in lines.said if line.startswith("the store has ")]
         assert len(told) == forked, f"a fork is told once: {lines.said}"
         if before.loaded:
-            self.leaves_nothing_untold(process, load, standing, known, forked)
+            self.leaves_nothing_untold(process, load, split_state, known, forked)
         for _, entry in self.store._space.log:
             if entry.id in process.replica.past.recent and entry.id not in self.blind and entry.revision:
                 assert self.numbers.setdefault(entry.revision, entry.id) == entry.id, "no number means two things"
@@ -276,9 +276,9 @@ class Forks(RuleBasedStateMachine):
 def in_force(process: Process) -> Mapping[str, Weight]:
     """Return the weights in force of all candidates of a process."""
     return {
-        field_of(split, version.name): standing.in_force(version.name)
-        for split, standing in process.standings().items()
-        for version in standing.definition.candidates
+        field_of(split, version.name): split_state.in_force(version.name)
+        for split, split_state in process.split_states().items()
+        for version in split_state.definition.candidates
     }
 
 

@@ -171,11 +171,11 @@ class Plans(RuleBasedStateMachine):
     @rule(pattern=st.sampled_from(("*", "checkout", "check*", "other")), for_s=st.sampled_from((None, 5.0, 0.5)))
     def freeze_or_thaw(self, pattern: str, for_s: float | None) -> None:
         """Have nothing rise, or end all freezes."""
-        standing = read_freezes(self.store._space.text("meta", FREEZES)) if self.is_frozen() else ()
-        for freeze in standing:
+        split_state = read_freezes(self.store._space.text("meta", FREEZES)) if self.is_frozen() else ()
+        for freeze in split_state:
             with self.person():
                 self.control.unfreeze(freeze.pattern)
-        if not standing:
+        if not split_state:
             with self.person():
                 self.control.freeze(pattern, for_=for_s)
 
@@ -275,8 +275,8 @@ class Plans(RuleBasedStateMachine):
 
     def in_force(self) -> int:
         """Return the buckets that the candidate owns by the store's word."""
-        standing = read_snapshot(self.store.load())[0].splits[SPLIT]
-        return share(standing.in_force("new"))
+        split_state = read_snapshot(self.store.load())[0].splits[SPLIT]
+        return share(split_state.in_force("new"))
 
     def judge(self) -> None:
         """Judge every entry of the history that has come since the last look."""

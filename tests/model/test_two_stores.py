@@ -166,12 +166,12 @@ class TwoStores(RuleBasedStateMachine):
         """Hold everybody who hears the store, and reads the split as it does, to a weight that was just set."""
         split, _, version = field.partition("/")
         for process in self.connected:
-            standing = process.standings().get(split)
+            split_state = process.split_states().get(split)
             unlike = f"splits {split}" in process.replica.distrusted or any(
                 split_of(at) == split for _, at in process.held.refused
             )
-            if standing is not None and not unlike:
-                assert standing.in_force(version) == weight
+            if split_state is not None and not unlike:
+                assert split_state.in_force(version) == weight
 
     @rule(field=fields, weight=st.sampled_from(GOOD), seconds=st.sampled_from((0.5, 5.0, 600.0)))
     def sets_for_a_time(self, field: str, weight: str, seconds: float) -> None:
@@ -313,8 +313,8 @@ class TwoStores(RuleBasedStateMachine):
         else:
             self.falls_back(before)
         for process, stood in known:
-            standing = process.standing(split_of(field))
-            assert standing is None or not rises(stood, standing.in_force(field.partition("/")[2]))
+            split_state = process.split_state(split_of(field))
+            assert split_state is None or not rises(stood, split_state.in_force(field.partition("/")[2]))
         if born and len(self.processes) < PROCESSES_AT_MOST:
             self.is_born()
 
@@ -328,8 +328,10 @@ class TwoStores(RuleBasedStateMachine):
         if not last or last in {entry.id for _, entry in copy.log}:
             return []
         split, _, version = field.partition("/")
-        standings = [(one, one.standing(split)) for one in self.connected if last in one.replica.past.recent]
-        return [(process, standing.in_force(version)) for process, standing in standings if standing is not None]
+        split_states = [(one, one.split_state(split)) for one in self.connected if last in one.replica.past.recent]
+        return [
+            (process, split_state.in_force(version)) for process, split_state in split_states if split_state is not None
+        ]
 
     @precondition(lambda self: self.definitions_go_bad)
     @rule(split=splits, replaced=st.booleans())
@@ -542,25 +544,25 @@ class TwoStores(RuleBasedStateMachine):
                 if self.lifted_at.get(field, -1) >= since:
                     continue
                 for process in connected:
-                    standing = process.standings().get(split_of(field))
+                    split_state = process.split_states().get(split_of(field))
                     version = field.partition("/")[2]
-                    if standing is None or version == standing.definition.baseline:
+                    if split_state is None or version == split_state.definition.baseline:
                         continue
-                    assert standing.in_force(version) == 0, (
-                        f"{field} is stopped by {stop} ({value}), and runs at {standing.in_force(version)}"
+                    assert split_state.in_force(version) == 0, (
+                        f"{field} is stopped by {stop} ({value}), and runs at {split_state.in_force(version)}"
                     )
 
     @invariant()
     def nobody_reaches_zero(self) -> None:
         """Hold what is at zero or stopped to nobody, pinned or kept in a request as they may be (law 4)."""
         for process in self.processes:
-            for split, standing in process.standings().items():
+            for split, split_state in process.split_states().items():
                 state = process.states.state(split)
-                assert state.names[0] == standing.definition.baseline
-                closed = {v.name for v in standing.definition.candidates if standing.in_force(v.name) == 0}
+                assert state.names[0] == split_state.definition.baseline
+                closed = {v.name for v in split_state.definition.candidates if split_state.in_force(v.name) == 0}
                 for unit in UNITS:
                     picked, reason = state.pick(unit.encode())
-                    said = decide(DecisionInput(standing, unit.encode(), {}, None))
+                    said = decide(DecisionInput(split_state, unit.encode(), {}, None))
                     assert (state.names[picked], reason) == (said.version, said.reason)
                     assert state.names[picked] not in closed
                     assert process.choose(split, unit, kept=True) not in closed
@@ -592,10 +594,10 @@ def lowered_to(process: Process, load: Load) -> None:
         with suppress(BadWeightError):
             weight = parse_weight(text(value))
             assert not rises(weight, process.held.weights.get(text(raw), 0))
-    for split, standing in process.standings().items():
+    for split, split_state in process.split_states().items():
         state = process.states.state(split)
         for name, weight in zip(state.names[1:], state.weights[1:], strict=True):
-            assert share(weight) <= share(standing.in_force(name))
+            assert share(weight) <= share(split_state.in_force(name))
 
 
 def unexplained_shapes(process: Process, load: Load) -> set[str]:
@@ -625,15 +627,15 @@ def agrees(process: Process) -> None:
     assert {at: why for at, why in fresh.refused.items() if at[0] == "weights"}.keys() <= held.refused.keys()
     assert dict(held.stops) == dict(fresh.stops)
     refused = {split_of(field) for _, field in held.refused} | unread.keys()
-    mine = process.standings()
+    mine = process.split_states()
     assert mine.keys() - refused == said.splits.keys() - refused
     for split in mine.keys() - refused:
-        standing = said.splits[split]
+        split_state = said.splits[split]
         assert process.states.state(split).weights[1:] == tuple(
-            standing.in_force(name) for name in process.states.state(split).names[1:]
+            split_state.in_force(name) for name in process.states.state(split).names[1:]
         )
         for unit in UNITS:
-            decision = decide(DecisionInput(standing, unit.encode(), {}, None))
+            decision = decide(DecisionInput(split_state, unit.encode(), {}, None))
             assert process.choose(split, unit) == decision.version
 
 

@@ -127,16 +127,16 @@ class Process:
         """Return what its last-known-good file would hold, read again."""
         return decode(json.loads(_encode(self.held, self.replica.past, self._clock.time())))
 
-    def standing(self, split: str) -> SplitState | None:
+    def split_state(self, split: str) -> SplitState | None:
         """Return a split as it stands in this process, by the readable law."""
         raw = self.held.definitions.get(split)
         definition = parse_definition(split, raw) if raw is not None else None
         return state_of(self.held, split, definition) if definition is not None else None
 
-    def standings(self) -> dict[str, SplitState]:
+    def split_states(self) -> dict[str, SplitState]:
         """Return all splits as they stand here."""
-        found = {split: self.standing(split) for split in self.held.definitions}
-        return {split: standing for split, standing in found.items() if standing is not None}
+        found = {split: self.split_state(split) for split in self.held.definitions}
+        return {split: split_state for split, split_state in found.items() if split_state is not None}
 
     def choose(self, split: str, unit: object, *, kept: bool = False) -> str:
         """Ask the published states as a call would; `kept`: inside the request that stays open."""

@@ -165,13 +165,16 @@ def test_what_a_definition_no_longer_says_ends_it(store: MemoryStore, control: C
 def test_another_candidate_s_stop_ends_nothing() -> None:
     """The ladder says the same as the compiled state: only the version's own stop counts, or one over all of it."""
     definition = define("ranking", ("a", "b", "c"), in_flight="finish")
-    standing = SplitState("ranking", definition, {"b": 20_000}, {"ranking/b": "by hand"})
-    case = DecisionInput(standing, b"u-1", {}, None, kept="c")
+    split_state = SplitState("ranking", definition, {"b": 20_000}, {"ranking/b": "by hand"})
+    case = DecisionInput(split_state, b"u-1", {}, None, kept="c")
     assert answer(climb(case)) == ("c", "kept")
     assert answer(climb(case._replace(kept="b"))) == ("a", "stopped")
-    assert answer(climb(case._replace(standing=standing._replace(stops={"ranking": "by hand"})))) == ("a", "stopped")
-    unsaid = standing._replace(definition=define("ranking", ("a", "b", "c")))
-    assert answer(climb(case._replace(standing=unsaid))) == ("a", "stopped")
+    assert answer(climb(case._replace(split_state=split_state._replace(stops={"ranking": "by hand"})))) == (
+        "a",
+        "stopped",
+    )
+    unsaid = split_state._replace(definition=define("ranking", ("a", "b", "c")))
+    assert answer(climb(case._replace(split_state=unsaid))) == ("a", "stopped")
 
 
 def test_a_rollback_of_everything_ends_choices_of_what_runs(control: Control, router: Router) -> None:

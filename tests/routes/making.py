@@ -76,10 +76,11 @@ def a_state(
     """Compile a split with the baseline `old`; weights in percent."""
     names = ("old", *weights)
     definition = define(split, names)._replace(pins=pins or {})
-    standing = SplitState(split, definition, {name: round(weight * 1000) for name, weight in weights.items()})
+    split_state = SplitState(split, definition, {name: round(weight * 1000) for name, weight in weights.items()})
     present = frozenset(calls) if calls is not None else None
     return compile_state(
-        standing, CompileInput(counts or Counts(names, routed=calls is not None), key or object(), calls or {}, present)
+        split_state,
+        CompileInput(counts or Counts(names, routed=calls is not None), key or object(), calls or {}, present),
     )
 
 

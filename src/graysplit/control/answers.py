@@ -51,7 +51,7 @@ def answers(asked: UnitQuestion, fleet: Fleet) -> tuple[Answer, ...]:
     Where some process declares the split, those that do not are left out. Where instances cross over, a process
     answers for its own.
     """
-    split, by_instance = asked.case.standing.split, asked.case.standing.definition.by == "instance"
+    split, by_instance = asked.case.split_state.split, asked.case.split_state.definition.by == "instance"
     unit = (asked.case.unit or b"").decode(errors="surrogateescape")
     found = [p for p in fleet.processes if not by_instance or instance_of(p) == unit]
     declaring = [process for process in found if split in process.declared] or found
@@ -69,7 +69,7 @@ def _silent(process: Process, now_ms: int) -> Answer:
 
 
 def _live(asked: UnitQuestion, process: Process) -> Answer:
-    state = asked.case.standing
+    state = asked.case.split_state
     off, constant = process.switched_off(state.split), _constant(process, state)
     declared = process.declared.get(state.split)
     own = declared.baseline if declared else state.definition.baseline
@@ -93,7 +93,7 @@ def _live(asked: UnitQuestion, process: Process) -> Answer:
 
 def _unknown(asked: UnitQuestion, process: Process, weights: Mapping[str, Weight] | None) -> str:
     """Return why what a process answers cannot be told from what it says, or nothing."""
-    split, receipt = asked.case.standing.split, process.receipt
+    split, receipt = asked.case.split_state.split, process.receipt
     if f"splits {split}" in receipt.held:
         return "it keeps its own definition instead of the store's (held): graysplit recover"
     refused = next((why for why in receipt.refused if why.startswith(f"splits {split}: ")), "")
@@ -111,11 +111,11 @@ def _unknown(asked: UnitQuestion, process: Process, weights: Mapping[str, Weight
 
 def _computed(asked: UnitQuestion, process: Process, weights: Mapping[str, Weight], off: bool | None) -> Answer:  # noqa: FBT001 - what was asked before
     """Put the question to the ladder with the weights as the process says, and the versions that its code has."""
-    state, declared = asked.case.standing, process.declared.get(asked.case.standing.split)
+    state, declared = asked.case.split_state, process.declared.get(asked.case.split_state.split)
     present = None if declared is None else frozenset(declared.versions)
     instance = instance_of(process) if state.definition.by == "instance" else None
     there = state._replace(weights=weights, stops={})
-    version, reason = answer(climb(asked.case._replace(standing=there, present=present, instance=instance)))
+    version, reason = answer(climb(asked.case._replace(split_state=there, present=present, instance=instance)))
     if version == asked.version:
         return Answer(process.label, version, "", "", off)
     if reason == "version_absent":
@@ -125,7 +125,7 @@ def _computed(asked: UnitQuestion, process: Process, weights: Mapping[str, Weigh
 
 def _difference(asked: UnitQuestion, process: Process, weights: Mapping[str, Weight]) -> tuple[str, str]:
     """Return why a process has other weights than the store: in one word, and with the weights."""
-    state, receipt = asked.case.standing, process.receipt
+    state, receipt = asked.case.split_state, process.receipt
     differing = [version for version in weights if weights[version] != state.in_force(version)]
     fields = [field_of(state.split, version) for version in differing]
     said = ", ".join(f"{version} is at {format_weight(weights[version])} there" for version in differing)
@@ -157,7 +157,7 @@ def _effects(process: Process, state: SplitState) -> Mapping[str, Effect]:
 
 def _weights(process: Process, asked: UnitQuestion) -> dict[str, Weight] | None:
     """Return the weights in force in a process; None where it does not tell them all."""
-    state, effects = asked.case.standing, _effects(process, asked.case.standing)
+    state, effects = asked.case.split_state, _effects(process, asked.case.split_state)
     found: dict[str, Weight] = {}
     for version in state.definition.candidates:
         if version.name not in effects and process.receipt.revision < asked.revision:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from graysplit.control.create import told_apart
-from graysplit.control.freeze import declaring, freeze_words, standing_freezes, unfreeze_command
+from graysplit.control.freeze import declaring, freeze_words, freezes_in_effect, unfreeze_command
 from graysplit.control.guard.guard_changes import NOTHING, is_watched
 from graysplit.control.guard.verdicts import Heard, armed
 from graysplit.control.plan.running_plan import running
@@ -80,7 +80,7 @@ def examine(
 
 def _plans(reading: Reading) -> Iterator[Finding]:
     """Name plans that this library does not understand, and those that run without gates."""
-    for split, standing in sorted(reading.snapshot.splits.items()):
+    for split, split_state in sorted(reading.snapshot.splits.items()):
         found = running(reading, split)
         if found is not None and found.plan is None:
             what = f"it runs, but this library does not understand it and does not drive it: {found.fault}"
@@ -90,9 +90,9 @@ def _plans(reading: Reading) -> Iterator[Finding]:
             steps = ", ".join(str(number + 1) for number in ungated(found.plan))
             what = f"step {steps} has no gate: the next one follows at once (an older library started the plan)"
             yield Finding("note", f"plan of {split}", what, f"graysplit pause {split}")
-        elif found is None and standing.definition.plan is not None:
+        elif found is None and split_state.definition.plan is not None:
             try:
-                parse_plan(standing.definition.plan)
+                parse_plan(split_state.definition.plan)
             except BadPlanError as fault:
                 what = f"this library does not understand its last plan: {fault}"
                 yield Finding("note", f"plan of {split}", what, f"graysplit ramp {split} 5,20,50 --every 10m")
@@ -109,8 +109,8 @@ def _lost(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
 
 
 def _guards(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
-    for name, standing in sorted(reading.snapshot.splits.items()):
-        found = armed(name, standing.definition)
+    for name, split_state in sorted(reading.snapshot.splits.items()):
+        found = armed(name, split_state.definition)
         if found is not None and found.fault:
             what = f"this library does not understand it and does not use it: {found.fault}"
             yield Finding("problem", f"guard of {name}", what, f"graysplit unguard {name}")
@@ -164,18 +164,18 @@ def some(labels: Sequence[str]) -> str:
 
 def _versions(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
     """Name versions that the code declares and the store lacks, and candidates above zero that live code lacks."""
-    for split, standing in sorted(reading.snapshot.splits.items()):
+    for split, split_state in sorted(reading.snapshot.splits.items()):
         declared = declarations(fleet.live, split)
-        known = standing.definition.names
+        known = split_state.definition.names
         candidates = {label: {*found.versions} - {found.baseline} for label, found in declared.items()}
         for version in sorted(set[str]().union(*candidates.values()) - {*known}):
             labels = [label for label, names in candidates.items() if version in names]
             what = f"'{version}' is declared by {some(labels)}, but not in the store: nobody gets it"
             yield Finding("note", f"code {split}", what, f"graysplit show {split}")
-        for version in (found.name for found in standing.definition.candidates if standing.in_force(found.name)):
+        for version in (found.name for found in split_state.definition.candidates if split_state.in_force(found.name)):
             labels = [label for label, found in declared.items() if version not in found.versions]
             if labels:
-                asked = format_weight(standing.in_force(version))
+                asked = format_weight(split_state.in_force(version))
                 what = f"'{version}' is at {asked} and not registered on {some(labels)}: they give the baseline instead"
                 yield Finding("problem", f"code {split}", what, "graysplit fleet")
 
@@ -227,7 +227,7 @@ def _values(reading: Reading, drop: str) -> Iterator[Finding]:
         yield Finding(
             "problem", f"{key} {field}", f"refused, the last good value stays in force{falls}: {reason}", command
         )
-    known = {name: standing.definition.names for name, standing in reading.snapshot.splits.items()}
+    known = {name: split_state.definition.names for name, split_state in reading.snapshot.splits.items()}
     for field in unknown_fields(reading.held, {**known, **dict.fromkeys(reading.unread, ())}):
         if split_of(field) in reading.unread:
             continue
@@ -238,22 +238,22 @@ def _values(reading: Reading, drop: str) -> Iterator[Finding]:
 
 
 def _splits(reading: Reading) -> Iterator[Finding]:
-    for name, standing in sorted(reading.snapshot.splits.items()):
-        definition = standing.definition
-        if standing.overfull():
-            what = overfull_words(standing)
+    for name, split_state in sorted(reading.snapshot.splits.items()):
+        definition = split_state.definition
+        if split_state.overfull():
+            what = overfull_words(split_state)
             yield Finding("problem", f"weights {name}", what, f"graysplit show {name}")
         for field in reading.mistyped(name, definition).fields:
             what = f"this field sets all of '{name}' to zero although it names no candidate"
             yield Finding("problem", f"weights {field}", what, f"graysplit show {name}")
         own = field_of(name, definition.baseline)
-        if own in standing.stops:
+        if own in split_state.stops:
             what = f"'{definition.baseline}' is the baseline and cannot be stopped: the stop has no effect"
             yield Finding("problem", f"stops {own}", what, f"graysplit unstop {own}")
 
 
 def _freezes(reading: Reading) -> Iterator[Finding]:
-    for found in standing_freezes(reading):
+    for found in freezes_in_effect(reading):
         severity: Literal["problem", "note"] = "note" if found.at_ms else "problem"  # written by hand, or garbage
         yield Finding(severity, "meta freezes", freeze_words(found), unfreeze_command(found.pattern))
 
@@ -279,11 +279,11 @@ def _waves(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
         if found.missing:
             what = f"{len(found.missing)} instances of its wave are not live; they keep their places until then"
             yield Finding("note", f"instances {found.field}", what, rebalance_command(found.split))
-    for split, standing in sorted(reading.snapshot.splits.items()):
+    for split, split_state in sorted(reading.snapshot.splits.items()):
         said = {declared.by for declared in declarations(fleet.live, split).values()}
-        if said and said != {standing.definition.by}:
+        if said and said != {split_state.definition.by}:
             code = "on whom live processes differ" if len(said) > 1 else f"and in the code the {said.pop()}"
-            what = f"the {standing.definition.by} crosses over by the store's record, {code}"
+            what = f"the {split_state.definition.by} crosses over by the store's record, {code}"
             yield Finding("problem", f"code {split}", what, f"graysplit show {split}")
 
 
@@ -291,14 +291,14 @@ def _baselines(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
     for split in sorted({name for process in fleet.live for name in process.declared}):
         declared = declarations(fleet.live, split)
         baselines = {found.baseline for found in declared.values()}
-        standing = reading.snapshot.splits.get(split)
+        split_state = reading.snapshot.splits.get(split)
         if len(baselines) > 1:
             what = f"live processes differ on the baseline: {told_apart(declared)}"
             yield Finding("problem", f"code {split}", what, "graysplit fleet")
-        elif standing is not None and baselines != {standing.definition.baseline}:
+        elif split_state is not None and baselines != {split_state.definition.baseline}:
             what = (
-                f"the store's baseline is '{standing.definition.baseline}', the code's: {told_apart(declared)}. These "
-                "processes answer with their own, and no weight reaches them"
+                f"the store's baseline is '{split_state.definition.baseline}', the code's: {told_apart(declared)}. "
+                "These processes answer with their own, and no weight reaches them"
             )
             anew = f"graysplit rollback {split}, then graysplit delete {split} and graysplit create {split}"
             yield Finding("problem", f"code {split}", what, anew)

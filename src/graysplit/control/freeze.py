@@ -28,7 +28,7 @@ _REMEMBERED_MS: Final = 60_000
 # --- freezes ---------------------------------------------------------------------------------------------------------
 
 
-def standing_freezes(reading: Reading) -> tuple[Freeze, ...]:
+def freezes_in_effect(reading: Reading) -> tuple[Freeze, ...]:
     """Return the freezes that are not over yet, in the order of their patterns."""
     found = read_freezes(reading.text("meta", FREEZES))
     return tuple(sorted(freeze for freeze in found if freeze.stands(reading.load.now_ms)))
@@ -45,7 +45,7 @@ def freeze(reading: Reading, new: Freeze) -> tuple[Change, tuple[str, ...]]:
 
 def unfreeze(reading: Reading, pattern: str) -> Change:
     """Return the change that ends a freeze."""
-    state = standing_freezes(reading)
+    state = freezes_in_effect(reading)
     if pattern not in {found.pattern for found in state}:
         patterns = ", ".join(f"'{found.pattern}'" for found in state) or "none"
         raise RefusedError(f"no freeze '{pattern}' (freezes: {patterns}). See them with: graysplit list")

@@ -250,8 +250,8 @@ def _raised(snapshot: Snapshot, change: Change, done: Effects) -> frozenset[str]
 
 
 def _protected(split: str, *snapshots: Snapshot) -> bool:
-    standings = (snapshot.splits.get(split) for snapshot in snapshots)
-    return any(state is not None and state.definition.protected for state in standings)
+    split_states = (snapshot.splits.get(split) for snapshot in snapshots)
+    return any(state is not None and state.definition.protected for state in split_states)
 
 
 def _pair(reading: Reading, change: Change, done: Effects, field: str) -> tuple[str | None, str | None] | None:

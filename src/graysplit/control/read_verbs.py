@@ -305,10 +305,10 @@ class ReadVerbs(ControlVerbs):
         from graysplit.core.changes import known
 
         split, version = split_and_version(target)
-        standing = known(self._operator.read().snapshot, split)
-        names = [candidate.name for candidate in standing.definition.candidates]
+        split_state = known(self._operator.read().snapshot, split)
+        names = [candidate.name for candidate in split_state.definition.candidates]
         chosen = [version] if version else names
-        return {f"{split}/{name}": format_weight(standing.in_force(name)) for name in chosen}
+        return {f"{split}/{name}": format_weight(split_state.in_force(name)) for name in chosen}
 
     def _entries(self, split: str | None, count: int) -> tuple[Entry, ...]:
         """Return the newest entries, of one split with those of the freezes that hold it."""

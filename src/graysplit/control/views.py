@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 
-from graysplit.control.freeze import finished_of, standing_freezes
+from graysplit.control.freeze import finished_of, freezes_in_effect
 from graysplit.control.guard.verdicts import Armed, Heard, armed
 from graysplit.control.plan.awaited import Awaited, awaited
 from graysplit.control.reading import Reading
@@ -121,7 +121,7 @@ def overview(  # noqa: PLR0913, PLR0917 - what the screen is made of
         last,
         reading.load.now_ms,
         {} if reading.empty else reading.held.lost,
-        standing_freezes(reading),
+        freezes_in_effect(reading),
         finished(reading),
         tuple(filter(None, (awaited(reading, fleet, name, in_force(rows), said) for name, rows in by_split.items()))),
         tuple(filter(None, (armed(name, splits[name].definition) for name in sorted(splits)))),
@@ -155,7 +155,7 @@ def split_view(
         revision=reading.snapshot.revision,
         last=last,
         now_ms=reading.load.now_ms,
-        freezes=tuple(found for found in standing_freezes(reading) if found.holds(split)),
+        freezes=tuple(found for found in freezes_in_effect(reading) if found.holds(split)),
         finished_ms=finished(reading).get(split),
         crossings=crossings(reading.snapshot, fleet, split),
         plan=awaited(reading, fleet, split, in_force(rows), said),

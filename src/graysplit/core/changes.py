@@ -141,11 +141,11 @@ def _may_be_sown_with(splits: Mapping[str, SplitState], seed: int) -> Iterable[S
 def add_version(snapshot: Snapshot, split: str, version: str) -> Change:
     """Return a split one more candidate, at zero, in a place of its own: nobody moves."""
     check_name(version)
-    standing = known(snapshot, split)
-    definition = standing.definition
+    split_state = known(snapshot, split)
+    definition = split_state.definition
     if version in definition.names:
         raise RefusedError(f"split '{split}' has the version '{version}' already. See it with: graysplit show {split}")
-    claims = [Claim(one.name, one.place or 0, share(standing.asked(one.name))) for one in definition.candidates]
+    claims = [Claim(one.name, one.place or 0, share(split_state.asked(one.name))) for one in definition.candidates]
     place = free_place(claims, {one.place for one in definition.versions})
     if place is None:
         raise RefusedError(
@@ -161,15 +161,15 @@ def remove_version(snapshot: Snapshot, split: str, version: str, *, planned: boo
 
     `planned`: a plan that raises it runs.
     """
-    standing = known(snapshot, split)
-    definition, field = standing.definition, field_of(split, version)
+    split_state = known(snapshot, split)
+    definition, field = split_state.definition, field_of(split, version)
     if version == definition.baseline:
         raise RefusedError(
             f"'{version}' is the baseline of '{split}', and a split needs one. "
             f"Delete the whole split with: graysplit delete {split}"
         )
     candidate(split, definition, version)
-    weight = standing.asked(version)
+    weight = split_state.asked(version)
     if weight != 0:
         raise RefusedError(
             f"'{field}' is not at zero but at {format_weight(weight)}. Roll back first with: graysplit rollback {field}"
@@ -193,11 +193,11 @@ def remove_version(snapshot: Snapshot, split: str, version: str, *, planned: boo
 
 
 def known(snapshot: Snapshot, split: str) -> SplitState:
-    """Return a split's standing, or raise `UnknownSplitError` with the nearest name."""
-    standing = snapshot.splits.get(split)
-    if standing is None:
+    """Return a split's state, or raise `UnknownSplitError` with the nearest name."""
+    split_state = snapshot.splits.get(split)
+    if split_state is None:
         raise UnknownSplitError(split, snapshot.splits)
-    return standing
+    return split_state
 
 
 def only_candidate(split: str, definition: Definition) -> str:
@@ -237,11 +237,11 @@ def set_weights(  # noqa: PLR0913 - keyword-only wishes of one verb
     Refused: more than 100 % together; a stop or mistyped field that holds others at zero too, which would rise
     with it; and, without `yes`, a change that moves more units than its difference.
     """
-    standing = known(snapshot, split)
-    _check_candidates(standing, weights)
-    _check_sum(standing, weights)
+    split_state = known(snapshot, split)
+    _check_candidates(split_state, weights)
+    _check_sum(split_state, weights)
     starting = any(weight != 0 for weight in weights.values())
-    lifted = {stop for version, weight in weights.items() if weight != 0 for stop in _stops_over(standing, version)}
+    lifted = {stop for version, weight in weights.items() if weight != 0 for stop in _stops_over(split_state, version)}
     written: dict[str, Weight | None] = {field_of(split, version): weight for version, weight in weights.items()}
     if starting:
         _check_beneath(split, weights, mistyped)
@@ -251,17 +251,17 @@ def set_weights(  # noqa: PLR0913 - keyword-only wishes of one verb
     _check_bystanders(written, lifted, done)
     if not yes:
         _check_cost(split, done)
-    taken: Mapping[str, Lease] = {} if until_ms is None else _leases(standing, weights, done, until_ms, leases)
+    taken: Mapping[str, Lease] = {} if until_ms is None else _leases(split_state, weights, done, until_ms, leases)
     return change._replace(releases=dict.fromkeys(done.started, release), leases=taken)
 
 
 def _leases(
-    standing: SplitState, weights: Mapping[str, Weight], done: Effects, until_ms: int, running: Mapping[str, Lease]
+    split_state: SplitState, weights: Mapping[str, Weight], done: Effects, until_ms: int, running: Mapping[str, Lease]
 ) -> Mapping[str, Lease]:
     """Make each raise a lease, and each weight that stands by a lease a longer one."""
     taken: dict[str, Lease] = {}
     for version, weight in weights.items():
-        field, before = field_of(standing.split, version), standing.in_force(version)
+        field, before = field_of(split_state.split, version), split_state.in_force(version)
         lease = running.get(field)
         if field in done.risen or (lease is not None and lease.at == before == weight):
             taken[field] = take(weight, before, until_ms, lease)
@@ -310,12 +310,12 @@ def protect(snapshot: Snapshot, split: str, *, on: bool) -> Change:
     return Change("protect" if on else "unprotect", split, definition=definition._replace(protected=on))
 
 
-def lets_in(standing: SplitState, change: Change) -> bool:
+def lets_in(split_state: SplitState, change: Change) -> bool:
     """Return whether a change of the definition may let a unit reach a candidate that is open now and kept it out."""
-    before, after = standing.definition, change.definition
+    before, after = split_state.definition, change.definition
     if not isinstance(after, Definition):
         return False
-    open_ = {version.name for version in after.candidates if standing.in_force(version.name) != 0}
+    open_ = {version.name for version in after.candidates if split_state.in_force(version.name) != 0}
     alike = _let_alone(after)
     if before.baseline == after.baseline and _places(before, open_) == _places(after, open_):
         alike["versions"] = after.versions  # one that comes or goes at zero lets nobody in
@@ -366,19 +366,19 @@ def delete(split: str, weights: Mapping[str, Weight], stops: Iterable[str], *, f
 def unstop(snapshot: Snapshot, target: str, release: str) -> Change:
     """Clear one stop; wherever a weight above zero stands under it, that is a raise and a new release."""
     if target not in snapshot.stops:
-        standing = ", ".join(sorted(snapshot.stops)) or "none"
-        raise RefusedError(f"no stop '{target}' (stops: {standing}). See them with: graysplit list")
+        names = ", ".join(sorted(snapshot.stops)) or "none"
+        raise RefusedError(f"no stop '{target}' (stops: {names}). See them with: graysplit list")
     change = Change("unstop", split_of(target), stops={target: None})
     done = effects(snapshot, apply(snapshot, change))
     return change._replace(releases=dict.fromkeys(done.started, release))
 
 
-def _stops_over(standing: SplitState, version: str) -> Iterable[str]:
-    return [stop for stop in stops_over(field_of(standing.split, version)) if stop in standing.stops]
+def _stops_over(split_state: SplitState, version: str) -> Iterable[str]:
+    return [stop for stop in stops_over(field_of(split_state.split, version)) if stop in split_state.stops]
 
 
-def _check_candidates(standing: SplitState, weights: Mapping[str, Weight]) -> None:
-    split, definition = standing.split, standing.definition
+def _check_candidates(split_state: SplitState, weights: Mapping[str, Weight]) -> None:
+    split, definition = split_state.split, split_state.definition
     if definition.baseline in weights:
         first = definition.candidates[0].name
         raise BadValueError(
@@ -389,15 +389,15 @@ def _check_candidates(standing: SplitState, weights: Mapping[str, Weight]) -> No
         candidate(split, definition, version)
 
 
-def _check_sum(standing: SplitState, weights: Mapping[str, Weight]) -> None:
-    wanted: dict[str, Weight] = {v.name: standing.asked(v.name) for v in standing.definition.candidates}
+def _check_sum(split_state: SplitState, weights: Mapping[str, Weight]) -> None:
+    wanted: dict[str, Weight] = {v.name: split_state.asked(v.name) for v in split_state.definition.candidates}
     wanted |= weights
     summed = total(wanted.values())
     if summed > FULL and any(weight != 0 for weight in weights.values()):
         shown = " ".join(f"{version}={format_weight(weight)}" for version, weight in wanted.items())
         raise RefusedError(
-            f"the weights of '{standing.split}' would add up to {format_weight(summed)} % ({shown}). "
-            f"Lower one in the same command: graysplit set {standing.split} {shown}"
+            f"the weights of '{split_state.split}' would add up to {format_weight(summed)} % ({shown}). "
+            f"Lower one in the same command: graysplit set {split_state.split} {shown}"
         )
 
 

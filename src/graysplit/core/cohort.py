@@ -41,18 +41,18 @@ def cohort(definition: Definition, units: Iterable[bytes]) -> Cohort:
     return Cohort(tuple(below), tuple(sorted(distinct & pinned)))
 
 
-def on_each(found: Cohort, standing: SplitState) -> Mapping[str, int]:
+def on_each(found: Cohort, split_state: SplitState) -> Mapping[str, int]:
     """Count the units on each version."""
-    counts: Counter[str] = Counter(_decided(unit, standing) for unit in found.named)
-    runs = standing.runs()
+    counts: Counter[str] = Counter(_decided(unit, split_state) for unit in found.named)
+    runs = split_state.runs()
     for run in runs:
         counts[run.version] += found.below[run.end] - found.below[run.start]
-    counts[standing.definition.baseline] += found.size - counts.total()
-    return {version: counts[version] for version in standing.definition.names}
+    counts[split_state.definition.baseline] += found.size - counts.total()
+    return {version: counts[version] for version in split_state.definition.names}
 
 
 def moving(found: Cohort, before: SplitState, after: SplitState) -> int:
-    """Count the units whose version differs between two standings of a split."""
+    """Count the units whose version differs between two states of a split."""
     moved = sum(_decided(unit, before) != _decided(unit, after) for unit in found.named)
     first, second = before.runs(), after.runs()
     edges = sorted({0, BUCKETS, *(edge for run in (*first, *second) for edge in (run.start, run.end))})
@@ -62,5 +62,5 @@ def moving(found: Cohort, before: SplitState, after: SplitState) -> int:
     return moved
 
 
-def _decided(unit: bytes, standing: SplitState) -> str:
-    return decide(DecisionInput(standing, unit, {}, None)).version
+def _decided(unit: bytes, split_state: SplitState) -> str:
+    return decide(DecisionInput(split_state, unit, {}, None)).version

@@ -142,9 +142,9 @@ class CompiledSplit:
 
 
 class CompileInput(NamedTuple):
-    """What a process adds to a standing when it compiles one."""
+    """What a process adds to a split's state when it compiles one."""
 
-    counts: Counts  # for the standing's version names, the baseline first
+    counts: Counts  # for the split's version names, the baseline first
     key: object
     calls: Mapping[str, VersionFunction] = {}  # the registered functions of a routed split
     present: frozenset[str] | None = None  # the versions registered here; None: choose by name only
@@ -172,26 +172,26 @@ def unpinned(state: CompiledSplit, unit: object) -> Branch | None:
     return state.branches[near if near >= 0 else bisect_right(state.runs, hashed)]
 
 
-def names_of(standing: SplitState) -> tuple[str, ...]:
+def names_of(split_state: SplitState) -> tuple[str, ...]:
     """Return the version names in the order of their indexes: the baseline, then candidates by place."""
-    definition = standing.definition
+    definition = split_state.definition
     return (definition.baseline, *(version.name for version in definition.candidates))
 
 
-def compile_state(standing: SplitState, inputs: CompileInput) -> CompiledSplit:
-    """Compile a standing: the same answers as `decision.decide`, which a property holds it to."""
-    names = names_of(standing)
-    state = _blank(standing.split, names, inputs)
-    state.seed = standing.definition.seed
+def compile_state(split_state: SplitState, inputs: CompileInput) -> CompiledSplit:
+    """Compile a split's state: the same answers as `decision.decide`, which a property holds it to."""
+    names = names_of(split_state)
+    state = _blank(split_state.split, names, inputs)
+    state.seed = split_state.definition.seed
     absent = frozenset(names) - inputs.present if inputs.present is not None else frozenset[str]()
-    if standing.definition.by == "instance":
+    if split_state.definition.by == "instance":
         state.here = inputs.instance or None
-        _lay_out(state, standing, absent, _waved(standing, inputs.instance))
+        _lay_out(state, split_state, absent, _waved(split_state, inputs.instance))
     else:
-        _lay_out(state, standing, absent, standing.runs())
-    _pin(state, standing, absent)
-    state.limit = standing.definition.stale_limit
-    state.weights = (0, *(0 if name in absent else standing.in_force(name) for name in names[1:]))
+        _lay_out(state, split_state, absent, split_state.runs())
+    _pin(state, split_state, absent)
+    state.limit = split_state.definition.stale_limit
+    state.weights = (0, *(0 if name in absent else split_state.in_force(name) for name in names[1:]))
     state.buffer = inputs.buffer
     if state.buffer is not None:
         state.quick = state.buffer
@@ -309,24 +309,24 @@ def _decision(state: CompiledSplit, index: int, reason: str) -> Decision:
     return Decision(state.split, state.names[index], reason, state.revision, state.stale)
 
 
-def _waved(standing: SplitState, instance: str) -> tuple[Run, ...]:
+def _waved(split_state: SplitState, instance: str) -> tuple[Run, ...]:
     """Assign all buckets to the candidate to which this instance has crossed; none is drawn without a weight."""
-    version = standing.crossed_to(instance)
+    version = split_state.crossed_to(instance)
     if version is not None:
         return (Run(0, BUCKETS, version),)
-    return (Run(0, 0, standing.definition.candidates[0].name),) if standing.runs() else ()
+    return (Run(0, 0, split_state.definition.candidates[0].name),) if split_state.runs() else ()
 
 
-def _lay_out(state: CompiledSplit, standing: SplitState, absent: frozenset[str], runs: Sequence[Run]) -> None:
+def _lay_out(state: CompiledSplit, split_state: SplitState, absent: frozenset[str], runs: Sequence[Run]) -> None:
     """Set threshold, runs and branches from the buckets in force."""
     if not runs:
-        stopped = any(standing.stop_on(version.name) for version in standing.definition.candidates)
-        _name_sides(state, BASELINE, 1, "stopped" if stopped and _all_zero(standing) else "baseline")
+        stopped = any(split_state.stop_on(version.name) for version in split_state.definition.candidates)
+        _name_sides(state, BASELINE, 1, "stopped" if stopped and _all_zero(split_state) else "baseline")
         return
     _name_sides(state, BASELINE, 1, "bucket")
     first = runs[0]
     # With pins the owner is looked up in the runs: `unpinned` tells its story once for all.
-    plain = not absent and not _has_pins(standing)
+    plain = not absent and not _has_pins(split_state)
     if plain and len(runs) == 1 and first.start == 0 and first.version == state.names[1]:
         state.threshold = threshold(first.end)
         return
@@ -376,24 +376,24 @@ def _branch(state: CompiledSplit, index: int, reason: str) -> Branch:
     return _counted(branch, state.counts)
 
 
-def _all_zero(standing: SplitState) -> bool:
-    return all(standing.in_force(version.name) == 0 for version in standing.definition.candidates)
+def _all_zero(split_state: SplitState) -> bool:
+    return all(split_state.in_force(version.name) == 0 for version in split_state.definition.candidates)
 
 
-def _has_pins(standing: SplitState) -> bool:
-    return bool(standing.definition.pins or standing.definition.denied)
+def _has_pins(split_state: SplitState) -> bool:
+    return bool(split_state.definition.pins or split_state.definition.denied)
 
 
-def _pin(state: CompiledSplit, standing: SplitState, absent: frozenset[str]) -> None:
+def _pin(state: CompiledSplit, split_state: SplitState, absent: frozenset[str]) -> None:
     """Set what the rungs above the bucket need, where this split uses them."""
-    definition, names = standing.definition, state.names
-    if not _has_pins(standing):
+    definition, names = split_state.definition, state.names
+    if not _has_pins(split_state):
         return
-    if _all_zero(standing) and any(standing.stop_on(version.name) for version in definition.candidates):
+    if _all_zero(split_state) and any(split_state.stop_on(version.name) for version in definition.candidates):
         return  # the rung `stopped` answers before any pin
     answers: dict[bytes, tuple[int, str]] = {}
     for unit, version in definition.pinned.items():
-        if version != definition.baseline and standing.in_force(version) == 0:
+        if version != definition.baseline and split_state.in_force(version) == 0:
             continue
         found = (BASELINE, "version_absent") if version in absent else (names.index(version), "pin")
         answers[unit.encode()] = found

@@ -1,4 +1,4 @@
-"""Who wins: the ladder that turns a standing, a unit and its attributes into a version with a reason.
+"""Who wins: the ladder that turns a split's state, a unit and its attributes into a version with a reason.
 
 This is the law in its readable form. `compiled.py` compiles the same ladder for speed, and a property holds the two
 together.
@@ -34,7 +34,7 @@ class Decision(NamedTuple):
 class DecisionInput(NamedTuple):
     """One question put to the ladder."""
 
-    standing: SplitState
+    split_state: SplitState
     unit: bytes | None  # encoded; None for what is no unit
     attributes: Mapping[str, object]
     present: Collection[str] | None  # the versions registered in this process; None: choose by name only
@@ -55,49 +55,49 @@ _Rung = Callable[[DecisionInput], tuple[str, str | None]]
 
 
 def _off(case: DecisionInput) -> tuple[str, str | None]:
-    return "break-glass (environment or file)", case.standing.definition.baseline if case.off else None
+    return "break-glass (environment or file)", case.split_state.definition.baseline if case.off else None
 
 
 def _stopped(case: DecisionInput) -> tuple[str, str | None]:
-    standing = case.standing
-    open_ones = [v.name for v in standing.definition.candidates if standing.in_force(v.name) != 0]
+    split_state = case.split_state
+    open_ones = [v.name for v in split_state.definition.candidates if split_state.in_force(v.name) != 0]
     if open_ones:
         return f"at zero: all but {', '.join(open_ones)}", None
-    stops = sorted({stop for v in standing.definition.candidates if (stop := standing.stop_on(v.name))})
-    if _lingers(standing, case.kept):
+    stops = sorted({stop for v in split_state.definition.candidates if (stop := split_state.stop_on(v.name))})
+    if _lingers(split_state, case.kept):
         return f"at zero, and {case.kept} may finish", None
     asked = f"stopped by {', '.join(stops)}" if stops else "every weight is zero"
-    return asked, standing.definition.baseline if stops else None
+    return asked, split_state.definition.baseline if stops else None
 
 
 def _kept(case: DecisionInput) -> tuple[str, str | None]:
-    found = _reachable(case.standing, case.kept) or _lingers(case.standing, case.kept)
+    found = _reachable(case.split_state, case.kept) or _lingers(case.split_state, case.kept)
     return "the choice kept in this request", case.kept if found else None
 
 
 def _denied(case: DecisionInput) -> tuple[str, str | None]:
-    definition = case.standing.definition
+    definition = case.split_state.definition
     denied = _text(case.unit) in definition.barred
     return f"deny pins ({len(definition.denied)})", definition.baseline if denied else None
 
 
 def _pinned(case: DecisionInput) -> tuple[str, str | None]:
-    definition = case.standing.definition
+    definition = case.split_state.definition
     version = definition.pinned.get(_text(case.unit))
-    if version is None or _reachable(case.standing, version):
+    if version is None or _reachable(case.split_state, version):
         return f"pins ({len(definition.pins)})", version
     return f"pinned to {version}, which is at zero", None
 
 
 def _bucket(case: DecisionInput) -> tuple[str, str | None]:
-    standing = case.standing
-    shares = {v.name: share(standing.in_force(v.name)) for v in standing.definition.candidates}
+    split_state = case.split_state
+    shares = {v.name: share(split_state.in_force(v.name)) for v in split_state.definition.candidates}
     if not any(shares.values()) or case.unit is None:
         return "no weight above zero", None
-    if standing.definition.by == "instance":
+    if split_state.definition.by == "instance":
         return _waved(case)
-    bucket, runs = bucket_of(case.unit, standing.definition.seed), standing.runs()
-    return _compared(bucket, runs), owner(runs, bucket) or standing.definition.baseline
+    bucket, runs = bucket_of(case.unit, split_state.definition.seed), split_state.runs()
+    return _compared(bucket, runs), owner(runs, bucket) or split_state.definition.baseline
 
 
 def _compared(bucket: int, runs: Sequence[Run]) -> str:
@@ -109,19 +109,19 @@ def _compared(bucket: int, runs: Sequence[Run]) -> str:
 
 def _waved(case: DecisionInput) -> tuple[str, str | None]:
     """Answer by the recorded waves: the same for every unit of an instance."""
-    standing = case.standing
+    split_state = case.split_state
     instance = _text(case.unit) if case.instance is None else case.instance
-    version = standing.crossed_to(instance)
+    version = split_state.crossed_to(instance)
     if version is None:
-        return f"the instance {instance} has not crossed", standing.definition.baseline
-    asked = format_weight(standing.in_force(version))
-    at = standing.waves[version].at.get(instance)
+        return f"the instance {instance} has not crossed", split_state.definition.baseline
+    asked = format_weight(split_state.in_force(version))
+    at = split_state.waves[version].at.get(instance)
     when = "with everybody" if at is None else f"at {format_weight(at)} %"
     return f"the instance {instance} has crossed to {version} {when}, of {asked} % now", version
 
 
 def _baseline(case: DecisionInput) -> tuple[str, str | None]:
-    return "the baseline gets the rest", case.standing.definition.baseline
+    return "the baseline gets the rest", case.split_state.definition.baseline
 
 
 # Top to bottom, the first that gives a version answers: docs/reference/reasons-and-status.md#reasons. Overrides and
@@ -140,7 +140,7 @@ LADDER: Final[tuple[tuple[str, _Rung], ...]] = (
 def decide(case: DecisionInput, *, revision: int = 0, stale: bool = False) -> Decision:
     """Return the decision for a case: the same in every process, on every Python (law 1)."""
     version, reason = answer(climb(case))
-    return Decision(case.standing.split, version, reason, revision, stale)
+    return Decision(case.split_state.split, version, reason, revision, stale)
 
 
 def climb(case: DecisionInput) -> tuple[Rung, ...]:
@@ -163,7 +163,7 @@ def answer(steps: tuple[Rung, ...]) -> tuple[str, str]:
 
 def _landed(case: DecisionInput, version: str, reason: str) -> Rung | None:
     """Bring an answer down to what can be answered here (law 5), or None where it stands."""
-    baseline = case.standing.definition.baseline
+    baseline = case.split_state.definition.baseline
     if case.unit is None and reason != "off":
         return Rung("no_unit", "invalid unit: not a text, int, UUID or bytes", baseline)
     if case.present is not None and version not in case.present:
@@ -171,16 +171,16 @@ def _landed(case: DecisionInput, version: str, reason: str) -> Rung | None:
     return None
 
 
-def _reachable(standing: SplitState, version: str | None) -> bool:
+def _reachable(split_state: SplitState, version: str | None) -> bool:
     """Law 4: whatever names a version, at weight zero it is not reached."""
-    return version is not None and (version == standing.definition.baseline or standing.in_force(version) != 0)
+    return version is not None and (version == split_state.definition.baseline or split_state.in_force(version) != 0)
 
 
-def _lingers(standing: SplitState, kept: str | None) -> bool:
+def _lingers(split_state: SplitState, kept: str | None) -> bool:
     """Return whether a choice kept in a request outlives a plain zero: the law's one exception, never across a stop."""
-    definition = standing.definition
+    definition = split_state.definition
     candidate = kept is not None and kept != definition.baseline
-    return candidate and definition.in_flight == "finish" and standing.stop_on(kept or "") is None
+    return candidate and definition.in_flight == "finish" and split_state.stop_on(kept or "") is None
 
 
 def _text(unit: bytes | None) -> str:

@@ -63,8 +63,8 @@ def check_pattern(text: str) -> str:
 
 def frozen(freezes: Iterable[Freeze], split: str, now_ms: int) -> Freeze | None:
     """Return the freeze that holds a split at a server time, of several the one that lasts longest; or None."""
-    standing = [freeze for freeze in freezes if freeze.stands(now_ms) and freeze.holds(split)]
-    return max(standing, key=lambda freeze: freeze.until_ms or float("inf"), default=None)
+    in_effect = [freeze for freeze in freezes if freeze.stands(now_ms) and freeze.holds(split)]
+    return max(in_effect, key=lambda freeze: freeze.until_ms or float("inf"), default=None)
 
 
 def thawed_ms(freezes: Iterable[Freeze], split: str, by_hand: str | None, now_ms: int) -> int:

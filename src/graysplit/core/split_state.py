@@ -96,7 +96,7 @@ class LaidOver(Mapping[str, V]):
         self.own = own
 
     def __getitem__(self, split: str) -> V:
-        """Return a split's standing; raise `KeyError` where it has none."""
+        """Return a split's state; raise `KeyError` where it has none."""
         return self.own[split] if split in self.own else self.under[split]
 
     def __iter__(self) -> Iterator[str]:
@@ -132,18 +132,18 @@ def apply(snapshot: Snapshot, change: Change) -> Snapshot:
     is_deleted = changed is None and change.split in snapshot.splits
     if is_deleted or EVERYTHING in touched:
         splits: Mapping[str, SplitState] = _laid_over(snapshot.splits, {change.split: changed})
-        splits = {name: standing._replace(stops=touching(name)) for name, standing in splits.items()}
+        splits = {name: split_state._replace(stops=touching(name)) for name, split_state in splits.items()}
     else:
-        standings = {name: snapshot.splits.get(name) for name in touched}
-        standings[change.split] = changed  # None: a pattern of freezes, or what is known by its stops alone
-        own = {name: found._replace(stops=touching(name)) for name, found in standings.items() if found is not None}
+        split_states = {name: snapshot.splits.get(name) for name in touched}
+        split_states[change.split] = changed  # None: a pattern of freezes, or what is known by its stops alone
+        own = {name: found._replace(stops=touching(name)) for name, found in split_states.items() if found is not None}
         splits = LaidOver(snapshot.splits, own)
     releases = LaidOver(snapshot.releases, change.releases) if change.releases else snapshot.releases
     return Snapshot(splits, stops, releases, snapshot.revision + 1)
 
 
 def _changed(snapshot: Snapshot, change: Change) -> SplitState | None:
-    """Return the changed split's standing without its stops, or None where it is deleted, or was not there."""
+    """Return the changed split's state without its stops, or None where it is deleted, or was not there."""
     before = snapshot.splits.get(change.split)
     definition = change.definition
     if definition is SAME:
@@ -178,8 +178,8 @@ def stops_by_split(stops: Mapping[str, str]) -> Callable[[str], Mapping[str, str
 def raises(before: SplitState | None, after: SplitState | None) -> bool:
     """Return whether a change lets anybody in whom it kept out before: only those need a fence (law 6)."""
 
-    def reach(standing: SplitState | None, name: str) -> Weight:
-        return standing.reach(name) if standing is not None else 0
+    def reach(split_state: SplitState | None, name: str) -> Weight:
+        return split_state.reach(name) if split_state is not None else 0
 
     return any(rises(reach(before, name), reach(after, name)) for name in compared(before, after))
 
@@ -189,7 +189,7 @@ def compared(before: SplitState | None, after: SplitState | None) -> tuple[str, 
 
     Where another version becomes the baseline, both baselines too: who was on the old one moves to the new one.
     """
-    found = [standing.definition for standing in (before, after) if standing is not None]
+    found = [split_state.definition for split_state in (before, after) if split_state is not None]
     turned = len({definition.baseline for definition in found}) > 1
     names = (definition.names if turned else [v.name for v in definition.candidates] for definition in found)
     return tuple(dict.fromkeys(name for own in names for name in own))

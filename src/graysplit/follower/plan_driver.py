@@ -233,7 +233,7 @@ class PlanDriver:
         freezes = read_freezes(found.texts["meta", FREEZES])
         frost = frozen(freezes, found.split, found.now_ms)
         others = self._others(found)
-        own = self._standing(found)
+        own = self._plan_weights(found)
         gone = [*(name for name in found.progress.beside if not others.get(name)), *own.fallen]
         return PlanView(
             now_ms=found.now_ms,
@@ -247,7 +247,7 @@ class PlanDriver:
             watched=_action(found.definition) not in ("", "warn"),
         )
 
-    def _standing(self, found: PlanFacts) -> several.PlanStanding:
+    def _plan_weights(self, found: PlanFacts) -> several.PlanWeights:
         """Return how the candidates of the plan stand."""
         names = found.plan.versions
         stopped = [name for name in names if found.texts["stops", field_of(found.split, name)] is not None]
@@ -304,7 +304,7 @@ class PlanDriver:
             case Lost():
                 return self._lost(feed, found, ruling)
             case Halted():
-                return _halt(feed, found, ruling, self._standing(found).fallen)
+                return _halt(feed, found, ruling, self._plan_weights(found).fallen)
             case StepConfirmed():
                 progress = found.progress._replace(confirmed_ms=found.now_ms)
                 self._tick(feed, found, progress, Tick(found.now_ms, 0, running=True, driver=self._boot))

@@ -34,20 +34,20 @@ class GuardedSplits:
         self._buffers: dict[Terms, EvidenceBuffer] = {}
 
     def buffer(
-        self, standing: SplitState, held: Adopted, present: frozenset[str] | None, instance: str
+        self, split_state: SplitState, held: Adopted, present: frozenset[str] | None, instance: str
     ) -> EvidenceBuffer | None:
         """Return the buffer of an armed split's stage: the same as long as the stage is; None where none is armed.
 
         Takes no lock: whoever compiles the same state meanwhile gets the same buffer.
         """
-        split = standing.split
+        split = split_state.split
         try:
-            guard = parse_guard(standing.definition.guard or {})
+            guard = parse_guard(split_state.definition.guard or {})
         except BadGuardError as fault:
             self._events.warning(f"guard_unreadable {split}", f"cannot read the guard of '{split}': {fault}")
             return None
-        only = instance.encode() if standing.definition.by == "instance" else None
-        terms = terms_of(standing, held, guard, present, only)
+        only = instance.encode() if split_state.definition.by == "instance" else None
+        terms = terms_of(split_state, held, guard, present, only)
         if not terms.candidates:
             return None
         if (known := self._buffers.get(terms)) is not None:

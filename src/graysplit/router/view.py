@@ -49,21 +49,21 @@ class Lacking(NamedTuple):
     missing: frozenset[str]
 
 
-def key_of(standing: SplitState, names: tuple[str, ...], view: View) -> object:
+def key_of(split_state: SplitState, names: tuple[str, ...], view: View) -> object:
     """Return the key under which requests keep choices: a new one where an old choice must not be found again.
 
     A choice belongs to the view that it was made in: whoever still compiles an older one, while another is
     published, leaves no mark in it, and keeps nothing under a key that it uses.
     """
-    weights: tuple[Weight, ...] = (0, *(standing.in_force(name) for name in names[1:]))
-    finish = standing.definition.in_flight == "finish"
-    mark = view.before.get(standing.split)
+    weights: tuple[Weight, ...] = (0, *(split_state.in_force(name) for name in names[1:]))
+    finish = split_state.definition.in_flight == "finish"
+    mark = view.before.get(split_state.split)
     if mark is not None and mark.names == names and finish:
-        stopped = (True, *(standing.stop_on(name) is not None for name in names[1:]))
+        stopped = (True, *(split_state.stop_on(name) is not None for name in names[1:]))
         weights = _lingering(mark.weights, weights, stopped)
     if mark is None or mark.names != names or _lowers_to_zero(mark.weights, weights):
         mark = ChoiceKey(object(), names, weights)
-    return view.marks.setdefault(standing.split, mark._replace(weights=weights, finish=finish)).key
+    return view.marks.setdefault(split_state.split, mark._replace(weights=weights, finish=finish)).key
 
 
 def forget_zeroed(view: View, held: Adopted, splits: Iterable[str] | None) -> Mapping[str, ChoiceKey]:

@@ -10,6 +10,7 @@ from graysplit.cli.entries import entry_line
 from graysplit.cli.guard.charts import STYLE, charts
 from graysplit.cli.guard.report_lines import (
     SIDE_HEAD,
+    basis_words,
     dropped_words,
     extra_words,
     finding_words,
@@ -17,7 +18,6 @@ from graysplit.cli.guard.report_lines import (
     pair_lines,
     share_words,
     side_cells,
-    standing_words,
     total_words,
     verdict_words,
 )
@@ -74,7 +74,7 @@ def _release(found: ReleaseReport) -> Iterator[str]:
     subject = found.subject
     bad = " bad" if found.verdict.word in {"worse", "suspect"} else ""
     yield f"<h2>{_text(subject.field)} compared with {_text(subject.baseline)}</h2>"
-    yield f'<p class="soft">release since {when(subject.began_ms)}, {_text(standing_words(found))}</p>'
+    yield f'<p class="soft">release since {when(subject.began_ms)}, {_text(basis_words(found))}</p>'
     yield f'<p class="verdict{bad}"><strong>verdict</strong> {_text(verdict_words(found))}</p>'
     if found.verdict.note:
         yield f"<p>{_text(note_words(found.verdict.note, subject.field))}</p>"

@@ -85,7 +85,7 @@ def release_lines(found: ReleaseReport) -> Iterator[str]:
     """Return one candidate's release: how it stands, then each stage, then the counts of all."""
     subject = found.subject
     pair = f"{subject.field} compared with {subject.baseline}"
-    yield f"{pair}, release since {when(subject.began_ms)}, {standing_words(found)}"
+    yield f"{pair}, release since {when(subject.began_ms)}, {basis_words(found)}"
     yield f"verdict: {verdict_words(found)}"
     if found.verdict.note:
         yield note_words(found.verdict.note, subject.field)
@@ -164,7 +164,7 @@ def less_words(found: ReleaseReport) -> str:
     return f"{found.subject.version} minus {found.subject.baseline}"
 
 
-def standing_words(found: ReleaseReport) -> str:
+def basis_words(found: ReleaseReport) -> str:
     """Return how the candidate stands now."""
     subject = found.subject
     if subject.stop is not None:

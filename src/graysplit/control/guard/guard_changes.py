@@ -71,10 +71,10 @@ def is_armed_so(reading: Reading, split: str, settings: GuardRequest) -> bool:
 
 def armed(split: str, definition: Definition, wish: GuardRequest, by: str, at_ms: int) -> Definition | None:
     """Return the definition with its guard as wished; None where it stands so already."""
-    standing = _standing(split, definition)
+    present = _present(split, definition)
     named = wish.named()
-    wanted = (standing or Guard())._replace(**named)  # type: ignore[arg-type] # the fields' own types, see `named`
-    if wanted == standing:
+    wanted = (present or Guard())._replace(**named)  # type: ignore[arg-type] # the fields' own types, see `named`
+    if wanted == present:
         return None
     record = guard_record(wanted._replace(at_ms=at_ms, by=by))
     parse_guard(record)  # born valid: raises `BadGuardError`
@@ -173,7 +173,7 @@ def _named(verb: str, names: Collection[str]) -> str:
     return f"{verb} {' and '.join(names)}" if names else ""
 
 
-def _standing(split: str, definition: Definition) -> Guard | None:
+def _present(split: str, definition: Definition) -> Guard | None:
     if definition.guard is None:
         return None
     try:

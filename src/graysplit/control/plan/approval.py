@@ -10,7 +10,7 @@ from typing import Final
 
 from graysplit.control.guard.verdicts import Heard, Tallies, armed, doubts, may_stop, of_plan, verdicts
 from graysplit.control.plan.plan_changes import PlanStart, noted
-from graysplit.control.plan.running_plan import RunningPlan, running, standing_plan
+from graysplit.control.plan.running_plan import RunningPlan, current_plan, running
 from graysplit.control.reading import Reading
 from graysplit.core.address import field_of
 from graysplit.core.changes import known
@@ -33,7 +33,7 @@ def approval(reading: Reading, tallies: Tallies, split: str, who: str, step: int
     """
     known(reading.snapshot, split)
     doubted = doubts(reading, tallies, split)
-    found = running(reading, split) if doubted and step is None else standing_plan(reading, split)
+    found = running(reading, split) if doubted and step is None else current_plan(reading, split)
     ahead = None if found is None else _ahead(found, split, doubted=bool(doubted))
     if found is not None and step is not None:
         taken = _check_named(found, split, step, ahead)

@@ -120,7 +120,7 @@ def running_words(reading: Reading, split: str) -> Ended:
     return Ended(split, words + (f", paused by {pauses}" if pauses else ""), progress.by or "somebody", bool(pauses))
 
 
-def standing_plan(reading: Reading, split: str) -> RunningPlan:
+def current_plan(reading: Reading, split: str) -> RunningPlan:
     """Return the plan that runs, or refuse with the way to start one."""
     known(reading.snapshot, split)
     found = running(reading, split)

@@ -129,7 +129,7 @@ class _RecoveryWork:
             self.file,
             Ground(
                 text,
-                self._standing,
+                self._in_force,
                 self._wanted,
                 self.definitions,
                 not self.request.splits,
@@ -359,7 +359,7 @@ class _RecoveryWork:
         """Return whether what processes tell of `meta` goes on: not a plan, nor the release of what is at zero now."""
         kind, _, field = name.partition(":")
         if kind in {"release", "wave"}:
-            return self._standing(field) != 0
+            return self._in_force(field) != 0
         return kind in {"lease", "finished", FREEZES}
 
     def _notes(self) -> Iterator[str]:
@@ -373,9 +373,9 @@ class _RecoveryWork:
     def _runs(self, field: str, text: str) -> bool:
         """Return whether a lease still belongs to the weight that will stand."""
         lease = parse_lease(text)
-        return lease is not None and self._standing(field) == lease.at
+        return lease is not None and self._in_force(field) == lease.at
 
-    def _standing(self, field: str) -> Weight:
+    def _in_force(self, field: str) -> Weight:
         side = self.weights.get(field)
         return _weight(side.written if side is not None else self.reading.text("weights", field)) or 0
 
@@ -405,7 +405,7 @@ class _RecoveryWork:
         return state.in_force(version_of(field)) if state and "weights" not in self.lost else 0
 
     def _after(self, field: str) -> Weight:
-        return self._standing(field) if stop_on(field, self.stopped) is None else 0
+        return self._in_force(field) if stop_on(field, self.stopped) is None else 0
 
     def _begins(self, field: str) -> bool:
         """Return whether a release begins: not where one goes on that only the store had lost."""

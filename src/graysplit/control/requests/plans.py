@@ -16,7 +16,7 @@ from graysplit.control.operator import Operator
 from graysplit.control.plan.approval import approval
 from graysplit.control.plan.plan_changes import PlanStart, begin, noted, paused, resumed
 from graysplit.control.plan.plan_request import PlanRequest, wanted_plan
-from graysplit.control.plan.running_plan import standing_plan
+from graysplit.control.plan.running_plan import current_plan
 from graysplit.control.plan.winner import doubts_of, others_of, weights_of
 from graysplit.control.proposal import Proposal
 from graysplit.control.reading import Reading, check_readable
@@ -165,7 +165,7 @@ class PausePlan(NamedTuple):
 
     def noted(self, operator: Operator, reading: Reading) -> PlanStart | str:
         """Return the progress with one more pause."""
-        plan = standing_plan(reading, self.split)
+        plan = current_plan(reading, self.split)
         progress = paused(plan, operator.actor, self.why, reading.load.now_ms)
         if progress is None:
             return f"{self.split}: paused already"
@@ -185,7 +185,7 @@ class ResumePlan(NamedTuple):
 
     def noted(self, operator: Operator, reading: Reading) -> PlanStart | str:
         """Return the progress without this person's pauses."""
-        plan = standing_plan(reading, self.split)
+        plan = current_plan(reading, self.split)
         progress = resumed(plan, self.split, operator.actor, reading.load.now_ms, everybody=self.everybody)
         if progress is None:
             return f"{self.split}: it is not paused"

@@ -194,7 +194,7 @@ def past_words(past: PastRate, baseline: str) -> str:
     return f"{baseline} before: {100 * past.rate:.2g} % of {past.calls:,} calls"
 
 
-def standing_words(found: Uncontrolled | None, now_s: int, candidate: str, baseline: str) -> str:
+def alone_words(found: Uncontrolled | None, now_s: int, candidate: str, baseline: str) -> str:
     """Return by what a candidate is judged that nobody is left beside."""
     alone = f"everybody is on {candidate}"
     left_s = 0 if found is None else found.left_s(now_s)

@@ -17,45 +17,45 @@ from graysplit.core.weights import share
 
 
 def terms_of(
-    standing: SplitState, held: Adopted, guard: Guard, present: Collection[str] | None, only: bytes | None
+    split_state: SplitState, held: Adopted, guard: Guard, present: Collection[str] | None, only: bytes | None
 ) -> Terms:
     """Return what a buffer of this split belongs to; without candidates where none has a share, a release and a path.
 
     `present` are the versions registered in this process (None: whoever is asked by name only), `only` the instance
     whose failures all are, where instances cross over.
     """
-    shares = _crossed(standing) if only is not None else _drawn(standing)
-    split, revision = standing.split, max(held.since.get(standing.split, 0), held.since.get(EVERYTHING, 0))
+    shares = _crossed(split_state) if only is not None else _drawn(split_state)
+    split, revision = split_state.split, max(held.since.get(split_state.split, 0), held.since.get(EVERYTHING, 0))
     left = max(0, BUCKETS - sum(shares.values()))
     candidates: list[WatchedCandidate] = []
-    for number, version in enumerate(standing.definition.candidates, 1):
+    for number, version in enumerate(split_state.definition.candidates, 1):
         field = field_of(split, version.name)
         release, part = held.begun.get(field), shares.get(version.name, 0)
         if release and part and (present is None or version.name in present):
             stage = Stage(part, left, revision)
             candidates.append(WatchedCandidate(number, field, release, held.releases.get(field, 0) // 1000, stage))
-    names = (standing.definition.baseline, *(version.name for version in standing.definition.candidates))
-    return Terms(split, names, tuple(candidates), guard, only, standing.definition.seed)
+    names = (split_state.definition.baseline, *(version.name for version in split_state.definition.candidates))
+    return Terms(split, names, tuple(candidates), guard, only, split_state.definition.seed)
 
 
-def _drawn(standing: SplitState) -> dict[str, int]:
+def _drawn(split_state: SplitState) -> dict[str, int]:
     """Return the buckets in force by candidate: thousandths of a percent, as many as there are buckets."""
     shares: dict[str, int] = {}
-    for run in standing.runs():
+    for run in split_state.runs():
         shares[run.version] = shares.get(run.version, 0) + run.end - run.start
     return shares
 
 
-def _crossed(standing: SplitState) -> dict[str, int]:
+def _crossed(split_state: SplitState) -> dict[str, int]:
     """Return the shares of the waves in force, rounded up to what they can be at most.
 
     A wave is the first `ceil(w N)` of N instances, and N is not known here: k of them are less than `w k / (k - 1)`.
     Too large a share only excuses more errors; of a single instance nothing can be compared.
     """
     shares: dict[str, int] = {}
-    for version in standing.definition.candidates:
-        weight = standing.in_force(version.name)
-        wave = standing.waves.get(version.name)
+    for version in split_state.definition.candidates:
+        weight = split_state.in_force(version.name)
+        wave = split_state.waves.get(version.name)
         crossed = len(members(wave, weight)) if wave is not None else 0
         if share(weight):
             most = -(-share(weight) * crossed // (crossed - 1)) if crossed > 1 else BUCKETS

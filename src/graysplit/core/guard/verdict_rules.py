@@ -23,7 +23,7 @@ from graysplit.core.guard.interval import (
     ln_mixture,
     total,
 )
-from graysplit.core.guard.past_rate import Uncontrolled, alarm, alarm_words, standing_words
+from graysplit.core.guard.past_rate import Uncontrolled, alarm, alarm_words, alone_words
 from graysplit.core.guard.sequential_test import (
     ALPHA_CUT,
     ALPHA_ERRORS,
@@ -236,7 +236,7 @@ def _without_control(evidence: Evidence, watched: Watched, now_s: int) -> Verdic
         return None
     why = "everybody is on one version: there is nothing to compare with"
     if evidence.w:
-        why = standing_words(evidence.alone, now_s, watched.candidate, watched.baseline)
+        why = alone_words(evidence.alone, now_s, watched.candidate, watched.baseline)
     failing = evidence.minute.rate
     if failing > 0.5:  # noqa: PLR2004 - over half
         why += f"; {100 * failing:.0f} % of the last minute's calls failed"

@@ -162,7 +162,7 @@ class _Model:
 
 
 def _in_the_way(progress: Progress, view: PlanView, thaws_ms: int) -> Iterator[str]:
-    """Name what keeps the clock standing now and ends when somebody acts."""
+    """Name what keeps the plan paused now and ends when somebody acts."""
     if progress.paused is not None:
         yield "resume"
     if view.frozen and thaws_ms <= view.now_ms:

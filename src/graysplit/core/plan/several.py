@@ -17,7 +17,7 @@ from graysplit.core.weights import Weight, format_weight
 _SEVERITY = ("safe", "unclear", "no control", "suspect", "worse")
 
 
-class PlanStanding(NamedTuple):
+class PlanWeights(NamedTuple):
     """How the candidates of a plan stand."""
 
     weight: Weight  # the leading one's, or what the plan wrote where it has left
@@ -25,21 +25,21 @@ class PlanStanding(NamedTuple):
     strayed: str  # which other weight ends the plan
 
 
-def stands(plan: Plan, progress: Progress, in_force: Mapping[str, Weight], stopped: Collection[str]) -> PlanStanding:
+def stands(plan: Plan, progress: Progress, in_force: Mapping[str, Weight], stopped: Collection[str]) -> PlanWeights:
     """Return how a plan's candidates stand; with one candidate its weight alone says it."""
     if not plan.also or progress.step >= len(plan.steps):
-        return PlanStanding(in_force.get(plan.version, 0), (), "")
+        return PlanWeights(in_force.get(plan.version, 0), (), "")
     wanted = plan.weights(progress.step, progress.out)
     fallen = tuple(name for name in wanted if name in stopped and not in_force.get(name, 0))
     left = [name for name in wanted if name not in fallen]
     if not left:
-        return PlanStanding(progress.at, (), f"{' and '.join(plan.versions)} are stopped")
+        return PlanWeights(progress.at, (), f"{' and '.join(plan.versions)} are stopped")
     strayed = [name for name in left if in_force.get(name, 0) != wanted[name]]
     words = ", ".join(
         f"{name} is at {format_weight(in_force.get(name, 0))} %, and the plan wrote {format_weight(wanted[name])} %"
         for name in strayed
     )
-    return PlanStanding(progress.at, fallen, words)
+    return PlanWeights(progress.at, fallen, words)
 
 
 def weightiest(verdicts: Mapping[str, Verdict], *, several: bool) -> Verdict:

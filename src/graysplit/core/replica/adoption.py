@@ -172,7 +172,7 @@ def judge_definition(split: str, raw: bytes | None, parse: Parse) -> JudgedDefin
 
 
 def adopt_definitions(held: Adopted, found: Iterable[JudgedDefinition]) -> Adopted:
-    """Adopt what was found of definitions; each refusal leaves the last good one standing."""
+    """Adopt what was found of definitions; each refusal leaves the last good one in force."""
     definitions, refused = dict(held.definitions), dict(held.refused)
     for one in found:
         refused.pop(("splits", one.split), None)
@@ -195,7 +195,7 @@ def note_definitions(held: Adopted, load: Load) -> Adopted:
 
 
 def state_of(held: Adopted, split: str, definition: Definition) -> SplitState:
-    """Return a split's standing from what is held."""
+    """Return a split's state from what is held."""
     fields = {version.name: field_of(split, version.name) for version in definition.candidates}
     said = ((name, field) for name, field in fields.items() if field in held.weights or field in held.lapsed)
     weights: dict[str, Weight] = {
@@ -203,10 +203,10 @@ def state_of(held: Adopted, split: str, definition: Definition) -> SplitState:
     }
     touching = stops_touching(split, definition.names)
     stops = {stop: held.stops[stop] for stop in touching if stop in held.stops}
-    standing = SplitState(split, definition, weights, stops)
+    split_state = SplitState(split, definition, weights, stops)
     if definition.by == "unit":
-        return standing
-    return standing._replace(waves={v: held.waves[field] for v, field in fields.items() if field in held.waves})
+        return split_state
+    return split_state._replace(waves={v: held.waves[field] for v, field in fields.items() if field in held.waves})
 
 
 def unknown_fields(held: Adopted, known: Mapping[str, Collection[str]]) -> list[str]:

@@ -45,10 +45,10 @@ def only_falling(  # noqa: PLR0913, PLR0917 - what is held before and after, and
     capped: dict[str, Capped] = {}
     weights: dict[str, Weight] = {}
     for split in _suspects(held, tuple(splits), known, breathe):
-        after = _standing(held, split, parse)
+        after = _state_of(held, split, parse)
         if after is None or not (("splits", split) in held.refused or after.overfull()):
             continue
-        was, reason = _standing(before, split, parse) or SplitState(split, after.definition), _reason(held, after)
+        was, reason = _state_of(before, split, parse) or SplitState(split, after.definition), _reason(held, after)
         for version in after.definition.candidates:
             stood, said = was.in_force(version.name), after.in_force(version.name)
             if rises(stood, said):
@@ -94,21 +94,21 @@ def below(held: Adopted, lapsed: Mapping[str, Weight]) -> dict[str, Weight]:
     return {f: weight for f, weight in lapsed.items() if f not in held.capped or rises(weight, held.weights[f])}
 
 
-def overfull_words(standing: SplitState) -> str:
+def overfull_words(split_state: SplitState) -> str:
     """Return the words for weights of a split that are more than everybody."""
-    together = format_weight(total(standing.asked(version.name) for version in standing.definition.candidates))
-    said = f"the weights of '{standing.split}' are {together} % together"
+    together = format_weight(total(split_state.asked(version.name) for version in split_state.definition.candidates))
+    said = f"the weights of '{split_state.split}' are {together} % together"
     return f"{said}, and until they are at most 100 %, they can only fall"
 
 
-def _reason(held: Adopted, standing: SplitState) -> str:
-    split = standing.split
+def _reason(held: Adopted, split_state: SplitState) -> str:
+    split = split_state.split
     if ("splits", split) in held.refused:
         return f"the definition of '{split}' is refused here, and until it is valid, its weights can only fall"
-    return overfull_words(standing)
+    return overfull_words(split_state)
 
 
-def _standing(held: Adopted, split: str, parse: Parse) -> SplitState | None:
+def _state_of(held: Adopted, split: str, parse: Parse) -> SplitState | None:
     definition = _definition(held, split, parse)
     return None if definition is None else state_of(held, split, definition)
 

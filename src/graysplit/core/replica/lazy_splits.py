@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from graysplit.core.split_state import SplitState
 
-# A split's standing, the reason why it cannot be read, or None where it was deleted.
+# A split's state, the reason why it cannot be read, or None where it was deleted.
 Judge: TypeAlias = Callable[[str, bytes], SplitState | str | None]
 
 # A seed as graysplit writes it; whoever writes another form of it is judged whole.
@@ -54,7 +54,7 @@ class ReadableSplits(Mapping[str, SplitState]):
                 yield self[split]
 
     def __getitem__(self, split: str) -> SplitState:
-        """Return a split's standing; raise `KeyError` where it has none."""
+        """Return a split's state; raise `KeyError` where it has none."""
         found = self._judgements.of(split)
         if not isinstance(found, SplitState):
             raise KeyError(split)

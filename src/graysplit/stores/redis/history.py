@@ -134,12 +134,12 @@ class _Search(NamedTuple):
 
     def _listed(self, index: _Index) -> Sequence[Row] | None:
         """Read the entries that the index names; None where one is missing that was not trimmed, or another's."""
-        standing = [at for at in index.positions[: self.wanted] if _order(at) >= _order(index.first)]
-        asked: list[Command] = [("XRANGE", self.keys.log, at, at) for at in standing]
+        present = [at for at in index.positions[: self.wanted] if _order(at) >= _order(index.first)]
+        asked: list[Command] = [("XRANGE", self.keys.log, at, at) for at in present]
         with self.line.within(PAGE_WITHIN_S):
             rows = [row for reply in (self.line.ask(*asked) if asked else ()) for row in self._rows(reply)]
         found = [row for row in rows if concerns(row[1], self.split)]
-        return found if len(found) == len(standing) else None
+        return found if len(found) == len(present) else None
 
     def _parts(self, end: str, start: str) -> Iterator[Row]:
         """Look through a part of the log, by the server where it runs scripts that declare no key."""

@@ -226,8 +226,8 @@ class Reader:
         )
         check_role(self._line, role)
         _check_readable(self._line, weights, stops, meta)
-        standing, last = entries_of(at), entries_of(end)
-        if older and (not standing or standing[0][1].id != older[0][1].id):
+        anchored, last = entries_of(at), entries_of(end)
+        if older and (not anchored or anchored[0][1].id != older[0][1].id):
             older = []  # another log meanwhile
         latest = entries_of(newer)
         if since and not heavy:
@@ -239,7 +239,7 @@ class Reader:
             meta=self._taken(keys.meta, meta, self._last.meta, heavy=heavy),
             entries=tuple(entries if since else entries[-self._newest :]),
             position=last[0][0] if last else "0-0",
-            anchor=standing[0][1].id if since and standing else "",
+            anchor=anchored[0][1].id if since and anchored else "",
             now_ms=server_ms(self._line, now),
             booked=self._taken(keys.booked, books[0], self._last.booked) if books else Key(),
             plans=self._taken(keys.plans, books[1], self._last.plans) if books else Key(),
