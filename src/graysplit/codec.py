@@ -204,7 +204,7 @@ def _check_keys(pairs: list[tuple[str, Any]]) -> None:  # Any: JSON
 
 
 def _check_number(text: str) -> float:
-    """Refuse what is no number in JSON, or none that a float can be: it could not be written again."""
+    """Refuse what is not a number in JSON, or none that a float can be: it could not be written again."""
     if isfinite(float(text)):
         return 0.0
     raise BadDefinitionError("", "", "NaN and infinity are not allowed")

@@ -189,7 +189,7 @@ class Server:
             line.connect(address)
             line.sendall(b"PING\r\n")
             answer = line.recv(64)
-            # A password set by `arguments` is no reason to wait; loading its data is.
+            # A password set by `arguments` is not a reason to wait; loading its data is.
             return answer.startswith((b"+PONG", b"-NOAUTH"))
         return False
 

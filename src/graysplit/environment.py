@@ -23,7 +23,8 @@ def setting(given: str | None, variable: str, default: None = None) -> str | Non
 def setting(given: str | None, variable: str, default: str | None = None) -> str | None:
     """Return what was given, else what the variable says, else the default; an empty variable says nothing.
 
-    An empty argument is an argument: whoever takes it refuses it, so that an unset shell variable is no other store.
+    An empty argument is an argument: whoever takes it refuses it, so that an unset shell variable is not another
+    store.
     """
     if given is not None:
         return given

@@ -219,7 +219,7 @@ class StoreUnreachableError(GraysplitError):
         )
 
     def __str__(self) -> str:
-        """Say what is wrong and both ways out."""
+        """Return what is wrong and both ways out."""
         mended = f"To let it take writes again: {self.mend} (then repeat the command). " if self.mend else ""
         return f"{self.fault}. {mended}{BREAK_GLASS}"
 

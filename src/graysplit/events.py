@@ -69,11 +69,11 @@ class Events:
         self._conditions: dict[str, _Condition] = {}  # by kind: what stands until something else does
 
     def info(self, kind: str, message: str) -> None:
-        """Say that something changed as it should."""
+        """Log that something changed as it should."""
         self._say("info", kind, message)
 
     def warning(self, kind: str, message: str) -> None:
-        """Say that something needs a person's eye, and has no end that would be told."""
+        """Log that something needs a person's eye, and has no end that would be told."""
         self._say("warning", kind, message)
 
     def again(self, kind: str) -> None:
@@ -81,11 +81,11 @@ class Events:
         self._said.pop(kind[:KIND_AT_MOST], None)
 
     def trouble(self, kind: str, message: str) -> None:
-        """Say that something is wrong from now on, until `over` says that it is not; repeats are counted."""
+        """Log that something is wrong from now on, until `over` says that it is not; repeats are counted."""
         self.stands(kind, TROUBLE, message)
 
     def over(self, kind: str, message: str) -> None:
-        """Say that a trouble has ended, where one was; as loud as the trouble was."""
+        """Log that a trouble has ended, where one was; as loud as the trouble was."""
         condition = self._conditions.get(kind)
         if condition is not None and condition.state == TROUBLE:
             self.stands(kind, OVER, message)
@@ -93,7 +93,7 @@ class Events:
     def stands(
         self, kind: str, state: str, message: str, *, level: str = "warning", since: float | None = None
     ) -> None:
-        """Say how something stands, since a monotonic time (now, if none is given).
+        """Log how something stands, since a monotonic time (now, if none is given).
 
         A state is told at once, three times in a minute. What comes and goes faster is told once it has stood for
         `SETTLE_S`, so that the last line printed is what is so; the lines between are counted, and their number told.

@@ -60,7 +60,7 @@ class Scope(dict[object, tuple[object, int]]):
     __hash__ = object.__hash__  # type: ignore[assignment] # a dict has none
 
     def __repr__(self) -> str:
-        """Say how much is kept, never for whom."""
+        """Return how much is kept, never for whom."""
         return f"<graysplit scope: {len(self)} kept>"
 
     def inherit(self, outer: Scope | None) -> Scope:
@@ -99,7 +99,7 @@ class Scope(dict[object, tuple[object, int]]):
         if len(self) >= KEPT_AT_MOST or self._ended:
             return
         self[key, encoded] = (None, index)
-        # Only exact text and MISSING: 1 == True, but True is no unit.
+        # Only exact text and MISSING: 1 == True, but True is not a unit.
         if unit is MISSING or unit.__class__ is str:
             self.setdefault(key, (unit, index))
 

@@ -129,7 +129,7 @@ class ReleaseVerbs(ControlVerbs):
         longer than `slow`, seconds or a span as in `500ms`, is a slow one, and slow calls are judged too; those of
         one second in 17 are timed, or with `every_call` all. A call that still runs after the `deadline` (30 s unless
         named; a span, or "off") is a failed call of its unit. The first exception named in `stop_on` that only the
-        candidate raises stops it; those in `ignore` are no failures: both by their class, `DataLoss` or
+        candidate raises stops it; those in `ignore` are not failures: both by their class, `DataLoss` or
         `shop.errors.DataLoss`. What is not named stays as it is. Refused where live processes
         measure no call of the split.
         """

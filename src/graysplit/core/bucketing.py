@@ -24,11 +24,11 @@ hash32: Final = mmh3_32_uintdigest
 
 
 def encode_unit(unit: object) -> bytes | None:
-    """Return the bytes a unit is hashed as, or None for what is no unit.
+    """Return the bytes a unit is hashed as, or None for what is not a unit.
 
     `str`, `int` and `UUID` count as their text (so `1` and `"1"` are one unit), `bytes` as they are; so do their
     subclasses, and objects that stand for one of them (Django's lazy ones): equal units get equal answers. `bool`,
-    `float`, `None`, empty text and text with lone surrogates are no unit.
+    `float`, `None`, empty text and text with lone surrogates are not units.
     """
     if isinstance(unit, str):
         try:

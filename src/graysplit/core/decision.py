@@ -35,7 +35,7 @@ class DecisionInput(NamedTuple):
     """One question put to the ladder."""
 
     split_state: SplitState
-    unit: bytes | None  # encoded; None for what is no unit
+    unit: bytes | None  # encoded; None for what is not a unit
     attributes: Mapping[str, object]
     present: Collection[str] | None  # the versions registered in this process; None: choose by name only
     off: bool = False  # break-glass

@@ -38,7 +38,7 @@ class _Flag:
 
 
 class _Object:
-    """Says that a JSON array is no record: pydantic takes one for a NamedTuple otherwise."""
+    """Says that a JSON array is not a record: pydantic takes one for a NamedTuple otherwise."""
 
     def __get_pydantic_core_schema__(self, source: object, handler: Callable[[object], _Schema]) -> _Schema:
         return {

@@ -17,7 +17,7 @@ _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, No
 
 
 class BadSpanError(BadValueError):
-    """A text is no span of time."""
+    """A text is not a span of time."""
 
     def __init__(self, text: str) -> None:
         """Keep the text as it was given."""

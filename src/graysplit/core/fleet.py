@@ -17,7 +17,7 @@ QUIET_MS: Final = 500  # who was heard so lately lives
 FORGET_MS: Final = 600_000
 OFF: Final = "off"  # the reason of an effect, and of a decision, under break-glass
 MANY: Final = 64  # fields: a change of more is told as a whole, beside those that changed last
-GONE_MS: Final = 86_400_000  # who was heard within a day and said no goodbye: a fleet of nobody is no proof
+GONE_MS: Final = 86_400_000  # who was heard within a day and said no goodbye: a fleet of nobody is not proof
 
 
 # How a store can be followed, and what that promises; in this order, the best first.
@@ -80,7 +80,7 @@ class Declared(NamedTuple):
     measured: bool = False  # whether a guard has anything to watch: a route, an attempt, a goal
 
     def unready(self, version: str) -> str | None:
-        """Say why this process cannot take over with a version, or None where it can."""
+        """Return why this process cannot take over with a version, or None where it can."""
         stray = [name for name in self.warm if name not in self.versions]
         if version not in self.versions:
             return "version_absent"
@@ -112,7 +112,7 @@ class Process(NamedTuple):
         return f"{self.host}/{self.pid}"
 
     def switched_off(self, split: str) -> bool | None:
-        """Say whether break-glass holds a split at its baseline there; None where the receipt does not tell."""
+        """Return whether break-glass holds a split at its baseline there; None where the receipt does not tell."""
         off, effects = self.receipt.off, self.receipt.effects
         if off is not None:
             return EVERYTHING in off or split in off
@@ -243,12 +243,12 @@ class Confirmation(NamedTuple):
 
 
 def baseline_words(code: str, store: str) -> str:
-    """Say that code and store name different baselines of a split."""
+    """Return the message that code and store name different baselines of a split."""
     return f"baseline '{code}' in its code, '{store}' in the store"
 
 
 def other_baselines(receipt: Receipt, splits: Collection[str]) -> tuple[str, ...]:
-    """Say how a process's baselines differ from the store's, of the splits named; `*` names all of them."""
+    """Return how a process's baselines differ from the store's, of the splits named; `*` names all of them."""
     if "*" in splits:
         return tuple(f"{split}: {words}" for split, words in sorted(receipt.baselines.items()))
     return tuple(receipt.baselines[split] for split in sorted(splits) if split in receipt.baselines)

@@ -18,7 +18,7 @@ _PATTERN = re.compile(r"[a-z0-9*?][a-z0-9._*?-]{0,99}", re.ASCII)
 
 
 class BadPatternError(BadValueError):
-    """A text is no pattern of split names."""
+    """A text is not a pattern of split names."""
 
     def __init__(self, text: str) -> None:
         """Keep the text as it was given."""
@@ -50,7 +50,7 @@ class Freeze(NamedTuple):
 
     @property
     def words(self) -> str:
-        """Say by whom and why: `frozen by ada: Black Friday`."""
+        """Return by whom and why: `frozen by ada: Black Friday`."""
         return f"frozen{f' by {self.who}' if self.who else ''}{f': {self.why}' if self.why else ''}"
 
 

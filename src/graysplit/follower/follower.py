@@ -340,12 +340,12 @@ class Follower:
         replica = self.replica
         replica.begin()
         load = feed.load(replica.past.position, whole=whole)
-        self._turned = self._times()  # a long answer is no standstill, a long pause after it is
+        self._turned = self._times()  # a long answer is not a standstill, a long pause after it is
         self._tell_time(load.now_ms)
         taken = replica.apply(load, lambda: feed.load("", whole=True), lambda: self._look(feed))
         self._loaded = True
         self._audience.contact(self._contact(feed)._replace(since=self._turned[0]))
-        self._look(feed)  # the work on a very large reading is no standstill either
+        self._look(feed)  # the work on a very large reading is not a standstill either
         self._serve_file()  # where even this reading was no answer (law 8)
         self.ready.set()
         self._recent.remember(taken.changed, replica.adopted.weights)

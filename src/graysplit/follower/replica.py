@@ -176,7 +176,7 @@ class Replica:
         return not all(lost.values()) or (self.adopted.loaded and any(fields))
 
     def _nothing(self, load: Load) -> Adoption:
-        """Say what is lost, and touch nothing else; nothing is kept against a store that says nothing."""
+        """Note what is lost, and touch nothing else; nothing is kept against a store that says nothing."""
         self.adopted, self.distrusted = self.adopted._replace(lost=lost_keys(load)), {}
         return Adoption()
 
@@ -302,7 +302,7 @@ def _touched(held: Adopted, fields: Collection[str]) -> frozenset[str]:
 
 
 def _rewritten(before: Adopted, load: Load) -> set[str]:
-    """Name the weights and stops whose text differs, be it in force or not: `5.0` over `5`, or what is no weight."""
+    """Name the weights and stops whose text differs, be it in force or not: `5.0` over `5`, or what is not a weight."""
     pairs = ((before.seen.get(name, {}), key) for name, key in (("weights", load.weights), ("stops", load.stops)))
     changed = ((seen, key.fields) for seen, key in pairs if key.lost is None and seen != key.fields)
     return {name_of(field) for seen, stands in changed for field in differing(seen, stands)}

@@ -114,7 +114,7 @@ class CommandHook:
 
 
 def _words(command: object) -> tuple[str, ...]:
-    """Return program and arguments as text; none for what is no list of these."""
+    """Return program and arguments as text; none for what is not a list of these."""
     if not isinstance(command, (list, tuple)):
         return ()
     words = [path_of(word) for word in cast("list[object]", command)]
@@ -122,7 +122,7 @@ def _words(command: object) -> tuple[str, ...]:
 
 
 def masked(url: str) -> str:
-    """Return of an address what is no secret: user, password and query are, and chat services' paths as well."""
+    """Return of an address what is not a secret: user, password and query are, and chat services' paths as well."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""

@@ -77,7 +77,7 @@ def _weight(text: str | None) -> str | None:
 
 
 def _sentence(entry: Entry, fields: list[str], count: int) -> str:
-    """Say it to people in one line, the most telling first."""
+    """Return one line for people, the most telling first."""
     moved = [*_moves(entry, fields)][:5]
     more = f" and {count - len(moved)} more" if count > len(moved) and moved else ""
     what = f": {', '.join(moved)}{more}" if moved else ""

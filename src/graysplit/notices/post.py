@@ -99,7 +99,7 @@ class _Secure(request.HTTPSHandler):
 
 
 def _words(fault: BaseException, within_s: float) -> str:
-    """Say what went wrong; other texts than the system's own may quote the address."""
+    """Return what went wrong; other texts than the system's own may quote the address."""
     inner = fault.reason if isinstance(fault, error.URLError) and isinstance(fault.reason, OSError) else fault
     if isinstance(inner, TimeoutError):
         return f"no answer within {within_s:g} s"

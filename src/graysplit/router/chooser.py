@@ -37,5 +37,5 @@ class RouterChooser:
         return self._lifecycle.instance()
 
     def warn(self, kind: str, message: str) -> None:
-        """Say something in the log, for routes."""
+        """Log something, for routes."""
         self._lifecycle.events.warning(kind, message)

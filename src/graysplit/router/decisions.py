@@ -138,7 +138,7 @@ def picked(state: CompiledSplit, unit: object, events: Events) -> tuple[int, str
 
 
 def _no_unit(split: str, unit: object) -> tuple[str, str]:
-    """Return what is said, once for each type, of what is no unit: never its value."""
+    """Return what is said, once for each type, of what is not a unit: never its value."""
     if unit is MISSING or unit is None or isinstance(unit, (str, bytes)):
         return f"no_unit {split}", f"split '{split}' was asked without a usable unit"
     kind = type(unit)

@@ -24,7 +24,7 @@ class Explanation(NamedTuple):
     split: str
     version: str
     reason: str
-    bucket: int | None  # None for what is no unit, and where no definition is known
+    bucket: int | None  # None for what is not a unit, and where no definition is known
     revision: int
     ladder: tuple[Rung, ...]
 

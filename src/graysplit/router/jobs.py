@@ -117,7 +117,7 @@ class Jobs:
 
 
 def _told(fault: BaseException) -> str:
-    """Say what was raised and where, without its text: that is the user's, and may name a unit."""
+    """Return what was raised and where, without its text: that is the user's, and may name a unit."""
     trace = fault.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -175,7 +175,7 @@ class Lifecycle:
         return with_durations(counted, times)
 
     def _begin(self) -> None:
-        """Start all, or leave all asleep: half a start is no start."""
+        """Start all, or leave all asleep: half a start is not a start."""
         if self.states.phase != "asleep":
             return
         self._again_at = self._clock.monotonic() + AGAIN_S

@@ -214,7 +214,7 @@ class Router(OneObject):
         pick from the arguments, `graysplit.attribute(name)`, `graysplit.INSTANCE` (this host), a tuple of these (the
         first that is a unit), or absent: the context's. `attributes` is a mapping of such paths, or such a callable.
         With `fallback`, declared safe to run twice, the baseline runs once when the candidate raises an `Exception`.
-        Errors of the classes in `ignore` (a client's mistakes, say) are no failures of a version; a result for which
+        Errors of the classes in `ignore` (a client's mistakes, say) are not failures of a version; a result for which
         `failed(result)` is true is one. Other decorators go outside.
         """
         from graysplit.routes.signature import check_called, check_flag
@@ -272,7 +272,7 @@ class Router(OneObject):
 
         `unit` is who is meant where a question names nobody: `graysplit.INSTANCE`, `graysplit.attribute(name)`, a
         callable without parameters, a tuple of these (the first that is a unit), or absent: the context's. Errors of
-        the classes in `ignore` are no failures of an attempt. The same declaration gives the same handle.
+        the classes in `ignore` are not failures of an attempt. The same declaration gives the same handle.
         """
         from graysplit.routes.handle import FindingSplit, Split
         from graysplit.routes.outcome import check_ignored
@@ -393,7 +393,7 @@ class Router(OneObject):
         """Close."""
         self.close()
 
-    async def ready(self, timeout: float = 2.0) -> bool:  # noqa: ASYNC109 - a router that is late is no error
+    async def ready(self, timeout: float = 2.0) -> bool:  # noqa: ASYNC109 - a router that is late is not an error
         """Start, and wait as `wait_ready` does, without blocking the loop."""
         from asyncio import to_thread
 
@@ -416,7 +416,7 @@ class Router(OneObject):
         await to_thread(self.close)
 
     def status(self) -> Status:
-        """Say how this router stands: phase, mode of following, age, what is refused or lost."""
+        """Return how this router stands: phase, mode of following, age, what is refused or lost."""
         return self._lifecycle.status()
 
     def measures(self) -> list[Measure]:

@@ -125,14 +125,14 @@ class PublishedStates:
         self.following = contact._replace(since=contact.since or before.since)
 
     def _tell_loss(self, before: Contact, lost: Contact) -> None:
-        """Say that contact is lost, at once where it has been so for a while already."""
+        """Log that contact is lost, at once where it has been so for a while already."""
         if self._lost_since is None:
             self._lost_since = before.since or self._born
         said = f"lost contact with the store: {lost.reason}. Keeping the last state."
         self._events.stands("contact", "lost", said, since=float("-inf") if lost.silent else None)
 
     def _tell_mode(self, contact: Contact) -> None:
-        """Say how the store is followed, and for how long it was not: as loud as the loss was, and in its place."""
+        """Log how the store is followed, and for how long it was not: as loud as the loss was, and in its place."""
         from graysplit.core.fleet import PROMISES
 
         lost_since, self._lost_since = self._lost_since, None

@@ -46,7 +46,7 @@ class Status(NamedTuple):
 
     @property
     def promise(self) -> str:
-        """Say how soon a change arrives here as the store is followed now."""
+        """Return how soon a change arrives here as the store is followed now."""
         return PROMISES.get(self.mode, "none: the last values read are in force")
 
 

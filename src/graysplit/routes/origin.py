@@ -37,7 +37,7 @@ class Origin(NamedTuple):
 
 
 def origin_of(function: Callable[..., Any]) -> Origin:  # Any: a function of whatever signature
-    """Return a function's origin: below its decorators; of what is no plain function, who registers it."""
+    """Return a function's origin: below its decorators; of what is not a plain function, who registers it."""
     inner: object = function
     for _ in range(_WRAPPED_AT_MOST):
         if isinstance(inner, FunctionType) and not hasattr(inner, "__wrapped__"):
@@ -65,7 +65,7 @@ def innermost(function: object) -> object:
 def rebinds(candidate: object, original: FunctionType, routed: FunctionType) -> bool:
     """Return whether the `def` of a candidate takes the name of the routed function, which nobody could call any more.
 
-    Two functions that one `def` has made (a factory's) are no such case, nor are two lambdas.
+    Two functions that one `def` has made (a factory's) do not count, nor do two lambdas.
     """
     inner, ours = innermost(candidate), innermost(original)
     if not isinstance(inner, FunctionType) or not isinstance(ours, FunctionType) or inner.__name__ == "<lambda>":

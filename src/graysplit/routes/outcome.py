@@ -36,7 +36,7 @@ _CANCELLED: Final = (
 
 
 def check_ignored(split: str, ignored: Ignored) -> Ignored:
-    """Refuse what is no class of exceptions; returns the rest as it is."""
+    """Refuse what is not a class of exceptions; returns the rest as it is."""
     for kind in cast("tuple[object, ...]", ignored):
         if not _is_error_class(kind):
             raise RegistrationError(f"split '{split}': ignore= takes classes of exceptions, not {described(kind)}")

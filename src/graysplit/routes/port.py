@@ -27,7 +27,7 @@ class Chooser(Protocol):
         ...
 
     def warn(self, kind: str, message: str) -> None:
-        """Say that something needs a person's eye; repeats of a kind are counted instead."""
+        """Log that something needs a person's eye; repeats of a kind are counted instead."""
         ...
 
 

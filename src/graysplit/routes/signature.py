@@ -166,7 +166,7 @@ def _is_marked(function: FunctionType) -> bool:
 
 
 def _inspected(function: Function) -> Shape:
-    """Read a callable that is no plain function: a partial, a bound method, an object, a C function."""
+    """Read a callable that is not a plain function: a partial, a bound method, an object, a C function."""
     import inspect
 
     try:
@@ -231,7 +231,7 @@ def _paired(wanted: Parameter, found: Parameter, place: int) -> Iterator[str]:
 
 
 def _left_over(wanted: Parameter, candidate: Shape) -> Iterator[str]:
-    """Say what becomes of a positional parameter beyond the candidate's own ones."""
+    """Return what becomes of a positional parameter beyond the candidate's own ones."""
     if candidate.of(VAR_POSITIONAL) and (wanted.kind == POSITIONAL_ONLY or candidate.of(VAR_KEYWORD)):
         return
     if any(p.name == wanted.name for p in candidate.of(KEYWORD_ONLY)):

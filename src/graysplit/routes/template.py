@@ -84,7 +84,7 @@ if $t is not None and $id($type($r)) not in $done:
     $returned($s, {number}, $c, $r)
 """
 # A call that raised. Near the end of the stack nothing can be called any more: then it is not counted as a failure, but
-# its end is written all the same, by operations that are no calls; what it raised passes through either way.
+# its end is written all the same, by operations that are not calls; what it raised passes through either way.
 _FAILED: Final = """\
 try:
     $failed($s, {number}, $e)
@@ -363,7 +363,7 @@ def _is_ambient(plan: TemplateInput) -> bool:
 
 
 def _unit_lines(plan: TemplateInput) -> Iterator[str]:
-    """Read a unit that is no bare parameter, once; what raises gives none."""
+    """Read a unit that is not a bare parameter, once; what raises gives none."""
     if _unit(plan) != "$unit":
         return
     for number, reading in enumerate(plan.readings):

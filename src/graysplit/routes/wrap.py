@@ -52,7 +52,7 @@ class RouteOptions(NamedTuple):
     unit: UnitSpec = None
     attributes: AttributesSpec = None
     fallback: bool = False
-    ignore: outcome.Ignored = ()  # errors of these classes are no failures
+    ignore: outcome.Ignored = ()  # errors of these classes are not failures
     failed: Callable[[Any], object] | None = None  # declares a result a failure; Any: whatever the function returns
 
 
@@ -235,7 +235,7 @@ def _as_name(version: str) -> str:
 
 
 def _judge(split: str, declares: Callable[[Any], object], warn: Warn) -> outcome.Judge:
-    """Make a predicate that never raises: what it raises is said, and is no failure."""
+    """Make a predicate that never raises: what it raises is said, and is not a failure."""
 
     def judge(result: object) -> bool:
         try:

@@ -71,7 +71,7 @@ class Submission(NamedTuple):
     read_at_ms: int  # server time of the reading that `expect` rests on
     raises: bool = False  # whether it lets anybody in whom the store keeps out now
     begins: tuple[str, ...] = ()  # fields of candidates whose release begins with it
-    mends: tuple[KeyName, ...] = ()  # lost keys that it makes whole, in the same step; what is no hash there goes
+    mends: tuple[KeyName, ...] = ()  # lost keys that it makes whole, in the same step; what is not a hash there goes
     ends: tuple[str, ...] = ()  # splits whose plan is over with it
     due: Due | None = None  # only a plan's step and the end of a lease have one
     above: int = 0  # its revision is to be above this one, too
@@ -429,7 +429,7 @@ class Store(Protocol):
         ...
 
     def replicas(self, timeout_s: float) -> Copies | None:
-        """Say how many replicas have this store's last write, or None where that cannot be told."""
+        """Return how many replicas have this store's last write, or None where that cannot be told."""
         ...
 
     def close(self) -> None:

@@ -53,7 +53,7 @@ def place_of(name: str) -> str:
 
 
 def _unknown(scheme: str) -> str:
-    """Say what addresses look like, without the address: it may hold a password."""
+    """Return what addresses look like, without the address: it may hold a password."""
     known = ", ".join(f"{name}://" for name in _SCHEMES)
     if not scheme:
         return f"the store's address has no scheme (use one of {known}), for example redis://localhost:6379/0"

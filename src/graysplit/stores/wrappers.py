@@ -99,7 +99,7 @@ class ReadOnlyStore:
         return _SilentFeed(self._inner.follow())
 
     def replicas(self, timeout_s: float) -> Copies | None:
-        """Say how many replicas have the last write, or None where that cannot be told."""
+        """Return how many replicas have the last write, or None where that cannot be told."""
         return self._inner.replicas(timeout_s)
 
     def close(self) -> None:
@@ -279,7 +279,7 @@ class RecordingStore:
         return self._inner.follow()
 
     def replicas(self, timeout_s: float) -> Copies | None:
-        """Say how many replicas have the last write, or None where that cannot be told."""
+        """Return how many replicas have the last write, or None where that cannot be told."""
         self.calls.append("replicas")
         return self._inner.replicas(timeout_s)
 

@@ -21,7 +21,7 @@ from graysplit.stores.text.records import BRAKE, GUARD, PLAN, Signed, exact, raw
 HASHES: Final = ("weights", "stops", "splits", "meta")
 NUMBERED: Final = (*HASHES, "plans")  # as scripts count them; the last is followed by nobody, and never lost
 OUTSIDE: Final = "edited outside"
-WRONG_TYPE: Final = "of the wrong type"  # what is no hash can be taken away; what may not be read stays as it is
+WRONG_TYPE: Final = "of the wrong type"  # what is not a hash can be taken away; what may not be read stays as it is
 
 # Beyond it neither Lua nor JSON counts exactly, and Redis soon not at all.
 REVISION_DIGITS: Final = 15
@@ -117,7 +117,7 @@ def check_due(submission: Submission, due: Due, run_id: str | None, known: str |
 
 
 def early(submission: Submission, reason: str) -> NotYetError:
-    """Say why a step is not taken yet."""
+    """Return why a step is not taken yet."""
     return NotYetError(f"'{submission.split}': {submission.why} was not accepted: {reason}")
 
 
@@ -127,14 +127,14 @@ def corrupt(key: str, reason: str) -> StoreCorruptError:
 
 
 def conflict(split: str, expect: Expect, found: str | None) -> ConflictError:
-    """Say what was expected and what was found."""
+    """Return what was expected and what was found."""
     if expect.key == "splits" and expect.value is not None and found is not None:
         return ConflictError(split, *_differing(expect.value, found))
     return ConflictError(split, _described(expect, expect.value), _described(expect, found))
 
 
 def late(submission: Submission, now_ms: int) -> RefusedError:
-    """Say that a raise rests on too old a reading."""
+    """Return the error of a raise that rests on too old a reading."""
     age_s = (now_ms - submission.read_at_ms) / 1000
     return RefusedError(
         f"'{submission.split}': this raise rests on a reading {age_s:.0f} s old, and {RAISE_WINDOW_MS // 1000} s are "
@@ -200,7 +200,7 @@ def _record(text: str) -> dict[str, object]:
 
 
 def lowering(target: str, weights: Key, finished: Collection[str]) -> Lowering:
-    """Say what a rollback of a candidate, a split or everything writes; in doubt it lowers more."""
+    """Return what a rollback of a candidate, a split or everything writes; in doubt it lowers more."""
     if target != EVERYTHING:
         names = (exact(raw) for raw in weights.fields if raw != SENTINEL)
         own = (target,) if "/" in target else tuple(sorted(f for f in names if f.startswith(f"{target}/")))
@@ -299,7 +299,7 @@ def first_reason(stood: str | None, text: str) -> str:
 
 
 def revision_of(meta: Key) -> int:
-    """Return the revision that stands; raises nothing: what is no number is 0."""
+    """Return the revision that stands; raises nothing: what is not a number is 0."""
     raw = meta.fields.get(b"revision", b"0")
     return int(raw) if raw.isdigit() and len(raw) < 20 else 0  # noqa: PLR2004 - what Redis can count to
 
@@ -360,7 +360,7 @@ def _certainly_more(raw: bytes | None) -> bool:
 
 
 def may_brake(field: str, stops: Key, meta: Key, release_ms: int) -> bool | None:
-    """Say whether a process may stop a field: None where it is stopped already, False where its release is younger."""
+    """Return whether a process may stop a field: None where it is stopped, False where its release is younger."""
     if _stopped(raw_of(field), stops.fields):
         return None
     began = meta.fields.get(raw_of(f"release:{field}"), b"").rpartition(b" ")[2]
@@ -368,7 +368,7 @@ def may_brake(field: str, stops: Key, meta: Key, release_ms: int) -> bool | None
 
 
 def may_trip(field: str, release: str, stops: Key, meta: Key) -> bool | None:
-    """Say whether a guard may stop a candidate: None where it is stopped already, False where its release is another.
+    """Return whether a guard may stop a candidate: None where it is stopped, False where its release is another.
 
     Where `meta` is lost nobody can tell, and in doubt it is stopped.
     """

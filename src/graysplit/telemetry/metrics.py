@@ -76,7 +76,7 @@ class MeasuredRouter(Protocol):
         ...
 
     def status(self) -> RouterStatus:
-        """Say how it stands."""
+        """Return how it stands."""
         ...
 
 

@@ -145,7 +145,7 @@ class ReleaseReport(NamedTuple):
 
 
 def release_of(subject: Subject, tally: Tally, judge: Judge, history: Iterable[Entry] = ()) -> ReleaseReport:
-    """Say what is known of a release."""
+    """Return what is known of a release."""
     stages = tuple(_stage(stage, judge) for stage in tally.stages)
     extras = [stage.extra for stage in stages if stage.extra is not None]
     verdict = in_full(verdict_of(subject, judge), tally.stages[-1], subject.version)
@@ -183,7 +183,7 @@ def verdict_of(subject: Subject, judge: Judge) -> Verdict:
 
 
 def _outdated(subject: Subject, judge: Judge) -> str:
-    """Say why the last verdict does not speak of what stands now, or nothing."""
+    """Return why the last verdict does not speak of what stands now, or nothing."""
     if not judge.nonce:
         return "not evaluated yet"
     said = f"the last verdict was {judge.verdict.word}: {judge.verdict.why}"

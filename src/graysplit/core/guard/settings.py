@@ -43,7 +43,7 @@ class Guard(NamedTuple):
     slow_s: float | None = None  # a call that takes longer is slow; None: calls are not judged by their time
     every_call: bool = False  # every call is timed, not those of one second in 17
     stop_on: tuple[str, ...] = ()  # exceptions: the first on a candidate stops it, unless old raised it too
-    ignore: tuple[str, ...] = ()  # exceptions that are no failures: errors of the client, say
+    ignore: tuple[str, ...] = ()  # exceptions that are not failures: errors of the client, say
     at_ms: int = 0  # server time at which it was armed
     by: str = ""
     deadline_s: float | None = DEADLINE_S  # a call that runs for longer is a failed call of its unit; None: none does

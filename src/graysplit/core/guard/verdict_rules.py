@@ -302,7 +302,7 @@ def _unseen(evidence: Evidence) -> str:
 
 
 def _slower(new: Raw, old: Raw, watched: Watched) -> str:
-    """Say that more of new's timed calls are slow than the slow rule lets pass."""
+    """Return the message that more of new's timed calls are slow than the slow rule lets pass."""
     of_new, of_old = new.slow / max(1, new.timed), old.slow / max(1, old.timed)
     if of_new <= SLOW.rho * of_old + SLOW.delta:
         return ""

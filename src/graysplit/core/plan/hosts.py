@@ -7,8 +7,8 @@ not seen is not well, whatever the reason. A host of the wave is **lost**
 * when it comes back again and again: twice within ten minutes it crashed, or nobody lives there any more who lived
   when it last began anew.
 
-A goodbye is no crash: a host that leaves in good order and comes back has begun anew once, and the step's clock begins
-anew with it. One that leaves and stays away is missing: then the wave is short.
+A goodbye is not a crash: a host that leaves in good order and comes back has begun anew once, and the step's clock
+begins anew with it. One that leaves and stays away is missing: then the wave is short.
 """
 
 from __future__ import annotations

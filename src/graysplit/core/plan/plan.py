@@ -4,8 +4,8 @@
 
 A step is a weight and its gates: what must be so before the next step is taken, `after` (time since its
 confirmation), `until` (a verdict), `ready` (every live process), `approve` (a person, asked last). A gate that a
-library does not know keeps it from driving: an unknown key is no decoration, and `needs` says what a plan asks of its
-drivers.
+library does not know keeps it from driving: an unknown key is not a decoration, and `needs` says what a plan asks of
+its drivers.
 """
 
 from __future__ import annotations

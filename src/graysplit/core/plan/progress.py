@@ -149,7 +149,7 @@ Ruling: TypeAlias = Wait | StepConfirmed | Go | Late | Lost | Halted | Over
 
 
 def rule(plan: Plan, progress: Progress, tick: Tick, view: PlanView) -> Ruling:
-    """Say what is due."""
+    """Return what is due."""
     if view.weight != progress.at:
         found, wrote = format_weight(view.weight), format_weight(progress.at)
         return Over(f"{found} % is in force, and the plan wrote {wrote} %")
@@ -222,7 +222,7 @@ def _stopping(progress: Progress, view: PlanView) -> Halted | Lost | Wait | None
 
 
 def _obstacle(progress: Progress, view: PlanView) -> str:
-    """Say what keeps the clock from running, the weightiest first."""
+    """Return what keeps the clock from running, the weightiest first."""
     if progress.pauses:
         return "paused by " + ", and by ".join(pause.words(view.now_ms) for pause in progress.pauses)
     if view.frozen:
@@ -317,7 +317,7 @@ def unshown(fleet: Fleet, field: str, progress: Progress) -> str:
 
 
 def doubting(fleet: Fleet, split: str) -> str:
-    """Say which live process keeps a split from rising, or nothing.
+    """Return which live process keeps a split from rising, or nothing.
 
     It keeps values against the store (law 7), or its code names another baseline of the split.
     """

@@ -38,7 +38,7 @@ Parse: TypeAlias = Callable[[str, bytes], "Definition | None"]  # None: a tombst
 
 
 def text(raw: bytes) -> str:
-    """Return raw bytes as text; what is no UTF-8 is escaped."""
+    """Return raw bytes as text; what is not UTF-8 is escaped."""
     return raw.decode("utf-8", errors="backslashreplace")
 
 
@@ -350,7 +350,7 @@ def _releases(held: Adopted, meta: Key, news: frozenset[bytes] | None) -> tuple[
 
 
 def _leases(held: Adopted, meta: Key, news: frozenset[bytes] | None) -> Mapping[str, Lease]:
-    """Read the leases; a lost `meta` keeps what is known, and what is no lease is none."""
+    """Read the leases; a lost `meta` keeps what is known, and what is not a lease is none."""
     if _stand(news, PREFIX.encode()):
         return held.leases
     texts = {name_of(name): text(raw) for name, raw in meta.fields.items() if name.startswith(PREFIX.encode())}

@@ -27,7 +27,7 @@ class Key(NamedTuple):
 
     @property
     def lost(self) -> str | None:
-        """Say why the key does not count as an answer, or None where it does."""
+        """Return why the key does not count as an answer, or None where it does."""
         if self.fault is not None:
             return self.fault
         if SENTINEL not in self.fields:
@@ -61,7 +61,7 @@ class Load(NamedTuple):
     position: str = "0-0"  # of the log's last entry
     anchor: str = ""  # id of the entry that stands at the position asked from; "" where none does
     now_ms: int = 0  # server time
-    role: str = "master"  # a replica is no source
+    role: str = "master"  # a replica is not a source
     booked: Key = Key()  # weights and stops as the history knows them ("weights checkout/new"); for editors only
     plans: Key = Key()  # each plan's progress and its driver's tick; for editors only
     excess: Mapping[str, str] = {}  # keys that hold more than is read, each with what of it is

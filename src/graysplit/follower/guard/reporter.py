@@ -170,7 +170,7 @@ class GuardReporter:
         self._evaluator.turn(feed, counted, self._is_free, self._attempt)
 
     def leave(self, feed: Feed) -> None:
-        """Tell the rest, before a process that ends says goodbye: what is under way ends with it, and is no failure.
+        """Tell the rest, before a process that ends says goodbye: what is under way ends with it, and is not a failure.
 
         Of old's calls it is kept that they were: they may have been about to fail, as new's had already.
         """

@@ -112,7 +112,7 @@ def _judged(info: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[Ad
 
 
 def _writes(line: Connection, keys: Keys, info: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[Advice]:
-    """Say that a server takes no writes, with its way out; where it may not be asked, by what it tells of itself."""
+    """Yield advice where a server takes no writes; where it may not be asked, by what it tells of itself."""
     try:
         (answer,) = line.ask(("ZADD", keys.seen, "XX", 0, ""))
     except StoreUnreachableError as fault:

@@ -113,7 +113,7 @@ def missing(needed: str, why: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Say in plain words what kept the server from answering."""
+    """Return in plain words what kept the server from answering."""
     condition = _condition(error)
     if condition is not None:
         return condition.words
@@ -122,7 +122,7 @@ def reason(error: BaseException) -> str:
 
 
 def refused(what: str, answer: object) -> RefusedError:
-    """Say that the server takes a write from nobody, or not from us."""
+    """Return the error of a server that takes a write from nobody, or not from us."""
     why = reason(answer) if isinstance(answer, BaseException) else "an answer of the wrong kind"
     return RefusedError(f"{what}: {why}. See what the server allows with: graysplit doctor")
 
@@ -136,7 +136,7 @@ def neither(what: str, error: BaseException) -> RefusedError:
 
 
 def fault(error: BaseException | str) -> str:
-    """Say why one key cannot be read: the words after "the key 'meta' is"."""
+    """Return why one key cannot be read: the words after "the key 'meta' is"."""
     text = str(error)
     if "WRONGTYPE" in text:
         return WRONG_TYPE
@@ -148,7 +148,7 @@ def fault(error: BaseException | str) -> str:
 def lacks_scripts(answer: object) -> bool:
     """Return whether a script was refused, in whatever words, so that another way is to be tried.
 
-    What the server answers to every write now (no memory, no disk, too few replicas) is no reason for one.
+    What the server answers to every write now (no memory, no disk, too few replicas) is not a reason for one.
     """
     return isinstance(answer, exceptions.ResponseError) and _condition(answer) is None
 

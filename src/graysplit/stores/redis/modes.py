@@ -306,7 +306,7 @@ def check_transactions(line: Connection) -> None:
 
 
 def _without_log(line: Connection, keys: Keys) -> str:
-    """Say why the log cannot be read, or nothing where it can."""
+    """Return why the log cannot be read, or nothing where it can."""
     began = time.monotonic()
     blocking = ("XREAD", "COUNT", 1, "BLOCK", KEPT_BACK_MS, "STREAMS", keys.log, "$")
     answers = line.ask(("XREVRANGE", keys.log, "+", "-", "COUNT", 1), blocking)
@@ -316,7 +316,7 @@ def _without_log(line: Connection, keys: Keys) -> str:
 
 
 def _refusal(answers: Iterable[Reply]) -> str:
-    """Say why the first refused command was, or nothing."""
+    """Return why the first refused command was, or nothing."""
     return next((reason(answer) for answer in answers if isinstance(answer, exceptions.ResponseError)), "")
 
 

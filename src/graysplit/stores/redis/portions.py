@@ -59,7 +59,7 @@ def _id(rollback: Rollback, number: int) -> str:
 
 
 def _broken_off(fault: StoreUnreachableError, done: Sequence[Written], rest: int) -> StoreUnreachableError:
-    """Say that some portions are written and others may not be."""
+    """Return the error that says that some portions are written and others may not be."""
     stops = sum(where.startswith("stops ") for written in done for where in written.after)
     reason = f"{fault.reason}. Interrupted: {stops} splits are rolled back, {rest} may not be. Repeat the same command"
     broken = StoreUnreachableError(

@@ -151,7 +151,7 @@ class RedisStore:
         return open_feed(self._topology, self._keys, self._ladder)
 
     def replicas(self, timeout_s: float) -> Copies | None:
-        """Say how many replicas have the last write that this store made, or None where that cannot be told."""
+        """Return how many replicas have the last write that this store made, or None where that cannot be told."""
         with self._line() as line, line.within(timeout_s + line.answer_s):
             (role,) = line.ask(("ROLE",))
             if isinstance(role, exceptions.ResponseError) or is_replica(role) or line.connection != self._wrote_on:
@@ -164,7 +164,7 @@ class RedisStore:
         return Copies(count, wanted) if isinstance(count, int) else None
 
     def advice(self) -> list[Advice]:
-        """Say what of the server's settings may lose weights."""
+        """Return what of the server's settings may lose weights."""
         with self._line() as line:
             found = advise(line, self._keys, failing_over=self._topology.kind == "sentinel")
         own = f"{self.redis_cli()} "

@@ -52,7 +52,7 @@ def pack(held: Adopted, back: Iterable[str], lineage: str) -> bytes:
 
 
 def unpack(raw: bytes) -> Content | None:
-    """Return what bytes tell, or None where they are no content; a line that cannot be read is left out."""
+    """Return what bytes tell, or None where they are not content; a line that cannot be read is left out."""
     import zlib
 
     unpacker = zlib.decompressobj()

@@ -55,7 +55,7 @@ def debt_field(hook: str) -> str:
 
 
 def hook_of(field: str) -> str | None:
-    """Return the hook whose debt a field holds; None where the field is no debt."""
+    """Return the hook whose debt a field holds; None where the field is not a debt."""
     return field.removesuffix(_DEBT) if field.endswith(_DEBT) else None
 
 

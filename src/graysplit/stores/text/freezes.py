@@ -43,7 +43,7 @@ def write_freezes(freezes: Iterable[Freeze]) -> str | None:
 
 
 def _read(pattern: str, said: object) -> Freeze:
-    """Read one freeze; whatever is no end is none, and what is no text is not told."""
+    """Read one freeze; whatever is not an end is none, and what is not text is not told."""
     fields = cast("dict[str, object]", said) if isinstance(said, dict) else {}
     return Freeze(pattern, _text(fields.get("why")), _text(fields.get("who")), _ms(fields, "at"), _ms(fields, "until"))
 

@@ -1,6 +1,6 @@
 """The text of a judge, as it stands in a tally and comes back with every flush.
 
-Reading is tolerant: what is no judge's text is nobody's, and the next evaluator takes over.
+Reading is tolerant: what is not a judge's text is nobody's, and the next evaluator takes over.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def address(place: Expect | Write) -> str:
 def changed(submission: Submission) -> tuple[dict[str, str | None], dict[str, str | None]]:
     """Return the fields that a submission writes, before and after; every write needs an expectation beside it.
 
-    A plan's progress is no part of the history. A value that stands there already is named too: a process behind a
+    A plan's progress is not part of the history. A value that stands there already is named too: a process behind a
     fence (law 7) waits for a person's word.
     """
     seen = {address(expect): expect.value for expect in submission.expect if expect.key != "plans"}
@@ -193,7 +193,7 @@ def progress_text(progress: Progress) -> str:
 
 
 def read_progress(raw: str | None) -> Progress | None:
-    """Read where a plan stands; None for what is no progress: nobody drives by it."""
+    """Read where a plan stands; None for what is not progress: nobody drives by it."""
     said = _object(raw_of(raw or ""))
     if not _str(said.get("run")) or not isinstance(said.get("step"), int):
         return None
@@ -331,7 +331,7 @@ def _declared(value: object) -> Declared:
     said = _as_object(value)
     versions = tuple(_str(name) for name in _list(said.get("versions")))
     kind, calls = _str(said.get("kind")) or "split", _int(said.get("calls"))
-    # What is no text is no readiness either.
+    # What is not text is not readiness either.
     warm = {name: _str(why) if isinstance(why, str) else "unreadable" for name, why in _items(said.get("warm"))}
     by: Literal["unit", "instance"] = "instance" if said.get("by") == "instance" else "unit"
     measured = said.get("measured") is True

@@ -1,6 +1,6 @@
 """The text forms of a tally: a batch as the script that adds it wants it, and what a store holds, read back.
 
-Reading is tolerant: whatever the server holds, what is no count is none, and nothing is raised.
+Reading is tolerant: whatever the server holds, what is not a count is none, and nothing is raised.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _OF_STAGE: Final = re.compile(rb"(\d{1,9}):([a-z])(.*)", re.DOTALL)
 
 
 def spans_of(batch: Batch) -> list[Span]:
-    """Return the windows that a batch tells of; what begun before the release is no evidence."""
+    """Return the windows that a batch tells of; what begun before the release is not evidence."""
     told: tuple[Begun | Failed, ...] = (
         *(*batch.calls, *batch.timed, *batch.abandoned),
         *(*batch.errors, *batch.slow, *batch.cut),
@@ -207,7 +207,7 @@ def read_kept(span: Span, books: Fields, chances: Mapping[int, float]) -> Iterat
 
 
 def read_course(samples: Iterable[object]) -> tuple[Sample, ...]:
-    """Read a course; what is no sample is left out."""
+    """Read a course; what is not a sample is left out."""
     return tuple(found for raw in samples if isinstance(raw, bytes) and (found := _sample(raw)) is not None)
 
 

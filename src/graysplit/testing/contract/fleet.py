@@ -158,7 +158,7 @@ class FleetContract(ReadingContract):
         assert len(store.history()) == 1
 
     def test_a_heartbeat_wakes_nobody(self) -> None:
-        """Receipts are no signal: n processes would cost n^2 wake-ups."""
+        """Receipts signal nobody: n processes would cost n^2 wake-ups."""
         store = self.make()
         seed(store)
         one_feed, other = store.follow(), self.make().follow()

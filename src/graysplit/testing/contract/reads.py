@@ -59,7 +59,7 @@ class ReadingContract:
         assert load.booked.fields[b"weights checkout/new"] == b"5"
 
     def test_a_raw_edit_is_read_as_it_is(self) -> None:
-        """A reading hides nothing: bytes that are no text come through."""
+        """A reading hides nothing: bytes that are not text come through."""
         seed(self.writer())
         self.raw("weights", "checkout/new", b"\xff\x00")
         assert self.make().load().weights.fields[b"checkout/new"] == b"\xff\x00"

@@ -122,7 +122,7 @@ class TallyContract(ReadingContract):
         assert now.tally().stages[0].calls == Pair(0, 2)
 
     def test_a_flush_wakes_nobody(self) -> None:
-        """Evidence is no signal: n processes would cost n^2 wake-ups a second. Neither is a judgement."""
+        """Evidence is not a signal: n processes would cost n^2 wake-ups a second. Neither is a judgement."""
         store = self.make()
         seed(store)
         feed = store.follow()
@@ -197,7 +197,7 @@ class TallyContract(ReadingContract):
         ]
 
     def test_a_call_belongs_to_the_windows_of_its_begin(self) -> None:
-        """However late it is told; and what began before the release is no evidence."""
+        """However late it is told; and what began before the release is not evidence."""
         now = begin(self.make())
         began_s = now.now_s - 65
         batch = now.batch()._replace(
@@ -420,7 +420,7 @@ class TallyContract(ReadingContract):
         assert now.tally()._replace(now_ms=0) == before._replace(now_ms=0)
 
     def test_a_window_is_thinned_by_the_levels_published(self) -> None:
-        """By the second a call began and its unit's hash; who is in stays, and what is not admitted is no repeat."""
+        """By the second a call began and its unit's hash; who is in stays, and what is not admitted is not a repeat."""
         now = begin(self.make())
         later = now.now_s + 3
         self._fail(now, 1, TWENTY, Failed(now.now_s, 0b01, True))

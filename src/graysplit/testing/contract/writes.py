@@ -108,7 +108,7 @@ class WritingContract(ReadingContract):
         assert store.load().weights.lost == "missing"
 
     def test_the_same_id_again_gives_the_first_answer(self) -> None:
-        """A change that is sent twice is made once, and is no conflict with itself."""
+        """A change that is sent twice is made once, and is not a conflict with itself."""
         store = self.make()
         seed(store)
         submission = submission_of(store, "checkout", *one("weights", "checkout/new", "0", "20"))
@@ -261,7 +261,7 @@ class WritingContract(ReadingContract):
         assert load.stops.fields.keys() == {SENTINEL, b"ranking/b"}
 
     def test_a_rollback_succeeds_twice(self) -> None:
-        """A second rollback is no error, and is written into the history too."""
+        """A second rollback is not an error, and is written into the history too."""
         store = self.make()
         seed(store, weight="20")
         for _ in range(2):
@@ -416,7 +416,7 @@ class WritingContract(ReadingContract):
         assert len([entry for entry in store.history(count=100) if entry.cause == "rollback"]) == len(entries)
 
     def test_a_rollback_of_everything_with_nothing_running_changes_nothing(self) -> None:
-        """Nothing runs, so nothing is written, and that is no error."""
+        """Nothing runs, so nothing is written, and that is not an error."""
         store = self.make()
         seed(store)
         written = store.roll_back(Rollback(new_id(), "*", "tester", ""))
