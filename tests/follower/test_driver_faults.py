@@ -8,7 +8,7 @@ import pytest
 
 from graysplit import Control, Router
 from graysplit.control.steps import Step
-from graysplit.follower import follower
+from graysplit.follower import recent_changes
 from graysplit.stores.memory import MemoryStore
 from tests.clocks import MovedClock
 from tests.model.member import Member
@@ -100,7 +100,7 @@ def test_a_tick_that_is_no_tick_begins_anew(control: Control, store: Store, live
 
 def test_a_process_born_into_many_splits_shows_those_with_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     """A receipt names the fields that changed last, and a plan's beside them: else it would wait for it for ever."""
-    monkeypatch.setattr(follower, "REMEMBERED", 1)
+    monkeypatch.setattr(recent_changes, "REMEMBERED", 1)
     store = MemoryStore()
     control = Control(store, actor="ann", confirm=True)
     names = ["a", "b", "c"]

@@ -7,27 +7,25 @@ reading, never a wrong state; and a jittered full reading lies under it all.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from itertools import islice
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.address import field_of
-from graysplit.core.fleet import BEAT_S, KEPT_AT_MOST, Declared, Receipt
+from graysplit.core.fleet import BEAT_S
 from graysplit.core.limits import shown
 from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.follower.backoff import chance, jittered, pause_s
 from graysplit.follower.guard.reporter import GuardReporter
+from graysplit.follower.heartbeat import Heartbeat, Sender
 from graysplit.follower.history_writer import HistoryWriter
 from graysplit.follower.memory import Memory
 from graysplit.follower.plan_driver import PlanDriver, Verdicts
 from graysplit.follower.port import Audience, Contact
-from graysplit.follower.recent_changes import REMEMBERED, Recent
+from graysplit.follower.recent_changes import Recent
 from graysplit.follower.server_time import ServerTime
 from graysplit.forks import Latch
-from graysplit.stores.port import Feed, Report, Store
-from graysplit.stores.text.content import pack
+from graysplit.stores.port import Feed, Store
 
 if TYPE_CHECKING:
     from graysplit.events import Events
@@ -38,8 +36,6 @@ if TYPE_CHECKING:
 TURN_S: Final = 0.25  # the longest wait before closing and break-glass are looked at
 FULL_READ_S: Final = 15.0  # +-25 %: the net under the net
 SOON_S: Final = 2.0  # a partial reading is followed by a full one within this time
-REFUSED_AT_MOST: Final = 50  # values that a heartbeat names
-ABOUT_S: Final = 30.0  # how often a heartbeat tells again what hardly changes
 ANSWERED_S: Final = 1.0  # to 1.5: between attempts at a server that is there, and answers with errors
 # A thread that has not turned for so long was stopped, or its machine slept: what it holds may be old.
 LATE_S: Final = 1.5
@@ -95,11 +91,6 @@ class Follower:
         self._books = HistoryWriter(replica, events, clock, self.server_time)
         self._file = file
         self._stand_in = stand_in
-        self._durable = True
-        self._applied = ("", 0)  # the last change of which everything is in force here, and its revision
-        self._library = library
-        self._instance = instance
-        self._zone = zone
         self.watch = GuardReporter(self.boot, replica, audience, events, clock)
         self._driver = PlanDriver(self.boot, replica, events, clock, verdicts or self.watch.verdict)
         self._stopping = Latch()
@@ -107,21 +98,16 @@ class Follower:
         self._ended = Latch()
         self._recent = Recent()
         self._memory = Memory()
-        self._told: dict[str, Declared] = {}
-        self._tell_again = 0.0
-        self._mute = ""  # why the server takes no heartbeat
-        self._answered = ""  # the last request to tell what is held
+        sender = Sender(self.boot, library, instance, zone)
+        self._heartbeat = Heartbeat(sender, replica, audience, break_glass, self._recent, clock, self._books.attempt)
         self._loaded = False  # whether the present connection has been read from
         self._beat_at = 0.0
-        self._crowd = 0  # how many processes the store has counted
-        self._joined = False  # whether the present connection has told the fleet of this process
         self._look_at = 0.0  # when to ask again whether anything was lowered
         self._looked = 0  # how many fields were looked at, of more than one look takes
         self._rested = (0.0, 0.0)  # when the last reading ended, and how long it took
         self._late = False  # whether this process stood still, and has not read since
         self._turned = (0.0, 0.0)  # when the thread turned last, monotonic and boot time
         self._born_s = clock.boottime()
-        self._born_ms = 0  # the same by the server's time, once that is known
         self._thread: Thread | None = None
         self._pid = 0
 
@@ -193,13 +179,13 @@ class Follower:
         steady = self._loaded and self._clock.monotonic() - began >= STEADY_S
         attempt = 0 if steady else attempt + 1
         soon = silent or self._loaded  # it refused nobody
-        pause = jittered(PATIENT_S) if patient else pause_s(attempt, self._crowd, silent=soon)
+        pause = jittered(PATIENT_S) if patient else pause_s(attempt, self._heartbeat.crowd, silent=soon)
         self._rest(max(pause, ANSWERED_S + chance() / 2) if answered and not steady else pause)
         return attempt
 
     def _follow(self, feed: Feed) -> None:
         """Serve one connection until it breaks or the router closes; who closes already does not join the fleet."""
-        clock, self._joined = self._clock, False
+        clock, self._heartbeat.joined = self._clock, False
         self._rested = (0.0, 0.0)
         feed.while_reading(lambda: self._look(feed))
         try:
@@ -243,7 +229,7 @@ class Follower:
                     self._books.book_if_due(feed)
                 self.watch.turn(feed)
                 self._driver.turn(feed)
-            if self._joined and self._stopping.is_set():
+            if self._heartbeat.joined and self._stopping.is_set():
                 self._leave(feed)
         finally:
             feed.close()
@@ -302,8 +288,7 @@ class Follower:
         if lowered:
             self._books.book_soon()  # it may be an edit by hand, and the next reading finds nothing new in it
             self._recent.remember(lowered, self.replica.adopted.weights)
-            if self._file is not None:
-                self._durable = self._file.keep(self.replica.adopted, self.replica.past)
+            self._keep()
             self._report(feed, about=False)
         return bool(lowered)
 
@@ -350,8 +335,7 @@ class Follower:
         self.ready.set()
         self._recent.remember(taken.changed, replica.adopted.weights)
         self._recent.remember_sweeps(taken.entries)
-        if self._file is not None:  # before the receipt: what was lowered outlives this process
-            self._durable = self._file.keep(replica.adopted, replica.past)
+        self._keep()  # before the receipt
         self._look(feed)
         self._go_on(feed)
         if replica.busy:
@@ -367,79 +351,25 @@ class Follower:
     def _tell_time(self, now_ms: int) -> None:
         """Note the server's time of a reading (0: not told), and tell once when this process was born by it."""
         self.server_time.note(now_ms)
-        born_ms = self.server_time.at_ms(self._born_s)
-        if born_ms is not None and not self._born_ms:
-            self._born_ms = max(1, born_ms)
-            self._tell_again = 0.0
+        self._heartbeat.note_birth(self.server_time.at_ms(self._born_s))
 
     def _go_on(self, feed: Feed) -> None:
         """Look at one portion of the definitions that changed, and report."""
         monotonic, until = self._clock.monotonic, self._clock.monotonic() + WORK_S
         self.replica.go_on(lambda: monotonic() >= until)
         if not self.replica.busy:
-            self._applied = (self.replica.past.change, self.replica.adopted.revision)
+            self._heartbeat.note_applied()
             self._report(feed, about=False)
 
     def _report(self, feed: Feed, *, about: bool) -> None:
-        import socket
+        """Send a heartbeat; who leaves does not join, and says no more than goodbye."""
+        if not self._stopping.is_set():
+            self._heartbeat.send(feed, about=about)
 
-        if self._stopping.is_set():
-            return  # who leaves does not join, and says no more than goodbye
-        self._joined = True
-        declared = self._audience.declared()
-        receipt = self._receipt(feed)
-        report = Report(
-            self.boot,
-            socket.gethostname(),
-            os.getpid(),
-            self._library,
-            declared,
-            receipt,
-            self._instance,
-            self._zone,
-            self._born_ms,
-            self.replica.past.highest,
-        )
-        # Code may declare more at any time; how often it was asked is told now and then.
-        now, names = self._clock.monotonic(), {split: found._replace(calls=0) for split, found in declared.items()}
-        about = about or names != self._told or now >= self._tell_again
-        self._mute = self._books.attempt(
-            "process_not_told", "this process is missing from the fleet", lambda: feed.report(report, about=about)
-        )
-        self._crowd = feed.counted or self._crowd
-        if about:
-            self._told, self._tell_again = names, now + ABOUT_S
-        if feed.asked not in {"", self._answered}:
-            self._tell_content(feed, feed.asked)
-
-    def _tell_content(self, feed: Feed, request: str) -> None:
-        """Answer a request to tell what is held, once."""
-        self._answered, replica = request, self.replica
-        content = pack(replica.adopted, replica.distrusted, replica.past.lineage)
-        said = "this process cannot send its content"
-        self._books.attempt("content_not_told", said, lambda: feed.tell_content(self.boot, request, content))
-
-    def _receipt(self, feed: Feed) -> Receipt:
-        replica = self.replica
-        planned = (
-            field_of(split, version)
-            for split, mark in replica.adopted.planned.items()
-            for version in mark.partition(" ")[2].split("+")
-        )
-        return Receipt(
-            *self._applied,
-            self._audience.effects(
-                dict.fromkeys((*self._recent.fields, *planned))
-            ),  # a plan waits for those born later, too
-            feed.mode,
-            _refusals(replica.adopted.refused),
-            replica.in_force(KEPT_AT_MOST),
-            self._durable,
-            self._audience.baselines(),
-            tuple(sorted(self._break_glass.names)[:REMEMBERED]),
-            feed.mode_why,
-            self._audience.sweeps(self._recent.swept),
-        )
+    def _keep(self) -> None:
+        """Keep what is adopted in the file, so that what was lowered outlives this process."""
+        if self._file is not None:
+            self._heartbeat.durable = self._file.keep(self.replica.adopted, self.replica.past)
 
     def _leave(self, feed: Feed) -> None:
         try:
@@ -455,8 +385,8 @@ class Follower:
         now_ms = self.server_time.at_ms(self._clock.boottime())
         # Without any server's time yet a process counts by its own: it has only its own counts then.
         counted_ms = int(1000 * self._clock.time()) if now_ms is None else now_ms
-        if self.watch.pass_time(counted_ms, crowd=self._crowd, alone=alone) and self._file is not None:
-            self._durable = self._file.keep(self.replica.adopted, self.replica.past)
+        if self.watch.pass_time(counted_ms, crowd=self._heartbeat.crowd, alone=alone):
+            self._keep()
         leases = self.replica.adopted.leases
         if leases and self.replica.pass_time(now_ms, self.server_time.set_back(leases)):
             self._books.book_soon()
@@ -485,7 +415,7 @@ class Follower:
             )
 
     def _contact(self, feed: Feed) -> Contact:
-        return Contact(feed.mode, self._clock.monotonic(), self._mute, feed.mode_why)
+        return Contact(feed.mode, self._clock.monotonic(), self._heartbeat.refused, feed.mode_why)
 
     def _lose(self, reason: str, *, silent: bool = False) -> None:
         self._audience.contact(Contact("lost", 0.0, reason, silent=silent))
@@ -506,10 +436,3 @@ class Follower:
             pause_s = REST_S if self.watch.collecting else min(TURN_S, self.watch.look_s)
             self._stopping.wait(max(0.0, min(pause_s, until - self._clock.monotonic())))
             self._turn(alone=True)
-
-
-def _refusals(refused: Mapping[tuple[str, str], str]) -> tuple[str, ...]:
-    """Return the first of what is refused, and how many more: a heartbeat is no larger for what anybody writes."""
-    told = tuple(f"{key} {field}: {reason}" for (key, field), reason in islice(refused.items(), REFUSED_AT_MOST))
-    more = len(refused) - len(told)
-    return (*told, f"{more} more values: graysplit doctor") if more > 0 else told

@@ -5,21 +5,25 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.entry import Entry
-from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet, Process, fleet_of
+from graysplit.core.fleet import Fleet, Process, fleet_of
 from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
-from graysplit.core.replica.record import SENTINEL, Brakes, Breathe, Key, Load
+from graysplit.core.replica.record import SENTINEL, Brakes, Breathe, Load
 from graysplit.errors import GraysplitError
 from graysplit.stores import write_rules
 from graysplit.stores.at_once import AtOnce, each
+from graysplit.stores.memory_space import (
+    HIGHEST,
+    NOTICES,
+    MemorySpace,
+    order,
+)
 from graysplit.stores.port import (
     NEWEST,
     Copies,
@@ -36,10 +40,8 @@ from graysplit.stores.port import (
     Wanted,
     Written,
 )
-from graysplit.stores.release_counts import RELEASE_MS, ReleaseCounts
 from graysplit.stores.text.records import (
     TICK,
-    compact,
     exact,
     in_splices,
     new_id,
@@ -47,152 +49,13 @@ from graysplit.stores.text.records import (
     whole,
 )
 from graysplit.stores.writes import (
-    StoreReading,
     StoreWrites,
-    copied_books,
-    raw_edit_writes,
     rollback_writes,
     stop_writes,
     submission_writes,
-    trip_writes,
 )
 
-LOG_AT_MOST: Final = 100_000
-ANSWERS_AT_MOST: Final = 10_000
-NOTICES: Final = "fleet:notices"
-HIGHEST: Final = "fleet:highest"
-
-
-class _Space:
-    """What one memory store holds; every method but `locked` and `live` is called under the lock."""
-
-    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
-        self.clock = clock
-        self.hashes: dict[str, dict[bytes, bytes]] = {}
-        self.log: deque[tuple[str, Entry]] = deque(maxlen=LOG_AT_MOST)
-        self.answers: OrderedDict[str, Written] = OrderedDict()
-        self.processes: dict[str, Process] = {}
-        self.counts: dict[tuple[str, str], ReleaseCounts] = {}  # by candidate and release
-        self.request = ""  # the last one to tell what is held
-        self.contents: dict[str, bytes] = {}  # what was told on it, by process
-        self.run_id = "memory"  # one start: it lives as long as what it holds
-        self.signals = 0  # grows with every write to a key that is followed
-        self._last = (0, 0)  # milliseconds and sequence of the last log position
-        self._pid = os.getpid()
-        self._condition = threading.Condition()
-
-    @property
-    def locked(self) -> threading.Condition:
-        """The lock; a new one after a fork, where the old one may be held by a thread that is not there."""
-        if os.getpid() != self._pid:
-            self._pid = os.getpid()
-            self._condition = threading.Condition()
-        return self._condition
-
-    def now_ms(self) -> int:
-        return int(self.clock.time() * 1000)
-
-    def key(self, name: str) -> Key:
-        return Key(dict(self.hashes.get(name, {})))
-
-    def text(self, name: str, field: str) -> str | None:
-        raw = self.hashes.get(name, {}).get(raw_of(field))
-        return None if raw is None else exact(raw)
-
-    def put(self, name: str, field: str, value: str | None) -> None:
-        """Write or take away one field, as any writer would; a hash without fields is gone."""
-        raw = raw_of(field)
-        if value is not None:
-            self.hashes.setdefault(name, {})[raw] = raw_of(value)
-        elif raw not in self.hashes.get(name, {}):
-            return
-        else:
-            del self.hashes[name][raw]
-            if not self.hashes[name]:
-                del self.hashes[name]
-        self.signal(name)
-
-    def signal(self, name: str) -> None:
-        if name in write_rules.HASHES:
-            self.signals += 1
-            self.locked.notify_all()
-
-    def reading(self) -> StoreReading:
-        """Return what a write rests on."""
-        return StoreReading(
-            {name: self.key(name) for name in write_rules.NUMBERED},
-            self.hashes.get("booked", {}),
-            write_rules.number_in(self.hashes.get(HIGHEST, {}).get(b"revision")),
-            self.log[-1][1].revision if self.log else 0,
-            self.now_ms(),
-        )
-
-    def apply(self, writes: StoreWrites) -> None:
-        """Write fields, revision and entry."""
-        for put in writes.puts:
-            self.put(*put)
-        if writes.step:
-            self.put("meta", "revision", str(writes.entry.revision))
-        self.record(writes.entry)
-
-    def check_start(self, submission: Submission, now_ms: int) -> None:
-        """Note the start that a plan's writes rest on, and raise `NotYetError` unless its step may be taken."""
-        if submission.due is None and all(write.key != "plans" for write in submission.writes):
-            return
-        known = self.text("meta", "run_id")
-        other = write_rules.started(self.run_id, known, now_ms)
-        if other is not None and self.key("meta").lost is None:
-            self.put("meta", "run_id", other)
-        if submission.due is not None:
-            write_rules.check_due(submission, submission.due, self.run_id, other or known, now_ms)
-
-    def record(self, entry: Entry) -> None:
-        before, after = compact(entry.before, entry.after)
-        entry = entry._replace(before=before, after=after)
-        ms, sequence = self._last
-        self._last = (entry.at_ms, 0) if entry.at_ms > ms else (ms, sequence + 1)
-        self.log.append((f"{self._last[0]}-{self._last[1]}", entry))
-
-    def live(self) -> int:
-        """Count the processes that are live."""
-        with self.locked:
-            return len(fleet_of(self.now_ms(), self.processes.values()).live)
-
-    def counted(self, field: str, release: str) -> ReleaseCounts:
-        """Return a release's counts; those that nobody has touched for a month are gone."""
-        oldest = self.now_ms() - RELEASE_MS
-        for place in [place for place, counts in self.counts.items() if counts.touched_ms < oldest]:
-            del self.counts[place]
-        return self.counts.setdefault((field, release), ReleaseCounts(field, release))
-
-    def tally(self, field: str, release: str, started_s: int, *, course: bool) -> Tally:
-        counts = self.counts.get((field, release)) or ReleaseCounts(field, release)
-        return counts.tally(started_s, self.now_ms(), course=course)
-
-    def answer(self, written: Written) -> Written:
-        self.answers[written.id] = written
-        while len(self.answers) > ANSWERS_AT_MOST:
-            self.answers.popitem(last=False)
-        return written
-
-    def load(self, since: str, newest: int) -> Load:
-        if since:
-            entries = [entry for position, entry in self.log if _order(position) > _order(since)]
-        else:
-            entries = [entry for _, entry in list(self.log)[-newest:]]
-        return Load(
-            weights=self.key("weights"),
-            stops=self.key("stops"),
-            splits=self.key("splits"),
-            meta=self.key("meta"),
-            entries=tuple(entries),
-            position=self.log[-1][0] if self.log else "0-0",
-            anchor=next((entry.id for position, entry in reversed(self.log) if position == since), ""),
-            now_ms=self.now_ms(),
-        )
-
-
-_shared: Final[dict[tuple[str, str], _Space]] = {}
+_shared: Final[dict[tuple[str, str], MemorySpace]] = {}
 _sharing: Final = threading.Lock()
 
 
@@ -205,9 +68,9 @@ class MemoryStore:
         self._at = (name, namespace)
         if name:
             with _sharing:
-                self._space = _shared.setdefault((name, namespace), _Space(clock))
+                self._space = _shared.setdefault((name, namespace), MemorySpace(clock))
         else:
-            self._space = _Space(clock)
+            self._space = MemorySpace(clock)
 
     def load(self) -> Load:
         """Read everything at one moment."""
@@ -302,7 +165,7 @@ class MemoryStore:
     def log(self, start: str, count: int) -> tuple[tuple[str, Entry], ...]:
         """Return positions and entries of the log from a position on, oldest first."""
         with self._space.locked:
-            found = (row for row in self._space.log if _order(row[0]) >= _order(start))
+            found = (row for row in self._space.log if order(row[0]) >= order(start))
             return tuple(islice(found, count))
 
     def save_cursor(self, hook: str, read: str | None, text: str) -> bool:
@@ -349,7 +212,7 @@ class MemoryFeed:
     mode_why = ""
     outdone = False
 
-    def __init__(self, space: _Space, store: MemoryStore) -> None:
+    def __init__(self, space: MemorySpace, store: MemoryStore) -> None:
         """Begin without having read anything."""
         self.counted = 0
         self.unbooked = 0
@@ -397,7 +260,7 @@ class MemoryFeed:
                 report.zone,
                 born_ms=report.born_ms,
             )
-            _forget(self._space)
+            self._space.drop_silent()
             if report.highest > write_rules.number_in(self._space.hashes.get(HIGHEST, {}).get(b"revision")):
                 self._space.put(HIGHEST, "revision", str(report.highest))
             self.counted, self.asked = len(self._space.processes), self._space.request
@@ -412,7 +275,7 @@ class MemoryFeed:
     def record_raw_edits(self, actor: str) -> int:
         """Write history entries for raw edits that have none."""
         with self._space.locked:
-            return _record_raw_edits(self._space, actor)
+            return self._space.record_raw_edits(actor)
 
     def stop_if_older(self, field: str, why: str, release_ms: int) -> bool:
         """Stop a field unless it is stopped already, or its release is younger."""
@@ -477,7 +340,7 @@ class MemoryFeed:
     def trip(self, trip: Trip) -> bool:
         """Stop a candidate, with its zero and its history entry, if its release is still this one."""
         with self._space.locked:
-            return _trip(self._space, trip)
+            return self._space.trip(trip)
 
     def leave(self, boot: str) -> None:
         """Say goodbye: the process leaves the count."""
@@ -486,45 +349,3 @@ class MemoryFeed:
 
     def close(self) -> None:
         """Nothing to let go of."""
-
-
-def _trip(space: _Space, trip: Trip) -> bool:
-    reading = space.reading()
-    allowed = write_rules.may_trip(trip.field, trip.release, reading.hashes["stops"], reading.meta)
-    if allowed:
-        space.apply(trip_writes(reading, trip))
-    return allowed is not False
-
-
-def _record_raw_edits(space: _Space, actor: str) -> int:
-    reading = space.reading()
-    weights, stops = reading.hashes["weights"], reading.hashes["stops"]
-    if reading.meta.lost is not None:
-        return 0
-    if SENTINEL not in reading.booked:
-        space.hashes.pop("booked", None)
-        for put in copied_books(weights, stops):
-            space.put(*put)
-        return 0
-    edits = write_rules.unbooked(weights, stops, reading.booked)
-    for writes in raw_edit_writes(reading, edits, actor, new_id):
-        space.apply(writes)
-    return len(edits)
-
-
-def _forget(space: _Space) -> None:
-    """Drop those that have been silent too long; who was seen in the future is silent from now on."""
-    now_ms = space.now_ms()
-    for boot, process in tuple(space.processes.items()):
-        if process.seen_ms < now_ms - FORGET_MS:
-            del space.processes[boot]
-        elif process.seen_ms > now_ms:
-            space.processes[boot] = process._replace(seen_ms=now_ms - LIVE_MS - 1)
-
-
-def _order(position: str) -> tuple[int, int]:
-    ms, _, sequence = position.partition("-")
-    try:
-        return int(ms), int(sequence or 0)
-    except ValueError:
-        return (0, 0)
