@@ -52,6 +52,8 @@ NEEDS: Final = {
     "tests/core/test_plan_schema.py": "jsonschema",
     "tests/examples/test_shop.py": "httpx",
     "tests/faults/test_guard_live.py": "httpx",
+    "tests/integrations/openfeature/test_provider.py": "openfeature",
+    "tests/integrations/openfeature/test_scenarios.py": "openfeature",
     "tests/telemetry/test_metrics.py": "opentelemetry.sdk",
 }
 

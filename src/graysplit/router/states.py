@@ -74,6 +74,7 @@ class PublishedStates:
         self.warming: Warmup | None = None  # from the start on, where a store is followed
         self.notify: Callable[[float], None] | None = None  # the same, where there is somebody to tell
         self.readers: list[Callable[[dict[str, CompiledSplit]], None]] = []  # who reads states by name
+        self.watchers: list[Callable[[], None]] = []  # asked at each turn of the thread that follows; they never raise
         self.instance = ""  # the name of this process's host, known from the start on
         self.view = View(Adopted(), {}, {}, {})
         self.counts = CallCounts()
@@ -156,6 +157,8 @@ class PublishedStates:
             self.refresh()
         if self.notify is not None:
             self.notify(now)
+        for watch in self.watchers:
+            watch()
         if self.compiler is not None and self.compiler.guarded is not None:
             self.compiler.guarded.shed(now)
         return self.warming is not None and self.warming.turn(now)
@@ -241,8 +244,10 @@ class PublishedStates:
                 declaration.settle()
             self.declarations.update(taken)
             self.readers.extend(library.readers)
+            self.watchers.extend(library.watchers)
             library.declarations.clear()
             library.readers.clear()
+            library.watchers.clear()
             self._publish_all(self.view.held)
 
     def present(self, split: str) -> CompiledSplit:
