@@ -12,6 +12,7 @@ import pytest
 
 from graysplit.cli.app import SUMMARIES, VERBS, app, load, run
 from graysplit.cli.exits import MEANINGS
+from graysplit.control import ask
 from graysplit.core.fleet import Declared, Effect
 from graysplit.stores.memory import MemoryStore
 from tests.control.processes import beating, live
@@ -40,6 +41,12 @@ Cli = Callable[..., Ran]
 def unfolded(text: str) -> str:
     """Return a text as it was before it was folded to the screen's width."""
     return " ".join(text.split())
+
+
+@pytest.fixture
+def soon_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a moment only for the answers of processes that never give any."""
+    monkeypatch.setattr(ask, "ANSWERS_WITHIN_S", 0.05)
 
 
 @pytest.fixture
@@ -385,6 +392,7 @@ def test_help_lists_every_verb_and_every_exit_code(cli: Cli, capsys: pytest.Capt
         assert (ran.code, "--json" in ran.out) == (0, True)
 
 
+@pytest.mark.usefixtures("soon_unanswered")
 def test_recover_shows_both_sides_and_writes_the_lower(cli: Cli, store: MemoryStore) -> None:
     """The sides come first, then what is written and who confirms it; once settled there is nothing to do."""
     cli("create", "checkout")
@@ -441,6 +449,7 @@ def test_a_recovery_that_raises_needs_the_name(cli: Cli, store: MemoryStore) -> 
     assert cli("set", "checkout", "20").code == 0
 
 
+@pytest.mark.usefixtures("soon_unanswered")
 def test_what_is_left_to_a_person_is_said(cli: Cli, store: MemoryStore) -> None:
     """Nothing is written of a split whose definition processes hold differently, and the command is refused."""
     cli("create", "checkout")

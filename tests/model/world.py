@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from graysplit.codec import parse_definition
+from graysplit.core.compiled import CompiledSplit
+from graysplit.core.decision import DecisionInput, decide
+from graysplit.core.definition import Definition
 from graysplit.core.entry import Entry
 from graysplit.core.fleet import Receipt
 from graysplit.core.replica.adopted import Adopted
@@ -30,6 +35,32 @@ from graysplit.stores.text.records import new_id
 from tests.clocks import MovedClock
 
 UNITS: Final = tuple(f"u-{n}" for n in range(12))
+
+Answers = tuple[tuple[str, str], ...]  # version and reason, by unit
+
+_LADDER: Final[OrderedDict[str, Answers]] = OrderedDict()
+_LADDER_AT_MOST: Final = 10_000
+
+
+def ladder(split_state: SplitState) -> Answers:
+    """Return what the readable law says to each unit.
+
+    It is a function of the state alone, and histories come to the same states again and again: each is asked once.
+    """
+    key = repr(split_state)
+    known = _LADDER.get(key)
+    if known is None:
+        decisions = [decide(DecisionInput(split_state, unit.encode(), {}, None)) for unit in UNITS]
+        known = _LADDER[key] = tuple((decision.version, decision.reason) for decision in decisions)
+        if len(_LADDER) > _LADDER_AT_MOST:
+            _LADDER.popitem(last=False)
+    return known
+
+
+@lru_cache(maxsize=1_000)
+def definition_of(split: str, raw: bytes) -> Definition | None:
+    """Read a definition, the same bytes once."""
+    return parse_definition(split, raw)
 
 
 class Copy(NamedTuple):
@@ -69,7 +100,7 @@ class Process:
         self.decisions = Decisions(self.states, lambda: None, lambda: None, self.events, clock)
         self.states.enter("not_ready", None, parse_definition, clock.monotonic())
         held, past = (known.held, known.past) if known is not None else (Adopted(), Past())
-        self.replica = Replica(self.states, self.events, parse_definition, held, past)
+        self.replica = Replica(self.states, self.events, definition_of, held, past)
         if held.loaded:
             self.states.inherit(held, fresh=True)
         self.connected = True
@@ -77,6 +108,7 @@ class Process:
         self.request = Scope()  # a request that stays open for the whole life
         self._clock = clock
         self._server_s: float | None = None
+        self._asked: dict[tuple[str, str], tuple[CompiledSplit, Answers]] = {}
         self.attach(store)
 
     @property
@@ -130,13 +162,40 @@ class Process:
     def split_state(self, split: str) -> SplitState | None:
         """Return a split as it stands in this process, by the readable law."""
         raw = self.held.definitions.get(split)
-        definition = parse_definition(split, raw) if raw is not None else None
+        definition = definition_of(split, raw) if raw is not None else None
         return state_of(self.held, split, definition) if definition is not None else None
 
     def split_states(self) -> dict[str, SplitState]:
         """Return all splits as they stand here."""
         found = {split: self.split_state(split) for split in self.held.definitions}
         return {split: split_state for split, split_state in found.items() if split_state is not None}
+
+    def picks(self, split: str) -> Answers:
+        """Return what the compiled state says to each unit."""
+
+        def pick(state: CompiledSplit, unit: str) -> tuple[str, str]:
+            index, reason = state.pick(unit.encode())
+            return state.names[index], reason
+
+        return self._of_state("pick", split, self.states.state(split), pick)
+
+    def choices(self, split: str) -> Answers:
+        """Return what calls outside a request are answered, each unit's."""
+
+        def resolve(state: CompiledSplit, unit: str) -> tuple[str, str]:
+            decision = self.decisions.resolve(state, unit)[2]
+            return decision.version, decision.reason
+
+        return self._of_state("resolve", split, self.states.present(split), resolve)
+
+    def _of_state(
+        self, how: str, split: str, state: CompiledSplit, ask: Callable[[CompiledSplit, str], tuple[str, str]]
+    ) -> Answers:
+        """Ask a state for each unit; one that is still published, and so has not changed, is not asked again."""
+        known = self._asked.get((how, split))
+        if known is None or known[0] is not state:
+            known = self._asked[how, split] = state, tuple(ask(state, unit) for unit in UNITS)
+        return known[1]
 
     def choose(self, split: str, unit: object, *, kept: bool = False) -> str:
         """Ask the published states as a call would; `kept`: inside the request that stays open."""

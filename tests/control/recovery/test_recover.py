@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from graysplit.control import Control
+from graysplit.control import Control, ask
 from graysplit.control.control import Question
 from graysplit.control.operator import operator_of
 from graysplit.core.fleet import Declared, Effect
@@ -18,6 +18,12 @@ from graysplit.stores.text.records import stop_text
 from tests.control.processes import live
 
 FIELD = "checkout/new"
+
+
+@pytest.fixture(autouse=True)
+def _soon_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the answers of processes that never give any for a moment; who answers is heard at the first look."""
+    monkeypatch.setattr(ask, "ANSWERS_WITHIN_S", 0.05)
 
 
 @pytest.fixture
