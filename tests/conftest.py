@@ -33,6 +33,7 @@ LONGEST_FIRST: Final = (
     "runtimes",
     "faults",
     "topologies",
+    "integrations",
     "typing",
     "examples",
     "packaging",
@@ -54,6 +55,8 @@ NEEDS: Final = {
     "tests/faults/test_guard_live.py": "httpx",
     "tests/integrations/openfeature/test_provider.py": "openfeature",
     "tests/integrations/openfeature/test_scenarios.py": "openfeature",
+    "tests/integrations/test_asgi.py": "starlette",
+    "tests/integrations/test_wsgi.py": "werkzeug",
     "tests/telemetry/test_metrics.py": "opentelemetry.sdk",
 }
 

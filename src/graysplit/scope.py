@@ -29,6 +29,29 @@ MISSING: Final = _Missing()
 KEPT_AT_MOST: Final = 1_000
 
 
+class Taken(dict[str, str]):
+    """The versions that one request has taken, by split, in their order; all contexts of the request share it.
+
+    `others`: whether it also asked for another unit than its own. Never prints a unit.
+    """
+
+    __slots__ = ("others", "unit")
+
+    def __init__(self, unit: bytes | None) -> None:
+        """Begin with nothing, for the request's encoded unit; None: it has none."""
+        super().__init__()
+        self.unit = unit
+        self.others = False
+
+    def note(self, split: str, version: str, unit: bytes | None) -> None:
+        """Note what a split answered for an encoded unit; of two units the request's own counts."""
+        if unit != self.unit:
+            self.others = True
+            self.setdefault(split, version)
+        elif len(self) < KEPT_AT_MOST:
+            self[split] = version
+
+
 class Scope(dict[object, tuple[object, int]]):
     """One open context: its own entries are the choices kept in it. An empty one is false: compare with None.
 
@@ -42,7 +65,7 @@ class Scope(dict[object, tuple[object, int]]):
     sets, and two that hold the same choices are of two units.
     """
 
-    __slots__ = ("_ended", "attributes", "forced", "met", "unit")
+    __slots__ = ("_ended", "attributes", "forced", "met", "taken", "unit")
 
     def __init__(
         self, unit: object = MISSING, attributes: Mapping[str, object] | None = None, forced: Mapping[str, str] = {}
@@ -53,6 +76,7 @@ class Scope(dict[object, tuple[object, int]]):
         self.attributes = attributes or {}
         self.forced: Mapping[str, str] = forced
         self.met: dict[str, tuple[str, ...]] = {}  # forced splits that were asked, and their versions
+        self.taken: Taken | None = None  # of a request that is to know; see `graysplit.integrations`
         self._ended = False
 
     __eq__ = object.__eq__
@@ -67,6 +91,7 @@ class Scope(dict[object, tuple[object, int]]):
         """Take over what an outer context kept by unit, so that one request keeps one answer; gives itself."""
         if outer is not None:
             self.met = outer.met
+            self.taken = outer.taken
             # A copy, made in one step: another thread of the same request may keep a choice meanwhile.
             self.update((key, found) for key, found in outer.copy().items() if key.__class__ is tuple)
         return self
@@ -94,14 +119,18 @@ class Scope(dict[object, tuple[object, int]]):
         found = self.get((split, unit))
         return str(found[0]) if found is not None else None
 
-    def keep(self, key: object, unit: object, encoded: bytes, index: int) -> None:
-        """Keep a choice; the first for a key also where the hot path looks, if its unit compares safely."""
+    def keep(self, key: object, unit: object, encoded: bytes, index: int) -> int:
+        """Keep a choice and return what is kept: another thread of the request may have been first.
+
+        The first for a key is kept also where the hot path looks, if its unit compares safely.
+        """
         if len(self) >= KEPT_AT_MOST or self._ended:
-            return
-        self[key, encoded] = (None, index)
+            return index
+        _, index = self.setdefault((key, encoded), (None, index))
         # Only exact text and MISSING: 1 == True, but True is not a unit.
         if unit is MISSING or unit.__class__ is str:
             self.setdefault(key, (unit, index))
+        return index
 
 
 _scope: Final[ContextVar[Scope | None]] = ContextVar("graysplit", default=None)

@@ -59,6 +59,8 @@ class Decisions:
             index, reason = picked(state, unit, self._events)
             if reason == "unknown_split":
                 self._tell_unknown(state.split)
+            if (scope := scope_get()) is not None and scope.taken is not None:
+                scope.taken.note(state.split, state.names[index], encode_unit(given(state, unit, scope)))
             if state.buffer is not None and not state.counts.routed and reason in DRAWN and reason != "kept":
                 expose(state.buffer, state, unit, index)
         except Exception as fault:  # noqa: BLE001 - in doubt, baseline: nothing of ours reaches the caller
@@ -171,8 +173,10 @@ def _keep(scope: Scope, state: CompiledSplit, unit: object, encoded: bytes) -> t
     answered = scope.baseline_for(state.split, encoded)
     if answered is not None:
         return BASELINE, answered
-    index, reason = state.pick(encoded)
-    scope.keep(state.key, unit, encoded, index)
+    chosen, reason = state.pick(encoded)
+    index = scope.keep(state.key, unit, encoded, chosen)
+    if index != chosen:
+        return index, "kept"
     if state.buffer is not None and reason == "bucket":
         scope.keep(state.buffer, unit, encoded, index)
     return index, reason

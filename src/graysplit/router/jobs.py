@@ -71,6 +71,10 @@ class Jobs:
         for jobs in self._beside:
             jobs.close()
 
+    def reopen(self) -> None:
+        """Take jobs again after `close`."""
+        self._closed, self._beside = False, []
+
     def after_fork(self) -> None:
         """Forget, in a child, what its parent's thread had to do: no lock is taken, nothing is started."""
         self._waiting.clear()

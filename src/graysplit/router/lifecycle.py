@@ -151,6 +151,14 @@ class Lifecycle:
         if self._store is not None:
             self._store.close()
 
+    def reopen(self) -> None:
+        """Fall asleep after `close`, to be started again: test clients run a program's lifespan many times."""
+        if self.states.phase != "closed":
+            return
+        self._closed, self._follower = False, None
+        self.jobs.reopen()
+        self.states.reopen()
+
     def retire(self, heir: Lifecycle) -> None:
         """Stop following where another serves what was declared here; a store that both were given stays open."""
         if self._store is heir._store:

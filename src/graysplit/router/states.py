@@ -314,6 +314,11 @@ class PublishedStates:
             if owned:
                 self._lock.release()
 
+    def reopen(self) -> None:
+        """Publish, after `close`, states that wake the router; what it had heard of the store is forgotten."""
+        self.following = Contact()
+        self.enter("asleep")
+
     def after_fork(self) -> None:
         """In a child: publish states that wake the router. No lock is taken and no thread started."""
         self.due = float("inf")
