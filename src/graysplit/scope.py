@@ -106,8 +106,8 @@ class Scope(dict[object, tuple[object, int]]):
 
     def kept(self, key: object, unit: bytes) -> int | None:
         """Return the index kept for a split's key and an encoded unit, or None."""
-        found = self.get((key, unit))
-        return found[1] if found else None
+        kept = self.get((key, unit))
+        return kept[1] if kept else None
 
     def keep_baseline(self, split: str, unit: bytes, reason: str) -> None:
         """Keep that the baseline has answered for a unit, and why, where no state's key is known yet (`not_ready`)."""
@@ -116,8 +116,8 @@ class Scope(dict[object, tuple[object, int]]):
 
     def baseline_for(self, split: str, unit: bytes) -> str | None:
         """Return why the baseline has answered for a unit before any choice was made, or None."""
-        found = self.get((split, unit))
-        return str(found[0]) if found is not None else None
+        kept = self.get((split, unit))
+        return str(kept[0]) if kept is not None else None
 
     def keep(self, key: object, unit: object, encoded: bytes, index: int) -> int:
         """Keep a choice and return what is kept: another thread of the request may have been first.

@@ -39,7 +39,7 @@ def overview_lines(view: Overview) -> list[str]:
     lines += [f"stop {stop_words(field, text)}" for field, text in sorted(view.stops.items())]
     lines += [*freeze_lines(view.freezes)]
     lines += [f"{split}: finished {age(view.now_ms - ms)} ago" for split, ms in sorted(view.finished.items())]
-    lines += [line for found in view.plans for line in plan_lines(found, f"{found.split}: plan")]
+    lines += [line for plan in view.plans for line in plan_lines(plan, f"{plan.split}: plan")]
     if view.undefined and view.loss is None:
         lines.append(
             f"declared in code, but not in the store: {', '.join(view.undefined)}. "
@@ -109,7 +109,7 @@ def show_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[s
 
 def freeze_lines(freezes: Iterable[Freeze]) -> Iterable[str]:
     """Return what may not rise, and how that ends."""
-    return (f"{freeze_words(found)}. End it: {unfreeze_command(found.pattern)}" for found in freezes)
+    return (f"{freeze_words(freeze)}. End it: {unfreeze_command(freeze.pattern)}" for freeze in freezes)
 
 
 def emergency_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[str]:
@@ -223,32 +223,37 @@ def off_lines(fleet: Fleet) -> list[str]:
     ]
 
 
-def explain_lines(found: FleetExplanation) -> list[str]:
+def explain_lines(explanation: FleetExplanation) -> list[str]:
     """Return the ladder from the top to the rung that answered."""
-    bucket = "" if found.bucket is None else f", hashed to {found.bucket}"
-    where = _where(found)
-    lines = [f"{found.split}: {found.version} ({found.reason}{bucket}, revision {found.revision}){where}"]
-    for step in found.ladder:
+    bucket = "" if explanation.bucket is None else f", hashed to {explanation.bucket}"
+    where = _where(explanation)
+    lines = [
+        (
+            f"{explanation.split}: {explanation.version} "
+            f"({explanation.reason}{bucket}, revision {explanation.revision}){where}"
+        )
+    ]
+    for step in explanation.ladder:
         mark = f"-> {step.version}" if step.version is not None else "passed"
         lines.append(f"  {step.reason:9} {mark:12} {step.asked}")
-    if found.note:
-        lines.append(found.note)
-    if found.store_says is not None:
-        version, reason, asked = found.store_says
+    if explanation.note:
+        lines.append(explanation.note)
+    if explanation.store_says is not None:
+        version, reason, asked = explanation.store_says
         lines.append(f"by the store alone: {version} ({reason}: {asked})")
     apart: dict[str, list[str]] = {}
-    for answer in found.apart:
+    for answer in explanation.apart:
         said = "not known" if answer.version is None else f"{answer.version} ({answer.reason})"
         apart.setdefault(f"{said}: {answer.says}", []).append(answer.process)
     return lines + [f"{some(labels)}: {said}" for said, labels in apart.items()]
 
 
-def _where(found: FleetExplanation) -> str:
+def _where(explanation: FleetExplanation) -> str:
     """Return in how many of the live processes the answer is this one."""
-    if not found.live:
+    if not explanation.live:
         return "; no live process"
-    same = sum(answer.version == found.version for answer in found.live)
-    return f" in {same} of {plural(len(found.live), 'live process', 'live processes')}"
+    same = sum(answer.version == explanation.version for answer in explanation.live)
+    return f" in {same} of {plural(len(explanation.live), 'live process', 'live processes')}"
 
 
 # A longer command is not folded, so that it can be copied.
@@ -258,12 +263,12 @@ NEXT: Final = WIDTH - len("  next: ")
 def doctor_lines(findings: Iterable[Finding]) -> list[str]:
     """Return each finding with the next command."""
     lines: list[str] = []
-    for found in findings:
-        lines.append(f"{found.severity}: {found.where}: {found.what}")
+    for finding in findings:
+        lines.append(f"{finding.severity}: {finding.where}: {finding.what}")
         lines += (
-            ["  next:", f"{COPY}{found.command}"]
-            if len(found.command) > NEXT and found.command.startswith("redis-cli -")
-            else [f"  next: {found.command}"]
+            ["  next:", f"{COPY}{finding.command}"]
+            if len(finding.command) > NEXT and finding.command.startswith("redis-cli -")
+            else [f"  next: {finding.command}"]
         )
     return lines or ["no problems found"]
 

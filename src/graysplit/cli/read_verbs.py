@@ -104,15 +104,15 @@ def explain(session: Session, split: str, unit: str) -> int:
     processes whose answer differs by their receipts (break-glass, a version that
     is missing there, ...), and those whose answer is not known.
     """
-    found = session.control.explain(split, unit)
+    explanation = session.control.explain(split, unit)
     if session.json:
         from graysplit.cli.values import explained_json
 
-        say_json({**explained_json(found), "unit": unit})
+        say_json({**explained_json(explanation), "unit": unit})
     else:
         from graysplit.cli.lines import explain_lines
 
-        say(*explain_lines(found))
+        say(*explain_lines(explanation))
     return DONE
 
 
@@ -192,9 +192,9 @@ def _forget(session: Session, names: tuple[str, ...]) -> int:
 def doctor(session: Session) -> int:
     """Check for problems; exit 7 if there are any."""
     findings = session.control.doctor()
-    problems = [found for found in findings if found.severity == "problem"]
+    problems = [finding for finding in findings if finding.severity == "problem"]
     if session.json:
-        say_json({"healthy": not problems, "findings": [found._asdict() for found in findings]})
+        say_json({"healthy": not problems, "findings": [finding._asdict() for finding in findings]})
     else:
         from graysplit.cli.lines import doctor_lines
 

@@ -12,35 +12,37 @@ from graysplit.control.recovery.recovery import Recovery, Sides
 from graysplit.core.definition import Definition
 
 
-def show_sides(session: Session, found: Recovery) -> None:
+def show_sides(session: Session, recovery: Recovery) -> None:
     """Print both sides before anything is asked or written."""
     if not session.json:
-        say(*side_lines(found, session.namespace))
+        say(*side_lines(recovery, session.namespace))
 
 
-def recovered(session: Session, found: Recovery) -> int:
+def recovered(session: Session, recovery: Recovery) -> int:
     """Print how it ended, and return the exit code."""
-    if found.needed:
-        return finish(session, found.result, recovery_json(found))
+    if recovery.needed:
+        return finish(session, recovery.result, recovery_json(recovery))
     if session.json:
-        say_json(recovery_json(found))
-    return REFUSED if found.left else DONE
+        say_json(recovery_json(recovery))
+    return REFUSED if recovery.left else DONE
 
 
-def side_lines(found: Recovery, namespace: str) -> list[str]:
+def side_lines(recovery: Recovery, namespace: str) -> list[str]:
     """Lay out what each side says and what will be written."""
-    if found.fresh:
-        lines = [f"namespace {namespace} is empty: it is rebuilt from {found.source}"]
+    if recovery.fresh:
+        lines = [f"namespace {namespace} is empty: it is rebuilt from {recovery.source}"]
     else:
-        lines = [f"the key {key} is lost ({why}): it is repaired" for key, why in sorted(found.lost.items())]
-    weights = [side for side in found.sides if side.key == "weights"]
-    lines += [f"definition of {side.split}: {_definition_words(side)}" for side in found.sides if side.key == "splits"]
+        lines = [f"the key {key} is lost ({why}): it is repaired" for key, why in sorted(recovery.lost.items())]
+    weights = [side for side in recovery.sides if side.key == "weights"]
+    lines += [
+        f"definition of {side.split}: {_definition_words(side)}" for side in recovery.sides if side.key == "splits"
+    ]
     lines += weight_lines(weights)
-    lines += [f"stop {side.field}: {_stop_words(side)}" for side in found.sides if side.key == "stops"]
-    lines += [f"{split} is not changed: {why}" for split, why in found.left.items()]
-    lines += carried_lines(found.carried)
-    lines += found.notes
-    if not found.needed:
+    lines += [f"stop {side.field}: {_stop_words(side)}" for side in recovery.sides if side.key == "stops"]
+    lines += [f"{split} is not changed: {why}" for split, why in recovery.left.items()]
+    lines += carried_lines(recovery.carried)
+    lines += recovery.notes
+    if not recovery.needed:
         lines.append("nothing to recover: no process keeps a value against the store")
     return lines
 
@@ -58,19 +60,19 @@ def weight_lines(sides: list[Sides]) -> list[str]:
     return table(head, [(*row, side.written or "absent") for row, side in zip(rows, sides, strict=True)])
 
 
-def recovery_json(found: Recovery) -> dict[str, object]:
+def recovery_json(recovery: Recovery) -> dict[str, object]:
     """Return it for scripts; definitions may hold units, and only their shape is told."""
     return {
-        "source": found.source,
-        "lost": dict(found.lost),
-        "fresh": found.fresh,
-        "left": dict(found.left),
-        "carried": list(found.carried.said),
-        "left_out": dict(found.carried.left_out),
-        "notes": list(found.notes),
+        "source": recovery.source,
+        "lost": dict(recovery.lost),
+        "fresh": recovery.fresh,
+        "left": dict(recovery.left),
+        "carried": list(recovery.carried.said),
+        "left_out": dict(recovery.carried.left_out),
+        "notes": list(recovery.notes),
         "sides": [
             {"key": side.key, "field": side.field, **{name: _value(side, name) for name in Sides._fields[2:]}}
-            for side in found.sides
+            for side in recovery.sides
         ],
     }
 

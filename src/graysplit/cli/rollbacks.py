@@ -86,7 +86,7 @@ def _told(session: Session, result: Result, *, several: bool) -> tuple[dict[str,
     nearest = names.nearest(result.split)
     followed = _followed(session, names)
     out(*_hints(session, result, nearest, followed), line)
-    listed = None if followed is None else [found._asdict() for found in followed]
+    listed = None if followed is None else [namespace._asdict() for namespace in followed]
     return {**result_json(result), "nearest": nearest, "followed": listed, "error": line}, NO_SUCH_SPLIT
 
 
@@ -137,8 +137,8 @@ def _followed_lines(followed: tuple[Followed, ...]) -> list[str]:
         return ["no process follows this namespace, and graysplit found none in other namespaces here"]
     lines = ["no process follows this namespace. On this server, live processes follow:"]
     lines += [
-        f"  namespace {found.namespace}, database {found.database}: {plural(found.live, 'process', 'processes')}"
-        for found in followed[:NAMED_AT_MOST]
+        f"  namespace {one.namespace}, database {one.database}: {plural(one.live, 'process', 'processes')}"
+        for one in followed[:NAMED_AT_MOST]
     ]
     more = len(followed) - NAMED_AT_MOST
     lines += [f"  and {plural(more, 'namespace')} more"] if more > 0 else []

@@ -61,17 +61,17 @@ class PlanPrinter:
         self._shown = (1, False)  # the step printed last, and whether it was said to wait
         self.plan: Awaited | None = None
 
-    def looked(self, found: Awaited) -> None:
+    def looked(self, expected: Awaited) -> None:
         """Print a step when it is new, and what it waits for when that is neither time nor the fleet's next beat."""
-        self.plan = found
-        if not found.driven:
+        self.plan = expected
+        if not expected.driven:
             raise Undriven
-        waits = found.state == "stands" or any(gate.name == "ready" and not gate.open for gate in found.gates)
-        if waits and self._shown != (found.step, True):
-            self._out(plan_words(found))
-        elif not waits and found.step != self._shown[0]:
-            self._out(f"step {found.step} of {found.steps}: {found.weight}%")
-        self._shown = (found.step, waits)
+        waits = expected.state == "stands" or any(gate.name == "ready" and not gate.open for gate in expected.gates)
+        if waits and self._shown != (expected.step, True):
+            self._out(plan_words(expected))
+        elif not waits and expected.step != self._shown[0]:
+            self._out(f"step {expected.step} of {expected.steps}: {expected.weight}%")
+        self._shown = (expected.step, waits)
 
 
 def follow(session: Session, result: Result, more: dict[str, object]) -> int:
@@ -83,7 +83,7 @@ def follow(session: Session, result: Result, more: dict[str, object]) -> int:
         return _end(session, result, more, DONE)
     printer = PlanPrinter(session)
     try:
-        found = session.control.wait_until(result.split, "done", SPAN_AT_MOST_S, tell, printer.looked)
+        waited = session.control.wait_until(result.split, "done", SPAN_AT_MOST_S, tell, printer.looked)
     except Undriven:
         tell(*(plan_lines(printer.plan)[1:] if printer.plan else ()))
         return _end(session, result, {**more, "outcome": "late", "plan": _plan(printer)}, UNCONFIRMED)
@@ -91,7 +91,7 @@ def follow(session: Session, result: Result, more: dict[str, object]) -> int:
         stop = f"graysplit pause {result.split}, or rollback {result.split}"
         tell(f"the switch continues without this command. Stop it with: {stop}")
         raise
-    done = found.outcome == "met"
+    done = waited.outcome == "met"
     steps = [entry for entry in session.control.history(result.split, 50) if entry.revision > result.revision]
     taken = [entry.revision for entry in reversed(steps) if entry.cause == "step"]
     if done:
@@ -100,9 +100,9 @@ def follow(session: Session, result: Result, more: dict[str, object]) -> int:
             moves={field: (pair[0], "100") for field, pair in result.moves.items()},
             revision=taken[-1] if taken else result.revision,
         )
-    (tell if session.json else say)(f"{result.split}: {'' if done else 'will not be reached: '}{found.why}")
+    (tell if session.json else say)(f"{result.split}: {'' if done else 'will not be reached: '}{waited.why}")
     tell_way_back(result)
-    more = {**more, "steps": [*_listed(more), *taken], "outcome": found.outcome, "plan": None}
+    more = {**more, "steps": [*_listed(more), *taken], "outcome": waited.outcome, "plan": None}
     return _end(session, result, more, DONE if done else UNHEALTHY)
 
 
@@ -121,11 +121,11 @@ def _end(session: Session, result: Result, more: dict[str, object], code: int) -
     return code
 
 
-def standby_line(found: Standby) -> str:
+def standby_line(standby: Standby) -> str:
     """Return who is ready."""
-    if not found.processes:
+    if not standby.processes:
         return "no live process declares it; going back does not need one"
-    return f"standby ready {found.ready}/{found.processes}"
+    return f"standby ready {standby.ready}/{standby.processes}"
 
 
 def step_line(number: int, result: Result) -> str:

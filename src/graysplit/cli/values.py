@@ -29,9 +29,9 @@ def overview_json(view: Overview) -> dict[str, object]:
         "unreadable": dict(view.unread),
         "stops": dict(view.stops),
         "undefined": list(view.undefined),
-        "freezes": [found._asdict() for found in view.freezes],
+        "freezes": [freeze._asdict() for freeze in view.freezes],
         "finished": dict(view.finished),
-        "plans": [plan_json(found) for found in view.plans],
+        "plans": [plan_json(plan) for plan in view.plans],
         "lost": dict(view.lost),
         "loss": loss_json(view.loss),
         "live": view.live,
@@ -74,14 +74,14 @@ def show_json(view: SplitView, namespace: str) -> dict[str, object]:
         "when_stale": definition.when_stale if definition else None,
         "max_stale": definition.max_stale if definition else None,
         "protected": definition.protected if definition else None,
-        "freezes": [found._asdict() for found in view.freezes],
+        "freezes": [freeze._asdict() for freeze in view.freezes],
         "finished_ms": view.finished_ms,
         "plan": plan_json(view.plan) if view.plan else None,
         "guard": guard_json(view.guard),
         "verdict": verdicts_json(view.verdicts),
         "in_flight": definition.in_flight if definition else None,
         "by": definition.by if definition else None,
-        "crossings": [crossing_json(found) for found in view.crossings],
+        "crossings": [crossing_json(crossing) for crossing in view.crossings],
         "unreadable": view.unread,
         "loss": loss_json(view.loss),
         "candidates": [row_json(row) for row in view.rows],
@@ -101,7 +101,7 @@ def fleet_json(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> dict[str, ob
         "live": len(fleet.live),
         "silent": len(fleet.silent),
         "gone": len(fleet.gone),
-        "crossings": [crossing_json(found) for found in crossings],
+        "crossings": [crossing_json(crossing) for crossing in crossings],
         "processes": [
             {
                 "process": process.label,
@@ -122,26 +122,27 @@ def fleet_json(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> dict[str, ob
                 "durable": process.receipt.durable,
                 "off": None if process.receipt.off is None else list(process.receipt.off),
                 "mode_why": process.receipt.mode_why,
-                "declared": {split: found._asdict() for split, found in process.declared.items()},
+                "declared": {split: declared._asdict() for split, declared in process.declared.items()},
             }
             for process in (*fleet.processes, *fleet.gone)
         ],
     }
 
 
-def explained_json(found: FleetExplanation) -> dict[str, object]:
+def explained_json(explanation: FleetExplanation) -> dict[str, object]:
     """Return a decision with its ladder, and what each process says."""
     return {
-        "split": found.split,
-        "version": found.version,
-        "reason": found.reason,
-        "bucket": found.bucket,
-        "revision": found.revision,
-        "ladder": [step._asdict() for step in found.ladder],
-        "note": found.note,
-        "store_says": found.store_says and dict(zip(("version", "reason", "asked"), found.store_says, strict=True)),
-        "live": len(found.live),
-        "processes": [answer._asdict() for answer in found.processes],
+        "split": explanation.split,
+        "version": explanation.version,
+        "reason": explanation.reason,
+        "bucket": explanation.bucket,
+        "revision": explanation.revision,
+        "ladder": [step._asdict() for step in explanation.ladder],
+        "note": explanation.note,
+        "store_says": explanation.store_says
+        and dict(zip(("version", "reason", "asked"), explanation.store_says, strict=True)),
+        "live": len(explanation.live),
+        "processes": [answer._asdict() for answer in explanation.processes],
     }
 
 
@@ -159,12 +160,12 @@ def row_json(row: Row) -> dict[str, object]:
     }
 
 
-def _hosts(found: Crossing) -> dict[str, object]:
+def _hosts(crossing: Crossing) -> dict[str, object]:
     return {
-        "crossed": len(found.crossed),
-        "live": found.instances,
-        "wanted": found.wanted,
-        "dead": len(found.missing),
+        "crossed": len(crossing.crossed),
+        "live": crossing.instances,
+        "wanted": crossing.wanted,
+        "dead": len(crossing.missing),
     }
 
 

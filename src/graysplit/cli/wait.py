@@ -16,29 +16,29 @@ _WORDS: Final = {"met": "", "undone": "will not be reached: ", "late": "not yet:
 
 def wait(session: Session, target: str, until: str, timeout_s: float) -> int:
     """Wait, and say how it ended."""
-    found = session.control.wait_until(target, until, timeout_s, tell)
-    code = _code(found, until)
+    waited = session.control.wait_until(target, until, timeout_s, tell)
+    code = _code(waited, until)
     if session.json:
-        plan = plan_json(found.plan) if found.plan else None
-        said = {"split": target, "until": until, "outcome": found.outcome, "why": found.why, "plan": plan}
-        say_json({**said, **receipts_json(found.receipts), "exit": code})
+        plan = plan_json(waited.plan) if waited.plan else None
+        said = {"split": target, "until": until, "outcome": waited.outcome, "why": waited.why, "plan": plan}
+        say_json({**said, **receipts_json(waited.receipts), "exit": code})
     else:
-        say(*_lines(found, target))
+        say(*_lines(waited, target))
     return code
 
 
-def _code(found: Waited, until: str) -> int:
-    if found.outcome == "undone":
+def _code(waited: Waited, until: str) -> int:
+    if waited.outcome == "undone":
         return UNHEALTHY
-    sure = until == "done" or found.receipts.complete
-    return DONE if found.outcome == "met" and sure else UNCONFIRMED
+    sure = until == "done" or waited.receipts.complete
+    return DONE if waited.outcome == "met" and sure else UNCONFIRMED
 
 
-def _lines(found: Waited, target: str) -> list[str]:
+def _lines(waited: Waited, target: str) -> list[str]:
     lines: list[str] = []
-    why = found.why or ("" if found.plan is None or found.outcome != "late" else plan_words(found.plan))
+    why = waited.why or ("" if waited.plan is None or waited.outcome != "late" else plan_words(waited.plan))
     if why:
-        lines.append(f"{target}: {_WORDS[found.outcome]}{why}")
-    if found.outcome == "undone":
+        lines.append(f"{target}: {_WORDS[waited.outcome]}{why}")
+    if waited.outcome == "undone":
         lines.append(f"See: graysplit history {target.partition('/')[0]}")
-    return lines + receipt_lines(found.receipts)
+    return lines + receipt_lines(waited.receipts)

@@ -11,22 +11,22 @@ from graysplit.core.weights import format_weight
 
 def crossing_lines(crossings: Iterable[Crossing]) -> Iterable[str]:
     """Return who has crossed, and what to do where that are fewer than the weight asks for."""
-    for found in crossings:
-        yield f"{found.field}: {crossing_words(found)}"
-        if not found.recorded:
+    for crossing in crossings:
+        yield f"{crossing.field}: {crossing_words(crossing)}"
+        if not crossing.recorded:
             yield "  no wave is recorded: it was lost, or the weight was raised outside graysplit"
-        if found.short:
-            asked = f"{format_weight(found.weight)} % needs {found.wanted}"
-            yield f"  {asked}. Raise it with: {rebalance_command(found.split)}"
-        elif found.missing:
-            yield f"  dead instances keep their places. Replace them with: {rebalance_command(found.split)}"
+        if crossing.short:
+            asked = f"{format_weight(crossing.weight)} % needs {crossing.wanted}"
+            yield f"  {asked}. Raise it with: {rebalance_command(crossing.split)}"
+        elif crossing.missing:
+            yield f"  dead instances keep their places. Replace them with: {rebalance_command(crossing.split)}"
 
 
-def crossing_json(found: Crossing) -> dict[str, object]:
+def crossing_json(crossing: Crossing) -> dict[str, object]:
     """Return the same for scripts."""
     return {
-        **found._asdict(),
-        "weight": number(format_weight(found.weight)),
-        "crossed": list(found.crossed),
-        "missing": list(found.missing),
+        **crossing._asdict(),
+        "weight": number(format_weight(crossing.weight)),
+        "crossed": list(crossing.crossed),
+        "missing": list(crossing.missing),
     }

@@ -271,11 +271,11 @@ def recover(  # noqa: PLR0913 - click hands every option over by name
     """
     from graysplit.cli.recovery import recovered, show_sides
 
-    found = session.control.recover(splits, source=source, take=take, why=why, dry_run=True)
-    show_sides(session, found)
-    if not dry_run and found.needed:
-        found = session.control.recover(splits, source=source, take=take, why=why, seen=found)
-    return recovered(session, found)
+    recovery = session.control.recover(splits, source=source, take=take, why=why, dry_run=True)
+    show_sides(session, recovery)
+    if not dry_run and recovery.needed:
+        recovery = session.control.recover(splits, source=source, take=take, why=why, seen=recovery)
+    return recovered(session, recovery)
 
 
 def read_weights(words: tuple[str, ...]) -> tuple[str | None, dict[str, str]]:

@@ -158,13 +158,13 @@ def _effects(process: Process, state: SplitState) -> Mapping[str, Effect]:
 def _weights(process: Process, asked: UnitQuestion) -> dict[str, Weight] | None:
     """Return the weights in force in a process; None where it does not tell them all."""
     state, effects = asked.case.split_state, _effects(process, asked.case.split_state)
-    found: dict[str, Weight] = {}
+    weights: dict[str, Weight] = {}
     for version in state.definition.candidates:
         if version.name not in effects and process.receipt.revision < asked.revision:
             return None
         try:  # a receipt names what changed lately; the rest is as the store says at that revision
             told = effects.get(version.name)
-            found[version.name] = parse_weight(told.weight) if told else state.in_force(version.name)
+            weights[version.name] = parse_weight(told.weight) if told else state.in_force(version.name)
         except BadWeightError:
             return None
-    return found
+    return weights

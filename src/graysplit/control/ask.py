@@ -35,8 +35,8 @@ def ask(store: Store, fleet: Fleet) -> Mapping[str, Content]:
         while not wanted <= told.keys() and time.monotonic() < deadline:
             threading.Event().wait(_POLL_S)
             told = store.contents(request)
-    found = {boot: unpack(raw) for boot, raw in told.items()}
-    return {boot: content for boot, content in found.items() if content is not None}
+    contents = {boot: unpack(raw) for boot, raw in told.items()}
+    return {boot: content for boot, content in contents.items() if content is not None}
 
 
 class RememberedAnswers:

@@ -37,7 +37,7 @@ def create_declared(
     if not declared:
         names = {name for process in fleet.live for name in process.declared}
         raise UnknownSplitError(split, names | snapshot.splits.keys())
-    baselines = {found.baseline for found in declared.values()}
+    baselines = {declaration.baseline for declaration in declared.values()}
     if len(baselines) > 1:
         raise RefusedError(
             f"live processes differ on the baseline of '{split}': {told_apart(declared)}. "
@@ -60,7 +60,7 @@ def add_declared(
     missing = [version for version in versions if version and version not in names]
     if not missing:
         return snapshot, None
-    declared = {name for found in declarations(fleet().live, split).values() for name in found.versions}
+    declared = {name for declaration in declarations(fleet().live, split).values() for name in declaration.versions}
     weights: dict[str, Weight | None] = {}
     change: Change | None = None
     for version in missing:
@@ -97,7 +97,7 @@ def declared_by(fleet: Fleet, split: str) -> Literal["unit", "instance"]:
 
     Refused where they differ.
     """
-    said = {label: found.by for label, found in declarations(fleet.live, split).items()}
+    said = {label: declaration.by for label, declaration in declarations(fleet.live, split).items()}
     rolling = sorted(label for label, by in said.items() if by == "instance")
     if not rolling:
         return "unit"
@@ -122,8 +122,12 @@ def check_baseline(reading: Reading, change: Change, fleet: Callable[[], Fleet],
         return
     if state is not None and state.definition.baseline == written.baseline:
         return
-    declared = {label: found for label, found in declarations(fleet().processes, split).items() if found.baseline}
-    if any(found.baseline == written.baseline for found in declared.values()):
+    declared = {
+        label: declaration
+        for label, declaration in declarations(fleet().processes, split).items()
+        if declaration.baseline
+    }
+    if any(declaration.baseline == written.baseline for declaration in declared.values()):
         return
     if declared:
         raise RefusedError(
@@ -165,11 +169,11 @@ def check_one_baseline(reading: Reading, proposal: Proposal, fleet: Fleet) -> No
         state = reading.snapshot.splits.get(split)
         definition = written if split == proposal.change.split and isinstance(written, Definition) else None
         definition = definition or (state and state.definition)
-        for label, found in declarations(fleet.live, split).items():
-            if definition is not None and found.baseline not in {"", definition.baseline}:
+        for label, declaration in declarations(fleet.live, split).items():
+            if definition is not None and declaration.baseline not in {"", definition.baseline}:
                 raise RefusedError(
-                    f"'{split}' may not rise: {label} has {baseline_words(found.baseline, definition.baseline)}, and "
-                    "answers with its own. Deploy one of them everywhere; see who differs with: graysplit doctor. "
+                    f"'{split}' may not rise: {label} has {baseline_words(declaration.baseline, definition.baseline)}, "
+                    "and answers with its own. Deploy one of them everywhere; see who differs with: graysplit doctor. "
                     f"Lowering stays free: graysplit rollback {split}"
                 )
 
@@ -177,6 +181,6 @@ def check_one_baseline(reading: Reading, proposal: Proposal, fleet: Fleet) -> No
 def told_apart(declared: Mapping[str, Declared]) -> str:
     """Return which process declares which baseline: `'old' on web-1/7, 'v1' on web-2/9`."""
     by_baseline: dict[str, list[str]] = {}
-    for label, found in sorted(declared.items()):
-        by_baseline.setdefault(found.baseline, []).append(label)
+    for label, declaration in sorted(declared.items()):
+        by_baseline.setdefault(declaration.baseline, []).append(label)
     return ", ".join(f"'{baseline}' on {', '.join(labels)}" for baseline, labels in sorted(by_baseline.items()))

@@ -81,16 +81,16 @@ def examine(
 def _plans(reading: Reading) -> Iterator[Finding]:
     """Name plans that this library does not understand, and those that run without gates."""
     for split, split_state in sorted(reading.snapshot.splits.items()):
-        found = running(reading, split)
-        if found is not None and found.plan is None:
-            what = f"it runs, but this library does not understand it and does not drive it: {found.fault}"
-            back = f"graysplit set {split} {format_weight(found.progress.at)} --replace"
+        running_plan = running(reading, split)
+        if running_plan is not None and running_plan.plan is None:
+            what = f"it runs, but this library does not understand it and does not drive it: {running_plan.fault}"
+            back = f"graysplit set {split} {format_weight(running_plan.progress.at)} --replace"
             yield Finding("problem", f"plan of {split}", what, f"use a newer graysplit, or end the plan: {back}")
-        elif found is not None and found.plan is not None and ungated(found.plan):
-            steps = ", ".join(str(number + 1) for number in ungated(found.plan))
+        elif running_plan is not None and running_plan.plan is not None and ungated(running_plan.plan):
+            steps = ", ".join(str(number + 1) for number in ungated(running_plan.plan))
             what = f"step {steps} has no gate: the next one follows at once (an older library started the plan)"
             yield Finding("note", f"plan of {split}", what, f"graysplit pause {split}")
-        elif found is None and split_state.definition.plan is not None:
+        elif running_plan is None and split_state.definition.plan is not None:
             try:
                 parse_plan(split_state.definition.plan)
             except BadPlanError as fault:
@@ -110,11 +110,11 @@ def _lost(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
 
 def _guards(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
     for name, split_state in sorted(reading.snapshot.splits.items()):
-        found = armed(name, split_state.definition)
-        if found is not None and found.fault:
-            what = f"this library does not understand it and does not use it: {found.fault}"
+        armed_guard = armed(name, split_state.definition)
+        if armed_guard is not None and armed_guard.fault:
+            what = f"this library does not understand it and does not use it: {armed_guard.fault}"
             yield Finding("problem", f"guard of {name}", what, f"graysplit unguard {name}")
-        elif found is not None and not is_watched(name, fleet):
+        elif armed_guard is not None and not is_watched(name, fleet):
             yield Finding("problem", f"guard of {name}", f"it is armed, but {NOTHING}", "graysplit fleet")
 
 
@@ -167,13 +167,17 @@ def _versions(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
     for split, split_state in sorted(reading.snapshot.splits.items()):
         declared = declarations(fleet.live, split)
         known = split_state.definition.names
-        candidates = {label: {*found.versions} - {found.baseline} for label, found in declared.items()}
+        candidates = {
+            label: {*declaration.versions} - {declaration.baseline} for label, declaration in declared.items()
+        }
         for version in sorted(set[str]().union(*candidates.values()) - {*known}):
             labels = [label for label, names in candidates.items() if version in names]
             what = f"'{version}' is declared by {some(labels)}, but not in the store: nobody gets it"
             yield Finding("note", f"code {split}", what, f"graysplit show {split}")
-        for version in (found.name for found in split_state.definition.candidates if split_state.in_force(found.name)):
-            labels = [label for label, found in declared.items() if version not in found.versions]
+        for version in (
+            candidate.name for candidate in split_state.definition.candidates if split_state.in_force(candidate.name)
+        ):
+            labels = [label for label, declaration in declared.items() if version not in declaration.versions]
             if labels:
                 asked = format_weight(split_state.in_force(version))
                 what = f"'{version}' is at {asked} and not registered on {some(labels)}: they give the baseline instead"
@@ -253,9 +257,9 @@ def _splits(reading: Reading) -> Iterator[Finding]:
 
 
 def _freezes(reading: Reading) -> Iterator[Finding]:
-    for found in freezes_in_effect(reading):
-        severity: Literal["problem", "note"] = "note" if found.at_ms else "problem"  # written by hand, or garbage
-        yield Finding(severity, "meta freezes", freeze_words(found), unfreeze_command(found.pattern))
+    for freeze in freezes_in_effect(reading):
+        severity: Literal["problem", "note"] = "note" if freeze.at_ms else "problem"  # written by hand, or garbage
+        yield Finding(severity, "meta freezes", freeze_words(freeze), unfreeze_command(freeze.pattern))
 
 
 def _finished(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
@@ -271,14 +275,16 @@ def _finished(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
 
 
 def _waves(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
-    for found in all_crossings(reading.snapshot, fleet):
-        if found.short:
-            severity: Literal["problem", "note"] = "note" if found.recorded else "problem"
-            what = f"{len(found.crossed)} of {found.instances} instances have crossed where {short_words(found)}"
-            yield Finding(severity, f"instances {found.field}", what, rebalance_command(found.split))
-        if found.missing:
-            what = f"{len(found.missing)} instances of its wave are not live; they keep their places until then"
-            yield Finding("note", f"instances {found.field}", what, rebalance_command(found.split))
+    for crossing in all_crossings(reading.snapshot, fleet):
+        if crossing.short:
+            severity: Literal["problem", "note"] = "note" if crossing.recorded else "problem"
+            what = (
+                f"{len(crossing.crossed)} of {crossing.instances} instances have crossed where {short_words(crossing)}"
+            )
+            yield Finding(severity, f"instances {crossing.field}", what, rebalance_command(crossing.split))
+        if crossing.missing:
+            what = f"{len(crossing.missing)} instances of its wave are not live; they keep their places until then"
+            yield Finding("note", f"instances {crossing.field}", what, rebalance_command(crossing.split))
     for split, split_state in sorted(reading.snapshot.splits.items()):
         said = {declared.by for declared in declarations(fleet.live, split).values()}
         if said and said != {split_state.definition.by}:
@@ -290,7 +296,7 @@ def _waves(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
 def _baselines(reading: Reading, fleet: Fleet) -> Iterator[Finding]:
     for split in sorted({name for process in fleet.live for name in process.declared}):
         declared = declarations(fleet.live, split)
-        baselines = {found.baseline for found in declared.values()}
+        baselines = {declaration.baseline for declaration in declared.values()}
         split_state = reading.snapshot.splits.get(split)
         if len(baselines) > 1:
             what = f"live processes differ on the baseline: {told_apart(declared)}"
@@ -352,6 +358,6 @@ def _declarations(reading: Reading, fleet: Fleet) -> Iterable[Finding]:
             count = "1 live process" if len(declared) == 1 else f"{len(declared)} live processes"
             what = f"declared by {count} but not in the store: everybody gets the baseline"
             yield Finding("note", f"code {split}", what, f"graysplit set {split} 5")
-        if all(found.kind == "route" and not found.calls for found in declared.values()):
+        if all(declaration.kind == "route" and not declaration.calls for declaration in declared.values()):
             what = "no live process has called this route: another decorator replaces it, or it has had no traffic yet"
             yield Finding("note", f"code {split}", what, f"graysplit show {split}")

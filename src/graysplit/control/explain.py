@@ -50,22 +50,22 @@ def explain(state: SplitState, unit: object, revision: int, fleet: Fleet) -> Fle
     decision, ladder = decide(case, revision=revision), climb(case)
     by_unit = state.definition.by == "unit"
     bucket = bucket_of(encoded, state.definition.seed) if encoded is not None and by_unit else None
-    found = answers(UnitQuestion(case, revision, decision.version, decision.reason), fleet)
-    explained = FleetExplanation(state.split, decision.version, decision.reason, bucket, revision, ladder, None, found)
+    said = answers(UnitQuestion(case, revision, decision.version, decision.reason), fleet)
+    explained = FleetExplanation(state.split, decision.version, decision.reason, bucket, revision, ladder, None, said)
     first = Rung(OFF, _off_words(explained.live), None)
     return _where_all_differ(explained._replace(ladder=(first, *ladder[1:]), note=note))
 
 
-def _where_all_differ(found: FleetExplanation) -> FleetExplanation:
+def _where_all_differ(explanation: FleetExplanation) -> FleetExplanation:
     """Return what is in force where every live process is known to answer otherwise than the store."""
-    said = {answer.version for answer in found.live}
-    if len(said) != 1 or said <= {None, found.version}:
-        return found
-    first = found.live[0]
-    version, step = first.version or "", Rung(first.reason, _everywhere(found.live), first.version)
-    ladder = (step._replace(asked=found.ladder[0].asked),) if first.reason == OFF else (*found.ladder, step)
-    by_store = (found.version, found.reason, found.ladder[-1].asked)
-    return found._replace(version=version, reason=first.reason, ladder=ladder, store_says=by_store)
+    said = {answer.version for answer in explanation.live}
+    if len(said) != 1 or said <= {None, explanation.version}:
+        return explanation
+    first = explanation.live[0]
+    version, step = first.version or "", Rung(first.reason, _everywhere(explanation.live), first.version)
+    ladder = (step._replace(asked=explanation.ladder[0].asked),) if first.reason == OFF else (*explanation.ladder, step)
+    by_store = (explanation.version, explanation.reason, explanation.ladder[-1].asked)
+    return explanation._replace(version=version, reason=first.reason, ladder=ladder, store_says=by_store)
 
 
 def _everywhere(live: Sequence[Answer]) -> str:

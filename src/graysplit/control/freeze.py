@@ -30,8 +30,8 @@ _REMEMBERED_MS: Final = 60_000
 
 def freezes_in_effect(reading: Reading) -> tuple[Freeze, ...]:
     """Return the freezes that are not over yet, in the order of their patterns."""
-    found = read_freezes(reading.text("meta", FREEZES))
-    return tuple(sorted(freeze for freeze in found if freeze.stands(reading.load.now_ms)))
+    freezes = read_freezes(reading.text("meta", FREEZES))
+    return tuple(sorted(freeze for freeze in freezes if freeze.stands(reading.load.now_ms)))
 
 
 def freeze(reading: Reading, new: Freeze) -> tuple[Change, tuple[str, ...]]:
@@ -46,8 +46,8 @@ def freeze(reading: Reading, new: Freeze) -> tuple[Change, tuple[str, ...]]:
 def unfreeze(reading: Reading, pattern: str) -> Change:
     """Return the change that ends a freeze."""
     state = freezes_in_effect(reading)
-    if pattern not in {found.pattern for found in state}:
-        patterns = ", ".join(f"'{found.pattern}'" for found in state) or "none"
+    if pattern not in {freeze.pattern for freeze in state}:
+        patterns = ", ".join(f"'{freeze.pattern}'" for freeze in state) or "none"
         raise RefusedError(f"no freeze '{pattern}' (freezes: {patterns}). See them with: graysplit list")
     marks = {FREEZES: write_freezes(_others(reading, pattern)), THAWED: str(reading.load.now_ms)}
     return Change("unfreeze", pattern, marks=marks)
@@ -56,8 +56,8 @@ def unfreeze(reading: Reading, pattern: str) -> Change:
 def _others(reading: Reading, pattern: str) -> list[Freeze]:
     """Return the freezes beside a pattern's; one that is over stays a while, for plans that ask when it ended."""
     lately = reading.load.now_ms - _REMEMBERED_MS
-    found = read_freezes(reading.text("meta", FREEZES))
-    return [other for other in found if other.pattern != pattern and other.stands(lately)]
+    freezes = read_freezes(reading.text("meta", FREEZES))
+    return [other for other in freezes if other.pattern != pattern and other.stands(lately)]
 
 
 def check_thawed(freezes: str | None, splits: Iterable[str], now_ms: int) -> None:
@@ -77,14 +77,14 @@ def expect_freezes(reading: Reading) -> Expect:
     return Expect("meta", FREEZES, reading.text("meta", FREEZES))
 
 
-def freeze_words(found: Freeze) -> str:
+def freeze_words(freeze: Freeze) -> str:
     """Return it in one line: pattern, owner, since, until, reason."""
     parts = [
-        f"'{found.pattern}' is frozen{f' by {found.who}' if found.who else ''}",
-        f"since {_when(found.at_ms)}" if found.at_ms else "",
-        f"until {_when(found.until_ms)}" if found.until_ms else "without an end",
+        f"'{freeze.pattern}' is frozen{f' by {freeze.who}' if freeze.who else ''}",
+        f"since {_when(freeze.at_ms)}" if freeze.at_ms else "",
+        f"until {_when(freeze.until_ms)}" if freeze.until_ms else "without an end",
     ]
-    return f"{', '.join(filter(None, parts))}{f' ({found.why})' if found.why else ''}"
+    return f"{', '.join(filter(None, parts))}{f' ({freeze.why})' if freeze.why else ''}"
 
 
 def unfreeze_command(pattern: str) -> str:
@@ -137,11 +137,11 @@ def during_freeze(entries: Iterable[Entry], log: Callable[[], Iterable[Entry]], 
     A freeze cannot keep anybody from a raw edit; the history says so. `log` gives the newest entries of all splits, of
     which those that changed the freezes tell what stood before; `now` is what stands since.
     """
-    found = list(entries)
-    if not any(_raised(entry) for entry in found):
-        return iter(found)
+    listed = list(entries)
+    if not any(_raised(entry) for entry in listed):
+        return iter(listed)
     told = {entry.id: holding for entry, holding in _at_their_time(log(), now)}
-    return (entry._replace(why=_during(told[entry.id])) if entry.id in told else entry for entry in found)
+    return (entry._replace(why=_during(told[entry.id])) if entry.id in told else entry for entry in listed)
 
 
 def _at_their_time(log: Iterable[Entry], text: str | None) -> Iterator[tuple[Entry, Freeze]]:
@@ -233,8 +233,8 @@ def declaring(fleet: Fleet, split: str, baseline: str = "") -> tuple[str, ...]:
     """
 
     def asks(process: Process) -> bool:
-        found = process.declared.get(split)
-        return found is not None and (not baseline or found.baseline in {"", baseline})
+        declaration = process.declared.get(split)
+        return declaration is not None and (not baseline or declaration.baseline in {"", baseline})
 
     live = tuple(process.label for process in fleet.live if asks(process))
     return live + tuple(f"{process.label} (silent)" for process in fleet.silent if asks(process))

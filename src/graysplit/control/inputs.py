@@ -37,10 +37,10 @@ def whole_seconds(name: str, span: Span | None) -> int | None:
     """Return a length of time in seconds; raise `BadValueError` where it is not a whole number of them."""
     if span is None:
         return None
-    found = seconds(span)
-    if found != int(found):
+    whole = seconds(span)
+    if whole != int(whole):
         raise BadValueError(f"invalid {name}: {span} is not a whole number of seconds")
-    return int(found)
+    return int(whole)
 
 
 def wanted_weights(
@@ -65,15 +65,15 @@ def planned_version(*records: Mapping[str, object] | None) -> str | None:
 
 
 def check_from(snapshot: Snapshot, split: str, wanted: Mapping[str, Weight], from_: float | str | None) -> None:
-    """Raise `ConflictError` unless the weights in force are the one that the caller saw."""
+    """Raise `ConflictError` unless the weight in force are the one that the caller saw."""
     if from_ is None:
         return
     expected = typed_weight(from_)
     for version in wanted:
-        found = snapshot.splits[split].in_force(version)
-        if found != expected:
+        weight = snapshot.splits[split].in_force(version)
+        if weight != expected:
             at = f"{split}/{version} at"
-            raise ConflictError(split, f"{at} {format_weight(expected)}", f"{at} {format_weight(found)}")
+            raise ConflictError(split, f"{at} {format_weight(expected)}", f"{at} {format_weight(weight)}")
 
 
 def check_texts(actor: str, why: str) -> None:

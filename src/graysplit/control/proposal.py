@@ -150,9 +150,9 @@ class Proposal(NamedTuple):
         return {f: format_weight(after) for f, (_, after) in self.effects.weights.items() if f != own}
 
 
-def propose(reading: Reading, found: Applied, id_: str, *, target: str | None = None, actor: str = "") -> Proposal:
+def propose(reading: Reading, applied: Applied, id_: str, *, target: str | None = None, actor: str = "") -> Proposal:
     """Turn a change into a proposal that rests on every field the change was made from."""
-    change, after, done = found
+    change, after, done = applied
     across = crossing_over(reading, after, change.marks)
     moved_stops = stop_moves(reading.snapshot, change)
     unread = freed(reading, change, after)

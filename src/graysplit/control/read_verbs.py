@@ -110,8 +110,8 @@ class ReadVerbs(ControlVerbs):
                 left_s = max(0.0, deadline - time.monotonic())
                 return wait_for(self._operator.store, "", NEVER, expected, within_s=left_s)
             if time.monotonic() >= deadline:
-                found = wait_for(self._operator.store, "", NEVER, expected, within_s=0.0)
-                return replace(found, confirmed=0)
+                confirmed = wait_for(self._operator.store, "", NEVER, expected, within_s=0.0)
+                return replace(confirmed, confirmed=0)
             threading.Event().wait(0.2)
 
     @renamed(within_s="timeout")
@@ -222,9 +222,9 @@ class ReadVerbs(ControlVerbs):
         most = max(count, LOOKED_THROUGH)
         while True:
             entries = self._entries(split, most)
-            found = [e for e in entries if e.at_ms >= from_ms and actor in {None, e.actor}]
-            if len(found) >= count or len(entries) < most or entries[-1].at_ms < from_ms:
-                return self._flagged(None, tuple(found[:count]))
+            picked = [e for e in entries if e.at_ms >= from_ms and actor in {None, e.actor}]
+            if len(picked) >= count or len(entries) < most or entries[-1].at_ms < from_ms:
+                return self._flagged(None, tuple(picked[:count]))
             most *= 4
 
     def standby(self, split: str, version: str) -> Standby:
@@ -322,8 +322,8 @@ class ReadVerbs(ControlVerbs):
 
     def _marks(self, *names: str) -> list[str | None]:
         """Read fields of `meta`, and nothing of what stands beside them."""
-        found = self._operator.store.read_fields([("meta", name) for name in names]).texts
-        return [found["meta", name] for name in names]
+        fields = self._operator.store.read_fields([("meta", name) for name in names]).texts
+        return [fields["meta", name] for name in names]
 
     def _flagged(self, reading: Reading | None, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """Return entries, those of raises from outside flagged that came during a freeze."""

@@ -40,22 +40,26 @@ def wait_for(  # noqa: PLR0913 - what to look for, and how long
     deadline = began + within_s
     while True:
         fleet = store.fleet()
-        found = confirmation(fleet, change, revision, expected, written_ms, splits, parts)
-        if not found.lagging or clock.monotonic() >= deadline:
-            waited = _taken_ms(found, fleet.now_ms, written_ms) / 1000 if written_ms else clock.monotonic() - began
-            return replace(_receipts(found, expected, splits, parts, waited), gone=_gone(fleet, expected))
+        confirmed = confirmation(fleet, change, revision, expected, written_ms, splits, parts)
+        if not confirmed.lagging or clock.monotonic() >= deadline:
+            waited = _taken_ms(confirmed, fleet.now_ms, written_ms) / 1000 if written_ms else clock.monotonic() - began
+            return replace(_receipts(confirmed, expected, splits, parts, waited), gone=_gone(fleet, expected))
         threading.Event().wait(max(0.0, min(POLL_S, deadline - clock.monotonic())))
 
 
 def _receipts(
-    found: Confirmation, expected: Mapping[str, str], splits: Collection[str], parts: Collection[str], seconds: float
+    confirmed: Confirmation,
+    expected: Mapping[str, str],
+    splits: Collection[str],
+    parts: Collection[str],
+    seconds: float,
 ) -> Receipts:
     return Receipts(
-        confirmed=len(found.confirmed),
-        processes=found.processes,
-        lagging=tuple(_why(process, expected, splits, parts) for process in found.lagging),
-        silent=tuple(process.label for process in found.silent),
-        running=found.running,
+        confirmed=len(confirmed.confirmed),
+        processes=confirmed.processes,
+        lagging=tuple(_why(process, expected, splits, parts) for process in confirmed.lagging),
+        silent=tuple(process.label for process in confirmed.silent),
+        running=confirmed.running,
         seconds=round(seconds, 3),
     )
 
@@ -70,13 +74,17 @@ def _gone(fleet: Fleet, expected: Mapping[str, str]) -> tuple[str, ...]:
     return named + tuple(f"{p.label} ({format_span(fleet.now_ms - p.seen_ms)} ago)" for p in heard)
 
 
-def _taken_ms(found: Confirmation, now_ms: int, written_ms: int) -> int:
+def _taken_ms(confirmed: Confirmation, now_ms: int, written_ms: int) -> int:
     """Return how long the fleet took: to the last receipt, or until now while some are missing.
 
     The server's own times, for this program may have been slow itself: importing its client takes longer than a fleet
     does to follow.
     """
-    last = now_ms if found.lagging or not found.confirmed else max(process.seen_ms for process in found.confirmed)
+    last = (
+        now_ms
+        if confirmed.lagging or not confirmed.confirmed
+        else max(process.seen_ms for process in confirmed.confirmed)
+    )
     return max(0, last - written_ms)
 
 

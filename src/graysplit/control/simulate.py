@@ -152,17 +152,19 @@ _Begun = tuple[Plan, ForecastStart, SplitState, tuple[str, ...]]
 
 def _running(seen: SimulatedSplit, split: str, version: str) -> _Begun | None:
     """Return the plan that runs, from where it stands, or None."""
-    found = running(seen.reading, split)
-    if found is None or version not in {"", *(found.plan.versions if found.plan else (version,))}:
+    running_plan = running(seen.reading, split)
+    if running_plan is None or version not in {"", *(running_plan.plan.versions if running_plan.plan else (version,))}:
         return None
-    if found.plan is None:
+    if running_plan.plan is None:
         raise RefusedError(
-            f"the plan of '{split}' is not understood by this graysplit ({found.fault}): use a newer one"
+            f"the plan of '{split}' is not understood by this graysplit ({running_plan.fault}): use a newer one"
         )
     state = seen.base.splits[split]
     weights = in_force(rows_of(seen.reading, seen.fleet, state))
-    start = start_of(seen.reading, seen.fleet, split, found.plan, weights)
-    return None if start is None else (found.plan, start, state, _bake_notes(found.plan, state.definition))
+    start = start_of(seen.reading, seen.fleet, split, running_plan.plan, weights)
+    return (
+        None if start is None else (running_plan.plan, start, state, _bake_notes(running_plan.plan, state.definition))
+    )
 
 
 def _starting(seen: SimulatedSplit, wish: PlanRequest, split: str) -> _Begun:

@@ -158,8 +158,8 @@ def _object(text: str) -> dict[str, object]:
     import json
 
     try:
-        found: object = json.loads(text)
+        decoded: object = json.loads(text)
     except (ValueError, RecursionError):
         return {}
     # Any: what JSON holds is not known; its keys are always texts.
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return cast("dict[str, Any]", decoded) if isinstance(decoded, dict) else {}

@@ -223,9 +223,9 @@ def _check_begun(operator: Operator, wish: SwitchRequest, state: SplitState) -> 
     if not back:
         candidate(wish.split, state.definition, wish.to)
     fleet = operator.store.fleet()
-    found = standby_of(fleet, wish.split, wish.to, back=back)
-    check_ready(wish, found, back=back)
-    _tell(wish, found)
+    standby = standby_of(fleet, wish.split, wish.to, back=back)
+    check_ready(wish, standby, back=back)
+    _tell(wish, standby)
     return fleet
 
 
@@ -276,18 +276,18 @@ def _check_written(wish: SwitchRequest, state: SplitState, weights: Mapping[str,
             raise ConflictError(wish.split, f"{at} {format_weight(weight)}", f"{at} {format_weight(found)}")
 
 
-def check_ready(wish: SwitchRequest, found: Standby, *, back: bool = False) -> None:
+def check_ready(wish: SwitchRequest, standby: Standby, *, back: bool = False) -> None:
     """Raise `RefusedError`, naming who is not ready, unless everybody is; the way back needs nobody to be there."""
     again = f"graysplit switch {wish.split} --to {wish.to}"
-    if not found.processes and not back:
+    if not standby.processes and not back:
         raise RefusedError(
             f"no live process declares '{wish.split}', so it is not known whether '{wish.to}' is ready. "
             f"See the processes with: graysplit fleet; then again: {again}"
         )
-    if found.waiting:
+    if standby.waiting:
         now = f"; to roll back at once in any case: graysplit rollback {wish.split}" if back else ""
         raise RefusedError(
-            f"'{wish.to}' is not ready in {found.words()}. Nothing was written. When it is ready: {again}{now}"
+            f"'{wish.to}' is not ready in {standby.words()}. Nothing was written. When it is ready: {again}{now}"
         )
 
 

@@ -76,16 +76,16 @@ def names_of(load: Load, fleet: Fleet, before: Mapping[str, str | None]) -> Name
     whole = load.weights.fault is None and (fresh or load.splits.lost is None)
     heard = (*fleet.processes, *fleet.gone)
     told = frozenset(name for process in heard for name in _told(process))
-    return Names({split: found for split, found in read if found is not None}, weighed, told, bool(heard), whole)
+    return Names({split: reading for split, reading in read if reading is not None}, weighed, told, bool(heard), whole)
 
 
 def _defined(raw: bytes) -> Defined | None:
     """Read a record's versions; None for the tombstone of a deleted split."""
     try:
-        found: object = json.loads(raw)
+        decoded: object = json.loads(raw)
     except (ValueError, RecursionError):
-        found = None
-    record = cast("dict[str, Any]", found) if isinstance(found, dict) else {}  # Any: JSON
+        decoded = None
+    record = cast("dict[str, Any]", decoded) if isinstance(decoded, dict) else {}  # Any: JSON
     if "tombstone" in record:
         return None
     listed = record.get("versions")

@@ -60,9 +60,9 @@ def undo(reading: Reading, split: str, entry: Entry, release: str, *, force: boo
             f"See it with: graysplit history {split}"
         )
     for field in fields:
-        found = reading.text(field.key, field.name)
-        if found != field.after:
-            raise ConflictError(split, _told(field, field.after), _told(field, found))
+        stored = reading.text(field.key, field.name)
+        if stored != field.after:
+            raise ConflictError(split, _told(field, field.after), _told(field, stored))
     change = Change(
         "undo",
         split,

@@ -155,7 +155,7 @@ def split_view(
         revision=reading.snapshot.revision,
         last=last,
         now_ms=reading.load.now_ms,
-        freezes=tuple(found for found in freezes_in_effect(reading) if found.holds(split)),
+        freezes=tuple(freeze for freeze in freezes_in_effect(reading) if freeze.holds(split)),
         finished_ms=finished(reading).get(split),
         crossings=crossings(reading.snapshot, fleet, split),
         plan=awaited(reading, fleet, split, in_force(rows), said),
@@ -184,7 +184,7 @@ def _above_zero(reading: Reading, split: str) -> bool:
 
 def rows_of(reading: Reading, fleet: Fleet, state: SplitState) -> Iterable[Row]:
     """Return a row for each candidate of a split."""
-    crossed = {found.version: found for found in crossings(reading.snapshot, fleet, state.split)}
+    crossed = {crossing.version: crossing for crossing in crossings(reading.snapshot, fleet, state.split)}
     for version in state.definition.candidates:
         field = field_of(state.split, version.name)
         effective = _effective(reading, fleet.live, state, version.name)

@@ -243,8 +243,8 @@ def _safe(seen: WaitLook) -> tuple[Outcome, str]:
 
 def _plan_done(goal: WaitGoal, first: WaitLook, seen: WaitLook) -> tuple[Outcome, str]:
     """Return whether the plan has come to its end, and by which it has."""
-    found = running(seen.reading, goal.split)
-    if found is not None:
+    running_plan = running(seen.reading, goal.split)
+    if running_plan is not None:
         return ("late", "") if seen.plan is not None else _ending(goal, seen)
     record = seen.state.definition.plan
     if record is None:
@@ -261,11 +261,11 @@ def _plan_done(goal: WaitGoal, first: WaitLook, seen: WaitLook) -> tuple[Outcome
 
 def _ending(goal: WaitGoal, seen: WaitLook) -> tuple[Outcome, str]:
     """Judge a plan that is over, though no driver has said so yet."""
-    found = running(seen.reading, goal.split)
-    if found is None or found.plan is None:
+    running_plan = running(seen.reading, goal.split)
+    if running_plan is None or running_plan.plan is None:
         return "late", ""
-    start = start_of(seen.reading, seen.fleet, goal.split, found.plan, seen.all_weights)
-    ruling = None if start is None else rule(found.plan, *start[:3])
+    start = start_of(seen.reading, seen.fleet, goal.split, running_plan.plan, seen.all_weights)
+    ruling = None if start is None else rule(running_plan.plan, *start[:3])
     if not isinstance(ruling, Over):
         return "late", ""
     return ("met", "its plan is done") if ruling.done else ("undone", f"its plan is over: {ruling.reason}")

@@ -74,7 +74,7 @@ def hosts_of(definition: Definition, fleet: Fleet, split: str, version: str) -> 
 
 def all_crossings(snapshot: Snapshot, fleet: Fleet) -> tuple[Crossing, ...]:
     """Return the same of every split."""
-    return tuple(found for split in sorted(snapshot.splits) for found in crossings(snapshot, fleet, split))
+    return tuple(crossing for split in sorted(snapshot.splits) for crossing in crossings(snapshot, fleet, split))
 
 
 def _crossing(state: SplitState, version: str, wave: Wave | None, fleet: Fleet) -> Crossing:
@@ -93,24 +93,24 @@ def _crossing(state: SplitState, version: str, wave: Wave | None, fleet: Fleet) 
     )
 
 
-def hosts_words(found: Crossing) -> str:
+def hosts_words(crossing: Crossing) -> str:
     """Return it in few words: `3 of 8 hosts`, with those that are dead."""
-    dead = f", {len(found.missing)} dead" if found.missing else ""
-    return f"{len(found.crossed)} of {found.instances} hosts{dead}"
+    dead = f", {len(crossing.missing)} dead" if crossing.missing else ""
+    return f"{len(crossing.crossed)} of {crossing.instances} hosts{dead}"
 
 
-def crossing_words(found: Crossing, at_most: int = NAMED_AT_MOST) -> str:
+def crossing_words(crossing: Crossing, at_most: int = NAMED_AT_MOST) -> str:
     """Return who has crossed: `crossed 4 of 10 instances: web-1, ...; missing (dead): web-9`."""
-    said = f"crossed {len(found.crossed)} of {found.instances} instances{_named(': ', found.crossed, at_most)}"
-    return f"{said}{_named('; missing (dead): ', found.missing, at_most)}"
+    said = f"crossed {len(crossing.crossed)} of {crossing.instances} instances{_named(': ', crossing.crossed, at_most)}"
+    return f"{said}{_named('; missing (dead): ', crossing.missing, at_most)}"
 
 
-def short_words(found: Crossing) -> str:
+def short_words(crossing: Crossing) -> str:
     """Return why fewer have crossed than the weight asks for; nothing where they are as many."""
-    if not found.short:
+    if not crossing.short:
         return ""
-    asked = f"{format_weight(found.weight)} % needs {found.wanted}"
-    if not found.recorded:
+    asked = f"{format_weight(crossing.weight)} % needs {crossing.wanted}"
+    if not crossing.recorded:
         return f"{asked}, but no wave is recorded: it was lost, or the weight was raised outside graysplit"
     return f"{asked}: the weight was changed outside graysplit or lowered since, or instances stopped or started"
 
@@ -166,11 +166,11 @@ def _of(state: SplitState, fleet: Fleet) -> tuple[Crossing, ...]:
     return crossings(Snapshot({state.split: state}), fleet, state.split)
 
 
-def _note(found: Crossing) -> str:
-    more = f" where {short_words(found)}" if found.short else ""
-    if not found.instances:
-        more = f": no live process declares it. When one does: {rebalance_command(found.split)}"
-    return f"{found.field}: {crossing_words(found, NOTED_AT_MOST)}{more}"
+def _note(crossing: Crossing) -> str:
+    more = f" where {short_words(crossing)}" if crossing.short else ""
+    if not crossing.instances:
+        more = f": no live process declares it. When one does: {rebalance_command(crossing.split)}"
+    return f"{crossing.field}: {crossing_words(crossing, NOTED_AT_MOST)}{more}"
 
 
 def rebalance_command(split: str) -> str:

@@ -41,24 +41,24 @@ def cohort(definition: Definition, units: Iterable[bytes]) -> Cohort:
     return Cohort(tuple(below), tuple(sorted(distinct & pinned)))
 
 
-def on_each(found: Cohort, split_state: SplitState) -> Mapping[str, int]:
+def on_each(cohort: Cohort, split_state: SplitState) -> Mapping[str, int]:
     """Count the units on each version."""
-    counts: Counter[str] = Counter(_decided(unit, split_state) for unit in found.named)
+    counts: Counter[str] = Counter(_decided(unit, split_state) for unit in cohort.named)
     runs = split_state.runs()
     for run in runs:
-        counts[run.version] += found.below[run.end] - found.below[run.start]
-    counts[split_state.definition.baseline] += found.size - counts.total()
+        counts[run.version] += cohort.below[run.end] - cohort.below[run.start]
+    counts[split_state.definition.baseline] += cohort.size - counts.total()
     return {version: counts[version] for version in split_state.definition.names}
 
 
-def moving(found: Cohort, before: SplitState, after: SplitState) -> int:
+def moving(cohort: Cohort, before: SplitState, after: SplitState) -> int:
     """Count the units whose version differs between two states of a split."""
-    moved = sum(_decided(unit, before) != _decided(unit, after) for unit in found.named)
+    moved = sum(_decided(unit, before) != _decided(unit, after) for unit in cohort.named)
     first, second = before.runs(), after.runs()
     edges = sorted({0, BUCKETS, *(edge for run in (*first, *second) for edge in (run.start, run.end))})
     for start, end in pairwise(edges):
         if owner(first, start) != owner(second, start):
-            moved += found.below[end] - found.below[start]
+            moved += cohort.below[end] - cohort.below[start]
     return moved
 
 

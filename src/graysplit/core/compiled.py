@@ -129,9 +129,9 @@ class CompiledSplit:
         if self.constant is not None:
             return BASELINE, self.constant
         if self.rungs is not None:
-            found = self.rungs(unit)
-            if found is not None:
-                return found
+            rung = self.rungs(unit)
+            if rung is not None:
+                return rung
         hashed = hash32(unit, self.seed)
         if hashed < self.threshold:
             return 1, self.d_new.reason

@@ -27,20 +27,20 @@ class BadSpanError(BadValueError):
 
 def parse_span(text: str) -> float:
     """Read a span as seconds; a bare number is seconds."""
-    found = _SPAN.fullmatch(text)
-    if found is None:
+    match = _SPAN.fullmatch(text)
+    if match is None:
         raise BadSpanError(text)
-    return float(found[1]) * _UNITS[found[2]]
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def seconds(span: Span) -> float:
     """Return a length of time in seconds, its bounds unchecked; raise `BadSpanError` for what is none."""
     if isinstance(span, str):
         return parse_span(span)
-    found = span if isinstance(span, (int, float)) else getattr(span, "total_seconds", lambda: None)()
-    if isinstance(span, bool) or found is None:
+    length = span if isinstance(span, (int, float)) else getattr(span, "total_seconds", lambda: None)()
+    if isinstance(span, bool) or length is None:
         raise BadSpanError(str(span))
-    return float(found)
+    return float(length)
 
 
 def format_span(ms: float) -> str:

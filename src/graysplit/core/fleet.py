@@ -147,14 +147,15 @@ def is_live(process: Process, now_ms: int) -> bool:
     return 0 <= now_ms - process.seen_ms <= LIVE_MS
 
 
-def fleet_of(now_ms: int, found: Iterable[Process], ended: Container[str] = ()) -> Fleet:
+def fleet_of(now_ms: int, processes: Iterable[Process], ended: Container[str] = ()) -> Fleet:
     """Sort processes by name, and by whether they are still counted.
 
     `ended` names the boots whose connection the server saw end. Of those that are not live, one is gone for each
     younger process on its host that declares all its splits.
     """
     young = sorted(
-        (process for process in found if now_ms - process.seen_ms <= GONE_MS), key=lambda each: (each.host, each.pid)
+        (process for process in processes if now_ms - process.seen_ms <= GONE_MS),
+        key=lambda each: (each.host, each.pid),
     )
     recent = [process for process in young if now_ms - process.seen_ms <= FORGET_MS]
     replaced = _replaced(now_ms, recent, ended)
@@ -168,13 +169,13 @@ def fleet_of(now_ms: int, found: Iterable[Process], ended: Container[str] = ()) 
     return Fleet(now_ms, counted, gone)
 
 
-def may_be_gone(now_ms: int, found: Iterable[Process]) -> tuple[Process, ...]:
+def may_be_gone(now_ms: int, processes: Iterable[Process]) -> tuple[Process, ...]:
     """Return those whose connection is worth asking for.
 
     They are not live, and a live process on the host is younger; or they take part in a roll over hosts and were not
     heard just now: no place of a wave is for one that died a moment ago.
     """
-    recent = [process for process in found if now_ms - process.seen_ms <= FORGET_MS]
+    recent = [process for process in processes if now_ms - process.seen_ms <= FORGET_MS]
     rolling = [
         p for p in recent if p.connection and is_live(p, now_ms) and now_ms - p.seen_ms >= QUIET_MS and _rolls(p)
     ]

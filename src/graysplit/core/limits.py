@@ -74,11 +74,11 @@ def shown(text: str, at_most: int = LINE_AT_MOST) -> str:
     """Return a text escaped, and cut so that no more than `at_most` characters are left; done twice it stays."""
     if len(text) <= at_most and text.isprintable():
         return text
-    found = escaped(text[: at_most + 1])
-    if len(found) <= at_most:
-        return found
+    short = escaped(text[: at_most + 1])
+    if len(short) <= at_most:
+        return short
     told = f"... ({len(text)} characters)"
-    return found[: max(0, at_most - len(told))] + told
+    return short[: max(0, at_most - len(told))] + told
 
 
 def escaped(text: str) -> str:

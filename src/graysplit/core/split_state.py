@@ -136,7 +136,7 @@ def apply(snapshot: Snapshot, change: Change) -> Snapshot:
     else:
         split_states = {name: snapshot.splits.get(name) for name in touched}
         split_states[change.split] = changed  # None: a pattern of freezes, or what is known by its stops alone
-        own = {name: found._replace(stops=touching(name)) for name, found in split_states.items() if found is not None}
+        own = {name: state._replace(stops=touching(name)) for name, state in split_states.items() if state is not None}
         splits = LaidOver(snapshot.splits, own)
     releases = LaidOver(snapshot.releases, change.releases) if change.releases else snapshot.releases
     return Snapshot(splits, stops, releases, snapshot.revision + 1)

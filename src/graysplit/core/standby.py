@@ -30,15 +30,15 @@ class Standby(NamedTuple):
 
 def standby_of(fleet: Fleet, split: str, version: str, *, back: bool = False) -> Standby:
     """Count who is ready for a version, and name those that are not; on the way back only hooks are asked."""
-    found = [(process.label, process.declared[split]) for process in fleet.live if split in process.declared]
-    reasons = [(label, one.warm.get(version) if back else one.unready(version)) for label, one in found]
+    declared = [(process.label, process.declared[split]) for process in fleet.live if split in process.declared]
+    reasons = [(label, one.warm.get(version) if back else one.unready(version)) for label, one in declared]
     waiting = tuple(sorted(f"{label} ({why})" for label, why in reasons if why))
-    return Standby(len(found) - len(waiting), waiting)
+    return Standby(len(declared) - len(waiting), waiting)
 
 
 def unready_words(fleet: Fleet, split: str, version: str) -> str:
     """Return who is not ready, or that nobody is there to be; an empty text where all are."""
-    found = standby_of(fleet, split, version)
-    if not found.processes:
+    standby = standby_of(fleet, split, version)
+    if not standby.processes:
         return f"no live process declares '{split}'"
-    return f"'{version}' is not ready in {found.words(SHOWN_AT_MOST)}" if found.waiting else ""
+    return f"'{version}' is not ready in {standby.words(SHOWN_AT_MOST)}" if standby.waiting else ""

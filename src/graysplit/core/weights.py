@@ -33,10 +33,10 @@ def parse_weight(text: str) -> Weight:
         return PREVIEW
     if text in _ZEROS:
         return 0
-    found = _WEIGHT.fullmatch(text)
-    if found is None:
+    match = _WEIGHT.fullmatch(text)
+    if match is None:
         raise BadWeightError(text)
-    whole, thousandths = found.groups()
+    whole, thousandths = match.groups()
     weight = int(whole) * 1000 + int((thousandths or "").ljust(3, "0"))
     if weight > FULL:
         raise BadWeightError(text)

@@ -44,8 +44,8 @@ class BreakGlass:
         if self._path is None:
             return False
         try:
-            found = Path(self._path).stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            stat = Path(self._path).stat()
+            stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if stamp == self._stamp:
                 return False
             with Path(self._path).open("rb") as file:

@@ -296,7 +296,9 @@ class Follower:
         """Return the fields that give calls to a candidate here by their weights: of very many, some at each look."""
         weights = self.replica.adopted.weights
         fields = [
-            field_of(split, name) for split, found in self._audience.declared().items() for name in found.versions
+            field_of(split, name)
+            for split, declaration in self._audience.declared().items()
+            for name in declaration.versions
         ]
         own = [field for field in fields if weights.get(field)]
         first = self._looked if self._looked < len(own) else 0

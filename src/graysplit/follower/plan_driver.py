@@ -144,14 +144,14 @@ class PlanDriver:
         known = self._understood(split, raw)
         if known is None:
             return LATER_S
-        found = _find(feed, split, *known, mark)
-        if found is None or raw_of(found.texts["splits", split] or "") != raw:
-            return SOON_S if found is not None else LATER_S  # the definition has changed: it is adopted first
-        turn_ms = found.tick.at_ms + self._patience_ms(found.tick) - found.now_ms
+        facts = _find(feed, split, *known, mark)
+        if facts is None or raw_of(facts.texts["splits", split] or "") != raw:
+            return SOON_S if facts is not None else LATER_S  # the definition has changed: it is adopted first
+        turn_ms = facts.tick.at_ms + self._patience_ms(facts.tick) - facts.now_ms
         if 0 < turn_ms <= GAP_MS:
             return turn_ms / 1000
-        found, view, ruling = self._rule(feed, found)
-        return self._act(feed, found, view, ruling)
+        facts, view, ruling = self._rule(feed, facts)
+        return self._act(feed, facts, view, ruling)
 
     def _patience_ms(self, tick: Tick) -> int:
         """Return the age of the tick at which this process drives; at once where it drove last."""
@@ -178,20 +178,20 @@ class PlanDriver:
             )
             return None
 
-    def _rule(self, feed: Feed, found: PlanFacts) -> tuple[PlanFacts, PlanView, Ruling]:
+    def _rule(self, feed: Feed, facts: PlanFacts) -> tuple[PlanFacts, PlanView, Ruling]:
         """Return what is due, by a fleet read anew where a step depends on it, and what was found of the hosts."""
-        fresh = not found.progress.confirmed_ms or found.definition.by == "instance"
+        fresh = not facts.progress.confirmed_ms or facts.definition.by == "instance"
         fleet = self._fleet(feed, fresh=fresh)
-        view, beside = self._view(found), tuple(sorted(self._others(found)))
-        found = found._replace(progress=found.progress._replace(beside=beside))
-        found, view = self._with_fleet(found, view, fleet)
-        ruling = rule(found.plan, found.progress, found.tick, view)
+        view, beside = self._view(facts), tuple(sorted(self._others(facts)))
+        facts = facts._replace(progress=facts.progress._replace(beside=beside))
+        facts, view = self._with_fleet(facts, view, fleet)
+        ruling = rule(facts.plan, facts.progress, facts.tick, view)
         if isinstance(ruling, Go):
             fleet = fleet if fresh else self._fleet(feed, fresh=True)
-            found, view = self._with_fleet(found, view, fleet)
-            view = view._replace(doubt=doubting(fleet, found.split), short=self._short(found, ruling, fleet))
-            ruling = rule(found.plan, found.progress, found.tick, view)
-        return found, view, ruling
+            facts, view = self._with_fleet(facts, view, fleet)
+            view = view._replace(doubt=doubting(fleet, facts.split), short=self._short(facts, ruling, fleet))
+            ruling = rule(facts.plan, facts.progress, facts.tick, view)
+        return facts, view, ruling
 
     def _fleet(self, feed: Feed, *, fresh: bool) -> Fleet:
         """Return the fleet; where no step depends on it, as it was a little while ago."""
@@ -200,80 +200,80 @@ class PlanDriver:
             self._seen = (now, feed.fleet())
         return self._seen[1]
 
-    def _with_fleet(self, found: PlanFacts, view: PlanView, fleet: Fleet) -> tuple[PlanFacts, PlanView]:
+    def _with_fleet(self, facts: PlanFacts, view: PlanView, fleet: Fleet) -> tuple[PlanFacts, PlanView]:
         """Add what the fleet tells: who is there, who is missing, and what has become of the hosts."""
-        names = [name for name in found.plan.versions if name not in found.progress.out]
-        absent = [absent_words(fleet, found.split, name) for name in names]
-        asked = names if asks_ready(found.plan, found.progress) else []
-        unready = [unready_words(fleet, found.split, name) for name in asked]
+        names = [name for name in facts.plan.versions if name not in facts.progress.out]
+        absent = [absent_words(fleet, facts.split, name) for name in names]
+        asked = names if asks_ready(facts.plan, facts.progress) else []
+        unready = [unready_words(fleet, facts.split, name) for name in asked]
         view = view._replace(absent=next(filter(None, absent), ""), unready=next(filter(None, unready), ""))
-        if not found.progress.confirmed_ms:
-            missing = _unshown(fleet, found)
-            view = view._replace(missing=missing, doubt=doubting(fleet, found.split))
-        if found.definition.by != "instance":
-            return found, view
-        hosts, memory = watch_wave(self._look(found), fleet, found.progress.hosts)
-        return found._replace(progress=found.progress._replace(hosts=memory)), view._replace(wave=hosts)
+        if not facts.progress.confirmed_ms:
+            missing = _unshown(fleet, facts)
+            view = view._replace(missing=missing, doubt=doubting(fleet, facts.split))
+        if facts.definition.by != "instance":
+            return facts, view
+        hosts, memory = watch_wave(self._look(facts), fleet, facts.progress.hosts)
+        return facts._replace(progress=facts.progress._replace(hosts=memory)), view._replace(wave=hosts)
 
-    def _look(self, found: PlanFacts) -> WaveInput:
-        progress, wave = found.progress, parse_wave(found.texts["meta", WAVE + found.field] or "") or NOBODY
+    def _look(self, facts: PlanFacts) -> WaveInput:
+        progress, wave = facts.progress, parse_wave(facts.texts["meta", WAVE + facts.field] or "") or NOBODY
         shown = bool(progress.confirmed_ms)
         return WaveInput(
-            found.split, found.plan.version, wave, progress.at, progress.since_ms, shown, self._taken(found)
+            facts.split, facts.plan.version, wave, progress.at, progress.since_ms, shown, self._taken(facts)
         )
 
-    def _short(self, found: PlanFacts, go: Go, fleet: Fleet) -> str:
+    def _short(self, facts: PlanFacts, go: Go, fleet: Fleet) -> str:
         """Return why the next step's wave cannot be filled with live hosts, or an empty text."""
-        if found.definition.by != "instance":
+        if facts.definition.by != "instance":
             return ""
-        weight, held = found.plan.steps[go.step].weight, found.texts["meta", WAVE + found.field]
-        return short_words(found.definition, self._look(found), weight, held, fleet)
+        weight, held = facts.plan.steps[go.step].weight, facts.texts["meta", WAVE + facts.field]
+        return short_words(facts.definition, self._look(facts), weight, held, fleet)
 
-    def _view(self, found: PlanFacts) -> PlanView:
-        freezes = read_freezes(found.texts["meta", FREEZES])
-        frost = frozen(freezes, found.split, found.now_ms)
-        others = self._others(found)
-        own = self._plan_weights(found)
-        gone = [*(name for name in found.progress.beside if not others.get(name)), *own.fallen]
+    def _view(self, facts: PlanFacts) -> PlanView:
+        freezes = read_freezes(facts.texts["meta", FREEZES])
+        frost = frozen(freezes, facts.split, facts.now_ms)
+        others = self._others(facts)
+        own = self._plan_weights(facts)
+        gone = [*(name for name in facts.progress.beside if not others.get(name)), *own.fallen]
         return PlanView(
-            now_ms=found.now_ms,
+            now_ms=facts.now_ms,
             weight=own.weight,
             others=sum(others.values()),
-            fallen=_fallen(found, gone),
+            fallen=_fallen(facts, gone),
             strayed=own.strayed,
             frozen=frost.words if frost is not None else "",
-            thawed_ms=thawed_ms(freezes, found.split, found.texts["meta", THAWED], found.now_ms),
-            verdict=self._verdict(found),
-            watched=_action(found.definition) not in ("", "warn"),
+            thawed_ms=thawed_ms(freezes, facts.split, facts.texts["meta", THAWED], facts.now_ms),
+            verdict=self._verdict(facts),
+            watched=_action(facts.definition) not in ("", "warn"),
         )
 
-    def _plan_weights(self, found: PlanFacts) -> several.PlanWeights:
+    def _plan_weights(self, facts: PlanFacts) -> several.PlanWeights:
         """Return how the candidates of the plan stand."""
-        names = found.plan.versions
-        stopped = [name for name in names if found.texts["stops", field_of(found.split, name)] is not None]
-        return several.stands(found.plan, found.progress, {n: self._in_force(found, n) for n in names}, stopped)
+        names = facts.plan.versions
+        stopped = [name for name in names if facts.texts["stops", field_of(facts.split, name)] is not None]
+        return several.stands(facts.plan, facts.progress, {n: self._in_force(facts, n) for n in names}, stopped)
 
-    def _verdict(self, found: PlanFacts) -> Verdict:
-        names = [name for name in found.plan.versions if name not in found.progress.out]
-        said = {name: self._verdicts(found.split, name) for name in names}
-        return several.weightiest(said, several=bool(found.plan.also))
+    def _verdict(self, facts: PlanFacts) -> Verdict:
+        names = [name for name in facts.plan.versions if name not in facts.progress.out]
+        said = {name: self._verdicts(facts.split, name) for name in names}
+        return several.weightiest(said, several=bool(facts.plan.also))
 
-    def _others(self, found: PlanFacts) -> dict[str, int]:
+    def _others(self, facts: PlanFacts) -> dict[str, int]:
         """Return the shares of the split's candidates beside the plan that are in force."""
-        own = {*found.plan.versions} - {*found.progress.out}
-        names = [version.name for version in found.definition.candidates if version.name not in own]
-        return {name: part for name in names if (part := share(self._in_force(found, name)))}
+        own = {*facts.plan.versions} - {*facts.progress.out}
+        names = [version.name for version in facts.definition.candidates if version.name not in own]
+        return {name: part for name in names if (part := share(self._in_force(facts, name)))}
 
-    def _in_force(self, found: PlanFacts, version: str) -> Weight:
+    def _in_force(self, facts: PlanFacts, version: str) -> Weight:
         """Return a candidate's weight in force by the texts that were read; a bad one leaves the last good value."""
-        split = found.split
-        field, own = field_of(split, version), field_of(split, found.definition.baseline)
-        texts = {at: found.texts["weights", at] for at in (field, split, own)}
+        split = facts.split
+        field, own = field_of(split, version), field_of(split, facts.definition.baseline)
+        texts = {at: facts.texts["weights", at] for at in (field, split, own)}
         weights: dict[str, Weight] = {at: self._weight(text, at) for at, text in texts.items() if text is not None}
-        stops = [stop for stop in stops_over(field) if found.texts["stops", stop] is not None]
+        stops = [stop for stop in stops_over(field) if facts.texts["stops", stop] is not None]
         held = self._replica.adopted
         lapsed: Mapping[str, Weight] = held.lapsed if weights.get(field) == held.weights.get(field) else {}
-        return in_force(field, found.definition.baseline, weights, stops, lapsed).weight
+        return in_force(field, facts.definition.baseline, weights, stops, lapsed).weight
 
     def _weight(self, text: str, field: str) -> Weight:
         """Return what a text means; a bad one leaves the last good weight."""
@@ -282,79 +282,79 @@ class PlanDriver:
         except BadWeightError:
             return self._replica.adopted.weights.get(field, 1)
 
-    def _act(self, feed: Feed, found: PlanFacts, view: PlanView, ruling: Ruling) -> float:  # noqa: PLR0911 - one per ruling
+    def _act(self, feed: Feed, facts: PlanFacts, view: PlanView, ruling: Ruling) -> float:  # noqa: PLR0911 - one per ruling
         """Do what is due; return the seconds until the next look."""
         match ruling:
-            case Go() if not 0 <= found.now_ms - found.tick.at_ms <= GAP_MS:  # a step rests on a tick that is recent
+            case Go() if not 0 <= facts.now_ms - facts.tick.at_ms <= GAP_MS:  # a step rests on a tick that is recent
                 self._tick(
                     feed,
-                    found,
-                    found.progress,
-                    ticked(found.progress, found.tick, view, self._boot, runs=True),
+                    facts,
+                    facts.progress,
+                    ticked(facts.progress, facts.tick, view, self._boot, runs=True),
                 )
                 return 0.0
             case Go():
-                feed.submit(self._step(found, ruling, self._waves(feed, found, ruling)))
+                feed.submit(self._step(facts, ruling, self._waves(feed, facts, ruling)))
                 return SOON_S
             case Over():
-                feed.submit(_end(found, ruling))
+                feed.submit(_end(facts, ruling))
                 return LATER_S
             case Late():
-                return self._late(feed, found, ruling)
+                return self._late(feed, facts, ruling)
             case Lost():
-                return self._lost(feed, found, ruling)
+                return self._lost(feed, facts, ruling)
             case Halted():
-                return _halt(feed, found, ruling, self._plan_weights(found).fallen)
+                return _halt(feed, facts, ruling, self._plan_weights(facts).fallen)
             case StepConfirmed():
-                progress = found.progress._replace(confirmed_ms=found.now_ms)
-                self._tick(feed, found, progress, Tick(found.now_ms, 0, running=True, driver=self._boot))
+                progress = facts.progress._replace(confirmed_ms=facts.now_ms)
+                self._tick(feed, facts, progress, Tick(facts.now_ms, 0, running=True, driver=self._boot))
                 return 0.0
             case Wait():
-                return self._wait(feed, found, view, ruling)
+                return self._wait(feed, facts, view, ruling)
 
-    def _wait(self, feed: Feed, found: PlanFacts, view: PlanView, ruling: Wait) -> float:
-        tick = ticked(found.progress, found.tick, view, self._boot, runs=ruling.runs)
-        seen = read_progress(found.texts["plans", found.split]) != found.progress
-        if seen or not 0 <= found.now_ms - found.tick.at_ms < TICK_MS or tick.running != found.tick.running:
-            self._tick(feed, found, found.progress, tick)
-        left_ms = TICK_MS if ruling.due_ms is None else min(TICK_MS, max(0, ruling.due_ms - found.now_ms))
+    def _wait(self, feed: Feed, facts: PlanFacts, view: PlanView, ruling: Wait) -> float:
+        tick = ticked(facts.progress, facts.tick, view, self._boot, runs=ruling.runs)
+        seen = read_progress(facts.texts["plans", facts.split]) != facts.progress
+        if seen or not 0 <= facts.now_ms - facts.tick.at_ms < TICK_MS or tick.running != facts.tick.running:
+            self._tick(feed, facts, facts.progress, tick)
+        left_ms = TICK_MS if ruling.due_ms is None else min(TICK_MS, max(0, ruling.due_ms - facts.now_ms))
         return left_ms / 1000
 
-    def _tick(self, feed: Feed, found: PlanFacts, progress: Progress, tick: Tick) -> None:
-        read = (found.texts["plans", found.split] or "", found.texts["plans", TICK + found.split] or "")
-        feed.save_progress(ProgressUpdate(found.split, *read, progress_text(progress), tick_text(tick)))
+    def _tick(self, feed: Feed, facts: PlanFacts, progress: Progress, tick: Tick) -> None:
+        read = (facts.texts["plans", facts.split] or "", facts.texts["plans", TICK + facts.split] or "")
+        feed.save_progress(ProgressUpdate(facts.split, *read, progress_text(progress), tick_text(tick)))
 
-    def _waves(self, feed: Feed, found: PlanFacts, go: Go) -> tuple[Write, ...]:
+    def _waves(self, feed: Feed, facts: PlanFacts, go: Go) -> tuple[Write, ...]:
         """Record who crosses with a step, where instances cross over: nothing else makes one cross."""
-        if found.definition.by != "instance":
+        if facts.definition.by != "instance":
             return ()
-        weight, at = found.plan.steps[go.step].weight, WAVE + found.field
+        weight, at = facts.plan.steps[go.step].weight, WAVE + facts.field
         text = wave_writes(
-            found.definition,
-            found.split,
-            found.plan.version,
+            facts.definition,
+            facts.split,
+            facts.plan.version,
             weight,
-            found.texts["meta", at],
+            facts.texts["meta", at],
             feed.fleet(),
-            before=found.progress.at,
-            taken=self._taken(found),
+            before=facts.progress.at,
+            taken=self._taken(facts),
         )
         return () if text is None else (Write("meta", at, text),)
 
-    def _taken(self, found: PlanFacts) -> frozenset[str]:
+    def _taken(self, facts: PlanFacts) -> frozenset[str]:
         """Name the instances that have crossed to other candidates."""
         taken: set[str] = set()
-        for version in found.definition.candidates:
-            wave = parse_wave(found.texts["meta", WAVE + field_of(found.split, version.name)] or "")
-            if wave is not None and version.name != found.plan.version:
-                taken |= {*members(wave, self._in_force(found, version.name))}
+        for version in facts.definition.candidates:
+            wave = parse_wave(facts.texts["meta", WAVE + field_of(facts.split, version.name)] or "")
+            if wave is not None and version.name != facts.plan.version:
+                taken |= {*members(wave, self._in_force(facts, version.name))}
         return frozenset(taken)
 
-    def _step(self, found: PlanFacts, go: Go, waves: tuple[Write, ...]) -> Submission:
+    def _step(self, facts: PlanFacts, go: Go, waves: tuple[Write, ...]) -> Submission:
         """Make the change that takes a step: it rests on everything that could speak against it."""
-        split, now_ms = found.split, found.now_ms
-        progress = stepped(found.progress, found.plan, go.step, now_ms)
-        last = go.step + 1 == len(found.plan.steps) and not found.plan.bake_s  # nothing is left to be noted after it
+        split, now_ms = facts.split, facts.now_ms
+        progress = stepped(facts.progress, facts.plan, go.step, now_ms)
+        last = go.step + 1 == len(facts.plan.steps) and not facts.plan.bake_s  # nothing is left to be noted after it
         notes = (
             Write("plans", split, progress_text(progress)),
             Write("plans", TICK + split, tick_text(Tick(now_ms, driver=self._boot))),
@@ -364,44 +364,44 @@ class PlanDriver:
             os.urandom(12).hex(),
             split,
             "step",
-            f"plan:{found.plan.name}",
-            f"step {go.step + 1} of {len(found.plan.steps)}",
-            tuple(Expect(key, field, text) for (key, field), text in found.texts.items()),
-            (*_weights(found, go), *waves, *(() if last else notes)),
+            f"plan:{facts.plan.name}",
+            f"step {go.step + 1} of {len(facts.plan.steps)}",
+            tuple(Expect(key, field, text) for (key, field), text in facts.texts.items()),
+            (*_weights(facts, go), *waves, *(() if last else notes)),
             read_at_ms=now_ms,
             raises=True,
             ends=(split,) if last else (),
-            due=Due(min(go.due_ms, now_ms), found.tick.at_ms + GAP_MS, settled),
+            due=Due(min(go.due_ms, now_ms), facts.tick.at_ms + GAP_MS, settled),
         )
 
-    def _late(self, feed: Feed, found: PlanFacts, late: Late) -> float:
+    def _late(self, feed: Feed, facts: PlanFacts, late: Late) -> float:
         """Call for a person once more, or go back: it has waited too long."""
         if late.act == "rollback":
-            for name in found.plan.versions:
-                if name not in found.progress.out:
-                    feed.trip(_back(found, name, f"its plan waited too long {late.reason}", ROLLBACK))
+            for name in facts.plan.versions:
+                if name not in facts.progress.out:
+                    feed.trip(_back(facts, name, f"its plan waited too long {late.reason}", ROLLBACK))
             return SOON_S  # the stop ends the plan
-        nagged = found.progress._replace(nagged=True)
-        write = Write("plans", found.split, progress_text(nagged))
-        feed.submit(_change(found, "waiting", late.reason, (write,)))
+        nagged = facts.progress._replace(nagged=True)
+        write = Write("plans", facts.split, progress_text(nagged))
+        feed.submit(_change(facts, "waiting", late.reason, (write,)))
         return SOON_S
 
-    def _lost(self, feed: Feed, found: PlanFacts, lost: Lost) -> float:
+    def _lost(self, feed: Feed, facts: PlanFacts, lost: Lost) -> float:
         """Go back where the guard is to; else call for a person, once for each host that is lost."""
-        if _action(found.definition) == "rollback":
-            feed.trip(_back(found, found.plan.version, lost.reason, HOST_LOST))
+        if _action(facts.definition) == "rollback":
+            feed.trip(_back(facts, facts.plan.version, lost.reason, HOST_LOST))
             return SOON_S
-        hosts = told_of(found.progress.hosts, lost.hosts, found.now_ms)
-        write = Write("plans", found.split, progress_text(found.progress._replace(hosts=hosts)))
-        feed.submit(_change(found, "host lost", lost.reason, (write,)))
+        hosts = told_of(facts.progress.hosts, lost.hosts, facts.now_ms)
+        write = Write("plans", facts.split, progress_text(facts.progress._replace(hosts=hosts)))
+        feed.submit(_change(facts, "host lost", lost.reason, (write,)))
         return SOON_S
 
 
-def _fallen(found: PlanFacts, fallen: list[str]) -> str:
+def _fallen(facts: PlanFacts, fallen: list[str]) -> str:
     """Return which candidates were stopped while the plan ran beside them, but for those that a person has lowered."""
-    fields = {field_of(found.split, name): found.texts.get(("stops", field_of(found.split, name))) for name in fallen}
+    fields = {field_of(facts.split, name): facts.texts.get(("stops", field_of(facts.split, name))) for name in fallen}
     stopped = [_stopped_words(field, text) for field, text in fields.items() if text is not None]
-    return f"{', and '.join(stopped)}. Go on with: graysplit resume {found.split}" if stopped else ""
+    return f"{', and '.join(stopped)}. Go on with: graysplit resume {facts.split}" if stopped else ""
 
 
 def _stopped_words(field: str, text: str) -> str:
@@ -410,25 +410,25 @@ def _stopped_words(field: str, text: str) -> str:
     return f"{field} was stopped{said}"
 
 
-def _weights(found: PlanFacts, go: Go) -> list[Write]:
+def _weights(facts: PlanFacts, go: Go) -> list[Write]:
     """Return the weights that a step writes: of a stopped candidate none."""
-    wanted = found.plan.weights(go.step, found.progress.out)
-    return [Write("weights", field_of(found.split, name), format_weight(to)) for name, to in wanted.items()]
+    wanted = facts.plan.weights(go.step, facts.progress.out)
+    return [Write("weights", field_of(facts.split, name), format_weight(to)) for name, to in wanted.items()]
 
 
-def _unshown(fleet: Fleet, found: PlanFacts) -> str:
+def _unshown(fleet: Fleet, facts: PlanFacts) -> str:
     """Name who has not shown the step's weights yet, of the first candidate that is not shown."""
-    wanted = found.plan.weights(found.progress.step, found.progress.out)
-    said = (unshown(fleet, field_of(found.split, name), found.progress._replace(at=at)) for name, at in wanted.items())
+    wanted = facts.plan.weights(facts.progress.step, facts.progress.out)
+    said = (unshown(fleet, field_of(facts.split, name), facts.progress._replace(at=at)) for name, at in wanted.items())
     return next(filter(None, said), "")
 
 
-def _halt(feed: Feed, found: PlanFacts, ruling: Halted, left: tuple[str, ...]) -> float:
+def _halt(feed: Feed, facts: PlanFacts, ruling: Halted, left: tuple[str, ...]) -> float:
     """Pause a plan beside which, or in which, another candidate was stopped, and call for a person."""
     why = ruling.reason.partition(". Go on with: ")[0]
-    progress = found.progress._replace(out=(*found.progress.out, *left))
-    write = Write("plans", found.split, progress_text(halted(progress, found.plan, why, found.now_ms)))
-    feed.submit(_change(found, "waiting", f"paused: {ruling.reason}", (write,)))
+    progress = facts.progress._replace(out=(*facts.progress.out, *left))
+    write = Write("plans", facts.split, progress_text(halted(progress, facts.plan, why, facts.now_ms)))
+    feed.submit(_change(facts, "waiting", f"paused: {ruling.reason}", (write,)))
     return SOON_S
 
 
@@ -464,30 +464,30 @@ def _find(feed: Feed, split: str, definition: Definition, plan: Plan, mark: str)
     return PlanFacts(split, definition, plan, progress, tick, read.texts, read.now_ms)
 
 
-def _back(found: PlanFacts, version: str, why: str, cause: str) -> Trip:
+def _back(facts: PlanFacts, version: str, why: str, cause: str) -> Trip:
     """Make the rollback of a plan that goes back by itself: of the release that was read, and of no other."""
-    field = field_of(found.split, version)
-    release = (found.texts["meta", f"release:{field}"] or "").partition(" ")[0]
-    return Trip(os.urandom(12).hex(), field, release, why, f"plan:{found.plan.name}", cause)
+    field = field_of(facts.split, version)
+    release = (facts.texts["meta", f"release:{field}"] or "").partition(" ")[0]
+    return Trip(os.urandom(12).hex(), field, release, why, f"plan:{facts.plan.name}", cause)
 
 
-def _end(found: PlanFacts, over: Over) -> Submission:
+def _end(facts: PlanFacts, over: Over) -> Submission:
     """Make the change that ends a plan; what stands in weights and stops is not its business."""
-    return _change(found, "plan over", over.reason, ())._replace(ends=(found.split,))
+    return _change(facts, "plan over", over.reason, ())._replace(ends=(facts.split,))
 
 
-def _change(found: PlanFacts, cause: str, why: str, writes: tuple[Write, ...]) -> Submission:
+def _change(facts: PlanFacts, cause: str, why: str, writes: tuple[Write, ...]) -> Submission:
     """Make a change that raises nothing, on condition that the plan stands where it was read."""
-    named: tuple[tuple[KeyName, str], ...] = (("plans", found.split), ("meta", PLAN + found.split))
+    named: tuple[tuple[KeyName, str], ...] = (("plans", facts.split), ("meta", PLAN + facts.split))
     return Submission(
         os.urandom(12).hex(),
-        found.split,
+        facts.split,
         cause,
-        f"plan:{found.plan.name}",
+        f"plan:{facts.plan.name}",
         why,
-        tuple(Expect(key, field, found.texts[key, field]) for key, field in named),
+        tuple(Expect(key, field, facts.texts[key, field]) for key, field in named),
         writes,
-        read_at_ms=found.now_ms,
+        read_at_ms=facts.now_ms,
     )
 
 

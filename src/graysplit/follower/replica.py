@@ -208,11 +208,11 @@ class Replica:
         if load.meta.lost is not None or (met == self._met and not load.entries):
             return
         self._met = met
-        found = forks.fork_of(self.past, load, said)
-        self.fork = None if found is None or forks.is_told(found, self.past, load) else found
-        if found is not None:
+        fork = forks.fork_of(self.past, load, said)
+        self.fork = None if fork is None or forks.is_told(fork, self.past, load) else fork
+        if fork is not None:
             self._events.again("fork")  # each fork has a line of its own
-            self._events.warning("fork", f"{found.line}. See: graysplit history")
+            self._events.warning("fork", f"{fork.line}. See: graysplit history")
 
     def _hold_back(self, back: Mapping[str, str]) -> None:
         if back and not self.distrusted:
@@ -264,11 +264,11 @@ class Replica:
 
         Every `held` that comes from `as_said` goes through here before it counts.
         """
-        found = [judge_definition(name, self._pending.pop(name), self.parse) for name in names]
-        if found:
-            held = adopt_definitions(held, found)
-        known = {one.split: one.definition for one in found if one.definition is not None}
-        splits = {*touched, *known, *map(split_of, before.capped), *(one.split for one in found)}
+        judged = [judge_definition(name, self._pending.pop(name), self.parse) for name in names]
+        if judged:
+            held = adopt_definitions(held, judged)
+        known = {one.split: one.definition for one in judged if one.definition is not None}
+        splits = {*touched, *known, *map(split_of, before.capped), *(one.split for one in judged)}
         return only_falling(before, held, splits, self.parse, known, breathe)
 
     def _tell(self, before: Adopted, changed: Iterable[str], breathe: Breathe = nothing) -> None:

@@ -221,13 +221,13 @@ def _positional_differences(baseline: Shape, candidate: Shape) -> Iterator[str]:
             yield f"its '{extra}' has no default, and the baseline does not have it"
 
 
-def _paired(wanted: Parameter, found: Parameter, place: int) -> Iterator[str]:
-    if wanted.kind == POSITIONAL and found.name != wanted.name:
-        yield f"parameter {place + 1} is '{found}' where the baseline has '{wanted}'"
-    elif wanted.kind == POSITIONAL and found.kind == POSITIONAL_ONLY:
-        yield f"'{found}' is positional-only here and can be named at the baseline"
-    if wanted.optional and not found.optional:
-        yield f"'{found}' has a default at the baseline and none here"
+def _paired(wanted: Parameter, parameter: Parameter, place: int) -> Iterator[str]:
+    if wanted.kind == POSITIONAL and parameter.name != wanted.name:
+        yield f"parameter {place + 1} is '{parameter}' where the baseline has '{wanted}'"
+    elif wanted.kind == POSITIONAL and parameter.kind == POSITIONAL_ONLY:
+        yield f"'{parameter}' is positional-only here and can be named at the baseline"
+    if wanted.optional and not parameter.optional:
+        yield f"'{parameter}' has a default at the baseline and none here"
 
 
 def _left_over(wanted: Parameter, candidate: Shape) -> Iterator[str]:

@@ -249,8 +249,8 @@ def _path(path: str, place: Place) -> UnitExpression:
 
 
 def _unknown(path: str, name: str, shape: Shape) -> str:
-    found = nearest(name, shape.names)
-    hint = f" Did you mean '{found}'?" if found else ""
+    near = nearest(name, shape.names)
+    hint = f" Did you mean '{near}'?" if near else ""
     known = ", ".join(str(parameter) for parameter in shape.parameters) or "none"
     asked = f"{path!r} begins with" if path != name else "there is"
     wrapped = all(parameter.kind in (VAR_POSITIONAL, VAR_KEYWORD) for parameter in shape.parameters)

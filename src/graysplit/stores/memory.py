@@ -119,10 +119,10 @@ class MemoryStore:
             rows = (
                 entry for _, entry in reversed(self._space.log) if split is None or write_rules.concerns(entry, split)
             )
-            found = list(islice(rows, max(0, count)))
-            texts = {split: self._space.text("splits", split) for split in in_splices(found)}
+            newest = list(islice(rows, max(0, count)))
+            texts = {split: self._space.text("splits", split) for split in in_splices(newest)}
         wholes = {split: [text] for split, text in texts.items() if text is not None}
-        return tuple(whole(entry, wholes) for entry in found) if wholes else tuple(found)
+        return tuple(whole(entry, wholes) for entry in newest) if wholes else tuple(newest)
 
     def fleet(self) -> Fleet:
         """Return the processes that follow this store."""
@@ -299,8 +299,8 @@ class MemoryFeed:
         """Write a plan's progress and tick if both are still as read."""
         space, split = self._space, ticking.split
         with space.locked:
-            found = (space.text("plans", split), space.text("plans", TICK + split))
-            if found != (ticking.progress, ticking.tick):
+            stored = (space.text("plans", split), space.text("plans", TICK + split))
+            if stored != (ticking.progress, ticking.tick):
                 return False
             space.put("plans", split, ticking.new_progress)
             space.put("plans", TICK + split, ticking.new_tick)

@@ -190,10 +190,10 @@ def _part(name: str, record: Mapping[str, object]) -> str:
 
 def _record(text: str) -> dict[str, object]:
     try:
-        found: object = json.loads(text)
+        decoded: object = json.loads(text)
     except ValueError:
         return {}
-    return cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    return cast("dict[str, object]", decoded) if isinstance(decoded, dict) else {}
 
 
 # --- a rollback ------------------------------------------------------------------------------------------------------

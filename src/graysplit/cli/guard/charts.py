@@ -78,23 +78,23 @@ class Frame(NamedTuple):
         return LEFT + (WIDTH - LEFT - RIGHT - ENDS) * part
 
 
-def charts(found: ReleaseReport, changes: Sequence[Entry]) -> Iterator[str]:
+def charts(release: ReleaseReport, changes: Sequence[Entry]) -> Iterator[str]:
     """Draw a release, with these of its changes."""
-    subject = found.subject
+    subject = release.subject
     began_s, now_s = subject.began_ms / 1000, subject.now_ms / 1000
-    times = [began_s, *(sample.at_s for sample in found.course), *(entry.at_ms / 1000 for entry in changes)]
+    times = [began_s, *(sample.at_s for sample in release.course), *(entry.at_ms / 1000 for entry in changes)]
     # A release that is over is drawn until then, and a little beyond: not until somebody looks.
     ends_s = now_s if subject.share else min(now_s, max(times) + (max(times) - min(times)) / 20)
     frame = Frame(min(times), max(ends_s, *times, min(times) + 1), changes)
-    yield _evidence(frame, found)
-    yield _weight(frame, found)
-    yield _rates(frame, found)
-    yield _times(frame, found)
+    yield _evidence(frame, release)
+    yield _weight(frame, release)
+    yield _rates(frame, release)
+    yield _times(frame, release)
 
 
-def _evidence(frame: Frame, found: ReleaseReport) -> str:
+def _evidence(frame: Frame, release: ReleaseReport) -> str:
     """Draw the evidence and its limit as powers of ten; far below 1 it speaks for the candidate."""
-    judged = [sample for sample in found.course if sample.ln_limit > 0]
+    judged = [sample for sample in release.course if sample.ln_limit > 0]
     limits = [(float(sample.at_s), sample.ln_limit / LN10) for sample in judged]
     highest = max([4.0, *(sample.ln_evidence / LN10 for sample in judged), *(value for _, value in limits)])
     top = min(ceil(highest) + 1, MOST)
@@ -104,52 +104,52 @@ def _evidence(frame: Frame, found: ReleaseReport) -> str:
     lines = (ChartLine("new", "evidence", [evidence]), ChartLine("limit", "limit", [limits]))
     crossed = any(sample.ln_evidence >= sample.ln_limit for sample in judged)
     told = "it has reached its limit" if crossed else "it has not reached its limit" if judged else "none yet"
-    return _chart(frame, f"Evidence against {found.subject.version}", told, scale, lines)
+    return _chart(frame, f"Evidence against {release.subject.version}", told, scale, lines)
 
 
-def _weight(frame: Frame, found: ReleaseReport) -> str:
+def _weight(frame: Frame, release: ReleaseReport) -> str:
     """Draw the candidate's weight as steps."""
-    steps = [(float(stage.since_s), stage.new_share / 1000) for stage in found.stages]
-    steps.append((frame.to_s, found.subject.share / 1000))
-    path = [*_steps(sorted([*steps, *_zero(frame, found)]), frame.to_s)]
+    steps = [(float(stage.since_s), stage.new_share / 1000) for stage in release.stages]
+    steps.append((frame.to_s, release.subject.share / 1000))
+    path = [*_steps(sorted([*steps, *_zero(frame, release)]), frame.to_s)]
     scale = Scale(0, FULL / 1000, (0, 50, 100), _percent)
-    told = f"{weight_words(found.subject.share)} now"
+    told = f"{weight_words(release.subject.share)} now"
     return _chart(
-        frame, f"Weight of {found.subject.version}", told, scale, [ChartLine("new", found.subject.version, [path])]
+        frame, f"Weight of {release.subject.version}", told, scale, [ChartLine("new", release.subject.version, [path])]
     )
 
 
-def _zero(frame: Frame, found: ReleaseReport) -> Iterator[Point]:
+def _zero(frame: Frame, release: ReleaseReport) -> Iterator[Point]:
     """Return when a candidate that stands at zero came to it: no stage begins with that."""
-    field = f"weights {found.subject.field}"
-    stop = {f"stops {found.subject.field}", f"stops {found.subject.split}", "stops *"}
+    field = f"weights {release.subject.field}"
+    stop = {f"stops {release.subject.field}", f"stops {release.subject.split}", "stops *"}
     for entry in frame.changes:
         stopped = any(entry.after.get(at) is not None for at in stop)
         if stopped or (field in entry.after and entry.after[field] in {None, "", "0"}):
             yield entry.at_ms / 1000, 0.0
 
 
-def _rates(frame: Frame, found: ReleaseReport) -> str:
+def _rates(frame: Frame, release: ReleaseReport) -> str:
     """Draw both paths' failures, from sample to sample."""
     new, old = (
         [[(float(pace.from_s), share), (float(pace.to_s), share)] for pace, share in shares if share is not None]
         for shares in (
-            [(pace, pace.new) for pace in found.paces],
-            [(pace, pace.old) for pace in found.paces],
+            [(pace, pace.new) for pace in release.paces],
+            [(pace, pace.old) for pace in release.paces],
         )
     )
     scale = _scale([value for piece in (*new, *old) for _, value in piece], 0.01, lambda value: f"{100 * value:.3g}%")
-    subject = found.subject
+    subject = release.subject
     told = _last(subject.version, new, scale.said), _last(subject.baseline, old, scale.said)
     lines = (ChartLine("old", subject.baseline, _joined(old)), ChartLine("new", subject.version, _joined(new)))
     return _chart(frame, "Failed calls", f"latest {', '.join(told)}", scale, lines)
 
 
-def _times(frame: Frame, found: ReleaseReport) -> str:
+def _times(frame: Frame, release: ReleaseReport) -> str:
     """Draw both paths' p95, of each stage so far."""
-    new, old = ([*_by_stage(found.course, side)] for side in (1, 0))
+    new, old = ([*_by_stage(release.course, side)] for side in (1, 0))
     scale = _scale([value for piece in (*new, *old) for _, value in piece], 1e3, _time)
-    subject = found.subject
+    subject = release.subject
     told = _last(subject.version, new, duration), _last(subject.baseline, old, duration)
     lines = (ChartLine("old", subject.baseline, old), ChartLine("new", subject.version, new))
     return _chart(frame, "p95 of the call times of each stage so far", f"latest {', '.join(told)}", scale, lines)

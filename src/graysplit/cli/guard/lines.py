@@ -51,19 +51,19 @@ def worse_lines(view: Overview) -> Iterator[str]:
         yield f"guard: none{arm}"
         return
     if not running:
-        yield f"guard: armed for {', '.join(found.split for found in view.guards)}; no candidate is above zero"
-    watched = {found.split for found in view.guards}
+        yield f"guard: armed for {', '.join(guard.split for guard in view.guards)}; no candidate is above zero"
+    watched = {guard.split for guard in view.guards}
     for row in running:
         yield f"guard: {_answer(row, view.verdicts.get(row.field), watched)}"
 
 
-def guard_json(found: Armed | None) -> dict[str, object] | None:
+def guard_json(armed_guard: Armed | None) -> dict[str, object] | None:
     """Return a guard for scripts; null where none is armed."""
-    if found is None:
+    if armed_guard is None:
         return None
-    guard = found.guard
+    guard = armed_guard.guard
     lists = {"stop_on": list(guard.stop_on), "ignore": list(guard.ignore)}
-    return {**guard._asdict(), **lists, "fault": found.fault or None}
+    return {**guard._asdict(), **lists, "fault": armed_guard.fault or None}
 
 
 def verdict_json(heard: Heard) -> dict[str, object]:
@@ -88,9 +88,9 @@ def verdicts_json(said: Mapping[str, Heard]) -> dict[str, object]:
     return {field: verdict_json(heard) for field, heard in said.items()}
 
 
-def guards_json(found: Iterable[Armed]) -> dict[str, object]:
+def guards_json(armed_guards: Iterable[Armed]) -> dict[str, object]:
     """Return guards for scripts, by split."""
-    return {armed.split: guard_json(armed) for armed in found}
+    return {armed.split: guard_json(armed) for armed in armed_guards}
 
 
 def _answer(row: Row, heard: Heard | None, watched: set[str]) -> str:

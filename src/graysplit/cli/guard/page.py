@@ -52,51 +52,51 @@ ul{margin:.3rem 0;padding-left:1.2rem}
 """
 
 
-def page(found: SplitReport) -> str:
+def page(report: SplitReport) -> str:
     """Write the page."""
-    title = f"{found.split}: report"
+    title = f"{report.split}: report"
     parts = [
         "<!DOCTYPE html>",
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{_text(title)}</title><style>{_PAGE}{STYLE}</style></head><body>",
         f"<h1>{_text(title)}</h1>",
-        f'<p class="soft">namespace {_text(found.namespace)}, {when(found.now_ms)}</p>',
-        *(part for release in found.releases for part in _release(release)),
-        *(part for pair in found.pairs for part in _pair(found.split, pair)),
-        *(f"<p>{_text(field)}: {_text(why)}</p>" for field, why in found.uncounted.items()),
+        f'<p class="soft">namespace {_text(report.namespace)}, {when(report.now_ms)}</p>',
+        *(part for release in report.releases for part in _release(release)),
+        *(part for pair in report.pairs for part in _pair(report.split, pair)),
+        *(f"<p>{_text(field)}: {_text(why)}</p>" for field, why in report.uncounted.items()),
         "</body></html>",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _release(found: ReleaseReport) -> Iterator[str]:
-    subject = found.subject
-    bad = " bad" if found.verdict.word in {"worse", "suspect"} else ""
+def _release(release: ReleaseReport) -> Iterator[str]:
+    subject = release.subject
+    bad = " bad" if release.verdict.word in {"worse", "suspect"} else ""
     yield f"<h2>{_text(subject.field)} compared with {_text(subject.baseline)}</h2>"
-    yield f'<p class="soft">release since {when(subject.began_ms)}, {_text(basis_words(found))}</p>'
-    yield f'<p class="verdict{bad}"><strong>verdict</strong> {_text(verdict_words(found))}</p>'
-    if found.verdict.note:
-        yield f"<p>{_text(note_words(found.verdict.note, subject.field))}</p>"
+    yield f'<p class="soft">release since {when(subject.began_ms)}, {_text(basis_words(release))}</p>'
+    yield f'<p class="verdict{bad}"><strong>verdict</strong> {_text(verdict_words(release))}</p>'
+    if release.verdict.note:
+        yield f"<p>{_text(note_words(release.verdict.note, subject.field))}</p>"
     yield from (
         f"<p>{_text(words)}</p>"
-        for words in (dropped_words(found), extra_words(found), f"in total: {total_words(found)}")
+        for words in (dropped_words(release), extra_words(release), f"in total: {total_words(release)}")
         if words
     )
-    changes = found.changes[-CHANGES_AT_MOST:]
-    yield from charts(found, changes)
+    changes = release.changes[-CHANGES_AT_MOST:]
+    yield from charts(release, changes)
     yield "<h3>Stages</h3>"
     yield (
         '<p class="soft">Bounds are at 95 % for each stage and valid at any time. '
         "Stages are shown separately and never added up.</p>"
     )
-    yield from (part for stage in found.stages for part in _stage(found, stage))
+    yield from (part for stage in release.stages for part in _stage(release, stage))
     yield "<h3>Changes</h3>"
     yield from _changes(changes)
 
 
-def _stage(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
-    subject = found.subject
+def _stage(release: ReleaseReport, stage: StageReport) -> Iterator[str]:
+    subject = release.subject
     title = f"Stage {stage.number}: {share_words(stage)}, since {when(stage.since_s * 1000)}"
     yield '<table class="numbers">'
     yield f"<caption>{_text(title)}</caption>"
@@ -104,13 +104,13 @@ def _stage(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
     for name, side in ((subject.version, stage.new), (subject.baseline, stage.old)):
         yield f'<tr><th scope="row">{_text(name)}</th>{_cells(side_cells(side))}</tr>'
     yield "</table>"
-    said = (*finding_words(found, stage), *(words for goal in stage.goals for words in goal_words(found, goal)))
+    said = (*finding_words(release, stage), *(words for goal in stage.goals for words in goal_words(release, goal)))
     yield f"<ul>{''.join(f'<li>{item}</li>' for item in _items(said))}</ul>"
 
 
-def _pair(split: str, found: PairReport) -> Iterator[str]:
+def _pair(split: str, pair: PairReport) -> Iterator[str]:
     """Write two candidates beside each other, as the text has it."""
-    title, *lines = pair_lines(split, found)
+    title, *lines = pair_lines(split, pair)
     yield f"<h2>{_text(title)}</h2>"
     yield f"<ul>{''.join(f'<li>{item}</li>' for item in _items(lines))}</ul>"
 

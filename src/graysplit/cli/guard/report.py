@@ -41,7 +41,7 @@ def report(session: Session, target: str, html: str | None) -> int:
     return DONE if found.releases else UNCONFIRMED
 
 
-def _write(found: SplitReport, file: str) -> None:
+def _write(report: SplitReport, file: str) -> None:
     from pathlib import Path
 
     from graysplit.cli.guard.page import page
@@ -49,7 +49,7 @@ def _write(found: SplitReport, file: str) -> None:
     from graysplit.errors import ConfigurationError
 
     try:
-        Path(file).write_text(page(found), encoding="utf-8")
+        Path(file).write_text(page(report), encoding="utf-8")
     except OSError as fault:
         raise ConfigurationError(f"cannot write the page to {Path(file).name}: {fault.strerror}") from None
     tell(f"drawn: {file}")

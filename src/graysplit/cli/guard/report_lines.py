@@ -17,41 +17,40 @@ from graysplit.core.guard.tally import Pair
 from graysplit.core.weights import FULL, format_weight
 
 
-def report_lines(found: SplitReport) -> list[str]:
+def report_lines(report: SplitReport) -> list[str]:
     """Lay a report out in lines."""
     lines: list[str] = []
-    for release in found.releases:
+    for release in report.releases:
         lines += [*([""] if lines else []), *release_lines(release)]
-    for pair in found.pairs:
-        lines += ["", *pair_lines(found.split, pair)]
-    lines += [f"{field}: {why}" for field, why in found.uncounted.items()]
+    for pair in report.pairs:
+        lines += ["", *pair_lines(report.split, pair)]
+    lines += [f"{field}: {why}" for field, why in report.uncounted.items()]
     return lines
 
 
-def pair_lines(split: str, found: PairReport) -> Iterator[str]:
+def pair_lines(split: str, pair: PairReport) -> Iterator[str]:
     """Return two candidates beside each other: each stage that they share, and how far apart they are."""
-    yield f"{field_of(split, found.first)} compared with {field_of(split, found.second)}"
-    if not found.stages:
+    yield f"{field_of(split, pair.first)} compared with {field_of(split, pair.second)}"
+    if not pair.stages:
         yield "not compared: they were never counted in the same stage (between the same changes)"
         return
-    for stage in found.stages:
-        yield f"stage of {pair_title(found, stage)}"
-        yield from (f"  {line}" for line in pair_words(found, stage))
-    yield pair_bounds_words(found)
+    for stage in pair.stages:
+        yield f"stage of {pair_title(pair, stage)}"
+        yield from (f"  {line}" for line in pair_words(pair, stage))
+    yield pair_bounds_words(pair)
 
 
-def pair_title(found: PairReport, stage: PairStage) -> str:
+def pair_title(pair: PairReport, stage: PairStage) -> str:
     """Return the weights of a stage that two candidates share, and since when."""
     named = " and ".join(
-        f"{name} at {weight_words(share)}"
-        for name, share in zip((found.first, found.second), stage.shares, strict=True)
+        f"{name} at {weight_words(share)}" for name, share in zip((pair.first, pair.second), stage.shares, strict=True)
     )
     return f"{named}, since {when(stage.since_s * 1000)}"
 
 
-def pair_words(found: PairReport, stage: PairStage) -> Iterator[str]:
+def pair_words(pair: PairReport, stage: PairStage) -> Iterator[str]:
     """Return how far apart two candidates are in one stage, and whether that can be trusted."""
-    names, less = (found.first, found.second), f"{found.first} minus {found.second}"
+    names, less = (pair.first, pair.second), f"{pair.first} minus {pair.second}"
 
     def both(some: tuple[int, int], of: tuple[int, int]) -> str:
         sides = zip(names, some, of, strict=True)
@@ -73,40 +72,43 @@ def pair_words(found: PairReport, stage: PairStage) -> Iterator[str]:
         yield f"INVALID, {stage.invalid}: do not use the bounds of this stage"
 
 
-def pair_bounds_words(found: PairReport) -> str:
+def pair_bounds_words(pair: PairReport) -> str:
     """Return what the bounds of a pair hold for, and what they do not."""
     return (
-        f"bounds: 95 % for this pair and stage alone. The split has {found.comparisons} comparisons, each of two "
+        f"bounds: 95 % for this pair and stage alone. The split has {pair.comparisons} comparisons, each of two "
         "versions: to choose the best version, use the bounds for all of them together: --json"
     )
 
 
-def release_lines(found: ReleaseReport) -> Iterator[str]:
+def release_lines(release: ReleaseReport) -> Iterator[str]:
     """Return one candidate's release: how it stands, then each stage, then the counts of all."""
-    subject = found.subject
+    subject = release.subject
     pair = f"{subject.field} compared with {subject.baseline}"
-    yield f"{pair}, release since {when(subject.began_ms)}, {basis_words(found)}"
-    yield f"verdict: {verdict_words(found)}"
-    if found.verdict.note:
-        yield note_words(found.verdict.note, subject.field)
-    yield from filter(None, (dropped_words(found), extra_words(found)))
-    for stage in found.stages:
+    yield f"{pair}, release since {when(subject.began_ms)}, {basis_words(release)}"
+    yield f"verdict: {verdict_words(release)}"
+    if release.verdict.note:
+        yield note_words(release.verdict.note, subject.field)
+    yield from filter(None, (dropped_words(release), extra_words(release)))
+    for stage in release.stages:
         yield ""
-        yield from stage_lines(found, stage)
+        yield from stage_lines(release, stage)
     yield ""
-    yield f"in total (counts only): {total_words(found)}"
+    yield f"in total (counts only): {total_words(release)}"
     yield "bounds: 95 % for each stage, valid at any time; for all stages together: --json"
 
 
-def stage_lines(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
+def stage_lines(release: ReleaseReport, stage: StageReport) -> Iterator[str]:
     """Return one stage: what both versions did, and how far apart they are."""
-    subject = found.subject
+    subject = release.subject
     yield f"stage {stage.number}: {share_words(stage)}, since {when(stage.since_s * 1000)}"
     names = (subject.version, subject.baseline)
     rows = [(name, *side_cells(side), "") for name, side in zip(names, (stage.new, stage.old), strict=True)]
     for line in table(("", *SIDE_HEAD, ""), rows, 20):
         yield f"  {line}"
-    for line in (*finding_words(found, stage), *(words for goal in stage.goals for words in goal_words(found, goal))):
+    for line in (
+        *finding_words(release, stage),
+        *(words for goal in stage.goals for words in goal_words(release, goal)),
+    ):
         yield f"  {line}"
 
 
@@ -119,23 +121,23 @@ def side_cells(side: ReportSide) -> tuple[str, ...]:
     return f"{side.calls:,}", f"{side.failures:,}", rate(side.rate), *times
 
 
-def finding_words(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
+def finding_words(release: ReleaseReport, stage: StageReport) -> Iterator[str]:
     """Return how far apart the versions are in one stage, and whether that can be trusted."""
-    subject = found.subject
+    subject = release.subject
     if not stage.control:
         yield "no control: everybody was on one version, so there is nothing to compare"
         return
     calls = Pair(stage.old.calls, stage.new.calls)
     if stage.old.cuts or stage.new.cuts:
-        yield f"calls cut short: {both_words(found, Pair(stage.old.cuts, stage.new.cuts), calls)}"
+        yield f"calls cut short: {both_words(release, Pair(stage.old.cuts, stage.new.cuts), calls)}"
     if stage.old.overdue or stage.new.overdue:
-        yield f"calls past the deadline: {both_words(found, Pair(stage.old.overdue, stage.new.overdue), calls)}"
+        yield f"calls past the deadline: {both_words(release, Pair(stage.old.overdue, stage.new.overdue), calls)}"
     if stage.failing is None:
         yield "no users yet: nothing to compare"
     else:
         users, failed = Pair(stage.old.users, stage.new.users), Pair(stage.old.failed, stage.new.failed)
-        yield f"users with a failed call: {both_words(found, failed, users)}"
-        yield f"  {less_words(found)}: {bounds_words(stage.failing.alone)}"
+        yield f"users with a failed call: {both_words(release, failed, users)}"
+        yield f"  {less_words(release)}: {bounds_words(stage.failing.alone)}"
     mix = stage.ratio
     if mix is not None:
         said = f"{mix.on_new:,} of {mix.units:,} users on {subject.version}, {mix.expected:,.0f} expected"
@@ -144,74 +146,74 @@ def finding_words(found: ReleaseReport, stage: StageReport) -> Iterator[str]:
         yield f"INVALID, {stage.invalid}: do not use the bounds of this stage"
 
 
-def goal_words(found: ReleaseReport, goal: GoalReport) -> Iterator[str]:
+def goal_words(release: ReleaseReport, goal: GoalReport) -> Iterator[str]:
     """Return what one goal came to on either version, and how far apart they are."""
-    yield f"goal {goal.name}: {both_words(found, goal.converted, goal.users)}"
+    yield f"goal {goal.name}: {both_words(release, goal.converted, goal.users)}"
     if goal.rates is not None:
-        yield f"  {less_words(found)}: {bounds_words(goal.rates.alone)}"
+        yield f"  {less_words(release)}: {bounds_words(goal.rates.alone)}"
     if goal.means is not None:
         yield f"  value per user, as a fraction of the largest: {bounds_words(goal.means.alone)}"
 
 
-def both_words(found: ReleaseReport, some: Pair, of: Pair) -> str:
+def both_words(release: ReleaseReport, some: Pair, of: Pair) -> str:
     """Return how many of the users of either version."""
-    sides = ((found.subject.version, some.new, of.new), (found.subject.baseline, some.old, of.old))
+    sides = ((release.subject.version, some.new, of.new), (release.subject.baseline, some.old, of.old))
     return "; ".join(f"{name} {done:,} of {users:,} ({rate(part(done, users))})" for name, done, users in sides)
 
 
-def less_words(found: ReleaseReport) -> str:
+def less_words(release: ReleaseReport) -> str:
     """Return which way a difference is taken."""
-    return f"{found.subject.version} minus {found.subject.baseline}"
+    return f"{release.subject.version} minus {release.subject.baseline}"
 
 
-def basis_words(found: ReleaseReport) -> str:
+def basis_words(release: ReleaseReport) -> str:
     """Return how the candidate stands now."""
-    subject = found.subject
+    subject = release.subject
     if subject.stop is not None:
         return f"stopped ({stop_words(*subject.stop)})"
     return f"{weight_words(subject.share)} now"
 
 
-def verdict_words(found: ReleaseReport) -> str:
+def verdict_words(release: ReleaseReport) -> str:
     """Return the verdict with its reason and its age."""
-    word, why = found.verdict.word, found.verdict.why
-    judged = f" (judged {age(found.subject.now_ms - found.judged_ms)} ago)" if found.judged_ms else ""
+    word, why = release.verdict.word, release.verdict.why
+    judged = f" (judged {age(release.subject.now_ms - release.judged_ms)} ago)" if release.judged_ms else ""
     return f"{word}: {why}{judged}" if why else f"{word}{judged}"
 
 
-def dropped_words(found: ReleaseReport) -> str:
+def dropped_words(release: ReleaseReport) -> str:
     """Return how much evidence was never told, or nothing where all was."""
-    if not found.dropped:
+    if not release.dropped:
         return ""
-    some = "1 piece of evidence was" if found.dropped == 1 else f"{found.dropped:,} pieces of evidence were"
+    some = "1 piece of evidence was" if release.dropped == 1 else f"{release.dropped:,} pieces of evidence were"
     return (
         f"{some} dropped (a call, its user and a goal are one each): too many came at once, or the store was "
         "unreachable; the verdict uses the rest"
     )
 
 
-def extra_words(found: ReleaseReport) -> str:
+def extra_words(release: ReleaseReport) -> str:
     """Return how many failed calls the candidate has cost so far, or nothing where that cannot be told."""
-    if found.extra is None:
+    if release.extra is None:
         return ""
-    extra, baseline = round(found.extra), found.subject.baseline
+    extra, baseline = round(release.extra), release.subject.baseline
     if not extra:
         return f"failed calls so far: as many as expected at {baseline}'s rate"
     some = f"{abs(extra):,} {'fewer' if extra < 0 else 'more'}"
     return f"failed calls so far: about {some} than expected at {baseline}'s rate"
 
 
-def total_words(found: ReleaseReport) -> str:
+def total_words(release: ReleaseReport) -> str:
     """Return the counts of all stages."""
-    subject = found.subject
+    subject = release.subject
     sides = (
-        (subject.version, found.calls.new, found.failures.new, found.cuts.new, found.overdue.new),
-        (subject.baseline, found.calls.old, found.failures.old, found.cuts.old, found.overdue.old),
+        (subject.version, release.calls.new, release.failures.new, release.cuts.new, release.overdue.new),
+        (subject.baseline, release.calls.old, release.failures.old, release.cuts.old, release.overdue.old),
     )
     return "; ".join(
         f"{name} {calls:,} calls, {failures:,} failed"
-        + (f", {cuts:,} cut short" if any(found.cuts) else "")
-        + (f", {overdue:,} past the deadline" if any(found.overdue) else "")
+        + (f", {cuts:,} cut short" if any(release.cuts) else "")
+        + (f", {overdue:,} past the deadline" if any(release.overdue) else "")
         for name, calls, failures, cuts, overdue in sides
     )
 
@@ -264,28 +266,28 @@ def part(some: int, of: int) -> float | None:
 # --- for scripts -----------------------------------------------------------------------------------------------------
 
 
-def report_json(found: SplitReport) -> dict[str, object]:
+def report_json(report: SplitReport) -> dict[str, object]:
     """Return a report for scripts; shares are parts of one, times nanoseconds."""
     return {
-        "split": found.split,
-        "namespace": found.namespace,
-        "now_ms": found.now_ms,
-        "releases": [release_json(release) for release in found.releases],
-        "uncounted": dict(found.uncounted),
-        "pairs": [pair_json(pair) for pair in found.pairs],
+        "split": report.split,
+        "namespace": report.namespace,
+        "now_ms": report.now_ms,
+        "releases": [release_json(release) for release in report.releases],
+        "uncounted": dict(report.uncounted),
+        "pairs": [pair_json(pair) for pair in report.pairs],
     }
 
 
-def pair_json(found: PairReport) -> dict[str, object]:
+def pair_json(pair: PairReport) -> dict[str, object]:
     """Return two candidates beside each other; differences are the first's less the second's."""
-    names = (found.first, found.second)
+    names = (pair.first, pair.second)
 
     def by_name(values: tuple[object, object]) -> dict[str, object]:
         return dict(zip(names, values, strict=True))
 
     return {
         "candidates": list(names),
-        "comparisons": found.comparisons,
+        "comparisons": pair.comparisons,
         "stages": [
             {
                 "stages": by_name(stage.numbers),
@@ -305,7 +307,7 @@ def pair_json(found: PairReport) -> dict[str, object]:
                     for goal in stage.goals
                 },
             }
-            for stage in found.stages
+            for stage in pair.stages
         ],
     }
 
@@ -314,9 +316,9 @@ def _side_json(side: ReportSide) -> dict[str, object]:
     return {**side._asdict(), "rate": side.rate}
 
 
-def release_json(found: ReleaseReport) -> dict[str, object]:
+def release_json(release: ReleaseReport) -> dict[str, object]:
     """Return one candidate's release."""
-    subject = found.subject
+    subject = release.subject
     return {
         "candidate": subject.field,
         "baseline": subject.baseline,
@@ -325,20 +327,20 @@ def release_json(found: ReleaseReport) -> dict[str, object]:
         "weight": number(format_weight(subject.share)),
         "stop": subject.stop[0] if subject.stop else None,
         "verdict": {
-            "word": found.verdict.word,
-            "why": found.verdict.why,
-            "note": found.verdict.note or None,
-            "judged_ms": found.judged_ms or None,
+            "word": release.verdict.word,
+            "why": release.verdict.why,
+            "note": release.verdict.note or None,
+            "judged_ms": release.judged_ms or None,
         },
-        "missing_on_new": found.missing,
-        "extra_failures": found.extra,
-        "calls": found.calls._asdict(),
-        "failures": found.failures._asdict(),
-        "cuts": found.cuts._asdict(),
-        "overdue": found.overdue._asdict(),
-        "evidence_dropped": found.dropped,
-        "stages": [stage_json(stage) for stage in found.stages],
-        "changes": [entry_json(entry) for entry in found.changes],
+        "missing_on_new": release.missing,
+        "extra_failures": release.extra,
+        "calls": release.calls._asdict(),
+        "failures": release.failures._asdict(),
+        "cuts": release.cuts._asdict(),
+        "overdue": release.overdue._asdict(),
+        "evidence_dropped": release.dropped,
+        "stages": [stage_json(stage) for stage in release.stages],
+        "changes": [entry_json(entry) for entry in release.changes],
     }
 
 
@@ -369,11 +371,11 @@ def stage_json(stage: StageReport) -> dict[str, object]:
     }
 
 
-def compared_json(found: Compared | None) -> dict[str, object] | None:
+def compared_json(compared: Compared | None) -> dict[str, object] | None:
     """Return bounds, of one stage alone and of all together; without an upper one, null."""
-    if found is None:
+    if compared is None:
         return None
-    return {name: _bounds_json(bounds) for name, bounds in found._asdict().items()}
+    return {name: _bounds_json(bounds) for name, bounds in compared._asdict().items()}
 
 
 def _bounds_json(bounds: Bounds) -> dict[str, object]:

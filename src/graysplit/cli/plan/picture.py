@@ -45,26 +45,26 @@ class Stretch(NamedTuple):
     waits: int  # how many waits lie at its right end
 
 
-def picture(found: Simulation) -> str:
+def picture(simulation: Simulation) -> str:
     """Draw it."""
-    title = f"{found.field}: weight over time"
-    stretches = _stretches(found)
+    title = f"{simulation.field}: weight over time"
+    stretches = _stretches(simulation)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         f"<title>{escape(title)}</title><style>{_STYLE}</style>",
         f'<text class="name" x="{LEFT}" y="20">{escape(title)}</text>',
         *_axes(),
-        *_line(stretches, found.forecast.end),
+        *_line(stretches, simulation.forecast.end),
         *_weights(stretches),
-        *_times(found, stretches),
+        *_times(simulation, stretches),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _stretches(found: Simulation) -> list[Stretch]:
+def _stretches(simulation: Simulation) -> list[Stretch]:
     """Lay the steps out from left to right."""
-    steps, end = found.forecast.steps, found.forecast.end
+    steps, end = simulation.forecast.steps, simulation.forecast.end
     bounds = [*((step.at_ms, len(step.waits)) for step in steps[1:]), (end.at_ms, len(end.waits))]
     waits_in_all = len(end.waits)
     timed_ms = max(1, end.at_ms - steps[0].at_ms)
@@ -119,13 +119,13 @@ def _weights(stretches: list[Stretch]) -> Iterator[str]:
         yield f'<text x="{stretch.left + 3:.1f}" y="{_y(stretch.weight) - 6:.1f}">{label}</text>'
 
 
-def _times(found: Simulation, stretches: list[Stretch]) -> Iterator[str]:
+def _times(simulation: Simulation, stretches: list[Stretch]) -> Iterator[str]:
     """Write when each step is taken, where there is room; the first as a date, the others from there."""
     base = HEIGHT - BOTTOM + 18
     first_ms = stretches[0].at_ms
-    yield f'<text x="{LEFT}" y="{base + 34}">{escape(_words(found))}</text>'
-    marks = [(s.left, s.at_ms, len(step.waits)) for s, step in zip(stretches, found.forecast.steps, strict=True)]
-    end = found.forecast.end
+    yield f'<text x="{LEFT}" y="{base + 34}">{escape(_words(simulation))}</text>'
+    marks = [(s.left, s.at_ms, len(step.waits)) for s, step in zip(stretches, simulation.forecast.steps, strict=True)]
+    end = simulation.forecast.end
     marks.append((stretches[-1].right, end.at_ms, len(end.waits)))
     free = 0.0
     for x, at_ms, waits in marks:
@@ -139,9 +139,9 @@ def _times(found: Simulation, stretches: list[Stretch]) -> Iterator[str]:
         free = x + LABEL
 
 
-def _words(found: Simulation) -> str:
-    end = found.forecast.end
+def _words(simulation: Simulation) -> str:
+    end = simulation.forecast.end
     outcome = {"done": "done", "rollback": "goes back", "stays": "stays"}[end.outcome]
     plus = ", and the waits (+)" if end.waits else ""
-    begin, span = when(found.forecast.steps[0].at_ms), format_span(end.at_ms - found.forecast.steps[0].at_ms)
+    begin, span = when(simulation.forecast.steps[0].at_ms), format_span(end.at_ms - simulation.forecast.steps[0].at_ms)
     return f"starts {begin}; {outcome} after {span}{plus}"

@@ -44,7 +44,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     from graysplit.cli.exits import DONE
     from graysplit.cli.output import say, say_json
 
-    found = session.control.simulate(
+    simulation = session.control.simulate(
         target,
         shape.steps,
         plan=shape.plan,
@@ -54,11 +54,11 @@ def simulate(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         units=None if units is None else lambda: read_units(units),
     )
     if svg is not None:
-        _draw(found, svg)
+        _draw(simulation, svg)
     if session.json:
-        say_json(simulation_json(found))
+        say_json(simulation_json(simulation))
     else:
-        say(*simulation_lines(found))
+        say(*simulation_lines(simulation))
     return DONE
 
 
@@ -69,24 +69,24 @@ def read_units(file: str) -> Iterator[bytes]:
             yield line.rstrip(b"\r\n")
 
 
-def simulation_lines(found: Simulation) -> list[str]:
+def simulation_lines(simulation: Simulation) -> list[str]:
     """Lay a plan's future out as a table."""
     from graysplit.cli.words import plural, table, when
     from graysplit.control.guard.outlook import words
 
-    told = "from its current step" if found.runs else "if it started now"
-    lines = [f"{found.field}, plan {found.plan.name}, {told} ({when(found.now_ms)})", *found.notes]
-    counts = found.units is not None or any(moves.hosts for moves in found.moves)
-    middle = (*(("on it",) if counts else ()), "at", *(("",) if found.forecast.end.waits else ()))
+    told = "from its current step" if simulation.runs else "if it started now"
+    lines = [f"{simulation.field}, plan {simulation.plan.name}, {told} ({when(simulation.now_ms)})", *simulation.notes]
+    counts = simulation.units is not None or any(moves.hosts for moves in simulation.moves)
+    middle = (*(("on it",) if counts else ()), "at", *(("",) if simulation.forecast.end.waits else ()))
     head = ("step", "weight", "moves", *middle, "before the next")
-    pairs = zip(found.forecast.steps, found.moves, strict=True)
-    lines += table(head, [_row(found, step, moves) for step, moves in pairs])
-    lines += words(found.plan, found.outlooks)
-    lines.append(_end_words(found.forecast.end))
-    if found.forecast.end.waits:
-        lines.append(f"how long it waits is unknown for: {', '.join(found.forecast.end.waits)}")
-    if found.units is not None:
-        lines.append(f"counted: {plural(found.units, 'unit')}")
+    pairs = zip(simulation.forecast.steps, simulation.moves, strict=True)
+    lines += table(head, [_row(simulation, step, moves) for step, moves in pairs])
+    lines += words(simulation.plan, simulation.outlooks)
+    lines.append(_end_words(simulation.forecast.end))
+    if simulation.forecast.end.waits:
+        lines.append(f"how long it waits is unknown for: {', '.join(simulation.forecast.end.waits)}")
+    if simulation.units is not None:
+        lines.append(f"counted: {plural(simulation.units, 'unit')}")
     return lines
 
 
@@ -100,7 +100,7 @@ def _end_words(end: End) -> str:
     return f"{' '.join(filter(None, (_ENDS[end.outcome], when(end.at_ms), _plus(end.waits))))}{why}"
 
 
-def _row(found: Simulation, step: ForecastStep, moves: Moves) -> tuple[str, ...]:
+def _row(simulation: Simulation, step: ForecastStep, moves: Moves) -> tuple[str, ...]:
     from graysplit.cli.words import plural, when
     from graysplit.core.weights import format_weight
 
@@ -109,22 +109,22 @@ def _row(found: Simulation, step: ForecastStep, moves: Moves) -> tuple[str, ...]
     elif moves.buckets is None:
         moved = "-"
     else:
-        moved = f"{format_weight(moves.buckets)}%" if found.units is None else str(moves.units)
-    on = () if found.units is None else (str(moves.on),)
+        moved = f"{format_weight(moves.buckets)}%" if simulation.units is None else str(moves.units)
+    on = () if simulation.units is None else (str(moves.on),)
     if moves.hosts is not None:
         on = (f"{moves.hosts.on} of {moves.hosts.of}",)
-    waits = (_plus(step.waits),) if found.forecast.end.waits else ()
-    at, gates = when(step.at_ms), _gates(found, step)
-    return str(step.step + 1), f"{found.plan.steps[step.step].words}%", moved, *on, at, *waits, gates
+    waits = (_plus(step.waits),) if simulation.forecast.end.waits else ()
+    at, gates = when(step.at_ms), _gates(simulation, step)
+    return str(step.step + 1), f"{simulation.plan.steps[step.step].words}%", moved, *on, at, *waits, gates
 
 
-def _gates(found: Simulation, taken: ForecastStep) -> str:
+def _gates(simulation: Simulation, taken: ForecastStep) -> str:
     """Return what stands before the next step, or the end."""
     from graysplit.core.durations import span_text
 
-    step: PlanStep = found.plan.steps[taken.step]
-    if taken.step + 1 == len(found.plan.steps):
-        return f"bake {span_text(found.plan.bake_s)}" if found.plan.bake_s else ""
+    step: PlanStep = simulation.plan.steps[taken.step]
+    if taken.step + 1 == len(simulation.plan.steps):
+        return f"bake {span_text(simulation.plan.bake_s)}" if simulation.plan.bake_s else ""
     late = "" if step.max_wait_s is None else f"{step.overdue} after {span_text(step.max_wait_s)}"
     return ", ".join(filter(None, (*step.gates, late)))
 
@@ -133,7 +133,7 @@ def _plus(waits: tuple[str, ...]) -> str:
     return "" if not waits else "+ the wait" if len(waits) == 1 else f"+ {len(waits)} waits"
 
 
-def simulation_json(found: Simulation) -> dict[str, object]:
+def simulation_json(simulation: Simulation) -> dict[str, object]:
     """Return a plan's future for scripts."""
     from graysplit.cli.words import number
     from graysplit.core.plan.plan import plan_record
@@ -143,32 +143,34 @@ def simulation_json(found: Simulation) -> dict[str, object]:
         {
             "step": step.step + 1,
             "weight": number(format_weight(step.weight)),
-            "weights": {name: number(format_weight(weight)) for name, weight in found.plan.weights(step.step).items()},
+            "weights": {
+                name: number(format_weight(weight)) for name, weight in simulation.plan.weights(step.step).items()
+            },
             "at_ms": step.at_ms,
             "waits": list(step.waits),
-            "gates": list(found.plan.steps[step.step].gates) if step.step + 1 < len(found.plan.steps) else [],
+            "gates": list(simulation.plan.steps[step.step].gates) if step.step + 1 < len(simulation.plan.steps) else [],
             "moves": None if moves.buckets is None else moves.buckets / 1000,
             "units_move": moves.units,
             "units_on": moves.on,
             "hosts": None if moves.hosts is None else {**moves.hosts._asdict(), "joining": list(moves.hosts.joining)},
-            "outlook": found.outlooks[step.step]._asdict() if step.step in found.outlooks else None,
+            "outlook": simulation.outlooks[step.step]._asdict() if step.step in simulation.outlooks else None,
         }
-        for step, moves in zip(found.forecast.steps, found.moves, strict=True)
+        for step, moves in zip(simulation.forecast.steps, simulation.moves, strict=True)
     ]
     return {
-        "split": found.split,
-        "version": found.version,
-        "plan": plan_record(found.plan),
-        "now_ms": found.now_ms,
-        "runs": found.runs,
+        "split": simulation.split,
+        "version": simulation.version,
+        "plan": plan_record(simulation.plan),
+        "now_ms": simulation.now_ms,
+        "runs": simulation.runs,
         "steps": steps,
-        "end": {**found.forecast.end._asdict(), "waits": list(found.forecast.end.waits)},
-        "units": found.units,
-        "notes": list(found.notes),
+        "end": {**simulation.forecast.end._asdict(), "waits": list(simulation.forecast.end.waits)},
+        "units": simulation.units,
+        "notes": list(simulation.notes),
     }
 
 
-def _draw(found: Simulation, file: str) -> None:
+def _draw(simulation: Simulation, file: str) -> None:
     from pathlib import Path
 
     from graysplit.cli.output import tell
@@ -176,7 +178,7 @@ def _draw(found: Simulation, file: str) -> None:
     from graysplit.errors import ConfigurationError
 
     try:
-        Path(file).write_text(picture(found), encoding="utf-8")
+        Path(file).write_text(picture(simulation), encoding="utf-8")
     except OSError as fault:
         raise ConfigurationError(f"cannot write the picture to {Path(file).name}: {fault.strerror}") from None
     tell(f"drawn: {file}")

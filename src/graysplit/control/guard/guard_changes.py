@@ -123,7 +123,7 @@ def check_watched(split: str, fleet: Fleet) -> str:
 def is_watched(split: str, fleet: Fleet) -> bool:
     """Return whether a live process measures calls of a split; with nobody live, nobody says the contrary."""
     declared = [process.declared.get(split) for process in fleet.live]
-    return not declared or any(found is not None and found.measured for found in declared)
+    return not declared or any(declaration is not None and declaration.measured for declaration in declared)
 
 
 def begun(definition: Definition, fleet: Fleet, split: str, by: str, at_ms: int) -> tuple[Definition, tuple[str, ...]]:

@@ -44,14 +44,14 @@ def outlooks(plan: Plan, state: SplitState, seen: Traffic | None, ages_s: Mappin
     """Return what each of these steps that waits for `safe` needs, by its number, with the release's age then."""
     others = sum(share(state.in_force(one.name)) for one in state.definition.candidates)
     others -= share(state.in_force(plan.version))
-    found: dict[int, Outlook] = {}
+    by_weight: dict[int, Outlook] = {}
     for number, age_s in ages_s.items() if not plan.also else ():
         step = plan.steps[number]
         last = number + 1 == len(plan.steps)
         if not last and step.until == "safe" and step.weight + others <= FULL:
             w = step.weight / (FULL - others)
-            found[number] = outlook(w, seen, within_s=step.after_s or 0, age_s=age_s)
-    return found
+            by_weight[number] = outlook(w, seen, within_s=step.after_s or 0, age_s=age_s)
+    return by_weight
 
 
 def notes(reading: Reading, tallies: Tallies, split: str, change: Change) -> tuple[str, ...]:
@@ -65,13 +65,13 @@ def notes(reading: Reading, tallies: Tallies, split: str, change: Change) -> tup
     state = apply(reading.snapshot, change).splits[split]
     first = share(state.in_force(plan.version))
     ahead = {number: 0.0 for number, step in enumerate(plan.steps[:-1]) if step.weight >= first}
-    found = outlooks(plan, state, traffic(reading, tallies, split, plan.version), ahead)
-    return tuple(words(plan, found))[:_SAID_AT_MOST]
+    by_step = outlooks(plan, state, traffic(reading, tallies, split, plan.version), ahead)
+    return tuple(words(plan, by_step))[:_SAID_AT_MOST]
 
 
-def words(plan: Plan, found: Mapping[int, Outlook]) -> Iterator[str]:
+def words(plan: Plan, by_step: Mapping[int, Outlook]) -> Iterator[str]:
     """Return it, one line for each step."""
-    for number, seen in found.items():
+    for number, seen in by_step.items():
         at = f"step {number + 1} ({format_weight(plan.steps[number].weight)}%)"
         yield f"{at}: {outlook_words(plan.version, seen)}"
 

@@ -63,9 +63,9 @@ def report(reading: Reading, store: Store, namespace: str, target: str) -> Split
 def subject_of(reading: Reading, state: SplitState, version: str) -> Subject:
     """Return how a candidate stands now."""
     definition, field = state.definition, field_of(state.split, version)
-    found = armed(state.split, definition)
+    armed_guard = armed(state.split, definition)
     only = b"" if definition.by == "instance" else None
-    terms = terms_of(state, reading.held, found.guard if found else Guard(), None, only)
+    terms = terms_of(state, reading.held, armed_guard.guard if armed_guard else Guard(), None, only)
     stage = next((one.stage for one in terms.candidates if one.field == field), Stage(0, 0))
     stop = state.stop_on(version)
     return Subject(
@@ -78,8 +78,8 @@ def subject_of(reading: Reading, state: SplitState, version: str) -> Subject:
         stage.new,
         stage.old,
         None if stop is None else (stop, state.stops[stop]),
-        found.guard if found else None,
-        found.fault if found else "",
+        armed_guard.guard if armed_guard else None,
+        armed_guard.fault if armed_guard else "",
     )
 
 

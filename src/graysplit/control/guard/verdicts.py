@@ -72,12 +72,12 @@ def verdicts(reading: Reading, tallies: Tallies, splits: Iterable[str]) -> dict[
 def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: int) -> Heard:
     """Read the verdict on one candidate at the weight that stands, in thousandths of a percent."""
     release, now_ms = reading.snapshot.releases.get(field, ""), reading.load.now_ms
-    found = armed(split, reading.snapshot.splits[split].definition)
-    if found is None:
+    armed_guard = armed(split, reading.snapshot.splits[split].definition)
+    if armed_guard is None:
         return Heard(field, release, NO_VERDICT)
-    if found.fault:
+    if armed_guard.fault:
         return Heard(
-            field, release, Verdict("unclear", f"its guard is not understood by this graysplit ({found.fault})")
+            field, release, Verdict("unclear", f"its guard is not understood by this graysplit ({armed_guard.fault})")
         )
     tally = tallies(field, release, reading.held.releases.get(field, 0) // 1000)
     judge = read_judge(tally.judge)
@@ -90,7 +90,9 @@ def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: in
         verdict = Verdict("unclear", "not being evaluated")
     elif judge.share != weight:
         verdict = Verdict("unclear", "no calls counted at this weight yet")
-    doubted = judge.verdict.word == "suspect" or (judge.verdict.word == "worse" and found.guard.action != "rollback")
+    doubted = judge.verdict.word == "suspect" or (
+        judge.verdict.word == "worse" and armed_guard.guard.action != "rollback"
+    )
     return Heard(
         field,
         release,
@@ -115,22 +117,22 @@ def _counted_since(tally: Tally, judge: Judge) -> bool:
     return last is not None and sum(last.calls) > (judged.calls if judged else 0)
 
 
-def may_stop(found: Armed | None) -> bool:
+def may_stop(armed_guard: Armed | None) -> bool:
     """Return whether a guard may stop a plan, so that each step counts once its verdict has settled."""
-    return found is not None and not found.fault and found.guard.action != "warn"
+    return armed_guard is not None and not armed_guard.fault and armed_guard.guard.action != "warn"
 
 
-def of_plan(found: Armed | None, said: Heard | None) -> Verdict:
+def of_plan(armed_guard: Armed | None, said: Heard | None) -> Verdict:
     """Return the verdict as a plan takes it: a guard that only warns stops none."""
-    if found is None or said is None:
+    if armed_guard is None or said is None:
         return NO_VERDICT
-    warns = found.guard.action == "warn" and said.verdict.word in DOUBTS
+    warns = armed_guard.guard.action == "warn" and said.verdict.word in DOUBTS
     return said.verdict._replace(word="unclear") if warns else said.verdict
 
 
 def doubts(reading: Reading, tallies: Tallies, split: str) -> tuple[Heard, ...]:
     """Return the candidates of a split whose doubts wait for a person."""
-    return tuple(found for found in verdicts(reading, tallies, [split]).values() if found.doubted)
+    return tuple(verdict for verdict in verdicts(reading, tallies, [split]).values() if verdict.doubted)
 
 
 def _running(reading: Reading, splits: Iterable[str]) -> Iterator[tuple[str, str, int]]:

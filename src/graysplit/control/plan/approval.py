@@ -33,32 +33,32 @@ def approval(reading: Reading, tallies: Tallies, split: str, who: str, step: int
     """
     known(reading.snapshot, split)
     doubted = doubts(reading, tallies, split)
-    found = running(reading, split) if doubted and step is None else current_plan(reading, split)
-    ahead = None if found is None else _ahead(found, split, doubted=bool(doubted))
-    if found is not None and step is not None:
-        taken = _check_named(found, split, step, ahead)
+    running_plan = running(reading, split) if doubted and step is None else current_plan(reading, split)
+    ahead = None if running_plan is None else _ahead(running_plan, split, doubted=bool(doubted))
+    if running_plan is not None and step is not None:
+        taken = _check_named(running_plan, split, step, ahead)
         if taken:
             return taken
-    progress = None if found is None or ahead is None else _granted(found, ahead, who)
+    progress = None if running_plan is None or ahead is None else _granted(running_plan, ahead, who)
     accepted = {ACCEPTED + said.field: said for said in doubted}
     fresh = {mark: said for mark, said in accepted.items() if reading.text("meta", mark) != _text(said)}
     if progress is None and not fresh:
-        return _said_already(found, split, ahead)
-    if found is not None and ahead is not None and step is None:
-        _check_seen(found, split, ahead, reading.load.now_ms)
-    return _start(reading, tallies, split, found, progress, fresh)
+        return _said_already(running_plan, split, ahead)
+    if running_plan is not None and ahead is not None and step is None:
+        _check_seen(running_plan, split, ahead, reading.load.now_ms)
+    return _start(reading, tallies, split, running_plan, progress, fresh)
 
 
 def _start(  # noqa: PLR0913, PLR0917 - what a yes rests on
     reading: Reading,
     tallies: Tallies,
     split: str,
-    found: RunningPlan | None,
+    running_plan: RunningPlan | None,
     progress: Progress | None,
     fresh: dict[str, Heard],
 ) -> PlanStart:
-    plan = None if found is None else found.plan
-    shown = progress or (None if found is None else found.progress)
+    plan = None if running_plan is None else running_plan.plan
+    shown = progress or (None if running_plan is None else running_plan.progress)
     places = [f"release:{said.field}" for said in fresh.values()]
     expect = [Expect("meta", place, reading.text("meta", place)) for place in places]
     notes = [f"accepted for this stage, {said.field} is {said.said}: {said.why}" for said in fresh.values()]
@@ -87,14 +87,14 @@ def _start(  # noqa: PLR0913, PLR0917 - what a yes rests on
     )
 
 
-def _ahead(found: RunningPlan, split: str, *, doubted: bool) -> PlanStep | None:
+def _ahead(running_plan: RunningPlan, split: str, *, doubted: bool) -> PlanStep | None:
     """Return the next step; refuse where nothing waits for a person."""
-    plan, number = found.plan, found.progress.step
+    plan, number = running_plan.plan, running_plan.progress.step
     if plan is None:
         if doubted:
             return None
         raise RefusedError(
-            f"the plan of '{split}' is not understood by this graysplit ({found.fault}): use a newer one"
+            f"the plan of '{split}' is not understood by this graysplit ({running_plan.fault}): use a newer one"
         )
     if number + 1 < len(plan.steps) and (doubted or plan.steps[number].approve):
         return plan.steps[number + 1]
@@ -105,20 +105,20 @@ def _ahead(found: RunningPlan, split: str, *, doubted: bool) -> PlanStep | None:
     )
 
 
-def _granted(found: RunningPlan, ahead: PlanStep, who: str) -> Progress | None:
+def _granted(running_plan: RunningPlan, ahead: PlanStep, who: str) -> Progress | None:
     """Return a plan's progress with its next step approved; None where it is, or waits for nobody."""
-    plan, progress = found.plan, found.progress
+    plan, progress = running_plan.plan, running_plan.progress
     if plan is None or not plan.steps[progress.step].approve or progress.approved_for(ahead.weight):
         return None
     return progress._replace(approved=who, approves=ahead.weight)
 
 
-def _check_named(found: RunningPlan, split: str, step: int, ahead: PlanStep | None) -> str:
+def _check_named(running_plan: RunningPlan, split: str, step: int, ahead: PlanStep | None) -> str:
     """Return that the step that was named is taken already; refuse where it is another than the next."""
-    plan, progress = found.plan, found.progress
+    plan, progress = running_plan.plan, running_plan.progress
     if plan is None:
         raise RefusedError(
-            f"the plan of '{split}' is not understood by this graysplit ({found.fault}): use a newer one"
+            f"the plan of '{split}' is not understood by this graysplit ({running_plan.fault}): use a newer one"
         )
     weights = [one.weight for one in plan.steps]
     if step in weights[: progress.step + 1]:
@@ -132,9 +132,9 @@ def _check_named(found: RunningPlan, split: str, step: int, ahead: PlanStep | No
     return ""
 
 
-def _check_seen(found: RunningPlan, split: str, ahead: PlanStep, now_ms: int) -> None:
+def _check_seen(running_plan: RunningPlan, split: str, ahead: PlanStep, now_ms: int) -> None:
     """Refuse a bare yes where the screen that it rests on may have shown the step before."""
-    progress, plan = found.progress, found.plan
+    progress, plan = running_plan.progress, running_plan.plan
     age_ms = now_ms - max(progress.since_ms, progress.confirmed_ms)
     if plan is None or age_ms >= SEEN_MS:
         return
@@ -147,22 +147,23 @@ def _check_seen(found: RunningPlan, split: str, ahead: PlanStep, now_ms: int) ->
     )
 
 
-def _said_already(found: RunningPlan | None, split: str, ahead: PlanStep | None) -> str:
-    if found is None or found.plan is None or ahead is None or not found.progress.approved:
+def _said_already(running_plan: RunningPlan | None, split: str, ahead: PlanStep | None) -> str:
+    if running_plan is None or running_plan.plan is None or ahead is None or not running_plan.progress.approved:
         return f"{split}: approved already"
-    return f"{split}: {_named(found.plan, found.progress.step + 1)} is approved already, by {found.progress.approved}"
+    step = _named(running_plan.plan, running_plan.progress.step + 1)
+    return f"{split}: {step} is approved already, by {running_plan.progress.approved}"
 
 
 def _early(reading: Reading, tallies: Tallies, split: str, plan: Plan, progress: Progress) -> str:
     """Return what the step waits for besides this yes; "" where nothing is known to."""
-    field, found = field_of(split, plan.version), running(reading, split)
+    field, running_plan = field_of(split, plan.version), running(reading, split)
     heard = verdicts(reading, tallies, [split]).get(field)
     watch = armed(split, reading.snapshot.splits[split].definition)
     missing = "" if progress.confirmed_ms else "the fleet"
     view = PlanView(
         reading.load.now_ms, progress.at, missing=missing, verdict=of_plan(watch, heard), watched=may_stop(watch)
     )
-    ruling = rule(plan, progress, found.tick, view) if found is not None else Go(0, 0)
+    ruling = rule(plan, progress, running_plan.tick, view) if running_plan is not None else Go(0, 0)
     return ruling.reason if isinstance(ruling, Wait) else ""
 
 

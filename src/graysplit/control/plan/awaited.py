@@ -101,14 +101,14 @@ def awaited(
 
     `in_force` gives each candidate's weight in force, `said` what a guard says of it, by field.
     """
-    found = running(reading, split)
-    if found is None:
+    running_plan = running(reading, split)
+    if running_plan is None:
         return None
     labels = {process.boot: process.label for process in fleet.processes}
     tick_age_ms = abs(
-        reading.load.now_ms - found.tick.at_ms
+        reading.load.now_ms - running_plan.tick.at_ms
     )  # from the future (a clock set back) it does not count either
-    plan, progress = found.plan, found.progress
+    plan, progress = running_plan.plan, running_plan.progress
     shown = Awaited(
         split,
         "" if plan is None else plan.version,
@@ -118,10 +118,10 @@ def awaited(
         format_weight(progress.at),
         None,
         "unread",
-        found.fault.removeprefix("plan, "),
+        running_plan.fault.removeprefix("plan, "),
         None,
         (),
-        labels.get(found.tick.driver, ""),
+        labels.get(running_plan.tick.driver, ""),
         tick_age_ms,
         progress.paused,
         progress.pauses,
@@ -142,14 +142,14 @@ def start_of(  # noqa: PLR0913, PLR0917 - what a driver goes by
     said: Mapping[str, Heard] = {},
 ) -> ForecastStart | None:
     """Return where a plan that runs stands, with what its driver would find; None where a weight cannot be told."""
-    found = running(reading, split)
+    running_plan = running(reading, split)
     try:
         weights: dict[str, Weight] = {version: parse_weight(text) for version, text in in_force.items()}
     except BadWeightError:
         return None
-    if found is None:
+    if running_plan is None:
         return None
-    progress, now_ms = found.progress, reading.load.now_ms
+    progress, now_ms = running_plan.progress, reading.load.now_ms
     names = [name for name in plan.versions if name not in progress.out]
     stopped = [name for name in names if field_of(split, name) in reading.snapshot.stops]
     own = several.stands(plan, progress, weights, stopped)
@@ -177,10 +177,10 @@ def start_of(  # noqa: PLR0913, PLR0917 - what a driver goes by
         wanted = plan.weights(progress.step, progress.out)
         shown = (unshown(fleet, field_of(split, name), progress._replace(at=at)) for name, at in wanted.items())
         view = view._replace(missing=next(filter(None, shown), ""), doubt=doubting(fleet, split))
-    elif isinstance(going := rule(plan, progress, found.tick, view), Go):
+    elif isinstance(going := rule(plan, progress, running_plan.tick, view), Go):
         short = "" if look is None else _short(reading, fleet, look, plan.steps[going.step].weight)
         view = view._replace(doubt=doubting(fleet, split), short=short)
-    return ForecastStart(progress, found.tick, view, 0 if frost is None else frost.until_ms)
+    return ForecastStart(progress, running_plan.tick, view, 0 if frost is None else frost.until_ms)
 
 
 def _look(reading: Reading, split: str, plan: Plan, progress: Progress) -> WaveInput | None:
@@ -260,8 +260,10 @@ def _left_ms(plan: Plan, start: ForecastStart) -> int | None:
     if not start.progress.confirmed_ms:
         return None
     number = start.progress.step
-    found = _alone(plan, start, PlanStep(start.progress.at, plan.steps[number].after_s))
-    return found.due_ms - start.view.now_ms if isinstance(found, Wait) and found.due_ms is not None else None
+    wait_left = _alone(plan, start, PlanStep(start.progress.at, plan.steps[number].after_s))
+    return (
+        wait_left.due_ms - start.view.now_ms if isinstance(wait_left, Wait) and wait_left.due_ms is not None else None
+    )
 
 
 def _alone(plan: Plan, start: ForecastStart, step: PlanStep) -> Ruling:

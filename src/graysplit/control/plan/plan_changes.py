@@ -143,21 +143,21 @@ def _several_values(plan: Plan | None, progress: Progress, *, is_last: bool) -> 
     return {"weights": now, "next_weights": ahead, "out": list(progress.out)}
 
 
-def paused(found: RunningPlan, who: str, why: str, now_ms: int) -> Progress | None:
+def paused(running_plan: RunningPlan, who: str, why: str, now_ms: int) -> Progress | None:
     """Return a plan's progress with one more pause; None where this person has paused it, and has no other reason."""
-    pauses = found.progress.pauses
+    pauses = running_plan.progress.pauses
     known = any(pause.who == who and why in {"", pause.why} for pause in pauses)
     if known or len(pauses) >= PAUSES_AT_MOST:
         return None
-    return found.progress._replace(pauses=(*pauses, Pause(who, why, now_ms)))
+    return running_plan.progress._replace(pauses=(*pauses, Pause(who, why, now_ms)))
 
 
-def resumed(found: RunningPlan, split: str, who: str, now_ms: int, *, everybody: bool) -> Progress | None:
+def resumed(running_plan: RunningPlan, split: str, who: str, now_ms: int, *, everybody: bool) -> Progress | None:
     """Return a plan's progress without a person's pauses and its own, or without any; None where none stands.
 
     The clock runs on from where it stopped once none is left.
     """
-    pauses = found.progress.pauses
+    pauses = running_plan.progress.pauses
     own = [pause for pause in pauses if pause.who == who or pause.who.startswith(PLAN_ACTOR)]
     left = () if everybody else tuple(pause for pause in pauses if pause not in own)
     if not pauses:
@@ -168,7 +168,7 @@ def resumed(found: RunningPlan, split: str, who: str, now_ms: int, *, everybody:
             f"'{split}' is paused by {words}, not by {who}: only its author ends a pause. "
             f"End all pauses with: graysplit resume {split} --all"
         )
-    return found.progress._replace(pauses=left, resumed_ms=found.progress.resumed_ms if left else now_ms)
+    return running_plan.progress._replace(pauses=left, resumed_ms=running_plan.progress.resumed_ms if left else now_ms)
 
 
 def _first(split: str, plan: Plan, state: SplitState) -> int:

@@ -117,15 +117,15 @@ def read_plan_file(path: Path) -> dict[str, object]:
             content = file.read(TYPED["plan"] + 1)
         if len(content) > TYPED["plan"]:
             raise ConfigurationError(f"the plan file {path.name} has more than {TYPED['plan']} bytes: shorten it")
-        found: object = tomllib.loads(content.decode()) if path.suffix == ".toml" else json.loads(content)
+        decoded: object = tomllib.loads(content.decode()) if path.suffix == ".toml" else json.loads(content)
     except (OSError, ValueError) as fault:
         raise ConfigurationError(f"the plan file {path.name} cannot be read: {type(fault).__name__}: {fault}") from None
-    if not isinstance(found, dict):
+    if not isinstance(decoded, dict):
         raise ConfigurationError(
             f'the plan file {path.name} is not an object. It should look like {{"steps": [{{"weight": "20", '
             '"approve": true}, {"weight": "100"}], "bake": "1h"}'
         )
-    return cast("dict[str, object]", found)  # the keys of JSON and TOML are texts
+    return cast("dict[str, object]", decoded)  # the keys of JSON and TOML are texts
 
 
 def _check_version(plan: Plan, version: str) -> None:
@@ -135,11 +135,11 @@ def _check_version(plan: Plan, version: str) -> None:
 
 def _template(reading: Reading, name: str) -> dict[str, object]:
     text = reading.text("meta", TEMPLATE + name)
-    found: object = None if text is None else json.loads(text)
-    if not isinstance(found, dict):
+    decoded: object = None if text is None else json.loads(text)
+    if not isinstance(decoded, dict):
         names = sorted(field.removeprefix(TEMPLATE) for field in reading.texts("meta") if field.startswith(TEMPLATE))
         raise RefusedError(
             f"no template '{name}' (templates: {', '.join(names) or 'none'}). "
             f"Save one with: graysplit ramp SPLIT 5,20,50,100 --every 10m --save {name}"
         )
-    return cast("dict[str, object]", found)
+    return cast("dict[str, object]", decoded)

@@ -84,10 +84,10 @@ def _of_plan(mark: bytes, field: str) -> bool:
 
 def _stands(reading: Reading, split: str) -> bool:
     """Return whether the weight that a plan wrote is in force: any other has ended it already."""
-    found, state = running(reading, split), reading.snapshot.splits.get(split)
-    if found is None or state is None:
+    running_plan, state = running(reading, split), reading.snapshot.splits.get(split)
+    if running_plan is None or state is None:
         return False
-    plan, progress = found.plan, found.progress
+    plan, progress = running_plan.plan, running_plan.progress
     if plan is None or not plan.also or progress.step >= len(plan.steps):
         return plan is None or state.in_force(plan.version) == progress.at
     wanted = plan.weights(progress.step, progress.out)
@@ -104,10 +104,10 @@ def _same(reading: Reading, change: Change, field: str) -> bool:
 
 def running_words(reading: Reading, split: str) -> Ended:
     """Return which plan a change ends; where only its mark is left nobody is asked."""
-    found, state = running(reading, split), reading.snapshot.splits.get(split)
-    if found is None or state is None:
+    running_plan, state = running(reading, split), reading.snapshot.splits.get(split)
+    if running_plan is None or state is None:
         return Ended(split, f"the rest of a plan of '{split}'")
-    progress, plan = found.progress, found.plan
+    progress, plan = running_plan.progress, running_plan.plan
     of = f" of {len(plan.steps)}" if plan is not None else ""
     by = f", started by {progress.by}" if progress.by else ""
     pauses = ", and by ".join(pause.words(reading.load.now_ms) for pause in progress.pauses)
@@ -123,20 +123,20 @@ def running_words(reading: Reading, split: str) -> Ended:
 def current_plan(reading: Reading, split: str) -> RunningPlan:
     """Return the plan that runs, or refuse with the way to start one."""
     known(reading.snapshot, split)
-    found = running(reading, split)
-    if found is None:
+    running_plan = running(reading, split)
+    if running_plan is None:
         raise RefusedError(f"no plan runs for '{split}'. Start one with: graysplit ramp {split}")
-    return found
+    return running_plan
 
 
 def check_over(reading: Reading, split: str) -> None:
     """Raise `RefusedError` while a plan of a split runs: its release is not over."""
-    found = running(reading, split)
-    if found is None:
+    running_plan = running(reading, split)
+    if running_plan is None:
         return
     words = running_words(reading, split).words
     raise RefusedError(
         f"{words}, still runs, so the release is not over. Nothing was written. Wait for its end: graysplit wait "
         f"{split} --until done --timeout 1h; or end the plan and keep the weight: graysplit set {split} "
-        f"{format_weight(found.progress.at)} --replace"
+        f"{format_weight(running_plan.progress.at)} --replace"
     )

@@ -46,52 +46,52 @@ def weights_of(snapshot: Snapshot, split: str, version: str) -> dict[str, Weight
     return others if version == snapshot.splits[split].definition.baseline else {version: FULL, **others}
 
 
-def doubts_of(found: SplitReport, version: str, baseline: str, candidates: tuple[str, ...]) -> tuple[str, ...]:
+def doubts_of(report: SplitReport, version: str, baseline: str, candidates: tuple[str, ...]) -> tuple[str, ...]:
     """Return what is not shown of a winner: against each other version, by the bounds of all comparisons together."""
     rivals = [name for name in (baseline, *candidates) if name != version]
-    beside = {one.other: one for one in _all_beside(found, version)}
+    beside = {one.other: one for one in _all_beside(report, version)}
     said = [
         f"{version} is {release.verdict.word}: {release.verdict.why}"
-        for release in found.releases
+        for release in report.releases
         if release.subject.version == version and release.verdict.word in {"worse", "suspect"}
     ]
     said += [
         f"a note on {version}: {release.verdict.note}"
-        for release in found.releases
+        for release in report.releases
         if release.subject.version == version and release.verdict.note
     ]
     for rival in rivals:
         said += _doubts(version, rival, beside.get(rival))
     more = len(said) - DOUBTS_AT_MOST
-    return (*said[:DOUBTS_AT_MOST], *([f"and {more} more doubts: graysplit report {found.split}"] if more > 0 else []))
+    return (*said[:DOUBTS_AT_MOST], *([f"and {more} more doubts: graysplit report {report.split}"] if more > 0 else []))
 
 
-def _all_beside(found: SplitReport, version: str) -> Iterator[_Beside]:
-    for release in found.releases:
+def _all_beside(report: SplitReport, version: str) -> Iterator[_Beside]:
+    for release in report.releases:
         subject, stages = release.subject, [stage for stage in release.stages if stage.control]
         if not stages or version not in {subject.version, subject.baseline}:
             continue
         last, turned = stages[-1], version == subject.baseline
         other = subject.version if turned else subject.baseline
         yield _Beside(other, last.failing, tuple((one.name, one.rates) for one in last.goals), last.invalid, turned)
-    for pair in found.pairs:
+    for pair in report.pairs:
         if pair.stages and version in {pair.first, pair.second}:
             shared, turned = pair.stages[-1], version == pair.second
             goals = tuple((one.name, one.rates) for one in shared.goals)
             yield _Beside(pair.first if turned else pair.second, shared.failing, goals, shared.invalid, turned)
 
 
-def _doubts(version: str, rival: str, found: _Beside | None) -> Iterator[str]:
-    if found is None or found.failing is None:
+def _doubts(version: str, rival: str, beside: _Beside | None) -> Iterator[str]:
+    if beside is None or beside.failing is None:
         yield f"{version} was not compared with {rival}: nothing was counted of both at the same time"
         return
-    if found.invalid:
-        yield f"the counts of {version} and {rival} are not valid: {found.invalid}"
+    if beside.invalid:
+        yield f"the counts of {version} and {rival} are not valid: {beside.invalid}"
         return
-    low, high = _points(found.failing, turned=found.turned)
+    low, high = _points(beside.failing, turned=beside.turned)
     if low > 0:
         yield f"{version} fails more often than {rival}: {_words(low, high)}"
-    shown = [(name, _points(rates, turned=found.turned)) for name, rates in found.goals if rates is not None]
+    shown = [(name, _points(rates, turned=beside.turned)) for name, rates in beside.goals if rates is not None]
     if not shown:
         yield f"no goal was counted of {version} and {rival}: nothing shows that it does better"
     for name, (low, high) in shown:
@@ -101,8 +101,8 @@ def _doubts(version: str, rival: str, found: _Beside | None) -> Iterator[str]:
             yield f"nothing shows that {version} does better than {rival} on {name}: {_words(low, high)}"
 
 
-def _points(found: Compared, *, turned: bool) -> Interval:
-    low, high = found.jointly.difference
+def _points(compared: Compared, *, turned: bool) -> Interval:
+    low, high = compared.jointly.difference
     return Interval(-high, -low) if turned else Interval(low, high)
 
 

@@ -56,10 +56,10 @@ def loss_of(reading: Reading, fleet: Fleet) -> Loss | None:
     if not keeping and not ahead:
         return None
     held = {where: word for process in keeping for where, word in process.receipt.held.items()}
-    found = _loss("behind", [process for process in fleet.live if process in keeping or process in ahead], {}, held)
+    matching = _loss("behind", [process for process in fleet.live if process in keeping or process in ahead], {}, held)
     told = {where.partition(" ")[2] for where in held}
-    weights = {field: pair for field, pair in found.weights.items() if ahead or {field, split_of(field)} & told}
-    return found._replace(weights=weights, ahead=tuple(process.label for process in ahead))
+    weights = {field: pair for field, pair in matching.weights.items() if ahead or {field, split_of(field)} & told}
+    return matching._replace(weights=weights, ahead=tuple(process.label for process in ahead))
 
 
 def check_not_lost(reading: Reading, fleet: Fleet, split: str) -> None:

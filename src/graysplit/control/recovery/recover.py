@@ -122,10 +122,10 @@ class _RecoveryWork:
             return Carried()
 
         def text(key: KeyName, field: str) -> str | None:
-            found = self.reading.text(key, field)
-            return self.books.get(f"{key} {field}") if found is None and key in self.lost else found
+            taken = self.reading.text(key, field)
+            return self.books.get(f"{key} {field}") if taken is None and key in self.lost else taken
 
-        found = carry(
+        taken = carry(
             self.file,
             Ground(
                 text,
@@ -140,7 +140,7 @@ class _RecoveryWork:
             ),
         )
         said = (f"{split} is protected" for split in sorted(self.protected))
-        return found._replace(said=(*said, *found.said))
+        return taken._replace(said=(*said, *taken.said))
 
     # what there is
 
@@ -302,10 +302,10 @@ class _RecoveryWork:
         source = fleet if self.file is None else file
         if self.request.take == "source" and source is not None:
             return source
-        found = lowest(stored, fleet, file)
+        agreed = lowest(stored, fleet, file)
         booked = bool(self.entries) or self.reading.load.booked.lost is None
         unsure = "stops" in self.lost and not booked and fleet is file is None  # a stop that nobody remembers
-        return 0 if unsure and found is not None else found
+        return 0 if unsure and agreed is not None else agreed
 
     # stops
 
@@ -381,8 +381,8 @@ class _RecoveryWork:
 
     def _freezes(self) -> str | None:
         """Return what stands frozen, where `meta` is lost also by the history."""
-        found = self.reading.text("meta", FREEZES)
-        return self.books.get(f"meta {FREEZES}") if found is None and "meta" in self.lost else found
+        stored = self.reading.text("meta", FREEZES)
+        return self.books.get(f"meta {FREEZES}") if stored is None and "meta" in self.lost else stored
 
     def _protected(self, split: str) -> bool:
         state = self.reading.snapshot.splits.get(split)
@@ -479,10 +479,10 @@ def _is_brake(stop: str | None) -> bool:
     import json
 
     try:
-        found: object = json.loads(stop or "null")
+        decoded: object = json.loads(stop or "null")
     except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and cast("dict[str, object]", found).get("who") == BRAKE
+    return isinstance(decoded, dict) and cast("dict[str, object]", decoded).get("who") == BRAKE
 
 
 def _quoted(names: Iterable[str]) -> str:

@@ -175,19 +175,19 @@ def _effects(fleet: Fleet, contents: Mapping[str, Content], *, told_weights: boo
 
     A version that is absent from a process says nothing.
     """
-    found: dict[str, Weight] = {}
+    weights: dict[str, Weight] = {}
     for process in fleet.live:
         if told_weights and process.boot in contents:
             for field, word in contents[process.boot].weights.items():
-                found[field] = lowest(found.get(field), _weight(word)) or 0
+                weights[field] = lowest(weights.get(field), _weight(word)) or 0
             continue
         for field, effect in process.receipt.effects.items():
             split, version = parse_address(field)
             declared = process.declared.get(split)
             absent = declared is not None and version not in declared.versions
             if not effect.why and not absent:
-                found[field] = lowest(found.get(field), _weight(effect.weight)) or 0
-    return found
+                weights[field] = lowest(weights.get(field), _weight(effect.weight)) or 0
+    return weights
 
 
 def _of_held(name: str, held: Adopted, kind: str, lacks: tuple[str, ...]) -> Source:
@@ -280,10 +280,10 @@ def _is_weight(word: object) -> bool:
 def _object(path: Path) -> Mapping[str, Any]:  # Any: JSON
     try:
         with path.open("rb") as file:
-            found: object = json.loads(file.read(_READ_AT_MOST))
+            decoded: object = json.loads(file.read(_READ_AT_MOST))
     except (OSError, ValueError, RecursionError) as fault:
         raise _unusable(path, fault) from None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return cast("dict[str, Any]", decoded) if isinstance(decoded, dict) else {}
 
 
 def _unusable(path: Path, fault: Exception) -> ConfigurationError:

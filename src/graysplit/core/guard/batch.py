@@ -89,7 +89,7 @@ class Collected:
             self.hanging = {one: calls for one, calls in self.hanging.items() if not one[1] & mask}
 
 
-def batch_of(candidate: WatchedCandidate, found: Collected, buffer_id: str, number: int) -> Batch:
+def batch_of(candidate: WatchedCandidate, collected: Collected, buffer_id: str, number: int) -> Batch:
     """Return what one candidate's books are told, with the baseline beside it."""
     sides = {0: False, candidate.number: True}
     seed = hash32(candidate.release.encode(), 0)
@@ -112,22 +112,22 @@ def batch_of(candidate: WatchedCandidate, found: Collected, buffer_id: str, numb
         buffer_id,
         number,
         candidate.stage,
-        calls=begun(found.calls),
-        failures=pair(dict(enumerate(found.failures))),
-        errors=failed(found.errors),
-        timed=begun(found.timed),
-        slow=failed(found.slow),
-        exposed=tuple(Exposed(hashed, sides[index]) for hashed, index in found.exposed if index in sides),
-        durations=(found.durations[0], found.durations[candidate.number]),
-        named={name: both for name, counts in found.named.items() if (both := pair(counts)) != Pair()},
-        goals=tuple(Goal(name, unit, micro) for name, unit, micro, index in found.goals if index in sides),
-        running=begun(found.running),
-        hanging=_some(failed(found.hanging)),
-        overdue=pair(dict(enumerate(found.overdue))),
-        unfinished=pair(dict(enumerate(found.unfinished))),
-        cuts=pair(dict(enumerate(found.cuts))),
-        cut=failed(found.cut),
-        unblamed=found.unblamed,
+        calls=begun(collected.calls),
+        failures=pair(dict(enumerate(collected.failures))),
+        errors=failed(collected.errors),
+        timed=begun(collected.timed),
+        slow=failed(collected.slow),
+        exposed=tuple(Exposed(hashed, sides[index]) for hashed, index in collected.exposed if index in sides),
+        durations=(collected.durations[0], collected.durations[candidate.number]),
+        named={name: both for name, counts in collected.named.items() if (both := pair(counts)) != Pair()},
+        goals=tuple(Goal(name, unit, micro) for name, unit, micro, index in collected.goals if index in sides),
+        running=begun(collected.running),
+        hanging=_some(failed(collected.hanging)),
+        overdue=pair(dict(enumerate(collected.overdue))),
+        unfinished=pair(dict(enumerate(collected.unfinished))),
+        cuts=pair(dict(enumerate(collected.cuts))),
+        cut=failed(collected.cut),
+        unblamed=collected.unblamed,
     )
 
 

@@ -189,11 +189,11 @@ class EvidenceBuffer:
         self._unread_since = None
         self._collecting = True
         try:
-            found = yield from self._take(second)
+            collected = yield from self._take(second)
             self._found = None
             batches: list[Batch] = []
             for candidate in self.terms.candidates:
-                if (batch := self._batch(candidate, found)) is not None:
+                if (batch := self._batch(candidate, collected)) is not None:
                     batches += portions(batch)
                     self._numbers[candidate] = batches[-1].number
                     yield
@@ -324,9 +324,9 @@ class EvidenceBuffer:
         age = second - part.second
         return age > self._closed_s or (age >= QUIET_S and not any(part.records.running) and not part.records.sampled)
 
-    def _batch(self, candidate: WatchedCandidate, found: Collected) -> Batch | None:
+    def _batch(self, candidate: WatchedCandidate, collected: Collected) -> Batch | None:
         """Return what a candidate's books are told; None where that is nothing new."""
-        batch = batch_of(candidate, found, self.id, self._numbers[candidate] + 1)
+        batch = batch_of(candidate, collected, self.id, self._numbers[candidate] + 1)
         shown = (batch.running, batch.hanging)
         if not tells(batch) and not any((*shown, *self._shown.get(candidate, ()))):
             return None

@@ -153,21 +153,21 @@ def charges(tally: Tally, started_s: int) -> Iterator[Batch]:
     Of new's those whose unit is known have failed. Of old's the others are kept too: they may have been about to fail.
     """
     stages = {stage.number: stage.stage for stage in tally.stages}
-    for found in _silent(tally):
-        if found.stage in stages:
+    for calls in _silent(tally):
+        if calls.stage in stages:
             yield Batch(
                 tally.field,
                 tally.release,
                 started_s,
-                found.buffer,
-                found.number + 1,
-                stages[found.stage],
+                calls.buffer,
+                calls.number + 1,
+                stages[calls.stage],
                 failures=Pair(
-                    sum(one.calls for one in found.hanging if not one.on_new),
-                    sum(one.calls for one in found.hanging if one.on_new),
+                    sum(one.calls for one in calls.hanging if not one.on_new),
+                    sum(one.calls for one in calls.hanging if one.on_new),
                 ),
-                errors=found.hanging,
-                abandoned=tuple(_uncharged(found)),
+                errors=calls.hanging,
+                abandoned=tuple(_uncharged(calls)),
             )
 
 
@@ -185,11 +185,11 @@ def _uncharged(found: RunningCalls) -> Iterator[Begun]:
 
 def forgotten(tally: Tally) -> tuple[str, ...]:
     """Name the buffers whose calls under way need not be kept any more."""
-    return tuple(found.buffer for found in _silent(tally))
+    return tuple(calls.buffer for calls in _silent(tally))
 
 
 def _silent(tally: Tally) -> list[RunningCalls]:
-    return [found for found in tally.running if tally.now_ms - found.at_ms > SILENT_MS]
+    return [calls for calls in tally.running if tally.now_ms - calls.at_ms > SILENT_MS]
 
 
 def _name(what: What, span: Span) -> str:
@@ -202,7 +202,7 @@ def _cursor(tally: Tally) -> dict[str, WindowTotals]:
 
 def _is_calm(before: Mapping[str, WindowTotals], now: Mapping[str, WindowTotals]) -> bool:
     """Return whether all windows that were judged before have the failed calls and units that they had then."""
-    known = [(before[name], found) for name, found in now.items() if name in before]
+    known = [(before[name], value) for name, value in now.items() if name in before]
     return bool(known) and all((was.repeats, was.units) == (is_.repeats, is_.units) for was, is_ in known)
 
 
@@ -313,22 +313,22 @@ def _levels(tally: Tally, stage: StageTally, now_s: int) -> Iterator[tuple[What,
             yield kept.what, following, first_levels(following.begin_s, rate)
 
 
-def _wants_sample(before: Judge, found: Judge, case: EvaluationInput, now_s: int) -> bool:
-    if (before.stage, before.verdict.word) != (found.stage, found.verdict.word):
+def _wants_sample(before: Judge, judge: Judge, case: EvaluationInput, now_s: int) -> bool:
+    if (before.stage, before.verdict.word) != (judge.stage, judge.verdict.word):
         return True
     return now_s - before.sampled_s >= max(_SAMPLE_S, (now_s - case.started_s) // _SAMPLES)
 
 
 def _sample(evidence: Evidence, stage: StageTally, verdict: Verdict, case: EvaluationInput, now_s: int) -> Sample:
-    found = strongest(evidence.errors, now_s, case.guard.margin)
+    proof = strongest(evidence.errors, now_s, case.guard.margin)
     old, new = stage.durations
     return Sample(
         now_s,
         stage.number,
         verdict.word,
         stage.stage.new,
-        found.ln_evidence if found else 0.0,
-        found.ln_limit if found else 0.0,
+        proof.ln_evidence if proof else 0.0,
+        proof.ln_limit if proof else 0.0,
         stage.calls,
         stage.failures,
         Pair(percentile(old, 0.95), percentile(new, 0.95)),

@@ -145,9 +145,9 @@ class _Look(NamedTuple):
 
 
 def _goal(name: str, one: StageTally, other: StageTally, looked: _Look) -> PairGoal:
-    found = tuple(stage.goals.get(name) for stage in (one, other))
-    units = tuple(goal.units.new if goal else 0 for goal in found)
-    micro = tuple(goal.micro.new if goal else 0 for goal in found)
+    both = tuple(stage.goals.get(name) for stage in (one, other))
+    units = tuple(goal.units.new if goal else 0 for goal in both)
+    micro = tuple(goal.micro.new if goal else 0 for goal in both)
     bits = (one.exposed_bits, other.exposed_bits)
     valued = any(value != count * MICRO for value, count in zip(micro, units, strict=True))
     values = (micro[0] / MICRO, micro[1] / MICRO)

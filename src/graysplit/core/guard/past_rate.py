@@ -113,8 +113,8 @@ def past_of(stages: Sequence[StageTally], until_s: int) -> PastRate | None:
 
     It is the last one with enough users, else the one with most: not the one with the lowest rate.
     """
-    found = [_of(stage, end_s) for stage, end_s in _with_ends(stages, until_s) if stage.stage.old]
-    known = [one for one in found if one.calls and one.users and until_s - one.until_s <= OLDEST_S]
+    parts = [_of(stage, end_s) for stage, end_s in _with_ends(stages, until_s) if stage.stage.old]
+    known = [one for one in parts if one.calls and one.users and until_s - one.until_s <= OLDEST_S]
     enough = [one for one in known if one.users >= USERS]
     return enough[-1] if enough else max(known, key=lambda one: one.users, default=None)
 
@@ -132,12 +132,12 @@ def read_past(text: str) -> PastRate | None:
     return PastRate(*map(int, parts))
 
 
-def alarm(windows: Iterable[Window], found: Uncontrolled) -> Alarm | None:
+def alarm(windows: Iterable[Window], alone: Uncontrolled) -> Alarm | None:
     """Return the weightiest of what windows show against the past rate; None where they show nothing."""
-    seen = [one for window in windows if (one := _seen(window, found.first)).users >= MINIMUM]
+    seen = [one for window in windows if (one := _seen(window, alone.first)).users >= MINIMUM]
     if not seen:
         return None
-    suspect, worse = (HALF, 1.0) if found.past is None else limits(found.past)
+    suspect, worse = (HALF, 1.0) if alone.past is None else limits(alone.past)
     alarms = [
         one._replace(beyond_doubt=is_above(one.users, one.calls, worse, one.number))
         for one in seen
@@ -170,8 +170,8 @@ def is_above(failed: int, calls: int, rate: float, window: int) -> bool:
     """Return whether so many failed of so many calls are too many for a rate, by the window of this number."""
     if failed < MINIMUM or rate >= 1:
         return False
-    found = ln_evidence(failed, calls, rate, lambda part: rate + (1 - rate) * part, _ABOVE)
-    return found >= log(limit(window, ALPHA / 2))
+    ln_e = ln_evidence(failed, calls, rate, lambda part: rate + (1 - rate) * part, _ABOVE)
+    return ln_e >= log(limit(window, ALPHA / 2))
 
 
 def ln_evidence(
@@ -182,9 +182,9 @@ def ln_evidence(
     return ln_mean([failed * log(other(part) / rate) + well * log((1 - other(part)) / (1 - rate)) for part in parts])
 
 
-def alarm_words(found: Alarm, past: PastRate | None, candidate: str, baseline: str) -> str:
+def alarm_words(alarm: Alarm, past: PastRate | None, candidate: str, baseline: str) -> str:
     """Return what was seen, and by which cruder rule, for people."""
-    seen = f"{found.users:,} users failed in {found.calls:,} calls of {candidate} within {span_words(found.length_s)}"
+    seen = f"{alarm.users:,} users failed in {alarm.calls:,} calls of {candidate} within {span_words(alarm.length_s)}"
     before = f"over half; {baseline}'s rate before is not known" if past is None else past_words(past, baseline)
     return f"{seen}; {before} (compared with the past: an outage of both versions would look the same)"
 

@@ -239,12 +239,12 @@ def _bounds(counts: StageCounts, most: float, a: float) -> Bounds:
 
 
 def _stage(stage: StageTally, judge: Judge) -> StageReport:
-    found = _sample_ratio(stage)
+    ratio = _sample_ratio(stage)
     w = stage.stage.w
     counts = counts_of(stage, w)
     # The least that it may have been is counted there: as much the other way is the most.
     most = counts.n / ESTIMATE_FACTOR**2 if stage.exposed_bits else counts.n
-    invalid = "sample ratio mismatch" if found is not None and found.off else ""
+    invalid = "sample ratio mismatch" if ratio is not None and ratio.off else ""
     if judge.stage == stage.number and judge.lost:
         invalid = f"evidence was lost: {judge.lost}"
     return StageReport(
@@ -256,7 +256,7 @@ def _stage(stage: StageTally, judge: Judge) -> StageReport:
         side_of(stage, 1),
         compared(counts, most, stage.number),
         invalid,
-        found,
+        ratio,
         _extra(stage),
         tuple(_goal(name, goal, stage) for name, goal in sorted(stage.goals.items())),
     )
@@ -311,8 +311,8 @@ def _missing(subject: Subject, tally: Tally, verdict: Verdict) -> float | None:
     if not tally.stages or verdict.word not in {"safe", "unclear"} or not (subject.share and subject.left):
         return None
     stage = tally.stages[-1]
-    found = missing_on_new((counts_of(stage, stage.stage.w),))
-    return None if found is None else found * (1 << stage.unit_bits)
+    ratio = missing_on_new((counts_of(stage, stage.stage.w),))
+    return None if ratio is None else ratio * (1 << stage.unit_bits)
 
 
 def _without_control(subject: Subject) -> Verdict | None:
@@ -322,8 +322,8 @@ def _without_control(subject: Subject) -> Verdict | None:
 
 
 def _summed(pairs: Iterable[Pair]) -> Pair:
-    found = tuple(pairs)
-    return Pair(sum(pair.old for pair in found), sum(pair.new for pair in found))
+    each = tuple(pairs)
+    return Pair(sum(pair.old for pair in each), sum(pair.new for pair in each))
 
 
 def _share(calls: int, failures: int) -> float | None:

@@ -81,8 +81,8 @@ def ln_mean(logs: Sequence[float]) -> float:
 
 def evidence(strata: Iterable[Stratum], margin: Margin = NORMAL) -> float:
     """Return E of one window; infinite where it is too large to be written."""
-    found = ln_mean(ln_evidence(strata, margin))
-    return exp(found) if found < 709 else inf  # noqa: PLR2004 - the largest power of e that a float holds
+    ln_e = ln_mean(ln_evidence(strata, margin))
+    return exp(ln_e) if ln_e < 709 else inf  # noqa: PLR2004 - the largest power of e that a float holds
 
 
 def limit(window: int, alpha: float = ALPHA_ERRORS) -> float:

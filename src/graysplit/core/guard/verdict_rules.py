@@ -125,8 +125,8 @@ def local_proof(windows: Sequence[Window], processes: int, now_s: int, margin: M
 
     Errors only, and each process has its part of one budget, so that the whole fleet's sum stays what it is.
     """
-    found = strongest(windows, now_s, margin, ALPHA_LOCAL / max(1, processes))
-    return found if found is not None and found.convicts else None
+    proof = strongest(windows, now_s, margin, ALPHA_LOCAL / max(1, processes))
+    return proof if proof is not None and proof.convicts else None
 
 
 def is_safe(counts: Sequence[StageCounts]) -> bool:
@@ -167,19 +167,19 @@ def missing_on_new(counts: Sequence[StageCounts]) -> float | None:
 def ratio_is_off(seen: Sequence[SeenUnits], stage: int) -> bool:
     """Return whether too many or too few of the first-seen units are on new for chance, over a stage's strata."""
     told_by = [one for one in seen if 0 < one.w < 1]
-    found = sum(ln_mixture(one.on_new, one.units, one.w, SRM_K) for one in told_by)
-    return bool(told_by) and found >= log(SRM_LIMIT * stage * (stage + 1))
+    ln_e = sum(ln_mixture(one.on_new, one.units, one.w, SRM_K) for one in told_by)
+    return bool(told_by) and ln_e >= log(SRM_LIMIT * stage * (stage + 1))
 
 
 def _worse(evidence: Evidence, watched: Watched, now_s: int) -> Verdict | None:
-    for found in (
+    for proof in (
         strongest(_telling(evidence.errors), now_s, watched.margin, ALPHA_ERRORS, "errors"),
         strongest(_telling(evidence.slow), now_s, SLOW, ALPHA_SLOW, "slow"),
         # Whoever waits no longer cuts short what is slow.
         strongest(_telling(evidence.cut), now_s, SLOW, ALPHA_CUT, "cut"),
     ):
-        if found is not None and found.convicts:
-            return Verdict("worse", told(found, watched.candidate, watched.baseline), found)
+        if proof is not None and proof.convicts:
+            return Verdict("worse", told(proof, watched.candidate, watched.baseline), proof)
     for name, raised in sorted(evidence.named.items()):
         if name in watched.named and raised.on_new and not raised.on_old:
             why = f"{name} was raised on {watched.candidate} and never on {watched.baseline}; it is named in stop_on"
@@ -191,11 +191,11 @@ def _by_past(evidence: Evidence, watched: Watched, now_s: int) -> Verdict | None
     """Judge by what old's rate was before, for as long as that says something."""
     if evidence.alone is None or not evidence.alone.left_s(now_s):
         return None
-    found = alarm(evidence.errors, evidence.alone)
-    if found is None:
+    past_alarm = alarm(evidence.errors, evidence.alone)
+    if past_alarm is None:
         return None
-    why = alarm_words(found, evidence.alone.past, watched.candidate, watched.baseline)
-    return Verdict("worse" if found.beyond_doubt else "suspect", why)
+    why = alarm_words(past_alarm, evidence.alone.past, watched.candidate, watched.baseline)
+    return Verdict("worse" if past_alarm.beyond_doubt else "suspect", why)
 
 
 def _suspect(evidence: Evidence, watched: Watched) -> Verdict | None:
@@ -211,8 +211,8 @@ def _suspect(evidence: Evidence, watched: Watched) -> Verdict | None:
 def _note(evidence: Evidence, watched: Watched, now_s: int) -> str:
     """Return what the failures of few users say in this stage, or an empty text."""
     here = [Window(window.span, _of_stage(window.books, evidence.stage)) for window in evidence.doubts]
-    found = strongest(_telling(here), now_s, watched.margin, ALPHA_ERRORS, "doubt")
-    return told(found, watched.candidate, watched.baseline) if found is not None and found.convicts else ""
+    proof = strongest(_telling(here), now_s, watched.margin, ALPHA_ERRORS, "doubt")
+    return told(proof, watched.candidate, watched.baseline) if proof is not None and proof.convicts else ""
 
 
 def _telling(windows: Sequence[Window]) -> list[Window]:

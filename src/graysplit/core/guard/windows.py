@@ -136,9 +136,9 @@ def failed_on_new(window: Window) -> int:
     return sum(book.new.settled + sum(book.new.recent.values()) for book in window.books)
 
 
-def is_lost(cursor: WindowTotals, found: WindowTotals) -> bool:
+def is_lost(cursor: WindowTotals, totals: WindowTotals) -> bool:
     """Return whether a store holds less than an evaluator has seen there: the window is dead."""
-    return any(now < before for before, now in zip(cursor, found, strict=True))
+    return any(now < before for before, now in zip(cursor, totals, strict=True))
 
 
 def strongest(
@@ -181,8 +181,8 @@ def _proofs(window: Window, now_s: int, margin: Margin, alpha: float, what: What
         if not strata:
             return
         on_new, on_old = sum(stratum.x for stratum in strata), sum(stratum.y for stratum in strata)
-        found = ln_mean(ln_evidence(strata, margin))
-        convicts = on_new >= MINIMUM and found >= ceiling
+        ln_e = ln_mean(ln_evidence(strata, margin))
+        convicts = on_new >= MINIMUM and ln_e >= ceiling
         expected = expected_on_new(strata)
         length_s, number, _ = window.span
-        yield Proof(what, length_s, number, on_new, on_old, running, expected, found, ceiling, convicts)
+        yield Proof(what, length_s, number, on_new, on_old, running, expected, ln_e, ceiling, convicts)

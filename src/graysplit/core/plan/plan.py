@@ -313,14 +313,14 @@ def _weight(where: str, value: object) -> int:
 def plan_span(where: str, value: object) -> float:
     """Return a length of time in a plan, in seconds; raise `BadPlanError` where it cannot be one."""
     try:
-        found = seconds(cast("Span", value))
+        whole = seconds(cast("Span", value))
     except BadSpanError as fault:
         raise BadPlanError(where, str(fault)) from None
     except OverflowError:
         raise BadPlanError(where, "invalid duration: write 10m, 2h or 3d") from None
-    if not 0 <= found <= SPAN_AT_MOST_S:
+    if not 0 <= whole <= SPAN_AT_MOST_S:
         raise BadPlanError(where, f"{value!r} is not between 0 and {SPAN_AT_MOST_S // 86_400} days")
-    return found
+    return whole
 
 
 def _name(where: str, value: object) -> str:

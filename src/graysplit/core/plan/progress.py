@@ -267,14 +267,14 @@ def _at_the_gates(plan: Plan, progress: Progress, tick: Tick, view: PlanView) ->
     wanted = _wanted(plan, progress, view, clock_ms)
     if left_ms > 0:
         reason = f"{format_span(left_ms + 999)} more at {plan.words(progress.step, progress.out)} %"
-        found = Wait(reason, runs=True, due_ms=None if wanted else view.now_ms + left_ms)
+        wait = Wait(reason, runs=True, due_ms=None if wanted else view.now_ms + left_ms)
     elif wanted:
-        found = Wait(wanted, runs=True)
+        wait = Wait(wanted, runs=True)
     elif view.short:
-        found = Wait(view.short, runs=True)
+        wait = Wait(view.short, runs=True)
     else:
         return Go(progress.step + 1, view.now_ms + left_ms)
-    return _if_late(step, progress, clock_ms, found)
+    return _if_late(step, progress, clock_ms, wait)
 
 
 def _wanted(plan: Plan, progress: Progress, view: PlanView, clock_ms: int) -> str:
@@ -291,12 +291,12 @@ def _wanted(plan: Plan, progress: Progress, view: PlanView, clock_ms: int) -> st
     return ""
 
 
-def _if_late(step: PlanStep, progress: Progress, clock_ms: int, found: Wait) -> Ruling:
+def _if_late(step: PlanStep, progress: Progress, clock_ms: int, wait: Wait) -> Ruling:
     if step.max_wait_s is None or clock_ms <= step.max_wait_s * 1000:
-        return found
+        return wait
     if step.overdue == "nag" and progress.nagged:
-        return found
-    return Late(step.overdue, found.reason)
+        return wait
+    return Late(step.overdue, wait.reason)
 
 
 def unshown(fleet: Fleet, field: str, progress: Progress) -> str:

@@ -171,10 +171,10 @@ def judge_definition(split: str, raw: bytes | None, parse: Parse) -> JudgedDefin
     return JudgedDefinition(split, definition, raw if definition else None)
 
 
-def adopt_definitions(held: Adopted, found: Iterable[JudgedDefinition]) -> Adopted:
+def adopt_definitions(held: Adopted, judged: Iterable[JudgedDefinition]) -> Adopted:
     """Adopt what was found of definitions; each refusal leaves the last good one in force."""
     definitions, refused = dict(held.definitions), dict(held.refused)
-    for one in found:
+    for one in judged:
         refused.pop(("splits", one.split), None)
         if one.reason is not None:
             refused["splits", one.split] = one.reason
@@ -354,8 +354,8 @@ def _leases(held: Adopted, meta: Key, news: frozenset[bytes] | None) -> Mapping[
     if _stand(news, PREFIX.encode()):
         return held.leases
     texts = {name_of(name): text(raw) for name, raw in meta.fields.items() if name.startswith(PREFIX.encode())}
-    found = {name.removeprefix(PREFIX): parse_lease(words) for name, words in texts.items()}
-    return {field: lease for field, lease in found.items() if lease is not None}
+    leases = {name.removeprefix(PREFIX): parse_lease(words) for name, words in texts.items()}
+    return {field: lease for field, lease in leases.items() if lease is not None}
 
 
 def _planned(held: Adopted, meta: Key, news: frozenset[bytes] | None) -> Mapping[str, str]:

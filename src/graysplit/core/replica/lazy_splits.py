@@ -32,7 +32,7 @@ class Judgements:
 
     def readable(self) -> dict[str, SplitState]:
         """Return what was asked for and can be read."""
-        return {split: found for split, found in self._known.items() if isinstance(found, SplitState)}
+        return {split: value for split, value in self._known.items() if isinstance(value, SplitState)}
 
 
 class ReadableSplits(Mapping[str, SplitState]):
@@ -55,10 +55,10 @@ class ReadableSplits(Mapping[str, SplitState]):
 
     def __getitem__(self, split: str) -> SplitState:
         """Return a split's state; raise `KeyError` where it has none."""
-        found = self._judgements.of(split)
-        if not isinstance(found, SplitState):
+        judged = self._judgements.of(split)
+        if not isinstance(judged, SplitState):
             raise KeyError(split)
-        return found
+        return judged
 
     def __iter__(self) -> Iterator[str]:
         """Name those that can be read, which judges all."""
@@ -78,10 +78,10 @@ class UnreadableSplits(Mapping[str, str]):
 
     def __getitem__(self, split: str) -> str:
         """Return why a split cannot be read; raise `KeyError` where it can."""
-        found = self._judgements.of(split)
-        if not isinstance(found, str):
+        judged = self._judgements.of(split)
+        if not isinstance(judged, str):
             raise KeyError(split)
-        return found
+        return judged
 
     def __iter__(self) -> Iterator[str]:
         """Name those that cannot be read, which judges all."""

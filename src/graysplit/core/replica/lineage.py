@@ -260,14 +260,14 @@ def _laid(key: Key, added: Mapping[bytes, bytes]) -> Key:
 
 def _release_of(held: Adopted, field: str) -> dict[bytes, bytes]:
     """Return what `meta` said of a candidate: its release, its lease, the instances that have crossed."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     if field in held.begun:
-        found[f"release:{field}"] = f"{held.begun[field]} {held.releases.get(field, 0)}"
+        texts[f"release:{field}"] = f"{held.begun[field]} {held.releases.get(field, 0)}"
     if field in held.leases:
-        found[f"{LEASE}{field}"] = str(held.leases[field])
+        texts[f"{LEASE}{field}"] = str(held.leases[field])
     if field in held.waves:
-        found[f"{WAVE}{field}"] = format_wave(held.waves[field])
-    return {name.encode(): words.encode() for name, words in found.items()}
+        texts[f"{WAVE}{field}"] = format_wave(held.waves[field])
+    return {name.encode(): words.encode() for name, words in texts.items()}
 
 
 def bare(held: Adopted, load: Load) -> Mapping[str, int]:
@@ -392,10 +392,10 @@ def _held_shapes(held: Adopted, key: Key, explained: frozenset[str], parse: Pars
         raw = fields.get(split.encode())
         if raw is None or raw == good or f"splits {split}" in explained:
             continue
-        found, known = judge_definition(split, raw, parse), judge_definition(split, good, parse)
-        if found.reason is not None or known.reason is not None:
+        judged, known = judge_definition(split, raw, parse), judge_definition(split, good, parse)
+        if judged.reason is not None or known.reason is not None:
             continue  # what cannot be read is refused where it is adopted: the last good one stands all the same
-        if _shape(found.definition) != _shape(known.definition):
+        if _shape(judged.definition) != _shape(known.definition):
             back[f"splits {split}"] = "another baseline or other versions"
             fields[split.encode()] = good
     return key._replace(fields=fields)

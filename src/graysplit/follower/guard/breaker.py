@@ -60,13 +60,15 @@ class Breaker:
     def proof(self, now_s: int, processes: int, margin: Margin) -> Proof | None:
         """Return what convicts the candidate here; `processes` were live when the store was last heard."""
         judged = {(span.length_s, span.number) for span in judged_spans(self._started_s, now_s)}
-        self._windows = {at: found for at, found in self._windows.items() if at in judged}
+        self._windows = {at: window for at, window in self._windows.items() if at in judged}
         running: dict[StratumName, dict[int, int]] = {}
         for name, calls in self._running.values():
             sums = running.setdefault(name, {})
             for second, number in calls.items():
                 sums[second] = sums.get(second, 0) + number
-        return local_proof([found.window(now_s, running) for found in self._windows.values()], processes, now_s, margin)
+        return local_proof(
+            [window.window(now_s, running) for window in self._windows.values()], processes, now_s, margin
+        )
 
     def _name(self, stage: Stage) -> StratumName:
         """Return a stage's name: they are numbered as they come here."""
@@ -86,8 +88,8 @@ class Breaker:
     def _begin(self, span: Span) -> WindowCounts:
         """Begin a window's counts, and drop those that no call can fall into any more."""
         self._windows = {
-            (length_s, number): found
-            for (length_s, number), found in self._windows.items()
+            (length_s, number): window
+            for (length_s, number), window in self._windows.items()
             if length_s != span.length_s or number >= span.number - 1
         }
         return self._windows.setdefault((span.length_s, span.number), WindowCounts(span))

@@ -155,7 +155,7 @@ class Evaluator:
         """Return the verdicts that were heard last of the releases that stand, by field."""
         begun = self._replica.adopted.begun
         known = self._known.copy()
-        return {f: found.judge.verdict.word for f, found in known.items() if begun.get(f) == found.release}
+        return {f: value.judge.verdict.word for f, value in known.items() if begun.get(f) == value.release}
 
     def verdict(self, split: str, version: str) -> Verdict:
         """Return the verdict on a candidate at the weight that stands; asked by whoever drives a plan."""
@@ -190,7 +190,7 @@ class Evaluator:
         held = self._replica.adopted
         only = b"" if definition.by == "instance" else None
         terms = terms_of(state_of(held, split, definition), held, guard, None, only)
-        return next((found.stage.new for found in terms.candidates if found.field == field), 0)
+        return next((version.stage.new for version in terms.candidates if version.field == field), 0)
 
     def due(self, counted: Iterable[str]) -> list[str]:
         """Name what to look at: where it is time and our turn, of what was counted here or is waited for."""
@@ -356,14 +356,14 @@ class Evaluator:
             judged.append(self._looked(tally, known, self._case(field, one.guarded, known, started_s)))
 
     def _looked(self, tally: Tally, known: KnownVerdict, case: EvaluationInput) -> Looked:
-        found = look(tally, known.judge, case, self._nonce)
-        text, settled_s = judge_text(found.judge), tally.now_ms // 1000 - int(DEADLINE_S) - 1
+        judged = look(tally, known.judge, case, self._nonce)
+        text, settled_s = judge_text(judged.judge), tally.now_ms // 1000 - int(DEADLINE_S) - 1
         spans = tuple(dict.fromkeys(kept.window.span for kept in tally.kept))
         judgement = Judgement(
-            *(tally.field, tally.release, tally.judge, text, found.levels, settled_s, found.sample, forgotten(tally)),
+            *(tally.field, tally.release, tally.judge, text, judged.levels, settled_s, judged.sample, forgotten(tally)),
             spans,
         )
-        return Looked(tally, case, found.judge, known.judge, judgement)
+        return Looked(tally, case, judged.judge, known.judge, judgement)
 
     def _conclude(self, feed: Feed, looked: Looked, answer: bool | GraysplitError) -> None:  # noqa: FBT001 - the store's
         if isinstance(answer, GraysplitError):

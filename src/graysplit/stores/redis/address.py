@@ -211,8 +211,8 @@ def _try(options: Options) -> None:
     try:
         maker(**known)
     except TypeError as error:
-        found = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        raise ValueError(f"unknown option {found[1]}" if found else "an option has a value of the wrong kind") from None
+        match = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        raise ValueError(f"unknown option {match[1]}" if match else "an option has a value of the wrong kind") from None
     except Exception as error:  # noqa: BLE001 - whatever redis-py and ssl say of a value
         raise ValueError(f"redis-py refuses an option ({type(error).__name__})") from None
 

@@ -60,18 +60,18 @@ def advise(line: Connection, keys: Keys, *, failing_over: bool) -> list[Advice]:
     """
     info, *config = line.ask(("INFO",), *(("CONFIG", "GET", name) for name in _SETTINGS))
     settings, blocked = _settings(config)
-    found = list(_expiring(line, keys))
+    pieces = list(_expiring(line, keys))
     if isinstance(info, exceptions.ResponseError):
         why = reason(info)
-        found.append(Advice(_CANNOT.format(what="persistence, eviction and version", why=why), "redis-cli INFO"))
+        pieces.append(Advice(_CANNOT.format(what="persistence, eviction and version", why=why), "redis-cli INFO"))
     else:
-        found += _judged(_info(info), settings)
+        pieces += _judged(_info(info), settings)
     if failing_over:
-        found += _failover(settings, blocked)
+        pieces += _failover(settings, blocked)
     refusal = _writes(line, keys, {} if isinstance(info, exceptions.ResponseError) else _info(info), settings)
-    found = [_typeable(advice, blocked) for advice in found]
+    pieces = [_typeable(advice, blocked) for advice in pieces]
     # Where no writes are taken it is serious, whoever can end it.
-    return [*found, *(_typeable(advice, blocked)._replace(serious=True) for advice in refusal)]
+    return [*pieces, *(_typeable(advice, blocked)._replace(serious=True) for advice in refusal)]
 
 
 def _typeable(advice: Advice, blocked: str) -> Advice:

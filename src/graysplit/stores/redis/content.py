@@ -37,11 +37,11 @@ def tell_content(line: Connection, keys: Keys, boot: str, request: str, content:
 
 def read_contents(line: Connection, keys: Keys, request: str) -> Mapping[str, bytes]:
     """Return what was told on a request, by boot id; nothing where the key cannot be read."""
-    found = mapping_of(line.ask(("HGETALL", keys.contents))[0])
+    fields = mapping_of(line.ask(("HGETALL", keys.contents))[0])
     told: dict[str, bytes] = {}
-    for boot, answer in found.items():
+    for boot, answer in fields.items():
         said, _, digest = exact(answer[:200]).partition(" ")
-        content = found.get(raw_of(_CONTENT + digest)) if said == request else None
+        content = fields.get(raw_of(_CONTENT + digest)) if said == request else None
         if content is not None:
             told[exact(boot)] = content
     return told

@@ -67,14 +67,14 @@ class Differing:
     def _look(self) -> Iterator[bool]:
         keys = self._keys
         hashes = {"weights": keys.weights, "stops": keys.stops, "booked": keys.booked}
-        found = dict(zip(hashes, sizes(self._line, list(hashes.values())), strict=True))
-        there = {name: key for name, key in hashes.items() if self._stands(key, found[name])}
+        measured = dict(zip(hashes, sizes(self._line, list(hashes.values())), strict=True))
+        there = {name: key for name, key in hashes.items() if self._stands(key, measured[name])}
         for name in ("weights", "stops"):
-            for piece in self._pieces_of(there[name], found[name]) if name in there else ():
-                self._compare(name, piece, found["booked"])
+            for piece in self._pieces_of(there[name], measured[name]) if name in there else ():
+                self._compare(name, piece, measured["booked"])
                 yield True
         stopped = f"stops {EVERYTHING}" in self._seen
-        for names in self._pieces_of(keys.booked, found["booked"]):
+        for names in self._pieces_of(keys.booked, measured["booked"]):
             for where in map(exact, names):
                 if where not in self._seen and where.partition(" ")[0] in there:  # it was there
                     self._note(where, differs=True)

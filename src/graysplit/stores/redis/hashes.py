@@ -64,13 +64,13 @@ def sizes(line: Connection, keys: Sequence[str]) -> list[Size]:
     return list(map(Size, told[: len(keys)], told[len(keys) :]))
 
 
-def read_hashes(line: Connection, keys: Sequence[str], found: Sequence[Size]) -> list[Key]:
+def read_hashes(line: Connection, keys: Sequence[str], all_sizes: Sequence[Size]) -> list[Key]:
     """Read hashes whole, each as its size allows; one with too many fields counts as lost."""
-    light = [key for key, size in zip(keys, found, strict=True) if size.light]
+    light = [key for key, size in zip(keys, all_sizes, strict=True) if size.light]
     at_once = dict(zip(light, line.ask(*(("HGETALL", key) for key in light)) if light else (), strict=True))
     return [
         capped(key, key_of(at_once[key]), size) if key in light else read_heavy(line, key, size)
-        for key, size in zip(keys, found, strict=True)
+        for key, size in zip(keys, all_sizes, strict=True)
     ]
 
 

@@ -138,8 +138,8 @@ class _Search(NamedTuple):
         asked: list[Command] = [("XRANGE", self.keys.log, at, at) for at in present]
         with self.line.within(PAGE_WITHIN_S):
             rows = [row for reply in (self.line.ask(*asked) if asked else ()) for row in self._rows(reply)]
-        found = [row for row in rows if concerns(row[1], self.split)]
-        return found if len(found) == len(present) else None
+        own = [row for row in rows if concerns(row[1], self.split)]
+        return own if len(own) == len(present) else None
 
     def _parts(self, end: str, start: str) -> Iterator[Row]:
         """Look through a part of the log, by the server where it runs scripts that declare no key."""

@@ -72,20 +72,20 @@ class RawEdits:
         self.left = int(count >= most)
         return count
 
-    def _go_on(self, found: Differing, actor: str, ends: float) -> int:
+    def _go_on(self, differing: Differing, actor: str, ends: float) -> int:
         """Look for what differs, then book it, until the time is over; edits made meanwhile are looked for again."""
         count, self.left = 0, 1
         while time.monotonic() < ends:
-            if found.looking:
-                found.look_on()
+            if differing.looking:
+                differing.look_on()
                 continue
-            portion = found.take(self._portion)
+            portion = differing.take(self._portion)
             if not portion:
-                self._found, self.left = None, int(found.any)
+                self._found, self.left = None, int(differing.any)
                 break
-            written = _number(self._timed(actor, portion, found.left))
+            written = _number(self._timed(actor, portion, differing.left))
             count += written
-            if not written and found.writes and found.left:  # another process is at it
+            if not written and differing.writes and differing.left:  # another process is at it
                 self._found, self._not_before = None, time.monotonic() + _again_s()
                 break
         return count

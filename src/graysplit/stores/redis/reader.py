@@ -171,8 +171,8 @@ class Reader:
             load, count = self._exchange(since, ("HLEN", key))
             if isinstance(count, exceptions.ResponseError):
                 return load._replace(splits=key_of(count))
-            found = read_heavy(self._line, key, self._sizes[key], self._last.splits.fields, self.breathe)
-            load = load._replace(splits=found)
+            laid = read_heavy(self._line, key, self._sizes[key], self._last.splits.fields, self.breathe)
+            load = load._replace(splits=laid)
             (revision,) = self._line.ask(("HGET", self._keys.meta, "revision"))
             if revision == load.meta.fields.get(b"revision"):
                 break

@@ -144,11 +144,11 @@ class Way:
 
 def _word(answer: Reply) -> Word | None:
     """Read what a Sentinel says; None where it says nothing of use."""
-    found = mapping_of(answer)
+    fields = mapping_of(answer)
     with suppress(KeyError, ValueError):
-        flags = set(exact(found[b"flags"]).split(","))
-        host, port = exact(found[b"ip"]), int(found[b"port"])
-        return Word(int(found[b"config-epoch"]), (host, port), flags.isdisjoint(_DOWN))
+        flags = set(exact(fields[b"flags"]).split(","))
+        host, port = exact(fields[b"ip"]), int(fields[b"port"])
+        return Word(int(fields[b"config-epoch"]), (host, port), flags.isdisjoint(_DOWN))
     return None
 
 

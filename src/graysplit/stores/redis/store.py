@@ -166,9 +166,9 @@ class RedisStore:
     def advice(self) -> list[Advice]:
         """Return what of the server's settings may lose weights."""
         with self._line() as line:
-            found = advise(line, self._keys, failing_over=self._topology.kind == "sentinel")
+            advice_ = advise(line, self._keys, failing_over=self._topology.kind == "sentinel")
         own = f"{self.redis_cli()} "
-        return [advice._replace(command=re.sub(r"^redis-cli ", lambda _: own, advice.command)) for advice in found]
+        return [advice._replace(command=re.sub(r"^redis-cli ", lambda _: own, advice.command)) for advice in advice_]
 
     def redis_cli(self) -> str:
         """Return the `redis-cli` that reaches the same server, for a shell."""

@@ -108,8 +108,8 @@ def read_tally(  # noqa: PLR0913 - where, and what of it
     samples: list[Command] = [("ZRANGE", place.course, 0, -1)] if course else []
     *replies, role = line.transaction(*_tally_commands(place, spans), *samples, ("ROLE",))
     check_role(line, role)
-    found = _tally(Wanted(field, release, started_s), spans, replies, now_ms)
-    return found._replace(course=read_course(replies[-1]) if course and is_list(replies[-1]) else ())
+    tally_read = _tally(Wanted(field, release, started_s), spans, replies, now_ms)
+    return tally_read._replace(course=read_course(replies[-1]) if course and is_list(replies[-1]) else ())
 
 
 def tallies(
@@ -254,7 +254,7 @@ def _judge_words(keys: Keys, judgement: Judgement) -> tuple[Named, Words]:
         len(judgement.forget),
         *(raw_of(buffer) for buffer in judgement.forget),
         len(levels),
-        *(part for span, kind, found in levels for part in (spans.index(span) + 1, kind, levels_text(found))),
+        *(part for span, kind, level in levels for part in (spans.index(span) + 1, kind, levels_text(level))),
         len(spans),
         *(window_ms(span.length_s) for span in spans),
     )

@@ -120,9 +120,9 @@ def _page(line: Connection, keys: Keys, end: str, oldest: str, change: str) -> t
     """Look through a page here, where scripts are refused; return what the script gives."""
     (reply,) = line.ask(("XREVRANGE", keys.log, end, oldest, "COUNT", _PAGE))
     rows = [row for row in reply if row[1] is not None] if is_list(reply) else []
-    found = [row for row in rows if mapping_of(row[1]).get(b"id") == raw_of(change)]
-    further = b"(" + rows[-1][0] if len(rows) == _PAGE and not found else b""
-    return rows[0][0] if rows else b"", further, found
+    matches = [row for row in rows if mapping_of(row[1]).get(b"id") == raw_of(change)]
+    further = b"(" + rows[-1][0] if len(rows) == _PAGE and not matches else b""
+    return rows[0][0] if rows else b"", further, matches
 
 
 def put(key: str, field: str, value: str | None) -> Command:
@@ -229,7 +229,7 @@ def last_revision(reply: Reply) -> int:
 
 def _book_once(line: Connection, keys: Keys, actor: str, most: int) -> int | None:
     hashes = [keys.weights, keys.stops, keys.meta, keys.booked]
-    found = sizes(line, hashes)  # first: a transaction ends a `WATCH`
+    measured = sizes(line, hashes)  # first: a transaction ends a `WATCH`
     watched, log, highest, now = line.ask(
         ("WATCH", keys.weights, keys.stops, keys.meta, keys.booked, keys.log),
         ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
@@ -238,7 +238,7 @@ def _book_once(line: Connection, keys: Keys, actor: str, most: int) -> int | Non
     )
     if isinstance(watched, exceptions.ResponseError):
         raise neither("raw edits cannot be recorded in the history", watched)
-    weights, stops, meta, booked = read_hashes(line, hashes, found)
+    weights, stops, meta, booked = read_hashes(line, hashes, measured)
     if meta.lost is not None or booked.fault is not None or isinstance(log, exceptions.ResponseError):
         line.ask(("UNWATCH",))
         return 0

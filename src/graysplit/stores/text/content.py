@@ -74,10 +74,10 @@ def _row(line: bytes) -> tuple[str, str, str | int] | None:
     import json
 
     try:
-        found: object = json.loads(line)
+        decoded: object = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    parts = cast("list[object]", found) if isinstance(found, list) else []
+    parts = cast("list[object]", decoded) if isinstance(decoded, list) else []
     if len(parts) != 3 or not isinstance(parts[2], str | int):  # noqa: PLR2004 - as written
         return None
     return str(parts[0]), str(parts[1]), parts[2]

@@ -103,17 +103,17 @@ def _fields(text: str | None, at_most: int) -> dict[str, object] | None:
     import json
 
     try:
-        found: object = json.loads(text) if text and len(text) <= at_most else None
+        decoded: object = json.loads(text) if text and len(text) <= at_most else None
     except (ValueError, RecursionError):
         return None
-    return cast("dict[str, object]", found) if isinstance(found, dict) else None
+    return cast("dict[str, object]", decoded) if isinstance(decoded, dict) else None
 
 
 def _number(fields: dict[str, object], name: str) -> int:
-    found = fields.get(name)
-    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 0
+    value = fields.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _text(fields: dict[str, object], name: str) -> str:
-    found = fields.get(name)
-    return found if isinstance(found, str) else ""
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""

@@ -23,12 +23,12 @@ def read_freezes(text: str | None) -> tuple[Freeze, ...]:
     if text is None:
         return ()
     try:
-        found: object = json.loads(text) if len(text) <= _AT_MOST else None
+        decoded: object = json.loads(text) if len(text) <= _AT_MOST else None
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        decoded = None
+    if not isinstance(decoded, dict):
         return (Freeze(EVERYTHING, _UNREADABLE),)
-    return tuple(_read(pattern, said) for pattern, said in cast("dict[str, object]", found).items())
+    return tuple(_read(pattern, said) for pattern, said in cast("dict[str, object]", decoded).items())
 
 
 def write_freezes(freezes: Iterable[Freeze]) -> str | None:
@@ -53,5 +53,5 @@ def _text(value: object) -> str:
 
 
 def _ms(fields: dict[str, object], name: str) -> int:
-    found = fields.get(name)
-    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 0
+    value = fields.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -138,9 +138,9 @@ def read_stages(counts: Fields) -> tuple[StageTally, ...]:
     """Read the stages, in order of their numbers; one whose shares cannot be read is left out."""
     lines: dict[int, list[_Lines]] = {}
     for field, raw in counts.items():
-        found = _OF_STAGE.fullmatch(field)
-        if found is not None:
-            lines.setdefault(int(found[1]), []).append(_Lines(found[2].decode(), found[3], raw))
+        match = _OF_STAGE.fullmatch(field)
+        if match is not None:
+            lines.setdefault(int(match[1]), []).append(_Lines(match[2].decode(), match[3], raw))
     stages: dict[int, StageTally] = {}
     for field, raw in counts.items():
         said = _STAGE.fullmatch(raw)
@@ -172,14 +172,14 @@ def read_kept(span: Span, books: Fields, chances: Mapping[int, float]) -> Iterat
     opened: dict[str, set[int]] = {"e": set(), "s": set()}
     counts: dict[tuple[str, int, bool], dict[bytes, int]] = {}
     for field, raw in books.items():
-        found = _BOOKED.fullmatch(field)
-        if found is None:
+        match = _BOOKED.fullmatch(field)
+        if match is None:
             continue
-        kind, stage = found[1].decode(), int(found[2])
-        if found[3] is None:
+        kind, stage = match[1].decode(), int(match[2])
+        if match[3] is None:
             opened.setdefault(kind, set()).add(stage)
         else:
-            counts.setdefault((kind, stage, found[3] == b"1"), {})[found[4]] = number(raw)
+            counts.setdefault((kind, stage, match[3] == b"1"), {})[match[4]] = number(raw)
 
     def side(kind: str, stage: int, *, on_new: bool) -> WindowSide:
         own, calls = counts.get((kind, stage, on_new), {}), counts.get(("e", stage, on_new), {})
@@ -221,8 +221,8 @@ def _stage(number_: int, stage: Stage, since_s: int, lines: Sequence[_Lines]) ->
     bits, unit_bits = plain.get(("x", b"b"), 0), plain.get(("u", b"b"), 0)
     durations: tuple[dict[int, int], dict[int, int]] = ({}, {})
     for (kind, rest), calls in plain.items():
-        if kind == "d" and (found := _DURATION.fullmatch(rest)) is not None:
-            durations[int(found[1])][int(found[2])] = calls
+        if kind == "d" and (match := _DURATION.fullmatch(rest)) is not None:
+            durations[int(match[1])][int(match[2])] = calls
     goals = {
         exact(raw): Converted(_by_zeros(plain, "g", rest, bits), _by_zeros(plain, "v", rest, bits))
         for kind, rest, raw in lines

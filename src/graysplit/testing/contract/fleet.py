@@ -23,13 +23,13 @@ class FleetContract(ReadingContract):
         """It is among those that are followed while a process lives, and not after its goodbye."""
         store = self.make()
         feed = store.follow()
-        before = {(found.database, found.namespace) for found in store.followed() or ()}
+        before = {(namespace.database, namespace.namespace) for namespace in store.followed() or ()}
         feed.report(report_of("boot-1", weight="20"), about=True)
-        during = {(found.database, found.namespace): found.live for found in store.followed() or ()}
+        during = {(namespace.database, namespace.namespace): namespace.live for namespace in store.followed() or ()}
         (own,) = during.keys() - before
         assert during[own] == 1
         feed.leave("boot-1")
-        assert own not in {(found.database, found.namespace) for found in store.followed() or ()}
+        assert own not in {(namespace.database, namespace.namespace) for namespace in store.followed() or ()}
         feed.close()
 
     def test_a_process_is_seen_with_what_it_says(self) -> None:

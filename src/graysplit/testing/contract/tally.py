@@ -483,8 +483,8 @@ class TallyContract(ReadingContract):
             assert now.feed.judge(now.judgement(before, texts[number + 1])._replace(sample=sample))
         assert store.tally(FIELD, RELEASE, now.started_s).course == (_sample(now.now_s), _sample(now.now_s + 1))
         assert now.tally().course == ()
-        found = store.tally(FIELD, RELEASE, now.started_s)
-        assert found._replace(course=(), now_ms=0) == now.tally()._replace(now_ms=0)
+        tally = store.tally(FIELD, RELEASE, now.started_s)
+        assert tally._replace(course=(), now_ms=0) == now.tally()._replace(now_ms=0)
 
     # --- many at once ---
 
@@ -520,9 +520,9 @@ class TallyContract(ReadingContract):
         now = begin(self.make())
         now.feed.flush(now.batch()._replace(calls=(Begun(now.now_s - 1, False, 1),)))
         for thought_s in (0, now.now_s - 3_600, now.now_s + 3_600):
-            (found,) = now.feed.tallies([Wanted(FIELD, RELEASE, now.started_s)], thought_s * 1000).take()
-            assert isinstance(found, Tally)
-            assert found._replace(now_ms=0) == now.tally()._replace(now_ms=0)
+            (tally,) = now.feed.tallies([Wanted(FIELD, RELEASE, now.started_s)], thought_s * 1000).take()
+            assert isinstance(tally, Tally)
+            assert tally._replace(now_ms=0) == now.tally()._replace(now_ms=0)
 
     def test_many_judgements_are_written_at_once_each_against_what_it_read(self) -> None:
         """The first of two that read the same is taken; windows are named by who has read them."""
