@@ -13,7 +13,7 @@ from graysplit.notices.causes import OTHERS, WANTED, chosen
 from graysplit.stores.write_rules import OUTSIDE
 
 SOURCE = Path(graysplit.__file__).parent
-WRITTEN = re.compile(r"""(?:\bcause(?:: str)? ?= ?|\bChange\(|_change\(found, )"([a-z ]+)\"""")
+WRITTEN = re.compile(r"""(?:\bcause(?:: str)? ?= ?|\bChange\(|_change\(\w+, )"([a-z ]+)\"""")
 
 
 def test_every_cause_in_use_can_be_named() -> None:
