@@ -20,6 +20,7 @@ import pytest
 
 from graysplit.cli.output import COPY
 from graysplit.stores import store_from_url
+from tests import warm
 from tests.control.processes import live
 from tests.support import eventually
 
@@ -37,16 +38,8 @@ def surroundings(url: str, namespace: str) -> dict[str, str]:
 def cli(redis_url: str, namespace: str) -> Cli:
     """Run a command to its end on the test server."""
 
-    def command(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*CLI, *words],
-            env=surroundings(redis_url, namespace),
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=60,
-            check=False,
-        )
+    def command(*words: str, anew: bool = False) -> subprocess.CompletedProcess[str]:
+        return warm.run("graysplit.cli", *words, env=surroundings(redis_url, namespace), timeout=60, anew=anew)
 
     return command
 
@@ -69,7 +62,7 @@ def running(url: str, namespace: str, *words: str) -> Iterator[subprocess.Popen[
 
 
 def test_the_whole_way_and_back(cli: Cli) -> None:
-    """Create, raise, look, go back, on a real server; plain text, no colour, 80 columns."""
+    """Create, raise, look, go back, each verb an interpreter of its own; plain text, no colour, 80 columns."""
     story = (
         "create checkout",
         "set checkout 20",
@@ -87,7 +80,7 @@ def test_the_whole_way_and_back(cli: Cli) -> None:
         "delete checkout --yes",
     )
     for line in story:
-        ran = cli(*line.split())
+        ran = cli(*line.split(), anew=True)
         assert ran.returncode == 0, (line, ran)
         assert ran.stdout, line
         said = ran.stderr.splitlines()

@@ -26,6 +26,7 @@ from graysplit import embedded
 from graysplit.cli.output import WIDTH, fold
 from graysplit.control import Control
 from graysplit.core.bucketing import bucket_of, encode_unit, hash32
+from tests import warm
 from tests.support import eventually
 
 USERS = tuple(f"u-{number}" for number in range(60))
@@ -145,13 +146,13 @@ class Shop:
         """Type a command of graysplit; while it runs, look for the moment from which on it is safe."""
         self._began = self._began or time.monotonic()
         self._typed.append(f"graysplit {line}")
-        with subprocess.Popen(
-            [sys.executable, "-m", "graysplit.cli", *shlex.split(line)],
+        with warm.Program(
+            "graysplit.cli",
+            *shlex.split(line),
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
         ) as process:
             try:
                 if safe is not None:
@@ -162,7 +163,7 @@ class Shop:
         assert all(len(row) <= WIDTH or row.startswith("  $ ") for row in out.splitlines()), out
         self.out = out.replace("\n  ", " ")
         self.said = [line for line in self.out.splitlines() if not line.startswith(BESIDE)][-1]
-        return process.returncode
+        return process.wait()
 
     def confirmed_by_all(self, said: str = "processes stopped sending calls to ") -> bool:
         """Return whether the last command ended with all four."""

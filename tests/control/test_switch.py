@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +24,7 @@ from graysplit.core.weights import FULL, PREVIEW, Weight, share
 from graysplit.errors import BadValueError, ConflictError, RefusedError, UnknownSplitError, UnknownVersionError
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Submission, Written
+from tests import warm
 from tests.control.processes import live
 from tests.support import eventually
 
@@ -359,13 +359,8 @@ class Worker:
     def __init__(self, url: str, namespace: str, file: Path) -> None:
         """Start it."""
         settings = json.dumps({"url": url, "namespace": namespace, "file": str(file)})
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.control.standby_process", settings],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
+        pipe = subprocess.PIPE
+        self.process = warm.Program("tests.control.standby_process", settings, stdin=pipe, stdout=pipe, cwd=ROOT)
 
     def line(self) -> str:
         """Return the next line that it says."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from typing import Any, Final, NamedTuple
+
+from tests import warm
 
 RUNS_WITHIN_S: Final = 30.0
 
@@ -27,13 +27,5 @@ class Ran(NamedTuple):
 def graysplit_cli(url: str, namespace: str, *words: str) -> Ran:
     """Run `graysplit ...` against a namespace and wait for its end."""
     environment = {**os.environ, "GRAYSPLIT_URL": url, "GRAYSPLIT_NAMESPACE": namespace}
-    done = subprocess.run(
-        [sys.executable, "-m", "graysplit.cli", *words],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=RUNS_WITHIN_S,
-        check=False,
-    )
+    done = warm.run("graysplit.cli", *words, env=environment, timeout=RUNS_WITHIN_S)
     return Ran(done.returncode, done.stdout, done.stderr)

@@ -6,13 +6,13 @@ import json
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from tests import warm
 from tests.support import eventually
 
 ROOT: Final = Path(__file__).parents[2]
@@ -35,13 +35,9 @@ class Follower:
         """Start it; `hear_ready` waits until it has loaded."""
         self.seen: list[Seen] = []
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()  # Any: JSON
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.follower_process", json.dumps(settings)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            text=True,
-        )
+        pipe = subprocess.PIPE
+        program, words = "tests.faults.follower_process", json.dumps(settings)
+        self.process = warm.Program(program, words, stdin=pipe, stdout=pipe, cwd=ROOT)
         threading.Thread(target=self._hear, daemon=True).start()
 
     @property

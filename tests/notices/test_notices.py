@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from graysplit.core.notices.cursor import ATTEMPTS, OLDEST_MS, Cursor
 from graysplit.notices import notifier
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.text.cursors import read_cursor, write_cursor
+from tests import warm
 from tests.notices.recorder import Recorder
 from tests.support import eventually
 
@@ -36,21 +36,19 @@ def record_of(control: Control, hook: Webhook) -> Cursor | None:
 
 
 @contextmanager
-def process(
-    url: str, namespace: str, hook: str, *, turn_ms: int = 15_000, pause_ms: int = 0
-) -> Iterator[subprocess.Popen[str]]:
+def process(url: str, namespace: str, hook: str, *, turn_ms: int = 15_000, pause_ms: int = 0) -> Iterator[warm.Program]:
     """Run a process that tells; `pause_ms` shortens its pauses, and how long it waits for a hook that hangs."""
     given = {"url": url, "namespace": namespace, "hook": hook, "turn_ms": turn_ms, "pause_ms": pause_ms}
     settings = json.dumps(given)
-    command = [sys.executable, "-m", "tests.notices.teller_process", settings]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
+    pipe = subprocess.PIPE
+    with warm.Program("tests.notices.teller_process", settings, stdin=pipe, stdout=pipe, cwd=ROOT) as child:
         try:
             yield child
         finally:
             child.kill()
 
 
-def ready(child: subprocess.Popen[str]) -> None:
+def ready(child: warm.Program) -> None:
     """Wait until a process follows."""
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n"
