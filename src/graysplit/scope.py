@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Final
 
+from graysplit.core.bucketing import encode_unit
+
 
 class _Missing:
     """Stands for "the context's unit" where a call names none."""
@@ -42,6 +44,11 @@ class Taken(dict[str, str]):
         super().__init__()
         self.unit = unit
         self.others = False
+
+    def meet(self, unit: bytes | None) -> None:
+        """Have the request's unit, known only by now."""
+        self.others = self.others or bool(self)
+        self.unit = unit
 
     def note(self, split: str, version: str, unit: bytes | None) -> None:
         """Note what a split answered for an encoded unit; of two units the request's own counts."""
@@ -95,6 +102,16 @@ class Scope(dict[object, tuple[object, int]]):
             # A copy, made in one step: another thread of the same request may keep a choice meanwhile.
             self.update((key, found) for key, found in outer.copy().items() if key.__class__ is tuple)
         return self
+
+    def meet(self, unit: object, attributes: Mapping[str, object] | None) -> None:
+        """Have the unit and attributes of a request whose user is known only by now; earlier choices stay theirs."""
+        self.unit = unit
+        if attributes:
+            self.attributes = {**self.attributes, **attributes}
+        for key in [key for key in self.copy() if key.__class__ is not tuple]:
+            self.pop(key, None)  # the hot path's entries are of the unit before
+        if self.taken is not None:
+            self.taken.meet(encode_unit(unit))
 
     def end(self, outer: Scope | None) -> None:
         """Be from now on as the context around this one, where this one cannot be taken out; keep nothing more."""

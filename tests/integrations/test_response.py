@@ -9,7 +9,7 @@ import pytest
 from graysplit import ConfigurationError
 from graysplit.integrations.asgi import READERS
 from graysplit.integrations.request import OpenRequest, RequestPolicy, versions_text
-from graysplit.scope import Scope, Taken
+from graysplit.scope import Taken
 
 
 def marks(
@@ -25,7 +25,9 @@ def marks(
     noted = Taken(b"ann")
     if taken:
         noted.note("checkout", "new", b"eve" if others else b"ann")
-    found = policy.marks(OpenRequest(Scope("ann"), noted, "0" * 32 if new else None), [vary], [cache])
+    request = OpenRequest("ann", None, "0" * 32 if new else None)
+    request.taken = noted
+    found = policy.marks(request, [vary], [cache])
     return found.replaced.get("vary"), found.replaced.get("cache-control"), [name for name, _ in found.added]
 
 

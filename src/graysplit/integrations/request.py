@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from graysplit.core.bucketing import encode_unit
 from graysplit.errors import ConfigurationError
 from graysplit.integrations.units import (
     AttributeSources,
-    ReadRequest,
     RequestReaders,
     UnitSource,
     read_attribute_sources,
     read_unit_source,
 )
-from graysplit.scope import MISSING, Scope, Taken
+from graysplit.scope import MISSING, Taken
 from graysplit.scope_entry import context
+
+ReadAttributes: TypeAlias = "Callable[[object], Mapping[str, object]]"
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VISITOR: Final = re.compile(r"[0-9a-f]{32}")
@@ -27,12 +28,18 @@ _YEAR_S: Final = 365 * 24 * 3600
 VERSIONS_AT_MOST: Final = 50  # splits in the response header
 
 
-class OpenRequest(NamedTuple):
+class OpenRequest:
     """One request under way: its scope, what it has taken, and the id of a visitor that comes for the first time."""
 
-    scope: Scope
-    taken: Taken
-    visitor: str | None
+    __slots__ = ("scope", "taken", "visitor")
+
+    def __init__(self, unit: object, attributes: Mapping[str, object] | None, visitor: str | None = None) -> None:
+        """Make its scope over the one in force here; nothing is set."""
+        self.scope = context(unit, attributes).scope()
+        if self.scope.taken is None:
+            self.scope.taken = Taken(encode_unit(unit))
+        self.taken: Taken = self.scope.taken
+        self.visitor = visitor
 
     @property
     def marked(self) -> bool:
@@ -66,7 +73,7 @@ class RequestPolicy:
         _check_token("versions_header", versions_header)
         found, given = read_unit_source(unit, readers), read_attribute_sources(attributes, readers)
         self._find = found.find
-        self._attributes = given.find if given is not None else None
+        self._attributes = cast("ReadAttributes", given.find) if given is not None else None
         self._visitor_cookie, self._visitor = visitor_cookie, readers.cookie(visitor_cookie) if visitor_cookie else None
         self._versions_header = versions_header
         varies = [found.vary, given.vary if given is not None else frozenset[str]()]
@@ -77,23 +84,23 @@ class RequestPolicy:
 
     def open(self, request: object) -> OpenRequest:
         """Make the scope of a request; never raises. Who sets it takes it out again."""
-        return self.open_for(self._find(request), self._attributes, request)
+        return OpenRequest(*self._found(request))
 
-    def open_for(self, unit: object, attributes: ReadRequest | None, request: object) -> OpenRequest:
-        """Make the scope of a request whose unit has been found, or is a visitor."""
-        new = None
+    def identify(self, opened: OpenRequest, request: object) -> None:
+        """Give an open request its unit and attributes, where they are known only by now; never raises."""
+        unit, attributes, opened.visitor = self._found(request)
+        opened.scope.meet(unit, attributes)
+
+    def _found(self, request: object) -> tuple[object, Mapping[str, object] | None, str | None]:
+        """Return the unit, the attributes, and the id of a visitor who is to get a cookie."""
+        unit, new = self._find(request), None
         if unit is MISSING and self._visitor is not None:
             known = self._visitor(request)
             if isinstance(known, str) and _VISITOR.fullmatch(known):
                 unit = known
             else:
                 unit = new = os.urandom(16).hex()
-        given = cast("Mapping[str, object]", attributes(request)) if attributes is not None else None
-        scope = context(unit, given).scope()
-        taken = scope.taken
-        if taken is None:
-            taken = scope.taken = Taken(encode_unit(unit))
-        return OpenRequest(scope, taken, new)
+        return unit, self._attributes(request) if self._attributes is not None else None, new
 
     def marks(self, request: OpenRequest, vary: Iterable[str], cache_control: Iterable[str]) -> ResponseMarks:
         """Return what an answer's headers must say, beside its own `Vary` and `Cache-Control`.

@@ -1,0 +1,79 @@
+"""Applications under load, as ASGI (`asgi`), WSGI (`wsgi`) and of each framework: say what a request was answered.
+
+An answer is `pid number versions bare`: which request of its process it was, what it was told in a row in its context,
+and what would have been told without one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextvars import Context
+from itertools import count
+from typing import Any, Final
+
+import graysplit
+from graysplit.integrations import asgi as for_asgi
+from graysplit.integrations import wsgi as for_wsgi
+
+UNIT: Final = "header:x-user"
+STEP_S: Final = 0.004  # a flip comes every 50 ms
+QUESTIONS: Final = 3
+
+gray = graysplit.Router()
+gray.split("checkout", "old", "new")
+_number = count(1)
+
+
+def bare(user: str) -> str:
+    """Decide without a context."""
+    return Context().run(gray.choose, "checkout", user)
+
+
+def told(number: int, versions: Iterable[str], without: Iterable[str]) -> bytes:
+    """Return an answer."""
+    return f"{os.getpid()} {number} {','.join(versions)} {','.join(without)}".encode()
+
+
+async def asked(user: str) -> bytes:
+    """Ask in the loop and in a thread, with time in between."""
+    number, versions, without = next(_number), [gray.choose("checkout")], [bare(user)]
+    for _ in range(QUESTIONS):
+        await asyncio.sleep(STEP_S)
+        versions += [gray.choose("checkout"), await asyncio.to_thread(gray.choose, "checkout")]
+        without.append(bare(user))
+    return told(number, versions, without)
+
+
+def asked_at_once(user: str) -> bytes:
+    """Ask in this thread, with time in between."""
+    number, versions, without = next(_number), [gray.choose("checkout")], [bare(user)]
+    for _ in range(QUESTIONS):
+        time.sleep(STEP_S)  # noqa: TID251 - the work of a request
+        versions.append(gray.choose("checkout"))
+        without.append(bare(user))
+    return told(number, versions, without)
+
+
+async def _asgi(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    body = await asked(dict(scope["headers"])[b"x-user"].decode())
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+    body = asked_at_once(environ["HTTP_X_USER"])
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    yield body
+
+
+asgi = for_asgi.GraysplitMiddleware(_asgi, gray, unit=UNIT)
+wsgi = for_wsgi.GraysplitMiddleware(_wsgi, gray, unit=UNIT)
