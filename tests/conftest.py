@@ -56,6 +56,9 @@ NEEDS: Final = {
     "tests/integrations/openfeature/test_provider.py": "openfeature",
     "tests/integrations/openfeature/test_scenarios.py": "openfeature",
     "tests/integrations/test_asgi.py": "starlette",
+    "tests/integrations/test_django.py": "django",
+    "tests/integrations/test_fastapi.py": "fastapi",
+    "tests/integrations/test_flask.py": "flask",
     "tests/integrations/test_wsgi.py": "werkzeug",
     "tests/telemetry/test_metrics.py": "opentelemetry.sdk",
 }

@@ -77,3 +77,72 @@ def _wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Ite
 
 asgi = for_asgi.GraysplitMiddleware(_asgi, gray, unit=UNIT)
 wsgi = for_wsgi.GraysplitMiddleware(_wsgi, gray, unit=UNIT)
+
+
+def __getattr__(name: str) -> Any:
+    """Make the application of a framework when it is asked for: a test of one needs no other."""
+    made = {"fastapi": _fastapi, "flask": _flask, "django_asgi": _django, "django_wsgi": _django}.get(name)
+    if made is None:
+        raise AttributeError(name)
+    return made(name)
+
+
+def _fastapi(_: str) -> Any:
+    from fastapi import FastAPI, Request
+    from fastapi.responses import PlainTextResponse
+
+    from graysplit.integrations.fastapi import GraysplitMiddleware
+
+    app = FastAPI()
+    app.add_middleware(GraysplitMiddleware, router=gray, unit=UNIT)
+
+    async def answer(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(await asked(request.headers["x-user"]))
+
+    app.add_route("/", answer)  # type: ignore[arg-type] # Starlette's own form
+    return app
+
+
+def _flask(_: str) -> Any:
+    import flask
+
+    from graysplit.integrations.flask import Graysplit
+
+    app = flask.Flask("load")
+    app.config["GRAYSPLIT_UNIT"] = UNIT
+    Graysplit(app, gray)
+
+    @app.get("/")
+    def answer() -> bytes:
+        return asked_at_once(flask.request.headers["x-user"])
+
+    return app
+
+
+def _django(name: str) -> Any:
+    import django
+    from django.conf import settings
+    from django.http import HttpRequest, HttpResponse
+    from django.urls import path
+
+    async def answer(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(await asked(request.headers["x-user"]))
+
+    def answer_at_once(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(asked_at_once(request.headers["x-user"]))
+
+    settings.configure(
+        ROOT_URLCONF=(path("", answer if name == "django_asgi" else answer_at_once),),
+        ALLOWED_HOSTS=["*"],
+        INSTALLED_APPS=["graysplit.integrations.django"],
+        MIDDLEWARE=["graysplit.integrations.django.GraysplitMiddleware"],
+        GRAYSPLIT={"ROUTER": f"{__name__}.gray", "UNIT": UNIT},
+    )
+    django.setup()
+    if name == "django_asgi":
+        from django.core.asgi import get_asgi_application
+
+        return get_asgi_application()
+    from django.core.wsgi import get_wsgi_application
+
+    return get_wsgi_application()

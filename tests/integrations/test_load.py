@@ -48,7 +48,14 @@ SERVERS: Final = {
     ],
 }
 
-SOAKED: Final = (("uvicorn", "asgi"), ("gunicorn", "wsgi"))
+SOAKED: Final = (
+    ("uvicorn", "asgi"),
+    ("uvicorn", "fastapi"),
+    ("uvicorn", "django_asgi"),
+    ("gunicorn", "wsgi"),
+    ("gunicorn", "flask"),
+    ("gunicorn", "django_wsgi"),
+)
 
 
 class LoadAnswer(NamedTuple):

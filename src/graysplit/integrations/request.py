@@ -76,18 +76,17 @@ class RequestPolicy:
         self._attributes = cast("ReadAttributes", given.find) if given is not None else None
         self._visitor_cookie, self._visitor = visitor_cookie, readers.cookie(visitor_cookie) if visitor_cookie else None
         self._versions_header = versions_header
-        varies = [found.vary, given.vary if given is not None else frozenset[str]()]
-        if visitor_cookie:
-            varies.append(frozenset(("cookie",)))
-        self._vary = frozenset[str]().union(*(names for names in varies if names is not None))
-        self._is_private = None in varies
+        parts = [found] if given is None else [found, given]
+        self.may_wait = any(part.may_wait for part in parts)
+        self._is_private = any(part.vary is None for part in parts)
+        self._vary = frozenset(("cookie",) if visitor_cookie else ()).union(*(part.vary or () for part in parts))
 
     def open(self, request: object) -> OpenRequest:
         """Make the scope of a request; never raises. Who sets it takes it out again."""
         return OpenRequest(*self._found(request))
 
     def identify(self, opened: OpenRequest, request: object) -> None:
-        """Give an open request its unit and attributes, where they are known only by now; never raises."""
+        """Set an open request's unit and attributes, where they are known only by now; never raises."""
         unit, attributes, opened.visitor = self._found(request)
         opened.scope.meet(unit, attributes)
 

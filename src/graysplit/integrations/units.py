@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from graysplit.core.bucketing import encode_unit
@@ -38,10 +38,19 @@ class RequestReaders(NamedTuple):
 
 
 class FoundBy(NamedTuple):
-    """What finds a value in a request, and the request headers that it depends on; None where these are not known."""
+    """What finds a value in a request, the headers that it depends on (None: not known), whether it may do I/O."""
 
     find: ReadRequest
     vary: frozenset[str] | None
+    may_wait: bool = False
+
+
+def _together(find: ReadRequest, found: Iterable[FoundBy]) -> FoundBy:
+    """Return what finds by all of these."""
+    parts = tuple(found)
+    varies = [one.vary for one in parts if one.vary is not None]
+    vary = frozenset[str]().union(*varies) if len(varies) == len(parts) else None
+    return FoundBy(find, vary, any(one.may_wait for one in parts))
 
 
 NOBODY: Final = FoundBy(lambda _: MISSING, frozenset())
@@ -52,9 +61,7 @@ def read_unit_source(source: UnitSource, readers: RequestReaders) -> FoundBy:
     found = [_read_one(one, readers, "unit") for one in _flat(source)]
     if not found:
         return NOBODY
-    varies = [one.vary for one in found]
-    vary = frozenset[str]().union(*(names for names in varies if names is not None))
-    return FoundBy(_first_unit([one.find for one in found]), None if None in varies else vary)
+    return _together(_first_unit([one.find for one in found]), found)
 
 
 def read_attribute_sources(sources: AttributeSources, readers: RequestReaders) -> FoundBy | None:
@@ -62,17 +69,15 @@ def read_attribute_sources(sources: AttributeSources, readers: RequestReaders) -
     if not sources:
         return None
     if callable(sources):
-        return FoundBy(_careful(sources, "attributes", {}), None)
+        return FoundBy(_careful(sources, "attributes", {}), None, may_wait=True)
     if not isinstance(cast("object", sources), Mapping):
         raise ConfigurationError(f"invalid attributes: map names to sources ({_HOW}), or give a callable")
     found = {name: _read_one(source, readers, f"attributes[{name!r}]") for name, source in sources.items()}
-    varies = [one.vary for one in found.values()]
-    vary = frozenset[str]().union(*(names for names in varies if names is not None))
 
     def find(request: object) -> Mapping[str, object]:
         return {name: one.find(request) for name, one in found.items()}
 
-    return FoundBy(find, None if None in varies else vary)
+    return _together(find, found.values())
 
 
 def cookie_value(header: str, name: str) -> str | None:
@@ -106,7 +111,7 @@ def _flat(source: UnitSource) -> Iterator[str | ReadRequest]:
 
 def _read_one(source: object, readers: RequestReaders, asked: str) -> FoundBy:
     if callable(source):
-        return FoundBy(_careful(source, asked, None), None)
+        return FoundBy(_careful(source, asked, None), None, may_wait=True)
     written = _WRITTEN.fullmatch(source) if isinstance(source, str) else None
     if written is None:
         shown = repr(source) if isinstance(source, str) else f"of type {type(source).__name__}"
@@ -115,7 +120,7 @@ def _read_one(source: object, readers: RequestReaders, asked: str) -> FoundBy:
     vary = name.lower() if kind == "header" else "cookie"
     make: Callable[[str], ReadRequest] = getattr(readers, kind)
     hint = ". Put the session's middleware outside of graysplit's" if kind == "session" else ""
-    return FoundBy(_careful(make(name), asked, None, hint), frozenset((vary,)))
+    return FoundBy(_careful(make(name), asked, None, hint), frozenset((vary,)), kind == "session")
 
 
 def _first_unit(finds: list[ReadRequest]) -> ReadRequest:

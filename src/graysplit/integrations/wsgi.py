@@ -63,12 +63,15 @@ class GraysplitMiddleware:
         """Serve one request."""
         if not self._life.started:
             self._life.start()
-        environ[REQUEST] = request = self._policy.open(environ)
+        environ[REQUEST] = request = self._open(environ)
         with Resumed(request.scope):
             answer = self.app(environ, partial(self._start, request, start_response))
         if answer.__class__ in (list, tuple) or _is_file(answer, environ):
             return answer  # no code of the application's runs in it
         return ScopedAnswer(answer, request.scope)
+
+    def _open(self, environ: Environ) -> OpenRequest:
+        return self._policy.open(environ)
 
     def _start(
         self,

@@ -1,0 +1,1 @@
+"""For Django, which looks here."""
