@@ -76,6 +76,11 @@ class Events:
         """Log that something needs a person's eye, and has no end that would be told."""
         self._say("warning", kind, message)
 
+    def forget(self) -> None:
+        """Begin again with nothing said."""
+        self._said.clear()
+        self._conditions.clear()
+
     def again(self, kind: str) -> None:
         """Let the next warning of a kind be printed at once: it tells of something else."""
         self._said.pop(kind[:KIND_AT_MOST], None)

@@ -121,6 +121,16 @@ class Scope(dict[object, tuple[object, int]]):
         self.attributes = outer.attributes if outer is not None else {}
         self.forced = outer.forced if outer is not None else {}
 
+    @property
+    def keeps_nothing(self) -> bool:
+        """Return whether choices are made afresh: it has ended, or only forces versions and is no request."""
+        return self._ended
+
+    def keep_nothing(self) -> Scope:
+        """Keep no choice; gives itself."""
+        self._ended = True
+        return self
+
     def kept(self, key: object, unit: bytes) -> int | None:
         """Return the index kept for a split's key and an encoded unit, or None."""
         kept = self.get((key, unit))

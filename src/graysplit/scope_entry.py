@@ -82,12 +82,15 @@ class Opening:
     def scope(self) -> Scope:
         """Make the scope that lies over the one in force here."""
         outer = scope_get()
+        only_forces = bool(self._forced) and (outer is None or outer.keeps_nothing)
         if outer is None:
-            return Scope(self._unit, self._attributes, self._forced)
-        unit = self._unit if self._unit is not MISSING else outer.unit
-        attributes = {**outer.attributes, **self._attributes} if self._attributes else outer.attributes
-        forced = {**outer.forced, **self._forced} if self._forced else outer.forced
-        return Scope(unit, attributes, forced).inherit(outer)
+            scope = Scope(self._unit, self._attributes, self._forced)
+        else:
+            unit = self._unit if self._unit is not MISSING else outer.unit
+            attributes = {**outer.attributes, **self._attributes} if self._attributes else outer.attributes
+            forced = {**outer.forced, **self._forced} if self._forced else outer.forced
+            scope = Scope(unit, attributes, forced).inherit(outer)
+        return scope.keep_nothing() if only_forces else scope
 
     def again(self) -> Opening:
         """Return one that opens the same, for another run."""

@@ -139,6 +139,10 @@ class Follower:
         if not asked and thread is not None and thread.is_alive():
             self._ended.wait(timeout_s)
 
+    def wait_ended(self, timeout_s: float) -> bool:
+        """Wait until the thread has ended; False where that takes longer."""
+        return self._thread is None or self._ended.wait(timeout_s) or not self._thread.is_alive()
+
     def _run(self) -> None:
         try:
             while not self._may_go.is_set() and not self._stopping.is_set():

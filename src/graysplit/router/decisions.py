@@ -47,6 +47,11 @@ class Decisions:
         self._unknown: set[str] = set()  # splits that nobody knows, of which that was said
         self._armed: tuple[View | None, tuple[CompiledSplit, ...]] = (None, ())  # of one view, for goals
 
+    def forget(self) -> None:
+        """Begin again with nothing said, and no split known as armed."""
+        self._unknown.clear()
+        self._armed = (None, ())
+
     def resolve(self, state: CompiledSplit, unit: object) -> tuple[CompiledSplit, int, Decision]:
         """Decide off the hot path, and count it; never raises (law 5)."""
         try:

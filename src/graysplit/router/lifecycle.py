@@ -53,6 +53,7 @@ class Lifecycle:
         ] = []  # hand another lifecycle to each router that this one serves
         self._clock = clock
         self._store: Store | None = None
+        self._given: Store | None = None  # made by the program, not of an address
         self._follower: Follower | None = None
         self._starting = Lock()  # whoever has it starts; nobody waits for it without end
         self._starter = 0  # the thread that had it last
@@ -81,7 +82,7 @@ class Lifecycle:
             raise ConfigurationError(
                 "this router has started already: call configure() before the first decision, start() or wait_ready()"
             )
-        self._store = store or self._store
+        self._store = self._given = store or self._store
         self.settings = settings.over(self.settings)
 
     def instance(self) -> str:
@@ -164,6 +165,25 @@ class Lifecycle:
         if self._store is heir._store:
             self._store = None
         self.close()
+
+    def reset(self) -> None:
+        """Fall asleep as if nothing had ever started it, and make another store of its address; for tests."""
+        follower, store = self._follower, self._store
+        if follower is None and store is self._given and self.states.phase == "asleep":
+            return
+        self.jobs.close()
+        if follower is not None:
+            follower.stop(0)
+            getattr(store, "wake", int)()  # the memory store's: its feeds wait inside this process
+            follower.wait_ended(1.0)
+        if store is not None:
+            store.close()
+        self._store, self._follower, self._notices = self._given, None, None
+        self._closed, self._again_at, self._starting = False, 0.0, Lock()
+        self.jobs.reopen()
+        self.events.forget()
+        self.decisions.forget()
+        self.states.reset()
 
     def status(self) -> Status:
         """Return how it is now."""

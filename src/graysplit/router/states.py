@@ -319,6 +319,17 @@ class PublishedStates:
         self.following = Contact()
         self.enter("asleep")
 
+    def reset(self) -> None:
+        """Begin again, asleep, with what the code declares and nothing else."""
+        with self._lock:
+            self.following, self.break_glass = Contact(), None
+            self.warming = self.notify = self.compiler = self._effects = None
+            self._trusted, self._born, self._age, self._lost_since = True, float("inf"), 0.0, None
+            self._limits.clear()
+            self.due, self.instance, self.records_goals, self.phase = float("inf"), "", False, "asleep"
+            self.counts.forget()
+            self._hand_out(View(Adopted(), {}, {}, {}), self.declarations)
+
     def after_fork(self) -> None:
         """In a child: publish states that wake the router. No lock is taken and no thread started."""
         self.due = float("inf")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -57,6 +57,19 @@ from graysplit.stores.writes import (
 
 _shared: Final[dict[tuple[str, str], MemorySpace]] = {}
 _sharing: Final = threading.Lock()
+
+
+def shared() -> frozenset[tuple[str, str]]:
+    """Return the names and namespaces of the stores that this process shares."""
+    with _sharing:
+        return frozenset(_shared)
+
+
+def forget_shared(kept: Collection[tuple[str, str]]) -> None:
+    """Forget the shared stores but these: whoever opens one of that name begins with an empty one; for tests."""
+    with _sharing:
+        for at in [at for at in _shared if at not in kept]:
+            del _shared[at]
 
 
 class MemoryStore:
@@ -197,6 +210,16 @@ class MemoryStore:
         """Take one field away past the store, as `redis-cli HDEL` would; for tests."""
         with self._space.locked:
             self._space.put(key, field, None)
+
+    def use_clock(self, clock: Clock) -> None:
+        """Go by another clock from now on; for tests."""
+        self._space.clock = clock
+
+    def wake(self) -> None:
+        """Let whoever waits for a change look at once; for tests."""
+        with self._space.locked:
+            self._space.signals += 1
+            self._space.locked.notify_all()
 
     def raw_drop(self, key: str) -> None:
         """Lose a whole key, as `redis-cli DEL` or an eviction would; for tests."""

@@ -16,6 +16,7 @@ from graysplit.core.fleet import Fleet
 from graysplit.core.guard.tally import Tally
 from graysplit.core.replica.record import Load
 from graysplit.errors import ConflictError, GraysplitError, RefusedError, StoreCorruptError, StoreUnreachableError
+from graysplit.server_access import check_server
 from graysplit.stores.port import (
     Advice,
     Copies,
@@ -64,6 +65,7 @@ class RedisStore:
         self._topology = Topology(url)
         self._keys = keys_of(namespace)
         self.name = self._topology.name if namespace == "default" else f"{self._topology.name} namespace {namespace}"
+        check_server(self.name)
         self._ladder = Ladder()
         self._primary: Host | None = None  # whom Sentinel named last
         self._looked_at = float("-inf")

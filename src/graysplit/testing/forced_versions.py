@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from unittest import TestCase, TestLoader
 
 from graysplit.errors import GraysplitError, UnknownSplitError, UnknownVersionError
 from graysplit.router.lifecycle import LIVING
-from graysplit.scope import MISSING
+from graysplit.scope import MISSING, scope_get
 from graysplit.scope_entry import Opening
+from graysplit.server_access import alone
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from graysplit.scope import Scope
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Forced(Opening):
@@ -46,6 +50,14 @@ class Forced(Opening):
                 raise
             error.add_note(f"forced: {fault}")
 
+    def __call__(self, function: F) -> F:
+        """Return a function that runs with them forced; a `unittest.TestCase` with each of its tests."""
+        if isinstance(function, type) and issubclass(function, TestCase):
+            for name in TestLoader().getTestCaseNames(function):
+                setattr(function, name, super().__call__(getattr(function, name)))
+            return cast("F", function)
+        return super().__call__(function)
+
     def again(self) -> Forced:
         """Return one that forces the same, for another run."""
         return Forced(self._forced)
@@ -59,6 +71,15 @@ class Forced(Opening):
             _check_version(split, version, known[split])
 
 
+def check_known(versions: Mapping[str, str]) -> set[str]:
+    """Return the splits of these that a router of this process has; raise where it has not that version."""
+    known, scope = _known(), scope_get()
+    found = {**known, **(scope.met if scope is not None else {})}
+    for split in versions.keys() & found.keys():
+        _check_version(split, versions[split], found[split])
+    return versions.keys() & found.keys()
+
+
 def _check_version(split: str, version: str, names: tuple[str, ...]) -> None:
     """Raise where the names are known and a version is not among them."""
     if names and version not in names:
@@ -68,11 +89,11 @@ def _check_version(split: str, version: str, names: tuple[str, ...]) -> None:
 def _known() -> dict[str, tuple[str, ...]]:
     """Return the versions by each split that the routers of this process know; none where it may have more of them.
 
-    A router that is still asleep has not heard which versions the store has.
+    A router that is still asleep has not heard which versions the store has; a test's private store is empty then.
     """
     found: dict[str, tuple[str, ...]] = {}
     for states in [lifecycle.states for lifecycle in LIVING]:
         for split in {*states.declarations, *states.held.definitions}:
-            names = states.state(split).names if states.phase != "asleep" else ()
+            names = states.state(split).names if states.phase != "asleep" or alone() else ()
             found[split] = (*found.get(split, ()), *names)
     return found
