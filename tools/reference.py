@@ -279,13 +279,9 @@ def _described(name: str, found: Callable[..., Any]) -> Iterator[str]:  # Any: a
         # A class may be put together from several of our own.
         rooms = [one for one in found.__mro__ if one.__module__.startswith("graysplit.")]
         methods = {name: one for room in rooms for name, one in vars(room).items() if inspect.isfunction(one)}
-        public = {method: methods[method] for method in methods if method[0] != "_" and method not in INSIDE}
+        public = {method: methods[method] for method in methods if method[0] != "_"}
         rows = ((f"`{_short(method, function)}`", _summary(function)) for method, function in public.items())
         yield _table(("method", ""), rows)
-
-
-# Public by their spelling because neighbours call them; nobody else should.
-INSIDE: Final = frozenset(("resolve", "swap", "warn"))
 
 
 def _signature(name: str, function: Callable[..., Any]) -> str:  # Any: of whatever signature

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     # What operators' programs use
     from graysplit.control import Control
     from graysplit.control.steps import Step
-    from graysplit.core.decision import Decision
+    from graysplit.core.decision import Decision, Reason
     from graysplit.core.durations import Span
+    from graysplit.core.fleet import Mode
 
     # What either may catch
     from graysplit.errors import (
@@ -39,10 +40,12 @@ if TYPE_CHECKING:
     from graysplit.notices import CommandHook, Webhook
     from graysplit.router.explanation import Explanation
     from graysplit.router.router import Router
+    from graysplit.router.states import Phase
     from graysplit.router.status import Status
     from graysplit.routes.handle import Split
     from graysplit.routes.types import Routed
     from graysplit.routes.unit import INSTANCE, attribute
+    from graysplit.scope import Unit
     from graysplit.scope_entry import context
 
 __all__ = [
@@ -58,6 +61,9 @@ __all__ = [
     "Decision",
     "Explanation",
     "GraysplitError",
+    "Mode",
+    "Phase",
+    "Reason",
     "RefusedError",
     "RegistrationError",
     "Routed",
@@ -70,6 +76,7 @@ __all__ = [
     "StoreCorruptError",
     "StoreLostError",
     "StoreUnreachableError",
+    "Unit",
     "UnknownSplitError",
     "UnknownVersionError",
     "Webhook",
@@ -86,6 +93,10 @@ _ROOMS = {
     "Span": "graysplit.core.durations",
     "Step": "graysplit.control.steps",
     "Decision": "graysplit.core.decision",
+    "Reason": "graysplit.core.decision",
+    "Mode": "graysplit.core.fleet",
+    "Phase": "graysplit.router.states",
+    "Unit": "graysplit.scope",
     "Explanation": "graysplit.router.explanation",
     "Router": "graysplit.router.router",
     "Status": "graysplit.router.status",

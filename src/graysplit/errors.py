@@ -57,7 +57,7 @@ class ConfigurationError(GraysplitError):
     """A router, store or program was set up in a way that cannot work."""
 
 
-class RegistrationError(GraysplitError):
+class RegistrationError(ConfigurationError):
     """Two places in the code claim one name, or a function cannot be routed."""
 
 

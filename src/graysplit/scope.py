@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from graysplit.core.bucketing import encode_unit
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from graysplit.core.decision import Reason
+
+Unit: TypeAlias = "str | int | bytes | UUID"  # who or what is being split; `1` and `"1"` are one
 
 
 class _Missing:
@@ -25,7 +32,7 @@ class _Missing:
         return "MISSING"
 
 
-MISSING: Final = _Missing()
+MISSING: Final[Any] = _Missing()  # Any: the default of parameters that take a `Unit`
 
 # A batch job under one context may meet any number of units: beyond these, choices are made afresh.
 KEPT_AT_MOST: Final = 1_000
@@ -136,15 +143,15 @@ class Scope(dict[object, tuple[object, int]]):
         kept = self.get((key, unit))
         return kept[1] if kept else None
 
-    def keep_baseline(self, split: str, unit: bytes, reason: str) -> None:
+    def keep_baseline(self, split: str, unit: bytes, reason: Reason) -> None:
         """Keep that the baseline has answered for a unit, and why, where no state's key is known yet (`not_ready`)."""
         if len(self) < KEPT_AT_MOST and not self._ended:
             self.setdefault((split, unit), (reason, 0))
 
-    def baseline_for(self, split: str, unit: bytes) -> str | None:
+    def baseline_for(self, split: str, unit: bytes) -> Reason | None:
         """Return why the baseline has answered for a unit before any choice was made, or None."""
         kept = self.get((split, unit))
-        return str(kept[0]) if kept is not None else None
+        return cast("Reason", kept[0]) if kept is not None else None
 
     def keep(self, key: object, unit: object, encoded: bytes, index: int) -> int:
         """Keep a choice and return what is kept: another thread of the request may have been first.

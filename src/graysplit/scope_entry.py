@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
 from functools import partial, wraps
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
+from graysplit.environment import kind_of
+from graysplit.errors import ConfigurationError
 from graysplit.log_writer import WRITER
 from graysplit.scope import MISSING, Scope, scope_get, scope_reset, scope_set
 
 if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
+
+    from graysplit.scope import Unit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -97,13 +102,25 @@ class Opening:
         return Opening(self._unit, self._attributes, self._forced)
 
 
-def context(unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Opening:
+def context(unit: Unit = MISSING, attributes: Mapping[str, object] | None = None) -> Opening:
     """Set the ambient unit and attributes, and keep each decision made inside for as long as it is open.
 
     What is not given is inherited from the context around this one. Middleware opens one per request. For a `with`
     block, or above a function, coroutine function or generator function.
     """
+    _check_given(unit, attributes)
     return Opening(unit, attributes, {})
+
+
+def _check_given(unit: object, attributes: object) -> None:
+    """Raise `ConfigurationError` for attributes without names, and where `@context` stands without parentheses."""
+    if attributes is not None and not isinstance(attributes, Mapping):
+        raise ConfigurationError(
+            'invalid attributes: use a mapping of names to values, attributes={"plan": "pro"}, '
+            f"not {kind_of(attributes)}"
+        )
+    if isinstance(unit, FunctionType):
+        raise ConfigurationError("context takes a unit, not a function: write @context() with its parentheses")
 
 
 def forcing(versions: Mapping[str, str]) -> Opening:

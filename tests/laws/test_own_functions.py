@@ -88,10 +88,10 @@ class Program:
             return f"new {tag} {user}"
 
         if self.number % 2:
-            gray.version("lane", "new")(lane_new)
+            gray.candidate("lane", "new")(lane_new)
         routed = gray.route("lane", unit="user")(lane)
         if not self.number % 2:
-            gray.version("lane", "new")(lane_new)
+            gray.candidate("lane", "new")(lane_new)
         self.made.append(Made(routed, f"old {tag} {UNIT}", f"new {tag} {UNIT}"))
 
     def bare(self, gray: Router, tag: str) -> None:

@@ -65,7 +65,7 @@ def test_versions_run_one_path_without_a_decision(router: Router) -> None:
 def test_a_candidate_may_come_before_its_baseline(store: MemoryStore, router: Router) -> None:
     """`router.version` registers by name, before or after the baseline."""
 
-    @router.version("checkout", "new")
+    @router.candidate("checkout", "new")
     def candidate(user: str) -> str:
         return "new"
 
@@ -80,7 +80,7 @@ def test_a_candidate_may_come_before_its_baseline(store: MemoryStore, router: Ro
 def test_an_early_candidate_is_checked_when_the_baseline_comes(router: Router) -> None:
     """A candidate that came first and does not fit is named when the baseline is declared."""
 
-    @router.version("checkout", "new")
+    @router.candidate("checkout", "new")
     def candidate(customer: str) -> str:
         return "new"
 
@@ -97,7 +97,7 @@ def test_one_name_from_two_places_is_an_error(router: Router) -> None:
     declare(router)
     with pytest.raises(RegistrationError, match="registered twice"):
 
-        @router.version("checkout", "new")
+        @router.candidate("checkout", "new")
         def another(user: str, amount: int = 1) -> str:
             return ""
 
@@ -113,7 +113,7 @@ def test_a_version_that_is_absent_here_is_the_baseline(store: MemoryStore, route
     assert router.decide("checkout", NEW)[1:3] == ("old", "version_absent")
     assert router.decide("checkout", OLD)[1:3] == ("old", "bucket")
 
-    @router.version("checkout", "new")
+    @router.candidate("checkout", "new")
     def late(user: str) -> str:
         return "new"
 
@@ -221,7 +221,7 @@ def test_multi_version_splits_are_routed(store: MemoryStore, router: Router) -> 
         return "a"
 
     for name in "bcd":
-        router.version("ranking", name)(_named(name))
+        router.candidate("ranking", name)(_named(name))
     eventually(lambda: router.decide("ranking", NEW).reason == "bucket")
     for number in range(500):
         assert ranking(f"u-{number}") == router.choose("ranking", f"u-{number}")

@@ -71,10 +71,10 @@ def make_by_name(gray: Router, tenant: str, *, first: bool) -> Any:
         return f"old {tenant}"
 
     if first:
-        gray.version("checkout", "new")(candidate)
+        gray.candidate("checkout", "new")(candidate)
     handle = gray.route("checkout", unit="user")(baseline)
     if not first:
-        gray.version("checkout", "new")(candidate)
+        gray.candidate("checkout", "new")(candidate)
     return handle
 
 
@@ -180,7 +180,7 @@ def test_a_copied_function_hears_a_rollback(store: MemoryStore, router: Router) 
     eventually(lambda: copied(NEW) == "old a")
 
 
-@pytest.mark.parametrize("outer", ["@pay.version('new')", "@gray.version('checkout', 'new')"])
+@pytest.mark.parametrize("outer", ["@pay.version('new')", "@gray.candidate('checkout', 'new')"])
 def test_a_second_def_of_the_routes_name_is_refused(module: Module, outer: str) -> None:
     """The habit of `property.setter` would send everybody to the candidate: the sentence names another name."""
     text = f"""
@@ -268,7 +268,7 @@ def test_two_modules_that_claim_one_version_by_a_partial_are_refused(router: Rou
         "def work(tag, user):\n    return tag\n"
         "class Callable:\n    def __call__(self, user):\n        return 'x'\n    bound = __call__\n",
     )
-    text = f"import functools\nfrom parts import work, Callable\ngray.version('parts', 'new')({made})\n"
+    text = f"import functools\nfrom parts import work, Callable\ngray.candidate('parts', 'new')({made})\n"
     module("orders", text)
     module("orders", text)
     with pytest.raises(RegistrationError, match="registered twice"):
@@ -307,7 +307,7 @@ def test_an_edited_cell_is_run_again(store: MemoryStore, router: Router) -> None
 def test_a_reload_takes_other_parameters(module: Module, order: str, caplog: pytest.LogCaptureFixture) -> None:
     """A reloaded module may change the signature of both, also where the candidate is registered by name."""
     route = "@gray.route('checkout', unit='user')\ndef pay(user{more}):\n    return 'old{more}'\n"
-    candidate = "@gray.version('checkout', 'new')\ndef pay_new(user{more}):\n    return 'new{more}'\n"
+    candidate = "@gray.candidate('checkout', 'new')\ndef pay_new(user{more}):\n    return 'new{more}'\n"
     text = route + candidate if order == "route first" else candidate + route
     before = module("shop", text.format(more="")).pay
     after = module("shop", text.format(more=", cart")).pay
@@ -319,7 +319,7 @@ def test_a_reload_takes_other_parameters(module: Module, order: str, caplog: pyt
 def test_candidates_of_another_module_are_set_aside_until_they_are_reloaded(module: Module) -> None:
     """Two modules with one changed signature are reloaded one after the other; in between the baseline answers."""
     route = "@gray.route('checkout', unit='user')\ndef pay(user{more}):\n    return 'old{more}'\n"
-    candidate = "@gray.version('checkout', 'new')\ndef pay_new(user{more}):\n    return 'new{more}'\n"
+    candidate = "@gray.candidate('checkout', 'new')\ndef pay_new(user{more}):\n    return 'new{more}'\n"
     module("shop", route.format(more=""))
     module("fresh", candidate.format(more=""))
     pay = module("shop", route.format(more=", cart")).pay
@@ -339,7 +339,7 @@ def test_a_refused_candidate_leaves_nothing(store: MemoryStore, router: Router, 
     def wrong(customer: str) -> str:
         return "new"
 
-    register = pay.version("new") if how == "beside" else router.version("checkout", "new")
+    register = pay.version("new") if how == "beside" else router.candidate("checkout", "new")
     with pytest.raises(SignatureMismatchError):
         register(wrong)  # type: ignore[arg-type] # what is refused
     assert router._lifecycle.states.declared()["checkout"].versions == ("old",)
@@ -347,7 +347,7 @@ def test_a_refused_candidate_leaves_nothing(store: MemoryStore, router: Router, 
     eventually(lambda: router.decide("checkout", OLD).reason == "version_absent")
     assert (pay(OLD), pay(NEW)) == ("old", "old")
 
-    @router.version("checkout", "new")
+    @router.candidate("checkout", "new")
     def right(user: str) -> str:
         return "new"
 

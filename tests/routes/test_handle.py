@@ -66,7 +66,7 @@ def test_a_decision_says_why() -> None:
     assert handle.decide(None).reason == "no_unit"
     with context():
         assert [handle.decide("u-1").reason for _ in range(2)] == ["bucket", "kept"]
-    handle.swap(a_state({"new": 100}, counts=state.counts))
+    handle._swap(a_state({"new": 100}, counts=state.counts))
     assert handle.decide("u-1").reason == "bucket"
     assert handle.decide("u-1") is handle.decide("u-3")
 
@@ -145,7 +145,7 @@ def test_attempts_may_be_nested_and_used_again() -> None:
     handle, state, _ = a_handle({"new": 100})
     attempt = handle.attempt(unit="u-1")
     with attempt as outer:
-        handle.swap(a_state({"new": 0}, counts=state.counts))
+        handle._swap(a_state({"new": 0}, counts=state.counts))
         with pytest.raises(ValueError, match="inner"), attempt as inner:
             raise ValueError("inner")
         assert (outer, inner) == ("new", "old")
@@ -190,5 +190,5 @@ def test_no_exposure_is_lost() -> None:
         for number in range(calls):
             handle.choose(f"u-{place}-{number}")
 
-    in_threads(work, threads, meanwhile=lambda: [handle.swap(state) for state in states])
+    in_threads(work, threads, meanwhile=lambda: [handle._swap(state) for state in states])
     assert sum(read(state)["started"]) == calls * threads

@@ -243,9 +243,9 @@ def test_what_nobody_awaits_is_not_ready(store: MemoryStore, gray: Router) -> No
     [
         (same, None, "asks for user, but a hook is called without arguments"),
         (waiting, None, "is a coroutine function"),
-        (nothing, 0.0, "invalid every=0.0: use a number of seconds above zero"),
-        (nothing, float("nan"), "invalid every=nan: use a number of seconds"),
-        (nothing, float("inf"), "invalid every=inf: use a number of seconds"),
+        (nothing, 0.0, "invalid every=0.0: use a time above zero"),
+        (nothing, float("nan"), "invalid every=nan: use a time"),
+        (nothing, float("inf"), "invalid every=inf: use a time"),
     ],
 )
 def test_what_cannot_prepare_is_refused(

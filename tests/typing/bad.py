@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Literal
 
-from graysplit.routes.handle import Split
-from tests.typing.face import Router
+from graysplit import Control, Router, Split
 
 
 def functions(gray: Router) -> None:
@@ -57,7 +57,7 @@ def functions(gray: Router) -> None:
     checkout.versions["new"](1, 2)  # error
     checkout.warmed  # error
     checkout.warm("new")(renamed)  # error
-    checkout.warm("new", every="30s")  # error
+    checkout.warm("new", every=[30])  # error
     checkout.warm("new", 30)  # error
     gray.route("checkout", unit=3)  # error
     gray.route("checkout", unit="user_id", fallback="yes")  # error
@@ -107,6 +107,37 @@ def handles(gray: Router) -> None:
         return
     wrong: Literal["old"] = banner.choose("u-1")  # error
     narrower: Split[Literal["old"]] = banner  # error
-    banner.warm("new", every="30s")  # error
     banner.choose("u-1", attributes=3)  # error
     banner.attempt("u-1").version  # error
+    banner.warm("new", every=[30])  # error
+    banner.swap(None)  # error
+    banner.choose(1.5)  # error
+    banner.choose(None)  # error
+    gray.choose("banner", unit=object())  # error
+    gray.split("banner", ["old", "new"])  # error
+    gray.split("banner", 1, 2)  # error
+
+
+class Banner(StrEnum):
+    OLD = "old"
+    NEW = "new"
+
+
+def members(gray: Router) -> None:
+    banner = gray.split("banner", Banner)
+    name: Literal["old"] = banner.choose("u-1")  # error
+    other: Split[Literal["old", "new"]] = banner  # error
+    banner.choose("u-1").nwe  # error
+
+
+def words(gray: Router, control: Control) -> None:
+    if gray.decide("banner", "u-1").reason == "buckett":  # error
+        return
+    if gray.status().phase == "ready":  # error
+        return
+    if gray.status().mode == "push":  # error
+        return
+    if control.wait_until("banner").outcome == "done":  # error
+        return
+    control.wait_until("banner", until="save")  # error
+    control.ramp("banner", [5, 100], until="done")  # error

@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from datetime import timedelta
+from enum import Enum, StrEnum
 from typing import Any, Literal, assert_type
+from uuid import UUID
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from graysplit.routes.handle import Split
-from graysplit.routes.unit import attribute
-from tests.typing.face import Router
+import graysplit
+from graysplit import INSTANCE, Control, Router, Split, attribute
+from graysplit.control import Outcome
 
 
 def declare(gray: Router) -> None:
@@ -58,7 +61,7 @@ def declare(gray: Router) -> None:
     assert_type(prepare(), int)
     prepare_by_name(retries=2)
 
-    @gray.version("checkout", "by-name")
+    @gray.candidate("checkout", "by-name")
     def by_name(user_id: str, cart: int, mine: int = 0) -> float:
         return 5.0
 
@@ -145,7 +148,11 @@ def handles(gray: Router) -> None:
     assert_type(banner.choose("u-1"), Literal["old", "new"])
     assert_type(banner.choose(unit=1, attributes={"plan": "pro"}), Literal["old", "new"])
     assert_type(banner.baseline, Literal["old", "new"])
-    assert_type(banner.decide("u-1").reason, str)
+    assert_type(banner.decide("u-1").reason, graysplit.Reason)
+    banner.choose(attribute("tenant"), {"tenant": "t-1"})
+    banner.choose(INSTANCE)
+    banner.choose(b"u-1")
+    banner.choose(UUID(int=1))
     if banner.choose() == "new":
         return
     with banner.attempt(unit="u-1") as version:
@@ -159,3 +166,57 @@ def handles(gray: Router) -> None:
     assert_type(prepare(), list[str])
     loose = gray.split("banner", "old", "new")
     loose_name: str = loose.choose("u-1")
+    assert_type(gray.split("banner").choose("u-1"), Literal["old", "new"])
+    typed: Split[str] = gray.split("banner", *["old", "new"], unit=INSTANCE)
+
+    def by_user(unit: graysplit.Unit) -> str:
+        return gray.choose("banner", unit)
+
+
+class Banner(StrEnum):
+    OLD = "old"
+    NEW = "new"
+
+
+class Mixed(str, Enum):  # noqa: UP042 - as programs have it that ran under Python 3.10
+    OLD = "old"
+    NEW = "new"
+
+
+def members(gray: Router) -> None:
+    banner = gray.split("banner", Banner, unit=attribute("tenant"))
+    assert_type(banner, Split[Banner])
+    assert_type(banner.choose("u-1"), Banner)
+    assert_type(banner.baseline, Banner)
+    assert_type(banner.versions, tuple[Banner, ...])
+    assert_type(gray.split("banner", Mixed).choose(), Mixed)
+    with banner.attempt("u-1") as version:
+        assert_type(version, Banner)
+        match version:
+            case Banner.OLD:
+                pass
+            case Banner.NEW:
+                pass
+
+    @banner.warm(Banner.NEW, every="30s")
+    def prepare() -> None: ...
+
+
+def words(gray: Router, control: Control) -> None:
+    assert_type(gray.explain("banner", "u-1").reason, graysplit.Reason)
+    assert_type(gray.status().phase, graysplit.Phase)
+    assert_type(gray.status().mode, graysplit.Mode)
+    waited = control.wait_until("banner", until="safe", timeout="10m")
+    assert_type(waited.outcome, Outcome)
+    control.wait_until("banner", 20)
+    control.ramp("banner", [5, 100], every=timedelta(minutes=10), until="safe")
+    gray.wait_ready("2s")
+    gray.wait_ready(timedelta(seconds=2))
+    gray.warm("banner", "new", every=timedelta(seconds=30))
+
+
+def narrowed(gray: Router) -> None:
+    """Narrow by the names alone, where the checker can: pyright, not mypy."""
+    banner = gray.split("banner", "old", "new")
+    if banner.choose("u-1") == "new":
+        return

@@ -10,6 +10,7 @@ from graysplit.errors import (
     ConfigurationError,
     ConflictError,
     GraysplitError,
+    RegistrationError,
     StoreLostError,
     StoreUnreachableError,
     UnknownSplitError,
@@ -49,6 +50,7 @@ _CODES: Final[tuple[tuple[type[GraysplitError], int], ...]] = (
     (StoreUnreachableError, UNREACHABLE),
     (BadDefinitionError, REFUSED),
     (BadValueError, USAGE),
+    (RegistrationError, REFUSED),
     (ConfigurationError, USAGE),
 )
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 from graysplit.cli.exits import DONE, UNCONFIRMED, UNHEALTHY
 from graysplit.cli.output import say, say_json, tell
 from graysplit.cli.plan.lines import plan_json, plan_words
 from graysplit.cli.result_lines import receipt_lines, receipts_json
 from graysplit.cli.session import Session
-from graysplit.control.wait import Waited
+from graysplit.control.wait import Until, Waited
 
 _WORDS: Final = {"met": "", "undone": "will not be reached: ", "late": "not yet: "}
 
 
 def wait(session: Session, target: str, until: str, timeout_s: float) -> int:
     """Wait, and say how it ended."""
-    waited = session.control.wait_until(target, until, timeout_s, tell)
+    waited = session.control.wait_until(target, cast("Until", until), timeout_s, tell)  # or a weight, as typed
     code = _code(waited, until)
     if session.json:
         plan = plan_json(waited.plan) if waited.plan else None

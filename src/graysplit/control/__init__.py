@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from graysplit.control.targets import Names
     from graysplit.control.undelivered import HookState
     from graysplit.control.views import Overview, SplitView
-    from graysplit.control.wait import Waited
+    from graysplit.control.wait import Outcome, Until, Waited
     from graysplit.control.waves import Crossing
     from graysplit.core.durations import BadSpanError
     from graysplit.core.entry import Entry
@@ -61,6 +61,8 @@ _ROOMS = {
     "Standby": "graysplit.core.standby",
     "Step": "graysplit.control.steps",
     "SwitchStep": "graysplit.control.switch",
+    "Until": "graysplit.control.wait",
+    "Outcome": "graysplit.control.wait",
     "Waited": "graysplit.control.wait",
 }
 
@@ -80,6 +82,7 @@ __all__ = [
     "Followed",
     "HookState",
     "Names",
+    "Outcome",
     "OvertakenError",
     "Overview",
     "Process",
@@ -93,6 +96,7 @@ __all__ = [
     "Standby",
     "Step",
     "SwitchStep",
+    "Until",
     "Waited",
 ]
 

@@ -22,6 +22,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "version_absent": "the store's baseline is not registered there",
     "stale": "it has not heard the store for too long",
     "not_ready": "it has not loaded trusted data yet",
+    "empty_namespace": "its namespace held nothing when it last looked",
+    "closed": "its router is closed",
     "unknown_split": "it does not know the split yet",
 }
 

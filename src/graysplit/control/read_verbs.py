@@ -118,7 +118,7 @@ class ReadVerbs(ControlVerbs):
     def wait_until(
         self,
         target: str,
-        until: Until | float | str = "confirmed",
+        until: Until | float = "confirmed",
         timeout: Span = 60.0,
         told: Callable[[str], None] | None = None,
         looked: Callable[[Awaited], None] | None = None,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from graysplit.core.allocation import Run
 from graysplit.core.bucketing import BUCKETS, HASHES, hash32, threshold
 from graysplit.core.counters import Counts
-from graysplit.core.decision import Decision
+from graysplit.core.decision import Decision, Reason
 from graysplit.core.weights import Weight
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from graysplit.core.split_state import SplitState
 
 VersionFunction = Callable[..., Any]  # Any: a registered function of whatever signature
-Special = Callable[[bytes], "tuple[int, str] | None"]  # an encoded unit to a version's index and a reason
+Special = Callable[[bytes], "tuple[int, Reason] | None"]  # an encoded unit to a version's index and a reason
 
 BASELINE: Final = 0  # the baseline's index in every state
 
@@ -107,7 +107,7 @@ class CompiledSplit:
     rungs: Special | None  # asked before the hash, where the split uses more than a percentage
     special: Special | None  # the same, or what sends every call to the slow path; tested before the hash
     pinned: frozenset[int] | None  # hashes of pinned and denied units, where pins are all that `special` knows
-    constant: str | None  # the reason for which every call gets the baseline
+    constant: Reason | None  # the reason for which every call gets the baseline
     asleep: bool  # whether the next call must wake the router
     key: object  # under which a request keeps its choice; replaced by any lowering to zero
     quick: object  # the same for a route's straight line; armed, its buffer: what was drawn in this stage, and no pin
@@ -124,7 +124,7 @@ class CompiledSplit:
     weights: Sequence[Weight]  # in force here, by index; 0 for the baseline, which takes what is left
     buffer: EvidenceBuffer | None  # where measured calls are written down, while the split is armed
 
-    def pick(self, unit: bytes) -> tuple[int, str]:
+    def pick(self, unit: bytes) -> tuple[int, Reason]:
         """Return the version's index and the reason for an encoded unit: the ladder from `denied` down."""
         if self.constant is not None:
             return BASELINE, self.constant
@@ -200,7 +200,7 @@ def compile_state(split_state: SplitState, inputs: CompileInput) -> CompiledSpli
 
 
 def constant_state(
-    split: str, names: tuple[str, ...], reason: str, inputs: CompileInput, *, asleep: bool = False
+    split: str, names: tuple[str, ...], reason: Reason, inputs: CompileInput, *, asleep: bool = False
 ) -> CompiledSplit:
     """Compile a state in which every call gets the baseline, for one reason."""
     state = _blank(split, names, inputs)
@@ -295,7 +295,7 @@ def _blank(split: str, names: tuple[str, ...], inputs: CompileInput) -> Compiled
     return state
 
 
-def _name_sides(state: CompiledSplit, old: int, new: int, reason: str) -> None:
+def _name_sides(state: CompiledSplit, old: int, new: int, reason: Reason) -> None:
     """Set what the two sides of the single threshold answer with."""
     state.old, state.new = state.names[old], state.names[new]
     state.c_old, state.c_new = state.counts.started[old].count, state.counts.started[new].count
@@ -305,7 +305,7 @@ def _name_sides(state: CompiledSplit, old: int, new: int, reason: str) -> None:
     state.d_new = _decision(state, new, reason)
 
 
-def _decision(state: CompiledSplit, index: int, reason: str) -> Decision:
+def _decision(state: CompiledSplit, index: int, reason: Reason) -> Decision:
     return Decision(state.split, state.names[index], reason, state.revision, state.stale)
 
 
@@ -371,7 +371,7 @@ def _targets(state: CompiledSplit) -> tuple[tuple[int, ...], tuple[CallTarget, .
     return target_of, tuple(targets)
 
 
-def _branch(state: CompiledSplit, index: int, reason: str) -> Branch:
+def _branch(state: CompiledSplit, index: int, reason: Reason) -> Branch:
     branch = Branch(index, state.names[index], state.counts.started[index].count, _decision(state, index, reason))
     return _counted(branch, state.counts)
 
@@ -391,11 +391,11 @@ def _pin(state: CompiledSplit, split_state: SplitState, absent: frozenset[str]) 
         return
     if _all_zero(split_state) and any(split_state.stop_on(version.name) for version in definition.candidates):
         return  # the rung `stopped` answers before any pin
-    answers: dict[bytes, tuple[int, str]] = {}
+    answers: dict[bytes, tuple[int, Reason]] = {}
     for unit, version in definition.pinned.items():
         if version != definition.baseline and split_state.in_force(version) == 0:
             continue
-        found = (BASELINE, "version_absent") if version in absent else (names.index(version), "pin")
+        found: tuple[int, Reason] = (BASELINE, "version_absent") if version in absent else (names.index(version), "pin")
         answers[unit.encode()] = found
     for unit in definition.barred:
         answers[unit.encode()] = (BASELINE, "denied")

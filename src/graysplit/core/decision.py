@@ -7,7 +7,7 @@ together.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.core.allocation import Run, owner
 from graysplit.core.bucketing import bucket_of
@@ -15,6 +15,28 @@ from graysplit.core.weights import format_weight, share
 
 if TYPE_CHECKING:
     from graysplit.core.split_state import SplitState
+
+# Why a version was chosen: docs/reference/reasons-and-status.md#reasons. A later version may add some.
+Reason: TypeAlias = Literal[
+    "off",
+    "stopped",
+    "kept",
+    "denied",
+    "pin",
+    "bucket",
+    "baseline",
+    "forced",
+    "no_unit",
+    "version_absent",
+    "baseline_differs",
+    "unknown_split",
+    "not_ready",
+    "empty_namespace",
+    "closed",
+    "not_configured",
+    "stale",
+    "error",
+]
 
 # The reasons that the hash has drawn: counted as exposures. Any other (pinned, forced, absent, ...) is counted apart,
 # and is never evidence for or against a version.
@@ -26,7 +48,7 @@ class Decision(NamedTuple):
 
     split: str
     version: str
-    reason: str
+    reason: Reason
     revision: int = 0  # the store's revision when this process took up the split's present state
     stale: bool = False  # whether contact with the store was lost at that time
 
@@ -46,7 +68,7 @@ class DecisionInput(NamedTuple):
 class Rung(NamedTuple):
     """One rung as `explain` prints it: what it asked, and the version it gave, if it answered."""
 
-    reason: str
+    reason: str  # a `Reason`; of what other processes say also their own words (held, behind, ...)
     asked: str
     version: str | None
 
@@ -126,7 +148,7 @@ def _baseline(case: DecisionInput) -> tuple[str, str | None]:
 
 # Top to bottom, the first that gives a version answers: docs/reference/reasons-and-status.md#reasons. Overrides and
 # handed-over decisions belong below `pin`; prerequisites, layers and rules above `bucket`.
-LADDER: Final[tuple[tuple[str, _Rung], ...]] = (
+LADDER: Final[tuple[tuple[Reason, _Rung], ...]] = (
     ("off", _off),
     ("stopped", _stopped),
     ("kept", _kept),
@@ -155,13 +177,13 @@ def climb(case: DecisionInput) -> tuple[Rung, ...]:
     return tuple(steps) if landed is None else (*steps, landed)
 
 
-def answer(steps: tuple[Rung, ...]) -> tuple[str, str]:
+def answer(steps: tuple[Rung, ...]) -> tuple[str, Reason]:
     """Return version and reason of the rung that answered."""
     last = steps[-1]
-    return last.version or "", last.reason
+    return last.version or "", cast("Reason", last.reason)  # the ladder's own rungs have no other
 
 
-def _landed(case: DecisionInput, version: str, reason: str) -> Rung | None:
+def _landed(case: DecisionInput, version: str, reason: Reason) -> Rung | None:
     """Bring an answer down to what can be answered here (law 5), or None where it stands."""
     baseline = case.split_state.definition.baseline
     if case.unit is None and reason != "off":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.entry import Entry
@@ -19,6 +19,9 @@ OFF: Final = "off"  # the reason of an effect, and of a decision, under break-gl
 MANY: Final = 64  # fields: a change of more is told as a whole, beside those that changed last
 GONE_MS: Final = 86_400_000  # who was heard within a day and said no goodbye: a fleet of nobody is not proof
 
+
+# How a process follows its store: not yet, no longer, or in one of these ways.
+Mode: TypeAlias = Literal["starting", "lost", "memory", "tracking", "redirect", "log", "poll"]
 
 # How a store can be followed, and what that promises; in this order, the best first.
 PROMISES: Final[Mapping[str, str]] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from graysplit.core.fleet import Declared, Effect, Sweep
+    from graysplit.core.fleet import Declared, Effect, Mode, Sweep
     from graysplit.core.guard.buffer import EvidenceBuffer
     from graysplit.core.replica.adopted import Adopted
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Contact(NamedTuple):
     """How a process follows its store at present."""
 
-    mode: str = "starting"  # starting, lost, or one of graysplit.core.fleet.PROMISES
+    mode: Mode = "starting"  # starting, lost, or one of graysplit.core.fleet.PROMISES
     since: float = 0.0  # monotonic time of the last answer; 0 for never
     reason: str = ""  # why contact is lost
     mode_why: str = ""  # why it is not followed by a better mode, or what is not known of it

@@ -13,7 +13,7 @@ from graysplit.core.replica.adoption import differing
 from graysplit.core.weights import FULL
 from graysplit.integrations.flag_values import FlagValues
 from graysplit.router.inside import decide_by_state, lifecycle_of
-from graysplit.scope import MISSING
+from graysplit.scope import MISSING, Unit
 
 try:
     from openfeature.event import ProviderEventDetails
@@ -210,7 +210,7 @@ class GraysplitProvider(AbstractProvider):
         """Return the error code and message where the caller's default value must do; None where there is an answer."""
         split, reason = decision.split, decision.reason
         known = reason == "off" or self._is_known(split)
-        if not known and reason == "not_ready":
+        if not known and reason in {"not_ready", "empty_namespace", "closed"}:
             return ErrorCode.PROVIDER_NOT_READY, f"the store has not told '{split}' yet. See: graysplit doctor"
         if not known:
             return ErrorCode.FLAG_NOT_FOUND, f"flag {split} not found. See: graysplit list"
@@ -264,9 +264,9 @@ class GraysplitProvider(AbstractProvider):
             self.emit_provider_ready(ProviderEventDetails(message="the store is followed"))
 
 
-def _unit(context: EvaluationContext | None) -> object:
+def _unit(context: EvaluationContext | None) -> Unit:
     """Return the targeting key, or what stands for the unit of `graysplit.context`."""
-    return MISSING if context is None or context.targeting_key in {None, ""} else context.targeting_key
+    return (context.targeting_key if context is not None else None) or MISSING
 
 
 def _no_unit(split: str, context: EvaluationContext | None) -> tuple[ErrorCode, str]:

@@ -17,7 +17,7 @@ from graysplit.integrations.units import (
     read_unit_source,
 )
 from graysplit.scope import MISSING, Taken
-from graysplit.scope_entry import context
+from graysplit.scope_entry import Opening
 
 ReadAttributes: TypeAlias = "Callable[[object], Mapping[str, object]]"
 
@@ -35,7 +35,7 @@ class OpenRequest:
 
     def __init__(self, unit: object, attributes: Mapping[str, object] | None, visitor: str | None = None) -> None:
         """Make its scope over the one in force here; nothing is set."""
-        self.scope = context(unit, attributes).scope()
+        self.scope = Opening(unit, attributes, {}).scope()
         if self.scope.taken is None:
             self.scope.taken = Taken(encode_unit(unit))
         self.taken: Taken = self.scope.taken

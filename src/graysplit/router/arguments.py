@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from graysplit.core.address import EVERYTHING
 from graysplit.environment import check_namespace, check_text, items_of, kind_of, path_of
@@ -13,6 +14,28 @@ from graysplit.router.settings import Settings
 
 if TYPE_CHECKING:
     from graysplit.notices.hooks import Hook
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def with_parentheses(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a method that makes a decorator say on its own line that it stands without parentheses: `@gray.warm`."""
+
+    def taking(method: Callable[P, R]) -> Callable[P, R]:
+        @wraps(method)
+        def taken(*args: P.args, **kwargs: P.kwargs) -> R:
+            given: tuple[object, ...] = args[1:]  # without self
+            if len(given) == 1 and not kwargs and not isinstance(given[0], str):
+                from graysplit.routes.signature import check_called
+
+                check_called(given[0], method.__name__, example)
+            return method(*args, **kwargs)
+
+        return taken
+
+    return taking
 
 
 def make_settings(  # noqa: PLR0913 - keyword-only settings
@@ -31,8 +54,12 @@ def make_settings(  # noqa: PLR0913 - keyword-only settings
     """Return the settings that arguments say; raise `ConfigurationError` for one that cannot work."""
     check_namespace(namespace)
     check_switch("sigterm", sigterm)
+    if check_text("url", url) is not None:
+        from graysplit.stores.url import check_scheme
+
+        check_scheme(url or "")
     return Settings(
-        check_text("url", url),
+        url,
         namespace,
         off_words(off),
         path_text("off_file", off_file),

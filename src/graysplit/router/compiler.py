@@ -12,6 +12,7 @@ from graysplit.router.declarations import Declaration
 from graysplit.router.view import Lacking, View, key_of
 
 if TYPE_CHECKING:
+    from graysplit.core.decision import Reason
     from graysplit.core.definition import Definition
     from graysplit.core.guard.buffer import EvidenceBuffer
     from graysplit.core.replica.adopted import Adopted
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from graysplit.router.guarded_splits import GuardedSplits
 
 # The reason where the code's baseline is not the store's: the code's own answers every call (law 5).
-DIFFERS: Final = "baseline_differs"
+DIFFERS: Final[Reason] = "baseline_differs"
 
 
 class Baselines:

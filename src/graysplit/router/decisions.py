@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from graysplit.clock import Clock
 from graysplit.core.bucketing import encode_unit
 from graysplit.core.compiled import BASELINE, CompiledSplit
-from graysplit.core.decision import DRAWN, Decision
+from graysplit.core.decision import DRAWN, Decision, Reason
 from graysplit.errors import GraysplitError
 from graysplit.router.call_counts import OLD
 from graysplit.scope import MISSING, Scope, scope_get
@@ -24,7 +24,18 @@ MORE_UNKNOWN: Final = "more unknown splits are asked for"
 
 # Why the baseline answers without a choice. Where a context has answered so, that stands: it is said to be kept, and
 # counted as what it was, for no hash has drawn it.
-BEFORE_A_CHOICE: Final = frozenset(("not_ready", "unknown_split", "not_configured", "off", "stale", "baseline_differs"))
+BEFORE_A_CHOICE: Final = frozenset(
+    (
+        "not_ready",
+        "empty_namespace",
+        "closed",
+        "unknown_split",
+        "not_configured",
+        "off",
+        "stale",
+        "baseline_differs",
+    )
+)
 
 
 class Decisions:
@@ -75,7 +86,7 @@ class Decisions:
             index, reason = BASELINE, "error"
         meter = state.counts.started[index] if reason in DRAWN else state.counts.other(index, reason)
         next(meter.count)
-        told = "kept" if state.constant is None and reason in BEFORE_A_CHOICE else reason
+        told: Reason = "kept" if state.constant is None and reason in BEFORE_A_CHOICE else reason
         return state, index, Decision(state.split, state.names[index], told, state.revision, state.stale)
 
     def _tell_unknown(self, split: str) -> None:
@@ -121,7 +132,7 @@ class Decisions:
         return self._armed[1]
 
 
-def picked(state: CompiledSplit, unit: object, events: Events) -> tuple[int, str]:
+def picked(state: CompiledSplit, unit: object, events: Events) -> tuple[int, Reason]:
     """Return the version's index and the reason, and keep in an open context what was answered."""
     scope = scope_get()
     if scope is not None and state.split in scope.forced:
@@ -170,7 +181,7 @@ def given(state: CompiledSplit, unit: object, scope: Scope | None) -> object:
     return state.here if unit is MISSING else unit
 
 
-def _keep(scope: Scope, state: CompiledSplit, unit: object, encoded: bytes) -> tuple[int, str]:
+def _keep(scope: Scope, state: CompiledSplit, unit: object, encoded: bytes) -> tuple[int, Reason]:
     """Answer as this context has answered before; else choose, and keep that."""
     kept = scope.kept(state.key, encoded)
     if kept is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from graysplit.core.bucketing import bucket_of, encode_unit
 from graysplit.core.compiled import BASELINE
-from graysplit.core.decision import DecisionInput, Rung, answer, climb
+from graysplit.core.decision import DecisionInput, Reason, Rung, answer, climb
 from graysplit.router.compiler import DIFFERS
 from graysplit.router.decisions import given
 from graysplit.scope import scope_get
@@ -23,7 +23,7 @@ class Explanation(NamedTuple):
 
     split: str
     version: str
-    reason: str
+    reason: Reason
     bucket: int | None  # None for what is not a unit, and where no definition is known
     revision: int
     ladder: tuple[Rung, ...]

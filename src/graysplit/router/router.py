@@ -12,9 +12,10 @@ from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.bucketing import hash32
 from graysplit.core.compiled import NEAR, CompiledSplit, VersionFunction, unpinned
 from graysplit.core.decision import Decision
+from graysplit.core.durations import Span, seconds
 from graysplit.environment import check_store, kind_of
 from graysplit.errors import ConfigurationError
-from graysplit.router.arguments import make_settings
+from graysplit.router.arguments import make_settings, with_parentheses
 from graysplit.router.chooser import RouterChooser
 from graysplit.router.declarations import HANDLE, ROUTES_TOLD, Declaration
 from graysplit.router.lifecycle import Lifecycle
@@ -22,14 +23,17 @@ from graysplit.routes.one_object import OneObject
 from graysplit.scope import MISSING, scope_get
 
 if TYPE_CHECKING:
+    from typing import LiteralString
+
     from graysplit.core.counters import Measure
     from graysplit.notices.hooks import Hook
     from graysplit.router.explanation import Explanation
     from graysplit.router.status import Status
     from graysplit.routes.handle import Split
     from graysplit.routes.types import Routed
-    from graysplit.routes.unit import AttributesSpec, UnitSpec
+    from graysplit.routes.unit import AskedUnit, AttributesSpec, UnitSpec
     from graysplit.routes.wrap import RouteOptions
+    from graysplit.scope import Unit
     from graysplit.stores.port import Store
 
 P = ParamSpec("P")
@@ -37,6 +41,7 @@ R = TypeVar("R")
 F = TypeVar("F", bound=VersionFunction)
 H = TypeVar("H", bound=Callable[[], object])
 V = TypeVar("V", bound=str)
+L = TypeVar("L", bound="LiteralString")
 Ignore: TypeAlias = type[BaseException] | Iterable[type[BaseException]]
 
 
@@ -98,7 +103,7 @@ class Router(OneObject):
     def choose(  # noqa: PLR0911 - one story, told without calls between
         self,
         split: str,
-        unit: object = MISSING,
+        unit: AskedUnit = MISSING,
         attributes: Mapping[str, object] | None = None,
     ) -> str:
         """Return the version of a split for a unit, by default the context's. It never raises and never waits."""
@@ -108,7 +113,7 @@ class Router(OneObject):
                 if (scope := scope_get()) is None:
                     cls = type(unit)  # an int left to `except` costs 25 times as much
                     hashed = hash32(
-                        (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
+                        (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[union-attr, str-format, arg-type] # narrowed by class
                         s.seed,
                     )
                     if hashed < s.threshold:
@@ -139,7 +144,7 @@ class Router(OneObject):
     def decide(
         self,
         split: str,
-        unit: object = MISSING,
+        unit: AskedUnit = MISSING,
         attributes: Mapping[str, object] | None = None,
     ) -> Decision:
         """Return the whole decision: version, reason, revision, stale. As cheap as `choose`."""
@@ -148,7 +153,7 @@ class Router(OneObject):
             if s.special is None and scope_get() is None:
                 cls = type(unit)
                 hashed = hash32(
-                    (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
+                    (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[union-attr, str-format, arg-type] # narrowed by class
                     s.seed,
                 )
                 if hashed < s.threshold:
@@ -165,7 +170,7 @@ class Router(OneObject):
             pass
         return self._ask(split, unit, attributes)
 
-    def explain(self, split: str, unit: object = MISSING) -> Explanation:
+    def explain(self, split: str, unit: Unit = MISSING) -> Explanation:
         """Return the ladder with the rung that answers, and the bucket. Counts nothing; for people."""
         if self._lifecycle.states.phase == "asleep":
             self._lifecycle.start()
@@ -187,7 +192,7 @@ class Router(OneObject):
 
     # Results
 
-    def record(self, goal: str, *, unit: object = MISSING, value: float | None = None, at_most: float = 1.0) -> None:
+    def record(self, goal: str, *, unit: Unit = MISSING, value: float | None = None, at_most: float = 1.0) -> None:
         """Note that a unit has reached a goal ("purchase"), for the reports of every armed split that it has met.
 
         `value` is counted as a share of `at_most`, from 0 to 1; without one the goal counts as 1. A unit counts once
@@ -230,12 +235,13 @@ class Router(OneObject):
 
         return decorate
 
-    def version(self, split: str, name: str) -> Callable[[F], F]:
+    @with_parentheses('("checkout", "new")')
+    def candidate(self, split: str, name: str) -> Callable[[F], F]:
         """Register a candidate by name, from any module, before or after its baseline; the function is handed back."""
         from graysplit.routes.signature import check_called
 
         for given in (split, name):
-            check_called(given, "version", '("checkout", "new")')
+            check_called(given, "candidate", '("checkout", "new")')
 
         def take(function: F) -> F:
             self._register(split, name, function)
@@ -243,12 +249,21 @@ class Router(OneObject):
 
         return take
 
-    def warm(self, split: str, name: str, *, every: float | None = None) -> Callable[[H], H]:
+    @with_parentheses('("checkout", "new")')
+    def version(self, split: str, name: str) -> Callable[[F], F]:
+        """Register a candidate by the former name of `candidate`, which goes with the next minor version."""
+        from graysplit.deprecation import warn_renamed
+
+        warn_renamed("Router.version()", "Router.candidate()", stacklevel=4)
+        return self.candidate(split, name)
+
+    @with_parentheses('("checkout", "new")')
+    def warm(self, split: str, name: str, *, every: Span | None = None) -> Callable[[H], H]:
         """Register what prepares a version, by name; the function (no arguments) is handed back.
 
         It runs once in each process that follows a store, beside the follower, and again in forked children; until
-        it has succeeded `graysplit switch` refuses. With `every` it runs again so many seconds after each start, to
-        keep the version warm, so it must only read: a query, a connection, a cache.
+        it has succeeded `graysplit switch` refuses. With `every` (30, "30s", a timedelta) it runs again that long after
+        each start, to keep the version warm, so it must only read: a query, a connection, a cache.
         """
         from graysplit.routes.signature import check_called
 
@@ -264,33 +279,45 @@ class Router(OneObject):
     @overload
     def split(self, name: str, /, *, unit: UnitSpec = None, ignore: Ignore = ()) -> Split[Literal["old", "new"]]: ...
     @overload
-    def split(self, name: str, /, *versions: V, unit: UnitSpec = None, ignore: Ignore = ()) -> Split[V]: ...
+    def split(self, name: str, versions: type[V], /, *, unit: UnitSpec = None, ignore: Ignore = ()) -> Split[V]: ...
+    @overload
+    def split(self, name: str, /, *versions: L, unit: UnitSpec = None, ignore: Ignore = ()) -> Split[L]: ...
+    @overload
+    def split(  # type: ignore[overload-cannot-match] # mypy takes LiteralString for str, pyright narrows to the names
+        self, name: str, /, *versions: V, unit: UnitSpec = None, ignore: Ignore = ()
+    ) -> Split[V]: ...
     def split(  # Any: the overloads say which
-        self, name: str, /, *versions: str, unit: UnitSpec = None, ignore: Ignore = ()
+        self, name: str, /, *versions: str | type[str], unit: UnitSpec = None, ignore: Ignore = ()
     ) -> Split[Any]:
         """Declare a split without functions and return its handle; the first version is the baseline.
 
+        `versions` are names, or one `enum.StrEnum` whose values are the names: then `choose` and `attempt` give its
+        members, and type checkers know them exactly. Of names mypy knows that they are text, and these names where the
+        handle is annotated (`Split[Literal["old", "new"]]`); pyright knows them by itself.
         `unit` is who is meant where a question names nobody: `graysplit.INSTANCE`, `graysplit.attribute(name)`, a
         callable without parameters, a tuple of these (the first that is a unit), or absent: the context's. Errors of
         the classes in `ignore` are not failures of an attempt. The same declaration gives the same handle.
         """
-        from graysplit.routes.handle import FindingSplit, Split
+        from graysplit.routes.handle import EnumSplit, FindingSplit, Split
         from graysplit.routes.outcome import check_ignored
-        from graysplit.routes.signature import check_called, check_versions
+        from graysplit.routes.signature import check_called, members_of, versions_of
         from graysplit.routes.unit import by_instance, handle_unit, unit_key
 
         check_called(name, "split", '("banner", "old", "new")')
-        check_versions(name, versions)
-        states, names = self._lifecycle.states, versions or ("old", "new")
+        members = members_of(name, versions)
+        names = versions_of(name, versions) if members is None else tuple(members)
+        states = self._lifecycle.states
         asked, ignored = unit_key(unit), check_ignored(name, _several(ignore))
-        key = (names, asked, ignored) if asked is not None else None
+        key = (names, members and versions, asked, ignored) if asked is not None else None
         declared = states.declarations.get(name) if key is not None else None
         if declared is not None and (known := declared.kept.get(key)) is not None:
             return known
         find = handle_unit(unit, name, self.instance) if unit is not None else None
         prepare, state = partial(self._prepare, name), states.present(name)
         handle: Split[Any] = Split(name, names, state, self._chooser, prepare, ignored)  # Any: as above
-        if find is not None:
+        if members is not None:
+            handle = EnumSplit(name, members, state, self._chooser, prepare, ignored, find)
+        elif find is not None:
             handle = FindingSplit(name, names, state, self._chooser, prepare, ignored, find)
 
         def change(declaration: Declaration) -> None:
@@ -327,10 +354,10 @@ class Router(OneObject):
             )
         return made.function
 
-    def _prepare(self, split: str, name: str, function: Callable[[], object], every_s: float | None) -> None:
+    def _prepare(self, split: str, name: str, function: Callable[[], object], every: Span | None) -> None:
         from graysplit.router.warmup_hook import make_hook
 
-        hook = make_hook(split, name, function, every_s)
+        hook = make_hook(split, name, function, every)
         self._lifecycle.states.declare(split, lambda declaration: declaration.prepare(name, hook))
 
     def _register(self, split: str, name: str, function: VersionFunction) -> None:
@@ -376,9 +403,9 @@ class Router(OneObject):
         """
         self._lifecycle.start()
 
-    def wait_ready(self, timeout: float = 2.0) -> bool:
-        """Start, and wait until the store has answered; False when that takes longer (seconds), or no store is set."""
-        return self._lifecycle.wait_ready(timeout)
+    def wait_ready(self, timeout: Span = 2.0) -> bool:
+        """Start, and wait until the store has answered; False when that takes longer, or no store is set."""
+        return self._lifecycle.wait_ready(seconds(timeout))
 
     def close(self) -> None:
         """Say goodbye to the fleet and stop following, within about a second. Every answer is a baseline then."""
@@ -393,7 +420,7 @@ class Router(OneObject):
         """Close."""
         self.close()
 
-    async def ready(self, timeout: float = 2.0) -> bool:  # noqa: ASYNC109 - a router that is late is not an error
+    async def ready(self, timeout: Span = 2.0) -> bool:  # noqa: ASYNC109 - a router that is late is not an error
         """Start, and wait as `wait_ready` does, without blocking the loop."""
         from asyncio import to_thread
 

@@ -31,6 +31,7 @@ from graysplit.router.view import ChoiceKey, View, forget_zeroed, marks_of
 
 if TYPE_CHECKING:
     from graysplit.core.counters import Measure
+    from graysplit.core.decision import Reason
     from graysplit.core.fleet import Declared, Effect, Sweep
     from graysplit.core.guard.buffer import EvidenceBuffer
     from graysplit.core.replica.adoption import Parse
@@ -79,6 +80,7 @@ class PublishedStates:
         self.view = View(Adopted(), {}, {}, {})
         self.counts = CallCounts()
         self.compiler: StateCompiler | None = None  # from the start on
+        self._empty = False  # whether the store has answered since the start, and held nothing
         self._trusted = True  # False: what is held is so old that versions on trial stay at baseline
         self._born = float("inf")  # when following began; before that nothing ages
         self._age = 0.0  # seconds since the store was heard
@@ -124,6 +126,9 @@ class PublishedStates:
         elif (contact.mode, contact.mode_why) != (before.mode, before.mode_why):
             self._tell_mode(contact)
         self.following = contact._replace(since=contact.since or before.since)
+        if self.phase == "not_ready" and contact.mode != "lost" and not self._empty:
+            self._empty = True
+            self.refresh()
 
     def _tell_loss(self, before: Contact, lost: Contact) -> None:
         """Log that contact is lost, at once where it has been so for a while already."""
@@ -278,6 +283,7 @@ class PublishedStates:
             if parse is not None:
                 self._make_compiler(parse)
             self.phase = phase
+            self._empty = False
             self.due = float("inf")
             self._publish_all(self.view.held)
 
@@ -415,7 +421,7 @@ class PublishedStates:
         known = (view.held.definitions, self.declarations, view.marks, view.before)
         return any(split in names for names in known)
 
-    def _constant(self, split: str, reason: str, *, asleep: bool = False) -> CompiledSplit:
+    def _constant(self, split: str, reason: Reason, *, asleep: bool = False) -> CompiledSplit:
         names = self._own_names(split)
         counts = self.counts.of(split if self.is_known(split) else UNKNOWN, names)
         inputs = CompileInput(counts, object(), {}, None, self.view.held.revision)
@@ -426,8 +432,7 @@ class PublishedStates:
         if self.break_glass is not None and self.phase != "asleep" and self.break_glass.covers(split):
             return self._constant(split, "off")
         if self.phase != "live":
-            reason = "not_configured" if self.phase == "not_configured" else "not_ready"
-            return self._constant(split, reason, asleep=self.phase == "asleep")
+            return self._constant(split, self._unserved(), asleep=self.phase == "asleep")
         compiler = self.compiler
         split_state = compiler.split_state(split, view.held) if compiler is not None else None
         if compiler is None or split_state is None:
@@ -435,6 +440,12 @@ class PublishedStates:
         compiled = compiler.compiled(split_state, view, self._own_names(split), self.instance, missing)
         state = self._timely(compiled)
         return with_slow_path(state) if state.buffer is not None else state
+
+    def _unserved(self) -> Reason:
+        """Return why everybody gets the baseline in a phase in which nothing is served."""
+        if self.phase == "closed" or self.phase == "not_configured":  # noqa: PLR1714 - so that checkers know which
+            return self.phase
+        return "empty_namespace" if self._empty and self.phase == "not_ready" else "not_ready"
 
     def _timely(self, state: CompiledSplit) -> CompiledSplit:
         """Return a compiled state as old as what is held."""
@@ -465,7 +476,7 @@ class PublishedStates:
             if split not in splits:
                 continue
             for handle in declaration.handles:
-                handle.swap(self.present(split))
+                handle._swap(self.present(split))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # not for users
             for route in declaration.routes:
                 route.swap(self._for_route(route))
 

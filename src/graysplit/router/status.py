@@ -11,19 +11,20 @@ from graysplit.log_writer import WRITER
 from graysplit.router.states import STALE_S
 
 if TYPE_CHECKING:
+    from graysplit.core.fleet import Mode
     from graysplit.core.notices.debt import HookDebt
     from graysplit.events import Events
     from graysplit.follower.follower import Follower
     from graysplit.notices.notifier import Notices
-    from graysplit.router.states import PublishedStates
+    from graysplit.router.states import Phase, PublishedStates
     from graysplit.stores.port import Store
 
 
 class Status(NamedTuple):
     """How one router stands."""
 
-    phase: str  # asleep, not_ready, not_configured, live, closed
-    mode: str  # how the store is followed: starting, lost, or one of graysplit.core.fleet.PROMISES
+    phase: Phase  # asleep, not_ready, not_configured, live, closed
+    mode: Mode  # how the store is followed: starting, lost, or one of graysplit.core.fleet.PROMISES
     store: str | None  # printable address
     age_s: float | None  # since the last answer of the store; None for never
     revision: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from graysplit.core.durations import BadSpanError, Span, seconds
 from graysplit.errors import RegistrationError
 from graysplit.routes.origin import Origin, origin_of
 from graysplit.routes.signature import FUNCTION, described, shape_of
@@ -60,7 +61,7 @@ def _kind(fault: BaseException) -> str:
     return name if name.isprintable() else "exception"
 
 
-def make_hook(split: str, version: str, function: Callable[[], object], every_s: float | None) -> WarmupHook:
+def make_hook(split: str, version: str, function: Callable[[], object], every: Span | None) -> WarmupHook:
     """Make a version's hook, or raise `RegistrationError` for what cannot be called so."""
     where = f"split '{split}', version '{version}': "
     shape = shape_of(function)
@@ -74,10 +75,14 @@ def make_hook(split: str, version: str, function: Callable[[], object], every_s:
         raise RegistrationError(
             f"{where}{described(function)} asks for {', '.join(required)}, but a hook is called without arguments"
         )
-    given: object = every_s
-    number = isinstance(given, (int, float)) and not isinstance(given, bool)
-    if every_s is not None and not (number and 0 < every_s < NEVER):
-        raise RegistrationError(
-            f"{where}invalid every={every_s!r}: use a number of seconds above zero, as in every=30.0"
-        )
-    return WarmupHook(function, every_s)
+    return WarmupHook(function, None if every is None else _every(where, every))
+
+
+def _every(where: str, every: Span) -> float:
+    try:
+        found = seconds(every)
+    except BadSpanError:
+        found = 0.0
+    if not 0 < found < NEVER:
+        raise RegistrationError(f'{where}invalid every={every!r}: use a time above zero, as in every="30s" or every=30')
+    return found

@@ -10,6 +10,7 @@ from typing import Final, Generic, NamedTuple, NoReturn, TypeVar, cast
 from graysplit.core.bucketing import hash32
 from graysplit.core.compiled import NEAR, CompiledSplit, unpinned
 from graysplit.core.decision import Decision
+from graysplit.core.durations import Span
 from graysplit.core.guard.marks import Mark, Record
 from graysplit.core.guard.second_buffer import SecondBuffer
 from graysplit.errors import RegistrationError
@@ -17,7 +18,7 @@ from graysplit.routes import outcome
 from graysplit.routes.one_object import OneObject
 from graysplit.routes.port import Chooser, Prepare, unprepared
 from graysplit.routes.signature import check_called
-from graysplit.routes.unit import FindUnit, named_unit
+from graysplit.routes.unit import AskedUnit, FindUnit, named_unit
 from graysplit.scope import MISSING, scope_get
 
 V_co = TypeVar("V_co", bound=str, covariant=True)
@@ -65,14 +66,14 @@ class Split(OneObject, Generic[V_co]):
             f"Leave it out (__getstate__), and call split('{self.name}') or import the handle where it is used"
         )
 
-    def choose(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
+    def choose(self, unit: AskedUnit = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
         """Return the version's name for a unit, the context's unless given; counted as an exposure."""
         s = self._state
         try:
             if s.special is None and scope_get() is None:
                 cls = type(unit)  # an int left to `except` costs 25 times as much
                 h = hash32(
-                    (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
+                    (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[union-attr, str-format, arg-type] # narrowed by class
                     s.seed,
                 )
                 if h < s.threshold:
@@ -97,14 +98,14 @@ class Split(OneObject, Generic[V_co]):
             pass
         return cast("V_co", self._chooser.resolve(s, unit, attributes)[2].version)
 
-    def decide(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Decision:
+    def decide(self, unit: AskedUnit = MISSING, attributes: Mapping[str, object] | None = None) -> Decision:
         """Return version, reason, revision and staleness; counted like `choose`, and as cheap outside a context."""
         s = self._state
         if s.special is None and scope_get() is None:
             try:
                 cls = type(unit)
                 h = hash32(
-                    (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[attr-defined, str-format, arg-type] # narrowed by class
+                    (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[union-attr, str-format, arg-type] # narrowed by class
                     s.seed,
                 )
                 if h < s.threshold:
@@ -121,16 +122,17 @@ class Split(OneObject, Generic[V_co]):
                 pass
         return self._chooser.resolve(s, unit, attributes)[2]
 
-    def attempt(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Attempt[V_co]:
+    def attempt(self, unit: AskedUnit = MISSING, attributes: Mapping[str, object] | None = None) -> Attempt[V_co]:
         """Return a block measured for the version it yields: what raises inside is that version's failure.
 
         A plain `with`, also in async code: deciding never waits. May be entered many times, also within itself.
         """
         return Attempt(self._enter, unit, attributes, self._ignored)
 
-    def warm(self, version: str, /, *, every: float | None = None) -> Callable[[H], H]:
+    def warm(self, version: str, /, *, every: Span | None = None) -> Callable[[H], H]:
         """Register what prepares a version; see `Router.warm`."""
         check_called(version, "warm", '("new")')
+        version = str.__str__(version)  # of a member of an enum its value
         if version not in self.versions:
             raise RegistrationError(
                 f"split '{self.name}' has no version '{version}' to prepare: it was declared with "
@@ -150,7 +152,7 @@ class Split(OneObject, Generic[V_co]):
         unit = named_unit(unit, attributes, self._chooser.instance)
         return (*self._chooser.resolve(self._state, unit, attributes), unit)
 
-    def swap(self, state: CompiledSplit) -> None:
+    def _swap(self, state: CompiledSplit) -> None:
         """Let questions asked from now on read another state; the router calls it, nobody else."""
         self._state = state
 
@@ -174,11 +176,11 @@ class FindingSplit(Split[V_co]):
         super().__init__(name, versions, state, chooser, prepare, ignored)
         self._find: Final = find
 
-    def choose(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
+    def choose(self, unit: AskedUnit = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
         """Return the version's name for a unit, the one that the handle finds unless given."""
         return super().choose(self._find(attributes) if unit is MISSING else unit, attributes)
 
-    def decide(self, unit: object = MISSING, attributes: Mapping[str, object] | None = None) -> Decision:
+    def decide(self, unit: AskedUnit = MISSING, attributes: Mapping[str, object] | None = None) -> Decision:
         """Return version, reason, revision and staleness, for the unit that the handle finds unless given."""
         return super().decide(self._find(attributes) if unit is MISSING else unit, attributes)
 
@@ -186,6 +188,41 @@ class FindingSplit(Split[V_co]):
         self, unit: object, attributes: Mapping[str, object] | None
     ) -> tuple[CompiledSplit, int, Decision, object]:
         return super()._enter(self._find(attributes) if unit is MISSING else unit, attributes)
+
+
+class EnumSplit(FindingSplit[V_co]):
+    """A handle whose versions are the members of an enum: it gives members."""
+
+    __slots__ = ("_members",)
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a handle's own, and what finds the unit
+        self,
+        name: str,
+        members: Mapping[str, V_co],
+        state: CompiledSplit,
+        chooser: Chooser,
+        prepare: Prepare,
+        ignored: outcome.Ignored,
+        find: FindUnit | None,
+    ) -> None:
+        """Take the members by the versions' names; without `find` the unit is the context's unless named."""
+        super().__init__(name, tuple(members.values()), state, chooser, prepare, ignored, find or _context_unit)
+        self._members: Final = members
+
+    def choose(self, unit: AskedUnit = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
+        """Return the version's member for a unit, the context's unless given; counted as an exposure."""
+        return self._members.get(super().choose(unit, attributes), self.baseline)
+
+    def _enter(
+        self, unit: object, attributes: Mapping[str, object] | None
+    ) -> tuple[CompiledSplit, int, Decision, object]:
+        state, index, decision, unit = super()._enter(unit, attributes)
+        member = self._members.get(decision.version, self.baseline)
+        return state, index, decision._replace(version=member), unit
+
+
+def _context_unit(_attributes: Mapping[str, object] | None) -> object:
+    return MISSING
 
 
 class Entered(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from graysplit.core.compiled import CompiledSplit
 from graysplit.core.decision import Decision
+from graysplit.core.durations import Span
 
 
 class Chooser(Protocol):
@@ -31,8 +32,8 @@ class Chooser(Protocol):
         ...
 
 
-# Called with a version's name, what prepares it, and how often in seconds; or raises.
-Prepare = Callable[[str, Callable[[], object], "float | None"], None]
+# Called with a version's name, what prepares it, and how often; or raises.
+Prepare = Callable[[str, Callable[[], object], "Span | None"], None]
 
 # Called with a kind and a message, as `Chooser.warn`.
 Warn = Callable[[str, str], None]
@@ -41,5 +42,5 @@ Warn = Callable[[str, str], None]
 Register = Callable[[str, Callable[..., Any]], None]  # Any: a version of whatever signature
 
 
-def unprepared(version: str, function: Callable[[], object], every_s: float | None) -> None:
+def unprepared(version: str, function: Callable[[], object], every: Span | None) -> None:
     """Stand for `Prepare` where there is no router: nothing is prepared."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from graysplit.core.weights import check_name
 from graysplit.errors import RegistrationError, SignatureMismatchError
@@ -88,17 +88,38 @@ def check_called(given: object, decorator: str, example: str) -> None:
     check_name(given)
 
 
-def check_versions(split: str, given: Sequence[object]) -> None:
-    """Raise `RegistrationError` unless the versions of a handle are names, one argument each, and none comes twice."""
+def versions_of(split: str, given: Sequence[object]) -> tuple[str, ...]:
+    """Return the versions of a handle, `old` and `new` unless named.
+
+    Raise `RegistrationError` unless they are names, one argument each, and none comes twice.
+    """
     right = 'write .split("banner", "old", "new"), and of a list .split("banner", *names)'
+    names: list[str] = []
     for one in given:
         if not isinstance(one, str):
             raise RegistrationError(
                 f"split '{split}': versions are names, one argument each, not {described(one)}: {right}"
             )
-        check_name(one)
-    if len(set(given)) != len(given):
-        raise RegistrationError(f"split '{split}': a version is named twice in {', '.join(map(str, given))}: {right}")
+        names.append(check_name(str.__str__(one)))  # of a member of an enum, too
+    if len(set(names)) != len(names):
+        raise RegistrationError(f"split '{split}': a version is named twice in {', '.join(names)}: {right}")
+    return tuple(names) or ("old", "new")
+
+
+def members_of(split: str, given: Sequence[object]) -> dict[str, str] | None:
+    """Return the members of the one enum that names the versions, by their values; None where names were given."""
+    if len(given) != 1 or not isinstance(given[0], type):
+        return None
+    from enum import Enum
+
+    kind = cast("type[object]", given[0])
+    members = [member for member in kind if isinstance(member, str)] if issubclass(kind, Enum) else []
+    if not members:
+        raise RegistrationError(
+            f"split '{split}': versions cannot be {described(kind)}: use an enum.StrEnum with a member for each "
+            'version, class Banner(StrEnum): OLD = "old"; NEW = "new"'
+        )
+    return {check_name(str.__str__(member)): member for member in members}
 
 
 def check_flag(split: str, name: str, given: object) -> None:

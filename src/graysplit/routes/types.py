@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Concatenate, ParamSpec, Protocol, Self, TypeVar, overload
 
+from graysplit.core.durations import Span
+
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
@@ -54,7 +56,7 @@ class Routed(Protocol[P, R]):
     @overload
     def __get__(self: Routed[Concatenate[S, Q], R], instance: S, owner: type | None = None, /) -> Callable[Q, R]: ...
 
-    def warm(self, name: str, /, *, every: float | None = None) -> Callable[[H], H]:
+    def warm(self, name: str, /, *, every: Span | None = None) -> Callable[[H], H]:
         """Register what prepares a version (no arguments), the baseline too; see `Router.warm`."""
         ...
 

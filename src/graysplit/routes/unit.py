@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from keyword import iskeyword
 from types import FunctionType
-from typing import Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from graysplit.core.bucketing import encode_unit
 from graysplit.errors import RegistrationError, nearest
@@ -22,6 +22,9 @@ from graysplit.routes.signature import (
     shape_of,
 )
 from graysplit.scope import MISSING, scope_get
+
+if TYPE_CHECKING:
+    from graysplit.scope import Unit
 
 
 class Attribute:
@@ -72,6 +75,9 @@ class _Instance:
 
 INSTANCE: Final = _Instance()
 
+# What a question may name: a unit, or where it is found.
+AskedUnit: TypeAlias = "Unit | Attribute | _Instance"
+
 _Named: TypeAlias = str | Callable[..., object]
 _Single: TypeAlias = str | Attribute | _Instance | Callable[..., object] | None
 UnitSpec: TypeAlias = (
@@ -119,7 +125,7 @@ def by_instance(spec: UnitSpec) -> bool:
 
 
 # Finds the unit of a handle that is asked without one, from the attributes of the question.
-FindUnit: TypeAlias = "Callable[[Mapping[str, object] | None], object]"
+FindUnit: TypeAlias = "Callable[[Mapping[str, object] | None], Any]"  # Any: whatever a user's callable returns
 
 
 def handle_unit(spec: UnitSpec, split: str, instance: Callable[[], str]) -> FindUnit:

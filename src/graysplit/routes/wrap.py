@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 from graysplit.core.bucketing import hash32
 from graysplit.core.compiled import BASELINE, CompiledSplit, with_calls
 from graysplit.core.decision import DRAWN
+from graysplit.core.durations import Span
 from graysplit.core.guard.marks import Mark, Record
 from graysplit.core.guard.second_buffer import SecondBuffer
 from graysplit.errors import RegistrationError
@@ -334,7 +335,7 @@ def _equip(routed: FunctionType, made: Route, register: Register, prepare: Prepa
 
         return take
 
-    def warm(name: str, /, *, every: float | None = None) -> Callable[[H], H]:
+    def warm(name: str, /, *, every: Span | None = None) -> Callable[[H], H]:
         """Register what prepares a version; see `Router.warm`."""
         check_called(name, "warm", '("new")')
 

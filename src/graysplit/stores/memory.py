@@ -12,7 +12,7 @@ from typing import Final
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
 from graysplit.core.entry import Entry
-from graysplit.core.fleet import Fleet, Process, fleet_of
+from graysplit.core.fleet import Fleet, Mode, Process, fleet_of
 from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
 from graysplit.core.replica.record import SENTINEL, Brakes, Breathe, Load
 from graysplit.errors import GraysplitError
@@ -231,7 +231,7 @@ class MemoryStore:
 class MemoryFeed:
     """A follower's view of a memory store; waits on the store's condition."""
 
-    mode = "memory"
+    mode: Mode = "memory"
     mode_why = ""
     outdone = False
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from graysplit.core.entry import Entry
-from graysplit.core.fleet import Declared, Fleet, Receipt
+from graysplit.core.fleet import Declared, Fleet, Mode, Receipt
 from graysplit.core.replica.record import Brakes, Breathe, Load
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class CursorReading(NamedTuple):
 class Feed(Protocol):
     """One follower's connection. Used by one thread; a signal only ever means: read again."""
 
-    mode: str  # which promise is in force: one of `graysplit.core.fleet.PROMISES`
+    mode: Mode  # which promise is in force: one of `graysplit.core.fleet.PROMISES`
     counted: int  # processes that the store counted at the last heartbeat; 0 where that is not known
     unbooked: int  # not 0: the last `book` has left something for the next one, to book or to look at
     asked: str  # the request to tell what is held that stood at the last heartbeat; "" where none did

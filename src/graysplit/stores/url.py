@@ -29,9 +29,8 @@ def store_from_url(url: str, namespace: str = "default") -> Store:
     `redis+cluster://h1:6379,h2:6379`, `memory://` (private) or `memory://name` (shared inside this process).
     """
     url = url.strip()  # a file that holds an address often ends in a line feed
-    scheme, found, rest = url.partition("://")
-    if not found or scheme not in _SCHEMES:
-        raise ConfigurationError(_unknown(scheme if found and _SCHEME.fullmatch(scheme) else ""))
+    check_scheme(url)
+    scheme, _, rest = url.partition("://")
     check_namespace(namespace)
     if scheme == "memory":
         from graysplit.stores.memory import MemoryStore
@@ -40,6 +39,13 @@ def store_from_url(url: str, namespace: str = "default") -> Store:
     from graysplit.stores.redis import RedisStore
 
     return RedisStore(url, namespace)
+
+
+def check_scheme(url: str) -> None:
+    """Raise `ConfigurationError` for an address that names no kind of store; the rest of it is read at the start."""
+    scheme, found, _ = url.strip().partition("://")
+    if not found or scheme not in _SCHEMES:
+        raise ConfigurationError(_unknown(scheme if found and _SCHEME.fullmatch(scheme) else ""))
 
 
 def place_of(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from graysplit.core.entry import Entry
-from graysplit.core.fleet import Fleet
+from graysplit.core.fleet import Fleet, Mode
 from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
 from graysplit.core.replica.record import Brakes, Breathe, Load
 from graysplit.errors import GraysplitError, RefusedError
@@ -116,7 +116,7 @@ class _SilentFeed:
     def __init__(self, inner: Feed) -> None:
         self._inner = inner
         self._now_ms = 0
-        self.mode = inner.mode
+        self.mode: Mode = inner.mode
         self.counted = 0
         self.unbooked = 0
         self.asked = ""

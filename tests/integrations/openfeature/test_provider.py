@@ -247,9 +247,10 @@ def test_a_store_that_is_not_there_makes_it_stale_and_harms_nobody(monkeypatch: 
         assert client.get_provider_status() is ProviderStatus.STALE
 
 
-def test_a_wrong_address_is_told_at_the_start() -> None:
+def test_a_wrong_address_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for it hears of it; evaluations give the baseline all the same."""
-    provider = GraysplitProvider(Router("reddis://localhost"))
+    monkeypatch.setenv("GRAYSPLIT_URL", "reddis://localhost")
+    provider = GraysplitProvider(Router())
     with pytest.raises(ConfigurationError, match="redis://"):
         api.set_provider_and_wait(provider)
     assert api.get_client().get_string_details("checkout", "mine", ADA).value == "mine"

@@ -9,7 +9,7 @@ from typing import Final
 
 from redis import exceptions
 
-from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet
+from graysplit.core.fleet import FORGET_MS, LIVE_MS, Fleet, Mode
 from graysplit.core.guard.tally import Batch, Flushed, Judgement, Tally
 from graysplit.core.replica.record import Brakes, Breathe, Load
 from graysplit.errors import GraysplitError, RefusedError
@@ -51,7 +51,7 @@ PONG_WITHIN_S: Final = 0.75
 class RedisFeed(ABC):
     """One follower's connection. A signal stands until the next load; each mode has its own way to be signalled."""
 
-    mode: str
+    mode: Mode
 
     def __init__(self, line: Connection, keys: Keys) -> None:
         """Take over a connection on which nothing has been read yet."""

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 from redis import exceptions
 
+from graysplit.core.fleet import Mode
 from graysplit.core.replica.record import Load
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.redis.client import Command, Reply
@@ -154,7 +155,7 @@ class _PushedFeed(RedisFeed):
 class TrackingFeed(_PushedFeed):
     """RESP3: pushes arrive on the connection that is read from."""
 
-    mode = "tracking"
+    mode: Mode = "tracking"
 
     def __init__(self, line: Connection, keys: Keys) -> None:
         """Take over a connection that is tracking."""
@@ -164,13 +165,13 @@ class TrackingFeed(_PushedFeed):
 class RedirectFeed(_PushedFeed):
     """RESP2: a second connection tracks, is told what it tracks, and can do nothing else."""
 
-    mode = "redirect"
+    mode: Mode = "redirect"
 
 
 class PollFeed(RedisFeed):
     """The server tells nothing: everything is read every two seconds."""
 
-    mode = "poll"
+    mode: Mode = "poll"
 
     def __init__(self, line: Connection, keys: Keys) -> None:
         """Take over a plain connection; the first look is due at once."""
@@ -210,7 +211,7 @@ class PollFeed(RedisFeed):
 class LogFeed(PollFeed):
     """The server is asked for the log's next entry, and keeps the answer back until there is one."""
 
-    mode = "log"
+    mode: Mode = "log"
 
     def __init__(self, line: Connection, keys: Keys) -> None:
         """Take over a plain connection of a user who may read the log."""
