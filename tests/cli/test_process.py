@@ -152,15 +152,7 @@ def test_without_redis_each_command_ends_with_5(line: str) -> None:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
         url = f"redis://:hush-hush@127.0.0.1:{taken.getsockname()[1]}/0"
         began = time.monotonic()
-        ran = subprocess.run(
-            [*CLI, *line.split()],
-            env=surroundings(url, "default"),
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=30,
-            check=False,
-        )
+        ran = warm.run("graysplit.cli", *line.split(), env=surroundings(url, "default"), timeout=30)
         took = time.monotonic() - began
     assert ran.returncode == 5, ran
     assert "GRAYSPLIT_OFF" in ran.stderr
@@ -189,14 +181,8 @@ def test_with_redis_half_open_each_command_ends_with_5_soon(
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         host = f"127.0.0.1:{deaf.getsockname()[1]}"
         began = time.monotonic()
-        ran = subprocess.run(
-            [*CLI, *line.split()],
-            env=surroundings(address.replace("{}", host), "default"),
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=30,
-            check=False,
+        ran = warm.run(
+            "graysplit.cli", *line.split(), env=surroundings(address.replace("{}", host), "default"), timeout=30
         )
         took = time.monotonic() - began
     record_property("took s", round(took, 2))
