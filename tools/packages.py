@@ -72,7 +72,7 @@ with graysplit.Router("memory://clean") as gray, graysplit.Control("memory://cle
 print(graysplit.__version__)
 """
 # Modules whose names are promised (docs/reference/stability.md), and what `import graysplit` alone does not show.
-ROOMS: Final = ("graysplit.control", "graysplit.testing")
+ROOMS: Final = ("graysplit.control", "graysplit.embedded", "graysplit.errors", "graysplit.testing")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -27,6 +27,8 @@ from typing import Final, Self
 from graysplit.deprecation import warn_renamed
 from graysplit.errors import ConfigurationError, StoreUnreachableError
 
+__all__ = ["Server", "find_binary", "server"]
+
 HOST: Final = "127.0.0.1"
 # Above the well-known ports, below the usual ephemeral range, and room for Cluster's second port (+ 10,000).
 _FIRST_PORT: Final = 20_000

@@ -5,6 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, Self, TypeVar
 
+__all__ = [
+    "BadDefinitionError",
+    "BadNameError",
+    "BadValueError",
+    "BadWeightError",
+    "ConfigurationError",
+    "ConflictError",
+    "GraysplitError",
+    "NotYetError",
+    "RefusedError",
+    "RegistrationError",
+    "SignatureMismatchError",
+    "StoreCorruptError",
+    "StoreLostError",
+    "StoreUnreachableError",
+    "UnknownSplitError",
+    "UnknownVersionError",
+]
+
 
 class GraysplitError(Exception):
     """The root of all errors raised by graysplit; a decision never raises one (law 5).

@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable
 from datetime import timedelta
 from enum import Enum, StrEnum
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import pytest
 
 import graysplit
-from graysplit import ConfigurationError, Control, RegistrationError, Router, context
+from graysplit import ConfigurationError, Control, RegistrationError, Router, context, embedded, errors
 from graysplit.core.durations import BadSpanError
 
 MakeRouter: TypeAlias = Callable[..., Router]
@@ -170,3 +171,20 @@ def test_what_is_no_length_of_time_is_refused() -> None:
     for wrong in ("soon", "", "0s", 0, -1, math.inf, math.nan, True, timedelta(0)):
         with pytest.raises(RegistrationError, match='as in every="30s"'):
             Router().warm("banner", "new", every=wrong)(a_function)
+
+
+def test_several_weights_are_named_by_their_keyword() -> None:
+    """A mapping in the place of one weight is refused with the keyword that takes it."""
+    weights: Any = {"new": 10}
+    with Control("memory://", confirm=True) as control:
+        control.create("banner")
+        with pytest.raises(graysplit.BadValueError, match="name several with weights="):
+            control.set("banner", weights)
+        assert control.set("banner", weights=weights).to == "10"
+
+
+@pytest.mark.parametrize("module", [errors, embedded])
+def test_modules_list_what_is_public(module: ModuleType) -> None:
+    """Each name is there; of the errors all are listed."""
+    assert all(getattr(module, name) is not None for name in module.__all__)
+    assert set(module.__all__) >= {name for name in graysplit.__all__ if name.endswith("Error") and module is errors}

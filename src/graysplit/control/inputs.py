@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from graysplit.core.address import EVERYTHING
 from graysplit.core.durations import Span, seconds
@@ -30,6 +30,8 @@ def typed_weight(value: float | str) -> Weight:
         return type_weight(value)
     if isinstance(value, bool):
         raise BadWeightError(str(value))
+    if isinstance(cast("object", value), Mapping):
+        raise BadValueError("invalid weight: one weight is a number; name several with weights={'b': 10, 'c': 10}")
     return type_weight(str(value).removesuffix(".0"))
 
 
