@@ -23,7 +23,7 @@ SETTLE_S: Final = 1.0
 # those that are named here.
 OTHERS: Final = frozenset({
     "configuration", "contact", "content_not_told", "edits_unrecorded", "follower_failed", "fork", "fork_unrecorded",
-    "goal_not_counted",
+    "goal_not_counted", "listener_failed",
     "hook_failed", "hook_refused", "job_failed", "job_not_run", "key_lost", "known_good_aside", "known_good_ignored",
     "known_good_unwritten", "not_started", "notices_dead", "notices_gone", "notices_owed", "off", "off_unknown",
     "process_not_told", "store_regressed", "thread_ended", "unknown_fields", "unknown_splits", "values_refused",

@@ -79,7 +79,7 @@ class Scope(dict[object, tuple[object, int]]):
     sets, and two that hold the same choices are of two units.
     """
 
-    __slots__ = ("_ended", "attributes", "forced", "met", "taken", "unit")
+    __slots__ = ("_ended", "attributes", "forced", "met", "taken", "told", "unit")
 
     def __init__(
         self, unit: object = MISSING, attributes: Mapping[str, object] | None = None, forced: Mapping[str, str] = {}
@@ -91,6 +91,7 @@ class Scope(dict[object, tuple[object, int]]):
         self.forced: Mapping[str, str] = forced
         self.met: dict[str, tuple[str, ...]] = {}  # forced splits that were asked, and their versions
         self.taken: Taken | None = None  # of a request that is to know; see `graysplit.integrations`
+        self.told: dict[tuple[str, str], None] | None = None  # splits and versions that listeners were told of
         self._ended = False
 
     __eq__ = object.__eq__
@@ -106,6 +107,7 @@ class Scope(dict[object, tuple[object, int]]):
         if outer is not None:
             self.met = outer.met
             self.taken = outer.taken
+            self.told = outer.told
             # A copy, made in one step: another thread of the same request may keep a choice meanwhile.
             self.update((key, found) for key, found in outer.copy().items() if key.__class__ is tuple)
         return self

@@ -11,6 +11,7 @@ from graysplit.core.address import split_of
 from graysplit.core.limits import shown
 from graysplit.core.replica.adoption import differing
 from graysplit.core.weights import FULL
+from graysplit.integrations.flag_reasons import flag_reason
 from graysplit.integrations.flag_values import FlagValues
 from graysplit.router.inside import decide_by_state, lifecycle_of
 from graysplit.scope import MISSING, Unit
@@ -38,17 +39,6 @@ T = TypeVar("T")
 READY_WITHIN_S: Final = 2.0  # what `initialize` waits for the store; later it is STALE until the store has answered
 # OpenFeature itself emits READY once `initialize` has returned; what is emitted before that would be overwritten.
 AFTER_READY_S: Final = 0.5
-
-_REASONS: Final[Mapping[str, Reason]] = {
-    "bucket": Reason.SPLIT,
-    "baseline": Reason.STATIC,  # no weight above zero: one version for everybody
-    "kept": Reason.CACHED,
-    "pin": Reason.TARGETING_MATCH,
-    "denied": Reason.TARGETING_MATCH,
-    "stopped": Reason.DISABLED,
-    "off": Reason.DISABLED,
-    "forced": Reason.STATIC,
-}
 
 
 class _Seen(NamedTuple):
@@ -201,7 +191,7 @@ class GraysplitProvider(AbstractProvider):
         value, doubt = self._values.of(kind, decision.split, decision.version, state.names)
         if doubt:
             return _error(default_value, ErrorCode.TYPE_MISMATCH, doubt)
-        reason = _reason(state, decision)
+        reason = flag_reason(decision.reason, settled=_is_settled(state))
         return FlagResolutionDetails(value, reason=reason, variant=decision.version, flag_metadata=metadata)
 
     def _refusal(
@@ -280,11 +270,9 @@ def _error(default_value: T, code: ErrorCode, message: str) -> FlagResolutionDet
     return FlagResolutionDetails(default_value, error_code=code, error_message=shown(message), reason=Reason.ERROR)
 
 
-def _reason(state: CompiledSplit, decision: Decision) -> Reason:
-    """Return OpenFeature's word for a reason; what is not drawn, named or switched off is a default."""
-    if decision.reason == "no_unit" or (decision.reason == "bucket" and FULL in state.weights):
-        return Reason.STATIC  # one version for everybody, whoever asks
-    return _REASONS.get(decision.reason, Reason.DEFAULT)
+def _is_settled(state: CompiledSplit) -> bool:
+    """Return whether one version is for everybody, whoever asks."""
+    return FULL in state.weights or not any(state.weights)
 
 
 def _changed(told: _Seen, seen: _Seen) -> set[str]:

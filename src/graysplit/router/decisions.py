@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.clock import Clock
-from graysplit.core.bucketing import encode_unit
+from graysplit.core.bucketing import encode_unit, hash32
 from graysplit.core.compiled import BASELINE, CompiledSplit
 from graysplit.core.decision import DRAWN, Decision, Reason
+from graysplit.core.weights import FULL
 from graysplit.errors import GraysplitError
 from graysplit.router.call_counts import OLD
-from graysplit.scope import MISSING, Scope, scope_get
+from graysplit.scope import KEPT_AT_MOST, MISSING, Scope, scope_get
 
 if TYPE_CHECKING:
     from graysplit.core.guard.buffer import EvidenceBuffer
@@ -38,6 +39,24 @@ BEFORE_A_CHOICE: Final = frozenset(
 )
 
 
+MARKED: Final = 0x6D61726B  # the seed of marks: no split's buckets have to do with them
+
+
+class Taking(NamedTuple):
+    """A version that a context has taken, as its listeners are told: never for whom."""
+
+    split: str
+    version: str
+    names: tuple[str, ...]  # all versions, the baseline first
+    reason: str
+    revision: int
+    settled: bool  # whether everybody gets it: a weight at 100 %, or all at zero
+    mark: int | None  # 32 bits that the same unit always has; to sample and count by, never to be exported
+
+
+Listener = Callable[[Taking], None]
+
+
 class Decisions:
     """The decisions of one router off the hot path, and the goals that are recorded for them."""
 
@@ -55,6 +74,7 @@ class Decisions:
         self._look = look
         self._events = events
         self._clock = clock
+        self.listeners: tuple[Listener, ...] = ()  # told once of each version that a context takes
         self._unknown: set[str] = set()  # splits that nobody knows, of which that was said
         self._armed: tuple[View | None, tuple[CompiledSplit, ...]] = (None, ())  # of one view, for goals
 
@@ -77,6 +97,8 @@ class Decisions:
                 self._tell_unknown(state.split)
             if (scope := scope_get()) is not None and scope.taken is not None:
                 scope.taken.note(state.split, state.names[index], encode_unit(given(state, unit, scope)))
+            if self.listeners and scope is not None:
+                self._tell_listeners(scope, state, unit, index, reason)
             if state.buffer is not None and not state.counts.routed and reason in DRAWN and reason != "kept":
                 expose(state.buffer, state, unit, index)
         except Exception as fault:  # noqa: BLE001 - in doubt, baseline: nothing of ours reaches the caller
@@ -88,6 +110,32 @@ class Decisions:
         next(meter.count)
         told: Reason = "kept" if state.constant is None and reason in BEFORE_A_CHOICE else reason
         return state, index, Decision(state.split, state.names[index], told, state.revision, state.stale)
+
+    def _tell_listeners(self, scope: Scope, state: CompiledSplit, unit: object, index: int, reason: str) -> None:
+        """Tell each listener of a version, once in a context; what one of them raises is said and harms nobody."""
+        told = scope.told
+        if told is None:
+            told = scope.told = {}
+        version = state.names[index]
+        if (state.split, version) in told or len(told) >= KEPT_AT_MOST:
+            return
+        told[state.split, version] = None
+        encoded = encode_unit(given(state, unit, scope))
+        settled = FULL in state.weights or not any(state.weights)
+        taking = Taking(
+            state.split,
+            version,
+            state.names,
+            reason,
+            state.revision,
+            settled,
+            hash32(encoded, MARKED) if encoded else None,
+        )
+        for listen in self.listeners:
+            try:
+                listen(taking)
+            except Exception as fault:  # noqa: BLE001 - it is told beside a decision, which stands
+                self._events.warning("listener_failed", f"telling of a version failed: {type(fault).__name__}")
 
     def _tell_unknown(self, split: str) -> None:
         """Warn once that a split is asked for that neither code nor store knows; a request may name any number."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from graysplit.router.decisions import Listener, Taking
 from graysplit.routes.unit import named_unit
+
+__all__ = ["Listener", "Taking", "decide_by_state", "lifecycle_of", "listen"]
 
 if TYPE_CHECKING:
     from graysplit.core.compiled import CompiledSplit
@@ -26,3 +29,13 @@ def decide_by_state(
     lifecycle = lifecycle_of(router)
     found = lifecycle.decisions.resolve(lifecycle.states.state(split), named_unit(unit, attributes, lifecycle.instance))
     return found[0], found[2]
+
+
+def listen(router: Router, listener: Listener) -> None:
+    """Tell a listener once of each version that a context (a request, a task) takes, off the hot path.
+
+    What no `graysplit.context` is around is told to nobody. What the listener raises is logged and harms no decision.
+    """
+    decisions = lifecycle_of(router).decisions
+    if listener not in decisions.listeners:
+        decisions.listeners += (listener,)

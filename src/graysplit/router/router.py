@@ -466,6 +466,7 @@ class Router(OneObject):
         for move in theirs.movers:
             move(self._lifecycle)
         self._lifecycle.movers += theirs.movers
+        self._lifecycle.decisions.listeners += theirs.decisions.listeners
         if theirs.started:
             theirs.retire(self._lifecycle)
 
