@@ -9,7 +9,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +24,7 @@ from graysplit.control.operator import operator_of
 from graysplit.control.steps import Step
 from graysplit.core.entry import Entry
 from graysplit.stores.redis.roles import rules
+from tests import warm
 from tests.faults.followers import ROOT, Follower
 from tests.support import eventually
 
@@ -140,14 +140,13 @@ def test_a_fleet_that_may_only_stop_does_not_drive(redis_url: str, namespace: st
         until = time.monotonic() + 8  # longer than the last in line waits
         eventually(lambda: time.monotonic() >= until, within=20)
         assert steps(control) == ["10"]
-        driver = subprocess.Popen(
-            [sys.executable, "-m", "graysplit.cli", "drive"],
-            env={**os.environ, "GRAYSPLIT_URL": url.format(f"{namespace}-drive"), "GRAYSPLIT_NAMESPACE": namespace},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
+        environment = {
+            **os.environ,
+            "GRAYSPLIT_URL": url.format(f"{namespace}-drive"),
+            "GRAYSPLIT_NAMESPACE": namespace,
+        }
+        pipe = subprocess.PIPE
+        driver = warm.Program("graysplit.cli", "drive", env=environment, stdout=pipe, stderr=pipe, cwd=ROOT)
         eventually(lambda: steps(control) == ["10", "20"], within=60)
         driver.send_signal(signal.SIGTERM)
         out, err = driver.communicate(timeout=20)
