@@ -1,7 +1,7 @@
 """Run every benchmark of graysplit itself, each in a process of its own, and print figures beside goals.
 
-Alone: `python -m benchmarks.hotpath`, `.imports`, `.reload`, `.measuring`, `.propagation` (there also 2,000
-followers, and --matrix), `.guard` (simulations; there also more runs). Not among them, as it takes minutes:
+Alone: `python -m benchmarks.hotpath`, `.imports`, `.reload`, `.measuring`, `.requests`, `.propagation` (there also
+2,000 followers, and --matrix), `.guard` (simulations; there also more runs). Not among them, as it takes minutes:
 `python -m benchmarks.crowded` (an armed guard beside millions of users).
 Other libraries: `python -m benchmarks.peers`. Release policies under load: `python -m benchmarks.policies`.
 """
@@ -16,7 +16,7 @@ from typing import Final
 from benchmarks.processes import ROOT, surroundings
 from benchmarks.report import Row, from_json, misses, table
 
-PARTS: Final = ("hotpath", "imports", "reload", "measuring", "propagation", "guard")
+PARTS: Final = ("hotpath", "imports", "reload", "measuring", "requests", "propagation", "guard")
 LONG: Final = ("propagation", "guard")  # those that have a small form
 
 

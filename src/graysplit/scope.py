@@ -44,22 +44,22 @@ class Taken(dict[str, str]):
     `others`: whether it also asked for another unit than its own. Never prints a unit.
     """
 
-    __slots__ = ("others", "unit")
+    __slots__ = ("_unit", "others")
 
-    def __init__(self, unit: bytes | None) -> None:
-        """Begin with nothing, for the request's encoded unit; None: it has none."""
+    def __init__(self, unit: object) -> None:
+        """Begin with nothing, for the request's unit."""
         super().__init__()
-        self.unit = unit
+        self._unit = unit
         self.others = False
 
-    def meet(self, unit: bytes | None) -> None:
+    def meet(self, unit: object) -> None:
         """Have the request's unit, known only by now."""
         self.others = self.others or bool(self)
-        self.unit = unit
+        self._unit = unit
 
-    def note(self, split: str, version: str, unit: bytes | None) -> None:
-        """Note what a split answered for an encoded unit; of two units the request's own counts."""
-        if unit != self.unit:
+    def note(self, split: str, version: str, unit: object) -> None:
+        """Note what a split answered for a unit; of two units the request's own counts."""
+        if unit is not self._unit and encode_unit(unit) != encode_unit(self._unit):
             self.others = True
             self.setdefault(split, version)
         elif len(self) < KEPT_AT_MOST:
@@ -120,7 +120,7 @@ class Scope(dict[object, tuple[object, int]]):
         for key in [key for key in self.copy() if key.__class__ is not tuple]:
             self.pop(key, None)  # the hot path's entries are of the unit before
         if self.taken is not None:
-            self.taken.meet(encode_unit(unit))
+            self.taken.meet(unit)
 
     def end(self, outer: Scope | None) -> None:
         """Be from now on as the context around this one, where this one cannot be taken out; keep nothing more."""

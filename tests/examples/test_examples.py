@@ -26,6 +26,10 @@ SHOWN = {
         r"^after: live; to ann@example\.org by the new relay$",
         r"^a second time: this router has started already: call configure\(\) before",
     ],
+    "asgi_requests": [
+        r"^user-1: old price \(price=old; vary: x-user\)$",
+        r"^user-8: new price \(price=new; vary: x-user\)$",
+    ],
     "async_handlers": [
         r"^the routed function is a coroutine function: True$",
         r"^user-3 over HTTP: Good day$",
@@ -58,6 +62,10 @@ SHOWN = {
         r"^eve of umbrella: old editor$",
         r"^colleagues who see the same editor: 1000 of 1000 pairs$",
     ],
+    "django_site": [
+        r"^user-1: old price on the old page$",
+        r"^user-8: new price on the new page$",
+    ],
     "django_view": [
         r"^old price for user-1 in Price$",
         r"^new price for user-8 in Price$",
@@ -67,6 +75,14 @@ SHOWN = {
         r"^user-1 gets \['pot', 'tin', 'for user-1'\] from the candidate$",
         r"^user-7 gets \['tea', 'mug', 'for user-7'\] from the baseline",
         r"reaches the caller: user-1's order reached nobody$",
+    ],
+    "fastapi_requests": [
+        r"^user-1: old price$",
+        r"^user-8: new price$",
+    ],
+    "flask_requests": [
+        r"^user-1: old price$",
+        r"^user-8: new price$",
     ],
     "forked_workers": [
         r"^the parent is live before it forks: old$",
@@ -163,6 +179,10 @@ SHOWN = {
         r"^test_candidate: passed$",
         r"^test_both_directly: passed$",
         r"^test_only_here: passed$",
+    ],
+    "wsgi_requests": [
+        r"^user-1: old old old $",
+        r"^user-8: new new new $",
     ],
 }
 

@@ -22,9 +22,9 @@ def marks(
     cache: str = "",
 ) -> tuple[str | None, str | None, list[str]]:
     """Return what an answer's `Vary` and `Cache-Control` become, None where they stay, and the names added."""
-    noted = Taken(b"ann")
+    noted = Taken("ann")
     if taken:
-        noted.note("checkout", "new", b"eve" if others else b"ann")
+        noted.note("checkout", "new", "eve" if others else "ann")
     request = OpenRequest("ann", None, "0" * 32 if new else None)
     request.taken = noted
     found = policy.marks(request, [vary], [cache])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from graysplit.integrations.life import RouterLife
@@ -58,6 +57,8 @@ class GraysplitMiddleware:
         self.app = app
         self._policy = RequestPolicy(READERS, unit, attributes, visitor_cookie, versions_header)
         self._life = RouterLife(router, ready_within)
+        alone = self._policy.vary_alone
+        self._vary_alone = (b"vary", alone.encode("latin-1")) if alone is not None else None
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Serve one connection."""
@@ -72,19 +73,24 @@ class GraysplitMiddleware:
             await self._life.astart()
         request = self._policy.open(scope)
         token = scope_set(request.scope)
+
+        def forward(message: AsgiMessage) -> Awaitable[None]:  # no coroutine of its own: one for each message is enough
+            if request.marked and message["type"] in _WITH_HEADERS:
+                message = self._marked(request, message)
+            return send(message)
+
         try:
-            await self.app(scope, receive, partial(self._send, request, send))
+            await self.app(scope, receive, forward)
         finally:
             with suppress(ValueError):  # a loop that ends closes what still runs from a context of its own
                 scope_reset(token)
 
-    async def _send(self, request: OpenRequest, send: AsgiSend, message: AsgiMessage) -> None:
-        if message["type"] in _WITH_HEADERS and request.marked:
-            message = self._marked(request, message)
-        await send(message)
-
     def _marked(self, request: OpenRequest, message: AsgiMessage) -> AsgiMessage:
         """Return a response's first message with the headers that caches and visitors need."""
+        if self._vary_alone is not None and request.is_plain:
+            there = message.get("headers") or ()
+            if not any(name.lower() == b"vary" for name, _ in there):
+                return {**message, "headers": [*there, self._vary_alone]}
         headers = [(bytes(name), bytes(value)) for name, value in message.get("headers") or ()]
         marks = self._policy.marks(request, _values(headers, b"vary"), _values(headers, b"cache-control"))
         replaced = {name.encode("latin-1"): value.encode("latin-1") for name, value in marks.replaced.items()}
@@ -117,8 +123,11 @@ def _header(name: str) -> ReadRequest:
     wanted = name.lower().encode("latin-1")
 
     def read(scope: AsgiScope) -> object:
-        found = [value for key, value in scope["headers"] if key == wanted]
-        return text_of(b",".join(found)).strip() if found else None
+        found: bytes | None = None
+        for key, value in scope["headers"]:
+            if key == wanted:
+                found = value if found is None else found + b"," + value  # as a WSGI server joins them
+        return text_of(found).strip() if found else None
 
     return read
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias, cast
 
-from graysplit.core.bucketing import encode_unit
 from graysplit.errors import ConfigurationError
 from graysplit.integrations.units import (
     AttributeSources,
@@ -16,7 +15,7 @@ from graysplit.integrations.units import (
     read_attribute_sources,
     read_unit_source,
 )
-from graysplit.scope import MISSING, Taken
+from graysplit.scope import MISSING, Scope, Taken, scope_get
 from graysplit.scope_entry import Opening
 
 ReadAttributes: TypeAlias = "Callable[[object], Mapping[str, object]]"
@@ -35,16 +34,21 @@ class OpenRequest:
 
     def __init__(self, unit: object, attributes: Mapping[str, object] | None, visitor: str | None = None) -> None:
         """Make its scope over the one in force here; nothing is set."""
-        self.scope = Opening(unit, attributes, {}).scope()
-        if self.scope.taken is None:
-            self.scope.taken = Taken(encode_unit(unit))
-        self.taken: Taken = self.scope.taken
+        self.scope = scope = Scope(unit, attributes) if scope_get() is None else Opening(unit, attributes, {}).scope()
+        if scope.taken is None:
+            scope.taken = Taken(unit)
+        self.taken: Taken = scope.taken
         self.visitor = visitor
 
     @property
     def marked(self) -> bool:
         """Return whether the answer may need another header."""
         return bool(self.taken) or self.visitor is not None
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether its answer is no visitor's first one and depends on its own unit alone."""
+        return self.visitor is None and not self.taken.others
 
 
 class ResponseMarks(NamedTuple):
@@ -80,6 +84,9 @@ class RequestPolicy:
         self.may_wait = any(part.may_wait for part in parts)
         self._is_private = any(part.vary is None for part in parts)
         self._vary = frozenset(("cookie",) if visitor_cookie else ()).union(*(part.vary or () for part in parts))
+        # What is all that most answers with a version need, where they have no `Vary` of their own.
+        needs_more = self._is_private or versions_header is not None or not self._vary
+        self.vary_alone = None if needs_more else ", ".join(sorted(self._vary))
 
     def open(self, request: object) -> OpenRequest:
         """Make the scope of a request; never raises. Who sets it takes it out again."""

@@ -119,11 +119,22 @@ def _read_one(source: object, readers: RequestReaders, asked: str) -> FoundBy:
     kind, name = written.groups()
     vary = name.lower() if kind == "header" else "cookie"
     make: Callable[[str], ReadRequest] = getattr(readers, kind)
-    hint = ". Put the session's middleware outside of graysplit's" if kind == "session" else ""
-    return FoundBy(_careful(make(name), asked, None, hint), frozenset((vary,)), kind == "session")
+    if kind != "session":  # what reads the others never raises
+        return FoundBy(make(name), frozenset((vary,)))
+    hint = ". Put the session's middleware outside of graysplit's"
+    return FoundBy(_careful(make(name), asked, None, hint), frozenset((vary,)), may_wait=True)
 
 
 def _first_unit(finds: list[ReadRequest]) -> ReadRequest:
+    if len(finds) == 1:
+        (only,) = finds
+
+        def find_only(request: object) -> object:
+            unit = only(request)
+            return unit if (unit.__class__ is str and unit) or encode_unit(unit) is not None else MISSING
+
+        return find_only
+
     def find(request: object) -> object:
         for one in finds:
             unit = one(request)

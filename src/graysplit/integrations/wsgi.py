@@ -82,7 +82,11 @@ class GraysplitMiddleware:
         *exc_info: object,
     ) -> object:
         if request.marked:
-            headers = self._marked(request, headers)
+            alone = self._policy.vary_alone
+            if alone is not None and request.is_plain and not _values(headers, "vary"):
+                headers = [*headers, ("Vary", alone)]
+            else:
+                headers = self._marked(request, headers)
         return start_response(status, headers, *exc_info)
 
     def _marked(self, request: OpenRequest, headers: ResponseHeaders) -> ResponseHeaders:
@@ -138,7 +142,7 @@ def _header(name: str) -> ReadRequest:
 
     def read(environ: Environ) -> object:
         value = environ.get(key)
-        return _text(value).strip() if value is not None else None
+        return _text(value).strip() if value else None
 
     return read
 
@@ -160,7 +164,7 @@ def _session(name: str) -> ReadRequest:
 
 def _text(value: str) -> str:
     """Return a header as text: a server hands its bytes over as latin-1."""
-    return value if value.isascii() else text_of(value.encode("latin-1"))
+    return value if value.isascii() else text_of(value.encode("latin-1", "replace"))
 
 
 READERS: Final = RequestReaders(_header, _cookie, _session)

@@ -96,7 +96,7 @@ class Decisions:
             if reason == "unknown_split":
                 self._tell_unknown(state.split)
             if (scope := scope_get()) is not None and scope.taken is not None:
-                scope.taken.note(state.split, state.names[index], encode_unit(given(state, unit, scope)))
+                scope.taken.note(state.split, state.names[index], scope.unit if unit is MISSING else unit)
             if self.listeners and scope is not None:
                 self._tell_listeners(scope, state, unit, index, reason)
             if state.buffer is not None and not state.counts.routed and reason in DRAWN and reason != "kept":
@@ -231,12 +231,13 @@ def given(state: CompiledSplit, unit: object, scope: Scope | None) -> object:
 
 def _keep(scope: Scope, state: CompiledSplit, unit: object, encoded: bytes) -> tuple[int, Reason]:
     """Answer as this context has answered before; else choose, and keep that."""
-    kept = scope.kept(state.key, encoded)
-    if kept is not None:
-        return kept, "kept"
-    answered = scope.baseline_for(state.split, encoded)
-    if answered is not None:
-        return BASELINE, answered
+    if scope:  # else this is the request's first question
+        kept = scope.kept(state.key, encoded)
+        if kept is not None:
+            return kept, "kept"
+        answered = scope.baseline_for(state.split, encoded)
+        if answered is not None:
+            return BASELINE, answered
     chosen, reason = state.pick(encoded)
     index = scope.keep(state.key, unit, encoded, chosen)
     if index != chosen:

@@ -1,0 +1,340 @@
+"""What a request costs below each middleware, as a ratio to the same request below an empty one of its framework.
+
+Either way the view asks once for a version and answers with it: below the empty one with the unit of the header that it
+reads itself. First as served: the CPU time of a real server's process, with all that a request costs there. Then the
+framework alone, called in this process: CPU time of one thread, for information. Short chunks of both kinds in turn, of
+each the first tenth: a busy machine only adds.
+"""
+
+# ruff: noqa: ANN401 - applications of many frameworks
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import http.client
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Annotated, Any, Final, NamedTuple
+
+import graysplit
+from benchmarks.harness import quiet
+from benchmarks.processes import ROOT, surroundings
+from benchmarks.report import Row, program, progress
+from benchmarks.setting import many, memory_router, plain, until
+
+CHUNK: Final = 20
+PAIRS: Final = 300
+GOAL: Final = 1.15
+USER: Final = "user-0000042"
+UNIT: Final = "header:x-user"
+
+
+class Compared(NamedTuple):
+    """One framework: what serves a request below our middleware, and below an empty one."""
+
+    name: str
+    ours: Callable[[], object]
+    empty: Callable[[], object]
+
+
+# --- ASGI ------------------------------------------------------------------------------------------------------------
+
+
+class EmptyAsgi:
+    """A middleware that does nothing."""
+
+    def __init__(self, app: Any) -> None:
+        """Wrap."""
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve."""
+        await self.app(scope, receive, send)
+
+
+async def _receive() -> dict[str, object]:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _send(message: object) -> None:
+    del message
+
+
+def served(app: Any) -> Callable[[], object]:
+    """Return what serves one request, without a loop: nothing in it waits."""
+    headers = [(b"host", b"shop"), (b"user-agent", b"bench"), (b"accept", b"*/*"), (b"x-user", USER.encode())]
+
+    def scope() -> dict[str, object]:
+        return {
+            "type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "root_path": "",
+            "headers": headers, "http_version": "1.1", "scheme": "http", "server": ("shop", 80),
+            "client": ("10.0.0.1", 1), "asgi": {"version": "3.0"},
+        }  # fmt: skip
+
+    def serve() -> None:
+        coroutine = app(scope(), _receive, _send)
+        with suppress(StopIteration):
+            coroutine.send(None)
+            raise RuntimeError("what is measured here must not wait")
+
+    asyncio.run(app(scope(), _receive, _send))  # a process's first request waits for the store
+    return serve
+
+
+def starlette(router: graysplit.Router) -> Compared:
+    """Starlette's bare routing."""
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    from graysplit.integrations.asgi import GraysplitMiddleware
+
+    async def ambient(_: Request) -> PlainTextResponse:
+        return PlainTextResponse(router.choose("checkout"))
+
+    async def named(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(router.choose("checkout", request.headers["x-user"]))
+
+    ours = Starlette(routes=[Route("/", ambient)])
+    ours.add_middleware(GraysplitMiddleware, router=router, unit=UNIT)
+    empty = Starlette(routes=[Route("/", named)])
+    empty.add_middleware(EmptyAsgi)
+    return Compared("  in process: Starlette", served(ours), served(empty))
+
+
+def fastapi(router: graysplit.Router) -> Compared:
+    """FastAPI, with the version as a parameter."""
+    from fastapi import FastAPI, Header
+    from fastapi.responses import PlainTextResponse
+
+    from graysplit.integrations.fastapi import GraysplitMiddleware, version_of
+
+    ours, empty = FastAPI(), FastAPI()
+    ours.add_middleware(GraysplitMiddleware, router=router, unit=UNIT)
+    empty.add_middleware(EmptyAsgi)
+
+    @ours.get("/")
+    async def ambient(version: str = version_of(router, "checkout")) -> PlainTextResponse:
+        return PlainTextResponse(version)
+
+    @empty.get("/")
+    async def named(x_user: Annotated[str, Header()]) -> PlainTextResponse:
+        return PlainTextResponse(router.choose("checkout", x_user))
+
+    return Compared("  in process: FastAPI", served(ours), served(empty))
+
+
+# --- WSGI ------------------------------------------------------------------------------------------------------------
+
+
+class EmptyWsgi:
+    """A middleware that does nothing."""
+
+    def __init__(self, app: Any) -> None:
+        """Wrap."""
+        self.app = app
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        """Serve."""
+        return self.app(environ, start_response)
+
+
+def called(app: Any) -> Callable[[], object]:
+    """Return what serves one request, and closes it as a server does."""
+    from werkzeug.test import EnvironBuilder
+
+    environ = EnvironBuilder("/", headers={"X-User": USER, "Accept": "*/*"}).get_environ()
+
+    def start_response(*_: object) -> None:
+        pass
+
+    def serve() -> None:
+        answer: Any = app(environ.copy(), start_response)
+        for _ in answer:
+            pass
+        if hasattr(answer, "close"):
+            answer.close()
+
+    return serve
+
+
+def _flask_app(answer: Callable[[], str]) -> Any:
+    import flask
+
+    app = flask.Flask("bench")
+    app.add_url_rule("/", "shop", answer)
+    return app
+
+
+def wsgi(router: graysplit.Router) -> Compared:
+    """Wrap the bare middleware around a Flask application."""
+    import flask
+
+    from graysplit.integrations.wsgi import GraysplitMiddleware
+
+    ours = _flask_app(lambda: router.choose("checkout"))
+    empty = _flask_app(lambda: router.choose("checkout", flask.request.headers["x-user"]))
+    return Compared(
+        "  in process: WSGI around Flask",
+        called(GraysplitMiddleware(ours.wsgi_app, router, unit=UNIT)),
+        called(EmptyWsgi(empty.wsgi_app)),
+    )
+
+
+def flask_extension(router: graysplit.Router) -> Compared:
+    """Flask's extension, beside an empty middleware and an empty `before_request`."""
+    import flask
+
+    from graysplit.integrations.flask import Graysplit
+
+    ours = _flask_app(lambda: router.choose("checkout"))
+    ours.config["GRAYSPLIT_UNIT"] = UNIT
+    Graysplit(ours, router)
+    empty = _flask_app(lambda: router.choose("checkout", flask.request.headers["x-user"]))
+    empty.wsgi_app = EmptyWsgi(empty.wsgi_app)  # type: ignore[method-assign] # Flask's way
+    empty.before_request(lambda: None)
+    return Compared("  in process: Flask", called(ours.wsgi_app), called(empty.wsgi_app))
+
+
+def empty_django(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make a middleware that does nothing."""
+
+    def middleware(request: Any) -> Any:
+        return get_response(request)
+
+    return middleware
+
+
+def django_sync(router: graysplit.Router) -> Compared:
+    """Django's handler with one middleware, sync."""
+    import django
+    from django.conf import settings
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.http import HttpRequest, HttpResponse
+    from django.test import override_settings
+    from django.urls import path
+
+    def ambient(_: HttpRequest) -> HttpResponse:
+        return HttpResponse(router.choose("checkout"))
+
+    def named(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(router.choose("checkout", request.headers["x-user"]))
+
+    globals()["gray"] = router
+    settings.configure(
+        ROOT_URLCONF=(path("", ambient), path("named", named)),
+        ALLOWED_HOSTS=["*"],
+        GRAYSPLIT={"ROUTER": f"{__name__}.gray", "UNIT": UNIT},
+        MIDDLEWARE=[],
+    )
+    django.setup()
+    with override_settings(MIDDLEWARE=["graysplit.integrations.django.GraysplitMiddleware"]):
+        ours = called(WSGIHandler())
+    with override_settings(MIDDLEWARE=[f"{__name__}.empty_django"]):
+        handler = WSGIHandler()
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        environ["PATH_INFO"] = "/named"
+        return handler(environ, start_response)
+
+    return Compared("  in process: Django", ours, called(app))
+
+
+# --- all -------------------------------------------------------------------------------------------------------------
+
+
+def measure(compared: Compared, pairs: int) -> Row:
+    """Return one framework's ratio, in this process."""
+    for serve in (compared.ours, compared.empty):
+        _cpu_ns(serve)
+    return _row(compared.name, [(_cpu_ns(compared.empty), _cpu_ns(compared.ours)) for _ in range(pairs)], None)
+
+
+def _row(name: str, spent: list[tuple[int, int]], goal: float | None) -> Row:
+    """Return the ratio of chunks below an empty middleware and below ours."""
+    empty_us, ours_us = (sorted(chunks)[len(chunks) // 10] / CHUNK / 1000 for chunks in zip(*spent, strict=True))
+    note = f"an empty one: {empty_us:.0f} us a request; ours adds {ours_us - empty_us:.1f}"
+    return Row(name, ours_us / empty_us, goal, note=note)
+
+
+SERVERS: Final = {
+    "ASGI: Starlette, uvicorn": [
+        "uvicorn", "--log-level", "warning", "--factory", "benchmarks.served:make_asgi", "--port",
+    ],
+    "WSGI: Flask, gunicorn": [
+        "gunicorn", "--threads", "2", "--no-control-socket", "--log-level", "warning", "--keep-alive", "60",
+        "benchmarks.served:make_wsgi()", "-b",
+    ],
+}  # fmt: skip
+
+
+def measure_served(name: str, words: list[str], pairs: int) -> Row:
+    """Return a middleware's ratio on a real server, by the CPU time of its process."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    where = str(port) if words[0] == "uvicorn" else f"127.0.0.1:{port}"
+    server = subprocess.Popen([sys.executable, "-m", *words, where], cwd=ROOT, env=surroundings(None))
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def get(path: str) -> bytes:
+        client.request("GET", path, headers={"X-User": USER})
+        answer = client.getresponse()
+        return answer.read()
+
+    def spent(path: str) -> int:
+        before = int(get("/cpu"))
+        for _ in range(CHUNK):
+            get(path)
+        return int(get("/cpu")) - before
+
+    try:
+        until(lambda: _answers(client, get), "the server answers")
+        for path in ("/ours", "/empty"):
+            spent(path)
+        return _row(name, [(spent("/empty"), spent("/ours")) for _ in range(pairs)], GOAL)
+    finally:
+        client.close()
+        server.terminate()
+        server.wait()
+
+
+def _answers(client: http.client.HTTPConnection, get: Callable[[str], bytes]) -> bool:
+    try:
+        return get("/ours") == b"old"
+    except (OSError, http.client.HTTPException):
+        client.close()
+        return False
+
+
+def _cpu_ns(serve: Callable[[], object]) -> int:
+    with quiet():
+        began = time.thread_time_ns()
+        for _ in range(CHUNK):
+            serve()
+        spent = time.thread_time_ns() - began
+    gc.collect(0)
+    return spent
+
+
+def run(quick: bool) -> list[Row]:  # noqa: FBT001 - a program's switch
+    """Return all rows."""
+    rows: list[Row] = []
+    pairs = 2 if quick else PAIRS
+    for name, words in SERVERS.items():
+        progress(name)
+        rows.append(measure_served(name, words, pairs))
+    with memory_router({"checkout": plain("checkout"), **many(10)}) as (router, _):
+        for make in (starlette, wsgi, fastapi, flask_extension, django_sync):
+            progress(make.__name__)
+            rows.append(measure(make(router), pairs))
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(program("Requests below a middleware, as a ratio to an empty one", run, __doc__))
