@@ -147,11 +147,12 @@ def test_a_fleet_that_may_only_stop_does_not_drive(redis_url: str, namespace: st
         }
         pipe = subprocess.PIPE
         driver = warm.Program("graysplit.cli", "drive", env=environment, stdout=pipe, stderr=pipe, cwd=ROOT)
-        eventually(lambda: steps(control) == ["10", "20"], within=60)
+        assert driver.stdout is not None
+        assert any("step checkout" in line for line in iter(driver.stdout.readline, ""))  # it is written, then told
+        assert steps(control) == ["10", "20"]
         driver.send_signal(signal.SIGTERM)
-        out, err = driver.communicate(timeout=20)
+        _, err = driver.communicate(timeout=20)
     assert driver.returncode == 0, err
-    assert "step checkout" in out
     assert "driving the plans of" in err
 
 
