@@ -69,6 +69,7 @@ NEEDS: Final = {
     "tests/integrations/test_fastapi.py": "fastapi",
     "tests/integrations/test_flask.py": "flask",
     "tests/integrations/test_wsgi.py": "werkzeug",
+    "tests/integrations/test_celery.py": "celery",
     "tests/integrations/test_versions_told.py": "sentry_sdk",
     "tests/telemetry/test_metrics.py": "opentelemetry.sdk",
 }

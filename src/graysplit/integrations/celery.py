@@ -1,0 +1,110 @@
+"""Celery: a task has the unit of whoever sent it, and one context for its run. Needs the extra `celery`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from graysplit.scope import MISSING, scope_get, scope_set
+from graysplit.scope_entry import context
+
+try:
+    from celery import signals  # type: ignore[import-untyped] # it has no annotations
+except ImportError as fault:
+    raise ImportError("graysplit's part in Celery needs: pip install 'graysplit[celery]'") from fault
+
+if TYPE_CHECKING:
+    from graysplit.router.router import Router
+    from graysplit.scope_entry import Opening
+
+# Any: Celery has no annotations
+FindUnit = Callable[[Any, Sequence[Any], Mapping[str, Any]], object]
+
+HEADER: Final = "graysplit"
+OPENED: Final = "graysplit_opened"
+READY_WITHIN_S: Final = 1.0  # the pool kills a process that takes four seconds to begin
+
+
+def follow_tasks(router: Router, *, unit: str | FindUnit | None = None) -> None:
+    """Open a context around each task, and let a worker's processes start and end a router.
+
+    The unit is that of the context in which the task was sent, with its attributes, also when it is sent again; a task
+    without one has what `unit` says: the name of a keyword argument, or a callable of the task, its arguments and its
+    keyword arguments. Call it where the Celery application is made, in the programs that send and in the workers.
+    """
+    TaskContexts(router, unit).connect()
+
+
+class TaskContexts:
+    """What is done at Celery's signals; none of it raises into a task."""
+
+    def __init__(self, router: Router, unit: str | FindUnit | None) -> None:
+        """Do nothing yet."""
+        self._router = router
+        self._unit = unit
+
+    def connect(self) -> None:
+        """Hear the signals from now on, once for each router."""
+        for name in ("before_task_publish", "task_prerun", "task_postrun", "worker_process_init"):
+            self._hear(name, getattr(self, name))
+        for name in ("worker_process_shutdown", "worker_shutdown"):
+            self._hear(name, self.worker_end)
+
+    def _hear(self, name: str, receiver: Callable[..., None]) -> None:
+        getattr(signals, name).connect(receiver, weak=False, dispatch_uid=f"graysplit {name} {id(self._router)}")
+
+    def before_task_publish(self, headers: dict[str, Any] | None = None, **_: object) -> None:
+        """Hand the unit and the attributes of the context to the task."""
+        scope = scope_get()
+        if scope is None or headers is None:
+            return
+        unit = str(scope.unit) if isinstance(scope.unit, UUID) else scope.unit
+        attributes = {name: value for name, value in scope.attributes.items() if isinstance(value, (str, int, float))}
+        if type(unit) in {str, int}:
+            headers.setdefault(HEADER, {"unit": unit, "attributes": attributes})
+
+    def task_prerun(
+        self,
+        task: Any,  # noqa: ANN401 - Celery's
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] = {},
+        **_: object,
+    ) -> None:
+        """Open the context of a task."""
+        handed = getattr(task.request, HEADER, None)
+        found: Mapping[str, Any] = handed if isinstance(handed, Mapping) else {}
+        unit: Any = found["unit"] if "unit" in found else self._find(task, args, kwargs)  # Any: judged when it is asked
+        if not getattr(task.request, "is_eager", False) and scope_get() is not None:
+            scope_set(None)  # a message begins with nothing of what ran in this thread before
+        opening: Opening = context(unit, found.get("attributes"))
+        opening.__enter__()
+        setattr(task.request, OPENED, opening)
+
+    def task_postrun(self, task: Any, **_: object) -> None:  # noqa: ANN401 - Celery's
+        """Close it."""
+        opening: Opening | None = getattr(task.request, OPENED, None)
+        if opening is not None:
+            setattr(task.request, OPENED, None)
+            opening.__exit__(None, None, None)
+
+    def worker_process_init(self, **_: object) -> None:
+        """Start in a process of the pool, so that its first task is decided by what the store says."""
+        with suppress(Exception):  # the worker works, with its baseline; a decision says what is wrong
+            self._router.wait_ready(READY_WITHIN_S)
+
+    def worker_end(self, **_: object) -> None:
+        """Say goodbye."""
+        self._router.close()
+
+    def _find(self, task: object, args: Sequence[Any], kwargs: Mapping[str, Any]) -> object:
+        """Return the unit that the settings name, or what stands for none."""
+        if self._unit is None:
+            return MISSING
+        if isinstance(self._unit, str):
+            return kwargs.get(self._unit, MISSING)
+        try:
+            return self._unit(task, args, kwargs)
+        except Exception:  # noqa: BLE001 - as a routed function: what raises there gives no unit
+            return MISSING

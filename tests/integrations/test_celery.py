@@ -1,0 +1,100 @@
+"""Celery: the unit goes with the task, one context for its run, and the worker says goodbye."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import celery
+import pytest
+from celery import signals
+from celery.contrib.testing.worker import start_worker
+
+from graysplit import Control, Router, context
+from graysplit.integrations.celery import TaskContexts, follow_tasks
+from graysplit.scope import MISSING, scope_get
+from graysplit.stores.memory import MemoryStore
+from tests.support import eventually
+
+CANARY = "ada@example.org"
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """Return a store in which one unit is pinned, and the others are split."""
+    control = Control(made := MemoryStore(), confirm=True)
+    control.create("checkout")
+    control.set("checkout", 50)
+    control.pin("checkout", CANARY, "new")
+    return made
+
+
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Hear no signal any more afterwards."""
+    names = ("before_task_publish", "task_prerun", "task_postrun", "worker_process_init", "worker_process_shutdown")
+    every = [getattr(signals, name) for name in (*names, "worker_shutdown")]
+    before = [list(signal.receivers) for signal in every]
+    yield
+    for signal, receivers in zip(every, before, strict=True):
+        signal.receivers = receivers
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_task_has_the_unit_of_its_sender(store: MemoryStore) -> None:
+    """Also when it is tried again; the next task has nothing of it; the worker leaves the fleet at its end."""
+    router = Router(store)
+    app = celery.Celery("shop", broker="memory://", backend="cache+memory://", set_as_current=False)
+    app.conf.task_default_queue = f"graysplit-{uuid.uuid4().hex[:8]}"
+    follow_tasks(router, unit="user")
+    follow_tasks(router, unit="user")
+
+    @app.task(bind=True, max_retries=1, default_retry_delay=0)
+    def pay(self: Any, again: bool = False, user: str | None = None) -> list[object]:
+        scope = scope_get()
+        assert scope is not None
+        if again and not self.request.retries:
+            raise self.retry(countdown=0)
+        first, second = router.decide("checkout"), router.decide("checkout")
+        return [first.version, second.reason, scope.attributes.get("country"), scope.unit is MISSING]
+
+    with start_worker(app, perform_ping_check=False, pool="solo", shutdown_timeout=30):
+        with context(CANARY, {"country": "DE", "cart": object()}):
+            handed = pay.delay()
+            again = pay.delay(again=True)
+        named, nobody = pay.delay(user=CANARY), pay.delay()
+        assert handed.get(timeout=20) == ["new", "kept", "DE", False]
+        assert again.get(timeout=20) == ["new", "kept", "DE", False]
+        assert named.get(timeout=20) == ["new", "kept", None, False]
+        assert nobody.get(timeout=20) == ["old", "no_unit", None, True]
+        assert len(Control(store).fleet().processes) == 1
+    signals.worker_shutdown.send(sender=None)  # a test's worker does not send it itself
+    eventually(lambda: not Control(store).fleet().processes)
+
+
+def test_what_raises_gives_no_unit(store: MemoryStore) -> None:
+    """A task runs, with the baseline."""
+
+    def broken(*_: object) -> object:
+        raise KeyError("cart")
+
+    class Task:
+        request = type("Request", (), {})()
+
+    contexts = TaskContexts(Router(store), broken)
+    contexts.task_prerun(Task)
+    scope = scope_get()
+    contexts.task_postrun(Task)
+    contexts.task_postrun(Task)
+    assert scope is not None
+    assert scope.unit is MISSING
+    assert scope_get() is None
+    contexts.before_task_publish(None)
+    with context(uuid.UUID(int=7)):
+        headers: dict[str, Any] = {}
+        contexts.before_task_publish(headers)
+    assert headers == {"graysplit": {"unit": str(uuid.UUID(int=7)), "attributes": {}}}
+    with context(b"\xff"):
+        contexts.before_task_publish(headers := {})
+    assert headers == {}
