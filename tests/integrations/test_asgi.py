@@ -19,7 +19,8 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
 
 import graysplit
-from graysplit import Control, Router
+from graysplit import ConfigurationError, Control, Router
+from graysplit.integrations import wsgi
 from graysplit.integrations.asgi import GraysplitMiddleware
 from graysplit.log_writer import WRITER
 from graysplit.scope import scope_get
@@ -219,7 +220,7 @@ def test_a_router_that_cannot_start_takes_nothing_down(
     monkeypatch.setenv("GRAYSPLIT_URL", url)
     broken = Router()
     with caplog.at_level(logging.INFO):
-        with TestClient(starlette(broken, chosen_by(broken), ready_within=0.05)) as client:
+        with TestClient(starlette(broken, chosen_by(broken), ready_within="50ms")) as client:
             assert client.get("/", headers={"x-user": NEW}).text == "old"
         assert WRITER.flush(5)
     assert "graysplit" in {record.name for record in caplog.records}
@@ -280,3 +281,11 @@ def test_no_address_of_ten_thousand_is_found_anywhere(router: Router, caplog: py
     assert len(headers) + len(raised) == 10_000
     assert "@example.org" not in caplog.text
     assert not [text for text in (*headers, *raised, repr(router), repr(router.status())) if "@example.org" in text]
+
+
+def test_a_length_that_nobody_can_read_is_refused_where_it_is_written(router: Router) -> None:
+    """`ready_within` is a length of time as everywhere else."""
+    app: Any = None
+    for make in (GraysplitMiddleware, wsgi.GraysplitMiddleware):
+        with pytest.raises(ConfigurationError, match="ready_within"):
+            make(app, router, ready_within="soon")

@@ -15,6 +15,7 @@ from graysplit.integrations.units import RequestReaders, cookie_value, text_of
 from graysplit.scope import scope_reset, scope_set
 
 if TYPE_CHECKING:
+    from graysplit.core.durations import Span
     from graysplit.integrations.units import AttributeSources, ReadRequest, UnitSource
     from graysplit.router.router import Router
 
@@ -44,15 +45,15 @@ class GraysplitMiddleware:
         attributes: AttributeSources = None,
         visitor_cookie: str | None = None,
         versions_header: str | None = None,
-        ready_within: float = READY_WITHIN_S,
+        ready_within: Span = READY_WITHIN_S,
     ) -> None:
         """Wrap an application; nothing is started.
 
         `unit`: `"header:x-user"`, `"cookie:sid"`, `"session:user_id"`, a callable on the scope, or a tuple of these
         (the first that gives a unit). `attributes`: names mapped to such sources, or a callable on the scope.
         `visitor_cookie`: the name of a cookie that gives users without a unit a random one. `versions_header`: the
-        name of a response header that lists the versions taken. `ready_within`: how long a start waits for the store,
-        in seconds. Raises `ConfigurationError` for a source that cannot be read.
+        name of a response header that lists the versions taken. `ready_within`: how long a start waits for the store
+        (2 seconds, `"10s"`). Raises `ConfigurationError` for a source that cannot be read.
         """
         self.app = app
         self._policy = RequestPolicy(READERS, unit, attributes, visitor_cookie, versions_header)

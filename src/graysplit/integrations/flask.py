@@ -29,6 +29,7 @@ except ImportError as missing:
     raise ImportError('graysplit.integrations.flask needs Flask: pip install "graysplit[flask]"') from missing
 
 if TYPE_CHECKING:
+    from graysplit.core.durations import Span
     from graysplit.integrations.units import ReadRequest
 
 
@@ -73,7 +74,7 @@ class Graysplit:
 class FlaskMiddleware(GraysplitMiddleware):
     """The WSGI middleware, where the unit is found later, by Flask's own request and session."""
 
-    def __init__(self, app: Any, router: Router, policy: RequestPolicy, ready_within: float) -> None:  # noqa: ANN401 - WSGI's
+    def __init__(self, app: Any, router: Router, policy: RequestPolicy, ready_within: Span) -> None:  # noqa: ANN401 - WSGI's
         """Wrap the application's WSGI callable."""
         super().__init__(app, router, ready_within=ready_within)
         self._policy = policy

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from graysplit.core.durations import BadSpanError, Span, seconds
+from graysplit.errors import ConfigurationError
 from graysplit.log_writer import WRITER
 from graysplit.router.inside import lifecycle_of
 
@@ -17,10 +19,13 @@ class RouterLife:
 
     __slots__ = ("_router", "_started_in", "_wait_s")
 
-    def __init__(self, router: Router, wait_s: float) -> None:
-        """Start nothing yet; a start waits so long for the store."""
+    def __init__(self, router: Router, ready_within: Span) -> None:
+        """Start nothing yet; a start waits so long for the store. Raise `ConfigurationError` for a bad length."""
         self._router = router
-        self._wait_s = wait_s
+        try:
+            self._wait_s = seconds(ready_within)
+        except BadSpanError as fault:
+            raise ConfigurationError(f"invalid ready_within: {fault}") from None
         self._started_in = 0
 
     @property

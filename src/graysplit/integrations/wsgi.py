@@ -16,6 +16,7 @@ from graysplit.integrations.units import RequestReaders, cookie_value, text_of
 from graysplit.scope_entry import Resumed
 
 if TYPE_CHECKING:
+    from graysplit.core.durations import Span
     from graysplit.integrations.units import AttributeSources, ReadRequest, UnitSource
     from graysplit.router.router import Router
     from graysplit.scope import Scope
@@ -45,7 +46,7 @@ class GraysplitMiddleware:
         attributes: AttributeSources = None,
         visitor_cookie: str | None = None,
         versions_header: str | None = None,
-        ready_within: float = READY_WITHIN_S,
+        ready_within: Span = READY_WITHIN_S,
     ) -> None:
         """Wrap an application; nothing is started.
 
@@ -53,7 +54,7 @@ class GraysplitMiddleware:
         (the first that gives a unit). `attributes`: names mapped to such sources, or a callable on the environ.
         `visitor_cookie`: the name of a cookie that gives users without a unit a random one. `versions_header`: the
         name of a response header that lists the versions taken. `ready_within`: how long a process's first request
-        waits for the store, in seconds. Raises `ConfigurationError` for a source that cannot be read.
+        waits for the store (2 seconds, `"10s"`). Raises `ConfigurationError` for a source that cannot be read.
         """
         self.app = app
         self._policy = RequestPolicy(READERS, unit, attributes, visitor_cookie, versions_header)
