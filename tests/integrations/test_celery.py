@@ -73,6 +73,23 @@ def test_a_task_has_the_unit_of_its_sender(store: MemoryStore) -> None:
     eventually(lambda: not Control(store).fleet().processes)
 
 
+def test_two_routers_share_one_context(store: MemoryStore) -> None:
+    """The first opens it and the end of either closes it: nothing is left in the worker's thread."""
+
+    class Task:
+        request = type("Request", (), {})()
+
+    first, second = (TaskContexts(Router(store), lambda *_, unit=unit: unit) for unit in ("one", "two"))
+    first.task_prerun(Task)
+    second.task_prerun(Task)
+    scope = scope_get()
+    assert scope is not None
+    assert scope.unit == "one"
+    first.task_postrun(Task)
+    second.task_postrun(Task)
+    assert scope_get() is None
+
+
 def test_what_raises_gives_no_unit(store: MemoryStore) -> None:
     """A task runs, with the baseline."""
 

@@ -73,6 +73,8 @@ class TaskContexts:
         **_: object,
     ) -> None:
         """Open the context of a task."""
+        if getattr(task.request, OPENED, None) is not None:
+            return  # another router of this program opened it: a context is for all of them
         handed = getattr(task.request, HEADER, None)
         found: Mapping[str, Any] = handed if isinstance(handed, Mapping) else {}
         unit: Any = found["unit"] if "unit" in found else self._find(task, args, kwargs)  # Any: judged when it is asked
