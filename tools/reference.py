@@ -157,8 +157,9 @@ def status() -> str:
 
 
 def variables() -> str:
-    """List the environment variables that the source reads, and no other."""
-    read = {name for file in SOURCE.rglob("*.py") for name in _VARIABLE.findall(file.read_text("utf-8"))}
+    """List the environment variables that the source reads, and no other; Flask's keys are settings of its own."""
+    files = [file for file in SOURCE.rglob("*.py") if "integrations" not in file.parts]
+    read = {name for file in files for name in _VARIABLE.findall(file.read_text("utf-8"))}
     rows = ((f"`{name}`", *texts) for name, texts in _agreed("variables", read).items())
     return _table(("variable", "read by", "meaning"), rows)
 
