@@ -89,7 +89,7 @@ def test_the_index_leads_to_every_page() -> None:
 def test_the_readme_runs_as_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its one file starts a server and shows the shares that are shown, while the commands are typed beside it."""
     blocks = list(blocks_of(README))
-    (program,) = (block for block in blocks if block.language == "python")
+    (program,) = (block for block in blocks if block.language == "python" and block.run)
     shown = next(block for block in blocks if block.language == "text").text.splitlines()
     (tmp_path / "shop.py").write_text(program.text, encoding="utf-8")
     for name in [name for name in os.environ if name.startswith("GRAYSPLIT_")]:

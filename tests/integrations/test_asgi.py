@@ -37,7 +37,7 @@ def starlette(router: Router, endpoint: Endpoint, *outside: Middleware, **settin
     settings = {"unit": "header:x-user", **settings}
     return Starlette(
         routes=[Route("/", endpoint)],
-        middleware=[*outside, Middleware(GraysplitMiddleware, router, **settings)],
+        middleware=[*outside, Middleware(GraysplitMiddleware, router=router, **settings)],
     )
 
 

@@ -12,7 +12,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from graysplit.errors import ConfigurationError
 from graysplit.integrations import wsgi
@@ -53,7 +54,7 @@ class Graysplit:
         """Join an application; nothing is started. Raise `ConfigurationError` for settings that cannot work."""
         if "graysplit" in app.extensions:
             raise ConfigurationError(f"graysplit has joined the Flask application '{app.name}' already: init_app once")
-        setting = app.config.get
+        setting: Callable[..., Any] = cast("Any", app.config).get  # Any: each key's own
         url, namespace = setting("GRAYSPLIT_URL"), setting("GRAYSPLIT_NAMESPACE")
         if (url or namespace) and not lifecycle_of(self.router).started:
             self.router.configure(url, namespace=namespace)

@@ -53,7 +53,11 @@ def _together(find: ReadRequest, found: Iterable[FoundBy]) -> FoundBy:
     return FoundBy(find, vary, any(one.may_wait for one in parts))
 
 
-NOBODY: Final = FoundBy(lambda _: MISSING, frozenset())
+def _find_nobody(_: object) -> object:
+    return MISSING
+
+
+NOBODY: Final = FoundBy(_find_nobody, frozenset())
 
 
 def read_unit_source(source: UnitSource, readers: RequestReaders) -> FoundBy:
@@ -105,7 +109,7 @@ def _flat(source: UnitSource) -> Iterator[str | ReadRequest]:
     if not isinstance(source, (tuple, list)):
         yield source
         return
-    for one in source:
+    for one in cast("tuple[UnitSource, ...]", source):  # pyright narrows to tuple[Unknown]
         yield from _flat(one)
 
 
