@@ -271,7 +271,8 @@ def test_forced():
 
 by_name = gray.split("by-name", "old", "new")
 """
-    suite.run(tests, "-n", "2", "--graysplit", "by-name=new", process=True).assert_outcomes(passed=9)
+    options = ("-n", "2", "-p", "no:hypothesispytest", "-p", "no:anyio", "-p", "no:pytest_cov", "-p", "no:valkey")
+    suite.run(tests, *options, "--graysplit", "by-name=new", process=True).assert_outcomes(passed=9)
 
 
 def test_a_clock_for_plans(suite: Suite) -> None:
