@@ -71,6 +71,8 @@ NEEDS: Final = {
     "tests/integrations/test_wsgi.py": "werkzeug",
     "tests/integrations/test_celery.py": "celery",
     "tests/integrations/test_versions_told.py": "sentry_sdk",
+    "tests/testing/test_plugin.py": "pytest_asyncio",
+    "tests/testing/test_unittest.py": "django",
     "tests/telemetry/test_metrics.py": "opentelemetry.sdk",
 }
 
