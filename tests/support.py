@@ -10,6 +10,8 @@ from typing import Final, NoReturn, TypeVar
 
 T = TypeVar("T")
 
+MEASURED: Final = ("COV_CORE_", "COVERAGE_")  # what coverage tells children by begins so
+
 _FIRST_PAUSE_S: Final = 0.001
 _LONGEST_PAUSE_S: Final = 0.05
 
@@ -34,7 +36,7 @@ def eventually(predicate: Callable[[], T], within: float = 5.0, *, message: str 
 
 def bare_environment() -> dict[str, str]:
     """Return the environment for a child that shows what it loads: coverage would load modules of its own into it."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("COV_CORE_", "COVERAGE_"))}
+    return {name: value for name, value in os.environ.items() if not name.startswith(MEASURED)}
 
 
 def hear_interrupts() -> None:

@@ -31,6 +31,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, NamedTuple, Self
 
+from tests.support import MEASURED
+
 ROOT: Final = Path(__file__).parents[1]
 # What a program may load, but for other libraries' integrations.
 PACKAGES: Final = ("cli", "control", "core", "follower", "router", "routes", "stores")
@@ -77,7 +79,11 @@ class Program:
         self._told = os.fdopen(reads, "rb", 0)
         environment = dict(os.environ if env is None else env)
         job = Job(
-            module, list(words), environment, str(cwd or Path.cwd()), anew or "COVERAGE_PROCESS_START" in environment
+            module,
+            list(words),
+            environment,
+            str(cwd or Path.cwd()),
+            anew or any(name.startswith(MEASURED) for name in environment),
         )
         try:
             _send(_preloaded(), job, (its_in, its_out, its_err, tells))
