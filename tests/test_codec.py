@@ -37,6 +37,25 @@ def test_a_name_that_stands_twice_is_refused(good: str, twice: str, field: str) 
     assert "u-1" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("raw", "field", "reason"),
+    [
+        (GOOD[:-1] + ', "protectd": true}', "protectd", "unknown field, did you mean 'protected'?"),
+        (GOOD[:-1] + ', "zzz": true}', "zzz", "unknown field"),
+        (GOOD.replace('"place"', '"plaec"', 1), "versions.1.plaec", "unknown field, did you mean 'place'?"),
+        ('{"baseline": "old"}', "versions", "missing"),
+        ("{", "", "not valid JSON: EOF while parsing an object at line 1 column 1"),
+        ("[]", "", "expected an object, found an array"),
+        (GOOD.replace('"baseline": "old"', '"baseline": 7'), "baseline", "expected a valid string"),
+    ],
+)
+def test_a_fault_is_told_in_plain_words(raw: str, field: str, reason: str) -> None:
+    """Of an unknown field the nearest known name is told."""
+    with pytest.raises(BadDefinitionError) as refused:
+        parse_definition("checkout", raw.encode())
+    assert (refused.value.field, refused.value.reason) == (field, reason)
+
+
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
 def test_what_is_no_number_is_refused_wherever_it_stands(number: str) -> None:
     """In a plan, which is kept as it was written, it could not be written again."""

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -34,7 +34,10 @@ from graysplit.core.replica.lazy_splits import Judgements, ReadableSplits, Unrea
 from graysplit.core.replica.record import Load
 from graysplit.core.split_state import Snapshot, SplitState, stops_by_split
 from graysplit.core.weights import Weight, check_name, type_weight
-from graysplit.errors import BadDefinitionError, ConfigurationError, UnknownVersionError
+from graysplit.errors import BadDefinitionError, ConfigurationError, UnknownVersionError, nearest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _TOMBSTONE: Final = "tombstone"
 _WAS: Final = "was"  # in a tombstone: the baseline of the record that was deleted
@@ -58,7 +61,7 @@ def parse_definition(split: str, raw: bytes) -> Definition | None:
         if _is_tombstone(raw):
             return None
         first = fault.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise BadDefinitionError(split, _path(first["loc"]), first["msg"]) from None
+        raise BadDefinitionError(split, _path(first["loc"]), _reason(first)) from None
     try:
         _STRICT.decode(raw.decode())
     except BadDefinitionError as fault:
@@ -213,6 +216,19 @@ def _check_number(text: str) -> float:
 _STRICT: Final = json.JSONDecoder(
     object_pairs_hook=_check_keys, parse_float=_check_number, parse_constant=_check_number
 )
+
+
+def _reason(fault: ErrorDetails) -> str:
+    """Return what is wrong with a field, in plain words; of an unknown one the known name that is nearest."""
+    kind, words, where = fault["type"], fault["msg"].removeprefix("Value error, "), fault["loc"]
+    if kind == "missing":
+        return "missing"
+    if kind == "extra_forbidden":
+        near = nearest(str(where[-1])[:100], Version._fields if len(where) > 1 else Definition._fields)
+        return f"unknown field{f', did you mean {near!r}?' if near else ''}"
+    if kind == "json_invalid":
+        return f"not valid JSON: {words.removeprefix('Invalid JSON: ')}"
+    return words.replace("Input should be", "expected", 1)
 
 
 def _path(location: tuple[int | str, ...]) -> str:
