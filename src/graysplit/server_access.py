@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -21,7 +21,7 @@ def alone() -> bool:
 
 
 @contextmanager
-def without_servers(refuse: Callable[[str], None]) -> Iterator[None]:
+def without_servers(refuse: Callable[[str], None]) -> Generator[None]:
     """Have each server refused inside a block."""
     _refusals.append(refuse)
     try:

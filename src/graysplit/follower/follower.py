@@ -99,7 +99,7 @@ class Follower:
         self._recent = Recent()
         self._memory = Memory()
         sender = Sender(self.boot, library, instance, zone)
-        self._heartbeat = Heartbeat(sender, replica, audience, break_glass, self._recent, clock, self._books.attempt)
+        self._heartbeat = Heartbeat(sender, replica, audience, break_glass, self._recent, clock, self._books)
         self._loaded = False  # whether the present connection has been read from
         self._beat_at = 0.0
         self._look_at = 0.0  # when to ask again whether anything was lowered

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,6 +16,7 @@ from graysplit.stores.text.content import pack
 if TYPE_CHECKING:
     from graysplit.clock import Clock
     from graysplit.follower.break_glass import BreakGlass
+    from graysplit.follower.history_writer import HistoryWriter
     from graysplit.follower.port import Audience
     from graysplit.follower.recent_changes import Recent
     from graysplit.follower.replica import Replica
@@ -45,16 +46,16 @@ class Heartbeat:
         break_glass: BreakGlass,
         recent: Recent,
         clock: Clock,
-        attempt: Callable[[str, str, Callable[[], object]], str],
+        books: HistoryWriter,
     ) -> None:
-        """Begin with nothing told; `attempt` does what a server may refuse, and returns why it was refused."""
+        """Begin with nothing told; `books` attempt what a server may refuse, and say why it was refused."""
         self._sender = sender
         self._replica = replica
         self._audience = audience
         self._break_glass = break_glass
         self._recent = recent
         self._clock = clock
-        self._attempt = attempt
+        self._books = books
         self._applied = ("", 0)  # the last change of which everything is in force here, and its revision
         self._born_ms = 0  # when this process began by the server's time, once that is known
         self._declared: dict[str, Declared] = {}  # as it was told last
@@ -99,7 +100,7 @@ class Heartbeat:
             {split: declaration._replace(calls=0) for split, declaration in declared.items()},
         )
         about = about or names != self._declared or now >= self._tell_again
-        self.refused = self._attempt(
+        self.refused = self._books.attempt(
             "process_not_told", "this process is missing from the fleet", lambda: feed.report(report, about=about)
         )
         self.crowd = feed.counted or self.crowd
@@ -113,7 +114,7 @@ class Heartbeat:
         self._answered, replica = request, self._replica
         content = pack(replica.adopted, replica.distrusted, replica.past.lineage)
         failing = "this process cannot send its content"
-        self._attempt("content_not_told", failing, lambda: feed.tell_content(self._sender.boot, request, content))
+        self._books.attempt("content_not_told", failing, lambda: feed.tell_content(self._sender.boot, request, content))
 
     def _receipt(self, feed: Feed) -> Receipt:
         replica = self._replica

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from graysplit.scope import MISSING, scope_get, scope_set
@@ -76,7 +76,7 @@ class TaskContexts:
         if getattr(task.request, OPENED, None) is not None:
             return  # another router of this program opened it: a context is for all of them
         handed = getattr(task.request, HEADER, None)
-        found: Mapping[str, Any] = handed if isinstance(handed, Mapping) else {}
+        found = cast("Mapping[str, Any]", handed if isinstance(handed, Mapping) else {})
         unit: Any = found["unit"] if "unit" in found else self._find(task, args, kwargs)  # Any: judged when it is asked
         if not getattr(task.request, "is_eager", False) and scope_get() is not None:
             scope_set(None)  # a message begins with nothing of what ran in this thread before

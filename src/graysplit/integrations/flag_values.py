@@ -57,7 +57,7 @@ def _fit(kind: type[object], value: object) -> object:
     if kind is float and type(value) in {int, float}:
         return float(cast("float", value))
     if kind is dict:
-        return deepcopy(value) if isinstance(value, (dict, list)) else None
+        return deepcopy(value) if type(value) in {dict, list} else None
     return value if type(value) is kind else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import TestCase, TestLoader
 
 from graysplit.errors import GraysplitError, UnknownSplitError, UnknownVersionError
@@ -52,10 +52,11 @@ class Forced(Opening):
 
     def __call__(self, function: F) -> F:
         """Return a function that runs with them forced; a `unittest.TestCase` with each of its tests."""
-        if isinstance(function, type) and issubclass(function, TestCase):
-            for name in TestLoader().getTestCaseNames(function):
-                setattr(function, name, super().__call__(getattr(function, name)))
-            return cast("F", function)
+        kind: object = function
+        if isinstance(kind, type) and issubclass(kind, TestCase):
+            for name in TestLoader().getTestCaseNames(kind):
+                setattr(kind, name, super().__call__(getattr(kind, name)))
+            return function
         return super().__call__(function)
 
     def again(self) -> Forced:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -108,7 +108,7 @@ def told_server(name: str) -> str:
 
 
 @contextmanager
-def private_store() -> Iterator[PrivateStore]:
+def private_store() -> Generator[PrivateStore]:
     """Let every router of this process follow a store of its own in a block, empty, and take all of it back afterwards.
 
     Raises `ConfigurationError` where the block opens a server. In unittest:
@@ -125,7 +125,7 @@ def private_store() -> Iterator[PrivateStore]:
 
 
 @contextmanager
-def same_scope() -> Iterator[None]:
+def same_scope() -> Generator[None]:
     """End the contexts that a block has opened and not closed."""
     outer = scope_get()
     try:
@@ -147,10 +147,10 @@ def _living() -> list[Lifecycle]:
 
 
 @contextmanager
-def _fresh_memory() -> Iterator[None]:
+def _fresh_memory() -> Generator[None]:
     """Forget the shared memory stores that a block has made."""
     module = sys.modules.get("graysplit.stores.memory")
-    before = module.shared() if module is not None else frozenset()
+    before: frozenset[tuple[str, str]] = module.shared() if module is not None else frozenset()
     try:
         yield
     finally:
@@ -160,7 +160,7 @@ def _fresh_memory() -> Iterator[None]:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str | None]) -> Iterator[None]:
+def _environment(variables: Mapping[str, str | None]) -> Generator[None]:
     before = {name: os.environ.get(name) for name in variables}
     _put(variables)
     try:

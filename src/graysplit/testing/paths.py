@@ -54,13 +54,13 @@ class BothPaths:
         made = self._function(target)
         return _marked(made, self) if "pytest" in sys.modules else made
 
-    def _class(self, target: type) -> type:
+    def _class(self, target: type[object]) -> type[object]:
         if issubclass(target, TestCase):
             multiply(target, self)
             return target
         if "pytest" not in sys.modules:
             raise ConfigurationError(f"{target.__name__} is neither a unittest.TestCase nor collected by pytest")
-        return cast("type", _marked(target, self))
+        return _marked(target, self)
 
     def _function(self, function: T) -> T:
         """Return a function that runs on each version in turn, unless pytest runs it once for each."""

@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read what the command line forces, and describe the markers."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    config.stash[_suite] = dict(map(_pair, config.getoption("--graysplit")))
+    config.stash[_suite] = dict(map(_pair, cast("list[str]", config.getoption("--graysplit"))))
     config.stash[_known] = set()
 
 
