@@ -20,6 +20,18 @@ from tests.support import eventually
 CANARY = "ada@example.org"
 
 
+@pytest.fixture(autouse=True)
+def _same_logging() -> Iterator[None]:
+    """Keep a worker in this process from setting up the root logger: other tests read their lines from it."""
+
+    def keep(**_: object) -> None:
+        """Stand for the set-up."""
+
+    signals.setup_logging.connect(keep, weak=False)
+    yield
+    signals.setup_logging.disconnect(keep)
+
+
 @pytest.fixture
 def store() -> MemoryStore:
     """Return a store in which one unit is pinned, and the others are split."""

@@ -428,3 +428,14 @@ def test_replicas_are_counted(server: embedded.Server, store: Store) -> None:
         deadline = time.monotonic() + 20
         while store.replicas(1.0) != (1, 1):
             assert time.monotonic() < deadline
+
+
+def test_a_heartbeat_that_comes_while_namespaces_are_searched_is_a_live_process(
+    store: Store, client: Redis, namespace: str
+) -> None:
+    """The time is read first, so a heartbeat may be younger; one of an hour ahead proves nothing."""
+    seconds, micros = client.time()
+    now_ms = seconds * 1000 + micros // 1000
+    client.zadd(f"graysplit:{{{namespace}}}:fleet:seen", {"boot-1": now_ms + 2_000, "boot-2": now_ms + 3_600_000})
+    (followed,) = [one for one in store.followed() or () if one.namespace == namespace]
+    assert followed.live == 1

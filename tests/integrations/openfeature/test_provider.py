@@ -49,9 +49,10 @@ def control(store: MemoryStore) -> Control:
 
 @pytest.fixture
 def router(store: MemoryStore) -> Iterator[Router]:
-    """Return a router that follows it once it starts."""
-    with Router(store) as made:
-        yield made
+    """Return a router that its provider starts: it has read then what a test has created before."""
+    made = Router(store)
+    yield made
+    made.close()
 
 
 def client_of(router: Router, **options: object) -> OpenFeatureClient:

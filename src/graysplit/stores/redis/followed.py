@@ -62,5 +62,6 @@ def _keys(line: Connection, ends: float) -> Iterator[bytes]:
 
 
 def _live(line: Connection, key: bytes, now_ms: int) -> int:
-    (count,) = line.ask(("ZCOUNT", key, now_ms - LIVE_MS, now_ms))
+    """Count the live processes; a heartbeat may have come since the time was read, within the search's own time."""
+    (count,) = line.ask(("ZCOUNT", key, now_ms - LIVE_MS, now_ms + LIVE_MS))
     return count if isinstance(count, int) else 0
