@@ -135,7 +135,7 @@ def test_a_set_clears_the_stop_and_begins_a_release(store: MemoryStore, control:
     control.rollback("checkout", why="slow")
     result = control.set("checkout", 5, unstop=True)
     assert list(result.cleared) == ["checkout"]
-    assert "slow" in result.cleared["checkout"]
+    assert "slow" in result.cleared["checkout"].why
     again = store.load().meta.fields[b"release:checkout/new"]
     assert again != began
     control.set("checkout", 10, unstop=True)

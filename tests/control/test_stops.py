@@ -9,6 +9,7 @@ import pytest
 from graysplit.control import Control
 from graysplit.control.control import Question
 from graysplit.control.steps import Step
+from graysplit.control.stop_note import StopNote
 from graysplit.errors import BadValueError, RefusedError
 from graysplit.stores.memory import MemoryStore
 from tests.clocks import MovedClock
@@ -56,8 +57,11 @@ def test_with_a_word_it_is_cleared_and_told(store: MemoryStore, verb: str) -> No
     """`unstop=True` is that word; the result has what the stop said."""
     text = store.load().stops.fields[b"checkout"].decode()
     result = CLEARS[verb](Control(store, actor="bob", confirm=True), unstop=True)
-    assert getattr(result, "cleared") == {"checkout": text}  # noqa: B009 - results of several verbs
-    assert getattr(result, "stops") == {"checkout": (text, None)}  # noqa: B009
+    cleared: dict[str, StopNote] = getattr(result, "cleared")  # noqa: B009 - results of several verbs
+    assert cleared == {"checkout": StopNote(text)}
+    note = cleared["checkout"]
+    assert (note.who, note.at_ms, note.why) == ("ada", 1_700_000_000_000, "errors doubled")
+    assert getattr(result, "stops") == {"checkout": (StopNote(text), None)}  # noqa: B009
     assert b"checkout" not in store.load().stops.fields
 
 
@@ -158,9 +162,9 @@ def test_undo_of_a_second_rollback_says_what_it_writes(store: MemoryStore) -> No
     first = store.load().stops.fields[b"checkout"].decode()
     bob = Control(store, actor="bob")
     again = bob.rollback("checkout", why="to be sure")
-    assert again.stops == {"checkout": (first, first)}
+    assert again.stops == {"checkout": (StopNote(first), StopNote(first))}
     undone = bob.undo("checkout")
-    assert (undone.cleared, undone.stops) == ({}, {"checkout": (first, first)})
+    assert (undone.cleared, undone.stops) == ({}, {"checkout": (StopNote(first), StopNote(first))})
     assert store.load().stops.fields[b"checkout"].decode() == first
 
 
@@ -195,3 +199,11 @@ def test_a_time_that_is_none_is_wrong_usage(store: MemoryStore, for_: float) -> 
         with pytest.raises(BadValueError):
             getattr(Control(store), verb)("checkout", *([20] if verb == "set" else []), for_=for_)
     assert store.history() == entries
+
+
+@pytest.mark.parametrize("text", ["by hand", "", "[]", '{"who": 7, "at": "now"}', "{" * 5_000])
+def test_a_note_may_say_anything(text: str) -> None:
+    """What stands in the store by hand is kept as text, and nothing is raised."""
+    note = StopNote(text)
+    assert (note.text, note.at_ms, note.why) == (text, None, "")
+    assert note.who in {"", "7"}

@@ -162,7 +162,7 @@ def test_it_begins_a_release_and_clears_its_stop_as_set_does(store: MemoryStore,
     control.rollback("checkout", why="prices were wrong")
     result = control.switch("checkout", to="new", unstop=True)
     assert store.load().meta.fields[b"release:checkout/new"] != before
-    assert "prices were wrong" in result.cleared["checkout"]
+    assert "prices were wrong" in result.cleared["checkout"].why
     assert (weights(store), stops(store)) == ({"new": "100"}, set())
 
 

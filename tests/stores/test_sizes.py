@@ -172,7 +172,7 @@ def test_a_rollback_over_a_huge_stop_says_whose_the_stop_is_now(stage: Stage) ->
     before = stage.bytes_out()
     result = stage.control.rollback("checkout", why="too many failures")
     assert stage.bytes_out() - before < HUGE // 4
-    assert is_too_long((result.stops["checkout"][0] or "").encode())
+    assert is_too_long((note.text if (note := result.stops["checkout"][0]) else "").encode())
     assert "too many failures" in str(stage.client.hget(stage.key("stops"), "checkout"))
     assert (stage.client.memory_usage(stage.key("log"), samples=0) or 0) < HUGE // 4
 

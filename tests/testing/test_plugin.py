@@ -10,6 +10,14 @@ from typing import Final
 
 import pytest
 
+# Loaded before the first suite: a run in this process takes back what it has imported itself, and a second copy would
+# know other routers.
+import graysplit.control.control
+import graysplit.router.router
+import graysplit.stores.memory
+import graysplit.testing.isolation
+import graysplit.testing.paths  # noqa: F401 - and those above
+
 pytest_plugins = ["pytester"]
 
 SHOP: Final = """

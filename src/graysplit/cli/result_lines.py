@@ -13,6 +13,7 @@ from graysplit.cli.session import Session
 from graysplit.cli.way_back import no_way_back, way_back
 from graysplit.cli.words import number, percent, plural
 from graysplit.control.result import Receipts, Result
+from graysplit.control.stop_note import stop_texts
 from graysplit.control.stops import stop_lines
 from graysplit.core.address import EVERYTHING, version_of
 from graysplit.core.weights import format_weight
@@ -137,7 +138,7 @@ def written_lines(result: Result) -> list[str]:
         lines.append(f"no unfinished release is above zero: no weight and no stop was written ({revision})")
     else:
         lines.append(f"written: {result.cause} {result.split}{': ' + moves if moves else ''} ({revision})")
-    lines += stop_lines(result.stops, result.cause)
+    lines += stop_lines(stop_texts(result.stops), result.cause)
     return [*lines, *result.notes]
 
 
@@ -151,7 +152,7 @@ def dry_run_lines(result: Result) -> list[str]:
     lines = [f"would be written: {result.cause} {result.split}{': ' + moves if moves else ''}"]
     if result.created:
         lines.append(f"would create {result.split}: {result.created[0]} (baseline), {', '.join(result.created[1:])}")
-    lines += stop_lines(result.stops, result.cause, dry_run=True)
+    lines += stop_lines(stop_texts(result.stops), result.cause, dry_run=True)
     if result.moved:
         lines.append(f"moves {result.moved:g}% of all units")
     if result.needless:
@@ -226,8 +227,8 @@ def result_json(result: Result, receipts: Receipts | None = None) -> dict[str, o
         "at_ms": result.at_ms,
         "dry_run": result.dry_run,
         "created": list(result.created),
-        "cleared": dict(result.cleared),
-        "stops": {field: {"from": before, "to": after} for field, (before, after) in result.stops.items()},
+        "cleared": {field: note.text for field, note in result.cleared.items()},
+        "stops": {field: {"from": before, "to": after} for field, (before, after) in stop_texts(result.stops).items()},
         "leases": {
             field: {"at": number(format_weight(at)), "until_ms": until_ms, "then": number(format_weight(then))}
             for field, (at, until_ms, then) in result.leases.items()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from graysplit.control.result import Confirmed, Receipts, Result
     from graysplit.control.simulate import Simulation
     from graysplit.control.steps import Step
+    from graysplit.control.stop_note import StopNote
     from graysplit.control.switch import OvertakenError, SwitchStep
     from graysplit.control.targets import Names
     from graysplit.control.undelivered import HookState
@@ -60,6 +61,7 @@ _ROOMS = {
     "SplitView": "graysplit.control.views",
     "Standby": "graysplit.core.standby",
     "Step": "graysplit.control.steps",
+    "StopNote": "graysplit.control.stop_note",
     "SwitchStep": "graysplit.control.switch",
     "Until": "graysplit.control.wait",
     "Outcome": "graysplit.control.wait",
@@ -95,6 +97,7 @@ __all__ = [
     "SplitView",
     "Standby",
     "Step",
+    "StopNote",
     "SwitchStep",
     "Until",
     "Waited",

@@ -11,6 +11,7 @@ from graysplit.control.plan.plan_changes import PlanStart
 from graysplit.control.plan.running_plan import Ended, running_words, touched
 from graysplit.control.reading import Reading
 from graysplit.control.result import Result
+from graysplit.control.stop_note import StopNote, stop_notes
 from graysplit.control.stops import (
     StopMoves,
     check_bystanders,
@@ -122,8 +123,8 @@ class Proposal(NamedTuple):
             at_ms=written.at_ms if written else 0,
             unrecorded=written.unrecorded if written else None,
             created=self.created,
-            cleared=cleared(self.stop_moves),
-            stops=self.stop_moves,
+            cleared={field: StopNote(text) for field, text in cleared(self.stop_moves).items()},
+            stops=stop_notes(self.stop_moves),
             leases=self.change.leases,
             moved=self.effects.moved / PERCENT,
             needless=self.effects.needless / PERCENT,

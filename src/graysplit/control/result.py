@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from graysplit.control.stop_note import StopNote
 from graysplit.core.address import version_of
 from graysplit.core.lease import Lease
 from graysplit.stores.port import Copies
@@ -47,10 +48,10 @@ class Result:
     at_ms: int = 0  # server time
     unrecorded: str | None = None  # why the history has no entry, though the change stands
     created: tuple[str, ...] = ()  # the versions of a split made on the way, the baseline first
-    cleared: Mapping[str, str] = field(default_factory=dict[str, str])  # the stops it cleared, with what they said
+    cleared: Mapping[str, StopNote] = field(default_factory=dict[str, StopNote])  # the stops it cleared
     # By field: what a stop that it names said before, and says.
-    stops: Mapping[str, tuple[str | None, str | None]] = field(
-        default_factory=dict[str, "tuple[str | None, str | None]"]
+    stops: Mapping[str, tuple[StopNote | None, StopNote | None]] = field(
+        default_factory=dict[str, "tuple[StopNote | None, StopNote | None]"]
     )
     # By field: the weight for a time, its end (server time) and the weight after.
     leases: Mapping[str, Lease] = field(default_factory=dict[str, Lease])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from graysplit.control.inputs import is_zero, lowered, new_id
 from graysplit.control.result import Result
+from graysplit.control.stop_note import stop_notes
 from graysplit.control.targets import names_of
 from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.limits import cut
@@ -49,7 +50,7 @@ def roll_back(operator: Operator, target: str, why: str) -> Result:
         change=written.id,
         at_ms=written.at_ms,
         unrecorded=written.unrecorded,
-        stops=stops,
+        stops=stop_notes(stops),
         left=written.left,
         kept=written.kept,
         parts=written.parts,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
+from graysplit.control.stop_note import StopNote
 from graysplit.core.address import EVERYTHING, covers, covers_split, parse_address, split_of, stop_on
-from graysplit.core.limits import NAME_AT_MOST, shown
+from graysplit.core.limits import shown
 from graysplit.errors import RefusedError
 from graysplit.stores.write_rules import is_zero
 
@@ -31,15 +32,10 @@ def when(at_ms: int) -> str:
 
 def stop_words(field: str, text: str) -> str:
     """Return what a stop says of itself: by whom, when, why; a stop set by hand may say anything."""
-    said = _object(text)
-    if not said:
+    note = StopNote(text)
+    if not note.fields:
         return f"{field}: {shown(text)}" if text else field
-    at = said.get("at")
-    parts = [
-        f"by {shown(str(said.get('who') or 'somebody'), NAME_AT_MOST)}",
-        when(at) if isinstance(at, int) else "",
-        shown(str(said.get("why") or "")),
-    ]
+    parts = [f"by {note.who or 'somebody'}", "" if note.at_ms is None else when(note.at_ms), note.why]
     return f"{field}: {', '.join(part for part in parts if part)}"
 
 
@@ -152,14 +148,3 @@ def _holds(after: Snapshot, stop: str) -> bool:
     split, version = parse_address(stop)
     state = after.splits.get(split) if version else None
     return state is None or any(found.name == version for found in state.definition.candidates)
-
-
-def _object(text: str) -> dict[str, object]:
-    import json
-
-    try:
-        decoded: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    # Any: what JSON holds is not known; its keys are always texts.
-    return cast("dict[str, Any]", decoded) if isinstance(decoded, dict) else {}
