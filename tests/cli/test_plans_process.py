@@ -194,15 +194,15 @@ def _events(lines: list[str]) -> list[str]:
     return [json.loads(line)["event"] for line in lines]
 
 
-def _clients(url: str) -> dict[str, int]:
-    """Return the clients of a server, each with the seconds since it connected."""
+def _clients(url: str) -> dict[str, tuple[int, str]]:
+    """Return the clients of a server, each with the seconds since it connected and its last command."""
     with closing(redis.Redis.from_url(url)) as client:
-        return {found["id"]: int(found["age"]) for found in client.client_list()}
+        return {found["id"]: (int(found["age"]), found["cmd"]) for found in client.client_list()}
 
 
-def _settled(url: str, before: dict[str, int]) -> bool:
-    """Return whether a new client has been there for long enough to have looked."""
-    return any(age >= 2 for id_, age in _clients(url).items() if id_ not in before)
+def _settled(url: str, before: dict[str, tuple[int, str]]) -> bool:
+    """Return whether a new client has been there for long enough to have looked, and has read."""
+    return any(age >= 2 and cmd == "exec" for id_, (age, cmd) in _clients(url).items() if id_ not in before)
 
 
 def _state(control: Control) -> str:
