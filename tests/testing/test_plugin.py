@@ -98,13 +98,24 @@ def test_fixture(graysplit):
 """).assert_outcomes(passed=5)
 
 
+def test_a_router_of_another_store_is_left_alone(suite: Suite) -> None:
+    """Whoever sets a weight waits for those that follow the private store, and starts no other."""
+    suite.run("""
+elsewhere = graysplit.Router("redis://localhost:1/0")
+payment = elsewhere.split("payment", "old", "new")
+
+def test_fixture(graysplit):
+    graysplit.set("checkout", 100)
+    assert checkout("u") == "new"
+""").assert_outcomes(passed=1)
+
+
 def test_forty_tests_run_on_both_paths_with_two_lines(suite: Suite) -> None:
     """The first line imports, the second marks the module."""
     tests = "\n".join(f"def test_{number}():\n    seen.add(checkout('u'))\n" for number in range(40))
     two = "from graysplit.testing import both_paths\npytestmark = both_paths('checkout')\n"
     end = "\ndef test_z():\n    assert seen == {'old', 'new'}\n"
-    suite.run(f"{two}seen = set()\n{tests}").assert_outcomes(passed=80)
-    assert suite  # and each path was taken
+    suite.run(f"{two}seen = set()\n{tests}{end}").assert_outcomes(passed=82)
     suite.run(
         f"from graysplit.testing import both_paths\nseen = set()\n@both_paths('checkout')\n"
         f"def test_a():\n    seen.add(checkout('u'))\n{end}"

@@ -86,7 +86,7 @@ def _told(session: Session, result: Result, *, several: bool) -> tuple[dict[str,
     nearest = names.nearest(result.split)
     followed = _followed(session, names)
     out(*_hints(session, result, nearest, followed), line)
-    listed = None if followed is None else [namespace._asdict() for namespace in followed]
+    listed = None if followed is None else [one._asdict() for one in followed]
     return {**result_json(result), "nearest": nearest, "followed": listed, "error": line}, NO_SUCH_SPLIT
 
 

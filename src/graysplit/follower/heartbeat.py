@@ -95,10 +95,8 @@ class Heartbeat:
             self._replica.past.highest,
         )
         # Code may declare more at any time; how often it was asked is told now and then.
-        now, names = (
-            self._clock.monotonic(),
-            {split: declaration._replace(calls=0) for split, declaration in declared.items()},
-        )
+        now = self._clock.monotonic()
+        names = {split: declaration._replace(calls=0) for split, declaration in declared.items()}
         about = about or names != self._declared or now >= self._tell_again
         self.refused = self._books.attempt(
             "process_not_told", "this process is missing from the fleet", lambda: feed.report(report, about=about)

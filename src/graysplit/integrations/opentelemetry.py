@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.trace import get_current_span
 
+from graysplit.core.durations import BadSpanError, seconds
 from graysplit.environment import setting
 from graysplit.errors import ConfigurationError
 from graysplit.integrations.flag_reasons import flag_reason
@@ -19,6 +20,7 @@ from graysplit.version import __version__
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger, LoggerProvider
 
+    from graysplit.core.durations import Span
     from graysplit.router.router import Router
 
 EVENT: Final = "feature_flag.evaluation"
@@ -33,21 +35,21 @@ def report_versions(  # noqa: PLR0913 - keyword-only wishes
     spans: bool = True,
     events: bool = False,
     sample: float = 1.0,
-    every: float = 3600.0,
+    every: Span = 3600.0,
     provider: LoggerProvider | None = None,
 ) -> None:
     """Report the versions that requests take, once for each split and request; never the unit.
 
     `spans`: the attribute `graysplit.<split>` of the current span. `events`: the event `feature_flag.evaluation`, for
-    the share `sample` of all units, and once in `every` seconds for a unit and version; by the global logger provider
-    unless one is given.
+    the share `sample` of all units, and once in `every` (3600 seconds, `"1h"`) for a unit and version; by the global
+    logger provider unless one is given. Raises `ConfigurationError` for what cannot be read.
     """
     if not 0 <= sample <= 1:
         raise ConfigurationError(f"sample is a share of all units: write a number from 0 to 1, not {sample}")
     if spans:
         listen(router, _mark_span)
     if events:
-        listen(router, EvaluationEvents(router, sample, every, provider))
+        listen(router, EvaluationEvents(router, sample, _seconds(every), provider))
 
 
 def _mark_span(taking: Taking) -> None:
@@ -89,6 +91,13 @@ class EvaluationEvents:
             "feature_flag.version": str(taking.revision),
             "feature_flag.set.id": setting(settings.namespace, "GRAYSPLIT_NAMESPACE", "default"),
         }
+
+
+def _seconds(every: Span) -> float:
+    try:
+        return seconds(every)
+    except BadSpanError as fault:
+        raise ConfigurationError(f"invalid every: {fault}") from None
 
 
 def _logger(provider: LoggerProvider | None) -> Logger:

@@ -152,6 +152,10 @@ class Lifecycle:
         if self._store is not None:
             self._store.close()
 
+    def follows(self, url: str) -> bool:
+        """Return whether it follows the store of this address, once it is started."""
+        return self._given is None and self.settings.resolved().url == url
+
     def reopen(self) -> None:
         """Fall asleep after `close`, to be started again: test clients run a program's lifespan many times."""
         if self.states.phase != "closed":

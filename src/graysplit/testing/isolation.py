@@ -73,7 +73,7 @@ class PrivateStore:
         return clock
 
     def set(self, split: str, weight: float | str) -> None:
-        """Set a candidate's weight ("checkout", or "checkout/v3"), and wait until every router here follows it.
+        """Set a candidate's weight ("checkout", or "checkout/v3"), and wait until each router of this store follows it.
 
         A split that the store does not know yet is created as the program declares it.
         """
@@ -81,7 +81,7 @@ class PrivateStore:
 
         name = split.partition("/")[0]
         for lifecycle in _living():
-            if lifecycle.states.declarations and lifecycle.states.phase != "closed":
+            if lifecycle.follows(self.url) and lifecycle.states.declarations and lifecycle.states.phase != "closed":
                 lifecycle.wait_ready(WITHIN_S)
         if name not in self.control.names().defined:
             self.control.create(name, versions=versions_of(name) or None)

@@ -190,7 +190,7 @@ class Evaluator:
         held = self._replica.adopted
         only = b"" if definition.by == "instance" else None
         terms = terms_of(state_of(held, split, definition), held, guard, None, only)
-        return next((version.stage.new for version in terms.candidates if version.field == field), 0)
+        return next((candidate.stage.new for candidate in terms.candidates if candidate.field == field), 0)
 
     def due(self, counted: Iterable[str]) -> list[str]:
         """Name what to look at: where it is time and our turn, of what was counted here or is waited for."""
