@@ -22,7 +22,8 @@ endif
 BIN := $(VENV)/bin
 WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 1) + 1 ))) # half of the tests' time is waiting
 
-.PHONY: help demo test lint format types unit cover bench bench-peers lab soak dist lowest clean env env-demo
+.PHONY: help demo test lint format types unit cover docs docs-serve docs-links bench bench-peers lab soak dist lowest clean env \
+  env-demo
 
 help: ## say what can be made
 	@echo "make ...  (with PYTHON=python3.12 under another Python)"
@@ -61,6 +62,20 @@ cover: env ## the tests with coverage, children and workers too: twice as slow
 format: env ## bring the code into ruff's format
 	@$(BIN)/ruff check --fix --select I
 	$(BIN)/ruff format
+
+SITE := build/docs
+SPHINX = $(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees docs
+
+docs: env ## the documentation as a site, in build/docs
+	@$(SPHINX) -b html $(SITE)
+	echo "$(SITE)/index.html"
+
+docs-serve: docs ## the site, served to this machine alone; PORT=8400
+	@echo "http://127.0.0.1:$${PORT:-8400}/"
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(SITE) $${PORT:-8400}
+
+docs-links: env ## look up every address that the documentation names; needs the internet
+	@$(SPHINX) -b linkcheck build/links
 
 bench: env ## what it costs, against its goals: hot path, import, reload, propagation
 	@$(BIN)/python -m benchmarks

@@ -60,6 +60,7 @@ NEEDS: Final = {
     "tests/benchmarks/test_benchmarks.py": "httpx",
     "tests/core/test_bucketing.py": "django",
     "tests/core/test_plan_schema.py": "jsonschema",
+    "tests/docs/test_site.py": "sphinx",
     "tests/examples/test_shop.py": "httpx",
     "tests/faults/test_guard_live.py": "httpx",
     "tests/integrations/openfeature/test_provider.py": "openfeature",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from graysplit.integrations.units import AttributeSources, ReadRequest, UnitSource
     from graysplit.router.router import Router
 
+__all__ = ["GraysplitMiddleware"]
+
 # Any: ASGI's own types
 AsgiScope: TypeAlias = MutableMapping[str, Any]
 AsgiMessage: TypeAlias = MutableMapping[str, Any]

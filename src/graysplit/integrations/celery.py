@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from graysplit.router.router import Router
     from graysplit.scope_entry import Opening
 
+__all__ = ["follow_tasks"]
+
 # Any: Celery has no annotations
 FindUnit = Callable[[Any, Sequence[Any], Mapping[str, Any]], object]
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from graysplit.core.durations import Span
     from graysplit.integrations.units import ReadRequest
 
+__all__ = ["Graysplit"]
+
 
 class FlaskState(NamedTuple):
     """What stands at `app.extensions["graysplit"]`."""

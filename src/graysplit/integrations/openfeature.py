@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from graysplit.router.router import Router
     from graysplit.routes.handle import Split
 
+__all__ = ["GraysplitProvider"]
+
 T = TypeVar("T")
 
 READY_WITHIN_S: Final = 2.0  # what `initialize` waits for the store; later it is STALE until the store has answered

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from graysplit.core.durations import Span
     from graysplit.router.router import Router
 
+__all__ = ["report_versions"]
+
 EVENT: Final = "feature_flag.evaluation"
 REMEMBERED: Final = 10_000  # exposures; of more the oldest is told again
 HASHES: Final = 2**32

@@ -15,6 +15,8 @@ except ImportError as fault:
 if TYPE_CHECKING:
     from graysplit.router.router import Router
 
+__all__ = ["report_versions"]
+
 PATHS: Final = 2  # a split of two versions is one flag
 
 

@@ -12,6 +12,8 @@ from graysplit.scope import scope_get
 if TYPE_CHECKING:
     from graysplit.router.router import Router
 
+__all__ = ["VersionFilter", "VersionProcessor", "versions_taken"]
+
 
 def versions_taken() -> dict[str, str]:
     """Return the versions that this request has taken so far, by split; empty outside any `graysplit.context`."""

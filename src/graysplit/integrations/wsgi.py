@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from graysplit.router.router import Router
     from graysplit.scope import Scope
 
+__all__ = ["GraysplitMiddleware"]
+
 Environ: TypeAlias = dict[str, Any]  # Any: WSGI's own types
 StartResponse: TypeAlias = Callable[..., Any]
 WsgiApp: TypeAlias = Callable[[Environ, StartResponse], Iterable[bytes]]
