@@ -25,7 +25,8 @@ from graysplit.cli.app import run as graysplit_command
 from tests.support import eventually
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+SKILL: Final = ROOT / "src/graysplit/.agents/skills/graysplit/SKILL.md"  # for programs that write programs
+PAGES: Final = (ROOT / "README.md", SKILL, *sorted((ROOT / "docs").rglob("*.md")))
 
 _FENCE: Final = re.compile(r"^( *)```(\w*)$")
 _NOT_RUN: Final = re.compile(r"^ *<!-- not run: \S.*-->$")

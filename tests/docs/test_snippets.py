@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 
 from graysplit import embedded
-from tests.docs.pages import PAGES, ROOT, Block, Command, Reader, blocks_of, commands_of
+from tests.docs.pages import PAGES, ROOT, SKILL, Block, Command, Reader, blocks_of, commands_of
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')
@@ -81,7 +81,7 @@ def test_the_index_leads_to_every_page() -> None:
     """Nothing is written that nobody finds."""
     index = ROOT / "docs" / "index.md"
     listed = {(index.parent / target.partition("#")[0]).resolve() for target in LINK.findall(index.read_text("utf-8"))}
-    pages = {page for page in PAGES if page not in (index, ROOT / "README.md")}
+    pages = {page for page in PAGES if page.is_relative_to(index.parent) and page != index}
     assert pages <= listed, sorted(named(page) for page in pages - listed)
 
 
@@ -132,6 +132,16 @@ def test_the_first_screen_of_the_readme_says_what_counts() -> None:
     first = "\n".join(README.read_text("utf-8").splitlines()[:110])
     parts = ("pip install", "```python", "$ graysplit rollback", "trip by guard", "**Do not use it**", "**It needs**")
     assert [part for part in (*parts, "make demo") if part not in first] == []
+
+
+def test_the_skill_is_short_and_says_when_to_use_it() -> None:
+    """Its head names the folder and the occasions; a reader's memory is limited."""
+    text = SKILL.read_text("utf-8")
+    head = re.match(r"---\nname: (.+)\ndescription: (.+)\n---\n", text)
+    assert head is not None
+    assert head[1] == SKILL.parent.name
+    assert 100 < len(head[2]) < 1024
+    assert text.count("\n") < 120
 
 
 def test_a_console_block_is_read_as_typed() -> None:

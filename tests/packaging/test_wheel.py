@@ -25,14 +25,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 @pytest.mark.xdist_group("wheel")
 def test_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
-    """The wheel has each source file, the Lua scripts, the schema and py.typed."""
+    """The wheel has each source file, the Lua scripts, the schema, the skill and py.typed."""
     source = ROOT / "src"
     expected = {
         str(path.relative_to(source))
         for path in (source / "graysplit").rglob("*")
-        if path.is_file() and path.suffix in {".py", ".lua", ".json", ".typed"}
+        if path.is_file() and path.suffix in {".py", ".lua", ".json", ".typed", ".md"}
     }
     assert "graysplit/py.typed" in expected
+    assert "graysplit/.agents/skills/graysplit/SKILL.md" in expected
     assert any(name.endswith(".lua") for name in expected)
     assert expected <= set(wheel.namelist())
 
