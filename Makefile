@@ -64,9 +64,9 @@ format: env ## bring the code into ruff's format
 	$(BIN)/ruff format
 
 SITE := build/docs
-SPHINX = $(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees docs
+SPHINX = $(BIN)/python -m sphinx -q -W --keep-going $(if $(REF),-D graysplit_ref=$(REF)) -d build/doctrees docs
 
-docs: env ## the documentation as a site, in build/docs
+docs: env ## the documentation as a site, in build/docs; REF=v1.2.3: links lead to a tag's files
 	@$(SPHINX) -b html $(SITE)
 	echo "$(SITE)/index.html"
 

@@ -24,11 +24,13 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "docs_si
 exclude_patterns = ["dashboards"]
 graysplit_description = _PROJECT["description"]
 graysplit_repository = _PROJECT["urls"]["Repository"]
+graysplit_ref = "main"  # where links out of these pages lead; for a release its tag: make docs REF=v1.2.3
 
 myst_enable_extensions = ["attrs_inline"]
 myst_heading_anchors = 6  # links lead to headings as they do on GitHub
 default_role = "literal"  # docstrings write `names` as Markdown does
 
+autoclass_content = "both"  # a constructor's docstring tells of its parameters
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

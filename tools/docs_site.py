@@ -1,7 +1,7 @@
 """What Sphinx must know to make a site of Markdown that is written for GitHub; an extension of docs/conf.py.
 
 * The navigation is read from docs/index.md: its sections, and the pages they link to in that order.
-* A link that leaves docs/ leads to the file in the repository, at this version's tag.
+* A link that leaves docs/ leads to the file in the repository.
 * `<!-- api: MODULE -->` is replaced by what autodoc makes of the names in the module's `__all__`.
 * A name of the API in a page's inline code is a link to it.
 * Beside each page lies its Markdown, and llms.txt lists them as docs/index.md does.
@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import reference
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
@@ -39,8 +40,9 @@ def setup(app: Sphinx) -> dict[str, Any]:  # Any: Sphinx's own type
     """Register what this extension does."""
     app.add_config_value("graysplit_description", "", "env")
     app.add_config_value("graysplit_repository", "", "env")
+    app.add_config_value("graysplit_ref", "main", "env")
     app.connect("source-read", read_page)
-    app.connect("autodoc-skip-member", is_foreign)
+    app.connect("autodoc-skip-member", is_left_out)
     app.connect("build-finished", write_markdown)
     app.add_transform(ApiLinks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -77,7 +79,7 @@ def lead_outside(app: Sphinx, docname: str, line: str) -> str:
             return link[0]
         kind = "tree" if path.is_dir() else "blob"
         place = path.relative_to(ROOT).as_posix()
-        return f"]({app.config.graysplit_repository}/{kind}/v{app.config.release}/{place}{link[2] or ''})"
+        return f"]({app.config.graysplit_repository}/{kind}/{app.config.graysplit_ref}/{place}{link[2] or ''})"
 
     return _LINK.sub(target, line)
 
@@ -123,6 +125,16 @@ def _described(module: str) -> str:
     return f"## {module}\n\n```{{eval-rst}}\n.. py:module:: {module}\n\n{directives}\n```"
 
 
+def plain_api(module: str) -> str:
+    """Return the same names as Markdown."""
+    parts: list[str] = []
+    for name in public_modules(module):
+        found = import_module(name)
+        public = {one: getattr(found, one) for one in found.__all__ if one[0] != "_"}
+        parts += [f"## {name}", *(part for one, value in public.items() for part in reference.described(one, value))]
+    return "\n\n".join(parts)
+
+
 _OPTIONS: Final = {"class": "\n   :inherited-members:\n"}  # several are put together from our own
 
 
@@ -132,10 +144,10 @@ def _kind(value: object) -> str:
     return "function" if inspect.isroutine(value) else "data"
 
 
-def is_foreign(_app: Sphinx, _kind: str, _name: str, member: object, skip: bool, _options: object) -> bool | None:  # noqa: FBT001 - Sphinx's own
-    """Leave out what a class has from Python or a framework: a tuple's `count`, an exception's `add_note`."""
+def is_left_out(_app: Sphinx, _kind: str, name: str, member: object, skip: bool, _options: object) -> bool | None:  # noqa: FBT001 - Sphinx's own
+    """Leave out what a class has from Python or a framework, a tuple's `count`; and the tests of a contract."""
     module = getattr(member, "__module__", None) or getattr(getattr(member, "__objclass__", None), "__module__", "")
-    return skip or (callable(member) and not module.startswith("graysplit"))
+    return skip or name.startswith("test_") or (callable(member) and not module.startswith("graysplit"))
 
 
 class ApiLinks(SphinxTransform):
@@ -165,7 +177,7 @@ def write_markdown(app: Sphinx, failure: Exception | None) -> None:
     if failure is not None or app.builder.format != "html":
         return
     for docname in app.env.found_docs:
-        page = (DOCS / docname).with_suffix(".md").read_text("utf-8")
+        page = _API.sub(lambda mark: plain_api(mark[1]), (DOCS / docname).with_suffix(".md").read_text("utf-8"))
         text = outside_blocks(page, lambda line, docname=docname: lead_outside(app, docname, line))
         copy = app.outdir / f"{docname}.md"
         copy.write_text(text, encoding="utf-8")

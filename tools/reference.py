@@ -265,13 +265,17 @@ def python() -> str:
         *("Router", "Split", "context", "attribute", "Decision", "Explanation", "Control"),
         *("Webhook", "CommandHook"),
     )
-    return "\n\n".join("\n\n".join(_described(name, getattr(graysplit, name))) for name in names)
+    return "\n\n".join("\n\n".join(described(name, getattr(graysplit, name))) for name in names)
 
 
-def _described(name: str, found: Callable[..., Any]) -> Iterator[str]:  # Any: a class or a function
+def described(name: str, found: Any) -> Iterator[str]:  # noqa: ANN401 - a class, a function or a value
+    """Describe one name: its signature, its docstring, and a line for each method; of a value its name alone."""
     yield f"### {name}"
-    fields: tuple[str, ...] = getattr(found, "_fields", ())
-    if not fields and name != "Split":  # handles are made by Router.split
+    if not inspect.isclass(found) and not inspect.isroutine(found):
+        return
+    fields: tuple[str, ...] = found._fields if inspect.isclass(found) and issubclass(found, tuple) else ()
+    takes = not inspect.isclass(found) or found.__init__ is not object.__init__
+    if takes and not fields and name != "Split":  # handles are made by Router.split
         yield _code(_signature(name, found.__init__ if inspect.isclass(found) else found))
     yield _prose(inspect.getdoc(found) or "")
     if fields:
@@ -280,9 +284,10 @@ def _described(name: str, found: Callable[..., Any]) -> Iterator[str]:  # Any: a
         # A class may be put together from several of our own.
         rooms = [one for one in found.__mro__ if one.__module__.startswith("graysplit.")]
         methods = {name: one for room in rooms for name, one in vars(room).items() if inspect.isfunction(one)}
-        public = {method: methods[method] for method in methods if method[0] != "_"}
+        public = {method: methods[method] for method in methods if not method.startswith(("_", "test_"))}
         rows = ((f"`{_short(method, function)}`", _summary(function)) for method, function in public.items())
-        yield _table(("method", ""), rows)
+        if public:
+            yield _table(("method", ""), rows)
 
 
 def _signature(name: str, function: Callable[..., Any]) -> str:  # Any: of whatever signature
