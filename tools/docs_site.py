@@ -147,7 +147,9 @@ def _kind(value: object) -> str:
 def is_left_out(_app: Sphinx, _kind: str, name: str, member: object, skip: bool, _options: object) -> bool | None:  # noqa: FBT001 - Sphinx's own
     """Leave out what a class has from Python or a framework, a tuple's `count`; and the tests of a contract."""
     module = getattr(member, "__module__", None) or getattr(getattr(member, "__objclass__", None), "__module__", "")
-    return skip or name.startswith("test_") or (callable(member) and not module.startswith("graysplit"))
+    return (
+        skip or name.rpartition(".")[2].startswith("test_") or (callable(member) and not module.startswith("graysplit"))
+    )
 
 
 class ApiLinks(SphinxTransform):
