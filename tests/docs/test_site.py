@@ -130,7 +130,9 @@ def test_every_public_name_has_its_docstring_in_the_site(targets: Mapping[Path, 
 @cache
 def public_names(module: str) -> tuple[str, ...]:
     """Return the names of a module's `__all__`, without which the site has nothing of it."""
-    return tuple(import_module(module).__all__)
+    found = import_module(module)
+    assert hasattr(found, "__all__"), f"a page uses {module}: name in its __all__ what is public"
+    return tuple(found.__all__)
 
 
 def test_prose_leads_into_the_api(targets: Mapping[Path, Targets]) -> None:
