@@ -22,7 +22,7 @@ endif
 BIN := $(VENV)/bin
 WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 1) + 1 ))) # half of the tests' time is waiting
 
-.PHONY: help demo test lint format types unit cover docs docs-serve docs-links bench bench-peers lab soak dist lowest clean env \
+.PHONY: help demo test lint format types unit cover docs docs-serve docs-links bench bench-peers lab soak dist lowest matrix clean env \
   env-demo
 
 help: ## say what can be made
@@ -98,6 +98,9 @@ dist: python ## what a release uploads, checked: metadata, the sdist's tests, cl
 
 lowest: python ## tests with the lowest versions that pyproject.toml allows; ARGS="tests" for all of them
 	@"$(PYTHON)" tools/packages.py lowest $(ARGS)
+
+matrix: python ## each integration's tests with its lowest and its latest version; ARGS="django flask" for some
+	@"$(PYTHON)" tools/packages.py matrix $(ARGS)
 
 clean: ## remove what make and the tools have made
 	@rm -rf .venv .venv-* .tools dist build htmlcov .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \

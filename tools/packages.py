@@ -4,6 +4,7 @@
     python tools/packages.py sdist                 the sdist unpacked, in an environment of its own: its tests
     python tools/packages.py installs [3.12 ...]   the wheel in clean environments: each Python, each set of extras
     python tools/packages.py lowest [ARGS ...]     the tests with the lowest versions that pyproject.toml allows
+    python tools/packages.py matrix [EXTRA ...]    each integration's tests, with its lowest and its latest version
     python tools/packages.py tag v1.2.3            a release's tag: version, changelog, repository
 
 All but `tag` make their environments by uv, as tools/bootstrap.py does, and need a package index.
@@ -53,6 +54,16 @@ LOWEST_TESTS: Final = (
     "tests/test_embedded.py",
     "tests/vectors",
 )
+
+# What shows an integration beside tests/integrations/test_<extra>.py.
+FURTHER_TESTS: Final = {
+    "celery": ("tests/runtimes/test_celery.py",),
+    "fastapi": ("tests/integrations/test_asgi.py",),
+    "flask": ("tests/integrations/test_wsgi.py",),
+    "openfeature": ("tests/integrations/openfeature",),
+    "sentry": ("tests/integrations/test_versions_told.py",),
+    "structlog": ("tests/integrations/test_versions_told.py",),
+}
 
 IMPORTS: Final = """
 import importlib, sys
@@ -153,11 +164,63 @@ def lowest(rest: Sequence[str]) -> None:
         run("the tests with them", [*tests, *(rest or LOWEST_TESTS)], ROOT)
 
 
+def matrix(extras: Sequence[str]) -> None:
+    """Run the tests of each integration, or of those named, with the lowest and the latest version of its packages."""
+    known = integration_tests()
+    if unknown := set(extras) - known.keys():
+        sys.exit(f"packages: no integration has the extra '{min(unknown)}'; these have one: {', '.join(known)}")
+    optional = described()["optional-dependencies"]
+    failed = list[str]()
+    for extra in extras or known:
+        for title, pins in (("lowest", list(pinned(optional[extra]))), ("latest", [])):
+            try:
+                matrix_cell(extra, title, pins, known[extra])
+            except subprocess.CalledProcessError as failure:
+                failed.append(f"{extra}, {title}")
+                print(failure.output or "", file=sys.stderr)
+    if failed:
+        sys.exit(f"packages: failed: {'; '.join(failed)}")
+
+
+def integration_tests() -> dict[str, list[str]]:
+    """Return each integration's extra, and the tests that show it."""
+    extras = [extra for extra in described()["optional-dependencies"] if extra not in {"cli", "embedded"}]
+    own = {extra: f"tests/integrations/test_{extra}.py" for extra in extras}
+    return {
+        extra: [*([path] if (ROOT / path).exists() else []), *FURTHER_TESTS.get(extra, ())]
+        for extra, path in own.items()
+    }
+
+
+def matrix_cell(extra: str, title: str, pins: Sequence[str], tests: Sequence[str]) -> None:
+    """Run one integration's tests in an environment of its own, where its packages have these versions."""
+    with tempfile.TemporaryDirectory() as scratch:
+        constraints = Path(scratch) / "pins.txt"
+        constraints.write_text("".join(f"{pin}\n" for pin in pins), encoding="utf-8")
+        python = environment(Path(scratch) / "venv", sys.executable)
+        group = bootstrap.expand(["test"])
+        install(python, f"{extra}, {title}", "-c", str(constraints), "-e", f"{ROOT}[cli,embedded,{extra}]", *group)
+        names = [re.split(r"[^\w.-]", item)[0] for item in described()["optional-dependencies"][extra]]
+        asked = (
+            "import sys; from importlib.metadata import version; print(*(f'{n} {version(n)}' for n in sys.argv[1:]))"
+        )
+        run(f"  {extra}", [str(python), "-c", asked, *names], ROOT)
+        # An old package warns of its newer neighbours.
+        calm = ["-W", "ignore::DeprecationWarning"] if pins else []
+        pytest = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *calm]
+        run("  its tests", [*pytest, *tests], ROOT)
+
+
 def lowest_versions() -> Iterator[str]:
     """Return `package==version` for the lower bound of each dependency, those of the extras included."""
     project = described()
-    groups = (project["dependencies"], *project["optional-dependencies"].values())
-    for requirement in (item for group in groups for item in group):
+    for group in (project["dependencies"], *project["optional-dependencies"].values()):
+        yield from pinned(group)
+
+
+def pinned(requirements: Sequence[str]) -> Iterator[str]:
+    """Return `package==version` for the lower bound of each requirement."""
+    for requirement in requirements:
         found = re.match(r"([\w.-]+)>=([\w.]+)", requirement)
         if found is None:
             sys.exit(f"packages: '{requirement}' in pyproject.toml names no lowest version: write it as 'name>=1.2'")
@@ -248,6 +311,7 @@ JOBS: Final[dict[str, Callable[[Sequence[str]], None]]] = {
     "sdist": sdist,
     "installs": installs,
     "lowest": lowest,
+    "matrix": matrix,
     "tag": tag,
 }
 

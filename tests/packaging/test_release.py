@@ -91,6 +91,14 @@ def test_each_dependency_names_its_lowest_version(packages: Any) -> None:
     assert pinned["redis"] == "6"
 
 
+def test_each_integration_has_tests_for_its_lowest_and_latest_versions(packages: Any) -> None:
+    """`make matrix` runs these; an extra without any would pass unseen."""
+    tests = packages.integration_tests()
+    assert tests.keys() == packages.described()["optional-dependencies"].keys() - {"cli", "embedded"}
+    assert all(tests.values()), tests
+    assert all((ROOT / path).exists() for paths in tests.values() for path in paths)
+
+
 @pytest.mark.parametrize(
     ("tag", "repository", "changelog", "said"),
     [
