@@ -55,7 +55,7 @@ LOWEST_TESTS: Final = (
     "tests/vectors",
 )
 
-# What shows an integration beside tests/integrations/test_<extra>.py.
+# What shows an integration beside the test that is named as it.
 FURTHER_TESTS: Final = {
     "celery": ("tests/runtimes/test_celery.py",),
     "fastapi": ("tests/integrations/test_asgi.py",),
@@ -185,11 +185,8 @@ def matrix(extras: Sequence[str]) -> None:
 def integration_tests() -> dict[str, list[str]]:
     """Return each integration's extra, and the tests that show it."""
     extras = [extra for extra in described()["optional-dependencies"] if extra not in {"cli", "embedded"}]
-    own = {extra: f"tests/integrations/test_{extra}.py" for extra in extras}
-    return {
-        extra: [*([path] if (ROOT / path).exists() else []), *FURTHER_TESTS.get(extra, ())]
-        for extra, path in own.items()
-    }
+    own = {path.stem.removeprefix("test_"): str(path) for path in (ROOT / "tests" / "integrations").glob("test_*.py")}
+    return {extra: [*filter(None, [own.get(extra)]), *FURTHER_TESTS.get(extra, ())] for extra in extras}
 
 
 def matrix_cell(extra: str, title: str, pins: Sequence[str], tests: Sequence[str]) -> None:
