@@ -65,6 +65,7 @@ NEEDS: Final = {
     "tests/faults/test_guard_live.py": "httpx",
     "tests/integrations/openfeature/test_provider.py": "openfeature",
     "tests/integrations/openfeature/test_scenarios.py": "openfeature",
+    "tests/integrations/test_aiohttp.py": "aiohttp",
     "tests/integrations/test_asgi.py": "starlette",
     "tests/integrations/test_django.py": "django",
     "tests/integrations/test_fastapi.py": "fastapi",

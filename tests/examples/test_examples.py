@@ -21,6 +21,10 @@ SHOWN = {
         r"^each sees the same again: True$",
         r"^photo at 30 %: the only way that anybody went is plain to photo$",
     ],
+    "aiohttp_requests": [
+        r"^user-1: old price \(price=old; vary: x-user\)$",
+        r"^user-8: new price \(price=new; vary: x-user\)$",
+    ],
     "app_factory": [
         r"^before it is made: asleep$",
         r"^after: live; to ann@example\.org by the new relay$",

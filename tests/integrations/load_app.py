@@ -81,10 +81,30 @@ wsgi = for_wsgi.GraysplitMiddleware(_wsgi, gray, unit=UNIT)
 
 def __getattr__(name: str) -> Any:
     """Make the application of a framework when it is asked for: a test of one needs no other."""
-    made = {"fastapi": _fastapi, "flask": _flask, "django_asgi": _django, "django_wsgi": _django}.get(name)
-    if made is None:
+    makers = {
+        "aiohttp": _aiohttp,
+        "fastapi": _fastapi,
+        "flask": _flask,
+        "django_asgi": _django,
+        "django_wsgi": _django,
+    }
+    if name not in makers:
         raise AttributeError(name)
-    return made(name)
+    return makers[name](name)
+
+
+def _aiohttp(_: str) -> Any:
+    from aiohttp import web
+
+    from graysplit.integrations.aiohttp import setup
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=await asked(request.headers["x-user"]))
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    setup(app, gray, unit=UNIT)
+    return app
 
 
 def _fastapi(_: str) -> Any:

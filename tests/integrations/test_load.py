@@ -33,26 +33,30 @@ ZERO_EVERY: Final = 20  # flips
 OBEYED_WITHIN_S: Final = 2.0  # of a zero, on a crowded machine
 CLIENTS: Final = 8
 WORKERS: Final = 2
+GUNICORN: Final = "gunicorn -w {workers} --no-control-socket --log-level warning"
+GRANIAN: Final = "granian --workers {workers} --log-level warning --port {port} --interface"
+# How each is started; `{at}` is host and port, `{port}` the port alone.
 SERVERS: Final = {
-    "uvicorn": ["uvicorn", "--workers", str(WORKERS), "--log-level", "warning", "--port"],
-    "gunicorn": [
-        "gunicorn",
-        "-w",
-        str(WORKERS),
-        "--threads",
-        "4",
-        "--no-control-socket",
-        "--log-level",
-        "warning",
-        "-b",
-    ],
+    "uvicorn": "uvicorn --workers {workers} --log-level warning --port {port}",
+    "hypercorn": "hypercorn -w {workers} --log-level warning -b {at}",
+    "granian": f"{GRANIAN} asgi",
+    "granian wsgi": f"{GRANIAN} wsgi --blocking-threads 4",
+    "gunicorn": f"{GUNICORN} --threads 4 -b {{at}}",
+    "gunicorn aiohttp": f"{GUNICORN} -k aiohttp.GunicornWebWorker -b {{at}}",
 }
 
-SOAKED: Final = (
+SHOWN: Final = (
     ("uvicorn", "asgi"),
+    ("hypercorn", "asgi"),
+    ("granian", "asgi"),
+    ("gunicorn", "wsgi"),
+    ("gunicorn aiohttp", "aiohttp"),
+)
+SOAKED: Final = (
+    *SHOWN,
+    ("granian wsgi", "wsgi"),
     ("uvicorn", "fastapi"),
     ("uvicorn", "django_asgi"),
-    ("gunicorn", "wsgi"),
     ("gunicorn", "flask"),
     ("gunicorn", "django_wsgi"),
 )
@@ -125,11 +129,11 @@ def serving(server: str, app: str, url: str, folder: Path) -> Iterator[tuple[int
     """Return a server's port, its first answers and its log; it ends by SIGTERM, in the ordinary way."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    where = [str(port)] if server == "uvicorn" else [f"127.0.0.1:{port}"]
+    words = SERVERS[server].format(workers=WORKERS, at=f"127.0.0.1:{port}", port=port).split()
     log = folder / "server.log"
     with log.open("wb") as written:
         process = subprocess.Popen(
-            [sys.executable, "-m", *SERVERS[server], *where, app],
+            [sys.executable, "-m", *words, app],
             cwd=ROOT,
             env={**os.environ, "GRAYSPLIT_URL": url, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
@@ -190,7 +194,7 @@ def hold(server: str, app: str, requests: int, folder: Path) -> None:
         assert control.fleet().processes == (), "a worker ended without a goodbye"
 
 
-@pytest.mark.parametrize(("server", "app"), [("uvicorn", "asgi"), ("gunicorn", "wsgi")])
+@pytest.mark.parametrize(("server", "app"), SHOWN)
 def test_no_request_is_told_two_versions(server: str, app: str, tmp_path: Path) -> None:
     """Hundreds of requests, the first of each process among them; both workers say goodbye."""
     hold(server, f"tests.integrations.load_app:{app}", 500, tmp_path)

@@ -5,7 +5,7 @@
 | `"header:x-user"` | the request's header |
 | `"cookie:sid"` | the request's cookie |
 | `"session:user_id"` | the framework's session, at this key |
-| a callable | what it returns for the request: the ASGI scope, the WSGI environ, Django's or Flask's request |
+| a callable | what it returns for the ASGI scope, the WSGI environ, Django's, Flask's or aiohttp's request |
 | a tuple of these | the first that gives a unit |
 """
 
