@@ -141,7 +141,9 @@ class Follower:
 
     def wait_ended(self, timeout_s: float) -> bool:
         """Wait until the thread has ended; False where that takes longer."""
-        return self._thread is None or self._ended.wait(timeout_s) or not self._thread.is_alive()
+        if self._thread is None or not self._thread.is_alive():
+            return True
+        return self._ended.wait(timeout_s) or not self._thread.is_alive()
 
     def _run(self) -> None:
         try:

@@ -328,6 +328,9 @@ class Lifecycle:
             from graysplit.router.process_end import time_left
 
             self._follower.stop(time_left(GOODBYE_S))
+            self._follower.wait_ended(
+                time_left(GOODBYE_S)
+            )  # where `close` asked before: SIGTERM may come amid a goodbye
 
     def _after_fork(self) -> None:
         """Only publish: no lock is taken, no thread started. The next decision in this child wakes the router."""
