@@ -25,6 +25,7 @@ PRIVATE_UV: Final = ROOT / ".tools" / "bin" / "uv"
 ITSELF: Final = "graysplit_itself"
 PEERS: Final = (
     "eppo",
+    "datadog_ffe",
     "growthbook_sdk",
     "statsig_core",
     "openfeature_memory",

@@ -13,6 +13,7 @@ import pytest
 from benchmarks import harness, hotpath, imports, report
 from benchmarks.peers import __main__ as peers
 from benchmarks.peers import (
+    datadog_ffe,
     eppo,
     graysplit_itself,
     growthbook_sdk,
@@ -28,6 +29,7 @@ from benchmarks.propagation.process import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS: list[ModuleType] = [
+    datadog_ffe,
     eppo,
     graysplit_itself,
     growthbook_sdk,

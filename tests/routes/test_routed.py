@@ -13,13 +13,14 @@ import traceback
 import typing
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graysplit import Router
+from graysplit import Control, Router
 from graysplit.core.bucketing import encode_unit
 from graysplit.core.compiled import CompileInput, constant_state
 from graysplit.core.counters import Counts
@@ -529,24 +530,103 @@ class _Task:
     def __call__(self, unit: str) -> None: ...
 
 
+_ABOVE = r'put @{} above the route, which goes next to the def, and .* @router.candidate\("checkout", "new"\)'
+
+
 @pytest.mark.parametrize(
-    "thing",
+    ("thing", "way"),
     [
-        classmethod(lambda cls, unit: None),
-        staticmethod(lambda unit: None),
-        property(lambda self: None),
-        _Task,
-        _Task(),
-        _Task().__call__,
-        len,
-        3,
+        (classmethod(lambda cls, unit: None), _ABOVE.format("classmethod")),
+        (staticmethod(lambda unit: None), _ABOVE.format("staticmethod")),
+        (property(lambda self: None), _ABOVE.format("property")),
+        (_Task, r'choose between two classes with a handle, router.split\("checkout"\).choose\(\)'),
+        (_Task(), "where a decorator made this object, put the route under it"),
+        (partial(int, base=2), "route a plain function .* and call it from there"),
+        (_Task().__call__, "route the method in its class"),
+        (len, "route the method in its class, next to its def, or a plain function that calls it"),
+        (3, "route a plain function"),
     ],
-    ids=["classmethod", "staticmethod", "property", "class", "task", "bound", "builtin", "number"],
+    ids=["classmethod", "staticmethod", "property", "class", "task", "partial", "bound", "builtin", "number"],
 )
-def test_what_cannot_be_routed_says_the_way_out(thing: Any) -> None:
-    """Descriptors, classes, objects and C functions: route a plain function and call it from there."""
-    with pytest.raises(RegistrationError, match=r"route a plain function .* and call it from there"):
+def test_what_cannot_be_routed_says_the_way_out(thing: Any, way: str) -> None:
+    """Descriptors, classes, objects and C functions: each has one way, and the error names it."""
+    with pytest.raises(RegistrationError, match=way):
         routed(thing)
+
+
+class _Shop:
+    """Each decorator of a class above a route, with the candidate registered by name."""
+
+    name = "tea"
+    gray = Router("memory://descriptors")
+
+    @staticmethod
+    @gray.route("static", unit="user")
+    def static(user: str) -> str:
+        return f"old {user}"
+
+    @staticmethod
+    @gray.candidate("static", "new")
+    def static_new(user: str) -> str:
+        return f"new {user}"
+
+    @classmethod
+    @gray.route("of-class", unit="user")
+    def of_class(cls, user: str) -> str:
+        return f"old {cls.__name__} {user}"
+
+    @classmethod
+    @gray.candidate("of-class", "new")
+    def of_class_new(cls, user: str) -> str:
+        return f"new {cls.__name__} {user}"
+
+    @property
+    @gray.route("label", unit="self.name")
+    def label(self) -> str:
+        return f"old {self.name}"
+
+    @gray.candidate("label", "new")
+    def label_new(self) -> str:
+        return f"new {self.name}"
+
+    @gray.route("called", unit="user")
+    def __call__(self, user: str) -> str:
+        return f"old {user}"
+
+    @__call__.version("new")
+    def called_new(self, user: str) -> str:
+        return f"new {user}"
+
+
+class _Corner(_Shop):
+    """A class method is called with the class that was asked."""
+
+
+def test_descriptors_go_above_the_route() -> None:
+    """Both versions are reached through the class, a subclass and an object, and a class method gets its own class."""
+    shop = _Shop()
+
+    def asked() -> list[str]:
+        return [
+            _Shop.static("u"),
+            shop.static("u"),
+            _Corner.of_class("u"),
+            _Corner().of_class("u"),
+            shop.label,
+            shop("u"),
+        ]
+
+    old = ["old u", "old u", "old _Corner u", "old _Corner u", "old tea", "old u"]
+    with _Shop.gray as gray, Control("memory://descriptors", confirm=True) as control:
+        assert asked() == old
+        assert gray.wait_ready()
+        for split in ("static", "of-class", "label", "called"):
+            control.create(split)
+            control.wait_confirmed(control.set(split, 100))
+        assert asked() == [text.replace("old", "new") for text in old]
+        for split in ("static", "of-class", "label", "called"):
+            control.wait_confirmed(control.rollback(split))
+        assert asked() == old
 
 
 def test_the_text_of_two_functions_is_kept_apart() -> None:

@@ -167,10 +167,18 @@ def test_kinds_of_function_must_agree() -> None:
                 assert "the baseline is a" in _differences(baseline, candidate)
 
 
-@pytest.mark.parametrize("candidate", [classmethod(lambda cls, user: None), staticmethod(lambda user: None), int, None])
-def test_what_is_no_function_is_no_candidate(candidate: Any) -> None:
+@pytest.mark.parametrize(
+    ("candidate", "way"),
+    [
+        (classmethod(lambda cls, user: None), "put @classmethod above the line that registers it"),
+        (staticmethod(lambda user: None), "put @staticmethod above the line that registers it"),
+        (int, "register a plain function and call it from there"),
+        (None, "register a plain function and call it from there"),
+    ],
+)
+def test_what_is_no_function_is_no_candidate(candidate: Any, way: str) -> None:
     """Descriptors and classes are refused with the way out."""
-    with pytest.raises(RegistrationError, match="register a plain function and call it from there"):
+    with pytest.raises(RegistrationError, match=way):
         _check(_old, candidate)
 
 

@@ -34,7 +34,8 @@ ASYNC_GENERATOR: Final = "async generator"
 LEGACY_COROUTINE: Final = "generator-based coroutine"
 
 
-_NO_FUNCTIONS: Final[tuple[type, ...]] = (classmethod, staticmethod, property, type)
+_DESCRIPTORS: Final[tuple[type, ...]] = (classmethod, staticmethod, property)
+_NO_FUNCTIONS: Final[tuple[type, ...]] = (*_DESCRIPTORS, type)
 
 
 class Parameter(NamedTuple):
@@ -77,6 +78,27 @@ def described(function: object) -> str:
     """Name a function or whatever else was given, as people know it."""
     name = getattr(function, "__qualname__", None)
     return f"'{name}'" if isinstance(name, str) else f"an object of type {type(function).__qualname__}"
+
+
+def way_to_route(thing: object, split: str) -> str:
+    """Return what to do instead of routing what is not a plain function."""
+    if isinstance(thing, _DESCRIPTORS):
+        decorator = type(thing).__name__
+        return (
+            f"put @{decorator} above the route, which goes next to the def, "
+            f'and register the candidate with @router.candidate("{split}", "new"), below its @{decorator} if it has one'
+        )
+    if isinstance(thing, type):
+        return (
+            f'choose between two classes with a handle, router.split("{split}").choose(), in a function that makes '
+            "the object, or route a method"
+        )
+    if getattr(thing, "__self__", None) is not None:
+        return "route the method in its class, next to its def, or a plain function that calls it"
+    return (
+        "route a plain function (def or async def) and call it from there; "
+        "where a decorator made this object, put the route under it, next to the def"
+    )
 
 
 def check_called(given: object, decorator: str, example: str) -> None:
@@ -136,9 +158,14 @@ def check_candidate(split: str, version: str, baseline: Function, candidate: Fun
     """
     given: object = candidate
     if not callable(given) or isinstance(given, _NO_FUNCTIONS):
+        kind = type(candidate).__name__
+        way = (
+            f"put @{kind} above the line that registers it, which goes next to the def"
+            if isinstance(given, _DESCRIPTORS)
+            else "register a plain function and call it from there"
+        )
         raise RegistrationError(
-            f"version '{version}' of split '{split}' cannot be {described(candidate)} ({type(candidate).__name__}): "
-            "register a plain function and call it from there"
+            f"version '{version}' of split '{split}' cannot be {described(candidate)} ({kind}): {way}"
         )
     found = tuple(_differences(shape_of(baseline), shape_of(candidate)))
     if found:

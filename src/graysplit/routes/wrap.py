@@ -29,6 +29,7 @@ from graysplit.routes.signature import (
     check_candidate,
     described,
     shape_of,
+    way_to_route,
 )
 from graysplit.routes.template import TemplateInput, free_prefix, text
 from graysplit.routes.unit import AttributesSpec, Place, UnitExpression, UnitSpec, is_unit, read_attributes, read_unit
@@ -121,7 +122,7 @@ def _plain(function: Function, wishes: RouteOptions) -> FunctionType:
     if not isinstance(function, FunctionType):
         raise RegistrationError(
             f"{where}{described(function)} ({type(function).__name__}) cannot be routed: "
-            "route a plain function (def or async def) and call it from there; other decorators go outside the route"
+            f"{way_to_route(function, wishes.split)}"
         )
     mode = shape_of(function).mode
     if mode == LEGACY_COROUTINE:
