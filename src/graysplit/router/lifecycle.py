@@ -328,9 +328,8 @@ class Lifecycle:
             from graysplit.router.process_end import time_left
 
             self._follower.stop(time_left(GOODBYE_S))
-            self._follower.wait_ended(
-                time_left(GOODBYE_S)
-            )  # where `close` asked before: SIGTERM may come amid a goodbye
+            # Where `close` asked before, `stop` does not wait: SIGTERM may come amid that goodbye.
+            self._follower.wait_ended(time_left(GOODBYE_S))
 
     def _after_fork(self) -> None:
         """Only publish: no lock is taken, no thread started. The next decision in this child wakes the router."""
