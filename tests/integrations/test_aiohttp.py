@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp_session
 import pytest
@@ -24,8 +24,8 @@ from graysplit.testing import forced
 from tests.integrations.conftest import NEW, OLD
 from tests.support import eventually
 
-Client = TestClient[web.Request, web.Application]
-Visit = Callable[[Client], Awaitable[object]]
+Client: TypeAlias = "TestClient[web.Request, web.Application]"  # no generic before aiohttp 3.11
+Visit: TypeAlias = "Callable[[Client], Awaitable[object]]"
 
 
 def application(handler: Any, router: Router, **settings: Any) -> web.Application:
