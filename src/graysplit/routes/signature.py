@@ -82,8 +82,9 @@ def described(function: object) -> str:
 
 def way_to_route(thing: object, split: str) -> str:
     """Return what to do instead of routing what is not a plain function."""
-    if isinstance(thing, _DESCRIPTORS):
-        decorator = type(thing).__name__
+    kind: type = thing.__class__
+    if issubclass(kind, _DESCRIPTORS):
+        decorator = kind.__name__
         return (
             f"put @{decorator} above the route, which goes next to the def, "
             f'and register the candidate with @router.candidate("{split}", "new"), below its @{decorator} if it has one'
