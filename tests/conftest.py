@@ -73,6 +73,7 @@ NEEDS: Final = {
     "tests/integrations/test_grpc.py": "grpc",
     "tests/integrations/test_wsgi.py": "werkzeug",
     "tests/integrations/test_celery.py": "celery",
+    "tests/integrations/test_task_context.py": "dramatiq",
     "tests/integrations/test_versions_told.py": "sentry_sdk",
     "tests/testing/test_plugin.py": "pytest_asyncio",
     "tests/testing/test_unittest.py": "django",

@@ -58,11 +58,14 @@ LOWEST_TESTS: Final = (
 # What shows an integration beside the test that is named as it.
 FURTHER_TESTS: Final = {
     "celery": ("tests/runtimes/test_celery.py",),
+    "dramatiq": ("tests/integrations/test_task_context.py", "tests/integrations/test_workers.py"),
     "fastapi": ("tests/integrations/test_asgi.py",),
     "flask": ("tests/integrations/test_wsgi.py",),
     "openfeature": ("tests/integrations/openfeature",),
+    "rq": ("tests/integrations/test_task_context.py", "tests/integrations/test_workers.py"),
     "sentry": ("tests/integrations/test_versions_told.py",),
     "structlog": ("tests/integrations/test_versions_told.py",),
+    "taskiq": ("tests/integrations/test_task_context.py", "tests/integrations/test_workers.py"),
 }
 
 IMPORTS: Final = """

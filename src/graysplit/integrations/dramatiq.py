@@ -1,0 +1,94 @@
+"""dramatiq: a task has the unit of whoever sent it, and one context for its run. Needs the extra `dramatiq`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from graysplit.integrations.task_context import CARRIED, READY_WITHIN_S, argument_of, carried_context, task_context
+from graysplit.scope import MISSING, scope_get, scope_set
+
+try:
+    from dramatiq import Middleware
+except ImportError as fault:
+    raise ImportError("graysplit's part in dramatiq needs: pip install 'graysplit[dramatiq]'") from fault
+
+if TYPE_CHECKING:
+    from dramatiq import Broker, Message, Worker
+    from dramatiq.broker import MessageProxy
+
+    from graysplit.router.router import Router
+    from graysplit.scope_entry import Opening
+
+__all__ = ["GraysplitMiddleware"]
+
+FindUnit: TypeAlias = "Callable[[MessageProxy], object]"
+
+
+class GraysplitMiddleware(Middleware):
+    """Opens a context around each task, and lets a worker's processes start and end a router.
+
+    `broker.add_middleware(GraysplitMiddleware(gray, unit="user_id"))`, in the programs that send and in the workers.
+    The unit is that of the context in which the task was sent, with its attributes, also when it is tried again; a task
+    without one has what `unit` says: the name of a parameter, or a callable of the message.
+    """
+
+    def __init__(self, router: Router, *, unit: str | FindUnit | None = None) -> None:
+        """Do nothing yet."""
+        self._router = router
+        self._unit = unit
+        self._opened: dict[int, Opening] = {}  # by the message under way
+
+    def before_enqueue(self, broker: Broker, message: Message[Any], delay: int | None) -> None:  # noqa: ARG002 - dramatiq's
+        """Hand the unit and the attributes of the context to the task."""
+        carried = carried_context()
+        if carried is not None:
+            message.options.setdefault(CARRIED, carried)
+
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
+        """Open the context of a task."""
+        if scope_get() is not None:
+            scope_set(None)  # a message begins with nothing of what ran in this thread before
+        opening = task_context(message.options.get(CARRIED), lambda: self._find(broker, message))
+        opening.__enter__()
+        self._opened[id(message)] = opening
+
+    def after_process_message(
+        self,
+        broker: Broker,  # noqa: ARG002 - dramatiq's
+        message: MessageProxy,
+        *,
+        result: object = None,  # noqa: ARG002
+        exception: BaseException | None = None,  # noqa: ARG002
+    ) -> None:
+        """Close it."""
+        self._close(message)
+
+    def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002 - dramatiq's
+        """Close it where the task was not run."""
+        self._close(message)
+
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - dramatiq's
+        """Start in a worker's process, so that its first task is decided by what the store says."""
+        with suppress(Exception):  # the worker works, with its baseline; a decision says what is wrong
+            self._router.wait_ready(READY_WITHIN_S)
+
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - dramatiq's
+        """Say goodbye."""
+        self._router.close()
+
+    def _close(self, message: MessageProxy) -> None:
+        opening = self._opened.pop(id(message), None)
+        if opening is not None:
+            opening.__exit__(None, None, None)
+
+    def _find(self, broker: Broker, message: MessageProxy) -> object:
+        """Return the unit that the settings name, or what stands for none."""
+        if self._unit is None:
+            return MISSING
+        if isinstance(self._unit, str):
+            actors = cast("Mapping[str, Any]", broker.actors)  # Any: generic in the user's function
+            actor = actors[message.actor_name]
+            return argument_of(actor.fn, message.args, message.kwargs, self._unit)
+        return self._unit(message)

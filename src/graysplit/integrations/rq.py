@@ -1,0 +1,78 @@
+"""RQ: a job has the unit of whoever sent it, and one context for its run. Needs the extra `rq`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
+
+from graysplit.integrations.task_context import CARRIED, READY_WITHIN_S, argument_of, carried_context, task_context
+from graysplit.scope import MISSING, scope_get, scope_set
+
+try:
+    from rq.job import Job
+except ImportError as fault:
+    raise ImportError("graysplit's part in RQ needs: pip install 'graysplit[rq]'") from fault
+
+if TYPE_CHECKING:
+    from graysplit.router.router import Router
+
+__all__ = ["GraysplitJob"]
+
+FindUnit: TypeAlias = "Callable[[GraysplitJob], object]"
+_IMPORTED_IN = os.getpid()
+
+
+class GraysplitJob(Job):
+    """A job that runs in a context of its own. Derive one with a router, and name it to queues and workers.
+
+        class ShopJob(GraysplitJob):
+            router = gray
+            unit = "user_id"
+
+    `Queue(connection=redis, job_class=ShopJob)` and `rq worker --job-class shop.ShopJob`. The unit is that of the
+    context in which the job was sent, with its attributes, also when it is tried again; a job without one has what
+    `unit` says: the name of a parameter, or a function of the job.
+    """
+
+    router: ClassVar[Router]
+    unit: ClassVar[str | FindUnit | None] = None
+
+    @classmethod
+    def create(cls, *args: Any, **kwargs: Any) -> Job:  # noqa: ANN401 - RQ's own parameters
+        """Make a job that carries the unit and the attributes of the context."""
+        job: Job = super().create(*args, **kwargs)  # pyright: ignore[reportUnknownMemberType] # its lists have no types
+        carried = carried_context()
+        if carried is not None:
+            job.meta.setdefault(CARRIED, carried)
+        return job
+
+    def perform(self) -> Any:  # noqa: ANN401 - what the user's function returns
+        """Run the job in its context.
+
+        A worker forks a process for each job, which ends without Python's exit hooks: it waits for the store before the
+        job, and says goodbye after it.
+        """
+        is_forked = os.getpid() != _IMPORTED_IN
+        if is_forked:
+            if scope_get() is not None:
+                scope_set(None)  # a job begins with nothing of what ran where it was forked
+            with suppress(Exception):  # the job runs, with its baseline; a decision says what is wrong
+                self.router.wait_ready(READY_WITHIN_S)
+        try:
+            with task_context(self.meta.get(CARRIED), self._find_unit):
+                return super().perform()
+        finally:
+            if is_forked:
+                with suppress(Exception):
+                    self.router.close()
+
+    def _find_unit(self) -> object:
+        """Return the unit that the settings name, or what stands for none."""
+        unit = type(self).unit  # of the class: a function here is not a method
+        if unit is None:
+            return MISSING
+        if isinstance(unit, str):
+            return argument_of(self.func, cast("list[Any]", self.args), self.kwargs, unit)
+        return unit(self)

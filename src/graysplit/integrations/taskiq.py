@@ -1,0 +1,92 @@
+"""taskiq: a task has the unit of whoever sent it, and one context for its run. Needs the extra `taskiq`."""
+
+from __future__ import annotations
+
+import json
+from asyncio import to_thread
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from graysplit.integrations.task_context import CARRIED, READY_WITHIN_S, argument_of, carried_context, task_context
+from graysplit.scope import MISSING
+
+try:
+    from taskiq import TaskiqMiddleware
+except ImportError as fault:
+    raise ImportError("graysplit's part in taskiq needs: pip install 'graysplit[taskiq]'") from fault
+
+if TYPE_CHECKING:
+    from taskiq import TaskiqMessage, TaskiqResult
+
+    from graysplit.router.router import Router
+    from graysplit.scope_entry import Opening
+
+__all__ = ["GraysplitMiddleware"]
+
+FindUnit: TypeAlias = "Callable[[TaskiqMessage], object]"
+
+
+class GraysplitMiddleware(TaskiqMiddleware):
+    """Opens a context around each task, and lets a worker's processes start and end a router.
+
+    `broker.with_middlewares(GraysplitMiddleware(gray, unit="user_id"))`, in the programs that send and in the workers.
+    The unit is that of the context in which the task was sent, with its attributes, also when it is tried again; a task
+    without one has what `unit` says: the name of a parameter, or a callable of the message.
+    """
+
+    def __init__(self, router: Router, *, unit: str | FindUnit | None = None) -> None:
+        """Do nothing yet."""
+        super().__init__()
+        self._router = router
+        self._unit = unit
+        self._opened: dict[str, Opening] = {}  # by the task under way
+
+    async def startup(self) -> None:
+        """Start in a worker's process, so that its first task is decided by what the store says."""
+        if self.broker.is_worker_process:
+            with suppress(Exception):  # the worker works, with its baseline; a decision says what is wrong
+                await self._router.ready(READY_WITHIN_S)
+
+    async def shutdown(self) -> None:
+        """Say goodbye, in a worker's process."""
+        if self.broker.is_worker_process:
+            await to_thread(self._router.close)
+
+    def pre_send(self, message: TaskiqMessage) -> TaskiqMessage:
+        """Hand the unit and the attributes of the context to the task."""
+        carried = carried_context()
+        if carried is not None:
+            message.labels.setdefault(CARRIED, json.dumps(carried))
+        return message
+
+    def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
+        """Open the context of a task, in the task of asyncio that runs it."""
+        opening = task_context(_read(message.labels.get(CARRIED)), lambda: self._find(message))
+        opening.__enter__()
+        self._opened[message.task_id] = opening
+        return message
+
+    def post_execute(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:  # noqa: ARG002 - taskiq's
+        """Close it."""
+        opening = self._opened.pop(message.task_id, None)
+        if opening is not None:
+            opening.__exit__(None, None, None)
+
+    def _find(self, message: TaskiqMessage) -> object:
+        """Return the unit that the settings name, or what stands for none."""
+        if self._unit is None:
+            return MISSING
+        if isinstance(self._unit, str):
+            task = self.broker.find_task(message.task_name)
+            if task is None:
+                return MISSING
+            return argument_of(task.original_func, message.args, message.kwargs, self._unit)
+        return self._unit(message)
+
+
+def _read(label: object) -> object:
+    """Return what a label holds; None for one that is not ours."""
+    with suppress(TypeError, ValueError):
+        return json.loads(label)  # type: ignore[arg-type] # whatever somebody has put there
+    return None
