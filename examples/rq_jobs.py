@@ -25,7 +25,8 @@ def send_price(user_id: str) -> None:
     print(f"{user_id}: {price.choose()} price")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Send two jobs, and run them."""
     with graysplit.Control("memory://rq") as control:
         control.create("price")
         control.set("price", 30)
@@ -35,3 +36,9 @@ if __name__ == "__main__":
         for user in ("user-1", "user-8"):
             queue.enqueue(send_price, user)
         SimpleWorker([queue], connection=redis, job_class=ShopJob).work(burst=True, logging_level="WARNING")
+
+
+if __name__ == "__main__":
+    import rq_jobs  # RQ takes functions of modules that a worker can import
+
+    rq_jobs.main()
