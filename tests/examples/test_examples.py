@@ -97,6 +97,10 @@ SHOWN = {
         r"^set: 4/4 confirmed; children: new, new, new$",
         r"^rollback: 4/4 confirmed; children: old, old, old$",
     ],
+    "grpc_calls": [
+        r"^user-1: old price$",
+        r"^user-8: new price$",
+    ],
     "rq_jobs": [
         r"^user-1: old price$",
         r"^user-8: new price$",
