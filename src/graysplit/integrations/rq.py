@@ -11,6 +11,7 @@ from graysplit.integrations.task_context import CARRIED, READY_WITHIN_S, argumen
 from graysplit.scope import MISSING, scope_get, scope_set
 
 try:
+    from rq import Worker
     from rq.job import Job
 except ImportError as fault:
     raise ImportError("graysplit's part in RQ needs: pip install 'graysplit[rq]'") from fault
@@ -18,10 +19,10 @@ except ImportError as fault:
 if TYPE_CHECKING:
     from graysplit.router.router import Router
 
-__all__ = ["GraysplitJob"]
+__all__ = ["GraysplitJob", "GraysplitWorker"]
 
 FindUnit: TypeAlias = "Callable[[GraysplitJob], object]"
-_IMPORTED_IN = os.getpid()
+_JOB_OF_PROCESS = "RQ_JOB_ID"  # in the environment of a process that a worker made for one job
 
 
 class GraysplitJob(Job):
@@ -51,20 +52,19 @@ class GraysplitJob(Job):
     def perform(self) -> Any:  # noqa: ANN401 - what the user's function returns
         """Run the job in its context.
 
-        A worker forks a process for each job, which ends without Python's exit hooks: it waits for the store before the
-        job, and says goodbye after it.
+        A worker makes a process for each job, which ends without Python's exit hooks: it waits for the store before the
+        job, and says goodbye after it. In a `SimpleWorker` the next job follows in the same process.
         """
-        is_forked = os.getpid() != _IMPORTED_IN
-        if is_forked:
-            if scope_get() is not None:
-                scope_set(None)  # a job begins with nothing of what ran where it was forked
-            with suppress(Exception):  # the job runs, with its baseline; a decision says what is wrong
-                self.router.wait_ready(READY_WITHIN_S)
+        is_of_one_job = os.environ.get(_JOB_OF_PROCESS) == self.id
+        if is_of_one_job and scope_get() is not None:
+            scope_set(None)  # a job begins with nothing of what ran where it was forked
+        if is_of_one_job or self.worker_name:  # without a worker it runs where it was sent
+            _start(self.router)
         try:
             with task_context(self.meta.get(CARRIED), self._find_unit):
                 return super().perform()
         finally:
-            if is_forked:
+            if is_of_one_job:
                 with suppress(Exception):
                     self.router.close()
 
@@ -76,3 +76,23 @@ class GraysplitJob(Job):
         if isinstance(unit, str):
             return argument_of(self.func, cast("list[Any]", self.args), self.kwargs, unit)
         return unit(self)
+
+
+class GraysplitWorker(Worker):
+    """RQ's usual worker, for jobs of one `GraysplitJob`: its router starts before the first job.
+
+    `rq worker --worker-class graysplit.integrations.rq.GraysplitWorker --job-class shop.ShopJob`. Each job's process is
+    forked from one that has imported all and knows what the store says, which saves most of what it costs.
+    """
+
+    def bootstrap(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - RQ's own parameters
+        """Start with the worker."""
+        router: object = getattr(self.job_class, "router", None)
+        if router is not None:
+            _start(cast("Router", router))
+        super().bootstrap(*args, **kwargs)
+
+
+def _start(router: Router) -> None:
+    with suppress(Exception):  # the job runs, with its baseline; a decision says what is wrong
+        router.wait_ready(READY_WITHIN_S)
