@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import celery
@@ -13,6 +14,7 @@ from celery.contrib.testing.worker import start_worker
 
 from graysplit import Control, Router, context
 from graysplit.integrations.celery import TaskContexts, follow_tasks
+from graysplit.integrations.task_context import task_context
 from graysplit.scope import MISSING, scope_get
 from graysplit.stores.memory import MemoryStore
 from tests.support import eventually
@@ -46,7 +48,7 @@ def store() -> MemoryStore:
 def heard() -> Iterator[None]:
     """Hear no signal that others have asked for, a page of the docs say, and none any more afterwards."""
     names = ("before_task_publish", "task_prerun", "task_postrun", "worker_process_init", "worker_process_shutdown")
-    every = [getattr(signals, name) for name in (*names, "worker_shutdown")]
+    every = [getattr(signals, name) for name in (*names, "worker_init", "worker_shutdown")]
     before = [list(signal.receivers) for signal in every]
     for signal in every:
         signal.receivers = [receiver for receiver in signal.receivers if "graysplit" not in str(receiver[0])]
@@ -125,7 +127,18 @@ def test_what_raises_gives_no_unit(store: MemoryStore) -> None:
     with context(uuid.UUID(int=7)):
         headers: dict[str, Any] = {}
         contexts.before_task_publish(headers)
-    assert headers == {"graysplit": {"unit": str(uuid.UUID(int=7)), "attributes": {}}}
+    with task_context(headers["graysplit"], int):
+        scope = scope_get()
+        assert scope is not None
+        assert scope.unit == str(uuid.UUID(int=7))
     with context(b"\xff"):
         contexts.before_task_publish(headers := {})
     assert headers == {}
+
+
+@pytest.mark.parametrize(("pool", "phase"), [("prefork", "asleep"), ("solo", "live"), ("threads", "live")])
+def test_a_worker_whose_pool_has_no_processes_starts_itself(store: MemoryStore, pool: str, phase: str) -> None:
+    """So that its first task asks the store; where there are processes each of them starts."""
+    with closing(Router(store)) as router:
+        TaskContexts(router, None).worker_init(sender=type("Sender", (), {"pool_cls": pool})())
+        assert router.status().phase == phase

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import logging
 import uuid
+from collections import UserDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,12 +18,13 @@ from dramatiq.brokers.stub import StubBroker
 from rq import Queue, Retry, SimpleWorker
 from taskiq import InMemoryBroker, SimpleRetryMiddleware
 
-from graysplit import Router, context, embedded
+from graysplit import ConfigurationError, Router, context, embedded
 from graysplit.integrations import dramatiq as on_dramatiq
 from graysplit.integrations import rq as on_rq
 from graysplit.integrations import taskiq as on_taskiq
 from graysplit.integrations.task_context import argument_of, carried_context, task_context
 from graysplit.scope import MISSING, scope_get
+from tests.support import eventually
 
 USER = "ada@example.org"
 SENT = {"unit": USER, "attributes": {"country": "DE"}}
@@ -55,25 +59,73 @@ def broken(*_: object) -> object:
     raise KeyError(USER)
 
 
-def test_what_a_message_carries() -> None:
-    """A unit and attributes that can be written as JSON; nothing outside a context, or without a unit."""
-    assert carried_context() is None
-    with context(attributes={"country": "DE"}):
-        assert carried_context() is None
-    with context(b"\xff"):
-        assert carried_context() is None
-    with context(uuid.UUID(int=7), {"country": "DE", "cart": object()}):
-        assert carried_context() == {"unit": str(uuid.UUID(int=7)), "attributes": {"country": "DE"}}
-
-
-@pytest.mark.parametrize("carried", [None, "text", 7, {}, {"unit": None, "attributes": "no"}, {"attributes": [1]}])
-def test_a_message_of_anybody_raises_nothing(carried: object) -> None:
-    """A context without a unit; the baseline."""
+def arrived(carried: object) -> tuple[object, dict[str, object]]:
+    """Return the unit and the attributes of a task whose message carries this; without one its settings fail."""
     with task_context(carried, broken):
         scope = scope_get()
         assert scope is not None
-        assert scope.unit in {MISSING, None}
-        assert not scope.attributes
+        return scope.unit, dict(scope.attributes)
+
+
+def test_what_a_message_carries() -> None:
+    """A unit and attributes that can be written as JSON; nothing outside a context, or without a unit."""
+    assert carried_context() is None
+    for none in (MISSING, b"\xff", True, 1.5):
+        with context(none, {"country": "DE"}):
+            assert carried_context() is None
+    with context(uuid.UUID(int=7), {"country": "DE", "cart": object()}):
+        carried = carried_context()
+    assert arrived(carried) == (str(uuid.UUID(int=7)), {"country": "DE"})
+    for unit in (USER, 7, "\N{GREEK SMALL LETTER ALPHA}", "a" * 10_000, "\ud800"):
+        with context(unit):
+            carried = carried_context()
+        assert arrived(carried) == (unit, {})
+        assert USER not in str(carried)
+
+
+class Unreadable(UserDict[str, object]):
+    """Attributes of a program's own that raise."""
+
+    def __getitem__(self, key: str) -> object:
+        """Raise."""
+        raise LookupError(USER)
+
+
+def test_attributes_that_raise_keep_no_task_from_being_sent() -> None:
+    """It is sent without its unit."""
+    with context(USER, Unreadable({"country": "DE"})):
+        assert carried_context() is None
+
+
+def written(value: object) -> str:
+    """Return a value as a message would carry it."""
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "carried",
+    [
+        *(None, "text", 7, {}, SENT, "%", b"\xff", written(7), written([USER]), written({})),
+        *(written({"unit": None, "attributes": "no"}), written({"attributes": [1]}), written(SENT) + "!"),
+    ],
+)
+def test_a_message_of_anybody_raises_nothing(carried: object) -> None:
+    """A context without a unit; the baseline."""
+    unit, attributes = arrived(carried)
+    assert unit in {MISSING, None}
+    assert not attributes
+
+
+@pytest.mark.parametrize("unit", ["user id", "header:x-user", "", 7, ["user"]])
+def test_a_unit_that_names_nothing_fails_on_its_line(router: Router, unit: Any) -> None:
+    """In each library, before anything is sent."""
+    for declare in (
+        lambda: on_dramatiq.GraysplitMiddleware(router, unit=unit),
+        lambda: on_taskiq.GraysplitMiddleware(router, unit=unit),
+        lambda: type("WrongJob", (on_rq.GraysplitJob,), {"router": router, "unit": unit}),
+    ):
+        with pytest.raises(ConfigurationError, match="write the name of a task's parameter, or a callable"):
+            declare()
 
 
 @pytest.mark.parametrize(
@@ -112,6 +164,7 @@ def run_taskiq(router: Router, unit: Any, send: Callable[[Any], None]) -> None:
         send(lambda *args, **kwargs: kicked.append(asyncio.ensure_future(task.kiq(*args, **kwargs))))
         for kick in kicked:
             await kick
+        assert scope_get() is None, "a context was left open in the sender"
         await broker.shutdown()
 
     asyncio.run(run())
@@ -144,8 +197,8 @@ def run(request: pytest.FixtureRequest, router: Router) -> Callable[..., None]:
 
 
 def test_a_task_has_the_unit_of_its_sender(run: Callable[..., None], caplog: pytest.LogCaptureFixture) -> None:
-    """Before what the settings say; no line names it."""
-    caplog.set_level(logging.DEBUG, "graysplit")
+    """Before what the settings say; no line names it, of the library's own at DEBUG either."""
+    caplog.set_level(logging.DEBUG)
 
     def send(task: Callable[..., object]) -> None:
         with context(USER, {"country": "DE", "cart": object()}):
@@ -153,7 +206,8 @@ def test_a_task_has_the_unit_of_its_sender(run: Callable[..., None], caplog: pyt
 
     run("user", send)
     assert seen == [(USER, {"country": "DE"})]
-    assert USER not in "".join(record.getMessage() for record in caplog.records if record.name.startswith("graysplit"))
+    assert caplog.handler
+    assert USER not in caplog.text + repr([vars(record) for record in caplog.records])
 
 
 def test_the_next_try_has_the_same_unit(run: Callable[..., None]) -> None:
@@ -178,3 +232,42 @@ def test_a_task_sent_outside_has_what_the_settings_say(run: Callable[..., None],
     run(unit, lambda task: task(USER))
     run(unit, lambda task: task(user=USER))
     assert seen == [(expected, {})] * 2
+
+
+def test_what_dramatiq_sends_after_a_message_has_its_unit(router: Router) -> None:
+    """The next step of a pipeline follows the first one, whose unit was an argument."""
+    broker = StubBroker()
+    broker.add_middleware(on_dramatiq.GraysplitMiddleware(router, unit="user"))
+    broker.add_middleware(on_dramatiq.GraysplitMiddleware(router, unit=lambda _: "other"))  # one context is for all
+    actor = dramatiq.actor(look, broker=broker)
+    steps = [actor.message(USER), actor.message_with_options(pipe_ignore=True)]
+    worker = dramatiq.Worker(broker, worker_timeout=10)
+    worker.start()
+    dramatiq.pipeline(steps, broker=broker).run()
+    eventually(lambda: len(seen) == len(steps))
+    worker.stop()
+    broker.close()
+    assert seen == [(USER, {})] * 2
+
+
+def test_a_second_worker_in_one_process_starts_the_router_again(router: Router) -> None:
+    """As in tests of a program's own; each leaves the fleet at its end."""
+    broker = StubBroker()
+    broker.add_middleware(on_dramatiq.GraysplitMiddleware(router))
+    for _ in range(2):
+        worker = dramatiq.Worker(broker, worker_timeout=10)
+        worker.start()
+        assert router.status().phase == "live"
+        worker.stop()
+        assert router.status().phase == "closed"
+
+    async def run() -> None:
+        for _ in range(2):
+            broker = InMemoryBroker().with_middlewares(on_taskiq.GraysplitMiddleware(router))
+            broker.is_worker_process = True
+            await broker.startup()
+            assert router.status().phase == "live"
+            await broker.shutdown()
+            assert router.status().phase == "closed"
+
+    asyncio.run(run())

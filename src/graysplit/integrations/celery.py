@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from graysplit.integrations.task_context import CARRIED, READY_WITHIN_S, argument_of, carried_context, task_context
+from graysplit.integrations.task_context import (
+    CARRIED,
+    READY_WITHIN_S,
+    argument_of,
+    carried_context,
+    check_unit,
+    task_context,
+)
 from graysplit.scope import MISSING, scope_get, scope_set
 
 try:
@@ -24,6 +31,7 @@ __all__ = ["follow_tasks"]
 FindUnit = Callable[[Any, Sequence[Any], Mapping[str, Any]], object]
 
 OPENED: Final = "graysplit_opened"
+_PREFORK: Final = frozenset(("prefork", "processes"))  # pools whose processes start a router each
 
 
 def follow_tasks(router: Router, *, unit: str | FindUnit | None = None) -> None:
@@ -40,13 +48,14 @@ class TaskContexts:
     """What is done at Celery's signals; none of it raises into a task."""
 
     def __init__(self, router: Router, unit: str | FindUnit | None) -> None:
-        """Do nothing yet."""
+        """Do nothing yet. Raise `ConfigurationError` for what names no unit."""
+        check_unit(unit)
         self._router = router
         self._unit = unit
 
     def connect(self) -> None:
         """Hear the signals from now on, once for each router."""
-        for name in ("before_task_publish", "task_prerun", "task_postrun", "worker_process_init"):
+        for name in ("before_task_publish", "task_prerun", "task_postrun", "worker_init", "worker_process_init"):
             self._hear(name, getattr(self, name))
         for name in ("worker_process_shutdown", "worker_shutdown"):
             self._hear(name, self.worker_end)
@@ -82,6 +91,12 @@ class TaskContexts:
         if opening is not None:
             setattr(task.request, OPENED, None)
             opening.__exit__(None, None, None)
+
+    def worker_init(self, sender: object = None, **_: object) -> None:
+        """Start in a worker whose pool runs tasks in its own process: threads, gevent, solo."""
+        pool: object = getattr(sender, "pool_cls", None)
+        if pool not in _PREFORK and "prefork" not in getattr(pool, "__module__", str(pool)):
+            self.worker_process_init()
 
     def worker_process_init(self, **_: object) -> None:
         """Start in a process of the pool, so that its first task is decided by what the store says."""

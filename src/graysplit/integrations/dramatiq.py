@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from graysplit.integrations.task_context import CARRIED, READY_WITHIN_S, argument_of, carried_context, task_context
+from graysplit.integrations.task_context import (
+    CARRIED,
+    READY_WITHIN_S,
+    argument_of,
+    carried_context,
+    check_unit,
+    task_context,
+)
+from graysplit.router.inside import lifecycle_of
 from graysplit.scope import MISSING, scope_get, scope_set
 
 try:
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["GraysplitMiddleware"]
 
 FindUnit: TypeAlias = "Callable[[MessageProxy], object]"
+_OPENED: Final = "graysplit_opened"
 
 
 class GraysplitMiddleware(Middleware):
@@ -35,10 +44,10 @@ class GraysplitMiddleware(Middleware):
     """
 
     def __init__(self, router: Router, *, unit: str | FindUnit | None = None) -> None:
-        """Do nothing yet."""
+        """Do nothing yet. Raise `ConfigurationError` for what names no unit."""
+        check_unit(unit)
         self._router = router
         self._unit = unit
-        self._opened: dict[int, Opening] = {}  # by the message under way
 
     def before_enqueue(self, broker: Broker, message: Message[Any], delay: int | None) -> None:  # noqa: ARG002 - dramatiq's
         """Hand the unit and the attributes of the context to the task."""
@@ -48,40 +57,32 @@ class GraysplitMiddleware(Middleware):
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
         """Open the context of a task."""
+        if vars(message).get(_OPENED) is not None:
+            return  # another router of this program opened it: a context is for all of them
         if scope_get() is not None:
             scope_set(None)  # a message begins with nothing of what ran in this thread before
         opening = task_context(message.options.get(CARRIED), lambda: self._find(broker, message))
         opening.__enter__()
-        self._opened[id(message)] = opening
+        setattr(message, _OPENED, opening)
 
-    def after_process_message(
-        self,
-        broker: Broker,  # noqa: ARG002 - dramatiq's
-        message: MessageProxy,
-        *,
-        result: object = None,  # noqa: ARG002
-        exception: BaseException | None = None,  # noqa: ARG002
-    ) -> None:
-        """Close it."""
-        self._close(message)
+    def before_ack(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002 - dramatiq's
+        """Close it, in its thread, once other middlewares have sent what follows: a next try, a callback, a step."""
+        opening: Opening | None = vars(message).get(_OPENED)
+        if opening is not None:
+            setattr(message, _OPENED, None)
+            opening.__exit__(None, None, None)
 
-    def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002 - dramatiq's
-        """Close it where the task was not run."""
-        self._close(message)
+    before_nack = before_ack
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - dramatiq's
         """Start in a worker's process, so that its first task is decided by what the store says."""
         with suppress(Exception):  # the worker works, with its baseline; a decision says what is wrong
+            lifecycle_of(self._router).reopen()  # a test runs several workers in one process
             self._router.wait_ready(READY_WITHIN_S)
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - dramatiq's
         """Say goodbye."""
         self._router.close()
-
-    def _close(self, message: MessageProxy) -> None:
-        opening = self._opened.pop(id(message), None)
-        if opening is not None:
-            opening.__exit__(None, None, None)
 
     def _find(self, broker: Broker, message: MessageProxy) -> object:
         """Return the unit that the settings name, or what stands for none."""

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
-from graysplit.integrations.task_context import CARRIED, READY_WITHIN_S, argument_of, carried_context, task_context
+from graysplit.integrations.task_context import (
+    CARRIED,
+    READY_WITHIN_S,
+    argument_of,
+    carried_context,
+    check_unit,
+    task_context,
+)
 from graysplit.scope import MISSING, scope_get, scope_set
 
 try:
@@ -39,6 +46,11 @@ class GraysplitJob(Job):
 
     router: ClassVar[Router]
     unit: ClassVar[str | FindUnit | None] = None
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Raise `ConfigurationError` for what names no unit."""
+        super().__init_subclass__(**kwargs)
+        check_unit(cls.unit)
 
     @classmethod
     def create(cls, *args: Any, **kwargs: Any) -> Job:  # noqa: ANN401 - RQ's own parameters

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from asyncio import to_thread
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graysplit.integrations.task_context import CARRIED, READY_WITHIN_S, argument_of, carried_context, task_context
+from graysplit.integrations.task_context import (
+    CARRIED,
+    READY_WITHIN_S,
+    argument_of,
+    carried_context,
+    check_unit,
+    task_context,
+)
+from graysplit.router.inside import lifecycle_of
 from graysplit.scope import MISSING
 
 try:
@@ -25,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["GraysplitMiddleware"]
 
 FindUnit: TypeAlias = "Callable[[TaskiqMessage], object]"
+# Of the task that runs here, innermost last: a broker in memory may run the next try inside the one that failed.
+_opened: ContextVar[tuple[Opening, ...]] = ContextVar("graysplit_taskiq", default=())
 
 
 class GraysplitMiddleware(TaskiqMiddleware):
@@ -36,16 +46,17 @@ class GraysplitMiddleware(TaskiqMiddleware):
     """
 
     def __init__(self, router: Router, *, unit: str | FindUnit | None = None) -> None:
-        """Do nothing yet."""
+        """Do nothing yet. Raise `ConfigurationError` for what names no unit."""
+        check_unit(unit)
         super().__init__()
         self._router = router
         self._unit = unit
-        self._opened: dict[str, Opening] = {}  # by the task under way
 
     async def startup(self) -> None:
         """Start in a worker's process, so that its first task is decided by what the store says."""
         if self.broker.is_worker_process:
             with suppress(Exception):  # the worker works, with its baseline; a decision says what is wrong
+                lifecycle_of(self._router).reopen()  # a test runs several workers in one process
                 await self._router.ready(READY_WITHIN_S)
 
     async def shutdown(self) -> None:
@@ -57,21 +68,22 @@ class GraysplitMiddleware(TaskiqMiddleware):
         """Hand the unit and the attributes of the context to the task."""
         carried = carried_context()
         if carried is not None:
-            message.labels.setdefault(CARRIED, json.dumps(carried))
+            message.labels.setdefault(CARRIED, carried)
         return message
 
     def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
         """Open the context of a task, in the task of asyncio that runs it."""
-        opening = task_context(_read(message.labels.get(CARRIED)), lambda: self._find(message))
+        opening = task_context(message.labels.get(CARRIED), lambda: self._find(message))
         opening.__enter__()
-        self._opened[message.task_id] = opening
+        _opened.set((*_opened.get(), opening))
         return message
 
     def post_execute(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:  # noqa: ARG002 - taskiq's
         """Close it."""
-        opening = self._opened.pop(message.task_id, None)
-        if opening is not None:
-            opening.__exit__(None, None, None)
+        opened = _opened.get()
+        if opened:
+            _opened.set(opened[:-1])
+            opened[-1].__exit__(None, None, None)
 
     def _find(self, message: TaskiqMessage) -> object:
         """Return the unit that the settings name, or what stands for none."""
@@ -83,10 +95,3 @@ class GraysplitMiddleware(TaskiqMiddleware):
                 return MISSING
             return argument_of(task.original_func, message.args, message.kwargs, self._unit)
         return self._unit(message)
-
-
-def _read(label: object) -> object:
-    """Return what a label holds; None for one that is not ours."""
-    with suppress(TypeError, ValueError):
-        return json.loads(label)  # type: ignore[arg-type] # whatever somebody has put there
-    return None
