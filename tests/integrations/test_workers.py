@@ -1,4 +1,4 @@
-"""Real workers of dramatiq, taskiq and RQ while the weight flips 20 times a second: no task is told two versions."""
+"""Real workers of each queue while the weight flips 20 times a second: no task is told two versions."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ WITHIN_S: Final = 60.0
 TASKS_A_SECOND: Final = 10  # of RQ, on a crowded machine
 RQ_WORDS: Final = ("--job-class", f"{APP}.PayJob", "--url", "{broker}")
 OWN_WORKER: Final = "graysplit.integrations.rq.GraysplitWorker"
+CELERY_WORDS: Final = ("-A", APP, "worker", "-l", "WARNING", "--without-mingle", "--without-gossip")
 # How each is started: two processes that take tasks.
 WORKERS: Final = {
+    "celery": [["celery", *CELERY_WORDS, "-P", "prefork", "-c", "2"]],
+    "celery threads": [["celery", *CELERY_WORDS, "-P", "threads", "-c", "4"]],
     "dramatiq": [["dramatiq", APP, "--processes", "2", "--threads", "4"]],
     "taskiq": [["taskiq", "worker", f"{APP}:broker", "--workers", "2"]],
     "rq": [["rq.cli", "worker", *RQ_WORDS]] * 2,
@@ -44,7 +47,13 @@ def hold(kind: str, tasks: int, folder: Path) -> None:
     answers, zeros = run_tasks(kind, tasks, folder, flipped=True)
     assert sorted(answer.number for answer in answers) == list(range(tasks))
     assert {version for answer in answers for version in answer.versions} == {"old", "new"}
-    assert not [answer for answer in answers if mixed(answer.versions) and not lowered(answer, zeros)]
+    torn = [answer for answer in answers if mixed(answer.versions)]
+    excused = [answer for answer in torn if lowered(answer, zeros)]
+    without = sum(mixed(answer.bare) for answer in answers)
+    told = f"{tasks} tasks, {len(torn) - len(excused)} mixed, {len(excused)} lowered to zero"
+    print(f"{kind}: {told}; without a context {without}")  # noqa: T201 - for `make soak`
+    assert [answer for answer in torn if answer not in excused] == []
+    assert without >= tasks // 50, "no flip fell into a task: nothing was shown"
 
 
 def run_tasks(kind: str, tasks: int, folder: Path, *, flipped: bool) -> tuple[list[LoadAnswer], list[float]]:
@@ -61,7 +70,8 @@ def run_tasks(kind: str, tasks: int, folder: Path, *, flipped: bool) -> tuple[li
         broker = server.url.removesuffix("/0") + "/1"
         control.create("checkout")
         control.set("checkout", 20 if flipped else 100)
-        own = {**os.environ, "TASKS": library, "BROKER": broker, "GRAYSPLIT_URL": server.url, "PYTHONPATH": str(ROOT)}
+        told = {"TASKS": library, "BROKER": broker, "GRAYSPLIT_URL": server.url, "C_FORCE_ROOT": "1"}
+        own = {**os.environ, **told, "PYTHONPATH": str(ROOT)}
         subprocess.run([sys.executable, "-c", SEND.format(app=APP), *users], env=own, cwd=folder, check=True)
         log = (folder / "worker.log").open("wb")
         crew = [
@@ -100,13 +110,13 @@ def run_tasks(kind: str, tasks: int, folder: Path, *, flipped: bool) -> tuple[li
     return answers, flips.zeros if flips is not None else []
 
 
-@pytest.mark.parametrize(("kind", "tasks"), [("dramatiq", 400), ("taskiq", 400), ("rq graysplit", 40)])
+@pytest.mark.parametrize(("kind", "tasks"), [("celery", 100), ("dramatiq", 300), ("taskiq", 300), ("rq graysplit", 40)])
 def test_no_task_is_told_two_versions(kind: str, tasks: int, tmp_path: Path) -> None:
     """Also the first of a fresh process; an ordinary end leaves nobody silent."""
     hold(kind, tasks, tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["rq graysplit", "rq simple", "rq spawn"])
+@pytest.mark.parametrize("kind", ["celery threads", "rq graysplit", "rq simple", "rq spawn"])
 def test_each_kind_of_worker_asks_the_store(kind: str, tmp_path: Path) -> None:
     """Before its first job and for each later one, be it forked, spawned, or in the worker's own process."""
     answers, _ = run_tasks(kind, 4, tmp_path, flipped=False)
@@ -117,7 +127,10 @@ def test_each_kind_of_worker_asks_the_store(kind: str, tmp_path: Path) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("kind", "tasks"),
-    [("dramatiq", 10_000), ("taskiq", 10_000), ("rq", 500), ("rq graysplit", 10_000), ("rq simple", 10_000)],
+    [
+        *((kind, 10_000) for kind in ("celery", "celery threads", "dramatiq", "taskiq", "rq graysplit", "rq simple")),
+        ("rq", 500),
+    ],
 )
 def test_no_task_of_many_is_told_two_versions(kind: str, tasks: int, tmp_path: Path) -> None:
     """The same at length; RQ forks a process for each job."""

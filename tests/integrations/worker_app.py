@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextvars import Context
 from threading import Event
 from typing import Any
 
@@ -25,17 +26,32 @@ checkout = gray.split("checkout", "old", "new")
 _clients: dict[int, redis.Redis] = {}
 
 
+def bare(user: str) -> str:
+    """Decide without a context."""
+    return Context().run(gray.choose, "checkout", user)
+
+
 def pay(number: int, user: str) -> None:
     """Ask, work for a while, ask again, and put down what was answered: the fields of a LoadAnswer."""
-    began, told = time.monotonic(), [checkout.choose()]
+    began, told, without = time.monotonic(), [checkout.choose()], [bare(user)]
     for _ in range(2):
         Event().wait(0.004)  # the work of a task, long enough for a weight to change in it
         told.append(gray.choose("checkout"))
+        without.append(bare(user))
     own = _clients.setdefault(os.getpid(), redis.Redis.from_url(BROKER))
-    own.rpush(ANSWERS, json.dumps([began, time.monotonic(), os.getpid(), number, told, []]))
+    own.rpush(ANSWERS, json.dumps([began, time.monotonic(), os.getpid(), number, told, without]))
 
 
-if KIND == "dramatiq":
+if KIND == "celery":
+    import celery
+
+    from graysplit.integrations.celery import follow_tasks
+
+    app = celery.Celery("load", broker=BROKER)
+    app.conf.update(broker_connection_retry_on_startup=True, task_ignore_result=True)
+    follow_tasks(gray, unit="user")
+    send = app.task(pay, name="pay").delay
+elif KIND == "dramatiq":
     import dramatiq
     from dramatiq.brokers.redis import RedisBroker
 
