@@ -262,12 +262,12 @@ def test_a_second_worker_in_one_process_starts_the_router_again(router: Router) 
         assert router.status().phase == "closed"
 
     async def run() -> None:
+        middleware = on_taskiq.GraysplitMiddleware(router)
+        InMemoryBroker().with_middlewares(middleware).is_worker_process = True
         for _ in range(2):
-            broker = InMemoryBroker().with_middlewares(on_taskiq.GraysplitMiddleware(router))
-            broker.is_worker_process = True
-            await broker.startup()
+            await middleware.startup()
             assert router.status().phase == "live"
-            await broker.shutdown()
+            await middleware.shutdown()
             assert router.status().phase == "closed"
 
     asyncio.run(run())

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -119,6 +120,8 @@ def test_no_task_is_told_two_versions(kind: str, tasks: int, tmp_path: Path) -> 
 @pytest.mark.parametrize("kind", ["celery threads", "rq graysplit", "rq simple", "rq spawn"])
 def test_each_kind_of_worker_asks_the_store(kind: str, tmp_path: Path) -> None:
     """Before its first job and for each later one, be it forked, spawned, or in the worker's own process."""
+    if kind == "rq spawn" and version("rq").startswith("2."):
+        pytest.skip("RQ 2's SpawnWorker starts no job with today's redis-py")
     answers, _ = run_tasks(kind, 4, tmp_path, flipped=False)
     assert [answer.versions for answer in answers] == [["new"] * 3] * 4
 
