@@ -35,8 +35,7 @@ WORKERS: Final = {
     "dramatiq": [["dramatiq", APP, "--processes", "2", "--threads", "4"]],
     "taskiq": [["taskiq", "worker", f"{APP}:broker", "--workers", "2"]],
     "rq": [["rq.cli", "worker", *RQ_WORDS]] * 2,
-    "rq graysplit": [["rq.cli", "worker", *RQ_WORDS, "--worker-class", "graysplit.integrations.rq.GraysplitWorker"]]
-    * 2,
+    "rq graysplit": [["rq.cli", "worker", *RQ_WORDS, "--worker-class", OWN_WORKER]] * 2,
     "rq simple": [["rq.cli", "worker-pool", *RQ_WORDS, "-n", "2", "--worker-class", "rq.SimpleWorker"]],
     "rq spawn": [["rq.cli", "worker", *RQ_WORDS, "--worker-class", "rq.worker.SpawnWorker"]],
 }

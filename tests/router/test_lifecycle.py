@@ -21,8 +21,9 @@ from graysplit import Control, Router
 from graysplit.errors import ConfigurationError
 from graysplit.follower.follower import Follower
 from graysplit.forks import Latch, ProcessLock
-from graysplit.router import start
+from graysplit.router import lifecycle, process_end, start
 from graysplit.stores.memory import MemoryStore
+from graysplit.stores.port import Feed
 from tests.faults.followers import ROOT
 from tests.support import bare_environment, eventually
 
@@ -214,6 +215,35 @@ def test_a_thread_that_ended_without_a_word_is_seen_by_status_and_the_slow_path(
     assert eventually(lambda: router.choose("checkout", "u") == "new" and router._lifecycle._follower is not before)
     assert router.status().phase == "live"
     before.stop()
+
+
+def test_an_end_that_comes_amid_a_goodbye_waits_for_it(
+    full: MemoryStore, make_router: MakeRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As SIGTERM does where a server sends it a second time: the process would end before the store has heard."""
+    router = make_router(full)
+    assert router.wait_ready(5)
+    follower = router._lifecycle._follower
+    assert follower is not None
+    begun, may_end = threading.Event(), threading.Event()
+    leave = follower._leave
+
+    def slow(feed: Feed) -> None:
+        begun.set()
+        assert may_end.wait(5)
+        leave(feed)
+
+    monkeypatch.setattr(follower, "_leave", slow)
+    monkeypatch.setattr(process_end, "_ending", {})
+    monkeypatch.setattr(lifecycle, "GOODBYE_S", 5.0)
+    closing = threading.Thread(target=router.close)
+    closing.start()
+    assert begun.wait(5)
+    threading.Timer(0.05, may_end.set).start()
+    router._lifecycle._say_goodbye()
+    assert may_end.is_set()
+    closing.join(5)
+    assert not Control(full).fleet().processes
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from graysplit.integrations.life import RouterLife
 from graysplit.integrations.task_context import (
     CARRIED,
     READY_WITHIN_S,
-    argument_of,
     carried_context,
     check_unit,
     task_context,
+    unit_by_setting,
 )
-from graysplit.scope import MISSING, scope_get, scope_set
+from graysplit.scope import scope_get, scope_set
 
 try:
     from celery import signals  # type: ignore[import-untyped] # it has no annotations
@@ -50,7 +50,7 @@ class TaskContexts:
     def __init__(self, router: Router, unit: str | FindUnit | None) -> None:
         """Do nothing yet. Raise `ConfigurationError` for what names no unit."""
         check_unit(unit)
-        self._router = router
+        self._life, self._router_id = RouterLife(router, READY_WITHIN_S), id(router)
         self._unit = unit
 
     def connect(self) -> None:
@@ -61,7 +61,7 @@ class TaskContexts:
             self._hear(name, self.worker_end)
 
     def _hear(self, name: str, receiver: Callable[..., None]) -> None:
-        getattr(signals, name).connect(receiver, weak=False, dispatch_uid=f"graysplit {name} {id(self._router)}")
+        getattr(signals, name).connect(receiver, weak=False, dispatch_uid=f"graysplit {name} {self._router_id}")
 
     def before_task_publish(self, headers: dict[str, Any] | None = None, **_: object) -> None:
         """Hand the unit and the attributes of the context to the task."""
@@ -100,17 +100,11 @@ class TaskContexts:
 
     def worker_process_init(self, **_: object) -> None:
         """Start in a process of the pool, so that its first task is decided by what the store says."""
-        with suppress(Exception):  # the worker works, with its baseline; a decision says what is wrong
-            self._router.wait_ready(READY_WITHIN_S)
+        self._life.start()
 
     def worker_end(self, **_: object) -> None:
         """Say goodbye."""
-        self._router.close()
+        self._life.close()
 
     def _find(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> object:  # noqa: ANN401 - Celery's
-        """Return the unit that the settings name, or what stands for none."""
-        if self._unit is None:
-            return MISSING
-        if isinstance(self._unit, str):
-            return argument_of(task.run, args, kwargs, self._unit)
-        return self._unit(task, args, kwargs)
+        return unit_by_setting(self._unit, lambda: task.run, args, kwargs, task, args, kwargs)

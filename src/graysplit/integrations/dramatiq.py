@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from graysplit.integrations.life import RouterLife
 from graysplit.integrations.task_context import (
     CARRIED,
     READY_WITHIN_S,
-    argument_of,
     carried_context,
     check_unit,
     task_context,
+    unit_by_setting,
 )
-from graysplit.router.inside import lifecycle_of
-from graysplit.scope import MISSING, scope_get, scope_set
+from graysplit.scope import scope_get, scope_set
 
 try:
     from dramatiq import Middleware
@@ -46,7 +45,7 @@ class GraysplitMiddleware(Middleware):
     def __init__(self, router: Router, *, unit: str | FindUnit | None = None) -> None:
         """Do nothing yet. Raise `ConfigurationError` for what names no unit."""
         check_unit(unit)
-        self._router = router
+        self._life = RouterLife(router, READY_WITHIN_S)
         self._unit = unit
 
     def before_enqueue(self, broker: Broker, message: Message[Any], delay: int | None) -> None:  # noqa: ARG002 - dramatiq's
@@ -76,20 +75,15 @@ class GraysplitMiddleware(Middleware):
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - dramatiq's
         """Start in a worker's process, so that its first task is decided by what the store says."""
-        with suppress(Exception):  # the worker works, with its baseline; a decision says what is wrong
-            lifecycle_of(self._router).reopen()  # a test runs several workers in one process
-            self._router.wait_ready(READY_WITHIN_S)
+        self._life.reopen()
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - dramatiq's
         """Say goodbye."""
-        self._router.close()
+        self._life.close()
 
     def _find(self, broker: Broker, message: MessageProxy) -> object:
-        """Return the unit that the settings name, or what stands for none."""
-        if self._unit is None:
-            return MISSING
-        if isinstance(self._unit, str):
+        def function() -> object:
             actors = cast("Mapping[str, Any]", broker.actors)  # Any: generic in the user's function
-            actor = actors[message.actor_name]
-            return argument_of(actor.fn, message.args, message.kwargs, self._unit)
-        return self._unit(message)
+            return actors[message.actor_name].fn
+
+        return unit_by_setting(self._unit, function, message.args, message.kwargs, message)

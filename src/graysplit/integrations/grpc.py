@@ -36,13 +36,26 @@ FORMS: Final = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 class CallContexts:
     """What both interceptors do with a call: find its unit, and run its handler in a context."""
 
-    def __init__(self, router: Router, unit: UnitSource, attributes: AttributeSources, ready_within: Span) -> None:
-        """Read the settings; raise `ConfigurationError` for what cannot work."""
+    def __init__(
+        self,
+        router: Router,
+        *,
+        unit: UnitSource = None,
+        attributes: AttributeSources = None,
+        ready_within: Span = READY_WITHIN_S,
+    ) -> None:
+        """Take the router; nothing is started.
+
+        `unit`: `"metadata:x-user"`, a callable on gRPC's servicer context, or a tuple of these (the first that gives a
+        unit). `attributes`: names mapped to such sources, or a callable on the servicer context. `ready_within`: how
+        long a process's first calls wait for the store (2 seconds, `"10s"`). Raises `ConfigurationError` for a source
+        that cannot be read.
+        """
         self._unit = read_unit_source(unit, READERS)
         self._attributes = read_attribute_sources(attributes, READERS)
-        self.life = RouterLife(router, ready_within)
+        self._life = RouterLife(router, ready_within)
 
-    def wrapped(self, handler: Any) -> Any:  # noqa: ANN401 - gRPC's, without annotations
+    def _wrapped(self, handler: Any) -> Any:  # noqa: ANN401 - gRPC's, without annotations
         """Return a handler that does the same in a context of its own for each call."""
         form = FORMS[2 * bool(handler.request_streaming) + bool(handler.response_streaming)]
         behavior: Behavior = getattr(handler, form)
@@ -123,49 +136,21 @@ class CallContexts:
         return answers
 
     def _wait(self) -> None:
-        if not self.life.started:
-            self.life.start()
+        if not self._life.started:
+            self._life.start()
 
 
-class GraysplitInterceptor(grpc.ServerInterceptor):  # type: ignore[misc] # gRPC has no annotations
+class GraysplitInterceptor(CallContexts, grpc.ServerInterceptor):  # type: ignore[misc] # gRPC has no annotations
     """Gives each call of a `grpc.server` its context; what raises in it passes through."""
-
-    def __init__(
-        self,
-        router: Router,
-        *,
-        unit: UnitSource = None,
-        attributes: AttributeSources = None,
-        ready_within: Span = READY_WITHIN_S,
-    ) -> None:
-        """Take the router; nothing is started.
-
-        `unit`: `"metadata:x-user"`, a callable on gRPC's servicer context, or a tuple of these (the first that gives a
-        unit). `attributes`: names mapped to such sources, or a callable on the servicer context. `ready_within`: how
-        long a process's first calls wait for the store (2 seconds, `"10s"`). Raises `ConfigurationError` for a source
-        that cannot be read.
-        """
-        self._contexts = CallContexts(router, unit, attributes, ready_within)
 
     def intercept_service(self, continuation: Behavior, handler_call_details: Any) -> Any:  # noqa: ANN401 - gRPC's
         """Return the call's handler, in a context."""
         handler = continuation(handler_call_details)
-        return self._contexts.wrapped(handler) if handler is not None else None
+        return self._wrapped(handler) if handler is not None else None
 
 
-class GraysplitAioInterceptor(aio.ServerInterceptor):  # type: ignore[misc] # as above
+class GraysplitAioInterceptor(CallContexts, aio.ServerInterceptor):  # type: ignore[misc] # as above
     """Gives each call of a `grpc.aio.server` its context, also where its handler is no coroutine."""
-
-    def __init__(
-        self,
-        router: Router,
-        *,
-        unit: UnitSource = None,
-        attributes: AttributeSources = None,
-        ready_within: Span = READY_WITHIN_S,
-    ) -> None:
-        """Take the router and the settings of `GraysplitInterceptor`; nothing is started."""
-        self._contexts = CallContexts(router, unit, attributes, ready_within)
 
     async def intercept_service(
         self,
@@ -173,10 +158,10 @@ class GraysplitAioInterceptor(aio.ServerInterceptor):  # type: ignore[misc] # as
         handler_call_details: Any,  # noqa: ANN401 - gRPC's
     ) -> Any:  # noqa: ANN401 - as above
         """Return the call's handler, in a context; the first calls of a process wait for the store."""
-        if not self._contexts.life.started:
-            await self._contexts.life.astart()
+        if not self._life.started:
+            await self._life.astart()
         handler = await continuation(handler_call_details)
-        return self._contexts.wrapped(handler) if handler is not None else None
+        return self._wrapped(handler) if handler is not None else None
 
 
 def _metadata(name: str) -> ReadRequest:

@@ -49,19 +49,28 @@ class RouterLife:
             _tell("start", fault)
         self._started_in = os.getpid()
 
+    def reopen(self) -> None:
+        """Start for a worker, which may be a second one in this process."""
+        lifecycle_of(self._router).reopen()
+        self.start()
+
     async def areopen(self) -> None:
         """Start for a lifespan, which may be a second one in this process."""
         lifecycle_of(self._router).reopen()
         await self.astart()
 
+    def close(self) -> None:
+        """Say goodbye."""
+        try:
+            self._router.close()
+        except Exception as fault:  # noqa: BLE001 - as above
+            _tell("close", fault)
+
     async def aclose(self) -> None:
         """Say goodbye without blocking the loop."""
         from asyncio import to_thread
 
-        try:
-            await to_thread(self._router.close)
-        except Exception as fault:  # noqa: BLE001 - as above
-            _tell("close", fault)
+        await to_thread(self.close)
 
 
 def _tell(verb: str, fault: Exception) -> None:

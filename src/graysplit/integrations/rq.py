@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
+from graysplit.integrations.life import RouterLife
 from graysplit.integrations.task_context import (
     CARRIED,
     READY_WITHIN_S,
-    argument_of,
     carried_context,
     check_unit,
     task_context,
+    unit_by_setting,
 )
-from graysplit.scope import MISSING, scope_get, scope_set
+from graysplit.scope import scope_get, scope_set
 
 try:
     from rq import Worker
@@ -68,26 +68,21 @@ class GraysplitJob(Job):
         job, and says goodbye after it. In a `SimpleWorker` the next job follows in the same process.
         """
         is_of_one_job = os.environ.get(_JOB_OF_PROCESS) == self.id
+        life = RouterLife(self.router, READY_WITHIN_S)
         if is_of_one_job and scope_get() is not None:
             scope_set(None)  # a job begins with nothing of what ran where it was forked
         if is_of_one_job or self.worker_name:  # without a worker it runs where it was sent
-            _start(self.router)
+            life.start()
         try:
             with task_context(self.meta.get(CARRIED), self._find_unit):
                 return super().perform()
         finally:
             if is_of_one_job:
-                with suppress(Exception):
-                    self.router.close()
+                life.close()
 
     def _find_unit(self) -> object:
-        """Return the unit that the settings name, or what stands for none."""
         unit = type(self).unit  # of the class: a function here is not a method
-        if unit is None:
-            return MISSING
-        if isinstance(unit, str):
-            return argument_of(self.func, cast("list[Any]", self.args), self.kwargs, unit)
-        return unit(self)
+        return unit_by_setting(unit, lambda: self.func, cast("list[Any]", self.args), self.kwargs, self)
 
 
 class GraysplitWorker(Worker):
@@ -99,12 +94,7 @@ class GraysplitWorker(Worker):
 
     def bootstrap(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - RQ's own parameters
         """Start with the worker."""
-        router: object = getattr(self.job_class, "router", None)
+        router: Router | None = getattr(self.job_class, "router", None)
         if router is not None:
-            _start(cast("Router", router))
+            RouterLife(router, READY_WITHIN_S).start()
         super().bootstrap(*args, **kwargs)
-
-
-def _start(router: Router) -> None:
-    with suppress(Exception):  # the job runs, with its baseline; a decision says what is wrong
-        router.wait_ready(READY_WITHIN_S)

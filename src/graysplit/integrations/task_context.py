@@ -73,6 +73,22 @@ def _found(find_unit: Callable[[], object]) -> object:
         return MISSING
 
 
+def unit_by_setting(
+    setting: str | Callable[..., object] | None,
+    function: Callable[[], object],
+    args: Arguments,
+    kwargs: Keywords,
+    *given: object,
+) -> object:
+    """Return the unit of a task that was sent without one, or what stands for none.
+
+    The setting names a parameter of the task's function, or is called with what is given.
+    """
+    if setting is None:
+        return MISSING
+    return argument_of(function(), args, kwargs, setting) if isinstance(setting, str) else setting(*given)
+
+
 def argument_of(function: object, args: Arguments, kwargs: Keywords, name: str) -> object:
     """Return a task's argument by its parameter's name, whichever way it was sent; what stands for none otherwise."""
     if name in kwargs:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from asyncio import to_thread
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from graysplit.integrations.life import RouterLife
 from graysplit.integrations.task_context import (
     CARRIED,
     READY_WITHIN_S,
-    argument_of,
     carried_context,
     check_unit,
     task_context,
+    unit_by_setting,
 )
-from graysplit.router.inside import lifecycle_of
-from graysplit.scope import MISSING
 
 try:
     from taskiq import TaskiqMiddleware
@@ -49,20 +46,18 @@ class GraysplitMiddleware(TaskiqMiddleware):
         """Do nothing yet. Raise `ConfigurationError` for what names no unit."""
         check_unit(unit)
         super().__init__()
-        self._router = router
+        self._life = RouterLife(router, READY_WITHIN_S)
         self._unit = unit
 
     async def startup(self) -> None:
         """Start in a worker's process, so that its first task is decided by what the store says."""
         if self.broker.is_worker_process:
-            with suppress(Exception):  # the worker works, with its baseline; a decision says what is wrong
-                lifecycle_of(self._router).reopen()  # a test runs several workers in one process
-                await self._router.ready(READY_WITHIN_S)
+            await self._life.areopen()
 
     async def shutdown(self) -> None:
         """Say goodbye, in a worker's process."""
         if self.broker.is_worker_process:
-            await to_thread(self._router.close)
+            await self._life.aclose()
 
     def pre_send(self, message: TaskiqMessage) -> TaskiqMessage:
         """Hand the unit and the attributes of the context to the task."""
@@ -86,12 +81,8 @@ class GraysplitMiddleware(TaskiqMiddleware):
             opened[-1].__exit__(None, None, None)
 
     def _find(self, message: TaskiqMessage) -> object:
-        """Return the unit that the settings name, or what stands for none."""
-        if self._unit is None:
-            return MISSING
-        if isinstance(self._unit, str):
+        def function() -> object:
             task = self.broker.find_task(message.task_name)
-            if task is None:
-                return MISSING
-            return argument_of(task.original_func, message.args, message.kwargs, self._unit)
-        return self._unit(message)
+            return None if task is None else task.original_func
+
+        return unit_by_setting(self._unit, function, message.args, message.kwargs, message)
