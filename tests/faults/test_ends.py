@@ -79,6 +79,19 @@ def test_a_program_ended_by_sigterm_says_goodbye(redis_url: str, namespace: str)
         assert control.fleet()[1:] == ((), ())
 
 
+def test_more_of_sigterm_does_not_cut_the_goodbye_short(redis_url: str, namespace: str) -> None:
+    """A parent that ends its daemonic children sends two, milliseconds apart."""
+    with graysplit.Control(redis_url, namespace=namespace) as control, follower(redis_url, namespace) as one:
+
+        def ended() -> bool:
+            one.process.terminate()
+            return one.process.poll() is not None
+
+        eventually(ended, ENDS_WITHIN_S)
+        assert one.process.wait(ENDS_WITHIN_S) == -signal.SIGTERM
+        assert control.fleet()[1:] == ((), ())
+
+
 def test_a_program_may_keep_its_sigterm_to_itself(redis_url: str, namespace: str) -> None:
     """Switched off, the default stands: it ends at once, and is counted."""
     with (

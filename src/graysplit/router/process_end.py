@@ -97,16 +97,22 @@ def _on_sigterm(number: int, frame: object) -> None:  # noqa: ARG001 - the signa
     """Say goodbye, for so long at most, and end by the signal as if nobody had heard it.
 
     The main thread may hold any lock at this moment, so another thread speaks; it is made without `threading`, whose
-    own locks may be among them. A second signal ends us at once.
+    own locks may be among them. A second signal meanwhile changes nothing: a parent that ends its daemonic children
+    (hypercorn, any of `multiprocessing`) sends two, and the time is short.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _heard_already)
     try:
         said = _thread.allocate_lock()
         said.acquire()
         _thread.start_new_thread(_say_and_release, (said,))
         said.acquire(timeout=TERM_WITHIN_S)
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _heard_already(number: int, frame: object) -> None:
+    """Do nothing; no SIG_IGN, which a program started meanwhile would inherit."""
 
 
 def _say_and_release(said: _thread.LockType) -> None:
