@@ -71,6 +71,7 @@ NEEDS: Final = {
     "tests/integrations/test_fastapi.py": "fastapi",
     "tests/integrations/test_flask.py": "flask",
     "tests/integrations/test_grpc.py": "grpc",
+    "tests/integrations/test_grpc_load.py": "grpc",
     "tests/integrations/test_wsgi.py": "werkzeug",
     "tests/integrations/test_celery.py": "celery",
     "tests/integrations/test_task_context.py": "dramatiq",

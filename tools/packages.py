@@ -61,6 +61,7 @@ FURTHER_TESTS: Final = {
     "dramatiq": ("tests/integrations/test_task_context.py", "tests/integrations/test_workers.py"),
     "fastapi": ("tests/integrations/test_asgi.py",),
     "flask": ("tests/integrations/test_wsgi.py",),
+    "grpc": ("tests/integrations/test_grpc_load.py",),
     "openfeature": ("tests/integrations/openfeature",),
     "rq": ("tests/integrations/test_task_context.py", "tests/integrations/test_workers.py"),
     "sentry": ("tests/integrations/test_versions_told.py",),

@@ -119,8 +119,13 @@ def ask(port: int, user: str) -> LoadAnswer:
     response = own.getresponse()
     said = response.read().decode()
     assert response.status == 200, said
-    pid, number, versions, bare = said.split()
     own.close()
+    return read_answer(began, said)
+
+
+def read_answer(began: float, said: str) -> LoadAnswer:
+    """Return what an application of load_app has said."""
+    pid, number, versions, bare = said.split()
     return LoadAnswer(began, time.monotonic(), int(pid), int(number), versions.split(","), bare.split(","))
 
 
@@ -169,6 +174,19 @@ def flood(port: int, requests: int) -> list[LoadAnswer]:
         return [answer for answers in pool.map(client, range(CLIENTS)) for answer in answers]
 
 
+def judge(title: str, answers: list[LoadAnswer], zeros: list[float]) -> None:
+    """Check that no answer is mixed, that flips were met, and that both processes answered from their first one."""
+    torn = [answer for answer in answers if mixed(answer.versions)]
+    excused = [answer for answer in torn if lowered(answer, zeros)]
+    told = f"{len(answers)} requests, {len(torn) - len(excused)} mixed, {len(excused)} lowered to zero"
+    without = sum(mixed(answer.bare) for answer in answers)
+    print(f"{title}: {told}; without a context {without}")  # noqa: T201 - for `make soak`
+    assert [answer for answer in torn if answer not in excused] == []
+    assert without > 10, "no flip fell into a request: nothing was shown"
+    assert len({answer.pid for answer in answers}) == WORKERS
+    assert {answer.pid for answer in answers if answer.number == 1} == {answer.pid for answer in answers}
+
+
 def hold(server: str, app: str, requests: int, folder: Path) -> None:
     """Serve under load while the weight flips, and check all answers and the end."""
     with embedded.server() as own, graysplit.Control(own.url, confirm=True) as control:
@@ -181,15 +199,7 @@ def hold(server: str, app: str, requests: int, folder: Path) -> None:
                 said = log()
         finally:
             flips.end()
-        torn = [answer for answer in answers if mixed(answer.versions)]
-        excused = [answer for answer in torn if lowered(answer, flips.zeros)]
-        told = f"{len(answers)} requests, {len(torn) - len(excused)} mixed, {len(excused)} lowered to zero"
-        without = sum(mixed(answer.bare) for answer in answers)
-        print(f"{server} {app}: {told}; without a context {without}")  # noqa: T201 - for `make soak`
-        assert [answer for answer in torn if answer not in excused] == []
-        assert without > 10, "no flip fell into a request: nothing was shown"
-        assert len({answer.pid for answer in answers}) == WORKERS
-        assert {answer.pid for answer in answers if answer.number == 1} == {answer.pid for answer in answers}
+        judge(f"{server} {app}", answers, flips.zeros)
         assert "Traceback" not in said, said
         assert control.fleet().processes == (), "a worker ended without a goodbye"
 
