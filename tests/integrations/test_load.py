@@ -42,6 +42,7 @@ SERVERS: Final = {
     "granian": f"{GRANIAN} asgi",
     "granian wsgi": f"{GRANIAN} wsgi --blocking-threads 4",
     "gunicorn": f"{GUNICORN} --threads 4 -b {{at}}",
+    "gunicorn uvicorn": f"{GUNICORN} -k uvicorn_worker.UvicornWorker -b {{at}}",
     "gunicorn aiohttp": f"{GUNICORN} -k aiohttp.GunicornWebWorker -b {{at}}",
 }
 
@@ -55,6 +56,7 @@ SHOWN: Final = (
 SOAKED: Final = (
     *SHOWN,
     ("granian wsgi", "wsgi"),
+    ("gunicorn uvicorn", "asgi"),
     ("uvicorn", "fastapi"),
     ("uvicorn", "django_asgi"),
     ("gunicorn", "flask"),

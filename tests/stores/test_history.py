@@ -163,7 +163,7 @@ def test_a_long_log_is_looked_through_for_as_long_as_the_server_answers(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A verb's time is a limit on each page: what takes many of them is no outage."""
-    bench.append(4_000, "other")
+    bench.append(8_000, "other")
     plain = bench.without_scripts()
     monkeypatch.setattr(redis_store, "VERB_WITHIN_S", 0.2)
     monkeypatch.setattr(history, "PAGES", (4, 4))

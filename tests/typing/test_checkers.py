@@ -28,8 +28,8 @@ class Fault(NamedTuple):
 
 @cache
 def _mypy() -> tuple[Fault, ...]:
-    arguments = ["--strict", "--no-error-summary", "--hide-error-context", "--output", "json", "--cache-dir"]
-    command = [sys.executable, "-m", "mypy", *arguments, str(ROOT / ".mypy_cache" / "typing"), *FILES]
+    arguments = ["--strict", "--no-error-summary", "--hide-error-context", "--show-traceback", "--output", "json"]
+    command = [sys.executable, "-m", "mypy", *arguments, f"--cache-dir={ROOT / '.mypy_cache' / 'typing'}", *FILES]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode in {0, 1}, done.stdout + done.stderr
