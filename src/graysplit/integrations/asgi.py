@@ -75,10 +75,11 @@ class GraysplitMiddleware:
         if not self._life.started:  # a server without a lifespan, or a forked child
             await self._life.astart()
         request = self._policy.open(scope)
-        token = scope_set(request.scope)
+        token, taken = scope_set(request.scope), request.taken
 
         def forward(message: AsgiMessage) -> Awaitable[None]:  # no coroutine of its own: one for each message is enough
-            if request.marked and message["type"] in _WITH_HEADERS:
+            # As `request.marked` says, without its call: this is asked for each message.
+            if (taken or request.visitor is not None) and message["type"] in _WITH_HEADERS:
                 message = self._marked(request, message)
             return send(message)
 

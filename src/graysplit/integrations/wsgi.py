@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from graysplit.integrations.life import RouterLife
 from graysplit.integrations.request import OpenRequest, RequestPolicy
 from graysplit.integrations.units import RequestReaders, cookie_value, text_of
-from graysplit.scope_entry import Resumed
+from graysplit.scope import scope_reset, scope_set
 
 if TYPE_CHECKING:
     from graysplit.core.durations import Span
@@ -67,8 +67,11 @@ class GraysplitMiddleware:
         if not self._life.started:
             self._life.start()
         environ[REQUEST] = request = self._open(environ)
-        with Resumed(request.scope):
+        token = scope_set(request.scope)
+        try:
             answer = self.app(environ, partial(self._start, request, start_response))
+        finally:
+            scope_reset(token)
         if answer.__class__ in (list, tuple) or _is_file(answer, environ):
             return answer  # no code of the application's runs in it
         return ScopedAnswer(answer, request.scope)
@@ -102,13 +105,13 @@ class GraysplitMiddleware:
 class ScopedAnswer:
     """An answer's body, each step of which runs in the request's context; nothing is left open between two of them."""
 
-    __slots__ = ("_body", "_scope", "_steps")
+    __slots__ = ("_body", "_next", "_scope")
 
     def __init__(self, body: Iterable[bytes], scope: Scope) -> None:
         """Take the body, not begun yet."""
         self._body = body
         self._scope = scope
-        self._steps: Iterator[bytes] | None = None
+        self._next: Callable[[], bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         """Return itself."""
@@ -116,17 +119,23 @@ class ScopedAnswer:
 
     def __next__(self) -> bytes:
         """Return the next part."""
-        with Resumed(self._scope):
-            if self._steps is None:
-                self._steps = iter(self._body)
-            return next(self._steps)
+        token = scope_set(self._scope)
+        try:
+            if self._next is None:
+                self._next = iter(self._body).__next__
+            return self._next()
+        finally:
+            scope_reset(token)
 
     def close(self) -> None:
         """Close the body, in the context too."""
         close = getattr(self._body, "close", None)
         if close is not None:
-            with Resumed(self._scope):
+            token = scope_set(self._scope)
+            try:
                 close()
+            finally:
+                scope_reset(token)
 
 
 def _is_file(answer: object, environ: Environ) -> bool:
