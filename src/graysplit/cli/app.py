@@ -232,6 +232,7 @@ TYPED_AS: Final[dict[str, Typed]] = {
     "salt": "salt",
     "url": "address",
     "notify_url": "address",
+    "console_url": "address",
     "actor": "actor",
     "save": "name",
     "template": "name",

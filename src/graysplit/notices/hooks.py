@@ -9,15 +9,17 @@ from importlib import import_module
 from typing import Final, Protocol, cast
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from graysplit.core.limits import check_typed
+from graysplit.core.limits import check_typed, shown
 from graysplit.environment import kind_unlike_text, path_of
 from graysplit.errors import ConfigurationError
 from graysplit.notices.causes import chosen
+from graysplit.notices.console_link import console_address
 from graysplit.notices.not_taken import NotTakenError
 from graysplit.notices.payload import Notice
 
 WITHIN_S: Final = 5.0
-_BETWEEN: Final = re.compile(r"[,;]https?://")  # between addresses that were meant to be several
+CHATS: Final = ("slack", "teams")  # as in `shapes`, which is loaded where one is named
+_BETWEEN: Final = re.compile(r"[,;]([a-z]+\+)?https?://")  # between addresses that were meant to be several
 
 
 class Hook(Protocol):
@@ -25,6 +27,8 @@ class Hook(Protocol):
 
     name: str  # in Redis and in log lines: the same in every process that has this hook, and without secrets
     causes: frozenset[str]
+
+    # It may also have `console`, the console's address; without it the process's is used.
 
     def prepare(self) -> None:
         """Import what it needs, in the caller's thread."""
@@ -40,13 +44,16 @@ class Webhook:
 
     Taken is what is answered with 2xx within five seconds; anything else, a redirect too, is attempted again: a
     rollback or a trip for a day, other changes five times in all. The same change may come twice: tell it by its id.
-    `on` names the causes, as in `("rollback",)`.
+    `on` names the causes, as in `("rollback",)`. `slack+` or `teams+` before the address sends what the webhooks of
+    these chats take. With the address of the `console` a notice has a link to the page about its split.
     """
 
-    def __init__(self, url: str, *, on: str | Iterable[str] | None = None) -> None:
+    def __init__(self, url: str, *, on: str | Iterable[str] | None = None, console: str | None = None) -> None:
         """Check the address, and connect to nothing; raises `ConfigurationError`."""
+        self._shape, url = _shape_and_address(url)
         parts = _checked(url)
         self.causes = chosen(on)
+        self.console = None if console is None else console_address(console)
         self.address = masked(url)
         self.name = f"webhook {parts.hostname} {_mark(url)}"
         # Without user and password, which urllib would take for a part of the host's name.
@@ -60,25 +67,44 @@ class Webhook:
     def prepare(self) -> None:
         """Import what sends it."""
         import_module("graysplit.notices.post")
+        if self._shape:
+            import_module("graysplit.notices.shapes")
 
     def deliver(self, notice: Notice) -> None:
         """Send a notice; raises `NotTakenError`."""
         from graysplit.notices.post import post
 
         headers = {"Content-Type": "application/json", "X-Graysplit-Change": notice.change} | self._authorization
-        status = post(self._url, notice.body, headers, WITHIN_S)
+        status = post(self._url, self._body(notice), headers, WITHIN_S)
         if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's own
             raise NotTakenError(f"it answered {status}{_redirects(status)}")
+
+    def _body(self, notice: Notice) -> bytes:
+        if not self._shape:
+            return notice.body
+        import json
+
+        from graysplit.notices.shapes import SHAPES
+
+        # As UTF-8, which is half as long as escapes are: Teams takes 28 kB.
+        return json.dumps(SHAPES[self._shape](notice.told), ensure_ascii=False).encode()
 
 
 class CommandHook:
     """A program that is run for each change: the JSON on its standard input, no shell.
 
     Its environment is the process's, with `GRAYSPLIT_CAUSE`, `GRAYSPLIT_SPLIT` and `GRAYSPLIT_CHANGE` beside it. Taken
-    is what ends with 0 within five seconds; else it is killed, and attempted again as a webhook is.
+    is what ends with 0 within five seconds; else it is killed, and attempted again as a webhook is. `console` as for a
+    webhook.
     """
 
-    def __init__(self, command: Sequence[str | os.PathLike[str]], *, on: str | Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str | os.PathLike[str]],
+        *,
+        on: str | Iterable[str] | None = None,
+        console: str | None = None,
+    ) -> None:
         """Take the program and its arguments; raises `ConfigurationError`."""
         words = _words(command)
         if not all(words[:1]) or not words:
@@ -87,6 +113,7 @@ class CommandHook:
                 'CommandHook(["/usr/local/bin/page", "--urgent"])'
             )
         self.causes = chosen(on)
+        self.console = None if console is None else console_address(console)
         self._command = words
         self.address = os.path.basename(words[0])  # noqa: PTH119 - not a path of this host for certain
         self.name = f"command {self.address} {_mark(chr(0).join(words))}"
@@ -133,11 +160,24 @@ def masked(url: str) -> str:
     return f"{parts.scheme}://{host}{port}{more}"
 
 
-def _checked(url: str) -> SplitResult:
+def _shape_and_address(url: str) -> tuple[str, str]:
+    """Return the shape of the chat that an address names, "" for plain JSON, and the address that is called."""
     if (kind := kind_unlike_text(url)) is not None:
         raise ConfigurationError(
             f"the address to notify is not text, but {kind}: use the form https://example.com/hook"
         )
+    shape, plus, address = url.partition("+")
+    if not plus or "/" in shape or ":" in shape:
+        return "", url
+    if shape not in CHATS:
+        raise ConfigurationError(
+            f"no chat {shown(shape, 40)!r} is known before the address to notify: use "
+            f"{' or '.join(f'{chat}+https://' for chat in CHATS)}, or https:// alone for plain JSON"
+        )
+    return shape, address
+
+
+def _checked(url: str) -> SplitResult:
     check_typed("address", url, "the address to notify")
     try:
         parts = urlsplit(url)

@@ -67,6 +67,7 @@ class NoticeStore(NamedTuple):
     namespace: str
     events: Events
     clock: Clock
+    console: str = ""  # the console's address, for hooks that name none
 
 
 class Notices:
@@ -317,7 +318,8 @@ class Turn:
     def _deliver(self, entry: Entry) -> str:
         """Hand an entry over; return why it was not taken, or ""."""
         try:
-            self._hook.deliver(notice_of(entry, self._notice_store.namespace))
+            console = getattr(self._hook, "console", None) or self._notice_store.console
+            self._hook.deliver(notice_of(entry, self._notice_store.namespace, console))
         except NotTakenError as fault:
             return str(fault)
         except Exception as fault:  # noqa: BLE001 - one entry that cannot be told must not keep the others

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from graysplit.core.entry import Entry
 from graysplit.core.limits import shown
+from graysplit.notices.console_link import link_of
 
 SCHEMA: Final = 1
 FIELDS_AT_MOST: Final = 200  # a rollback of everything may name thousands
@@ -22,14 +23,17 @@ class Notice(NamedTuple):
     split: str
     cause: str
     body: bytes
+    told: Mapping[str, object] = {}  # the same before it became JSON, for the shapes of chats
 
 
-def notice_of(entry: Entry, namespace: str) -> Notice:
-    """Make the notice of a history entry."""
+def notice_of(entry: Entry, namespace: str, console: str = "") -> Notice:
+    """Make the notice of a history entry; with the console's address it has a link."""
     import json
 
-    body = json.dumps(_said(entry, namespace)).encode()
-    return Notice(token(entry.id), _clean(entry.split), _clean(entry.cause), body)
+    told = _said(entry, namespace)
+    if console:
+        told["link"] = link_of(console, entry)
+    return Notice(token(entry.id), _clean(entry.split), _clean(entry.cause), json.dumps(told).encode(), told)
 
 
 def token(text: str) -> str:

@@ -49,8 +49,8 @@ class Router(OneObject):
     """Decides which version a unit gets. Inert until the first decision, `start()` or `wait_ready()`.
 
     A process needs one. Reads the environment when it starts (`GRAYSPLIT_URL`, `_NAMESPACE`, `_OFF`, `_OFF_FILE`,
-    `_CACHE_DIR`, `_BOOTSTRAP`, `_INSTANCE`, `_ZONE`, `_NOTIFY_URL`, `_SIGTERM`); arguments win. Without
-    a URL every answer is the baseline (`not_configured`).
+    `_CACHE_DIR`, `_BOOTSTRAP`, `_INSTANCE`, `_ZONE`, `_NOTIFY_URL`, `_CONSOLE_URL`, `_SIGTERM`);
+    arguments win. Without a URL every answer is the baseline (`not_configured`).
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only settings

@@ -25,6 +25,7 @@ class Settings(NamedTuple):
     zone: str | None = None  # GRAYSPLIT_ZONE: instances of different zones take turns
     notify: tuple[Hook, ...] | None = None  # GRAYSPLIT_NOTIFY_URL: whom to tell what the history says
     notify_url: str | None = None  # what the environment says, where the code names nobody
+    console_url: str | None = None  # GRAYSPLIT_CONSOLE_URL: the links of notices, for hooks that name no console
     sigterm: bool | None = None  # GRAYSPLIT_SIGTERM=0: SIGTERM is left alone, and whoever dies of it says no goodbye
 
     def over(self, other: Settings) -> Settings:
@@ -46,6 +47,7 @@ class Settings(NamedTuple):
             clean_name(self.zone or get("GRAYSPLIT_ZONE", "")),
             self.notify,
             setting(None, "GRAYSPLIT_NOTIFY_URL") if self.notify is None else None,
+            setting(self.console_url, "GRAYSPLIT_CONSOLE_URL"),
             self.sigterm if self.sigterm is not None else get("GRAYSPLIT_SIGTERM", "1").lower() not in _NO,
         )
 

@@ -9,7 +9,7 @@ from graysplit.core.bucketing import hash32
 from graysplit.core.replica.adopted import Adopted
 from graysplit.core.replica.adoption import Parse
 from graysplit.core.replica.lineage import Past
-from graysplit.errors import ConfigurationError
+from graysplit.errors import ConfigurationError, GraysplitError
 from graysplit.follower.break_glass import BreakGlass
 from graysplit.follower.follower import Follower
 from graysplit.follower.known_good import KnownGood
@@ -103,8 +103,22 @@ def make_notices(  # noqa: PLR0913, PLR0917 - as above
     except ConfigurationError as fault:
         events.warning("hook_refused", f"this process sends no notices: GRAYSPLIT_NOTIFY_URL: {fault}")
         return None
-    notice_store = NoticeStore(follower.boot, store, settings.namespace or "default", events, clock)
+    console = _console(settings, events)
+    notice_store = NoticeStore(follower.boot, store, settings.namespace or "default", events, clock, console)
     return Notices(hooks, notice_store, [jobs.beside().submit for _ in hooks])
+
+
+def _console(settings: Settings, events: Events) -> str:
+    """Return the console's address for notices; a wrong one is said, and they come without a link."""
+    if not settings.console_url:
+        return ""
+    from graysplit.notices.console_link import console_address
+
+    try:
+        return console_address(settings.console_url)
+    except GraysplitError as fault:
+        events.warning("configuration", f"notices have no link: GRAYSPLIT_CONSOLE_URL: {fault}")
+        return ""
 
 
 def _file(store: Store | None, settings: Settings, events: Events, clock: Clock) -> KnownGood | None:

@@ -25,18 +25,22 @@ GUARDS: Final = ("trip", "suspect", "warned", "guard", "guard off")
 TELLS_OF: Final = frozenset({"ramp", "step", "waiting", "plan over", "approve", "pause", "resume", "rollback", *GUARDS})
 
 
-def hooks_of(urls: Sequence[str], commands: Sequence[str], on: str | None) -> tuple[Hook, ...]:
+def hooks_of(
+    urls: Sequence[str], commands: Sequence[str], on: str | None, console: str | None = None
+) -> tuple[Hook, ...]:
     """Return whom to notify, the environment's where no address is given; raises `ConfigurationError`."""
     causes = None if on is None else on.split(",")
     addresses = urls or os.environ.get("GRAYSPLIT_NOTIFY_URL", "").split()
-    hooks: list[Hook] = [Webhook(url, on=causes) for url in addresses]
+    hooks: list[Hook] = [Webhook(url, on=causes, console=console) for url in addresses]
     for command in commands:
         try:
-            hooks.append(CommandHook(shlex.split(command), on=causes))
+            hooks.append(CommandHook(shlex.split(command), on=causes, console=console))
         except ValueError as fault:
             raise ConfigurationError(f"cannot parse --notify-command ({fault}): close its quotes") from None
     if on is not None and not hooks:
         raise ConfigurationError("--notify-on needs a hook: add --notify-url or --notify-command")
+    if console is not None and not hooks:
+        raise ConfigurationError("--console-url needs a hook: add --notify-url or --notify-command")
     return tuple(hooks)
 
 

@@ -147,8 +147,15 @@ def resume(session: Session, split: str, why: str, *, everybody: bool, dry_run: 
 @click.option("--notify-url", metavar="URL", multiple=True, help="POST each change to URL as JSON.")
 @click.option("--notify-command", metavar="CMD", multiple=True, help="Run CMD with the JSON on its standard input.")
 @click.option("--notify-on", metavar="CAUSE,...", help="Which changes to send: rollback, step, ... or all.")
+@click.option("--console-url", metavar="URL", help="The console's address: notices link to it.")
 @click.pass_obj
-def drive(session: Session, notify_url: tuple[str, ...], notify_command: tuple[str, ...], notify_on: str | None) -> int:
+def drive(
+    session: Session,
+    notify_url: tuple[str, ...],
+    notify_command: tuple[str, ...],
+    notify_on: str | None,
+    console_url: str | None,
+) -> int:
     """Drive plans from here until interrupted.
 
     For fleets whose role in the store may only lower (see: graysplit acl app).
@@ -156,8 +163,9 @@ def drive(session: Session, notify_url: tuple[str, ...], notify_command: tuple[s
 
     With --notify-url (better: GRAYSPLIT_NOTIFY_URL, which process lists do not
     show) or --notify-command it notifies people of each change: once, even with
-    several drivers; in a failure rather twice than never.
+    several drivers; in a failure rather twice than never. slack+https://... and
+    teams+https://... send what the webhooks of these chats take.
     """
     from graysplit.cli.plan.drive import drive_until_interrupted, hooks_of
 
-    return drive_until_interrupted(session, hooks_of(notify_url, notify_command, notify_on))
+    return drive_until_interrupted(session, hooks_of(notify_url, notify_command, notify_on, console_url))

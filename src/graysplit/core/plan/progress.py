@@ -23,6 +23,7 @@ TICK_MS: Final = 1_000
 RANK_MS: Final = 500  # whoever is next in line steps in so much later
 RANKS: Final = 11  # and nobody waits longer than 5 s
 PLAN_ACTOR: Final = "plan:"  # before a plan's name: who it is that steps, goes back, and pauses itself
+FOR_APPROVAL: Final = " for approval of step "  # in the reason of a wait for a person's yes
 SETTLED_MS: Final = 6_000  # a verdict given sooner after a step may speak of an earlier stage of the same share
 
 
@@ -287,7 +288,7 @@ def _wanted(plan: Plan, progress: Progress, view: PlanView, clock_ms: int) -> st
     if step.ready and view.unready:
         return f"{waited} until all are ready: {view.unready}"
     if step.approve and not progress.approved_for(plan.steps[ahead].weight):
-        return f"{waited} for approval of step {ahead + 1} ({plan.words(ahead, progress.out)} %)"
+        return f"{waited}{FOR_APPROVAL}{ahead + 1} ({plan.words(ahead, progress.out)} %)"
     return ""
 
 
