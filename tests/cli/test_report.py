@@ -10,14 +10,7 @@ import pytest
 
 from graysplit.cli.guard.charts import charts
 from graysplit.cli.guard.page import page
-from graysplit.cli.guard.report_lines import (
-    duration,
-    extra_words,
-    release_json,
-    release_lines,
-    report_json,
-    report_lines,
-)
+from graysplit.cli.guard.report_lines import release_lines, report_lines
 from graysplit.control.guard.report import SplitReport
 from graysplit.core.entry import Entry
 from graysplit.core.guard.evaluation import Judge
@@ -26,6 +19,8 @@ from graysplit.core.guard.settings import Guard
 from graysplit.core.guard.tally import MICRO, Batch, Begun, Converted, Exposed, Pair, Sample, Stage, StageTally, Tally
 from graysplit.core.guard.verdict import Verdict
 from graysplit.stores.memory import MemoryStore
+from graysplit.words.report import duration, extra_words
+from graysplit.words.report_values import release_json, report_json
 from tests.cli.test_commands import Cli, cli, name, store
 from tests.cli.test_freeze import folded
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from graysplit import Router
-from graysplit.cli.lines import explain_lines
 from graysplit.control import Control
 from graysplit.control.explain import FleetExplanation
 from graysplit.core.fleet import Declared, Effect
 from graysplit.stores.memory import MemoryStore
+from graysplit.words.explain import explain_lines
 from tests.control.processes import live
 from tests.support import eventually
 

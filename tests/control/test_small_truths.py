@@ -9,14 +9,14 @@ import pytest
 
 from graysplit.cli.app import run
 from graysplit.cli.lines import history_lines, overview_lines
-from graysplit.cli.result_lines import written_lines
-from graysplit.cli.values import overview_json
-from graysplit.cli.way_back import no_way_back, way_back
 from graysplit.control.control import Control, Question
 from graysplit.control.steps import Step
 from graysplit.core.fleet import Effect
 from graysplit.errors import RefusedError
 from graysplit.stores.memory import MemoryStore
+from graysplit.words.result import written_lines
+from graysplit.words.values import overview_json
+from graysplit.words.way_back import no_way_back, way_back
 from tests.control.processes import live
 
 FIELD = "checkout/new"

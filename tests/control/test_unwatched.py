@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from graysplit import Control
-from graysplit.cli.result_lines import result_json
 from graysplit.control.operator import operator_of
 from graysplit.control.steps import Step
 from graysplit.core.weights import FULL
 from graysplit.stores.memory import MemoryStore
+from graysplit.words.result import result_json
 from tests.control.judged import judged
 from tests.control.measured import clock, control, store
 from tests.control.processes import live

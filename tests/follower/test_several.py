@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from graysplit.cli.plan.lines import plan_json, plan_words
 from graysplit.control.steps import Gates, Step, planned_steps
 from graysplit.core.plan.plan import BadPlanError, PlanStep, make_plan, parse_plan, plan_record
 from graysplit.errors import RefusedError
+from graysplit.words.plan import plan_json, plan_words
 from tests.follower.test_plan_driver import Stage
 
 STEPS = tuple(Step((weight, weight), 10) for weight in (5, 20, 50))

@@ -16,7 +16,6 @@ import pytest
 from redis import Redis, exceptions
 
 from graysplit import embedded
-from graysplit.cli.result_lines import result_json
 from graysplit.control import Control
 from graysplit.control.steps import Step
 from graysplit.core.fleet import PROMISES
@@ -32,6 +31,7 @@ from graysplit.stores.redis.topology import Timeouts
 from graysplit.stores.text.records import new_id
 from graysplit.testing.contract import DEFINITION, one, put, report_of, submission_of
 from graysplit.testing.contract.tally import FIELD, RELEASE, begin, side
+from graysplit.words.result import result_json
 from tests.faults.command_line import graysplit_cli
 from tests.support import eventually, skip_or_fail
 

@@ -352,7 +352,7 @@ def _fault(session: Session, fault: GraysplitError) -> int:
 
 
 def _outage(session: Session, fault: StoreUnreachableError, code: int) -> int:
-    from graysplit.cli.outage_lines import outage_lines, written_words
+    from graysplit.words.outage import outage_lines, written_words
 
     stands = session.written is not None or fault.written is True
     written = True if stands else None if session.attempted else False

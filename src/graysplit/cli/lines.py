@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from typing import Final
 
-from graysplit.cli.entries import entry_line
-from graysplit.cli.guard.lines import guard_lines, worse_lines
-from graysplit.cli.loss_lines import loss_lines
-from graysplit.cli.output import COPY, WIDTH
-from graysplit.cli.plan.lines import gate_lines, plan_lines
-from graysplit.cli.wave_lines import crossing_lines
-from graysplit.cli.words import age, plural, stop_words, table, when
-from graysplit.control.doctor import Finding, break_glass, held_words, some
-from graysplit.control.explain import FleetExplanation
-from graysplit.control.freeze import freeze_words, unfreeze_command
-from graysplit.control.undelivered import HookState, owed_words
+from graysplit.cli.output import WIDTH
+from graysplit.cli.table import table
+from graysplit.control.doctor import Finding
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.control.waves import Crossing, hosts_words
 from graysplit.core.entry import Entry
 from graysplit.core.fleet import PROMISES, Fleet, Process
-from graysplit.core.freeze import Freeze
+from graysplit.words.commands import COPY
+from graysplit.words.emergency import emergency_lines
+from graysplit.words.entries import entry_line
+from graysplit.words.fleet import durable_lines, ended_lines, held_lines, off_lines, unready_lines
+from graysplit.words.guard import guard_lines, worse_lines
+from graysplit.words.loss import loss_lines
+from graysplit.words.notes import freeze_lines, process_line, undelivered_lines
+from graysplit.words.plan import gate_lines, plan_lines
+from graysplit.words.texts import age, stop_words, when
+from graysplit.words.waves import crossing_lines
 
 
 def overview_lines(view: Overview) -> list[str]:
@@ -45,20 +45,13 @@ def overview_lines(view: Overview) -> list[str]:
             f"declared in code, but not in the store: {', '.join(view.undefined)}. "
             f"Start one with: graysplit set {view.undefined[0]} 5"
         )
-    lines.append(_processes(view.live, view.silent))
+    lines.append(process_line(view.live, view.silent))
     lines += undelivered_lines(view.owed)
     if view.last is not None:
         lines.append(f"last change: {entry_line(view.last)}, {age(view.now_ms - view.last.at_ms)} ago")
     lines += worse_lines(view)
     lines.append("to roll back everything: graysplit rollback --all")
     return lines
-
-
-def undelivered_lines(owed: Iterable[HookState] | None) -> Iterable[str]:
-    """Return the lines on which hooks were not told of a rollback or a trip."""
-    if owed is None:
-        return ("undelivered notices: unknown, this user may not read them. See: graysplit doctor",)
-    return (f"notices {state.hook}: {owed_words(state)}. See: graysplit notices" for state in owed)
 
 
 def weight_lines(rows: Iterable[Row]) -> list[str]:
@@ -107,34 +100,6 @@ def show_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[s
     return lines + emergency_lines(view, namespace, redis_cli)
 
 
-def freeze_lines(freezes: Iterable[Freeze]) -> Iterable[str]:
-    """Return what may not rise, and how that ends."""
-    return (f"{freeze_words(freeze)}. End it: {unfreeze_command(freeze.pattern)}" for freeze in freezes)
-
-
-def emergency_lines(view: SplitView, namespace: str, redis_cli: str | None) -> list[str]:
-    """Return the commands that bring a split to zero from anywhere, whole, and what their answers mean.
-
-    `redis_cli` is the program with what reaches the server; None where the store has none.
-    """
-    own = "" if namespace == "default" else f" --namespace {shlex.quote(namespace)}"
-    lines = ["in an emergency:", f"{COPY}graysplit rollback {view.split}{own}"]
-    if redis_cli is None:
-        return lines
-    fields = [row.field for row in view.rows] or [f"{view.split}/new"]
-    weights, stops = (shlex.quote(f"graysplit:{{{namespace}}}:{key}") for key in ("weights", "stops"))
-    return [
-        *lines,
-        "or without graysplit (0: the weight was set and is zero now; 1: no such weight",
-        "was set, so check the name):",
-        *(f"{COPY}{redis_cli} HSET {weights} {field} 0" for field in fields),
-        "when Redis is out of memory (1: removed, which means zero; 0: it was not set):",
-        *(f"{COPY}{redis_cli} HDEL {weights} {field}" for field in fields),
-        "to stop the whole split (1: stopped now; 0: it was stopped already):",
-        f"{COPY}{redis_cli} HSETNX {stops} {view.split} by-hand",
-    ]
-
-
 def history_lines(entries: Iterable[Entry]) -> list[str]:
     """Return changes, newest first."""
     return [f"{when(entry.at_ms)}  {entry_line(entry)}" for entry in entries] or ["no change yet"]
@@ -160,19 +125,7 @@ def fleet_lines(fleet: Fleet, crossings: Iterable[Crossing] = ()) -> list[str]:
     lines += [f"{mode}: {promise}" for mode, promise in PROMISES.items() if mode in modes]
     lines += [*off_lines(fleet), *held_lines(fleet), *durable_lines(fleet), *unready_lines(fleet)]
     lines += [*ended_lines(fleet)]
-    return [*lines, *crossing_lines(crossings), _processes(len(fleet.live), len(fleet.silent))]
-
-
-def ended_lines(fleet: Fleet) -> Iterable[str]:
-    """Return why who is gone is not counted any more, and how a silent one that is dead is taken out."""
-    named = [f"{process.label} (now {process.successor})" for process in fleet.gone if process.successor]
-    if named:
-        yield f"gone (connection ended): {some(named)}"
-    named = [process.label for process in fleet.gone if not process.successor]
-    if named:
-        yield f"gone (not heard for ten minutes): {some(named)}"
-    if fleet.silent:
-        yield f"to remove a dead process: graysplit fleet --forget {fleet.silent[0].label}"
+    return [*lines, *crossing_lines(crossings), process_line(len(fleet.live), len(fleet.silent))]
 
 
 def forgotten_lines(taken: Iterable[Process]) -> list[str]:
@@ -181,79 +134,6 @@ def forgotten_lines(taken: Iterable[Process]) -> list[str]:
         *(f"forgotten: {process.label}" for process in taken),
         "a forgotten process that still runs keeps its weights, and is listed again once heard",
     ]
-
-
-def held_lines(fleet: Fleet) -> list[str]:
-    """Return what processes hold against the store, and how to settle it."""
-    counts: dict[str, int] = {}
-    for process in fleet.live:
-        for place, word in process.receipt.held.items():
-            said = held_words(place, word)
-            counts[said] = counts.get(said, 0) + 1
-    if not counts:
-        return []
-    kept = some([f"{said} ({plural(count, 'process', 'processes')})" for said, count in sorted(counts.items())])
-    return [f"SOURCE_REGRESSED: the store has lost changes; kept: {kept}. Settle it with: graysplit recover"]
-
-
-def durable_lines(fleet: Fleet) -> list[str]:
-    """Name the processes that cannot write their last-known-good file."""
-    labels = [process.label for process in fleet.live if not process.receipt.durable]
-    if not labels:
-        return []
-    return [f"cannot write the last-known-good file: {some(labels)}"]
-
-
-def unready_lines(fleet: Fleet) -> list[str]:
-    """Name the versions that are being prepared or cannot be, with where: `graysplit switch` refuses them."""
-    found: dict[str, list[str]] = {}
-    for process in fleet.live:
-        for split, declared in process.declared.items():
-            for version, why in declared.warm.items():
-                if why:
-                    found.setdefault(f"{split}/{version}", []).append(f"{process.label} ({why})")
-    return [f"{field} is not ready on: {some(labels)}" for field, labels in sorted(found.items())]
-
-
-def off_lines(fleet: Fleet) -> list[str]:
-    """Return where break-glass is in force: there the store's word does not count."""
-    return [
-        f"break-glass is in force for {names} on {len(labels)} of {len(fleet.live)} live processes: {some(labels)}"
-        for names, labels in sorted(break_glass(fleet).items())
-    ]
-
-
-def explain_lines(explanation: FleetExplanation) -> list[str]:
-    """Return the ladder from the top to the rung that answered."""
-    bucket = "" if explanation.bucket is None else f", hashed to {explanation.bucket}"
-    where = _where(explanation)
-    lines = [
-        (
-            f"{explanation.split}: {explanation.version} "
-            f"({explanation.reason}{bucket}, revision {explanation.revision}){where}"
-        )
-    ]
-    for step in explanation.ladder:
-        mark = f"-> {step.version}" if step.version is not None else "passed"
-        lines.append(f"  {step.reason:9} {mark:12} {step.asked}")
-    if explanation.note:
-        lines.append(explanation.note)
-    if explanation.store_says is not None:
-        version, reason, asked = explanation.store_says
-        lines.append(f"by the store alone: {version} ({reason}: {asked})")
-    apart: dict[str, list[str]] = {}
-    for answer in explanation.apart:
-        said = "not known" if answer.version is None else f"{answer.version} ({answer.reason})"
-        apart.setdefault(f"{said}: {answer.says}", []).append(answer.process)
-    return lines + [f"{some(labels)}: {said}" for said, labels in apart.items()]
-
-
-def _where(explanation: FleetExplanation) -> str:
-    """Return in how many of the live processes the answer is this one."""
-    if not explanation.live:
-        return "; no live process"
-    same = sum(answer.version == explanation.version for answer in explanation.live)
-    return f" in {same} of {plural(len(explanation.live), 'live process', 'live processes')}"
 
 
 # A longer command is not folded, so that it can be copied.
@@ -271,10 +151,3 @@ def doctor_lines(findings: Iterable[Finding]) -> list[str]:
             else [f"  next: {finding.command}"]
         )
     return lines or ["no problems found"]
-
-
-def _processes(live: int, silent: int) -> str:
-    if not live and not silent:
-        return "no process follows this namespace"
-    named = f", {silent} silent: graysplit fleet" if silent else ""
-    return f"{plural(live, 'live process', 'live processes')}{named}"

@@ -10,8 +10,9 @@ from graysplit.cli.app import app
 from graysplit.cli.exits import DONE, UNHEALTHY
 from graysplit.cli.output import say, say_json
 from graysplit.cli.session import Session
-from graysplit.cli.words import table, when
+from graysplit.cli.table import table
 from graysplit.control.undelivered import HookState, owed_words
+from graysplit.words.texts import when
 
 
 @app.command()
@@ -25,7 +26,7 @@ def notices(session: Session) -> int:
     """
     states = session.control.notices()
     if session.json:
-        from graysplit.cli.values import hook_json
+        from graysplit.words.values import hook_json
 
         say_json({"hooks": [hook_json(state) for state in states]})
     else:

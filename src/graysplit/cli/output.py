@@ -9,12 +9,10 @@ from contextlib import suppress
 from typing import Final, TextIO
 
 from graysplit.core.limits import escaped, shown
+from graysplit.words.commands import COPY
 
 WIDTH: Final = 80
 SCHEMA_VERSION: Final = 1
-
-# A line that begins so is for copying, and is never folded.
-COPY: Final = "  $ "
 # Characters of one line before it is folded: a hundred rows, more than graysplit ever has to say in one.
 SCREEN_AT_MOST: Final = 8_000
 

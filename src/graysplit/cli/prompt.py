@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import click
 
 from graysplit.cli.output import tell
-from graysplit.cli.words import stop_words
 from graysplit.errors import RefusedError
+from graysplit.words.texts import stop_words
 
 
 def agree(target: str, ask: str | None, stops: Mapping[str, str], plans: Mapping[str, str] = {}) -> None:

@@ -22,7 +22,7 @@ def list_(session: Session) -> int:
     """Show all splits: weights set, in force and at the processes."""
     view = session.control.overview()
     if session.json:
-        from graysplit.cli.values import overview_json
+        from graysplit.words.values import overview_json
 
         say_json(overview_json(view))
     else:
@@ -39,7 +39,7 @@ def show(session: Session, split: str) -> int:
     """Show one split, its values in Redis and emergency commands."""
     view = session.control.show(split)
     if session.json:
-        from graysplit.cli.values import show_json
+        from graysplit.words.values import show_json
 
         say_json(show_json(view, session.namespace))
     else:
@@ -106,11 +106,11 @@ def explain(session: Session, split: str, unit: str) -> int:
     """
     explanation = session.control.explain(split, unit)
     if session.json:
-        from graysplit.cli.values import explained_json
+        from graysplit.words.values import explained_json
 
         say_json({**explained_json(explanation), "unit": unit})
     else:
-        from graysplit.cli.lines import explain_lines
+        from graysplit.words.explain import explain_lines
 
         say(*explain_lines(explanation))
     return DONE
@@ -131,7 +131,7 @@ def history(session: Session, split: str | None, count: int | None, since: str |
         tell(f"only the newest {most} are shown; more with: -n {10 * most}")
     entries = entries[:most]
     if session.json:
-        from graysplit.cli.entries import entry_json
+        from graysplit.words.entries import entry_json
 
         say_json({"split": split, "entries": [entry_json(entry) for entry in entries]})
     else:
@@ -165,7 +165,7 @@ def fleet(session: Session, forget: tuple[str, ...]) -> int:
     rolls = any(declared.by == "instance" for process in found.processes for declared in process.declared.values())
     crossings = session.control.crossings() if rolls else ()
     if session.json:
-        from graysplit.cli.values import fleet_json
+        from graysplit.words.values import fleet_json
 
         say_json(fleet_json(found, crossings))
     else:

@@ -6,10 +6,11 @@ from graysplit.cli.exits import DONE, REFUSED
 from graysplit.cli.output import say, say_json
 from graysplit.cli.result_lines import finish
 from graysplit.cli.session import Session
-from graysplit.cli.words import number, table
+from graysplit.cli.table import table
 from graysplit.control.recovery.carried import carried_lines
 from graysplit.control.recovery.recovery import Recovery, Sides
 from graysplit.core.definition import Definition
+from graysplit.words.texts import number
 
 
 def show_sides(session: Session, recovery: Recovery) -> None:

@@ -7,9 +7,8 @@ from typing import Final
 
 from graysplit.cli.exits import DONE, NO_SUCH_SPLIT, UNCONFIRMED
 from graysplit.cli.output import say, say_json, tell
-from graysplit.cli.result_lines import dry_run_lines, result_json, told, written_lines
+from graysplit.cli.result_lines import told
 from graysplit.cli.session import Session
-from graysplit.cli.words import plural
 from graysplit.control.inputs import check_target
 from graysplit.control.result import Result
 from graysplit.control.targets import Names
@@ -17,6 +16,8 @@ from graysplit.core.address import EVERYTHING
 from graysplit.core.limits import TYPED
 from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.stores.port import Followed
+from graysplit.words.result import dry_run_lines, result_json, written_lines
+from graysplit.words.texts import plural
 
 NAMED_AT_MOST: Final = 5  # namespaces that are followed, where this one is not
 

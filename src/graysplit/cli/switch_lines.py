@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from graysplit.cli.exits import DONE, UNCONFIRMED, UNHEALTHY
 from graysplit.cli.output import say, say_json, tell
-from graysplit.cli.plan.lines import plan_json, plan_lines, plan_words
-from graysplit.cli.result_lines import result_json, tell_way_back, written_lines
+from graysplit.cli.result_lines import tell_way_back
 from graysplit.cli.session import Session
-from graysplit.cli.words import percent
 from graysplit.control.result import Result
 from graysplit.control.switch import STEPS, SwitchStep
 from graysplit.core.plan.plan import SPAN_AT_MOST_S
 from graysplit.core.standby import Standby
+from graysplit.words.plan import plan_json, plan_lines, plan_words
+from graysplit.words.result import result_json, written_lines
+from graysplit.words.texts import percent
 
 if TYPE_CHECKING:
     from graysplit.control.plan.awaited import Awaited

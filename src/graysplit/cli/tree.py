@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from graysplit.cli.entries import entry_line
-from graysplit.cli.guard.lines import verdict_words
-from graysplit.cli.lines import freeze_lines
-from graysplit.cli.loss_lines import loss_lines
-from graysplit.cli.plan.lines import gate_lines, plan_lines
-from graysplit.cli.words import age, note_words, percent, plural, stop_words, when
 from graysplit.control.plan.awaited import Awaited
 from graysplit.control.views import Overview, Row
+from graysplit.words.entries import entry_line
+from graysplit.words.guard import verdict_words
+from graysplit.words.loss import loss_lines
+from graysplit.words.notes import freeze_lines
+from graysplit.words.plan import gate_lines, plan_lines
+from graysplit.words.texts import age, note_words, percent, plural, stop_words, when
 
 
 def tree_lines(view: Overview, split: str | None = None) -> list[str]:

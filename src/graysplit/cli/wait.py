@@ -6,10 +6,10 @@ from typing import Final, cast
 
 from graysplit.cli.exits import DONE, UNCONFIRMED, UNHEALTHY
 from graysplit.cli.output import say, say_json, tell
-from graysplit.cli.plan.lines import plan_json, plan_words
-from graysplit.cli.result_lines import receipt_lines, receipts_json
 from graysplit.cli.session import Session
 from graysplit.control.wait import Until, Waited
+from graysplit.words.plan import plan_json, plan_words
+from graysplit.words.result import receipt_lines, receipts_json
 
 _WORDS: Final = {"met": "", "undone": "will not be reached: ", "late": "not yet: "}
 

@@ -9,15 +9,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from graysplit.cli.entries import entry_json, entry_line
 from graysplit.cli.exits import DONE, UNHEALTHY
-from graysplit.cli.guard.lines import verdict_json, verdict_words
 from graysplit.cli.output import WIDTH, fold_to, is_screen, say, say_json, tell
-from graysplit.cli.plan.lines import plan_json, plan_words
 from graysplit.cli.session import Session
 from graysplit.cli.tree import row_words, tree_lines
-from graysplit.cli.values import row_json
-from graysplit.cli.words import note_words, when
 from graysplit.control.plan.awaited import SHOWN, Awaited
 from graysplit.control.views import Overview
 from graysplit.core.address import split_of
@@ -25,6 +20,11 @@ from graysplit.core.entry import Entry
 from graysplit.errors import StoreUnreachableError, UnknownSplitError
 from graysplit.stores.port import Feed
 from graysplit.stores.text.records import HOST_LOST, TRIP
+from graysplit.words.entries import entry_json, entry_line
+from graysplit.words.guard import verdict_json, verdict_words
+from graysplit.words.plan import plan_json, plan_words
+from graysplit.words.texts import note_words, when
+from graysplit.words.values import row_json
 
 LOOK_AGAIN_S: Final = 1.0
 NARROWEST: Final = 20  # columns; what is narrower is drawn as if it were not

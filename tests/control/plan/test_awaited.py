@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from graysplit.cli.plan.lines import gate_lines, plan_json, plan_lines, plan_words
 from graysplit.control.plan.awaited import Awaited
 from graysplit.control.steps import Step
 from graysplit.core.plan.plan import SAFE
+from graysplit.words.plan import gate_lines, plan_json, plan_lines, plan_words
 from tests.control.driving import World
 from tests.control.processes import live
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from graysplit.cli.guard.report_lines import report_json, report_lines
-from graysplit.cli.result_lines import result_json
+from graysplit.cli.guard.report_lines import report_lines
 from graysplit.control.steps import Step
 from graysplit.core.guard.tally import MICRO, Batch, Begun, Exposed, Goal, Pair, Stage
 from graysplit.errors import RefusedError, UnknownVersionError
+from graysplit.words.report_values import report_json
+from graysplit.words.result import result_json
 from tests.control.guard.test_report import Counted
 
 

@@ -10,7 +10,6 @@ from html import escape
 from math import ceil, log
 from typing import Final, NamedTuple
 
-from graysplit.cli.guard.report_lines import duration, weight_words
 from graysplit.cli.output import clean
 from graysplit.cli.plan.picture import LEFT, RIGHT, WIDTH
 from graysplit.core.durations import format_span
@@ -18,6 +17,7 @@ from graysplit.core.entry import Entry
 from graysplit.core.guard.report import ReleaseReport
 from graysplit.core.guard.tally import Sample
 from graysplit.core.weights import FULL
+from graysplit.words.report import duration, weight_words
 
 HEIGHT: Final = 150
 TOP: Final = 56  # room for the title, and below it for the labels of changes

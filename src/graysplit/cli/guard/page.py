@@ -6,27 +6,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
 
-from graysplit.cli.entries import entry_line
 from graysplit.cli.guard.charts import STYLE, charts
-from graysplit.cli.guard.report_lines import (
+from graysplit.cli.guard.report_lines import pair_lines
+from graysplit.cli.output import clean
+from graysplit.control.guard.report import SplitReport
+from graysplit.core.entry import Entry
+from graysplit.core.guard.pairs import PairReport
+from graysplit.core.guard.report import ReleaseReport, StageReport
+from graysplit.words.entries import entry_line
+from graysplit.words.report import (
     SIDE_HEAD,
     basis_words,
     dropped_words,
     extra_words,
     finding_words,
     goal_words,
-    pair_lines,
     share_words,
     side_cells,
     total_words,
     verdict_words,
 )
-from graysplit.cli.output import clean
-from graysplit.cli.words import note_words, when
-from graysplit.control.guard.report import SplitReport
-from graysplit.core.entry import Entry
-from graysplit.core.guard.pairs import PairReport
-from graysplit.core.guard.report import ReleaseReport, StageReport
+from graysplit.words.texts import note_words, when
 
 # How many changes are drawn and listed: the newest.
 CHANGES_AT_MOST: Final = 200

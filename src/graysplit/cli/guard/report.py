@@ -28,8 +28,9 @@ def report(session: Session, target: str, html: str | None) -> int:
     nothing has been counted.
     """
     from graysplit.cli.exits import DONE, UNCONFIRMED
-    from graysplit.cli.guard.report_lines import report_json, report_lines
+    from graysplit.cli.guard.report_lines import report_lines
     from graysplit.cli.output import say, say_json
+    from graysplit.words.report_values import report_json
 
     found = session.control.report(target)
     if html is not None and found.releases:

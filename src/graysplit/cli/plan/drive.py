@@ -10,15 +10,15 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from graysplit.cli.entries import entry_json, entry_line
 from graysplit.cli.exits import DONE
 from graysplit.cli.output import say, say_json, tell
 from graysplit.cli.session import Session
-from graysplit.cli.words import when
 from graysplit.core.entry import Entry
 from graysplit.errors import ConfigurationError, StoreUnreachableError
 from graysplit.notices.hooks import CommandHook, Hook, Webhook
 from graysplit.stores.port import Feed
+from graysplit.words.entries import entry_json, entry_line
+from graysplit.words.texts import when
 
 LOOK_AGAIN_S: Final = 1.0
 GUARDS: Final = ("trip", "suspect", "warned", "guard", "guard off")

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from html import escape
 from typing import Final, NamedTuple
 
-from graysplit.cli.words import when
 from graysplit.control.simulate import Simulation
 from graysplit.core.durations import format_span
 from graysplit.core.plan.forecast import End
 from graysplit.core.weights import FULL, format_weight
+from graysplit.words.texts import when
 
 WIDTH: Final = 760
 HEIGHT: Final = 320

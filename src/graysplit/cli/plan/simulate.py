@@ -71,8 +71,9 @@ def read_units(file: str) -> Iterator[bytes]:
 
 def simulation_lines(simulation: Simulation) -> list[str]:
     """Lay a plan's future out as a table."""
-    from graysplit.cli.words import plural, table, when
+    from graysplit.cli.table import table
     from graysplit.control.guard.outlook import words
+    from graysplit.words.texts import plural, when
 
     told = "from its current step" if simulation.runs else "if it started now"
     lines = [f"{simulation.field}, plan {simulation.plan.name}, {told} ({when(simulation.now_ms)})", *simulation.notes]
@@ -94,15 +95,15 @@ _ENDS: Final = {"done": "done", "rollback": "goes back to zero", "stays": "stays
 
 
 def _end_words(end: End) -> str:
-    from graysplit.cli.words import when
+    from graysplit.words.texts import when
 
     why = f": {end.why}" if end.why and end.outcome != "done" else ""
     return f"{' '.join(filter(None, (_ENDS[end.outcome], when(end.at_ms), _plus(end.waits))))}{why}"
 
 
 def _row(simulation: Simulation, step: ForecastStep, moves: Moves) -> tuple[str, ...]:
-    from graysplit.cli.words import plural, when
     from graysplit.core.weights import format_weight
+    from graysplit.words.texts import plural, when
 
     if moves.hosts is not None:
         moved = plural(len(moves.hosts.joining), "host") if moves.hosts.joining else "-"
@@ -135,9 +136,9 @@ def _plus(waits: tuple[str, ...]) -> str:
 
 def simulation_json(simulation: Simulation) -> dict[str, object]:
     """Return a plan's future for scripts."""
-    from graysplit.cli.words import number
     from graysplit.core.plan.plan import plan_record
     from graysplit.core.weights import format_weight
+    from graysplit.words.texts import number
 
     steps = [
         {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from graysplit.cli.words import number
 from graysplit.control.waves import Crossing, crossing_words, rebalance_command
 from graysplit.core.weights import format_weight
+from graysplit.words.texts import number
 
 
 def crossing_lines(crossings: Iterable[Crossing]) -> Iterable[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from graysplit.cli.words import percent
 from graysplit.core.entry import Entry
 from graysplit.core.replica.fork import LOST, move
+from graysplit.words.texts import percent
 
 
 def entry_line(entry: Entry) -> str:

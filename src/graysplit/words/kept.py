@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from graysplit.cli.words import number, percent, plural
 from graysplit.control.result import Result
 from graysplit.core.address import split_of
 from graysplit.core.fleet import Fleet
+from graysplit.words.texts import number, percent, plural
 
 SAID_AT_MOST: Final = 20
 

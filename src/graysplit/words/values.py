@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from graysplit.cli.entries import entry_json
-from graysplit.cli.guard.lines import guard_json, guards_json, verdicts_json
-from graysplit.cli.loss_lines import loss_json
-from graysplit.cli.plan.lines import plan_json
-from graysplit.cli.wave_lines import crossing_json
-from graysplit.cli.words import number
 from graysplit.control.explain import FleetExplanation
 from graysplit.control.undelivered import HookState
 from graysplit.control.views import UNKNOWN, Overview, Row, SplitView
@@ -17,6 +11,12 @@ from graysplit.control.waves import Crossing
 from graysplit.core.fleet import PROMISES, Fleet
 from graysplit.core.lease import Lease
 from graysplit.core.weights import format_weight
+from graysplit.words.entries import entry_json
+from graysplit.words.guard import guard_json, guards_json, verdicts_json
+from graysplit.words.loss import loss_json
+from graysplit.words.plan import plan_json
+from graysplit.words.texts import number
+from graysplit.words.waves import crossing_json
 
 
 def overview_json(view: Overview) -> dict[str, object]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from graysplit.cli.output import COPY
 from graysplit.errors import StoreUnreachableError
+from graysplit.words.commands import COPY
 
 _WORDS: Final = {
     True: "Earlier writes of this command are in the store",

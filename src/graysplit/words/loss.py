@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graysplit.cli.words import number
 from graysplit.control.doctor import SAID_AT_MOST, held_words
 from graysplit.control.recovery.loss import GO_BACK, Loss, loss_words, shares
 from graysplit.core.address import split_of
+from graysplit.words.texts import number
 
 
 def loss_lines(loss: Loss | None, split: str | None = None) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from graysplit.cli.words import number
 from graysplit.control.plan.awaited import Awaited, Gate
 from graysplit.core.durations import format_span
+from graysplit.words.texts import number
 
 NO_DRIVER = "no driver"
 

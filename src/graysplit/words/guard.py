@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from graysplit.cli.words import note_words, when
 from graysplit.control.guard.guard_changes import guard_words
 from graysplit.control.guard.verdicts import Armed, Heard
 from graysplit.control.views import Overview, Row, SplitView
 from graysplit.core.address import version_of
+from graysplit.words.texts import note_words, when
 
 
 def guard_lines(view: SplitView) -> Iterator[str]:
