@@ -76,6 +76,7 @@ NEEDS: Final = {
     "tests/integrations/test_celery.py": "celery",
     "tests/integrations/test_task_context.py": "dramatiq",
     "tests/integrations/test_versions_told.py": "sentry_sdk",
+    "tests/notices/test_shapes.py": "jsonschema",
     "tests/testing/test_plugin.py": "pytest_asyncio",
     "tests/testing/test_unittest.py": "django",
     "tests/telemetry/test_metrics.py": "opentelemetry.sdk",

@@ -314,7 +314,7 @@ def run(args: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _interrupted(session)
     except GraysplitError as fault:
-        return _fault(session, fault)
+        return tell_fault(session, fault)
     except BrokenPipeError:
         # Whoever read our output has left, as `head` does; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -343,7 +343,8 @@ def _usage(session: Session, fault: click.ClickException) -> int:
     return _say_fault(session, f"{message}. See: {path} --help" if "--help" not in message else message, exits.USAGE)
 
 
-def _fault(session: Session, fault: GraysplitError) -> int:
+def tell_fault(session: Session, fault: GraysplitError) -> int:
+    """Print what went wrong, and return the exit code."""
     code = exits.code_of(fault)
     message = str(fault)
     if isinstance(fault, StoreUnreachableError):
@@ -391,6 +392,8 @@ def _interrupted(session: Session) -> int:
 
 def _said(session: Session) -> str:
     """Return whether a run that broke off has written its change."""
+    if session.said:
+        return session.said
     if session.written is not None:
         return f"the change was written (revision {session.written.revision}); some receipts are missing"
     return _was_written(session, session.attempted) if session.attempted is not None else "nothing was written"

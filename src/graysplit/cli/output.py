@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
-from typing import Final, TextIO
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Final, TextIO, TypeAlias
 
 from graysplit.core.limits import escaped, shown
 from graysplit.words.commands import COPY
 
 WIDTH: Final = 80
 SCHEMA_VERSION: Final = 1
+
+# Who takes what this thread prints, line by line, instead of stdout and stderr.
+Taker: TypeAlias = Callable[[str], None]
+_TAKER: Final[ContextVar[Taker | None]] = ContextVar("taker", default=None)
+
 # Characters of one line before it is folded: a hundred rows, more than graysplit ever has to say in one.
 SCREEN_AT_MOST: Final = 8_000
 
@@ -77,13 +83,28 @@ def say_json(value: dict[str, object]) -> None:
     _print_raw(json.dumps({"schema_version": SCHEMA_VERSION, **value}), sys.stdout)
 
 
+@contextmanager
+def taken_by(taker: Taker | None) -> Generator[None]:
+    """Have somebody take, line by line, what this thread prints."""
+    token = _TAKER.set(taker)
+    try:
+        yield
+    finally:
+        _TAKER.reset(token)
+
+
 def is_screen() -> bool:
     """Return whether stdout is a terminal that can redraw."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def _print(lines: Iterable[str], to: TextIO) -> None:
+    taker = _TAKER.get()
     for line in lines:
+        if taker is not None:
+            with taken_by(None):  # what it prints itself is printed
+                taker(line)
+            continue
         for folded in fold(line):
             _print_raw(folded, to)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import click
 
@@ -12,22 +12,30 @@ from graysplit.errors import RefusedError
 from graysplit.words.texts import stop_words
 
 
-def agree(target: str, ask: str | None, stops: Mapping[str, str], plans: Mapping[str, str] = {}) -> None:
+def agree(
+    target: str,
+    ask: str | None,
+    stops: Mapping[str, str],
+    plans: Mapping[str, str] = {},
+    typed_at: Callable[[str], str] | None = None,
+) -> None:
     """Have the target's name typed; without a terminal, or with another name, raise `RefusedError`.
 
-    `stops` are those that would be cleared, with what they say; `plans` those that would end.
+    `stops` are those that would be cleared, with what they say; `plans` those that would end. `typed_at` returns what
+    is typed at a prompt, where something else than a line of standard input is.
     """
     clears = [f"this clears the stop {stop_words(field, text)}" for field, text in stops.items()]
     ends = [f"this ends {words}" for words in plans.values()]
     said = [*clears, *ends, *([ask] if ask is not None else [])]
-    if not sys.stdin.isatty():
+    if typed_at is None and not sys.stdin.isatty():
         raise RefusedError(
             f"{', and '.join(said)}, and a prompt needs a terminal. Nothing was written. "
             f"{_beforehand(ask is not None, bool(stops), bool(plans))}"
         )
     for line in said:
         tell(f"{line}.")
-    typed = click.prompt(f"Type {target} to do it", default="", show_default=False, err=True)
+    prompt = f"Type {target} to do it"
+    typed = typed_at(prompt) if typed_at else click.prompt(prompt, default="", show_default=False, err=True)
     if typed.strip() != target:
         raise RefusedError("wrong name. Nothing was written. Repeat the command to try again")
 

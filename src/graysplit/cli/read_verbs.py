@@ -58,6 +58,11 @@ def watch(session: Session, split: str | None, count: int | None) -> int:
 
     Redraws a terminal each second; without a terminal it prints one line for each
     change and each new state of a plan. Exit 7 if a guard rolled back meanwhile.
+
+    Keys, if standard input and output are terminals (not on Windows): r rolls
+    back, p pauses a plan, a approves its next step, j prints the state as JSON and
+    then each change as a line (again: the picture), q quits, ? shows them. r, p
+    and a ask once, and act as the commands do: for SPLIT, or they ask which.
     """
     from graysplit.cli.watch import follow
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from graysplit.environment import setting
@@ -28,6 +28,8 @@ class Session:
         self.changing = False  # this verb changes something: it begins with where
         self.wait_s: float | None = 5.0  # None: do not wait for receipts
         self.written: Result | None = None  # the last change that stands, for whoever is interrupted
+        self.said = ""  # what an interrupted run says of its changes, where it made more than one
+        self.typed_at: Callable[[str], str] | None = None  # who is asked at a prompt; None: standard input
         self.documents: list[dict[str, object]] = []  # what several rollbacks have to say in JSON
         self._control: Control | None = None
 
@@ -91,4 +93,4 @@ class Session:
         if stops or plans or ask is not None:
             from graysplit.cli.prompt import agree
 
-            agree(question.target, ask, stops, plans)
+            agree(question.target, ask, stops, plans, self.typed_at)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import gc
-import shutil
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from graysplit.cli.exits import DONE, UNHEALTHY
-from graysplit.cli.output import WIDTH, fold_to, is_screen, say, say_json, tell
+from graysplit.cli.output import say, say_json, tell
+from graysplit.cli.screen import Screen
 from graysplit.cli.session import Session
 from graysplit.cli.tree import row_words, tree_lines
+from graysplit.cli.watch_keys import keys_of
 from graysplit.control.plan.awaited import SHOWN, Awaited
 from graysplit.control.views import Overview
 from graysplit.core.address import split_of
@@ -27,7 +27,6 @@ from graysplit.words.texts import note_words, when
 from graysplit.words.values import row_json
 
 LOOK_AGAIN_S: Final = 1.0
-NARROWEST: Final = 20  # columns; what is narrower is drawn as if it were not
 MOMENT_MS: Final = 5_000
 
 
@@ -39,15 +38,17 @@ def follow(session: Session, split: str | None, count: int | None) -> int:
     Raises what the first look raises; once there was contact, an outage is waited through.
     """
     gc.enable()  # this run may be long
-    watch = _Watch(session, split, count)
-    while not watch.enough:
-        feed = watch.connect()
-        try:
-            watch.read(feed)
-        except StoreUnreachableError as lost:
-            watch.lose(lost)
-        finally:
-            feed.close()
+    screen = Screen(json=session.json)
+    watch = _Watch(session, screen, split, count)
+    with keys_of(session, screen, split):
+        while not watch.enough:
+            feed = watch.connect()
+            try:
+                watch.read(feed)
+            except StoreUnreachableError as lost:
+                watch.lose(lost)
+            finally:
+                feed.close()
     return UNHEALTHY if watch.tripped else DONE
 
 
@@ -67,8 +68,9 @@ class _State(NamedTuple):
 class _Watch:
     """What has been told so far, over all connections."""
 
-    def __init__(self, session: Session, split: str | None, count: int | None) -> None:
+    def __init__(self, session: Session, screen: Screen, split: str | None, count: int | None) -> None:
         self._session = session
+        self._screen = screen
         self._split = split
         self._left = count
         self._position = ""
@@ -77,7 +79,6 @@ class _Watch:
         self._met = False  # whether there has been contact yet
         self._lost = ""
         self.tripped = False  # whether a guard's rollback was among what was told
-        self._draws = is_screen() and not session.json
 
     @property
     def enough(self) -> bool:
@@ -100,8 +101,8 @@ class _Watch:
             raise lost
         if not self._lost:
             self._lost = lost.reason
-            if self._draws:
-                self._paint([f"no contact to the store ({lost.reason}); the last known state:", *self._lines])
+            if self._screen.draws:
+                self._screen.draw([f"no contact to the store ({lost.reason}); the last known state:", *self._lines])
             else:
                 tell(f"no contact to the store, still trying: {lost.reason}")
         threading.Event().wait(LOOK_AGAIN_S)
@@ -111,11 +112,12 @@ class _Watch:
         if not self._position:
             self._position = feed.load("", whole=True).position
             self._look(first=True)
+            self._met = True
         while not self.enough:
             feed.wait(LOOK_AGAIN_S)
             load = feed.load(self._position, whole=True)
             self._position, self._met = load.position, True
-            if self._lost and not self._draws:
+            if self._lost and not self._screen.draws:
                 tell("contact to the store again")
             self._lost = ""
             self._tell([entry for entry in load.entries if self._split is None or _concerns(entry, self._split)])
@@ -126,20 +128,21 @@ class _Watch:
         entries = entries[: self._left]
         self._left = None if self._left is None else self._left - len(entries)
         self.tripped = self.tripped or any(map(_went_back, entries))
-        if self._session.json:
+        if self._screen.json:
             for entry in entries:
                 say_json({"event": "change", **entry_json(entry)})
-        elif not self._draws:
+        elif not self._screen.draws:
             say(*(f"{when(entry.at_ms)}  {entry_line(entry)}" for entry in entries))
 
     def _look(self, *, first: bool) -> None:
         """Draw what stands now; without a screen tell what of it has changed, at first only the plans."""
         view = self._session.control.overview()
+        self._screen.read(view)
         if first and self._split is not None:
             _check_known(view, self._split)
-        if self._draws:
+        if self._screen.draws:
             self._lines = tree_lines(view, self._split)
-            self._paint(self._lines)
+            self._screen.draw(self._lines)
             return
         states = dict(_states(view, self._split))
         for name, state in states.items():
@@ -149,28 +152,10 @@ class _Watch:
         self._states = states
 
     def _tell_state(self, now_ms: int, state: _State) -> None:
-        if self._session.json:
+        if self._screen.json:
             say_json({**state.told, "at_ms": now_ms})
         else:
             say(f"{when(now_ms)}  {state.line}")
-
-    def _paint(self, lines: list[str]) -> None:
-        """Draw from the top of the screen, leaving nothing of the last time, and no more than it holds.
-
-        A line is erased before it is written: behind one as wide as the screen its last character would be erased.
-        """
-        columns, height = shutil.get_terminal_size()
-        width, height = min(WIDTH, max(NARROWEST, columns)), max(2, height - 1)
-        folded = [part for line in lines for part in fold_to(line, width)]
-        if len(folded) > height:
-            more = f"... and {len(folded) - height + 1} more lines: graysplit list"
-            folded = [*folded[: height - 1], *fold_to(more, width)[:1]]
-        text = "\x1b[H" + "".join(f"\x1b[K{line}\n" for line in folded) + "\x1b[J"
-        try:
-            sys.stdout.write(text)
-        except UnicodeEncodeError:  # a terminal that knows ASCII only
-            sys.stdout.write(text.encode("ascii", "backslashreplace").decode())
-        sys.stdout.flush()
 
 
 def _states(view: Overview, split: str | None) -> Iterator[tuple[str, _State]]:
