@@ -10,10 +10,10 @@ from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Final
 
+from graysplit.integrations.grpc_call import AioCallContext, OpenCall, TrailingVersions, metadata_key
 from graysplit.integrations.life import RouterLife
 from graysplit.integrations.request import OpenRequest
 from graysplit.integrations.units import MetadataReaders, read_attribute_sources, read_unit_source, text_of
-from graysplit.scope_entry import Resumed
 
 try:
     import grpc  # type: ignore[import-untyped] # it has no annotations
@@ -36,23 +36,27 @@ FORMS: Final = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 class CallContexts:
     """What both interceptors do with a call: find its unit, and run its handler in a context."""
 
+    _aborts_at_once = False  # whether an `abort` has sent the call's status when it returns
+
     def __init__(
         self,
         router: Router,
         *,
         unit: UnitSource = None,
         attributes: AttributeSources = None,
+        versions_header: str | None = None,
         ready_within: Span = READY_WITHIN_S,
     ) -> None:
         """Take the router; nothing is started.
 
         `unit`: `"metadata:x-user"`, a callable on gRPC's servicer context, or a tuple of these (the first that gives a
-        unit). `attributes`: names mapped to such sources, or a callable on the servicer context. `ready_within`: how
-        long a process's first calls wait for the store (2 seconds, `"10s"`). Raises `ConfigurationError` for a source
-        that cannot be read.
+        unit). `attributes`: names mapped to such sources, or a callable on the servicer context. `versions_header`: the
+        key of trailing metadata that lists the versions taken. `ready_within`: how long a process's first calls wait
+        for the store (2 seconds, `"10s"`). Raises `ConfigurationError` for a source that cannot be read.
         """
         self._unit = read_unit_source(unit, READERS)
         self._attributes = read_attribute_sources(attributes, READERS)
+        self._versions_key = metadata_key(versions_header)
         self._life = RouterLife(router, ready_within)
 
     def _wrapped(self, handler: Any) -> Any:  # noqa: ANN401 - gRPC's, without annotations
@@ -71,17 +75,26 @@ class CallContexts:
             return self._around_coroutine(behavior)
         return self._around_steps(behavior) if form.endswith("_stream") else self._around_function(behavior)
 
-    def _open(self, context: object) -> Resumed:
+    def _open(self, context: object) -> OpenCall:
         given = self._attributes.find(context) if self._attributes is not None else None
         attributes: Any = given  # Any: a mapping, or what a callable of the user's made of it
-        return Resumed(OpenRequest(self._unit.find(context), attributes).scope)
+        request = OpenRequest(self._unit.find(context), attributes)
+        if self._versions_key is None:
+            return OpenCall(request.scope, context)
+        versions = TrailingVersions(self._versions_key, request.taken)
+        given_context = AioCallContext(context, versions) if self._aborts_at_once else context
+        return OpenCall(request.scope, given_context, versions)
 
     def _around_function(self, behavior: Behavior) -> Behavior:
         @wraps(behavior)
         def answer(request: object, context: object) -> object:
             self._wait()
-            with self._open(context):
-                return behavior(request, context)
+            call = self._open(context)
+            try:
+                with call:
+                    return behavior(request, call.context)
+            finally:
+                call.end()
 
         return answer
 
@@ -89,12 +102,13 @@ class CallContexts:
         @wraps(behavior)
         def answers(request: object, context: object) -> Iterator[object]:
             self._wait()
-            resumed = self._open(context)
-            with resumed:
-                steps = iter(behavior(request, context))
+            call = self._open(context)
+            steps: Iterator[object] = iter(())
             try:
+                with call:
+                    steps = iter(behavior(request, call.context))
                 while True:  # nothing is left open between two answers: the thread is the pool's
-                    with resumed:
+                    with call:
                         try:
                             answer = next(steps)
                         except StopIteration:
@@ -103,35 +117,41 @@ class CallContexts:
             finally:
                 close = getattr(steps, "close", None)
                 if close is not None:
-                    with resumed:
+                    with call:
                         close()
+                call.end()
 
         return answers
 
     def _around_coroutine(self, behavior: Behavior) -> Behavior:
         @wraps(behavior)
         async def answer(request: object, context: object) -> object:
-            with self._open(context):
-                return await behavior(request, context)
+            call = self._open(context)
+            try:
+                with call:
+                    return await behavior(request, call.context)
+            finally:
+                call.end()
 
         return answer
 
     def _around_async_steps(self, behavior: Behavior) -> Behavior:
         @wraps(behavior)
         async def answers(request: object, context: object) -> AsyncGenerator[object, None]:
-            resumed = self._open(context)
-            steps = behavior(request, context)
+            call = self._open(context)
+            steps = behavior(request, call.context)
             try:
                 while True:
-                    with resumed:
+                    with call:
                         try:
                             answer = await anext(steps)
                         except StopAsyncIteration:
                             return
                     yield answer
             finally:
-                with resumed:
+                with call:
                     await steps.aclose()
+                call.end()
 
         return answers
 
@@ -151,6 +171,8 @@ class GraysplitInterceptor(CallContexts, grpc.ServerInterceptor):  # type: ignor
 
 class GraysplitAioInterceptor(CallContexts, aio.ServerInterceptor):  # type: ignore[misc] # as above
     """Gives each call of a `grpc.aio.server` its context, also where its handler is no coroutine."""
+
+    _aborts_at_once = True
 
     async def intercept_service(
         self,
