@@ -184,7 +184,7 @@ def test_a_long_list_leaves_the_picture_its_room(watch: Watch, control: Control)
         place.see("written: rollback split-11: split-11/new 20% -> 0%")
 
 
-def test_where_nothing_is_there_each_key_says_so(watch: Watch) -> None:
+def test_where_nothing_is_there_each_key_says_so(watch: Watch, control: Control) -> None:
     """Nothing to roll back, to pause or to approve; no other key does anything."""
     with watch() as place:
         for key, said in (("r", "no split to roll back"), ("p", "no plan runs"), ("a", "nothing waits for approval")):
@@ -195,6 +195,11 @@ def test_where_nothing_is_there_each_key_says_so(watch: Watch) -> None:
         place.type("\x1b[B\x1bOP\x1bb")
         place.type("Z")
         place.see("ask once", gone=True)
+        control.create("checkout")
+        place.see("checkout new: set 0%")
+    with watch("checkout") as place:
+        place.type("p")
+        place.see("checkout: no plan runs")
 
 
 # --- plans ------------------------------------------------------------------------------------------------------------

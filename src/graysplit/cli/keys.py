@@ -55,11 +55,27 @@ class Keyboard:
     def key(self, within_s: float) -> str:
         """Return the next key, or "" where none comes in time or another program has the terminal."""
         if not self._typed and self._take() and select.select([self._terminal], [], [], within_s)[0]:
-            self._typed = _SEQUENCE.sub("", os.read(self._terminal, 1024).decode(errors="ignore"))
+            self._typed = _SEQUENCE.sub("", self._read().decode(errors="ignore"))
         elif not self._taken:
             threading.Event().wait(within_s)
         key, self._typed = self._typed[:1], self._typed[1:]
         return key
+
+    def _read(self) -> bytes:
+        """Read what was typed, unless the terminal was given back meanwhile: then it is another program's.
+
+        A terminal that is gone gives nothing, and is left alone from then on.
+        """
+        with self._lock:
+            if not self._taken or not select.select([self._terminal], [], [], 0)[0]:
+                return b""
+            try:
+                typed = os.read(self._terminal, 1024)
+            except OSError:
+                typed = b""
+            if not typed:
+                self.close()
+            return typed
 
     def forget(self) -> None:
         """Drop what was typed and not read: it was no answer to what is asked now."""

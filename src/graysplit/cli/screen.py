@@ -30,6 +30,7 @@ class Screen:
         self.is_read = threading.Event()  # whether anything was
         self._picture: Sequence[str] = ()
         self._dialog: Sequence[str] = ()
+        self._over = False
         self._lock = threading.Lock()
 
     @property
@@ -52,11 +53,18 @@ class Screen:
         """Show the dialog, below the picture once there is one; where nothing is drawn, print what is new of it."""
         with self._lock:
             before, self._dialog = self._dialog, dialog
+            if self._over:
+                return
             if not self.draws:
                 told = takewhile(lambda pair: pair[0] == pair[1], zip(before, dialog, strict=False))
                 tell(*dialog[len([*told]) :])
             elif self._picture:
                 self._paint()
+
+    def close(self) -> None:
+        """Show nothing more: the last word is the program's."""
+        with self._lock:
+            self._over = True
 
     def _paint(self) -> None:
         """Draw from the top of the screen, leaving nothing of the last time, and no more than it holds.

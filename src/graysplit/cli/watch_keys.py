@@ -90,6 +90,7 @@ class WatchKeys:
         self._keyboard.close()
         if self._acting is not None:
             self._settle(self._acting)
+        self._screen.close()
         return kind is not None and issubclass(kind, KeyboardInterrupt) and self._quit
 
     def _settle(self, acting: Session) -> None:
@@ -107,7 +108,7 @@ class WatchKeys:
                 if self._over:
                     return
             self._idle()
-            while not self._over:
+            while not (self._over or self._quit):
                 self._press(self._keyboard.key(LOOK_AGAIN_S))
         except Exception as defect:  # noqa: BLE001 - the picture goes on without keys
             if not self._over:
@@ -151,7 +152,7 @@ class WatchKeys:
         view = self._screen.view
         choices = [] if view is None else action.choices(view, self._split)
         if not choices:
-            self._idle(f"{action.nothing}{f' of {self._split}' if self._split is not None else ''}")
+            self._idle(f"{'' if self._split is None else f'{self._split}: '}{action.nothing}")
             return
         choice = self._sure(choices[0]) if len(choices) == 1 else self._chosen(action, choices)
         if isinstance(choice, str):

@@ -23,18 +23,21 @@ def console_address(url: str) -> str:
     if (kind := kind_unlike_text(url)) is not None:
         raise ConfigurationError(f"the console's address is not text, but {kind}. {_FORM}")
     check_typed("address", url, "the console's address")
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 0) >= 0
-    except ValueError:
-        good = False
-    if not good or any(not 32 < ord(letter) < 127 or letter in '<>"' for letter in url):  # noqa: PLR2004 - printable ASCII
+    if not _is_address(url) or any(not 32 < ord(letter) < 127 or letter in '<>"' for letter in url):  # noqa: PLR2004 - printable ASCII
         raise ConfigurationError(f"the console's address is not an http or https URL. {_FORM}")
-    if "@" in parts.netloc or "?" in url or "#" in url:
+    if "@" in urlsplit(url).netloc or "?" in url or "#" in url:
         raise ConfigurationError(
             f"the console's address has a password, a query or a fragment, and notices show it to many. {_FORM}"
         )
     return url.rstrip("/")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 0) >= 0
+    except ValueError:
+        return False
 
 
 def link_of(console: str, entry: Entry) -> str:
