@@ -62,6 +62,8 @@ class Routed(NamedTuple):
 
 ARMED: Final = "routed, armed, 1 second in 17 timed"
 ARMED_ALL: Final = "routed, armed, every call timed"
+OUTSIDE: Final = "20 questions outside a context"
+INSIDE: Final = "20 questions in a context of their own"
 GOALS: Final[dict[str, Goal]] = {
     "handle.choose(unit)": (4, 5),
     "handle.choose(unit), 5 versions": (4.9, 5.5),
@@ -81,6 +83,7 @@ GOALS: Final[dict[str, Goal]] = {
     ARMED_ALL: (10.25, 10.75),
 }
 PINS_GOAL: Final[Goal] = (1, 1)
+INSIDE_GOAL: Final = 3.25  # of these 0.3 are the context's own
 ASYNC_GOAL: Final[Goal] = (5.75, 6.25)
 ASYNC_ARMED_GOAL: Final[Goal] = (6.75, 7)
 ONE_AGAINST_MANY: Final = 1.05
@@ -192,6 +195,27 @@ def request(router: graysplit.Router, unit: str) -> Iterator[None]:
         yield
 
 
+def _asked(router: graysplit.Router, names: Sequence[str]) -> Callable[[str], None]:
+    """Make what asks once for each of these splits."""
+
+    def ask(unit: str) -> None:
+        for name in names:
+            router.choose(name, unit)
+
+    return ask
+
+
+def _asked_inside(router: graysplit.Router, names: Sequence[str]) -> Callable[[str], None]:
+    """Make what asks once for each of these splits, in a context of its own, as a request does."""
+
+    def ask(unit: str) -> None:
+        with graysplit.context(unit):
+            for name in names:
+                router.choose(name)
+
+    return ask
+
+
 def cases(router: graysplit.Router, routed: Routed) -> list[Case]:
     """Return all cases that are measured side by side."""
     handle, five, pins = (router.split(name, "old", "new") for name in ("plain", "five", "pinned"))
@@ -211,6 +235,8 @@ def cases(router: graysplit.Router, routed: Routed) -> list[Case]:
         Case(
             "kept in the request: choose(name, unit=unit)", looped("r.choose('pair', unit=k)", r=router), SAME, opened
         ),
+        Case(OUTSIDE, looped("f(k)", f=_asked(router, [*many(20)])), TEXTS[:50]),
+        Case(INSIDE, looped("f(k)", f=_asked_inside(router, [*many(20)])), TEXTS[:50]),
         Case("handle.choose(int)", looped("h.choose(k)", h=handle), NUMBERS),
         Case("choose(name, unit=int)", looped("r.choose('plain', unit=k)", r=router), NUMBERS),
         Case("direct call", looped("f(k)", f=routed.direct)),
@@ -267,6 +293,12 @@ def rows(found: dict[str, Measured]) -> list[Row]:
         _over(f"{PINS} pins in use, over none", found["handle.choose(unit), pins"], handle, PINS_GOAL),
         _over("routed await, over a bare await", found["routed await"], found["bare await"], ASYNC_GOAL),
         _over("armed await, over a bare await", found["routed await, armed"], found["bare await"], ASYNC_ARMED_GOAL),
+        Row(
+            f"{INSIDE}, over outside",
+            found[INSIDE].ratio / found[OUTSIDE].ratio,
+            INSIDE_GOAL,
+            note=f"{found[INSIDE].ratio / 20:.2f} over {found[OUTSIDE].ratio / 20:.2f} a question",
+        ),
         Row(
             f"{SPLITS} splits against one",
             found["choose(name, unit=unit)"].ratio / found["1 split"].ratio,

@@ -59,17 +59,27 @@ def test_the_choice_kept_is_the_units_own(steps: list[tuple[str, str, int]]) -> 
         assert scope.kept(key, encoded) == model[key, encoded]
 
 
-def test_the_hot_paths_entry_is_the_first_unit_of_exact_text() -> None:
-    """`1 == True`, and True is no unit: only exact text or the context's unit stands under the bare key."""
+def test_the_hot_paths_entry_is_the_first_unit_as_text() -> None:
+    """`1 == True`, and True is no unit: only text or the context's unit stands under the bare key."""
     scope = Scope()
-    scope.keep("k", 1, b"1", 1)
-    assert "k" not in scope
-    scope.keep("k", "u1", b"u1", 0)
-    scope.keep("k", "u2", b"u2", 1)
-    assert scope["k"] == ("u1", 0)
+    assert scope.keep("k", 1, b"1", 1) == 1
+    assert scope["k"] == ("1", 1)
+    assert scope.keep("k", "1", b"1", 0) == 1
+    scope.keep("k", "u2", b"u2", 0)
+    assert scope["k"] == ("1", 1)
+    assert scope.kept("k", b"u2") == 0
     other = Scope("u1")
     other.keep("k", MISSING, b"u1", 1)
     assert other["k"] == (MISSING, 1)
+
+
+def test_bytes_that_are_no_text_stand_for_no_other_unit() -> None:
+    """What replaces them in a text is a unit too, and another one."""
+    scope = Scope()
+    scope.keep("k", b"\xff", b"\xff", 1)
+    assert scope.kept("k", "\ufffd".encode()) is None
+    assert scope.keep("k", "\ufffd", "\ufffd".encode(), 0) == 0
+    assert scope.kept("k", b"\xff") == 1
 
 
 def test_an_inner_context_knows_what_the_outer_one_kept() -> None:

@@ -70,16 +70,16 @@ class Scope(dict[object, tuple[object, int]]):
     """One open context: its own entries are the choices kept in it. An empty one is false: compare with None.
 
     What a context has answered stands for its life, a lowering to zero excepted. Under a state's key stands the first
-    unit decided for that split, with its version's index: the hot path reads that one entry. Under
-    `(key, encoded unit)` stand all of them. A lowering to zero replaces the key, so that old choices are simply not
-    found. Under `(split, encoded unit)` stands why the baseline answered before there was a choice (`not_ready`).
-    Never prints a unit.
+    unit decided for that split, with its version's index: the hot path reads that one entry. Every other unit stands
+    under `(key, encoded unit)`. A lowering to zero replaces the key, so that old choices are simply not found. Under
+    `(split, encoded unit)` stands why the baseline answered before there was a choice (`not_ready`). Never prints a
+    unit.
 
     Two of them are equal only if they are one: what carries contexts between threads (asgiref) compares before it
     sets, and two that hold the same choices are of two units.
     """
 
-    __slots__ = ("_ended", "attributes", "forced", "met", "taken", "told", "unit")
+    __slots__ = ("_ended", "attributes", "forced", "has_others", "is_plain", "met", "own", "taken", "told", "unit")
 
     def __init__(
         self, unit: object = MISSING, attributes: Mapping[str, object] | None = None, forced: Mapping[str, str] = {}
@@ -92,6 +92,9 @@ class Scope(dict[object, tuple[object, int]]):
         self.met: dict[str, tuple[str, ...]] = {}  # forced splits that were asked, and their versions
         self.taken: Taken | None = None  # of a request that is to know; see `graysplit.integrations`
         self.told: dict[tuple[str, str], None] | None = None  # splits and versions that listeners were told of
+        self.is_plain = not forced  # whether a split's first question here needs nothing but its hash
+        self.has_others = False  # whether anything is kept under a unit's bytes
+        self.own: bytes | None = None  # its unit, once a question was about it
         self._ended = False
 
     __eq__ = object.__eq__
@@ -105,27 +108,51 @@ class Scope(dict[object, tuple[object, int]]):
     def inherit(self, outer: Scope | None) -> Scope:
         """Take over what an outer context kept by unit, so that one request keeps one answer; gives itself."""
         if outer is not None:
+            self.is_plain = self.is_plain and outer.is_plain
             self.met = outer.met
             self.taken = outer.taken
             self.told = outer.told
-            # A copy, made in one step: another thread of the same request may keep a choice meanwhile.
-            self.update((key, found) for key, found in outer.copy().items() if key.__class__ is tuple)
+            self.update(outer._by_unit())  # noqa: SLF001 # another one of this class
+            self.has_others = bool(self)
         return self
+
+    def _by_unit(self) -> dict[object, tuple[object, int]]:
+        """Return all that is kept, each under its unit: the hot path's entries mean this context's unit."""
+        # A copy, made in one step: another thread of the same request may keep a choice meanwhile.
+        kept = dict[object, tuple[object, int]]()
+        for key, (unit, index) in self.copy().items():
+            if key.__class__ is tuple:
+                kept[key] = (unit, index)
+            elif (encoded := self.encoded(unit)) is not None:
+                kept[key, encoded] = (None, index)
+        return kept
+
+    def encoded(self, unit: object) -> bytes | None:
+        """Return the bytes of a unit that was asked for, of the context's own where none was named."""
+        if unit is not MISSING:
+            return encode_unit(unit)
+        if self.own is None:
+            self.own = encode_unit(self.unit)
+        return self.own
 
     def meet(self, unit: object, attributes: Mapping[str, object] | None) -> None:
         """Have the unit and attributes of a request whose user is known only by now; earlier choices stay theirs."""
-        self.unit = unit
+        if self:
+            self.has_others = True
+            self.update(self._by_unit())
+            for key in [key for key in self.copy() if key.__class__ is not tuple]:
+                self.pop(key, None)  # the hot path's entries are of the unit before
+        self.unit, self.own = unit, None
         if attributes:
             self.attributes = {**self.attributes, **attributes}
-        for key in [key for key in self.copy() if key.__class__ is not tuple]:
-            self.pop(key, None)  # the hot path's entries are of the unit before
         if self.taken is not None:
             self.taken.meet(unit)
 
     def end(self, outer: Scope | None) -> None:
         """Be from now on as the context around this one, where this one cannot be taken out; keep nothing more."""
-        self._ended = True
+        self.keep_nothing()
         self.clear()
+        self.own = None
         self.unit = outer.unit if outer is not None else MISSING
         self.attributes = outer.attributes if outer is not None else {}
         self.forced = outer.forced if outer is not None else {}
@@ -137,16 +164,20 @@ class Scope(dict[object, tuple[object, int]]):
 
     def keep_nothing(self) -> Scope:
         """Keep no choice; gives itself."""
-        self._ended = True
+        self._ended, self.is_plain = True, False
         return self
 
     def kept(self, key: object, unit: bytes) -> int | None:
         """Return the index kept for a split's key and an encoded unit, or None."""
+        first = self.get(key)
+        if first is not None and self.encoded(first[0]) == unit:
+            return first[1]
         kept = self.get((key, unit))
         return kept[1] if kept else None
 
     def keep_baseline(self, split: str, unit: bytes, reason: Reason) -> None:
         """Keep that the baseline has answered for a unit, and why, where no state's key is known yet (`not_ready`)."""
+        self.is_plain = False  # from now on a first question has more to look at than a state's key
         if len(self) < KEPT_AT_MOST and not self._ended:
             self.setdefault((split, unit), (reason, 0))
 
@@ -158,16 +189,32 @@ class Scope(dict[object, tuple[object, int]]):
     def keep(self, key: object, unit: object, encoded: bytes, index: int) -> int:
         """Keep a choice and return what is kept: another thread of the request may have been first.
 
-        The first for a key is kept also where the hot path looks, if its unit compares safely.
+        The first unit of a key is kept where the hot path looks, as `MISSING` or as text (1 == True, but True is no
+        unit); any other one under its bytes.
         """
-        if len(self) >= KEPT_AT_MOST or self._ended:
+        if self._ended:
             return index
-        _, index = self.setdefault((key, encoded), (None, index))
-        # Only exact text and MISSING: 1 == True, but True is not a unit.
-        if unit is MISSING or unit.__class__ is str:
-            self.setdefault(key, (unit, index))
-        return index
+        kept = self.kept(key, encoded)
+        if kept is not None or len(self) >= KEPT_AT_MOST:
+            return index if kept is None else kept
+        text = unit if unit is MISSING or unit.__class__ is str else _text(encoded)
+        if text is not None:
+            first = self.setdefault(key, (text, index))
+            if self.encoded(first[0]) == encoded:
+                return first[1]
+        self.has_others = True
+        return self.setdefault((key, encoded), (None, index))[1]
 
+
+def _text(encoded: bytes) -> str | None:
+    """Return the text that is the same unit as these bytes; None where there is none."""
+    try:
+        return encoded.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+NOT_KEPT: Final[tuple[object, int | None]] = (object(), None)  # what stands where no entry does: of no unit
 
 _scope: Final[ContextVar[Scope | None]] = ContextVar("graysplit", default=None)
 scope_get: Final = _scope.get

@@ -14,7 +14,7 @@ from graysplit.core.decision import Decision
 from graysplit.core.definition import define
 from graysplit.core.split_state import SplitState
 from graysplit.routes.wrap import Route, RouteOptions, route
-from graysplit.scope import MISSING, scope_get
+from graysplit.scope import MISSING, Scope, scope_get
 
 Function = Callable[..., Any]
 
@@ -36,6 +36,9 @@ class FakeChooser:
         drawn = reason in {"bucket", "kept", "baseline", "stopped"}
         next((state.counts.started[index] if drawn else state.counts.other(index, reason)).count)
         return state, index, Decision(state.split, state.names[index], reason)
+
+    def draw(self, scope: Scope, state: CompiledSplit, unit: object) -> int | None:
+        """Climb the ladder."""
 
     def instance(self) -> str:
         """Return the host's name."""

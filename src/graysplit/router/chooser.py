@@ -11,20 +11,24 @@ if TYPE_CHECKING:
     from graysplit.core.compiled import CompiledSplit
     from graysplit.core.decision import Decision
     from graysplit.router.lifecycle import Lifecycle
+    from graysplit.routes.port import Draw
 
 
 class RouterChooser:
     """The slow path of a router; see `routes.port.Chooser`."""
 
-    __slots__ = ("_lifecycle",)
+    __slots__ = ("_lifecycle", "draw")
+
+    draw: Draw
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         """Ask a lifecycle, until the router moves to another one."""
-        self._lifecycle = lifecycle
+        self.move(lifecycle)
 
     def move(self, lifecycle: Lifecycle) -> None:
         """Ask another lifecycle from now on."""
         self._lifecycle = lifecycle
+        self.draw = lifecycle.decisions.draw
 
     def resolve(
         self, state: CompiledSplit, unit: object, attributes: Mapping[str, object] | None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.clock import Clock
 from graysplit.core.bucketing import encode_unit, hash32
-from graysplit.core.compiled import BASELINE, CompiledSplit
+from graysplit.core.compiled import BASELINE, NEAR, CompiledSplit
 from graysplit.core.decision import DRAWN, Decision, Reason
 from graysplit.core.weights import FULL
 from graysplit.errors import GraysplitError
@@ -82,6 +83,43 @@ class Decisions:
         """Begin again with nothing said, and no split known as armed."""
         self._unknown.clear()
         self._armed = (None, ())
+
+    def listen(self, *listeners: Listener) -> None:
+        """Tell these too of each version that a context takes."""
+        self.listeners += tuple(new for new in listeners if new not in self.listeners)
+
+    def draw(self, scope: Scope, state: CompiledSplit, unit: object) -> int | None:
+        """Return the version's index for a question that no entry of a context answers; None: climb the ladder.
+
+        The straight line, where a hash says all: it is kept, and the caller counts it. Raises whatever an unusable unit
+        raises; then nothing is kept. A context's first question looks whether the thread that follows is late.
+        """
+        if not scope.is_plain or state.buffer is not None or self.listeners:
+            return None
+        if not scope and self._clock.monotonic() > self._states.due:
+            return None
+        if unit is MISSING:
+            text, encoded = unit, scope.own or scope.encoded(unit)
+        else:
+            text = unit if unit.__class__ is str else str(unit) if unit.__class__ is int else None
+            encoded = text.encode() or None  # type: ignore[union-attr] # of None it raises
+        hashed = hash32(encoded, state.seed)  # type: ignore[arg-type] # as above
+        if state.runs is None:
+            index = 1 if hashed < state.threshold else BASELINE
+        else:
+            near = state.near[hashed >> NEAR]
+            branch = state.branches[near if near >= 0 else bisect_right(state.runs, hashed)]
+            if branch.decision.reason != "bucket":
+                return None
+            index = branch.number
+        kept = None if scope.has_others else scope.setdefault(state.key, (text, index))
+        if kept is not None and (kept[0] is text or kept[0] == text):
+            index = kept[1]
+        else:
+            index = scope.keep(state.key, text, encoded, index)  # type: ignore[arg-type] # as above
+        if scope.taken is not None:
+            scope.taken.note(state.split, state.names[index], scope.unit if unit is MISSING else unit)
+        return index
 
     def resolve(self, state: CompiledSplit, unit: object) -> tuple[CompiledSplit, int, Decision]:
         """Decide off the hot path, and count it; never raises (law 5)."""

@@ -36,6 +36,4 @@ def listen(router: Router, listener: Listener) -> None:
 
     What no `graysplit.context` is around is told to nobody. What the listener raises is logged and harms no decision.
     """
-    decisions = lifecycle_of(router).decisions
-    if listener not in decisions.listeners:
-        decisions.listeners += (listener,)
+    lifecycle_of(router).decisions.listen(listener)

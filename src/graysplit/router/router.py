@@ -20,7 +20,7 @@ from graysplit.router.chooser import RouterChooser
 from graysplit.router.declarations import HANDLE, ROUTES_TOLD, Declaration
 from graysplit.router.lifecycle import Lifecycle
 from graysplit.routes.one_object import OneObject
-from graysplit.scope import MISSING, scope_get
+from graysplit.scope import MISSING, NOT_KEPT, scope_get
 
 if TYPE_CHECKING:
     from typing import LiteralString
@@ -126,14 +126,15 @@ class Router(OneObject):
                     counter, name, _ = s.ends[near if near >= 0 else bisect_right(s.runs, hashed)]
                     next(counter)
                     return name
-                kept, index = scope[s.key]
-                if kept == unit:
-                    if index == 1:
-                        next(s.c_new)
-                        return s.new
-                    if index == 0:
-                        next(s.c_old)
-                        return s.old
+                kept, index = scope.get(s.key, NOT_KEPT)
+                if kept is not unit and kept != unit:
+                    index = self._chooser.draw(scope, s, unit)
+                if index == 1:
+                    next(s.c_new)
+                    return s.new
+                if index == 0:
+                    next(s.c_old)
+                    return s.old
             elif s.pinned is not None and scope_get() is None and (owner := unpinned(s, unit)) is not None:
                 next(owner.counter)
                 return owner.name
@@ -466,7 +467,7 @@ class Router(OneObject):
         for move in theirs.movers:
             move(self._lifecycle)
         self._lifecycle.movers += theirs.movers
-        self._lifecycle.decisions.listeners += theirs.decisions.listeners
+        self._lifecycle.decisions.listen(*theirs.decisions.listeners)
         if theirs.started:
             theirs.retire(self._lifecycle)
 

@@ -19,7 +19,7 @@ from graysplit.routes.one_object import OneObject
 from graysplit.routes.port import Chooser, Prepare, unprepared
 from graysplit.routes.signature import check_called
 from graysplit.routes.unit import AskedUnit, FindUnit, named_unit
-from graysplit.scope import MISSING, scope_get
+from graysplit.scope import MISSING, NOT_KEPT, scope_get
 
 V_co = TypeVar("V_co", bound=str, covariant=True)
 H = TypeVar("H", bound=Callable[[], object])
@@ -87,8 +87,11 @@ class Split(OneObject, Generic[V_co]):
                 next(counter)
                 return name  # type: ignore[return-value]
             if s.special is None:
-                kept, index = scope_get()[s.key]  # type: ignore[index] # one is open
-                if kept == unit:
+                scope = scope_get()
+                kept, index = scope.get(s.key, NOT_KEPT)  # type: ignore[union-attr] # one is open
+                if kept is not unit and kept != unit:
+                    index = self._chooser.draw(scope, s, unit)  # type: ignore[arg-type] # as above
+                if index is not None:
                     next(s.counts.started[index].count)
                     return s.names[index]  # type: ignore[return-value]
             elif s.pinned is not None and scope_get() is None and (owner := unpinned(s, unit)) is not None:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from graysplit.core.compiled import CompiledSplit
 from graysplit.core.decision import Decision
 from graysplit.core.durations import Span
 
+if TYPE_CHECKING:
+    from graysplit.scope import Scope
+
+
+# Called for a split's first question in a context: the version's index, kept there; None where the ladder is climbed.
+Draw: TypeAlias = "Callable[[Scope, CompiledSplit, object], int | None]"
+
 
 class Chooser(Protocol):
     """The slow path: whatever the straight line of a route or handle does not answer."""
+
+    draw: Draw
 
     def resolve(
         self, state: CompiledSplit, unit: object, attributes: Mapping[str, object] | None

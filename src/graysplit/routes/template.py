@@ -40,8 +40,10 @@ if $s.special is None:
         if $scope is None:
             $hit = ($h := $hash32({encoded}, $s.seed)) < $s.threshold
         else:
-            $u, $k = $scope[$s.quick]
-            if $u == {unit}:
+            $u, $k = $scope.get($s.quick, $nothing)
+            if $u != {unit}:
+                $k = $chooser.draw($scope, $s, {unit})
+            if $k is not None:
                 $h = ~$k
                 $hit = $k == 1
     except $Exception:
@@ -53,12 +55,16 @@ $s = $state
 $hit = None
 if $s.special is None:
     $scope = $scope_get()
-    if $scope is not None:
+    try:
         $u, $k = $scope.get($s.quick, $nothing)
-        if $u is $MISSING:
+        if $u is not $MISSING:
+            $k = $chooser.draw($scope, $s, $MISSING)
+        if $k is not None:
             $h = ~$k
             $hit = $k == 1
             $w = $scope.unit
+    except $Exception:
+        $hit = None
 """
 # Armed: the call begins on a part of the buffer, and where that part says so it is timed, and seen while under way.
 _BEGUN: Final = """\

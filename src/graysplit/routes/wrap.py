@@ -33,7 +33,7 @@ from graysplit.routes.signature import (
 )
 from graysplit.routes.template import TemplateInput, free_prefix, text
 from graysplit.routes.unit import AttributesSpec, Place, UnitExpression, UnitSpec, is_unit, read_attributes, read_unit
-from graysplit.scope import MISSING, scope_get
+from graysplit.scope import MISSING, NOT_KEPT, scope_get
 
 CLASSES_AT_MOST: Final = 1_000  # of results that are known to be done
 
@@ -72,7 +72,7 @@ class Route:
         self.own: dict[str, Function] = {wishes.baseline: original}  # by version: what is called, and nothing else
         self.versions: Mapping[str, Function] = MappingProxyType(self.own)
         # The generated function holds what `_slow` gives, and that this route: whoever can call it keeps it hearing.
-        function, self._swaps = _build(original, wishes, _slow(chooser, self), chooser.instance, chooser.warn)
+        function, self._swaps = _build(original, wishes, _slow(chooser, self), chooser)
         self.function = function
 
     def check(self, version: str, function: Function, *, named: bool = True) -> None:
@@ -140,25 +140,24 @@ def _plain(function: Function, wishes: RouteOptions) -> FunctionType:
     return function
 
 
-def _build(
-    original: FunctionType, wishes: RouteOptions, slow: _Slow, instance: Callable[[], str], warn: Warn
-) -> tuple[FunctionType, _Swap]:
+def _build(original: FunctionType, wishes: RouteOptions, slow: _Slow, chooser: Chooser) -> tuple[FunctionType, _Swap]:
     shape = shape_of(original)
     prefix = free_prefix(shape)
-    place = Place(wishes.split, original.__qualname__, shape, prefix, instance)
+    place = Place(wishes.split, original.__qualname__, shape, prefix, chooser.instance)
     readings = read_unit(wishes.unit, place, wishes.attributes)
     attributes = read_attributes(wishes.attributes, place)
     annotation = _annotation(original, readings[0].parameter if len(readings) == 1 else None)
     plan = TemplateInput(shape, prefix, readings, attributes, annotation, wishes.fallback, wishes.failed is not None)
     objects = _objects(prefix, (*readings, *((attributes,) if attributes else ())))
     objects[prefix + "slow"] = slow
+    objects[prefix + "chooser"] = chooser
     objects[prefix + "baseline"] = original
     if wishes.ignore:
         objects[prefix + "failed"] = partial(outcome.failed, ignored=wishes.ignore)
     if wishes.failed is not None:
-        objects[prefix + "answered"] = partial(outcome.answered, _judge(wishes.split, wishes.failed, warn))
+        objects[prefix + "answered"] = partial(outcome.answered, _judge(wishes.split, wishes.failed, chooser.warn))
     objects[prefix + "done"] = done = set[int]()  # ids of classes whose instances are done; asked of each timed call
-    objects[prefix + "returned"] = _returned(wishes.split, warn, done)
+    objects[prefix + "returned"] = _returned(wishes.split, chooser.warn, done)
     source = text(plan, tuple(objects))
     filename = _listed(wishes.split, source)
     # The function's own globals, for whoever resolves its annotations by `__globals__`; the text reads none of them.
@@ -184,7 +183,7 @@ def _objects(prefix: str, readings: tuple[UnitExpression, ...]) -> dict[str, obj
         "int": int,
         "is_unit": is_unit,
         "next": next,
-        "nothing": (None, -1),
+        "nothing": NOT_KEPT,
         "passed_on": _passed_on,
         "scope_get": scope_get,
         "str": str,
