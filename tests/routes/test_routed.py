@@ -25,6 +25,7 @@ from graysplit.core.bucketing import encode_unit
 from graysplit.core.compiled import CompileInput, constant_state
 from graysplit.core.counters import Counts
 from graysplit.errors import RegistrationError, SignatureMismatchError
+from graysplit.routes.template import compiled
 from graysplit.routes.wrap import RouteOptions, route
 from graysplit.scope_entry import context
 from tests.routes.making import FakeChooser, a_route, a_route_of, a_state, in_threads, read, routed
@@ -364,6 +365,22 @@ def test_what_a_version_raises_passes_through_untouched(weight: float, unit: Any
     assert frames[1].filename == "<graysplit checkout>" or frames[1].filename.startswith("<graysplit checkout ")
     assert "(unit)" in (frames[1].line or "")
     assert read(state)["failed"] == ([1, 0] if weight == 0 else [0, 1])
+
+
+def test_functions_of_one_shape_are_compiled_once_and_named_apart() -> None:
+    """A program may route a thousand of them; a traceback tells which it is."""
+
+    def first(unit: str, shape_of_one_test: int = 1) -> str:
+        return "first"
+
+    def second(unit: str, shape_of_one_test: int = 2) -> tuple[str, int]:
+        return "second", shape_of_one_test
+
+    before = compiled.cache_info().misses
+    (one, _), (other, _) = routed(first), routed(second)
+    assert compiled.cache_info().misses == before + 1
+    assert (one("u-1"), other("u-1"), other("u-1", 3)) == ("first", ("second", 2), ("second", 3))
+    assert (one.__name__, other.__code__.co_name) == ("first", "second")
 
 
 def test_a_context_of_the_callers_is_kept() -> None:

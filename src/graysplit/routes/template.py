@@ -12,6 +12,8 @@ Rules of the text, each held by a test:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from types import CodeType
 from typing import Final, NamedTuple
 
 from graysplit.core.compiled import NEAR
@@ -26,7 +28,6 @@ from graysplit.routes.signature import (
     Parameter,
     Shape,
 )
-from graysplit.routes.unit import UnitExpression
 
 _OPENING: Final = {FUNCTION: "def", GENERATOR: "def", COROUTINE: "async def", ASYNC_GENERATOR: "async def"}
 _CALLING: Final = {FUNCTION: "", GENERATOR: "yield from ", COROUTINE: "await "}
@@ -272,13 +273,20 @@ except $StopAsyncIteration:
     pass"""
 
 
+class ParameterReading(NamedTuple):
+    """An expression over the parameters; `parameter` where it is one and nothing else."""
+
+    expression: str
+    parameter: str | None = None
+
+
 class TemplateInput(NamedTuple):
     """What a routed function's text depends on."""
 
     shape: Shape
     prefix: str
-    readings: Sequence[UnitExpression]
-    attributes: UnitExpression | None
+    readings: tuple[ParameterReading, ...]
+    attributes: str | None  # an expression
     annotation: str  # of the parameter that is the unit: "str", "int" or anything else
     fallback: bool
     judged: bool = False  # whether a result may be declared a failure
@@ -290,6 +298,20 @@ def free_prefix(shape: Shape) -> str:
     while any(name.startswith(prefix) for name in shape.names):
         prefix += "_"
     return prefix
+
+
+class CompiledText(NamedTuple):
+    """A text, compiled: its lines for tracebacks, and the code of its factory."""
+
+    lines: list[str]
+    code: CodeType
+
+
+@lru_cache(maxsize=1_000)  # functions of one shape share it: compiling costs ten times what all the rest does
+def compiled(plan: TemplateInput, objects: tuple[str, ...]) -> CompiledText:
+    """Return the compiled source of the factory that makes a routed function, and what swaps its state."""
+    source = text(plan, objects)
+    return CompiledText(source.splitlines(keepends=True), compile(source, "<graysplit>", "exec", dont_inherit=True))
 
 
 def text(plan: TemplateInput, objects: Sequence[str]) -> str:
@@ -394,7 +416,7 @@ def _asking(plan: TemplateInput, unit: str) -> str:
         f"$v, $a = {unit}, None\n"
         "if $s.special is not None:\n"
         "    try:\n"
-        f"        $a = {plan.attributes.expression}\n"
+        f"        $a = {plan.attributes}\n"
         "    except $Exception:\n"
         "        $v = None\n"
         "$s, $n, $f, $counted, $c, $t, $b = $slow($s, $v, $a)\n"

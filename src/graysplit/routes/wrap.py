@@ -31,7 +31,7 @@ from graysplit.routes.signature import (
     shape_of,
     way_to_route,
 )
-from graysplit.routes.template import TemplateInput, free_prefix, text
+from graysplit.routes.template import ParameterReading, TemplateInput, compiled, free_prefix
 from graysplit.routes.unit import AttributesSpec, Place, UnitExpression, UnitSpec, is_unit, read_attributes, read_unit
 from graysplit.scope import MISSING, NOT_KEPT, scope_get
 
@@ -147,7 +147,15 @@ def _build(original: FunctionType, wishes: RouteOptions, slow: _Slow, chooser: C
     readings = read_unit(wishes.unit, place, wishes.attributes)
     attributes = read_attributes(wishes.attributes, place)
     annotation = _annotation(original, readings[0].parameter if len(readings) == 1 else None)
-    plan = TemplateInput(shape, prefix, readings, attributes, annotation, wishes.fallback, wishes.failed is not None)
+    plan = TemplateInput(
+        shape,
+        prefix,
+        tuple(ParameterReading(reading.expression, reading.parameter) for reading in readings),
+        attributes.expression if attributes else None,
+        annotation,
+        wishes.fallback,
+        wishes.failed is not None,
+    )
     objects = _objects(prefix, (*readings, *((attributes,) if attributes else ())))
     objects[prefix + "slow"] = slow
     objects[prefix + "chooser"] = chooser
@@ -158,12 +166,13 @@ def _build(original: FunctionType, wishes: RouteOptions, slow: _Slow, chooser: C
         objects[prefix + "answered"] = partial(outcome.answered, _judge(wishes.split, wishes.failed, chooser.warn))
     objects[prefix + "done"] = done = set[int]()  # ids of classes whose instances are done; asked of each timed call
     objects[prefix + "returned"] = _returned(wishes.split, chooser.warn, done)
-    source = text(plan, tuple(objects))
-    filename = _listed(wishes.split, source)
+    lines, code = compiled(plan, tuple(objects))
     # The function's own globals, for whoever resolves its annotations by `__globals__`; the text reads none of them.
     namespace: dict[str, Any] = {}  # Any: what exec leaves there
-    exec(compile(source, filename, "exec", dont_inherit=True), original.__globals__, namespace)  # noqa: S102 - our text
-    return cast("tuple[FunctionType, _Swap]", namespace[prefix + "make"](None, **objects))
+    exec(code, original.__globals__, namespace)  # noqa: S102 - our text
+    made = cast("tuple[FunctionType, _Swap]", namespace[prefix + "make"](None, **objects))
+    _name(made[0], original, _listed(wishes.split, lines))
+    return made
 
 
 def _objects(prefix: str, readings: tuple[UnitExpression, ...]) -> dict[str, object]:
@@ -287,23 +296,27 @@ def _annotation(function: FunctionType, parameter: str | None) -> str:
     return found if isinstance(found, str) else getattr(found, "__name__", "")
 
 
-def _listed(split: str, source: str) -> str:
+def _listed(split: str, lines: list[str]) -> str:
     """Return the file name under which tracebacks find the text."""
     import linecache  # loads tokenize: nothing for import time
 
     name, number = f"<graysplit {split}>", 1
-    while name in linecache.cache and "".join(linecache.getlines(name)) != source:
+    while name in linecache.cache and linecache.getlines(name) != lines:
         number += 1
         name = f"<graysplit {split} {number}>"
-    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    linecache.cache[name] = (len(lines), None, lines, name)
     return name
+
+
+def _name(routed: FunctionType, original: FunctionType, filename: str) -> None:
+    """Put a name of its own on a routed function's code, which all of its shape share."""
+    routed.__code__ = routed.__code__.replace(
+        co_name=original.__code__.co_name, co_qualname=original.__code__.co_qualname, co_filename=filename
+    )
 
 
 def _dress(routed: FunctionType, original: FunctionType) -> None:
     """Copy to the routed function the attributes of the original; its defaults are the same objects."""
-    routed.__code__ = routed.__code__.replace(
-        co_name=original.__code__.co_name, co_qualname=original.__code__.co_qualname
-    )
     routed.__name__ = original.__name__
     routed.__qualname__ = original.__qualname__
     routed.__module__ = original.__module__
