@@ -257,13 +257,59 @@ def test_hosts_cross_with_the_steps_of_a_plan(stage: Stage) -> None:
     assert sorted(set(sizes)) == [1, 3, 4]
 
 
-def test_a_late_approval_calls_once_and_another_goes_back(stage: Stage) -> None:
-    """`max_wait` tells it in the history once; with `rollback` everybody is at the baseline."""
+def calls(stage: Stage) -> list[str]:
+    """Return why people were called, oldest first."""
+    return [entry.why for entry in reversed(stage.control.history("checkout", 500)) if entry.cause == "waiting"]
+
+
+def test_a_person_is_asked_once_for_each_step_when_nothing_else_is_missing(stage: Stage) -> None:
+    """Not before the step's time is over, not while it is paused, and by one of the processes alone."""
+    stage.join()
+    stage.join()
+    stage.control.ramp("checkout", (Step(5, 20, approve=True), Step(20, approve=True), Step(50)), guard=False)
+    stage.after(15)
+    assert calls(stage) == []
+    stage.control.pause("checkout")
+    stage.after(60)
+    assert calls(stage) == []
+    stage.control.resume("checkout")
+    stage.after(60)
+    assert calls(stage) == ["for approval of step 2 (20 %)"]
+    stage.control.approve("checkout", 20)
+    stage.after(60)
+    assert calls(stage) == ["for approval of step 2 (20 %)", "for approval of step 3 (50 %)"]
+    stage.control.approve("checkout", 50)
+    stage.after(60)
+    assert len(calls(stage)) == 2
+
+
+def test_a_yes_that_is_there_already_is_not_asked_for(stage: Stage) -> None:
+    """Given before the step's other gates were open."""
+    stage.join()
+    stage.control.ramp("checkout", (Step(5, 20, approve=True), Step(20)), guard=False)
+    stage.after(5)
+    stage.control.approve("checkout", 20)
+    stage.after(60)
+    assert (calls(stage), len(stage.steps())) == ([], 1)
+
+
+def test_an_undo_goes_past_what_was_only_noted(stage: Stage) -> None:
+    """A step is reverted although its plan has called for a person since."""
+    stage.join()
+    stage.control.ramp("checkout", (Step(5, 10), Step(20, approve=True), Step(50)), guard=False)
+    stage.after(60)
+    assert stage.control.history("checkout")[0].cause == "waiting"
+    stage.control.undo("checkout")
+    assert stage.store.load().weights.fields[b"checkout/new"] == b"5"
+
+
+def test_a_late_approval_calls_again_once_and_another_goes_back(stage: Stage) -> None:
+    """`max_wait` tells it in the history once more; with `rollback` everybody is at the baseline."""
     stage.join()
     stage.control.ramp("checkout", (Step(5, approve=True, max_wait=20), Step(50)))
     stage.after(60)
-    causes = [entry.cause for entry in stage.control.history("checkout")]
-    assert causes.count("waiting") == 1
+    asked, again = calls(stage)
+    assert again.endswith(asked)
     late = Step(7, approve=True, max_wait=20, overdue="rollback")
     stage.control.ramp("checkout", (late, Step(50)))
     stage.after(60)

@@ -10,6 +10,7 @@ import pytest
 
 from graysplit import CommandHook, ConfigurationError, Control, GraysplitError, Router, Webhook
 from graysplit.cli.plan.drive import hooks_of
+from graysplit.control.operator import operator_of
 from graysplit.core.plan.plan import Plan, PlanStep
 from graysplit.core.plan.progress import Late, PlanView, Progress, Tick, rule
 from graysplit.notices.console_link import console_address, link_of
@@ -39,6 +40,7 @@ def reminder() -> str:
         ("freeze", "pay-*", "", "/"),
         ("set", "a/../../logout?x=1", "", "/"),
         ("waiting", "checkout", reminder(), "/splits/checkout/approve"),
+        ("waiting", "checkout", "for approval of step 2 (50 %)", "/splits/checkout/approve"),
         ("waiting", "checkout", "paused: checkout/b was stopped", "/splits/checkout"),
         ("set", "checkout", reminder(), "/splits/checkout"),
     ],
@@ -94,6 +96,29 @@ def test_the_option_of_drive_reaches_each_hook(monkeypatch: pytest.MonkeyPatch) 
     assert [getattr(hook, "console", None) for hook in hooks] == [CONSOLE, CONSOLE]
     with pytest.raises(ConfigurationError, match="--console-url needs a hook"):
         hooks_of([], [], None, CONSOLE)
+
+
+def test_a_plan_that_waits_for_a_yes_is_told_once_with_the_page_that_asks(
+    redis_url: str, namespace: str, recorder: Recorder
+) -> None:
+    """By a real fleet of one; what was approved is told no more."""
+    hook = Webhook(recorder.url, on=("waiting", "step"), console=CONSOLE)
+    control = Control(redis_url, namespace=namespace)
+    control.create("checkout")
+    with Router(redis_url, namespace=namespace, notify=hook) as gray:
+        gray.split("checkout", "old", "new")
+        eventually(lambda: operator_of(control).store.read_cursors().texts)
+        eventually(lambda: operator_of(control).store.fleet().live, 30)
+        control.ramp("checkout", [20, 50], approve=True, guard=False)
+        eventually(lambda: recorder.bodies, 30)
+        control.approve("checkout", 50)
+        eventually(lambda: len(recorder.bodies) == 2, 30)
+    assert [(body["cause"], body["link"]) for body in recorder.bodies] == [
+        ("waiting", f"{CONSOLE}/splits/checkout/approve"),
+        ("step", f"{CONSOLE}/splits/checkout"),
+    ]
+    assert "for approval of step 2 (50 %)" in recorder.bodies[0]["text"]
+    control.close()
 
 
 @contextmanager

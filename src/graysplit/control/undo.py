@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple, get_args
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple, get_args
 
 from graysplit.control.freeze import FINISHED, unfreeze_command
 from graysplit.control.reading import Reading
@@ -15,7 +15,11 @@ from graysplit.core.split_state import SAME, Change, Same
 from graysplit.core.weights import Weight, format_weight, parse_weight
 from graysplit.errors import BadDefinitionError, ConflictError, RefusedError
 from graysplit.stores.port import KeyName, Write
-from graysplit.stores.text.records import raw_of
+from graysplit.stores.text.records import HOST_LOST, raw_of
+
+# What a plan's driver or a guard has noted for people, where it changes nothing.
+NOTED: Final = frozenset({"waiting", "suspect", "warned", HOST_LOST})
+LOOKED_AT: Final = 20
 
 
 class Field(NamedTuple):
@@ -43,6 +47,12 @@ def before_unread(reading: Reading, split: str, entry: Entry) -> Reading:
         snapshot=snapshot._replace(splits={**snapshot.splits, split: state}),
         unread={name: why for name, why in reading.unread.items() if name != split},
     )
+
+
+def last_change(entries: Iterable[Entry]) -> Entry | None:
+    """Return the newest of a split's entries that is more than a note; where there are only notes, the newest."""
+    several = [*entries]
+    return next((entry for entry in several if entry.cause not in NOTED or entry.after), next(iter(several), None))
 
 
 def undo(reading: Reading, split: str, entry: Entry, release: str, *, force: bool) -> tuple[Change, tuple[Write, ...]]:

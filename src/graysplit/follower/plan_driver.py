@@ -313,6 +313,8 @@ class PlanDriver:
                 return self._wait(feed, facts, view, ruling)
 
     def _wait(self, feed: Feed, facts: PlanFacts, view: PlanView, ruling: Wait) -> float:
+        if ruling.asks and not facts.progress.asked:
+            return _ask(feed, facts, ruling.asks)
         tick = ticked(facts.progress, facts.tick, view, self._boot, runs=ruling.runs)
         seen = read_progress(facts.texts["plans", facts.split]) != facts.progress
         if seen or not 0 <= facts.now_ms - facts.tick.at_ms < TICK_MS or tick.running != facts.tick.running:
@@ -421,6 +423,13 @@ def _unshown(fleet: Fleet, facts: PlanFacts) -> str:
     wanted = facts.plan.weights(facts.progress.step, facts.progress.out)
     said = (unshown(fleet, field_of(facts.split, name), facts.progress._replace(at=at)) for name, at in wanted.items())
     return next(filter(None, said), "")
+
+
+def _ask(feed: Feed, facts: PlanFacts, what: str) -> float:
+    """Call for the person whose yes alone is missing, once for each step."""
+    write = Write("plans", facts.split, progress_text(facts.progress._replace(asked=True)))
+    feed.submit(_change(facts, "waiting", what, (write,)))
+    return SOON_S
 
 
 def _halt(feed: Feed, facts: PlanFacts, ruling: Halted, left: tuple[str, ...]) -> float:

@@ -82,7 +82,7 @@ def test_gates_are_asked_in_order_and_a_person_last() -> None:
     assert waits == [
         Wait("1 s more at 20 %", runs=True),
         Wait("1 min for the verdict safe (now unclear: 300 units are missing)", runs=True),
-        Wait("1 min for approval of step 3 (50 %)", runs=True),
+        Wait("1 min for approval of step 3 (50 %)", runs=True, asks="for approval of step 3 (50 %)"),
     ]
     approved = AT_TWENTY._replace(approved="ana")
     assert rule(PLAN, approved, tick(60), PlanView(NOW, 20_000, verdict=SAFE)) == Go(2, NOW)
@@ -158,7 +158,7 @@ def test_a_pause_and_a_freeze_are_no_waiting_too_long() -> None:
     weekend = AT_FIVE._replace(since_ms=NOW - 200_000_000, confirmed_ms=NOW - 199_990_000)
     thawed = PlanView(NOW, 5_000, thawed_ms=NOW - 200)
     assert rule(plan, weekend, tick(500, ago_ms=1_000), thawed) == Wait(
-        "8 min 20 s for approval of step 2 (20 %)", runs=True
+        "8 min 20 s for approval of step 2 (20 %)", runs=True, asks="for approval of step 2 (20 %)"
     )
     assert rule(plan, weekend, tick(600, ago_ms=1_000), thawed) == Late(
         "rollback", "10 min for approval of step 2 (20 %)"

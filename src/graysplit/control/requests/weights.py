@@ -12,7 +12,7 @@ from graysplit.control.operator import Operator
 from graysplit.control.proposal import Proposal
 from graysplit.control.reading import Reading, check_readable
 from graysplit.control.stops import when
-from graysplit.control.undo import before_unread, undo
+from graysplit.control.undo import LOOKED_AT, before_unread, last_change, undo
 from graysplit.core import changes
 from graysplit.core.weights import Weight, format_weight
 from graysplit.errors import RefusedError
@@ -88,7 +88,7 @@ class UndoLast(NamedTuple):
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the change that puts back what was there before the last one, byte for byte."""
         split = self.split
-        last = next(iter(operator.store.history(split, 1)), None)
+        last = last_change(operator.store.history(split, LOOKED_AT))
         if last is None:
             changes.known(reading.snapshot, split)
             raise RefusedError(f"the history of '{split}' is empty. See the split with: graysplit show {split}")

@@ -23,7 +23,7 @@ TICK_MS: Final = 1_000
 RANK_MS: Final = 500  # whoever is next in line steps in so much later
 RANKS: Final = 11  # and nobody waits longer than 5 s
 PLAN_ACTOR: Final = "plan:"  # before a plan's name: who it is that steps, goes back, and pauses itself
-FOR_APPROVAL: Final = " for approval of step "  # in the reason of a wait for a person's yes
+FOR_APPROVAL: Final = "for approval of step "  # in the reason of a wait for a person's yes
 SETTLED_MS: Final = 6_000  # a verdict given sooner after a step may speak of an earlier stage of the same share
 
 
@@ -53,6 +53,7 @@ class Progress(NamedTuple):
     pauses: tuple[Pause, ...] = ()  # each with its own resume, the first one first
     resumed_ms: int = 0  # when the last pause ended
     nagged: bool = False  # whether its waiting too long has been told
+    asked: bool = False  # whether it has been told that nothing but a person's yes is missing
     hosts: WaveMemory = WaveMemory()  # where instances cross over: what was found of them in this step
     by: str = ""  # who started it; "": an older library did not note it
     beside: tuple[str, ...] = ()  # the split's other candidates that were on trial at the last look
@@ -106,6 +107,7 @@ class Wait(NamedTuple):
     reason: str
     runs: bool = False  # whether the plan's clock runs meanwhile
     due_ms: int | None = None  # when time alone will have ended it, where it will
+    asks: str = ""  # what a person is asked for, where nothing else is missing
 
 
 class StepConfirmed(NamedTuple):
@@ -270,7 +272,8 @@ def _at_the_gates(plan: Plan, progress: Progress, tick: Tick, view: PlanView) ->
         reason = f"{format_span(left_ms + 999)} more at {plan.words(progress.step, progress.out)} %"
         wait = Wait(reason, runs=True, due_ms=None if wanted else view.now_ms + left_ms)
     elif wanted:
-        wait = Wait(wanted, runs=True)
+        _, asks, what = wanted.partition(FOR_APPROVAL)
+        wait = Wait(wanted, runs=True, asks=asks + what)
     elif view.short:
         wait = Wait(view.short, runs=True)
     else:
@@ -288,7 +291,7 @@ def _wanted(plan: Plan, progress: Progress, view: PlanView, clock_ms: int) -> st
     if step.ready and view.unready:
         return f"{waited} until all are ready: {view.unready}"
     if step.approve and not progress.approved_for(plan.steps[ahead].weight):
-        return f"{waited}{FOR_APPROVAL}{ahead + 1} ({plan.words(ahead, progress.out)} %)"
+        return f"{waited} {FOR_APPROVAL}{ahead + 1} ({plan.words(ahead, progress.out)} %)"
     return ""
 
 

@@ -209,6 +209,7 @@ def read_progress(raw: str | None) -> Progress | None:
         pauses=_pauses(said),
         resumed_ms=_int(said.get("resumed_ms")),
         nagged=said.get("nagged") is True,
+        asked=said.get("asked") is True,
         by=_str(said.get("by")),
         beside=tuple(map(_str, _list(said.get("beside")))),
         out=tuple(map(_str, _list(said.get("out")))),
