@@ -58,6 +58,8 @@ TESTS: Final = Path(__file__).parent
 # a distribution from the sdist may not have it.
 NEEDS: Final = {
     "tests/benchmarks/test_benchmarks.py": "httpx",
+    "tests/console/test_assets.py": "httpx",
+    "tests/console/test_looking.py": "httpx",
     "tests/core/test_bucketing.py": "django",
     "tests/core/test_plan_schema.py": "jsonschema",
     "tests/docs/test_site.py": "sphinx",

@@ -58,6 +58,7 @@ LOWEST_TESTS: Final = (
 # What shows an integration beside the test that is named as it.
 FURTHER_TESTS: Final = {
     "celery": ("tests/runtimes/test_celery.py", "tests/integrations/test_workers.py"),
+    "console": ("tests/console",),
     "dramatiq": ("tests/integrations/test_task_context.py", "tests/integrations/test_workers.py"),
     "fastapi": ("tests/integrations/test_asgi.py",),
     "flask": ("tests/integrations/test_wsgi.py",),

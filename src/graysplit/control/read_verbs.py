@@ -135,20 +135,17 @@ class ReadVerbs(ControlVerbs):
 
     def overview(self) -> Overview:
         """Return every split with its weights as asked, effective and actual, and the last change."""
-        from graysplit.control.views import overview
+        from graysplit.control.look import look
 
-        fleet = self._operator.store.fleet()  # first: what processes tell is then no newer than what the store says
-        reading = self._operator.read()
-        last = next(iter(self._flagged(reading, self._operator.store.history(None, 1))), None)
-        said = self._operator.verdicts(reading, sorted(reading.snapshot.splits))
-        found = overview(self._operator.store.name, self.namespace, reading, fleet, last, said)
-        return found._replace(owed=self._undelivered())
+        seen = look(self._operator)
+        last = next(iter(self._flagged(seen.reading, self._operator.store.history(None, 1))), None)
+        return seen.overview._replace(last=last)
 
     def show(self, split: str) -> SplitView:
         """Return one split: what the store says beside what is in force, its stops, its guard and its last change."""
         from graysplit.control.views import split_view
 
-        fleet = self._operator.store.fleet()  # first, as above
+        fleet = self._operator.store.fleet()  # first: what processes tell is then no newer than what the store says
         reading = self._operator.read()
         last = next(iter(self._flagged(reading, self._operator.store.history(split, 1))), None)
         view = split_view(reading, fleet, split, last, self._operator.verdicts(reading, [split]))
@@ -268,13 +265,6 @@ class ReadVerbs(ControlVerbs):
         from graysplit.control.undelivered import hook_states
 
         return hook_states(self._operator.store.read_cursors())
-
-    def _undelivered(self) -> tuple[HookState, ...] | None:
-        """Return the hooks that are owed something; None where that may not be read."""
-        try:
-            return tuple(state for state in self.notices() if state.owed)
-        except RefusedError:
-            return None
 
     def export(self) -> Mapping[str, object]:
         """Return all that the store holds as plain values, ready for JSON."""

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from graysplit.core.durations import format_span
 from graysplit.core.notices.debt import Debt, Owed
-from graysplit.stores.port import CursorReading
+from graysplit.errors import RefusedError
+from graysplit.stores.port import CursorReading, Store
 from graysplit.stores.text.cursors import debt_field, hook_of, read_cursor, read_debt
 
 
@@ -35,6 +36,14 @@ def hook_states(read: CursorReading) -> tuple[HookState, ...]:
     """Return every hook that the store knows of, by name."""
     names = {hook_of(field) or field for field in read.texts}
     return tuple(_state(hook, read.texts, read.now_ms) for hook in sorted(names))
+
+
+def undelivered(store: Store) -> tuple[HookState, ...] | None:
+    """Return the hooks that are owed something; None where that may not be read."""
+    try:
+        return tuple(state for state in hook_states(store.read_cursors()) if state.owed)
+    except RefusedError:
+        return None
 
 
 def owed_words(state: HookState) -> str:

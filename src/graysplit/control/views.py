@@ -41,6 +41,7 @@ class Row(NamedTuple):
     why: str  # the reason for a difference
     lease: Lease | None = None  # where the weight in force is for a time
     crossing: Crossing | None = None  # where instances cross over: how far they have
+    behind: tuple[str, ...] = ()  # live processes that show another weight, or none yet: "web-7/812 (version_absent)"
 
     @property
     def field(self) -> str:
@@ -188,7 +189,7 @@ def rows_of(reading: Reading, fleet: Fleet, state: SplitState) -> Iterable[Row]:
     for version in state.definition.candidates:
         field = field_of(state.split, version.name)
         effective = _effective(reading, fleet.live, state, version.name)
-        actual, reasons = _actual(fleet.live, field, effective, reading.snapshot.revision)
+        actual, reasons, behind = _actual(fleet.live, field, effective, reading.snapshot.revision)
         yield Row(
             state.split,
             version.name,
@@ -198,6 +199,7 @@ def rows_of(reading: Reading, fleet: Fleet, state: SplitState) -> Iterable[Row]:
             "; ".join(filter(None, (_difference(reading, state, version.name), reasons))),
             _lease(reading, state, version.name),
             crossed.get(version.name),
+            behind,
         )
 
 
@@ -274,19 +276,24 @@ def _lease(reading: Reading, state: SplitState, version: str) -> Lease | None:
     return lease if lease is not None and lease.at == state.in_force(version) else None
 
 
-def _actual(live: Iterable[Process], field: str, effective: str, revision: int) -> tuple[str, str]:
-    """Count the live processes that do it, among those that say; and collect why others do not."""
+def _actual(live: Iterable[Process], field: str, effective: str, revision: int) -> tuple[str, str, tuple[str, ...]]:
+    """Count the live processes that do it, among those that say; collect why others do not, and name them."""
     says = shows = 0
+    behind: dict[str, str] = {}
     reasons: set[str] = set()
     for process in live:
         effect = process.receipt.effects.get(field)
         # A receipt names what changed lately; who stands at this revision does what it says.
         if effect is None and process.receipt.revision < revision:
+            behind[process.label] = f"at revision {process.receipt.revision} of {revision}"
             continue
         says += 1
         if effect is None or effect.weight == effective:
             shows += 1
         else:
             held = f"weights {field}" in process.receipt.held
-            reasons.add(effect.why or f"{effect.weight} {'held: graysplit recover' if held else 'elsewhere'}")
-    return (f"{shows}/{says}" if says else "-"), ", ".join(sorted(reasons))
+            why = effect.why or f"{effect.weight} {'held: graysplit recover' if held else 'elsewhere'}"
+            reasons.add(why)
+            behind[process.label] = why
+    named = tuple(f"{label} ({why})" for label, why in behind.items())
+    return (f"{shows}/{says}" if says else "-"), ", ".join(sorted(reasons)), named

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from graysplit.core.address import split_of
 from graysplit.core.entry import Entry
 from graysplit.core.replica.fork import LOST, move
 from graysplit.words.texts import percent
@@ -11,7 +12,7 @@ from graysplit.words.texts import percent
 
 def entry_line(entry: Entry) -> str:
     """Return a change in one line."""
-    moves = ", ".join(_moves(entry))
+    moves = ", ".join(entry_moves(entry))
     why = f": {entry.why}" if entry.why else ""
     why += f" (ends the plan of {', '.join(entry.ended_plans)})" if entry.ended_plans and tells_end(entry) else ""
     return f"{entry.revision or '-'} {entry.cause} {entry.split} {moves + ' ' if moves else ''}by {entry.actor}{why}"
@@ -28,9 +29,12 @@ def entry_json(entry: Entry) -> dict[str, object]:
     return {**entry._asdict(), "before": dict(entry.before), "after": dict(entry.after), **ended}
 
 
-def _moves(entry: Entry) -> Iterable[str]:
+def entry_moves(entry: Entry, split: str | None = None) -> Iterable[str]:
+    """Return what became of each field that a change wrote; of one split's, or of all."""
     for at in sorted(entry.after, reverse=True):  # weights before stops
         key, _, field = at.partition(" ")
+        if split is not None and split_of(field) != split:
+            continue
         if key == "weights":
             yield f"{field} {percent(entry.before.get(at))} -> {percent(entry.after[at])}"
         elif key == "stops":

@@ -1,0 +1,69 @@
+"""Of what the live parts of a page are made, by their names on the page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from graysplit.console.console import Console
+from graysplit.console.people import Person
+from graysplit.console.picture import Picture
+from graysplit.console.render import PagePart, PartSource
+from graysplit.console.screen import FirstScreen, screen_of
+from graysplit.console.split_screen import processes_of, split_screen
+from graysplit.words.texts import age
+
+
+def index_parts(console: Console, picture: Picture, person: Person | None, root: str) -> Mapping[str, PagePart]:
+    """Return the parts of the first screen."""
+    may_lower = console.may_lower(person)
+    page = ("index", root, may_lower)
+    made = console.parts.is_made(page, picture.number)
+    if made is not None:
+        return made
+    screen = screen_of(picture)
+    sources = {"contact": contact_source(picture)}
+    if screen is not None:
+        sources |= _screen_sources(screen, may_lower, root)
+    return console.parts.made(page, picture.number, sources)
+
+
+def split_parts(console: Console, picture: Picture, split: str) -> Mapping[str, PagePart]:
+    """Return the parts of a split's page."""
+    page = ("split", split)
+    made = console.parts.is_made(page, picture.number)
+    if made is not None:
+        return made
+    screen = split_screen(picture, split)
+    sources = {"contact": contact_source(picture)}
+    if screen is not None:
+        last = picture.lasts.get(split)
+        processes = processes_of(picture, screen)
+        sources["state"] = PartSource("part_state.html", screen, {})
+        sources["fleet"] = PartSource("part_fleet.html", processes, {"names": screen.candidates})
+        sources["history"] = PartSource("part_signal.html", last.id if last else "", {})
+    return console.parts.made(page, picture.number, sources)
+
+
+def contact_source(picture: Picture) -> PartSource:
+    """Return what is said while the store does not answer."""
+    return PartSource("part_contact.html", contact_of(picture), {})
+
+
+def contact_of(picture: Picture) -> Mapping[str, object]:
+    """Return why the store does not answer, since when, and of when what is shown is; empty words where it does."""
+    if not picture.lost:
+        return {"lost": "", "lost_ms": 0, "lost_for": "", "shown_ms": 0}
+    since_s = time.monotonic() - picture.lost_at
+    lost_ms = int(1000 * (time.time() - since_s)) if picture.look is None else picture.now_ms(picture.lost_at)
+    shown_ms = 0 if picture.look is None else picture.look.overview.now_ms
+    return {"lost": picture.lost, "lost_ms": lost_ms, "lost_for": age(int(1000 * since_s)), "shown_ms": shown_ms}
+
+
+def _screen_sources(screen: FirstScreen, may_lower: bool, root: str) -> dict[str, PartSource]:  # noqa: FBT001 - what the page shows
+    said = (*screen.said, screen.processes, *screen.guard)
+    names = tuple(line.split for line in screen.lines)
+    in_order = sorted(screen.lines, key=lambda line: line.rank)
+    rows = {f"row-{line.split}": PartSource("part_row.html", line, {}) for line in screen.lines}
+    listed = PartSource("part_list.html", names, {"lines": in_order, "root": root, "may_lower": may_lower})
+    return {"list": listed, "said": PartSource("part_said.html", said, {}), **rows}

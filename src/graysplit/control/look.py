@@ -1,0 +1,41 @@
+"""One look at a namespace: the overview, with the reading and the fleet that it was made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from graysplit.control.undelivered import undelivered
+from graysplit.control.views import Overview, SplitView, overview, split_view
+from graysplit.core.address import split_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graysplit.control.guard.verdicts import Heard
+    from graysplit.control.operator import Operator
+    from graysplit.control.reading import Reading
+    from graysplit.core.entry import Entry
+    from graysplit.core.fleet import Fleet
+
+
+class NamespaceLook(NamedTuple):
+    """All splits at one moment; one of them in full costs no further reading."""
+
+    overview: Overview  # without the last change
+    reading: Reading
+    fleet: Fleet
+    said: Mapping[str, Heard]  # by field: what guards say of the candidates that run
+
+    def split(self, split: str, last: Entry | None) -> SplitView:
+        """Return one split in full; its last change comes from the caller."""
+        said = {field: heard for field, heard in self.said.items() if split_of(field) == split}
+        return split_view(self.reading, self.fleet, split, last, said)
+
+
+def look(operator: Operator) -> NamespaceLook:
+    """Read the fleet, then the store: what processes tell is then no newer than what the store says."""
+    fleet = operator.store.fleet()
+    reading = operator.read()
+    said = operator.verdicts(reading, sorted(reading.snapshot.splits))
+    view = overview(operator.store.name, operator.namespace, reading, fleet, None, said)
+    return NamespaceLook(view._replace(owed=undelivered(operator.store)), reading, fleet, said)
