@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import http.client
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -23,14 +20,11 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import graysplit
 from benchmarks.harness import quiet
-from benchmarks.processes import ROOT, surroundings
 from benchmarks.report import Row, program, progress
-from benchmarks.setting import many, memory_router, plain, until
+from benchmarks.servers import CHUNK, SERVERS, USER, measure_served, ratio_row
+from benchmarks.setting import many, memory_router, plain
 
-CHUNK: Final = 20
 PAIRS: Final = 300
-GOAL: Final = 1.15
-USER: Final = "user-0000042"
 UNIT: Final = "header:x-user"
 
 
@@ -246,6 +240,70 @@ def django_sync(router: graysplit.Router) -> Compared:
     return Compared("  in process: Django", ours, called(app))
 
 
+# --- aiohttp ---------------------------------------------------------------------------------------------------------
+
+
+async def empty_aiohttp(request: Any, handler: Callable[[Any], Any]) -> Any:
+    """Serve as a middleware that does nothing."""
+    return await handler(request)
+
+
+def aiohttp(router: graysplit.Router) -> Compared:
+    """Call aiohttp's application without its server: routing, middleware and response, written to nobody."""
+    from aiohttp import web
+
+    from graysplit.integrations.aiohttp import setup
+
+    async def ambient(_: web.Request) -> web.Response:
+        return web.Response(text=router.choose("checkout"))
+
+    async def named(request: web.Request) -> web.Response:
+        return web.Response(text=router.choose("checkout", request.headers["x-user"]))
+
+    ours, empty = web.Application(), web.Application()
+    setup(ours, router, unit=UNIT)
+    empty.middlewares.append(web.middleware(empty_aiohttp))
+    ours.router.add_get("/", ambient)
+    empty.router.add_get("/", named)
+    return Compared("  in process: aiohttp", handled(ours), handled(empty))
+
+
+def handled(app: Any) -> Callable[[], object]:
+    """Return what serves one request of an aiohttp application, and writes the answer to nobody."""
+    from aiohttp.test_utils import make_mocked_request
+
+    class Nobody:
+        """Takes an answer."""
+
+        output_size = 0
+
+        async def write_headers(self, *_: object) -> None:
+            """Take it."""
+
+        async def write_eof(self, *_: object) -> None:
+            """Take it."""
+
+        def send_headers(self) -> None:
+            """Take them."""
+
+    asyncio.set_event_loop(asyncio.new_event_loop())  # each request asks for one, and waits for nothing
+    app.freeze()
+    first = make_mocked_request("GET", "/", headers={"X-User": USER, "Accept": "*/*"}, app=app, writer=Nobody())
+
+    async def answer() -> None:
+        request = first.clone()
+        response = await app._handle(request)  # noqa: SLF001 - what its server calls
+        await response.prepare(request)
+        await response.write_eof()
+
+    def serve() -> None:
+        with suppress(StopIteration):
+            answer().send(None)
+            raise RuntimeError("what is measured here must not wait")
+
+    return serve
+
+
 # --- all -------------------------------------------------------------------------------------------------------------
 
 
@@ -253,63 +311,7 @@ def measure(compared: Compared, pairs: int) -> Row:
     """Return one framework's ratio, in this process."""
     for serve in (compared.ours, compared.empty):
         _cpu_ns(serve)
-    return _row(compared.name, [(_cpu_ns(compared.empty), _cpu_ns(compared.ours)) for _ in range(pairs)], None)
-
-
-def _row(name: str, spent: list[tuple[int, int]], goal: float | None) -> Row:
-    """Return the ratio of chunks below an empty middleware and below ours."""
-    empty_us, ours_us = (sorted(chunks)[len(chunks) // 10] / CHUNK / 1000 for chunks in zip(*spent, strict=True))
-    note = f"an empty one: {empty_us:.0f} us a request; ours adds {ours_us - empty_us:.1f}"
-    return Row(name, ours_us / empty_us, goal, note=note)
-
-
-SERVERS: Final = {
-    "ASGI: Starlette, uvicorn": [
-        "uvicorn", "--log-level", "warning", "--factory", "benchmarks.served:make_asgi", "--port",
-    ],
-    "WSGI: Flask, gunicorn": [
-        "gunicorn", "--threads", "2", "--no-control-socket", "--log-level", "warning", "--keep-alive", "60",
-        "benchmarks.served:make_wsgi()", "-b",
-    ],
-}  # fmt: skip
-
-
-def measure_served(name: str, words: list[str], pairs: int) -> Row:
-    """Return a middleware's ratio on a real server, by the CPU time of its process."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    where = str(port) if words[0] == "uvicorn" else f"127.0.0.1:{port}"
-    server = subprocess.Popen([sys.executable, "-m", *words, where], cwd=ROOT, env=surroundings(None))
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-
-    def get(path: str) -> bytes:
-        client.request("GET", path, headers={"X-User": USER})
-        answer = client.getresponse()
-        return answer.read()
-
-    def spent(path: str) -> int:
-        before = int(get("/cpu"))
-        for _ in range(CHUNK):
-            get(path)
-        return int(get("/cpu")) - before
-
-    try:
-        until(lambda: _answers(client, get), "the server answers")
-        for path in ("/ours", "/empty"):
-            spent(path)
-        return _row(name, [(spent("/empty"), spent("/ours")) for _ in range(pairs)], GOAL)
-    finally:
-        client.close()
-        server.terminate()
-        server.wait()
-
-
-def _answers(client: http.client.HTTPConnection, get: Callable[[str], bytes]) -> bool:
-    try:
-        return get("/ours") == b"old"
-    except (OSError, http.client.HTTPException):
-        client.close()
-        return False
+    return ratio_row(compared.name, [(_cpu_ns(compared.empty), _cpu_ns(compared.ours)) for _ in range(pairs)], None)
 
 
 def _cpu_ns(serve: Callable[[], object]) -> int:
@@ -326,11 +328,11 @@ def run(quick: bool) -> list[Row]:  # noqa: FBT001 - a program's switch
     """Return all rows."""
     rows: list[Row] = []
     pairs = 2 if quick else PAIRS
-    for name, words in SERVERS.items():
-        progress(name)
-        rows.append(measure_served(name, words, pairs))
+    for server in SERVERS:
+        progress(server.name)
+        rows.append(measure_served(server, pairs))
     with memory_router({"checkout": plain("checkout"), **many(10)}) as (router, _):
-        for make in (starlette, wsgi, fastapi, flask_extension, django_sync):
+        for make in (starlette, wsgi, fastapi, flask_extension, django_sync, aiohttp):
             progress(make.__name__)
             rows.append(measure(make(router), pairs))
     return rows
