@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from graysplit import ConfigurationError, Router
-from graysplit.integrations.grpc import GraysplitAioInterceptor, GraysplitInterceptor
+from graysplit.integrations.grpc import KEPT_AT_MOST, GraysplitAioInterceptor, GraysplitInterceptor
 from graysplit.scope import scope_get
 from tests.integrations.conftest import NEW, OLD
 
@@ -123,6 +123,24 @@ def test_a_handler_that_answers_by_a_callback_is_left_alone(router: Router) -> N
     handler = grpc.unary_stream_rpc_method_handler(watch)
     assert GraysplitInterceptor(router).intercept_service(lambda _: handler, None) is handler
     assert GraysplitInterceptor(router).intercept_service(lambda _: None, None) is None
+
+
+def test_each_handler_is_answered_for_itself_and_no_more_than_some_are_kept(router: Router) -> None:
+    """A handler is asked for before each call: the same one is made once, one made for each call is no leak."""
+    interceptor = GraysplitInterceptor(router)
+    same = grpc.unary_unary_rpc_method_handler(lambda _, __: b"same")
+    first = interceptor.intercept_service(lambda _: same, None)
+
+    class Context:
+        def invocation_metadata(self) -> tuple[()]:
+            return ()
+
+    for number in range(2 * KEPT_AT_MOST):
+        handler = grpc.unary_unary_rpc_method_handler(lambda _, __, number=number: number)
+        made: Any = interceptor.intercept_service(lambda _, handler=handler: handler, None)
+        assert made.unary_unary(b"", Context()) == number
+    assert interceptor.intercept_service(lambda _: same, None) is first
+    assert len(interceptor._kept) == KEPT_AT_MOST
 
 
 @pytest.mark.parametrize("served", [served_async, served_sync])

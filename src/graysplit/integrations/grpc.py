@@ -30,6 +30,7 @@ __all__ = ["GraysplitAioInterceptor", "GraysplitInterceptor"]
 
 READY_WITHIN_S: Final = 2.0
 Behavior = Callable[..., Any]  # Any: gRPC's requests, contexts and answers
+KEPT_AT_MOST: Final = 1_000  # a program may also make a handler for each call
 FORMS: Final = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
@@ -58,9 +59,22 @@ class CallContexts:
         self._attributes = read_attribute_sources(attributes, READERS)
         self._versions_key = metadata_key(versions_header)
         self._life = RouterLife(router, ready_within)
+        self._kept: dict[int, tuple[Any, Any]] = {}  # handlers and what was made of them; Any: gRPC's
 
     def _wrapped(self, handler: Any) -> Any:  # noqa: ANN401 - gRPC's, without annotations
-        """Return a handler that does the same in a context of its own for each call."""
+        """Return a handler that does the same in a context of its own for each call.
+
+        gRPC asks before each call, and mostly about the same handlers: these are made once.
+        """
+        kept = self._kept.get(id(handler))
+        if kept is not None and kept[0] is handler:
+            return kept[1]
+        made = self._made(handler)
+        if len(self._kept) < KEPT_AT_MOST:
+            self._kept[id(handler)] = (handler, made)
+        return made
+
+    def _made(self, handler: Any) -> Any:  # noqa: ANN401 - as above
         form = FORMS[2 * bool(handler.request_streaming) + bool(handler.response_streaming)]
         behavior: Behavior = getattr(handler, form)
         if getattr(behavior, "experimental_non_blocking", False):
