@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from graysplit import Control, embedded
 from graysplit.cli.watch_keys import HINT, LISTED_AT_MOST
@@ -153,6 +154,36 @@ def test_with_several_splits_r_asks_which(watch: Watch, control: Control) -> Non
         place.type("*\r")
         place.see("written: rollback *: ")
     assert all(row.effective == "0" for row in control.overview().rows)
+
+
+def test_a_yes_before_the_question_is_no_yes(watch: Watch, control: Control) -> None:
+    """What was typed with the key was no answer to what had not been asked."""
+    control.create("checkout")
+    control.set("checkout", 20)
+    with watch() as place:
+        place.type("ry")
+        place.see("roll back checkout? y/N")
+        place.type("n")
+        place.see("nothing was done")
+    assert "rollback" not in causes(control)
+
+
+def test_a_split_that_cannot_be_read_is_rolled_back_too(
+    watch: Watch, control: Control, redis_url: str, namespace: str
+) -> None:
+    """As `graysplit rollback` does, which reads no definition."""
+    for name in ("checkout", "ranking"):
+        control.create(name)
+        control.set(name, 20)
+    with Redis.from_url(redis_url) as redis:
+        redis.hset(f"graysplit:{{{namespace}}}:splits", "checkout", "{broken")
+    with watch() as place:
+        place.see("checkout: unreadable")
+        place.type("r")
+        place.see("roll back which?")
+        place.type("checkout\r")
+        place.see("written: rollback checkout")
+        place.see("stop checkout: by ada@lab")
 
 
 def test_a_split_that_was_named_is_the_one(watch: Watch, control: Control) -> None:
