@@ -59,6 +59,7 @@ TESTS: Final = Path(__file__).parent
 NEEDS: Final = {
     "tests/benchmarks/test_benchmarks.py": "httpx",
     "tests/console/test_assets.py": "httpx",
+    "tests/console/test_changes.py": "httpx",
     "tests/console/test_looking.py": "httpx",
     "tests/core/test_bucketing.py": "django",
     "tests/core/test_plan_schema.py": "jsonschema",

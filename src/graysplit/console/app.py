@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,21 +15,21 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from graysplit.console import pages
-from graysplit.console.console import Console, Visit, root_of
+from graysplit.console import changes, pages
+from graysplit.console.console import Console, Page, Visit, root_of
 from graysplit.console.origin import OriginCheck
 from graysplit.console.people import Auth, Role, person_of
+from graysplit.console.preview import RAISES, change_of, page_of
+from graysplit.console.receipts import receipts
 from graysplit.console.refusals import foreign, not_logged_in, not_served, refusal, role_missing
 from graysplit.console.render import STATIC
 from graysplit.control.control import Control
 from graysplit.environment import kind_of
 from graysplit.errors import ConfigurationError, GraysplitError
 
-Page: TypeAlias = Callable[[Console, Visit], Awaitable[Response]]
-
 
 class Path(NamedTuple):
-    """One route: the role it asks for, and whether it changes anything."""
+    """One route: the role it asks for, and whether a read-only console is without it."""
 
     path: str
     method: str
@@ -47,6 +47,15 @@ PATHS: Final = (
     Path("/splits/{split}/evidence", "GET", pages.evidence),
     Path("/splits/{split}/lines", "GET", pages.lines),
     Path("/splits/{split}/explain", "POST", pages.explain),
+    Path("/rollback", "POST", changes.rollback_all, "lower", changes=True),
+    Path("/freeze", "POST", changes.freeze_all, "lower", changes=True),
+    Path("/receipts", "POST", receipts, "lower", changes=True),
+    Path("/splits/{split}/rollback", "POST", changes.rollback, "lower", changes=True),
+    Path("/splits/{split}/pause", "POST", changes.pause, "lower", changes=True),
+    Path("/splits/{split}/freeze", "POST", changes.freeze, "lower", changes=True),
+    Path("/splits/{split}/resume", "POST", changes.resume, "operate", changes=True),
+    *(Path(f"/splits/{{split}}/{name}", "GET", page_of(name), "operate", changes=True) for name in RAISES),
+    *(Path(f"/splits/{{split}}/{name}", "POST", change_of(name), "operate", changes=True) for name in RAISES),
 )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -109,6 +109,10 @@ class Console:
         if picture.look is None:
             return ""
         return place_of(picture.look.overview.store.removesuffix(f" namespace {self.namespace}"))
+
+
+# What a route does.
+Page: TypeAlias = Callable[[Console, Visit], Awaitable[Response]]
 
 
 def root_of(request: Request) -> str:

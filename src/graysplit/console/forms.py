@@ -9,7 +9,8 @@ from graysplit.console.console import Visit
 from graysplit.core.weights import check_name
 from graysplit.errors import BadValueError
 
-BODY_AT_MOST: Final = 65_536  # bytes
+BODY_AT_MOST: Final = 1 << 20  # bytes: a rollback of everything names each of its weights in what it asks for
+FIELDS_AT_MOST: Final = 20_000
 
 
 class Form(NamedTuple):
@@ -23,6 +24,10 @@ class Form(NamedTuple):
         if len(values) > 1:
             raise BadValueError(f"the field '{name}' is given twice. Nothing was done")
         return values[0]
+
+    def all(self, name: str) -> list[str]:
+        """Return all texts of a field that may be given several times."""
+        return self.fields.get(name, [])
 
 
 async def form_of(visit: Visit) -> Form:
@@ -43,7 +48,7 @@ async def body_of(visit: Visit) -> bytes:
 def read_form(body: bytes) -> Form:
     """Read fields as forms are sent; raise `BadValueError` for what is no such text."""
     try:
-        return Form(parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict"))
+        return Form(parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_AT_MOST))
     except ValueError as fault:
         raise BadValueError("the form cannot be read. Nothing was done") from fault
 

@@ -30,7 +30,7 @@ HISTORY_AT_MOST = 30
 async def index(console: Console, visit: Visit) -> Response:
     """Show all splits: the weight in force, who shows it, the worst verdict, and the way back."""
     picture = await console.picture()
-    index_parts(console, picture, visit.person, visit.root)  # numbered before the page says what it has
+    index_parts(console, picture, visit)  # numbered before the page says what it has
     screen = screen_of(picture)
     lines = () if screen is None else sorted(screen.lines, key=lambda line: line.rank)
     values = {
@@ -44,14 +44,14 @@ async def index(console: Console, visit: Visit) -> Response:
 
 async def index_events(console: Console, visit: Visit) -> Response:
     """Send the parts of the first screen as they change."""
-    return events(console, visit, lambda picture: index_parts(console, picture, visit.person, visit.root))
+    return events(console, visit, lambda picture: index_parts(console, picture, visit))
 
 
 async def split(console: Console, visit: Visit) -> Response:
     """Show one split in full."""
     name = split_of_path(visit)
     picture = await console.picture()
-    split_parts(console, picture, name)  # numbered before the page says what it has
+    split_parts(console, picture, visit, name)  # numbered before the page says what it has
     screen = split_screen(picture, name)
     if screen is None and picture.look is not None:
         raise UnknownSplitError(name, {row.split for row in picture.look.overview.rows})
@@ -71,6 +71,7 @@ async def split(console: Console, visit: Visit) -> Response:
         "screen": screen,
         "processes": processes_of(picture, screen),
         "names": screen.candidates,
+        "offered": screen.offered,
         "emergency": emergency_lines(view, console.namespace, by_hand),
         "since": mark_of(console, picture.number),
         "entries": _told(more.entries),
@@ -82,7 +83,7 @@ async def split(console: Console, visit: Visit) -> Response:
 async def split_events(console: Console, visit: Visit) -> Response:
     """Send the parts of a split's page as they change."""
     name = split_of_path(visit)
-    return events(console, visit, lambda picture: split_parts(console, picture, name))
+    return events(console, visit, lambda picture: split_parts(console, picture, visit, name))
 
 
 async def history(console: Console, visit: Visit) -> Response:

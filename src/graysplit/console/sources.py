@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from graysplit.console.console import Console
-from graysplit.console.people import Person
+from graysplit.console.console import Console, Visit
 from graysplit.console.picture import Picture
 from graysplit.console.render import PagePart, PartSource
 from graysplit.console.screen import FirstScreen, screen_of
@@ -14,9 +13,9 @@ from graysplit.console.split_screen import processes_of, split_screen
 from graysplit.words.texts import age
 
 
-def index_parts(console: Console, picture: Picture, person: Person | None, root: str) -> Mapping[str, PagePart]:
+def index_parts(console: Console, picture: Picture, visit: Visit) -> Mapping[str, PagePart]:
     """Return the parts of the first screen."""
-    may_lower = console.may_lower(person)
+    root, may_lower = visit.root, console.may_lower(visit.person)
     page = ("index", root, may_lower)
     made = console.parts.is_made(page, picture.number)
     if made is not None:
@@ -28,9 +27,10 @@ def index_parts(console: Console, picture: Picture, person: Person | None, root:
     return console.parts.made(page, picture.number, sources)
 
 
-def split_parts(console: Console, picture: Picture, split: str) -> Mapping[str, PagePart]:
+def split_parts(console: Console, picture: Picture, visit: Visit, split: str) -> Mapping[str, PagePart]:
     """Return the parts of a split's page."""
-    page = ("split", split)
+    root, may_lower, may_operate = visit.root, console.may_lower(visit.person), console.may_operate(visit.person)
+    page = ("split", split, root, may_lower, may_operate)
     made = console.parts.is_made(page, picture.number)
     if made is not None:
         return made
@@ -41,6 +41,9 @@ def split_parts(console: Console, picture: Picture, split: str) -> Mapping[str, 
         processes = processes_of(picture, screen)
         sources["state"] = PartSource("part_state.html", screen, {})
         sources["fleet"] = PartSource("part_fleet.html", processes, {"names": screen.candidates})
+        if may_lower:
+            more = {"here": f"{root}/splits/{split}", "may_operate": may_operate}
+            sources["acts"] = PartSource("part_acts.html", screen.offered, more)
         sources["history"] = PartSource("part_signal.html", last.id if last else "", {})
     return console.parts.made(page, picture.number, sources)
 

@@ -31,7 +31,7 @@ class Weights(NamedTuple):
     why: str
 
 
-class Shown(NamedTuple):
+class ProcessLine(NamedTuple):
     """What one process does with a split."""
 
     label: str
@@ -39,6 +39,16 @@ class Shown(NamedTuple):
     weights: tuple[str, ...]  # in the order of the candidates
     note: str
     tone: str
+
+
+class Offered(NamedTuple):
+    """What may be done with a split now, beside what always may."""
+
+    is_running: bool  # whether a plan runs
+    is_paused: bool
+    waits_for: str  # the weight of the step that waits for an approval; ""
+    stops: tuple[str, ...]
+    frozen: tuple[str, ...]  # the patterns of the freezes that hold it
 
 
 class SplitScreen(NamedTuple):
@@ -53,8 +63,7 @@ class SplitScreen(NamedTuple):
     guard: tuple[str, ...]
     said: tuple[Said, ...]
     stops: tuple[tuple[str, str], ...]  # what each holds, and its words
-    frozen: tuple[str, ...]  # the patterns of the freezes that hold it
-    waits_for: str  # the weight of the step that waits for an approval; ""
+    offered: Offered
     candidates: tuple[str, ...]
 
 
@@ -68,9 +77,17 @@ def split_screen(picture: Picture, split: str) -> SplitScreen | None:
     overview = picture.look.overview
     plan = view.plan
     waiting = plan is not None and any(gate.name == "approve" and not gate.open for gate in plan.gates)
+    line = split_line(picture, overview, split, view.rows)
+    offered = Offered(
+        line.is_running,
+        line.is_paused,
+        (plan.ahead or "") if plan is not None and waiting else "",
+        tuple(sorted(view.stops)),
+        tuple(freeze.pattern for freeze in view.freezes),
+    )
     return SplitScreen(
         split,
-        split_line(picture, overview, split, view.rows),
+        line,
         _definition(view),
         tuple(
             Weights(row.version, percent(row.asked), percent(row.effective), row.actual, row.why) for row in view.rows
@@ -80,13 +97,12 @@ def split_screen(picture: Picture, split: str) -> SplitScreen | None:
         tuple(guard_lines(view)),
         tuple(_said(view, picture.look.fleet)),
         tuple((field, stop_words(field, text)) for field, text in sorted(view.stops.items())),
-        tuple(freeze.pattern for freeze in view.freezes),
-        (plan.ahead or "") if plan is not None and waiting else "",
+        offered,
         tuple(row.version for row in view.rows),
     )
 
 
-def processes_of(picture: Picture, screen: SplitScreen) -> tuple[tuple[Shown, ...], int]:
+def processes_of(picture: Picture, screen: SplitScreen) -> tuple[tuple[ProcessLine, ...], int]:
     """Return the processes that declare a split, those first that are not on it, and how many are not named."""
     if picture.look is None:
         return (), 0
@@ -101,7 +117,7 @@ def processes_of(picture: Picture, screen: SplitScreen) -> tuple[tuple[Shown, ..
     return tuple(found[:PROCESSES_AT_MOST]), max(0, len(found) - PROCESSES_AT_MOST)
 
 
-def _shown(process: Process, screen: SplitScreen, revision: int, *, is_live: bool) -> Shown:
+def _shown(process: Process, screen: SplitScreen, revision: int, *, is_live: bool) -> ProcessLine:
     effects = process.receipt.effects
     said: list[str] = []
     notes: list[str] = []
@@ -117,7 +133,7 @@ def _shown(process: Process, screen: SplitScreen, revision: int, *, is_live: boo
     differs = process.receipt.baselines.get(screen.split)
     notes += [differs] if differs else []
     state = "live" if is_live else "silent (dead or cut off)"
-    return Shown(
+    return ProcessLine(
         process.label, state, tuple(said), ", ".join(dict.fromkeys(notes)), "calm" if is_live and not off else "warn"
     )
 

@@ -37,6 +37,19 @@ class Request(Protocol):
         ...
 
 
+class Seen(Protocol):
+    """What a person was shown some time ago, and agreed to."""
+
+    @property
+    def id(self) -> str:
+        """The id under which it was proposed, and is written: once, however often it is sent."""
+        ...
+
+    def check(self, proposal: Proposal) -> None:
+        """Raise `ConflictError` where something else would be written now."""
+        ...
+
+
 class Operator:
     """One namespace of a store, and how a change of it is read, proposed, agreed to and submitted."""
 
@@ -90,19 +103,20 @@ class Operator:
 
     # --- a change, from its request into the store -------------------------------------------------------------------
 
-    def change(self, request: Request, agreement: Agreement) -> Result:
-        """Propose, ask where it must be confirmed (then read again and compare), submit."""
-        from graysplit.control.reading import check_whole
+    def change(self, request: Request, agreement: Agreement, seen: Seen | None = None) -> Result:
+        """Propose, ask where it must be confirmed (then read again and compare), submit.
 
+        `seen` is what a person was shown before: then nothing else is written.
+        """
         why = agreement.why
         check_texts(self.actor, why)
-        id_ = new_id()
-        reading = self.read()
-        check_whole(reading)
-        self._check_not_emptied(reading)
+        id_ = new_id() if seen is None else seen.id
+        reading = self._read_to_write()
         proposal = self._proposal(request, agreement, reading, id_)
         if agreement.dry_run:
             return proposal.result()
+        if seen is not None:
+            seen.check(proposal)
         check_reason(proposal.guarded, why)
         question = proposal._replace(stops={}) if agreement.unstop else proposal
         if is_open(question) and self.ask(question, agreement.confirm):
@@ -111,6 +125,18 @@ class Operator:
         with self.submitting(id_):
             written = self.store.submit(proposal.submission(self.actor, why))
         return proposal.result(written)
+
+    def foresee(self, request: Request, id_: str) -> Proposal:
+        """Return what a change would write by what is read now, with what must be agreed to."""
+        return self._proposal(request, Agreement(), self._read_to_write(), id_)
+
+    def _read_to_write(self) -> Reading:
+        from graysplit.control.reading import check_whole
+
+        reading = self.read()
+        check_whole(reading)
+        self._check_not_emptied(reading)
+        return reading
 
     def _proposal(self, request: Request, agreement: Agreement, reading: Reading, id_: str) -> Proposal:
         proposal = request.propose(self, reading, id_)

@@ -12,7 +12,7 @@ from graysplit.control.guard import guard_changes, outlook
 from graysplit.control.guard.past_rate import bake_words
 from graysplit.control.guard.report import report
 from graysplit.control.inputs import split_and_version
-from graysplit.control.operator import Operator
+from graysplit.control.operator import Operator, Seen
 from graysplit.control.plan.approval import approval
 from graysplit.control.plan.plan_changes import PlanStart, begin, noted, paused, resumed
 from graysplit.control.plan.plan_request import PlanRequest, wanted_plan
@@ -203,7 +203,7 @@ def _proposed(note: PlanNote, operator: Operator, reading: Reading, id_: str) ->
     return operator.propose(reading, start.change, id_).beginning(start)
 
 
-def write_note(operator: Operator, note: PlanNote, agreement: Agreement) -> Result:
+def write_note(operator: Operator, note: PlanNote, agreement: Agreement, seen: Seen | None = None) -> Result:
     """Write a note, once more where a driver noted something in between; return why where nothing is left to note."""
     for _ in range(NOTE_TRIES):
         reading = operator.read()
@@ -212,5 +212,5 @@ def write_note(operator: Operator, note: PlanNote, agreement: Agreement) -> Resu
             revision = reading.snapshot.revision
             return Result(cause=note.cause, split=note.split, moves={}, revision=revision, notes=(start,))
         with suppress(ConflictError):
-            return operator.change(note, agreement)
-    return operator.change(note, agreement)
+            return operator.change(note, agreement, seen)
+    return operator.change(note, agreement, seen)

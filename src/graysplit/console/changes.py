@@ -1,0 +1,80 @@
+"""The changes that only lower, and end a pause: one press each, and what it did is shown as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from graysplit.console.console import Console, Visit
+from graysplit.console.forms import Form, form_of, split_of_path
+from graysplit.console.receipts import answer
+from graysplit.control.control import Control
+from graysplit.control.result import Result
+from graysplit.core.address import EVERYTHING
+from graysplit.errors import BadValueError
+
+# How long a freeze may be asked for; what is asked otherwise is refused.
+SPANS: Final = {"": None, "1h": "1h", "4h": "4h", "24h": "24h"}
+
+
+async def rollback(console: Console, visit: Visit) -> Response:
+    """Roll a split back, at once: nothing is read, asked or compared before it is written."""
+    return await _roll_back(console, visit, split_of_path(visit))
+
+
+async def rollback_all(console: Console, visit: Visit) -> Response:
+    """Roll back every release that is not finished."""
+    return await _roll_back(console, visit, EVERYTHING)
+
+
+async def pause(console: Console, visit: Visit) -> Response:
+    """Pause a split's plan; its weight does not change."""
+    split, form = split_of_path(visit), await form_of(visit)
+    return await _change(console, visit, split, lambda control: control.pause(split, why=form.text("why")))
+
+
+async def resume(console: Console, visit: Visit) -> Response:
+    """End this person's pauses of a split's plan, or all of them."""
+    split, form = split_of_path(visit), await form_of(visit)
+    everybody, why = form.text("everybody") == "1", form.text("why")
+    return await _change(console, visit, split, lambda control: control.resume(split, everybody=everybody, why=why))
+
+
+async def freeze(console: Console, visit: Visit) -> Response:
+    """Block every increase of a split."""
+    return await _freeze(console, visit, split_of_path(visit))
+
+
+async def freeze_all(console: Console, visit: Visit) -> Response:
+    """Block every increase, also of splits that come later."""
+    return await _freeze(console, visit, EVERYTHING)
+
+
+async def _roll_back(console: Console, visit: Visit, target: str) -> Response:
+    try:
+        why = (await form_of(visit)).text("why")
+    except BadValueError:
+        why = ""  # a reason that cannot be read stops no rollback
+    return await _change(console, visit, target, lambda control: control.rollback(target, why=why))
+
+
+async def _freeze(console: Console, visit: Visit, pattern: str) -> Response:
+    form = await form_of(visit)
+    span = form.text("for")
+    if span not in SPANS:
+        raise BadValueError(f"a freeze lasts for {', '.join(filter(None, SPANS))}, or until it is ended")
+    change = partial(_frozen, pattern=pattern, form=form)
+    return await _change(console, visit, pattern, change)
+
+
+def _frozen(control: Control, pattern: str, form: Form) -> Result:
+    return control.freeze(pattern, for_=SPANS[form.text("for")], why=form.text("why"))
+
+
+async def _change(console: Console, visit: Visit, target: str, change: Callable[[Control], Result]) -> Response:
+    result = await run_in_threadpool(change, console.control(console.name_of(visit)))
+    return await answer(console, visit, result, "/" if target == EVERYTHING else f"/splits/{target}")
