@@ -61,6 +61,7 @@ NEEDS: Final = {
     "tests/console/test_assets.py": "httpx",
     "tests/console/test_changes.py": "httpx",
     "tests/console/test_looking.py": "httpx",
+    "tests/console/test_serve.py": "httpx",
     "tests/core/test_bucketing.py": "django",
     "tests/core/test_plan_schema.py": "jsonschema",
     "tests/docs/test_site.py": "sphinx",

@@ -127,7 +127,7 @@ def test_every_command_has_its_place_in_the_story() -> None:
     """No command goes untested; `drive`, `rebalance`, `report`, `wait` and `watch` have tests of their own."""
     for verb in VERBS:
         load(verb)
-    apart = {"drive", "rebalance", "report", "wait", "watch"}
+    apart = {"console", "drive", "rebalance", "report", "wait", "watch"}
     assert {words[0] for words in STORY} | apart == set(VERBS) == set(app.commands)
 
 

@@ -21,6 +21,7 @@ MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("audit", "blame", "changes", "events", "log", "logs"), ("history",)),
     **dict.fromkeys(("hold", "suspend"), ("pause",)),
     **dict.fromkeys(("check", "diagnose", "health"), ("doctor",)),
+    **dict.fromkeys(("browser", "dashboard", "serve", "ui", "web"), ("console",)),
     **dict.fromkeys(("decide", "why"), ("explain",)),
     **dict.fromkeys(("instances", "processes", "ps", "workers"), ("fleet",)),
     **dict.fromkeys(("add", "declare", "new"), ("create",)),

@@ -24,18 +24,9 @@ __all__ = ["Auth", "Person", "Role", "app"]
 def __getattr__(name: str) -> object:
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    from graysplit.console.extra import imported
 
-    from graysplit.errors import ConfigurationError
-
-    try:
-        found = getattr(import_module(_ROOMS[name]), name)
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] == "graysplit":
-            raise
-        raise ConfigurationError(
-            f"the console needs {missing.name}. Install it with: pip install 'graysplit[console]'"
-        ) from missing
+    found = getattr(imported(_ROOMS[name]), name)
     globals()[name] = found
     return found
 
