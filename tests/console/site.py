@@ -106,3 +106,16 @@ class Page(HTMLParser):
             if one.tag == "input" and one.attributes.get("type") == "hidden":
                 found[one.attributes["name"] or ""] = one.attributes.get("value") or ""
         return found
+
+
+def events(response: httpx.Response) -> Iterator[tuple[str, str]]:
+    """Yield the name and the data of each event of a stream."""
+    name, data = "", list[str]()
+    for line in response.iter_lines():
+        if line.startswith("event:"):
+            name = line.removeprefix("event:").strip()
+        elif line.startswith("data:"):
+            data.append(line.removeprefix("data:").removeprefix(" "))
+        elif not line:
+            yield name, "\n".join(data)
+            name, data = "", []

@@ -11,7 +11,7 @@ import pytest
 import graysplit
 from graysplit import Control
 from graysplit.console import Person, app
-from tests.console.site import Page, served
+from tests.console.site import Page, events, served
 from tests.support import eventually
 
 
@@ -20,19 +20,6 @@ def client(control: Control) -> Iterator[httpx.Client]:
     """Serve a console that only looks, of the namespace with `checkout`."""
     with served(app(control)) as made:
         yield made
-
-
-def events(response: httpx.Response) -> Iterator[tuple[str, str]]:
-    """Yield the name and the data of each event of a stream."""
-    name, data = "", list[str]()
-    for line in response.iter_lines():
-        if line.startswith("event:"):
-            name = line.removeprefix("event:").strip()
-        elif line.startswith("data:"):
-            data.append(line.removeprefix("data:").removeprefix(" "))
-        elif not line:
-            yield name, "\n".join(data)
-            name, data = "", []
 
 
 def test_the_first_screen_says_where_what_and_by_whom(client: httpx.Client, router: graysplit.Router) -> None:

@@ -14,7 +14,7 @@ from graysplit.console.forms import Form, form_of, split_of_path
 from graysplit.console.receipts import answer
 from graysplit.control.control import Control
 from graysplit.control.result import Result
-from graysplit.core.address import EVERYTHING
+from graysplit.core.address import EVERYTHING, field_of
 from graysplit.errors import BadValueError
 
 # How long a freeze may be asked for; what is asked otherwise is refused.
@@ -22,7 +22,7 @@ SPANS: Final = {"": None, "1h": "1h", "4h": "4h", "24h": "24h"}
 
 
 async def rollback(console: Console, visit: Visit) -> Response:
-    """Roll a split back, at once: nothing is read, asked or compared before it is written."""
+    """Roll a split back, or one candidate of it, at once: nothing is read, asked or compared before it is written."""
     return await _roll_back(console, visit, split_of_path(visit))
 
 
@@ -54,12 +54,16 @@ async def freeze_all(console: Console, visit: Visit) -> Response:
     return await _freeze(console, visit, EVERYTHING)
 
 
-async def _roll_back(console: Console, visit: Visit, target: str) -> Response:
+async def _roll_back(console: Console, visit: Visit, split: str) -> Response:
+    why = version = ""
     try:
-        why = (await form_of(visit)).text("why")
+        form = await form_of(visit)
+        why, version = form.text("why"), form.text("version")
     except BadValueError:
-        why = ""  # a reason that cannot be read stops no rollback
-    return await _change(console, visit, target, lambda control: control.rollback(target, why=why))
+        pass  # a form that cannot be read stops no rollback
+    target = field_of(split, version) if version and split != EVERYTHING else split
+    result = await run_in_threadpool(lambda: console.control(console.name_of(visit)).rollback(target, why=why))
+    return await answer(console, visit, result, _back(split))
 
 
 async def _freeze(console: Console, visit: Visit, pattern: str) -> Response:
@@ -77,4 +81,8 @@ def _frozen(control: Control, pattern: str, form: Form) -> Result:
 
 async def _change(console: Console, visit: Visit, target: str, change: Callable[[Control], Result]) -> Response:
     result = await run_in_threadpool(change, console.control(console.name_of(visit)))
-    return await answer(console, visit, result, "/" if target == EVERYTHING else f"/splits/{target}")
+    return await answer(console, visit, result, _back(target))
+
+
+def _back(target: str) -> str:
+    return "/" if target == EVERYTHING else f"/splits/{target}"

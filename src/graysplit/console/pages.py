@@ -20,6 +20,7 @@ from graysplit.control.guard.report import SplitReport
 from graysplit.core.entry import Entry
 from graysplit.core.limits import check_typed
 from graysplit.errors import GraysplitError, UnknownSplitError
+from graysplit.words.commands import paragraphs
 from graysplit.words.emergency import emergency_lines
 from graysplit.words.entries import entry_line
 from graysplit.words.explain import explain_lines
@@ -37,6 +38,7 @@ async def index(console: Console, visit: Visit) -> Response:
         "contact": contact_of(picture),
         "screen_said": () if screen is None else (*screen.said, screen.processes, *screen.guard),
         "lines": lines,
+        "is_empty": screen is not None and screen.is_empty,
         "since": mark_of(console, picture.number),
     }
     return console.page(visit, "index.html", values)
@@ -72,7 +74,7 @@ async def split(console: Console, visit: Visit) -> Response:
         "processes": processes_of(picture, screen),
         "names": screen.candidates,
         "offered": screen.offered,
-        "emergency": emergency_lines(view, console.namespace, by_hand),
+        "emergency": paragraphs(emergency_lines(view, console.namespace, by_hand)),
         "since": mark_of(console, picture.number),
         "entries": _told(more.entries),
         **_evidence(more.report, more.fault),

@@ -21,6 +21,7 @@ from graysplit.errors import (
     UnknownSplitError,
     UnknownVersionError,
 )
+from graysplit.words.commands import paragraphs
 from graysplit.words.outage import outage_lines, written_words
 
 # The first class that fits counts; what is not here is a conflict with what the store holds.
@@ -43,7 +44,8 @@ def refusal(console: Console, visit: Visit, fault: GraysplitError) -> Response:
     lines = [str(fault)]
     if isinstance(fault, StoreUnreachableError):
         is_change = visit.request.method == "POST"
-        lines = outage_lines(fault, written_words(fault, fault.written) if is_change else "")
+        first, *rest = outage_lines(fault, written_words(fault, fault.written) if is_change else "")
+        lines = [first.removeprefix("graysplit: "), *paragraphs(rest)]
     return console.message(visit, status, title, lines)
 
 

@@ -10,7 +10,7 @@ from graysplit.control.doctor import some
 from graysplit.control.guard.verdicts import Heard
 from graysplit.control.plan.awaited import Awaited
 from graysplit.control.views import Overview, Row
-from graysplit.core.address import split_of
+from graysplit.core.address import split_of, version_of
 from graysplit.core.entry import Entry
 from graysplit.core.freeze import Freeze
 from graysplit.words.entries import entry_moves
@@ -90,6 +90,7 @@ class FirstScreen(NamedTuple):
     said: tuple[Said, ...]  # of the whole namespace: loss, stops, freezes, break-glass, undelivered notices
     processes: Said
     guard: tuple[Said, ...]
+    is_empty: bool  # whether there is no split, and none was lost
 
 
 def screen_of(picture: Picture) -> FirstScreen | None:
@@ -101,16 +102,17 @@ def screen_of(picture: Picture) -> FirstScreen | None:
     rows: dict[str, list[Row]] = {name: [] for name in view.unread}
     for row in view.rows:
         rows.setdefault(row.split, []).append(row)
-    lines = tuple(split_line(picture, view, name, rows[name]) for name in sorted(rows))
+    lines = tuple(split_line(picture, view, name, rows.get(name, ())) for name in sorted(rows.keys() | _lost(view)))
+    empty = not lines and view.loss is None
     return FirstScreen(
-        view.namespace, server, view.revision, lines, _said(picture, view), _processes(picture), _guard(view)
+        view.namespace, server, view.revision, lines, _said(picture, view), _processes(picture), _guard(view), empty
     )
 
 
 def split_line(picture: Picture, view: Overview, split: str, rows: Iterable[Row]) -> SplitLine:
     """Return one split's line."""
     plan = next((plan for plan in view.plans if plan.split == split), None)
-    candidates = tuple(_candidate(picture, view, row) for row in rows)
+    candidates = tuple(_candidate(picture, view, row) for row in rows) or tuple(_kept(view, split))
     said = (*_unread(view, split), *_plan(plan), *_holding(view.freezes, split), *_finished(view, split))
     tones: list[Tone] = [one.tone for one in said]
     tones += [one.tone for candidate in candidates for one in (candidate.shown, candidate.verdict) if one is not None]
@@ -150,14 +152,38 @@ def _candidate(picture: Picture, view: Overview, row: Row) -> CandidateLine:
     weight, asked = percent(row.effective), percent(row.asked)
     why = f"{row.why}" if row.why and not row.behind else ""
     said = "; ".join(filter(None, (f"set {asked}" if asked != weight else "", why)))
-    try:
-        share = float(row.effective)
-    except ValueError:
-        share = 0.0
     verdict = verdict_of(view.verdicts.get(row.field))
     return CandidateLine(
-        row.version, weight, share, said, shown_words(row, view.live), verdict, picture.since.get(row.field, 0)
+        row.version,
+        weight,
+        share_of(row.effective),
+        said,
+        shown_words(row, view.live),
+        verdict,
+        picture.since.get(row.field, 0),
     )
+
+
+def _lost(view: Overview) -> frozenset[str]:
+    """Return the splits that live processes know, where the store has lost what it said."""
+    return frozenset() if view.loss is None else view.loss.splits
+
+
+def _kept(view: Overview, split: str) -> Iterable[CandidateLine]:
+    """Return what processes run on where the store says nothing of a split any more."""
+    for field, (low, high) in {} if view.loss is None else view.loss.weights.items():
+        if split_of(field) == split:
+            weight = percent(low) if low == high else f"{low} to {high}%"
+            said = Said("bad", "kept by the processes; the store has lost it")
+            yield CandidateLine(version_of(field), weight, share_of(high), "", said, None, 0)
+
+
+def share_of(weight: str) -> float:
+    """Return a weight as a number for its bar; what is not one has none."""
+    try:
+        return float(weight)
+    except ValueError:
+        return 0.0
 
 
 def _unread(view: Overview, split: str) -> Iterable[Said]:

@@ -68,5 +68,9 @@ def _screen_sources(screen: FirstScreen, may_lower: bool, root: str) -> dict[str
     names = tuple(line.split for line in screen.lines)
     in_order = sorted(screen.lines, key=lambda line: line.rank)
     rows = {f"row-{line.split}": PartSource("part_row.html", line, {}) for line in screen.lines}
-    listed = PartSource("part_list.html", names, {"lines": in_order, "root": root, "may_lower": may_lower})
+    listed = PartSource(
+        "part_list.html",
+        (names, screen.is_empty),
+        {"lines": in_order, "root": root, "may_lower": may_lower, "is_empty": screen.is_empty},
+    )
     return {"list": listed, "said": PartSource("part_said.html", said, {}), **rows}

@@ -15,7 +15,7 @@ from graysplit.words.guard import guard_lines
 from graysplit.words.loss import loss_lines
 from graysplit.words.notes import freeze_lines
 from graysplit.words.plan import gate_lines, plan_lines
-from graysplit.words.texts import percent, stop_words
+from graysplit.words.texts import percent, plural, stop_words
 from graysplit.words.waves import crossing_lines
 
 PROCESSES_AT_MOST = 200
@@ -47,6 +47,7 @@ class Offered(NamedTuple):
     is_running: bool  # whether a plan runs
     is_paused: bool
     waits_for: str  # the weight of the step that waits for an approval; ""
+    is_doubted: bool  # whether a candidate is suspect, and nobody has accepted that
     stops: tuple[str, ...]
     frozen: tuple[str, ...]  # the patterns of the freezes that hold it
 
@@ -72,7 +73,8 @@ def split_screen(picture: Picture, split: str) -> SplitScreen | None:
     if picture.look is None:
         return None
     view = picture.look.split(split, picture.lasts.get(split))
-    if view.definition is None and view.unread is None and not view.raw:
+    lost = view.loss is not None and split in view.loss.splits
+    if view.definition is None and view.unread is None and not view.raw and not lost:
         return None
     overview = picture.look.overview
     plan = view.plan
@@ -82,6 +84,7 @@ def split_screen(picture: Picture, split: str) -> SplitScreen | None:
         line.is_running,
         line.is_paused,
         (plan.ahead or "") if plan is not None and waiting else "",
+        any(heard.doubted for heard in view.verdicts.values()),
         tuple(sorted(view.stops)),
         tuple(freeze.pattern for freeze in view.freezes),
     )
@@ -103,16 +106,12 @@ def split_screen(picture: Picture, split: str) -> SplitScreen | None:
 
 
 def processes_of(picture: Picture, screen: SplitScreen) -> tuple[tuple[ProcessLine, ...], int]:
-    """Return the processes that declare a split, those first that are not on it, and how many are not named."""
+    """Return all processes, those first that are not on a split's weights, and how many are not named."""
     if picture.look is None:
         return (), 0
     fleet, revision = picture.look.fleet, picture.look.overview.revision
     live = {process.boot for process in fleet.live}
-    found = [
-        _shown(process, screen, revision, is_live=process.boot in live)
-        for process in fleet.processes
-        if screen.split in process.declared or process.boot not in live or not process.declared
-    ]
+    found = [_shown(process, screen, revision, is_live=process.boot in live) for process in fleet.processes]
     found.sort(key=lambda shown: (shown.tone == "calm", shown.label))
     return tuple(found[:PROCESSES_AT_MOST]), max(0, len(found) - PROCESSES_AT_MOST)
 
@@ -128,10 +127,11 @@ def _shown(process: Process, screen: SplitScreen, revision: int, *, is_live: boo
         else:
             said.append(percent(effect.weight))
             notes += [effect.why] if effect.why else []
-            notes += [f"{effect.running} calls still running"] if effect.running else []
+            notes += [f"{plural(effect.running, 'call')} still running"] if effect.running else []
     off = any(word != weights.in_force for word, weights in zip(said, screen.weights, strict=True))
     differs = process.receipt.baselines.get(screen.split)
     notes += [differs] if differs else []
+    notes += [] if screen.split in process.declared else ["its code does not declare it"]
     state = "live" if is_live else "silent (dead or cut off)"
     return ProcessLine(
         process.label, state, tuple(said), ", ".join(dict.fromkeys(notes)), "calm" if is_live and not off else "warn"
