@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from graysplit.console import changes, pages
 from graysplit.console.console import Console, Page, Visit, root_of
+from graysplit.console.mount import WholePath
 from graysplit.console.origin import OriginCheck
 from graysplit.console.people import Auth, Role, person_of
 from graysplit.console.preview import RAISES, change_of, page_of
@@ -93,7 +94,7 @@ def app(
     made = Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(OriginCheck, refuse=partial(foreign, console), hosts=hosts)],
+        middleware=[Middleware(WholePath), Middleware(OriginCheck, refuse=partial(foreign, console), hosts=hosts)],
         exception_handlers={HTTPException: partial(_not_served, console)},
     )
     made.router.redirect_slashes = False  # such a redirect names a scheme and a host, which a proxy may have changed

@@ -15,6 +15,7 @@ from graysplit.console.console import Console, Page, Visit
 from graysplit.console.forms import Form, form_of, split_of_path
 from graysplit.console.receipts import answer
 from graysplit.control.agreement import Agreement, is_open
+from graysplit.control.control import Control
 from graysplit.control.inputs import new_id, typed_weight
 from graysplit.control.operator import Operator, Request, operator_of
 from graysplit.control.proposal import Proposal
@@ -112,6 +113,9 @@ def page_of(name: str) -> Page:
     async def page(console: Console, visit: Visit) -> Response:
         split = split_of_path(visit)
         form = Form({key: visit.request.query_params.getlist(key) for key in visit.request.query_params})
+        if name == "approve" and not form.text("step"):  # by a link from a chat: the page names the step that it shows
+            ahead = await run_in_threadpool(_step_ahead, console.control(console.name_of(visit)), split)
+            form = Form({"step": [ahead]})
         return await _show(console, visit, WantedChange(verb, split, form))
 
     return page
@@ -179,6 +183,13 @@ async def _show(console: Console, visit: Visit, wanted: WantedChange, conflict: 
         "last": entry_line(last[0]) if last else "",
     }
     return console.page(visit, "preview.html", values, HTTPStatus.CONFLICT if conflict else HTTPStatus.OK)
+
+
+def _step_ahead(control: Control, split: str) -> str:
+    """Return the weight of the step that waits for an approval; "" where none does."""
+    plan = control.show(split).plan
+    waits = plan is not None and any(gate.name == "approve" and not gate.open for gate in plan.gates)
+    return (plan.ahead or "") if plan is not None and waits else ""
 
 
 def _foreseen(operator: Operator, request: Request, id_: str) -> Proposal | str:
