@@ -1,7 +1,8 @@
-"""A memory store with one split at 50 %, a router on it, and units of both sides."""
+"""A memory store with one split at 50 %, a router on it, units of both sides; what workers change is taken back."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -36,3 +37,41 @@ def router(store: MemoryStore) -> Iterator[Router]:
     with_store = Router(store)
     yield with_store
     with_store.close()
+
+
+@pytest.fixture
+def celery_leaves_logging() -> Iterator[None]:
+    """Keep a worker in this process from setting up the root logger: other tests read their lines from it."""
+    from celery import signals
+
+    def keep(**_: object) -> None:
+        """Stand for the set-up."""
+
+    signals.setup_logging.connect(keep, weak=False)
+    yield
+    signals.setup_logging.disconnect(keep)
+
+
+@pytest.fixture
+def celery_alone() -> Iterator[None]:
+    """Hear no signal that others have asked for, a page of the docs say, and none any more afterwards."""
+    from celery import signals
+
+    names = ("before_task_publish", "task_prerun", "task_postrun", "worker_process_init", "worker_process_shutdown")
+    every = [getattr(signals, name) for name in (*names, "worker_init", "worker_shutdown")]
+    before = [list(one.receivers) for one in every]
+    for one in every:
+        one.receivers = [receiver for receiver in one.receivers if "graysplit" not in str(receiver[0])]
+    yield
+    for one, receivers in zip(every, before, strict=True):
+        one.receivers = receivers
+
+
+@pytest.fixture
+def same_signals() -> Iterator[None]:
+    """Take back RQ's handlers: a process that a later test forks would not end by SIGTERM."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)

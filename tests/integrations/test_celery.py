@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -22,16 +21,7 @@ from tests.support import eventually
 CANARY = "ada@example.org"
 
 
-@pytest.fixture(autouse=True)
-def _same_logging() -> Iterator[None]:
-    """Keep a worker in this process from setting up the root logger: other tests read their lines from it."""
-
-    def keep(**_: object) -> None:
-        """Stand for the set-up."""
-
-    signals.setup_logging.connect(keep, weak=False)
-    yield
-    signals.setup_logging.disconnect(keep)
+pytestmark = pytest.mark.usefixtures("celery_leaves_logging")
 
 
 @pytest.fixture
@@ -44,20 +34,7 @@ def store() -> MemoryStore:
     return made
 
 
-@pytest.fixture
-def heard() -> Iterator[None]:
-    """Hear no signal that others have asked for, a page of the docs say, and none any more afterwards."""
-    names = ("before_task_publish", "task_prerun", "task_postrun", "worker_process_init", "worker_process_shutdown")
-    every = [getattr(signals, name) for name in (*names, "worker_init", "worker_shutdown")]
-    before = [list(signal.receivers) for signal in every]
-    for signal in every:
-        signal.receivers = [receiver for receiver in signal.receivers if "graysplit" not in str(receiver[0])]
-    yield
-    for signal, receivers in zip(every, before, strict=True):
-        signal.receivers = receivers
-
-
-@pytest.mark.usefixtures("heard")
+@pytest.mark.usefixtures("celery_alone")
 def test_a_task_has_the_unit_of_its_sender(store: MemoryStore) -> None:
     """Also when it is tried again; the next task has nothing of it; the worker leaves the fleet at its end."""
     router = Router(store)

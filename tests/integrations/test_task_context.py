@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import logging
-import signal
 import uuid
 from collections import UserDict
 from collections.abc import Callable, Iterator
@@ -171,16 +170,6 @@ def run_taskiq(router: Router, unit: Any, send: Callable[[Any], None]) -> None:
     asyncio.run(run())
 
 
-@pytest.fixture
-def _same_signals() -> Iterator[None]:
-    """Take back RQ's handlers: a process that a later test forks would not end by SIGTERM."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
-
-
 @pytest.fixture(scope="module")
 def client() -> Iterator[redis.Redis]:
     """Return a client of a server for RQ's queue."""
@@ -201,7 +190,7 @@ def run_rq(router: Router, unit: Any, send: Callable[[Any], None], client: redis
 def run(request: pytest.FixtureRequest, router: Router) -> Callable[..., None]:
     """Return what sends by one library, and runs what was sent."""
     if request.param == "rq":
-        request.getfixturevalue("_same_signals")
+        request.getfixturevalue("same_signals")
         client: redis.Redis = request.getfixturevalue("client")
         return lambda unit, send: run_rq(router, unit, send, client)
     chosen = {"dramatiq": run_dramatiq, "taskiq": run_taskiq}[request.param]
