@@ -92,11 +92,9 @@ async def answer(console: Console, visit: Visit, result: Result, back: str) -> R
     if result.unrecorded:
         lines.append(f"the change is in force, but the history has no entry for it: {result.unrecorded}")
     wayback = way_back(result) or no_way_back(result)
-    more = (
-        {"ticket": None, "receipts": []}
-        if not result.change
-        else await _receipts(console, visit, ticket_of(result), FIRST_WAIT_S)
-    )
+    more: dict[str, object] = {"ticket": None, "receipts": [], "tone": "calm"}
+    if result.change:
+        more = await _receipts(console, visit, ticket_of(result), FIRST_WAIT_S)
     values = {
         "title": f"{result.cause} {'everything' if result.split == EVERYTHING else result.split}",
         "lines": lines,
@@ -112,7 +110,8 @@ async def receipts(console: Console, visit: Visit) -> Response:
     """Return the receipts of a change, as a part of the page that asks or as a page."""
     ticket = ticket_in(await form_of(visit))
     more = await _receipts(console, visit, ticket, WAIT_S)
-    values = {"title": "Receipts", "lines": [], "back": f"{visit.root}/", "way_back": "", "failed": False, **more}
+    about: dict[str, object] = {"title": "Receipts", "lines": [], "back": f"{visit.root}/"}
+    values = {**about, "way_back": "", "failed": False, **more}
     return console.page(visit, "part_receipts.html" if visit.in_place else "answer.html", values)
 
 

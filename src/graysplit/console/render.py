@@ -33,7 +33,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["when"] = when
-    made.globals["asset"] = _assets().__getitem__
+    made.filters["asset"] = _assets().__getitem__
     return made
 
 
@@ -72,7 +72,7 @@ class Parts:
         before = self._kept.get(page)
         if before is not None and before[0] >= number:
             return before[1]
-        old = before[1] if before is not None else {}
+        old: Mapping[str, PagePart] = before[1] if before is not None else {}
         parts = {name: self._part(old.get(name), source, number) for name, source in sources.items()}
         self._kept.pop(page, None)
         while len(self._kept) >= KEPT_AT_MOST:

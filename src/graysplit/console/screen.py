@@ -114,12 +114,11 @@ def split_line(picture: Picture, view: Overview, split: str, rows: Iterable[Row]
     plan = next((plan for plan in view.plans if plan.split == split), None)
     candidates = tuple(_candidate(picture, view, row) for row in rows) or tuple(_kept(view, split))
     said = (*_unread(view, split), *_plan(plan), *_holding(view.freezes, split), *_finished(view, split))
-    tones: list[Tone] = [one.tone for one in said]
-    tones += [one.tone for candidate in candidates for one in (candidate.shown, candidate.verdict) if one is not None]
-    worst: Tone = min(tones, key=_ORDER.index, default="calm")
+    told = [*said, *(one for each in candidates for one in (each.shown, each.verdict) if one is not None)]
+    worst = min(told, key=lambda one: _ORDER.index(one.tone), default=Said("calm", ""))
     last = picture.lasts.get(split)
     change = None if last is None else change_of(last, split)
-    return SplitLine(split, worst, candidates, said, change, plan is not None, bool(plan and plan.paused))
+    return SplitLine(split, worst.tone, candidates, said, change, plan is not None, bool(plan and plan.paused))
 
 
 def change_of(entry: Entry, split: str) -> LastChange:
@@ -171,7 +170,8 @@ def _lost(view: Overview) -> frozenset[str]:
 
 def _kept(view: Overview, split: str) -> Iterable[CandidateLine]:
     """Return what processes run on where the store says nothing of a split any more."""
-    for field, (low, high) in {} if view.loss is None else view.loss.weights.items():
+    weights: Mapping[str, tuple[str, str]] = {} if view.loss is None else view.loss.weights
+    for field, (low, high) in weights.items():
         if split_of(field) == split:
             weight = percent(low) if low == high else f"{low} to {high}%"
             said = Said("bad", "kept by the processes; the store has lost it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -89,7 +89,7 @@ def serve(control: Control, port: int, told: Callable[[str], None], *, read_only
 
 
 @contextmanager
-def listening(port: int) -> Iterator[socket.socket]:
+def listening(port: int) -> Generator[socket.socket]:
     """Open a port of this machine alone; 0: any that is free."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
