@@ -11,7 +11,7 @@ from redis import Redis
 import graysplit
 from graysplit import Control
 from graysplit.console import Person, app
-from tests.console.site import IN_PLACE, OWN_PAGE, Page, served
+from tests.console.site import IN_PLACE, OWN_PAGE, Page, events, served
 from tests.support import eventually
 
 
@@ -196,3 +196,29 @@ def test_no_reason_stops_a_rollback(client: httpx.Client, control: Control, why:
     html = client.get("/splits/checkout").text
     assert "<script>alert" not in html
     assert not {"\x1b", "\x00", "\u202e"} & set(html)
+
+
+def test_markup_and_control_characters_are_text_everywhere(control: Control) -> None:
+    """In a name, a reason and a stop: on each page, in each event, and in each answer."""
+    name, why = "<b>bo</b>\x1b[2J\u202e", "<img src=x onerror=alert(1)>\r\n'\"&"
+    with served(app(control, auth=lambda _: Person(name, "operate"), read_only=False)) as client:
+        pages = [press(client, "/splits/checkout/rollback", why=why).text]
+        pages += [client.post("/splits/checkout/freeze", data={"why": why}, headers=IN_PLACE).text]
+        pages += [client.get("/splits/checkout/unstop?target=checkout").text]
+        eventually(lambda: "freeze" in client.get("/").text)
+        pages += [client.get(path).text for path in ("/", "/splits/checkout", "/splits/checkout/history")]
+        with client.stream("GET", "/splits/checkout/events") as response:
+            pages += [data for _, (name_, data) in zip(range(5), events(response), strict=False) if name_ != "beat"]
+    for html in pages:
+        assert not [mark for mark in ("<b>", "<img", "\x1b", "\u202e") if mark in html]
+    assert "<b>bo</b>\\x1b[2J\\u202e" in Page(pages[4]).one("main").text
+    assert control.history("checkout", 1)[0].actor == "<b>bo</b>\\x1b[2J\\u202e"
+
+
+def test_one_candidate_is_rolled_back_alone(client: httpx.Client, control: Control) -> None:
+    """Of several; the others stay."""
+    control.create("search", ["old", "b", "c"])
+    control.set("search", weights={"b": 10, "c": 5})
+    eventually(lambda: Page(client.get("/splits/search").text).all("button", data_act="rollback-b"))
+    press(client, "/splits/search/rollback", version="b").raise_for_status()
+    assert [row.effective for row in control.show("search").rows] == ["0", "5"]
