@@ -63,6 +63,7 @@ NEEDS: Final = {
     "tests/console/test_live.py": "httpx",
     "tests/console/test_looking.py": "httpx",
     "tests/console/test_mount.py": "httpx",
+    "tests/console/test_mounts.py": "litestar",
     "tests/console/test_serve.py": "httpx",
     "tests/core/test_bucketing.py": "django",
     "tests/core/test_plan_schema.py": "jsonschema",

@@ -20,11 +20,11 @@ VOID: Final = frozenset({"meta", "link", "input", "br"})
 
 
 @contextmanager
-def served(app: Any) -> Iterator[httpx.Client]:
-    """Serve an application, and return a client of it."""
+def served(app: Any, **options: Any) -> Iterator[httpx.Client]:
+    """Serve an application with uvicorn's options, and return a client of it."""
     with closing(socket.socket()) as bound:
         bound.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1, **options)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()

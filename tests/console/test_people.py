@@ -92,7 +92,8 @@ def test_a_role_reaches_so_far(control: Control, role: str) -> None:
 )
 def test_what_no_own_page_has_sent_changes_nothing(control: Control, headers: dict[str, str]) -> None:
     """The browser says where a request comes from; without that the origin must be the host."""
-    with served(app(control, auth=lambda _: Person("anna", "operate"), read_only=False)) as client:
+    anna = Person("anna", "operate")
+    with served(app(control, auth=lambda _: anna, read_only=False, hosts=["shop.example"])) as client:
         response = client.post("/splits/checkout/rollback", headers={"host": "shop.example", **headers})
     assert response.status_code == 403
     assert response.headers["x-frame-options"] == "DENY"
@@ -112,16 +113,28 @@ def test_what_no_own_page_has_sent_changes_nothing(control: Control, headers: di
 )
 def test_what_an_own_page_has_sent_is_done(control: Control, host: str, headers: dict[str, str]) -> None:
     """A browser that is old sends its origin alone."""
-    with served(app(control, auth=lambda _: Person("anna", "operate"), read_only=False)) as client:
+    anna = Person("anna", "operate")
+    with served(app(control, auth=lambda _: anna, read_only=False, hosts=["shop.example"])) as client:
         assert client.post("/splits/checkout/rollback", headers={"host": host, **headers}).status_code == 200
 
 
-def test_a_host_that_it_is_not_reached_under_is_refused(control: Control) -> None:
-    """A name that somebody has pointed here shows nothing."""
-    with served(app(control, hosts=["localhost", "127.0.0.1"])) as client:
-        assert client.get("/").status_code == 200
-        response = client.get("/", headers={"host": "evil.example"})
-    assert (response.status_code, "checkout" in response.text) == (403, False)
+@pytest.mark.parametrize("hosts", [None, ["ops.example"]])
+def test_a_host_that_it_is_not_reached_under_is_refused(control: Control, hosts: list[str] | None) -> None:
+    """A name that somebody has pointed here shows nothing; an address or `localhost` is no such name."""
+    with served(app(control, hosts=hosts)) as client:
+        for own in ("localhost:8000", "127.0.0.1", "10.0.0.7:8000", "[::1]:8000", *(hosts or [])):
+            assert client.get("/", headers={"host": own}).status_code == 200
+        for other in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "a@localhost", "a/b"):
+            response = client.get("/", headers={"host": other})
+            assert (response.status_code, "checkout" in response.text) == (403, False)
+        assert "hosts=['evil.example']" in Page(client.get("/", headers={"host": "evil.example"}).text).one("main").text
+
+
+@pytest.mark.parametrize("hosts", ["ops.example", ["https://ops.example"], ["ops.example:8443"], [""], ["a/b"]])
+def test_a_host_that_no_request_can_name_is_told_at_once(control: Control, hosts: list[str]) -> None:
+    """Such a name would refuse everybody."""
+    with pytest.raises(ConfigurationError, match="hosts="):
+        app(control, hosts=hosts)
 
 
 def test_a_console_that_changes_something_needs_a_login(control: Control) -> None:

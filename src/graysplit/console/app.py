@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from graysplit.console import changes, pages
 from graysplit.console.console import Console, Page, Visit, root_of
 from graysplit.console.mount import WholePath
-from graysplit.console.origin import OriginCheck
+from graysplit.console.origin import OriginCheck, checked_hosts
 from graysplit.console.people import Auth, Role, person_of
 from graysplit.console.preview import RAISES, change_of, page_of
 from graysplit.console.receipts import receipts
@@ -73,7 +73,8 @@ def app(
     `source` is a `Control`, a store's URL, or None for what the environment names. `auth` is the host's login: a
     function (or coroutine) from the request to `Person(name, role)`, or None for somebody who is not logged in. The
     name is the actor in the history. A read-only console has no route that changes anything; with `read_only=False`
-    there must be an `auth`. `hosts` names the hosts it is reached under; None leaves that to the application around it.
+    there must be an `auth`. `hosts` names the hosts it is reached under beside addresses and `localhost`:
+    `["ops.example.com"]`, or `["*"]` where a proxy or the application around it checks them.
     """
     if not read_only and auth is None:
         raise ConfigurationError(
@@ -94,7 +95,10 @@ def app(
     made = Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(WholePath), Middleware(OriginCheck, refuse=partial(foreign, console), hosts=hosts)],
+        middleware=[
+            Middleware(WholePath),
+            Middleware(OriginCheck, refuse=partial(foreign, console), hosts=checked_hosts(hosts)),
+        ],
         exception_handlers={HTTPException: partial(_not_served, console)},
     )
     made.router.redirect_slashes = False  # such a redirect names a scheme and a host, which a proxy may have changed
