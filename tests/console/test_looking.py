@@ -10,7 +10,7 @@ import pytest
 
 import graysplit
 from graysplit import Control
-from graysplit.console import Person, app
+from graysplit.console import Person, Role, app
 from tests.console.site import Page, events, served
 from tests.support import eventually
 
@@ -90,3 +90,12 @@ def test_read_only_is_routes(control: Control) -> None:
     unsafe = {(route.path, method) for route in quiet.routes for method in getattr(route, "methods", None) or ()}
     assert {pair for pair in unsafe if pair[1] not in {"GET", "HEAD"}} == {("/splits/{split}/explain", "POST")}
     assert len(whole.routes) >= len(quiet.routes)
+
+
+@pytest.mark.parametrize("role", ["look", "lower", "operate"])
+def test_pinned_units_are_for_those_who_may_change_them(control: Control, role: Role) -> None:
+    """All others see how many there are."""
+    control.pin("checkout", "unit-17")
+    with served(app(control, auth=lambda _: Person("anna", role), read_only=False)) as client:
+        html = client.get("/splits/checkout").text
+    assert ("pins: 1" in html, "unit-17" in html) == (True, role == "operate")

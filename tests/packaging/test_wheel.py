@@ -25,16 +25,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 @pytest.mark.xdist_group("wheel")
 def test_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
-    """The wheel has each source file, the Lua scripts, the schema, the skill and py.typed."""
+    """The wheel has each source file, the Lua scripts, the schema, the skill, the console's pages and py.typed."""
     source = ROOT / "src"
     expected = {
         str(path.relative_to(source))
         for path in (source / "graysplit").rglob("*")
-        if path.is_file() and path.suffix in {".py", ".lua", ".json", ".typed", ".md"}
+        if path.is_file() and path.suffix in {".py", ".lua", ".json", ".typed", ".md", ".html", ".js", ".css", ".svg"}
     }
     assert "graysplit/py.typed" in expected
     assert "graysplit/.agents/skills/graysplit/SKILL.md" in expected
     assert any(name.endswith(".lua") for name in expected)
+    assert "graysplit/console/static/htmx.min.js" in expected
     assert expected <= set(wheel.namelist())
 
 

@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from graysplit.console.picture import Picture, RecentChanges
+from graysplit.console.verdicts import KeptVerdicts
 from graysplit.control.look import NamespaceLook, look
 from graysplit.control.operator import Operator
 from graysplit.errors import GraysplitError, StoreUnreachableError
@@ -36,6 +38,7 @@ class ConsoleFollower:
         self._listeners: set[Callable[[], None]] = set()
         self._wanted_at = 0.0
         self._changes = RecentChanges()
+        self._verdicts = KeptVerdicts()
         self._position = ""
         self._met_at = 0.0
         self._changed_at = 0.0
@@ -138,7 +141,7 @@ class ConsoleFollower:
 
     def _look(self) -> None:
         self._looked_at = time.monotonic()
-        seen = look(self._operator)
+        seen = look(self._operator, partial(self._verdicts.read, self._operator))
         self._met_at = time.monotonic()
         self._publish(self._made(seen))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -17,6 +17,7 @@ from graysplit.console.split_screen import processes_of, split_screen
 from graysplit.console.stream import events, mark_of
 from graysplit.control.control import Control
 from graysplit.control.guard.report import SplitReport
+from graysplit.control.views import SplitView
 from graysplit.core.entry import Entry
 from graysplit.core.limits import check_typed
 from graysplit.errors import GraysplitError, UnknownSplitError
@@ -25,7 +26,8 @@ from graysplit.words.emergency import emergency_lines
 from graysplit.words.entries import entry_line
 from graysplit.words.explain import explain_lines
 
-HISTORY_AT_MOST = 30
+HISTORY_AT_MOST: Final = 30
+PINS_AT_MOST: Final = 100
 
 
 async def index(console: Console, visit: Visit) -> Response:
@@ -76,6 +78,7 @@ async def split(console: Console, visit: Visit) -> Response:
         "offered": screen.offered,
         "emergency": paragraphs(emergency_lines(view, console.namespace, by_hand)),
         "since": mark_of(console, picture.number),
+        "pins": _pins(view) if console.may_operate(visit.person) else [],
         "entries": _told(more.entries),
         **_evidence(more.report, more.fault),
     }
@@ -135,6 +138,15 @@ def _read(control: Control, split: str) -> _Read:
 
 def _told(entries: tuple[Entry, ...]) -> list[dict[str, object]]:
     return [{"id": entry.id, "at_ms": entry.at_ms, "words": entry_line(entry)} for entry in entries]
+
+
+def _pins(view: SplitView) -> list[tuple[str, str]]:
+    """Return the first pinned and denied units, each with what it gets: for those alone who may change it."""
+    definition = view.definition
+    if definition is None:
+        return []
+    denied = ((unit, f"{definition.baseline} (denied)") for unit in definition.denied)
+    return sorted([*definition.pins.items(), *denied])[:PINS_AT_MOST]
 
 
 def _evidence(report: SplitReport | None, fault: str) -> dict[str, object]:

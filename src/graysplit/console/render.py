@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -49,6 +50,8 @@ class PagePart(NamedTuple):
     value: object  # what it was made from
     html: str
     number: int  # of the picture with which it came to be
+    gist: object
+    made_at: float
 
 
 class PartSource(NamedTuple):
@@ -57,6 +60,8 @@ class PartSource(NamedTuple):
     template: str
     value: object
     more: Mapping[str, object]  # what the template needs beside it; of no consequence for whether it has changed
+    gist: object = None  # what of the value must be seen at once; None: all of it
+    patience_s: float = 0.0  # how long the rest may wait
 
 
 class PageParts(dict[str, PagePart]):
@@ -95,7 +100,10 @@ class Parts:
         return kept[1] if kept is not None and kept[0] >= number else None
 
     def _part(self, old: PagePart | None, source: PartSource, number: int) -> PagePart:
-        if old is not None and old.value == source.value:
-            return old
+        now = time.monotonic()
+        if old is not None:
+            waits = source.gist is not None and old.gist == source.gist and now - old.made_at < source.patience_s
+            if waits or old.value == source.value:
+                return old
         html = self._env.get_template(source.template).render({"value": source.value, **source.more})
-        return PagePart(source.value, html, number)
+        return PagePart(source.value, html, number, source.gist, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -27,6 +28,7 @@ Tone: TypeAlias = Literal["bad", "warn", "good", "calm"]
 _TONES: Final[Mapping[str, Tone]] = {"worse": "bad", "suspect": "warn", "safe": "good"}
 _ORDER: Final[tuple[Tone, ...]] = ("bad", "warn", "good", "calm")
 _MOVES_AT_MOST: Final = 4
+_DIGITS: Final = re.compile(r"[0-9.,^]+")
 
 
 class Said(NamedTuple):
@@ -72,6 +74,15 @@ class SplitLine(NamedTuple):
     def is_idle(self) -> bool:
         """Whether nothing is above zero and no plan runs, so that nothing is there to roll back."""
         return not self.is_running and all(candidate.weight == "0%" for candidate in self.candidates)
+
+    @property
+    def gist(self) -> object:
+        """What of it must be seen at once; counts and clocks that go on by themselves may come a little later."""
+        told = (one for each in self.candidates for one in (each.shown, each.verdict) if one is not None)
+        words = [(one.tone, _DIGITS.sub("", one.words)) for one in (*told, *self.said)]
+        weights = [(each.name, each.weight, _DIGITS.sub("", each.asked), each.since_ms) for each in self.candidates]
+        shown = [each.shown for each in self.candidates]
+        return words, weights, shown, self.last, self.is_running, self.is_paused
 
     @property
     def rank(self) -> tuple[int, int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Final
 
 from graysplit.console.console import Console, Visit
 from graysplit.console.picture import Picture
@@ -11,6 +12,11 @@ from graysplit.console.render import PageParts, PartSource
 from graysplit.console.screen import FirstScreen, screen_of
 from graysplit.console.split_screen import processes_of, split_screen
 from graysplit.words.texts import age
+
+# Counts and clocks on the first screen: how long they wait where there are few splits, and how many come in a second
+# where there are many, so that hundreds of open pages cost no more than they should.
+PATIENCE_S: Final = 0.9
+MINOR_EACH_S: Final = 20.0
 
 
 def index_parts(console: Console, picture: Picture, visit: Visit) -> PageParts:
@@ -67,7 +73,8 @@ def _screen_sources(screen: FirstScreen, may_lower: bool, root: str) -> dict[str
     said = (*screen.said, screen.processes, *screen.guard)
     names = tuple(line.split for line in screen.lines)
     in_order = sorted(screen.lines, key=lambda line: line.rank)
-    rows = {f"row-{line.split}": PartSource("part_row.html", line, {}) for line in screen.lines}
+    patience_s = PATIENCE_S + len(screen.lines) / MINOR_EACH_S
+    rows = {f"row-{line.split}": PartSource("part_row.html", line, {}, line.gist, patience_s) for line in screen.lines}
     listed = PartSource(
         "part_list.html",
         (names, screen.is_empty),

@@ -9,7 +9,7 @@ from graysplit.control.views import Overview, SplitView, overview, split_view
 from graysplit.core.address import split_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from graysplit.control.guard.verdicts import Heard
     from graysplit.control.operator import Operator
@@ -32,10 +32,13 @@ class NamespaceLook(NamedTuple):
         return split_view(self.reading, self.fleet, split, last, said)
 
 
-def look(operator: Operator) -> NamespaceLook:
-    """Read the fleet, then the store: what processes tell is then no newer than what the store says."""
+def look(operator: Operator, hear: Callable[[Reading], Mapping[str, Heard]] | None = None) -> NamespaceLook:
+    """Read the fleet, then the store: what processes tell is then no newer than what the store says.
+
+    `hear` returns what guards say, for whoever looks often; else it is read with the rest.
+    """
     fleet = operator.store.fleet()
     reading = operator.read()
-    said = operator.verdicts(reading, sorted(reading.snapshot.splits))
+    said = operator.verdicts(reading, sorted(reading.snapshot.splits)) if hear is None else hear(reading)
     view = overview(operator.store.name, operator.namespace, reading, fleet, None, said)
     return NamespaceLook(view._replace(owed=undelivered(operator.store)), reading, fleet, said)

@@ -63,7 +63,7 @@ def armed(split: str, definition: Definition | None) -> Armed | None:
 def verdicts(reading: Reading, tallies: Tallies, splits: Iterable[str]) -> dict[str, Heard]:
     """Read what is said of every watched candidate above zero, by its field; of a screenful at most."""
     found: dict[str, Heard] = {}
-    for split, field, weight in _running(reading, splits):
+    for split, field, weight in watched(reading, splits):
         if len(found) < READ_AT_MOST:
             found[field] = heard(reading, tallies, split, field, weight)
     return found
@@ -135,7 +135,8 @@ def doubts(reading: Reading, tallies: Tallies, split: str) -> tuple[Heard, ...]:
     return tuple(verdict for verdict in verdicts(reading, tallies, [split]).values() if verdict.doubted)
 
 
-def _running(reading: Reading, splits: Iterable[str]) -> Iterator[tuple[str, str, int]]:
+def watched(reading: Reading, splits: Iterable[str]) -> Iterator[tuple[str, str, int]]:
+    """Return each candidate above zero that a guard watches: its split, its field and its weight."""
     for split in splits:
         state = reading.snapshot.splits.get(split)
         if state is None or state.definition.guard is None:
