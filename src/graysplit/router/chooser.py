@@ -19,11 +19,10 @@ class RouterChooser:
 
     __slots__ = ("_lifecycle", "draw")
 
-    draw: Draw
-
     def __init__(self, lifecycle: Lifecycle) -> None:
         """Ask a lifecycle, until the router moves to another one."""
-        self.move(lifecycle)
+        self._lifecycle = lifecycle
+        self.draw: Draw = lifecycle.decisions.draw
 
     def move(self, lifecycle: Lifecycle) -> None:
         """Ask another lifecycle from now on."""

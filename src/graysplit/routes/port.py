@@ -20,7 +20,10 @@ Draw: TypeAlias = "Callable[[Scope, CompiledSplit, object], int | None]"
 class Chooser(Protocol):
     """The slow path: whatever the straight line of a route or handle does not answer."""
 
-    draw: Draw
+    @property
+    def draw(self) -> Draw:
+        """Return what draws in a context; see `Draw`."""
+        ...
 
     def resolve(
         self, state: CompiledSplit, unit: object, attributes: Mapping[str, object] | None
