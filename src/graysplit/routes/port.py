@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 from graysplit.core.compiled import CompiledSplit
 from graysplit.core.decision import Decision
@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from graysplit.scope import Scope
 
 
-# Called for a split's first question in a context: the version's index, kept there; None where the ladder is climbed.
-Draw: TypeAlias = "Callable[[Scope, CompiledSplit, object], int | None]"
+class Draw(Protocol):
+    """What answers a split's first question in a context."""
+
+    def __call__(self, scope: Scope, state: CompiledSplit, unit: object, /) -> int | None:
+        """Return the version's index, kept there; None where the ladder is to be climbed."""
+        ...
 
 
 class Chooser(Protocol):
@@ -22,7 +26,7 @@ class Chooser(Protocol):
 
     @property
     def draw(self) -> Draw:
-        """Return what draws in a context; see `Draw`."""
+        """Return what draws in a context."""
         ...
 
     def resolve(
