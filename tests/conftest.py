@@ -58,6 +58,8 @@ TESTS: Final = Path(__file__).parent
 # a distribution from the sdist may not have it.
 NEEDS: Final = {
     "tests/benchmarks/test_benchmarks.py": "httpx",
+    "tests/console/browser/test_accessible.py": "playwright",
+    "tests/console/browser/test_weight_and_policy.py": "playwright",
     "tests/console/test_assets.py": "httpx",
     "tests/console/test_changes.py": "httpx",
     "tests/console/test_live.py": "httpx",

@@ -8,13 +8,11 @@ the last one is held against the processes too.
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -24,63 +22,13 @@ from redis import Redis
 
 from graysplit import embedded
 from graysplit.cli.output import WIDTH, fold
-from graysplit.control import Control
 from graysplit.core.bucketing import bucket_of, encode_unit, hash32
 from tests import warm
+from tests.incident_fleet import SAFE_WITHIN_S, SPLITS, USERS, IncidentFleet
 from tests.support import eventually
 
-USERS = tuple(f"u-{number}" for number in range(60))
-SAFE_WITHIN_S = 60.0  # on a crowded machine; what it took is printed
 # What may stand behind the receipts: who was killed before, and is gone; and the command that takes it back.
 BESIDE = ("gone (connection ended, not counted)", "the way back")
-SPLITS = {"checkout": "new", "search": "new", "ranking": "b"}
-
-
-class Worker:
-    """One process of the fleet."""
-
-    def __init__(self, environment: dict[str, str], off_file: Path) -> None:
-        """Start it, and wait until it follows."""
-        self.off_file = off_file
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.cli.incident_process"],
-            env={**environment, "GRAYSPLIT_OFF_FILE": str(off_file)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        assert self._line() == "ready"
-
-    @property
-    def pid(self) -> int:
-        """Its id, as receipts name it."""
-        return self._process.pid
-
-    @property
-    def lives(self) -> bool:
-        """Whether it still runs."""
-        return self._process.poll() is None
-
-    def given(self, split: str = "checkout", users: Sequence[str] = USERS) -> list[str]:
-        """Return the version that it gives to each user, now."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{split} {' '.join(users)}\n")
-        self._process.stdin.flush()
-        return self._line().split()
-
-    def signal(self, number: int) -> None:
-        """Stop it, or let it go on, or end it."""
-        self._process.send_signal(number)
-
-    def end(self) -> None:
-        """End it whatever it does."""
-        self._process.kill()
-        self._process.communicate()
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
 
 
 class CursorReading(NamedTuple):
@@ -98,49 +46,24 @@ class CursorReading(NamedTuple):
         return [head.rstrip(), *rest, *fold(f"  {self.said}")]
 
 
-class Shop:
+class Shop(IncidentFleet):
     """A server, four processes, and an operator who types."""
 
     def __init__(self, server: embedded.Server, folder: Path) -> None:
         """Start the processes."""
-        self.server, self._folder = server, folder
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("GRAYSPLIT_")}
-        self.environment = {**kept, "GRAYSPLIT_URL": server.url, "GRAYSPLIT_ACTOR": "ada@lab"}
-        self.workers = [self.start() for _ in range(4)]
-        self.control = Control(server.url, actor="bob@lab", confirm=True)
+        super().__init__(server, folder)
         self.out = self.said = ""  # what the last command printed, and its last word on the fleet
         self._typed: list[str] = []
         self._began = self._safe_s = 0.0
 
-    def start(self) -> Worker:
-        """Start one process more."""
-        return Worker(self.environment, self._folder / f"off-{time.monotonic_ns()}")
-
     def weigh(self, weight: int = 50, *splits: str) -> None:
         """Begin an incident: these splits at this weight in all four, whatever stood before."""
-        for split in splits or ("checkout",):
-            self.control.set(f"{split}/{SPLITS[split]}", weight, why="step 1", unstop=True)
-            eventually(lambda split=split: all(self._agrees(w, split, weight) for w in self.workers), SAFE_WITHIN_S)  # type: ignore[misc] # the loop's value
+        super().weigh(weight, *splits)
         self.begin()
 
     def begin(self) -> None:
         """Count what is typed from here on."""
         self._typed, self._began = [], 0.0
-
-    def gives(self, version: str, split: str = "checkout") -> bool:
-        """Return whether every process that lives gives one version to everybody."""
-        return all({*worker.given(split)} == {version} for worker in self.workers if worker.lives)
-
-    def stands_at(self, weight: int, split: str = "checkout") -> bool:
-        """Return whether every process gives the candidate to exactly the users whose buckets it owns."""
-        return all(self._agrees(worker, split, weight) for worker in self.workers)
-
-    @staticmethod
-    def _agrees(worker: Worker, split: str, weight: int) -> bool:
-        baseline = "a" if split == "ranking" else "old"
-        seed = hash32(split.encode(), 0)
-        inside = [bucket_of(encode_unit(user) or b"", seed) < weight * 1000 for user in USERS]
-        return worker.given(split) == [SPLITS[split] if yes else baseline for yes in inside]
 
     def types(self, line: str, safe: Callable[[], bool] | None = None) -> int:
         """Type a command of graysplit; while it runs, look for the moment from which on it is safe."""
@@ -184,16 +107,6 @@ class Shop:
         """Close an incident."""
         assert len(self._typed) <= 2, self._typed
         return CursorReading(incident, tuple(self._typed), self._safe_s, self.said)
-
-    def forget(self, worker: Worker) -> None:
-        """Wait until a process that was killed, and has a successor, leaves the count: it concerns no incident more."""
-        eventually(lambda: worker.pid not in {found.pid for found in self.control.fleet().processes}, 60.0)
-
-    def close(self) -> None:
-        """End everything that was started."""
-        self.control.close()
-        for worker in self.workers:
-            worker.end()
 
 
 @contextmanager
