@@ -62,6 +62,7 @@ NEEDS: Final = {
     "tests/console/browser/test_weight_and_policy.py": "playwright",
     "tests/console/test_assets.py": "httpx",
     "tests/console/test_changes.py": "httpx",
+    "tests/console/test_hostile_texts.py": "httpx",
     "tests/console/test_live.py": "httpx",
     "tests/console/test_looking.py": "httpx",
     "tests/console/test_mount.py": "httpx",

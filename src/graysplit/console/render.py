@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from graysplit.core.limits import escaped
+from graysplit.core.limits import TYPED, shown
 from graysplit.words.texts import when
 
 HERE: Final = Path(__file__).parent
@@ -20,7 +20,7 @@ KEPT_AT_MOST: Final = 500  # pages by role, mount and split whose parts are reme
 
 def _shown(value: object) -> object:
     """Return a value as it may reach a page; what is markup already, or no text, stays."""
-    return escaped(value) if type(value) is str else value
+    return shown(value, TYPED["text"]) if type(value) is str else value
 
 
 def environment() -> Environment:
