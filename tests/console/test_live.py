@@ -113,3 +113,15 @@ def test_an_emptied_store_has_not_taken_anybody_to_the_baseline(own: embedded.Se
         assert "the store is empty" in client.get("/splits/checkout").text
         client.post("/splits/checkout/rollback", headers=OWN_PAGE).raise_for_status()
         eventually(lambda: {split.choose(f"u{number}") for number in range(200)} == {"old"})
+
+
+def test_the_thread_ends_when_nobody_looks(own: embedded.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the next page starts it again, with nothing old on it."""
+    monkeypatch.setattr("graysplit.console.follower.IDLE_S", 0.1)
+    with served(app(own.url)) as client:
+        assert "20%" in client.get("/").text
+        eventually(lambda: not any(thread.name == "graysplit console" for thread in threading.enumerate()))
+        with Control(own.url) as control:
+            control.set("checkout", 35)
+        page = Page(client.get("/").text)
+        assert page.one("div", data_candidate="new").attributes["data-weight"] == "35%"

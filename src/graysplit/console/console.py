@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
@@ -103,6 +104,7 @@ class Console:
             "may_lower": self.may_lower(visit.person),
             "may_operate": self.may_operate(visit.person),
             "now_ms": now_ms,
+            "options": "" if self.namespace == "default" else f" --namespace {shlex.quote(self.namespace)}",
         }
 
     def _server(self, picture: Picture) -> str:

@@ -28,7 +28,8 @@
     for (const release of said.releases) {
       for (const [name, title, unit] of [["failed", "Failed calls", "%"], ["p95", "p95", "ms"]]) {
         const lines = release[name];
-        if (lines.at.length < 2) continue;
+        const drawn = lines.at.filter((_, at) => lines.new[at] !== null || lines.old[at] !== null);
+        if (drawn.length < 3) continue;
         room.hidden = false;
         const titled = title + ", " + release.candidate + " and " + release.baseline;
         charts.push(new uPlot(options(titled, release, width, unit), [lines.at, lines.new, lines.old], room));

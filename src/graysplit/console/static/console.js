@@ -27,12 +27,10 @@
     if (document.body.hasAttribute("sse-connect")) say(silent > silentAfter ? silent : 0);
   }
 
+  // The age stands apart: what is read aloud does not begin anew each second.
   function say(silent) {
-    const notice = document.getElementById("no-console");
-    const words = silent ? "No answer from the console for " + age(silent) + ". What is shown is as old. " +
-      "From a shell: graysplit rollback" : "";
-    if (notice.textContent !== words) notice.textContent = words;
-    notice.hidden = !silent;
+    document.getElementById("heard").textContent = age(silent);
+    document.getElementById("no-console").hidden = !silent;
   }
 
   for (const name of ["htmx:sseMessage", "htmx:sseOpen"]) {
