@@ -2,7 +2,7 @@
 
 Alone: `python -m benchmarks.hotpath`, `.imports`, `.reload`, `.measuring`, `.requests`, `.propagation` (there also
 2,000 followers, and --matrix), `.guard` (simulations; there also more runs). Not among them, as it takes minutes:
-`python -m benchmarks.crowded` (an armed guard beside millions of users).
+`python -m benchmarks.crowded` (an armed guard beside millions of users), `python -m benchmarks.console` (200 pages).
 Other libraries: `python -m benchmarks.peers`. Release policies under load: `python -m benchmarks.policies`.
 """
 

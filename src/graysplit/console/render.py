@@ -64,28 +64,37 @@ class PartSource(NamedTuple):
     patience_s: float = 0.0  # how long the rest may wait
 
 
+class PageParts(dict[str, PagePart]):
+    """The parts of one page as of one picture, and what streams send of them."""
+
+    def __init__(self, parts: Mapping[str, PagePart] = {}) -> None:
+        """Take the parts by name."""
+        super().__init__(parts)
+        self.chunks: dict[int, bytes] = {}  # by the number that a page has seen: what it is sent, made once for all
+
+
 class Parts:
     """The parts of all pages that are looked at; made once for all who see the same."""
 
     def __init__(self, env: Environment) -> None:
         """Begin with none."""
         self._env = env
-        self._kept: dict[object, tuple[int, Mapping[str, PagePart]]] = {}
+        self._kept: dict[object, tuple[int, PageParts]] = {}
 
-    def made(self, page: object, number: int, sources: Mapping[str, PartSource]) -> Mapping[str, PagePart]:
+    def made(self, page: object, number: int, sources: Mapping[str, PartSource]) -> PageParts:
         """Return the parts of a page by name; those that are as before keep the number they had."""
         before = self._kept.get(page)
         if before is not None and before[0] >= number:
             return before[1]
-        old: Mapping[str, PagePart] = before[1] if before is not None else {}
-        parts = {name: self._part(old.get(name), source, number) for name, source in sources.items()}
+        old = before[1] if before is not None else PageParts()
+        parts = PageParts({name: self._part(old.get(name), source, number) for name, source in sources.items()})
         self._kept.pop(page, None)
         while len(self._kept) >= KEPT_AT_MOST:
             self._kept.pop(next(iter(self._kept)))
         self._kept[page] = number, parts
         return parts
 
-    def is_made(self, page: object, number: int) -> Mapping[str, PagePart] | None:
+    def is_made(self, page: object, number: int) -> PageParts | None:
         """Return a page's parts where they are of this picture already."""
         kept = self._kept.get(page)
         return kept[1] if kept is not None and kept[0] >= number else None

@@ -8,7 +8,7 @@ from typing import Final
 
 from graysplit.console.console import Console, Visit
 from graysplit.console.picture import Picture
-from graysplit.console.render import PagePart, PartSource
+from graysplit.console.render import PageParts, PartSource
 from graysplit.console.screen import FirstScreen, screen_of
 from graysplit.console.split_screen import processes_of, split_screen
 from graysplit.words.texts import age
@@ -19,7 +19,7 @@ PATIENCE_S: Final = 0.9
 MINOR_EACH_S: Final = 20.0
 
 
-def index_parts(console: Console, picture: Picture, visit: Visit) -> Mapping[str, PagePart]:
+def index_parts(console: Console, picture: Picture, visit: Visit) -> PageParts:
     """Return the parts of the first screen."""
     root, may_lower = visit.root, console.may_lower(visit.person)
     page = ("index", root, may_lower)
@@ -33,7 +33,7 @@ def index_parts(console: Console, picture: Picture, visit: Visit) -> Mapping[str
     return console.parts.made(page, picture.number, sources)
 
 
-def split_parts(console: Console, picture: Picture, visit: Visit, split: str) -> Mapping[str, PagePart]:
+def split_parts(console: Console, picture: Picture, visit: Visit, split: str) -> PageParts:
     """Return the parts of a split's page."""
     root, may_lower, may_operate = visit.root, console.may_lower(visit.person), console.may_operate(visit.person)
     page = ("split", split, root, may_lower, may_operate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from graysplit.console.console import Console, Visit
 from graysplit.console.picture import Picture
-from graysplit.console.render import PagePart
+from graysplit.console.render import PageParts
 
 BEAT_S: Final = 3  # a page that hears nothing for longer says so
 AT_MOST_S: Final = 300.0  # then the page asks again, and with it who somebody is and what they may
 
-PartsOf = Callable[[Picture], Mapping[str, PagePart]]
+PartsOf = Callable[[Picture], PageParts]
 
 
 def events(console: Console, visit: Visit, parts_of: PartsOf) -> Response:
@@ -43,7 +43,17 @@ def _seen(console: Console, visit: Visit) -> int:
     return int(number) if boot == console.boot and number.isascii() and number.isdecimal() else -1
 
 
-async def _events(console: Console, parts_of: PartsOf, seen: int) -> AsyncIterator[ServerSentEvent]:
+def _chunk(parts: PageParts, seen: int, mark: str) -> bytes:
+    """Return the events of the parts that are newer than what was seen; all pages that have seen as much share it."""
+    chunk = parts.chunks.get(seen)
+    if chunk is None:
+        newer = ((name, part) for name, part in parts.items() if part.number > seen)
+        chunk = b"".join(ServerSentEvent(part.html, event=name, id=mark).encode() for name, part in newer)
+        parts.chunks[seen] = chunk
+    return chunk
+
+
+async def _events(console: Console, parts_of: PartsOf, seen: int) -> AsyncIterator[ServerSentEvent | bytes]:
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
     def wake() -> None:
@@ -57,9 +67,9 @@ async def _events(console: Console, parts_of: PartsOf, seen: int) -> AsyncIterat
             changed.clear()
             picture = await console.picture()
             if picture.number > seen:
-                for name, part in parts_of(picture).items():
-                    if part.number > seen:
-                        yield ServerSentEvent(part.html, event=name, id=mark_of(console, picture.number))
+                chunk = _chunk(parts_of(picture), seen, mark_of(console, picture.number))
+                if chunk:
+                    yield chunk
                 seen = picture.number
             try:
                 await asyncio.wait_for(changed.wait(), ends_at - time.monotonic())
