@@ -75,6 +75,18 @@ SHOWN = {
         r"^new price for user-8 in Price$",
         r"^what the view allows: GET, HEAD, OPTIONS$",
     ],
+    "console_in_a_shop": [
+        r"^a stranger: look 401, roll back 401, raise 401$",
+        r"^carla: look 401, roll back 401, raise 401$",
+        r"^sam: look 200, roll back 403, raise 403$",
+        r"^nina: look 200, roll back 200, raise 403$",
+        r"^ruth: look 200, roll back 200, raise 200$",
+        r"^a rollback by a form of another site: 403$",
+        r"^in force: 0 %$",
+        r"^rollback by ruth: tried by ruth$",
+        r"^rollback by nina: tried by nina$",
+        r"^set by deploy$",
+    ],
     "dramatiq_tasks": [
         r"^user-1: old price$",
         r"^user-8: new price$",
