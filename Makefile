@@ -22,7 +22,7 @@ endif
 BIN := $(VENV)/bin
 WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 1) + 1 ))) # half of the tests' time is waiting
 
-.PHONY: help demo test lint format types unit cover docs docs-serve docs-links bench bench-peers lab soak dist lowest matrix clean env \
+.PHONY: help demo demo-console test lint format types unit cover docs docs-serve docs-links bench bench-peers lab soak dist lowest matrix clean env \
   env-demo
 
 help: ## say what can be made
@@ -33,6 +33,9 @@ help: ## say what can be made
 
 demo: env-demo ## the main job on real parts: a server, a shop, traffic, a raise, a rollback
 	@$(BIN)/python -m examples.shop.demo
+
+demo-console: env-demo ## the same parts kept running, to be looked at in the console; Ctrl-C ends them
+	@$(BIN)/python -m examples.shop.demo --keep
 
 test: lint ## all that CI runs: lint, types, architecture, tests
 	@said=$$(mktemp)

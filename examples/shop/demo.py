@@ -1,9 +1,10 @@
 """The main job on real parts: a server, a shop with four workers, users, a raise in steps, and the way back.
 
-    python -m examples.shop.demo            about 40 seconds; with --quick about 15
+    python -m examples.shop.demo            about 40 seconds; with --quick about 15; with --keep until Ctrl-C
 
-Everything is real: a Redis-compatible server of its own, uvicorn's worker processes, HTTP, and the command line in a
-process of its own, as an operator would type it. Ends with exit code 0 if all that it claims is true of this run.
+Everything is real: a Redis-compatible server of its own, uvicorn's worker processes, HTTP, the console, and the command
+line in a process of its own, as an operator would type it. Ends with exit code 0 if all that it claims is true of this
+run. With --keep it claims nothing: a plan waits for whoever opens the console, which may change something then.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if __package__ in (None, ""):  # started as a file: let it be found as the packa
 from examples.shop import picture
 from examples.shop.proof import Claim, Share, Step, Turn, claims, share_of
 from examples.shop.screen import Screen
-from examples.shop.stage import PartError, operate, shop
+from examples.shop.stage import PartError, console, operate, shop
 from examples.shop.traffic import Traffic
 from graysplit import Control, GraysplitError, embedded
 
@@ -33,6 +34,8 @@ WORKERS: Final = 4
 PERCENTS: Final = (5, 20, 50)
 PATIENCE_S: Final = 60.0  # for whatever should take a moment
 GLANCE_S: Final = 0.2
+RECENT_S: Final = 5.0  # enough for each user to have come
+RAMP: Final = ("ramp", "pricing", "5,20,50", "--every", "30s", "--approve", "--why", "a release to look at")
 
 
 class Pace(NamedTuple):
@@ -83,6 +86,18 @@ class Demo:
             ),
         ]
 
+    async def keep(self) -> None:
+        """Start a plan that waits for people, and show who gets what until somebody ends it."""
+        await self._type(*RAMP)
+        self._screen.say("\nOpen the console: pause the plan, approve its next step, or roll it back. Ctrl-C ends all.")
+        while True:
+            await asyncio.sleep(GLANCE_S)
+            now = time.monotonic()
+            self._traffic.forget(now - RECENT_S)
+            share = share_of(Step(0, now - RECENT_S, now), self._traffic.visits)
+            failed = len(self._traffic.failures)
+            self._screen.draw(f"{self._drawn(share)}, {failed} requests failed")
+
     async def _type(self, *words: str) -> None:
         self._screen.say(f"\n$ graysplit {join(words)}")
         code = await operate(self._url, *words, say=lambda line: self._screen.say(f"  {line}"))
@@ -98,10 +113,7 @@ class Demo:
             return share_of(Step(percent, began, time.monotonic()), self._traffic.visits)
 
         def drawn(share: Share) -> str:
-            return (
-                f"  {share.actual:>4.1f} % {picture.bar(share.actual, self._screen.signs, 24)} "
-                f"{share.on_new}/{share.users} users on new, {self._traffic.answered - before} requests"
-            )
+            return f"{self._drawn(share)}, {self._traffic.answered - before} requests"
 
         def enough() -> bool:
             share = so_far()
@@ -111,6 +123,12 @@ class Demo:
         await until(enough, "every user has come once")
         self._screen.say(drawn(so_far()))
         self.steps.append(Step(percent, began, time.monotonic()))
+
+    def _drawn(self, share: Share) -> str:
+        return (
+            f"  {share.actual:>4.1f} % {picture.bar(share.actual, self._screen.signs, 24)} "
+            f"{share.on_new}/{share.users} users on new"
+        )
 
     def _written_at(self) -> float:
         """Return the moment of the last write: the server's clock is this machine's, so only the zero differs."""
@@ -128,8 +146,8 @@ async def until(condition: Callable[[], bool], what: str) -> None:
         await asyncio.sleep(GLANCE_S)
 
 
-async def perform(pace: Pace, screen: Screen) -> int:
-    """Start all parts, run, stop them, and return the exit code."""
+async def perform(pace: Pace, screen: Screen, *, keep: bool) -> int:
+    """Start all parts, run, stop them, and return the exit code; to be kept, they run until interrupted."""
     this = asyncio.current_task()
     if this is not None:
         for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C does it: nothing stays behind
@@ -143,14 +161,21 @@ async def perform(pace: Pace, screen: Screen) -> int:
         control = parts.enter_context(Control(server.url))
         await until(lambda: len(control.fleet().live) == WORKERS, f"{WORKERS} workers follow the server")
         screen.say(f"  shop    {place.address} (process {place.pid}: uvicorn with {WORKERS} workers)")
+        page = await parts.enter_async_context(console(server.url, read_write=keep))
+        screen.say(f"  console {page.link}")
+        screen.say(f"          opens once, in one browser{'' if keep else '; read-only'} (process {page.pid})")
         traffic = Traffic(place.address, users=pace.users, per_second=pace.per_second, workers=WORKERS)
         await parts.enter_async_context(traffic)
         screen.say(f"  users   {pace.users}, {pace.per_second:g} requests/s on {traffic.connections} connections")
-        proved = await Demo(server.url, pace, screen, traffic).run()
+        demo = Demo(server.url, pace, screen, traffic)
+        if keep:
+            await demo.keep()
+        proved = await demo.run()
     screen.say(picture.rule("true of this run"))
     for claim in proved:
         for line in picture.folded("ok" if claim.holds else "NO", claim.text):
             screen.say(line)
+    screen.say("\nAll parts are stopped. To look around in the console while they run: make demo-console")
     return 0 if all(claim.holds for claim in proved) else 1
 
 
@@ -158,12 +183,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Perform, and see to it that nothing stays behind."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer users and shorter steps")
+    parser.add_argument("--keep", action="store_true", help="keep all parts running until Ctrl-C")
     options = parser.parse_args(arguments)
     try:
-        return asyncio.run(perform(QUICK if options.quick else FULL, Screen()))
+        return asyncio.run(perform(QUICK if options.quick else FULL, Screen(), keep=options.keep))
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("\ninterrupted; all parts are stopped", file=sys.stderr)
-        return 130
+        return 0 if options.keep else 130
     except (PartError, GraysplitError) as fault:
         print(f"\ndemo: {fault}", file=sys.stderr)
         return 1

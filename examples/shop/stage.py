@@ -1,8 +1,9 @@
-"""The real parts of the demo, each started and stopped with the block around it: the shop, and the operator's hand."""
+"""The real parts of the demo, each started and stopped with the block around it: shop, console, and a typed command."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -26,6 +27,13 @@ class Shop(NamedTuple):
 
     address: str
     pid: int  # of uvicorn; its workers are in its process group
+
+
+class Console(NamedTuple):
+    """A console that is served: the link opens it once, in one browser."""
+
+    link: str
+    pid: int
 
 
 class PartError(Exception):
@@ -56,6 +64,34 @@ async def shop(url: str, workers: int) -> AsyncIterator[Shop]:
         yield Shop(address, process.pid)
     finally:
         await _end(process)
+
+
+@asynccontextmanager
+async def console(url: str, *, read_write: bool) -> AsyncIterator[Console]:
+    """Serve the console on this machine alone, as an operator would; changes get the name of who runs this."""
+    named = {name: value for name, value in environment(url).items() if name != "GRAYSPLIT_ACTOR"}
+    process = await asyncio.create_subprocess_exec(
+        *_graysplit(),
+        *("console", "--json", *(["--read-write"] if read_write else [])),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=named,
+        start_new_session=True,  # as the shop
+    )
+    try:
+        yield Console(await asyncio.wait_for(_link(process), OPEN_WITHIN_S), process.pid)
+    finally:
+        await _end(process)
+
+
+async def _link(process: asyncio.subprocess.Process) -> str:
+    """Return the link from the one line that the console prints; what it prints instead says why there is none."""
+    line = await anext(_lines(process.stdout), "nothing")
+    try:
+        return str(json.loads(line)["link"])
+    except (ValueError, KeyError):
+        raise PartError(f"the console did not open: {line}") from None
 
 
 async def _opened(process: asyncio.subprocess.Process, said: deque[str], workers: int) -> str:
@@ -98,10 +134,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 async def operate(url: str, *words: str, say: Callable[[str], None]) -> int:
     """Type a graysplit command as an operator would; hand on what it says, line by line, and return its exit code."""
-    program = shutil.which("graysplit", path=str(Path(sys.executable).parent))
-    command = [program] if program else [sys.executable, "-m", "graysplit.cli"]
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *_graysplit(),
         *words,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -116,3 +150,9 @@ async def operate(url: str, *words: str, say: Callable[[str], None]) -> int:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+def _graysplit() -> list[str]:
+    """Return the command of this environment."""
+    program = shutil.which("graysplit", path=str(Path(sys.executable).parent))
+    return [program] if program else [sys.executable, "-m", "graysplit.cli"]

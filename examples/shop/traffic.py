@@ -61,6 +61,10 @@ class Traffic:
         """The requests that were answered well."""
         return len(self.visits)
 
+    def forget(self, before: float) -> None:
+        """Drop the visits before a moment, where there is no end at which they are judged."""
+        self.visits = [visit for visit in self.visits if visit.entered_at >= before]
+
     @property
     def connections(self) -> int:
         """The connections that were kept."""

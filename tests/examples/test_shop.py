@@ -7,8 +7,12 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urljoin
 
+import httpx
 import pytest
 
 from examples.shop.picture import bar, picture, signs_of
@@ -111,25 +115,71 @@ def test_the_demo_proves_what_it_says() -> None:
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_nothing_behind(ending: signal.Signals) -> None:
-    """Ctrl-C in the middle ends the shop, its workers and the server, with exit code 130."""
+    """Ctrl-C in the middle ends the shop, its workers, the console and the server, with exit code 130."""
+    with _demo("--quick") as demo:
+        said = _said_until(demo, "users")
+        with httpx.Client(follow_redirects=True) as client:
+            page = client.get(_link(said))
+            assert (page.status_code, "read-only" in page.text) == (200, True)
+        demo.send_signal(ending)
+        _, faults = demo.communicate(timeout=30)
+    assert (demo.returncode, "interrupted" in faults) == (130, True), said + faults
+    _nothing_is_left(said)
+
+
+def test_a_kept_demo_is_looked_at_and_changed_until_ctrl_c() -> None:
+    """The console shows its plan, one press takes all users back, and Ctrl-C ends all that was started."""
+    with _demo("--quick", "--keep") as demo:
+        said = _said_until(demo, "Ctrl-C ends all")
+        with httpx.Client(follow_redirects=True) as client:
+            client.get(_link(said)).raise_for_status()
+            page = urljoin(_link(said), "/splits/pricing")
+            assert "then approve before 20%" in client.get(page).text
+            pressed = client.post(f"{page}/rollback", headers={"sec-fetch-site": "same-origin"})
+            assert pressed.status_code == 200, pressed.text
+        _said_until(demo, " 0/300 users on new, 0 requests failed")
+        demo.send_signal(signal.SIGINT)
+        _, faults = demo.communicate(timeout=30)
+    assert (demo.returncode, "all parts are stopped" in faults) == (0, True), said + faults
+    _nothing_is_left(said)
+
+
+@contextmanager
+def _demo(*options: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the demo; a test that fails ends it too."""
     with subprocess.Popen(
-        [sys.executable, "-m", "examples.shop.demo", "--quick"],
+        [sys.executable, "-m", "examples.shop.demo", *options],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as demo:
-        assert demo.stdout is not None
-        said = ""
-        for line in demo.stdout:
-            said += line
-            if "users" in line:
-                break
-        started = [int(pid) for pid in re.findall(r"process (\d+)", said)]
-        demo.send_signal(ending)
-        _, faults = demo.communicate(timeout=30)
-    assert (demo.returncode, "interrupted" in faults) == (130, True), said + faults
-    assert len(started) == 2
+        try:
+            yield demo
+        finally:
+            demo.terminate()
+
+
+def _said_until(demo: subprocess.Popen[str], last: str) -> str:
+    assert demo.stdout is not None
+    said = ""
+    for line in demo.stdout:
+        said += line
+        if last in line:
+            return said
+    raise AssertionError(f"there was no {last} in: {said}")
+
+
+def _link(said: str) -> str:
+    found = re.search(r"^  console (\S+)$", said, re.MULTILINE)
+    assert found, said
+    return found[1]
+
+
+def _nothing_is_left(said: str) -> None:
+    """Wait until none of the process groups that a demo has named lives."""
+    started = [int(pid) for pid in re.findall(r"process (\d+)", said)]
+    assert len(started) == 3
     eventually(lambda: not any(_lives(pid) for pid in started), within=10.0)
 
 
