@@ -80,7 +80,7 @@ def who(request: Request) -> console.Person | None:
     return console.Person(name, role) if role else None
 
 
-app.mount("/ops", console.app(STORE, auth=who, read_only=False))
+app.mount("/ops", console.app(STORE, auth=who, read_only=False, hosts=["shop.example"]))
 
 
 # ---------------------------------------------------------------- tried as a browser would

@@ -175,7 +175,7 @@ async def perform(pace: Pace, screen: Screen, *, keep: bool) -> int:
     for claim in proved:
         for line in picture.folded("ok" if claim.holds else "NO", claim.text):
             screen.say(line)
-    screen.say("\nAll parts are stopped. To look around in the console while they run: make demo-console")
+    screen.say("\nAll parts are stopped. To look around in the console: make demo-console")
     return 0 if all(claim.holds for claim in proved) else 1
 
 

@@ -134,7 +134,7 @@ def test_a_kept_demo_is_looked_at_and_changed_until_ctrl_c() -> None:
         with httpx.Client(follow_redirects=True) as client:
             client.get(_link(said)).raise_for_status()
             page = urljoin(_link(said), "/splits/pricing")
-            assert "then approve before 20%" in client.get(page).text
+            assert "Approve the step to 20%" in client.get(page).text
             pressed = client.post(f"{page}/rollback", headers={"sec-fetch-site": "same-origin"})
             assert pressed.status_code == 200, pressed.text
         _said_until(demo, " 0/300 users on new, 0 requests failed")
