@@ -67,6 +67,7 @@ NEEDS: Final = {
     "tests/console/test_looking.py": "httpx",
     "tests/console/test_mount.py": "httpx",
     "tests/console/test_mounts.py": "litestar",
+    "tests/console/test_outages.py": "httpx",
     "tests/console/test_people.py": "httpx",
     "tests/console/test_read_only.py": "httpx",
     "tests/console/test_requests.py": "httpx",

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from graysplit.console.picture import Picture, RecentChanges
+from graysplit.console.picture import Picture, RecentChanges, emptied
 from graysplit.console.verdicts import KeptVerdicts
 from graysplit.control.look import NamespaceLook, look
 from graysplit.control.operator import Operator
@@ -100,7 +100,7 @@ class ConsoleFollower:
                     with suppress(GraysplitError):
                         feed.close()
             except StoreUnreachableError as lost:
-                self._lose(lost.reason)
+                self._lose(lost.reason, refused=lost.answered or lost.patient)
             except Exception as defect:  # noqa: BLE001 - a page that stands still must say so, whatever the reason
                 self._lose(str(defect) if isinstance(defect, GraysplitError) else f"internal error: {defect!r}")
 
@@ -147,19 +147,24 @@ class ConsoleFollower:
 
     def _made(self, seen: NamespaceLook) -> Picture:
         splits = {row.split for row in seen.overview.rows} | seen.overview.unread.keys()
+        earlier = emptied(self._picture, seen)
+        if earlier is not None and earlier != self._picture.earlier:
+            self._changes = RecentChanges()  # what is remembered is another history's
         changes = self._changes
         for split in changes.unknown(splits):
             changes.note_older(split, self._operator.store.history(split, 1))
         fields = [row.field for row in seen.overview.rows]
         number = self._picture.number + 1
-        return Picture(number, seen, changes.last, changes.of_splits(splits), changes.since(fields), self._met_at)
+        lasts, since = changes.of_splits(splits), changes.since(fields)
+        return Picture(number, seen, changes.last, lasts, since, self._met_at, earlier=earlier)
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, *, refused: bool = False) -> None:
         """Keep the last picture, with the reason why it is no longer one of now, and let a moment pass."""
         picture = self._picture
         if picture.lost != reason:
             lost_at = picture.lost_at or self._met_at or time.monotonic()
-            self._publish(picture._replace(number=picture.number + 1, lost=reason, lost_at=lost_at))
+            number = picture.number + 1
+            self._publish(picture._replace(number=number, lost=reason, lost_at=lost_at, refused=refused))
         self._wake.wait(LOOK_AGAIN_S)
         self._wake.clear()
 

@@ -6,8 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from graysplit.control.look import NamespaceLook
+from graysplit.control.views import UNKNOWN
 from graysplit.core.address import EVERYTHING, split_of, stops_over
 from graysplit.core.entry import Entry
+
+
+class Emptied(NamedTuple):
+    """What a store held when it was last read with the history that it no longer has."""
+
+    at_ms: int  # by its clock, when it was read
+    revision: int
+    weights: Mapping[str, str]  # by field: what was in force above zero
 
 
 class Picture(NamedTuple):
@@ -21,10 +30,24 @@ class Picture(NamedTuple):
     read_at: float = 0.0  # this process's own clock, at the look
     lost: str = ""  # why the store does not answer; "": it does
     lost_at: float = 0.0  # the same clock, when it was last heard
+    refused: bool = False  # whether it answers, and does not let itself be read
+    earlier: Emptied | None = None  # what it held before it was emptied, or replaced by an older copy
 
     def now_ms(self, now: float) -> int:
         """Return the server's time by this process's own clock."""
         return 0 if self.look is None else self.look.overview.now_ms + int(1000 * (now - self.read_at))
+
+
+def emptied(before: Picture, seen: NamespaceLook) -> Emptied | None:
+    """Return what a store held before it fell back behind its own history; None where it did not, or has caught up."""
+    if before.look is None:
+        return None
+    was, revision = before.look.overview, seen.overview.revision
+    if revision < was.revision:
+        weights = {row.field: row.effective for row in was.rows if row.effective not in {"0", UNKNOWN}}
+        return Emptied(was.now_ms, was.revision, weights)
+    earlier = before.earlier
+    return earlier if earlier is not None and revision < earlier.revision else None
 
 
 class RecentChanges:

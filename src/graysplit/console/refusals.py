@@ -43,6 +43,7 @@ def refusal(console: Console, visit: Visit, fault: GraysplitError) -> Response:
     )
     lines = [str(fault)]
     if isinstance(fault, StoreUnreachableError):
+        title = "Refused by the store" if fault.answered or fault.patient or fault.refuses else title
         is_change = visit.request.method == "POST"
         first, *rest = outage_lines(fault, written_words(fault, fault.written) if is_change else "")
         lines = [first.removeprefix("graysplit: "), *paragraphs(rest)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from graysplit.console.picture import Picture
+from graysplit.console.picture import Emptied, Picture
 from graysplit.control.doctor import some
 from graysplit.control.guard.verdicts import Heard
 from graysplit.control.plan.awaited import Awaited
@@ -20,7 +20,7 @@ from graysplit.words.guard import verdict_words, worse_lines
 from graysplit.words.loss import loss_lines
 from graysplit.words.notes import freeze_lines, undelivered_lines
 from graysplit.words.plan import plan_lines
-from graysplit.words.texts import percent, stop_words
+from graysplit.words.texts import percent, stop_words, when
 
 # How much a line wants to be seen; each is also a word or a mark on the page, never a colour alone.
 Tone: TypeAlias = Literal["bad", "warn", "good", "calm"]
@@ -225,11 +225,23 @@ def _said(picture: Picture, view: Overview) -> tuple[Said, ...]:
     declared = [f"declared in code, but not in the store: {undefined}"] if view.undefined and view.loss is None else []
     return (
         *(Said("bad", line.strip()) for line in loss_lines(view.loss)),
+        *(() if picture.earlier is None or view.loss is not None else (_emptied(picture.earlier, view.revision),)),
         *(Said("warn", line) for line in fleet),
         *(Said("warn", f"stop {stop_words(field, text)}") for field, text in sorted(stops.items())),
         *(Said("warn", line) for line in undelivered_lines(view.owed)),
         *(Said("calm", line) for line in freeze_lines(freeze for freeze in view.freezes if freeze.pattern == "*")),
         *(Said("calm", line) for line in declared),
+    )
+
+
+def _emptied(earlier: Emptied, revision: int) -> Said:
+    weights = [f"{field} {percent(weight)}" for field, weight in sorted(earlier.weights.items())]
+    more = f" and {len(weights) - _MOVES_AT_MOST} more" if len(weights) > _MOVES_AT_MOST else ""
+    return Said(
+        "bad",
+        f"the store went back from revision {earlier.revision} to {revision}: it was emptied, or replaced by an older "
+        f"copy. At {when(earlier.at_ms)} above zero: {', '.join(weights[:_MOVES_AT_MOST]) or 'nothing'}{more}. "
+        "See: graysplit doctor",
     )
 
 

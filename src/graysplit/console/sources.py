@@ -62,11 +62,12 @@ def contact_source(picture: Picture) -> PartSource:
 def contact_of(picture: Picture) -> Mapping[str, object]:
     """Return why the store does not answer, since when, and of when what is shown is; empty words where it does."""
     if not picture.lost:
-        return {"lost": "", "lost_ms": 0, "lost_for": "", "shown_ms": 0}
+        return {"lost": "", "lost_ms": 0, "lost_for": "", "shown_ms": 0, "refused": False}
     since_s = time.monotonic() - picture.lost_at
     lost_ms = int(1000 * (time.time() - since_s)) if picture.look is None else picture.now_ms(picture.lost_at)
     shown_ms = 0 if picture.look is None else picture.look.overview.now_ms
-    return {"lost": picture.lost, "lost_ms": lost_ms, "lost_for": age(int(1000 * since_s)), "shown_ms": shown_ms}
+    words = {"lost": picture.lost, "lost_for": age(int(1000 * since_s)), "refused": picture.refused}
+    return {**words, "lost_ms": lost_ms, "shown_ms": shown_ms}
 
 
 def _screen_sources(screen: FirstScreen, may_lower: bool, root: str) -> dict[str, PartSource]:  # noqa: FBT001 - what the page shows

@@ -95,9 +95,12 @@ def unreachable(name: str, error: BaseException, *, sent: bool = False, needed: 
     silent = condition is not None and condition.silent
     found = condition or Condition("")
     why = reason(error)
+    if needed and condition is None:
+        rights = f"{why} ({needed}). See what each role may do with: graysplit acl"
+        why = rights if _names_a_key(error) else missing(needed, why)
     return StoreUnreachableError(
         name,
-        missing(needed, why) if needed and condition is None else why,
+        why,
         patient=patient,
         silent=silent,
         refuses=found.refuses,
@@ -105,6 +108,11 @@ def unreachable(name: str, error: BaseException, *, sent: bool = False, needed: 
         written=None if sent else False,
         mend=found.mend,
     )
+
+
+def _names_a_key(error: BaseException) -> bool:
+    """Return whether a user was kept from a key, which no other server would change."""
+    return is_forbidden(error) and " key" in str(error)
 
 
 def missing(needed: str, why: str) -> str:
