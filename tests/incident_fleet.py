@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from tests.support import eventually
 
 USERS = tuple(f"u-{number}" for number in range(60))
 SAFE_WITHIN_S = 60.0  # on a crowded machine
+PROCESSES = 4
 SPLITS = {"checkout": "new", "search": "new", "ranking": "b"}
 
 
@@ -43,6 +45,11 @@ class Worker:
     def pid(self) -> int:
         """Its id, as receipts name it."""
         return self._process.pid
+
+    @property
+    def label(self) -> str:
+        """Its name, as receipts have it."""
+        return f"{socket.gethostname()}/{self.pid}"
 
     @property
     def lives(self) -> bool:
@@ -78,7 +85,7 @@ class IncidentFleet:
         self.server, self._folder = server, folder
         kept = {key: value for key, value in os.environ.items() if not key.startswith("GRAYSPLIT_")}
         self.environment = {**kept, "GRAYSPLIT_URL": server.url, "GRAYSPLIT_ACTOR": "ada@lab"}
-        started = [self._started() for _ in range(4)]
+        started = [self._started() for _ in range(PROCESSES)]
         self.workers = [worker.wait_ready() for worker in started]
         self.control = Control(server.url, actor="bob@lab", confirm=True)
 
@@ -103,6 +110,17 @@ class IncidentFleet:
     def forget(self, worker: Worker) -> None:
         """Wait until a process that was killed, and has a successor, leaves the count: it concerns no incident more."""
         eventually(lambda: worker.pid not in {found.pid for found in self.control.fleet().processes}, 60.0)
+
+    def mend(self) -> None:
+        """Make good what an incident may have left: break-glass, a process that was killed, a store that is empty."""
+        for worker in self.workers:
+            worker.off_file.unlink(missing_ok=True)
+        self.workers = [worker for worker in self.workers if worker.lives]
+        self.workers += [self.start() for _ in range(PROCESSES - len(self.workers))]
+        for process in self.control.fleet().silent:
+            self.control.forget(process.label)
+        if self.control.overview().loss is not None:
+            self.control.recover(source="fleet")
 
     def close(self) -> None:
         """End everything that was started."""

@@ -51,7 +51,8 @@ def address(fleet: IncidentFleet) -> Iterator[str]:
 
 @pytest.fixture
 def checkout(fleet: IncidentFleet) -> IncidentFleet:
-    """Return the fleet with `checkout` at half, nothing frozen, and all four processes there."""
+    """Return the fleet with `checkout` at half, nothing frozen or lost, and four processes there."""
+    fleet.mend()
     for freeze in fleet.control.overview().freezes:
         fleet.control.unfreeze(freeze.pattern, confirm=True)
     fleet.weigh()

@@ -100,6 +100,15 @@ class Visitor:
         place = f"[data-split='{split}'] [data-candidate='{candidate}'][data-weight='{weight}']"
         self.page.locator(place).first.wait_for(timeout=20_000)
 
+    @contextmanager
+    def beside(self, path: str) -> Iterator[Visitor]:
+        """Have the same person open a second window."""
+        other = Visitor(self.page.context, self._hand)
+        other.open(path)
+        yield other
+        assert other.complaints == []
+        other.page.close()
+
     @property
     def is_too_wide(self) -> bool:
         """Whether the page must be moved sideways to be read."""
