@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from graysplit import Control
 from graysplit.console import Person, app
-from graysplit.console.app import PATHS
+from graysplit.console.application import PATHS
 from tests.console.site import OWN_PAGE, served
 
 METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW", "post")

@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from graysplit.console.app import app
+    from graysplit.console.application import app
     from graysplit.console.people import Auth, Person, Role
 
 _ROOMS = {
     "Auth": "graysplit.console.people",
     "Person": "graysplit.console.people",
     "Role": "graysplit.console.people",
-    "app": "graysplit.console.app",
+    "app": "graysplit.console.application",
 }
 
 __all__ = ["Auth", "Person", "Role", "app"]

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
-from graysplit.console.app import app
+from graysplit.console.application import app
 from graysplit.console.people import Person
 from graysplit.control.control import Control
 from graysplit.errors import ConfigurationError
