@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from graysplit import console, embedded
+from graysplit import embedded
 from tests.docs.pages import PAGES, ROOT, SKILL, Block, Command, Reader, blocks_of, commands_of
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -40,8 +40,6 @@ def reader(
     """Return a reader of a page, with a server that nobody else uses, as the environment says."""
     for name in ("NAMESPACE", "OFF", "OFF_FILE", "CACHE_DIR", "BOOTSTRAP"):
         monkeypatch.delenv(f"GRAYSPLIT_{name}", raising=False)
-    # As in a program that begins: a test that imports every module leaves the module `app` under the function's name.
-    monkeypatch.delattr(console, "app", raising=False)
     with embedded.server() as own:
         monkeypatch.setenv("GRAYSPLIT_URL", own.url)
         monkeypatch.setenv("GRAYSPLIT_ACTOR", "ada@laptop")
