@@ -54,6 +54,39 @@ def fails(fault: BaseException) -> Callable[[], object]:
     return act
 
 
+class SecondToLock:
+    """A lock that another thread has had, start and all, just before it is taken."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        """Stand in a writer's place."""
+        self._writer = writer
+        self._real = threading.Lock()
+
+    def acquire(self, *, blocking: bool) -> bool:
+        """Have another thread start first."""
+        self._writer._starting = self._real
+        other = threading.Thread(target=self._writer.start)
+        other.start()
+        other.join()
+        return self._real.acquire(blocking=blocking)
+
+    def release(self) -> None:
+        """Give it back."""
+        self._real.release()
+
+
+def test_two_threads_that_start_it_at_once_start_one() -> None:
+    """Two would write lines out of their order, and one would say that all is written while the other still writes."""
+    writer = LogWriter()
+    lock = SecondToLock(writer)
+    writer._starting = lock  # type: ignore[assignment] # what it does of one
+    before = threading.active_count()
+    writer.start()
+    assert threading.active_count() == before + 1
+    assert not lock._real.locked()
+    assert writer.flush(5)
+
+
 @pytest.mark.parametrize("fault", [OSError("collector"), RuntimeError(), SystemExit(1), KeyboardInterrupt()], ids=repr)
 def test_what_a_handler_raises_is_counted_and_the_next_line_is_written(fault: BaseException) -> None:
     """Neither the caller nor the thread notices."""

@@ -50,11 +50,11 @@ class LogWriter:
         A router's start calls this, so that a line from a signal handler finds the thread there. In uWSGI's master no
         thread may run: what waits there is inherited, and written by each worker.
         """
-        if self._thread is not None and self._thread.is_alive():
-            return
-        if is_master() or not self._starting.acquire(blocking=False):
+        if self._lives() or is_master() or not self._starting.acquire(blocking=False):
             return
         try:
+            if self._lives():  # another thread has started it since: two would write lines out of their order
+                return
             self._hook_life()
             # Made here, by the module's present name: gevent replaces it after a fork, and its threads need its locks.
             self._wake = wake = threading.Lock()
@@ -66,6 +66,9 @@ class LogWriter:
             return
         finally:
             self._starting.release()
+
+    def _lives(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def put(self, level: str, text: str, extra: dict[str, object] | None = None) -> None:
         """Have a line written, in its turn, as a log record with these attributes."""
