@@ -63,6 +63,7 @@ NEEDS: Final = {
     "tests/console/browser/test_without_script.py": "playwright",
     "tests/console/browser/test_weight_and_policy.py": "playwright",
     "tests/console/test_assets.py": "httpx",
+    "tests/console/test_beside.py": "fastapi",
     "tests/console/test_changes.py": "httpx",
     "tests/console/test_hostile_texts.py": "httpx",
     "tests/console/test_live.py": "httpx",
