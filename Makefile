@@ -22,7 +22,7 @@ endif
 BIN := $(VENV)/bin
 WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 1) + 1 ))) # half of the tests' time is waiting
 
-.PHONY: help demo demo-console test lint format types unit cover docs docs-serve docs-links bench bench-peers lab soak dist lowest matrix clean env \
+.PHONY: help demo demo-console test lint format types unit cover docs docs-serve docs-links screenshots bench bench-peers lab soak dist lowest matrix clean env \
   env-demo
 
 help: ## say what can be made
@@ -79,6 +79,9 @@ docs-serve: docs ## the site, served to this machine alone; PORT=8400
 
 docs-links: env ## look up every address that the documentation names; needs the internet
 	@$(SPHINX) -b linkcheck build/links
+
+screenshots: env ## the pictures of the console in docs/images anew; needs Chromium
+	@GRAYSPLIT_PICTURES=1 $(BIN)/pytest -q -n 0 tests/console/browser/test_pictures.py
 
 bench: env ## what it costs, against its goals: hot path, import, reload, propagation
 	@$(BIN)/python -m benchmarks

@@ -59,6 +59,7 @@ TESTS: Final = Path(__file__).parent
 NEEDS: Final = {
     "tests/benchmarks/test_benchmarks.py": "httpx",
     "tests/console/browser/test_accessible.py": "playwright",
+    "tests/console/browser/test_pictures.py": "playwright",
     "tests/console/browser/test_ten_incidents.py": "playwright",
     "tests/console/browser/test_without_script.py": "playwright",
     "tests/console/browser/test_weight_and_policy.py": "playwright",

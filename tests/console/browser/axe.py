@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 _RUN: Final = """(rules) => axe.run(document, {resultTypes: ["violations"], ...rules}).then(
   (told) => told.violations.flatMap((rule) => rule.nodes.map(
     (node) => rule.id + ": " + node.target.join(" ") + ": " + node.failureSummary)))"""
-_NAMED: Final = re.compile(r'- (button|link|textbox|combobox) "((?:[^"\\]|\\.)*)"')
+_NAMED: Final = re.compile(r'- \'?(heading|button|link|textbox|combobox) "((?:[^"\\]|\\.)*)"')
 
 
 def violations(page: Page, *rules: str) -> list[str]:
