@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import ssl
@@ -51,28 +52,32 @@ class Front:
         with suppress(OSError), closing(client):
             client = client if self._tls is None else self._tls.wrap_socket(client, server_side=True)
             with closing(client), closing(socket.create_connection((HOST, self._port))) as server:
-                threading.Thread(target=self._ask, args=(client, server), daemon=True).start()
+                server.sendall(
+                    self._request(client)
+                )  # in one thread: two may not share what OpenSSL has of a connection
                 while answer := server.recv(65_536):
                     client.sendall(answer)
 
-    def _ask(self, client: socket.socket, server: socket.socket) -> None:
-        """Send the request with its path and its headers changed, then the rest of it."""
-        with suppress(OSError):
-            head = b""
-            while b"\r\n\r\n" not in head:
-                more = client.recv(65_536)
-                if not more:
-                    break
-                head += more
-            head, _, body = head.partition(b"\r\n\r\n")
-            method, _, rest = head.partition(b" ")
-            own = self._prefix.encode()
-            path = b"/" + rest.removeprefix(own).removeprefix(b"/")
-            lines = [method + b" " + path, b"connection: close"]
-            server.sendall(b"\r\n".join([*lines, *filter(None, [self._header.encode()])]) + b"\r\n\r\n" + body)
-            while data := client.recv(65_536):
-                server.sendall(data)
-            server.shutdown(socket.SHUT_RDWR)
+    def _request(self, client: socket.socket) -> bytes:
+        """Read a request, and return it with its path and its headers changed."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += self._more(client)
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        while len(body) < int(length[1] if length else 0):
+            body += self._more(client)
+        method, _, rest = head.partition(b" ")
+        path = b"/" + rest.removeprefix(self._prefix.encode()).removeprefix(b"/")
+        lines = [method + b" " + path, b"connection: close", *filter(None, [self._header.encode()])]
+        return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+    @staticmethod
+    def _more(client: socket.socket) -> bytes:
+        data = client.recv(65_536)
+        if not data:
+            raise ConnectionResetError
+        return data
 
 
 def certified(folder: Path) -> ssl.SSLContext:
