@@ -37,6 +37,17 @@ def test_the_first_screen_says_where_what_and_by_whom(client: httpx.Client, rout
     eventually(shown)
 
 
+def test_what_a_plan_has_noted_is_no_change(client: httpx.Client, control: Control, router: graysplit.Router) -> None:
+    """That it waits for somebody stands in the history; the last change is who began it, and why."""
+    control.ramp("checkout", "30,60", approve=True, guard=False, why="new tariff", replace=True)
+    eventually(lambda: control.history("checkout", 1)[0].cause == "waiting")
+    eventually(lambda: "waiting" in Page(client.get("/splits/checkout").text).one("ol").text)
+    for path in ("/", "/splits/checkout"):
+        last = next(one for one in Page(client.get(path).text).all("p") if one.attributes.get("class") == "last")
+        assert "by ops" in last.text
+        assert "new tariff" in last.text
+
+
 def test_a_split_has_a_page_with_its_history_and_its_emergency_lines(client: httpx.Client) -> None:
     """All that `show` says, the history, and the lines that work without this page."""
     page = Page(client.get("/splits/checkout").text)

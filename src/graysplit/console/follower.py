@@ -13,6 +13,7 @@ from graysplit.console.picture import Picture, RecentChanges, emptied
 from graysplit.console.verdicts import KeptVerdicts
 from graysplit.control.look import NamespaceLook, look
 from graysplit.control.operator import Operator
+from graysplit.control.undo import LOOKED_AT
 from graysplit.errors import GraysplitError, StoreUnreachableError
 from graysplit.stores.port import Feed
 
@@ -152,11 +153,11 @@ class ConsoleFollower:
             self._changes = RecentChanges()  # what is remembered is another history's
         changes = self._changes
         for split in changes.unknown(splits):
-            changes.note_older(split, self._operator.store.history(split, 1))
+            changes.note_older(split, self._operator.store.history(split, LOOKED_AT))
         fields = [row.field for row in seen.overview.rows]
         number = self._picture.number + 1
         lasts, since = changes.of_splits(splits), changes.since(fields)
-        return Picture(number, seen, changes.last, lasts, since, self._met_at, earlier=earlier)
+        return Picture(number, seen, changes.last, lasts, since, self._met_at, earlier=earlier, notes=changes.notes)
 
     def _lose(self, reason: str, *, refused: bool = False) -> None:
         """Keep the last picture, with the reason why it is no longer one of now, and let a moment pass."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from graysplit.control.look import NamespaceLook
+from graysplit.control.undo import NOTED
 from graysplit.control.views import UNKNOWN
 from graysplit.core.address import EVERYTHING, split_of, stops_over
 from graysplit.core.entry import Entry
@@ -25,13 +27,14 @@ class Picture(NamedTuple):
     number: int  # grows with each picture
     look: NamespaceLook | None  # None: nothing was read yet
     last: Entry | None
-    lasts: Mapping[str, Entry]  # by split: the last change of it that is known
+    lasts: Mapping[str, Entry]  # by split: the last change of it that is known; not what only was noted
     since: Mapping[str, int]  # by field: the server time of the last change of its weight or of a stop over it
     read_at: float = 0.0  # this process's own clock, at the look
     lost: str = ""  # why the store does not answer; "": it does
     lost_at: float = 0.0  # the same clock, when it was last heard
     refused: bool = False  # whether it answers, and does not let itself be read
     earlier: Emptied | None = None  # what it held before it was emptied, or replaced by an older copy
+    notes: Mapping[str, str] = MappingProxyType({})  # by split: the last entry that changed nothing
 
     def now_ms(self, now: float) -> int:
         """Return the server's time by this process's own clock."""
@@ -58,6 +61,7 @@ class RecentChanges:
         self._lasts: dict[str, Entry] = {}
         self._moved: dict[str, int] = {}  # "weights checkout/new", "stops checkout": the server time
         self._asked: set[str] = set()
+        self.notes: Mapping[str, str] = {}  # by split: the entry that noted something last, and changed nothing
         self.last: Entry | None = None
 
     def note(self, entries: Iterable[Entry]) -> None:
@@ -70,7 +74,7 @@ class RecentChanges:
         """Take a split's last change, which was made before all that was noted; also that there is none."""
         self._asked.add(split)
         for entry in entries:
-            if split not in self._lasts:
+            if split not in self._lasts and entry.cause not in NOTED:
                 self._note(entry)
 
     def unknown(self, splits: Iterable[str]) -> list[str]:
@@ -78,6 +82,9 @@ class RecentChanges:
         return [split for split in splits if split not in self._lasts and split not in self._asked]
 
     def _note(self, entry: Entry) -> None:
+        if entry.cause in NOTED:
+            self.notes = {**self.notes, entry.split: entry.id}
+            return
         names = {entry.split, *(split_of(at.partition(" ")[2]) for at in entry.after if _is_content(at))}
         self._lasts |= dict.fromkeys(names, entry)
         for at in entry.after:

@@ -50,7 +50,7 @@ def split_parts(console: Console, picture: Picture, visit: Visit, split: str) ->
         if may_lower:
             more = {"here": f"{root}/splits/{split}", "may_operate": may_operate}
             sources["acts"] = PartSource("part_acts.html", screen.offered, more)
-        sources["history"] = PartSource("part_signal.html", last.id if last else "", {})
+        sources["history"] = PartSource("part_signal.html", (last.id if last else "", picture.notes.get(split)), {})
     return console.parts.made(page, picture.number, sources)
 
 
