@@ -2,7 +2,8 @@
 
     python3.11 tools/bootstrap.py [--venv .venv] [GROUP ...]
 
-Installs graysplit (editable, with its extras) and dependency groups of pyproject.toml. A private uv, fetched with
+Installs graysplit (editable, with its extras) and dependency groups of pyproject.toml; with the group test also the
+compiled core (the folder speed/), where a C compiler and Python's headers are there. A private uv, fetched with
 `pip install --target .tools`, does it quickly; where that is not to be had, the standard venv and pip do it slowly.
 Writes nothing outside this folder but the tools' own caches, and does nothing at all when all is there.
 """
@@ -16,15 +17,19 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TOOLS: Final = ROOT / ".tools"
 STAMP: Final = "graysplit-stamp"
+SPEED: Final = ROOT / "speed"
+SPEED_STAMP: Final = "graysplit-speed-stamp"
 ITSELF: Final = "-e .[cli,embedded]"
 
 # uv does not read pip's settings; a machine that needs a mirror has it there.
@@ -45,10 +50,11 @@ def main(arguments: Sequence[str]) -> int:
     venv = ROOT / options.venv
     wanted = set(options.groups)
     there = installed(venv)
-    if wanted <= there:
-        return 0
     try:
-        make(venv, sorted(wanted | there))
+        if not wanted <= there:
+            make(venv, sorted(wanted | there))
+        if "test" in wanted | there:
+            return make_speed(venv)
     except subprocess.CalledProcessError as failure:
         print(failure.output or "", file=sys.stderr)
         print(f"bootstrap: this failed (exit {failure.returncode}): {' '.join(map(str, failure.cmd))}", file=sys.stderr)
@@ -71,6 +77,47 @@ def make(venv: Path, groups: Sequence[str]) -> None:
     install = [uv, "pip", "install", "-q", "-p", str(python)] if uv else pip_of(python)
     step(f"installing graysplit, its extras and {', '.join(groups)}", [*install, "-r", str(requirements)])
     stamp.write_text(f"{fingerprint()} {' '.join(groups)}\n", encoding="utf-8")
+
+
+def make_speed(venv: Path) -> int:
+    """Build and install the compiled core, unless its stamp says that it is there; give the exit code."""
+    stamp = venv / SPEED_STAMP
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == speed_fingerprint():
+        return 0
+    if lack := speed_lack():
+        in_ci = bool(os.environ.get("CI"))
+        print(f"bootstrap: NO COMPILED CORE: {lack}; the tests run in pure Python only", file=sys.stderr)
+        return 1 if in_ci else 0
+    stamp.unlink(missing_ok=True)
+    python = venv / "bin" / "python"
+    uv = find_uv()
+    install = [uv, "pip", "install", "-q", "-p", str(python)] if uv else pip_of(python)
+    with tempfile.TemporaryDirectory() as scratch:  # setuptools would build on what an older version left there
+        source = shutil.copytree(SPEED, Path(scratch) / "speed")
+        command = [*install, "--no-build-isolation", "--no-deps", "--force-reinstall", str(source)]
+        step("compiling graysplit-speed", command, {"GRAYSPLIT_SPEED_STRICT": "1"})
+    stamp.write_text(speed_fingerprint(), encoding="utf-8")
+    return 0
+
+
+def speed_lack() -> str | None:
+    """Return what is missing to compile, or None."""
+    compiler = os.environ.get("CC", "cc").partition(" ")[0]
+    if shutil.which(compiler) is None:
+        return f"there is no C compiler ({compiler}; Debian, Ubuntu: apt-get install gcc libc6-dev)"
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if not header.exists():
+        return f"{header} is missing (Debian, Ubuntu: apt-get install python3-dev)"
+    return None
+
+
+def speed_fingerprint() -> str:
+    """Tell apart what the compiled core is made of: its files, the Python, the compiler's own settings."""
+    made_of = hashlib.sha256(f"{sys.version_info[:2]} {os.environ.get('CC')} {os.environ.get('CFLAGS')}".encode())
+    for path in sorted(SPEED.rglob("*")):
+        if path.is_file() and not {"build", "__pycache__"} & {*path.parts} and ".egg-info" not in str(path):
+            made_of.update(path.read_bytes())
+    return made_of.hexdigest()
 
 
 def installed(venv: Path) -> set[str]:
@@ -145,12 +192,21 @@ def runs_this_version(python: Path) -> bool:
     return answer.stdout.strip() == str(sys.version_info[:2])
 
 
-def step(title: str, command: Sequence[str]) -> None:
-    """Run one command quietly under one line of progress; raises with its output where it fails."""
+def step(title: str, command: Sequence[str], more: Mapping[str, str] = {}) -> None:
+    """Run one command quietly under one line of progress; raises with its output where it fails.
+
+    `more` is added to its environment.
+    """
     print(f"  {title} ...", end="", flush=True, file=sys.stderr)
     begun = time.monotonic()
     done = subprocess.run(
-        command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        cwd=ROOT,
+        env={**environment(), **more},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     print(f" {time.monotonic() - begun:.0f} s" if done.returncode == 0 else " failed", flush=True, file=sys.stderr)
     if done.returncode != 0:

@@ -30,6 +30,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 DIST: Final = ROOT / "dist"
 PYTHONS: Final = ("3.11", "3.12", "3.13")
 EXTRAS: Final = ("", "[cli]", "[embedded]", "[cli,embedded]")
+NO_INTEGRATION: Final = ("cli", "embedded", "speed")
 
 # What a distribution's builder has at hand; the other tests say what they miss.
 FEW: Final = ("pytest>=8.3", "pytest-timeout>=2.3", "hypothesis>=6.100")
@@ -189,7 +190,7 @@ def matrix(extras: Sequence[str]) -> None:
 
 def integration_tests() -> dict[str, list[str]]:
     """Return each integration's extra, and the tests that show it."""
-    extras = [extra for extra in described()["optional-dependencies"] if extra not in {"cli", "embedded"}]
+    extras = [extra for extra in described()["optional-dependencies"] if extra not in NO_INTEGRATION]
     own = {path.stem.removeprefix("test_"): str(path) for path in (ROOT / "tests" / "integrations").glob("test_*.py")}
     return {extra: [*filter(None, [own.get(extra)]), *FURTHER_TESTS.get(extra, ())] for extra in extras}
 
@@ -214,9 +215,13 @@ def matrix_cell(extra: str, title: str, pins: Sequence[str], tests: Sequence[str
 
 
 def lowest_versions() -> Iterator[str]:
-    """Return `package==version` for the lower bound of each dependency, those of the extras included."""
+    """Return `package==version` for the lower bound of each dependency, those of the extras included.
+
+    graysplit-speed has one version only, and comes from this folder.
+    """
     project = described()
-    for group in (project["dependencies"], *project["optional-dependencies"].values()):
+    extras = (group for extra, group in project["optional-dependencies"].items() if extra != "speed")
+    for group in (project["dependencies"], *extras):
         yield from pinned(group)
 
 

@@ -51,7 +51,7 @@ def test_the_sdist_holds_what_its_tests_read(sdist: Path) -> None:
     assert {name for name in here if not name.startswith((".coverage", ".hypothesis"))} <= {
         p.name for p in sdist.iterdir()
     }
-    for folder in ("src", "tests", "examples", "docs", "tools", ".github"):
+    for folder in ("src", "tests", "examples", "docs", "tools", ".github", "speed"):
         there = {str(p.relative_to(sdist)) for p in (sdist / folder).rglob("*")}
         files = (p for p in (ROOT / folder).rglob("*") if p.is_file() and "__pycache__" not in p.parts)
         assert {str(p.relative_to(ROOT)) for p in files} - there == set(), folder
@@ -108,7 +108,7 @@ def test_each_dependency_names_its_lowest_version(packages: Any) -> None:
 def test_each_integration_has_tests_for_its_lowest_and_latest_versions(packages: Any) -> None:
     """`make matrix` runs these; an extra without any would pass unseen."""
     tests = packages.integration_tests()
-    assert tests.keys() == packages.described()["optional-dependencies"].keys() - {"cli", "embedded"}
+    assert tests.keys() == packages.described()["optional-dependencies"].keys() - {*packages.NO_INTEGRATION}
     assert all(tests.values()), tests
     assert all((ROOT / path).exists() for paths in tests.values() for path in paths)
 
