@@ -33,24 +33,21 @@ def _installed(monkeypatch: pytest.MonkeyPatch, version: object) -> ModuleType:
 def test_its_own_version_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same version on both sides: it runs."""
     core = _installed(monkeypatch, __version__)
-    assert native.find() == (core, "", False)
+    assert native.find() == (core, "", "")
 
 
 @pytest.mark.parametrize("version", ["0.0.9", f"{__version__}.1", f"{__version__}rc1", "", None])
-def test_another_version_is_refused_with_the_command(monkeypatch: pytest.MonkeyPatch, version: object) -> None:
+def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch, version: object) -> None:
     """Only exactly its own version runs: a state is laid out for one."""
     _installed(monkeypatch, version)
-    sentence = (
-        f"graysplit-speed {version} does not match graysplit {__version__}: pure Python runs. "
-        f"Run: pip install graysplit-speed=={__version__}"
-    )
-    assert native.find() == (None, sentence, True)
+    wrong = f"graysplit-speed {version} does not match graysplit {__version__}"
+    assert native.find() == (None, wrong, f"pip install graysplit-speed=={__version__}")
 
 
 def test_one_that_is_not_installed_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is optional: nothing is wrong."""
     monkeypatch.setattr(sys, "path", [path for path in sys.path if not (Path(path) / "graysplit_speed").exists()])
-    assert native.find() == (None, "graysplit-speed is not installed", False)
+    assert native.find() == (None, "graysplit-speed is not installed", "")
 
 
 @pytest.mark.parametrize("package", [True, False], ids=["damaged file", "no file"])
@@ -62,10 +59,10 @@ def test_a_broken_build_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     if package:
         (folder / f"core{machinery.EXTENSION_SUFFIXES[0]}").write_bytes(b"\x7fELF and nothing more")
     monkeypatch.syspath_prepend(tmp_path)
-    core, reason, refused = native.find()
-    assert (core, refused) == (None, True)
+    core, reason, remedy = native.find()
+    assert core is None
     assert reason.startswith("graysplit-speed cannot be imported (")
-    assert reason.endswith(f"pure Python runs. Run: pip install --force-reinstall graysplit-speed=={__version__}")
+    assert remedy == f"pip install --force-reinstall graysplit-speed=={__version__}"
 
 
 def test_whatever_a_build_raises_is_held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -74,7 +71,7 @@ def test_whatever_a_build_raises_is_held(monkeypatch: pytest.MonkeyPatch, tmp_pa
     folder.mkdir()
     (folder / "__init__.py").write_text("raise SystemError('unknown slot')")
     monkeypatch.syspath_prepend(tmp_path)
-    assert native.find()[1].startswith("graysplit-speed cannot be imported (unknown slot): pure Python runs.")
+    assert native.find()[1] == "graysplit-speed cannot be imported (unknown slot)"
 
 
 @pytest.mark.parametrize(("setting", "off"), [("1", True), ("yes", True), ("0", False), ("", False)])
@@ -82,18 +79,56 @@ def test_a_variable_turns_it_off(monkeypatch: pytest.MonkeyPatch, setting: str, 
     """Empty and 0 say nothing, as elsewhere."""
     core = _installed(monkeypatch, __version__)
     monkeypatch.setenv("GRAYSPLIT_PURE", setting)
-    assert native.find() == ((None, "GRAYSPLIT_PURE is set", False) if off else (core, "", False))
+    assert native.find() == ((None, "GRAYSPLIT_PURE is set", "") if off else (core, "", ""))
 
 
-def test_the_installed_one_is_in_use() -> None:
-    """Where the tests' environment has built it, a process runs it, and says so; turned off it is not even loaded."""
+PROGRAM = """
+import logging, sys
+import graysplit
+from graysplit import native
+from graysplit.cli.app import run
+
+logging.basicConfig(format="%(message)s", stream=sys.stdout)
+print("loaded:", "graysplit_speed.core" in sys.modules, native.refusal)
+with graysplit.Router("memory://") as gray:
+    gray.wait_ready(10)
+    print("status:", gray.status().core)
+from graysplit.log_writer import WRITER
+WRITER.flush(10)
+run(["--url", "memory://", "doctor"])
+run(["--url", "memory://", "doctor", "--json"])
+"""
+
+
+def _told(**environment: str) -> str:
+    """Return what a process says of its core: its status, its log, `doctor` in both forms."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    return " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("setting", "loaded", "words"),
+    [("0", True, f"compiled {__version__}"), ("1", False, "pure Python: GRAYSPLIT_PURE is set")],
+    ids=["compiled", "turned off"],
+)
+def test_a_process_says_what_runs(setting: str, words: str, *, loaded: bool) -> None:
+    """Where the tests' environment has built it, a process runs it and says so; turned off it is not even loaded."""
     pytest.importorskip("graysplit_speed", reason="no compiled core here: tools/bootstrap.py says why")
-    program = "import sys; from graysplit import native; print(native.words, 'graysplit_speed.core' in sys.modules)"
-    for setting, words in {
-        "0": f"compiled {__version__} True\n",
-        "1": "pure Python: GRAYSPLIT_PURE is set False\n",
-    }.items():
-        done = subprocess.run(
-            [sys.executable, "-c", program], env={"GRAYSPLIT_PURE": setting}, capture_output=True, text=True, check=True
-        )
-        assert done.stdout == words
+    told = _told(GRAYSPLIT_PURE=setting)
+    assert told.startswith(f"loaded: {loaded} None status: {words} no problems found core here: {words} {{")
+    assert f'"core": "{words}"' in told
+
+
+def test_a_process_says_what_it_refuses(tmp_path: Path) -> None:
+    """In its log and by the doctor, with the command; nobody's exit code changes for it, since decisions are alike."""
+    folder = tmp_path / "graysplit_speed"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "core.py").write_text("VERSION = '0.0.9'\n")
+    told = _told(PYTHONPATH=str(tmp_path))
+    wrong, command = f"graysplit-speed 0.0.9 does not match graysplit {__version__}", "pip install graysplit-speed=="
+    assert f"{wrong}: pure Python runs. Run: {command}{__version__} status: pure Python: {wrong} " in told
+    assert f"note: compiled core: {wrong}: pure Python runs next: {command}" in told
+    assert '"healthy": true' in told

@@ -16,30 +16,27 @@ DISTRIBUTION: Final = "graysplit-speed"
 OFF: Final = "GRAYSPLIT_PURE"
 
 
-def find() -> tuple[ModuleType | None, str, bool]:
-    """Return the compiled core, or None, why pure Python runs, and whether an installed core was refused. Never raises.
+def find() -> tuple[ModuleType | None, str, str]:
+    """Return the compiled core or None, why pure Python runs, and the command that mends a core that is refused.
 
-    It is used if it is of this very version, whole, and not turned off.
+    It is used if it is of this very version, whole, and not turned off. Never raises.
     """
     if os.environ.get(OFF, "0") not in {"", "0"}:
-        return None, f"{OFF} is set", False
+        return None, f"{OFF} is set", ""
+    install = f"{DISTRIBUTION}=={__version__}"
     try:
         core = import_module("graysplit_speed.core")
         version = str(core.VERSION)
     except Exception as fault:  # noqa: BLE001 - whatever a broken build raises, pure Python decides alike
         if isinstance(fault, ModuleNotFoundError) and fault.name == "graysplit_speed":
-            return None, f"{DISTRIBUTION} is not installed", False
-        return _refused(f"{DISTRIBUTION} cannot be imported ({fault})", "pip install --force-reinstall")
+            return None, f"{DISTRIBUTION} is not installed", ""
+        return None, f"{DISTRIBUTION} cannot be imported ({fault})", f"pip install --force-reinstall {install}"
     if version != __version__:
-        return _refused(f"{DISTRIBUTION} {version} does not match graysplit {__version__}", "pip install")
-    return core, "", False
-
-
-def _refused(fault: str, install: str) -> tuple[None, str, bool]:
-    return None, f"{fault}: pure Python runs. Run: {install} {DISTRIBUTION}=={__version__}", True
+        return None, f"{DISTRIBUTION} {version} does not match graysplit {__version__}", f"pip install {install}"
+    return core, "", ""
 
 
 core: ModuleType | None
-core, _reason, _is_refused = find()
-refusal: Final = _reason if _is_refused else None  # a sentence with the command that mends it
-words: Final = f"compiled {__version__}" if core is not None else f"pure Python: {_reason}"
+core, reason, remedy = find()
+refusal: Final = f"{reason}: pure Python runs. Run: {remedy}" if remedy else None
+words: Final = f"compiled {__version__}" if core is not None else f"pure Python: {reason}"

@@ -20,7 +20,7 @@ from tests.docs.pages import PAGES, ROOT
 SOURCE: Final = ROOT / "src" / "graysplit"
 ROOMS: Final = (  # folders or files below src/graysplit
     "cli", "console", "words", "control", "router", "telemetry", "routes", "follower", "notices", "stores", "testing",
-    "core", "codec.py", "embedded.py", "environment.py", "errors.py", "events.py", "scope_entry.py",
+    "core", "codec.py", "embedded.py", "environment.py", "errors.py", "events.py", "native.py", "scope_entry.py",
 )  # fmt: skip
 # Pages whose prose is not held to the table: rationale for those who change the code, and what docstrings make.
 UNREAD: Final = ("docs/design/", "docs/reference/python.md")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from graysplit import native
 from graysplit.cli.output import WIDTH
 from graysplit.cli.table import table
 from graysplit.control.doctor import Finding
@@ -141,7 +142,7 @@ NEXT: Final = WIDTH - len("  next: ")
 
 
 def doctor_lines(findings: Iterable[Finding]) -> list[str]:
-    """Return each finding with the next command."""
+    """Return each finding with the next command, and which core decides in this environment."""
     lines: list[str] = []
     for finding in findings:
         lines.append(f"{finding.severity}: {finding.where}: {finding.what}")
@@ -150,4 +151,4 @@ def doctor_lines(findings: Iterable[Finding]) -> list[str]:
             if len(finding.command) > NEXT and finding.command.startswith("redis-cli -")
             else [f"  next: {finding.command}"]
         )
-    return lines or ["no problems found"]
+    return [*(lines or ["no problems found"]), f"core here: {native.words}"]

@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from graysplit import native
 from graysplit.cli.app import app
 from graysplit.cli.exits import DONE, UNHEALTHY
 from graysplit.cli.options import moment, span
@@ -199,7 +200,9 @@ def doctor(session: Session) -> int:
     findings = session.control.doctor()
     problems = [finding for finding in findings if finding.severity == "problem"]
     if session.json:
-        say_json({"healthy": not problems, "findings": [finding._asdict() for finding in findings]})
+        say_json(
+            {"healthy": not problems, "findings": [finding._asdict() for finding in findings], "core": native.words}
+        )
     else:
         from graysplit.cli.lines import doctor_lines
 

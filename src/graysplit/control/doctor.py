@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
+from graysplit import native
 from graysplit.control.create import told_apart
 from graysplit.control.freeze import declaring, freeze_words, freezes_in_effect, unfreeze_command
 from graysplit.control.guard.guard_changes import NOTHING, is_watched
@@ -75,6 +76,8 @@ def examine(
         ]
     if isinstance(store, NoticesStore):
         found += _untold(store)
+    if native.refusal is not None:
+        found.append(Finding("note", "compiled core", f"{native.reason}: pure Python runs", native.remedy))
     return tuple(sorted(found, key=lambda finding: finding.severity != "problem"))
 
 

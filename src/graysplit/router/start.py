@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from graysplit import native
 from graysplit.core.bucketing import hash32
 from graysplit.core.replica.adopted import Adopted
 from graysplit.core.replica.adoption import Parse
@@ -64,6 +65,8 @@ def make(  # noqa: PLR0913, PLR0917 - what a lifecycle has, handed over once
     parent: Follower | None,
 ) -> Made:
     """Make the follower and what it begins with; nothing is published and no thread started yet."""
+    if native.refusal is not None:
+        events.warning("configuration", native.refusal)
     break_glass = BreakGlass(settings.off or "", settings.off_file)
     parse = _parse_definition() if store is not None else _nothing_to_parse
     file = _file(store, settings, events, clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from graysplit import native
 from graysplit.core.fleet import PROMISES
 from graysplit.core.replica.adopted import Adopted
 from graysplit.log_writer import WRITER
@@ -44,6 +45,7 @@ class Status(NamedTuple):
     trips: int = 0  # rollbacks that this process's guard has made
     mode_why: str = ""  # why the store is not followed by a better mode, or what is not known of it
     evidence_dropped: int = 0  # pieces of evidence (a call, its user, a goal) that were never told to the store
+    core: str = native.words  # what decides here: "compiled 1.2.3", or "pure Python: " and why
 
     @property
     def promise(self) -> str:
