@@ -21,8 +21,12 @@ else
 endif
 BIN := $(VENV)/bin
 WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 1) + 1 ))) # half of the tests' time is waiting
+# The tests of decisions, which run with the compiled core and without; the rooms left out, and commands, decide nothing.
+DECISIONS := tests/core tests/routes tests/router tests/laws tests/vectors tests/test_scope.py \
+  --ignore tests/core/guard --ignore tests/core/notices --ignore tests/core/plan --ignore tests/core/replica \
+  --ignore tests/laws/test_what_is_said_is_so.py
 
-.PHONY: help demo demo-console test lint format types unit cover docs docs-serve docs-links screenshots bench bench-peers lab soak dist lowest matrix clean env \
+.PHONY: help demo demo-console test lint format types unit pure cover docs docs-serve docs-links screenshots bench bench-peers lab soak dist lowest matrix clean env \
   env-demo
 
 help: ## say what can be made
@@ -44,6 +48,7 @@ test: lint ## all that CI runs: lint, types, architecture, tests
 	types=$$!
 	tests=0
 	$(MAKE) unit || tests=$$?
+	$(MAKE) pure || tests=$$?
 	wait $$types || { cat "$$said"; echo "types: failed"; exit 1; }
 	exit $$tests
 
@@ -58,6 +63,13 @@ types: env ## mypy and basedpyright, strict
 
 unit: env ## the tests alone; ARGS="-k rollback -x" goes to pytest
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+pure: env ## the tests of decisions once more, in pure Python, where `unit` ran the compiled core
+	@if ! $(BIN)/python -c 'import graysplit_speed' 2>/dev/null; then
+	  echo "pure: no compiled core here, so all tests have run in pure Python"
+	  exit 0
+	fi
+	GRAYSPLIT_PURE=1 $(BIN)/pytest -n $(WORKERS) --dist loadgroup -o cache_dir=.pytest_cache/pure $(DECISIONS) $(ARGS)
 
 cover: env ## the tests with coverage, children and workers too: twice as slow
 	@$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term $(ARGS)

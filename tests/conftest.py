@@ -15,7 +15,7 @@ import pytest
 from _pytest.logging import LogCaptureHandler
 from hypothesis import HealthCheck, settings
 
-from graysplit import embedded
+from graysplit import embedded, native
 from graysplit.errors import ConfigurationError
 from graysplit.log_writer import WRITER
 from tests.support import hear_interrupts
@@ -114,6 +114,11 @@ def installed(module: str) -> bool:
 
 # Left out where a package is missing, and told at the end; CI installs all of them, so there the import fails aloud.
 collect_ignore = [] if os.environ.get("CI") else [TESTS.parent / file for file in missing()]
+
+
+def pytest_report_header() -> str:
+    """Tell which core decides: `make test` runs the tests of decisions with both."""
+    return f"core: {native.words}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

