@@ -46,6 +46,10 @@ class Nobody:
         """Declare nothing."""
         return {}
 
+    def asked(self) -> dict[str, int]:
+        """Count nothing."""
+        return {}
+
     def sweeps(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, Sweep]:  # noqa: ARG002 - the port's signature
         """Say nothing."""
         return {}

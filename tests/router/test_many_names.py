@@ -113,6 +113,7 @@ def test_measuring_is_linear_in_splits(
     """Each count is read once, however many splits there are beside it."""
     router, reads = make_router(store), list[int]()
     assert router.wait_ready(5)
+    eventually(lambda: any(one.receipt.effects for one in store.fleet().processes))  # it makes counts of `checkout`
     read = Meter.read
     # A heartbeat, in a thread of its own, reads them too.
     monkeypatch.setattr(Meter, "read", lambda meter: reads.append(threading.get_ident()) or read(meter))

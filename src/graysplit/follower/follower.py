@@ -332,6 +332,7 @@ class Follower:
         """Load, adopt and report; say whether all definitions were read."""
         replica = self.replica
         replica.begin()
+        self._look_at = self._clock.monotonic() + LOOK_S  # a short reading is over by then, and knows all of it
         load = feed.load(replica.past.position, whole=whole)
         self._turned = self._times()  # a long answer is not a standstill, a long pause after it is
         self._tell_time(load.now_ms)

@@ -58,8 +58,9 @@ class Heartbeat:
         self._books = books
         self._applied = ("", 0)  # the last change of which everything is in force here, and its revision
         self._born_ms = 0  # when this process began by the server's time, once that is known
-        self._declared: dict[str, Declared] = {}  # as it was told last
-        self._tell_again = 0.0  # when to tell again what hardly changes
+        self._declared: Mapping[str, Declared] | None = None  # as the router gave it last
+        self._told: Mapping[str, Declared] = {}  # the same, with how often each split was asked, as it was told last
+        self._tell_again = 0.0  # when to tell again what hardly changes; 0: it has changed
         self._answered = ""  # the last request to tell what is held
         self.durable = True  # whether what was lowered outlives this process
         self.refused = ""  # why the server takes no heartbeat
@@ -81,31 +82,39 @@ class Heartbeat:
         import socket
 
         self.joined = True
-        declared = self._audience.declared()
+        about = self._tells_about() or about
         report = Report(
             self._sender.boot,
             socket.gethostname(),
             os.getpid(),
             self._sender.library,
-            declared,
+            self._told,
             self._receipt(feed),
             self._sender.instance,
             self._sender.zone,
             self._born_ms,
             self._replica.past.highest,
         )
-        # Code may declare more at any time; how often it was asked is told now and then.
-        now = self._clock.monotonic()
-        names = {split: declaration._replace(calls=0) for split, declaration in declared.items()}
-        about = about or names != self._declared or now >= self._tell_again
         self.refused = self._books.attempt(
             "process_not_told", "this process is missing from the fleet", lambda: feed.report(report, about=about)
         )
         self.crowd = feed.counted or self.crowd
-        if about:
-            self._declared, self._tell_again = names, now + ABOUT_S
         if feed.asked not in {"", self._answered}:
             self._send_content(feed, feed.asked)
+
+    def _tells_about(self) -> bool:
+        """Return whether what hardly changes has changed: code may declare more, and is asked more often.
+
+        How often it was asked is looked at now and then alone.
+        """
+        now, declared = self._clock.monotonic(), self._audience.declared()
+        changed = declared is not self._declared or not self._tell_again
+        if not changed and now < self._tell_again:
+            return False
+        calls, before = self._audience.asked(), self._told
+        self._told = {split: one._replace(calls=calls.get(split, 0)) for split, one in declared.items()}
+        self._declared, self._tell_again = declared, now + ABOUT_S
+        return changed or self._told != before
 
     def _send_content(self, feed: Feed, request: str) -> None:
         """Answer a request to tell what is held, once."""

@@ -60,7 +60,11 @@ class Audience(Protocol):
         ...
 
     def declared(self) -> dict[str, Declared]:
-        """Return the splits that the code declares."""
+        """Return the splits that the code declares; the same object while nothing of them has changed."""
+        ...
+
+    def asked(self) -> dict[str, int]:
+        """Return how often each split that the code declares was asked."""
         ...
 
     def effects(self, fields: Iterable[str]) -> dict[str, Effect]:

@@ -39,15 +39,21 @@ class CallCounts:
         """Return the splits that were asked for or declared."""
         return set(self._counts.copy())
 
-    def asked(self, splits: Iterable[str]) -> tuple[dict[str, int], set[str]]:
-        """Return how often each of these splits was asked, and those of them for which an attempt was begun."""
-        asked, attempted = dict.fromkeys(splits, 0), set[str]()
-        for split in asked:
+    def asked(self, splits: Iterable[str]) -> dict[str, int]:
+        """Return how often each of these splits was asked."""
+        asked: dict[str, int] = {}
+        for split in splits:
             with self._reading:
-                for counts in self.of_split(split):
-                    asked[split] += counts.asked()
-                    attempted.update([split] if counts.attempted() else [])
-        return asked, attempted
+                asked[split] = sum(counts.asked() for counts in self.of_split(split))
+        return asked
+
+    def attempted(self, splits: Iterable[str]) -> set[str]:
+        """Return those of these splits for which an attempt was begun."""
+        found = set[str]()
+        for split in splits:
+            with self._reading:
+                found.update([split] if any(counts.attempted() for counts in self.of_split(split)) else [])
+        return found
 
     def measured(self) -> Iterator[tuple[str, dict[str, Measured]]]:
         """Return what is counted of each version of each split that was asked for or declared, by version."""

@@ -13,39 +13,75 @@ from graysplit.router.declarations import Declaration
 from graysplit.router.view import View, weight_in
 
 if TYPE_CHECKING:
+    from graysplit.core.counters import Counts
     from graysplit.core.replica.adopted import Adopted
     from graysplit.router.call_counts import CallCounts
     from graysplit.router.compiler import Baselines
 
+IDLE_EVERY: Final = 10  # heartbeats after which a change on which no call ran is looked at again
+ATTEMPTS_AT_ONCE: Final = 128  # splits that are looked at for a first attempt with each heartbeat
 UNLIKE_AT_MOST: Final = 100  # fields that a receipt names of those that a change of many has not reached
 
 
-def declared(
-    declarations: Mapping[str, Declaration], counts: CallCounts, *, records_goals: bool
-) -> dict[str, Declared]:
-    """Return the splits that the code declares, with how often each was asked."""
-    asked, attempted = counts.asked(declarations)
-    return {
-        name: Declared(
+class DeclaredSplits:
+    """The splits that the code declares, as the fleet is told of them: made anew only where something has changed."""
+
+    def __init__(self, declarations: dict[str, Declaration], counts: CallCounts) -> None:
+        """Take what the code declares, and what is counted of it."""
+        self._declarations = declarations
+        self._counts = counts
+        self._made_from: dict[str, Declaration] = {}
+        self._made: dict[str, Declared] = {}
+        self._looked = 0  # how many splits without an attempt were looked at, of more than one look takes
+
+    def now(self, *, records_goals: bool) -> dict[str, Declared]:
+        """Return them without how often each was asked; the same object as before while nothing has changed."""
+        declarations = {name: one for name, one in self._declarations.copy().items() if one.places}
+        measured = declarations.keys() if records_goals else self._first_attempts(declarations)
+        made = {name: self._of(name, one, measured=name in measured) for name, one in declarations.items()}
+        self._made_from = declarations
+        if made != self._made:
+            self._made = made
+        return self._made
+
+    def _of(self, name: str, declaration: Declaration, *, measured: bool) -> Declared:
+        known = self._made.get(name)
+        was_measured = known is not None and known.measured
+        unchanged = self._made_from.get(name) is declaration and not declaration.hooks
+        if known is not None and unchanged and was_measured >= measured:
+            return known
+        return Declared(
             declaration.baseline or "",
             declaration.names,
             declaration.kind,
-            asked[name],
-            {version: hook.reason for version, hook in declaration.hooks.items()},
-            declaration.by,
-            declaration.kind == "route" or name in attempted or records_goals,
+            warm={version: hook.reason for version, hook in declaration.hooks.items()},
+            by=declaration.by,
+            measured=measured or was_measured or declaration.kind == "route",
         )
-        for name, declaration in declarations.items()
-        if declaration.places  # what prepares a version declares none
-    }
+
+    def _first_attempts(self, names: Iterable[str]) -> set[str]:
+        """Look for first attempts at splits that had none: of very many at some each time."""
+        without = [name for name in names if (known := self._made.get(name)) is None or not known.measured]
+        first = self._looked if self._looked < len(without) else 0
+        self._looked = first + ATTEMPTS_AT_ONCE
+        return self._counts.attempted(without[first : first + ATTEMPTS_AT_ONCE])
 
 
 class JudgedChange(NamedTuple):
-    """What a change of many fields does by one view's states."""
+    """What a change of many fields does by one view's states, and the calls that ran on it when it was looked last."""
 
     view: View
     unlike: dict[str, Effect]
     more: int
+    running: int = 0
+
+
+class JudgedField(NamedTuple):
+    """What a candidate's field does by one view's states, and who counts the calls on it."""
+
+    effect: Effect
+    counts: Counts
+    version: int
 
 
 class StateEffects:
@@ -64,24 +100,40 @@ class StateEffects:
         self._baselines = baselines
         self._state = state
         self._sweeps: dict[str, JudgedChange] = {}  # by change id
+        self._told = 0  # how often changes of many were told
+        self._view: View | None = None  # that the fields were judged by
+        self._fields: dict[str, JudgedField] = {}
 
-    def of(self, fields: Iterable[str], held: Adopted) -> dict[str, Effect]:
+    def of(self, fields: Iterable[str], view: View) -> dict[str, Effect]:
         """Return what candidates' fields do here now, and the calls still running on them."""
-        effects = {field: self._effect(field, held) for field in fields}
+        if self._view is not view:
+            self._view, self._fields = view, {}
+        effects = {field: self._known(field) or self._effect(field, view.held) for field in fields}
         return {field: effect for field, effect in effects.items() if effect is not None}
 
     def sweeps(self, changes: Mapping[str, Mapping[str, str]], view: View) -> dict[str, Sweep]:
-        """Return what changes of many fields, each by its id with the weights it wrote, do here now."""
+        """Return what changes of many fields, each by its id with the weights it wrote, do here now.
+
+        A change on which no call ran is looked at again by a new view's states, and now and then.
+        """
         known = self._counts.splits() | self._declarations.keys()
+        before = {change: judged for change, judged in self._sweeps.items() if judged.view is view}
         judged = {
-            change: self._sweeps[change]
-            if change in self._sweeps and self._sweeps[change].view is view
-            else JudgedChange(view, *self._unlike(words, known, view.held))
+            change: before.get(change) or JudgedChange(view, *self._unlike(words, known, view.held))
             for change, words in changes.items()
         }
+        self._told += 1
+        due = self._told % IDLE_EVERY == 0
+        again = {change: changes[change] for change, of in judged.items() if due or of.running or change not in before}
+        running = self._counts.running_on(again)
+        judged |= {change: judged[change]._replace(running=running.get(change, 0)) for change in again}
         self._sweeps = judged
-        running = self._counts.running_on(changes)
-        return {change: Sweep(of.unlike, of.more, running.get(change, 0)) for change, of in judged.items()}
+        return {change: Sweep(of.unlike, of.more, of.running) for change, of in judged.items()}
+
+    def _known(self, field: str) -> Effect | None:
+        """Return what a field does by states that were asked before; None where they were not."""
+        judged = self._fields.get(field)
+        return None if judged is None else judged.effect._replace(running=judged.counts.running(judged.version))
 
     def _effect(self, field: str, held: Adopted) -> Effect | None:
         split, version = parse_address(field)
@@ -95,10 +147,12 @@ class StateEffects:
             return None
         index = state.names.index(version)
         weight = format_weight(state.weights[index])
-        running = self._counts.of(split, state.names, routed=self._routed(split)).running(index)
+        counts = self._counts.of(split, state.names, routed=self._routed(split))
         stopped = "stopped by its guard" if field in held.tripped else ""
         capped = "its raise is not applied: graysplit doctor" if field in held.capped else ""
-        return Effect(weight, running, state.constant or stopped or capped)
+        effect = Effect(weight, counts.running(index), state.constant or stopped or capped)
+        self._fields[field] = JudgedField(effect, counts, index)
+        return effect
 
     def _unlike(self, words: Mapping[str, str], known: Collection[str], held: Adopted) -> tuple[dict[str, Effect], int]:
         """Find the fields that do not do what was written, the first of them by name, and the number of the others.

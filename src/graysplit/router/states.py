@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from graysplit.events import Events
     from graysplit.follower.break_glass import BreakGlass
     from graysplit.router.compiler import StateCompiler
-    from graysplit.router.effects import StateEffects
+    from graysplit.router.effects import DeclaredSplits, StateEffects
     from graysplit.router.warmup import Warmup
     from graysplit.routes.wrap import Route
 
@@ -91,6 +91,7 @@ class PublishedStates:
         self.due = float("inf")  # the monotonic time by which the thread that follows lets time pass again
         self.records_goals = False  # whether any goal was recorded
         self._effects: StateEffects | None = None  # from the start on
+        self._declared: DeclaredSplits | None = None  # from the first time on that it is asked for
         self._lock = ProcessLock()
 
     @property
@@ -198,15 +199,21 @@ class PublishedStates:
             self._publish_all(self.view.held)
 
     def declared(self) -> dict[str, Declared]:
-        """Return the splits that the code declares, with how often each was asked."""
-        from graysplit.router.effects import declared
+        """Return the splits that the code declares; the same object while nothing of them has changed."""
+        if self._declared is None:
+            from graysplit.router.effects import DeclaredSplits
 
-        return declared(self.declarations.copy(), self.counts, records_goals=self.records_goals)
+            self._declared = DeclaredSplits(self.declarations, self.counts)
+        return self._declared.now(records_goals=self.records_goals)
+
+    def asked(self) -> dict[str, int]:
+        """Return how often each split that the code declares was asked."""
+        return self.counts.asked(self.declarations.copy())
 
     def effects(self, fields: Iterable[str]) -> dict[str, Effect]:
         """Return what candidates' fields do here now, as compiled, and the calls still running on them."""
         with self._lock:
-            return self._effects.of(fields, self.view.held) if self._effects is not None else {}
+            return self._effects.of(fields, self.view) if self._effects is not None else {}
 
     def sweeps(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, Sweep]:
         """Return what changes of many fields, each by its id with the weights it wrote, do here now, as compiled."""
@@ -329,7 +336,7 @@ class PublishedStates:
         """Begin again, asleep, with what the code declares and nothing else."""
         with self._lock:
             self.following, self.break_glass = Contact(), None
-            self.warming = self.notify = self.compiler = self._effects = None
+            self.warming = self.notify = self.compiler = self._effects = self._declared = None
             self._trusted, self._born, self._age, self._lost_since = True, float("inf"), 0.0, None
             self._limits.clear()
             self.due, self.instance, self.records_goals, self.phase = float("inf"), "", False, "asleep"
@@ -346,6 +353,7 @@ class PublishedStates:
         if self.compiler is not None:
             self.compiler.guarded = None
         self.counts.forget()
+        self._declared = None  # which attempts were its parent's
         self._publish_all(self.view.held)
 
     def inherit(self, held: Adopted, *, fresh: bool) -> None:

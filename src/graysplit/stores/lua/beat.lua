@@ -39,5 +39,5 @@ if tonumber(ARGV[6]) > (tonumber(known) or 0) then
 end
 local counted = redis.pcall('HLEN', KEYS[2])
 local asked = redis.pcall('HGET', KEYS[4], 'asked')
-return { now, redis.call('HGET', KEYS[2], boot) and '1' or '0', type(counted) == 'number' and counted or 0,
+return { now, redis.call('HEXISTS', KEYS[2], boot) == 1 and '1' or '0', type(counted) == 'number' and counted or 0,
   type(asked) == 'string' and asked or '' }

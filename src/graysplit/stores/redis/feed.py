@@ -138,10 +138,10 @@ class RedisFeed(ABC):
         receipt = raw_of(receipt_text(report.receipt))
         if self._connection is None:
             self._connection = connection_of(self._line)
-        said = raw_of(about_text(report, self._connection))
-        now_ms, known = self._beat(report, receipt, said if about else b"")
+        said = raw_of(about_text(report, self._connection)) if about else b""
+        now_ms, known = self._beat(report, receipt, said)
         if not known:  # the server lost it: say it again
-            self._beat(report, receipt, said)
+            self._beat(report, receipt, raw_of(about_text(report, self._connection)))
         return now_ms
 
     def tell_content(self, boot: str, request: str, content: bytes) -> None:
