@@ -195,7 +195,7 @@ def _step_ahead(control: Control, split: str) -> str:
 def _foreseen(operator: Operator, request: Request, id_: str) -> Proposal | str:
     """Return what would be written, or why there is nothing left to be noted of a plan."""
     if isinstance(request, ApproveStep):
-        start = request.noted(operator, operator.read())
+        start = operator.judged(request.about, lambda reading: request.noted(operator, reading))
         if isinstance(start, str):
             return start
     return operator.foresee(request, id_)

@@ -207,11 +207,13 @@ def finish(reading: Reading, split: str, id_: str, at: int | None = None) -> Cha
 
 def finished_ms(reading: Reading, split: str) -> int | None:
     """Return the server time at which a split's release was finished, or None: not finished, or begun again since."""
-    return finished_of(reading).get(split)
+    # Most splits have no mark, and then nobody needs the books.
+    return None if reading.raw("meta", FINISHED + split) is None else finished_of(reading).get(split)
 
 
 def finished_of(reading: Reading) -> Mapping[str, int]:
     """Return the server times at which releases were finished, by split, of those that have not begun again since."""
+    reading.check_all()
     load = reading.load
     return write_rules.finished_of(load.meta, load.weights, load.stops, load.booked.fields)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from graysplit.control.actor import actor_of
 from graysplit.control.agreement import Agreement, Confirm, Question, agree, is_open
@@ -14,6 +14,7 @@ from graysplit.environment import check_namespace, check_store, check_text, kind
 from graysplit.errors import (
     ConfigurationError,
     ConflictError,
+    GraysplitError,
     RefusedError,
     StoreCorruptError,
     StoreUnreachableError,
@@ -29,8 +30,20 @@ if TYPE_CHECKING:
     from graysplit.stores.port import Store
 
 
+T = TypeVar("T")
+
+
 class Request(Protocol):
-    """What a verb asks for. It is proposed once more, of a newer reading, where a person was asked in between."""
+    """What a verb asks for.
+
+    It is proposed once more where a person was asked in between, by a newer reading, and where its splits alone were
+    not enough.
+    """
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The splits whose fields are enough for it, as a rule; none: it needs the whole store."""
+        ...
 
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return what would be written, by what was read; raise where it is refused."""
@@ -111,8 +124,7 @@ class Operator:
         why = agreement.why
         check_texts(self.actor, why)
         id_ = new_id() if seen is None else seen.id
-        reading = self._read_to_write()
-        proposal = self._proposal(request, agreement, reading, id_)
+        proposal, begun_ms = self._proposal(request, agreement, id_)
         if agreement.dry_run:
             return proposal.result()
         if seen is not None:
@@ -120,15 +132,35 @@ class Operator:
         check_reason(proposal.guarded, why)
         question = proposal._replace(stops={}) if agreement.unstop else proposal
         if is_open(question) and self.ask(question, agreement.confirm):
-            now = self.read()._replace(begun_ms=reading.begun_ms)
-            proposal = _unless_changed(proposal, self._proposal(request, agreement, now, id_))
+            now, _ = self._proposal(request, agreement, id_, begun_ms)
+            proposal = _unless_changed(proposal, now)
         with self.submitting(id_):
             written = self.store.submit(proposal.submission(self.actor, why))
         return proposal.result(written)
 
     def foresee(self, request: Request, id_: str) -> Proposal:
         """Return what a change would write by what is read now, with what must be agreed to."""
-        return self._proposal(request, Agreement(), self._read_to_write(), id_)
+        return self._proposal(request, Agreement(), id_)[0]
+
+    def judged(
+        self, splits: Collection[str], judge: Callable[[Reading], T], otherwise: Callable[[], Reading] | None = None
+    ) -> T:
+        """Return what is made of a reading of some splits, or of the whole store where that is not enough.
+
+        Who is refused is refused by the whole store: its words may name other splits.
+        """
+        if splits:
+            from graysplit.control.reading import NotReadError, read_splits
+
+            try:
+                reading = read_splits(self.store, [*map(check_name, splits)])
+                if reading is not None:
+                    return judge(reading)
+            except StoreUnreachableError:
+                raise
+            except (NotReadError, GraysplitError):
+                pass  # told by what follows
+        return judge((otherwise or self.read)())
 
     def _read_to_write(self) -> Reading:
         from graysplit.control.reading import check_whole
@@ -138,9 +170,17 @@ class Operator:
         self._check_not_emptied(reading)
         return reading
 
-    def _proposal(self, request: Request, agreement: Agreement, reading: Reading, id_: str) -> Proposal:
-        proposal = request.propose(self, reading, id_)
-        return proposal.replacing(reading) if agreement.replace else proposal
+    def _proposal(
+        self, request: Request, agreement: Agreement, id_: str, begun_ms: int | None = None
+    ) -> tuple[Proposal, int]:
+        """Return what would be written, with the time of the reading that it rests on, or of an earlier one."""
+
+        def propose(reading: Reading) -> tuple[Proposal, int]:
+            reading = reading if begun_ms is None else reading._replace(begun_ms=begun_ms)
+            proposal = request.propose(self, reading, id_)
+            return proposal.replacing(reading) if agreement.replace else proposal, reading.begun_ms
+
+        return self.judged(request.about, propose, self._read_to_write if begun_ms is None else None)
 
     def propose(self, reading: Reading, change: Change, id_: str, *, target: str | None = None) -> Proposal:
         """Return a change as it would be written: checked, with the waves and the past rate that it records."""

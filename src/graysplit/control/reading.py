@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple, TypeVar, get_args
 
-from graysplit.core.address import field_of, split_of
+from graysplit.core.address import EVERYTHING, field_of, split_of
 from graysplit.core.changes import Mistyped
 from graysplit.core.definition import Definition
 from graysplit.core.in_force import mistyped_zeros
@@ -16,23 +16,61 @@ from graysplit.core.replica.record import SENTINEL, Key, Load, is_new
 from graysplit.core.split_state import Snapshot
 from graysplit.core.weights import Weight
 from graysplit.errors import BadDefinitionError, StoreCorruptError
-from graysplit.stores.port import KeyName, Store
+from graysplit.stores.port import FieldReading, KeyName, Place, Store
 from graysplit.stores.text.records import exact, raw_of
+
+V = TypeVar("V")
+
+
+class NotReadError(Exception):
+    """Something was asked for that a reading of a few splits has left out: the whole store is to be read."""
+
+
+class OnlyRead(Mapping[str, V]):
+    """Of all splits those that were read; whoever asks for another, or for all of them, gets `NotReadError`."""
+
+    def __init__(self, found: Mapping[str, V], names: Collection[str]) -> None:
+        """Take what was found of the splits that were read."""
+        self._found = found
+        self._names = names
+
+    def __getitem__(self, split: str) -> V:
+        """Return what was found of a split that was read; raise `KeyError` where that is nothing."""
+        if split not in self._names:
+            raise NotReadError(split)
+        return self._found[split]
+
+    def __iter__(self) -> Iterator[str]:
+        """Raise `NotReadError`: nobody knows all of them."""
+        raise NotReadError("all splits")
+
+    def __len__(self) -> int:
+        """Raise `NotReadError`, as above."""
+        raise NotReadError("all splits")
 
 
 class Reading(NamedTuple):
-    """One reading: the bytes, what they mean, and what of them cannot be read."""
+    """One reading: the bytes, what they mean, and what of them cannot be read.
+
+    One of a few splits has their fields alone, and raises `NotReadError` for any other that is asked for.
+    """
 
     load: Load
     snapshot: Snapshot
     held: Adopted
     unread: Mapping[str, str]  # by split: why its definition cannot be read
     begun_ms: int = 0  # server time of the command's first reading: what a person was shown is counted from it
+    places: Collection[Place] | None = None  # of a reading of a few splits, the fields that it has; None: all
 
     @property
     def empty(self) -> bool:
         """Whether the store's keys hold nothing that was written by graysplit."""
         return is_new(self.load.weights, self.load.stops, self.load.splits, self.load.meta)
+
+    def check_all(self) -> None:
+        """Raise `NotReadError` where only a few splits were read."""
+        if self.places is not None:
+            raise NotReadError("the whole store")
 
     def key(self, name: KeyName) -> Key:
         """Return one of the hashes."""
@@ -41,6 +79,8 @@ class Reading(NamedTuple):
 
     def raw(self, name: KeyName, field: str) -> bytes | None:
         """Return a field's bytes, or None where it is absent."""
+        if self.places is not None and (name, field) not in self.places:
+            raise NotReadError(f"{name} {field}")
         return self.key(name).fields.get(raw_of(field))
 
     def text(self, name: KeyName, field: str) -> str | None:
@@ -55,10 +95,14 @@ class Reading(NamedTuple):
 
     def texts(self, name: KeyName) -> Iterator[str]:
         """Name all fields of a key."""
+        self.check_all()
         return (exact(raw) for raw in self.key(name).fields if raw != SENTINEL)
 
     def fields(self, name: KeyName, split: str) -> Iterator[str]:
-        """Name the fields of weights or stops that belong to a split, its own name among them."""
+        """Name the fields of weights or stops that belong to a split, its own name among them.
+
+        Of a reading of a few splits only those that the definition's versions name: no other has an effect.
+        """
         own = raw_of(split)
         for raw in self.key(name).fields:
             if raw.startswith(own) and raw != SENTINEL and split_of(exact(raw)) == split:
@@ -85,6 +129,32 @@ def read(store: Store, before: Reading | None = None) -> Reading:
     parse = parse_definition if before is None else parse_but(before.held, before.snapshot.splits)
     snapshot, unread, held = read_whole(load, parse)
     return Reading(load, snapshot, held, unread, load.now_ms)
+
+
+def read_splits(store: Store, splits: Collection[str]) -> Reading | None:
+    """Read a few splits, and what stands for all; None where that cannot be enough for a change of them.
+
+    So it is where one of them is new, deleted or unreadable, where a key is lost, and where everything is stopped.
+    """
+    found = store.read_splits([*splits])
+    from graysplit.codec import read_whole
+
+    load = _load_of(found)
+    snapshot, _, held = read_whole(load)
+    if held.lost or EVERYTHING in held.stops or any(split not in snapshot.splits for split in splits):
+        return None
+    snapshot = snapshot._replace(splits=OnlyRead(snapshot.splits, splits))
+    return Reading(load, snapshot, held, OnlyRead({}, splits), load.now_ms, found.texts.keys())
+
+
+def _load_of(found: FieldReading) -> Load:
+    """Return what was read of a few splits as a reading that has nothing else."""
+    keys: dict[KeyName, dict[bytes, bytes]] = {name: {} for name in get_args(KeyName)}
+    for (name, field), value in found.texts.items():
+        if value is not None:
+            keys[name][raw_of(field)] = raw_of(value)
+    weights, stops, splits, meta, plans = (Key(fields) for fields in keys.values())
+    return Load(weights, stops, splits, meta, plans=plans, now_ms=found.now_ms)
 
 
 def check_readable(reading: Reading, split: str) -> None:

@@ -133,7 +133,7 @@ class ReleaseVerbs(ControlVerbs):
         `shop.errors.DataLoss`. What is not named stays as it is. Refused where live processes
         measure no call of the split.
         """
-        from graysplit.control.guard.guard_changes import GuardRequest, is_armed_so
+        from graysplit.control.guard.guard_changes import GuardRequest, armed_at
         from graysplit.control.requests.guards import ArmGuard
 
         agreement = Agreement(why, confirm, dry_run=dry_run)
@@ -143,12 +143,12 @@ class ReleaseVerbs(ControlVerbs):
             warn_renamed("guard(off=True)", "unguard()")
             return self.unguard(split, why=why, confirm=confirm, dry_run=dry_run)
         settings = GuardRequest(action, sensitivity, slow, every_call, tuple(stop_on), tuple(ignore), deadline)
-        reading = self._operator.read()
-        if is_armed_so(reading, split, settings):
+        revision = self._operator.judged([split], lambda reading: armed_at(reading, split, settings))
+        if revision is not None:
             from graysplit.control.result import Result
 
             notes = (f"{split}: armed already",)
-            return Result(cause="guard", split=split, moves={}, revision=reading.snapshot.revision, notes=notes)
+            return Result(cause="guard", split=split, moves={}, revision=revision, notes=notes)
         return self._operator.change(ArmGuard(split, settings, bool(why.strip()) or dry_run), agreement)
 
     def unguard(self, split: str, *, why: str = "", confirm: Confirm | None = None, dry_run: bool = False) -> Result:

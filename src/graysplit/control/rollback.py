@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from graysplit.control.inputs import is_zero, lowered, new_id
 from graysplit.control.result import Result
 from graysplit.control.stop_note import stop_notes
-from graysplit.control.targets import names_of
+from graysplit.control.targets import is_defined, names_of
 from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.limits import cut
 from graysplit.errors import StoreUnreachableError
-from graysplit.stores.port import Rollback
+from graysplit.stores.port import Place, Rollback
 from graysplit.stores.text.records import PLAN
 
 if TYPE_CHECKING:
@@ -110,7 +110,10 @@ def _is_known(operator: Operator, target: str, before: Mapping[str, str | None])
     """Return after a rollback whether anybody knows its target; a weight above zero that it lowered is enough."""
     if any(where.startswith("weights ") and not is_zero(weight) for where, weight in before.items()):
         return True
+    place: Place = ("splits", split_of(target))
     try:
+        if target != EVERYTHING and is_defined(target, operator.store.read_fields([place]).texts[place]):
+            return True
         return names_of(operator.store.load(), operator.store.fleet(), before).know(target)
     except StoreUnreachableError:
         return None

@@ -90,7 +90,9 @@ def freed(reading: Reading, change: Change, after: Snapshot) -> list[str]:
     if not gone or change.cause == "delete":
         return []
     found: list[str] = []
-    for field in reading.texts("weights"):
+    everything = EVERYTHING in gone
+    own = (field for split in {*map(split_of, gone)} for field in reading.fields("weights", split))
+    for field in reading.texts("weights") if everything else own:
         split, version = parse_address(field)
         covered = version and stop_on(field, gone) and not stop_on(field, after.stops)
         if covered and split not in after.splits and field not in change.weights:

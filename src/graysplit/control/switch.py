@@ -58,6 +58,11 @@ class SwitchOver(NamedTuple):
     wish: SwitchRequest
     step: int = STEPS
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.wish.split,)
+
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the weights after the step, once everybody is ready; what is asked for is the whole way."""
         wish = self.wish
@@ -79,6 +84,11 @@ class NextStep(NamedTuple):
     revision: int  # of the step before
     step: int
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.wish.split,)
+
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the weights after the step, if what is in force is what the step before wrote."""
         wish = self.wish
@@ -94,6 +104,11 @@ class SpreadSwitch(NamedTuple):
 
     wish: SwitchRequest
     over_s: float
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.wish.split,)
 
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the first step; raise `BadValueError` where the command would take too long."""

@@ -68,6 +68,13 @@ class Names(NamedTuple):
         return {*self.defined, *map(split_of, self.weighed | self.told)}
 
 
+def is_defined(target: str, record: str | None) -> bool:
+    """Return whether the record of a target's split names it."""
+    _, version = parse_address(target)
+    defined = None if record is None else _defined(raw_of(record))
+    return defined is not None and (not version or version in defined.candidates)
+
+
 def names_of(load: Load, fleet: Fleet, before: Mapping[str, str | None]) -> Names:
     """Return the names known, where a rollback has just overwritten what `before` holds."""
     read = ((text(name), _defined(raw)) for name, raw in load.splits.fields.items() if name != SENTINEL)

@@ -223,8 +223,8 @@ def crossing_over(reading: Reading, after: Snapshot, marks: Mapping[str, str | N
 def _letting_in(reading: Reading, after: Snapshot, marks: Mapping[str, str | None]) -> Iterator[str]:
     for at, text in marks.items():
         split, version = parse_address(at.removeprefix(PREFIX))
-        state = after.splits.get(split)
-        if not at.startswith(PREFIX) or text is None or state is None:
+        state = after.splits.get(split) if at.startswith(PREFIX) and text is not None else None
+        if state is None:
             continue
         was, now = (parse_wave(wave or "") or NOBODY for wave in (reading.text("meta", at), text))
         weight, before = state.in_force(version), reading.snapshot.splits.get(split)

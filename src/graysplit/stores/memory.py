@@ -24,6 +24,7 @@ from graysplit.stores.memory_space import (
     MemorySpace,
     order,
 )
+from graysplit.stores.places import FOR_ALL, places_of, versions_in
 from graysplit.stores.port import (
     NEWEST,
     Copies,
@@ -95,6 +96,13 @@ class MemoryStore:
         """Read a few fields at one moment."""
         with self._space.locked:
             return FieldReading({place: self._space.text(*place) for place in places}, self._space.now_ms())
+
+    def read_splits(self, splits: Sequence[str]) -> FieldReading:
+        """Read what concerns some splits, and every split, at one moment."""
+        with self._space.locked:
+            versions = {split: versions_in(self._space.text("splits", split)) for split in splits}
+            own = (place for split, names in versions.items() for place in places_of(split, names))
+            return self.read_fields([*FOR_ALL, *own])
 
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""

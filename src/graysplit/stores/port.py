@@ -354,6 +354,13 @@ class Store(Protocol):
         """Read a few fields at one moment, however much stands beside them; a key of the wrong type has none."""
         ...
 
+    def read_splits(self, splits: Sequence[str]) -> FieldReading:
+        """Read what concerns some splits, and every split, at one moment, however much stands beside it.
+
+        `graysplit.stores.places` names the fields: those of each split and of the versions that its definition names.
+        """
+        ...
+
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step.
 

@@ -46,6 +46,10 @@ class ReadOnlyStore:
         """Read a few fields at one moment."""
         return self._inner.read_fields(places)
 
+    def read_splits(self, splits: Sequence[str]) -> FieldReading:
+        """Read what concerns some splits, and every split, at one moment."""
+        return self._inner.read_splits(splits)
+
     def submit(self, submission: Submission) -> Written:
         """Refuse."""
         self._refuse(f"'{submission.cause}' of '{submission.split}'")
@@ -212,6 +216,11 @@ class RecordingStore:
         """Read a few fields at one moment."""
         self.calls.append("read_fields")
         return self._inner.read_fields(places)
+
+    def read_splits(self, splits: Sequence[str]) -> FieldReading:
+        """Read what concerns some splits, and every split, at one moment."""
+        self.calls.append(f"read_splits {' '.join(splits)}")
+        return self._inner.read_splits(splits)
 
     def submit(self, submission: Submission) -> Written:
         """Write a change."""

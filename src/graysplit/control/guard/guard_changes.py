@@ -63,10 +63,11 @@ def _seconds(deadline: Span) -> float | None:
         raise BadGuardError("deadline", f"{fault}, or '{NEVER}'") from None
 
 
-def is_armed_so(reading: Reading, split: str, settings: GuardRequest) -> bool:
-    """Return whether a split has a guard with these settings already."""
+def armed_at(reading: Reading, split: str, settings: GuardRequest) -> int | None:
+    """Return the revision of what was read where a split has a guard with these settings already, else None."""
     state = reading.snapshot.splits.get(split)
-    return state is not None and armed(split, state.definition, settings, "", 1) is None
+    is_armed_so = state is not None and armed(split, state.definition, settings, "", 1) is None
+    return reading.snapshot.revision if is_armed_so else None
 
 
 def armed(split: str, definition: Definition, wish: GuardRequest, by: str, at_ms: int) -> Definition | None:

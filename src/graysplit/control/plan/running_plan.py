@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from graysplit.control.reading import Reading
-from graysplit.core.address import covers_split, split_of, version_of
+from graysplit.core.address import EVERYTHING, covers_split, split_of, version_of
 from graysplit.core.changes import known
 from graysplit.core.plan.plan import (
     BadPlanError,
@@ -21,7 +21,6 @@ from graysplit.stores.text.records import (
     PLAN,
     TICK,
     exact,
-    raw_of,
     read_progress,
     read_tick,
 )
@@ -68,9 +67,13 @@ def touched(reading: Reading, change: Change) -> Iterator[tuple[str, bool]]:
     It is where its release ends, or a weight or a stop that concerns it becomes another; the same weight, written
     again, does not change it.
     """
-    marks = {name.removeprefix(PLAN) for name in reading.texts("meta") if name.startswith(PLAN)}
-    for split in sorted(marks):
-        mark = raw_of(reading.text("meta", PLAN + split) or "")
+    splits = {change.split, *map(split_of, (*change.weights, *change.stops))}
+    if EVERYTHING in splits:
+        splits = {name.removeprefix(PLAN) for name in reading.texts("meta") if name.startswith(PLAN)}
+    for split in sorted(splits):
+        mark = reading.raw("meta", PLAN + split)
+        if mark is None:
+            continue
         own = [f for f in (*change.weights, *change.stops) if covers_split(split_of(f), split) and _of_plan(mark, f)]
         closes = change.split == split and (change.cause in ENDING or PLAN + split in change.marks)
         if own or closes:

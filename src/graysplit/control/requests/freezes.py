@@ -20,6 +20,11 @@ class FreezePattern(NamedTuple):
     why: str
     for_s: float | None = None  # seconds of the server's time; None: until it is ended
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """No split alone: it tells which of all it holds."""
+        return ()
+
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the freezes with this one."""
         now_ms = reading.load.now_ms
@@ -33,6 +38,11 @@ class UnfreezePattern(NamedTuple):
 
     pattern: str
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """No split alone."""
+        return ()
+
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the freezes without this one."""
         return operator.propose(reading, unfreeze(reading, self.pattern), id_)
@@ -43,6 +53,11 @@ class FinishRelease(NamedTuple):
 
     split: str
     stays: int | None = None  # the share that its candidates hold, in thousandths of a percent; None: all
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
 
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the mark that it is over."""
@@ -55,6 +70,11 @@ class RebalanceWaves(NamedTuple):
     """The waves of a split, to be filled up."""
 
     split: str
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
 
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the waves without the dead, as many as the weights ask for."""

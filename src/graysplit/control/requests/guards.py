@@ -27,6 +27,11 @@ class ArmGuard(NamedTuple):
     settings: GuardRequest
     explained: bool  # whether there is a reason, which a protected split asks for
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
+
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the definition with its guard, and whether anybody measures what it watches."""
         split = self.split
@@ -47,6 +52,11 @@ class DisarmGuard(NamedTuple):
 
     split: str
     agreement: Agreement
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
 
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the definition without its guard."""

@@ -21,6 +21,7 @@ from graysplit.control.plan.winner import doubts_of, others_of, weights_of
 from graysplit.control.proposal import Proposal
 from graysplit.control.reading import Reading, check_readable
 from graysplit.control.result import Result
+from graysplit.core.address import split_of
 from graysplit.core.changes import set_weights
 from graysplit.core.definition import Definition
 from graysplit.core.weights import Weight
@@ -39,6 +40,11 @@ class StartPlan(NamedTuple):
     yes: bool = False  # whether more units may move than the difference
     cause: str = "ramp"
     lowered: Mapping[str, Weight] = {}  # by version: other candidates
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (split_of(self.wish.target),)
 
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the first step as it would be written, with the plan's record, its progress and its guard."""
@@ -84,6 +90,11 @@ class ChooseWinner(NamedTuple):
     split: str
     version: str
     wish: PlanRequest
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
 
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the change that gives a winner everybody, with what is not shown of it."""
@@ -131,6 +142,11 @@ class PlanNote(Protocol):
         """The verb."""
         ...
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        ...
+
     def noted(self, operator: Operator, reading: Reading) -> PlanStart | str:
         """Return what is noted, or why there is nothing left to be noted."""
         ...
@@ -147,6 +163,11 @@ class ApproveStep(NamedTuple):
     step: int | None = None  # the weight of the step that was seen, in thousandths of a percent
     cause: Literal["approve"] = "approve"
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
+
     def noted(self, operator: Operator, reading: Reading) -> PlanStart | str:
         """Return the yes, bound to the release and the step."""
         return approval(reading, operator.store.tally, self.split, operator.actor, self.step)
@@ -162,6 +183,11 @@ class PausePlan(NamedTuple):
     split: str
     why: str
     cause: Literal["pause"] = "pause"
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
 
     def noted(self, operator: Operator, reading: Reading) -> PlanStart | str:
         """Return the progress with one more pause."""
@@ -183,6 +209,11 @@ class ResumePlan(NamedTuple):
     everybody: bool  # ends the pauses of other people too
     cause: Literal["resume"] = "resume"
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
+
     def noted(self, operator: Operator, reading: Reading) -> PlanStart | str:
         """Return the progress without this person's pauses."""
         plan = current_plan(reading, self.split)
@@ -203,13 +234,15 @@ def _proposed(note: PlanNote, operator: Operator, reading: Reading, id_: str) ->
     return operator.propose(reading, start.change, id_).beginning(start)
 
 
+def _looked_at(note: PlanNote, operator: Operator, reading: Reading) -> tuple[PlanStart | str, int]:
+    return note.noted(operator, reading), reading.snapshot.revision
+
+
 def write_note(operator: Operator, note: PlanNote, agreement: Agreement, seen: Seen | None = None) -> Result:
     """Write a note, once more where a driver noted something in between; return why where nothing is left to note."""
     for _ in range(NOTE_TRIES):
-        reading = operator.read()
-        start = note.noted(operator, reading)
+        start, revision = operator.judged(note.about, lambda reading: _looked_at(note, operator, reading))
         if isinstance(start, str):
-            revision = reading.snapshot.revision
             return Result(cause=note.cause, split=note.split, moves={}, revision=revision, notes=(start,))
         with suppress(ConflictError):
             return operator.change(note, agreement, seen)

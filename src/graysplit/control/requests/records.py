@@ -35,6 +35,11 @@ class CreateSplit(NamedTuple):
     in_flight: Literal["finish"] | None = None
     by: Literal["unit", "instance"] | None = None  # None: as live code declares it
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """No split alone: its seed is compared with those of all others."""
+        return ()
+
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the record as it would be written, all weights at zero."""
         check_readable(reading, self.split)
@@ -54,6 +59,11 @@ class AddVersion(NamedTuple):
 
     split: str
     version: str
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
 
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the definition with the candidate in a place of its own."""
@@ -76,6 +86,11 @@ class DeleteSplit(NamedTuple):
     """A split whose name is to be free again."""
 
     split: str
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """No split alone: fields that no version names go with it."""
+        return ()
 
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the tombstone as it would be written, and all that goes with the record."""
@@ -101,6 +116,11 @@ class RemoveVersion(NamedTuple):
     split: str
     version: str
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
+
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the definition without the candidate, and all that goes with it."""
         split, version = self
@@ -120,6 +140,11 @@ class PinUnit(NamedTuple):
     unit: str
     version: str | None = None  # None: the only candidate
     deny: bool = False  # every candidate
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
 
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the pin as it would be written, and where the unit does not get its version yet."""
@@ -142,6 +167,11 @@ class UnpinUnit(NamedTuple):
     split: str
     unit: str
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
+
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the definition without the unit's pin or denial."""
         check_readable(reading, self.split)
@@ -163,6 +193,11 @@ class ProtectSplit(NamedTuple):
 
     split: str
     on: bool
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
 
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the definition as it would be written."""

@@ -14,6 +14,7 @@ from graysplit.control.reading import Reading, check_readable
 from graysplit.control.stops import when
 from graysplit.control.undo import LOOKED_AT, before_unread, last_change, undo
 from graysplit.core import changes
+from graysplit.core.address import split_of
 from graysplit.core.weights import Weight, format_weight
 from graysplit.errors import RefusedError
 
@@ -29,6 +30,11 @@ class SetWeights(NamedTuple):
     if_rev: int | None = None  # the revision since which the split must be unchanged
     yes: bool = False  # whether more units may move than the difference
     for_s: float | None = None  # seconds, of a lease
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (split_of(self.target),)
 
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the weights as they would be written, with the split or candidate that is made on the way."""
@@ -73,6 +79,11 @@ class ClearStop(NamedTuple):
 
     target: str
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (split_of(self.target),)
+
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the change that clears it, with a new release of all that rises."""
         change = changes.unstop(reading.snapshot, self.target, id_)
@@ -84,6 +95,11 @@ class UndoLast(NamedTuple):
 
     split: str
     force: bool = False  # whether what a change to zero brought down may rise
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The split, whose fields are enough."""
+        return (self.split,)
 
     def propose(self, operator: Operator, reading: Reading, id_: str) -> Proposal:
         """Return the change that puts back what was there before the last one, byte for byte."""

@@ -9,7 +9,7 @@ from redis import exceptions
 
 from graysplit.core.address import stops_over
 from graysplit.core.entry import Entry
-from graysplit.core.limits import FIELDS, RECORD, SPLITS, too_long
+from graysplit.core.limits import FIELDS, RECORD, SPLITS, VALUE, too_long
 from graysplit.core.replica.record import SENTINEL, Brakes, Breathe, Key, Load
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores import write_rules
@@ -341,7 +341,8 @@ def measured_glance(line: Connection, keys: Keys, places: Sequence[Place]) -> Fi
     """Read a few fields at one moment; of a value that is too long only its length, which is asked for first."""
     lengths = line.ask(*(("HSTRLEN", keys.hashes[key], raw_of(field)) for key, field in places)) if places else []
     known = {place: length for place, length in zip(places, lengths, strict=True) if isinstance(length, int)}
-    long = {place: exact(too_long(length, RECORD)) for place, length in known.items() if length > RECORD}
+    most = {place: VALUE if place[0] in {"weights", "stops"} else RECORD for place in known}
+    long = {at: exact(too_long(length, most[at])) for at, length in known.items() if length > most[at]}
     found = read_places(line, keys, [place for place in places if place not in long])
     return found._replace(texts={**found.texts, **long})
 

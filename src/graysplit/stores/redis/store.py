@@ -83,6 +83,13 @@ class RedisStore:
         with self._line() as line:
             return measured_glance(line, self._keys, places)
 
+    def read_splits(self, splits: Sequence[str]) -> FieldReading:
+        """Read what concerns some splits, and every split, at one moment."""
+        from graysplit.stores.redis.split_reader import read_splits  # a process that follows never needs it
+
+        with self._line() as line:
+            return read_splits(line, self._keys, splits)
+
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""
         return self._written(submission.id, lambda again: self._submit(submission, again=again))

@@ -160,9 +160,11 @@ def until_written(line: Connection, attempt: Callable[[], T | None]) -> T:
 
 
 def _submit_once(line: Connection, keys: Keys, submission: Submission) -> Written | None:
+    fields = _compared(submission)
+    named: list[Command] = [("HMGET", key, *map(raw_of, fields[name])) for name, key in keys.hashes.items()]
     watched, *replies, booked, log, highest, now = line.ask(
         ("WATCH", *keys.hashes.values(), keys.booked, keys.log),
-        *(("HGETALL", key) for key in keys.hashes.values()),
+        *named,
         ("HGET", keys.booked, SENTINEL),
         ("XREVRANGE", keys.log, "+", "-", "COUNT", 1),
         ("HMGET", keys.highest, "revision"),
@@ -173,7 +175,10 @@ def _submit_once(line: Connection, keys: Keys, submission: Submission) -> Writte
     for name, reply in (("booked", booked), ("log", log)):
         if isinstance(reply, exceptions.ResponseError):
             raise write_rules.corrupt(name, fault(reply))
-    hashes = {name: key_of(reply) for name, reply in zip(keys.hashes, replies, strict=True)}
+    hashes = {name: _named(fields[name], reply) for name, reply in zip(keys.hashes, replies, strict=True)}
+    if any(hashes[name].lost for name in write_rules.HASHES):  # what else is there says whether the namespace is new
+        replies = line.ask(*(("HGETALL", key) for key in keys.hashes.values()))
+        hashes = {name: key_of(reply) for name, reply in zip(keys.hashes, replies, strict=True)}
     reading = StoreReading(hashes, {}, highest_in(highest), last_revision(log), server_ms(line, now))
     fresh = write_rules.check_submission(submission, hashes, reading.now_ms)
     started = _check_start(line, keys, submission, reading.meta, reading.now_ms)
@@ -188,6 +193,22 @@ def _submit_once(line: Connection, keys: Keys, submission: Submission) -> Writte
     if isinstance(done, exceptions.ResponseError):
         raise _not_written(line, submission, done)
     return writes.written
+
+
+def _compared(submission: Submission) -> dict[str, list[str]]:
+    """Return the fields that a submission rests on, by hash: what it compares, and what every hash says of itself."""
+    fields = {name: [exact(SENTINEL)] for name in write_rules.NUMBERED}
+    fields["meta"] += ["revision", "run_id"]
+    for key, field, _ in submission.expect:
+        fields[key].append(field)
+    return fields
+
+
+def _named(fields: Iterable[str], reply: Reply) -> Key:
+    """Take the answer to `HMGET`."""
+    if not is_list(reply):
+        return key_of(reply)
+    return Key({raw_of(field): raw for field, raw in zip(fields, reply, strict=True) if raw is not None})
 
 
 def _check_start(line: Connection, keys: Keys, submission: Submission, meta: Key, now_ms: int) -> list[Command]:

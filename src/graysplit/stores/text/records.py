@@ -5,7 +5,7 @@ Reading is tolerant: whatever the server holds, it gives defaults and never rais
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 from graysplit.core.entry import Entry
@@ -312,13 +312,12 @@ def receipt_text(receipt: Receipt) -> str:
 def read_process(boot: bytes, seen_ms: int, about: bytes | None, receipt: bytes | None) -> Process:
     """Read a process from the two texts it wrote."""
     said = _object(about)
-    declared = {name: _declared(value) for name, value in _items(said.get("declared"))}
     return Process(
         boot=_text(boot),
         host=_str(said.get("host")),
         pid=_int(said.get("pid")),
         library=_str(said.get("library")),
-        declared=declared,
+        declared=LazyDeclarations(_as_object(said.get("declared"))),
         seen_ms=seen_ms,
         receipt=_receipt(_object(receipt)),
         instance=_str(said.get("instance")),
@@ -326,6 +325,28 @@ def read_process(boot: bytes, seen_ms: int, about: bytes | None, receipt: bytes 
         connection=_str(said.get("connection")),
         born_ms=_int(said.get("born")),
     )
+
+
+class LazyDeclarations(Mapping[str, Declared]):
+    """What a process declares, by split: each is read when it is asked for, for most changes are about one."""
+
+    __slots__ = ("_said",)
+
+    def __init__(self, said: Mapping[str, object]) -> None:
+        """Take what the process said, by split."""
+        self._said = said
+
+    def __getitem__(self, split: str) -> Declared:
+        """Return what is declared of a split; raise `KeyError` where that is nothing."""
+        return _declared(self._said[split])
+
+    def __iter__(self) -> Iterator[str]:
+        """Name the splits."""
+        return iter(self._said)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._said)
 
 
 def _declared(value: object) -> Declared:
@@ -386,6 +407,8 @@ def _object(raw: bytes | None) -> Mapping[str, object]:
 
 def _as_object(value: object) -> Mapping[str, object]:
     found = cast("dict[str, object]", value) if isinstance(value, dict) else {}  # JSON's keys are always texts
+    if "".join(found).isprintable() and max(map(len, found), default=0) <= NAME_AT_MOST:
+        return found
     return {shown(key, NAME_AT_MOST): found[key] for key in found}
 
 

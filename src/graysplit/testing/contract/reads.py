@@ -6,9 +6,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from graysplit.core.address import version_of
 from graysplit.core.replica.record import SENTINEL, Key
+from graysplit.stores.places import FOR_ALL, OF_SPLIT, OF_VERSION, places_of
 from graysplit.stores.port import Place, Rollback, Store
-from graysplit.stores.text.records import exact, new_id
+from graysplit.stores.text.records import exact, new_id, raw_of
 from graysplit.testing.contract.words import DEFINITION, QUIET_S, SOON_S, put, seed
 
 
@@ -138,6 +140,51 @@ class ReadingContract:
             assert reading.texts.keys() == set(asked)
             assert abs(reading.now_ms - self.make().load().now_ms) < 60_000  # noqa: PLR2004
         feed.close()
+
+    def test_a_reading_of_splits_has_their_fields_and_no_others(self) -> None:
+        """What concerns the splits that were asked for, as a reading of everything has it; what is absent is None."""
+        writer, store = self.writer(), self.make()
+        for split in ("checkout", "ranking", "search"):
+            seed(writer, split, weight="5")
+        record = '{"versions":[{"name":"old"},{"name":"new"}]}'
+        for split in ("checkout", "ranking"):
+            self.raw("splits", split, record)
+            for key, prefix in (*OF_SPLIT[1:], *OF_VERSION):
+                self.raw(key, f"{prefix}{split}/new", f"{prefix}of {split}")
+        self.raw("stops", "*", b"\xffby hand")
+        self.raw("meta", "freezes", "[]")
+        found = store.read_splits(["ranking", "checkout"])
+        names = ("old", "new")
+        assert set(found.texts) == {*FOR_ALL, *places_of("checkout", names), *places_of("ranking", names)}
+        load = store.load()
+        keys = {"weights": load.weights, "stops": load.stops, "splits": load.splits, "meta": load.meta}
+        for (key, field), value in found.texts.items():
+            raw = (load.plans if key == "plans" else keys[key]).fields.get(raw_of(field))
+            assert value == (None if raw is None else exact(raw)), (key, field)
+        assert found.texts["stops", "*"] == exact(b"\xffby hand")
+        assert found.texts["meta", "release:ranking/new"] == "release:of ranking"
+        assert found.texts["weights", "checkout/old"] is None
+        assert abs(found.now_ms - load.now_ms) < 60_000  # noqa: PLR2004
+
+    def test_a_reading_of_splits_believes_no_record(self) -> None:
+        """Where a definition is absent, or no definition, no version is named; a lost key lacks its field `_`."""
+        seed(self.writer())
+        records = (
+            "",
+            "{",
+            "[]",
+            '{"versions":{"new":1}}',
+            '{"versions":[1,{"name":2},{"name":"b"}]}',
+            '{"tombstone":"c"}',
+        )
+        for record in records:
+            self.raw("splits", "checkout", record)
+            found = self.make().read_splits(["checkout", "nobody"])
+            known = {version_of(field) for key, field in found.texts if key == "weights" and "/" in field}
+            assert known == ({"b"} if '"b"' in record else set()), record
+            assert found.texts["splits", "nobody"] is None
+        self.drop("stops")
+        assert self.make().read_splits(["checkout"]).texts["stops", "_"] is None
 
     def test_a_tally_of_nothing_is_empty(self) -> None:
         """Where nothing was ever counted there are windows without books, no stages and no judge."""

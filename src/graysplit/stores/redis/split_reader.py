@@ -1,0 +1,64 @@
+"""What concerns a few splits, read at one moment: in one round trip, or by names where a script is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from redis import exceptions
+
+from graysplit.stores import write_rules
+from graysplit.stores.places import FOR_ALL, OF_SPLIT, OF_VERSION, VERSIONS_AT_MOST, places_of, versions_in
+from graysplit.stores.port import FieldReading, Place
+from graysplit.stores.redis.client import is_list
+from graysplit.stores.redis.connection import Connection
+from graysplit.stores.redis.keys import Keys
+from graysplit.stores.redis.reader import check_role, measured_glance
+from graysplit.stores.redis.scripts import script
+from graysplit.stores.text.records import exact, raw_of
+
+# How often the fields are named anew where a definition changes meanwhile.
+TRIES: Final = 3
+
+
+def read_splits(line: Connection, keys: Keys, splits: Sequence[str]) -> FieldReading:
+    """Read the fields of some splits, and those that stand for every split."""
+    by_script = _by_script(line, keys, splits)
+    return _by_names(line, keys, splits) if by_script is None else by_script
+
+
+def _by_script(line: Connection, keys: Keys, splits: Sequence[str]) -> FieldReading | None:
+    """Read them by a script, which knows the versions from the definition; None where it is refused."""
+    wanted, hashes = script("read_splits"), keys.hashes
+    lists = [part for places in (FOR_ALL, OF_SPLIT, OF_VERSION) for part in (len(places), *_numbered(places))]
+    arguments = (*(hashes[name] for name in write_rules.NUMBERED), VERSIONS_AT_MOST, *lists, *map(raw_of, splits))
+    answer, role = line.ask(("EVALSHA", wanted.sha, 0, *arguments), ("ROLE",))
+    if isinstance(answer, exceptions.NoScriptError):
+        answer = line.evaluate(wanted, (), arguments)
+    check_role(line, role)
+    if not is_list(answer):
+        return None
+    now_ms, for_all, *of_splits = answer
+    places, values = [*FOR_ALL], [*for_all]
+    for split, names, texts in zip(splits, of_splits[::2], of_splits[1::2], strict=True):
+        places += places_of(split, map(exact, names))
+        values += texts
+    texts = {place: None if raw is None else exact(raw) for place, raw in zip(places, values, strict=True)}
+    return FieldReading(texts, now_ms)
+
+
+def _numbered(places: Sequence[Place]) -> list[int | bytes]:
+    return [part for key, text in places for part in (write_rules.NUMBERED.index(key) + 1, raw_of(text))]
+
+
+def _by_names(line: Connection, keys: Keys, splits: Sequence[str]) -> FieldReading:
+    """Read the definitions first, then all fields that their versions name, with the definitions again."""
+    records: list[Place] = [("splits", split) for split in splits]
+    found = measured_glance(line, keys, records)
+    for _ in range(TRIES):
+        known = found.texts
+        own = (place for split in splits for place in places_of(split, versions_in(known["splits", split])))
+        found = measured_glance(line, keys, [*FOR_ALL, *own])
+        if all(found.texts[place] == known[place] for place in records):
+            break
+    return found
