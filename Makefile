@@ -26,7 +26,7 @@ DECISIONS := tests/core tests/routes tests/router tests/laws tests/vectors tests
   --ignore tests/core/guard --ignore tests/core/notices --ignore tests/core/plan --ignore tests/core/replica \
   --ignore tests/laws/test_what_is_said_is_so.py
 
-.PHONY: help demo demo-console test lint format types unit pure cover docs docs-serve docs-links screenshots bench bench-peers lab soak dist lowest matrix clean env \
+.PHONY: help demo demo-console test lint format types unit pure cover docs docs-serve docs-links screenshots bench bench-peers lab soak dist wheels lowest matrix clean env \
   env-demo
 
 help: ## say what can be made
@@ -113,6 +113,9 @@ soak: env ## the long part of the fault suite, then races and faults again and a
 
 dist: python ## what a release uploads, checked: metadata, the sdist's tests, clean environments (3.11 to 3.13 x extras)
 	@for job in build sdist "installs $(PYTHONS)"; do "$(PYTHON)" tools/packages.py $$job; done
+
+wheels: python ## the pure wheel and this machine's compiled one: size, ABI, both installed and compared; PYTHONS="3.12"
+	@"$(PYTHON)" tools/wheels.py $(PYTHONS)
 
 lowest: python ## tests with the lowest versions that pyproject.toml allows; ARGS="tests" for all of them
 	@"$(PYTHON)" tools/packages.py lowest $(ARGS)

@@ -30,6 +30,7 @@ TOOLS: Final = ROOT / ".tools"
 STAMP: Final = "graysplit-stamp"
 SPEED: Final = ROOT / "speed"
 SPEED_STAMP: Final = "graysplit-speed-stamp"
+STRICT: Final = {"GRAYSPLIT_SPEED_STRICT": "1"}  # a compiler's warning is an error
 ITSELF: Final = "-e .[cli,embedded]"
 
 # uv does not read pip's settings; a machine that needs a mirror has it there.
@@ -95,7 +96,7 @@ def make_speed(venv: Path) -> int:
     with tempfile.TemporaryDirectory() as scratch:  # setuptools would build on what an older version left there
         source = shutil.copytree(SPEED, Path(scratch) / "speed")
         command = [*install, "--no-build-isolation", "--no-deps", "--force-reinstall", str(source)]
-        step("compiling graysplit-speed", command, {"GRAYSPLIT_SPEED_STRICT": "1"})
+        step("compiling graysplit-speed", command, STRICT)
     stamp.write_text(speed_fingerprint(), encoding="utf-8")
     return 0
 
