@@ -16,6 +16,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FunctionType, MethodDescriptorType
 from typing import Any, Final
 
 import click
@@ -268,6 +269,10 @@ def python() -> str:
     return "\n\n".join("\n\n".join(described(name, getattr(graysplit, name))) for name in names)
 
 
+METHODS: Final = (FunctionType, MethodDescriptorType)  # the latter are the compiled core's
+THE_CONTEXTS: Final = "=the context's"
+
+
 def described(name: str, found: Any) -> Iterator[str]:  # noqa: ANN401 - a class, a function or a value
     """Describe one name: its signature, its docstring, and a line for each method; of a value its name alone."""
     yield f"### {name}"
@@ -281,9 +286,10 @@ def described(name: str, found: Any) -> Iterator[str]:  # noqa: ANN401 - a class
     if fields:
         yield "Fields: " + ", ".join(f"`{field}`" for field in fields) + "."
     elif inspect.isclass(found):
-        # A class may be put together from several of our own.
-        rooms = [one for one in found.__mro__ if one.__module__.startswith("graysplit.")]
-        methods = {name: one for room in rooms for name, one in vars(room).items() if inspect.isfunction(one)}
+        # A class may be put together from several of our own; what is asked most comes first, compiled or not.
+        rooms = [one for one in found.__mro__ if one.__module__.startswith(("graysplit.", "graysplit_speed."))]
+        rooms.sort(key=lambda one: not one.__name__.endswith("Line"))
+        methods = {name: one for room in rooms for name, one in vars(room).items() if isinstance(one, METHODS)}
         public = {method: methods[method] for method in methods if not method.startswith(("_", "test_"))}
         rows = ((f"`{_short(method, function)}`", _summary(function)) for method, function in public.items())
         if public:
@@ -322,7 +328,7 @@ def _short(name: str, function: Callable[..., Any]) -> str:  # Any: of whatever 
     """Return a call's form: the parameters' names and defaults."""
     parameters = list(inspect.signature(function).parameters.values())[1:]
     bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in parameters]
-    return f"{name}({', '.join(_with_star(bare))})".replace("=MISSING", "=the context's")
+    return f"{name}({', '.join(_with_star(bare))})".replace("=MISSING", THE_CONTEXTS).replace("=Ellipsis", THE_CONTEXTS)
 
 
 # --- shapes ----------------------------------------------------------------------------------------------------------

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from graysplit.core.bucketing import encode_unit
+from graysplit.native import core
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -57,6 +59,10 @@ class Taken(dict[str, str]):
         self.others = self.others or bool(self)
         self._unit = unit
 
+    def is_of(self, unit: object) -> bool:
+        """Return whether a unit is the very one that it was made for."""
+        return unit is self._unit
+
     def note(self, split: str, version: str, unit: object) -> None:
         """Note what a split answered for a unit; of two units the request's own counts."""
         if unit is not self._unit and encode_unit(unit) != encode_unit(self._unit):
@@ -79,7 +85,19 @@ class Scope(dict[object, tuple[object, int]]):
     sets, and two that hold the same choices are of two units.
     """
 
-    __slots__ = ("_ended", "attributes", "forced", "has_others", "is_plain", "met", "own", "taken", "told", "unit")
+    __slots__ = (
+        "_ended",
+        "attributes",
+        "forced",
+        "has_others",
+        "is_plain",
+        "met",
+        "own",
+        "straight",
+        "taken",
+        "told",
+        "unit",
+    )
 
     def __init__(
         self, unit: object = MISSING, attributes: Mapping[str, object] | None = None, forced: Mapping[str, str] = {}
@@ -95,6 +113,8 @@ class Scope(dict[object, tuple[object, int]]):
         self.is_plain = not forced  # whether a split's first question here needs nothing but its hash
         self.has_others = False  # whether anything is kept under a unit's bytes
         self.own: bytes | None = None  # its unit, once a question was about it
+        # What a compiled core draws by: its unit's bytes, and what notes that; None where there is more to look at.
+        self.straight: tuple[bytes, Taken | None] | None = None
         self._ended = False
 
     __eq__ = object.__eq__
@@ -142,7 +162,7 @@ class Scope(dict[object, tuple[object, int]]):
             self.update(self._by_unit())
             for key in [key for key in self.copy() if key.__class__ is not tuple]:
                 self.pop(key, None)  # the hot path's entries are of the unit before
-        self.unit, self.own = unit, None
+        self.unit, self.own, self.straight = unit, None, None
         if attributes:
             self.attributes = {**self.attributes, **attributes}
         if self.taken is not None:
@@ -164,7 +184,7 @@ class Scope(dict[object, tuple[object, int]]):
 
     def keep_nothing(self) -> Scope:
         """Keep no choice; gives itself."""
-        self._ended, self.is_plain = True, False
+        self._ended, self.is_plain, self.straight = True, False, None
         return self
 
     def kept(self, key: object, unit: bytes) -> int | None:
@@ -177,7 +197,7 @@ class Scope(dict[object, tuple[object, int]]):
 
     def keep_baseline(self, split: str, unit: bytes, reason: Reason) -> None:
         """Keep that the baseline has answered for a unit, and why, where no state's key is known yet (`not_ready`)."""
-        self.is_plain = False  # from now on a first question has more to look at than a state's key
+        self.is_plain, self.straight = False, None  # from now on a first question has more to look at than a key
         if len(self) < KEPT_AT_MOST and not self._ended:
             self.setdefault((split, unit), (reason, 0))
 
@@ -202,7 +222,7 @@ class Scope(dict[object, tuple[object, int]]):
             first = self.setdefault(key, (text, index))
             if self.encoded(first[0]) == encoded:
                 return first[1]
-        self.has_others = True
+        self.has_others, self.straight = True, None
         return self.setdefault((key, encoded), (None, index))[1]
 
 
@@ -220,3 +240,5 @@ _scope: Final[ContextVar[Scope | None]] = ContextVar("graysplit", default=None)
 scope_get: Final = _scope.get
 scope_set: Final = _scope.set
 scope_reset: Final = _scope.reset
+if core is not None:
+    core.connect(MISSING, _scope, perf_counter)

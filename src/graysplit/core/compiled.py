@@ -8,22 +8,21 @@ that nothing on the hot path asks for them.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core.allocation import Run
 from graysplit.core.bucketing import BUCKETS, HASHES, hash32, threshold
 from graysplit.core.counters import Counts
 from graysplit.core.decision import Decision, Reason
+from graysplit.core.hot_state import HOT_FIELDS, CallTarget, HotState, Special, VersionFunction
 from graysplit.core.weights import Weight
+from graysplit.native import core
 
 if TYPE_CHECKING:
     from graysplit.core.guard.buffer import EvidenceBuffer
     from graysplit.core.split_state import SplitState
-
-VersionFunction = Callable[..., Any]  # Any: a registered function of whatever signature
-Special = Callable[[bytes], "tuple[int, Reason] | None"]  # an encoded unit to a version's index and a reason
 
 BASELINE: Final = 0  # the baseline's index in every state
 
@@ -40,89 +39,42 @@ class Branch(NamedTuple):
     decision: Decision
 
 
-# What a decision among several candidates reads of a branch: count, name, decision; a plain tuple for the same reason.
-Outcome: TypeAlias = "tuple[count[int], str, Decision]"
-# What a routed call off the two straight lines reads: a version's index, count and function, and whether its failure
-# and its end are counted (not where it stands in for an absent one). A plain tuple: it unpacks five times faster.
-CallTarget: TypeAlias = "tuple[int, count[int], VersionFunction, bool]"
-
-
-class CompiledSplit:
+class CompiledSplit(HotState):
     """A split as the hot path sees it. Replaced whole, never changed; one reference read makes a call consistent."""
 
     __slots__ = (
         "asleep",
         "branches",
-        "buffer",
-        "c_new",
-        "c_old",
         "calls",
         "constant",
         "counts",
-        "d_new",
-        "d_old",
         "e_new",
-        "ends",
         "f_new",
         "f_old",
         "here",
-        "key",
         "limit",
-        "names",
-        "near",
-        "new",
-        "old",
-        "pinned",
         "plain",
-        "quick",
         "revision",
         "rungs",
-        "runs",
-        "seed",
-        "special",
-        "split",
         "stale",
-        "target_of",
-        "targets",
-        "threshold",
         "weights",
     )
 
-    split: str
-    names: tuple[str, ...]
-    old: str  # the two sides of the single threshold: names, counts, decisions, functions
-    new: str
-    c_old: count[int]
-    c_new: count[int]
-    d_old: Decision
-    d_new: Decision
-    f_old: VersionFunction | None
+    f_old: VersionFunction | None  # the functions of the two sides of the single threshold
     f_new: VersionFunction | None
     e_new: count[int]  # of the ends of calls to the new side
-    seed: int
-    threshold: int  # hashes below it belong to the new side
     counts: Counts
     revision: int
     stale: bool
     rungs: Special | None  # asked before the hash, where the split uses more than a percentage
-    special: Special | None  # the same, or what sends every call to the slow path; tested before the hash
-    pinned: frozenset[int] | None  # hashes of pinned and denied units, where pins are all that `special` knows
     constant: Reason | None  # the reason for which every call gets the baseline
     asleep: bool  # whether the next call must wake the router
-    key: object  # under which a request keeps its choice; replaced by any lowering to zero
-    quick: object  # the same for a route's straight line; armed, its buffer: what was drawn in this stage, and no pin
-    runs: Sequence[int] | None  # the hashes at which the owner changes; None: one threshold says it all
     plain: bool  # whether a call that is not on the new side has but one line to take: one threshold, and no buffer
-    branches: Sequence[Branch]  # the owners between them
-    ends: Sequence[Outcome]  # what of each branch the hot path reads
-    near: Sequence[int]  # by the top bits of a hash: the branch's place; -1: the owner changes, bisect decides
+    branches: Sequence[Branch]  # the owners between the hashes at which the owner changes
     calls: Sequence[VersionFunction | None]  # the registered functions, by index
-    target_of: Sequence[int]  # beside `branches`: where in `targets` a routed call finds the owner
-    targets: Sequence[CallTarget]  # of a routed split: the versions by index, then what stands in for absent ones
     here: str | None  # this instance's name, where instances cross over and not units: who names no unit is meant by it
     limit: int | None  # the seconds without contact after which everybody gets the baseline
     weights: Sequence[Weight]  # in force here, by index; 0 for the baseline, which takes what is left
-    buffer: EvidenceBuffer | None  # where measured calls are written down, while the split is armed
 
     def pick(self, unit: bytes) -> tuple[int, Reason]:
         """Return the version's index and the reason for an encoded unit: the ladder from `denied` down."""
@@ -212,12 +164,8 @@ def constant_state(
 
 def recount(state: CompiledSplit, counts: Counts) -> CompiledSplit:
     """Return a copy of a state that counts elsewhere: a route's calls are counted apart from choices by name."""
-    copy = CompiledSplit()
-    for slot in CompiledSplit.__slots__:
-        setattr(copy, slot, getattr(state, slot))
-    copy.counts = counts
-    copy.c_old, copy.c_new = counts.started[BASELINE].count, counts.started[1].count
-    copy.e_new = counts.finished[1].count
+    copy = _copied(state)
+    _count_in(copy, counts)
     _set_branches(copy, [_counted(branch, counts) for branch in state.branches])
     copy.target_of, copy.targets = _targets(copy)
     return copy
@@ -252,13 +200,32 @@ def aged(state: CompiledSplit) -> CompiledSplit:
 
 def with_calls(state: CompiledSplit, calls: Sequence[VersionFunction | None]) -> CompiledSplit:
     """Return a copy of a state that calls these functions, by index; the baseline's answers for missing ones."""
-    copy = CompiledSplit()
-    for slot in CompiledSplit.__slots__:
-        setattr(copy, slot, getattr(state, slot))
+    copy = _copied(state)
     copy.calls = tuple(call or calls[BASELINE] for call in calls)
     copy.f_old, copy.f_new = copy.calls[BASELINE], copy.calls[1]
     copy.target_of, copy.targets = _targets(copy)
+    if core is not None:
+        bare = _copied(copy)  # what an outcome names: of the state itself there would be a circle
+        copy.outcomes = tuple(
+            (function, index > BASELINE or not counted, (bare, index, function, counted, None, None, 0))
+            for index, _, function, counted in copy.targets
+        )
     return copy
+
+
+def _copied(state: CompiledSplit) -> CompiledSplit:
+    copy = CompiledSplit()
+    for field in (*HOT_FIELDS, *CompiledSplit.__slots__):
+        setattr(copy, field, getattr(state, field))
+    return copy
+
+
+def _count_in(state: CompiledSplit, counts: Counts) -> None:
+    state.counts = counts
+    state.started = tuple(meter.count for meter in counts.started)
+    state.finished = tuple(meter.count for meter in counts.finished)
+    state.c_old, state.c_new = state.started[:2]
+    state.e_new = state.finished[1]
 
 
 def _set_branches(state: CompiledSplit, branches: Sequence[Branch]) -> None:
@@ -276,7 +243,7 @@ def _blank(split: str, names: tuple[str, ...], inputs: CompileInput) -> Compiled
     state = CompiledSplit()
     state.split = split
     state.names = names
-    state.counts = inputs.counts
+    _count_in(state, inputs.counts)
     state.key = state.quick = inputs.key
     state.revision = inputs.revision
     state.stale = inputs.stale
@@ -288,7 +255,7 @@ def _blank(split: str, names: tuple[str, ...], inputs: CompileInput) -> Compiled
     state.asleep = False
     state.here = None
     state.limit = None
-    state.branches = state.ends = state.near = ()
+    state.branches = state.ends = state.near = state.outcomes = ()
     state.target_of, state.targets = _targets(state)
     state.weights = (0,) * len(names)
     _name_sides(state, BASELINE, 1, "baseline")
@@ -298,8 +265,6 @@ def _blank(split: str, names: tuple[str, ...], inputs: CompileInput) -> Compiled
 def _name_sides(state: CompiledSplit, old: int, new: int, reason: Reason) -> None:
     """Set what the two sides of the single threshold answer with."""
     state.old, state.new = state.names[old], state.names[new]
-    state.c_old, state.c_new = state.counts.started[old].count, state.counts.started[new].count
-    state.e_new = state.counts.finished[new].count
     state.f_old, state.f_new = state.calls[old], state.calls[new]
     state.d_old = _decision(state, old, reason)
     state.d_new = _decision(state, new, reason)

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import count
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+
+from graysplit.native import core
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# The compiled core has a count of its own: it goes on by one without a number being made.
+_new_count: Final[Callable[[], count[int]]] = count if core is None else core.Count
 
 
 class Meter:
@@ -17,7 +25,7 @@ class Meter:
 
     def __init__(self) -> None:
         """Begin at zero."""
-        self.count = count()
+        self.count = _new_count()
         self._reads = 0
 
     def read(self) -> int:

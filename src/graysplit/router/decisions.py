@@ -12,6 +12,7 @@ from graysplit.core.compiled import BASELINE, NEAR, CompiledSplit
 from graysplit.core.decision import DRAWN, Decision, Reason
 from graysplit.core.weights import FULL
 from graysplit.errors import GraysplitError
+from graysplit.native import core
 from graysplit.router.call_counts import OLD
 from graysplit.scope import KEPT_AT_MOST, MISSING, Scope, scope_get
 
@@ -87,6 +88,8 @@ class Decisions:
     def listen(self, *listeners: Listener) -> None:
         """Tell these too of each version that a context takes."""
         self.listeners += tuple(new for new in listeners if new not in self.listeners)
+        if core is not None and self.listeners:
+            core.listen(True)  # noqa: FBT003 - a function in C takes it by position
 
     def draw(self, scope: Scope, state: CompiledSplit, unit: object) -> int | None:
         """Return the version's index for a question that no entry of a context answers; None: climb the ladder.
@@ -117,8 +120,10 @@ class Decisions:
             index = kept[1]
         else:
             index = scope.keep(state.key, text, encoded, index)  # type: ignore[arg-type] # as above
-        if scope.taken is not None:
-            scope.taken.note(state.split, state.names[index], scope.unit if unit is MISSING else unit)
+        if (taken := scope.taken) is not None:
+            taken.note(state.split, state.names[index], scope.unit if unit is MISSING else unit)
+        if core is not None and not scope.has_others and (taken is None or taken.is_of(scope.unit)):
+            scope.straight = (scope.own or b"", taken)
         return index
 
     def resolve(self, state: CompiledSplit, unit: object) -> tuple[CompiledSplit, int, Decision]:

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from weakref import ref
 
-from graysplit.core.compiled import VersionFunction
+from graysplit.core.hot_state import VersionFunction
 from graysplit.core.weights import check_name
 from graysplit.errors import RegistrationError, SignatureMismatchError
 from graysplit.routes.origin import MAIN, Origin, origin_of, registering

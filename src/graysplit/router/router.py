@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, Self, TypeAlias, TypeVar, cast, overload
 
 from graysplit.clock import SYSTEM_CLOCK, Clock
-from graysplit.core.bucketing import hash32
-from graysplit.core.compiled import NEAR, CompiledSplit, VersionFunction, unpinned
+from graysplit.core.compiled import CompiledSplit
 from graysplit.core.decision import Decision
 from graysplit.core.durations import Span, seconds
+from graysplit.core.hot_state import VersionFunction
 from graysplit.environment import check_store, kind_of
 from graysplit.errors import ConfigurationError
 from graysplit.router.arguments import make_settings, with_parentheses
 from graysplit.router.chooser import RouterChooser
 from graysplit.router.declarations import HANDLE, ROUTES_TOLD, Declaration
 from graysplit.router.lifecycle import Lifecycle
+from graysplit.router.name_line import NameLine
 from graysplit.routes.one_object import OneObject
-from graysplit.scope import MISSING, NOT_KEPT, scope_get
+from graysplit.scope import MISSING
 
 if TYPE_CHECKING:
     from typing import LiteralString
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from graysplit.router.status import Status
     from graysplit.routes.handle import Split
     from graysplit.routes.types import Routed
-    from graysplit.routes.unit import AskedUnit, AttributesSpec, UnitSpec
+    from graysplit.routes.unit import AttributesSpec, UnitSpec
     from graysplit.routes.wrap import RouteOptions
     from graysplit.scope import Unit
     from graysplit.stores.port import Store
@@ -45,7 +45,7 @@ L = TypeVar("L", bound="LiteralString")
 Ignore: TypeAlias = type[BaseException] | Iterable[type[BaseException]]
 
 
-class Router(OneObject):
+class Router(NameLine, OneObject):
     """Decides which version a unit gets. Inert until the first decision, `start()` or `wait_ready()`.
 
     A process needs one. Reads the environment when it starts (`GRAYSPLIT_URL`, `_NAMESPACE`, `_OFF`, `_OFF_FILE`,
@@ -69,7 +69,7 @@ class Router(OneObject):
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Take what is known already; nothing is read, opened or started."""
-        self._table: dict[str, CompiledSplit] = {}
+        self._table = {}
         self._lifecycle = Lifecycle(clock)
         self._chooser = RouterChooser(self._lifecycle)
         self._lifecycle.states.readers.append(self._read_table)
@@ -99,77 +99,6 @@ class Router(OneObject):
         )
 
     # Decisions
-
-    def choose(  # noqa: PLR0911 - one story, told without calls between
-        self,
-        split: str,
-        unit: AskedUnit = MISSING,
-        attributes: Mapping[str, object] | None = None,
-    ) -> str:
-        """Return the version of a split for a unit, by default the context's. It never raises and never waits."""
-        try:
-            s = self._table[split]
-            if s.special is None:
-                if (scope := scope_get()) is None:
-                    cls = type(unit)  # an int left to `except` costs 25 times as much
-                    hashed = hash32(
-                        (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[union-attr, str-format, arg-type] # narrowed by class
-                        s.seed,
-                    )
-                    if hashed < s.threshold:
-                        next(s.c_new)
-                        return s.new
-                    if s.runs is None:
-                        next(s.c_old)
-                        return s.old
-                    near = s.near[hashed >> NEAR]
-                    counter, name, _ = s.ends[near if near >= 0 else bisect_right(s.runs, hashed)]
-                    next(counter)
-                    return name
-                kept, index = scope.get(s.key, NOT_KEPT)
-                if kept is not unit and kept != unit:
-                    index = self._chooser.draw(scope, s, unit)
-                if index == 1:
-                    next(s.c_new)
-                    return s.new
-                if index == 0:
-                    next(s.c_old)
-                    return s.old
-            elif s.pinned is not None and scope_get() is None and (owner := unpinned(s, unit)) is not None:
-                next(owner.counter)
-                return owner.name
-        except Exception:  # noqa: BLE001, S110 - everything that can raise stands before the count
-            pass
-        return self._ask(split, unit, attributes).version
-
-    def decide(
-        self,
-        split: str,
-        unit: AskedUnit = MISSING,
-        attributes: Mapping[str, object] | None = None,
-    ) -> Decision:
-        """Return the whole decision: version, reason, revision, stale. As cheap as `choose`."""
-        try:
-            s = self._table[split]
-            if s.special is None and scope_get() is None:
-                cls = type(unit)
-                hashed = hash32(
-                    (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[union-attr, str-format, arg-type] # narrowed by class
-                    s.seed,
-                )
-                if hashed < s.threshold:
-                    next(s.c_new)
-                    return s.d_new
-                if s.runs is None:
-                    next(s.c_old)
-                    return s.d_old
-                near = s.near[hashed >> NEAR]
-                counter, _, decision = s.ends[near if near >= 0 else bisect_right(s.runs, hashed)]
-                next(counter)
-                return decision
-        except Exception:  # noqa: BLE001, S110 - everything that can raise stands before the count
-            pass
-        return self._ask(split, unit, attributes)
 
     def explain(self, split: str, unit: Unit = MISSING) -> Explanation:
         """Return the ladder with the rung that answers, and the bucket. Counts nothing; for people."""

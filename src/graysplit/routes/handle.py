@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final, Generic, NamedTuple, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, NoReturn, TypeVar, cast
 
-from graysplit.core.bucketing import hash32
-from graysplit.core.compiled import NEAR, CompiledSplit, unpinned
+from graysplit.core.compiled import CompiledSplit
 from graysplit.core.decision import Decision
 from graysplit.core.durations import Span
 from graysplit.core.guard.marks import Mark, Record
 from graysplit.core.guard.second_buffer import SecondBuffer
 from graysplit.errors import RegistrationError
 from graysplit.routes import outcome
+from graysplit.routes.handle_line import HandleLine
 from graysplit.routes.one_object import OneObject
 from graysplit.routes.port import Chooser, Prepare, unprepared
 from graysplit.routes.signature import check_called
 from graysplit.routes.unit import AskedUnit, FindUnit, named_unit
-from graysplit.scope import MISSING, NOT_KEPT, scope_get
+from graysplit.scope import MISSING
 
 V_co = TypeVar("V_co", bound=str, covariant=True)
 H = TypeVar("H", bound=Callable[[], object])
@@ -28,15 +27,13 @@ H = TypeVar("H", bound=Callable[[], object])
 _Decide = Callable[[object, "Mapping[str, object] | None"], "tuple[CompiledSplit, int, Decision, object]"]
 
 
-class Split(OneObject, Generic[V_co]):
+class Split(HandleLine, OneObject, Generic[V_co]):
     """The handle of one split, made by `Router.split`: it names versions, and the caller's code runs them.
 
-    `choose` and `decide` never raise and never wait. They tell one story in two texts, because a call between them
-    would cost a quarter of a decision; in both, all that can raise stands before the count, and the slow path
-    outside the `try`.
+    `choose` and `decide` never raise and never wait.
     """
 
-    __slots__ = ("__weakref__", "_chooser", "_ignored", "_prepare", "_state", "baseline", "name", "versions")
+    __slots__ = ("__weakref__", "_ignored", "_prepare", "baseline", "name", "versions")
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a handle has, handed over once
         self,
@@ -52,7 +49,7 @@ class Split(OneObject, Generic[V_co]):
         self.versions: Final = versions
         self.baseline: Final = versions[0]
         self._state = state
-        self._chooser: Final = chooser
+        self._chooser = chooser
         self._prepare: Final = prepare
         self._ignored: Final = ignored
 
@@ -66,64 +63,11 @@ class Split(OneObject, Generic[V_co]):
             f"Leave it out (__getstate__), and call split('{self.name}') or import the handle where it is used"
         )
 
-    def choose(self, unit: AskedUnit = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
-        """Return the version's name for a unit, the context's unless given; counted as an exposure."""
-        s = self._state
-        try:
-            if s.special is None and scope_get() is None:
-                cls = type(unit)  # an int left to `except` costs 25 times as much
-                h = hash32(
-                    (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[union-attr, str-format, arg-type] # narrowed by class
-                    s.seed,
-                )
-                if h < s.threshold:
-                    next(s.c_new)
-                    return s.new  # type: ignore[return-value] # the names that the maker was given
-                if s.runs is None:
-                    next(s.c_old)
-                    return s.old  # type: ignore[return-value]
-                k = s.near[h >> NEAR]
-                counter, name, _ = s.ends[k if k >= 0 else bisect_right(s.runs, h)]
-                next(counter)
-                return name  # type: ignore[return-value]
-            if s.special is None:
-                scope = scope_get()
-                kept, index = scope.get(s.key, NOT_KEPT)  # type: ignore[union-attr] # one is open
-                if kept is not unit and kept != unit:
-                    index = self._chooser.draw(scope, s, unit)  # type: ignore[arg-type] # as above
-                if index is not None:
-                    next(s.counts.started[index].count)
-                    return s.names[index]  # type: ignore[return-value]
-            elif s.pinned is not None and scope_get() is None and (owner := unpinned(s, unit)) is not None:
-                next(owner.counter)
-                return owner.name  # type: ignore[return-value]
-        except Exception:  # noqa: BLE001, S110 - law 5: the slow path answers
-            pass
-        return cast("V_co", self._chooser.resolve(s, unit, attributes)[2].version)
+    if TYPE_CHECKING:
 
-    def decide(self, unit: AskedUnit = MISSING, attributes: Mapping[str, object] | None = None) -> Decision:
-        """Return version, reason, revision and staleness; counted like `choose`, and as cheap outside a context."""
-        s = self._state
-        if s.special is None and scope_get() is None:
-            try:
-                cls = type(unit)
-                h = hash32(
-                    (unit.encode() if cls is str else b"%d" % unit if cls is int else None) or None,  # type: ignore[union-attr, str-format, arg-type] # narrowed by class
-                    s.seed,
-                )
-                if h < s.threshold:
-                    next(s.c_new)
-                    return s.d_new
-                if s.runs is None:
-                    next(s.c_old)
-                    return s.d_old
-                k = s.near[h >> NEAR]
-                counter, _, decision = s.ends[k if k >= 0 else bisect_right(s.runs, h)]
-                next(counter)
-                return decision  # noqa: TRY300 - the line is straight
-            except Exception:  # noqa: BLE001, S110 - law 5: the slow path answers
-                pass
-        return self._chooser.resolve(s, unit, attributes)[2]
+        def choose(self, unit: AskedUnit = MISSING, attributes: Mapping[str, object] | None = None) -> V_co:
+            """Return the version's name for a unit: one of those that the maker was given."""
+            ...
 
     def attempt(self, unit: AskedUnit = MISSING, attributes: Mapping[str, object] | None = None) -> Attempt[V_co]:
         """Return a block measured for the version it yields: what raises inside is that version's failure.

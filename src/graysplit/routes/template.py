@@ -29,9 +29,19 @@ from graysplit.routes.signature import (
     Shape,
 )
 
+_SWAP: Final = """\
+def $swap($new):
+    nonlocal $state
+    $state = $new
+"""
+_SWAP_PICKED: Final = """\
+def $swap($new):
+    $line.state = $new
+"""
 _OPENING: Final = {FUNCTION: "def", GENERATOR: "def", COROUTINE: "async def", ASYNC_GENERATOR: "async def"}
 _CALLING: Final = {FUNCTION: "", GENERATOR: "yield from ", COROUTINE: "await "}
 
+_ASKED: Final = "$s, $n, $f, $counted, $c, $t, $b"
 _CHOICE: Final = """\
 $s = $state
 $hit = None
@@ -43,11 +53,11 @@ if $s.special is None:
         else:
             $u, $k = $scope.get($s.quick, $nothing)
             if $u != {unit}:
-                $k = $chooser.draw($scope, $s, {unit})
+                $k = $at.chooser.draw($scope, $s, {unit})
             if $k is not None:
                 $h = ~$k
                 $hit = $k == 1
-    except $Exception:
+    except $at.Exception:
         $hit = None
 """
 # Without a unit of its own a route takes the context's: nothing to hash here, only what the request has kept.
@@ -59,12 +69,12 @@ if $s.special is None:
     try:
         $u, $k = $scope.get($s.quick, $nothing)
         if $u is not $MISSING:
-            $k = $chooser.draw($scope, $s, $MISSING)
+            $k = $at.chooser.draw($scope, $s, $MISSING)
         if $k is not None:
             $h = ~$k
             $hit = $k == 1
             $w = $scope.unit
-    except $Exception:
+    except $at.Exception:
         $hit = None
 """
 # Armed: the call begins on a part of the buffer, and where that part says so it is timed, and seen while under way.
@@ -72,7 +82,7 @@ _BEGUN: Final = """\
 $c = $s.buffer.current
 $b = $h if $scope is None else ({unit},)
 if $c.timed:
-    $t = [$clock(), {number}, $b]
+    $t = [$at.clock(), {number}, $b]
     $c.{begun}.append($b)
     $l = $c.sampled
     $l += ($t,)
@@ -82,20 +92,20 @@ else:
 """
 _ENDED: Final = """\
 if $t is not None:
-    $t[0] -= $clock()
+    $t[0] -= $at.clock()
 $c.{ended}.append($b)
 """
 # A plain function's result may be something that is not done yet: seen where calls are timed.
 _LOOKED_AT: Final = """\
-if $t is not None and $id($type($r)) not in $done:
-    $returned($s, {number}, $c, $r)
+if $t is not None and $at.id($at.type($r)) not in $at.done:
+    $at.returned($s, {number}, $c, $r)
 """
 # A call that raised. Near the end of the stack nothing can be called any more: then it is not counted as a failure, but
 # its end is written all the same, by operations that are not calls; what it raised passes through either way.
 _FAILED: Final = """\
 try:
-    $failed($s, {number}, $e)
-except $RecursionError:
+    $at.failed($s, {number}, $e)
+except $at.RecursionError:
     pass
 """
 _FAILED_UNARMED: Final = f"""\
@@ -105,9 +115,9 @@ _FAILED_UNARMED: Final = f"""\
 _FAILED_ARMED: Final = """\
 try:
     if $t is not None:
-        $t[0] -= $clock()
-    $failed($s, {number}, $e, $c, $b)
-except $RecursionError:
+        $t[0] -= $at.clock()
+    $at.failed($s, {number}, $e, $c, $b)
+except $at.RecursionError:
     pass
 $l = $c.{ended}
 $l += ($b,)
@@ -116,9 +126,9 @@ _FAILED_OTHER: Final = """\
 if $counted:
     try:
         if $t is not None:
-            $t[0] -= $clock()
-        $failed($s, $n, $e, $c, $b)
-    except $RecursionError:
+            $t[0] -= $at.clock()
+        $at.failed($s, $n, $e, $c, $b)
+    except $at.RecursionError:
         pass
     if $c is not None:
         $l = $c.ended[$n]
@@ -134,7 +144,7 @@ if $hit:
         $next($s.c_new)
         try:
             {run}
-        except $BaseException as $e:
+        except $at.BaseException as $e:
             {failed_new}
             raise
         $next($s.e_new)
@@ -143,7 +153,7 @@ if $hit:
     {begun_new}
     try:
         {run}
-    except $BaseException as $e:
+    except $at.BaseException as $e:
         {failed_armed_new}
         raise
     {ended_new}
@@ -157,9 +167,9 @@ if $hit:
         $next($s.c_new)
         try:
             {run}
-        except $Exception as $e:
+        except $at.Exception as $e:
             {failed_new}
-        except $BaseException as $e:
+        except $at.BaseException as $e:
             {failed_new}
             raise
         else:
@@ -170,9 +180,9 @@ if $hit:
         {begun_new}
         try:
             {run}
-        except $Exception as $e:
+        except $at.Exception as $e:
             {failed_armed_new}
-        except $BaseException as $e:
+        except $at.BaseException as $e:
             {failed_armed_new}
             raise
         else:
@@ -187,7 +197,7 @@ $next($s.c_old)
 $f = $s.f_old
 try:
     {last}
-except $BaseException as $e:
+except $at.BaseException as $e:
     {failed_old}
     raise
 {judged_old}
@@ -197,7 +207,7 @@ _ARMED_OLD: Final = """\
 $f = $s.f_old
 try:
     {run}
-except $BaseException as $e:
+except $at.BaseException as $e:
     {failed_armed_old}
     raise
 {ended_old}
@@ -216,7 +226,7 @@ if $hit is not None:
         $i = ~$h
     else:
         $k = $s.near[$h >> {near}]
-        $i = $s.target_of[$k if $k >= 0 else $bisect_right($s.runs, $h)]
+        $i = $s.target_of[$k if $k >= 0 else $at.bisect_right($s.runs, $h)]
     if not $i and $s.buffer is None:
         {unarmed_old}
     $n, $count, $f, $counted = $s.targets[$i]
@@ -230,11 +240,11 @@ else:
 _OTHER: Final = """\
 try:
     {run}
-except $BaseException as $e:
+except $at.BaseException as $e:
     {failed_other}
     raise
 if $counted:
-    $finished($s, $n, $c, $t, $b)
+    $at.finished($s, $n, $c, $t, $b)
     {looked_at_other}
     {judged_other}
 return{result}
@@ -242,21 +252,89 @@ return{result}
 _OTHER_WITH_FALLBACK: Final = """\
 try:
     {run}
-except $Exception as $e:
+except $at.Exception as $e:
     {failed_other}
     if not $n:
         raise
-except $BaseException as $e:
+except $at.BaseException as $e:
     {failed_other}
     raise
 else:
     if $counted:
-        $finished($s, $n, $c, $t, $b)
+        $at.finished($s, $n, $c, $t, $b)
         {looked_at_other}
         {judged_other}
     return{result}
-$f = $s.calls[0] or $baseline
+$f = $s.calls[0] or $at.baseline
 return {again}
+"""
+# With a compiled core `$pick` takes the straight line whole: it gives the function, whether there is more to do than to
+# call it (all but an unarmed call to the baseline), and what `$slow` gives; None for that: the slow path decides. Three
+# places to call from, each with a function of its own, which an interpreter that specialises is quick with.
+_PICKED: Final = """\
+$f, $more, $x = $pick({unit})
+if $more:
+    if $x is None:
+        $s = $line.state
+        {asking}
+        $f = $x[2]
+    if $x[1]:
+        {candidate}
+    try:
+        {run}
+    except $at.BaseException as $e:
+        {taken_apart}
+        raise
+    if $x[4] is not None:
+        $at.end($x)
+        {looked_at_picked}
+    {judged_baseline}
+    return{result}
+try:
+    {last}
+except $at.BaseException as $e:
+    {failed_baseline}
+    raise
+{judged_baseline}
+{end}"""
+_CANDIDATE: Final = """\
+try:
+    {run}
+except $at.BaseException as $e:
+    {taken_apart}
+    raise
+if $x[3]:
+    $at.end($x)
+    {looked_at_picked}
+    {judged_picked}
+return{result}
+"""
+_CANDIDATE_WITH_FALLBACK: Final = """\
+try:
+    {run}
+except $at.Exception as $e:
+    {taken_apart}
+except $at.BaseException as $e:
+    {taken_apart}
+    raise
+else:
+    if $x[3]:
+        $at.end($x)
+        {looked_at_picked}
+        {judged_picked}
+    return{result}
+$f = $s.calls[0] or $at.baseline
+return {again}
+"""
+_FAILED_BASELINE: Final = """\
+try:
+    $at.failed($x[0], 0, $e)
+except $at.RecursionError:
+    pass
+"""
+_TAKEN_APART: Final = """\
+$s, $n, $f, $counted, $c, $t, $b = $x
+{failed_other}
 """
 # PEP 525 has no `yield from`: each step is taken outside the handler, so that no context is added.
 _DELEGATION: Final = """\
@@ -267,9 +345,9 @@ try:
         $r = await $step
         try:
             $step = $g.asend((yield $r))
-        except $BaseException as $e:
-            $step = $g.athrow($passed_on($e))
-except $StopAsyncIteration:
+        except $at.BaseException as $e:
+            $step = $g.athrow($at.passed_on($e))
+except $at.StopAsyncIteration:
     pass"""
 
 
@@ -290,6 +368,7 @@ class TemplateInput(NamedTuple):
     annotation: str  # of the parameter that is the unit: "str", "int" or anything else
     fallback: bool
     judged: bool = False  # whether a result may be declared a failure
+    picks: bool = False  # whether a compiled core takes the straight lines
 
 
 def free_prefix(shape: Shape) -> str:
@@ -317,13 +396,12 @@ def compiled(plan: TemplateInput, objects: tuple[str, ...]) -> CompiledText:
 def text(plan: TemplateInput, objects: Sequence[str]) -> str:
     """Return the source of the factory that makes a routed function and the function that swaps its state."""
     body = "".join(_body(plan))
+    swap = _SWAP_PICKED if plan.picks else _SWAP
     lines = [
         f"def $make({', '.join(['$state', *objects])}):",
         f"    {_OPENING[plan.shape.mode]} $routed({_parameters(plan.shape)}):",
         _indented(body, 8),
-        "    def $swap($new):",
-        "        nonlocal $state",
-        "        $state = $new",
+        _indented(swap, 4),
         "    return $routed, $swap",
         "",
     ]
@@ -333,13 +411,31 @@ def text(plan: TemplateInput, objects: Sequence[str]) -> str:
 def _body(plan: TemplateInput) -> Iterator[str]:
     unit, ambient = _unit(plan), _is_ambient(plan)
     yield from _unit_lines(plan)
+    if plan.picks:
+        yield from _picked(plan, unit)
+        return
     choice = _AMBIENT_CHOICE if ambient else _CHOICE
     yield choice.format(unit=unit, encoded=_encoded(unit, plan.annotation))
     blanks = _blanks(plan, "$w" if ambient else unit)
     yield _filled(_NEW_WITH_FALLBACK if plan.fallback else _NEW, blanks)
     yield _filled(_NOT_NEW, blanks)
-    yield _indented(_asking(plan, unit), 4)
+    yield _indented(_asking(plan, unit, _ASKED), 4)
     yield _filled(_OTHER_WITH_FALLBACK if plan.fallback else _OTHER, blanks)
+
+
+def _picked(plan: TemplateInput, unit: str) -> Iterator[str]:
+    blanks = {**_run(plan), "unit": unit, "failed_other": _FAILED_OTHER, "asking": _asking(plan, unit, "$x")}
+    blanks["looked_at_picked"] = blanks["judged_picked"] = blanks["judged_baseline"] = ""
+    if plan.shape.mode == FUNCTION:
+        timed = "$x[5] is not None and $at.id($at.type($r)) not in $at.done"
+        blanks["looked_at_picked"] = f"if {timed}:\n    $at.returned($x[0], $x[1], $x[4], $r)\n"
+    if plan.judged:
+        blanks["judged_picked"] = "$at.answered($x[0], $x[1], $r, $x[4], $x[6])\n"
+        blanks["judged_baseline"] = f"if $x[3]:\n    {blanks['judged_picked']}"
+    blanks["failed_baseline"] = _FAILED_BASELINE
+    blanks["taken_apart"] = _filled(_TAKEN_APART, blanks)
+    blanks["candidate"] = _filled(_CANDIDATE_WITH_FALLBACK if plan.fallback else _CANDIDATE, blanks)
+    yield _filled(_PICKED, blanks)
 
 
 def _blanks(plan: TemplateInput, unit: str) -> dict[str, str]:
@@ -354,7 +450,7 @@ def _blanks(plan: TemplateInput, unit: str) -> dict[str, str]:
         looked_at = _LOOKED_AT.format(number=number) if plan.shape.mode == FUNCTION else ""
         blanks[f"ended_{side}"] = _ENDED.format(ended=ended) + looked_at
         blanks[f"looked_at_{side}"] = looked_at
-        judged = f"$answered($s, {number}, $r, {{}})" if plan.judged else ""
+        judged = f"$at.answered($s, {number}, $r, {{}})" if plan.judged else ""
         blanks[f"judged_{side}"] = judged.format("None, 0" if side != "other" else "$c, $b")
         blanks[f"judged_armed_{side}"] = judged.format("$c, $b")
         blanks[f"failed_armed_{side}"] = _FAILED_ARMED.format(number=number, ended=ended)
@@ -395,8 +491,8 @@ def _unit_lines(plan: TemplateInput) -> Iterator[str]:
     if _unit(plan) != "$unit":
         return
     for number, reading in enumerate(plan.readings):
-        asked = f"try:\n    $unit = {reading.expression}\nexcept $Exception:\n    $unit = None\n"
-        yield f"if not $is_unit($unit):\n{_indented(asked, 4)}" if number else asked
+        asked = f"try:\n    $unit = {reading.expression}\nexcept $at.Exception:\n    $unit = None\n"
+        yield f"if not $at.is_unit($unit):\n{_indented(asked, 4)}" if number else asked
 
 
 def _encoded(unit: str, annotation: str) -> str:
@@ -409,17 +505,17 @@ def _encoded(unit: str, annotation: str) -> str:
     return f"({first} else {second} else None) or None"
 
 
-def _asking(plan: TemplateInput, unit: str) -> str:
+def _asking(plan: TemplateInput, unit: str, into: str) -> str:
     if plan.attributes is None:
-        return f"$s, $n, $f, $counted, $c, $t, $b = $slow($s, {unit}, None)\n"
+        return f"{into} = $at.slow($s, {unit}, None)\n"
     return (
         f"$v, $a = {unit}, None\n"
         "if $s.special is not None:\n"
         "    try:\n"
         f"        $a = {plan.attributes}\n"
-        "    except $Exception:\n"
+        "    except $at.Exception:\n"
         "        $v = None\n"
-        "$s, $n, $f, $counted, $c, $t, $b = $slow($s, $v, $a)\n"
+        f"{into} = $at.slow($s, $v, $a)\n"
     )
 
 

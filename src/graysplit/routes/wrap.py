@@ -16,6 +16,7 @@ from graysplit.core.durations import Span
 from graysplit.core.guard.marks import Mark, Record
 from graysplit.core.guard.second_buffer import SecondBuffer
 from graysplit.errors import RegistrationError
+from graysplit.native import core
 from graysplit.routes import outcome
 from graysplit.routes.origin import origin_of, rebinds
 from graysplit.routes.port import Chooser, Prepare, Register, Warn, unprepared
@@ -155,17 +156,14 @@ def _build(original: FunctionType, wishes: RouteOptions, slow: _Slow, chooser: C
         annotation,
         wishes.fallback,
         wishes.failed is not None,
+        picks=core is not None,
     )
     objects = _objects(prefix, (*readings, *((attributes,) if attributes else ())))
-    objects[prefix + "slow"] = slow
-    objects[prefix + "chooser"] = chooser
-    objects[prefix + "baseline"] = original
-    if wishes.ignore:
-        objects[prefix + "failed"] = partial(outcome.failed, ignored=wishes.ignore)
-    if wishes.failed is not None:
-        objects[prefix + "answered"] = partial(outcome.answered, _judge(wishes.split, wishes.failed, chooser.warn))
-    objects[prefix + "done"] = done = set[int]()  # ids of classes whose instances are done; asked of each timed call
-    objects[prefix + "returned"] = _returned(wishes.split, chooser.warn, done)
+    objects[prefix + "at"] = _rare_objects(original, wishes, slow, chooser)
+    if core is not None:
+        line = core.RouteLine()
+        line.chooser = chooser
+        objects.update({prefix + "line": line, prefix + "pick": line.pick})
     lines, code = compiled(plan, tuple(objects))
     # The function's own globals, for whoever resolves its annotations by `__globals__`; the text reads none of them.
     namespace: dict[str, Any] = {}  # Any: what exec leaves there
@@ -176,32 +174,64 @@ def _build(original: FunctionType, wishes: RouteOptions, slow: _Slow, chooser: C
 
 
 def _objects(prefix: str, readings: tuple[UnitExpression, ...]) -> dict[str, object]:
-    """Return what the text names beside parameters and state."""
+    """Return what the straight lines of the text name beside parameters and state: each is a cell of the function."""
     ours: dict[str, object] = {
-        "BaseException": BaseException,
-        "Exception": Exception,
-        "RecursionError": RecursionError,
-        "StopAsyncIteration": StopAsyncIteration,
         "MISSING": MISSING,
-        "bisect_right": bisect_right,
-        "clock": perf_counter,
-        "failed": outcome.failed,
-        "finished": outcome.finished,
         "hash32": hash32,
-        "id": id,
         "int": int,
-        "is_unit": is_unit,
         "next": next,
         "nothing": NOT_KEPT,
-        "passed_on": _passed_on,
         "scope_get": scope_get,
         "str": str,
-        "type": type,
     }
     named = {prefix + name: value for name, value in ours.items()}
     for reading in readings:
         named.update(reading.objects)
     return named
+
+
+def _passed_on(error: BaseException) -> BaseException:
+    """Take the generated frame out of what is thrown into an async generator: it will be passed again."""
+    trace = error.__traceback__
+    return error.with_traceback(trace.tb_next if trace else None)
+
+
+class RareObjects:
+    """What the text names off its straight lines: attributes of one object, because each cell costs each call."""
+
+    __slots__ = ("answered", "baseline", "chooser", "done", "failed", "returned", "slow")
+
+    answered: Callable[..., None]
+    baseline: Callable[..., object]
+    chooser: Chooser
+    done: set[int]  # ids of classes whose instances are done; asked of each timed call
+    failed: Callable[..., None]
+    returned: Callable[[CompiledSplit, int, SecondBuffer, object], None]
+    slow: _Slow
+
+    BaseException = BaseException
+    Exception = Exception
+    RecursionError = RecursionError
+    StopAsyncIteration = StopAsyncIteration
+    bisect_right = bisect_right
+    clock = perf_counter
+    end = None if core is None else core.end
+    finished = staticmethod(outcome.finished)
+    id = id
+    is_unit = staticmethod(is_unit)
+    passed_on = staticmethod(_passed_on)
+    type = type
+
+
+def _rare_objects(original: FunctionType, wishes: RouteOptions, slow: _Slow, chooser: Chooser) -> RareObjects:
+    rare = RareObjects()
+    rare.slow, rare.chooser, rare.baseline = slow, chooser, original
+    rare.failed = partial(outcome.failed, ignored=wishes.ignore) if wishes.ignore else outcome.failed
+    if wishes.failed is not None:
+        rare.answered = partial(outcome.answered, _judge(wishes.split, wishes.failed, chooser.warn))
+    rare.done = set()
+    rare.returned = _returned(wishes.split, chooser.warn, rare.done)
+    return rare
 
 
 def _slow(chooser: Chooser, made: Route) -> _Slow:
@@ -280,12 +310,6 @@ def _returned(split: str, warn: Warn, done: set[int]) -> Callable[[CompiledSplit
             )
 
     return returned
-
-
-def _passed_on(error: BaseException) -> BaseException:
-    """Take the generated frame out of what is thrown into an async generator: it will be passed again."""
-    trace = error.__traceback__
-    return error.with_traceback(trace.tb_next if trace else None)
 
 
 def _annotation(function: FunctionType, parameter: str | None) -> str:

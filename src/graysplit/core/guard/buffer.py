@@ -29,6 +29,7 @@ from typing import Final, NamedTuple, TypeVar, cast
 from graysplit.core.bucketing import hash32
 from graysplit.core.guard.batch import Collected, WatchedCandidate, add, batch_of, portions, tells
 from graysplit.core.guard.collector import Collector
+from graysplit.core.guard.hot_part import HotBuffer
 from graysplit.core.guard.second_buffer import NO_SECOND, PartRecords, SecondBuffer
 from graysplit.core.guard.settings import Guard
 from graysplit.core.guard.tally import Batch
@@ -68,7 +69,7 @@ class Terms(NamedTuple):
     seed: int = 0  # by which units are bucketed
 
 
-class EvidenceBuffer:
+class EvidenceBuffer(HotBuffer):
     """What one process writes down of one stage of a split.
 
     `turn`, `collect` and `shed` are called by one thread. `lock` orders it and whoever reads the totals; calls never

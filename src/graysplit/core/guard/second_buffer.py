@@ -8,6 +8,7 @@ from operator import is_
 from typing import Final, TypeVar
 
 from graysplit.core.counters import Meter
+from graysplit.core.guard.hot_part import HotPart
 from graysplit.core.guard.marks import Cut, Failing, Mark, Record
 from graysplit.core.guard.thinned import KEPT, Blame, ThinnedMarks, ThinnedRecords, Thinning
 
@@ -17,23 +18,19 @@ NO_SECOND: Final = -1  # a part's second before the first turn, and that of a ca
 _T = TypeVar("_T")
 
 
-class SecondBuffer:
+class SecondBuffer(HotPart):
     """The calls that begin in one second."""
 
     __slots__ = (
         "asked",
         "b_new",
         "b_old",
-        "begun",
         "closed",
         "cut",
-        "ended",
         "exposed",
         "failing",
         "records",
-        "sampled",
         "second",
-        "timed",
         "unfinished",
         "x_new",
         "x_old",
