@@ -17,6 +17,8 @@ from setuptools import Extension, setup
 VERSION = tomllib.loads(Path(__file__).with_name("pyproject.toml").read_text("utf-8"))["project"]["version"]
 LIMITED = not sysconfig.get_config_var("Py_GIL_DISABLED")
 FLAGS = ["/std:c11"] if sys.platform == "win32" else ["-std=c11", "-fvisibility=hidden"]
+if sys.platform != "win32" and "-g" not in os.environ.get("CFLAGS", ""):
+    FLAGS.append("-g0")  # Python's own flags ask for what only a debugger reads: two thirds of the file
 STRICT = ["-Wall", "-Wextra", "-Werror"] if os.environ.get("GRAYSPLIT_SPEED_STRICT") else []
 
 setup(
