@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from graysplit.core.bucketing import encode_unit
@@ -36,6 +37,7 @@ class _Missing:
 
 MISSING: Final[Any] = _Missing()  # Any: the default of parameters that take a `Unit`
 
+NO_ATTRIBUTES: Final[Mapping[str, object]] = MappingProxyType({})
 # A batch job under one context may meet any number of units: beyond these, choices are made afresh.
 KEPT_AT_MOST: Final = 1_000
 
@@ -103,9 +105,9 @@ class Scope(dict[object, tuple[object, int]]):
         self, unit: object = MISSING, attributes: Mapping[str, object] | None = None, forced: Mapping[str, str] = {}
     ) -> None:
         """Open with nothing kept."""
-        super().__init__()
+        # Nothing for `dict` to begin with: it is not asked, for each request opens one of these.
         self.unit = unit
-        self.attributes = attributes or {}
+        self.attributes = attributes or NO_ATTRIBUTES
         self.forced: Mapping[str, str] = forced
         self.met: dict[str, tuple[str, ...]] = {}  # forced splits that were asked, and their versions
         self.taken: Taken | None = None  # of a request that is to know; see `graysplit.integrations`
@@ -113,8 +115,8 @@ class Scope(dict[object, tuple[object, int]]):
         self.is_plain = not forced  # whether a split's first question here needs nothing but its hash
         self.has_others = False  # whether anything is kept under a unit's bytes
         self.own: bytes | None = None  # its unit, once a question was about it
-        # What a compiled core draws by: its unit's bytes, and what notes that; None where there is more to look at.
-        self.straight: tuple[bytes, Taken | None] | None = None
+        # What a compiled core draws by: its unit, and what notes that; None where there is more to look at.
+        self.straight: tuple[object, Taken | None] | None = None if forced or core is None else (unit, None)
         self._ended = False
 
     __eq__ = object.__eq__
@@ -125,6 +127,17 @@ class Scope(dict[object, tuple[object, int]]):
         """Return how much is kept, never for whom."""
         return f"<graysplit scope: {len(self)} kept>"
 
+    def note_in(self, taken: Taken) -> None:
+        """Have a request know what it takes."""
+        self.taken = taken
+        self.straighten()
+
+    def straighten(self) -> None:
+        """Let a compiled core draw again, if nothing but the unit's hash is to be looked at."""
+        is_straight = core is not None and self.is_plain and not self.has_others
+        is_straight = is_straight and (self.taken is None or self.taken.is_of(self.unit))
+        self.straight = (self.unit, self.taken) if is_straight else None
+
     def inherit(self, outer: Scope | None) -> Scope:
         """Take over what an outer context kept by unit, so that one request keeps one answer; gives itself."""
         if outer is not None:
@@ -134,6 +147,7 @@ class Scope(dict[object, tuple[object, int]]):
             self.told = outer.told
             self.update(outer._by_unit())  # noqa: SLF001 # another one of this class
             self.has_others = bool(self)
+            self.straighten()
         return self
 
     def _by_unit(self) -> dict[object, tuple[object, int]]:

@@ -48,7 +48,8 @@ class Opening:
 
     def __enter__(self) -> None:
         """Open the scope."""
-        outer, inner = scope_get(), self.scope()
+        outer = scope_get()
+        inner = Scope(self._unit, self._attributes) if outer is None and not self._forced else self.scope()
         self._open.append((inner, outer, scope_set(inner)))
 
     def __exit__(
@@ -108,7 +109,8 @@ def context(unit: Unit = MISSING, attributes: Mapping[str, object] | None = None
     What is not given is inherited from the context around this one. Middleware opens one per request. For a `with`
     block, or above a function, coroutine function or generator function.
     """
-    _check_given(unit, attributes)
+    if attributes is not None or callable(unit):
+        _check_given(unit, attributes)
     return Opening(unit, attributes, {})
 
 

@@ -98,7 +98,7 @@ def test_a_boot_clock_that_leaps_ends_no_lease_of_the_fleet(
     control.create("checkout")
     control.set("checkout", 20)
     leaping, sound = make_router(store), make_router(store)
-    leaping._lifecycle._clock = clock
+    leaping._lifecycle.clock = clock
     assert leaping.wait_ready(5)
     assert sound.wait_ready(5)
     control.set("checkout", 100, for_=600, allow_needless=True)

@@ -21,6 +21,7 @@
 
 #define NEAR 25 /* as graysplit.core.compiled.NEAR */
 #define BASELINE 0
+#define ENTRIES 16 /* what a context keeps of its own unit is one object for each of so many versions */
 #define KEPT_AT_MOST 1000 /* as graysplit.scope.KEPT_AT_MOST */
 #define SLOW (-1)    /* an index: the Python slow path decides */
 #define RAISED (-2)  /* what is no Exception passes through, as in Python */
@@ -30,10 +31,11 @@ typedef struct {
     PyTypeObject *count, *state, *part, *buffer;
     PyTypeObject *compiled; /* borrowed: the class of the states that was met last, known to derive from `state` */
     PyObject *missing, *scope, *scope_get, *clock; /* NULL until connect(): until then all is left to Python */
+    PyObject *entries[ENTRIES];
     PyObject *slow; /* the pick of whatever is not on the straight line */
     int (*read_variable)(PyObject *, PyObject *, PyObject **); /* PyContextVar_Get, or NULL */
-    PyObject *str_append, *str_attributes, *str_ask, *str_draw, *str_resolve, *str_split, *str_straight, *str_unit,
-        *str_version;
+    PyObject *str_append, *str_attributes, *str_ask, *str_draw, *str_due, *str_monotonic, *str_resolve, *str_split,
+        *str_states, *str_straight, *str_unit, *str_version;
     int listened; /* whether somebody is told of each version that a context takes: Python tells them */
 } Core;
 
@@ -247,7 +249,7 @@ typedef struct {
     Core *core;
     unsigned long long threshold;
     unsigned int seed;
-    PyObject *special, *pinned, *runs, *near, *ends, *target_of, *targets, *outcomes, *split, *names, *started, *finished, *old, *new,
+    PyObject *special, *pinned, *pin_marks, *runs, *near, *ends, *target_of, *targets, *outcomes, *split, *names, *started, *finished, *old, *new,
         *c_old, *c_new, *d_old, *d_new, *key, *quick, *buffer;
 } State;
 
@@ -256,7 +258,7 @@ COLLECTED(State, state, special)
 static PyMemberDef state_members[] = {
     {"threshold", T_ULONGLONG, offsetof(State, threshold), 0, NULL},
     {"seed", T_UINT, offsetof(State, seed), 0, NULL},
-    FIELD(State, special), FIELD(State, pinned), FIELD(State, runs), FIELD(State, near), FIELD(State, ends),
+    FIELD(State, special), FIELD(State, pinned), FIELD(State, pin_marks), FIELD(State, runs), FIELD(State, near), FIELD(State, ends),
     FIELD(State, target_of), FIELD(State, targets), FIELD(State, outcomes), FIELD(State, split), FIELD(State, names),
     FIELD(State, started), FIELD(State, finished), FIELD(State, old), FIELD(State, new), FIELD(State, c_old), FIELD(State, c_new),
     FIELD(State, d_old), FIELD(State, d_new), FIELD(State, key), FIELD(State, quick), FIELD(State, buffer),
@@ -357,13 +359,21 @@ static PyObject *hash_answer(Core *core, State *state, uint32_t hash, enum Answe
 
 /* The same where pins are all that stands above the hash: whoever one may name is left to the ladder. */
 static PyObject *unpinned_answer(Core *core, State *state, PyObject *unit, enum Answer answer) {
-    uint32_t hash;
-    if (state->runs == Py_None || !unit_hash(unit, state->seed, &hash))
+    uint32_t hash, place;
+    if (state->runs == Py_None || state->pin_marks == NULL || !unit_hash(unit, state->seed, &hash))
         return NULL;
-    PyObject *number = PyLong_FromUnsignedLong(hash);
-    int named = number == NULL ? -1 : PySet_Contains(state->pinned, number);
-    Py_XDECREF(number);
-    return named == 0 ? hash_answer(core, state, hash, answer) : NULL;
+    Py_ssize_t size = PyBytes_Size(state->pin_marks); /* a power of two */
+    if (size <= 0)
+        return NULL;
+    place = hash & (8 * (uint32_t)size - 1);
+    if (PyBytes_AsString(state->pin_marks)[place / 8] >> place % 8 & 1) {
+        PyObject *number = PyLong_FromUnsignedLong(hash);
+        int named = number == NULL ? -1 : PySet_Contains(state->pinned, number);
+        Py_XDECREF(number);
+        if (named != 0)
+            return NULL;
+    }
+    return hash_answer(core, state, hash, answer);
 }
 
 /* What a context says. */
@@ -395,9 +405,15 @@ static long drawn_by(State *state, uint32_t hash) {
     return index < 0 || index >= PyTuple_Size(state->names) ? left_to_python() : index; /* absent: after all others */
 }
 
-/* Keep an index in a context, and note the version for who is to know it; returns what is kept. */
-static long keep(State *state, PyObject *scope, PyObject *unit, long index, PyObject *noting) {
+static PyObject *new_entry(PyObject *unit, long index) {
     PyObject *number = PyLong_FromLong(index), *entry = number == NULL ? NULL : PyTuple_Pack(2, unit, number);
+    Py_XDECREF(number);
+    return entry;
+}
+
+/* Keep an index in a context, and note the version for who is to know it; returns what is kept. */
+static long keep(Core *core, State *state, PyObject *scope, PyObject *unit, long index, PyObject *noting) {
+    PyObject *entry = unit == core->missing && index < ENTRIES ? Py_NewRef(core->entries[index]) : new_entry(unit, index);
     int failed = entry == NULL;
 #ifdef Py_GIL_DISABLED
     PyObject *first = NULL;
@@ -413,8 +429,26 @@ static long keep(State *state, PyObject *scope, PyObject *unit, long index, PyOb
     if (!failed && noting != Py_None)
         failed = PyDict_SetItem(noting, state->split, item(state->names, index)) < 0;
     Py_XDECREF(entry);
-    Py_XDECREF(number);
     return failed ? left_to_python() : index;
+}
+
+/* Whether the thread that follows is overdue, or that cannot be told: a context's first question looks. */
+static int overdue(Core *core, PyObject *chooser) {
+    PyObject *states = PyObject_GetAttr(chooser, core->str_states), *due = NULL, *monotonic = NULL, *now = NULL;
+    if (states != NULL)
+        due = PyObject_GetAttr(states, core->str_due);
+    if (due != NULL)
+        monotonic = PyObject_GetAttr(chooser, core->str_monotonic);
+    if (monotonic != NULL)
+        now = PyObject_CallNoArgs(monotonic);
+    int late = 1;
+    if (now != NULL && PyFloat_CheckExact(now) && PyFloat_CheckExact(due))
+        late = PyFloat_AsDouble(now) > PyFloat_AsDouble(due);
+    Py_XDECREF(states);
+    Py_XDECREF(due);
+    Py_XDECREF(monotonic);
+    Py_XDECREF(now);
+    return late;
 }
 
 /* The version's index for a split's first question in a context, kept there: Decisions.draw, where a hash says all. */
@@ -422,24 +456,25 @@ static long drawn(Core *core, State *state, PyObject *scope, PyObject *unit, PyO
     uint32_t hash = 0;
     int known = 0;
     PyObject *straight = NULL, *noting = NULL;
-    /* A context's first question looks whether the thread that follows is late: Python does. */
-    if (!core->listened && state->buffer == Py_None && PyDict_Size(scope) > 0) {
-        straight = PyObject_GetAttr(scope, core->str_straight);
-        if (straight == NULL)
-            return left_to_python();
-        if (PyTuple_CheckExact(straight) && PyTuple_Size(straight) == 2) { /* its unit's bytes, and who notes that */
-            PyObject *own = item(straight, 0);
-            noting = item(straight, 1);
-            if (unit == core->missing) {
-                known = PyBytes_Size(own) > 0 && (noting == Py_None || PyDict_Size(noting) < KEPT_AT_MOST);
-                hash = hash32((const unsigned char *)PyBytes_AsString(own), PyBytes_Size(own), state->seed);
-            } else if (noting == Py_None && PyUnicode_CheckExact(unit))
-                known = unit_hash(unit, state->seed, &hash);
-        }
+    if (!core->listened && state->buffer == Py_None && (PyDict_Size(scope) > 0 || !overdue(core, chooser)))
+        straight = PyErr_Occurred() ? NULL : PyObject_GetAttr(scope, core->str_straight);
+    if (straight != NULL && PyTuple_CheckExact(straight) && PyTuple_Size(straight) == 2) { /* its unit, who notes it */
+        noting = item(straight, 1);
+        if (unit == core->missing)
+            known = unit_hash(item(straight, 0), state->seed, &hash) &&
+                    (noting == Py_None || PyDict_Size(noting) < KEPT_AT_MOST);
+        else if (noting == Py_None && PyUnicode_CheckExact(unit))
+            known = unit_hash(unit, state->seed, &hash);
     }
-    long index = known ? drawn_by(state, hash) : asked_draw(core, state, scope, unit, chooser);
+    long index = SLOW;
+    if (known)
+        index = drawn_by(state, hash);
+    else if (left_to_python() == SLOW)
+        index = asked_draw(core, state, scope, unit, chooser);
+    else
+        index = RAISED;
     if (known && index >= 0)
-        index = keep(state, scope, unit, index, noting);
+        index = keep(core, state, scope, unit, index, noting);
     Py_XDECREF(straight);
     return index;
 }
@@ -889,6 +924,13 @@ static PyObject *connect(PyObject *module, PyObject *args) {
     core->clock = Py_NewRef(clock);
     for (size_t at = 0; at < sizeof(before) / sizeof(*before); at++)
         Py_XDECREF(before[at]);
+    for (long index = 0; index < ENTRIES; index++) {
+        PyObject *entry = core->entries[index];
+        core->entries[index] = new_entry(missing, index);
+        Py_XDECREF(entry);
+        if (core->entries[index] == NULL)
+            return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -909,6 +951,8 @@ static int core_visit(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(core->scope);
     Py_VISIT(core->scope_get);
     Py_VISIT(core->clock);
+    for (int index = 0; index < ENTRIES; index++)
+        Py_VISIT(core->entries[index]);
     return 0;
 }
 
@@ -918,6 +962,8 @@ static int core_clear(PyObject *module) {
     Py_CLEAR(core->scope);
     Py_CLEAR(core->missing);
     Py_CLEAR(core->clock);
+    for (int index = 0; index < ENTRIES; index++)
+        Py_CLEAR(core->entries[index]);
     return 0;
 }
 
@@ -930,8 +976,9 @@ static void core_free(void *module) {
     Py_CLEAR(core->part);
     Py_CLEAR(core->buffer);
     PyObject **names[] = {
-        &core->str_append, &core->str_attributes, &core->str_ask, &core->str_draw, &core->str_resolve,
-        &core->str_split, &core->str_straight, &core->str_unit, &core->str_version,
+        &core->str_append, &core->str_attributes, &core->str_ask,    &core->str_draw,
+        &core->str_due,    &core->str_monotonic,  &core->str_resolve, &core->str_split,
+        &core->str_states, &core->str_straight,   &core->str_unit,   &core->str_version,
     };
     for (size_t at = 0; at < sizeof(names) / sizeof(*names); at++)
         Py_CLEAR(*names[at]);
@@ -952,9 +999,10 @@ static int core_exec(PyObject *module) {
     } names[] = {
         {&core->str_append, "append"},     {&core->str_attributes, "attributes"},
         {&core->str_ask, "_ask"},          {&core->str_draw, "draw"},
+        {&core->str_due, "due"},           {&core->str_monotonic, "monotonic"},
         {&core->str_resolve, "resolve"},   {&core->str_split, "split"},
-        {&core->str_straight, "straight"}, {&core->str_unit, "unit"},
-        {&core->str_version, "version"},
+        {&core->str_states, "states"},     {&core->str_straight, "straight"},
+        {&core->str_unit, "unit"},         {&core->str_version, "version"},
     };
     for (size_t at = 0; at < sizeof(names) / sizeof(*names); at++)
         if ((*names[at].place = PyUnicode_InternFromString(names[at].text)) == NULL)

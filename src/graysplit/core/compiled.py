@@ -8,7 +8,7 @@ that nothing on the hot path asks for them.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -251,6 +251,7 @@ def _blank(split: str, names: tuple[str, ...], inputs: CompileInput) -> Compiled
     state.seed = state.threshold = 0
     state.special = state.rungs = state.pinned = state.constant = state.runs = None
     state.buffer = None
+    state.pin_marks = b""
     state.plain = True
     state.asleep = False
     state.here = None
@@ -366,3 +367,15 @@ def _pin(state: CompiledSplit, split_state: SplitState, absent: frozenset[str]) 
         answers[unit.encode()] = (BASELINE, "denied")
     state.special = state.rungs = answers.get
     state.pinned = frozenset(hash32(unit, state.seed) for unit in answers)
+    if core is not None:
+        state.pin_marks = _marked(state.pinned)
+
+
+def _marked(hashes: Collection[int]) -> bytes:
+    """Return a field of bits in which that of each hash is set, by its low bits; thirty are clear for each that is."""
+    places = 1 << max(3, (len(hashes) * 31).bit_length())
+    marks = bytearray(places // 8)
+    for hashed in hashes:
+        place = hashed % places
+        marks[place // 8] |= 1 << place % 8
+    return bytes(marks)

@@ -35,6 +35,7 @@ HOT_FIELDS: Final = (
     "new",
     "old",
     "outcomes",
+    "pin_marks",
     "pinned",
     "quick",
     "runs",
@@ -66,6 +67,7 @@ if TYPE_CHECKING or core is None:
         threshold: int  # hashes below it belong to the new side
         special: Special | None  # the rungs above the hash, or what sends every call to the slow path; tested first
         pinned: frozenset[int] | None  # hashes of pinned and denied units, where pins are all that `special` knows
+        pin_marks: bytes  # the same roughly, for a compiled core: a bit that is clear says that nobody is meant
         key: object  # under which a request keeps its choice; replaced by any lowering to zero
         quick: object  # the same for a route's straight line; armed, its buffer: what was drawn in this stage, no pin
         runs: Sequence[int] | None  # the hashes at which the owner changes; None: one threshold says it all

@@ -36,8 +36,8 @@ class OpenRequest:
         """Make its scope over the one in force here; nothing is set."""
         self.scope = scope = Scope(unit, attributes) if scope_get() is None else Opening(unit, attributes, {}).scope()
         if scope.taken is None:
-            scope.taken = Taken(unit)
-        self.taken: Taken = scope.taken
+            scope.note_in(Taken(unit))
+        self.taken = cast("Taken", scope.taken)
         self.visitor = visitor
 
     @property

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import monotonic
 from typing import TYPE_CHECKING
 
+from graysplit.clock import SYSTEM_CLOCK
 from graysplit.routes.unit import named_unit
 
 if TYPE_CHECKING:
@@ -17,17 +19,19 @@ if TYPE_CHECKING:
 class RouterChooser:
     """The slow path of a router; see `routes.port.Chooser`."""
 
-    __slots__ = ("_lifecycle", "draw")
+    __slots__ = ("_lifecycle", "draw", "monotonic", "states")
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         """Ask a lifecycle, until the router moves to another one."""
-        self._lifecycle = lifecycle
-        self.draw: Draw = lifecycle.decisions.draw
+        self.move(lifecycle)
 
     def move(self, lifecycle: Lifecycle) -> None:
         """Ask another lifecycle from now on."""
         self._lifecycle = lifecycle
-        self.draw = lifecycle.decisions.draw
+        self.draw: Draw = lifecycle.decisions.draw
+        # A compiled core asks these whether the thread that follows is late, as `draw` does.
+        self.states = lifecycle.states
+        self.monotonic = monotonic if lifecycle.clock is SYSTEM_CLOCK else lifecycle.clock.monotonic
 
     def resolve(
         self, state: CompiledSplit, unit: object, attributes: Mapping[str, object] | None

@@ -120,10 +120,10 @@ class Decisions:
             index = kept[1]
         else:
             index = scope.keep(state.key, text, encoded, index)  # type: ignore[arg-type] # as above
-        if (taken := scope.taken) is not None:
-            taken.note(state.split, state.names[index], scope.unit if unit is MISSING else unit)
-        if core is not None and not scope.has_others and (taken is None or taken.is_of(scope.unit)):
-            scope.straight = (scope.own or b"", taken)
+        if scope.taken is not None:
+            scope.taken.note(state.split, state.names[index], scope.unit if unit is MISSING else unit)
+        if core is not None and scope.straight is None:
+            scope.straighten()
         return index
 
     def resolve(self, state: CompiledSplit, unit: object) -> tuple[CompiledSplit, int, Decision]:

@@ -43,6 +43,7 @@ class Lifecycle:
 
     def __init__(self, clock: Clock) -> None:
         """Begin asleep: nothing is read, opened or started."""
+        self.clock = clock
         self.events = Events(clock)
         self.states = PublishedStates(self.events, clock)
         self.decisions = Decisions(self.states, self.wake, self._look, self.events, clock)
@@ -51,7 +52,6 @@ class Lifecycle:
         self.movers: list[
             Callable[[Lifecycle], None]
         ] = []  # hand another lifecycle to each router that this one serves
-        self._clock = clock
         self._store: Store | None = None
         self._given: Store | None = None  # made by the program, not of an address
         self._follower: Follower | None = None
@@ -111,7 +111,7 @@ class Lifecycle:
     def wake(self) -> None:
         """Start from within a decision: whoever finds somebody starting already does not wait, and gets a baseline."""
         starting = self._starting
-        if self._clock.monotonic() < self._again_at or not starting.acquire(blocking=False):
+        if self.clock.monotonic() < self._again_at or not starting.acquire(blocking=False):
             return
         try:
             self._starter = get_ident()
@@ -193,7 +193,7 @@ class Lifecycle:
         """Return how it is now."""
         from graysplit.router.status import status_of
 
-        age_s = self._clock.monotonic() - self.states.following.since if self.states.following.since else None
+        age_s = self.clock.monotonic() - self.states.following.since if self.states.following.since else None
         return status_of(self.states, self._follower, self._notices, self._store, self.events, age_s)
 
     def measures(self) -> list[Measure]:
@@ -210,7 +210,7 @@ class Lifecycle:
         """Start all, or leave all asleep: half a start is not a start."""
         if self.states.phase != "asleep":
             return
-        self._again_at = self._clock.monotonic() + AGAIN_S
+        self._again_at = self.clock.monotonic() + AGAIN_S
         self._hear_forks()
         self._refused = False
         try:
@@ -239,7 +239,7 @@ class Lifecycle:
         self._store = self._store or start.make_store(settings)
         if self._store is None:
             self.events.warning("configuration", "no store: set GRAYSPLIT_URL. Every answer is the baseline")
-        made = start.make(self._store, settings, self.states, self.events, self._clock, self._follower)
+        made = start.make(self._store, settings, self.states, self.events, self.clock, self._follower)
         self._hook_life()
         try:
             if self._store is not None or settings.off_file is not None:
@@ -255,7 +255,7 @@ class Lifecycle:
         from graysplit.router import start
         from graysplit.router.warmup import Warmup
 
-        follower, now = made.follower, self._clock.monotonic()
+        follower, now = made.follower, self.clock.monotonic()
         if self._closed:
             return
         if self._store is None:
@@ -269,7 +269,7 @@ class Lifecycle:
             self.states.warming = Warmup(self.states.declarations, self.jobs)
             self.states.warming.turn(now)
             self._notify(
-                start.make_notices(self._store, settings, follower, self.jobs, self.events, self._clock), follower
+                start.make_notices(self._store, settings, follower, self.jobs, self.events, self.clock), follower
             )
         self._follower = follower
         self.states.expect_turns()
