@@ -70,7 +70,8 @@ def run(version: str, pure: Path, speed: Path) -> None:
     """Install both for a Python by the extra, and hold the compiled core's answers against pure Python's."""
     with tempfile.TemporaryDirectory() as scratch:
         python = packages.environment(Path(scratch) / "env", packages.find_python(version))
-        packages.install(python, f"for Python {version}", "--find-links", str(speed.parent), f"{pure}[speed]")
+        fresh = ("--refresh-package", "graysplit-speed", "--find-links", str(speed.parent))  # not the build before
+        packages.install(python, f"for Python {version}", *fresh, f"{pure}[speed]")
         packages.run("  -W error, both ways", [str(python), "-W", "error", str(ALIKE)], Path(scratch))
 
 
