@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from graysplit.core.entry import Entry
 from graysplit.core.releases import ReleaseIds, ReleaseTimes, differing_releases
 from graysplit.core.replica.adopted import Adopted
 from graysplit.core.replica.adoption import adopt_brakes
@@ -68,6 +69,18 @@ def test_what_stands_nowhere_is_not_remembered_by_split() -> None:
         held, load({"checkout/new": "5"}, {"*": ""}, splits=good)._replace(meta=Key({**META, b"revision": b"8"}))
     )
     assert held.since == {"checkout": 7, "*": 8}
+
+
+def test_a_change_of_many_splits_is_remembered_for_those_that_it_wrote() -> None:
+    """Given a change of some splits, and then one of the stop on everything, then only the latter concerns all."""
+    splits = dict.fromkeys(("checkout", "search", "shop"), b'{"good": 1}')
+    many = Entry("b-1", 8, "*", "batch", "ada", "", 1, {}, {"weights checkout/new": "5", "weights search/new": "5"})
+    read = load({"shop/new": "5"}, splits=splits)._replace(meta=Key(META))
+    held = adopt(adopt(Adopted(), read), read._replace(entries=(many,)))
+    assert held.since == {"shop": 7, "checkout": 8, "search": 8}
+    stopped = Entry("b-2", 9, "*", "edited outside", "eve", "", 2, {}, {"stops *": "by hand"})
+    held = adopt(held, read._replace(entries=(stopped,)))
+    assert held.since["*"] == 9
 
 
 def _reading(meta: dict[bytes, bytes]) -> Load:

@@ -85,7 +85,8 @@ class RecentChanges:
         if entry.cause in NOTED:
             self.notes = {**self.notes, entry.split: entry.id}
             return
-        names = {entry.split, *(split_of(at.partition(" ")[2]) for at in entry.after if _is_content(at))}
+        about = () if entry.cause == "batch" else (entry.split,)  # it is about the splits that it wrote, not about all
+        names = {*about, *(split_of(at.partition(" ")[2]) for at in entry.after if _is_content(at))}
         self._lasts |= dict.fromkeys(names, entry)
         for at in entry.after:
             if entry.before.get(at) != entry.after[at]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from graysplit.control.agreement import Confirm, Question
+    from graysplit.control.batch import ChangeBatch
     from graysplit.control.control import Control
     from graysplit.control.doctor import Finding
     from graysplit.control.explain import FleetExplanation
@@ -38,6 +39,7 @@ _ROOMS = {
     "BadGuardError": "graysplit.core.guard.settings",
     "BadPlanError": "graysplit.core.plan.plan",
     "BadSpanError": "graysplit.core.durations",
+    "ChangeBatch": "graysplit.control.batch",
     "Confirm": "graysplit.control.agreement",
     "Confirmed": "graysplit.control.result",
     "Control": "graysplit.control.control",
@@ -73,6 +75,7 @@ __all__ = [
     "BadGuardError",
     "BadPlanError",
     "BadSpanError",
+    "ChangeBatch",
     "Confirm",
     "Confirmed",
     "Control",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from copy import copy
+from functools import cache
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from graysplit.control.actor import actor_of
 from graysplit.control.agreement import Agreement, Confirm, Question, agree, is_open
@@ -26,11 +28,15 @@ if TYPE_CHECKING:
     from graysplit.control.proposal import Proposal
     from graysplit.control.reading import Reading
     from graysplit.control.result import Result
+    from graysplit.core.fleet import Fleet
     from graysplit.core.split_state import Change, Snapshot
     from graysplit.stores.port import Store
 
 
 T = TypeVar("T")
+
+# Of more than so many splits the whole store is read: their fields would keep the server busy for longer.
+FEW_SPLITS: Final = 100
 
 
 class Request(Protocol):
@@ -90,6 +96,7 @@ class Operator:
         self._last: Reading | None = None  # what was read last: of it, equal definitions are not parsed again
         self._given = store
         self._store: Store | None = store if not isinstance(store, str) else None
+        self._fleet: Callable[[], Fleet] | None = None
 
     @property
     def store(self) -> Store:
@@ -149,7 +156,7 @@ class Operator:
 
         Who is refused is refused by the whole store: its words may name other splits.
         """
-        if splits:
+        if 0 < len(splits) <= FEW_SPLITS:
             from graysplit.control.reading import NotReadError, read_splits
 
             try:
@@ -190,14 +197,14 @@ class Operator:
         from graysplit.control.waves import recorded
         from graysplit.core.changes import applied
 
-        check_baseline(reading, change, self.store.fleet, self.store.history)
+        check_baseline(reading, change, self.fleet, self.store.history)
         done = applied(reading.snapshot, change)
-        waves, notes = recorded(reading, done, self.store.fleet)
+        waves, notes = recorded(reading, done, self.fleet)
         kept = remembered(reading, done, self.store.tally)
         done = done._replace(change=change._replace(marks={**change.marks, **waves, **kept.marks}))
         proposal = propose(reading, done, id_, target=target, actor=self.actor)
         if proposal.raises:
-            check_one_baseline(reading, proposal, self.store.fleet())
+            check_one_baseline(reading, proposal, self.fleet())
         notes = (*joined(reading.snapshot, change), *notes)
         return proposal._replace(notes=(*proposal.notes, *notes)).leaving(kept.unwatched)
 
@@ -222,6 +229,12 @@ class Operator:
                 self.attempted = None
             raise
 
+    def with_one_fleet(self) -> Operator:
+        """Return the same operator for one proposal of many splits, who reads the fleet once at most."""
+        same = copy(self)
+        same._fleet = cache(self.fleet)  # noqa: SLF001 - the same class
+        return same
+
     # --- what is read ------------------------------------------------------------------------------------------------
 
     def read(self) -> Reading:
@@ -230,6 +243,10 @@ class Operator:
 
         self._last = read(self.store, self._last)
         return self._last
+
+    def fleet(self) -> Fleet:
+        """Return the processes that follow the store."""
+        return self.store.fleet() if self._fleet is None else self._fleet()
 
     def ensured(self, reading: Reading, split: str, versions: Collection[str] = ()) -> tuple[Snapshot, Change | None]:
         """Return a snapshot that knows a split and its versions, and the change that creates or adds what it must.
@@ -241,10 +258,10 @@ class Operator:
         from graysplit.core.split_state import apply
 
         if split in reading.snapshot.splits:
-            return add_declared(reading.snapshot, self.store.fleet, split, versions)
+            return add_declared(reading.snapshot, self.fleet, split, versions)
 
         check_name(split)
-        created = create_declared(reading.snapshot, self.store.fleet(), split)
+        created = create_declared(reading.snapshot, self.fleet(), split)
         return apply(reading.snapshot, created), created
 
     def verdicts(self, reading: Reading, splits: Sequence[str]) -> Mapping[str, Heard]:

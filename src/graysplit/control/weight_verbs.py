@@ -15,6 +15,7 @@ from graysplit.deprecation import renamed
 from graysplit.errors import BadValueError
 
 if TYPE_CHECKING:
+    from graysplit.control.batch import ChangeBatch
     from graysplit.control.result import Result
     from graysplit.control.switch import Told
 
@@ -97,6 +98,29 @@ class WeightVerbs(ControlVerbs):
 
         request = SetWeights(target, bare, typed, "set", from_, if_rev, allow_needless or dry_run, for_s)
         return self._operator.change(request, Agreement(why, confirm, unstop, replace, dry_run))
+
+    def batch(
+        self,
+        *,
+        why: str = "",
+        confirm: Confirm | None = None,
+        unstop: bool = False,
+        replace: bool = False,
+        dry_run: bool = False,
+    ) -> ChangeBatch:
+        """Return a `with` block that notes changes of several splits, and writes all of them at its end, or none.
+
+        One reading, one transaction, one entry in the history and one `result`. Its `set`, `preview`, `pin` and
+        `unpin` take what those of `Control` take; the rest is said here, once for all of them. Each is judged as by
+        itself: conflicts, stops, freezes, protection, plans. What a person would type the name for wants
+        `confirm="*"`.
+
+        It does not create, delete, switch, ramp or roll back; it sets the weights of a split once, has at most 500
+        changes, and does not return what one of them alone has done. `undo` takes it back one split at a time.
+        """
+        from graysplit.control.batch import ChangeBatch
+
+        return ChangeBatch(self._operator, Agreement(why, confirm, unstop, replace, dry_run))
 
     @renamed(over_s="over")
     def switch(  # noqa: PLR0913 - keyword-only options of one verb

@@ -34,7 +34,7 @@ WANTED: Final = (
     "unstop",
 )
 OTHERS: Final = (
-    *("create", "set", "preview", "ramp", "approve", "pause", "resume", "undo", "delete", "rebalance"),
+    *("create", "set", "batch", "preview", "ramp", "approve", "pause", "resume", "undo", "delete", "rebalance"),
     *("add", "remove", "protect", "unprotect", "pin", "unpin", "deny", "guard", "guard off"),
 )
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, cast
 
 from graysplit.core.address import EVERYTHING, split_of, stops_over, version_of
 from graysplit.core.entry import Entry
+from graysplit.core.freeze import FREEZES
 from graysplit.core.replica.record import SENTINEL, Key, is_new
 from graysplit.core.weights import format_weight
 from graysplit.errors import ConflictError, NotYetError, RefusedError, StoreCorruptError
@@ -127,7 +128,9 @@ def corrupt(key: str, reason: str) -> StoreCorruptError:
 
 
 def conflict(split: str, expect: Expect, found: str | None) -> ConflictError:
-    """Return what was expected and what was found."""
+    """Return what was expected and what was found; of a change of many splits the one that it is about."""
+    if split == EVERYTHING:
+        split = split_of(expect.field.partition(":")[2] or expect.field) if expect.field != FREEZES else split
     if expect.key == "splits" and expect.value is not None and found is not None:
         return ConflictError(split, *_differing(expect.value, found))
     return ConflictError(split, _described(expect, expect.value), _described(expect, found))
@@ -136,10 +139,11 @@ def conflict(split: str, expect: Expect, found: str | None) -> ConflictError:
 def late(submission: Submission, now_ms: int) -> RefusedError:
     """Return the error of a raise that rests on too old a reading."""
     age_s = (now_ms - submission.read_at_ms) / 1000
+    again = "graysplit list" if submission.split == EVERYTHING else f"graysplit show {submission.split}"
     return RefusedError(
         f"'{submission.split}': this raise rests on a reading {age_s:.0f} s old, and {RAISE_WINDOW_MS // 1000} s are "
         f"allowed, so that it cannot overtake a rollback. Nothing was written. "
-        f"Look again, then repeat it: graysplit show {submission.split}"
+        f"Look again, then repeat it: {again}"
     )
 
 

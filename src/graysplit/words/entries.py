@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from graysplit.core.address import split_of
 from graysplit.core.entry import Entry
 from graysplit.core.replica.fork import LOST, move
 from graysplit.words.texts import percent
 
+NAMED_AT_MOST: Final = 10  # what one change has moved, in one line: a change of many splits may have hundreds
+
 
 def entry_line(entry: Entry) -> str:
     """Return a change in one line."""
-    moves = ", ".join(entry_moves(entry))
+    listed = [*entry_moves(entry)]
+    more = [f"and {len(listed) - NAMED_AT_MOST} more"] if len(listed) > NAMED_AT_MOST else []
+    moves = ", ".join([*listed[:NAMED_AT_MOST], *more])
     why = f": {entry.why}" if entry.why else ""
     why += f" (ends the plan of {', '.join(entry.ended_plans)})" if entry.ended_plans and tells_end(entry) else ""
     return f"{entry.revision or '-'} {entry.cause} {entry.split} {moves + ' ' if moves else ''}by {entry.actor}{why}"

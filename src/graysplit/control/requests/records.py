@@ -155,7 +155,7 @@ class PinUnit(NamedTuple):
         named = changes.only_candidate(split, definition) if self.version is None and not self.deny else self.version
         wanted = None if self.deny else named
         proposal = operator.propose(reading, changes.pin(reading.snapshot, split, self.unit, wanted), id_)
-        notes = [*proposal.notes, *_host_notes(operator.store.fleet, definition.by, self.unit)]
+        notes = [*proposal.notes, *_host_notes(operator.fleet, definition.by, self.unit)]
         if wanted not in {None, definition.baseline} and state.in_force(str(wanted)) == 0:
             notes.append(f"'{wanted}' is at zero: until it rises, the unit gets '{definition.baseline}'")
         return proposal._replace(notes=tuple(notes), pinned=definition.baseline if wanted is None else wanted)

@@ -310,8 +310,10 @@ def _since(held: Adopted, load: Load, changed: Collection[str]) -> Mapping[str, 
     """Note with which change each split's weights or stops were last seen to change, also where they came back."""
     found = dict.fromkeys(changed, _number(load.meta.fields.get(b"revision")) or held.revision)
     for entry in load.entries:
-        if any(where.startswith(("weights ", "stops ")) for where in entry.after):
-            found[entry.split] = max(entry.revision, found.get(entry.split, 0))
+        written = {split_of(at.partition(" ")[2]) for at in entry.after if at.startswith(("weights ", "stops "))}
+        # A change of many splits is one of those that it has written, and of no other.
+        for split in written if entry.split == EVERYTHING else {entry.split} if written else ():
+            found[split] = max(entry.revision, found.get(split, 0))
     known, now = held.seen.get("splits", _NOTHING), load.splits.fields
     kept = {split: revision for split, revision in found.items() if split == EVERYTHING or _is_in(split, known, now)}
     return {**held.since, **kept} if kept else held.since
