@@ -11,11 +11,14 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from benchmarks.processes import ROOT, surroundings
-from benchmarks.report import Row, from_json, misses, table
+from benchmarks.report import Row, from_json, misses, side_by_side, table
+from graysplit import native
 
+PURE: Final = {"GRAYSPLIT_PURE": "1"}
 PARTS: Final = ("hotpath", "imports", "reload", "measuring", "requests", "propagation", "guard")
 LONG: Final = ("propagation", "guard")  # those that have a small form
 
@@ -30,20 +33,32 @@ def main() -> int:
     for part in PARTS:
         print(f"{part}:", file=sys.stderr, flush=True)
         size = ["--quick"] if asked.quick else ["--small"] if part in LONG else []
-        command = [sys.executable, "-m", f"benchmarks.{part}", "--json", *size]
-        ended = subprocess.run(
-            command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings(None), check=False
-        )
-        if ended.returncode:
+        runs = [_measured(part, size, environment) for environment in _cores(part)]
+        if None in runs:
             broken.append(part)
-            continue
-        title, rows = from_json(ended.stdout)
-        print(f"\n{table(title, rows)}\n", flush=True)
-        found += rows
+        told = [run for run in runs if run is not None]
+        for title, rows in told:
+            print(f"\n{table(title, rows)}\n", flush=True)
+            found += rows
+        if len(told) > 1:
+            beside = side_by_side("Hot path", ("compiled core", told[0][1]), ("pure Python", told[1][1]))
+            print(f"\n{beside}\n", flush=True)
     print(misses(found))
     if broken:
         print(f"could not run: {', '.join(broken)}")
     return 1 if broken else 0
+
+
+def _cores(part: str) -> Sequence[Mapping[str, str]]:
+    """Return the settings to run a part with: the hot path with the compiled core, where there is one, and without."""
+    return ({},) if part != "hotpath" else (PURE,) if native.core is None else ({}, PURE)
+
+
+def _measured(part: str, size: Sequence[str], environment: Mapping[str, str]) -> tuple[str, list[Row]] | None:
+    command = [sys.executable, "-m", f"benchmarks.{part}", "--json", *size]
+    surrounded = {**surroundings(None), **environment}
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surrounded, check=False)
+    return None if ended.returncode else from_json(ended.stdout)
 
 
 if __name__ == "__main__":

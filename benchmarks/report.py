@@ -48,6 +48,21 @@ def table(title: str, rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def side_by_side(title: str, left: tuple[str, Sequence[Row]], right: tuple[str, Sequence[Row]]) -> str:
+    """Return the rows of two runs in columns under their names; a case that one run lacks is left out."""
+    width = max(len(row.case) for row in left[1])
+    others = {row.case: row for row in right[1]}
+    lines = [title, "-" * len(title), f"{'':<{width}}  {left[0]:<30}  {right[0]}"]
+    both = [(row, others[row.case]) for row in left[1] if row.case in others]
+    lines += [f"{row.case:<{width}}  {_figure(row):<30}  {_figure(other)}".rstrip() for row, other in both]
+    return "\n".join(lines)
+
+
+def _figure(row: Row) -> str:
+    goal = "" if row.goal is None else f"{'>=' if row.at_least else '<='} {_number(row.goal)}"
+    return f"{_number(row.value):>9} {row.unit:<3} {goal:>9} {row.verdict:<5}"
+
+
 def _number(value: float) -> str:
     return (
         f"{value:,.0f}"

@@ -14,6 +14,7 @@ from graysplit.core.durations import Span, seconds
 from graysplit.core.hot_state import VersionFunction
 from graysplit.environment import check_store, kind_of
 from graysplit.errors import ConfigurationError
+from graysplit.native import core
 from graysplit.router.arguments import make_settings, with_parentheses
 from graysplit.router.chooser import RouterChooser
 from graysplit.router.declarations import HANDLE, ROUTES_TOLD, Declaration
@@ -405,6 +406,10 @@ class Router(NameLine, OneObject):
 
     def _read_table(self, table: dict[str, CompiledSplit]) -> None:
         self._table = table
+
+
+if core is not None:
+    core.adopt(Router)
 
 
 def _several(kinds: Ignore) -> tuple[type[BaseException], ...]:

@@ -12,6 +12,7 @@ from graysplit.core.durations import Span
 from graysplit.core.guard.marks import Mark, Record
 from graysplit.core.guard.second_buffer import SecondBuffer
 from graysplit.errors import RegistrationError
+from graysplit.native import core
 from graysplit.routes import outcome
 from graysplit.routes.handle_line import HandleLine
 from graysplit.routes.one_object import OneObject
@@ -102,6 +103,10 @@ class Split(HandleLine, OneObject, Generic[V_co]):
     def _swap(self, state: CompiledSplit) -> None:
         """Let questions asked from now on read another state; the router calls it, nobody else."""
         self._state = state
+
+
+if core is not None:
+    core.adopt(Split)
 
 
 class FindingSplit(Split[V_co]):

@@ -36,7 +36,7 @@ def $swap($new):
 """
 _SWAP_PICKED: Final = """\
 def $swap($new):
-    $line.state = $new
+    $at.line.state = $new
 """
 _OPENING: Final = {FUNCTION: "def", GENERATOR: "def", COROUTINE: "async def", ASYNC_GENERATOR: "async def"}
 _CALLING: Final = {FUNCTION: "", GENERATOR: "yield from ", COROUTINE: "await "}
@@ -275,7 +275,7 @@ _PICKED: Final = """\
 $f, $more, $x = $pick({unit})
 if $more:
     if $x is None:
-        $s = $line.state
+        $s = $at.line.state
         {asking}
         $f = $x[2]
     if $x[1]:
@@ -283,7 +283,7 @@ if $more:
     try:
         {run}
     except $at.BaseException as $e:
-        {taken_apart}
+        {failed_picked}
         raise
     if $x[4] is not None:
         $at.end($x)
@@ -301,7 +301,7 @@ _CANDIDATE: Final = """\
 try:
     {run}
 except $at.BaseException as $e:
-    {taken_apart}
+    {failed_picked}
     raise
 if $x[3]:
     $at.end($x)
@@ -313,9 +313,9 @@ _CANDIDATE_WITH_FALLBACK: Final = """\
 try:
     {run}
 except $at.Exception as $e:
-    {taken_apart}
+    {failed_picked}
 except $at.BaseException as $e:
-    {taken_apart}
+    {failed_picked}
     raise
 else:
     if $x[3]:
@@ -323,7 +323,7 @@ else:
         {looked_at_picked}
         {judged_picked}
     return{result}
-$f = $s.calls[0] or $at.baseline
+$f = $x[0].calls[0] or $at.baseline
 return {again}
 """
 _FAILED_BASELINE: Final = """\
@@ -332,9 +332,21 @@ try:
 except $at.RecursionError:
     pass
 """
-_TAKEN_APART: Final = """\
-$s, $n, $f, $counted, $c, $t, $b = $x
-{failed_other}
+# Read in place: each name is a variable that every call would clear.
+_FAILED_PICKED: Final = """\
+if $x[3]:
+    try:
+        if $x[5] is not None:
+            $x[5][0] -= $at.clock()
+        $at.failed($x[0], $x[1], $e, $x[4], $x[6])
+    except $at.RecursionError:
+        pass
+    if $x[4] is not None:
+        $l = $x[4].ended[$x[1]]
+        $l += ($x[6],)
+    elif $x[1]:
+        for $l in $x[0].counts.finished[$x[1]].count:
+            break
 """
 # PEP 525 has no `yield from`: each step is taken outside the handler, so that no context is added.
 _DELEGATION: Final = """\
@@ -424,7 +436,7 @@ def _body(plan: TemplateInput) -> Iterator[str]:
 
 
 def _picked(plan: TemplateInput, unit: str) -> Iterator[str]:
-    blanks = {**_run(plan), "unit": unit, "failed_other": _FAILED_OTHER, "asking": _asking(plan, unit, "$x")}
+    blanks = {**_run(plan), "unit": unit, "asking": _asking(plan, unit, "$x")}
     blanks["looked_at_picked"] = blanks["judged_picked"] = blanks["judged_baseline"] = ""
     if plan.shape.mode == FUNCTION:
         timed = "$x[5] is not None and $at.id($at.type($r)) not in $at.done"
@@ -433,7 +445,7 @@ def _picked(plan: TemplateInput, unit: str) -> Iterator[str]:
         blanks["judged_picked"] = "$at.answered($x[0], $x[1], $r, $x[4], $x[6])\n"
         blanks["judged_baseline"] = f"if $x[3]:\n    {blanks['judged_picked']}"
     blanks["failed_baseline"] = _FAILED_BASELINE
-    blanks["taken_apart"] = _filled(_TAKEN_APART, blanks)
+    blanks["failed_picked"] = _FAILED_PICKED
     blanks["candidate"] = _filled(_CANDIDATE_WITH_FALLBACK if plan.fallback else _CANDIDATE, blanks)
     yield _filled(_PICKED, blanks)
 

@@ -159,11 +159,11 @@ def _build(original: FunctionType, wishes: RouteOptions, slow: _Slow, chooser: C
         picks=core is not None,
     )
     objects = _objects(prefix, (*readings, *((attributes,) if attributes else ())))
-    objects[prefix + "at"] = _rare_objects(original, wishes, slow, chooser)
+    objects[prefix + "at"] = rare = _rare_objects(original, wishes, slow, chooser)
     if core is not None:
-        line = core.RouteLine()
-        line.chooser = chooser
-        objects.update({prefix + "line": line, prefix + "pick": line.pick})
+        rare.line = core.RouteLine()
+        rare.line.chooser = chooser
+        objects[prefix + "pick"] = rare.line.pick
     lines, code = compiled(plan, tuple(objects))
     # The function's own globals, for whoever resolves its annotations by `__globals__`; the text reads none of them.
     namespace: dict[str, Any] = {}  # Any: what exec leaves there
@@ -199,13 +199,14 @@ def _passed_on(error: BaseException) -> BaseException:
 class RareObjects:
     """What the text names off its straight lines: attributes of one object, because each cell costs each call."""
 
-    __slots__ = ("answered", "baseline", "chooser", "done", "failed", "returned", "slow")
+    __slots__ = ("answered", "baseline", "chooser", "done", "failed", "line", "returned", "slow")
 
     answered: Callable[..., None]
     baseline: Callable[..., object]
     chooser: Chooser
     done: set[int]  # ids of classes whose instances are done; asked of each timed call
     failed: Callable[..., None]
+    line: Any  # Any: the compiled core's, where there is one
     returned: Callable[[CompiledSplit, int, SecondBuffer, object], None]
     slow: _Slow
 
