@@ -57,6 +57,10 @@ class Relay:
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             self._sockets += (client, server)
+            if self._closing.is_set():  # it came too late to be closed with the others
+                client.close()
+                server.close()
+                return
             self._serve(client, server)
 
     def _serve(self, client: socket.socket, server: socket.socket) -> None:

@@ -20,7 +20,7 @@ from graysplit.stores import store_from_url
 from graysplit.stores.redis import RedisFeed, hashes, raw_edits, reader
 from graysplit.stores.redis import feed as feed_module
 from graysplit.stores.redis.client import Command, Reply
-from graysplit.stores.redis.connection import Connection
+from graysplit.stores.redis.connection import Connection, Posted
 from graysplit.stores.redis.differences import Differing
 from graysplit.stores.redis.keys import keys_of
 from graysplit.stores.redis.roles import rules
@@ -490,9 +490,9 @@ def test_an_operator_reads_many_fields_in_pieces_and_a_follower_at_one_moment(
     asked = list[str]()
     transaction = Connection.transaction
 
-    def noted(self: Connection, *commands: Command, writes: bool = False) -> list[Reply]:
+    def noted(self: Connection, *commands: Command, writes: bool = False, begun: Posted | None = None) -> list[Reply]:
         asked.extend(str(each[0]) for each in commands if each[1:] == (stage.key("weights"),))
-        return transaction(self, *commands, writes=writes)
+        return transaction(self, *commands, writes=writes, begun=begun)
 
     monkeypatch.setattr(Connection, "transaction", noted)
     feed = store_from_url(stage.url, stage.namespace).follow()

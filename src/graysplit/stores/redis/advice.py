@@ -10,10 +10,9 @@ from redis import exceptions
 
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.port import Advice
-from graysplit.stores.redis.client import Reply
+from graysplit.stores.redis.client import Reply, mapping_of
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import is_condition, is_oom, reason, unreachable
-from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.redis.keys import Keys
 
 # Asked for one by one: all of them would have the server's passwords among them.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol, TypeAlias, TypeGuard
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, TypeAlias, TypeGuard, cast
 
 Command: TypeAlias = tuple["str | bytes | int | float", ...]
 Reply: TypeAlias = Any  # Any: what a server answers is of every kind, and is looked at where it is used
@@ -33,27 +33,14 @@ class RawConnection(Protocol):
         """Close the socket; in a forked child without shutting the parent's connection down."""
         ...
 
+    # What `handshake.Noting` adds.
 
-class Greeted(Protocol):
-    """A connection on which nothing has been said yet."""
-
-    password: str | None
-    credential_provider: object
-
-    def send_command(self, *words: str, check_health: bool) -> None:
-        """Send one command."""
+    def take_greeting(self) -> tuple[Command, ...]:
+        """Return what is to be said first; nothing on a connection that has said it."""
         ...
 
-    def read_response(self) -> Reply:
-        """Read its answer; raises what is an error."""
-        ...
-
-    def on_connect(self) -> None:
-        """Choose the protocol, log in, select the database."""
-        ...
-
-    def disconnect(self) -> None:
-        """Close the socket, under whoever reads from it."""
+    def give_back(self) -> None:
+        """Let it connect again, as a pool does with a connection that has ended."""
         ...
 
 
@@ -76,3 +63,11 @@ class Pool(Protocol):
 def is_list(reply: Reply) -> TypeGuard[list[Reply]]:
     """Return whether an answer is a list; of what, its reader knows."""
     return isinstance(reply, list)
+
+
+def mapping_of(reply: Reply) -> Mapping[bytes, bytes]:
+    """Take a map, or a flat list of names and values."""
+    if isinstance(reply, dict):
+        return cast("dict[bytes, bytes]", reply)
+    flat = cast("list[bytes]", reply) if isinstance(reply, list) else []
+    return dict(zip(flat[::2], flat[1::2], strict=False))

@@ -18,6 +18,7 @@ from redis import exceptions
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.redis.client import Command, Pool, RawConnection, Reply, is_list
 from graysplit.stores.redis.faults import is_fatal, is_oom, reason, unreachable
+from graysplit.stores.redis.handshake import refusal
 from graysplit.stores.redis.scripts import Script
 
 # redis-py 6 cannot look without waiting; there each single read waits for at most the connection's timeout.
@@ -55,17 +56,17 @@ class _AnswerTimes:
 class Posted:
     """Commands that were sent while nobody waits: their answers come in front of those to all that is asked later."""
 
-    __slots__ = ("asked", "replies")
+    __slots__ = ("commands", "replies")
 
-    def __init__(self, asked: int) -> None:
-        """Begin with no answer to so many commands."""
-        self.asked = asked
+    def __init__(self, commands: Sequence[Command]) -> None:
+        """Begin with no answer to these commands."""
+        self.commands = commands
         self.replies: list[Reply] = []
 
     @property
     def full(self) -> bool:
         """Return whether all answers are here."""
-        return len(self.replies) >= self.asked
+        return len(self.replies) >= len(self.commands)
 
 
 class LostReplyError(StoreUnreachableError):
@@ -76,7 +77,7 @@ class Connection:
     """One connection. Once broken it stays so: redis-py would connect again by itself, without tracking."""
 
     def __init__(self, pool: Pool, name: str, answer_s: float, *, is_push: IsPush | None = None) -> None:
-        """Connect; raises `StoreUnreachableError`, or redis-py's `ResponseError` where the greeting is refused.
+        """Connect; raises `StoreUnreachableError`. The greeting goes out with what is asked first.
 
         `is_push` tells frames that come by themselves from answers; without it none does.
         """
@@ -91,10 +92,11 @@ class Connection:
         self.heard = 0.0
         try:
             self._connection = pool.get_connection()
-        except exceptions.ResponseError:
-            raise
         except _NO_CONNECTION as error:
             raise unreachable(name, error) from None
+        self._greeting = self._connection.take_greeting()  # what is to be said before anything else
+        self._greeted: Posted | None = None  # while its answers are not here
+        self._unsent: list[Command] = []  # of what was posted
         self.heard = time.monotonic()
 
     @property
@@ -127,26 +129,53 @@ class Connection:
         Pushes that lie before them are met on the way. Looking for them first would cost the interpreter three more
         times, and a program that computes without pause hands it over grudgingly.
         """
-        # Of several commands the first may be done, although not all of them could be sent.
-        with self._speaking(sent=len(commands) > 1) as connection:
-            connection.send_packed_command(connection.pack_commands(commands))
-            sent = True
-        with self._speaking(sent=sent):
-            patience = self._patience(within_s)
-            self._catch_up(patience)
-            replies = [self._reply(patience) for _ in commands]
-        for reply in replies:
-            if _is_error(reply) and is_fatal(reply):
-                raise unreachable(self.name, reply)
-        return replies
+        self.greet()
+        return self._ask(commands, within_s)
 
     def post(self, *commands: Command) -> Posted:
         """Send commands together and wait for nothing; whatever is asked later is answered behind them."""
-        with self._speaking(sent=len(commands) > 1) as connection:
-            connection.send_packed_command(connection.pack_commands(commands))
-        posted = Posted(len(commands))
-        self._posted.append(posted)
+        self.greet()
+        posted = self.post_reading(*commands)
+        self._send()
         return posted
+
+    def post_reading(self, *commands: Command) -> Posted:
+        """Have commands that write nothing sent with whatever is waited for next.
+
+        That may be the greeting; a server that refuses it may have answered them all the same.
+        """
+        posted = Posted(commands)
+        self._posted.append(posted)
+        self._unsent += commands
+        return posted
+
+    def begin_transaction(self, *commands: Command) -> Posted:
+        """Post a `transaction` that reads; its answers are taken by the same `transaction`, which is given this."""
+        return self.post_reading(("MULTI",), *commands, ("EXEC",))
+
+    def greet(self) -> None:
+        """Have the greeting answered before anything else is said; raises `StoreUnreachableError` where it is refused.
+
+        Nothing is written before: it could be done by another user, or in another database.
+        """
+        refused = self.greeting_refused()
+        if refused is not None:
+            raise unreachable(self.name, refused)
+
+    def greeting_refused(self) -> exceptions.ResponseError | None:
+        """Wait for the greeting's answers; return why it was refused, after which the line is of no use any more."""
+        if self._greeting:
+            self._send()
+        greeted, self._greeted = self._greeted, None
+        if greeted is None:
+            return None
+        with self._speaking():
+            self._catch_up(_AnswerTimes(self.answer_s, self.answer_s), greeted)
+        refused = refusal(greeted.commands, greeted.replies)
+        if refused is not None:
+            self._broken = reason(refused)
+            self.close()
+        return refused
 
     def here(self, posted: Posted, within_s: float) -> bool:
         """Read what has come, after so long a wait at most; return whether all answers to a post are here."""
@@ -160,6 +189,8 @@ class Connection:
 
     def replies(self, posted: Posted) -> list[Reply]:
         """Wait for the answers to a post and return them; an error that the server answered is given, not raised."""
+        self.greet()
+        self._send()
         with self._speaking(sent=True):
             self._catch_up(self._patience(None), posted)
         for reply in posted.replies:
@@ -167,11 +198,12 @@ class Connection:
                 raise unreachable(self.name, reply)
         return posted.replies
 
-    def transaction(self, *commands: Command, writes: bool = False) -> list[Reply]:
+    def transaction(self, *commands: Command, writes: bool = False, begun: Posted | None = None) -> list[Reply]:
         """Ask at one moment (`MULTI`/`EXEC`). What this user or server refuses is left out, its error given.
 
         A command may be refused in any words: whoever asked knows whether it is needed. `writes`: a proxy that refuses
-        one by itself would have the server do the others, so that `EXEC` is sent only when all are queued.
+        one by itself would have the server do the others, so that `EXEC` is sent only when all are queued. `begun`: it
+        was sent already, by `begin_transaction`.
 
         Redis without memory queues nothing, not even reads. Asked one after the other, but in one piece, they are
         answered; should a write come in between, then its signal follows.
@@ -184,8 +216,9 @@ class Connection:
                 queued = self._queued(sent)
                 (done,) = self.ask(("DISCARD",) if any(map(_is_error, queued)) else ("EXEC",))
             else:
-                begun, *queued, done = self.ask(("MULTI",), *sent, ("EXEC",))
-                self._check_begun(begun)
+                posted, begun = begun or self.begin_transaction(*sent), None
+                opened, *queued, done = self.replies(posted)
+                self._check_begun(opened)
             refused = {place: error for place, error in zip(places, queued, strict=True) if _is_error(error)}
             if not refused and is_list(done):
                 answers = dict(zip(places, done, strict=True))
@@ -259,12 +292,42 @@ class Connection:
         self._broken = self._broken or "it was closed"
         with suppress(Exception):
             self._connection.disconnect()
-        self.release()
+            self._connection.give_back()
+            self._pool.release(self._connection)
 
     def release(self) -> None:
-        """Return the connection to its pool."""
+        """Return the connection to its pool, closed where something is still to be said or answered on it."""
+        if self._greeting or self._posted:
+            self.close()
+            return
         with suppress(Exception):
+            self._connection.give_back()
             self._pool.release(self._connection)
+
+    def _ask(self, commands: Sequence[Command], within_s: float | None) -> list[Reply]:
+        self._send(*commands)
+        with self._speaking(sent=True):
+            patience = self._patience(within_s)
+            self._catch_up(patience)
+            replies = [self._reply(patience) for _ in commands]
+        for reply in replies:
+            if _is_error(reply) and is_fatal(reply):
+                raise unreachable(self.name, reply)
+        return replies
+
+    def _send(self, *commands: Command) -> None:
+        """Send commands, behind the greeting and what was posted where those were not sent yet."""
+        greeting, self._greeting = self._greeting, ()
+        unsent, self._unsent = self._unsent, []
+        if greeting:
+            self._greeted = Posted(greeting)
+            self._posted.appendleft(self._greeted)
+        together = [*greeting, *unsent, *commands]
+        if not together:
+            return
+        # Of several commands the first may be done, although not all of them could be sent.
+        with self._speaking(sent=len(unsent) + len(commands) > 1) as connection:
+            connection.send_packed_command(connection.pack_commands(together))
 
     @contextmanager
     def _speaking(self, *, sent: bool = False) -> Generator[RawConnection]:

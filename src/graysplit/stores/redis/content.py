@@ -7,10 +7,9 @@ from typing import Final
 
 from redis import exceptions
 
-from graysplit.stores.redis.client import Command, Reply
+from graysplit.stores.redis.client import Command, Reply, mapping_of
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import refused
-from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.text.records import exact, raw_of
 

@@ -6,11 +6,12 @@ from redis import exceptions
 
 from graysplit.core.entry import Entry
 from graysplit.stores.port import CursorReading
+from graysplit.stores.redis.client import mapping_of
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import lacks_scripts, neither, refused, unreachable
-from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.redis.keys import Keys
-from graysplit.stores.redis.reader import check_role, entries_of, server_ms
+from graysplit.stores.redis.newest import entries_of
+from graysplit.stores.redis.reader import check_role, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.text.records import exact, raw_of
 

@@ -12,9 +12,9 @@ from redis import exceptions
 
 from graysplit.core.address import EVERYTHING, split_of
 from graysplit.core.replica.record import SENTINEL, Key
-from graysplit.stores.redis.client import is_list
+from graysplit.stores.redis.client import is_list, mapping_of
 from graysplit.stores.redis.connection import Connection
-from graysplit.stores.redis.hashes import Size, capped, mapping_of, read_fields, sizes
+from graysplit.stores.redis.hashes import Size, capped, read_fields, sizes
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.text.records import exact
 

@@ -26,10 +26,10 @@ from graysplit.stores.port import (
     Written,
 )
 from graysplit.stores.redis.client import Command, is_list
-from graysplit.stores.redis.connection import Connection
+from graysplit.stores.redis.connection import Connection, Posted
 from graysplit.stores.redis.content import request_in, tell_content
 from graysplit.stores.redis.faults import NO_TIME, SILENT, lacks_scripts, refused
-from graysplit.stores.redis.fleet import connection_of, forget, read_fleet
+from graysplit.stores.redis.fleet import begin_connection, connection_of, forget, read_fleet
 from graysplit.stores.redis.hashes import rest
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.ladder import STEADY_S, Ladder
@@ -64,6 +64,7 @@ class RedisFeed(ABC):
         self.asked = ""
         self.unbooked = 0
         self._connection: str | None = None  # as the fleet knows it; "" where the server does not tell
+        self._named: Posted | None = None  # the question for that, where it was asked ahead
         self.outdone = False
         self._opened = time.monotonic()
         self._loaded = False
@@ -99,6 +100,11 @@ class RedisFeed(ABC):
             self._steady = True
             self._ladder.stay(self.mode)
         self.outdone = self._is_outdone()
+
+    def ask_ahead(self) -> None:
+        """Ask for what a start rests on, behind the greeting; waits for nothing."""
+        self._named = begin_connection(self._line)
+        self._reader.begin()
 
     def lines(self) -> tuple[Connection, ...]:
         """Return the connections that this feed lives by."""
@@ -137,7 +143,9 @@ class RedisFeed(ABC):
         """Write a heartbeat; raises `RefusedError` where the server takes it from nobody, or not from us."""
         receipt = raw_of(receipt_text(report.receipt))
         if self._connection is None:
-            self._connection = connection_of(self._line)
+            self._connection = connection_of(self._line, self._named)
+        if self._named is not None and not self._loaded:
+            self._reader.begin()  # more of what the first reading rests on, in the heartbeat's own trip
         said = raw_of(about_text(report, self._connection)) if about else b""
         now_ms, known = self._beat(report, receipt, said)
         if not known:  # the server lost it: say it again

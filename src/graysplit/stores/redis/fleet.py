@@ -8,10 +8,9 @@ from typing import Final
 from redis import exceptions
 
 from graysplit.core.fleet import Fleet, Process, fleet_of, may_be_gone
-from graysplit.stores.redis.client import Reply
-from graysplit.stores.redis.connection import Connection
+from graysplit.stores.redis.client import Reply, mapping_of
+from graysplit.stores.redis.connection import Connection, Posted
 from graysplit.stores.redis.faults import refused, unreachable
-from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.reader import run_id_of, server_ms
 from graysplit.stores.text.records import read_process
@@ -20,12 +19,17 @@ from graysplit.stores.text.records import read_process
 ASKED_AT_ONCE: Final = 500
 
 
-def connection_of(line: Connection) -> str:
+def begin_connection(line: Connection) -> Posted:
+    """Ask who a connection is, for `connection_of` to take the answer."""
+    return line.post_reading(("CLIENT", "ID"), ("INFO", "server"))
+
+
+def connection_of(line: Connection, begun: Posted | None = None) -> str:
     """Name a connection as the fleet knows it: the server's run id, and the id it has given it; "" if it will not tell.
 
-    A client id counts up for as long as a server runs, and means nothing to another.
+    A client id counts up for as long as a server runs, and means nothing to another. `begun`: it was asked already.
     """
-    client, info = line.ask(("CLIENT", "ID"), ("INFO", "server"))
+    client, info = line.replies(begun or begin_connection(line))
     run_id = run_id_of(info)
     return f"{run_id} {client}" if run_id and isinstance(client, int) else ""
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from redis import exceptions
 
 from graysplit.core.limits import FIELDS, RECORD, VALUE, too_long
 from graysplit.core.replica.record import SENTINEL, Breathe, Key
-from graysplit.stores.redis.client import Command, Reply, is_list
-from graysplit.stores.redis.connection import Connection
+from graysplit.stores.redis.client import Command, Reply, is_list, mapping_of
+from graysplit.stores.redis.connection import Connection, Posted
 from graysplit.stores.redis.faults import fault
 from graysplit.stores.redis.scripts import script
 
@@ -53,15 +53,23 @@ class Size(NamedTuple):
         return None if self.fields <= FIELDS else f"too large: {self.fields} fields, and at most {FIELDS} are read"
 
 
-def sizes(line: Connection, keys: Sequence[str]) -> list[Size]:
-    """Ask how much hashes hold; what the server does not tell counts as nothing.
+def begin_sizes(line: Connection, keys: Sequence[str]) -> Posted:
+    """Ask how much hashes hold, for `sizes` to take the answer."""
+    return line.begin_transaction(*_size_commands(keys))
+
+
+def sizes(line: Connection, keys: Sequence[str], begun: Posted | None = None) -> list[Size]:
+    """Ask how much hashes hold; what the server does not tell counts as nothing. `begun`: it was asked already.
 
     In a transaction: the null that stands for an absent key looks like a push on a connection that has them.
     """
-    asked: list[Command] = [("HLEN", key) for key in keys]
-    asked += (("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys)
-    told = [reply if isinstance(reply, int) else 0 for reply in line.transaction(*asked)]
-    return list(map(Size, told[: len(keys)], told[len(keys) :]))
+    told = line.transaction(*_size_commands(keys), begun=begun)
+    known = [reply if isinstance(reply, int) else 0 for reply in told]
+    return list(map(Size, known[: len(keys)], known[len(keys) :]))
+
+
+def _size_commands(keys: Sequence[str]) -> list[Command]:
+    return [*(("HLEN", key) for key in keys), *(("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys)]
 
 
 def read_hashes(line: Connection, keys: Sequence[str], all_sizes: Sequence[Size]) -> list[Key]:
@@ -224,11 +232,3 @@ def key_of(reply: Reply) -> Key:
     if isinstance(reply, exceptions.ResponseError):
         return Key(fault=fault(reply))
     return Key(mapping_of(reply))
-
-
-def mapping_of(reply: Reply) -> Mapping[bytes, bytes]:
-    """Take a map, or a flat list of names and values."""
-    if isinstance(reply, dict):
-        return cast("dict[bytes, bytes]", reply)
-    flat = cast("list[bytes]", reply) if isinstance(reply, list) else []
-    return dict(zip(flat[::2], flat[1::2], strict=False))

@@ -19,7 +19,8 @@ from graysplit.stores.redis.client import Command, Reply, is_list
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import unreachable
 from graysplit.stores.redis.keys import Keys
-from graysplit.stores.redis.reader import PIECE, entries_of
+from graysplit.stores.redis.newest import entries_of
+from graysplit.stores.redis.reader import PIECE
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.text.records import exact, in_splices, raw_of, whole
 from graysplit.stores.write_rules import concerns

@@ -246,16 +246,21 @@ def _tracking(topology: Topology, keys: Keys, timeouts: Timeouts) -> TrackingFee
     """Try RESP3; or say why the server or this user has no such thing."""
     if topology.protocol < RESP3:
         return "the address asks for protocol=2"
+    pool = topology.pool(keys.weights, timeouts, protocol=RESP3)
+    line = Connection(pool, topology.name, timeouts.answer_s, is_push=is_invalidation)
     try:
-        pool = topology.pool(keys.weights, timeouts, protocol=RESP3)
-        line = Connection(pool, topology.name, timeouts.answer_s, is_push=is_invalidation)
-        (answer,) = line.ask(("CLIENT", "TRACKING", "ON", "BCAST", *_prefixes(keys)))
-    except exceptions.ResponseError as error:  # it does not speak it, or not to us
-        return reason(error)
-    if isinstance(answer, exceptions.ResponseError):
+        tracking = line.post_reading(("CLIENT", "TRACKING", "ON", "BCAST", *_prefixes(keys)))
+        feed = TrackingFeed(line, keys)
+        feed.ask_ahead()
+        refused = line.greeting_refused()  # it does not speak it, or not to us
+        why = reason(refused) if refused is not None else _refusal(line.replies(tracking))
+    except BaseException:
         line.close()
-        return reason(answer)
-    return TrackingFeed(line, keys)
+        raise
+    if not why:
+        return feed
+    line.close()
+    return why
 
 
 def _redirect(topology: Topology, keys: Keys, timeouts: Timeouts) -> RedirectFeed | str:
@@ -329,11 +334,8 @@ def _checked_line(topology: Topology, keys: Keys, timeouts: Timeouts) -> Connect
 
 
 def _plain_line(topology: Topology, keys: Keys, timeouts: Timeouts, is_push: IsPush | None = None) -> Connection:
-    try:
-        pool = topology.pool(keys.weights, timeouts, protocol=RESP2)
-        return Connection(pool, topology.name, timeouts.answer_s, is_push=is_push)
-    except exceptions.ResponseError as error:
-        raise unreachable(topology.name, error) from None
+    pool = topology.pool(keys.weights, timeouts, protocol=RESP2)
+    return Connection(pool, topology.name, timeouts.answer_s, is_push=is_push)
 
 
 def _prefixes(keys: Keys) -> list[str]:

@@ -15,14 +15,14 @@ from graysplit.errors import StoreUnreachableError
 from graysplit.stores import write_rules
 from graysplit.stores.port import FieldReading, KeyName, Place
 from graysplit.stores.redis.client import Command, Reply, is_list
-from graysplit.stores.redis.connection import Connection
+from graysplit.stores.redis.connection import Connection, Posted
 from graysplit.stores.redis.faults import fault, unreachable
 from graysplit.stores.redis.hashes import (
     Size,
+    begin_sizes,
     capped,
     key_of,
     laid,
-    mapping_of,
     read_fields,
     read_hashes,
     read_heavy,
@@ -30,7 +30,8 @@ from graysplit.stores.redis.hashes import (
     sizes,
 )
 from graysplit.stores.redis.keys import Keys
-from graysplit.stores.text.records import exact, raw_of, read_entry
+from graysplit.stores.redis.newest import NewestEntries, entries_of
+from graysplit.stores.text.records import exact, raw_of
 
 # Beyond these numbers of splits: read only definitions that the log names; read the hash in pieces.
 DELTA_FROM: Final = 200
@@ -42,9 +43,6 @@ ENTRIES_AT_MOST: Final = 1_000
 OPERATORS_AT_ONCE: Final = 2_000
 # Where reading everything takes seconds: so many entries are read instead, a page at a time.
 ENTRIES_INSTEAD: Final = 20_000
-# At a start: so many of the log's newest entries first, then more while they are small.
-NEWEST_AT_FIRST: Final = 4
-NEWEST_BYTES: Final = 2 << 20
 # So many stops are read all in a look at what was lowered.
 BRAKES: Final = 1_000
 # What `meta` says of a weight, and of everything, that no entry names: a release begins, a lease ends.
@@ -70,13 +68,29 @@ class Reader:
         self._line = line
         self._keys = keys
         self._sizes: Mapping[str, Size] = {}
+        self._begun: Posted | None = None  # the question for them, while nobody has waited for its answer
+        self._entries: NewestEntries | None = None  # of which some were asked for already
         self.breathe: Breathe = rest  # called between the pieces of a long reading
         self._last = Load()  # what was read before: of a hash with too many fields, these are read
 
+    def begin(self) -> None:
+        """Ask ahead for what the next reading from the log's end rests on; again, for more of it.
+
+        It waits for no new answer, and may go out with the greeting.
+        """
+        if self._entries is None:
+            self._begun = begin_sizes(self._line, self._hashes())
+            self._entries = NewestEntries(self._line, self._keys, self._newest)
+        self._entries.post()
+
+    def _hashes(self) -> tuple[str, ...]:
+        return (*self._keys.followed, *self._books)
+
     def read(self, since: str, *, whole: bool) -> Load:
         """Read everything at one moment, with the log since a position; raises `StoreUnreachableError`."""
-        keys = (*self._keys.followed, *self._books)
-        self._sizes = dict(zip(keys, sizes(self._line, keys), strict=True))
+        keys = self._hashes()
+        begun, self._begun = self._begun, None
+        self._sizes = dict(zip(keys, sizes(self._line, keys, begun), strict=True))
         size = self._sizes[self._keys.splits].fields
         whole_s = max(found.fields for found in self._sizes.values()) // SPLITS_A_SECOND
         with self._line.within(LOAD_WITHIN_S + min(whole_s, FIELDS // SPLITS_A_SECOND)):
@@ -203,8 +217,9 @@ class Reader:
         `heavy`: whether what is too much for one command is read, too; else it is given as it was read last.
         """
         keys = self._keys
-        older = [] if since or self._newest == 1 else self._newest_by_size()
-        after = since or (older[0][0] if older else "")
+        begun, self._entries = self._entries, None
+        newest = None if since else self._newest_entries(begun)
+        after = since or (newest.position if newest is not None else "")
         weights, stops, splits, meta, newer, at, end, now, role, *books = self._line.transaction(
             self._ask_for(keys.weights),
             self._ask_for(keys.stops),
@@ -226,6 +241,7 @@ class Reader:
         )
         check_role(self._line, role)
         _check_readable(self._line, weights, stops, meta)
+        older = newest.entries() if newest is not None else []
         anchored, last = entries_of(at), entries_of(end)
         if older and (not anchored or anchored[0][1].id != older[0][1].id):
             older = []  # another log meanwhile
@@ -245,6 +261,14 @@ class Reader:
             plans=self._taken(keys.plans, books[1], self._last.plans) if books else Key(),
         )
         return load, splits
+
+    def _newest_entries(self, begun: NewestEntries | None) -> NewestEntries:
+        """Return the log's newest entries, some of them read and more of them asked for."""
+        newest = begun or NewestEntries(self._line, self._keys, self._newest)
+        if begun is None:
+            newest.post()
+        newest.post()
+        return newest
 
     def _older_than(self, latest: Sequence[tuple[str, Entry]], since: str) -> list[tuple[str, Entry]]:
         """Read what came between a position and the entries that one page brought, newest first."""
@@ -271,20 +295,6 @@ class Reader:
             found = capped(key, key_of(reply), size)
             return found if found.lost is not None else Key(laid(last.fields, found.fields))
         return read_heavy(self._line, key, size, last.fields, self.breathe) if heavy else last
-
-    def _newest_by_size(self) -> list[tuple[str, Entry]]:
-        """Read the log's newest entries, newest first: fewer where they are big, as whole definitions made them."""
-        rows: list[tuple[bytes, Mapping[bytes, bytes]]] = []
-        size, page, end = 0, NEWEST_AT_FIRST, "+"
-        while len(rows) < self._newest and size < NEWEST_BYTES:
-            (reply,) = self._line.ask(("XREVRANGE", self._keys.log, end, "-", "COUNT", page))
-            got = rows_of(reply)
-            rows += got
-            if len(got) < page:
-                break
-            size += sum(len(text) for _, fields in got for text in fields.values())
-            page, end = min(4 * page, self._newest - len(rows)), f"({exact(got[-1][0])}"
-        return [(exact(position), read_entry(position, fields)) for position, fields in rows]
 
 
 def _check_readable(line: Connection, *hashes: Reply) -> None:
@@ -370,17 +380,6 @@ def _told_in(reply: Reply, name: bytes) -> str | None:
     info = reply if isinstance(reply, bytes) else b""
     found = next((line for line in info.split(b"\r\n") if line.startswith(name)), None)
     return None if found is None else exact(found.removeprefix(name))
-
-
-def entries_of(reply: Reply) -> list[tuple[str, Entry]]:
-    """Take the answer to `XREVRANGE`: positions and entries, newest first; nothing where the log is unreadable."""
-    return [(exact(position), read_entry(position, fields)) for position, fields in rows_of(reply)]
-
-
-def rows_of(reply: Reply) -> list[tuple[bytes, Mapping[bytes, bytes]]]:
-    """Take the same answer unread."""
-    rows = reply if is_list(reply) else []
-    return [(row[0], mapping_of(row[1])) for row in rows if row[1] is not None]
 
 
 def time_of(reply: Reply) -> int:

@@ -15,10 +15,9 @@ from typing import Final, NamedTuple, TypeAlias
 from redis import exceptions
 
 from graysplit.errors import StoreUnreachableError
-from graysplit.stores.redis.client import Pool, Reply
+from graysplit.stores.redis.client import Pool, Reply, mapping_of
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import reason
-from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.text.records import exact
 
 Host: TypeAlias = tuple[str, int]
@@ -95,9 +94,8 @@ class Sentinels:
             if number not in self._lines:
                 self._lines[number] = Connection(self._doors[number](), self.name, ANSWER_S)
             (answer,) = self._lines[number].ask(("SENTINEL", "MASTER", self._service), within_s=ANSWER_S)
-        except (StoreUnreachableError, exceptions.ResponseError) as fault:
-            why = fault.reason if isinstance(fault, StoreUnreachableError) else reason(fault)
-            self._leave_alone(number, why)
+        except StoreUnreachableError as fault:
+            self._leave_alone(number, fault.reason)
             return None
         word = _word(answer)
         if word is None:

@@ -6,7 +6,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from redis import exceptions
@@ -33,7 +33,6 @@ from graysplit.stores.redis.client import Pool
 from graysplit.stores.redis.connection import Connection, LostReplyError
 from graysplit.stores.redis.content import ask_contents, read_contents
 from graysplit.stores.redis.cursors import read_log, read_told, save_cursor
-from graysplit.stores.redis.faults import unreachable
 from graysplit.stores.redis.feed import RedisFeed
 from graysplit.stores.redis.fleet import forget, read_fleet
 from graysplit.stores.redis.followed import read_followed
@@ -125,8 +124,6 @@ class RedisStore:
             line = Connection(pool, self.name, TIMEOUTS.answer_s)
             with line.within(VERB_WITHIN_S):
                 return read_followed(line)
-        except exceptions.ResponseError as error:
-            raise unreachable(self.name, error) from None
         finally:
             pool.disconnect()
 
@@ -277,25 +274,28 @@ class RedisStore:
     def _check_transactions(self) -> None:
         """Raise `LostReplyError` with the cause where it is `MULTI` that ends connections."""
         pool = self._pool
-        with suppress(exceptions.ResponseError):
-            if pool is not None:
-                line = Connection(pool, self.name, TIMEOUTS.answer_s)
-                try:
-                    check_transactions(line)
-                except LostReplyError:
-                    raise
-                except StoreUnreachableError:
-                    return  # it is gone altogether
-                finally:
-                    line.close()
+        if pool is None:
+            return
+        try:
+            line = Connection(pool, self.name, TIMEOUTS.answer_s)
+        except StoreUnreachableError:
+            return  # it is gone altogether
+        try:
+            check_transactions(line)
+        except LostReplyError:
+            raise
+        except StoreUnreachableError:
+            return  # as above
+        finally:
+            line.close()
 
     def _connected(self) -> Connection:
         if self._pool is None:
             self._pool = self._topology.pool(self._keys.weights, TIMEOUTS, protocol=2)
-        try:
-            return Connection(self._pool, self.name, TIMEOUTS.answer_s)
-        except exceptions.ResponseError as error:
-            raise unreachable(self.name, error) from None
+        line = Connection(self._pool, self.name, TIMEOUTS.answer_s)
+        if self._topology.kind:
+            line.greet()  # a server that does not answer may not be the primary any more
+        return line
 
     def _look_for_primary(self) -> None:
         """Ask Sentinel again where the pool is older than a second: a demoted primary that is cut off takes writes."""

@@ -13,10 +13,9 @@ from graysplit.core.guard.windows import Span, judged_spans
 from graysplit.errors import GraysplitError, RefusedError
 from graysplit.stores.at_once import each
 from graysplit.stores.port import Wanted
-from graysplit.stores.redis.client import Command, Reply, is_list
+from graysplit.stores.redis.client import Command, Reply, is_list, mapping_of
 from graysplit.stores.redis.connection import Connection, Posted
 from graysplit.stores.redis.faults import lacks_scripts, reason, refused
-from graysplit.stores.redis.hashes import mapping_of
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.reader import check_role, server_ms
 from graysplit.stores.redis.scripts import Script, script

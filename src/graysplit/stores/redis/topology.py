@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from importlib.util import find_spec
-from threading import Event, Timer
 from typing import Any, Final, NamedTuple, cast
 
 from redis import connection as redis_connection
@@ -16,8 +15,9 @@ from redis.retry import Retry
 from graysplit.errors import StoreUnreachableError
 from graysplit.stores.redis.address import read_address
 from graysplit.stores.redis.by_hand import redis_cli
-from graysplit.stores.redis.client import Greeted, Options, Pool
+from graysplit.stores.redis.client import Options, Pool
 from graysplit.stores.redis.faults import unreachable
+from graysplit.stores.redis.handshake import note, noting
 from graysplit.stores.redis.sentinels import ANSWER_S, Sentinels
 
 # Any: redis-py's makers of connections are not annotated, or take what no dictionary can promise.
@@ -125,43 +125,8 @@ def _own(timeouts: Timeouts, protocol: int) -> Options:
         "socket_timeout": timeouts.answer_s,
         "socket_keepalive": True,
         "health_check_interval": 0,
-        "redis_connect_func": partial(_greet, within_s=timeouts.answer_s),
+        "redis_connect_func": note,
     }
-
-
-def _greet(connection: Greeted, within_s: float) -> None:
-    """Say hello and log in, with one end to it all: a server that drips would make each single byte a success."""
-    late = Event()
-
-    def end() -> None:
-        late.set()
-        connection.disconnect()
-
-    ending = Timer(within_s, end)
-    ending.daemon = True
-    ending.start()
-    try:
-        connection.on_connect()
-        _check_known(connection)
-    except Exception:
-        if late.is_set():  # whatever a connection says whose socket was taken from under it
-            raise exceptions.TimeoutError("no answer in time") from None
-        raise
-    finally:
-        ending.cancel()
-
-
-def _check_known(connection: Greeted) -> None:
-    """Raise where the server wants a login that was not given, before anything else is said.
-
-    redis-py hides that answer, and older servers close upon a stranger's first long command without a word: whether
-    it was done would not be known. A server that is loading ends it here, too; any other answer is for whoever uses it.
-    """
-    if connection.password or connection.credential_provider:
-        return
-    connection.send_command("PING", check_health=False)
-    with suppress(exceptions.ResponseError):
-        connection.read_response()
 
 
 def _quiet(options: Options) -> Options:
@@ -169,7 +134,7 @@ def _quiet(options: Options) -> Options:
 
     Those change timeouts by themselves; and some proxies end a connection at a command that they do not know.
     """
-    options = options | _nameless()
+    options = options | _nameless() | {"connection_class": noting(options.get("connection_class"))}
     if options.get("path"):  # a unix socket: no keepalive, no connect timeout
         options = {k: v for k, v in options.items() if k not in ("socket_keepalive", "socket_connect_timeout")}
     if options["protocol"] != RESP3:

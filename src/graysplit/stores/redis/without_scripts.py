@@ -15,12 +15,13 @@ from graysplit.core.replica.record import SENTINEL, Key
 from graysplit.errors import GraysplitError, NotYetError, StoreUnreachableError
 from graysplit.stores import write_rules
 from graysplit.stores.port import ProgressUpdate, Submission, Written
-from graysplit.stores.redis.client import Command, Reply, is_list
+from graysplit.stores.redis.client import Command, Reply, is_list, mapping_of
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.faults import fault, is_condition, neither, refused, unreachable
-from graysplit.stores.redis.hashes import key_of, mapping_of, read_hashes, sizes
+from graysplit.stores.redis.hashes import key_of, read_hashes, sizes
 from graysplit.stores.redis.keys import LOG_AT_MOST, Keys
-from graysplit.stores.redis.reader import entries_of, highest_in, rows_of, run_id_of, server_ms
+from graysplit.stores.redis.newest import entries_of, rows_of
+from graysplit.stores.redis.reader import highest_in, run_id_of, server_ms
 from graysplit.stores.redis.scripts import script
 from graysplit.stores.text.records import (
     TICK,
