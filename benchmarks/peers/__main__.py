@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,7 +23,8 @@ from benchmarks.report import python
 HERE: Final = Path(__file__).resolve().parent
 ENVIRONMENTS: Final = HERE / ".envs"
 PRIVATE_UV: Final = ROOT / ".tools" / "bin" / "uv"
-ITSELF: Final = "graysplit_itself"
+ITSELF: Final = "graysplit_itself"  # with the compiled core, where it is installed
+PURE: Final = "graysplit_pure"
 PEERS: Final = (
     "eppo",
     "datadog_ffe",
@@ -37,6 +39,7 @@ USERS: Final = 100_000
 FEW_USERS: Final = 5_000
 INSTALL_WITHIN_S: Final = 300
 RUN_WITHIN_S: Final = 300
+NO_ENVIRONMENT: Final[Mapping[str, str]] = {}
 
 
 class Failed(Exception):  # noqa: N818 - not an error of this program
@@ -75,10 +78,15 @@ def interpreter(name: str, requires: tuple[str, ...]) -> str:
     return str(python_there)
 
 
-def _say(command: list[str], within_s: float = INSTALL_WITHIN_S) -> str:
+def _say(
+    command: list[str], within_s: float = INSTALL_WITHIN_S, environment: Mapping[str, str] = NO_ENVIRONMENT
+) -> str:
     """Run a command and return its output; the last thing it said is why it failed."""
+    surrounded = {**os.environ, **environment}
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=within_s, check=False)
+        ended = subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, env=surrounded, timeout=within_s, check=False
+        )
     except subprocess.TimeoutExpired:
         raise Failed(f"not done within {within_s:g} s") from None
     if ended.returncode:
@@ -91,7 +99,8 @@ def measured(name: str, users: int) -> list[Line]:
     """Measure one peer."""
     peer: Any = import_module(f"benchmarks.peers.{name}")
     there = interpreter(name, peer.REQUIRES)
-    said = _say([there, "-m", "benchmarks.peers.worker", name, str(users)], RUN_WITHIN_S)
+    command = [there, "-m", "benchmarks.peers.worker", name, str(users)]
+    said = _say(command, RUN_WITHIN_S, getattr(peer, "ENVIRONMENT", NO_ENVIRONMENT))
     versions = _versions(there, peer.REQUIRES)
     found: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
     lines = [Line(name, way, one["process"], one["thread"], one["share"], versions) for way, one in found.items()]
@@ -112,10 +121,14 @@ def table(lines: list[Line]) -> str:
     """Return the figures in columns, the cheapest first."""
     width = max(len(_name(line)) for line in lines)
     own = min(line.process for line in lines if line.peer == ITSELF)
-    listed = [f"{'':<{width}}  {'per decision':>12}  {'on the thread':>13}  {'over graysplit':>14}  {'share':>7}"]
+    pure = min((line.process for line in lines if line.peer == PURE), default=own)
+    heads = f"{'per decision':>12}  {'on the thread':>13}  {'over graysplit':>14}  {'over pure':>9}  {'share':>7}"
+    listed = [f"{'':<{width}}  {heads}"]
     for line in sorted(lines, key=lambda line: line.process):
-        costs = f"{line.process:>11.1f}x  {line.thread:>12.1f}x  {line.process / own:>14.1f}  {line.share:>7.2%}"
-        listed.append(f"{_name(line):<{width}}  {costs}  {line.versions}".rstrip())
+        costs = (
+            f"{line.process:>11.1f}x  {line.thread:>12.1f}x  {line.process / own:>14.1f}  {line.process / pure:>9.1f}"
+        )
+        listed.append(f"{_name(line):<{width}}  {costs}  {line.share:>7.2%}  {line.versions}".rstrip())
     return "\n".join(listed)
 
 
@@ -135,7 +148,7 @@ def main() -> int:
         parser.error(f"no such peer: {', '.join(unknown)} (there are {', '.join(PEERS)})")
     lines: list[Line] = []
     failed: dict[str, str] = {}
-    for name in (ITSELF, *(asked.peers or PEERS)):
+    for name in (ITSELF, PURE, *(asked.peers or PEERS)):
         print(f"  {name} ...", file=sys.stderr, flush=True)
         try:
             lines += measured(name, FEW_USERS if asked.quick else USERS)

@@ -19,6 +19,6 @@ def deciders() -> Deciders:
     router.wait_ready(10)
     handle = router.split("new-checkout", "old", "new")
     return {
-        "choose(name, unit=user)": lambda user: router.choose("new-checkout", unit=user) == "new",
-        "handle.choose(user)": lambda user: handle.choose(user) == "new",
+        "choose(name, unit=user)": lambda user: router.choose("new-checkout", unit=user),
+        "handle.choose(user)": handle.choose,
     }

@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-Decide = Callable[[str], object]  # a user's id to something true for the new version
+NEW = ("new", True)  # what answers with the new version
+
+Decide = Callable[[str], object]  # a user's id to what the library answers, as an application would ask it
 Deciders = dict[str, Decide]  # by what is said of it: "" or how the library is used

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.harness import CHUNK, TEXTS, looped, reference
-from benchmarks.peers.port import Decide
+from benchmarks.peers.port import NEW, Decide
 
 
 def measure(decide: Decide, users: int) -> dict[str, Any]:  # Any: JSON
@@ -30,7 +30,7 @@ def measure(decide: Decide, users: int) -> dict[str, Any]:  # Any: JSON
         per_call = (before + _spent(TEXTS)) / 2
         of_process.append(everywhere / per_call)
         of_thread.append(here / per_call)
-    share = sum(bool(decide(f"user-{number:07d}")) for number in range(users)) / users
+    share = sum(decide(f"user-{number:07d}") in NEW for number in range(users)) / users
     return {"process": sum(of_process) / len(of_process), "thread": median(of_thread), "share": share}
 
 
