@@ -26,7 +26,7 @@ DECISIONS := tests/core tests/routes tests/router tests/laws tests/vectors tests
   --ignore tests/core/guard --ignore tests/core/notices --ignore tests/core/plan --ignore tests/core/replica \
   --ignore tests/laws/test_what_is_said_is_so.py
 
-.PHONY: help demo demo-console test lint format types unit pure cover docs docs-serve docs-links screenshots bench bench-peers lab soak dist wheels lowest matrix clean env \
+.PHONY: help demo demo-console test lint format types unit pure cover docs docs-serve docs-links screenshots bench bench-peers lab soak speed-soak dist wheels lowest matrix clean env \
   env-demo
 
 help: ## say what can be made
@@ -110,6 +110,11 @@ soak: env ## the long part of the fault suite, then races and faults again and a
 	while (( SECONDS < end )); do
 	  $(BIN)/pytest -q -x -n auto --dist loadgroup tests/faults tests/stores tests/follower tests/laws $(ARGS)
 	done
+
+speed-soak: env ## the compiled core under ASan and UBSan: a long fuzz, and the tests of decisions
+	@SPEED_DECISIONS=1_000_000 SPEED_ROUNDS=2_000 $(BIN)/python tools/sanitized.py -q -n auto -m "soak or not soak" tests/speed \
+	  --ignore tests/speed/test_memory.py $(ARGS)
+	$(BIN)/python tools/sanitized.py -q -n auto --dist loadgroup $(DECISIONS) $(ARGS)
 
 dist: python ## what a release uploads, checked: metadata, the sdist's tests, clean environments (3.11 to 3.13 x extras)
 	@for job in build sdist "installs $(PYTHONS)"; do "$(PYTHON)" tools/packages.py $$job; done

@@ -26,7 +26,8 @@ from graysplit.core.definition import Definition, Version, define
 from graysplit.core.replica.adopted import Adopted
 from graysplit.core.waves import Wave
 from graysplit.core.weights import Weight
-from graysplit.scope import MISSING
+from graysplit.router.inside import listen
+from graysplit.scope import MISSING, Taken, scope_get
 from graysplit.testing import forced
 from tests.speed.routes import ROUTES, route
 
@@ -92,6 +93,10 @@ class Scene:
         for split in self.definitions:
             self._change(split)
         self.states.publish(self.held, self.definitions)
+        if native.core is not None:
+            native.core.listen(False)  # the scene before may have listened
+        if chance.random() < 0.3:
+            listen(self.router, lambda taking: note(f"told {taking.split} {taking.version} {taking.settled}"))
 
     def _declare(self, split: str) -> None:
         """Define a split, and declare it as a handle or by one of the forms of routed functions."""
@@ -159,7 +164,8 @@ class Scene:
             with ExitStack() as stack:
                 for _ in range(self.chance.choice((0, 0, 1, 1, 2))):
                     stack.enter_context(self._opened())
-                for _ in range(self.chance.randrange(1, 30)):
+                taken = self._noted()
+                for _ in range(1_500 if self.chance.random() < 0.002 else self.chance.randrange(1, 30)):
                     self._ask()
                     if self.chance.random() < 0.01:
                         split = self.chance.choice([*self.definitions])
@@ -168,6 +174,7 @@ class Scene:
                     elif self.chance.random() < 0.01:
                         for buffer in self.states.buffers():
                             buffer.turn(NOW + self.asked)
+                self.note(repr((taken, taken and taken.others)))
         self._note_counts()
         self.router.close()
         for _ in range(50):
@@ -181,6 +188,14 @@ class Scene:
         if chance.random() < 0.1:
             return context(attributes={"country": "DE"})
         return context(self._unit())
+
+    def _noted(self) -> Taken | None:
+        """Have a context note the versions that are taken in it, as a request of a framework does, at times."""
+        scope = scope_get()
+        if scope is None or scope.taken is not None or self.chance.random() < 0.5:
+            return None
+        scope.note_in(taken := Taken(scope.unit))
+        return taken
 
     def _unit(self) -> Any:
         chance = self.chance.random()

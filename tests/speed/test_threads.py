@@ -108,7 +108,7 @@ def test_nothing_is_lost_or_counted_twice(rounds: int) -> None:
         turn += 1
         published(states, turn)
     assert not faults
-    assert turn > 3
+    assert turn > 1
     measures = router.measures()
     assert sum(sum(measure.evaluations.values()) for measure in measures) == THREADS * rounds * 2 * len(calls)
     assert {measure.running for measure in measures} == {0}
