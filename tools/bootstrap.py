@@ -75,8 +75,8 @@ def make(venv: Path, groups: Sequence[str]) -> None:
     requirements = TOOLS / f"{venv.name}.txt"
     TOOLS.mkdir(exist_ok=True)
     requirements.write_text("\n".join([ITSELF, *expand(groups)]) + "\n", encoding="utf-8")
-    install = [uv, "pip", "install", "-q", "-p", str(python)] if uv else pip_of(python)
-    step(f"installing graysplit, its extras and {', '.join(groups)}", [*install, "-r", str(requirements)])
+    command = [*pip(uv, python), "-r", str(requirements)]
+    step(f"installing graysplit, its extras and {', '.join(groups)}", command)
     stamp.write_text(f"{fingerprint()} {' '.join(groups)}\n", encoding="utf-8")
 
 
@@ -85,18 +85,18 @@ def make_speed(venv: Path) -> int:
     stamp = venv / SPEED_STAMP
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == speed_fingerprint():
         return 0
-    if lack := speed_lack():
-        in_ci = bool(os.environ.get("CI"))
-        print(f"bootstrap: NO COMPILED CORE: {lack}; the tests run in pure Python only", file=sys.stderr)
-        return 1 if in_ci else 0
-    stamp.unlink(missing_ok=True)
     python = venv / "bin" / "python"
-    uv = find_uv()
-    install = [uv, "pip", "install", "-q", "-p", str(python)] if uv else pip_of(python)
+    if lack := speed_lack():
+        print(f"bootstrap: NO COMPILED CORE: {lack}; the tests run in pure Python only", file=sys.stderr)
+        if stamp.is_file():
+            step("removing the compiled core of before", [*pip(find_uv(), python, "uninstall"), "graysplit-speed"])
+            stamp.unlink()
+        return 1 if os.environ.get("CI") else 0
+    stamp.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as scratch:  # setuptools would build on what an older version left there
         source = shutil.copytree(SPEED, Path(scratch) / "speed")
-        command = [*install, "--no-build-isolation", "--no-deps", "--force-reinstall", str(source)]
-        step("compiling graysplit-speed", command, STRICT)
+        options = ["--no-build-isolation", "--no-deps", "--force-reinstall"]
+        step("compiling graysplit-speed", [*pip(find_uv(), python), *options, str(source)], STRICT)
     stamp.write_text(speed_fingerprint(), encoding="utf-8")
     return 0
 
@@ -174,9 +174,12 @@ def venv_command(uv: str | None) -> list[str]:
     )
 
 
-def pip_of(python: Path) -> list[str]:
-    """Return the environment's own pip as an installer."""
-    return [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+def pip(uv: str | None, python: Path, verb: str = "install") -> list[str]:
+    """Return the beginning of a command that installs into an environment: uv's, or the environment's own pip's."""
+    if uv is not None:
+        return [uv, "pip", verb, "-q", "-p", str(python)]
+    unasked = ["--yes"] if verb == "uninstall" else []
+    return [str(python), "-m", "pip", verb, "-q", "--disable-pip-version-check", *unasked]
 
 
 def has(module: str) -> bool:

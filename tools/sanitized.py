@@ -40,8 +40,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def build() -> None:
     """Compile the core with both sanitizers, warnings being errors."""
-    uv = bootstrap.find_uv()
-    install = [uv, "pip", "install", "-q", "-p", sys.executable] if uv else bootstrap.pip_of(Path(sys.executable))
+    install = bootstrap.pip(bootstrap.find_uv(), Path(sys.executable))
     shutil.rmtree(BUILT, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
         source = shutil.copytree(bootstrap.SPEED, Path(scratch) / "speed")

@@ -73,6 +73,10 @@ HOSTILE: Final[tuple[Any, ...]] = (
 )  # fmt: skip
 
 
+NAMES: Final[tuple[Any, ...]] = ("nowhere", Text("split-1"), None, 3, b"split-1", [], Liar(), "\ud800")
+ATTRIBUTES: Final[tuple[Any, ...]] = (None, {"country": "DE"}, {}, [], 7, Liar(), {1: Liar()})
+
+
 class Scene:
     """One router, what is published for it, and how it is asked."""
 
@@ -108,7 +112,7 @@ class Scene:
         calls: list[Callable[..., Any]] = [
             lambda *unit: gray.choose(split, *unit),
             lambda *unit: gray.decide(split, **dict(zip(("unit",), unit, strict=False))),
-            lambda unit=MISSING: gray.choose(split, unit, {"country": "DE"}),
+            lambda unit=MISSING: gray.choose(split, unit, chance.choice(ATTRIBUTES)),
         ]
         if chance.random() < 0.5:
             unit = {"unit": INSTANCE} if chance.random() < 0.1 else {}
@@ -218,7 +222,7 @@ class Scene:
             self.note(repr(answer))
 
     def _unknown(self, unit: Any = MISSING) -> object:
-        return self.router.decide("split-unknown", unit=unit)
+        return self.router.decide(self.chance.choice(NAMES), unit=unit)
 
     def _note_counts(self) -> None:
         """Note all that was counted, and what armed splits have written down, but for times."""
