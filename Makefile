@@ -26,7 +26,7 @@ DECISIONS := tests/core tests/routes tests/router tests/laws tests/vectors tests
   --ignore tests/core/guard --ignore tests/core/notices --ignore tests/core/plan --ignore tests/core/replica \
   --ignore tests/laws/test_what_is_said_is_so.py
 
-.PHONY: help demo demo-console test lint format types unit pure cover docs docs-serve docs-links screenshots bench bench-peers lab soak speed-soak dist wheels lowest matrix clean env \
+.PHONY: help demo demo-console test lint format types unit pure cover docs docs-serve docs-links screenshots bench bench-peers bench-living lab soak speed-soak dist wheels lowest matrix clean env \
   env-demo
 
 help: ## say what can be made
@@ -100,6 +100,9 @@ bench: env ## what it costs, against its goals: hot path, import, reload, propag
 
 bench-peers: env ## the same for other libraries, each in an environment of its own
 	@$(BIN)/python -m benchmarks.peers
+
+bench-living: env ## what living with it costs: a request, a process at rest, its start, a change
+	@$(BIN)/python -m benchmarks.living
 
 lab: env ## the six release policies with real processes under load, beside what others do
 	@$(BIN)/python -m benchmarks.policies

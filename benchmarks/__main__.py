@@ -2,20 +2,20 @@
 
 Alone: `python -m benchmarks.hotpath`, `.imports`, `.reload`, `.measuring`, `.requests`, `.propagation` (there also
 2,000 followers, and --matrix), `.guard` (simulations; there also more runs). Not among them, as it takes minutes:
-`python -m benchmarks.crowded` (an armed guard beside millions of users), `python -m benchmarks.console` (200 pages).
-Other libraries: `python -m benchmarks.peers`. Release policies under load: `python -m benchmarks.policies`.
+`python -m benchmarks.living` (a request, rest, start, a change), `python -m benchmarks.crowded` (an armed guard beside
+millions of users), `python -m benchmarks.console` (200 pages). Other libraries: `python -m benchmarks.peers`. Release
+policies under load: `python -m benchmarks.policies`.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from benchmarks.processes import ROOT, surroundings
-from benchmarks.report import Row, from_json, misses, side_by_side, table
+from benchmarks.programs import concluded, measured
+from benchmarks.report import Row, side_by_side, table
 from graysplit import native
 
 PURE: Final = {"GRAYSPLIT_PURE": "1"}
@@ -33,7 +33,7 @@ def main() -> int:
     for part in PARTS:
         print(f"{part}:", file=sys.stderr, flush=True)
         size = ["--quick"] if asked.quick else ["--small"] if part in LONG else []
-        runs = [_measured(part, size, environment) for environment in _cores(part)]
+        runs = [measured(f"benchmarks.{part}", size, environment) for environment in _cores(part)]
         if None in runs:
             broken.append(part)
         told = [run for run in runs if run is not None]
@@ -43,22 +43,12 @@ def main() -> int:
         if len(told) > 1:
             beside = side_by_side("Hot path", ("compiled core", told[0][1]), ("pure Python", told[1][1]))
             print(f"\n{beside}\n", flush=True)
-    print(misses(found))
-    if broken:
-        print(f"could not run: {', '.join(broken)}")
-    return 1 if broken else 0
+    return concluded(found, broken)
 
 
 def _cores(part: str) -> Sequence[Mapping[str, str]]:
     """Return the settings to run a part with: the hot path with the compiled core, where there is one, and without."""
     return ({},) if part != "hotpath" else (PURE,) if native.core is None else ({}, PURE)
-
-
-def _measured(part: str, size: Sequence[str], environment: Mapping[str, str]) -> tuple[str, list[Row]] | None:
-    command = [sys.executable, "-m", f"benchmarks.{part}", "--json", *size]
-    surrounded = {**surroundings(None), **environment}
-    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surrounded, check=False)
-    return None if ended.returncode else from_json(ended.stdout)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import Annotated, Any, Final, NamedTuple
 
 import graysplit
+from benchmarks.asgi import served
 from benchmarks.harness import quiet
 from benchmarks.report import Row, program, progress
 from benchmarks.servers import CHUNK, SERVERS, USER, measure_served, ratio_row
@@ -51,35 +52,6 @@ class EmptyAsgi:
         await self.app(scope, receive, send)
 
 
-async def _receive() -> dict[str, object]:
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
-async def _send(message: object) -> None:
-    del message
-
-
-def served(app: Any) -> Callable[[], object]:
-    """Return what serves one request, without a loop: nothing in it waits."""
-    headers = [(b"host", b"shop"), (b"user-agent", b"bench"), (b"accept", b"*/*"), (b"x-user", USER.encode())]
-
-    def scope() -> dict[str, object]:
-        return {
-            "type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "root_path": "",
-            "headers": headers, "http_version": "1.1", "scheme": "http", "server": ("shop", 80),
-            "client": ("10.0.0.1", 1), "asgi": {"version": "3.0"},
-        }  # fmt: skip
-
-    def serve() -> None:
-        coroutine = app(scope(), _receive, _send)
-        with suppress(StopIteration):
-            coroutine.send(None)
-            raise RuntimeError("what is measured here must not wait")
-
-    asyncio.run(app(scope(), _receive, _send))  # a process's first request waits for the store
-    return serve
-
-
 def starlette(router: graysplit.Router) -> Compared:
     """Starlette's bare routing."""
     from starlette.applications import Starlette
@@ -99,7 +71,7 @@ def starlette(router: graysplit.Router) -> Compared:
     ours.add_middleware(GraysplitMiddleware, router=router, unit=UNIT)
     empty = Starlette(routes=[Route("/", named)])
     empty.add_middleware(EmptyAsgi)
-    return Compared("  in process: Starlette", served(ours), served(empty))
+    return Compared("  in process: Starlette", served(ours, USER), served(empty, USER))
 
 
 def fastapi(router: graysplit.Router) -> Compared:
@@ -121,7 +93,7 @@ def fastapi(router: graysplit.Router) -> Compared:
     async def named(x_user: Annotated[str, Header()]) -> PlainTextResponse:
         return PlainTextResponse(router.choose("checkout", x_user))
 
-    return Compared("  in process: FastAPI", served(ours), served(empty))
+    return Compared("  in process: FastAPI", served(ours, USER), served(empty, USER))
 
 
 # --- WSGI ------------------------------------------------------------------------------------------------------------

@@ -67,18 +67,18 @@ def interpreter(name: str, requires: tuple[str, ...]) -> str:
         uv = shutil.which("uv") or (str(PRIVATE_UV) if PRIVATE_UV.exists() else None)
         try:
             if uv is not None:
-                _say([uv, "venv", "--quiet", "--python", sys.executable, str(folder)])
-                _say([uv, "pip", "install", "--quiet", "--python", str(python_there), "mmh3", *requires])
+                said_by([uv, "venv", "--quiet", "--python", sys.executable, str(folder)])
+                said_by([uv, "pip", "install", "--quiet", "--python", str(python_there), "mmh3", *requires])
             else:
-                _say([sys.executable, "-m", "venv", str(folder)])
-                _say([str(python_there), "-m", "pip", "install", "--quiet", "mmh3", *requires])
+                said_by([sys.executable, "-m", "venv", str(folder)])
+                said_by([str(python_there), "-m", "pip", "install", "--quiet", "mmh3", *requires])
         except Failed:
             shutil.rmtree(folder, ignore_errors=True)
             raise
     return str(python_there)
 
 
-def _say(
+def said_by(
     command: list[str], within_s: float = INSTALL_WITHIN_S, environment: Mapping[str, str] = NO_ENVIRONMENT
 ) -> str:
     """Run a command and return its output; the last thing it said is why it failed."""
@@ -100,7 +100,7 @@ def measured(name: str, users: int) -> list[Line]:
     peer: Any = import_module(f"benchmarks.peers.{name}")
     there = interpreter(name, peer.REQUIRES)
     command = [there, "-m", "benchmarks.peers.worker", name, str(users)]
-    said = _say(command, RUN_WITHIN_S, getattr(peer, "ENVIRONMENT", NO_ENVIRONMENT))
+    said = said_by(command, RUN_WITHIN_S, getattr(peer, "ENVIRONMENT", NO_ENVIRONMENT))
     versions = _versions(there, peer.REQUIRES)
     found: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
     lines = [Line(name, way, one["process"], one["thread"], one["share"], versions) for way, one in found.items()]
@@ -114,7 +114,7 @@ def _versions(there: str, requires: tuple[str, ...]) -> str:
     if not requires:
         return ""
     text = "import sys, importlib.metadata as m; print(*(f'{n} {m.version(n)}' for n in sys.argv[1:]), sep=', ')"
-    return _say([there, "-c", text, *requires]).strip()
+    return said_by([there, "-c", text, *requires]).strip()
 
 
 def table(lines: list[Line]) -> str:

@@ -41,6 +41,7 @@ PEERS: list[ModuleType] = [
     statsig_core,
     unleash,
 ]
+LIVING = ["benchmarks.living.requests", "benchmarks.living.change"]
 
 
 def _program(module: str, *arguments: str) -> str:
@@ -101,7 +102,7 @@ def test_the_hot_path_is_measured() -> None:
     assert rows["errors lost"]["value"] == 0
 
 
-@pytest.mark.parametrize("module", ["benchmarks.reload", "benchmarks.measuring", "benchmarks.propagation"])
+@pytest.mark.parametrize("module", ["benchmarks.reload", "benchmarks.measuring", "benchmarks.propagation", *LIVING])
 def test_a_real_server_is_measured(module: str) -> None:
     """The benchmark runs on a real server, with processes of its own."""
     rows = {row["case"]: row for row in json.loads(_program(module))["rows"]}

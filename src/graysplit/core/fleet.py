@@ -108,6 +108,7 @@ class Process(NamedTuple):
     born_ms: int = 0  # server time at its start; 0 where that is not known
     successor: str = ""  # who has taken its place, its connection having ended: then it is gone
     parted: bool = False  # whether it counts as live, and the server has seen its connection end since it was heard
+    rolls: bool | None = None  # whether its host crosses over in any split; None: as what it declares says
 
     @property
     def label(self) -> str:
@@ -186,6 +187,8 @@ def may_be_gone(now_ms: int, processes: Iterable[Process]) -> tuple[Process, ...
 
 
 def _rolls(process: Process) -> bool:
+    if process.rolls is not None:
+        return process.rolls
     return any(declared.by == "instance" for declared in process.declared.values())
 
 

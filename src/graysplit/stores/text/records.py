@@ -312,18 +312,20 @@ def receipt_text(receipt: Receipt) -> str:
 def read_process(boot: bytes, seen_ms: int, about: bytes | None, receipt: bytes | None) -> Process:
     """Read a process from the two texts it wrote."""
     said = _object(about)
+    declared = LazyDeclarations(_as_object(said.get("declared")))
     return Process(
         boot=_text(boot),
         host=_str(said.get("host")),
         pid=_int(said.get("pid")),
         library=_str(said.get("library")),
-        declared=LazyDeclarations(_as_object(said.get("declared"))),
+        declared=declared,
         seen_ms=seen_ms,
         receipt=_receipt(_object(receipt)),
         instance=_str(said.get("instance")),
         zone=_str(said.get("zone")),
         connection=_str(said.get("connection")),
         born_ms=_int(said.get("born")),
+        rolls=declared.rolls,
     )
 
 
@@ -335,6 +337,12 @@ class LazyDeclarations(Mapping[str, Declared]):
     def __init__(self, said: Mapping[str, object]) -> None:
         """Take what the process said, by split."""
         self._said = said
+
+    @property
+    def rolls(self) -> bool:
+        """Whether instances cross over in any of them, and not units."""
+        rows = [cast("dict[str, object]", row) for row in self._said.values() if isinstance(row, dict)]
+        return any(row.get("by") == "instance" for row in rows)
 
     def __getitem__(self, split: str) -> Declared:
         """Return what is declared of a split; raise `KeyError` where that is nothing."""
