@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
 import zipfile
@@ -100,6 +101,18 @@ def test_the_sdist_can_be_compiled(built: Built) -> None:
     with tarfile.open(built.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "setup.py", "README.md", "LICENSE", "src/graysplit_speed/core.c"} <= names
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="headers of free-threaded Pythons begin with 3.13")
+def test_the_lines_of_free_threaded_pythons_are_c() -> None:
+    """What only they compile is read by a compiler here too, warnings being errors."""
+    if (gcc := shutil.which("gcc")) is None:
+        pytest.skip("no gcc here")
+    macros = ["-DPy_GIL_DISABLED=1", f"-DGRAYSPLIT_VERSION={__version__}", f"-I{sysconfig.get_path('include')}"]
+    source = str(SPEED / "src/graysplit_speed/core.c")
+    command = [gcc, "-fsyntax-only", "-std=c11", "-Wall", "-Wextra", "-Werror", *macros, source]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_release_builds_each_platform_and_waits_for_all() -> None:
