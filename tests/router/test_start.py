@@ -1,7 +1,10 @@
-"""What a start costs: how often it waits for the server until this process is live."""
+"""What a start costs: how often it waits for the server until this process is live, and who waits for imports."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -11,7 +14,7 @@ from redis import Redis
 import graysplit
 from graysplit import embedded
 from tests.stores.trip_relay import TripRelay
-from tests.support import eventually
+from tests.support import bare_environment, eventually
 
 CHANGES = 60  # more than are read of the log with the first trips
 
@@ -51,3 +54,61 @@ def test_a_start_waits_four_times(
         trips = list(relay.trips)
     reading = next(number for number, trip in enumerate(trips, 1) if "HGETALL" in trip)
     assert reading <= 4, trips
+
+
+# Asks in the main thread while another one starts; prints how often, and which modules of others that thread imported.
+DECIDES = """
+import json, sys, threading
+import graysplit
+
+gray = graysplit.Router(sys.argv[1], namespace=sys.argv[2])
+checkout = gray.split("checkout", "old", "new")
+imported, rest = [], threading.Event()
+main = threading.get_ident()
+
+
+def hear(event, arguments):
+    if event == "import" and threading.get_ident() == main:
+        imported.append(arguments[0].partition(".")[0])
+
+
+starter = threading.Thread(target={"start": gray.start, "decision": lambda: checkout.choose("u")}[sys.argv[3]])
+starter.start()
+while "redis" not in sys.modules:
+    rest.wait(0.001)
+sys.addaudithook(hear)
+answers = 0
+while starter.is_alive():
+    assert checkout.choose("u") == "old"
+    answers += 1
+    rest.wait(0.001)
+while gray.choose("checkout", "u") != "new":
+    rest.wait(0.001)
+with graysplit.context("u"):
+    checkout.choose()
+    gray.decide("checkout")
+print(json.dumps([answers, sorted({name for name in imported if name != "graysplit"})]))
+gray.close()
+"""
+
+
+@pytest.mark.parametrize("starter", ["start", "decision"])
+def test_a_decision_waits_for_no_import_while_another_thread_starts(
+    redis_url: str, namespace: str, starter: str
+) -> None:
+    """Whoever starts has all imported in that thread; who asks meanwhile, and later, gets an answer at once."""
+    with graysplit.Control(redis_url, namespace=namespace, confirm=True) as control:
+        control.create("checkout")
+        control.set("checkout", 100)
+    ended = subprocess.run(
+        [sys.executable, "-c", DECIDES, redis_url, namespace, starter],
+        env=bare_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    answers, imported = json.loads(ended.stdout)
+    assert answers > 5
+    assert imported == []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from graysplit.control.undelivered import undelivered
+from graysplit.control.undelivered import cursors_of, undelivered
 from graysplit.control.views import Overview, SplitView, overview, split_view
 from graysplit.core.address import split_of
+from graysplit.stores.port import Surveyor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ class NamespaceLook(NamedTuple):
     reading: Reading
     fleet: Fleet
     said: Mapping[str, Heard]  # by field: what guards say of the candidates that run
+    last: tuple[Entry, ...] | None = None  # the newest change, where it was read with the rest
 
     def split(self, split: str, last: Entry | None) -> SplitView:
         """Return one split in full; its last change comes from the caller."""
@@ -37,8 +39,12 @@ def look(operator: Operator, hear: Callable[[Reading], Mapping[str, Heard]] | No
 
     `hear` returns what guards say, for whoever looks often; else it is read with the rest.
     """
-    fleet = operator.store.fleet()
-    reading = operator.read()
+    store, cursors, last = operator.store, None, None
+    if isinstance(store, Surveyor):
+        fleet, load, cursors, last = store.survey()
+        reading = operator.reading_of(load)
+    else:
+        fleet, reading, cursors = store.fleet(), operator.read(), cursors_of(store)
     said = operator.verdicts(reading, sorted(reading.snapshot.splits)) if hear is None else hear(reading)
     view = overview(operator.store.name, operator.namespace, reading, fleet, None, said)
-    return NamespaceLook(view._replace(owed=undelivered(operator.store)), reading, fleet, said)
+    return NamespaceLook(view._replace(owed=undelivered(cursors)), reading, fleet, said, last)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from graysplit.control.reading import Reading
     from graysplit.control.result import Result
     from graysplit.core.fleet import Fleet
+    from graysplit.core.replica.record import Load
     from graysplit.core.split_state import Change, Snapshot
     from graysplit.stores.port import Store
 
@@ -184,7 +185,7 @@ class Operator:
 
         def propose(reading: Reading) -> tuple[Proposal, int]:
             reading = reading if begun_ms is None else reading._replace(begun_ms=begun_ms)
-            proposal = request.propose(self, reading, id_)
+            proposal = request.propose(self._knowing(reading.fleet), reading, id_)
             return proposal.replacing(reading) if agreement.replace else proposal, reading.begun_ms
 
         return self.judged(request.about, propose, self._read_to_write if begun_ms is None else None)
@@ -231,8 +232,15 @@ class Operator:
 
     def with_one_fleet(self) -> Operator:
         """Return the same operator for one proposal of many splits, who reads the fleet once at most."""
+        return self._asking(cache(self.fleet))
+
+    def _knowing(self, fleet: Fleet | None) -> Operator:
+        """Return the same operator for one proposal, who has read the fleet with what that rests on."""
+        return self if fleet is None else self._asking(lambda: fleet)
+
+    def _asking(self, fleet: Callable[[], Fleet]) -> Operator:
         same = copy(self)
-        same._fleet = cache(self.fleet)  # noqa: SLF001 - the same class
+        same._fleet = fleet  # noqa: SLF001 - the same class
         return same
 
     # --- what is read ------------------------------------------------------------------------------------------------
@@ -242,6 +250,13 @@ class Operator:
         from graysplit.control.reading import read
 
         self._last = read(self.store, self._last)
+        return self._last
+
+    def reading_of(self, load: Load) -> Reading:
+        """Return what the store has just said, as `read` does."""
+        from graysplit.control.reading import reading_of
+
+        self._last = reading_of(load, self._last)
         return self._last
 
     def fleet(self) -> Fleet:

@@ -138,8 +138,8 @@ class ReadVerbs(ControlVerbs):
         from graysplit.control.look import look
 
         seen = look(self._operator)
-        last = next(iter(self._flagged(seen.reading, self._operator.store.history(None, 1))), None)
-        return seen.overview._replace(last=last)
+        newest = self._operator.store.history(None, 1) if seen.last is None else seen.last
+        return seen.overview._replace(last=next(iter(self._flagged(seen.reading, newest)), None))
 
     def show(self, split: str) -> SplitView:
         """Return one split: what the store says beside what is in force, its stops, its guard and its last change."""

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar, get_args
 from graysplit.core.address import EVERYTHING, field_of, split_of
 from graysplit.core.changes import Mistyped
 from graysplit.core.definition import Definition
+from graysplit.core.fleet import Fleet
 from graysplit.core.in_force import mistyped_zeros
 from graysplit.core.replica.adopted import Adopted
 from graysplit.core.replica.adoption import text
@@ -16,7 +17,7 @@ from graysplit.core.replica.record import SENTINEL, Key, Load, is_new
 from graysplit.core.split_state import Snapshot
 from graysplit.core.weights import Weight
 from graysplit.errors import BadDefinitionError, StoreCorruptError
-from graysplit.stores.port import FieldReading, KeyName, Place, Store
+from graysplit.stores.port import FieldReading, KeyName, Place, Store, Surveyor
 from graysplit.stores.text.records import exact, raw_of
 
 V = TypeVar("V")
@@ -61,6 +62,7 @@ class Reading(NamedTuple):
     unread: Mapping[str, str]  # by split: why its definition cannot be read
     begun_ms: int = 0  # server time of the command's first reading: what a person was shown is counted from it
     places: Collection[Place] | None = None  # of a reading of a few splits, the fields that it has; None: all
+    fleet: Fleet | None = None  # the processes, where they were read right behind it
 
     @property
     def empty(self) -> bool:
@@ -123,7 +125,11 @@ def read(store: Store, before: Reading | None = None) -> Reading:
 
     `before`: a reading whose definitions are taken where their bytes are the same: parsing is most of the work.
     """
-    load = store.load()  # first: where nobody answers, no parser is needed to say so
+    return reading_of(store.load(), before)  # first: where nobody answers, no parser is needed to say so
+
+
+def reading_of(load: Load, before: Reading | None = None) -> Reading:
+    """Return what a store said as an editor sees it; `before` as for `read`."""
     from graysplit.codec import parse_but, parse_definition, read_whole
 
     parse = parse_definition if before is None else parse_but(before.held, before.snapshot.splits)
@@ -134,9 +140,13 @@ def read(store: Store, before: Reading | None = None) -> Reading:
 def read_splits(store: Store, splits: Collection[str]) -> Reading | None:
     """Read a few splits, and what stands for all; None where that cannot be enough for a change of them.
 
-    So it is where one of them is new, deleted or unreadable, where a key is lost, and where everything is stopped.
+    So it is where one of them is new, deleted or unreadable, where a key is lost, and where everything is stopped. A
+    store that can reads the fleet in the same trip.
     """
-    found = store.read_splits([*splits])
+    if isinstance(store, Surveyor):
+        found, fleet = store.survey_splits([*splits])
+    else:
+        found, fleet = store.read_splits([*splits]), None
     from graysplit.codec import read_whole
 
     load = _load_of(found)
@@ -144,7 +154,7 @@ def read_splits(store: Store, splits: Collection[str]) -> Reading | None:
     if held.lost or EVERYTHING in held.stops or any(split not in snapshot.splits for split in splits):
         return None
     snapshot = snapshot._replace(splits=OnlyRead(snapshot.splits, splits))
-    return Reading(load, snapshot, held, OnlyRead({}, splits), load.now_ms, found.texts.keys())
+    return Reading(load, snapshot, held, OnlyRead({}, splits), load.now_ms, found.texts.keys(), fleet)
 
 
 def _load_of(found: FieldReading) -> Load:

@@ -38,10 +38,15 @@ def hook_states(read: CursorReading) -> tuple[HookState, ...]:
     return tuple(_state(hook, read.texts, read.now_ms) for hook in sorted(names))
 
 
-def undelivered(store: Store) -> tuple[HookState, ...] | None:
+def undelivered(read: CursorReading | None) -> tuple[HookState, ...] | None:
     """Return the hooks that are owed something; None where that may not be read."""
+    return None if read is None else tuple(state for state in hook_states(read) if state.owed)
+
+
+def cursors_of(store: Store) -> CursorReading | None:
+    """Read how far each hook has been told; None where that may not be read."""
     try:
-        return tuple(state for state in hook_states(store.read_cursors()) if state.owed)
+        return store.read_cursors()
     except RefusedError:
         return None
 

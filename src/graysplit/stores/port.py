@@ -444,6 +444,35 @@ class Store(Protocol):
         ...
 
 
+class Survey(NamedTuple):
+    """All that an overview shows, read together."""
+
+    fleet: Fleet  # read before the store: what processes tell is then no newer than what the store says
+    load: Load
+    cursors: CursorReading | None  # None where they may not be read
+    last: tuple[Entry, ...]  # the newest entry of the log, where there is one
+
+
+class SplitSurvey(NamedTuple):
+    """What concerns a few splits, and the processes."""
+
+    found: FieldReading
+    fleet: Fleet
+
+
+@runtime_checkable
+class Surveyor(Protocol):
+    """A store that reads together, in few round trips, what it also reads one by one."""
+
+    def survey(self) -> Survey:
+        """Read the fleet, then everything, then how far each hook has been told."""
+        ...
+
+    def survey_splits(self, splits: Sequence[str]) -> SplitSurvey:
+        """Read what concerns some splits as `Store.read_splits` does, then the fleet."""
+        ...
+
+
 @runtime_checkable
 class ByHand(Protocol):
     """A store that people can reach without graysplit."""

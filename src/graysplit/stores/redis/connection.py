@@ -96,7 +96,8 @@ class Connection:
             raise unreachable(name, error) from None
         self._greeting = self._connection.take_greeting()  # what is to be said before anything else
         self._greeted: Posted | None = None  # while its answers are not here
-        self._unsent: list[Command] = []  # of what was posted
+        self._unsent: list[Posted] = []  # of what was posted
+        self._role: Posted | None = None  # the question for it, behind the last write
         self.heard = time.monotonic()
 
     @property
@@ -146,7 +147,7 @@ class Connection:
         """
         posted = Posted(commands)
         self._posted.append(posted)
-        self._unsent += commands
+        self._unsent.append(posted)
         return posted
 
     def begin_transaction(self, *commands: Command) -> Posted:
@@ -190,7 +191,8 @@ class Connection:
     def replies(self, posted: Posted) -> list[Reply]:
         """Wait for the answers to a post and return them; an error that the server answered is given, not raised."""
         self.greet()
-        self._send()
+        if posted in self._unsent:
+            self._send()
         with self._speaking(sent=True):
             self._catch_up(self._patience(None), posted)
         for reply in posted.replies:
@@ -267,6 +269,26 @@ class Connection:
             (answer,) = self.ask(("EVAL", script.source, *rest))
         return answer
 
+    def write(self, script: Script, keys: tuple[str | bytes, ...], arguments: tuple[str | bytes | int, ...]) -> Reply:
+        """Run a script that writes, as `evaluate` does, and ask for the server's role in the same trip."""
+        rest = (len(keys), *keys, *arguments)
+        answer, role = self._with_role(("EVALSHA", script.sha, *rest))
+        if isinstance(answer, exceptions.NoScriptError):
+            answer, role = self._with_role(("EVAL", script.source, *rest))
+        self._role = role
+        return answer
+
+    def role(self) -> Reply:
+        """Return the server's role: as it was right behind a `write`, where nothing was asked since, else as it is."""
+        (role,) = self.replies(self._role or self.post_reading(("ROLE",)))
+        return role
+
+    def _with_role(self, command: Command) -> tuple[Reply, Posted]:
+        self.greet()
+        posted, role = self.post_reading(command), self.post_reading(("ROLE",))
+        (answer,) = self.replies(posted)
+        return answer, role
+
     def _queued(self, commands: Sequence[Command]) -> list[Reply]:
         """Begin a `MULTI` and queue commands; sent with it, they would be done one by one where it is refused."""
         (begun,) = self.ask(("MULTI",))
@@ -322,11 +344,14 @@ class Connection:
         if greeting:
             self._greeted = Posted(greeting)
             self._posted.appendleft(self._greeted)
-        together = [*greeting, *unsent, *commands]
+        posted = [command for post in unsent for command in post.commands]
+        together = [*greeting, *posted, *commands]
         if not together:
             return
+        self._role = None
         # Of several commands the first may be done, although not all of them could be sent.
-        with self._speaking(sent=len(unsent) + len(commands) > 1) as connection:
+        several = len(posted) + len(commands) > 1 or len(self._posted) > len(unsent) + bool(greeting)
+        with self._speaking(sent=several) as connection:
             connection.send_packed_command(connection.pack_commands(together))
 
     @contextmanager

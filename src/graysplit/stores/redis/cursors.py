@@ -6,8 +6,8 @@ from redis import exceptions
 
 from graysplit.core.entry import Entry
 from graysplit.stores.port import CursorReading
-from graysplit.stores.redis.client import mapping_of
-from graysplit.stores.redis.connection import Connection
+from graysplit.stores.redis.client import Command, mapping_of
+from graysplit.stores.redis.connection import Connection, Posted
 from graysplit.stores.redis.faults import lacks_scripts, neither, refused, unreachable
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.newest import entries_of
@@ -18,11 +18,17 @@ from graysplit.stores.text.records import exact, raw_of
 _REFUSED = "this process sends no notices"
 
 
-def read_told(line: Connection, keys: Keys) -> CursorReading:
-    """Read how far each hook has been told, with the log's end; raises `RefusedError` where they may not be read."""
-    notices, end, now, role = line.transaction(
-        ("HGETALL", keys.notices), ("XREVRANGE", keys.log, "+", "-", "COUNT", 1), ("TIME",), ("ROLE",)
-    )
+def begin_told(line: Connection, keys: Keys) -> Posted:
+    """Ask how far each hook has been told, for `read_told` to take the answer."""
+    return line.begin_transaction(*_told_commands(keys))
+
+
+def read_told(line: Connection, keys: Keys, begun: Posted | None = None) -> CursorReading:
+    """Read how far each hook has been told, with the log's end; raises `RefusedError` where they may not be read.
+
+    `begun`: it was asked already.
+    """
+    notices, end, now, role = line.transaction(*_told_commands(keys), begun=begun)
     check_role(line, role)
     for reply in (notices, end):
         if isinstance(reply, exceptions.ResponseError):
@@ -30,6 +36,10 @@ def read_told(line: Connection, keys: Keys) -> CursorReading:
     texts = {exact(hook): exact(raw) for hook, raw in mapping_of(notices).items()}
     position, revision = next(((at, entry.revision) for at, entry in entries_of(end)), ("0-0", 0))
     return CursorReading(texts, position, revision, server_ms(line, now))
+
+
+def _told_commands(keys: Keys) -> tuple[Command, ...]:
+    return ("HGETALL", keys.notices), ("XREVRANGE", keys.log, "+", "-", "COUNT", 1), ("TIME",), ("ROLE",)
 
 
 def read_log(line: Connection, keys: Keys, start: str, count: int) -> tuple[tuple[str, Entry], ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from redis import exceptions
 
 from graysplit.core.fleet import Fleet, Process, fleet_of, may_be_gone
-from graysplit.stores.redis.client import Reply, mapping_of
+from graysplit.stores.redis.client import Command, Reply, mapping_of
 from graysplit.stores.redis.connection import Connection, Posted
 from graysplit.stores.redis.faults import refused, unreachable
 from graysplit.stores.redis.keys import Keys
@@ -17,11 +17,12 @@ from graysplit.stores.text.records import read_process
 
 # Of so many that are silent it is asked at once whether their connections have ended.
 ASKED_AT_ONCE: Final = 500
+_INFO: Final[Command] = ("INFO", "server")
 
 
 def begin_connection(line: Connection) -> Posted:
     """Ask who a connection is, for `connection_of` to take the answer."""
-    return line.post_reading(("CLIENT", "ID"), ("INFO", "server"))
+    return line.post_reading(("CLIENT", "ID"), _INFO)
 
 
 def connection_of(line: Connection, begun: Posted | None = None) -> str:
@@ -34,20 +35,41 @@ def connection_of(line: Connection, begun: Posted | None = None) -> str:
     return f"{run_id} {client}" if run_id and isinstance(client, int) else ""
 
 
-def read_fleet(line: Connection, keys: Keys) -> Fleet:
-    """Read the processes; those silent for ten minutes are told apart, those silent for a day passed over."""
-    seen, about, receipts, now = line.transaction(
-        ("ZRANGE", keys.seen, 0, -1, "WITHSCORES"),
-        ("HGETALL", keys.about),
-        ("HGETALL", keys.receipts),
-        ("TIME",),
-    )
+class FleetAsked(NamedTuple):
+    """The processes, asked for by whoever reads something else in the same trip."""
+
+    told: Posted
+    info: Posted | None  # which run of the server this is, by which ended connections are known
+
+
+def begin_fleet(line: Connection, keys: Keys, *, ends: bool) -> FleetAsked:
+    """Ask for the processes, for `read_fleet` to take the answer. `ends`: and for what tells ended connections."""
+    told = line.begin_transaction(*_fleet_commands(keys))
+    return FleetAsked(told, line.post_reading(_INFO) if ends else None)
+
+
+def read_fleet(line: Connection, keys: Keys, asked: FleetAsked | None = None) -> Fleet:
+    """Read the processes; those silent for ten minutes are told apart, those silent for a day passed over.
+
+    `asked`: they were asked for already.
+    """
+    asked = asked or begin_fleet(line, keys, ends=False)
+    seen, about, receipts, now = line.transaction(*_fleet_commands(keys), begun=asked.told)
     if isinstance(seen, exceptions.ResponseError):
         raise unreachable(line.name, seen, needed="ZRANGE")
     now_ms = server_ms(line, now)
     abouts, said = mapping_of(about), mapping_of(receipts)
     found = [read_process(boot, seen_ms, abouts.get(boot), said.get(boot)) for boot, seen_ms in _scores(seen)]
-    return fleet_of(now_ms, found, _ended(line, may_be_gone(now_ms, found)))
+    return fleet_of(now_ms, found, _ended(line, may_be_gone(now_ms, found), asked.info))
+
+
+def _fleet_commands(keys: Keys) -> tuple[Command, ...]:
+    return (
+        ("ZRANGE", keys.seen, 0, -1, "WITHSCORES"),
+        ("HGETALL", keys.about),
+        ("HGETALL", keys.receipts),
+        ("TIME",),
+    )
 
 
 def forget(line: Connection, keys: Keys, boot: str) -> None:
@@ -58,7 +80,7 @@ def forget(line: Connection, keys: Keys, boot: str) -> None:
             raise refused("the process was not removed from the fleet", answer)
 
 
-def _ended(line: Connection, processes: Iterable[Process]) -> frozenset[str]:
+def _ended(line: Connection, processes: Iterable[Process], info: Posted | None) -> frozenset[str]:
     """Return the boots of those whose connection the server has seen end; nobody where it does not tell.
 
     A stopped process keeps its connection. One that was heard by another run of the server, or by another server, had
@@ -67,7 +89,7 @@ def _ended(line: Connection, processes: Iterable[Process]) -> frozenset[str]:
     clients = {process.connection: process.boot for process in processes}
     if not clients:
         return frozenset()
-    run_id = run_id_of(line.ask(("INFO", "server"))[0])
+    run_id = run_id_of(line.replies(info or line.post_reading(_INFO))[0])
     asked = {said.partition(" ")[2]: boot for said, boot in clients.items() if said.partition(" ")[0] == run_id}
     known = [client for client in asked if client.isascii() and client.isdigit()]
     ended: set[str] = set()

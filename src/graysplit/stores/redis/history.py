@@ -57,10 +57,10 @@ def read_history(line: Connection, keys: Keys, split: str | None, count: int) ->
         return ()
     search = _Search(line, keys, split or "", count)
     rows = search.pages("+", "-", most=count) if split is None else search.of_split()
-    return _with_wholes(line, keys, [entry for _, entry in islice(rows, count)])
+    return with_wholes(line, keys, [entry for _, entry in islice(rows, count)])
 
 
-def _with_wholes(line: Connection, keys: Keys, entries: list[Entry]) -> tuple[Entry, ...]:
+def with_wholes(line: Connection, keys: Keys, entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """Return entries, the newest of each split's definition with the whole of it, as far as that still stands."""
     cut, wholes = in_splices(entries), dict[str, list[str]]()
     names = list(cut)

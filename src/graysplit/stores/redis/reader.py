@@ -311,12 +311,15 @@ def check_role(line: Connection, role: Reply) -> None:
         )
 
 
-def check_written(line: Connection) -> None:
-    """Raise `StoreUnreachableError` where a replica has taken a write: it stands there alone, and counts nowhere."""
+def check_written(line: Connection) -> Reply:
+    """Return the role of the server that took a write, or None where it is not known any more.
+
+    Raises `StoreUnreachableError` where a replica has taken it: it stands there alone, and counts nowhere.
+    """
     try:
-        (role,) = line.ask(("ROLE",))
+        role = line.role()
     except StoreUnreachableError:
-        return  # it was written; whether the server is still there is the next question's
+        return None  # it was written; whether the server is still there is the next question's
     if is_replica(role):
         at = f" at {exact(role[1])}:{role[2]}" if len(role) > 2 else ""  # noqa: PLR2004 - slave, host, port
         why = (
@@ -324,6 +327,7 @@ def check_written(line: Connection) -> None:
             f"repeat the command with the address of its primary{at}"
         )
         raise StoreUnreachableError(line.name, why, answered=True, written=True)
+    return role
 
 
 def is_replica(role: Reply) -> bool:

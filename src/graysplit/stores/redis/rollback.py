@@ -56,7 +56,7 @@ def roll_back(
     sought = seek(line, keys, rollback.id) if again else FoundEntry()
     if sought.written is not None:
         return StepAnswer(sought.written, sought.rest)
-    answer = line.evaluate(
+    answer = line.write(
         script("rollback"),
         (keys.weights, keys.stops),
         (*(raw_of(text) for text in texts), sought.upto, LOG_AT_MOST, *names, PORTION, *own),

@@ -11,7 +11,7 @@ from graysplit.stores import write_rules
 from graysplit.stores.places import FOR_ALL, OF_SPLIT, OF_VERSION, VERSIONS_AT_MOST, places_of, versions_in
 from graysplit.stores.port import FieldReading, Place
 from graysplit.stores.redis.client import is_list
-from graysplit.stores.redis.connection import Connection
+from graysplit.stores.redis.connection import Connection, Posted
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.reader import check_role, measured_glance
 from graysplit.stores.redis.scripts import script
@@ -21,20 +21,28 @@ from graysplit.stores.text.records import exact, raw_of
 TRIES: Final = 3
 
 
-def read_splits(line: Connection, keys: Keys, splits: Sequence[str]) -> FieldReading:
-    """Read the fields of some splits, and those that stand for every split."""
-    by_script = _by_script(line, keys, splits)
+def begin_splits(line: Connection, keys: Keys, splits: Sequence[str]) -> Posted:
+    """Ask for the fields of some splits, for `read_splits` to take the answer."""
+    return line.post_reading(("EVALSHA", script("read_splits").sha, 0, *_arguments(keys, splits)), ("ROLE",))
+
+
+def read_splits(line: Connection, keys: Keys, splits: Sequence[str], begun: Posted | None = None) -> FieldReading:
+    """Read the fields of some splits, and those that stand for every split. `begun`: they were asked for already."""
+    by_script = _by_script(line, keys, splits, begun or begin_splits(line, keys, splits))
     return _by_names(line, keys, splits) if by_script is None else by_script
 
 
-def _by_script(line: Connection, keys: Keys, splits: Sequence[str]) -> FieldReading | None:
-    """Read them by a script, which knows the versions from the definition; None where it is refused."""
-    wanted, hashes = script("read_splits"), keys.hashes
+def _arguments(keys: Keys, splits: Sequence[str]) -> tuple[str | bytes | int, ...]:
     lists = [part for places in (FOR_ALL, OF_SPLIT, OF_VERSION) for part in (len(places), *_numbered(places))]
-    arguments = (*(hashes[name] for name in write_rules.NUMBERED), VERSIONS_AT_MOST, *lists, *map(raw_of, splits))
-    answer, role = line.ask(("EVALSHA", wanted.sha, 0, *arguments), ("ROLE",))
+    hashes = keys.hashes
+    return (*(hashes[name] for name in write_rules.NUMBERED), VERSIONS_AT_MOST, *lists, *map(raw_of, splits))
+
+
+def _by_script(line: Connection, keys: Keys, splits: Sequence[str], begun: Posted) -> FieldReading | None:
+    """Read them by a script, which knows the versions from the definition; None where it is refused."""
+    answer, role = line.replies(begun)
     if isinstance(answer, exceptions.NoScriptError):
-        answer = line.evaluate(wanted, (), arguments)
+        answer = line.evaluate(script("read_splits"), (), _arguments(keys, splits))
     check_role(line, role)
     if not is_list(answer):
         return None

@@ -9,8 +9,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-from redis import exceptions
-
 from graysplit.core.entry import Entry
 from graysplit.core.fleet import Fleet
 from graysplit.core.guard.tally import Tally
@@ -25,11 +23,13 @@ from graysplit.stores.port import (
     Followed,
     Place,
     Rollback,
+    SplitSurvey,
     Submission,
+    Survey,
     Written,
 )
 from graysplit.stores.redis.advice import ServerVersion, advise, version_of
-from graysplit.stores.redis.client import Pool
+from graysplit.stores.redis.client import Pool, Reply, is_list
 from graysplit.stores.redis.connection import Connection, LostReplyError
 from graysplit.stores.redis.content import ask_contents, read_contents
 from graysplit.stores.redis.cursors import read_log, read_told, save_cursor
@@ -71,6 +71,7 @@ class RedisStore:
         self._pool: Pool | None = None
         self._sent: deque[str] = deque(maxlen=_REMEMBERED)
         self._wrote_on: int | None = None  # the connection of the last write: only that one can tell how far it came
+        self._role: Reply = None  # of its server, right behind that write
 
     def load(self) -> Load:
         """Read everything at one moment."""
@@ -88,6 +89,20 @@ class RedisStore:
 
         with self._line() as line:
             return read_splits(line, self._keys, splits)
+
+    def survey(self) -> Survey:
+        """Read the fleet, then everything, then how far each hook has been told."""
+        from graysplit.stores.redis.survey import survey  # as above
+
+        with self._line() as line:
+            return survey(line, self._keys)
+
+    def survey_splits(self, splits: Sequence[str]) -> SplitSurvey:
+        """Read what concerns some splits, then the fleet."""
+        from graysplit.stores.redis.survey import survey_splits  # as above
+
+        with self._line() as line:
+            return survey_splits(line, self._keys, splits)
 
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""
@@ -158,9 +173,12 @@ class RedisStore:
 
     def replicas(self, timeout_s: float) -> Copies | None:
         """Return how many replicas have the last write that this store made, or None where that cannot be told."""
+        role, self._role = self._role, None
+        if is_list(role) and not (is_replica(role) or role[2]):
+            return Copies(0, 0)  # it had none right behind the write
         with self._line() as line, line.within(timeout_s + line.answer_s):
-            (role,) = line.ask(("ROLE",))
-            if isinstance(role, exceptions.ResponseError) or is_replica(role) or line.connection != self._wrote_on:
+            role = role or line.role()
+            if not is_list(role) or is_replica(role) or line.connection != self._wrote_on:
                 return None
             wanted = len(role[2])  # master, offset, replicas
             if not wanted:
@@ -193,13 +211,13 @@ class RedisStore:
 
     def _submit(self, submission: Submission, *, again: bool) -> Written:
         with self._line() as line:
-            self._wrote_on = line.connection
+            self._wrote_on, self._role = line.connection, None
             try:
                 written = submit(line, self._keys, submission, again=again)
             except (ConflictError, RefusedError, StoreCorruptError):
-                check_role(line, line.ask(("ROLE",))[0])  # what a replica finds missing may only not have arrived
+                check_role(line, line.role())  # what a replica finds missing may only not have arrived
                 raise
-            check_written(line)
+            self._role = check_written(line)
             return written
 
     def _roll_back(self, rollback: Rollback, part: Part | None) -> StepAnswer | None:
@@ -208,9 +226,9 @@ class RedisStore:
 
     def _send_rollback(self, rollback: Rollback, part: Part | None, *, again: bool) -> StepAnswer | None:
         with self._line() as line:
-            self._wrote_on = line.connection
+            self._wrote_on, self._role = line.connection, None
             answer = roll_back(line, self._keys, rollback, part, again=again)
-            check_written(line)
+            self._role = check_written(line)
             return answer
 
     def _portions(self) -> list[list[str]]:

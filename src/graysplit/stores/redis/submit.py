@@ -33,7 +33,7 @@ def submit(line: Connection, keys: Keys, submission: Submission, *, again: bool)
     sought = seek(line, keys, submission.id) if again else FoundEntry()
     if sought.written is not None:
         return sought.written._replace(before=before, after=after)
-    answer = line.evaluate(
+    answer = line.write(
         script("submit"), _declared(keys, submission), _arguments(keys, submission, before, after, sought)
     )
     if isinstance(answer, exceptions.ResponseError):
