@@ -14,6 +14,7 @@ import redis
 import graysplit
 from graysplit import embedded
 from graysplit.errors import GraysplitError, RefusedError
+from graysplit.stores.redis.scripts import script
 from tests.faults.command_line import graysplit_cli
 from tests.faults.proxy import Proxy
 from tests.faults.shares import following, share
@@ -199,7 +200,7 @@ def test_a_set_that_was_on_its_way_does_not_undo_a_rollback(
                 faults.append(fault)
 
         # When the raise hangs, somebody rolls back, and then the bytes arrive
-        proxy.hold(b"EVALSHA")
+        proxy.hold(script("submit").sha.encode())
         raising = threading.Thread(target=raise_slowly)
         raising.start()
         assert proxy.holding.wait(10)
