@@ -32,7 +32,7 @@ typedef struct {
     PyTypeObject *compiled; /* borrowed: the class of the states that was met last, known to derive from `state` */
     PyObject *missing, *scope, *scope_get, *clock; /* NULL until connect(): until then all is left to Python */
     PyObject *entries[ENTRIES];
-    PyObject *slow; /* the pick of whatever is not on the straight line */
+    PyObject *slow; /* the outcome of whatever is not on the straight line */
     int (*read_variable)(PyObject *, PyObject *, PyObject **); /* PyContextVar_Get, or NULL */
     PyObject *str_append, *str_attributes, *str_ask, *str_draw, *str_due, *str_monotonic, *str_resolve, *str_split,
         *str_states, *str_straight, *str_unit, *str_version;
@@ -275,13 +275,14 @@ static PyType_Spec state_spec = {"graysplit_speed.core.HotState", sizeof(State),
 typedef struct {
     PyObject_HEAD
     Core *core;
-    PyObject *timed, *begun, *ended, *sampled;
+    PyObject *timed, *begun, *ended, *sampled, *thin;
 } Part;
 
 COLLECTED(Part, part, timed)
 
 static PyMemberDef part_members[] = {
-    FIELD(Part, timed), FIELD(Part, begun), FIELD(Part, ended), FIELD(Part, sampled), {NULL, 0, 0, 0, NULL},
+    FIELD(Part, timed), FIELD(Part, begun), FIELD(Part, ended), FIELD(Part, sampled), FIELD(Part, thin),
+    {NULL, 0, 0, 0, NULL},
 };
 static PyType_Slot part_slots[] = {
     {Py_tp_new, fields_new},       {Py_tp_members, part_members}, {Py_tp_traverse, part_traverse},
@@ -704,11 +705,10 @@ static PyType_Spec name_spec = {"graysplit_speed.core.NameLine", sizeof(Name), 0
 
 /* RouteLine: what the text of a routed function asks; see graysplit.routes.template.
 
-   An outcome is what the slow path gives: state, index, function, whether it is measured, part, record, mark. A pick is
-   the function, whether there is more to do than to call it, and the outcome. */
+   An outcome is what the slow path gives: state, index, function, whether it is measured, part, record, mark; and
+   whether there is more to do than to call the function. */
 
-enum Outcome { INDEX = 1, FUNCTION, MEASURED, PART, RECORD, MARK, OUTCOME };
-enum Pick { PICKED_OUTCOME = 2, PICK };
+enum Outcome { INDEX = 1, FUNCTION, MEASURED, PART, RECORD, MARK, MORE, OUTCOME };
 
 typedef struct {
     PyObject_HEAD
@@ -727,6 +727,19 @@ static int append(Core *core, PyObject *list, PyObject *item) {
     PyObject *done = PyObject_CallMethodObjArgs(list, core->str_append, item, NULL);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
+}
+
+/* What a part that is thinned keeps, as Python has it: a mask of the hash, and by index what it counts of calls that
+   begin and of calls that end. */
+enum Thin { MASK, BEGUN, ENDED };
+
+/* Count a call of a user whom a thinned part does not keep; 0: it is to be written down, or Python decides. */
+static int counted_only(Core *core, PyObject *thin, PyObject *mark, PyObject *index, enum Thin side) {
+    if (thin == NULL || thin == Py_None || !PyLong_CheckExact(mark))
+        return 0;
+    if (!(PyLong_AsUnsignedLong(mark) & PyLong_AsUnsignedLong(item(thin, MASK))))
+        return 0;
+    return count_in(core, item(item(thin, side), PyLong_AsSsize_t(index)));
 }
 
 /* A record of a call that is timed, on the part's list: its time, index and mark. NULL without an error: not timed. */
@@ -751,6 +764,16 @@ static PyObject *armed_outcome(Core *core, State *state, PyObject *prepared, PyO
     }
     PyObject *index = item(prepared, INDEX), *now = NULL;
     Part *written = (Part *)part;
+    PyObject *thin = taken(part, &written->thin);
+    int only_counted = counted_only(core, thin, mark, index, BEGUN);
+    Py_XDECREF(thin);
+    if (only_counted) { /* and timed for nobody */
+        outcome = PyTuple_Pack(
+            OUTCOME, item(prepared, 0), index, item(prepared, FUNCTION), Py_True, part, Py_None, mark,
+            Py_True);
+        Py_DECREF(part);
+        return outcome;
+    }
     if (written->timed == Py_True) {
         now = PyObject_CallNoArgs(core->clock);
         record = begun_record(core, now, index, mark);
@@ -762,7 +785,7 @@ static PyObject *armed_outcome(Core *core, State *state, PyObject *prepared, PyO
     }
     outcome = PyTuple_Pack(
         OUTCOME, item(prepared, 0), index, item(prepared, FUNCTION), Py_True, part,
-        record == NULL ? Py_None : record, mark);
+        record == NULL ? Py_None : record, mark, Py_True);
     /* `begun` is replaced when the part closes: the list that is read here is the one that is written. */
     PyObject *begun = taken(part, &written->begun);
     if (outcome != NULL && (begun == NULL || append(core, item(begun, PyLong_AsSsize_t(index)), mark) < 0))
@@ -780,18 +803,12 @@ static PyObject *armed_outcome(Core *core, State *state, PyObject *prepared, PyO
 }
 
 static PyObject *route_picked(Core *core, State *state, Py_ssize_t index, PyObject *mark) {
-    PyObject *pick = item(state->outcomes, index), *target = item(state->targets, index);
-    if (pick == NULL || target == NULL)
+    PyObject *prepared = item(state->outcomes, index), *target = item(state->targets, index);
+    if (prepared == NULL || target == NULL)
         return NULL;
-    if (state->buffer == Py_None)
-        return count_in(core, item(target, 1)) ? Py_NewRef(pick) : NULL;
-    PyObject *prepared = item(pick, PICKED_OUTCOME), *outcome, *armed;
-    if (prepared == NULL || item(prepared, MEASURED) != Py_True)
-        return prepared != NULL && count_in(core, item(target, 1)) ? Py_NewRef(pick) : NULL;
-    outcome = armed_outcome(core, state, prepared, mark);
-    armed = outcome == NULL ? NULL : PyTuple_Pack(PICK, item(prepared, FUNCTION), Py_True, outcome);
-    Py_XDECREF(outcome);
-    return armed;
+    if (state->buffer != Py_None && item(prepared, MEASURED) == Py_True)
+        return armed_outcome(core, state, prepared, mark);
+    return count_in(core, item(target, 1)) ? Py_NewRef(prepared) : NULL;
 }
 
 /* Outside a context: by the hash, which is also the mark of an armed call. */
@@ -832,8 +849,8 @@ static PyObject *context_outcome(Core *core, State *state, PyObject *scope, PyOb
     return outcome;
 }
 
-/* pick(unit): what the straight line picks, its beginning counted or written down; else (None, True, None): the slow
-   path decides. */
+/* pick(unit): what the straight line picks, its beginning counted or written down; else one without a state:
+   the slow path decides. */
 static PyObject *route_pick(PyObject *object, PyObject *unit) {
     Route *self = (Route *)object;
     Core *core = self->core;
@@ -856,7 +873,7 @@ static PyObject *route_pick(PyObject *object, PyObject *unit) {
 }
 
 static PyMethodDef route_methods[] = {
-    {"pick", route_pick, METH_O, "Return what a call is to run, counted as begun; no outcome where the slow path decides."},
+    {"pick", route_pick, METH_O, "Return what a call is to run, counted as begun; no state where the slow path decides."},
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef route_members[] = {FIELD(Route, state), FIELD(Route, chooser), {NULL, 0, 0, 0, NULL}};
@@ -899,7 +916,7 @@ static PyObject *adopt(PyObject *module, PyObject *class) {
 /* end(outcome): count or write down that a measured call has ended; of the baseline only while armed. */
 static PyObject *end(PyObject *module, PyObject *outcome) {
     Core *core = PyModule_GetState(module);
-    if (!PyTuple_CheckExact(outcome) || PyTuple_Size(outcome) != OUTCOME) {
+    if (!PyTuple_CheckExact(outcome) || PyTuple_Size(outcome) < MORE) {
         PyErr_SetString(PyExc_TypeError, "end() takes an outcome");
         return NULL;
     }
@@ -921,6 +938,11 @@ static PyObject *end(PyObject *module, PyObject *outcome) {
         if (since == NULL || PyList_SetItem(record, 0, since) < 0)
             return NULL;
     }
+    PyObject *thin = taken(part, &((Part *)part)->thin);
+    int only_counted = counted_only(core, thin, item(outcome, MARK), item(outcome, INDEX), ENDED);
+    Py_XDECREF(thin);
+    if (only_counted)
+        Py_RETURN_NONE;
     PyObject *ended = taken(part, &((Part *)part)->ended);
     int written = append(core, item(ended, index), item(outcome, MARK));
     Py_XDECREF(ended);
@@ -1043,7 +1065,7 @@ static int core_exec(PyObject *module) {
 #ifndef _WIN32
     *(void **)&core->read_variable = dlsym(RTLD_DEFAULT, "PyContextVar_Get");
 #endif
-    core->slow = PyTuple_Pack(PICK, Py_None, Py_True, Py_None);
+    core->slow = PyTuple_Pack(OUTCOME, Py_None, Py_None, Py_None, Py_None, Py_None, Py_None, Py_None, Py_True);
     core->count = added(module, &count_spec);
     core->state = added(module, &state_spec);
     core->part = added(module, &part_spec);

@@ -207,7 +207,7 @@ def with_calls(state: CompiledSplit, calls: Sequence[VersionFunction | None]) ->
     if core is not None:
         bare = _copied(copy)  # what an outcome names: of the state itself there would be a circle
         copy.outcomes = tuple(
-            (function, index > BASELINE or not counted, (bare, index, function, counted, None, None, 0))
+            (bare, index, function, counted, None, None, 0, index > BASELINE or not counted)
             for index, _, function, counted in copy.targets
         )
     return copy

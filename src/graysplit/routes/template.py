@@ -268,13 +268,14 @@ else:
 $f = $s.calls[0] or $at.baseline
 return {again}
 """
-# With a compiled core `$pick` takes the straight line whole: it gives the function, whether there is more to do than to
-# call it (all but an unarmed call to the baseline), and what `$slow` gives; None for that: the slow path decides. Three
+# With a compiled core `$pick` takes the straight line whole: it gives what `$slow` gives, and whether there is more to
+# do than to call the function (all but an unarmed call to the baseline); no state where the slow path decides. Three
 # places to call from, each with a function of its own, which an interpreter that specialises is quick with.
 _PICKED: Final = """\
-$f, $more, $x = $pick({unit})
-if $more:
-    if $x is None:
+$x = $pick({unit})
+$f = $x[2]
+if $x[7]:
+    if $x[0] is None:
         $s = $at.line.state
         {asking}
         $f = $x[2]

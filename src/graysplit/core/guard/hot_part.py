@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import count
 from typing import TYPE_CHECKING
 
 from graysplit.native import core
@@ -16,12 +17,14 @@ if TYPE_CHECKING or core is None:
     class HotPart:
         """A part's lists, by a version's index, each call by its mark."""
 
-        __slots__ = ("begun", "ended", "sampled", "timed")
+        __slots__ = ("begun", "ended", "sampled", "thin", "timed")
 
         timed: bool  # whether its calls are timed, and seen while under way
         begun: tuple[list[Mark], ...]  # on a straight line
         ended: tuple[list[Mark], ...]
         sampled: deque[Record]  # of those that are timed
+        # Where it is thinned, for a compiled core: the mask of the hash of who is only counted, and the counts.
+        thin: tuple[int, tuple[count[int], ...], tuple[count[int], ...]] | None
 
     class HotBuffer:
         """The part on which calls begin now."""

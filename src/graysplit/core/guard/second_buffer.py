@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from operator import is_
 from typing import Final, TypeVar
 
@@ -11,6 +12,7 @@ from graysplit.core.counters import Meter
 from graysplit.core.guard.hot_part import HotPart
 from graysplit.core.guard.marks import Cut, Failing, Mark, Record
 from graysplit.core.guard.thinned import KEPT, Blame, ThinnedMarks, ThinnedRecords, Thinning
+from graysplit.native import core
 
 SLICE: Final = 1_000  # what is looked at between two moments at which others may have a turn
 NO_SECOND: Final = -1  # a part's second before the first turn, and that of a call whose part is closed
@@ -69,6 +71,7 @@ class SecondBuffer(HotPart):
         self.failing: Callable[[Failing], None] = records.failing.append if blame is None else blame.fail
         self.cut: Callable[[Cut], None] = records.cut.append if blame is None else blame.cut
         self.sampled = records.sampled
+        self.thin = records.counted_only() if core is not None else None
         self.unfinished: Callable[[int], None] = records.unfinished.append
 
 
@@ -119,6 +122,12 @@ class PartRecords:
         self.open: tuple[dict[int, Mark], ...] = tuple({} for _ in range(versions))  # their marks, by identity
         self.charged = False  # whether those that had not ended by the deadline have been charged
         self.read: dict[Meter, int] = {}  # how far what is only counted has been collected
+
+    def counted_only(self) -> tuple[int, tuple[count[int], ...], tuple[count[int], ...]] | None:
+        """Return the mask of the hash of users who are only counted by their calls, and by what; None of nobody."""
+        if self.thinning is None:
+            return None
+        return self.thinning.mask, _passed(self.begun), _passed(self.ended)
 
     @property
     def waiting(self) -> int:
@@ -173,6 +182,10 @@ class PartRecords:
 
 def _marks(thinning: Thinning | None, most: int | None = None) -> list[Mark]:
     return [] if thinning is None else ThinnedMarks(thinning, most)
+
+
+def _passed(side: Iterable[list[Mark]]) -> tuple[count[int], ...]:
+    return tuple(marks.passed.count for marks in side if isinstance(marks, ThinnedMarks))
 
 
 def _counted(marks: list[Mark]) -> int:
