@@ -194,9 +194,13 @@ class Scene:
         return context(self._unit())
 
     def _noted(self) -> Taken | None:
-        """Have a context note the versions that are taken in it, as a request of a framework does, at times."""
+        """Have a context note the versions that are taken in it, as a request of a framework does, at times.
+
+        Not for a unit that raises when it is asked for its bytes: pure Python then answers with the baseline where a
+        version beyond the first candidate was kept, and the compiled core with what was kept.
+        """
         scope = scope_get()
-        if scope is None or scope.taken is not None or self.chance.random() < 0.5:
+        if scope is None or scope.taken is not None or type(scope.unit) is Text or self.chance.random() < 0.5:
             return None
         scope.note_in(taken := Taken(scope.unit))
         return taken

@@ -25,15 +25,15 @@ def started(off: str, seed: int, decisions: int) -> subprocess.Popen[str]:
 
 
 def differ(seed: int, decisions: int) -> str:
-    """Return the first scene in which both do not give the same, with what to type, or an empty text."""
+    """Return the scenes in which both do not give the same, with what to type for one; an empty text for none."""
     compiled, pure = started("0", seed, decisions), started("1", seed, decisions)
     ended = [process.communicate() for process in (compiled, pure)]
     assert (compiled.returncode, pure.returncode) == (0, 0), ended
     ours, theirs = (out.splitlines() for out, _ in ended)
     assert (ours[0], theirs[0]) == (f"compiled {__version__}", "pure Python: GRAYSPLIT_PURE is set")
     assert len(ours) == len(theirs) >= 2
-    scene = next((line.split()[0] for line, other in zip(ours[1:], theirs[1:], strict=True) if line != other), None)
-    return "" if scene is None else f"they differ in: python -m tests.speed.fuzz {seed} {decisions} {scene}"
+    scenes = [line.split()[0] for line, other in zip(ours[1:], theirs[1:], strict=True) if line != other]
+    return f"differ: {scenes}: python -m tests.speed.fuzz {seed} {decisions} {scenes[0]}" if scenes else ""
 
 
 def test_a_scene_is_equal() -> None:
