@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from benchmarks import harness, hotpath, imports, report
+from benchmarks.living import __main__ as living
 from benchmarks.peers import __main__ as peers
 from benchmarks.peers import (
     datadog_ffe,
@@ -112,6 +114,12 @@ def test_a_real_server_is_measured(module: str) -> None:
         assert rows["processes that end on the last value"]["verdict"] == "ok"
         assert rows["  not confirmed by all"]["value"] == 0
         assert rows["2 followers: missed by"]["value"] == 0
+
+
+@pytest.mark.parametrize("part", living.PARTS)
+def test_each_part_of_living_measures(part: str) -> None:
+    """What `make bench-living` runs is there."""
+    assert callable(import_module(f"benchmarks.living.{part}").measure)
 
 
 @pytest.mark.parametrize(

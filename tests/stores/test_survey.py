@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from graysplit import embedded
-from graysplit.stores.port import SplitSurvey, Survey
+from graysplit.stores.port import Survey
 from graysplit.stores.redis import RedisStore
 from graysplit.testing.contract import put, report_of, seed
 from tests.stores.refusing import Profile, RefusingProxy
@@ -58,9 +58,25 @@ def test_a_survey_is_what_its_parts_are(store: RedisStore) -> None:
 def test_a_survey_of_splits_is_what_its_parts_are(store: RedisStore) -> None:
     """What concerns a split, and the fleet."""
     found, fleet = store.survey_splits(["checkout"])
-    apart = SplitSurvey(store.read_splits(["checkout"]), store.fleet())
-    assert found.texts == apart.found.texts
-    assert fleet.processes == apart.fleet.processes
+    assert found.texts == store.read_splits(["checkout"]).texts
+    assert fleet().processes == store.fleet().processes
+    assert fleet() is fleet()
+
+
+def test_a_survey_of_splits_looks_again_where_a_connection_may_have_ended(
+    store: RedisStore, redis_url: str, namespace: str
+) -> None:
+    """What processes told does not say it; the fleet is then the one that a reading of its own gives."""
+    older, younger = store.follow(), store.follow()
+    older.report(report_of("boot-2", weight="20")._replace(pid=911), about=True)
+    older.close()
+    with Redis.from_url(redis_url) as client:
+        client.zincrby(f"graysplit:{{{namespace}}}:fleet:seen", -60_000, "boot-2")
+    younger.report(report_of("boot-3", weight="20")._replace(pid=913, born_ms=store.fleet().now_ms), about=True)
+    fleet = store.survey_splits(["checkout"]).fleet()
+    assert [process.boot for process in fleet.gone] == ["boot-2"]
+    assert (fleet.processes, fleet.gone) == (store.fleet().processes, store.fleet().gone)
+    younger.close()
 
 
 def test_cursors_that_may_not_be_read_are_left_out(store: RedisStore, redis_url: str, namespace: str) -> None:

@@ -234,9 +234,9 @@ class Operator:
         """Return the same operator for one proposal of many splits, who reads the fleet once at most."""
         return self._asking(cache(self.fleet))
 
-    def _knowing(self, fleet: Fleet | None) -> Operator:
-        """Return the same operator for one proposal, who has read the fleet with what that rests on."""
-        return self if fleet is None else self._asking(lambda: fleet)
+    def _knowing(self, fleet: Callable[[], Fleet] | None) -> Operator:
+        """Return the same operator for one proposal, who has the fleet with what that rests on."""
+        return self if fleet is None else self._asking(fleet)
 
     def _asking(self, fleet: Callable[[], Fleet]) -> Operator:
         same = copy(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple, TypeVar, get_args
 
 from graysplit.core.address import EVERYTHING, field_of, split_of
@@ -62,7 +62,7 @@ class Reading(NamedTuple):
     unread: Mapping[str, str]  # by split: why its definition cannot be read
     begun_ms: int = 0  # server time of the command's first reading: what a person was shown is counted from it
     places: Collection[Place] | None = None  # of a reading of a few splits, the fields that it has; None: all
-    fleet: Fleet | None = None  # the processes, where they were read right behind it
+    fleet: Callable[[], Fleet] | None = None  # the processes, where they were asked for right behind it
 
     @property
     def empty(self) -> bool:

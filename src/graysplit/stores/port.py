@@ -5,7 +5,7 @@ The contract suite in `graysplit.testing.StoreContract` holds every store and ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from graysplit.core.entry import Entry
@@ -457,7 +457,7 @@ class SplitSurvey(NamedTuple):
     """What concerns a few splits, and the processes."""
 
     found: FieldReading
-    fleet: Fleet
+    fleet: Callable[[], Fleet]  # read out of what was told when it is first asked for: most changes need none
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from redis import exceptions
@@ -54,13 +54,36 @@ def read_fleet(line: Connection, keys: Keys, asked: FleetAsked | None = None) ->
     `asked`: they were asked for already.
     """
     asked = asked or begin_fleet(line, keys, ends=False)
+    texts = take_fleet(line, keys, asked)
+    found = _processes(texts)
+    return fleet_of(texts.now_ms, found, _ended(line, may_be_gone(texts.now_ms, found), asked.info))
+
+
+class FleetTexts(NamedTuple):
+    """What processes have told, unread: with many splits each tells of, reading it is most of the work."""
+
+    seen: Sequence[tuple[bytes, int]]
+    abouts: Mapping[bytes, bytes]
+    receipts: Mapping[bytes, bytes]
+    now_ms: int
+
+
+def take_fleet(line: Connection, keys: Keys, asked: FleetAsked) -> FleetTexts:
+    """Take the answer to what was asked for."""
     seen, about, receipts, now = line.transaction(*_fleet_commands(keys), begun=asked.told)
     if isinstance(seen, exceptions.ResponseError):
         raise unreachable(line.name, seen, needed="ZRANGE")
-    now_ms = server_ms(line, now)
-    abouts, said = mapping_of(about), mapping_of(receipts)
-    found = [read_process(boot, seen_ms, abouts.get(boot), said.get(boot)) for boot, seen_ms in _scores(seen)]
-    return fleet_of(now_ms, found, _ended(line, may_be_gone(now_ms, found), asked.info))
+    return FleetTexts(_scores(seen), mapping_of(about), mapping_of(receipts), server_ms(line, now))
+
+
+def fleet_in(texts: FleetTexts) -> Fleet | None:
+    """Return the processes; None where the server must be asked whether connections have ended."""
+    found = _processes(texts)
+    return None if may_be_gone(texts.now_ms, found) else fleet_of(texts.now_ms, found)
+
+
+def _processes(texts: FleetTexts) -> list[Process]:
+    return [read_process(boot, at, texts.abouts.get(boot), texts.receipts.get(boot)) for boot, at in texts.seen]
 
 
 def _fleet_commands(keys: Keys) -> tuple[Command, ...]:

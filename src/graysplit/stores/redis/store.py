@@ -102,7 +102,7 @@ class RedisStore:
         from graysplit.stores.redis.survey import survey_splits  # as above
 
         with self._line() as line:
-            return survey_splits(line, self._keys, splits)
+            return survey_splits(line, self._keys, splits, self.fleet)
 
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""

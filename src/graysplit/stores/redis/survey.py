@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
+from graysplit.core.fleet import Fleet
 from graysplit.errors import RefusedError
 from graysplit.stores.port import SplitSurvey, Survey
 from graysplit.stores.redis.connection import Connection
 from graysplit.stores.redis.cursors import begin_told, read_told
-from graysplit.stores.redis.fleet import begin_fleet, read_fleet
+from graysplit.stores.redis.fleet import begin_fleet, fleet_in, read_fleet, take_fleet
 from graysplit.stores.redis.history import with_wholes
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.reader import Reader
@@ -31,9 +33,15 @@ def survey(line: Connection, keys: Keys) -> Survey:
     return Survey(fleet, load, cursors, last)
 
 
-def survey_splits(line: Connection, keys: Keys, splits: Sequence[str]) -> SplitSurvey:
-    """Read what concerns a few splits, and the fleet behind it."""
+def survey_splits(line: Connection, keys: Keys, splits: Sequence[str], again: Callable[[], Fleet]) -> SplitSurvey:
+    """Read what concerns a few splits, and the fleet behind it; `again` reads it where it takes a further question."""
     asked = begin_splits(line, keys, splits)
-    fleet = begin_fleet(line, keys, ends=False)
+    begun = begin_fleet(line, keys, ends=False)
     found = read_splits(line, keys, splits, asked)
-    return SplitSurvey(found, read_fleet(line, keys, fleet))
+    texts = take_fleet(line, keys, begun)
+
+    def fleet() -> Fleet:
+        known = fleet_in(texts)
+        return again() if known is None else known
+
+    return SplitSurvey(found, cache(fleet))
