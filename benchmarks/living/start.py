@@ -50,7 +50,7 @@ def measure(quick: bool = False) -> list[Row]:  # noqa: FBT001, FBT002 - a progr
     rounds = 1 if quick else 7
     with embedded.server() as server, _followed(server.url), TripRelay(server.port) as relay:
         url = relay.url(server.url)
-        return [*_imports(2 * rounds + 1, server.url), *_starts(relay, url, rounds), *_commands(relay, url, rounds)]
+        return [*_imports(2 * rounds - 1, server.url), *_starts(relay, url, rounds), *_commands(relay, url, rounds)]
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
+from redis import Redis
 
 import graysplit
 from graysplit import embedded
@@ -52,6 +53,20 @@ def test_a_list_waits_three_times(relay: TripRelay, server: embedded.Server, nam
     assert len(trips) <= 3, trips
 
 
+def test_guards_cost_a_list_one_trip_however_many_there_are(
+    relay: TripRelay, server: embedded.Server, namespace: str
+) -> None:
+    """What each has counted is read together."""
+    guarded = f"{namespace}-guarded"
+    with graysplit.Control(server.url, namespace=guarded) as control:
+        for split in ("checkout", "search", "cart"):
+            control.create(split)
+            control.guard(split)
+            control.set(split, 10)
+    trips = trips_of(relay, server, guarded, "list")
+    assert len(trips) == 4, trips
+
+
 def test_a_set_waits_three_times_until_it_is_written(relay: TripRelay, server: embedded.Server, namespace: str) -> None:
     """Connect; read; write. Each look at the receipts is one more, and the first one comes behind the write."""
     trips = trips_of(relay, server, namespace, "set", "checkout", "20")
@@ -67,3 +82,15 @@ def test_a_rollback_waits_three_times_until_it_is_in_force(
     trips = trips_of(relay, server, namespace, "rollback", "checkout")
     assert trips[:3] == ["connect", "PING", "EVALSHA ROLE"], trips
     assert all(trip.startswith("MULTI ZRANGE") for trip in trips[3:]), trips
+
+
+@pytest.mark.parametrize("words", [("set", "checkout", "20"), ("rollback", "checkout")], ids=["set", "rollback"])
+def test_a_server_that_has_just_started_costs_one_trip_more(words: Sequence[str]) -> None:
+    """It knows no script: the first is sent again, whole, and the next one is whole from the start."""
+    with embedded.server() as own, graysplit.Control(own.url) as control, Redis.from_url(own.url) as client:
+        control.create("checkout")
+        control.set("checkout", 10)
+        client.script_flush()
+        with TripRelay(own.port) as relay:
+            trips = trips_of(relay, own, "default", *words, "--no-wait")
+    assert len(trips) == 4, trips

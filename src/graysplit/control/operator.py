@@ -285,9 +285,12 @@ class Operator:
         armed = [name for name in splits if name in states and states[name].definition.guard is not None]
         if not armed:
             return {}
-        from graysplit.control.guard.verdicts import verdicts
+        from graysplit.control.guard.verdicts import read_together, verdicts
+        from graysplit.stores.port import Surveyor
 
-        return verdicts(reading, self.store.tally, armed)
+        store = self.store
+        tallies = read_together(reading, store, armed) if isinstance(store, Surveyor) else store.tally
+        return verdicts(reading, tallies, armed)
 
     # --- what is checked ---------------------------------------------------------------------------------------------
 

@@ -472,6 +472,10 @@ class Surveyor(Protocol):
         """Read what concerns some splits as `Store.read_splits` does, then the fleet."""
         ...
 
+    def tallies(self, wanted: Sequence[Wanted], now_ms: int) -> Sequence[Tally | GraysplitError]:
+        """Read what has been counted of some releases as `Feed.tallies` does, without the courses that they took."""
+        ...
+
 
 @runtime_checkable
 class ByHand(Protocol):

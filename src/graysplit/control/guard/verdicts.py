@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from graysplit.core.address import field_of, version_of
@@ -12,6 +13,8 @@ from graysplit.core.guard.settings import BadGuardError, Guard, parse_guard
 from graysplit.core.guard.tally import Pair, Stage, StageTally, Tally
 from graysplit.core.guard.verdict import NO_VERDICT, Verdict
 from graysplit.core.weights import share
+from graysplit.errors import GraysplitError
+from graysplit.stores.port import Surveyor, Wanted
 from graysplit.stores.text.judge import read_judge
 
 if TYPE_CHECKING:
@@ -67,6 +70,22 @@ def verdicts(reading: Reading, tallies: Tallies, splits: Iterable[str]) -> dict[
         if len(found) < READ_AT_MOST:
             found[field] = heard(reading, tallies, split, field, weight)
     return found
+
+
+def read_together(reading: Reading, store: Surveyor, splits: Iterable[str]) -> Tallies:
+    """Read the tallies of watched candidates above zero at once, a screenful at most; return what gives each."""
+    releases, began = reading.snapshot.releases, reading.held.releases
+    fields = [field for _, field, _ in islice(watched(reading, splits), READ_AT_MOST)]
+    wanted = [Wanted(field, releases.get(field, ""), began.get(field, 0) // 1000) for field in fields]
+    found = dict(zip(wanted, store.tallies(wanted, reading.load.now_ms) if wanted else (), strict=True))
+
+    def tally(field: str, release: str, started_s: int) -> Tally:
+        one = found[Wanted(field, release, started_s)]
+        if isinstance(one, GraysplitError):
+            raise one
+        return one
+
+    return tally
 
 
 def heard(reading: Reading, tallies: Tallies, split: str, field: str, weight: int) -> Heard:

@@ -35,6 +35,8 @@ class RawConnection(Protocol):
 
     # What `handshake.Noting` adds.
 
+    sent_whole: set[str] | None
+
     def take_greeting(self) -> tuple[Command, ...]:
         """Return what is to be said first; nothing on a connection that has said it."""
         ...

@@ -263,25 +263,35 @@ class Connection:
         self, script: Script, keys: tuple[str | bytes, ...], arguments: tuple[str | bytes | int, ...]
     ) -> Reply:
         """Run a script, by its hash where the server knows it."""
-        rest = (len(keys), *keys, *arguments)
-        (answer,) = self.ask(("EVALSHA", script.sha, *rest))
-        if isinstance(answer, exceptions.NoScriptError):
-            (answer,) = self.ask(("EVAL", script.source, *rest))
+        (answer,) = self._run(script, (len(keys), *keys, *arguments), self.ask)
         return answer
 
     def write(self, script: Script, keys: tuple[str | bytes, ...], arguments: tuple[str | bytes | int, ...]) -> Reply:
         """Run a script that writes, as `evaluate` does, and ask for the server's role in the same trip."""
-        rest = (len(keys), *keys, *arguments)
-        answer, role = self._with_role(("EVALSHA", script.sha, *rest))
-        if isinstance(answer, exceptions.NoScriptError):
-            answer, role = self._with_role(("EVAL", script.source, *rest))
-        self._role = role
+        answer, self._role = self._run(script, (len(keys), *keys, *arguments), self._with_role)
         return answer
 
     def role(self) -> Reply:
         """Return the server's role: as it was right behind a `write`, where nothing was asked since, else as it is."""
         (role,) = self.replies(self._role or self.post_reading(("ROLE",)))
         return role
+
+    def _run(self, script: Script, rest: Command, ask: Callable[[Command], Sequence[Reply]]) -> Sequence[Reply]:
+        """Ask for a script; a server that did not know one will not know the others, and is sent each of them whole."""
+        whole = self._connection.sent_whole
+        if whole is None or script.sha in whole:
+            answers = ask(("EVALSHA", script.sha, *rest))
+            if not isinstance(answers[0], exceptions.NoScriptError):
+                return answers
+            self.note_unknown_script()
+        answers = ask(("EVAL", script.source, *rest))
+        if self._connection.sent_whole is not None:
+            self._connection.sent_whole.add(script.sha)
+        return answers
+
+    def note_unknown_script(self) -> None:
+        """Note that the server has answered that it does not know a script."""
+        self._connection.sent_whole = self._connection.sent_whole or set()
 
     def _with_role(self, command: Command) -> tuple[Reply, Posted]:
         self.greet()

@@ -30,6 +30,7 @@ class Noting:
     _noted: list[Command] | None = None  # while it notes
     _greeting: tuple[Command, ...] = ()  # what is to be said first, until it is taken
     _in_use = False  # since the greeting was taken
+    sent_whole: set[str] | None = None  # scripts sent here since one was not known to the server; None: all were known
 
     def note(self) -> None:
         """Note what it would say upon connecting; raises `ConnectionError` where it would connect again by itself.
@@ -39,6 +40,7 @@ class Noting:
         """
         if self._in_use:
             raise exceptions.ConnectionError("the connection was lost")
+        self.sent_whole = None
         self._noted = []
         try:
             cast("Any", super()).on_connect()

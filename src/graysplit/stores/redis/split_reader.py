@@ -42,6 +42,7 @@ def _by_script(line: Connection, keys: Keys, splits: Sequence[str], begun: Poste
     """Read them by a script, which knows the versions from the definition; None where it is refused."""
     answer, role = line.replies(begun)
     if isinstance(answer, exceptions.NoScriptError):
+        line.note_unknown_script()
         answer = line.evaluate(script("read_splits"), (), _arguments(keys, splits))
     check_role(line, role)
     if not is_list(answer):

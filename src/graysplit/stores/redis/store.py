@@ -26,6 +26,7 @@ from graysplit.stores.port import (
     SplitSurvey,
     Submission,
     Survey,
+    Wanted,
     Written,
 )
 from graysplit.stores.redis.advice import ServerVersion, advise, version_of
@@ -45,7 +46,7 @@ from graysplit.stores.redis.reader import Reader, check_role, check_written, is_
 from graysplit.stores.redis.rollback import Part, StepAnswer, read_portions, roll_back
 from graysplit.stores.redis.sentinels import WAY_S, Host
 from graysplit.stores.redis.submit import submit
-from graysplit.stores.redis.tally import read_tally
+from graysplit.stores.redis.tally import read_tally, tallies
 from graysplit.stores.redis.topology import Timeouts, Topology
 
 T = TypeVar("T")
@@ -103,6 +104,11 @@ class RedisStore:
 
         with self._line() as line:
             return survey_splits(line, self._keys, splits, self.fleet)
+
+    def tallies(self, wanted: Sequence[Wanted], now_ms: int) -> Sequence[Tally | GraysplitError]:
+        """Read what has been counted of some releases, all at one moment."""
+        with self._line() as line:
+            return tallies(line, self._keys, wanted, now_ms).take()
 
     def submit(self, submission: Submission) -> Written:
         """Compare, write, bump the revision and append to the history, in one step."""
