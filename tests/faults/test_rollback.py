@@ -195,12 +195,12 @@ def test_a_set_that_was_on_its_way_does_not_undo_a_rollback(
 
         def raise_slowly() -> None:
             try:
-                slow.set("checkout", 20, unstop=True)
+                slow.set("checkout", 20, unstop=True, why="held up")
             except GraysplitError as fault:
                 faults.append(fault)
 
         # When the raise hangs, somebody rolls back, and then the bytes arrive
-        proxy.hold(script("submit").sha.encode())
+        proxy.hold(b"held up")
         raising = threading.Thread(target=raise_slowly)
         raising.start()
         assert proxy.holding.wait(10)
