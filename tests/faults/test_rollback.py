@@ -14,7 +14,6 @@ import redis
 import graysplit
 from graysplit import embedded
 from graysplit.errors import GraysplitError, RefusedError
-from graysplit.stores.redis.scripts import script
 from tests.faults.command_line import graysplit_cli
 from tests.faults.proxy import Proxy
 from tests.faults.shares import following, share
