@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple, TypeVar, get_args
 
-from graysplit.core.address import EVERYTHING, field_of, split_of
+from graysplit.core.address import field_of, split_of
 from graysplit.core.changes import Mistyped
 from graysplit.core.definition import Definition
 from graysplit.core.fleet import Fleet
@@ -140,8 +140,8 @@ def reading_of(load: Load, before: Reading | None = None) -> Reading:
 def read_splits(store: Store, splits: Collection[str]) -> Reading | None:
     """Read a few splits, and what stands for all; None where that cannot be enough for a change of them.
 
-    So it is where one of them is new, deleted or unreadable, where a key is lost, and where everything is stopped. A
-    store that can reads the fleet in the same trip.
+    So it is where one of them is new, deleted or unreadable, and where a key is lost. A store that can reads the fleet
+    in the same trip.
     """
     if isinstance(store, Surveyor):
         found, fleet = store.survey_splits([*splits])
@@ -151,7 +151,7 @@ def read_splits(store: Store, splits: Collection[str]) -> Reading | None:
 
     load = _load_of(found)
     snapshot, _, held = read_whole(load)
-    if held.lost or EVERYTHING in held.stops or any(split not in snapshot.splits for split in splits):
+    if held.lost or any(split not in snapshot.splits for split in splits):
         return None
     snapshot = snapshot._replace(splits=OnlyRead(snapshot.splits, splits))
     return Reading(load, snapshot, held, OnlyRead({}, splits), load.now_ms, found.texts.keys(), fleet)
