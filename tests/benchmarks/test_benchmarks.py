@@ -43,7 +43,7 @@ PEERS: list[ModuleType] = [
     statsig_core,
     unleash,
 ]
-LIVING = ["benchmarks.living.requests", "benchmarks.living.change"]
+LIVING = ["benchmarks.living.requests", "benchmarks.living.rest", "benchmarks.living.change"]
 
 
 def _program(module: str, *arguments: str) -> str:

@@ -10,7 +10,7 @@ from graysplit.core.entry import Entry
 from graysplit.core.weights import format_weight, parse_weight
 from graysplit.errors import BadWeightError
 
-BEAT_S: Final = 2.0
+BEAT_S: Final = 3.0  # at the latest a turn later: who lives is heard again long before it counts as silent
 KEPT_AT_MOST: Final = 100  # what a receipt names as kept against the store; the rest follows once these are settled
 LIVE_MS: Final = 6_000
 QUIET_MS: Final = 500  # who was heard so lately lives
@@ -146,7 +146,7 @@ class Fleet(NamedTuple):
 def is_live(process: Process, now_ms: int) -> bool:
     """Return whether a process was seen within six seconds.
 
-    A sighting from the future (the server's clock was set back) proves nothing: who lives is seen anew within two.
+    A sighting from the future (the server's clock was set back) proves nothing: who lives is seen anew within four.
     """
     return 0 <= now_ms - process.seen_ms <= LIVE_MS
 

@@ -31,6 +31,11 @@ class BreakGlass:
         self._read("")
         self.poll()
 
+    @property
+    def watched(self) -> bool:
+        """Return whether there is a file to look at."""
+        return self._path is not None
+
     def covers(self, split: str) -> bool:
         """Return whether a split is switched off."""
         return EVERYTHING in self.names or split in self.names or split in self._never

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from graysplit.follower.replica import Replica
 
 TURN_S: Final = 0.25  # the longest wait before closing and break-glass are looked at
+CALM_S: Final = 0.62  # the same over a connection, where nothing waits for time to pass: it wakes once for its PING
 FULL_READ_S: Final = 15.0  # +-25 %: the net under the net
+# Of so many times one reads everything; at the others the server says whether anything was written.
+READ_EVERY: Final = 8
 SOON_S: Final = 2.0  # a partial reading is followed by a full one within this time
 ANSWERED_S: Final = 1.0  # to 1.5: between attempts at a server that is there, and answers with errors
 # A thread that has not turned for so long was stopped, or its machine slept: what it holds may be old.
@@ -104,8 +107,11 @@ class Follower:
         self._beat_at = 0.0
         self._look_at = 0.0  # when to ask again whether anything was lowered
         self._looked = 0  # how many fields were looked at, of more than one look takes
+        self._feed: Feed | None = None  # the present connection
         self._rested = (0.0, 0.0)  # when the last reading ended, and how long it took
+        self._turn_s = TURN_S  # the longest wait at present
         self._late = False  # whether this process stood still, and has not read since
+        self._untouched = 0  # how often in turn nothing had been written when a full reading was due
         self._turned = (0.0, 0.0)  # when the thread turned last, monotonic and boot time
         self._born_s = clock.boottime()
         self._thread: Thread | None = None
@@ -136,6 +142,8 @@ class Follower:
         """
         asked, thread = self._stopping.is_set(), self._thread
         self._stopping.set()
+        if (feed := self._feed) is not None:
+            feed.wake()
         if not asked and thread is not None and thread.is_alive():
             self._ended.wait(timeout_s)
 
@@ -191,7 +199,7 @@ class Follower:
 
     def _follow(self, feed: Feed) -> None:
         """Serve one connection until it breaks or the router closes; who closes already does not join the fleet."""
-        clock, self._heartbeat.joined = self._clock, False
+        clock, self._heartbeat.joined, self._feed = self._clock, False, feed
         self._rested = (0.0, 0.0)
         feed.while_reading(lambda: self._look(feed))
         try:
@@ -208,7 +216,7 @@ class Follower:
                 signalled, late = self._listen(feed)
                 if late:
                     self._books.end_leases(feed)  # that ran out meanwhile; the store's clock judges
-                now, full = clock.monotonic(), 0.0 if late else full
+                now, full = clock.monotonic(), 0.0 if late else self._full_at(feed, full, signalled=signalled)
                 self._late = late
                 due = signalled or now >= full
                 resting = due and not late and self._rests(feed, now) and not self._look(feed)
@@ -226,7 +234,7 @@ class Follower:
                     soon = now + (max(SOON_S * chance(), between_s) if partial else took_s + jittered(FULL_READ_S))
                     full = min(full, soon) if now < full else soon
                     self._beat_at = now + BEAT_S
-                elif now >= self._beat_at:
+                elif now >= self._beat_at - self._turn_s / 2:  # at the nearest turn
                     self._report(feed, about=False)
                     self._beat_at = now + BEAT_S
                 elif self.replica.busy:
@@ -238,7 +246,37 @@ class Follower:
             if self._heartbeat.joined and self._stopping.is_set():
                 self._leave(feed)
         finally:
+            self._feed = None
             feed.close()
+
+    def _full_at(self, feed: Feed, full: float, *, signalled: bool) -> float:
+        """Return when everything is to be read: it is put off where that is due and would say nothing new."""
+        due = not signalled and self._clock.monotonic() >= full
+        return self._clock.monotonic() + jittered(FULL_READ_S) if due and self._is_untouched(feed) else full
+
+    def _is_untouched(self, feed: Feed) -> bool:
+        """Return whether a full reading would say nothing new; every eighth is made all the same."""
+        replica, self._untouched = self.replica, self._untouched + 1
+        unsettled = replica.adopted.lost or replica.distrusted or replica.fork is not None
+        if unsettled or replica.busy or feed.unbooked or self._untouched >= READ_EVERY:
+            return False
+        now_ms = feed.untouched()
+        if now_ms:
+            self._tell_time(now_ms)
+        return bool(now_ms)
+
+    def _pause_s(self, feed: Feed) -> float:
+        """Return how long to wait for a signal: long where only that and the next heartbeat are waited for."""
+        watch, held = self.watch, self.replica.adopted
+        if watch.calm:
+            timed = self._break_glass.watched or held.leases or held.planned or feed.mode == "memory"
+            self._turn_s = TURN_S if timed else CALM_S
+            return REST_S if self.replica.busy else max(0.0, self._books.left_s(self._turn_s))
+        self._turn_s = TURN_S
+        if self.replica.busy or watch.busy or watch.collecting:
+            return REST_S
+        left_s = min(watch.look_s, self._books.left_s(TURN_S), TURN_S)
+        return max(0.0, min(left_s, ANSWER_S) if watch.waits else left_s)
 
     def _listen(self, feed: Feed) -> tuple[bool, bool]:
         """Wait for a signal and let time pass; return whether one came, and whether this process stood still.
@@ -246,12 +284,11 @@ class Follower:
         While definitions are lined up, the rest between two portions is spent listening: a rollback that comes behind
         ten thousand of them is read at once.
         """
-        busy, late = self.replica.busy or self.watch.busy or self.watch.collecting, self._is_late(feed)
+        late = self._is_late(feed)
         if late:
             self._turn()  # before anything is asked: no answer may come
-        left_s = min(TURN_S, self.watch.look_s, self._beat_at - self._clock.monotonic(), self._books.left_s(TURN_S))
-        rest = REST_S if busy or late else max(0.0, min(left_s, ANSWER_S) if self.watch.waits else left_s)
-        signalled = feed.wait(rest)
+        pause_s = self._pause_s(feed)
+        signalled = feed.wait(REST_S if late else pause_s)
         late = self._is_late(feed) or late
         if not late:
             self._audience.contact(self._contact(feed))
@@ -332,6 +369,7 @@ class Follower:
         """Load, adopt and report; say whether all definitions were read."""
         replica = self.replica
         replica.begin()
+        self._untouched = 0
         self._look_at = self._clock.monotonic() + LOOK_S  # a short reading is over by then, and knows all of it
         load = feed.load(replica.past.position, whole=whole)
         self._turned = self._times()  # a long answer is not a standstill, a long pause after it is

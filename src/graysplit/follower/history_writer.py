@@ -40,8 +40,8 @@ class HistoryWriter:
             self._book_at = self._clock.monotonic() + BOOK_WITHIN_S * chance()
 
     def left_s(self, most: float) -> float:
-        """Return the seconds until it is due; `most` where nothing is awaited."""
-        return most if self._book_at is None else self._book_at - self._clock.monotonic()
+        """Return the seconds until it is due; `most` where nothing is awaited, or not for so long."""
+        return most if self._book_at is None else min(most, self._book_at - self._clock.monotonic())
 
     def book_if_due(self, feed: Feed) -> None:
         """Write what is not in the history yet, once its time has come."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from graysplit.core.address import field_of
+from graysplit.core.address import parse_address
 from graysplit.core.counters import Counts, Measured
 from graysplit.forks import ProcessLock
 
@@ -78,14 +78,12 @@ class CallCounts:
 
     def running_on(self, changes: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
         """Return, by change, how many calls still run on what it wrote."""
-        found: dict[str, int] = {}
-        for split in self._counts.copy() if changes else ():
-            with self._reading:
-                for counts in self.of_split(split):
-                    for index, name in enumerate(counts.names[1:], 1):
-                        field = field_of(split, name)
-                        for change in [change for change, words in changes.items() if field in words]:
-                            found[change] = found.get(change, 0) + counts.running(index)
+        found = dict.fromkeys(changes, 0)
+        for change, words in changes.items():
+            for field in words:
+                split, version = parse_address(field)
+                if split in self._counts:
+                    found[change] += self.running(split, version)
         return found
 
     def settle(self) -> None:

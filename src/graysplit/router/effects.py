@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from operator import is_
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core.address import parse_address
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from graysplit.router.call_counts import CallCounts
     from graysplit.router.compiler import Baselines
 
-IDLE_EVERY: Final = 10  # heartbeats after which a change on which no call ran is looked at again
-ATTEMPTS_AT_ONCE: Final = 128  # splits that are looked at for a first attempt with each heartbeat
+IDLE_EVERY: Final = 20  # heartbeats after which a change on which no call ran is looked at again
+ATTEMPTS_AT_ONCE: Final = 50  # splits that are looked at for a first attempt with each heartbeat
 UNLIKE_AT_MOST: Final = 100  # fields that a receipt names of those that a change of many has not reached
 
 
@@ -32,17 +33,29 @@ class DeclaredSplits:
         self._counts = counts
         self._made_from: dict[str, Declaration] = {}
         self._made: dict[str, Declared] = {}
-        self._looked = 0  # how many splits without an attempt were looked at, of more than one look takes
+        self._unmeasured: list[str] = []  # the splits that had no attempt
+        self._looked = 0  # how many of them were looked at, of more than one look takes
 
     def now(self, *, records_goals: bool) -> dict[str, Declared]:
         """Return them without how often each was asked; the same object as before while nothing has changed."""
-        declarations = {name: one for name, one in self._declarations.copy().items() if one.places}
-        measured = declarations.keys() if records_goals else self._first_attempts(declarations)
-        made = {name: self._of(name, one, measured=name in measured) for name, one in declarations.items()}
+        declarations = self._declarations.copy()
+        measured = set(declarations) if records_goals else self._first_attempts()
+        if measured.isdisjoint(self._unmeasured) and self._is_as_before(declarations):
+            return self._made
+        made = {
+            name: self._of(name, one, measured=name in measured) for name, one in declarations.items() if one.places
+        }
         self._made_from = declarations
+        self._unmeasured = [name for name, one in made.items() if not one.measured]
         if made != self._made:
             self._made = made
         return self._made
+
+    def _is_as_before(self, declarations: dict[str, Declaration]) -> bool:
+        """Return whether no declaration was replaced, and none has a hook: its reason changes by itself."""
+        same = len(declarations) == len(self._made_from)
+        same = same and all(map(is_, declarations.values(), self._made_from.values()))
+        return same and not any(one.hooks for one in declarations.values())
 
     def _of(self, name: str, declaration: Declaration, *, measured: bool) -> Declared:
         known = self._made.get(name)
@@ -59,12 +72,11 @@ class DeclaredSplits:
             measured=measured or was_measured or declaration.kind == "route",
         )
 
-    def _first_attempts(self, names: Iterable[str]) -> set[str]:
+    def _first_attempts(self) -> set[str]:
         """Look for first attempts at splits that had none: of very many at some each time."""
-        without = [name for name in names if (known := self._made.get(name)) is None or not known.measured]
-        first = self._looked if self._looked < len(without) else 0
+        first = self._looked if self._looked < len(self._unmeasured) else 0
         self._looked = first + ATTEMPTS_AT_ONCE
-        return self._counts.attempted(without[first : first + ATTEMPTS_AT_ONCE])
+        return self._counts.attempted(self._unmeasured[first : first + ATTEMPTS_AT_ONCE])
 
 
 class JudgedChange(NamedTuple):
@@ -116,10 +128,9 @@ class StateEffects:
 
         A change on which no call ran is looked at again by a new view's states, and now and then.
         """
-        known = self._counts.splits() | self._declarations.keys()
         before = {change: judged for change, judged in self._sweeps.items() if judged.view is view}
         judged = {
-            change: before.get(change) or JudgedChange(view, *self._unlike(words, known, view.held))
+            change: before.get(change) or JudgedChange(view, *self._unlike(words, view.held))
             for change, words in changes.items()
         }
         self._told += 1
@@ -133,7 +144,10 @@ class StateEffects:
     def _known(self, field: str) -> Effect | None:
         """Return what a field does by states that were asked before; None where they were not."""
         judged = self._fields.get(field)
-        return None if judged is None else judged.effect._replace(running=judged.counts.running(judged.version))
+        if judged is None:
+            return None
+        running = judged.counts.running(judged.version)
+        return judged.effect if judged.effect.running == running else judged.effect._replace(running=running)
 
     def _effect(self, field: str, held: Adopted) -> Effect | None:
         split, version = parse_address(field)
@@ -154,11 +168,12 @@ class StateEffects:
         self._fields[field] = JudgedField(effect, counts, index)
         return effect
 
-    def _unlike(self, words: Mapping[str, str], known: Collection[str], held: Adopted) -> tuple[dict[str, Effect], int]:
+    def _unlike(self, words: Mapping[str, str], held: Adopted) -> tuple[dict[str, Effect], int]:
         """Find the fields that do not do what was written, the first of them by name, and the number of the others.
 
         What nobody here has asked for yet is judged by what is held: it is compiled from that when somebody asks.
         """
+        known = self._counts.splits() | self._declarations.keys()
         unlike: dict[str, Effect] = {}
         more = 0
         for field, word in words.items():

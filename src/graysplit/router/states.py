@@ -91,6 +91,7 @@ class PublishedStates:
         self.due = float("inf")  # the monotonic time by which the thread that follows lets time pass again
         self.records_goals = False  # whether any goal was recorded
         self._effects: StateEffects | None = None  # from the start on
+        self._differing: tuple[View, dict[str, str]] | None = None  # baselines, as they were looked at last
         self._declared: DeclaredSplits | None = None  # from the first time on that it is asked for
         self._lock = ProcessLock()
 
@@ -159,7 +160,7 @@ class PublishedStates:
         before, age = self._age, now - (self.following.since or self._born)
         self._age = age
         self._events.turn()
-        if any((before > limit) != (age > limit) for limit in (STALE_S, *self._limits)):
+        if (before > STALE_S) != (age > STALE_S) or self._passes_limit(before, age):
             self.refresh()
         if self.notify is not None:
             self.notify(now)
@@ -168,6 +169,9 @@ class PublishedStates:
         if self.compiler is not None and self.compiler.guarded is not None:
             self.compiler.guarded.shed(now)
         return self.warming is not None and self.warming.turn(now)
+
+    def _passes_limit(self, before: float, age: float) -> bool:
+        return bool(self._limits) and any((before > limit) != (age > limit) for limit in self._limits)
 
     def knows(self, field: str) -> bool:
         """Return whether a field names everything, a split or a candidate of what is held."""
@@ -223,7 +227,11 @@ class PublishedStates:
     def baselines(self) -> dict[str, str]:
         """Return the splits whose baseline is another one in the code than in the store, and how they differ."""
         with self._lock:
-            return self.compiler.baselines.differing(self.view.held) if self.compiler is not None else {}
+            if self.compiler is None:
+                return {}
+            if self._differing is None or self._differing[0] is not self.view:
+                self._differing = self.view, self.compiler.baselines.differing(self.view.held)
+            return self._differing[1]
 
     # What the code declares
 

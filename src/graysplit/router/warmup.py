@@ -49,6 +49,6 @@ class Warmup:
             hook.busy = False  # too many jobs wait: at the next turn again
 
     def _hooks(self) -> Iterator[tuple[str, WarmupHook]]:
-        for split, declaration in self._declarations.copy().items():
+        for declaration in [one for one in self._declarations.copy().values() if one.hooks]:
             for version, hook in declaration.hooks.items():
-                yield f"{split}/{version}", hook
+                yield f"{declaration.split}/{version}", hook

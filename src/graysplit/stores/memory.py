@@ -251,12 +251,17 @@ class MemoryFeed:
         self._store = store
         self._space = space
         self._seen = -1
+        self._woken = False
 
     def load(self, since: str, *, whole: bool) -> Load:  # noqa: ARG002 - always whole: nothing crosses a network
         """Read everything at one moment, with the log since a position."""
         with self._space.locked:
             self._seen = self._space.signals
             return self._space.load(since, NEWEST)
+
+    def untouched(self) -> int:
+        """Leave it to a reading, which costs nothing here."""
+        return 0
 
     def while_reading(self, act: Breathe) -> None:
         """Do nothing: a reading takes no time here."""
@@ -271,9 +276,13 @@ class MemoryFeed:
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until something was written since the last load."""
-        condition = self._space.locked
+        condition, within_s = self._space.locked, 0.0 if self._woken else timeout_s
         with condition:
-            return condition.wait_for(lambda: self._space.signals != self._seen, timeout_s)
+            return condition.wait_for(lambda: self._space.signals != self._seen, within_s)
+
+    def wake(self) -> None:
+        """End each wait from now on; not the present one, for whom a signal handler interrupts may hold the lock."""
+        self._woken = True
 
     def report(self, report: Report, *, about: bool) -> int:  # noqa: ARG002 - keeping all of it costs nothing here
         """Write a heartbeat."""

@@ -223,6 +223,10 @@ class Feed(Protocol):
         """
         ...
 
+    def untouched(self) -> int:
+        """Return the server's time in ms where nothing was written since everything was read last; 0 where unknown."""
+        ...
+
     def while_reading(self, act: Breathe) -> None:
         """Have something done again and again during a long `load`; it may use this feed, but for `load`."""
         ...
@@ -232,11 +236,15 @@ class Feed(Protocol):
         ...
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for a signal; True: something may have changed, read again.
+        """Wait for a signal; True: something may have changed, read again. False may come before the time is over.
 
         Checks by itself that the other end still answers, and raises `StoreUnreachableError` at most 1.5 seconds
         after it stopped.
         """
+        ...
+
+    def wake(self) -> None:
+        """End the present `wait` where that takes no lock, and each one from now on: a signal handler may ask."""
         ...
 
     def report(self, report: Report, *, about: bool) -> int:

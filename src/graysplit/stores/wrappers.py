@@ -135,6 +135,9 @@ class _SilentFeed:
         self._now_ms = load.now_ms
         return load
 
+    def untouched(self) -> int:
+        return self._inner.untouched()
+
     def while_reading(self, act: Breathe) -> None:
         self._inner.while_reading(act)
 
@@ -145,6 +148,9 @@ class _SilentFeed:
         signalled = self._inner.wait(timeout_s)
         self.outdone = self._inner.outdone
         return signalled
+
+    def wake(self) -> None:
+        self._inner.wake()
 
     def report(self, report: Report, *, about: bool) -> int:  # noqa: ARG002 - the port's signature
         return self._now_ms

@@ -206,6 +206,11 @@ class Evaluator:
         ]
 
     @property
+    def wanted(self) -> bool:
+        """Return whether anything is being judged, or a verdict was asked for lately."""
+        return bool(self._asked or self._lined or self._read) or self.waits
+
+    @property
     def busy(self) -> bool:
         """Return whether there is more to be judged than one turn could."""
         return bool(self._lined or self._read) and not self.waits

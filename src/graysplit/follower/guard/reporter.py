@@ -101,6 +101,12 @@ class GuardReporter:
         return self._taking is not None
 
     @property
+    def calm(self) -> bool:
+        """Return whether nothing is counted, told or judged here."""
+        counted = self._buffers or self._breakers or self._taking is not None
+        return not (counted or self._unsent.busy or self._unsent.waits or self._evaluator.wanted)
+
+    @property
     def look_s(self) -> float:
         """Return within which time to look again whether a part is full."""
         calls = max((buffer.calls << 2 * buffer.guard.every_call for buffer in self._buffers), default=0)
@@ -163,6 +169,8 @@ class GuardReporter:
 
     def turn(self, feed: Feed) -> None:
         """Write what was stopped here alone, tell what waits, judge in turn; what one split meets stops no other."""
+        if self.calm and not self._replica.adopted.tripped:
+            return
         begun = self._replica.adopted.begun
         self._write_trips(feed)
         self._hear(self._unsent.tell(feed, self._is_free))

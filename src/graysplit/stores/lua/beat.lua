@@ -5,13 +5,14 @@
 --       3 fleet:receipts  hash: boot id -> JSON: what it does now
 --       4 fleet:contents  hash: asked -> the request to tell what is held
 --       5 fleet:highest   hash: revision -> the highest that any process has followed: none comes again
--- ARGV  1 boot id  2 receipt  3 about, or '' to leave it as it is  4 silence in ms after which a process is dropped
+-- ARGV  1 boot id  2 receipt  3 about; either '' to leave it as it is  4 silence in ms after which a process is dropped
 --       5 silence in ms up to which a process is live  6 the highest revision it has followed
--- Gives {server time in ms, '1' if its about is known, how many processes are counted (0: its user may not know),
---        the request or ''}.
+-- Gives {server time in ms, '1' if its about and receipt are known, how many processes are counted (0: its user may not
+--        know), the request or ''}.
 
 local boot, receipt, about, forget, live = unpack(ARGV, 1, 5)
-local now = now_ms()
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local silent = redis.call('ZRANGE', KEYS[1], '-inf', string.format('(%.0f', now - tonumber(forget)), 'BYSCORE',
   'LIMIT', 0, 100)
 
@@ -29,15 +30,17 @@ for _, early in ipairs(future) do
   redis.call('ZADD', KEYS[1], now - tonumber(live) - 1, early)
 end
 redis.call('ZADD', KEYS[1], now, boot)
-redis.call('HSET', KEYS[3], boot, receipt)
+if receipt ~= '' then
+  redis.call('HSET', KEYS[3], boot, receipt)
+end
 if about ~= '' then
   redis.call('HSET', KEYS[2], boot, about)
 end
-local known = try('HGET', KEYS[5], 'revision') or ''
-if tonumber(ARGV[6]) > (tonumber(known) or 0) then
-  try('HSET', KEYS[5], 'revision', ARGV[6])
+local highest = redis.pcall('HGET', KEYS[5], 'revision')
+if tonumber(ARGV[6]) > (type(highest) == 'string' and tonumber(highest) or 0) then
+  redis.pcall('HSET', KEYS[5], 'revision', ARGV[6])
 end
 local counted = redis.pcall('HLEN', KEYS[2])
 local asked = redis.pcall('HGET', KEYS[4], 'asked')
-return { now, redis.call('HEXISTS', KEYS[2], boot) == 1 and '1' or '0', type(counted) == 'number' and counted or 0,
-  type(asked) == 'string' and asked or '' }
+local known = redis.call('HEXISTS', KEYS[2], boot) == 1 and redis.call('HEXISTS', KEYS[3], boot) == 1
+return { now, known and '1' or '0', type(counted) == 'number' and counted or 0, type(asked) == 'string' and asked or '' }

@@ -10,7 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final, TypeAlias
+from socket import MSG_PEEK
+from socket import socket as Socket  # noqa: N812 - a property has its name
+from typing import Final, TypeAlias, cast
 
 from redis import connection as redis_connection
 from redis import exceptions
@@ -30,6 +32,9 @@ _PAUSE_AT_MOST_S: Final = 0.02
 # No more of it counts as waiting where an answer came: the process may have stood still for the rest.
 _WAIT_AT_MOST_S: Final = 0.25
 _TRANSACTIONS_AT_MOST: Final = 12
+PING: Final = b"*1\r\n$4\r\nPING\r\n"
+PONG: Final = b"+PONG\r\n"
+_PINGS: Final = (("PING",),)
 
 
 # What ends a connection. ValueError: a number that is none, from a server of another kind.
@@ -56,12 +61,13 @@ class _AnswerTimes:
 class Posted:
     """Commands that were sent while nobody waits: their answers come in front of those to all that is asked later."""
 
-    __slots__ = ("commands", "replies")
+    __slots__ = ("commands", "replies", "sent")
 
     def __init__(self, commands: Sequence[Command]) -> None:
-        """Begin with no answer to these commands."""
+        """Begin with no answer to these commands, which are sent now, or with what is waited for next."""
         self.commands = commands
         self.replies: list[Reply] = []
+        self.sent = time.monotonic()
 
     @property
     def full(self) -> bool:
@@ -86,6 +92,8 @@ class Connection:
         self._together: _AnswerTimes | None = None  # for all answers inside `within`
         self._broken: str | None = None
         self._posted = deque[Posted]()  # what is still to be answered, oldest first
+        self._drained = False  # whether redis-py has nothing left of what it read
+        self.watches = False  # whether the server notes what is written to keys, for `untouched`
         self.name = name
         self.answer_s = answer_s
         self.dirty = False
@@ -111,6 +119,11 @@ class Connection:
         return self._broken or ""
 
     @property
+    def socket(self) -> Socket | None:
+        """Return what may be waited for beside others; None where redis-py, which promises nothing, keeps no such."""
+        return cast("Socket | None", getattr(self._connection, "_sock", None))
+
+    @property
     def connection(self) -> int:
         """Tell this connection from others of its pool."""
         return id(self._connection)
@@ -131,6 +144,7 @@ class Connection:
         times, and a program that computes without pause hands it over grudgingly.
         """
         self.greet()
+        self._unwatch(commands)
         return self._ask(commands, within_s)
 
     def post(self, *commands: Command) -> Posted:
@@ -145,10 +159,17 @@ class Connection:
 
         That may be the greeting; a server that refuses it may have answered them all the same.
         """
+        self._unwatch(commands)
         posted = Posted(commands)
         self._posted.append(posted)
         self._unsent.append(posted)
         return posted
+
+    def _unwatch(self, commands: Sequence[Command]) -> None:
+        """Have nothing noted any more before a transaction, which would fail by what was written before it."""
+        if self.watches and any(command[0] in {"MULTI", "WATCH"} for command in commands):
+            self.watches = False
+            self.post_reading(("UNWATCH",))
 
     def begin_transaction(self, *commands: Command) -> Posted:
         """Post a `transaction` that reads; its answers are taken by the same `transaction`, which is given this."""
@@ -178,6 +199,35 @@ class Connection:
             self.close()
         return refused
 
+    def ping(self) -> Posted:
+        """Ask whether the other end lives and wait for nothing."""
+        posted = Posted(_PINGS)
+        if self._greeting or self._unsent:
+            return self.post(*_PINGS)
+        with self._speaking() as connection:
+            connection.send_packed_command([PING])
+        self._posted.append(posted)
+        return posted
+
+    def take_pong(self) -> bool:
+        """Take the answer to a PING where nothing else is awaited, or lies there: a tenth of what `drain` costs."""
+        connection = self.socket
+        if len(self._posted) != 1 or not self._drained or connection is None:
+            return False
+        timeout_s = connection.gettimeout()
+        try:
+            connection.settimeout(0)
+            if connection.recv(len(PONG) + 1, MSG_PEEK) != PONG or connection.recv(len(PONG)) != PONG:
+                return False
+        except (OSError, ValueError):  # nothing lies there, it has ended, or it is encrypted: `drain` finds out
+            return False
+        finally:
+            connection.settimeout(timeout_s)
+        ping = self._posted.popleft()
+        ping.replies.append(b"PONG")
+        self.heard = max(self.heard, ping.sent)
+        return True
+
     def here(self, posted: Posted, within_s: float) -> bool:
         """Read what has come, after so long a wait at most; return whether all answers to a post are here."""
         until = time.monotonic() + within_s
@@ -185,7 +235,7 @@ class Connection:
             with self._speaking(sent=True) as connection:
                 if not connection.can_read(max(0.0, until - time.monotonic())):
                     return False
-                self._sort(self._frame(self._patience(None)))
+                self._sort(self._patience(None))
         return True
 
     def replies(self, posted: Posted) -> list[Reply]:
@@ -259,6 +309,35 @@ class Connection:
                     done = frame
         return done
 
+    def watch(self, keys: Sequence[str]) -> None:
+        """Have the server note from now on whether anything is written to keys, where it does such a thing."""
+        answers = self.ask(("UNWATCH",), ("WATCH", *keys))
+        self.watches = not any(map(_is_error, answers))
+
+    def untouched(self, keys: Sequence[str], *commands: Command) -> list[Reply] | None:
+        """Ask at one moment, where nothing was written since `watch`; else None. From then on it is noted anew.
+
+        The answer to a PING marks the end, as in `commit`.
+        """
+        if not self.watches:
+            return None
+        self.greet()
+        self._send()
+        sent = [("MULTI",), *commands, ("EXEC",), ("WATCH", *keys), ("PING",)]
+        with self._speaking(sent=True) as connection:
+            connection.send_packed_command(connection.pack_commands(sent))
+        with self._speaking(sent=True):
+            patience = self._patience(None)
+            self._catch_up(patience)
+            frames = [self._reply(patience) for _ in range(len(commands) + 1)]
+            while (frame := self._frame(patience)) != b"PONG" and len(frames) < len(sent):
+                if frame is None or self._came_by_itself(frame):
+                    self.dirty = self.dirty or self._is_push is not None
+                else:
+                    frames.append(frame)
+        *begun, done, self.watches = (*frames[:-1], frames[-1] == b"OK")
+        return done if is_list(done) and not any(map(_is_error, begun)) else None
+
     def evaluate(
         self, script: Script, keys: tuple[str | bytes, ...], arguments: tuple[str | bytes | int, ...]
     ) -> Reply:
@@ -316,6 +395,7 @@ class Connection:
 
     def readable(self, within_s: float) -> bool:
         """Wait until something arrives."""
+        self._drained = False  # it may be read then, and not looked at
         with self._speaking() as connection:
             return bool(connection.can_read(within_s))
 
@@ -381,18 +461,22 @@ class Connection:
 
     def _drain(self) -> None:
         while self._connection.can_read(0):
-            self._sort(self._frame(self._patience(None)))
+            self._sort(self._patience(None))
+        self._drained = True
 
     def _catch_up(self, patience: _AnswerTimes, posted: Posted | None = None) -> None:
         """Read the answers to what was posted before: all, or those up to one post's."""
         while self._posted if posted is None else not posted.full:
-            self._sort(self._frame(patience))
+            self._sort(patience)
 
-    def _sort(self, frame: Reply) -> None:
-        """Put a frame where it belongs, while nothing but posts is to be answered."""
+    def _sort(self, patience: _AnswerTimes) -> None:
+        """Read a frame and put it where it belongs, while nothing but posts is to be answered."""
+        heard, frame = self.heard, self._frame(patience)
         if self._came_by_itself(frame):
             self.dirty = True
         elif self._posted:
+            # It may have lain there for a while, and says that the other end has lived since it was asked for.
+            self.heard = max(heard, self._posted[0].sent)
             self._posted[0].replies.append(frame)
             if self._posted[0].full:
                 self._posted.popleft()
@@ -419,6 +503,7 @@ class Connection:
         Bytes that lie there already are an answer, also when the time is over: they are looked for once more.
         """
         connection, silence_s, pause_s = self._connection, patience.silence_s, _HALF_A_FRAME_S
+        self._drained = False
         while True:
             left_s = max(0.0, min(patience.left_s, silence_s))
             began = time.monotonic()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from redis import exceptions
 
@@ -40,12 +39,9 @@ from graysplit.stores.redis.sentinels import Way
 from graysplit.stores.redis.submit import submit
 from graysplit.stores.redis.tally import flush, flush_all, judge, judge_all, read_tally, tallies
 from graysplit.stores.redis.trip import stop_release
+from graysplit.stores.redis.wakeup import Wakeup
 from graysplit.stores.redis.without_scripts import brake_by_hand, tick_by_watching
 from graysplit.stores.text.records import BRAKE, about_text, new_id, raw_of, receipt_text
-
-# After so much silence a connection is asked whether it lives, and has so long to answer: 1.25 s in all.
-SILENCE_S: Final = 0.5
-PONG_WITHIN_S: Final = 0.75
 
 
 class RedisFeed(ABC):
@@ -63,6 +59,7 @@ class RedisFeed(ABC):
         self.counted = 0
         self.asked = ""
         self.unbooked = 0
+        self._receipt = b""  # as it was told last
         self._connection: str | None = None  # as the fleet knows it; "" where the server does not tell
         self._named: Posted | None = None  # the question for that, where it was asked ahead
         self.outdone = False
@@ -73,6 +70,7 @@ class RedisFeed(ABC):
         self._is_outdone: Callable[[], bool] | None = None
         self._way: Way | None = None
         self._blind = ""  # why it is not known whether this is still the primary
+        self._wakeup = Wakeup()
 
     @property
     def mode_why(self) -> str:
@@ -87,11 +85,15 @@ class RedisFeed(ABC):
         self._ladder, self._is_outdone, self._way = ladder, is_outdone, way
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for a signal, asking after half a second of silence whether the other end still lives."""
+        """Wait for a signal, asking after some silence whether the other end still lives."""
         if self._way is not None:
             self._blind = self._way.why_blind(self._blind)
         self._look_at_ladder()
         return self._wait(timeout_s)
+
+    def wake(self) -> None:
+        """End the present `wait`, and each one from now on."""
+        self._wakeup.set()
 
     def _look_at_ladder(self) -> None:
         if self._ladder is None or self._is_outdone is None:
@@ -126,6 +128,10 @@ class RedisFeed(ABC):
         self._loaded = True
         return load
 
+    def untouched(self) -> int:
+        """Know of nothing: this mode has no signals to rely on beside it."""
+        return 0
+
     def while_reading(self, act: Breathe) -> None:
         """Have something done again and again during a long reading; it may use this feed."""
 
@@ -141,7 +147,8 @@ class RedisFeed(ABC):
 
     def report(self, report: Report, *, about: bool) -> int:
         """Write a heartbeat; raises `RefusedError` where the server takes it from nobody, or not from us."""
-        receipt = raw_of(receipt_text(report.receipt))
+        whole = raw_of(receipt_text(report.receipt))
+        receipt = b"" if whole == self._receipt else whole
         if self._connection is None:
             self._connection = connection_of(self._line, self._named)
         if self._named is not None and not self._loaded:
@@ -149,7 +156,8 @@ class RedisFeed(ABC):
         said = raw_of(about_text(report, self._connection)) if about else b""
         now_ms, known = self._beat(report, receipt, said)
         if not known:  # the server lost it: say it again
-            self._beat(report, receipt, raw_of(about_text(report, self._connection)))
+            self._beat(report, whole, raw_of(about_text(report, self._connection)))
+        self._receipt = whole
         return now_ms
 
     def tell_content(self, boot: str, request: str, content: bytes) -> None:
@@ -236,6 +244,7 @@ class RedisFeed(ABC):
             self._suspect(line)
         for line in self.lines():
             line.close()
+        self._wakeup.close()
 
     def _beat(self, report: Report, receipt: bytes, about: bytes) -> tuple[int, bool]:
         keys = self._keys
@@ -258,14 +267,16 @@ class RedisFeed(ABC):
         writes: list[Command] = [
             *self._silent(now_ms),
             ("ZADD", keys.seen, now_ms, boot),
-            ("HSET", keys.receipts, boot, receipt),
         ]
+        if receipt:
+            writes.append(("HSET", keys.receipts, boot, receipt))
         if about:
             writes.append(("HSET", keys.about, boot, about))
         # HMGET: the null that HGET gives for an absent field looks like a push on this connection.
-        *answers, known, counted, asked, highest = self._line.ask(
+        *answers, known, shown, counted, asked, highest = self._line.ask(
             *writes,
             ("HEXISTS", keys.about, boot),
+            ("HEXISTS", keys.receipts, boot),
             ("HLEN", keys.about),
             ("HMGET", keys.contents, "asked"),
             ("HMGET", keys.highest, "revision"),
@@ -279,7 +290,7 @@ class RedisFeed(ABC):
             counted if isinstance(counted, int) else 0,
             request_in(asked[0] if is_list(asked) else None),
         )
-        return now_ms, bool(known)
+        return now_ms, bool(known and shown)
 
     def _silent(self, now_ms: int) -> list[Command]:
         """Return the commands that drop who has been silent too long, as the script does; a few at a time."""
@@ -296,13 +307,3 @@ class RedisFeed(ABC):
             commands.append(("ZREM", keys.seen, *silent))
             commands += [("HDEL", key, *silent) for key in (keys.about, keys.receipts)]
         return commands
-
-
-def is_due(line: Connection, now: float) -> bool:
-    """Return whether a line has been silent for so long that it must be asked."""
-    return now >= line.heard + SILENCE_S
-
-
-def prove(line: Connection) -> None:
-    """Ask whether the other end still lives; raises `StoreUnreachableError`."""
-    line.ask(("PING",), within_s=PONG_WITHIN_S)

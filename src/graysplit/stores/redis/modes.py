@@ -19,9 +19,11 @@ from graysplit.errors import StoreUnreachableError
 from graysplit.stores.redis.client import Command, Reply
 from graysplit.stores.redis.connection import Connection, IsPush, LostReplyError, is_invalidation, is_message
 from graysplit.stores.redis.faults import missing, reason, unreachable
-from graysplit.stores.redis.feed import PONG_WITHIN_S, SILENCE_S, RedisFeed, is_due, prove
+from graysplit.stores.redis.feed import RedisFeed
 from graysplit.stores.redis.keys import Keys
 from graysplit.stores.redis.ladder import Ladder
+from graysplit.stores.redis.pulse import DEAF_S, NEAR_S, PONG_WITHIN_S, SILENCE_S, Pulse, rest
+from graysplit.stores.redis.reader import check_role, server_ms
 from graysplit.stores.redis.sentinels import Way
 from graysplit.stores.redis.topology import RESP2, RESP3, Timeouts, Topology
 
@@ -119,33 +121,61 @@ class _PushedFeed(RedisFeed):
         super().__init__(line, keys)
         self._signals = signals
         self._signals.dirty = True  # nothing has been read yet
+        self._pulses = [Pulse(each) for each in dict.fromkeys((signals, line))]
+        self._looked = time.monotonic()
+        self._watched = (*keys.followed, keys.log)
 
     def _wait(self, timeout_s: float) -> bool:
-        """Wait for a signal; each connection is asked after half a second of silence whether it lives."""
-        deadline = time.monotonic() + timeout_s
+        """Wait for a signal; each connection is asked after some silence whether it lives."""
+        deadline, waited = time.monotonic() + timeout_s, False
         while True:
-            self._signals.drain()
+            for pulse in self._pulses:
+                pulse.read()
             if self._signals.dirty:
                 return True
             now = time.monotonic()
-            silent = [line for line in (self._signals, self._line) if is_due(line, now)]
-            if silent and now < deadline + LATE_S:
-                prove(silent[0])
-                continue
-            if now >= deadline:
+            if (self._stood_still(now) and now >= deadline) or self._wakeup.is_set:
                 return False
-            ping_at = min(self._signals.heard, self._line.heard) + SILENCE_S
-            self._signals.readable(min(deadline, ping_at) - now)
+            asked = [pulse for pulse in self._pulses if pulse.check(now)]
+            # Whoever waits again and again goes on in step with the PINGs, and wakes once for both.
+            if now >= deadline or (waited and asked and now >= deadline - SILENCE_S):
+                return False
+            due_at = min(pulse.due_at for pulse in self._pulses)
+            until = deadline if due_at > deadline - NEAR_S else due_at
+            waited = True
+            if not rest(self._pulses, until - now, self._wakeup) and until == deadline:
+                return False
+
+    def _stood_still(self, now: float) -> bool:
+        """Return whether this process stood still since it looked last: no answer is missed for that time."""
+        passed_s, self._looked = now - self._looked, now
+        if passed_s < LATE_S:
+            return False
+        for pulse in self._pulses:
+            pulse.forgive(passed_s)
+        return True
 
     def load(self, since: str, *, whole: bool) -> Load:
         """Read everything at one moment; what was signalled before is answered by it, unless it fails."""
         self._signals.drain()
-        self._signals.dirty = False
+        signalled, self._signals.dirty = self._signals.dirty, False
         try:
-            return super().load(since, whole=whole)
+            load = super().load(since, whole=whole)
+            if load.whole and not signalled:  # somebody waits for what was signalled
+                self._line.watch(self._watched)
         except BaseException:
             self._signals.dirty = True
             raise
+        return load
+
+    def untouched(self) -> int:
+        """Ask the server whether anything was written, by whatever command; it takes note of that for a transaction."""
+        answers = self._line.untouched(self._watched, ("TIME",), ("ROLE",))
+        if answers is None:
+            return 0
+        now, role = answers
+        check_role(self._line, role)
+        return server_ms(self._line, now)
 
     def lines(self) -> tuple[Connection, ...]:
         """Return both connections."""
@@ -176,6 +206,7 @@ class PollFeed(RedisFeed):
     def __init__(self, line: Connection, keys: Keys) -> None:
         """Take over a plain connection; the first look is due at once."""
         super().__init__(line, keys)
+        self._pulses = [Pulse(line)]
         self._poll_at = 0.0
 
     def load(self, since: str, *, whole: bool) -> Load:
@@ -193,17 +224,17 @@ class PollFeed(RedisFeed):
             now = time.monotonic()
             if now >= self._poll_at:
                 return True
-            if is_due(self._line, now) and now < deadline + LATE_S:
-                prove(self._line)
+            if now >= self._line.heard + SILENCE_S and now < deadline + LATE_S:
+                self._line.ask(("PING",), within_s=PONG_WITHIN_S)
                 continue
-            if now >= deadline:
+            if now >= deadline or self._wakeup.is_set:
                 return False
             if self._listen(min(deadline, self._poll_at, self._line.heard + SILENCE_S) - now):
                 return True
 
     def _listen(self, timeout_s: float) -> bool:
         # Nothing comes by itself, but the end of the connection, and answers to what was posted.
-        if self._line.readable(timeout_s):
+        if rest(self._pulses, timeout_s, self._wakeup):
             self._line.drain()
         return False
 
@@ -232,6 +263,7 @@ class LogFeed(PollFeed):
 
     def _listen(self, timeout_s: float) -> bool:
         """Ask for the next entry; a server that keeps the answer back for too long is lost, so no PING is needed."""
+        timeout_s = min(timeout_s, DEAF_S)
         block_ms = int(timeout_s * 1000)
         blocking = ("BLOCK", block_ms) if block_ms else ()  # 0 would be for ever
         question: Command = ("XREAD", "COUNT", 1, *blocking, "STREAMS", self._keys.log, self._position)

@@ -7,6 +7,8 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Final, NamedTuple
 
+# Every process runs this again and again: the server makes all that is shared anew each time.
+ALONE: Final = frozenset({"beat"})
 _FOLDER: Final = Path(__file__).parent.parent / "lua"
 
 
@@ -19,6 +21,7 @@ class Script(NamedTuple):
 
 @cache
 def script(name: str) -> Script:
-    """Return a script by the name of its file, what all share put before it."""
-    source = (_FOLDER / "shared.lua").read_bytes() + b"\n" + (_FOLDER / f"{name}.lua").read_bytes()
+    """Return a script by the name of its file, what the others share put before it."""
+    shared = b"" if name in ALONE else (_FOLDER / "shared.lua").read_bytes() + b"\n"
+    source = shared + (_FOLDER / f"{name}.lua").read_bytes()
     return Script(source, sha1(source).hexdigest())  # noqa: S324 - Redis names scripts by SHA-1
