@@ -42,26 +42,25 @@ class CallCounts:
     def asked(self, splits: Iterable[str]) -> dict[str, int]:
         """Return how often each of these splits was asked."""
         asked: dict[str, int] = {}
-        for split in splits:
+        for some in _portions(splits):
             with self._reading:
-                asked[split] = sum(counts.asked() for counts in self.of_split(split))
+                asked |= {split: sum(counts.asked() for counts in self.of_split(split)) for split in some}
         return asked
 
     def attempted(self, splits: Iterable[str]) -> set[str]:
         """Return those of these splits for which an attempt was begun."""
         found = set[str]()
-        for split in splits:
+        for some in _portions(splits):
             with self._reading:
-                found.update([split] if any(counts.attempted() for counts in self.of_split(split)) else [])
+                found |= {split for split in some if any(counts.attempted() for counts in self.of_split(split))}
         return found
 
     def measured(self) -> Iterator[tuple[str, dict[str, Measured]]]:
         """Return what is counted of each version of each split that was asked for or declared, by version."""
-        splits = list(self._counts.copy())
-        for at in range(0, len(splits), AT_ONCE):
+        for some in _portions(self._counts.copy()):
             with self._reading:
-                some = [(split, self._measured(split)) for split in splits[at : at + AT_ONCE]]
-            yield from some
+                measured = [(split, self._measured(split)) for split in some]
+            yield from measured
 
     def _measured(self, split: str) -> dict[str, Measured]:
         found: dict[str, Measured] = {}
@@ -102,6 +101,11 @@ class CallCounts:
     def of_split(self, split: str) -> list[Counts]:
         """Return all that is counted of a split, whatever its versions were called."""
         return list(self._counts[split].copy().values()) if split in self._counts else []
+
+
+def _portions(splits: Iterable[str]) -> Iterator[list[str]]:
+    names = list(splits)
+    return (names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE))
 
 
 def _added(before: Measured, more: Measured) -> Measured:
