@@ -6,6 +6,7 @@ Nothing here decides. A module with a straight line in C asks for `core` once, w
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from types import ModuleType
 from typing import Final
@@ -24,8 +25,13 @@ def find() -> tuple[ModuleType | None, str, str]:
     if os.environ.get(OFF, "0") not in {"", "0"}:
         return None, f"{OFF} is set", ""
     install = f"{DISTRIBUTION}=={__version__}"
+    library = sys.modules[__package__]
     try:
         core = import_module("graysplit_speed.core")
+        if core.__dict__.setdefault("library", library) is not library:  # a graysplit that was loaded before asks it
+            del sys.modules[core.__name__]
+            core = import_module(core.__name__)
+            core.library = library  # type: ignore[attr-defined]
         version = str(core.VERSION)
     except Exception as fault:  # noqa: BLE001 - whatever a broken build raises, pure Python decides alike
         if isinstance(fault, ModuleNotFoundError) and fault.name == "graysplit_speed":

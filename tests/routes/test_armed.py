@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import inspect
+import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from threading import Barrier, Thread
 from typing import Any
 
@@ -16,7 +18,9 @@ from graysplit.core.bucketing import hash32, seed_of
 from graysplit.core.compiled import CompiledSplit
 from graysplit.core.guard.batch import unit64
 from graysplit.core.guard.buffer import EvidenceBuffer
+from graysplit.core.guard.second_buffer import SecondBuffer
 from graysplit.core.guard.tally import Begun, Exposed, Failed, Pair
+from graysplit.core.guard.thinned import Thinning
 from graysplit.errors import RegistrationError
 from graysplit.routes.handle import Split
 from graysplit.routes.wrap import RouteOptions, route
@@ -639,6 +643,25 @@ def test_an_error_near_the_end_of_the_stack_leaves_no_call_running(*, is_armed: 
     assert state.counts.running(1) == 0
     if is_armed:
         assert told(buffer).running == ()
+
+
+@pytest.mark.parametrize("kind", ["unarmed", "armed", "thinned"])
+@pytest.mark.parametrize("weight", [0, 100])
+def test_a_call_at_any_depth_ends_if_it_has_begun(kind: str, weight: float) -> None:
+    """The version calls nothing itself: it runs where there is no room left for what writes it down."""
+    call, state, buffer, made = armed(lambda unit: unit, weight=weight)
+    if kind == "unarmed":
+        made.swap(armed_state(state, None))
+    if kind == "thinned":
+        buffer.current = SecondBuffer(2, NOW, timed=True, mask=1, thinning=Thinning(1, 7, int))
+    done = 0
+    for depth in range(sys.getrecursionlimit() - 300, sys.getrecursionlimit()):
+        with suppress(RecursionError):
+            done += deepened(depth, call) == "u1"
+    assert 0 < done < 300
+    records = buffer.current.records
+    assert [records.calls(index) for index in (0, 1)] == [records.ends(index) for index in (0, 1)]
+    assert state.counts.running(1) == 0
 
 
 def deepened(depth: int, call: Callable[[str], object]) -> object:

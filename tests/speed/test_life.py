@@ -86,6 +86,20 @@ native.core = core = None
 gc.collect()
 assert ask() == known
 """,
+    "its contexts loaded again": """
+import graysplit.scope
+importlib.reload(graysplit.scope)
+assert ask() == known
+""",
+    "graysplit loaded a second time": """
+first, core = ask, native.core
+for name in [name for name in sys.modules if name.partition(".")[0] in {"graysplit", "tests"}]:
+    del sys.modules[name]
+exec(COMMON)
+assert native.core is not core and first is not ask
+for _ in range(3):
+    assert first() == ask() == known
+""",
     "in sub-interpreters": """
 try:
     import _interpreters as interpreters
@@ -117,7 +131,8 @@ for _ in range(10):
 @pytest.mark.parametrize("end", ENDS)
 def test_nothing_is_said_and_nothing_crashes(end: str) -> None:
     """The process ends with 0, and prints nothing."""
-    program = COMMON + ENDS[end] + f"\nassert native.words == 'compiled {__version__}'\nprint('done')"
+    again = f"COMMON = {COMMON!r}\nexec(COMMON)\n{ENDS[end]}"
+    program = f"{again}\nassert native.words == 'compiled {__version__}'\nprint('done')"
     environment = {**os.environ, "GRAYSPLIT_PURE": "0", "PYTHONDEVMODE": "1"}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=TESTS.parent, env=environment, capture_output=True, text=True, check=False,

@@ -29,13 +29,13 @@
 
 typedef struct {
     PyTypeObject *count, *state, *part, *buffer, *handle, *name;
-    PyTypeObject *compiled; /* borrowed: the class of the states that was met last, known to derive from `state` */
+    PyTypeObject *compiled; /* the class of the first state that was met, known to derive from `state` */
     PyObject *missing, *scope, *scope_get, *clock; /* NULL until connect(): until then all is left to Python */
     PyObject *entries[ENTRIES];
     PyObject *slow; /* the outcome of whatever is not on the straight line */
     int (*read_variable)(PyObject *, PyObject *, PyObject **); /* PyContextVar_Get, or NULL */
-    PyObject *str_append, *str_attributes, *str_ask, *str_draw, *str_due, *str_monotonic, *str_resolve, *str_split,
-        *str_states, *str_straight, *str_unit, *str_version;
+    PyObject *str_append, *str_attributes, *str_ask, *str_draw, *str_due, *str_its_unit, *str_monotonic, *str_resolve,
+        *str_split, *str_states, *str_straight, *str_unit, *str_version;
     int listened; /* whether somebody is told of each version that a context takes: Python tells them */
 } Core;
 
@@ -308,7 +308,8 @@ static PyType_Spec buffer_spec = {"graysplit_speed.core.HotBuffer", sizeof(Buffe
 static State *as_state(Core *core, PyObject *object) {
     if (object == NULL || (Py_TYPE(object) != core->compiled && !PyObject_TypeCheck(object, core->state)))
         return NULL;
-    core->compiled = Py_TYPE(object);
+    if (core->compiled == NULL)
+        core->compiled = (PyTypeObject *)Py_NewRef((PyObject *)Py_TYPE(object));
     return (State *)object;
 }
 
@@ -424,8 +425,9 @@ static long keep(Core *core, State *state, PyObject *scope, PyObject *unit, long
     }
     Py_XDECREF(first);
 #else
-    if (!failed) /* nothing has run since it was looked for: it is not there */
-        failed = PyDict_SetItem(scope, state->key, entry) < 0;
+    if (!failed) /* a clock in Python, or a collection, has let another thread keep one since it was looked for */
+        failed = PyDict_GetItemWithError(scope, state->key) != NULL || PyErr_Occurred() != NULL ||
+                 PyDict_SetItem(scope, state->key, entry) < 0;
 #endif
     if (!failed && noting != Py_None)
         failed = PyDict_SetItem(noting, state->split, item(state->names, index)) < 0;
@@ -452,6 +454,15 @@ static int overdue(Core *core, PyObject *chooser) {
     return late;
 }
 
+/* Whether what a request takes is noted by its split's name alone: it is still of this unit, and has room. */
+static int notes(Core *core, PyObject *noting, PyObject *unit) {
+    if (noting == Py_None)
+        return 1;
+    PyObject *its = PyObject_GetAttr(noting, core->str_its_unit);
+    Py_XDECREF(its);
+    return its == unit && PyDict_Size(noting) < KEPT_AT_MOST;
+}
+
 /* The version's index for a split's first question in a context, kept there: Decisions.draw, where a hash says all. */
 static long drawn(Core *core, State *state, PyObject *scope, PyObject *unit, PyObject *chooser) {
     uint32_t hash = 0;
@@ -462,8 +473,7 @@ static long drawn(Core *core, State *state, PyObject *scope, PyObject *unit, PyO
     if (straight != NULL && PyTuple_CheckExact(straight) && PyTuple_Size(straight) == 2) { /* its unit, who notes it */
         noting = item(straight, 1);
         if (unit == core->missing)
-            known = unit_hash(item(straight, 0), state->seed, &hash) &&
-                    (noting == Py_None || PyDict_Size(noting) < KEPT_AT_MOST);
+            known = unit_hash(item(straight, 0), state->seed, &hash) && notes(core, noting, item(straight, 0));
         else if (noting == Py_None && PyUnicode_CheckExact(unit))
             known = unit_hash(unit, state->seed, &hash);
     }
@@ -485,19 +495,24 @@ static long context_index(
     Core *core, State *state, PyObject *scope, PyObject *key, PyObject *unit, PyObject *chooser) {
     if (key == NULL || chooser == NULL || !PyDict_Check(scope))
         return SLOW;
-    PyObject *kept = PyDict_GetItemWithError(scope, key);
+    PyObject *kept = NULL;
+#ifdef Py_GIL_DISABLED /* another thread of the request may end it */
+    (void)PyDict_GetItemRef(scope, key, &kept);
+#else
+    kept = PyDict_GetItemWithError(scope, key);
+    Py_XINCREF(kept);
+#endif
     if (kept == NULL)
         return PyErr_Occurred() ? left_to_python() : drawn(core, state, scope, unit, chooser);
-    if (unit == core->missing && (kept == core->entries[0] || kept == core->entries[1]))
-        return kept == core->entries[1];
-    PyObject *first = item(kept, 0);
-    if (first == NULL)
-        return left_to_python();
-    if (same_unit(first, unit)) {
-        long index = PyLong_AsLong(item(kept, 1));
-        return index < 0 ? left_to_python() : index;
-    }
-    return asked_draw(core, state, scope, unit, chooser);
+    int is_first = unit == core->missing && kept == core->entries[0];
+    int is_second = unit == core->missing && kept == core->entries[1];
+    PyObject *first = is_first || is_second ? NULL : item(kept, 0);
+    int is_same = first != NULL && same_unit(first, unit);
+    long index = is_same ? PyLong_AsLong(item(kept, 1)) : is_second;
+    Py_DECREF(kept);
+    if (is_first || is_second || (is_same && index >= 0))
+        return index;
+    return first == NULL || is_same ? left_to_python() : asked_draw(core, state, scope, unit, chooser);
 }
 
 /* The answer of the straight lines to a question, counted: a new reference. NULL without an error: the slow path. */
@@ -742,9 +757,9 @@ static int counted_only(Core *core, PyObject *thin, PyObject *mark, PyObject *in
     return count_in(core, item(item(thin, side), PyLong_AsSsize_t(index)));
 }
 
-/* A record of a call that is timed, on the part's list: its time, index and mark. NULL without an error: not timed. */
-static PyObject *begun_record(Core *core, PyObject *now, PyObject *index, PyObject *mark) {
-    PyObject *record = now == NULL || core == NULL ? NULL : PyList_New(3);
+/* A record of a call that is timed: its time, index and mark. */
+static PyObject *begun_record(PyObject *now, PyObject *index, PyObject *mark) {
+    PyObject *record = now == NULL ? NULL : PyList_New(3);
     if (record == NULL)
         return NULL;
     PyList_SetItem(record, 0, Py_NewRef(now));
@@ -776,7 +791,7 @@ static PyObject *armed_outcome(Core *core, State *state, PyObject *prepared, PyO
     }
     if (written->timed == Py_True) {
         now = PyObject_CallNoArgs(core->clock);
-        record = begun_record(core, now, index, mark);
+        record = begun_record(now, index, mark);
         Py_XDECREF(now);
         if (record == NULL) {
             Py_DECREF(part);
@@ -793,8 +808,8 @@ static PyObject *armed_outcome(Core *core, State *state, PyObject *prepared, PyO
     Py_XDECREF(begun);
     if (outcome != NULL && record != NULL) {
         PyObject *sampled = taken(part, &written->sampled);
-        if (append(core, sampled, record) < 0) /* near the end of the stack: the call counts, and is not timed */
-            PyErr_Clear();
+        if (append(core, sampled, record) < 0 && left_to_python() == RAISED) /* else the call counts, and is not timed */
+            Py_CLEAR(outcome);
         Py_XDECREF(sampled);
     }
     Py_XDECREF(record);
@@ -929,7 +944,7 @@ static PyObject *end(PyObject *module, PyObject *outcome) {
             count_in(core, item(((State *)state)->finished, index));
         Py_RETURN_NONE;
     }
-    if (!PyObject_TypeCheck(part, core->part))
+    if (!PyObject_TypeCheck(part, core->part) || core->clock == NULL)
         Py_RETURN_NONE;
     if (record != Py_None) {
         PyObject *now = PyObject_CallNoArgs(core->clock);
@@ -958,30 +973,23 @@ static PyObject *listen(PyObject *module, PyObject *whether) {
     Py_RETURN_NONE;
 }
 
-/* connect(missing, scope, clock): hand over what the lines ask of graysplit. */
+/* connect(missing, scope, clock): hand over what the lines ask of graysplit, once: what a module gives that is loaded
+   again is known to nobody who was there before. */
 static PyObject *connect(PyObject *module, PyObject *args) {
     Core *core = PyModule_GetState(module);
     PyObject *missing, *scope, *clock;
     if (!PyArg_ParseTuple(args, "OOO", &missing, &scope, &clock))
         return NULL;
-    PyObject *scope_get = PyObject_GetAttrString(scope, "get");
-    if (scope_get == NULL)
-        return NULL;
-    PyObject *before[] = {core->missing, core->scope, core->scope_get, core->clock};
+    if (core->missing != NULL)
+        Py_RETURN_NONE;
+    for (long index = 0; index < ENTRIES; index++)
+        if ((core->entries[index] = new_entry(missing, index)) == NULL)
+            return NULL;
     core->missing = Py_NewRef(missing);
     core->scope = Py_NewRef(scope);
-    core->scope_get = scope_get;
     core->clock = Py_NewRef(clock);
-    for (size_t at = 0; at < sizeof(before) / sizeof(*before); at++)
-        Py_XDECREF(before[at]);
-    for (long index = 0; index < ENTRIES; index++) {
-        PyObject *entry = core->entries[index];
-        core->entries[index] = new_entry(missing, index);
-        Py_XDECREF(entry);
-        if (core->entries[index] == NULL)
-            return NULL;
-    }
-    Py_RETURN_NONE;
+    core->scope_get = PyObject_GetAttrString(scope, "get"); /* last: from here on the lines are used */
+    return core->scope_get == NULL ? NULL : Py_NewRef(Py_None);
 }
 
 static PyMethodDef functions[] = {
@@ -996,6 +1004,7 @@ static int core_visit(PyObject *module, visitproc visit, void *arg) {
     Core *core = PyModule_GetState(module);
     Py_VISIT(core->count);
     Py_VISIT(core->state);
+    Py_VISIT(core->compiled);
     Py_VISIT(core->part);
     Py_VISIT(core->buffer);
     Py_VISIT(core->handle);
@@ -1013,8 +1022,8 @@ static int core_clear(PyObject *module) {
     Core *core = PyModule_GetState(module);
     Py_CLEAR(core->scope_get); /* first: without it all is left to Python */
     Py_CLEAR(core->scope);
-    Py_CLEAR(core->missing);
     Py_CLEAR(core->clock);
+    Py_CLEAR(core->compiled);
     for (int index = 0; index < ENTRIES; index++)
         Py_CLEAR(core->entries[index]);
     return 0;
@@ -1023,6 +1032,7 @@ static int core_clear(PyObject *module) {
 static void core_free(void *module) {
     Core *core = PyModule_GetState(module);
     core_clear(module);
+    Py_CLEAR(core->missing); /* what a question that names no unit hands on to Python */
     Py_CLEAR(core->slow);
     Py_CLEAR(core->count);
     Py_CLEAR(core->state);
@@ -1032,8 +1042,9 @@ static void core_free(void *module) {
     Py_CLEAR(core->name);
     PyObject **names[] = {
         &core->str_append, &core->str_attributes, &core->str_ask,    &core->str_draw,
-        &core->str_due,    &core->str_monotonic,  &core->str_resolve, &core->str_split,
-        &core->str_states, &core->str_straight,   &core->str_unit,   &core->str_version,
+        &core->str_due,    &core->str_its_unit,   &core->str_monotonic, &core->str_resolve,
+        &core->str_split,  &core->str_states,     &core->str_straight,  &core->str_unit,
+        &core->str_version,
     };
     for (size_t at = 0; at < sizeof(names) / sizeof(*names); at++)
         Py_CLEAR(*names[at]);
@@ -1054,10 +1065,11 @@ static int core_exec(PyObject *module) {
     } names[] = {
         {&core->str_append, "append"},     {&core->str_attributes, "attributes"},
         {&core->str_ask, "_ask"},          {&core->str_draw, "draw"},
-        {&core->str_due, "due"},           {&core->str_monotonic, "monotonic"},
-        {&core->str_resolve, "resolve"},   {&core->str_split, "split"},
-        {&core->str_states, "states"},     {&core->str_straight, "straight"},
-        {&core->str_unit, "unit"},         {&core->str_version, "version"},
+        {&core->str_due, "due"},           {&core->str_its_unit, "_unit"},
+        {&core->str_monotonic, "monotonic"}, {&core->str_resolve, "resolve"},
+        {&core->str_split, "split"},       {&core->str_states, "states"},
+        {&core->str_straight, "straight"}, {&core->str_unit, "unit"},
+        {&core->str_version, "version"},
     };
     for (size_t at = 0; at < sizeof(names) / sizeof(*names); at++)
         if ((*names[at].place = PyUnicode_InternFromString(names[at].text)) == NULL)

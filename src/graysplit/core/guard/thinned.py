@@ -69,7 +69,10 @@ class ThinnedMarks(list["Mark"]):
             known = mark if isinstance(mark, int) else hashed(mark, self._seed)
             kept = known is not None and not known & self._mask
         except RecursionError:  # no beginning may be left open; an end that nobody waits for does no harm
-            kept = not self._begins
+            if not self._begins:
+                self += (mark,)
+                return
+            kept = False
         if kept:
             list.append(self, mark)  # pyright: ignore[reportUnknownMemberType] # `super()` costs twice as much
         else:
@@ -90,9 +93,12 @@ class ThinnedRecords(deque["Record"]):
             deque.append(self, record)  # pyright: ignore[reportUnknownMemberType] # the same
 
     def __iadd__(self, records: Iterable[Record], /) -> Self:
-        """Keep records, as the text of a routed call writes them."""
-        for record in records:
-            self.append(record)
+        """Keep records, as the text of a routed call writes them; near the end of the stack none."""
+        try:
+            for record in records:
+                self.append(record)
+        except RecursionError:  # the call has begun, and is not timed
+            pass
         return self
 
 
