@@ -25,7 +25,7 @@ def find() -> tuple[ModuleType | None, str, str]:
     if os.environ.get(OFF, "0") not in {"", "0"}:
         return None, f"{OFF} is set", ""
     install = f"{DISTRIBUTION}=={__version__}"
-    library = sys.modules[__package__]
+    library = sys.modules["graysplit"]
     try:
         core = import_module("graysplit_speed.core")
         if core.__dict__.setdefault("library", library) is not library:  # a graysplit that was loaded before asks it
