@@ -40,15 +40,17 @@ def bare_environment() -> dict[str, str]:
 
 
 def hear_interrupts() -> None:
-    """Let this process, and so each that a test starts, hear Ctrl-C and SIGQUIT as at a terminal.
+    """Let this process, and so each that a test starts, hear Ctrl-C, SIGQUIT and SIGHUP as at a terminal.
 
-    A shell without job control starts what it puts into its background with both ignored; that is inherited, over
-    `exec` too. What is caught here is at its default in a child again. Asked of the main thread only.
+    A shell without job control starts what it puts into its background with the first two ignored, `nohup` with the
+    last; that is inherited, over `exec` too. What is caught here is at its default in a child again. Asked of the main
+    thread only.
     """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
-        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    for ignored in (signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(ignored) == signal.SIG_IGN:
+            signal.signal(ignored, signal.SIG_DFL)
 
 
 def skip_or_fail(reason: str) -> NoReturn:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from graysplit import Control, Router
+from graysplit import Control, Router, embedded
 from graysplit.follower import follower
 from tests.support import eventually
 
@@ -21,11 +21,10 @@ READ: str = "cmdstat_hgetall"
 
 
 @pytest.fixture
-def client(redis_url: str) -> Iterator[Redis]:
-    """Return a plain client, for raw edits."""
-    found = Redis.from_url(redis_url)
-    yield found
-    found.close()
+def redis_url() -> Iterator[str]:
+    """Return the address of a server of its own: it counts what anybody asks, also a follower that a test has left."""
+    with embedded.server() as own:
+        yield own.url
 
 
 @pytest.fixture
