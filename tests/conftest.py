@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 from _pytest.logging import LogCaptureHandler
 from hypothesis import HealthCheck, settings
+from redis import Redis
 
 from graysplit import embedded, native
 from graysplit.errors import ConfigurationError
@@ -186,6 +187,14 @@ def server() -> Iterator[embedded.Server]:
 def redis_url(server: embedded.Server) -> str:
     """Return the shared server's address."""
     return server.url
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[Redis]:
+    """Return a plain client, for raw edits."""
+    found = Redis.from_url(redis_url)
+    yield found
+    found.close()
 
 
 @pytest.fixture

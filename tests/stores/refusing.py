@@ -5,11 +5,10 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple
 
-from tests.stores.relay import Relay, shut
+from tests.stores.relay import Relay
 
 # Put before a script, so that it may touch only the keys that it was told of.
 _DECLARED_ONLY: Final = b"""
@@ -67,13 +66,7 @@ class RefusingProxy(Relay):
         self.asked: list[bytes] = []  # the names of all commands, in their order
 
     def _serve(self, client: socket.socket, server: socket.socket) -> None:
-        self._start(partial(self._pass_on, client, server))
-
-    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
-        with suppress(OSError, ValueError):
-            _Pair(self, client, server).run()
-        shut(client)
-        shut(server)
+        self._start(partial(self._pass_on, _Pair(self, client, server).run, client, server))
 
 
 class _Pair:

@@ -63,6 +63,13 @@ class Relay:
                 return
             self._serve(client, server)
 
+    def _pass_on(self, run: Callable[[], None], client: socket.socket, server: socket.socket) -> None:
+        """Pass on until one of them ends, and nothing after that."""
+        with suppress(OSError, ValueError):
+            run()
+        shut(client)
+        shut(server)
+
     def _serve(self, client: socket.socket, server: socket.socket) -> None:
         """Begin to pass on what both send; returns at once."""
         raise NotImplementedError

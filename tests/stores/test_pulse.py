@@ -24,14 +24,6 @@ SHORT_S = 0.2  # for whoever is not woken
 
 
 @pytest.fixture
-def client(redis_url: str) -> Iterator[Redis]:
-    """Return a plain client, for raw edits."""
-    found = Redis.from_url(redis_url)
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def feed(redis_url: str, namespace: str) -> Iterator[RedisFeed]:
     """Return a feed that has read once."""
     found = RedisStore(redis_url, namespace).follow()

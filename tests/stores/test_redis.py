@@ -107,14 +107,6 @@ class TestRedisStoreWithoutScripts(
 
 
 @pytest.fixture
-def client(redis_url: str) -> Iterator[Redis]:
-    """Return a plain client, for raw edits."""
-    found = Redis.from_url(redis_url)
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def store(redis_url: str, namespace: str) -> Iterator[Store]:
     """Return a store in an empty namespace."""
     found = store_from_url(redis_url, namespace)

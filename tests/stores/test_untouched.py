@@ -19,14 +19,6 @@ KEYS = ("weights", "stops", "splits", "meta")
 
 
 @pytest.fixture
-def client(redis_url: str) -> Iterator[Redis]:
-    """Return a plain client, for raw edits."""
-    found = Redis.from_url(redis_url)
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def feed(redis_url: str, namespace: str) -> Iterator[RedisFeed]:
     """Return a feed at rest: it has read everything although nothing was signalled."""
     store = RedisStore(redis_url, namespace)

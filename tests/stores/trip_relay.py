@@ -7,11 +7,10 @@ import select
 import socket
 import time
 from collections import deque
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from tests.stores.relay import Relay, shut
+from tests.stores.relay import Relay
 
 CONNECT: Final = "connect"
 _COMMAND: Final = re.compile(rb"\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n")
@@ -32,13 +31,7 @@ class TripRelay(Relay):
 
     def _serve(self, client: socket.socket, server: socket.socket) -> None:
         self.trips.append(CONNECT)
-        self._start(partial(self._pass_on, client, server))
-
-    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
-        with suppress(OSError, ValueError):
-            _Pair(self, client, server).run()
-        shut(client)
-        shut(server)
+        self._start(partial(self._pass_on, _Pair(self, client, server).run, client, server))
 
 
 class _Pair:
