@@ -48,7 +48,7 @@ def main() -> int:
 
 def _cores(part: str) -> Sequence[Mapping[str, str]]:
     """Return the settings to run a part with: the hot path with the compiled core, where there is one, and without."""
-    return ({},) if part != "hotpath" else (PURE,) if native.core is None else ({}, PURE)
+    return ({},) if part != "hotpath" else (PURE,) if native.compiled_core is None else ({}, PURE)
 
 
 if __name__ == "__main__":

@@ -340,7 +340,7 @@ def _over(name: str, measured: Measured, base: Measured, goal: Goal) -> Row:
 
 
 def _goal(name: str, in_python: float) -> float | None:
-    return in_python if native.core is None else COMPILED_GOALS.get(name)
+    return in_python if native.compiled_core is None else COMPILED_GOALS.get(name)
 
 
 def threads(rounds: int) -> list[Row]:
@@ -460,4 +460,6 @@ def run(quick: bool) -> list[Row]:  # noqa: FBT001 - a program's switch
 
 
 if __name__ == "__main__":
-    sys.exit(program("Hot path, pure Python" if native.core is None else "Hot path, compiled core", run, __doc__))
+    sys.exit(
+        program("Hot path, pure Python" if native.compiled_core is None else "Hot path, compiled core", run, __doc__)
+    )

@@ -20,7 +20,7 @@ import bootstrap
 
 BUILT: Final = bootstrap.TOOLS / "sanitized"
 FLAGS: Final = "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
-LOADED: Final = "import sys; from graysplit import native; sys.exit('sanitized' not in str(native.core))"
+LOADED: Final = "import sys; from graysplit import native; sys.exit('sanitized' not in str(native.compiled_core))"
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -37,7 +37,7 @@ def measure(quick: bool) -> list[Row]:  # noqa: FBT001 - a program's switch
     """Return all rows; without the peers where it is to be quick."""
     pairs = 2 if quick else PAIRS
     progress(f"{QUESTIONS} questions in a request")
-    own, core = _own(pairs), "pure Python" if native.core is None else "compiled core"
+    own, core = _own(pairs), "pure Python" if native.compiled_core is None else "compiled core"
     rows = _rows(f"graysplit ({core}): ", {way: own.pop(way) for way in GOALS})
     rows += _rows("", own)
     for name in () if quick else PEERS:

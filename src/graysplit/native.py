@@ -42,7 +42,7 @@ def find() -> tuple[ModuleType | None, str, str]:
     return core, "", ""
 
 
-core: ModuleType | None
-core, reason, remedy = find()
+compiled_core: ModuleType | None
+compiled_core, reason, remedy = find()
 refusal: Final = f"{reason}: pure Python runs. Run: {remedy}" if remedy else None
-words: Final = f"compiled {__version__}" if core is not None else f"pure Python: {reason}"
+words: Final = f"compiled {__version__}" if compiled_core is not None else f"pure Python: {reason}"

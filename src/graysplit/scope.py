@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from graysplit.core.bucketing import encode_unit
-from graysplit.native import core
+from graysplit.native import compiled_core
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -116,7 +116,7 @@ class Scope(dict[object, tuple[object, int]]):
         self.has_others = False  # whether anything is kept under a unit's bytes
         self.own: bytes | None = None  # its unit, once a question was about it
         # What a compiled core draws by: its unit, and what notes that; None where there is more to look at.
-        self.straight: tuple[object, Taken | None] | None = None if forced or core is None else (unit, None)
+        self.straight: tuple[object, Taken | None] | None = None if forced or compiled_core is None else (unit, None)
         self._ended = False
 
     __eq__ = object.__eq__
@@ -134,7 +134,7 @@ class Scope(dict[object, tuple[object, int]]):
 
     def straighten(self) -> None:
         """Let a compiled core draw again, if nothing but the unit's hash is to be looked at."""
-        is_straight = core is not None and self.is_plain and not self.has_others
+        is_straight = compiled_core is not None and self.is_plain and not self.has_others
         is_straight = is_straight and (self.taken is None or self.taken.is_of(self.unit))
         self.straight = (self.unit, self.taken) if is_straight else None
 
@@ -254,5 +254,5 @@ _scope: Final[ContextVar[Scope | None]] = ContextVar("graysplit", default=None)
 scope_get: Final = _scope.get
 scope_set: Final = _scope.set
 scope_reset: Final = _scope.reset
-if core is not None:
-    core.connect(MISSING, _scope, perf_counter)
+if compiled_core is not None:
+    compiled_core.connect(MISSING, _scope, perf_counter)

@@ -39,12 +39,18 @@ POOL: Final = ("user-1", "user-2", "Zoë", "nul\x00", "7", "boom")
 
 
 class Text(str):
-    """Text of a class of its own, which is not what it says."""
+    """Text of a class of its own, which is the same unit."""
+
+    __slots__ = ()
+
+
+class Mute(Text):
+    """Text that raises when it is asked for its bytes: whoever asks must expect anything."""
 
     __slots__ = ()
 
     def encode(self, *_: object) -> bytes:
-        """Raise: whoever asks a unit for its bytes must expect anything."""
+        """Raise."""
         raise ValueError(str.__str__(self))
 
 
@@ -69,7 +75,7 @@ class Liar:
 HOSTILE: Final[tuple[Any, ...]] = (
     "", "\ud800", "a\udfffb", "é" * 40, "\x00", "x" * 5_000, b"", b"user-1", b"\xff\xfe", bytearray(b"user-1"),
     0, 7, -7, 2**31, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64, 10**40, True, False, 1.5, float("nan"),
-    None, uuid.UUID(int=7), [], {}, Text("user-1"), Number(7), Liar(), object(), int, len,
+    None, uuid.UUID(int=7), [], {}, Text("user-1"), Mute("user-2"), Number(7), Liar(), object(), int, len,
 )  # fmt: skip
 
 
@@ -97,8 +103,8 @@ class Scene:
         for split in self.definitions:
             self._change(split)
         self.states.publish(self.held, self.definitions)
-        if native.core is not None:
-            native.core.listen(False)  # the scene before may have listened
+        if native.compiled_core is not None:
+            native.compiled_core.listen(False)  # the scene before may have listened
         if chance.random() < 0.3:
             listen(self.router, lambda taking: note(f"told {taking.split} {taking.version} {taking.settled}"))
 
@@ -194,13 +200,9 @@ class Scene:
         return context(self._unit())
 
     def _noted(self) -> Taken | None:
-        """Have a context note the versions that are taken in it, as a request of a framework does, at times.
-
-        Not for a unit that raises when it is asked for its bytes: pure Python then answers with the baseline where a
-        version beyond the first candidate was kept, and the compiled core with what was kept.
-        """
+        """Have a context note the versions that are taken in it, as a request of a framework does, at times."""
         scope = scope_get()
-        if scope is None or scope.taken is not None or type(scope.unit) is Text or self.chance.random() < 0.5:
+        if scope is None or scope.taken is not None or self.chance.random() < 0.5:
             return None
         scope.note_in(taken := Taken(scope.unit))
         return taken

@@ -12,7 +12,7 @@ import pytest
 from graysplit import __version__, native
 from tests.conftest import TESTS
 
-pytestmark = pytest.mark.skipif(native.core is None, reason=native.words)
+pytestmark = pytest.mark.skipif(native.compiled_core is None, reason=native.words)
 
 
 def started(off: str, seed: int, decisions: int) -> subprocess.Popen[str]:

@@ -11,7 +11,7 @@ import pytest
 from graysplit import __version__, native
 from tests.conftest import TESTS
 
-pytestmark = pytest.mark.skipif(native.core is None, reason=native.words)
+pytestmark = pytest.mark.skipif(native.compiled_core is None, reason=native.words)
 
 # Asks in each way. Python's own checks of memory are on (-X dev): what is used after its end fails there.
 COMMON = """
@@ -73,7 +73,7 @@ for _ in range(5):
 assert ask() == known
 """,
     "loaded again": """
-core = native.core
+core = native.compiled_core
 assert importlib.reload(core) is core
 assert ask() == known
 del sys.modules["graysplit_speed.core"], sys.modules["graysplit_speed"]
@@ -82,7 +82,7 @@ assert second is not core and second.Count is not core.Count
 assert ask() == known
 del second, sys.modules["graysplit_speed.core"], sys.modules["graysplit_speed"]
 gc.collect()
-native.core = core = None
+native.compiled_core = core = None
 gc.collect()
 assert ask() == known
 """,
@@ -92,11 +92,11 @@ importlib.reload(graysplit.scope)
 assert ask() == known
 """,
     "graysplit loaded a second time": """
-first, core = ask, native.core
+first, core = ask, native.compiled_core
 for name in [name for name in sys.modules if name.partition(".")[0] in {"graysplit", "tests"}]:
     del sys.modules[name]
 exec(COMMON)
-assert native.core is not core and first is not ask
+assert native.compiled_core is not core and first is not ask
 for _ in range(3):
     assert first() == ask() == known
 """,

@@ -11,7 +11,7 @@ import pytest
 from graysplit import __version__, native
 from tests.conftest import TESTS
 
-pytestmark = pytest.mark.skipif(native.core is None, reason=native.words)
+pytestmark = pytest.mark.skipif(native.compiled_core is None, reason=native.words)
 
 
 def grown(calls: int) -> dict[str, int]:

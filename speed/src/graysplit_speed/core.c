@@ -249,7 +249,7 @@ typedef struct {
     Core *core;
     unsigned long long threshold;
     unsigned int seed;
-    PyObject *special, *pinned, *pin_marks, *runs, *near, *ends, *target_of, *targets, *outcomes, *split, *names, *started, *finished, *old, *new,
+    PyObject *special, *pinned, *pin_marks, *runs, *near, *ends, *target_of, *targets, *picks, *split, *names, *started, *finished, *old, *new,
         *c_old, *c_new, *d_old, *d_new, *key, *quick, *buffer;
 } State;
 
@@ -259,7 +259,7 @@ static PyMemberDef state_members[] = {
     {"threshold", T_ULONGLONG, offsetof(State, threshold), 0, NULL},
     {"seed", T_UINT, offsetof(State, seed), 0, NULL},
     FIELD(State, special), FIELD(State, pinned), FIELD(State, pin_marks), FIELD(State, runs), FIELD(State, near), FIELD(State, ends),
-    FIELD(State, target_of), FIELD(State, targets), FIELD(State, outcomes), FIELD(State, split), FIELD(State, names),
+    FIELD(State, target_of), FIELD(State, targets), FIELD(State, picks), FIELD(State, split), FIELD(State, names),
     FIELD(State, started), FIELD(State, finished), FIELD(State, old), FIELD(State, new), FIELD(State, c_old), FIELD(State, c_new),
     FIELD(State, d_old), FIELD(State, d_new), FIELD(State, key), FIELD(State, quick), FIELD(State, buffer),
     {NULL, 0, 0, 0, NULL},
@@ -383,7 +383,8 @@ static PyObject *unpinned_answer(Core *core, State *state, PyObject *unit, enum 
 static int same_unit(PyObject *kept, PyObject *unit) {
     if (kept == unit)
         return 1;
-    return PyUnicode_CheckExact(kept) && PyUnicode_CheckExact(unit) && PyUnicode_Compare(kept, unit) == 0;
+    /* By its characters, whatever a class of its own says of them. */
+    return PyUnicode_CheckExact(kept) && PyUnicode_Check(unit) && PyUnicode_Compare(kept, unit) == 0;
 }
 
 /* Ask Python for what no entry answers; see Decisions.draw. */
@@ -818,7 +819,7 @@ static PyObject *armed_outcome(Core *core, State *state, PyObject *prepared, PyO
 }
 
 static PyObject *route_picked(Core *core, State *state, Py_ssize_t index, PyObject *mark) {
-    PyObject *prepared = item(state->outcomes, index), *target = item(state->targets, index);
+    PyObject *prepared = item(state->picks, index), *target = item(state->targets, index);
     if (prepared == NULL || target == NULL)
         return NULL;
     if (state->buffer != Py_None && item(prepared, MEASURED) == Py_True)
@@ -872,7 +873,7 @@ static PyObject *route_pick(PyObject *object, PyObject *unit) {
     PyObject *held = taken(object, &self->state), *outcome = NULL;
     State *state = as_state(core, held);
     if (state != NULL && core->scope_get != NULL) {
-        if (state->special == Py_None && state->outcomes != NULL) {
+        if (state->special == Py_None && state->picks != NULL) {
             PyObject *scope = open_context(core);
             if (scope == Py_None)
                 outcome = hash_outcome(core, state, unit);

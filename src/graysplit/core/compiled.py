@@ -18,7 +18,7 @@ from graysplit.core.counters import Counts
 from graysplit.core.decision import Decision, Reason
 from graysplit.core.hot_state import HOT_FIELDS, CallTarget, HotState, Special, VersionFunction
 from graysplit.core.weights import Weight
-from graysplit.native import core
+from graysplit.native import compiled_core
 
 if TYPE_CHECKING:
     from graysplit.core.guard.buffer import EvidenceBuffer
@@ -204,9 +204,9 @@ def with_calls(state: CompiledSplit, calls: Sequence[VersionFunction | None]) ->
     copy.calls = tuple(call or calls[BASELINE] for call in calls)
     copy.f_old, copy.f_new = copy.calls[BASELINE], copy.calls[1]
     copy.target_of, copy.targets = _targets(copy)
-    if core is not None:
+    if compiled_core is not None:
         bare = _copied(copy)  # what an outcome names: of the state itself there would be a circle
-        copy.outcomes = tuple(
+        copy.picks = tuple(
             (bare, index, function, counted, None, None, 0, index > BASELINE or not counted)
             for index, _, function, counted in copy.targets
         )
@@ -256,7 +256,7 @@ def _blank(split: str, names: tuple[str, ...], inputs: CompileInput) -> Compiled
     state.asleep = False
     state.here = None
     state.limit = None
-    state.branches = state.ends = state.near = state.outcomes = ()
+    state.branches = state.ends = state.near = state.picks = ()
     state.target_of, state.targets = _targets(state)
     state.weights = (0,) * len(names)
     _name_sides(state, BASELINE, 1, "baseline")
@@ -367,7 +367,7 @@ def _pin(state: CompiledSplit, split_state: SplitState, absent: frozenset[str]) 
         answers[unit.encode()] = (BASELINE, "denied")
     state.special = state.rungs = answers.get
     state.pinned = frozenset(hash32(unit, state.seed) for unit in answers)
-    if core is not None:
+    if compiled_core is not None:
         state.pin_marks = _marked(state.pinned)
 
 

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
-from graysplit.native import core
+from graysplit.native import compiled_core
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # The compiled core has a count of its own: it goes on by one without a number being made.
-_new_count: Final[Callable[[], count[int]]] = count if core is None else core.Count
+_new_count: Final[Callable[[], count[int]]] = count if compiled_core is None else compiled_core.Count
 
 
 class Meter:

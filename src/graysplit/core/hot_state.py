@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from graysplit.native import core
+from graysplit.native import compiled_core
 
 if TYPE_CHECKING:
     from graysplit.core.decision import Decision, Reason
@@ -16,7 +16,7 @@ VersionFunction = Callable[..., Any]  # Any: a registered function of whatever s
 Special = Callable[[bytes], "tuple[int, Reason] | None"]  # an encoded unit to a version's index and a reason
 # What a decision among several candidates reads of a branch: count, name, decision. A plain tuple, as are the others
 # here: it unpacks five times faster.
-Outcome: TypeAlias = "tuple[count[int], str, Decision]"
+BranchAnswer: TypeAlias = "tuple[count[int], str, Decision]"
 # What a routed call off the two straight lines reads: a version's index, count and function, and whether its failure
 # and its end are counted (not where it stands in for an absent one).
 CallTarget: TypeAlias = "tuple[int, count[int], VersionFunction, bool]"
@@ -34,7 +34,7 @@ HOT_FIELDS: Final = (
     "near",
     "new",
     "old",
-    "outcomes",
+    "picks",
     "pin_marks",
     "pinned",
     "quick",
@@ -48,7 +48,7 @@ HOT_FIELDS: Final = (
     "threshold",
 )
 
-if TYPE_CHECKING or core is None:
+if TYPE_CHECKING or compiled_core is None:
 
     class HotState:
         """The fields, set when a state is compiled and never again."""
@@ -72,13 +72,13 @@ if TYPE_CHECKING or core is None:
         quick: object  # the same for a route's straight line; armed, its buffer: what was drawn in this stage, no pin
         runs: Sequence[int] | None  # the hashes at which the owner changes; None: one threshold says it all
         near: Sequence[int]  # by the top bits of a hash: the branch's place; -1: the owner changes, bisect decides
-        ends: Sequence[Outcome]  # what of each branch the hot path reads
+        ends: Sequence[BranchAnswer]  # what of each branch the hot path reads
         started: tuple[count[int], ...]  # by index: choices by hash, or kept in a request
         finished: tuple[count[int], ...]  # by index: measured calls that have ended
         target_of: Sequence[int]  # by a branch's place: where in `targets` a routed call finds the owner
         targets: Sequence[CallTarget]  # of a routed split: the versions by index, then what stands in for absent ones
-        outcomes: tuple[object, ...]  # beside `targets`, for a compiled core: what the text of a routed call is given
+        picks: tuple[object, ...]  # beside `targets`, for a compiled core: what the text of a routed call is given
         buffer: EvidenceBuffer | None  # where measured calls are written down, while the split is armed
 
 else:
-    HotState = core.HotState
+    HotState = compiled_core.HotState

@@ -12,7 +12,7 @@ from graysplit.core.compiled import BASELINE, NEAR, CompiledSplit
 from graysplit.core.decision import DRAWN, Decision, Reason
 from graysplit.core.weights import FULL
 from graysplit.errors import GraysplitError
-from graysplit.native import core
+from graysplit.native import compiled_core
 from graysplit.router.call_counts import OLD
 from graysplit.scope import KEPT_AT_MOST, MISSING, Scope, scope_get
 
@@ -88,8 +88,8 @@ class Decisions:
     def listen(self, *listeners: Listener) -> None:
         """Tell these too of each version that a context takes."""
         self.listeners += tuple(new for new in listeners if new not in self.listeners)
-        if core is not None and self.listeners:
-            core.listen(True)  # noqa: FBT003 - a function in C takes it by position
+        if compiled_core is not None and self.listeners:
+            compiled_core.listen(True)  # noqa: FBT003 - a function in C takes it by position
 
     def draw(self, scope: Scope, state: CompiledSplit, unit: object) -> int | None:
         """Return the version's index for a question that no entry of a context answers; None: climb the ladder.
@@ -122,7 +122,7 @@ class Decisions:
             index = scope.keep(state.key, text, encoded, index)  # type: ignore[arg-type] # as above
         if scope.taken is not None:
             scope.taken.note(state.split, state.names[index], scope.unit if unit is MISSING else unit)
-        if core is not None and scope.straight is None:
+        if compiled_core is not None and scope.straight is None:
             scope.straighten()
         return index
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from graysplit.core.bucketing import hash32
 from graysplit.core.compiled import NEAR, CompiledSplit, unpinned
 from graysplit.core.decision import Decision
-from graysplit.native import core
+from graysplit.native import compiled_core
 from graysplit.scope import MISSING, NOT_KEPT, scope_get
 
 if TYPE_CHECKING:
     from graysplit.routes.port import Chooser
     from graysplit.routes.unit import AskedUnit
 
-if TYPE_CHECKING or core is None:
+if TYPE_CHECKING or compiled_core is None:
 
     class NameLine:
         """What a router is asked; a table that has no state of a split leaves it to `_ask`."""
@@ -24,7 +24,7 @@ if TYPE_CHECKING or core is None:
         _table: dict[str, CompiledSplit]
         _chooser: Chooser
 
-        def choose(  # noqa: PLR0911 - one story, told without calls between
+        def choose(  # noqa: C901, PLR0911 - one story, told without calls between
             self,
             split: str,
             unit: AskedUnit = MISSING,
@@ -59,6 +59,9 @@ if TYPE_CHECKING or core is None:
                     if index == 0:
                         next(s.c_old)
                         return s.old
+                    if index is not None:
+                        next(s.started[index])
+                        return s.names[index]
                 elif s.pinned is not None and scope_get() is None and (owner := unpinned(s, unit)) is not None:
                     next(owner.counter)
                     return owner.name
@@ -100,4 +103,4 @@ if TYPE_CHECKING or core is None:
             raise NotImplementedError
 
 else:
-    NameLine = core.NameLine
+    NameLine = compiled_core.NameLine

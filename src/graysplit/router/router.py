@@ -14,7 +14,7 @@ from graysplit.core.durations import Span, seconds
 from graysplit.core.hot_state import VersionFunction
 from graysplit.environment import check_store, kind_of
 from graysplit.errors import ConfigurationError
-from graysplit.native import core
+from graysplit.native import compiled_core
 from graysplit.router.arguments import make_settings, with_parentheses
 from graysplit.router.chooser import RouterChooser
 from graysplit.router.declarations import HANDLE, ROUTES_TOLD, Declaration
@@ -408,8 +408,8 @@ class Router(NameLine, OneObject):
         self._table = table
 
 
-if core is not None:
-    core.adopt(Router)
+if compiled_core is not None:
+    compiled_core.adopt(Router)
 
 
 def _several(kinds: Ignore) -> tuple[type[BaseException], ...]:

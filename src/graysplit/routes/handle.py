@@ -12,7 +12,7 @@ from graysplit.core.durations import Span
 from graysplit.core.guard.marks import Mark, Record
 from graysplit.core.guard.second_buffer import SecondBuffer
 from graysplit.errors import RegistrationError
-from graysplit.native import core
+from graysplit.native import compiled_core
 from graysplit.routes import outcome
 from graysplit.routes.handle_line import HandleLine
 from graysplit.routes.one_object import OneObject
@@ -105,8 +105,8 @@ class Split(HandleLine, OneObject, Generic[V_co]):
         self._state = state
 
 
-if core is not None:
-    core.adopt(Split)
+if compiled_core is not None:
+    compiled_core.adopt(Split)
 
 
 class FindingSplit(Split[V_co]):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from graysplit.core.bucketing import hash32
 from graysplit.core.compiled import NEAR, CompiledSplit, unpinned
 from graysplit.core.decision import Decision
-from graysplit.native import core
+from graysplit.native import compiled_core
 from graysplit.routes.port import Chooser
 from graysplit.routes.unit import AskedUnit
 from graysplit.scope import MISSING, NOT_KEPT, scope_get
 
-if TYPE_CHECKING or core is None:
+if TYPE_CHECKING or compiled_core is None:
 
     class HandleLine:
         """What a handle is asked. `choose` and `decide` never raise and never wait.
@@ -88,4 +88,4 @@ if TYPE_CHECKING or core is None:
             return self._chooser.resolve(s, unit, attributes)[2]
 
 else:
-    HandleLine = core.HandleLine
+    HandleLine = compiled_core.HandleLine

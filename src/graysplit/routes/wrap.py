@@ -16,7 +16,7 @@ from graysplit.core.durations import Span
 from graysplit.core.guard.marks import Mark, Record
 from graysplit.core.guard.second_buffer import SecondBuffer
 from graysplit.errors import RegistrationError
-from graysplit.native import core
+from graysplit.native import compiled_core
 from graysplit.routes import outcome
 from graysplit.routes.origin import origin_of, rebinds
 from graysplit.routes.port import Chooser, Prepare, Register, Warn, unprepared
@@ -32,7 +32,8 @@ from graysplit.routes.signature import (
     shape_of,
     way_to_route,
 )
-from graysplit.routes.template import ParameterReading, TemplateInput, compiled, free_prefix
+from graysplit.routes.template import compiled, free_prefix
+from graysplit.routes.text_parts import ParameterReading, TemplateInput
 from graysplit.routes.unit import AttributesSpec, Place, UnitExpression, UnitSpec, is_unit, read_attributes, read_unit
 from graysplit.scope import MISSING, NOT_KEPT, scope_get
 
@@ -156,12 +157,12 @@ def _build(original: FunctionType, wishes: RouteOptions, slow: _Slow, chooser: C
         annotation,
         wishes.fallback,
         wishes.failed is not None,
-        picks=core is not None,
+        has_core=compiled_core is not None,
     )
     objects = _objects(prefix, (*readings, *((attributes,) if attributes else ())))
-    objects[prefix + "at"] = rare = _rare_objects(original, wishes, slow, chooser)
-    if core is not None:
-        rare.line = core.RouteLine()
+    objects[prefix + "rare"] = rare = _rare_objects(original, wishes, slow, chooser)
+    if compiled_core is not None:
+        rare.line = compiled_core.RouteLine()
         rare.line.chooser = chooser
         objects[prefix + "pick"] = rare.line.pick
     lines, code = compiled(plan, tuple(objects))
@@ -216,7 +217,7 @@ class RareObjects:
     StopAsyncIteration = StopAsyncIteration
     bisect_right = bisect_right
     clock = perf_counter
-    end = None if core is None else core.end
+    end = None if compiled_core is None else compiled_core.end
     finished = staticmethod(outcome.finished)
     id = id
     is_unit = staticmethod(is_unit)

@@ -6,13 +6,13 @@ from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING
 
-from graysplit.native import core
+from graysplit.native import compiled_core
 
 if TYPE_CHECKING:
     from graysplit.core.guard.marks import Mark, Record
     from graysplit.core.guard.second_buffer import SecondBuffer
 
-if TYPE_CHECKING or core is None:
+if TYPE_CHECKING or compiled_core is None:
 
     class HotPart:
         """A part's lists, by a version's index, each call by its mark."""
@@ -34,5 +34,5 @@ if TYPE_CHECKING or core is None:
         current: SecondBuffer
 
 else:
-    HotPart = core.HotPart
-    HotBuffer = core.HotBuffer
+    HotPart = compiled_core.HotPart
+    HotBuffer = compiled_core.HotBuffer

@@ -12,7 +12,7 @@ from graysplit.core.counters import Meter
 from graysplit.core.guard.hot_part import HotPart
 from graysplit.core.guard.marks import Cut, Failing, Mark, Record
 from graysplit.core.guard.thinned import KEPT, Blame, ThinnedMarks, ThinnedRecords, Thinning
-from graysplit.native import core
+from graysplit.native import compiled_core
 
 SLICE: Final = 1_000  # what is looked at between two moments at which others may have a turn
 NO_SECOND: Final = -1  # a part's second before the first turn, and that of a call whose part is closed
@@ -71,7 +71,7 @@ class SecondBuffer(HotPart):
         self.failing: Callable[[Failing], None] = records.failing.append if blame is None else blame.fail
         self.cut: Callable[[Cut], None] = records.cut.append if blame is None else blame.cut
         self.sampled = records.sampled
-        self.thin = records.counted_only() if core is not None else None
+        self.thin = records.counted_only() if compiled_core is not None else None
         self.unfinished: Callable[[int], None] = records.unfinished.append
 
 
