@@ -56,7 +56,7 @@ class Result:
     # By field: the weight for a time, its end (server time) and the weight after.
     leases: Mapping[str, Lease] = field(default_factory=dict[str, Lease])
     left: tuple[str, ...] = ()  # finished releases that `rollback --all` left alone
-    moved: float = 0.0  # percent of all units that change hands
+    moved: float = 0.0  # percent of all units that change hands; of a batch, added up split by split
     needless: float = 0.0  # of them, those that no weight asked for
     expected: Mapping[str, str] = field(default_factory=dict[str, str])  # by field: the weight that receipts will show
     kept: Mapping[str, str] = field(default_factory=dict[str, str])  # by field: the weights of the releases in `left`
