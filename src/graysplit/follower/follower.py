@@ -44,8 +44,11 @@ ANSWERED_S: Final = 1.0  # to 1.5: between attempts at a server that is there, a
 LATE_S: Final = 1.5
 STEADY_S: Final = 5.0  # a connection that lived for less counts as one more attempt: it may end at once each time
 PATIENT_S: Final = 40.0  # +-25 %: between attempts that only a person can make succeed, so 30 s at least
-WORK_S: Final = 0.0005  # look at definitions for this long, then let others run
+WORK_S: Final = 0.001  # look at definitions for this long, then let others run
 REST_S: Final = 0.0002
+# Between two looks for a signal while definitions are lined up. Each call of the system lets others run, for 5 ms where
+# another thread never waits: with a look behind each portion, looking at ten thousand took minutes there.
+LISTEN_EVERY_S: Final = 0.03
 ANSWER_S: Final = 0.02  # between two looks whether an answer that nobody waits for has come
 # While very much is read, adopted or booked: how often it is asked whether anything was lowered, of how many fields.
 LOOK_S: Final = 0.1
@@ -271,9 +274,11 @@ class Follower:
         if watch.calm:
             timed = self._break_glass.watched or held.leases or held.planned or feed.mode == "memory"
             self._turn_s = TURN_S if timed else CALM_S
-            return REST_S if self.replica.busy else max(0.0, self._books.left_s(self._turn_s))
+            return 0.0 if self.replica.busy else max(0.0, self._books.left_s(self._turn_s))
         self._turn_s = TURN_S
-        if self.replica.busy or watch.busy or watch.collecting:
+        if self.replica.busy:
+            return 0.0
+        if watch.busy or watch.collecting:
             return REST_S
         left_s = min(watch.look_s, self._books.left_s(TURN_S), TURN_S)
         return max(0.0, min(left_s, ANSWER_S) if watch.waits else left_s)
@@ -281,8 +286,8 @@ class Follower:
     def _listen(self, feed: Feed) -> tuple[bool, bool]:
         """Wait for a signal and let time pass; return whether one came, and whether this process stood still.
 
-        While definitions are lined up, the rest between two portions is spent listening: a rollback that comes behind
-        ten thousand of them is read at once.
+        While definitions are lined up, it listens now and then: a rollback that comes behind ten thousand of them is
+        read at once.
         """
         late = self._is_late(feed)
         if late:
@@ -401,12 +406,20 @@ class Follower:
         self._heartbeat.note_birth(self.server_time.at_ms(self._born_s))
 
     def _go_on(self, feed: Feed) -> None:
-        """Look at one portion of the definitions that changed, and report."""
-        monotonic, until = self._clock.monotonic, self._clock.monotonic() + WORK_S
-        self.replica.go_on(lambda: monotonic() >= until)
+        """Look at some portions of the definitions that changed, and report where none is left."""
+        listen_at = self._clock.monotonic() + LISTEN_EVERY_S
+        while self._work() and self._clock.monotonic() < listen_at:
+            if self._stopping.wait(REST_S):
+                return
         if not self.replica.busy:
             self._heartbeat.note_applied()
             self._report(feed, about=False)
+
+    def _work(self) -> bool:
+        """Look at one portion of the definitions that changed; return whether more are waiting."""
+        monotonic, until = self._clock.monotonic, self._clock.monotonic() + WORK_S
+        self.replica.go_on(lambda: monotonic() >= until)
+        return self.replica.busy
 
     def _report(self, feed: Feed, *, about: bool) -> None:
         """Send a heartbeat; who leaves does not join, and says no more than goodbye."""

@@ -7,6 +7,7 @@ Three judges, in this order: is it an answer at all (law 8), is it still the log
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from graysplit.core.address import EVERYTHING, split_of
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from graysplit.follower.port import Audience
 
 REGRESSED: Final = "SOURCE_REGRESSED"
+PORTION: Final = 200  # definitions looked at together, at most
 NAMED_AT_MOST: Final = 20  # in one line of the log
 TOLD_AT_MOST: Final = 20  # fields of one reading that are told one by one: anybody may write any number
 LONGEST: Final = 2_000  # characters of a stop or definition in a receipt; a longer one is only named
@@ -251,7 +253,7 @@ class Replica:
 
     def _until(self, enough: Callable[[], bool], names: list[str]) -> Iterator[str]:
         """Walk what is lined up until it is enough, and remember what was walked."""
-        for name in tuple(self._pending):
+        for name in tuple(islice(self._pending, PORTION)):
             names.append(name)
             yield name
             if enough():
