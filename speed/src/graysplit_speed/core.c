@@ -240,7 +240,16 @@ static void fields_free(PyObject *self) {
         fields_free(self);                                                                            \
     }
 
-#define BASE_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC)
+/* A type whose `prefix_members` are read; more slots may follow. */
+#define KIND(Type, prefix, name, ...)                                                                 \
+    static PyType_Slot prefix##_slots[] = {                                                           \
+        {Py_tp_new, fields_new},        {Py_tp_members, prefix##_members},                            \
+        {Py_tp_traverse, prefix##_traverse}, {Py_tp_clear, prefix##_clear},                           \
+        {Py_tp_dealloc, prefix##_dealloc},   __VA_ARGS__ {0, NULL},                                   \
+    };                                                                                                \
+    static PyType_Spec prefix##_spec = {                                                              \
+        "graysplit_speed.core." name, sizeof(Type), 0,                                                \
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, prefix##_slots}
 
 /* HotState: what the straight lines read of a split's state; see graysplit.core.hot_state. */
 
@@ -264,11 +273,7 @@ static PyMemberDef state_members[] = {
     FIELD(State, d_old), FIELD(State, d_new), FIELD(State, key), FIELD(State, quick), FIELD(State, buffer),
     {NULL, 0, 0, 0, NULL},
 };
-static PyType_Slot state_slots[] = {
-    {Py_tp_new, fields_new},         {Py_tp_members, state_members}, {Py_tp_traverse, state_traverse},
-    {Py_tp_clear, state_clear},      {Py_tp_dealloc, state_dealloc}, {0, NULL},
-};
-static PyType_Spec state_spec = {"graysplit_speed.core.HotState", sizeof(State), 0, BASE_FLAGS, state_slots};
+KIND(State, state, "HotState", );
 
 /* HotPart and HotBuffer: where the calls of an armed split are written down. */
 
@@ -284,11 +289,7 @@ static PyMemberDef part_members[] = {
     FIELD(Part, timed), FIELD(Part, begun), FIELD(Part, ended), FIELD(Part, sampled), FIELD(Part, thin),
     {NULL, 0, 0, 0, NULL},
 };
-static PyType_Slot part_slots[] = {
-    {Py_tp_new, fields_new},       {Py_tp_members, part_members}, {Py_tp_traverse, part_traverse},
-    {Py_tp_clear, part_clear},     {Py_tp_dealloc, part_dealloc}, {0, NULL},
-};
-static PyType_Spec part_spec = {"graysplit_speed.core.HotPart", sizeof(Part), 0, BASE_FLAGS, part_slots};
+KIND(Part, part, "HotPart", );
 
 typedef struct {
     PyObject_HEAD
@@ -299,11 +300,7 @@ typedef struct {
 COLLECTED(Buffer, buffer, current)
 
 static PyMemberDef buffer_members[] = {FIELD(Buffer, current), {NULL, 0, 0, 0, NULL}};
-static PyType_Slot buffer_slots[] = {
-    {Py_tp_new, fields_new},         {Py_tp_members, buffer_members}, {Py_tp_traverse, buffer_traverse},
-    {Py_tp_clear, buffer_clear},     {Py_tp_dealloc, buffer_dealloc}, {0, NULL},
-};
-static PyType_Spec buffer_spec = {"graysplit_speed.core.HotBuffer", sizeof(Buffer), 0, BASE_FLAGS, buffer_slots};
+KIND(Buffer, buffer, "HotBuffer", );
 
 static State *as_state(Core *core, PyObject *object) {
     if (object == NULL || (Py_TYPE(object) != core->compiled && !PyObject_TypeCheck(object, core->state)))
@@ -398,14 +395,19 @@ static long asked_draw(Core *core, State *state, PyObject *scope, PyObject *unit
     return index < 0 ? left_to_python() : index;
 }
 
-/* The index of the version that a hash draws; SLOW where that is an absent one. */
-static long drawn_by(State *state, uint32_t hash) {
+/* The index of the target that a hash draws, those of absent versions behind all others; SLOW: see `place_of`. */
+static long target_by(State *state, uint32_t hash) {
     if (state->runs == Py_None)
         return hash < state->threshold;
     Py_ssize_t place = place_of(state, hash);
     PyObject *number = place < 0 ? NULL : item(state->target_of, place);
-    long index = number == NULL ? SLOW : PyLong_AsLong(number);
-    return index < 0 || index >= PyTuple_Size(state->names) ? left_to_python() : index; /* absent: after all others */
+    return number == NULL ? SLOW : PyLong_AsLong(number);
+}
+
+/* The index of the version that a hash draws; SLOW where that is an absent one. */
+static long drawn_by(State *state, uint32_t hash) {
+    long index = target_by(state, hash);
+    return index < 0 || index >= PyTuple_Size(state->names) ? left_to_python() : index;
 }
 
 static PyObject *new_entry(PyObject *unit, long index) {
@@ -640,12 +642,7 @@ static PyMethodDef handle_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef handle_members[] = {FIELD(Handle, _state), FIELD(Handle, _chooser), {NULL, 0, 0, 0, NULL}};
-static PyType_Slot handle_slots[] = {
-    {Py_tp_new, fields_new},         {Py_tp_members, handle_members}, {Py_tp_methods, handle_methods},
-    {Py_tp_traverse, handle_traverse}, {Py_tp_clear, handle_clear},   {Py_tp_dealloc, handle_dealloc},
-    {0, NULL},
-};
-static PyType_Spec handle_spec = {"graysplit_speed.core.HandleLine", sizeof(Handle), 0, BASE_FLAGS, handle_slots};
+KIND(Handle, handle, "HandleLine", {Py_tp_methods, handle_methods},);
 
 /* NameLine: what a router is asked by a split's name; see graysplit.router.name_line. */
 
@@ -712,12 +709,7 @@ static PyMethodDef name_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef name_members[] = {FIELD(Name, _table), FIELD(Name, _chooser), {NULL, 0, 0, 0, NULL}};
-static PyType_Slot name_slots[] = {
-    {Py_tp_new, fields_new},       {Py_tp_members, name_members}, {Py_tp_methods, name_methods},
-    {Py_tp_traverse, name_traverse}, {Py_tp_clear, name_clear},   {Py_tp_dealloc, name_dealloc},
-    {0, NULL},
-};
-static PyType_Spec name_spec = {"graysplit_speed.core.NameLine", sizeof(Name), 0, BASE_FLAGS, name_slots};
+KIND(Name, name, "NameLine", {Py_tp_methods, name_methods},);
 
 /* RouteLine: what the text of a routed function asks; see graysplit.routes.template.
 
@@ -749,13 +741,14 @@ static int append(Core *core, PyObject *list, PyObject *item) {
    begin and of calls that end. */
 enum Thin { MASK, BEGUN, ENDED };
 
-/* Count a call of a user whom a thinned part does not keep; 0: it is to be written down, or Python decides. */
-static int counted_only(Core *core, PyObject *thin, PyObject *mark, PyObject *index, enum Thin side) {
+/* What counts a call of a user whom a thinned part does not keep, borrowed; NULL: it is to be written down, or Python
+   decides. */
+static PyObject *thin_count(PyObject *thin, PyObject *mark, PyObject *index, enum Thin side) {
     if (thin == NULL || thin == Py_None || !PyLong_CheckExact(mark))
-        return 0;
+        return NULL;
     if (!(PyLong_AsUnsignedLong(mark) & PyLong_AsUnsignedLong(item(thin, MASK))))
-        return 0;
-    return count_in(core, item(item(thin, side), PyLong_AsSsize_t(index)));
+        return NULL;
+    return item(item(thin, side), PyLong_AsSsize_t(index));
 }
 
 /* A record of a call that is timed: its time, index and mark. */
@@ -780,21 +773,15 @@ static PyObject *armed_outcome(Core *core, State *state, PyObject *prepared, PyO
     }
     PyObject *index = item(prepared, INDEX), *now = NULL;
     Part *written = (Part *)part;
-    PyObject *thin = taken(part, &written->thin);
-    int only_counted = counted_only(core, thin, mark, index, BEGUN);
-    Py_XDECREF(thin);
-    if (only_counted) { /* and timed for nobody */
-        outcome = PyTuple_Pack(
-            OUTCOME, item(prepared, 0), index, item(prepared, FUNCTION), Py_True, part, Py_None, mark,
-            Py_True);
-        Py_DECREF(part);
-        return outcome;
-    }
-    if (written->timed == Py_True) {
+    PyObject *thin = taken(part, &written->thin), *count = thin_count(thin, mark, index, BEGUN);
+    if (count != NULL && Py_TYPE(count) != core->count)
+        count = NULL;
+    if (count == NULL && written->timed == Py_True) { /* who is only counted is timed for nobody */
         now = PyObject_CallNoArgs(core->clock);
         record = begun_record(now, index, mark);
         Py_XDECREF(now);
         if (record == NULL) {
+            Py_XDECREF(thin);
             Py_DECREF(part);
             return NULL;
         }
@@ -802,9 +789,18 @@ static PyObject *armed_outcome(Core *core, State *state, PyObject *prepared, PyO
     outcome = PyTuple_Pack(
         OUTCOME, item(prepared, 0), index, item(prepared, FUNCTION), Py_True, part,
         record == NULL ? Py_None : record, mark, Py_True);
+    if (outcome == NULL || count != NULL) {
+        if (outcome != NULL)
+            bumped((Count *)count);
+        Py_XDECREF(thin);
+        Py_XDECREF(record);
+        Py_DECREF(part);
+        return outcome;
+    }
+    Py_XDECREF(thin);
     /* `begun` is replaced when the part closes: the list that is read here is the one that is written. */
     PyObject *begun = taken(part, &written->begun);
-    if (outcome != NULL && (begun == NULL || append(core, item(begun, PyLong_AsSsize_t(index)), mark) < 0))
+    if (begun == NULL || append(core, item(begun, PyLong_AsSsize_t(index)), mark) < 0)
         Py_CLEAR(outcome);
     Py_XDECREF(begun);
     if (outcome != NULL && record != NULL) {
@@ -832,14 +828,9 @@ static PyObject *hash_outcome(Core *core, State *state, PyObject *unit) {
     uint32_t hash;
     if (!unit_hash(unit, state->seed, &hash))
         return NULL;
-    Py_ssize_t index = hash < state->threshold;
-    if (state->runs != Py_None) {
-        Py_ssize_t place = place_of(state, hash);
-        PyObject *number = place < 0 ? NULL : item(state->target_of, place);
-        index = number == NULL ? SLOW : PyLong_AsSsize_t(number);
-        if (index < 0)
-            return NULL;
-    }
+    long index = target_by(state, hash);
+    if (index < 0)
+        return NULL;
     if (state->buffer == Py_None)
         return route_picked(core, state, index, NULL);
     PyObject *mark = PyLong_FromUnsignedLong(hash), *outcome = NULL;
@@ -893,12 +884,7 @@ static PyMethodDef route_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef route_members[] = {FIELD(Route, state), FIELD(Route, chooser), {NULL, 0, 0, 0, NULL}};
-static PyType_Slot route_slots[] = {
-    {Py_tp_new, fields_new},         {Py_tp_members, route_members}, {Py_tp_methods, route_methods},
-    {Py_tp_traverse, route_traverse}, {Py_tp_clear, route_clear},    {Py_tp_dealloc, route_dealloc},
-    {0, NULL},
-};
-static PyType_Spec route_spec = {"graysplit_speed.core.RouteLine", sizeof(Route), 0, BASE_FLAGS, route_slots};
+KIND(Route, route, "RouteLine", {Py_tp_methods, route_methods},);
 
 /* The module. */
 
@@ -955,7 +941,7 @@ static PyObject *end(PyObject *module, PyObject *outcome) {
             return NULL;
     }
     PyObject *thin = taken(part, &((Part *)part)->thin);
-    int only_counted = counted_only(core, thin, item(outcome, MARK), item(outcome, INDEX), ENDED);
+    int only_counted = count_in(core, thin_count(thin, item(outcome, MARK), item(outcome, INDEX), ENDED));
     Py_XDECREF(thin);
     if (only_counted)
         Py_RETURN_NONE;
