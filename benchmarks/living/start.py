@@ -1,4 +1,4 @@
-"""What a start costs: CPU of its imports, round trips until it is live and the time they take far from the server.
+"""What a start costs: CPU of imports and declarations, round trips until it is live and their time far from the server.
 
 A relay between a process and its server counts how often the process waits for an answer, and holds what passes as long
 as a network of that round trip would; TCP's own handshake is one trip. Commands are programs of their own: their trips
@@ -16,7 +16,7 @@ from statistics import median
 from typing import Final, NamedTuple
 
 import graysplit
-from benchmarks.processes import ROOT, median_cpu_ms, surroundings
+from benchmarks.processes import ROOT, median_cpu_ms, python, surroundings
 from benchmarks.report import Row, program, progress
 from benchmarks.setting import PATIENCE_S, until
 from graysplit import embedded
@@ -34,6 +34,26 @@ PARTS: Final = {
     "import pydantic": "import pydantic",
     "start() and close()": "import graysplit, sys; router = graysplit.Router(); router.start(); router.close()",
 }
+ROUTES: Final = 1_000
+DECLARE: Final = """
+import sys, time, tracemalloc
+import graysplit
+router, kept = graysplit.Router(), []
+def declare(number):
+    route = router.route(f"split-{number}", unit="user_id")(lambda user_id: 0)
+    route.version("new")(lambda user_id: 1)
+    kept.append(route)
+for number in range(50):
+    declare(number)
+count, cpu_s = int(sys.argv[1]), time.process_time()
+for number in range(50, 50 + count):
+    declare(number)
+cpu_s = time.process_time() - cpu_s
+tracemalloc.start()
+for number in range(50 + count, 50 + 2 * count):
+    declare(number)
+print(1000 * cpu_s / count, tracemalloc.get_traced_memory()[0] / 1000 / count)
+"""
 COMMANDS: Final = (("list",), ("set", SPLIT, "20"), ("rollback", SPLIT))
 
 
@@ -50,7 +70,8 @@ def measure(quick: bool = False) -> list[Row]:  # noqa: FBT001, FBT002 - a progr
     rounds = 1 if quick else 7
     with embedded.server() as server, _followed(server.url), TripRelay(server.port) as relay:
         url = relay.url(server.url)
-        return [*_imports(2 * rounds - 1, server.url), *_starts(relay, url, rounds), *_commands(relay, url, rounds)]
+        imports, declared = _imports(2 * rounds - 1, server.url), _declared(rounds)
+        return [*imports, *declared, *_starts(relay, url, rounds), *_commands(relay, url, rounds)]
 
 
 @contextmanager
@@ -71,6 +92,19 @@ def _imports(rounds: int, url: str) -> list[Row]:
     progress("CPU of imports, in fresh processes")
     found = median_cpu_ms({"bare": BARE, **PARTS}, rounds, {"GRAYSPLIT_URL": url})
     return [Row(f"{name}, CPU over bare Python", found[name] - found["bare"], unit="ms") for name in PARTS]
+
+
+def _declared(rounds: int) -> list[Row]:
+    progress(f"{ROUTES:,} routes declared, in fresh processes")
+    runs = [python(DECLARE, str(ROUTES)) for _ in range(rounds)]
+    if failed := next((run for run in runs if run.code), None):
+        raise RuntimeError(f"declaring routes ended with {failed.code}: {failed.said.strip()[-500:]}")
+    cpu_ms, kb = zip(*(map(float, run.said.split()) for run in runs), strict=True)
+    note = "a baseline and a candidate, before a start"
+    return [
+        Row("a route declared: CPU", median(cpu_ms), 0.3, "ms", note=note),
+        Row("a route declared: memory", median(kb), 6, "kB"),
+    ]
 
 
 def _starts(relay: TripRelay, url: str, rounds: int) -> list[Row]:

@@ -488,8 +488,9 @@ class PublishedStates:
         self.view = view
         for read in self.readers:
             read(view.table)
-        for split, declaration in self.declarations.items():
-            if split not in splits:
+        for split in splits:
+            declaration = self.declarations.get(split)
+            if declaration is None:
                 continue
             for handle in declaration.handles:
                 handle._swap(self.present(split))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # not for users
