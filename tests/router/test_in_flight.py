@@ -152,6 +152,40 @@ def test_nothing_finishes_across_a_stop(
         assert router.choose("checkout") == "old"
 
 
+@pytest.mark.parametrize("fallback", [False, True])
+@pytest.mark.parametrize("unit", ["user", None])
+@pytest.mark.parametrize("armed", [False, True])
+def test_a_third_version_finishes_where_one_threshold_is_left(
+    store: MemoryStore, control: Control, router: Router, unit: str | None, fallback: bool, armed: bool
+) -> None:
+    """A routed call of an open request goes on with it as well, while others are split between the first two."""
+    definition = define("ranking", ("old", "b", "c"), in_flight="finish")
+    if armed:
+        definition = definition._replace(guard={"action": "warn", "every_call": True, "at": 1})
+    store.raw_set("splits", "ranking", dump_definition(definition))
+    control.set("ranking/c", 100)
+
+    @router.route("ranking", unit=unit, fallback=fallback)
+    def rank(user: str) -> str:
+        return "old"
+
+    rank.version("b")(lambda user: "b")
+    rank.version("c")(lambda user: "c")
+
+    def asked() -> str:
+        with context(unit="u-1"):
+            return rank("u-1")
+
+    eventually(lambda: asked() == "c")
+    with context(unit="u-1"):
+        assert rank("u-1") == "c"
+        control.set("ranking/c", 0)
+        control.set("ranking/b", 1)
+        settled(control, router)
+        eventually(lambda: elsewhere(asked) != "c")
+        assert (router.choose("ranking"), rank("u-1")) == ("c", "c")
+
+
 def test_what_a_definition_no_longer_says_ends_it(store: MemoryStore, control: Control, router: Router) -> None:
     """Taken out of the record while the split stands at zero, it saves no choice any more."""
     with context(unit="u-1"):

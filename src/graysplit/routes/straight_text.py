@@ -17,6 +17,7 @@ def $swap($new):
     $state = $new
 """
 _ASKED: Final = "$s, $n, $f, $counted, $c, $t, $b"
+# What a request has kept may be a third version, of which one threshold knows nothing: the slow path has its line.
 _CHOICE: Final = """\
 $s = $state
 $hit = None
@@ -29,7 +30,7 @@ if $s.special is None:
             $u, $k = $scope.get($s.quick, $nothing)
             if $u != {unit}:
                 $k = $rare.chooser.draw($scope, $s, {unit})
-            if $k is not None:
+            if $k is not None and ($k < 2 or $s.runs is not None):
                 $h = ~$k
                 $hit = $k == 1
     except $rare.Exception:
@@ -45,7 +46,7 @@ if $s.special is None:
         $u, $k = $scope.get($s.quick, $nothing)
         if $u is not $MISSING:
             $k = $rare.chooser.draw($scope, $s, $MISSING)
-        if $k is not None:
+        if $k is not None and ($k < 2 or $s.runs is not None):
             $h = ~$k
             $hit = $k == 1
             $w = $scope.unit
