@@ -169,8 +169,13 @@ def test_a_third_version_finishes_where_one_threshold_is_left(
     def rank(user: str) -> str:
         return "old"
 
-    rank.version("b")(lambda user: "b")
-    rank.version("c")(lambda user: "c")
+    @rank.version("b")
+    def rank_b(user: str) -> str:
+        return "b"
+
+    @rank.version("c")
+    def rank_c(user: str) -> str:
+        return "c"
 
     def asked() -> str:
         with context(unit="u-1"):
