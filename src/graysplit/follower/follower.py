@@ -269,16 +269,17 @@ class Follower:
         return bool(now_ms)
 
     def _pause_s(self, feed: Feed) -> float:
-        """Return how long to wait for a signal: long where only that and the next heartbeat are waited for."""
+        """Return how long to wait for a signal: long where only that and the next heartbeat are waited for.
+
+        While definitions are lined up a little: a mode that hears of signals by asking (`log`) asks where it may wait.
+        """
         watch, held = self.watch, self.replica.adopted
         if watch.calm:
             timed = self._break_glass.watched or held.leases or held.planned or feed.mode == "memory"
             self._turn_s = TURN_S if timed else CALM_S
-            return 0.0 if self.replica.busy else max(0.0, self._books.left_s(self._turn_s))
+            return REST_S if self.replica.busy else max(0.0, self._books.left_s(self._turn_s))
         self._turn_s = TURN_S
-        if self.replica.busy:
-            return 0.0
-        if watch.busy or watch.collecting:
+        if self.replica.busy or watch.busy or watch.collecting:
             return REST_S
         left_s = min(watch.look_s, self._books.left_s(TURN_S), TURN_S)
         return max(0.0, min(left_s, ANSWER_S) if watch.waits else left_s)
