@@ -279,6 +279,20 @@ def test_a_signal_stands_until_the_next_load(place: Place) -> None:
     feed.close()
 
 
+def test_who_may_not_wait_is_signalled_all_the_same(
+    redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two pieces of work nobody waits; also where no look but the signal tells of a change."""
+    monkeypatch.setattr(modes, "POLL_S", 3_600.0)
+    for mode in (*PUSHED, "log"):
+        with placed(redis_url, mode, f"{namespace}-{mode}") as place:
+            feed = place.follow()
+            feed.load("", whole=True)
+            put(place.store, FIELD, "30", expect="20")
+            eventually(lambda feed=feed: feed.wait(0.0), within=10)
+            feed.close()
+
+
 @pytest.mark.usefixtures("hurried")
 def test_a_look_finds_raw_edits_of_definitions(redis_url: str, namespace: str) -> None:
     """Where no push tells of them, the two-second look reads all definitions, however many there are."""

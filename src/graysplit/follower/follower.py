@@ -48,7 +48,7 @@ WORK_S: Final = 0.001  # look at definitions for this long, then let others run
 REST_S: Final = 0.0002
 # Between two looks for a signal while definitions are lined up. Each call of the system lets others run, for 5 ms where
 # another thread never waits: with a look behind each portion, looking at ten thousand took minutes there.
-LISTEN_EVERY_S: Final = 0.03
+LISTEN_EVERY_S: Final = 0.05
 ANSWER_S: Final = 0.02  # between two looks whether an answer that nobody waits for has come
 # While very much is read, adopted or booked: how often it is asked whether anything was lowered, of how many fields.
 LOOK_S: Final = 0.1
@@ -269,17 +269,16 @@ class Follower:
         return bool(now_ms)
 
     def _pause_s(self, feed: Feed) -> float:
-        """Return how long to wait for a signal: long where only that and the next heartbeat are waited for.
-
-        While definitions are lined up a little: a mode that hears of signals by asking (`log`) asks where it may wait.
-        """
+        """Return how long to wait for a signal: long where only that and the next heartbeat are waited for."""
         watch, held = self.watch, self.replica.adopted
         if watch.calm:
             timed = self._break_glass.watched or held.leases or held.planned or feed.mode == "memory"
             self._turn_s = TURN_S if timed else CALM_S
-            return REST_S if self.replica.busy else max(0.0, self._books.left_s(self._turn_s))
+            return 0.0 if self.replica.busy else max(0.0, self._books.left_s(self._turn_s))
         self._turn_s = TURN_S
-        if self.replica.busy or watch.busy or watch.collecting:
+        if self.replica.busy:
+            return 0.0
+        if watch.busy or watch.collecting:
             return REST_S
         left_s = min(watch.look_s, self._books.left_s(TURN_S), TURN_S)
         return max(0.0, min(left_s, ANSWER_S) if watch.waits else left_s)

@@ -258,8 +258,8 @@ class LogFeed(PollFeed):
         return load
 
     def _wait(self, timeout_s: float) -> bool:
-        """Wait for an entry, or until a look is due."""
-        return self._signalled or super()._wait(timeout_s)
+        """Wait for an entry, or until a look is due; who may not wait asks all the same: nothing comes by itself."""
+        return self._signalled or super()._wait(timeout_s) or (timeout_s <= 0 and self._listen(0.0))
 
     def _listen(self, timeout_s: float) -> bool:
         """Ask for the next entry; a server that keeps the answer back for too long is lost, so no PING is needed."""
