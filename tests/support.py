@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from typing import Final, NoReturn, TypeVar
@@ -14,6 +15,18 @@ MEASURED: Final = ("COV_CORE_", "COVERAGE_")  # what coverage tells children by 
 
 _FIRST_PAUSE_S: Final = 0.001
 _LONGEST_PAUSE_S: Final = 0.05
+
+
+class NewThreads:
+    """The threads that have begun since this was made; those of other tests may end, or begin to, meanwhile."""
+
+    def __init__(self) -> None:
+        """Take note of those there are."""
+        self._before = set(threading.enumerate())
+
+    def named(self, name: str) -> list[threading.Thread]:
+        """Return the living ones of this name."""
+        return [thread for thread in threading.enumerate() if thread not in self._before and thread.name == name]
 
 
 def eventually(predicate: Callable[[], T], within: float = 5.0, *, message: str = "") -> T:

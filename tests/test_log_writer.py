@@ -15,7 +15,7 @@ import pytest
 
 from graysplit import log_writer
 from graysplit.log_writer import LogWriter
-from tests.support import bare_environment, eventually
+from tests.support import NewThreads, bare_environment, eventually
 
 
 class Handler(logging.Handler):
@@ -80,9 +80,9 @@ def test_two_threads_that_start_it_at_once_start_one() -> None:
     writer = LogWriter()
     lock = SecondToLock(writer)
     writer._starting = lock  # type: ignore[assignment] # what it does of one
-    before = threading.active_count()
+    threads = NewThreads()
     writer.start()
-    assert threading.active_count() == before + 1
+    assert len(threads.named("graysplit log")) == 1
     assert not lock._real.locked()
     assert writer.flush(5)
 
@@ -218,10 +218,10 @@ def test_no_thread_writes_in_a_uwsgi_master_and_its_workers_write_what_waits(mon
     master = SimpleNamespace(worker=0, worker_id=lambda: master.worker, mule_id=int, i_am_the_spooler=bool)
     monkeypatch.setitem(sys.modules, "uwsgi", master)
     writer = LogWriter()
-    before = threading.active_count()
+    threads = NewThreads()
     with handling(list) as handler:
         writer.put("warning", "said at import")
-        assert (threading.active_count(), handler.seen) == (before, [])
+        assert (threads.named("graysplit log"), handler.seen) == ([], [])
         master.worker = 1
         writer.put("warning", "said at work")
         eventually(lambda: handler.seen == ["said at import", "said at work"])

@@ -16,7 +16,7 @@ import graysplit
 from graysplit import Control, embedded
 from graysplit.console import Person, app
 from tests.console.site import OWN_PAGE, Page, events, served
-from tests.support import eventually
+from tests.support import NewThreads, eventually
 
 
 @pytest.fixture
@@ -37,6 +37,7 @@ def connections(server: embedded.Server) -> int:
 
 def test_twenty_pages_are_one_follower(own: embedded.Server) -> None:
     """More pages open no further connection, and each hears of a change."""
+    followers = NewThreads()
     with served(app(own.url)) as client, ExitStack() as stack:
         since = str(Page(client.get("/").text).one("body").attributes["sse-connect"])
         first = eventually(lambda: connections(own))
@@ -56,7 +57,7 @@ def test_twenty_pages_are_one_follower(own: embedded.Server) -> None:
         for thread in threads:
             thread.join(5)
         assert len(heard) == 20
-        assert len({id(thread) for thread in threading.enumerate() if thread.name == "graysplit console"}) == 1
+        assert len(followers.named("graysplit console")) == 1
 
 
 def test_without_the_store_a_page_says_so_and_how_old_it_is(own: embedded.Server) -> None:
@@ -118,9 +119,10 @@ def test_an_emptied_store_has_not_taken_anybody_to_the_baseline(own: embedded.Se
 def test_the_thread_ends_when_nobody_looks(own: embedded.Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the next page starts it again, with nothing old on it."""
     monkeypatch.setattr("graysplit.console.follower.IDLE_S", 0.1)
+    followers = NewThreads()
     with served(app(own.url)) as client:
         assert "20%" in client.get("/").text
-        eventually(lambda: not any(thread.name == "graysplit console" for thread in threading.enumerate()))
+        eventually(lambda: not followers.named("graysplit console"))
         with Control(own.url) as control:
             control.set("checkout", 35)
         page = Page(client.get("/").text)

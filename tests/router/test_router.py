@@ -6,7 +6,6 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from graysplit import Control, Router
 from graysplit.core.bucketing import bucket_of, seed_of
 from graysplit.stores.memory import MemoryStore
 from graysplit.testing import forced
-from tests.support import bare_environment, eventually
+from tests.support import NewThreads, bare_environment, eventually
 
 MakeRouter = Callable[..., Router]
 
@@ -236,22 +235,25 @@ def test_break_glass_by_file_without_a_store(make_router: MakeRouter, tmp_path: 
     eventually(lambda: router.decide("checkout", "u").reason == "off")
 
 
-def test_closing_is_idempotent_and_answers_baselines(router: Router) -> None:
-    """After `close()` every answer is a baseline, and no thread of graysplit is left."""
+def test_closing_is_idempotent_and_answers_baselines(make_router: MakeRouter, store: MemoryStore) -> None:
+    """After `close()` every answer is a baseline, and its thread is gone."""
+    threads, router = NewThreads(), make_router(store)
+    assert router.wait_ready(5)
+    assert threads.named("graysplit")
     router.close()
     router.close()
     assert router.decide("checkout", NEW)[1:3] == ("old", "closed")
     # It says that it has ended as the last that it does, and is counted for a moment yet.
-    assert eventually(lambda: not [thread for thread in threading.enumerate() if thread.name == "graysplit"])
+    assert eventually(lambda: not threads.named("graysplit"))
 
 
 def test_one_thread_per_started_router(make_router: MakeRouter, store: MemoryStore) -> None:
     """A router has no thread before it starts, and one after."""
     router = make_router(store)
-    before = threading.active_count()
+    threads = NewThreads()
     router.start()
     router.start()
-    assert threading.active_count() == before + 1
+    assert len(threads.named("graysplit")) == 1
 
 
 def test_explain_agrees_with_decide(store: MemoryStore, router: Router) -> None:

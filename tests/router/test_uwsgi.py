@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -11,7 +10,7 @@ import pytest
 
 from graysplit import Router
 from graysplit.stores.memory import MemoryStore
-from tests.support import eventually
+from tests.support import NewThreads, eventually
 
 
 @pytest.fixture
@@ -29,13 +28,13 @@ def test_nothing_starts_in_the_master(
     store: MemoryStore, make_router: Callable[..., Router], uwsgi: SimpleNamespace
 ) -> None:
     """Waiting for it is over at once, decisions are the baseline's, and no thread stands in a fork's way."""
-    before = threading.active_count()
+    threads = NewThreads()
     router = make_router(store)
     router.start()
     assert not router.wait_ready(60)
     assert router.decide("checkout", "user-1").reason == "not_ready"
     assert router.status().phase == "asleep"
-    assert threading.active_count() == before
+    assert not threads.named("graysplit")
 
 
 @pytest.mark.parametrize(("who", "number"), [("worker", 1), ("mule", 1), ("spooler", True)])

@@ -17,7 +17,7 @@ from graysplit.router.warmup_hook import LATE
 from graysplit.stores.memory import MemoryStore
 from graysplit.stores.port import Report
 from graysplit.stores.text.records import about_text, read_process
-from tests.support import eventually
+from tests.support import NewThreads, eventually
 
 
 @pytest.fixture
@@ -279,11 +279,11 @@ def test_a_mistyped_version_makes_no_version_ready(store: MemoryStore, gray: Rou
 
 def test_nothing_runs_where_no_store_is_followed() -> None:
     """Without an address nobody can switch, and nothing is prepared."""
-    runs: list[int] = []
+    threads, runs = NewThreads(), list[int]()
     with Router() as gray:
         gray.split("checkout").warm("new")(lambda: runs.append(1))
         assert gray.choose("checkout", "u-1") == "old"
-    assert not any(thread.name == "graysplit jobs" for thread in threading.enumerate())
+    assert not threads.named("graysplit jobs")
     assert runs == []
 
 

@@ -22,7 +22,7 @@ from graysplit import embedded
 from graysplit.codec import dump_definition
 from graysplit.core.definition import define
 from tests.faults.shares import following, share, units
-from tests.support import skip_or_fail
+from tests.support import NewThreads, skip_or_fail
 
 LOOPS: Final = ("asyncio", "uvloop")
 # The promise is 10 ms. A call that waited for a server would take a second; a busy machine gets room, and five rounds.
@@ -253,6 +253,7 @@ def test_a_hundred_thousand_cancelled_calls_leave_nothing_behind(kind: str, redi
 @pytest.mark.parametrize("kind", LOOPS)
 def test_loops_one_after_another_and_side_by_side_follow(kind: str, redis_url: str, namespace: str) -> None:
     """Three in a row, then four threads with one each: one router serves them all, and each sees a change."""
+    started = NewThreads()
     with graysplit.Control(redis_url, namespace=namespace, confirm=True) as control:
         control.create("checkout")
         control.set("checkout", 10)
@@ -280,7 +281,7 @@ def test_loops_one_after_another_and_side_by_side_follow(kind: str, redis_url: s
             for thread in threads:
                 thread.join(30)
             assert seen == [0, 0, 0, 0]
-            assert sum(thread.name == "graysplit" for thread in threading.enumerate()) == 1
+            assert len(started.named("graysplit")) == 1
 
 
 # --- subprocesses ----------------------------------------------------------------------------------------------------
