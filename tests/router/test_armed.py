@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from graysplit.core.bucketing import bucket_of, hash32, seed_of
 from graysplit.core.definition import Definition, define
 from graysplit.core.guard.buffer import EvidenceBuffer
 from graysplit.core.guard.tally import MICRO, Exposed, Goal, Stage
+from graysplit.core.guard.totals import Totals
 from graysplit.core.replica.adopted import Adopted
 from graysplit.core.waves import Wave
 from graysplit.log_writer import WRITER
@@ -115,6 +117,28 @@ def test_unarmed_splits_have_no_buffer(found: Adopted) -> None:
     call(NEW)
     assert states.buffers() == []
     assert states.present("checkout").buffer is None
+
+
+def test_a_buffer_that_is_over_goes_and_its_calls_stay_counted() -> None:
+    """With the last state that wrote on it, without the collector of garbage."""
+    router, states = awake()
+    call = a_route(router)
+    found = list[Totals]()
+    gc.disable()
+    try:
+        for stage, weight in enumerate((20_000, 30_000, 40_000)):
+            publish(states, held(ARMED, weight))
+            call(NEW)
+            found += [buffer.totals for buffer in live(states) if buffer.totals not in found]
+            for second in range(stage * 10, stage * 10 + 10):
+                for buffer in states.buffers():  # as the follower asks: each second
+                    buffer.turn(NOW + second)
+                    buffer.collect(NOW + second)
+        del buffer
+        assert [totals.settled for totals in found] == [True, True, False]
+    finally:
+        gc.enable()
+    assert states.asked()["checkout"] == 3
 
 
 def test_a_guard_that_is_not_understood_is_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -37,7 +37,7 @@ def armed_state(state: CompiledSplit, buffer: EvidenceBuffer | None) -> Compiled
     copy.plain = copy.runs is None and buffer is None
     if buffer is not None:
         copy.quick = buffer
-        state.counts.count_by(buffer)
+        state.counts.count_by(buffer.totals)
     return copy
 
 

@@ -18,7 +18,7 @@ from graysplit.core.bucketing import hash32, seed_of
 from graysplit.core.compiled import CompiledSplit
 from graysplit.core.guard.batch import unit64
 from graysplit.core.guard.buffer import EvidenceBuffer
-from graysplit.core.guard.second_buffer import SecondBuffer
+from graysplit.core.guard.second_buffer import PartRecords, SecondBuffer
 from graysplit.core.guard.tally import Begun, Exposed, Failed, Pair
 from graysplit.core.guard.thinned import Thinning
 from graysplit.errors import RegistrationError
@@ -463,7 +463,35 @@ def test_calls_under_way_end_where_they_began() -> None:
     assert state.counts.running(1) == 0
     assert state.counts.asked() == state.counts.measured()[1].evaluations["bucket"] == 4
     assert (told(first).running, told(second).running) == ((), ())
-    assert (first.begun(1), second.begun(1)) == (1, 2)
+    assert (first.totals.begun(1), second.totals.begun(1)) == (1, 2)
+
+
+@pytest.mark.parametrize("weight", [0, 50, 100])
+def test_neither_a_call_that_runs_nor_one_that_failed_holds_what_it_writes_on(weight: int) -> None:
+    """A part whose calls hang is let go after a while; so is one whose errors somebody keeps."""
+
+    def fail(unit: str) -> None:
+        parts[-1].close(PartRecords(2))
+        held.append(parts[-1].records.held)
+        parts[-1].close(parts[-1].records)  # open again: the end is written here
+        raise Trouble
+
+    held: list[bool] = []
+    errors: list[Trouble] = []
+    made, _, buffer, _ = armed(fail, fail, weight=weight)
+    parts = [buffer.current]
+    for second in range(NOW + 1, NOW + 11):
+        try:
+            made(str(second))
+        except Trouble as error:
+            errors.append(error)
+        buffer.turn(second)
+        parts.append(buffer.current)
+    for part in parts:
+        part.close(PartRecords(2))
+    assert held == [False] * len(errors) == [False] * 10
+    assert not any(part.records.held for part in parts)
+    assert [part.records.ends(0) + part.records.ends(1) for part in parts] == [1] * 10 + [0]
 
 
 class Collector:
@@ -519,7 +547,12 @@ def test_eight_threads_lose_nothing_under_swaps_and_collections() -> None:
     assert sum(meter.read() for meter in counts.failed) == sum(raised)
     assert counts.running(1) == 0
     for buffer, (calls, failures) in collector.found.items():
-        assert calls == buffer.begun(0) + buffer.begun(1) == buffer.ended(0) + buffer.ended(1) > 0
+        assert (
+            calls
+            == buffer.totals.begun(0) + buffer.totals.begun(1)
+            == buffer.totals.ended(0) + buffer.totals.ended(1)
+            > 0
+        )
         assert 0 < failures < calls
 
 

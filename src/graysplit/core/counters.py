@@ -41,7 +41,7 @@ class Meter:
 
 
 class CallTotals(Protocol):
-    """What an armed split's calls are counted by instead of meters: `EvidenceBuffer`."""
+    """What an armed split's calls are counted by instead of meters: the `Totals` of a buffer."""
 
     @property
     def settled(self) -> bool:
@@ -90,8 +90,8 @@ class Counts:
 
     __slots__ = (
         "_buffered",
-        "_buffers",
         "_folded",
+        "_totals",
         "entered",
         "failed",
         "finished",
@@ -112,28 +112,28 @@ class Counts:
         self.failed = tuple(Meter() for _ in names)  # measured calls that failed
         self.others: dict[tuple[int, str], Meter] = {}  # chosen for any other reason; never evidence
         self._buffered = False  # whether a buffer has ever counted
-        self._buffers: dict[CallTotals, None] = {}
-        self._folded = {kind: [0] * len(names) for kind in ("begun", "asked", "ended")}  # of buffers that are settled
+        self._totals: dict[CallTotals, None] = {}
+        self._folded = {kind: [0] * len(names) for kind in ("begun", "asked", "ended")}  # of totals that stand
 
     def other(self, index: int, reason: str) -> Meter:
         """Return the meter of a version chosen for a reason off the hot path."""
         key = (index, reason)
         return self.others.get(key) or self.others.setdefault(key, Meter())
 
-    def count_by(self, buffer: CallTotals) -> None:
-        """Read a buffer too from now on."""
+    def count_by(self, totals: CallTotals) -> None:
+        """Read the totals of a buffer too from now on."""
         self._buffered = True
-        self._buffers.setdefault(buffer)
+        self._totals.setdefault(totals)
 
     def settle(self) -> None:
-        """Let go of the buffers whose totals stand."""
-        for buffer in tuple(self._buffers):
-            if buffer.settled:
+        """Let go of the totals that stand."""
+        for totals in tuple(self._totals):
+            if totals.settled:
                 for index in range(len(self.names)):
-                    self._folded["begun"][index] += buffer.begun(index)
-                    self._folded["asked"][index] += buffer.asked(index)
-                    self._folded["ended"][index] += buffer.ended(index)
-                del self._buffers[buffer]
+                    self._folded["begun"][index] += totals.begun(index)
+                    self._folded["asked"][index] += totals.asked(index)
+                    self._folded["ended"][index] += totals.ended(index)
+                del self._totals[totals]
 
     def asked(self) -> int:
         """Return how often the split was decided here, for whatever reason."""
@@ -166,8 +166,8 @@ class Counts:
         return found
 
     def forget(self) -> None:
-        """Begin at zero again, and let go of all buffers: their lock may be held for ever in a forked child."""
-        self._buffers = {}
+        """Begin at zero again, and let go of all totals: their lock may be held for ever in a forked child."""
+        self._totals = {}
         self._folded = {kind: [0] * len(self.names) for kind in self._folded}
         for meter in {*self.started, *self.entered, *self.finished, *self.failed, *self.others.values()}:
             meter.forget()
@@ -181,11 +181,11 @@ class Counts:
         return self.entered[index].read() + self._sum("asked", index)
 
     def _sum(self, kind: Literal["begun", "asked", "ended"], index: int) -> int:
-        buffers = tuple(self._buffers)
+        known = tuple(self._totals)
         if kind == "begun":
-            found = sum(buffer.begun(index) for buffer in buffers)
+            found = sum(totals.begun(index) for totals in known)
         elif kind == "asked":
-            found = sum(buffer.asked(index) for buffer in buffers)
+            found = sum(totals.asked(index) for totals in known)
         else:
-            found = sum(buffer.ended(index) for buffer in buffers)
+            found = sum(totals.ended(index) for totals in known)
         return self._folded[kind][index] + found

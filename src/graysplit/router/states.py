@@ -420,7 +420,7 @@ class PublishedStates:
         if self._routed(split):
             state = recount(with_fast_path(state), self.counts.of(split, state.names, routed=True))
         if state.buffer is not None:
-            state.counts.count_by(state.buffer)
+            state.counts.count_by(state.buffer.totals)
         return state
 
     def _own_names(self, split: str) -> tuple[str, ...]:

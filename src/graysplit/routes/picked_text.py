@@ -91,6 +91,7 @@ if $x[3]:
     if $x[4] is not None:
         $l = $x[4].ended[$x[1]]
         $l += ($x[6],)
+        $l = None
     elif $x[1]:
         for $l in $x[0].counts.finished[$x[1]].count:
             break

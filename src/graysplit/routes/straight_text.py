@@ -77,7 +77,8 @@ if $t is not None and $rare.id($rare.type($r)) not in $rare.done:
     $rare.returned($s, {number}, $c, $r)
 """
 # A call that raised. Near the end of the stack nothing can be called any more: then it is not counted as a failure, but
-# its end is written all the same, by operations that are not calls; what it raised passes through either way.
+# its end is written all the same, by operations that are not calls; what it raised passes through either way. Somebody
+# may keep that, and the frame with it, which is not to hold the list: a part is kept as long as one is held.
 _FAILED: Final = """\
 try:
     $rare.failed($s, {number}, $e)
@@ -97,6 +98,7 @@ except $rare.RecursionError:
     pass
 $l = $c.{ended}
 $l += ($b,)
+$l = None
 """
 _FAILED_OTHER: Final = """\
 if $counted:
@@ -109,6 +111,7 @@ if $counted:
     if $c is not None:
         $l = $c.ended[$n]
         $l += ($b,)
+        $l = None
     elif $n:
         for $l in $s.counts.finished[$n].count:
             break

@@ -64,13 +64,13 @@ def counted(batches: list[Batch]) -> int:
 def test_what_writers_write_has_a_bound_while_nobody_looks() -> None:
     """Part after part of fewer users begins by itself; all calls are counted, by second, total and dropped."""
     buffer = thinned()
-    before = buffer.begun(0)
+    before = buffer.totals.begun(0)
     for number in range(MANY):
         call(buffer.current, user(number), fails=number % 3 == 0)
-    parts = [*buffer._parts, *buffer._opened]
+    parts = buffer.totals.all_parts()
     assert sum(part.records.waiting + part.records.blamed for part in parts) < LATE
     assert max(part.records.waiting for part in parts) <= KEPT + 1
-    assert buffer.begun(0) - before == buffer.ended(0) - before == MANY
+    assert buffer.totals.begun(0) - before == buffer.totals.ended(0) - before == MANY
     batches = buffer.collect(NOW)
     assert counted(batches) == MANY
     assert sum(batch.failures.old for batch in batches) == len(range(0, MANY, 3))
@@ -163,7 +163,7 @@ def test_a_buffer_that_follows_a_thinned_one_begins_thinned() -> None:
     buffer = EvidenceBuffer(known.terms, "t2", Lock(), known.bits)
     for number in range(MANY):
         call(buffer.current, user(number))
-    assert max(part.records.waiting for part in (*buffer._parts, *buffer._opened)) <= KEPT + 1
+    assert max(part.records.waiting for part in buffer.totals.all_parts()) <= KEPT + 1
     buffer.turn(NOW + 1)
     batches = buffer.collect(NOW + 1)
     assert {one.second for batch in batches for one in batch.calls} == {NOW}

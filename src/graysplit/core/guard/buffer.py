@@ -30,10 +30,11 @@ from graysplit.core.bucketing import hash32
 from graysplit.core.guard.batch import Collected, WatchedCandidate, add, batch_of, portions, tells
 from graysplit.core.guard.collector import Collector
 from graysplit.core.guard.hot_part import HotBuffer
-from graysplit.core.guard.second_buffer import NO_SECOND, PartRecords, SecondBuffer
+from graysplit.core.guard.second_buffer import NO_SECOND, SecondBuffer
 from graysplit.core.guard.settings import Guard
 from graysplit.core.guard.tally import Batch
 from graysplit.core.guard.thinned import KEPT, NEVER, Thinning
+from graysplit.core.guard.totals import Totals
 
 # The calls of one second in so many are timed, those of all versions: to ask of each call would cost four times as
 # much. Each process takes other seconds, so that a fleet always times some, and minutes do not beat with 17.
@@ -86,17 +87,15 @@ class EvidenceBuffer(HotBuffer):
         self._closed_s = max(CLOSED_S, QUIET_S + ceil(terms.guard.deadline_s or 0))
         self._phase = hash32(buffer_id.encode(), 0) % EACH
         self._second = NO_SECOND
-        self._opened: list[SecondBuffer] = []  # parts that writers have begun within a second
         self._collecting = False
         self._found: Collected | None = None  # what has been gathered and is not told
         self.calls = 0  # of the second before
+        self.totals = Totals(self, lock, len(terms.names))
         self.current = self._blank(NO_SECOND, bits, by_calls=bits > 0)  # nobody looks at it before its first turn
         self._lock = lock
         only = None if terms.only is None else hash32(terms.only, 0)
         self._collector = Collector(lock, len(terms.names), terms.guard, terms.seed, only)
-        self._parts = [self.current]
-        self._late = PartRecords(len(terms.names))
-        self._begun, self._asked, self._ended = ([0] * len(terms.names) for _ in range(3))
+        self.totals.parts.append(self.current)
         self._stuck = [0] * len(terms.names)  # calls of dropped parts that had not ended; those that do end come late
         self._stuck_since = NEVER
         self._numbers = dict.fromkeys(terms.candidates, 0)
@@ -115,8 +114,9 @@ class EvidenceBuffer(HotBuffer):
         self._goals.append((name, hashed, micro, index))
 
     def leave(self) -> None:
-        """Take note that no state writes on it any more, but for the calls that are under way."""
-        self._left = self.current.second
+        """Take note that no state writes on it any more, but for the calls under way; the first time counts."""
+        if self._left is None:
+            self._left = self.current.second
 
     def rejoin(self) -> None:
         """Take note that states write on it again."""
@@ -132,28 +132,6 @@ class EvidenceBuffer(HotBuffer):
         """Return how many bits of a unit's hash must be zero for its calls to be written down at present."""
         return self.current.records.mask.bit_length()
 
-    def begun(self, index: int) -> int:
-        """Return the calls begun on the straight lines so far."""
-        with self._lock:
-            return self._begun[index] + sum(records.calls(index) for records in self._records())
-
-    def asked(self, index: int) -> int:
-        """Return the calls begun elsewhere: the slow path, attempts."""
-        with self._lock:
-            return self._asked[index] + sum(records.requests(index) for records in self._records())
-
-    def ended(self, index: int) -> int:
-        """Return the calls that have ended."""
-        with self._lock:
-            return self._ended[index] + sum(records.ends(index) for records in self._records())
-
-    @property
-    def settled(self) -> bool:
-        """Return whether it is over and every call has ended: its totals stand."""
-        return self._over and all(
-            self.begun(index) + self.asked(index) == self.ended(index) for index in range(len(self.names))
-        )
-
     # What the follower's thread does
 
     def turn(self, second: int) -> None:
@@ -162,19 +140,19 @@ class EvidenceBuffer(HotBuffer):
         if second == part.second:
             return
         if part.second == NO_SECOND:
-            for one in (*self._parts, *self._opened):
+            for one in self.totals.all_parts():
                 one.second = second - 1
             self._left = part.second if self._left == NO_SECOND else self._left
         self.calls = self._calls_of(part.second)
         self._second = second
         self.current = fresh = self._blank(second, bits_for(self.calls))
         with self._lock:
-            self._parts.append(fresh)
+            self.totals.parts.append(fresh)
 
     def _calls_of(self, second: int) -> int:
         """Return how many calls began in a second."""
         with self._lock:
-            records = [part.records for part in (*self._parts, *self._opened) if part.second == second]
+            records = [part.records for part in self.totals.all_parts() if part.second == second]
             return sum(one.calls(index) + one.requests(index) for one in records for index in range(len(self.names)))
 
     def collect(self, second: int) -> list[Batch]:
@@ -235,10 +213,10 @@ class EvidenceBuffer(HotBuffer):
             return
         timed = None if by_calls else part.timed
         fresh = self._blank(part.second, bits, by_calls=by_calls, timed=timed)
-        self._opened.append(fresh)
+        self.totals.opened.append(fresh)
         self.current = fresh
         if self._second not in (fresh.second, NO_SECOND):  # a second has begun meanwhile
-            self._opened.append(later := self._blank(self._second, bits, by_calls=by_calls))
+            self.totals.opened.append(later := self._blank(self._second, bits, by_calls=by_calls))
             self.current = later
 
     def shed(self, now: float) -> None:
@@ -259,20 +237,23 @@ class EvidenceBuffer(HotBuffer):
         if not by_calls:
             return SecondBuffer(len(self.names), second, timed=timed, mask=mask)
         part: SecondBuffer
-        thinning = Thinning(bits, self.terms.seed, lambda: self._open(part, bits + 1, by_calls=True))
+        buffer = self.totals.buffer  # the part, which the totals keep, does not hold it
+
+        def more() -> None:
+            if (known := buffer()) is not None:
+                known._open(part, bits + 1, by_calls=True)  # noqa: SLF001 - its own
+
+        thinning = Thinning(bits, self.terms.seed, more)
         part = SecondBuffer(len(self.names), second, timed=timed, mask=mask, thinning=thinning)
         return part
 
     def _under_way(self) -> bool:
-        return any(any(part.records.running) or part.records.sampled for part in (*self._parts, *self._opened))
-
-    def _records(self) -> list[PartRecords]:
-        return [*(part.records for part in (*self._parts, *self._opened)), self._late]
+        return any(any(part.records.running) or part.records.sampled for part in self.totals.all_parts())
 
     def _take(self, second: int) -> Generator[None, None, Collected]:
         """Take what is on all parts, and close those that are old or quiet."""
         found, parts = yield from self._gather(second, tells=True)
-        late = self._late
+        late = self.totals.late
         yield from self._collector.read_late(found, late)
         found.goals = [self._goals.popleft() for _ in range(len(self._goals))]
         kept = [part for part in parts if not part.closed]
@@ -284,12 +265,8 @@ class EvidenceBuffer(HotBuffer):
         for index, running in enumerate(self._stuck):
             if running + late.running[index] > 0:
                 add(found.running, (self._stuck_since, index), running + late.running[index])
-        with self._lock:
-            # Whoever found the part open a moment ago still writes on it: it is read once more, then dropped.
-            gone = [part for part in parts if part.closed and part not in kept]
-            for part in gone:
-                self._remember(part)
-            self._parts = [part for part in self._parts if part not in gone]
+        for part in self.totals.let_go(part for part in parts if part.closed and part not in kept):
+            self._count_on(part)
         self.dropped += found.unblamed + found.unexposed
         return found
 
@@ -298,10 +275,10 @@ class EvidenceBuffer(HotBuffer):
         if self._found is None:
             self._found = Collected(len(self.names))
         with self._lock:
-            some = self._opened[:]
-            self._parts = [*self._parts, *some]
-            del self._opened[: len(some)]
-        parts = self._parts[:]
+            some = self.totals.opened[:]
+            self.totals.parts = [*self.totals.parts, *some]
+            del self.totals.opened[: len(some)]
+        parts = self.totals.parts[:]
         waiting = max(part.records.waiting for part in parts)
         self._collector.mask = (1 << bits_for(waiting)) - 1  # for both sides, before any unit is looked at
         for part in parts:
@@ -310,16 +287,11 @@ class EvidenceBuffer(HotBuffer):
             yield from self._collector.read(self._found, part, second, tells=tells)
         return self._found, parts
 
-    def _remember(self, part: SecondBuffer) -> None:
-        """Keep a part's totals, and count on for its calls that do not end: they may yet fail."""
-        records = part.records
-        if any(records.running):
+    def _count_on(self, part: SecondBuffer) -> None:
+        """Count on for the calls of a part that has gone: they may yet end, or fail."""
+        if any(part.records.running):
             self._stuck_since = min(self._stuck_since, part.second)
-        for index in range(len(self.names)):
-            self._stuck[index] += records.running[index]
-            self._begun[index] += records.calls(index)
-            self._asked[index] += records.requests(index)
-            self._ended[index] += records.ends(index)
+            self._stuck = [sum(both) for both in zip(self._stuck, part.records.running, strict=True)]
 
     def _is_done(self, part: SecondBuffer, second: int) -> bool:
         age = second - part.second

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from operator import is_
+from sys import getrefcount
 from typing import Final, TypeVar
 
 from graysplit.core.counters import Meter
@@ -146,6 +147,26 @@ class PartRecords:
         """Return how many failed calls, and calls cut short, are written down and not collected."""
         return len(self.failing) + len(self.cut)
 
+    @property
+    def held(self) -> bool:
+        """Return whether a writer has looked up where to write, and may not have written yet; of a closed part."""
+        return max(map(getrefcount, self.written())) > _AT_REST
+
+    def written(self) -> list[object]:
+        """Return all that a writer holds in the middle of a step, each once; no times: a call holds their queue."""
+        lists = [*self.begun, *self.asked, *self.ended]
+        passed = [marks.passed.count for marks in lists if isinstance(marks, ThinnedMarks)]
+        queues = (self.exposed, self.failing, self.cut) if self.blame is None else (self.blame,)
+        return [self.begun, self.asked, self.ended, *lists, *passed, *queues, self.unfinished]
+
+    @property
+    def collected(self) -> bool:
+        """Return whether all that is written has been collected, times left out."""
+        return not any((self.exposed, self.failing, self.cut, self.unfinished)) and all(
+            seen == self.calls(index) + self.requests(index) == self.running[index] + self.ends(index)
+            for index, seen in enumerate(self.seen)
+        )
+
     def calls(self, index: int) -> int:
         """Return the calls begun on the straight lines."""
         return self.taken[index] + _counted(self.begun[index])
@@ -191,6 +212,10 @@ def _passed(side: Iterable[list[Mark]]) -> tuple[count[int], ...]:
 def _counted(marks: list[Mark]) -> int:
     """Return how many calls are in a list, with those that it has only counted."""
     return len(marks) + (marks.passed.read() if isinstance(marks, ThinnedMarks) else 0)
+
+
+# The references to each of them while nobody else has one, as this interpreter counts them.
+_AT_REST: Final = max(map(getrefcount, PartRecords(2).written()))
 
 
 def same(begun: list[Mark], ended: list[Mark]) -> bool:
