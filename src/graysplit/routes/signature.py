@@ -207,11 +207,11 @@ def _is_marked(function: FunctionType) -> bool:
 
     Or, as before Python 3.12 (asgiref does), by asyncio's own mark. Who has set one has loaded its module.
     """
-    for attribute, module in (("_is_coroutine_mark", "inspect"), ("_is_coroutine", "asyncio.coroutines")):
-        mark = function.__dict__.get(attribute)
-        if mark is not None and mark is getattr(sys.modules.get(module), attribute, None):
-            return True
-    return False
+    known = getattr(sys.modules.get("inspect"), "iscoroutinefunction", None)
+    if known is not None and known(function):
+        return True
+    mark = function.__dict__.get("_is_coroutine")
+    return mark is not None and mark is getattr(sys.modules.get("asyncio.coroutines"), "_is_coroutine", None)
 
 
 def _inspected(function: Function) -> Shape:
