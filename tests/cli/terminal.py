@@ -86,6 +86,7 @@ class Seat:
         self.process: Any = None  # Any: what ran it, with the methods of `subprocess.Popen`
         self._mine, self._its = mine, its
         self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self.first_mode = self.mode()  # before a program has set it otherwise
 
     def type(self, text: str) -> None:
         """Press keys."""

@@ -57,7 +57,6 @@ def test_each_end_gives_the_terminal_back(
 ) -> None:
     """Idle, and in the middle of a question, which q answers with no."""
     with at_terminal(surroundings(redis_url, namespace), "watch") as place:
-        before = place.mode()
         place.see(HINT)
         eventually(place.is_watched)
         if asked:
@@ -71,7 +70,7 @@ def test_each_end_gives_the_terminal_back(
         else:
             place.process.send_signal(end)
         assert place.process.wait(20) == code
-        assert place.mode() == before
+        assert place.mode() == place.first_mode
         if end is signal.SIGINT:
             assert "interrupted: nothing was written" in place.look()
 
@@ -92,19 +91,18 @@ def test_a_defect_gives_the_terminal_back(part: str, redis_url: str, namespace: 
     """In the picture it ends the program with 70; in the keys it is said, and the picture goes on."""
     environment = surroundings(redis_url, namespace)
     with at_terminal(environment, part, "watch", module="tests.cli.broken_watch") as place:
-        before = place.mode()
         if part == "keys":
             place.see(HINT)
             place.type("r")
             place.see("keys are off after an internal error of graysplit")
-            assert place.mode() == before
+            assert place.mode() == place.first_mode
             frames = place.terminal.frames
             eventually(lambda: place.look() and place.terminal.frames > frames, 10)
             place.process.send_signal(signal.SIGINT)
         else:
             place.see("an internal error of graysplit (RuntimeError)")
         assert place.process.wait(20) == (130 if part == "keys" else 70)
-        assert place.mode() == before
+        assert place.mode() == place.first_mode
 
 
 def test_an_interrupt_while_receipts_are_awaited_says_what_was_written(

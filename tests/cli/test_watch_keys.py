@@ -361,13 +361,12 @@ def test_without_a_terminal_to_read_from_there_are_no_keys(
     control.set("checkout", 20)
     environment = surroundings(redis_url, namespace)
     with at_terminal(environment, "watch", *words, stdin=subprocess.DEVNULL, columns=9_999) as place:
-        before = place.mode()
         if words:  # it begins with the next change
             weights = itertools.cycle((20, 30))
             eventually(lambda: control.set("checkout", next(weights)) and '"event": "change"' in place.look(), 30)
         else:
             place.see("last change")
-        assert place.mode() == before
+        assert place.mode() == place.first_mode
         assert "keys:" not in place.look()
         place.type("r")
         control.set("checkout", 40)

@@ -238,7 +238,7 @@ def test_example(name: str) -> None:
         [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,  # RQ's worker waits up to a minute where its listener missed that it ends
         check=False,
         env=clean,
     )

@@ -107,7 +107,9 @@ class Sent(Transport):
 def sent() -> Iterator[Sent]:
     """Return what is sent while Sentry is on."""
     transport = Sent()
-    sentry_sdk.init("https://key@localhost/1", transport=transport, traces_sample_rate=1.0, default_integrations=False)
+    # Without its integrations: each changes a framework for the rest of the process.
+    alone = {"default_integrations": False, "auto_enabling_integrations": False}
+    sentry_sdk.init("https://key@localhost/1", transport=transport, traces_sample_rate=1.0, **alone)
     with sentry_sdk.isolation_scope():
         yield transport
     sentry_sdk.get_client().close(timeout=0.0)

@@ -44,6 +44,7 @@ def openssl(*words: str, folder: Path) -> None:
 def authority(folder: Path, name: str) -> None:
     """Make an authority of a test's own."""
     made = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}")
+    made += ("-addext", "keyUsage=critical,keyCertSign")  # Python 3.13 asks for it
     openssl(*made, "-keyout", f"{name}.key", "-out", f"{name}.crt", folder=folder)
 
 
@@ -56,7 +57,7 @@ def safe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Safe]:
     folder = tmp_path_factory.mktemp("papers")
     authority(folder, "authority")
     authority(folder, "stranger")
-    (folder / "names").write_text(f"subjectAltName=IP:{HOST}\n")
+    (folder / "names").write_text(f"subjectAltName=IP:{HOST}\nauthorityKeyIdentifier=keyid\n")
     openssl(
         "req",
         "-newkey",
