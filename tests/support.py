@@ -26,7 +26,14 @@ class NewThreads:
 
     def named(self, name: str) -> list[threading.Thread]:
         """Return the living ones of this name."""
-        return [thread for thread in threading.enumerate() if thread not in self._before and thread.name == name]
+        return [thread for thread in self._living() if thread.name == name]
+
+    def ours(self) -> list[threading.Thread]:
+        """Return the living ones of graysplit, whatever they do."""
+        return [thread for thread in self._living() if thread.name.startswith("graysplit")]
+
+    def _living(self) -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread not in self._before]
 
 
 def eventually(predicate: Callable[[], T], within: float = 5.0, *, message: str = "") -> T:

@@ -34,7 +34,7 @@ def test_nothing_starts_in_the_master(
     assert not router.wait_ready(60)
     assert router.decide("checkout", "user-1").reason == "not_ready"
     assert router.status().phase == "asleep"
-    assert not threads.named("graysplit")
+    assert not threads.ours()
 
 
 @pytest.mark.parametrize(("who", "number"), [("worker", 1), ("mule", 1), ("spooler", True)])

@@ -77,8 +77,8 @@ if $t is not None and $rare.id($rare.type($r)) not in $rare.done:
     $rare.returned($s, {number}, $c, $r)
 """
 # A call that raised. Near the end of the stack nothing can be called any more: then it is not counted as a failure, but
-# its end is written all the same, by operations that are not calls; what it raised passes through either way. Somebody
-# may keep that, and the frame with it, which is not to hold the list: a part is kept as long as one is held.
+# its end is written all the same, by operations that are not calls; what it raised passes through either way. An
+# exception that the program keeps holds this frame and its locals: the list is let go, or its part would stay too.
 _FAILED: Final = """\
 try:
     $rare.failed($s, {number}, $e)

@@ -399,32 +399,51 @@ def test_what_nobody_collects_for_a_minute_is_dropped() -> None:
 def test_a_buffer_is_over_when_it_has_left_and_nothing_runs() -> None:
     """Not while a call runs, but at the latest after two minutes; and not at all once it is back."""
     buffer = a_buffer()
-    part = buffer.current
+    totals, part = buffer.totals, buffer.current
     part.b_old.append(5)
     buffer.leave()
-
-    def pass_time(seconds: Sequence[int]) -> None:
-        for second in seconds:
-            buffer.turn(NOW + second)
-            buffer.collect(NOW + second)
-
-    pass_time(range(1, 20))
+    pass_time(buffer, range(1, 20))
     assert not buffer.over
     part.x_old.append(5)
     buffer.rejoin()
-    pass_time([20])
+    pass_time(buffer, [20])
     assert not buffer.over
     buffer.leave()
-    pass_time(range(21, 25))
+    pass_time(buffer, range(21, 25))
     assert buffer.over
+    del buffer
+    assert totals.settled
 
     hanging = a_buffer()
+    totals = hanging.totals
     hanging.current.b_old.append(5)
     hanging.leave()
-    for second in range(NOW + 1, NOW + 123):
-        hanging.turn(second)
-        hanging.collect(second)
+    pass_time(hanging, range(1, 123))
     assert hanging.over
+    del hanging
+    assert totals.buffer() is None
+    assert not totals.settled
+
+
+def test_a_buffer_that_is_back_is_not_over_before_it_has_been_collected_again() -> None:
+    """Left, over, back and left again between two looks: what was written meanwhile would go with it."""
+    buffer = a_buffer()
+    buffer.leave()
+    pass_time(buffer, range(1, 6))
+    assert buffer.over
+    buffer.rejoin()
+    buffer.current.b_old.append(5)
+    buffer.current.x_old.append(5)
+    buffer.leave()
+    assert not buffer.over
+    assert collected(buffer, NOW + 6).calls == (Begun(NOW + 5, False, 1),)
+
+
+def pass_time(buffer: EvidenceBuffer, seconds: Sequence[int]) -> None:
+    """Collect at each of these seconds after `NOW`."""
+    for second in seconds:
+        buffer.turn(NOW + second)
+        buffer.collect(NOW + second)
 
 
 def test_a_hostile_unit_is_nobodys_evidence() -> None:

@@ -121,6 +121,7 @@ class EvidenceBuffer(HotBuffer):
     def rejoin(self) -> None:
         """Take note that states write on it again."""
         self._left = None
+        self._over = False  # else, left again before anybody collects, it would go with what is on it
 
     @property
     def over(self) -> bool:
